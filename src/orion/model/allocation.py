@@ -1,0 +1,83 @@
+"""One run of a task on one node. States only move forward; a replacement is a new allocation."""
+
+import enum
+
+import msgspec
+
+from orion.model.ids import AllocationId, JobName, NodeId
+
+
+class AllocationState(enum.StrEnum):
+    SCHEDULED = "scheduled"  # placed by the leader, not yet seen by its node
+    PULLING = "pulling"
+    STARTING = "starting"
+    RUNNING = "running"
+    COMPLETED = "completed"  # ended by itself with exit code 0 and is not to be restarted
+    FAILED = "failed"  # ended or never began, and its restart policy gives up
+    STOPPED = "stopped"  # ended because it was no longer wanted
+    LOST = "lost"  # its node is down; nobody knows whether it still runs
+
+
+_ACTIVE = (
+    AllocationState.SCHEDULED,
+    AllocationState.PULLING,
+    AllocationState.STARTING,
+    AllocationState.RUNNING,
+)
+_ENDS = (AllocationState.COMPLETED, AllocationState.FAILED, AllocationState.STOPPED, AllocationState.LOST)
+
+# From -> to. A restart on the same node goes from running back to starting: the one step that is not
+# forward, because the allocation, its node and its container stay the same.
+TRANSITIONS: dict[AllocationState, frozenset[AllocationState]] = {
+    AllocationState.SCHEDULED: frozenset(_ACTIVE[1:] + _ENDS),
+    AllocationState.PULLING: frozenset(_ACTIVE[2:] + _ENDS),
+    AllocationState.STARTING: frozenset((AllocationState.PULLING, AllocationState.RUNNING, *_ENDS)),
+    AllocationState.RUNNING: frozenset((AllocationState.STARTING, *_ENDS)),
+    AllocationState.COMPLETED: frozenset(),
+    AllocationState.FAILED: frozenset(),
+    AllocationState.STOPPED: frozenset(),
+    # A node that was called dead may report how its container really ended; it never runs again.
+    AllocationState.LOST: frozenset(),
+}
+
+TERMINAL = frozenset(_ENDS)
+
+
+class AllocationStatus(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the node saw. Times are wall-clock milliseconds of that node, 0 when not yet."""
+
+    state: AllocationState = AllocationState.SCHEDULED
+    reason: str = ""  # one sentence for a person; pull progress, exit code and last log lines
+    restarts: int = 0
+    exit_code: int | None = None
+    started_at_ms: int = 0
+    finished_at_ms: int = 0
+    address: str = ""  # the container's own address on its engine's network
+
+    @property
+    def terminal(self) -> bool:
+        return self.state in TERMINAL
+
+
+SCHEDULED = AllocationStatus()  # one value shared by all that were placed and not yet seen
+
+
+class Allocation(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """`ports` are the host ports, in the order of the task spec's ports.
+
+    `wanted` is false once the scheduler or a user has decided that this run is to end.
+    """
+
+    id: AllocationId
+    job: JobName
+    job_version: int
+    index: int
+    node: NodeId
+    ports: tuple[int, ...] = ()
+    wanted: bool = True
+    created_at_ms: int = 0
+    status: AllocationStatus = SCHEDULED
+
+    @property
+    def terminal(self) -> bool:
+        return self.status.state in TERMINAL

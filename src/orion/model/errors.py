@@ -1,0 +1,129 @@
+"""Errors are part of the interface: what happened, to which object, what to do.
+
+The class says whose fault it is: `Refused` is the caller's, `Unavailable` is the cluster's. Each carries
+the HTTP status and title it becomes at the API (RFC 9457), so that peers, API and client agree on one set.
+"""
+
+from typing import ClassVar
+
+import msgspec
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    pointer: str  # JSON Pointer, RFC 6901
+    message: str
+
+
+class OrionError(Exception):
+    """`detail` is one or two sentences for a person."""
+
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal error"
+    code: ClassVar[str] = "internal"
+
+    def __init__(self, detail: str, errors: tuple[FieldError, ...] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = errors
+
+
+class Refused(OrionError):
+    """The caller's request can't be carried out as it stands; retrying it unchanged won't help."""
+
+    status = 400
+    title = "Bad request"
+    code = "refused"
+
+
+class Invalid(Refused):
+    """One or more fields are wrong; each is named."""
+
+    status = 422
+    title = "Some fields are wrong"
+    code = "invalid"
+
+    def __init__(self, errors: list[FieldError] | tuple[FieldError, ...], detail: str | None = None) -> None:
+        super().__init__(detail or "; ".join(e.message for e in errors), tuple(errors))
+
+
+class NotFound(Refused):
+    status = 404
+    title = "Not found"
+    code = "not_found"
+
+
+class Conflict(Refused):
+    """The request clashes with what is there."""
+
+    status = 409
+    title = "Conflict"
+    code = "conflict"
+
+
+class TooLarge(Refused):
+    status = 413
+    title = "Too large"
+    code = "too_large"
+
+
+class Unavailable(OrionError):
+    """The cluster can't answer now: no leader, no quorum, too much under way. Retrying may help."""
+
+    status = 503
+    title = "Not available now"
+    code = "unavailable"
+
+
+class EngineError(OrionError):
+    """The container engine refused or failed; `detail` holds its words.
+
+    `permanent` is true when the same call can't succeed later without a change elsewhere (no such image).
+    """
+
+    status = 502
+    title = "The container engine failed"
+    code = "engine"
+
+    def __init__(self, detail: str, *, permanent: bool = False) -> None:
+        super().__init__(detail)
+        self.permanent = permanent
+
+
+class EngineDown(EngineError):
+    """The container engine does not answer at all."""
+
+    title = "The container engine does not answer"
+    code = "engine_down"
+
+
+class Corrupt(OrionError):
+    """Bytes from disk or from a peer are not what was written. Never retried, never guessed around."""
+
+    title = "Damaged data"
+    code = "corrupt"
+
+
+def by_code(code: str, detail: str, errors: tuple[FieldError, ...] = ()) -> OrionError:
+    """Rebuild an error that crossed the wire; an unknown code becomes an OrionError."""
+    kind = _BY_CODE.get(code, OrionError)
+    if kind is Invalid:
+        return Invalid(errors, detail)
+    if issubclass(kind, EngineError):
+        return kind(detail)
+    return kind(detail, errors)
+
+
+_BY_CODE: dict[str, type[OrionError]] = {
+    kind.code: kind
+    for kind in (
+        Refused,
+        Invalid,
+        NotFound,
+        Conflict,
+        TooLarge,
+        Unavailable,
+        EngineError,
+        EngineDown,
+        Corrupt,
+    )
+}

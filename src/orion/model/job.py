@@ -1,0 +1,71 @@
+"""What the user wants: a job of `count` equal tasks."""
+
+import enum
+
+import msgspec
+
+from orion.model.ids import JobName
+from orion.model.resources import Resources
+
+
+class JobKind(enum.StrEnum):
+    SERVICE = "service"  # runs until stopped
+    BATCH = "batch"  # runs until it has completed
+
+
+class RestartMode(enum.StrEnum):
+    """As in `docker run --restart`, without unless-stopped: a stop is a change of what is wanted."""
+
+    NO = "no"
+    ON_FAILURE = "on-failure"
+    ALWAYS = "always"
+
+
+class RestartPolicy(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """`max_restarts` counts restarts of one allocation on its node; 0 is no limit. Waits between them
+    double from one second to a minute, with jitter; ten minutes of running forgive past failures.
+    """
+
+    mode: RestartMode = RestartMode.ON_FAILURE
+    max_restarts: int = 5
+
+
+class PortBinding(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """`host_port` 0 asks for one from 20000-32767, chosen when the task is placed."""
+
+    container_port: int
+    protocol: str  # "tcp" or "udp"
+    host_port: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.container_port}/{self.protocol}"
+
+
+DYNAMIC_PORTS = range(20_000, 32_768)
+
+
+class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
+    """How to run one task. `command` empty means the image's own."""
+
+    image: str
+    command: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()  # sorted by name
+    resources: Resources = Resources()
+    ports: tuple[PortBinding, ...] = ()  # sorted by container port, then protocol
+    constraints: tuple[tuple[str, str], ...] = ()  # node labels that must be equal; sorted
+    restart: RestartPolicy = RestartPolicy()
+    stop_grace_ms: int = 10_000
+
+
+class Job(msgspec.Struct, frozen=True, array_like=True):
+    """`version` counts changes of the spec from 0. `stopping`: nothing of it is wanted any more; it is
+    forgotten once its last allocation has ended.
+    """
+
+    name: JobName
+    kind: JobKind
+    count: int
+    task: TaskSpec
+    version: int = 0
+    created_at_ms: int = 0
+    stopping: bool = False

@@ -1,0 +1,56 @@
+"""A machine running orion, as the replicated state knows it."""
+
+import enum
+
+import msgspec
+
+from orion.model.ids import NodeId, RaftId
+from orion.model.resources import Resources
+
+
+class NodeStatus(enum.StrEnum):
+    READY = "ready"
+    LEFT = "left"  # a planned stop: its work waits for it until `grace_until_ms`
+    DOWN = "down"  # dead by gossip, or gone past its grace; its allocations are lost
+
+
+class Node(msgspec.Struct, frozen=True, array_like=True):
+    """What a node said of itself when it registered, and what the leader decided about it since.
+
+    `number` is a small integer given at first registration, so that a plan for thousands of tasks names
+    nodes in a byte or two. `engine` identifies the container engine: nodes with the same engine share its
+    host ports, and a survivor stops a dead one's containers there. `engine_down` is empty while the engine
+    answers, else why not.
+    """
+
+    id: NodeId
+    raft: RaftId
+    number: int
+    peer_address: str  # host:port that other nodes dial
+    api_address: str
+    capacity: Resources
+    labels: tuple[tuple[str, str], ...]  # sorted
+    engine: str
+    version: str
+    status: NodeStatus = NodeStatus.READY
+    draining: bool = False
+    engine_down: str = ""
+    registered_at_ms: int = 0
+    changed_at_ms: int = 0  # when status last changed, leader's wall clock
+    grace_ms: int = 0  # with status left: how long its work waits for it
+
+    @property
+    def schedulable(self) -> bool:
+        return self.status is NodeStatus.READY and not self.draining and not self.engine_down
+
+
+def address_parts(text: str) -> tuple[str, int]:
+    """`host:port` or `[v6]:port` -> (host, port). Raises ValueError with a sentence for a person."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdigit() or not 1 <= int(port) <= 65_535:
+        raise ValueError(f"{text!r} is not an address: write host:port with a port from 1 to 65535")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def address_text(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

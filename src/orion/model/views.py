@@ -1,0 +1,123 @@
+"""What the HTTP API takes and gives, as typed values shared by api, node and client. JSON, camelCase."""
+
+import msgspec
+
+
+class TaskRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Body of `POST /tasks`. `memory` and `disk` in bytes, `cpu` in cores.
+
+    `portBindings` maps "80/tcp" to a host port as text; "" or "0" asks for a free one.
+    `restartPolicy` is `no`, `always`, `on-failure` or `on-failure:N`.
+    """
+
+    image: str
+    name: str = ""  # made from the image when empty
+    command: list[str] = []
+    env: dict[str, str] = {}
+    memory: int = 0
+    cpu: float = 0.0
+    disk: int = 0
+    node_selectors: dict[str, str] = {}
+    port_bindings: dict[str, str] = {}
+    restart_policy: str = "on-failure"
+    stop_grace_seconds: float = 10.0
+
+
+class AllocationView(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    id: str
+    node_id: str
+    state: str
+    reason: str
+    restarts: int
+    exit_code: int | None
+    created_at: str | None  # RFC 3339, UTC
+    started_at: str | None
+    finished_at: str | None
+
+
+class TaskView(msgspec.Struct, frozen=True, rename="camel"):
+    id: str
+    name: str
+    image: str
+    command: list[str]
+    env: dict[str, str]
+    state: str
+    reason: str
+    node_id: str | None
+    address: str
+    ports: dict[str, str]  # "80/tcp" -> "host:port" that answers
+    memory: int
+    cpu: float
+    disk: int
+    node_selectors: dict[str, str]
+    port_bindings: dict[str, str]
+    restart_policy: str
+    created_at: str | None
+    started_at: str | None
+    finished_at: str | None
+    allocations: list[AllocationView]
+
+
+class Amounts(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """`total` may be given away, `given` is, `used` is what the machine measures now (None: not known)."""
+
+    total: float
+    given: float
+    used: float | None
+
+
+class NodeView(msgspec.Struct, frozen=True, rename="camel"):
+    """`role`: leader, voter, learner or worker. `status`: alive, suspect, dead, left or draining."""
+
+    name: str
+    ip: str
+    api_address: str
+    role: str
+    status: str
+    reason: str  # why it takes no work, if it takes none
+    version: str
+    labels: dict[str, str]
+    cpu: Amounts
+    memory: Amounts
+    disk: Amounts
+    tasks: int
+
+
+class MemberView(msgspec.Struct, frozen=True, rename="camel"):
+    """One Raft member as the leader sees it (`match` and `state` are None elsewhere)."""
+
+    id: str
+    raft_id: str
+    match: int | None = None
+    state: str | None = None  # probe, replicate or snapshot
+
+
+class RaftView(msgspec.Struct, frozen=True, rename="camel"):
+    state: str
+    term: int
+    leader: str | None
+    commit_index: int
+    applied_index: int
+    voters: list[MemberView]
+    learners: list[MemberView]
+    first_index: int
+    snapshot_index: int
+    task_count: int
+
+
+class EventView(msgspec.Struct, frozen=True, rename="camel"):
+    id: str
+    at: str
+    kind: str
+    subject: str
+    text: str
+
+
+class Problem(msgspec.Struct, frozen=True, rename="camel"):
+    """RFC 9457."""
+
+    title: str
+    status: int
+    detail: str
+    code: str = ""
+    errors: list[dict[str, str]] = []

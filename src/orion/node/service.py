@@ -1,0 +1,67 @@
+"""What api/ may ask of a node. On every node alike: what needs the leader is forwarded, and a worker, which
+holds no state, asks a voter. Errors are OrionErrors, ready to be shown.
+"""
+
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+import msgspec
+
+from orion.model.events import Event
+from orion.model.views import NodeView, RaftView, TaskRequest, TaskView
+from orion.ports import LogQuery
+
+
+class Read(msgspec.Struct, frozen=True, array_like=True):
+    """How fresh a read must be: linearizable, or `stale` from what this node has applied. `after_index` > 0:
+    wait up to `wait_s` until the state has passed that index (long poll).
+    """
+
+    stale: bool = False
+    after_index: int = 0
+    wait_s: float = 0.0
+    timeout_s: float = 10.0
+
+
+class Health(msgspec.Struct, frozen=True):
+    ready: bool
+    detail: str
+
+
+class Service(Protocol):
+    async def create_task(
+        self, request: TaskRequest, *, idempotency_key: str, timeout_s: float, wait_running_s: float
+    ) -> TaskView:
+        """Committed when it returns. `wait_running_s` > 0: wait until it runs or has ended, or so long."""
+
+    async def delete_task(self, task: str, *, timeout_s: float) -> TaskView: ...
+
+    async def tasks(self, read: Read) -> tuple[list[TaskView], int]:
+        """The tasks, sorted by id, and the index of the state they were read from."""
+
+    async def task(self, task: str, read: Read) -> tuple[TaskView, int]: ...
+
+    def logs(self, task: str, query: LogQuery) -> AsyncGenerator[bytes, None]: ...
+
+    async def nodes(self, read: Read) -> tuple[list[NodeView], int]: ...
+
+    async def node(self, node: str, read: Read) -> tuple[NodeView, int]: ...
+
+    async def drain(self, node: str, *, draining: bool, timeout_s: float) -> NodeView: ...
+
+    async def remove_node(self, node: str, *, timeout_s: float) -> None: ...
+
+    async def raft(self) -> RaftView: ...
+
+    async def transfer_leader(self, to: str, *, timeout_s: float) -> RaftView:
+        """`to` "" leaves the choice to the leader."""
+
+    def events(self, after: tuple[int, int] | None, *, follow: bool) -> AsyncGenerator[Event | None, None]:
+        """From just past `after` (None: from now on, or everything remembered when not following). None is
+        yielded when events between were forgotten: look at the state again.
+        """
+
+    def health(self) -> Health: ...
+
+    def metrics(self) -> dict[str, float]:
+        """Prometheus sample name, with labels if any -> value."""

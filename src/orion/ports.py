@@ -1,0 +1,256 @@
+"""What node/ asks of the outside, as Protocols. adapters/ fulfil them with the real thing, the simulator with
+its own; the contract suites in tests/contract run against both.
+
+Every call that can wait takes part in cancellation; a deadline is the caller's (`asyncio.timeout`).
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from orion.model.allocation import Allocation
+from orion.model.ids import NodeId, RaftId
+from orion.model.job import TaskSpec
+from orion.model.resources import Resources
+from orion.raft.interface import Persistent
+from orion.raft.messages import AnyMessage, Entry, HardState, SnapshotMeta
+
+
+class Clock(Protocol):
+    def now_ms(self) -> int:
+        """Monotonic; for waits and timeouts."""
+
+    def wall_ms(self) -> int:
+        """Unix time; only to be shown to people, never to decide."""
+
+
+# --- log ---------------------------------------------------------------------------------------------------
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Whose data directory this is. `cluster` is 0 until the node bootstraps or joins one."""
+
+    node: NodeId
+    raft: RaftId
+    cluster: int = 0
+
+
+class LogBatch(msgspec.Struct, frozen=True):
+    """One or several Readies' worth. `entries` replace whatever is stored from entries[0].index on."""
+
+    hard_state: HardState | None
+    entries: tuple[Entry, ...]
+    must_sync: bool
+
+
+class LogStore(Protocol):
+    """Durable log. Any OSError (or the engine's own) in a write means: end the process, never retry."""
+
+    async def load(self) -> Persistent:
+        """Raises Corrupt, naming the entry, when the log inside is missing or damaged."""
+
+    async def identity(self) -> Identity | None: ...
+
+    async def set_identity(self, identity: Identity) -> None: ...
+
+    async def persist(self, batch: LogBatch) -> None:
+        """Returns after the fsync (when `must_sync`). Atomic."""
+
+    async def save_snapshot(
+        self,
+        meta: SnapshotMeta,
+        chunks: AsyncIterator[bytes],
+        *,
+        first_kept: int,
+        hard_state: HardState | None,
+    ) -> None:
+        """Store a snapshot and drop entries before `first_kept` (all of them when first_kept is
+        meta.index + 1 and the log does not reach it). The older snapshot stays until this one is whole.
+        """
+
+    def snapshot_chunks(self, index: int) -> AsyncGenerator[bytes, None]:
+        """The bytes of the stored snapshot, in chunks of at most 1 MiB.
+
+        Raises NotFound when it is no longer that one, Corrupt when damaged.
+        """
+
+    def bytes_on_disk(self) -> int: ...
+
+    async def close(self) -> None: ...
+
+
+# --- peers -------------------------------------------------------------------------------------------------
+
+# Answers one call, or yields the items of one stream, for the peer's node id and request bytes.
+CallHandler = Callable[[NodeId, bytes], Awaitable[bytes]]
+StreamHandler = Callable[[NodeId, bytes], AsyncGenerator[bytes, None]]
+MessageHandler = Callable[[AnyMessage], None]
+
+
+class Peers(Protocol):
+    """Node-to-node transport. Addresses are `host:port`.
+
+    Raft messages are best effort on one connection per address with a bounded queue, oldest dropped first.
+    Calls raise Unavailable when the peer can't be reached or answers too late, and re-raise the OrionError
+    that the handler raised there. A stream ends when either side closes it.
+    """
+
+    async def start(
+        self, on_message: MessageHandler, on_call: CallHandler, on_stream: StreamHandler
+    ) -> None: ...
+
+    def send(self, address: str, to: RaftId, messages: Sequence[AnyMessage]) -> None: ...
+
+    async def call(self, address: str, request: bytes, *, timeout_s: float) -> bytes: ...
+
+    def stream(self, address: str, request: bytes) -> AsyncGenerator[bytes, None]: ...
+
+    async def refuses(self, address: str) -> bool:
+        """True when a connection is actively refused (nobody listens): a proof of death on a living host.
+        False when it is accepted, or when nothing answers at all.
+        """
+
+    def set_cluster(self, cluster: int) -> None:
+        """From now on only peers of this cluster are spoken with."""
+
+    async def close(self) -> None: ...
+
+
+# --- membership --------------------------------------------------------------------------------------------
+
+
+class MemberState(msgspec.Struct, frozen=True):
+    """One member as gossip sees it. `facts` travel in the gossip metadata (512 bytes at most)."""
+
+    node: NodeId
+    state: str  # alive, suspect, dead, left
+    gossip_address: str
+    epoch: int  # which run of the process
+    facts: dict[str, str]
+
+
+class MemberEvent(msgspec.Struct, frozen=True):
+    """`kind`: joined, suspect, recovered, dead, left, updated, conflict, or lost (events were dropped: look
+    at `members()` again). `member` is None for lost.
+    """
+
+    kind: str
+    member: MemberState | None
+    other_address: str = ""  # conflict: who else claims the name
+
+
+class Membership(Protocol):
+    async def start(self, facts: dict[str, str]) -> None: ...
+
+    async def join(self) -> int:
+        """How many seeds answered; 0 when none did (the adapter goes on trying by itself)."""
+
+    def members(self) -> list[MemberState]:
+        """This node included; dead and left ones as long as they are remembered."""
+
+    def events(self) -> AsyncIterator[MemberEvent]: ...
+
+    async def set_facts(self, facts: dict[str, str]) -> None: ...
+
+    async def leave(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+# --- container engine --------------------------------------------------------------------------------------
+
+
+class EngineInfo(msgspec.Struct, frozen=True):
+    id: str  # the engine's own: nodes with the same id share one engine
+    version: str
+    resources: Resources  # all that the machine has
+
+
+class Labels(msgspec.Struct, frozen=True):
+    """Who a container belongs to: dev.orion.cluster, .node, .job, .task, .allocation."""
+
+    cluster: int
+    node: NodeId
+    job: str
+    index: int
+    allocation: int
+
+
+class Container(msgspec.Struct, frozen=True):
+    """One container with Orion's labels. `state`: created, running, exited (all else is shown as one of
+    these). Times in Unix milliseconds, 0 when not yet.
+    """
+
+    id: str
+    labels: Labels
+    state: str
+    host_ports: tuple[int, ...] = ()
+    exit_code: int | None = None
+    error: str = ""  # the engine's own words on why it ended or did not start
+    oom_killed: bool = False
+    started_at_ms: int = 0
+    finished_at_ms: int = 0
+    address: str = ""
+
+
+class LogQuery(msgspec.Struct, frozen=True, array_like=True):
+    follow: bool = False
+    tail: int | None = None  # lines
+    since_ms: int = 0
+    stdout: bool = True
+    stderr: bool = True
+
+
+PullProgress = Callable[[str], None]  # a short text: "pulling nginx: 12.3 of 54.1 MB"
+
+
+class Engine(Protocol):
+    """A container engine. Every call raises EngineDown when the engine does not answer, EngineError with the
+    engine's words when it refuses. Removing or stopping what is gone is no error.
+    """
+
+    async def info(self) -> EngineInfo: ...
+
+    async def has_image(self, image: str) -> bool: ...
+
+    async def pull(self, image: str, progress: PullProgress) -> None: ...
+
+    async def create(self, allocation: Allocation, spec: TaskSpec, labels: Labels, *, name: str) -> str: ...
+
+    async def start(self, container: str) -> None: ...
+
+    async def stop(self, container: str, grace_ms: int) -> None: ...
+
+    async def remove(self, container: str) -> None:
+        """Kills it first if it runs."""
+
+    async def containers(self, cluster: int) -> list[Container]:
+        """All of this cluster's on this engine, whichever node's."""
+
+    async def inspect(self, container: str) -> Container | None: ...
+
+    def changes(self, cluster: int) -> AsyncIterator[str]:
+        """The id of each of this cluster's containers that started, died or was removed; ends (raises
+        EngineDown) when the engine goes away.
+        """
+
+    def logs(self, container: str, query: LogQuery) -> AsyncGenerator[bytes, None]: ...
+
+    async def close(self) -> None: ...
+
+
+# --- machine -----------------------------------------------------------------------------------------------
+
+
+class Usage(msgspec.Struct, frozen=True):
+    cpu_cores: float
+    memory_bytes: int
+
+
+class Machine(Protocol):
+    """Live use of this machine, and randomness for ids that must be unguessable or unique."""
+
+    def usage(self) -> Usage: ...
+
+    def random_bits(self, bits: int) -> int: ...

@@ -1,0 +1,168 @@
+"""Raft's values: entries, hard state, configurations and the messages between members.
+
+Names as in etcd-io/raft. Members are RaftIds (64 bits); 0 is nobody. All are arrays on the wire.
+"""
+
+import enum
+
+import msgspec
+
+NOBODY = 0
+
+
+class EntryKind(enum.IntEnum):
+    NORMAL = 0
+    CONF_CHANGE = 1  # data is an encoded ConfChange
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """`data` empty with kind NORMAL is the entry a new leader commits first (section 5.4.2)."""
+
+    term: int
+    index: int
+    kind: int = EntryKind.NORMAL
+    data: bytes = b""
+
+
+class HardState(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    term: int = 0
+    vote: int = NOBODY
+    commit: int = 0
+
+
+class ConfState(msgspec.Struct, frozen=True, array_like=True):
+    """A configuration; sorted tuples. `voters_outgoing` is not empty while in joint consensus (section 6);
+    `learners_next` become learners when it is left.
+    """
+
+    voters: tuple[int, ...] = ()
+    learners: tuple[int, ...] = ()
+    voters_outgoing: tuple[int, ...] = ()
+    learners_next: tuple[int, ...] = ()
+    auto_leave: bool = False
+
+
+class ConfChange(msgspec.Struct, frozen=True, array_like=True):
+    """The wanted target configuration, reached through joint consensus when more than one voter changes.
+
+    Empty `voters` and `learners` mean: leave the joint configuration.
+    """
+
+    voters: tuple[int, ...] = ()
+    learners: tuple[int, ...] = ()
+
+    @property
+    def leaves_joint(self) -> bool:
+        return not self.voters and not self.learners
+
+
+class SnapshotMeta(msgspec.Struct, frozen=True, array_like=True):
+    index: int = 0
+    term: int = 0
+    conf: ConfState = ConfState()
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """`term` is the sender's term (for the pre-votes: the term it would have)."""
+
+    sender: int
+    to: int
+    term: int
+
+
+class MsgApp(Message, frozen=True, array_like=True, tag=1):
+    """`index`/`log_term` name the entry just before `entries`."""
+
+    index: int
+    log_term: int
+    entries: tuple[Entry, ...]
+    commit: int
+
+
+class MsgAppResp(Message, frozen=True, array_like=True, tag=2):
+    """`index`: last index now held; when `reject`, the index refused, and `hint_index`/`hint_term` the
+    follower's best guess where the logs may agree.
+    """
+
+    index: int
+    reject: bool = False
+    hint_index: int = 0
+    hint_term: int = 0
+
+
+class MsgVote(Message, frozen=True, array_like=True, tag=3):
+    """`transfer`: the leader asked for this election, so leases don't count (section 4.2.3 of the thesis)."""
+
+    index: int
+    log_term: int
+    transfer: bool = False
+
+
+class MsgVoteResp(Message, frozen=True, array_like=True, tag=4):
+    reject: bool
+
+
+class MsgPreVote(Message, frozen=True, array_like=True, tag=5):
+    index: int
+    log_term: int
+
+
+class MsgPreVoteResp(Message, frozen=True, array_like=True, tag=6):
+    reject: bool
+
+
+class MsgHeartbeat(Message, frozen=True, array_like=True, tag=7):
+    """`context`: the newest read round that this heartbeat confirms; 0 is none."""
+
+    commit: int
+    context: int = 0
+
+
+class MsgHeartbeatResp(Message, frozen=True, array_like=True, tag=8):
+    context: int = 0
+
+
+class MsgSnap(Message, frozen=True, array_like=True, tag=9):
+    """Offers a snapshot. The driver fetches its bytes by their own way before it steps this in."""
+
+    meta: SnapshotMeta
+
+
+class MsgSnapStatus(Message, frozen=True, array_like=True, tag=10):
+    """The follower could not fetch or install the snapshot it was offered."""
+
+    index: int
+
+
+class MsgTimeoutNow(Message, frozen=True, array_like=True, tag=11):
+    """The leader hands over: campaign at once."""
+
+
+class MsgReadIndex(Message, frozen=True, array_like=True, tag=12):
+    """A follower asks the leader for a safe read index; `context` is the follower's own number."""
+
+    context: int
+
+
+class MsgReadIndexResp(Message, frozen=True, array_like=True, tag=13):
+    """`index` 0: refused (not leader, or nothing committed in this term yet); ask again."""
+
+    context: int
+    index: int
+
+
+AnyMessage = (
+    MsgApp
+    | MsgAppResp
+    | MsgVote
+    | MsgVoteResp
+    | MsgPreVote
+    | MsgPreVoteResp
+    | MsgHeartbeat
+    | MsgHeartbeatResp
+    | MsgSnap
+    | MsgSnapStatus
+    | MsgTimeoutNow
+    | MsgReadIndex
+    | MsgReadIndexResp
+)

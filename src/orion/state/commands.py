@@ -1,0 +1,141 @@
+"""Replicated commands: imperative, versioned by their tag, each the whole of one change.
+
+Arrays on the wire, so fields are only ever added at the end, with a default.
+"""
+
+import msgspec
+
+from orion.model.allocation import AllocationStatus
+from orion.model.ids import AllocationId, JobName, NodeId, RaftId
+from orion.model.job import Job
+from orion.model.node import NodeStatus
+from orion.model.resources import Resources
+
+
+class Command(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """`at_ms`: wall clock of the node that proposed it; shown to people, never compared."""
+
+    at_ms: int
+
+
+class InitCluster(Command, frozen=True, array_like=True, tag=1):
+    """The first command of a cluster; later ones are ignored. `cluster` is 64 random bits."""
+
+    cluster: int
+
+
+class RegisterNode(Command, frozen=True, array_like=True, tag=2):
+    """A node says who it is, at every start and when its facts change. Makes it ready again when it was down
+    or left. Refused (Conflict) when another live data directory owns the id, or when this one was removed.
+
+    `replaces`: the proposing leader has seen by gossip that the id's former data directory is gone.
+    """
+
+    node: NodeId
+    raft: RaftId
+    peer_address: str
+    api_address: str
+    capacity: Resources
+    labels: tuple[tuple[str, str], ...]
+    engine: str
+    version: str
+    engine_down: str = ""
+    replaces: bool = False
+
+
+class SetNodeStatus(Command, frozen=True, array_like=True, tag=3):
+    """The leader's verdict, or a node's own word that it stops on purpose (status left, `grace_ms`).
+
+    Down: its allocations are lost in the same step. `raft` must be the registered one, else nothing happens:
+    a verdict about an older run of the node is void.
+    """
+
+    node: NodeId
+    raft: RaftId
+    status: NodeStatus
+    reason: str = ""
+    grace_ms: int = 0
+
+
+class DrainNode(Command, frozen=True, array_like=True, tag=4):
+    """`draining` false makes it ready for work again."""
+
+    node: NodeId
+    draining: bool
+
+
+class RemoveNode(Command, frozen=True, array_like=True, tag=5):
+    """Forget a node for good. Refused while it is ready and not drained of its work."""
+
+    node: NodeId
+
+
+class CreateJob(Command, frozen=True, array_like=True, tag=6):
+    """Refused (Conflict) when the name is taken; with an `idempotency_key` seen before, answers as then."""
+
+    job: Job
+    idempotency_key: str = ""
+
+
+class StopJob(Command, frozen=True, array_like=True, tag=7):
+    """Stop all of it and forget it when the last allocation has ended."""
+
+    job: JobName
+
+
+class UpdateAllocations(Command, frozen=True, array_like=True, tag=8):
+    """What one node saw of its allocations; illegal transitions are ignored one by one."""
+
+    node: NodeId
+    updates: tuple[tuple[AllocationId, AllocationStatus], ...]
+
+
+class Placements(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Many tasks of one job, as columns: task `indexes[i]` goes to the node numbered `nodes[i]`.
+
+    `ports` is empty when the job asks for none, else one tuple of host ports a task, in the order of the
+    spec's ports.
+    """
+
+    job: JobName
+    job_version: int
+    indexes: list[int]
+    nodes: list[int]
+    ports: list[tuple[int, ...]] = []
+
+
+class ApplyPlan(Command, frozen=True, array_like=True, tag=9):
+    """The scheduler's decision. Each placement is checked again (node schedulable, resources and ports free,
+    slot still empty, version current); one that no longer holds is dropped and its slot stays open.
+
+    `stops`: allocations no longer wanted. `refusals`: why the rest of a job did not fit, "" to clear.
+    """
+
+    placements: tuple[Placements, ...]
+    stops: tuple[AllocationId, ...] = ()
+    refusals: tuple[tuple[JobName, str], ...] = ()
+
+
+AnyCommand = (
+    InitCluster
+    | RegisterNode
+    | SetNodeStatus
+    | DrainNode
+    | RemoveNode
+    | CreateJob
+    | StopJob
+    | UpdateAllocations
+    | ApplyPlan
+)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[AnyCommand] = msgspec.msgpack.Decoder(AnyCommand)
+
+
+def encode_command(command: AnyCommand) -> bytes:
+    return _encoder.encode(command)
+
+
+def decode_command(data: bytes) -> AnyCommand:
+    """Raises msgspec.DecodeError or ValidationError for anything that is not a command."""
+    return _decoder.decode(data)
