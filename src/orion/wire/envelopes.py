@@ -1,0 +1,188 @@
+"""What the frames carry: hellos, Raft messages in batches, calls and streams.
+
+The hello starts with a magic word and a version outside of msgpack, so that strangers and later versions are
+told apart from damage. All else is msgpack with strict types.
+"""
+
+from typing import TypeVar
+
+import msgspec
+
+from orion.model.errors import FieldError, OrionError, by_code
+from orion.model.ids import NODE_ID, NodeId, RaftId
+from orion.raft.messages import AnyMessage, Entry, EntryKind, MsgApp, MsgSnap
+from orion.wire.frames import MAX_FRAME_BYTES, Frame, FrameError, Kind, encode_frame
+
+VERSION = 1
+MAGIC = b"ORION"
+LANE_RAFT = "raft"
+LANE_CALL = "call"
+LANE_STREAM = "stream"
+_LANES = frozenset((LANE_RAFT, LANE_CALL, LANE_STREAM))
+_KINDS_OF_ENTRY = frozenset(int(kind) for kind in EntryKind)
+_MAX_UINT64 = 2**64 - 1
+
+T = TypeVar("T")
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True):
+    """Sent by both ends first. `cluster` is 0 while not in one; `wall_ms` is Unix time, to notice clocks that
+    are far off. `lane` is the dialler's wish, and the answer repeats it.
+    """
+
+    lane: str
+    cluster: int
+    node: NodeId
+    raft: RaftId
+    wall_ms: int
+
+
+class Call(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """`id` pairs it with its reply on this connection. After `timeout_ms` nobody waits for the reply."""
+
+    id: int
+    timeout_ms: int
+    body: bytes
+
+
+class Failure(msgspec.Struct, frozen=True, array_like=True):
+    """An OrionError on its way to the other side."""
+
+    code: str
+    detail: str
+    errors: tuple[FieldError, ...] = ()
+
+    def error(self) -> OrionError:
+        return by_code(self.code, self.detail, self.errors)
+
+
+class Reply(msgspec.Struct, frozen=True, array_like=True):
+    """`failure` None: it went well, and `body` is the answer."""
+
+    id: int
+    body: bytes = b""
+    failure: Failure | None = None
+
+
+_encoder = msgspec.msgpack.Encoder()
+_hello = msgspec.msgpack.Decoder(Hello)
+_messages: msgspec.msgpack.Decoder[tuple[AnyMessage, ...]] = msgspec.msgpack.Decoder(tuple[AnyMessage, ...])
+_call = msgspec.msgpack.Decoder(Call)
+_reply = msgspec.msgpack.Decoder(Reply)
+_failure: msgspec.msgpack.Decoder[Failure | None] = msgspec.msgpack.Decoder(Failure | None)
+
+
+def _decode(decoder: "msgspec.msgpack.Decoder[T]", payload: bytes, what: str) -> T:
+    try:
+        return decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise FrameError(f"not {what}: {error}") from None
+
+
+def _require_counts(what: str, *numbers: int) -> None:
+    if not all(0 <= number <= _MAX_UINT64 for number in numbers):
+        raise FrameError(f"{what}: a number is out of range")
+
+
+# --- hello -------------------------------------------------------------------------------------------------
+
+
+def encode_hello(hello: Hello) -> bytes:
+    return encode_frame(Kind.HELLO, MAGIC + bytes((VERSION,)) + _encoder.encode(hello))
+
+
+def decode_hello(frame: Frame) -> Hello:
+    """Raises FrameError with words that name the fault: not Orion, another version, damaged."""
+    if frame.kind != Kind.HELLO or not frame.payload.startswith(MAGIC):
+        raise FrameError("the first frame is not a hello")
+    version = frame.payload[len(MAGIC) : len(MAGIC) + 1]
+    if version != bytes((VERSION,)):
+        raise FrameError(f"it speaks version {version[0] if version else '?'} of the protocol, we speak {VERSION}")
+    hello = _decode(_hello, frame.payload[len(MAGIC) + 1 :], "a hello")
+    _require_counts("hello", hello.cluster, hello.raft, hello.wall_ms)
+    if hello.lane not in _LANES:
+        raise FrameError("hello: an unknown lane")
+    if not NODE_ID.fullmatch(hello.node):
+        raise FrameError("hello: not a node id")
+    return hello
+
+
+# --- Raft messages -----------------------------------------------------------------------------------------
+
+
+def encode_messages(messages: "tuple[AnyMessage, ...] | list[AnyMessage]") -> list[bytes]:
+    """Frames that hold `messages` in order, one frame where they fit. Raises FrameError for a single message
+    that is over the limit.
+    """
+    payload = _encoder.encode(messages)
+    if len(payload) < MAX_FRAME_BYTES or len(messages) == 1:
+        return [encode_frame(Kind.RAFT, payload)]
+    half = len(messages) // 2
+    return encode_messages(messages[:half]) + encode_messages(messages[half:])
+
+
+def decode_messages(payload: bytes) -> tuple[AnyMessage, ...]:
+    """Raises FrameError for anything the core could stumble over."""
+    messages = _decode(_messages, payload, "Raft messages")
+    for message in messages:
+        if type(message) is MsgApp:
+            _require_counts("MsgApp", message.sender, message.to, message.term)
+            _require_counts("MsgApp", message.index, message.log_term, message.commit)
+            _require_run_of_entries(message)
+        elif type(message) is MsgSnap:
+            meta = message.meta
+            _require_counts("MsgSnap", message.sender, message.to, message.term, meta.index, meta.term)
+            _require_counts("MsgSnap", *meta.conf.voters, *meta.conf.learners)
+            _require_counts("MsgSnap", *meta.conf.voters_outgoing, *meta.conf.learners_next)
+        else:
+            _require_counts(type(message).__name__, *msgspec.structs.astuple(message))
+    return messages
+
+
+def _require_run_of_entries(message: MsgApp) -> None:
+    """Indexes follow without a gap, terms never fall and never pass the sender's."""
+    index, term = message.index, message.log_term
+    entry: Entry
+    for entry in message.entries:
+        index += 1
+        if entry.index != index or not term <= entry.term <= message.term:
+            raise FrameError("MsgApp: its entries do not follow each other")
+        if entry.kind not in _KINDS_OF_ENTRY:
+            raise FrameError("MsgApp: an unknown kind of entry")
+        term = entry.term
+
+
+# --- calls and streams -------------------------------------------------------------------------------------
+
+
+def encode_call(call: Call) -> bytes:
+    return encode_frame(Kind.CALL, _encoder.encode(call))
+
+
+def decode_call(payload: bytes) -> Call:
+    call = _decode(_call, payload, "a call")
+    _require_counts("call", call.id, call.timeout_ms)
+    return call
+
+
+def encode_reply(reply: Reply) -> bytes:
+    return encode_frame(Kind.REPLY, _encoder.encode(reply))
+
+
+def decode_reply(payload: bytes) -> Reply:
+    reply = _decode(_reply, payload, "a reply")
+    _require_counts("reply", reply.id)
+    return reply
+
+
+def encode_end(failure: Failure | None) -> bytes:
+    """The last frame of a stream: None when it ended well."""
+    return encode_frame(Kind.END, _encoder.encode(failure))
+
+
+def decode_end(payload: bytes) -> Failure | None:
+    return _decode(_failure, payload, "the end of a stream")
+
+
+def failure_of(error: OrionError) -> Failure:
+    return Failure(error.code, error.detail, error.errors)
