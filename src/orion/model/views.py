@@ -1,12 +1,14 @@
 """What the HTTP API takes and gives, as typed values shared by api, node and client. JSON, camelCase."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 
 class TaskRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Body of `POST /tasks`. `memory` and `disk` in bytes, `cpu` in cores.
 
-    `portBindings` maps "80/tcp" to a host port as text; "" or "0" asks for a free one.
+    `portBindings` maps "80/tcp" to a host port, as text or a number; "" or "0" asks for a free one.
     `restartPolicy` is `no`, `always`, `on-failure` or `on-failure:N`.
     """
 
@@ -18,7 +20,7 @@ class TaskRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
     cpu: float = 0.0
     disk: int = 0
     node_selectors: dict[str, str] = {}
-    port_bindings: dict[str, str] = {}
+    port_bindings: Mapping[str, str | int] = {}
     restart_policy: str = "on-failure"
     stop_grace_seconds: float = 10.0
 
@@ -105,6 +107,19 @@ class RaftView(msgspec.Struct, frozen=True, rename="camel"):
     task_count: int
 
 
+class TransferRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Body of `POST /raft/transfer`. `to` empty leaves the choice to the leader."""
+
+    to: str = ""
+
+
+class HealthView(msgspec.Struct, frozen=True, rename="camel"):
+    """`ready`: knows a leader and has applied what it knew to be committed."""
+
+    ready: bool
+    detail: str
+
+
 class EventView(msgspec.Struct, frozen=True, rename="camel"):
     id: str
     at: str
@@ -113,8 +128,8 @@ class EventView(msgspec.Struct, frozen=True, rename="camel"):
     text: str
 
 
-class Problem(msgspec.Struct, frozen=True, rename="camel"):
-    """RFC 9457."""
+class Problem(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """RFC 9457. `errors`: a JSON Pointer and a message for each wrong field."""
 
     title: str
     status: int

@@ -1,0 +1,251 @@
+"""What a user asks for becomes a Job, or an Invalid that names every field that is wrong.
+
+The JSON's types are the decoder's business; here are the rules that types can't say. Whatever passes is
+something that Docker takes, so that a task never fails later for the way it was written.
+"""
+
+import re
+
+from orion.model.errors import FieldError, Invalid
+from orion.model.ids import JOB_NAME, JobName
+from orion.model.job import Job, JobKind, PortBinding, RestartMode, RestartPolicy, TaskSpec
+from orion.model.resources import MIB, Resources
+from orion.model.views import TaskRequest
+
+MIN_MEMORY_BYTES = 6 * MIB  # Docker refuses a limit below it
+MIN_CPU = 0.01  # cores; Docker's smallest share
+MAX_BYTES = 1 << 60  # more than any machine has; keeps sums of a million tasks in 128 bits
+MAX_CPU = 1_000_000
+MAX_PORTS = 64  # in one task
+MAX_GRACE_S = 3600
+MAX_RESTARTS = 1_000_000
+# Linux's MAX_ARG_STRLEN: one argument or one NAME=value, with its final zero byte.
+MAX_STRING_BYTES = 131_071
+
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+LABEL_KEY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?")
+LABEL_VALUE = re.compile(r"[A-Za-z0-9._:/-]{0,128}")
+
+# An image reference, after the grammar of the OCI distribution project's reference package:
+# [domain[:port]/]path[:tag][@digest].
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?"
+_PATH_PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
+_IMAGE = re.compile(
+    rf"(?:{_DOMAIN}/)?(?P<path>{_PATH_PART}(?:/{_PATH_PART})*)"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
+    r"(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?"
+)
+_MAX_IMAGE = 512
+
+_PORT_KEY = re.compile(r"([0-9]{1,9})(?:/([A-Za-z]+))?")
+_RESTART = re.compile(r"(no|always|on-failure)(?::([0-9]{1,9}))?")
+
+
+def pointer(*parts: str | int) -> str:
+    """A JSON Pointer (RFC 6901) to the field under these keys."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def job_from_request(request: TaskRequest, name: str, at_ms: int) -> Job:
+    """The job of one task that `request` asks for, under `name`, created at `at_ms` (Unix milliseconds).
+
+    Raises Invalid with an entry for each wrong field.
+    """
+    errors: list[FieldError] = []
+    _check_name(name, errors)
+    _check_image(request.image, errors)
+    _check_strings(request, errors)
+    resources = _resources(request, errors)
+    ports = _ports(request, errors)
+    constraints = _constraints(request.node_selectors, errors)
+    restart = _restart(request.restart_policy, errors)
+    grace_ms = _grace_ms(request.stop_grace_seconds, errors)
+    if errors:
+        raise Invalid(errors)
+    spec = TaskSpec(
+        image=request.image,
+        command=tuple(request.command),
+        env=tuple(sorted(request.env.items())),
+        resources=resources,
+        ports=ports,
+        constraints=constraints,
+        restart=restart,
+        stop_grace_ms=grace_ms,
+    )
+    return Job(name=JobName(name), kind=JobKind.SERVICE, count=1, task=spec, created_at_ms=at_ms)
+
+
+def name_for(image: str, random: int) -> str:
+    """A job's name made from the image's, when the user gave none: `ghcr.io/me/My_App:1` -> my-app-0a1b2.
+
+    `random`: 20 bits.
+    """
+    path = image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
+    name = re.sub(r"[^a-z0-9]+", "-", path).strip("-")[:40].rstrip("-")
+    return f"{name or 'task'}-{random:05x}"
+
+
+def restart_text(policy: RestartPolicy) -> str:
+    """As a request writes it: `no`, `always`, `on-failure:5`; 0 restarts means no limit."""
+    if policy.mode is RestartMode.ON_FAILURE and policy.max_restarts:
+        return f"{policy.mode}:{policy.max_restarts}"
+    return str(policy.mode)
+
+
+def label_error(key: str, value: str) -> str | None:
+    """What is wrong with a node label, or None."""
+    if not LABEL_KEY.fullmatch(key):
+        return f"{key!r} is not a label's name: use 1 to 63 letters, digits, '.', '_', '/' and '-'"
+    if not LABEL_VALUE.fullmatch(value):
+        return f"{value!r} is not a label's value: use at most 128 letters, digits, '.', '_', ':', '/' and '-'"
+    return None
+
+
+def _check_name(name: str, errors: list[FieldError]) -> None:
+    if not JOB_NAME.fullmatch(name):
+        message = f"name {_short(name)} can't be used: write 1 to 63 of a-z, 0-9 and '-', with no '-' at an end"
+        errors.append(FieldError("/name", message))
+
+
+def _check_image(image: str, errors: list[FieldError]) -> None:
+    if not image:
+        errors.append(FieldError("/image", "image is empty: name one, as in nginx or nginx:1.27"))
+    elif len(image) > _MAX_IMAGE or not _IMAGE.fullmatch(image):
+        hint = "; names of images are in lower case" if image.lower() != image else ""
+        message = (
+            f"{_short(image)} is not the name of an image: write it as in nginx, nginx:1.27 or host:5000/app{hint}"
+        )
+        errors.append(FieldError("/image", message))
+
+
+def _check_strings(request: TaskRequest, errors: list[FieldError]) -> None:
+    for at, word in enumerate(request.command):
+        if at == 0 and not word:
+            errors.append(FieldError("/command/0", "command starts with an empty word: name a program first"))
+        _check_string(word, f"word {at} of command", pointer("command", at), errors)
+    for name, value in request.env.items():
+        where = pointer("env", name)
+        if not _ENV_NAME.fullmatch(name):
+            message = (
+                f"{_short(name)} is not a variable's name: use letters, digits, '_', '.' and '-', no digit first"
+            )
+            errors.append(FieldError(where, message))
+        else:
+            _check_string(f"{name}={value}", f"env {name}", where, errors)
+
+
+def _check_string(text: str, what: str, where: str, errors: list[FieldError]) -> None:
+    if "\0" in text:
+        errors.append(FieldError(where, f"{what} holds a zero byte, which no program can be given"))
+    elif len(text.encode("utf-8", "surrogatepass")) > MAX_STRING_BYTES:
+        errors.append(FieldError(where, f"{what} is longer than Linux allows: at most {MAX_STRING_BYTES} bytes"))
+
+
+def _resources(request: TaskRequest, errors: list[FieldError]) -> Resources:
+    def amount(field: str, value: float, least: float, most: float, unit: str) -> None:
+        if value < 0:
+            errors.append(FieldError(pointer(field), f"{field} is negative: give {unit}, or 0 for no limit"))
+        elif 0 < value < least:
+            message = f"{field} is {value:g}, less than Docker's minimum of {least:g}: give more, or 0 for no limit"
+            errors.append(FieldError(pointer(field), message))
+        elif not value <= most:
+            errors.append(FieldError(pointer(field), f"{field} is larger than any machine: give {unit}"))
+
+    if 0 < request.memory < MIN_MEMORY_BYTES:
+        message = (
+            f"memory is {request.memory} bytes, less than Docker's minimum of 6 MiB ({MIN_MEMORY_BYTES}): "
+            "give more, or 0 for no limit"
+        )
+        errors.append(FieldError("/memory", message))
+    else:
+        amount("memory", request.memory, 0, MAX_BYTES, "bytes")
+    amount("cpu", request.cpu, MIN_CPU, MAX_CPU, "cores, as in 0.25")
+    amount("disk", request.disk, 0, MAX_BYTES, "bytes")
+    if errors:
+        return Resources()
+    return Resources(round(request.cpu * 1000), request.memory, request.disk)
+
+
+def _ports(request: TaskRequest, errors: list[FieldError]) -> tuple[PortBinding, ...]:
+    if len(request.port_bindings) > MAX_PORTS:
+        message = f"portBindings has {len(request.port_bindings)} ports; a task can have {MAX_PORTS}"
+        errors.append(FieldError("/portBindings", message))
+        return ()
+    bindings: dict[tuple[int, str], PortBinding] = {}
+    asked: set[tuple[int, str]] = set()
+    for key, value in request.port_bindings.items():
+        where = pointer("portBindings", key)
+        try:
+            container_port, protocol = _port_key(key)
+            host_port = _host_port(value)
+        except ValueError as error:
+            errors.append(FieldError(where, str(error)))
+            continue
+        if (container_port, protocol) in bindings:
+            errors.append(FieldError(where, f"port {container_port}/{protocol} is given twice"))
+        elif host_port and (host_port, protocol) in asked:
+            message = f"host port {host_port}/{protocol} is asked for twice; one task can have it once"
+            errors.append(FieldError(where, message))
+        asked.add((host_port, protocol))
+        bindings[container_port, protocol] = PortBinding(container_port, protocol, host_port)
+    return tuple(bindings[key] for key in sorted(bindings))
+
+
+def _port_key(text: str) -> tuple[int, str]:
+    match = _PORT_KEY.fullmatch(text)
+    if not match or match[2] not in {None, "tcp", "udp"}:
+        raise ValueError(f"{_short(text)} is not a container's port: write it as in 80/tcp, 53/udp or 80")
+    if not 1 <= int(match[1]) <= 65_535:
+        raise ValueError(f"port {match[1]} does not exist: ports go from 1 to 65535")
+    return int(match[1]), match[2] or "tcp"
+
+
+def _host_port(value: str | int) -> int:
+    text = str(value)
+    if text in {"", "0"}:
+        return 0
+    if not (text.isascii() and text.removeprefix("-").isdigit()):
+        message = f'{_short(text)} is not a host port: write a number, as in "8080", or "" for one that is free'
+        raise ValueError(message)
+    if len(text) > 9 or not 1 <= int(text) <= 65_535:
+        raise ValueError(f'host port {text[:20]} does not exist: ports go from 1 to 65535, "" asks for a free one')
+    return int(text)
+
+
+def _constraints(selectors: dict[str, str], errors: list[FieldError]) -> tuple[tuple[str, str], ...]:
+    for key, value in selectors.items():
+        wrong = label_error(key, value)
+        if wrong:
+            errors.append(FieldError(pointer("nodeSelectors", key), wrong))
+    return tuple(sorted(selectors.items()))
+
+
+def _restart(text: str, errors: list[FieldError]) -> RestartPolicy:
+    match = _RESTART.fullmatch(text)
+    if not match or (match[2] and match[1] != RestartMode.ON_FAILURE):
+        hint = "; always is the same here" if text == "unless-stopped" else ""
+        message = f"restartPolicy {_short(text)} is not known: use no, always, on-failure or on-failure:N{hint}"
+        errors.append(FieldError("/restartPolicy", message))
+        return RestartPolicy()
+    mode = RestartMode(match[1])
+    if mode is not RestartMode.ON_FAILURE:
+        return RestartPolicy(mode, 0)
+    if match[2] is None:
+        return RestartPolicy(mode)
+    if int(match[2]) > MAX_RESTARTS:
+        message = f"restartPolicy allows at most {MAX_RESTARTS} restarts; on-failure:0 has no limit"
+        errors.append(FieldError("/restartPolicy", message))
+    return RestartPolicy(mode, int(match[2]))
+
+
+def _grace_ms(seconds: float, errors: list[FieldError]) -> int:
+    if not 0 <= seconds <= MAX_GRACE_S:
+        message = f"stopGraceSeconds is {seconds:g}: give 0 to {MAX_GRACE_S} seconds"
+        errors.append(FieldError("/stopGraceSeconds", message))
+        return 0
+    return round(seconds * 1000)
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 80 else text[:77] + "...")
