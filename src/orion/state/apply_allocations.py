@@ -1,0 +1,59 @@
+"""What nodes saw of their allocations."""
+
+from orion.model.allocation import TRANSITIONS, Allocation, AllocationState, AllocationStatus
+from orion.model.errors import NotFound
+from orion.model.ids import task_id
+from orion.state import ledger
+from orion.state.apply_jobs import forget_ended
+from orion.state.commands import UpdateAllocations
+from orion.state.step import Result, Step
+from orion.state.tables import State
+
+
+def update_allocations(state: State, step: Step, command: UpdateAllocations) -> Result:
+    """Each update stands alone: one about another node's allocation, a forgotten one, or an illegal transition
+    is ignored.
+    """
+    if command.node not in state.nodes:
+        return NotFound(f"there is no node named {command.node}; orion nodes lists them")
+    ended: list[Allocation] = []
+    for identity, status in command.updates:
+        former = state.allocations.get(identity)
+        if former is None or former.node != command.node or not _follows(former.status, status):
+            continue
+        changed = ledger.set_status(state, former, status)
+        _tell(step, former, changed)
+        if changed.terminal:
+            ended.append(changed)
+    forget_ended(state, step, ended)
+    return None
+
+
+def _follows(former: AllocationStatus, status: AllocationStatus) -> bool:
+    if status.state is former.state:
+        return not former.terminal and status != former
+    return status.state in TRANSITIONS[former.state]
+
+
+_EVENTS = {
+    AllocationState.RUNNING: ("TaskStarted", "runs"),
+    AllocationState.COMPLETED: ("TaskCompleted", "completed"),
+    AllocationState.FAILED: ("TaskFailed", "failed"),
+    AllocationState.STOPPED: ("TaskStopped", "stopped"),
+    AllocationState.LOST: ("TaskLost", "was lost"),
+}
+
+
+def _tell(step: Step, former: Allocation, changed: Allocation) -> None:
+    status = changed.status
+    if status.state is former.status.state:
+        return
+    if former.status.state is AllocationState.RUNNING and not status.terminal:
+        kind, verb = "TaskRestarted", "is started again"
+    elif status.state in _EVENTS:
+        kind, verb = _EVENTS[status.state]
+    else:
+        return
+    task = task_id(changed.job, changed.index)
+    reason = f": {status.reason}" if status.reason else ""
+    step.tell(kind, task, f"{task} {verb} on {changed.node}{reason}")

@@ -1,0 +1,65 @@
+"""Job commands: create, stop. A stopped job is forgotten when its last allocation has ended."""
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from orion.model.allocation import Allocation
+from orion.model.errors import Conflict, NotFound, Refused
+from orion.state import ledger
+from orion.state.commands import CreateJob, StopJob
+from orion.state.records import MAX_ANSWERED, MAX_COUNT, JobRecord
+from orion.state.step import Result, Step, tasks_text
+from orion.state.tables import State
+
+
+def create_job(state: State, step: Step, command: CreateJob) -> Result:
+    job = command.job
+    key = command.idempotency_key
+    if key and key in state.answered:
+        return state.answered[key]
+    if job.name in state.jobs:
+        return Conflict(
+            f"a job named {job.name} exists already; choose another name or delete it first: orion stop {job.name}"
+        )
+    if not 0 <= job.count <= MAX_COUNT:
+        return Refused(f"{job.name} asks for {job.count:,} tasks; a job has from 0 to {MAX_COUNT:,}")
+    if job.stopping:
+        job = replace(job, stopping=False)
+    ledger.add_job(state, job)
+    if key:
+        state.answered[key] = job
+        if len(state.answered) > MAX_ANSWERED:
+            del state.answered[next(iter(state.answered))]
+    step.tell("JobCreated", job.name, f"{job.name} created: {tasks_text(job.count)} of {job.task.image}")
+    return job
+
+
+def stop_job(state: State, step: Step, command: StopJob) -> Result:
+    record = state.jobs.get(command.job)
+    if record is None:
+        return NotFound(f"there is no job named {command.job}; orion ps lists what runs")
+    if record.job.stopping:
+        return record.job
+    ledger.close_job(state, record)
+    for index in range(record.job.count):
+        for allocation in record.history(index):
+            if allocation.wanted and not allocation.terminal:
+                ledger.set_unwanted(state, allocation)
+    text = f"{record.job.name} is stopping"
+    step.tell("JobStopped", record.job.name, f"{text}: {tasks_text(record.active)}" if record.active else text)
+    job = record.job
+    forget_if_over(state, step, record)
+    return job
+
+
+def forget_ended(state: State, step: Step, ended: Iterable[Allocation]) -> None:
+    """Of the jobs that these allocations belong to, forget those that are over."""
+    for name in dict.fromkeys(allocation.job for allocation in ended):
+        forget_if_over(state, step, state.jobs[name])
+
+
+def forget_if_over(state: State, step: Step, record: JobRecord) -> None:
+    if record.job.stopping and not record.active:
+        ledger.forget_job(state, record)
+        step.tell("JobForgotten", record.job.name, f"{record.job.name} has stopped and is forgotten")

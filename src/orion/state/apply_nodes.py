@@ -1,0 +1,237 @@
+"""Node commands: join, come back, leave, go down, drain, be removed."""
+
+from msgspec.structs import replace
+
+from orion.model.allocation import Allocation
+from orion.model.errors import Conflict, NotFound
+from orion.model.ids import RaftId, task_id
+from orion.model.node import Node, NodeStatus
+from orion.state import ledger
+from orion.state.apply_jobs import forget_ended
+from orion.state.commands import DrainNode, RegisterNode, RemoveNode, SetNodeStatus
+from orion.state.records import MAX_REMOVED, NodeRecord
+from orion.state.step import MAX_EVENTS_EACH, Result, Step, tasks_text
+from orion.state.tables import State
+
+
+def register_node(state: State, step: Step, command: RegisterNode) -> Result:
+    if command.raft in state.removed:
+        return Conflict(
+            "this data directory belonged to a node that was removed; start it with an empty data directory"
+        )
+    record = state.records.get(command.node)
+    if record is None:
+        return _join(state, step, command)
+    if record.node.raft == command.raft:
+        return _return(state, step, record, command)
+    if command.replaces:
+        return _replace(state, step, record, command)
+    return Conflict(
+        f"a node named {command.node} with another data directory is in this cluster; start this one with another"
+        f" --id, or remove the other first: orion nodes rm {command.node}"
+    )
+
+
+def _join(state: State, step: Step, command: RegisterNode) -> Result:
+    for other in state.nodes.values():
+        if other.raft == command.raft:
+            return Conflict(f"this data directory belongs to node {other.id}; start it with that --id")
+    record = ledger.add_node(state, _node(command, state.next_number, step.at_ms))
+    state.next_number += 1
+    step.tell("NodeJoined", command.node, f"{command.node} joined")
+    _tell_engine(step, record.node, former="")
+    return record.node
+
+
+def _return(state: State, step: Step, record: NodeRecord, command: RegisterNode) -> Result:
+    former = record.node
+    was_ready = former.status is NodeStatus.READY
+    # A node that starts while its engine is down can't know which engine it has; it has the same one still.
+    engine = command.engine or (former.engine if command.engine_down else "")
+    node = replace(
+        _node(command, former.number, former.registered_at_ms),
+        engine=engine,
+        draining=former.draining,
+        changed_at_ms=former.changed_at_ms if was_ready else step.at_ms,
+    )
+    if node == former:
+        return former
+    lost: list[Allocation] = []
+    if engine != former.engine:
+        lost = ledger.lose_all(state, record, f"{node.id} has another container engine now", step.at_ms)
+    ledger.set_node(state, record, node)
+    if engine != former.engine:
+        ledger.move_engine(state, record, former.engine)
+    if not was_ready:
+        step.tell("NodeCameBack", node.id, f"{node.id} came back")
+    _tell_changes(step, former, node)
+    _tell_engine(step, node, former.engine_down)
+    _after_loss(state, step, lost)
+    return node
+
+
+def _replace(state: State, step: Step, record: NodeRecord, command: RegisterNode) -> Result:
+    former = record.node
+    lost = ledger.lose_all(state, record, f"{former.id} started anew with an empty data directory", step.at_ms)
+    _bury(state, former.raft)
+    node = replace(_node(command, former.number, step.at_ms), draining=former.draining)
+    ledger.set_node(state, record, node)
+    if node.engine != former.engine:
+        ledger.move_engine(state, record, former.engine)
+    step.tell("NodeCameBack", node.id, f"{node.id} came back with an empty data directory{_lost_text(lost)}")
+    _tell_engine(step, node, former.engine_down)
+    _after_loss(state, step, lost)
+    return node
+
+
+def set_node_status(state: State, step: Step, command: SetNodeStatus) -> Result:
+    record = state.records.get(command.node)
+    if record is None:
+        return _unknown(command.node)
+    former = record.node
+    if former.raft != command.raft:
+        return None
+    if (former.status, command.status) not in _STATUS_CHANGES:
+        return former
+    leaves = command.status is NodeStatus.LEFT
+    node = replace(
+        former,
+        status=command.status,
+        changed_at_ms=step.at_ms,
+        grace_ms=command.grace_ms if leaves else 0,
+    )
+    lost: list[Allocation] = []
+    if command.status is NodeStatus.DOWN:
+        lost = ledger.lose_all(state, record, f"{node.id} went down", step.at_ms)
+    ledger.set_node(state, record, node)
+    reason = f" ({command.reason})" if command.reason else ""
+    if command.status is NodeStatus.DOWN:
+        step.tell("NodeWentDown", node.id, f"{node.id} went down{reason}{_lost_text(lost)}")
+    elif leaves:
+        step.tell("NodeLeft", node.id, f"{node.id} left on purpose{reason}{_wait_text(record)}")
+    else:
+        step.tell("NodeCameBack", node.id, f"{node.id} came back{reason}")
+    _after_loss(state, step, lost)
+    return node
+
+
+# What a verdict may change. Down is final until the node speaks again; leaving on purpose is no way out of it.
+_STATUS_CHANGES = frozenset(
+    (
+        (NodeStatus.READY, NodeStatus.LEFT),
+        (NodeStatus.READY, NodeStatus.DOWN),
+        (NodeStatus.LEFT, NodeStatus.DOWN),
+        (NodeStatus.LEFT, NodeStatus.READY),
+        (NodeStatus.DOWN, NodeStatus.READY),
+    )
+)
+
+
+def drain_node(state: State, step: Step, command: DrainNode) -> Result:
+    """Only a flag: the scheduler moves the work, plan by plan."""
+    record = state.records.get(command.node)
+    if record is None:
+        return _unknown(command.node)
+    if record.node.draining == command.draining:
+        return record.node
+    node = replace(record.node, draining=command.draining)
+    ledger.set_node(state, record, node)
+    if command.draining:
+        text = f"{node.id} is draining: {tasks_text(record.active)} to move" if record.active else ""
+        step.tell("NodeDrained", node.id, text or f"{node.id} is drained")
+    else:
+        step.tell("NodeReadied", node.id, f"{node.id} takes work again")
+    return node
+
+
+def remove_node(state: State, step: Step, command: RemoveNode) -> Result:
+    record = state.records.get(command.node)
+    if record is None:
+        return _unknown(command.node)
+    node = record.node
+    if node.status is NodeStatus.READY:
+        if not node.draining:
+            return Conflict(f"{node.id} is in use; drain it first: orion drain {node.id}")
+        if record.active:
+            return Conflict(
+                f"{node.id} still has {tasks_text(record.active)}; wait until it is drained, or stop it first"
+            )
+    lost = ledger.lose_all(state, record, f"{node.id} was removed", step.at_ms)
+    step.tell("NodeRemoved", node.id, f"{node.id} was removed{_lost_text(lost)}")
+    _after_loss(state, step, lost)
+    ledger.drop_node(state, record)
+    _bury(state, node.raft)
+    return node
+
+
+def _node(command: RegisterNode, number: int, registered_at_ms: int) -> Node:
+    return Node(
+        id=command.node,
+        raft=command.raft,
+        number=number,
+        peer_address=command.peer_address,
+        api_address=command.api_address,
+        capacity=command.capacity,
+        labels=command.labels,
+        engine=command.engine,
+        version=command.version,
+        engine_down=command.engine_down,
+        registered_at_ms=registered_at_ms,
+        changed_at_ms=registered_at_ms,
+    )
+
+
+def _unknown(node: str) -> NotFound:
+    return NotFound(f"there is no node named {node}; orion nodes lists them")
+
+
+def _bury(state: State, raft: RaftId) -> None:
+    state.removed[raft] = None
+    if len(state.removed) > MAX_REMOVED:
+        del state.removed[next(iter(state.removed))]
+
+
+def _after_loss(state: State, step: Step, lost: list[Allocation]) -> None:
+    """Tell of each lost task, unless the event that says how many is enough, and forget jobs that are over."""
+    missed = [allocation for allocation in lost if allocation.wanted]
+    if len(missed) <= MAX_EVENTS_EACH:
+        for allocation in missed:
+            task = task_id(allocation.job, allocation.index)
+            step.tell("TaskLost", task, f"{task} lost: {allocation.status.reason}")
+    forget_ended(state, step, lost)
+
+
+def _lost_text(lost: list[Allocation]) -> str:
+    missed = sum(allocation.wanted for allocation in lost)
+    return f": {tasks_text(missed)} lost" if missed else ""
+
+
+def _wait_text(record: NodeRecord) -> str:
+    if not record.active:
+        return ""
+    verb = "waits" if record.active == 1 else "wait"
+    return f"; {tasks_text(record.active)} {verb} for it up to {record.node.grace_ms / 1000:g} s"
+
+
+def _tell_engine(step: Step, node: Node, former: str) -> None:
+    if node.engine_down and not former:
+        text = f"the container engine of {node.id} does not answer: {node.engine_down}"
+        step.tell("EngineWentDown", node.id, text)
+    elif former and not node.engine_down:
+        step.tell("EngineCameBack", node.id, f"the container engine of {node.id} answers again")
+
+
+def _tell_changes(step: Step, former: Node, node: Node) -> None:
+    changed = [
+        name
+        for name, before, now in (
+            ("addresses", (former.peer_address, former.api_address), (node.peer_address, node.api_address)),
+            ("capacity", former.capacity, node.capacity),
+            ("labels", former.labels, node.labels),
+            ("engine", former.engine, node.engine),
+            ("version", former.version, node.version),
+        )
+        if before != now
+    ]
+    if changed:
+        step.tell("NodeChanged", node.id, f"{node.id} has changed: {', '.join(changed)}")

@@ -1,0 +1,115 @@
+"""The scheduler's plan. It was made from an older state, so each placement is checked again here: this is where
+capacity and host ports are given away, and nowhere else.
+"""
+
+from collections.abc import Sequence
+
+from orion.model.allocation import Allocation
+from orion.model.ids import AllocationId, allocation_id, task_id
+from orion.model.job import DYNAMIC_PORTS, PortBinding
+from orion.state import ledger
+from orion.state.commands import ApplyPlan, Placements
+from orion.state.records import OPEN, JobRecord, Ports, port_key
+from orion.state.step import MAX_EVENTS_EACH, Result, Step, tasks_text
+from orion.state.tables import State
+
+
+def apply_plan(state: State, step: Step, command: ApplyPlan) -> Result:
+    """Stops first, so that a slot left on a draining node may be filled by the same plan."""
+    for identity in command.stops:
+        allocation = state.allocations.get(identity)
+        if allocation and allocation.wanted and not allocation.terminal:
+            ledger.set_unwanted(state, allocation)
+    for group in command.placements:
+        record = state.jobs.get(group.job)
+        if record and record.job.version == group.job_version:
+            _tell_placed(step, record, _place(state, record, group, step.at_ms))
+    for name, text in command.refusals:
+        record = state.jobs.get(name)
+        if record and record.open_count and record.refusal != text:
+            record.refusal = text
+            _tell_refused(step, record)
+    return None
+
+
+def _place(state: State, record: JobRecord, group: Placements, at_ms: int) -> list[Allocation]:
+    """Place what still holds of one group; called a million times for a million tasks, so kept flat."""
+    job = record.job
+    is_open = record.open
+    cpu, memory, disk = (
+        job.task.resources.cpu_millis,
+        job.task.resources.memory_bytes,
+        job.task.resources.disk_bytes,
+    )
+    bindings = job.task.ports
+    columns = group.ports if bindings else [()] * len(group.indexes)
+    small_ints = state.small_ints
+    placed: list[Allocation] = []
+    for index, number, ports in zip(group.indexes, group.nodes, columns, strict=False):
+        node = state.numbers.get(number)
+        if (
+            node is None
+            or not node.schedulable
+            or not 0 <= index < job.count
+            or is_open[index] != OPEN
+            or cpu > node.cpu_free
+            or memory > node.memory_free
+            or disk > node.disk_free
+            or (bindings and not ports_fit(node.ports, bindings, ports))
+        ):
+            state.capacity_epoch += 1  # what the plan knew is out of date: worth another look
+            continue
+        slot = small_ints[index] if index < len(small_ints) else index
+        allocation = Allocation(_next_id(state), job.name, job.version, slot, node.node.id, ports, True, at_ms)
+        ledger.insert(state, record, node, allocation)
+        is_open[index] = 0
+        record.open_count -= 1
+        placed.append(allocation)
+    if placed and not record.open_count:
+        record.refusal = ""
+        del state.open_jobs[job.name]
+    return placed
+
+
+def ports_fit(held: Ports, bindings: Sequence[PortBinding], ports: Sequence[int]) -> bool:
+    """Whether these host ports are what the bindings ask for, free on the engine, and no two the same."""
+    if len(ports) != len(bindings):
+        return False
+    keys: set[int] = set()
+    for port, binding in zip(ports, bindings, strict=True):
+        key = port_key(port, binding.protocol)
+        asked = port == binding.host_port if binding.host_port else port in DYNAMIC_PORTS
+        if not asked or key in held or key in keys:
+            return False
+        keys.add(key)
+    return True
+
+
+def _next_id(state: State) -> AllocationId:
+    """The next id that is not in use: after 2**32 allocations the counter's ids come round again."""
+    while True:
+        identity = allocation_id(state.next_allocation, state.salt)
+        state.next_allocation += 1
+        if identity not in state.allocations:
+            return identity
+
+
+def _tell_placed(step: Step, record: JobRecord, placed: list[Allocation]) -> None:
+    if len(placed) > MAX_EVENTS_EACH:
+        nodes = len({allocation.node for allocation in placed})
+        text = f"{tasks_text(len(placed))} of {record.job.name} placed on {nodes:,} node{'s' if nodes > 1 else ''}"
+        step.tell("TasksPlaced", record.job.name, text)
+        return
+    for allocation in placed:
+        task = task_id(allocation.job, allocation.index)
+        step.tell("TaskPlaced", task, f"{task} placed on {allocation.node}")
+
+
+def _tell_refused(step: Step, record: JobRecord) -> None:
+    if not record.refusal:
+        return
+    name, waiting = record.job.name, record.open_count
+    verb = "waits" if waiting == 1 else "wait"
+    subject = task_id(name, 0) if record.job.count == 1 else name
+    who = subject if record.job.count == 1 else f"{waiting:,} of {tasks_text(record.job.count)} of {name}"
+    step.tell("TaskRefused", subject, f"{who} {verb}: {record.refusal}")

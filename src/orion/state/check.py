@@ -1,0 +1,56 @@
+"""Whether a state is sound: for tests and the simulator."""
+
+import hashlib
+
+from orion.state.records import JobRecord, NodeRecord
+from orion.state.restore import Restorer
+from orion.state.snapshot import capture, encode
+from orion.state.tables import State
+
+
+def state_hash(state: State) -> bytes:
+    """Equal for equal states, whatever way they came about."""
+    digest = hashlib.blake2b(digest_size=16)
+    for chunk in encode(capture(state)):
+        digest.update(chunk)
+    return digest.digest()
+
+
+def rebuilt(state: State) -> State:
+    """The same tables with indexes made anew."""
+    restorer = Restorer()
+    for chunk in encode(capture(state)):
+        restorer.feed(chunk)
+    return restorer.finish()
+
+
+def check(state: State) -> None:
+    """Every index is what the tables say. Raises AssertionError that names the first that is not."""
+    again = rebuilt(state)
+    for name in ("index", "cluster", "salt", "next_number", "next_allocation"):
+        _same(name, getattr(state, name), getattr(again, name))
+    for name in ("nodes", "removed", "answered", "allocations", "by_node", "engines"):
+        _same(name, getattr(state, name), getattr(again, name))
+    for name in ("records", "numbers", "draining", "jobs", "open_jobs"):
+        _same(f"keys of {name}", set(getattr(state, name)), set(getattr(again, name)))
+    _same("order of jobs", list(state.jobs), list(again.jobs))
+    _same("order of jobs by serial", sorted(state.jobs, key=lambda name: state.jobs[name].serial), list(state.jobs))
+    for node, record in state.records.items():
+        assert record is state.numbers[record.number]
+        _same(f"record of {node}", _node_parts(record), _node_parts(again.records[node]))
+    for job, task in state.jobs.items():
+        assert job not in state.open_jobs or task is state.open_jobs[job]
+        _same(f"record of {job}", _job_parts(task), _job_parts(again.jobs[job]))
+
+
+def _node_parts(record: NodeRecord) -> tuple[object, ...]:
+    free = (record.cpu_free, record.memory_free, record.disk_free, record.cpu_share, record.memory_share)
+    return (record.node, record.number, record.schedulable, free, record.ports, record.allocations, record.active)
+
+
+def _job_parts(record: JobRecord) -> tuple[object, ...]:
+    return (record.job, record.refusal, record.slots, record.open, record.open_count, record.active)
+
+
+def _same(what: str, held: object, meant: object) -> None:
+    assert held == meant, f"{what}: the state holds {held!r}, its tables say {meant!r}"

@@ -1,0 +1,58 @@
+"""The frames a snapshot is made of: 4 bytes of length, then a msgpack array with a tag."""
+
+import msgspec
+
+from orion.model.allocation import Allocation
+from orion.model.ids import RaftId
+from orion.model.job import Job
+from orion.model.node import Node
+
+FORMAT = 1
+LENGTH_BYTES = 4
+MAX_FRAME_BYTES = 64 * 1024 * 1024  # more can't be a length
+
+
+class Frame(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Fields are only ever added at the end, with a default; another meaning is another FORMAT."""
+
+
+class Header(Frame, frozen=True, array_like=True, tag=1):
+    format: int
+    index: int
+    cluster: int
+    next_number: int
+    next_allocation: int
+
+
+class Nodes(Frame, frozen=True, array_like=True, tag=2):
+    rows: list[Node]
+
+
+class Removed(Frame, frozen=True, array_like=True, tag=3):
+    rows: list[RaftId]
+
+
+class Answered(Frame, frozen=True, array_like=True, tag=4):
+    rows: list[tuple[str, Job]]
+
+
+class Jobs(Frame, frozen=True, array_like=True, tag=5):
+    rows: list[tuple[Job, str]]
+
+
+class Allocations(Frame, frozen=True, array_like=True, tag=6):
+    """Of jobs that came before, by task, newest last."""
+
+    rows: list[Allocation]
+
+
+class End(Frame, frozen=True, array_like=True, tag=7):
+    nodes: int
+    jobs: int
+    allocations: int
+
+
+AnyFrame = Header | Nodes | Removed | Answered | Jobs | Allocations | End
+
+encoder = msgspec.msgpack.Encoder()
+decoder: msgspec.msgpack.Decoder[AnyFrame] = msgspec.msgpack.Decoder(AnyFrame)

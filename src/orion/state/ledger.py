@@ -1,0 +1,227 @@
+"""The few steps by which tables and indexes change together. `apply` and a restore both go through here."""
+
+from msgspec.structs import replace
+
+from orion.model.allocation import Allocation, AllocationState, AllocationStatus
+from orion.model.ids import NodeId
+from orion.model.job import Job
+from orion.model.node import Node
+from orion.state.records import (
+    MAX_ENDED_PER_SLOT,
+    MAX_REASON,
+    OPEN,
+    JobRecord,
+    NodeRecord,
+    ends_slot,
+    port_key,
+    slot_wants,
+)
+from orion.state.tables import State
+
+_MAX_SMALL_INT = 1 << 16
+
+
+# --- nodes -------------------------------------------------------------------------------------------------
+
+
+def add_node(state: State, node: Node) -> NodeRecord:
+    record = NodeRecord(node, state.ports_of(node.engine), state.by_node.setdefault(node.id, {}))
+    state.nodes[node.id] = node
+    state.records[node.id] = record
+    state.numbers[node.number] = record
+    if node.draining:
+        state.draining[node.id] = record
+    state.facts_epoch += 1
+    state.capacity_epoch += 1
+    return record
+
+
+def set_node(state: State, record: NodeRecord, node: Node) -> None:
+    """Take new facts. A changed engine needs `move_engine` too."""
+    state.nodes[node.id] = node
+    record.set_node(node)
+    if node.draining:
+        state.draining[node.id] = record
+    else:
+        state.draining.pop(node.id, None)
+    state.facts_epoch += 1
+    state.capacity_epoch += 1
+
+
+def move_engine(state: State, record: NodeRecord, former: str) -> None:
+    """The record's node now names another engine than `former`; nothing of it is active any more."""
+    record.ports = state.ports_of(record.node.engine)
+    _forget_engine(state, former)
+
+
+def drop_node(state: State, record: NodeRecord) -> None:
+    """Forget a node without active allocations; what is remembered of ended ones stays with their jobs."""
+    node = record.node
+    del state.nodes[node.id]
+    del state.records[node.id]
+    del state.numbers[node.number]
+    state.draining.pop(node.id, None)
+    if not record.allocations:
+        del state.by_node[node.id]
+    _forget_engine(state, node.engine)
+    state.facts_epoch += 1
+
+
+def _forget_engine(state: State, engine: str) -> None:
+    if engine and all(node.engine != engine for node in state.nodes.values()):
+        del state.engines[engine]
+
+
+# --- jobs --------------------------------------------------------------------------------------------------
+
+
+def add_job(state: State, job: Job, refusal: str = "") -> JobRecord:
+    record = state.jobs[job.name] = JobRecord(job, state.next_serial, refusal)
+    state.next_serial += 1
+    if record.open_count:
+        state.open_jobs[job.name] = record
+    known = len(state.small_ints)
+    if job.count > known:
+        state.small_ints.extend(range(known, min(job.count, _MAX_SMALL_INT)))
+    return record
+
+
+def close_job(state: State, record: JobRecord) -> None:
+    """The job is stopping: no slot wants anything."""
+    record.job = replace(record.job, stopping=True)
+    record.open = bytearray(record.job.count)
+    record.open_count = 0
+    record.refusal = ""
+    state.open_jobs.pop(record.job.name, None)
+
+
+def forget_job(state: State, record: JobRecord) -> None:
+    """Forget a job none of whose allocations is active, and them with it."""
+    del state.jobs[record.job.name]
+    state.open_jobs.pop(record.job.name, None)
+    for index in range(record.job.count):
+        for allocation in record.history(index):
+            _forget(state, allocation)
+
+
+def set_open(state: State, record: JobRecord, index: int, *, is_open: bool) -> None:
+    if record.open[index] == is_open:
+        return
+    record.open[index] = OPEN if is_open else 0
+    if is_open:
+        record.open_count += 1
+        state.capacity_epoch += 1
+        state.open_jobs[record.job.name] = record
+    else:
+        record.open_count -= 1
+        if not record.open_count:
+            record.refusal = ""
+            del state.open_jobs[record.job.name]
+
+
+# --- allocations -------------------------------------------------------------------------------------------
+
+
+def insert(state: State, record: JobRecord, node: NodeRecord | None, allocation: Allocation) -> None:
+    """Add one allocation as the newest of its slot. `node` is None when it was removed meanwhile."""
+    state.allocations[allocation.id] = allocation
+    mine = node.allocations if node else state.by_node.setdefault(allocation.node, {})
+    mine[allocation.id] = None
+    index = allocation.index
+    slot = record.slots[index]
+    record.slots[index] = allocation if slot is None else (*record.history(index), allocation)
+    if node and not allocation.terminal:
+        resources = record.job.task.resources
+        node.cpu_free -= resources.cpu_millis
+        node.memory_free -= resources.memory_bytes
+        node.disk_free -= resources.disk_bytes
+        node.active += 1
+        node.work_index = state.index
+        record.active += 1
+        if allocation.ports:
+            for port, binding in zip(allocation.ports, record.job.task.ports, strict=True):
+                node.ports[port_key(port, binding.protocol)] = allocation.id
+
+
+def set_status(state: State, allocation: Allocation, status: AllocationStatus) -> Allocation:
+    """Take a status that TRANSITIONS allows. An end frees resources and ports and settles the slot."""
+    if len(status.reason) > MAX_REASON:
+        status = replace(status, reason=status.reason[:MAX_REASON])
+    record = state.jobs[allocation.job]
+    changed = replace(allocation, status=status)
+    _store(state, record, allocation, changed)
+    if status.terminal:
+        _release(state, record, changed)
+        _trim(state, record, changed.index)
+        set_open(state, record, changed.index, is_open=slot_wants(record, changed.index))
+    return changed
+
+
+def set_unwanted(state: State, allocation: Allocation) -> None:
+    """It is to end; until then it keeps what it holds, but its slot may be given to another at once."""
+    record = state.jobs[allocation.job]
+    _store(state, record, allocation, replace(allocation, wanted=False))
+    state.records[allocation.node].work_index = state.index
+    set_open(state, record, allocation.index, is_open=slot_wants(record, allocation.index))
+
+
+def lose_all(state: State, record: NodeRecord, reason: str, at_ms: int) -> list[Allocation]:
+    """Whatever is active on the node is lost, in the order of allocation ids."""
+    lost: list[Allocation] = []
+    for allocation in active_of(state, record.node.id):
+        status = replace(allocation.status, state=AllocationState.LOST, reason=reason, finished_at_ms=at_ms)
+        lost.append(set_status(state, allocation, status))
+    return lost
+
+
+def active_of(state: State, node: NodeId) -> list[Allocation]:
+    """Allocations on a node that have not ended, by id."""
+    allocations = state.allocations
+    found = [allocations[identity] for identity in sorted(state.by_node.get(node, ()))]
+    return [allocation for allocation in found if not allocation.terminal]
+
+
+def _store(state: State, record: JobRecord, old: Allocation, new: Allocation) -> None:
+    state.allocations[new.id] = new
+    slot = record.slots[new.index]
+    if isinstance(slot, tuple):
+        record.slots[new.index] = tuple(new if each is old else each for each in slot)
+    else:
+        record.slots[new.index] = new
+
+
+def _release(state: State, record: JobRecord, allocation: Allocation) -> None:
+    node = state.records[allocation.node]
+    resources = record.job.task.resources
+    node.cpu_free += resources.cpu_millis
+    node.memory_free += resources.memory_bytes
+    node.disk_free += resources.disk_bytes
+    node.active -= 1
+    record.active -= 1
+    node.work_index = state.index
+    for port, binding in zip(allocation.ports, record.job.task.ports, strict=True):
+        del node.ports[port_key(port, binding.protocol)]
+    state.capacity_epoch += 1
+
+
+def _trim(state: State, record: JobRecord, index: int) -> None:
+    """Forget the slot's oldest ended allocation when there are too many, but not the only one that ends it."""
+    history = record.history(index)
+    ended = [allocation for allocation in history if allocation.terminal]
+    if len(ended) <= MAX_ENDED_PER_SLOT:
+        return
+    enders = [allocation for allocation in ended if ends_slot(allocation, record.job.kind)]
+    oldest = ended[1] if len(enders) == 1 and enders[0] is ended[0] else ended[0]
+    record.slots[index] = tuple(allocation for allocation in history if allocation is not oldest)
+    _forget(state, oldest)
+
+
+def _forget(state: State, allocation: Allocation) -> None:
+    del state.allocations[allocation.id]
+    mine = state.by_node[allocation.node]
+    del mine[allocation.id]
+    node = state.records.get(allocation.node)
+    if node:
+        node.work_index = state.index
+    elif not mine:
+        del state.by_node[allocation.node]

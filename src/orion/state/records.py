@@ -1,0 +1,218 @@
+"""What the tables of the replicated state are made of, and the indexes beside them.
+
+**Invariant:** only `ledger` and the apply_* modules write here. Everything marked *derived* follows from the
+tables, is not in a snapshot, and is rebuilt by a restore; `check` compares the two.
+
+Order: dicts keep the order in which the log inserted, which a restore repeats; whatever else is iterated where
+order shows is sorted first.
+"""
+
+from orion.model.allocation import Allocation, AllocationState
+from orion.model.ids import AllocationId, JobName, NodeId, RaftId
+from orion.model.job import Job, JobKind
+from orion.model.node import Node
+
+MAX_COUNT = 1_000_000  # tasks of one job
+MAX_REMOVED = 1_000  # raft ids remembered after their node was removed
+MAX_ANSWERED = 10_000  # idempotency keys remembered
+MAX_ENDED_PER_SLOT = 5  # allocations remembered after their end
+MAX_REASON = 2_000  # characters of an allocation's reason
+
+OPEN = 1  # value in `JobRecord.open`: the slot wants an allocation
+
+# A slot remembers nothing, one allocation, or several, newest last. One is the usual case: no tuple for it.
+Slot = None | Allocation | tuple[Allocation, ...]
+Ports = dict[int, AllocationId]  # port_key -> who holds it
+
+
+def port_key(port: int, protocol: str) -> int:
+    """Host ports of tcp and udp are different things."""
+    return port << 1 | (protocol == "udp")
+
+
+class NodeRecord:
+    """A node and what is given away of it. All but `node` is derived.
+
+    `ports` is one dict for all nodes of the same engine. `allocations` are the ids of all remembered
+    allocations of this node, ended ones too; `active` counts those that have not ended. `work_index` is the
+    log index at which that set, or whether one of them is wanted, changed last.
+    """
+
+    __slots__ = (
+        "active",
+        "allocations",
+        "cpu_free",
+        "cpu_share",
+        "disk_free",
+        "memory_free",
+        "memory_share",
+        "node",
+        "number",
+        "ports",
+        "schedulable",
+        "work_index",
+    )
+
+    def __init__(self, node: Node, ports: Ports, allocations: dict[AllocationId, None]) -> None:
+        self.number = node.number
+        self.ports = ports
+        self.allocations = allocations
+        self.active = 0
+        self.work_index = 0
+        self.cpu_free = node.capacity.cpu_millis
+        self.memory_free = node.capacity.memory_bytes
+        self.disk_free = node.capacity.disk_bytes
+        self._set_facts(node)
+
+    def set_node(self, node: Node) -> None:
+        """Take new facts; what is given away stays given away, even if the node shrank below it."""
+        grown = node.capacity - self.node.capacity
+        self.cpu_free += grown.cpu_millis
+        self.memory_free += grown.memory_bytes
+        self.disk_free += grown.disk_bytes
+        self._set_facts(node)
+
+    def _set_facts(self, node: Node) -> None:
+        self.node = node
+        self.schedulable = node.schedulable
+        # The fraction of the node that one thousandth of a core, or one byte, is: scores need no division.
+        self.cpu_share = 1 / node.capacity.cpu_millis if node.capacity.cpu_millis > 0 else 0.0
+        self.memory_share = 1 / node.capacity.memory_bytes if node.capacity.memory_bytes > 0 else 0.0
+
+    def draft(self) -> "NodeRecord":
+        """A copy whose free resources a planner may change; ports and allocations are shared, to be read."""
+        copy = NodeRecord.__new__(NodeRecord)
+        copy.node = self.node
+        copy.number = self.number
+        copy.ports = self.ports
+        copy.allocations = self.allocations
+        copy.active = self.active
+        copy.work_index = self.work_index
+        copy.cpu_free = self.cpu_free
+        copy.memory_free = self.memory_free
+        copy.disk_free = self.disk_free
+        copy.cpu_share = self.cpu_share
+        copy.memory_share = self.memory_share
+        copy.schedulable = self.schedulable
+        return copy
+
+
+class JobRecord:
+    """A job, why the rest of it does not fit (`refusal`, "" when nobody refused), and its slots.
+
+    Derived: `open` has one byte a slot (so the next open one is found by memchr, and a job of a million costs
+    a megabyte), `open_count` how many are OPEN, `active` how many allocations have not ended, `serial` which
+    of two jobs is older.
+    """
+
+    __slots__ = ("active", "job", "open", "open_count", "refusal", "serial", "slots")
+
+    def __init__(self, job: Job, serial: int, refusal: str = "") -> None:
+        self.job = job
+        self.serial = serial
+        self.refusal = refusal
+        self.slots: list[Slot] = [None] * job.count
+        self.open = bytearray(job.count) if job.stopping else bytearray(b"\x01") * job.count
+        self.open_count = 0 if job.stopping else job.count
+        self.active = 0
+
+    def history(self, index: int) -> tuple[Allocation, ...]:
+        """The remembered allocations of one slot, newest last."""
+        slot = self.slots[index]
+        if slot is None:
+            return ()
+        return slot if isinstance(slot, tuple) else (slot,)
+
+    def open_indexes(self, limit: int) -> list[int]:
+        """The lowest open slots, at most `limit`."""
+        found: list[int] = []
+        find = self.open.find
+        index = find(OPEN)
+        while index >= 0 and len(found) < limit:
+            found.append(index)
+            index = find(OPEN, index + 1)
+        return found
+
+
+def ends_slot(allocation: Allocation, kind: JobKind) -> bool:
+    """Whether this run was the last its slot needs: it completed, or failed and its restart policy gave up.
+
+    One that was told to stop may still have completed, which counts for a batch job; that it failed does not.
+    """
+    ended = allocation.status.state
+    if ended is AllocationState.COMPLETED:
+        return allocation.wanted or kind is JobKind.BATCH
+    return ended is AllocationState.FAILED and allocation.wanted
+
+
+def slot_wants(record: JobRecord, index: int) -> bool:
+    """Whether the slot is open, from its remembered allocations alone."""
+    if record.job.stopping:
+        return False
+    kind = record.job.kind
+    return not any(
+        ends_slot(allocation, kind) if allocation.terminal else allocation.wanted
+        for allocation in record.history(index)
+    )
+
+
+class Tables:
+    """Everything the cluster agrees on, as of log index `index`.
+
+    `removed` and `answered` are bounded, oldest out first. Derived: `records`, `numbers`, `draining`,
+    `allocations`, `by_node`, `engines`, `open_jobs`, `next_serial` and the epochs. `capacity_epoch` grows when
+    scheduling anew may give another answer (something was freed, a node changed, a slot opened again), so that
+    refused jobs are worth another try; `facts_epoch` when any node's facts or status changed. Both are compared
+    only for equality.
+    """
+
+    __slots__ = (
+        "allocations",
+        "answered",
+        "by_node",
+        "capacity_epoch",
+        "cluster",
+        "draining",
+        "engines",
+        "facts_epoch",
+        "index",
+        "jobs",
+        "next_allocation",
+        "next_number",
+        "next_serial",
+        "nodes",
+        "numbers",
+        "open_jobs",
+        "records",
+        "removed",
+        "salt",
+        "small_ints",
+    )
+
+    def __init__(self) -> None:
+        self.index = 0
+        self.cluster = 0
+        self.salt = 0
+        self.next_number = 1
+        self.next_allocation = 0
+        self.nodes: dict[NodeId, Node] = {}
+        self.jobs: dict[JobName, JobRecord] = {}
+        self.removed: dict[RaftId, None] = {}
+        self.answered: dict[str, Job] = {}
+
+        self.records: dict[NodeId, NodeRecord] = {}
+        self.numbers: dict[int, NodeRecord] = {}
+        self.draining: dict[NodeId, NodeRecord] = {}
+        self.allocations: dict[AllocationId, Allocation] = {}
+        self.by_node: dict[NodeId, dict[AllocationId, None]] = {}
+        self.engines: dict[str, Ports] = {}
+        self.open_jobs: dict[JobName, JobRecord] = {}
+        self.next_serial = 0
+        self.capacity_epoch = 0
+        self.facts_epoch = 0
+        # One int object for each slot index in use, instead of one for each allocation.
+        self.small_ints: list[int] = []
+
+    def ports_of(self, engine: str) -> Ports:
+        """The host ports held on an engine; nodes that name none share with nobody."""
+        return self.engines.setdefault(engine, {}) if engine else {}

@@ -1,0 +1,139 @@
+"""A snapshot's bytes back into a state, chunk by chunk, the indexes built on the way."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from orion.model.allocation import SCHEDULED, Allocation
+from orion.model.errors import Corrupt
+from orion.model.ids import NodeId
+from orion.state import ledger
+from orion.state.frames import (
+    FORMAT,
+    LENGTH_BYTES,
+    MAX_FRAME_BYTES,
+    Allocations,
+    Answered,
+    AnyFrame,
+    End,
+    Frame,
+    Header,
+    Jobs,
+    Nodes,
+    Removed,
+    decoder,
+)
+from orion.state.records import slot_wants
+from orion.state.tables import State
+
+
+class Restorer:
+    """Feed it the chunks in order, cut anywhere, then finish. Each raises Corrupt for bytes that are no snapshot
+    or not all of one.
+    """
+
+    def __init__(self) -> None:
+        self._state = State()
+        self._pending = bytearray()
+        self._header: Header | None = None
+        self._end: End | None = None
+        self._names: dict[NodeId, NodeId] = {}
+        self._created_at_ms = 0
+        self._takers: dict[type[Frame], Callable[[Any], None]] = {
+            Header: self._take_header,
+            Nodes: self._take_nodes,
+            Removed: self._take_removed,
+            Answered: self._take_answered,
+            Jobs: self._take_jobs,
+            Allocations: self._take_allocations,
+            End: self._take_end,
+        }
+
+    def feed(self, chunk: bytes) -> None:
+        pending = self._pending
+        pending += chunk
+        start = 0
+        while len(pending) - start >= LENGTH_BYTES:
+            body = start + LENGTH_BYTES
+            length = int.from_bytes(pending[start:body])
+            if length > MAX_FRAME_BYTES:
+                raise Corrupt(f"the snapshot is damaged: a frame of {length:,} bytes")
+            if len(pending) - body < length:
+                break
+            start = body + length
+            try:
+                self._take(decoder.decode(memoryview(pending)[body:start]))
+            except (msgspec.MsgspecError, LookupError) as error:
+                raise Corrupt(f"the snapshot is damaged: {error!r}") from error
+        del pending[:start]
+
+    def finish(self) -> State:
+        state, end = self._state, self._end
+        if end is None or self._pending:
+            raise Corrupt("the snapshot is not whole: its end is missing")
+        found = End(len(state.nodes), len(state.jobs), len(state.allocations))
+        if found != end:
+            raise Corrupt(f"the snapshot is damaged: it holds {found}, not {end}")
+        return state
+
+    def _take(self, frame: AnyFrame) -> None:
+        if (self._header is None) != isinstance(frame, Header) or self._end is not None:
+            raise Corrupt("the snapshot is damaged: its frames are out of order")
+        self._takers[type(frame)](frame)
+
+    def _take_nodes(self, frame: Nodes) -> None:
+        for node in frame.rows:
+            ledger.add_node(self._state, node).work_index = self._state.index
+
+    def _take_removed(self, frame: Removed) -> None:
+        self._state.removed.update(dict.fromkeys(frame.rows))
+
+    def _take_answered(self, frame: Answered) -> None:
+        self._state.answered.update(frame.rows)
+
+    def _take_jobs(self, frame: Jobs) -> None:
+        for job, refusal in frame.rows:
+            ledger.add_job(self._state, job, refusal)
+
+    def _take_allocations(self, frame: Allocations) -> None:
+        for allocation in frame.rows:
+            self._take_allocation(allocation)
+
+    def _take_end(self, frame: End) -> None:
+        self._end = frame
+
+    def _take_header(self, header: Header) -> None:
+        if header.format != FORMAT:
+            raise Corrupt(f"the snapshot has format {header.format}; this version of orion knows {FORMAT}")
+        self._header = header
+        state = self._state
+        state.index = header.index
+        state.cluster = header.cluster
+        state.salt = header.cluster & 0xFFFFFFFF
+        state.next_number = header.next_number
+        state.next_allocation = header.next_allocation
+
+    def _take_allocation(self, row: Allocation) -> None:
+        """Raises LookupError when its job, task or node is not there."""
+        state = self._state
+        record = state.jobs[row.job]
+        node = state.records.get(row.node)
+        if len(row.ports) != len(record.job.task.ports) or (node is None and not row.terminal):
+            raise LookupError(row)
+        if row.created_at_ms != self._created_at_ms:
+            self._created_at_ms = row.created_at_ms
+        # Equal values become one object, as they were where `apply` made them: a million rows share much.
+        allocation = Allocation(
+            row.id,
+            record.job.name,
+            row.job_version,
+            state.small_ints[row.index] if row.index < len(state.small_ints) else row.index,
+            node.node.id if node else self._names.setdefault(row.node, row.node),
+            row.ports,
+            row.wanted,
+            self._created_at_ms,
+            SCHEDULED if row.status == SCHEDULED else row.status,
+        )
+        ledger.insert(state, record, node, allocation)
+        ledger.set_open(state, record, row.index, is_open=slot_wants(record, row.index))

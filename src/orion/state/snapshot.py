@@ -1,0 +1,114 @@
+"""The state as bytes, and back.
+
+A snapshot is a stream of frames that begins with a Header, ends with an End that counts what came between, and
+may be cut into chunks anywhere. Only tables are in it, each in an order that a restore repeats, so that equal
+states give equal bytes.
+
+`capture` is one short step (it copies dicts and lists, not what is in them); after it `apply` may go on while
+`encode` yields chunk after chunk, and `Restorer` takes them.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from orion.model.allocation import Allocation
+from orion.model.job import Job
+from orion.state.frames import (
+    FORMAT,
+    LENGTH_BYTES,
+    Allocations,
+    Answered,
+    AnyFrame,
+    End,
+    Header,
+    Jobs,
+    Nodes,
+    Removed,
+    encoder,
+)
+from orion.state.records import Slot
+from orion.state.restore import Restorer
+from orion.state.tables import State
+
+__all__ = ["CHUNK_BYTES", "MAX_CHUNK_BYTES", "Captured", "Restorer", "capture", "encode"]
+
+CHUNK_BYTES = 256 * 1024
+MAX_CHUNK_BYTES = 1024 * 1024
+_ROWS = 64  # of one frame; an allocation's reason is bounded, so a frame of them stays under MAX_CHUNK_BYTES
+
+
+_Row = TypeVar("_Row")
+
+
+class Captured:
+    """What `encode` needs of a state, untouched by later commands."""
+
+    __slots__ = ("answered", "header", "jobs", "nodes", "removed")
+
+    def __init__(self, state: State) -> None:
+        self.header = Header(FORMAT, state.index, state.cluster, state.next_number, state.next_allocation)
+        self.nodes = list(state.nodes.values())
+        self.removed = list(state.removed)
+        self.answered = list(state.answered.items())
+        self.jobs: list[tuple[Job, str, list[Slot]]] = [
+            (record.job, record.refusal, record.slots.copy()) for record in state.jobs.values()
+        ]
+
+
+def capture(state: State) -> Captured:
+    return Captured(state)
+
+
+def encode(captured: Captured) -> Iterator[bytes]:
+    """Chunks of about CHUNK_BYTES, at most MAX_CHUNK_BYTES, each made when asked for."""
+    buffer = bytearray()
+    for frame in _frames(captured):
+        start = len(buffer)
+        buffer += bytes(LENGTH_BYTES)
+        encoder.encode_into(frame, buffer, start + LENGTH_BYTES)
+        buffer[start : start + LENGTH_BYTES] = (len(buffer) - start - LENGTH_BYTES).to_bytes(LENGTH_BYTES)
+        if len(buffer) >= CHUNK_BYTES:
+            yield from _cut(buffer)
+            buffer.clear()
+    yield from _cut(buffer)
+
+
+def _cut(buffer: bytearray) -> Iterator[bytes]:
+    for start in range(0, len(buffer), MAX_CHUNK_BYTES):
+        yield bytes(buffer[start : start + MAX_CHUNK_BYTES])
+
+
+def _frames(captured: Captured) -> Iterator[AnyFrame]:
+    yield captured.header
+    for nodes in _batches(captured.nodes):
+        yield Nodes(nodes)
+    for removed in _batches(captured.removed):
+        yield Removed(removed)
+    for answered in captured.answered:
+        yield Answered([answered])
+    count = 0
+    for job, refusal, slots in captured.jobs:
+        yield Jobs([(job, refusal)])
+        for rows in _batches(_flat(slots)):
+            count += len(rows)
+            yield Allocations(rows)
+    yield End(len(captured.nodes), len(captured.jobs), count)
+
+
+def _flat(slots: list[Slot]) -> Iterator[Allocation]:
+    for slot in slots:
+        if isinstance(slot, tuple):
+            yield from slot
+        elif slot is not None:
+            yield slot
+
+
+def _batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
+    batch: list[_Row] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == _ROWS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,165 @@
+"""Read-only access to the applied state, without copies: what it shows is the state at `index`, until the next
+`apply`. Lists are sorted, so that equal states are shown alike whatever way they came about.
+"""
+
+from orion.model.allocation import Allocation
+from orion.model.ids import AllocationId, JobName, NodeId
+from orion.model.job import Job, TaskSpec
+from orion.model.node import Node
+from orion.model.resources import Resources
+from orion.state.records import JobRecord, NodeRecord, Ports, Tables
+from orion.state.slots import TaskSlot, task_slot
+
+
+class View:
+    """Records that it gives out are for reading only."""
+
+    __slots__ = ("_tables",)
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    @property
+    def index(self) -> int:
+        return self._tables.index
+
+    @property
+    def cluster(self) -> int:
+        """0 until the cluster was started."""
+        return self._tables.cluster
+
+    @property
+    def capacity_epoch(self) -> int:
+        """Another number than before when scheduling anew may give another answer."""
+        return self._tables.capacity_epoch
+
+    @property
+    def facts_epoch(self) -> int:
+        """Another number than before when some node's facts, status or flags changed."""
+        return self._tables.facts_epoch
+
+    # --- nodes --------------------------------------------------------------------------------------------
+
+    def nodes(self) -> list[Node]:
+        """By id."""
+        return [self._tables.nodes[node] for node in sorted(self._tables.nodes)]
+
+    def node(self, node: NodeId) -> Node | None:
+        return self._tables.nodes.get(node)
+
+    def node_by_number(self, number: int) -> Node | None:
+        record = self._tables.numbers.get(number)
+        return record.node if record else None
+
+    def node_records(self) -> list[NodeRecord]:
+        """By number: the order of first registration."""
+        numbers = self._tables.numbers
+        return [numbers[number] for number in sorted(numbers)]
+
+    def draining(self) -> list[NodeRecord]:
+        """By number."""
+        return sorted(self._tables.draining.values(), key=lambda record: record.number)
+
+    def node_record(self, node: NodeId) -> NodeRecord | None:
+        return self._tables.records.get(node)
+
+    def free(self, node: NodeId) -> Resources:
+        """What may still be given away; below zero where a node shrank. Nothing for an unknown node."""
+        record = self._tables.records.get(node)
+        if record is None:
+            return Resources()
+        return Resources(record.cpu_free, record.memory_free, record.disk_free)
+
+    def ports_held(self, engine: str) -> Ports:
+        """port_key -> allocation, of the host ports given away on an engine that names itself."""
+        return self._tables.engines.get(engine, {})
+
+    def work_index(self, node: NodeId) -> int:
+        """The log index at which the node's set of allocations, or which of them are wanted, changed last."""
+        record = self._tables.records.get(node)
+        return record.work_index if record else 0
+
+    # --- jobs ---------------------------------------------------------------------------------------------
+
+    def jobs(self) -> list[Job]:
+        """By name."""
+        return [self._tables.jobs[name].job for name in sorted(self._tables.jobs)]
+
+    def job(self, name: JobName) -> Job | None:
+        record = self._tables.jobs.get(name)
+        return record.job if record else None
+
+    def job_record(self, name: JobName) -> JobRecord | None:
+        return self._tables.jobs.get(name)
+
+    def job_version(self, name: JobName) -> int:
+        """-1 when there is no such job."""
+        record = self._tables.jobs.get(name)
+        return record.job.version if record else -1
+
+    def spec(self, name: JobName, version: int) -> TaskSpec | None:
+        """How allocations of this version are to run."""
+        record = self._tables.jobs.get(name)
+        return record.job.task if record and record.job.version == version else None
+
+    def refusal(self, name: JobName) -> str:
+        """Why the rest of a job does not fit, as the scheduler last said; "" when nothing is refused."""
+        record = self._tables.jobs.get(name)
+        return record.refusal if record else ""
+
+    def open_count(self, name: JobName) -> int:
+        """How many tasks of the job wait to be placed."""
+        record = self._tables.jobs.get(name)
+        return record.open_count if record else 0
+
+    def open_slots(self, name: JobName, limit: int) -> list[int]:
+        """The lowest indexes that wait to be placed, at most `limit`."""
+        record = self._tables.jobs.get(name)
+        return record.open_indexes(limit) if record else []
+
+    def jobs_to_schedule(self) -> list[JobName]:
+        """Jobs with a task that waits to be placed or has to leave a draining node; oldest first."""
+        tables = self._tables
+        names = set(tables.open_jobs)
+        for record in self.draining():
+            names.update(allocation.job for allocation in self.wanted_on(record))
+        return sorted(names, key=lambda name: tables.jobs[name].serial)
+
+    def task(self, name: JobName, index: int) -> TaskSlot | None:
+        """The state of one task; None when there is no such slot."""
+        record = self._tables.jobs.get(name)
+        if record is None or not 0 <= index < record.job.count:
+            return None
+        return task_slot(record, index)
+
+    # --- allocations --------------------------------------------------------------------------------------
+
+    def allocation(self, allocation: AllocationId) -> Allocation | None:
+        return self._tables.allocations.get(allocation)
+
+    def allocation_count(self) -> int:
+        """All that are remembered, ended ones too."""
+        return len(self._tables.allocations)
+
+    def allocations_of_job(self, name: JobName) -> list[Allocation]:
+        """By task, newest last."""
+        record = self._tables.jobs.get(name)
+        if record is None:
+            return []
+        return [a for index in range(record.job.count) for a in record.history(index)]
+
+    def allocations_of_slot(self, name: JobName, index: int) -> tuple[Allocation, ...]:
+        """Newest last."""
+        record = self._tables.jobs.get(name)
+        if record is None or not 0 <= index < record.job.count:
+            return ()
+        return record.history(index)
+
+    def allocations_of_node(self, node: NodeId) -> list[Allocation]:
+        """By id; ended ones too, as long as they are remembered."""
+        allocations = self._tables.allocations
+        return [allocations[identity] for identity in sorted(self._tables.by_node.get(node, ()))]
+
+    def wanted_on(self, record: NodeRecord) -> list[Allocation]:
+        """Active allocations of a node that are not yet told to stop, by id."""
+        return [a for a in self.allocations_of_node(record.node.id) if a.wanted and not a.terminal]
