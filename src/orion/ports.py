@@ -10,11 +10,13 @@ from typing import Protocol
 import msgspec
 
 from orion.model.allocation import Allocation
+from orion.model.container import Container, EngineInfo, Labels, LogQuery
 from orion.model.ids import NodeId, RaftId
 from orion.model.job import TaskSpec
-from orion.model.resources import Resources
 from orion.raft.interface import Persistent
 from orion.raft.messages import AnyMessage, Entry, HardState, SnapshotMeta
+
+__all__ = ["Container", "EngineInfo", "Labels", "LogQuery"]
 
 
 class Clock(Protocol):
@@ -44,8 +46,14 @@ class LogBatch(msgspec.Struct, frozen=True):
     must_sync: bool
 
 
+class LogFailed(Exception):
+    """The disk failed under the log: the process must end, for after a failed fsync nobody knows what is on
+    disk. Every later call of the store raises it again.
+    """
+
+
 class LogStore(Protocol):
-    """Durable log. Any OSError (or the engine's own) in a write means: end the process, never retry."""
+    """Durable log. Any error of the disk raises LogFailed: end the process, never retry."""
 
     async def load(self) -> Persistent:
         """Raises Corrupt, naming the entry, when the log inside is missing or damaged."""
@@ -94,11 +102,14 @@ class Peers(Protocol):
     Raft messages are best effort on one connection per address with a bounded queue, oldest dropped first.
     Calls raise Unavailable when the peer can't be reached or answers too late, and re-raise the OrionError
     that the handler raised there. A stream ends when either side closes it.
+
+    `on_lost`, where set, is told the address whenever a connection to it broke or was refused: time to look
+    whether anybody is there.
     """
 
-    async def start(
-        self, on_message: MessageHandler, on_call: CallHandler, on_stream: StreamHandler
-    ) -> None: ...
+    on_lost: Callable[[str], None] | None
+
+    async def start(self, on_message: MessageHandler, on_call: CallHandler, on_stream: StreamHandler) -> None: ...
 
     def send(self, address: str, to: RaftId, messages: Sequence[AnyMessage]) -> None: ...
 
@@ -159,47 +170,6 @@ class Membership(Protocol):
 
 
 # --- container engine --------------------------------------------------------------------------------------
-
-
-class EngineInfo(msgspec.Struct, frozen=True):
-    id: str  # the engine's own: nodes with the same id share one engine
-    version: str
-    resources: Resources  # all that the machine has
-
-
-class Labels(msgspec.Struct, frozen=True):
-    """Who a container belongs to: dev.orion.cluster, .node, .job, .task, .allocation."""
-
-    cluster: int
-    node: NodeId
-    job: str
-    index: int
-    allocation: int
-
-
-class Container(msgspec.Struct, frozen=True):
-    """One container with Orion's labels. `state`: created, running, exited (all else is shown as one of
-    these). Times in Unix milliseconds, 0 when not yet.
-    """
-
-    id: str
-    labels: Labels
-    state: str
-    host_ports: tuple[int, ...] = ()
-    exit_code: int | None = None
-    error: str = ""  # the engine's own words on why it ended or did not start
-    oom_killed: bool = False
-    started_at_ms: int = 0
-    finished_at_ms: int = 0
-    address: str = ""
-
-
-class LogQuery(msgspec.Struct, frozen=True, array_like=True):
-    follow: bool = False
-    tail: int | None = None  # lines
-    since_ms: int = 0
-    stdout: bool = True
-    stderr: bool = True
 
 
 PullProgress = Callable[[str], None]  # a short text: "pulling nginx: 12.3 of 54.1 MB"

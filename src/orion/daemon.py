@@ -1,0 +1,147 @@
+"""One node as a process: adapters, node and API put together in one TaskGroup, and taken down in order.
+
+The only importer of adapters/.
+"""
+
+import asyncio
+import contextlib
+import logging
+import platform
+import signal
+import sys
+
+import msgspec
+
+from orion import __version__
+from orion.adapters.clock import SystemClock
+from orion.adapters.docker import Docker
+from orion.adapters.gossip import Gossip
+from orion.adapters.lmdb_log import LmdbLog
+from orion.adapters.machine import LinuxMachine, detect_capacity
+from orion.adapters.peers import TcpPeers
+from orion.api import Server, create_app
+from orion.config import Config
+from orion.model.errors import OrionError, Refused
+from orion.model.ids import RaftId
+from orion.model.node import address_text
+from orion.node.node import Node
+from orion.ports import Identity, LogFailed, LogStore, Machine
+
+log = logging.getLogger("orion")
+
+
+def run(config: Config) -> int:
+    """Run a node until SIGTERM or SIGINT. Returns the exit code: 0 after a planned stop, 1 after a failure, which
+    was then told in one line."""
+    import uvloop
+
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr
+    )
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(config))
+    except* (OrionError, LogFailed) as group:
+        print(f"orion: {_first(group)}", file=sys.stderr)  # noqa: T201 -- this is a command's last word
+        return 1
+    return 0
+
+
+async def serve(config: Config) -> None:
+    """Until a signal. Raises OrionErrors and LogFailed, alone or in groups."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    clock, machine = SystemClock(), LinuxMachine()
+    async with contextlib.AsyncExitStack() as stack:
+        store = await LmdbLog.open(config.data_dir)
+        stack.push_async_callback(store.close)
+        identity = await _identity(store, config, machine)
+        peers = TcpPeers(
+            node=config.node,
+            raft=identity.raft,
+            cluster=identity.cluster,
+            host=config.bind,
+            port=config.raft_port,
+        )
+        stack.push_async_callback(peers.close)
+        gossip = Gossip(
+            node=config.node,
+            bind=address_text(config.bind, config.gossip_port),
+            advertise=address_text(config.advertise, config.gossip_port),
+            seeds=config.join,
+        )
+        stack.push_async_callback(gossip.close)
+        engine = Docker(config.docker_host)
+        stack.push_async_callback(engine.close)
+        node = Node(
+            config=_with_own_labels(config),
+            version=__version__,
+            capacity=config.capacity or detect_capacity(config.data_dir),
+            clock=clock,
+            store=store,
+            peers=peers,
+            membership=gossip,
+            engine=engine,
+            machine=machine,
+            identity=identity,
+        )
+        api = Server(create_app(node.service), config.bind, config.port)
+        await node.start()
+        log.info(
+            "node %s %s: API http://%s, gossip %s, peers %s, data %s",
+            config.node,
+            __version__,
+            address_text(config.advertise, config.port),
+            address_text(config.advertise, config.gossip_port),
+            address_text(config.advertise, config.raft_port),
+            config.data_dir,
+        )
+        await _run_until(stop, node, api)
+
+
+async def _run_until(stop: asyncio.Event, node: Node, api: Server) -> None:
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(node.run(), name="node")
+        serving = group.create_task(api.serve(), name="api")
+        await stop.wait()
+        log.info("stopping: containers stay, another voter takes over")
+        await node.stop()
+        api.close()
+        await serving
+        running.cancel()
+    log.info("stopped")
+
+
+async def _identity(store: LogStore, config: Config, machine: Machine) -> Identity:
+    """Whose data directory this is; a new one becomes this node's."""
+    known = await store.identity()
+    if known is None:
+        known = Identity(config.node, RaftId(machine.random_bits(63) or 1))
+        await store.set_identity(known)
+    if known.node != config.node:
+        raise Refused(
+            f"the data directory {config.data_dir} belongs to node {known.node}, not {config.node}: start it with"
+            f" --id {known.node}, or give {config.node} a directory of its own with --data-dir"
+        )
+    return known
+
+
+def _with_own_labels(config: Config) -> Config:
+    own = {
+        "id": config.node,
+        "hostname": platform.node(),
+        "os": platform.system().lower(),
+        "arch": platform.machine(),
+    }
+    return msgspec.structs.replace(config, labels=tuple(sorted({**own, **dict(config.labels)}.items())))
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    inner: BaseException = group
+    while isinstance(inner, BaseExceptionGroup):
+        inner = inner.exceptions[0]
+    return inner
+
+

@@ -1,0 +1,47 @@
+"""What a container engine shows and is asked for, as values."""
+
+import msgspec
+
+from orion.model.ids import NodeId
+from orion.model.resources import Resources
+
+
+class EngineInfo(msgspec.Struct, frozen=True):
+    id: str  # the engine's own: nodes with the same id share one engine
+    version: str
+    resources: Resources  # all that the machine has
+
+
+class Labels(msgspec.Struct, frozen=True):
+    """Who a container belongs to: dev.orion.cluster, .node, .job, .task, .allocation."""
+
+    cluster: int
+    node: NodeId
+    job: str
+    index: int
+    allocation: int
+
+
+class Container(msgspec.Struct, frozen=True):
+    """One container with Orion's labels. `state`: created, running, exited (all else is shown as one of
+    these). Times in Unix milliseconds, 0 when not yet.
+    """
+
+    id: str
+    labels: Labels
+    state: str
+    host_ports: tuple[int, ...] = ()
+    exit_code: int | None = None
+    error: str = ""  # the engine's own words on why it ended or did not start
+    oom_killed: bool = False
+    started_at_ms: int = 0
+    finished_at_ms: int = 0
+    address: str = ""
+
+
+class LogQuery(msgspec.Struct, frozen=True, array_like=True):
+    follow: bool = False
+    tail: int | None = None  # lines
+    since_ms: int = 0
+    stdout: bool = True
+    stderr: bool = True

@@ -1,0 +1,360 @@
+"""Assigned allocations -> containers on this node.
+
+One runner reconciles whenever the work, a container or a timer changes; each action runs in a runner of its own,
+one at a time for an allocation, so that a slow pull holds up nobody else. What the agent sees becomes the
+allocation's status through the log, never directly.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+import msgspec
+
+from orion.model.allocation import AllocationState, AllocationStatus
+from orion.model.container import Container, EngineInfo, Labels, LogQuery
+from orion.model.errors import EngineDown, EngineError, NotFound, OrionError
+from orion.model.ids import AllocationId, NodeId, container_name
+from orion.node.requests import Confirm, Confirmed, Work
+from orion.node.work import WorkSource
+from orion.ports import Clock, Engine
+from orion.reconcile.containers import (
+    Action,
+    Attempts,
+    BackOff,
+    Desired,
+    Remove,
+    Report,
+    Start,
+    Stop,
+    Wait,
+    backoff_ms,
+    gives_up,
+    reconcile,
+)
+
+log = logging.getLogger(__name__)
+
+ENGINE_RETRY_S = 1.0
+RESYNC_S = 10.0  # look at every container again this often, whatever the event stream said
+PARALLEL_STARTS = 8
+LAST_WORDS_LINES = 3
+LAST_WORDS_BYTES = 400
+
+Confirmer = Callable[[Confirm], Awaitable[Confirmed]]
+Reporter = Callable[[AllocationId, AllocationStatus], None]
+
+
+class Agent:
+    """`engine_info` is None while the engine does not answer; `engine_down` then says why."""
+
+    def __init__(
+        self,
+        *,
+        me: NodeId,
+        clock: Clock,
+        engine: Engine,
+        source: WorkSource,
+        confirm: Confirmer,
+        report: Reporter,
+        rng: random.Random,
+        on_engine: Callable[[], None],
+    ) -> None:
+        self._me = me
+        self._clock = clock
+        self._engine = engine
+        self._source = source
+        self._confirm = confirm
+        self._report = report
+        self._rng = rng
+        self._on_engine = on_engine
+        self._busy: set[AllocationId] = set()
+        self._removing: set[str] = set()
+        self._attempts: dict[AllocationId, Attempts] = {}
+        self._told: dict[AllocationId, AllocationStatus] = {}
+        self._pulls: dict[AllocationId, asyncio.Task[None]] = {}
+        self._containers: dict[str, Container] = {}
+        self._starts = asyncio.Semaphore(PARALLEL_STARTS)
+        self._alarm: asyncio.TimerHandle | None = None
+        self.engine_info: EngineInfo | None = None
+        self.engine_down = "not asked yet"
+
+    # --- engine -------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until cancelled. Survives the engine's absence, and nothing else."""
+        try:
+            while True:
+                try:
+                    info = await self._engine.info()
+                    self._set_engine(info, "")
+                    await self._work_with_engine()
+                except* EngineError as group:
+                    error = _first(group)
+                    if isinstance(error, EngineDown):
+                        self._set_engine(None, error.detail)
+                    else:
+                        log.warning("looking at all containers again: %s", error.detail)
+                    await asyncio.sleep(ENGINE_RETRY_S)
+        finally:
+            if self._alarm is not None:
+                self._alarm.cancel()
+
+    def _set_engine(self, info: EngineInfo | None, down: str) -> None:
+        if (info, down) == (self.engine_info, self.engine_down):
+            return
+        if info is not None:
+            log.info("container engine %s answers (id %s)", info.version, info.id[:12])
+        elif down != self.engine_down:
+            log.warning("%s", down)
+        self.engine_info, self.engine_down = info or self.engine_info, down
+        self._on_engine()
+
+    async def _work_with_engine(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            cluster = await self._cluster()
+            group.create_task(self._follow_changes(cluster), name="agent-changes")
+            group.create_task(self._resync(cluster), name="agent-resync")
+            group.create_task(self._reconcile(cluster, group), name="agent-reconcile")
+
+    async def _cluster(self) -> int:
+        while self._source.latest is None or not self._source.latest.registered:
+            self._source.changed.clear()
+            await self._source.changed.wait()
+        return self._source.latest.cluster
+
+    async def _follow_changes(self, cluster: int) -> None:
+        async for container in self._engine.changes(cluster):
+            found = await self._engine.inspect(container)
+            if found is None:
+                self._containers.pop(container, None)
+            else:
+                self._containers[container] = found
+            self._source.changed.set()
+        raise EngineDown("the container engine closed its event stream")
+
+    async def _resync(self, cluster: int) -> None:
+        while True:
+            await asyncio.sleep(RESYNC_S)
+            self._containers = {c.id: c for c in await self._engine.containers(cluster)}
+            self._source.changed.set()
+
+    # --- reconcile ----------------------------------------------------------------------------------------
+
+    async def _reconcile(self, cluster: int, group: asyncio.TaskGroup) -> None:
+        changed = self._source.changed
+        self._containers = {c.id: c for c in await self._engine.containers(cluster)}
+        while True:
+            changed.clear()
+            work = self._source.latest
+            if work is not None and work.registered:
+                self._forget(work)
+                self._abandon_pulls(work)
+                for action in self._actions(work):
+                    self._perform(action, work, group)
+            await changed.wait()
+
+    def _actions(self, work: Work) -> list[Action]:
+        return reconcile(
+            self._me,
+            {a.allocation.id: Desired(a.allocation, a.spec) for a in work.assigned},
+            [c for c in self._containers.values() if c.id not in self._removing],
+            self._attempts,
+            frozenset(work.neighbours),
+            frozenset(self._busy),
+            self._clock.now_ms(),
+        )
+
+    def _forget(self, work: Work) -> None:
+        assigned = {a.allocation.id for a in work.assigned}
+        self._attempts = {a: t for a, t in self._attempts.items() if a in assigned}
+        self._told = {a: s for a, s in self._told.items() if a in assigned}
+
+    def _abandon_pulls(self, work: Work) -> None:
+        """A long pull for an allocation that is no longer wanted ends now; nothing was created yet."""
+        wanted = {a.allocation.id for a in work.assigned if a.allocation.wanted and not a.allocation.terminal}
+        for allocation in [a for a in self._pulls if a not in wanted]:
+            self._pulls.pop(allocation).cancel()
+
+    def _perform(self, action: Action, work: Work, group: asyncio.TaskGroup) -> None:
+        match action:
+            case Report(allocation, status):
+                if self._told.get(allocation) == status:
+                    return  # on its way: whoever took the report repeats it until it is committed
+                self._told[allocation] = status
+                self._spawn(group, allocation, self._report_end(allocation, status))
+            case Wait(_, until_ms):
+                self._wake_at(until_ms)
+            case BackOff(allocation, attempt, ending, status):
+                tries = self._attempts.setdefault(allocation, Attempts())
+                tries.ending = ending
+                tries.retry_at_ms = self._clock.now_ms() + backoff_ms(attempt, self._rng.random())
+                self._wake_at(tries.retry_at_ms)
+                self._spawn(group, allocation, self._report_end(allocation, status))
+            case Start(allocation=allocation):
+                self._spawn(group, allocation.id, self._start(action, work))
+            case Stop(allocation, container, grace_ms):
+                self._spawn(group, allocation, self._stop(container, grace_ms))
+            case Remove(container, then, owner):
+                self._removing.add(container)
+                group.create_task(self._remove(container, then, owner), name=f"remove-{container[:12]}")
+
+    def _wake_at(self, due_ms: int) -> None:
+        due = due_ms / 1000
+        if self._alarm is not None and not self._alarm.cancelled():
+            if self._clock.now_ms() / 1000 < self._alarm.when() <= due:
+                return
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_at(due, self._source.changed.set)
+
+    def _spawn(self, group: asyncio.TaskGroup, allocation: AllocationId, action: Awaitable[None]) -> None:
+        self._busy.add(allocation)
+        group.create_task(self._guard(allocation, action), name=f"allocation-{allocation:08x}")
+
+    async def _guard(self, allocation: AllocationId, action: Awaitable[None]) -> None:
+        try:
+            await action
+        finally:
+            self._busy.discard(allocation)
+            self._source.changed.set()
+
+    # --- actions ------------------------------------------------------------------------------------------
+
+    async def _start(self, action: Start, work: Work) -> None:
+        allocation = action.allocation
+        tries = self._attempts.setdefault(allocation.id, Attempts())
+        try:
+            async with self._starts:
+                container = action.container or await self._create(action, work)
+                if container:
+                    self._tell(action, AllocationState.STARTING, "")
+                    await self._engine.start(container)
+                    await self._look(container)
+            tries.failures = 0
+        except EngineDown:
+            raise
+        except EngineError as error:
+            self._start_failed(action, tries, error)
+
+    async def _create(self, action: Start, work: Work) -> str:
+        """The new container's id, "" when the allocation is no longer wanted."""
+        allocation, spec = action.allocation, action.spec
+        if not await self._still_wanted(allocation.id):
+            return ""
+        if not await self._engine.has_image(spec.image):
+            self._tell(action, AllocationState.PULLING, f"pulling {spec.image}")
+            await self._pull(action)
+        labels = Labels(work.cluster, self._me, allocation.job, allocation.index, allocation.id)
+        name = container_name(allocation.job, allocation.index, allocation.id)
+        container = await self._engine.create(allocation, spec, labels, name=name)
+        await self._look(container)
+        return container
+
+    async def _pull(self, action: Start) -> None:
+        allocation, runner = action.allocation.id, asyncio.current_task()
+        assert runner is not None
+        self._pulls[allocation] = runner
+        try:
+            await self._engine.pull(
+                action.spec.image, lambda text: self._tell(action, AllocationState.PULLING, text)
+            )
+        finally:
+            self._pulls.pop(allocation, None)
+
+    async def _still_wanted(self, allocation: AllocationId) -> bool:
+        """Ask the cluster before a container comes into being: this node may be behind, or cut off."""
+        try:
+            return allocation in (await self._confirm(Confirm((allocation,), ()))).wanted
+        except OrionError as error:
+            log.info("not starting %08x yet: %s", allocation, error.detail)
+            self._attempts[allocation].retry_at_ms = self._clock.now_ms() + int(ENGINE_RETRY_S * 1000)
+            self._wake_at(self._attempts[allocation].retry_at_ms)
+            return False
+
+    def _start_failed(self, action: Start, tries: Attempts, error: EngineError) -> None:
+        tries.failures += 1
+        tries.last_error = error.detail
+        if gives_up(tries.failures, action.spec.restart, permanent=error.permanent):
+            tries.gave_up = True  # the next look reports it
+            return
+        wait_ms = backoff_ms(tries.failures, self._rng.random())
+        tries.retry_at_ms = self._clock.now_ms() + wait_ms
+        self._wake_at(tries.retry_at_ms)
+        again = f"{error.detail}; trying again in {max(1, round(wait_ms / 1000))} s"
+        self._tell(action, AllocationState.STARTING, again)
+
+    def _tell(self, action: Start, state: AllocationState, reason: str) -> None:
+        self._told.pop(action.allocation.id, None)
+        self._report(action.allocation.id, AllocationStatus(state, reason, action.restarts))
+
+    async def _stop(self, container: str, grace_ms: int) -> None:
+        await self._engine.stop(container, grace_ms)
+        await self._look(container)
+
+    async def _remove(self, container: str, then: Report | None, owner: NodeId | None) -> None:
+        try:
+            if owner is not None and owner not in (await self._confirm(Confirm((), (owner,)))).gone:
+                return
+            if owner is not None:
+                log.info("removing container %s, left behind by %s", container[:12], owner)
+            await self._engine.remove(container)
+            self._containers.pop(container, None)
+            if then is not None:
+                self._told[then.allocation] = then.status
+                self._report(then.allocation, then.status)
+        except EngineDown:
+            raise
+        except OrionError as error:
+            log.warning("could not remove container %s: %s", container[:12], error.detail)
+            self._wake_at(self._clock.now_ms() + int(ENGINE_RETRY_S * 1000))
+        finally:
+            self._removing.discard(container)
+            self._source.changed.set()
+
+    async def _look(self, container: str) -> None:
+        found = await self._engine.inspect(container)
+        if found is not None:
+            self._containers[container] = found
+
+    async def _report_end(self, allocation: AllocationId, status: AllocationStatus) -> None:
+        """With the container's last words, which usually say why."""
+        words = await self._last_words(allocation) if status.exit_code else ""
+        reason = f"{status.reason}: {words}" if words else status.reason
+        self._report(allocation, msgspec.structs.replace(status, reason=reason))
+
+    async def _last_words(self, allocation: AllocationId) -> str:
+        container = self.container_of(allocation)
+        if container is None:
+            return ""
+        text = b""
+        try:
+            async with asyncio.timeout(1.0):
+                async for chunk in self._engine.logs(container.id, LogQuery(tail=LAST_WORDS_LINES)):
+                    text += chunk
+        except (EngineError, TimeoutError) as error:
+            log.debug("no last words of %08x: %s", allocation, error)
+        return " / ".join(text[-LAST_WORDS_BYTES:].decode(errors="replace").split("\n")).strip(" /")
+
+    # --- logs ---------------------------------------------------------------------------------------------
+
+    def container_of(self, allocation: AllocationId) -> Container | None:
+        mine = (c for c in self._containers.values() if c.labels.allocation == allocation)
+        return next(mine, None)
+
+    async def logs(self, allocation: AllocationId, query: LogQuery) -> AsyncGenerator[bytes, None]:
+        container = self.container_of(allocation)
+        if container is None:
+            raise NotFound(f"allocation {allocation:08x} has no container on {self._me}, so no logs yet")
+        async for chunk in self._engine.logs(container.id, query):
+            yield chunk
+
+
+def _first(group: BaseExceptionGroup[EngineError]) -> EngineError:
+    """That the engine is down, if any of them says so, else the first."""
+    down = group.subgroup(EngineDown)
+    inner: BaseException = down or group
+    while isinstance(inner, BaseExceptionGroup):
+        inner = inner.exceptions[0]
+    assert isinstance(inner, EngineError)
+    return inner

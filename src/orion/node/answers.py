@@ -1,0 +1,366 @@
+"""Service on one node: parse what api/ or a peer asks, read applied state or submit a command, render.
+
+Reads come from this node's state while it follows the log; a worker, or a member that was cut off, asks a voter
+(the same questions as requests, so that both ways meet in `_answer`).
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from orion.model.allocation import TERMINAL
+from orion.model.container import LogQuery
+from orion.model.errors import NotFound, Refused, Unavailable
+from orion.model.events import Event
+from orion.model.ids import AllocationId, JobName, NodeId, RaftId
+from orion.model.requests import job_from_request, name_for
+from orion.model.views import NodeView, RaftView, TaskRequest, TaskView
+from orion.node import render
+from orion.node.agent import Agent
+from orion.node.deadline import deadline
+from orion.node.directory import Directory
+from orion.node.metrics import Metrics
+from orion.node.raft_driver import RaftDriver
+from orion.node.requests import (
+    AnyRequest,
+    AskNode,
+    AskNodes,
+    AskRaft,
+    AskTask,
+    AskTasks,
+    AskTransfer,
+    Confirm,
+    Confirmed,
+    FetchSnapshot,
+    ReadLogs,
+    Request,
+    Submit,
+    WatchEvents,
+    WatchWork,
+    decode_answer,
+    decode_reply,
+    decode_request,
+    encode_reply,
+    encode_request,
+)
+from orion.node.service import Health, Read
+from orion.node.submit import Submitter
+from orion.node.work import WorkSource, confirmed
+from orion.ports import Clock, Machine, Peers
+from orion.state.commands import CreateJob, DrainNode, RemoveNode, StopJob
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+CALL_MARGIN_S = 1.0  # a peer answers with its own words at the deadline; wait a little longer than it does
+RETRY_S = 0.1
+
+
+class Answers:
+    """Fulfils service.Service, and answers peers."""
+
+    def __init__(
+        self,
+        *,
+        me: NodeId,
+        clock: Clock,
+        machine: Machine,
+        driver: RaftDriver,
+        directory: Directory,
+        peers: Peers,
+        submitter: Submitter,
+        source: WorkSource,
+        agent: Agent,
+    ) -> None:
+        self._me = me
+        self._clock = clock
+        self._machine = machine
+        self._driver = driver
+        self._directory = directory
+        self._peers = peers
+        self._submitter = submitter
+        self._source = source
+        self._agent = agent
+        self._metrics = Metrics(driver=driver, directory=directory, agent=agent, machine=machine)
+        self._local: dict[type[Request[Any]], Callable[[Any], Awaitable[object]]] = {
+            Submit: submitter.take,
+            AskTasks: self._tasks,
+            AskTask: self._task,
+            AskNodes: self._nodes,
+            AskNode: self._node,
+            AskRaft: self._raft,
+            AskTransfer: self._transfer,
+            Confirm: self._confirm,
+        }
+
+    # --- tasks --------------------------------------------------------------------------------------------
+
+    async def create_task(
+        self, request: TaskRequest, *, idempotency_key: str, timeout_s: float, wait_running_s: float
+    ) -> TaskView:
+        name = request.name or name_for(request.image, self._machine.random_bits(20))
+        job = job_from_request(request, JobName(name), self._clock.wall_ms())
+        # With a key of its own a command that was submitted again after a change of leader is not a conflict.
+        key = idempotency_key or f"{self._machine.random_bits(64):016x}"
+        submitted = await self._submitter.submit(CreateJob(self._clock.wall_ms(), job, key), timeout_s=timeout_s)
+        read = Read(stale=self._driver.is_member, timeout_s=timeout_s)
+        view, index = await self._ask(AskTask(submitted.subject, read))
+        deadline_ms = self._clock.now_ms() + int(wait_running_s * 1000)
+        while view.state not in _SETTLED and (left_ms := deadline_ms - self._clock.now_ms()) > 0:
+            read = Read(after_index=index, wait_s=min(left_ms / 1000, 10.0), timeout_s=timeout_s)
+            view, index = await self._ask(AskTask(view.id, read))
+        return view
+
+    async def delete_task(self, task: str, *, timeout_s: float) -> TaskView:
+        view, _ = await self.task(task, Read(timeout_s=timeout_s))
+        command = StopJob(self._clock.wall_ms(), JobName(view.name))
+        try:
+            await self._submitter.submit(command, timeout_s=timeout_s)
+        except NotFound:
+            return view  # somebody else was faster
+        try:
+            view, _ = await self.task(view.id, Read(stale=self._driver.is_member, timeout_s=timeout_s))
+        except NotFound:
+            log.debug("%s had nothing to stop", view.id)
+        return view
+
+    async def tasks(self, read: Read) -> tuple[list[TaskView], int]:
+        return await self._ask(AskTasks(read))
+
+    async def task(self, task: str, read: Read) -> tuple[TaskView, int]:
+        return await self._ask(AskTask(task, read))
+
+    async def logs(self, task: str, query: LogQuery) -> AsyncGenerator[bytes, None]:
+        view, _ = await self.task(task, Read())
+        for allocation in reversed(view.allocations):
+            stream = self._logs_of(AllocationId(int(allocation.id, 16)), NodeId(allocation.node_id), query)
+            try:
+                async for chunk in stream:
+                    yield chunk
+            except NotFound:
+                continue  # no container yet: an earlier run may have one
+            else:
+                return
+            finally:
+                await stream.aclose()
+        raise NotFound(f"{view.id} has not run yet, so it has no logs: {view.reason or view.state}")
+
+    def _logs_of(self, allocation: AllocationId, node: NodeId, query: LogQuery) -> AsyncGenerator[bytes, None]:
+        if node == self._me:
+            return self._agent.logs(allocation, query)
+        address = self._directory.address_of_node(node)
+        if address is None:
+            raise Unavailable(f"{node}, which ran it, is not known any more; its logs can't be read")
+        return self._peers.stream(address, encode_request(ReadLogs(allocation, query)))
+
+    # --- nodes --------------------------------------------------------------------------------------------
+
+    async def nodes(self, read: Read) -> tuple[list[NodeView], int]:
+        return await self._ask(AskNodes(read))
+
+    async def node(self, node: str, read: Read) -> tuple[NodeView, int]:
+        return await self._ask(AskNode(node, read))
+
+    async def drain(self, node: str, *, draining: bool, timeout_s: float) -> NodeView:
+        command = DrainNode(self._clock.wall_ms(), NodeId(node), draining)
+        await self._submitter.submit(command, timeout_s=timeout_s)
+        view, _ = await self.node(node, Read(stale=self._driver.is_member, timeout_s=timeout_s))
+        return view
+
+    async def remove_node(self, node: str, *, timeout_s: float) -> None:
+        command = RemoveNode(self._clock.wall_ms(), NodeId(node))
+        await self._submitter.submit(command, timeout_s=timeout_s)
+
+    # --- raft ---------------------------------------------------------------------------------------------
+
+    async def raft(self) -> RaftView:
+        if self._driver.is_member:
+            return render.raft(self._driver, self._directory)
+        return await self._ask(AskRaft())
+
+    async def transfer_leader(self, to: str, *, timeout_s: float) -> RaftView:
+        async with deadline(timeout_s, "leadership was not handed over"):
+            return await self._transfer(AskTransfer(to))
+
+    async def confirm(self, request: Confirm) -> Confirmed:
+        return await self._ask(request)
+
+    def events(self, after: tuple[int, int] | None, *, follow: bool) -> AsyncGenerator[Event | None, None]:
+        if self._driver.is_member:
+            return self._driver.watch.events(after, follow=follow)
+        return self._remote_events(after, follow=follow)
+
+    async def _remote_events(
+        self, after: tuple[int, int] | None, *, follow: bool
+    ) -> AsyncGenerator[Event | None, None]:
+        address = self._voter_addresses()[0]
+        stream = self._peers.stream(address, encode_request(WatchEvents(after, follow)))
+        try:
+            async for item in stream:
+                yield msgspec.msgpack.decode(item, type=Event | None)
+        finally:
+            await stream.aclose()
+
+    def health(self) -> Health:
+        driver = self._driver
+        if not driver.is_member:
+            registered = self._source.latest is not None and self._source.latest.registered
+            return Health(registered, "worker" if registered else "not registered with a cluster yet")
+        if not driver.standing.leader:
+            return Health(ready=False, detail="no leader")
+        if driver.applied_index < driver.raft.status().commit:
+            return Health(ready=False, detail="still applying the log")
+        return Health(ready=True, detail=driver.standing.role)
+
+    def metrics(self) -> dict[str, float]:
+        return self._metrics.collect()
+
+    # --- peers ask ----------------------------------------------------------------------------------------
+
+    async def on_call(self, node: NodeId, body: bytes) -> bytes:
+        """A peer's question. Raises OrionErrors, which cross the wire."""
+        request = _decoded(node, body)
+        answer = self._local.get(type(request))
+        if answer is None:
+            raise Refused(f"{type(request).__name__} is a stream, not a call")
+        return encode_reply(await answer(request))
+
+    async def on_stream(self, node: NodeId, body: bytes) -> AsyncGenerator[bytes, None]:
+        request = _decoded(node, body)
+        match request:
+            case FetchSnapshot(index):
+                items = self._driver.snapshots.serve(index)
+            case WatchWork():
+                items = self._source.serve(request)
+            case ReadLogs(allocation, query):
+                items = self._agent.logs(allocation, query)
+            case WatchEvents(after, follow):
+                items = self._encoded_events(after, follow=follow)
+            case _:
+                raise Refused(f"{type(request).__name__} is a call, not a stream")
+        try:
+            async for item in items:
+                yield item
+        finally:
+            await items.aclose()
+
+    async def _encoded_events(self, after: tuple[int, int] | None, *, follow: bool) -> AsyncGenerator[bytes, None]:
+        async for event in self._driver.watch.events(after, follow=follow):
+            yield encode_reply(event)
+
+    # --- questions, here or at a voter --------------------------------------------------------------------
+
+    async def _ask(self, request: Request[R]) -> R:
+        """The answer from here while this node follows the log, else from a voter."""
+        if self._driver.is_member and self._driver.standing.leader:
+            return await self._here(request)
+        timeout_s = _patience_s(request)
+        async with deadline(timeout_s, "no voter of the cluster answered"):
+            while True:
+                for address in self._voter_addresses():
+                    try:
+                        reply = await self._peers.call(
+                            address, encode_request(request), timeout_s=timeout_s + CALL_MARGIN_S
+                        )
+                    except Unavailable as error:
+                        log.debug("%s did not answer: %s", address, error.detail)
+                    else:
+                        return decode_answer(reply, request)
+                if self._driver.is_member and self._driver.standing.leader:
+                    return await self._here(request)
+                await asyncio.sleep(RETRY_S)
+
+    async def _here(self, request: Request[R]) -> R:
+        return cast("R", await self._local[type(request)](request))
+
+    def _voter_addresses(self) -> list[str]:
+        return [s.facts.peer_address for s in self._directory.voters() if s.member.node != self._me]
+
+    async def _fresh(self, read: Read) -> None:
+        """Returns when applied state is as fresh as the read demands."""
+        driver = self._driver
+        if read.after_index:
+            try:
+                async with asyncio.timeout(read.wait_s):
+                    await driver.watch.reached(read.after_index + 1)
+            except TimeoutError:
+                log.debug("long poll past %d ran out", read.after_index)
+        if not read.stale:
+            async with deadline(read.timeout_s, "no quorum answers, so no current answer can be given"):
+                await driver.read_barrier()
+
+    async def _tasks(self, request: AskTasks) -> tuple[list[TaskView], int]:
+        await self._fresh(request.read)
+        return render.tasks(self._driver.view), self._driver.applied_index
+
+    async def _task(self, request: AskTask) -> tuple[TaskView, int]:
+        await self._fresh(request.read)
+        return render.task(self._driver.view, request.task), self._driver.applied_index
+
+    async def _nodes(self, request: AskNodes) -> tuple[list[NodeView], int]:
+        await self._fresh(request.read)
+        return render.nodes(self._driver, self._directory), self._driver.applied_index
+
+    async def _node(self, request: AskNode) -> tuple[NodeView, int]:
+        views, index = await self._nodes(AskNodes(request.read))
+        for view in views:
+            if view.name == request.node:
+                return view, index
+        raise NotFound(f"there is no node {request.node}; 'orion nodes' lists them")
+
+    async def _raft(self, _: AskRaft) -> RaftView:
+        if not self._driver.is_member:
+            raise Unavailable(f"{self._me} is not a Raft member")
+        return render.raft(self._driver, self._directory)
+
+    async def _confirm(self, request: Confirm) -> Confirmed:
+        async with deadline(CALL_MARGIN_S * 3, "no quorum answers"):
+            await self._driver.read_barrier()
+        return confirmed(self._driver.view, request)
+
+    async def _transfer(self, request: AskTransfer) -> RaftView:
+        driver = self._driver
+        if not driver.is_leader:
+            return await self._transfer_elsewhere(request)
+        target = RaftId(0)
+        if request.to:
+            node = driver.view.node(NodeId(request.to))
+            if node is None:
+                raise NotFound(f"there is no node {request.to}; 'orion nodes' lists them")
+            target = node.raft
+            if target not in driver.raft.status().conf.voters:
+                raise Refused(f"{request.to} does not vote, so it can't lead; 'orion raft' shows the voters")
+        driver.transfer(target)
+        async with deadline(CALL_MARGIN_S * 5, "leadership was not handed over"):
+            while driver.is_leader and target != driver.raft.status().id:
+                await driver.watch.changed()
+            while not driver.standing.leader:
+                await driver.watch.changed()
+        return render.raft(driver, self._directory)
+
+    async def _transfer_elsewhere(self, request: AskTransfer) -> RaftView:
+        leading = [s for s in self._directory.voters() if s.facts.role == "leader"]
+        if request.forwarded or not leading:
+            raise Unavailable("there is no leader to hand over from")
+        body = encode_request(AskTransfer(request.to, forwarded=True))
+        reply = await self._peers.call(leading[0].facts.peer_address, body, timeout_s=CALL_MARGIN_S * 6)
+        return decode_reply(reply, RaftView)
+
+
+_SETTLED = frozenset({"running", *(str(s) for s in TERMINAL)} - {"lost"})
+
+
+def _decoded(node: NodeId, body: bytes) -> AnyRequest:
+    try:
+        return decode_request(body)
+    except msgspec.MsgspecError as error:
+        raise Refused(f"a request from {node} can't be read ({error}); do all nodes run one version?") from None
+
+
+def _patience_s(request: Request[Any]) -> float:
+    read = getattr(request, "read", None)
+    return read.timeout_s + read.wait_s if isinstance(read, Read) else Read().timeout_s

@@ -1,0 +1,93 @@
+"""Gossip into the directory, the log's plain lines, and hints to the consensus core."""
+
+import asyncio
+import logging
+
+from orion.model.ids import NodeId, RaftId
+from orion.node.directory import Directory, parse_facts
+from orion.node.raft_driver import RaftDriver
+from orion.ports import MemberEvent, Membership, MemberState, Peers
+
+log = logging.getLogger(__name__)
+
+REFUSED_AGAIN_S = 0.1
+
+_WORDS = {
+    "joined": "%s joined (gossip at %s)",
+    "suspect": "%s suspect: it does not answer probes (gossip at %s)",
+    "recovered": "%s alive again (gossip at %s)",
+    "dead": "%s dead (gossip at %s)",
+    "left": "%s left (gossip at %s)",
+}
+
+
+class GossipWatch:
+    def __init__(
+        self,
+        *,
+        me: NodeId,
+        membership: Membership,
+        peers: Peers,
+        directory: Directory,
+        driver: RaftDriver,
+    ) -> None:
+        self._me = me
+        self._membership = membership
+        self._peers = peers
+        self._directory = directory
+        self._driver = driver
+        self._changed = asyncio.Event()
+
+    async def changed(self) -> None:
+        """Returns at the next gossip event after this call."""
+        await self._changed.wait()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow(), name="gossip-events")
+            group.create_task(self._watch_the_leader(), name="gossip-leader")
+
+    async def _follow(self) -> None:
+        events = self._membership.events()
+        self._look()
+        async for event in events:
+            self._tell(event)
+            self._look()
+
+    def _look(self) -> None:
+        self._directory.update(self._membership.members())
+        self._changed.set()
+        self._changed = asyncio.Event()
+        self._driver.watch.nudge()
+
+    def _tell(self, event: MemberEvent) -> None:
+        member = event.member
+        if event.kind == "conflict" and member is not None:
+            log.error(
+                "two nodes call themselves %s: the one at %s is ignored; give it another --id",
+                member.node,
+                event.other_address,
+            )
+        elif event.kind in _WORDS and member is not None:
+            log.info(_WORDS[event.kind], member.node, member.gossip_address)
+
+    async def _watch_the_leader(self) -> None:
+        """A follower need not wait for its election timeout once the leader is dead by two proofs: gossip suspects
+        it, and its peer port refuses connections (or gossip itself calls it dead).
+        """
+        while True:
+            member = self._leader()
+            if member is None or member.state == "alive":
+                await self._changed.wait()
+                continue
+            facts = parse_facts(member.facts)
+            if member.state != "suspect" or (facts and await self._peers.refuses(facts.peer_address)):
+                self._driver.peer_dead(RaftId(self._driver.standing.leader))
+            await asyncio.sleep(REFUSED_AGAIN_S)
+
+    def _leader(self) -> MemberState | None:
+        standing = self._driver.standing
+        if not standing.leader or self._driver.is_leader:
+            return None
+        seen = self._directory.seen_raft(RaftId(standing.leader))
+        return seen.member if seen is not None else None

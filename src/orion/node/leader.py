@@ -1,0 +1,247 @@
+"""Duties that only the leader has, while it leads: node health, scheduling, who votes.
+
+Each looks at levels and proposes commands; what was decided is what is committed.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from orion.config import Tuning
+from orion.model.errors import OrionError, Unavailable
+from orion.model.ids import NodeId, RaftId
+from orion.model.node import Node, NodeStatus
+from orion.node.directory import Directory
+from orion.node.raft_driver import Committed, RaftDriver
+from orion.ports import Clock, Machine, Peers
+from orion.reconcile.nodes import Sighting, Verdict, verdicts
+from orion.reconcile.voters import Candidate, VoterSettings, next_configuration
+from orion.scheduler.schedule import schedule
+from orion.state.commands import AnyCommand, ApplyPlan, InitCluster, SetNodeStatus, encode_command
+
+log = logging.getLogger(__name__)
+
+PROPOSE_TIMEOUT_S = 10.0
+LOOK_AGAIN_S = 0.5  # duties look at least this often: graces run out without any event
+REFUSED_AGAIN_S = 0.1  # a suspect's peer port is tried this often
+MAX_JOBS_PER_PLAN = 64
+
+
+class Leader:
+    """Started and stopped by `standing` changes; `run` is for the node's life."""
+
+    def __init__(
+        self,
+        *,
+        me: NodeId,
+        raft: RaftId,
+        tuning: Tuning,
+        clock: Clock,
+        machine: Machine,
+        driver: RaftDriver,
+        directory: Directory,
+        peers: Peers,
+        gossip_changed: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._me = me
+        self._raft = raft
+        self._tuning = tuning
+        self._clock = clock
+        self._machine = machine
+        self._driver = driver
+        self._directory = directory
+        self._peers = peers
+        self._gossip_changed = gossip_changed
+        self._since_ms: dict[NodeId, int] = {}
+        self._status: dict[NodeId, NodeStatus] = {}
+        self._refused: set[NodeId] = set()
+        self._dead_since_ms: dict[RaftId, int] = {}
+
+    async def run(self) -> None:
+        while True:
+            await self._driver.until(leading=True)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    duties = group.create_task(self._duties(), name="leader-duties")
+                    await self._driver.until(leading=False)
+                    duties.cancel()
+            finally:
+                log.info("no longer leading")
+
+    async def _duties(self) -> None:
+        await self._driver.read_barrier()  # state holds all that former leaders committed
+        self._forget()
+        if not self._driver.view.cluster:
+            cluster = self._machine.random_bits(64)
+            await self._propose(InitCluster(self._clock.wall_ms(), cluster))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch_health(), name="leader-health")
+            group.create_task(self._watch_suspects(), name="leader-suspects")
+            group.create_task(self._keep_scheduled(), name="leader-schedule")
+            group.create_task(self._keep_voters(), name="leader-voters")
+
+    def _forget(self) -> None:
+        """A new leader starts all graces anew."""
+        self._since_ms.clear()
+        self._status.clear()
+        self._refused.clear()
+        self._dead_since_ms.clear()
+
+    async def _propose(self, command: AnyCommand) -> Committed | None:
+        """None when it was not taken: the duty looks again."""
+        try:
+            async with asyncio.timeout(PROPOSE_TIMEOUT_S):
+                return await self._driver.propose(encode_command(command))
+        except (OrionError, TimeoutError) as error:
+            log.info("a decision was not committed: %s", error)
+            await asyncio.sleep(REFUSED_AGAIN_S)
+            return None
+
+    # --- node health --------------------------------------------------------------------------------------
+
+    async def _watch_health(self) -> None:
+        while True:
+            self._note_statuses()
+            found = verdicts(self._driver.view.nodes(), self._sightings(), self._since_ms, self._clock.now_ms())
+            for verdict in found:
+                await self._commit(verdict)
+            if not found:
+                await self._something_changed()
+
+    def _note_statuses(self) -> None:
+        now = self._clock.now_ms()
+        for node in self._driver.view.nodes():
+            if self._status.get(node.id) is not node.status:
+                self._status[node.id] = node.status
+                self._since_ms[node.id] = now
+
+    def _sightings(self) -> dict[NodeId, Sighting]:
+        return {
+            seen.member.node: Sighting(
+                seen.member.state, seen.facts.raft, refused=seen.member.node in self._refused
+            )
+            for seen in self._directory.all_seen()
+        }
+
+    async def _commit(self, verdict: Verdict) -> None:
+        node = verdict.node
+        grace_ms = self._tuning.stop_grace_ms if verdict.status is NodeStatus.LEFT else 0
+        command = SetNodeStatus(self._clock.wall_ms(), node.id, node.raft, verdict.status, verdict.reason, grace_ms)
+        await self._propose(command)
+
+    async def _watch_suspects(self) -> None:
+        """The second proof of death: does a suspect's peer port refuse connections?"""
+        while True:
+            suspects = [
+                s for s in self._directory.all_seen() if s.member.state == "suspect" and s.member.node != self._me
+            ]
+            refused = set()
+            for seen in suspects:
+                if await self._peers.refuses(seen.facts.peer_address):
+                    refused.add(seen.member.node)
+            if refused != self._refused:
+                self._refused = refused
+                self._driver.watch.nudge()
+            if suspects:
+                await asyncio.sleep(REFUSED_AGAIN_S)
+            else:
+                await self._gossip_changed()
+
+    async def _something_changed(self) -> None:
+        """The state or gossip moved, or time has passed."""
+        try:
+            async with asyncio.timeout(LOOK_AGAIN_S):
+                await self._driver.watch.changed()
+        except TimeoutError:
+            return
+
+    # --- scheduling ---------------------------------------------------------------------------------------
+
+    async def _keep_scheduled(self) -> None:
+        """Plan while there is something to place or to move; a job that did not fit is tried again when capacity
+        was freed or added.
+        """
+        tried_at: dict[str, tuple[int, int]] = {}  # job -> (capacity epoch, job version) of the last refusal
+        while True:
+            view = self._driver.view
+            epoch = view.capacity_epoch
+            due = [job for job in view.jobs_to_schedule() if tried_at.get(job) != (epoch, view.job_version(job))]
+            if not due:
+                await self._driver.watch.changed()
+                continue
+            batch = due[:MAX_JOBS_PER_PLAN]
+            plan = schedule(view, batch)
+            for job in batch:
+                tried_at[job] = (epoch, view.job_version(job))
+            if plan.placements or plan.stops or plan.refusals:
+                command = ApplyPlan(self._clock.wall_ms(), plan.placements, plan.stops, plan.refusals)
+                if await self._propose(command) is None:
+                    for job in batch:
+                        tried_at.pop(job, None)
+            await asyncio.sleep(0)
+
+    # --- who votes ----------------------------------------------------------------------------------------
+
+    async def _keep_voters(self) -> None:
+        settings = VoterSettings(
+            self._tuning.max_voters, self._tuning.max_standbys, self._tuning.dead_voter_grace_ms
+        )
+        while True:
+            status = self._driver.raft.status()
+            if not status.conf_pending and not status.conf.voters_outgoing and not status.transfer_to:
+                change = next_configuration(
+                    self._candidates(), status.conf, self._raft, status.last_index, settings
+                )
+                if change is not None:
+                    try:
+                        self._driver.propose_conf(change)
+                    except Unavailable as error:
+                        log.debug("a change of voters has to wait: %s", error.detail)
+            await self._something_changed()
+
+    def _candidates(self) -> list[Candidate]:
+        now = self._clock.now_ms()
+        followers = self._driver.raft.status().followers
+        found = []
+        for node in self._driver.view.nodes():
+            follower = followers.get(node.raft)
+            found.append(
+                Candidate(
+                    node.id,
+                    node.raft,
+                    node.number,
+                    self._dead_ms(node, now),
+                    follower.match if follower is not None else None,
+                )
+            )
+        return found
+
+    def _dead_ms(self, node: Node, now: int) -> int:
+        if node.status is NodeStatus.READY or node.raft == self._raft:
+            self._dead_since_ms.pop(node.raft, None)
+            return 0
+        # A node that stops on purpose is expected back: its vote is kept for its grace.
+        since = self._dead_since_ms.setdefault(node.raft, now)
+        grace = node.grace_ms if node.status is NodeStatus.LEFT else 0
+        return max(1, now - since - grace)
+
+
+class Story:
+    """Tells the changes of configuration in plain lines."""
+
+    def __init__(self, name_of: Callable[[RaftId], str]) -> None:
+        self._name_of = name_of
+        self._voters: set[int] = set()
+        self._learners: set[int] = set()
+
+    def tell(self, voters: set[int], learners: set[int]) -> None:
+        for raft in sorted(learners - self._learners - self._voters):
+            log.info("%s added to Raft as learner", self._name_of(RaftId(raft)))
+        for raft in sorted(voters - self._voters):
+            word = "promoted to voter" if raft in self._learners else "is a voter"
+            log.info("%s %s", self._name_of(RaftId(raft)), word)
+        for raft in sorted((self._voters | self._learners) - voters - learners):
+            log.info("%s removed from Raft", self._name_of(RaftId(raft)))
+        for raft in sorted((self._voters & learners) - voters):
+            log.info("%s demoted to learner", self._name_of(RaftId(raft)))
+        self._voters, self._learners = voters, learners

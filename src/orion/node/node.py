@@ -1,0 +1,314 @@
+"""The running node: everything of it, in one TaskGroup, from ports alone."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Iterator
+
+import msgspec
+
+from orion.config import Config
+from orion.model.errors import OrionError, Refused
+from orion.model.ids import RaftId, raft_text
+from orion.model.node import NodeStatus, address_text
+from orion.model.resources import Resources
+from orion.node.agent import Agent
+from orion.node.answers import Answers
+from orion.node.directory import Directory, Facts
+from orion.node.gossip_watch import GossipWatch
+from orion.node.leader import Leader, Story
+from orion.node.raft_driver import RaftDriver
+from orion.node.registration import Registration
+from orion.node.render import Roles
+from orion.node.reports import Reports
+from orion.node.requests import Confirm, Confirmed, Submitted
+from orion.node.snapshots import Snapshots
+from orion.node.submit import Submitter
+from orion.node.watch import Watch
+from orion.node.work import WorkSource
+from orion.ports import Clock, Engine, Identity, LogStore, Machine, Membership, Peers, Usage
+from orion.raft.interface import RaftConfig, Role, Standing
+from orion.raft.messages import ConfState, SnapshotMeta
+from orion.state.commands import SetNodeStatus
+from orion.state.snapshot import capture, encode
+from orion.state.tables import State
+
+log = logging.getLogger(__name__)
+
+ANNOUNCE_TIMEOUT_S = 3.0
+HAND_OVER_TIMEOUT_S = 3.0
+USAGE_EVERY_S = 5.0
+
+
+class Node:
+    """`await start()`, then `run()` until cancelled or after `stop()`.
+
+    `capacity` is what the scheduler may give away; `version` and labels are told to the cluster.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        version: str,
+        capacity: Resources,
+        clock: Clock,
+        store: LogStore,
+        peers: Peers,
+        membership: Membership,
+        engine: Engine,
+        machine: Machine,
+        identity: Identity,
+    ) -> None:
+        self._config = config
+        self._version = version
+        self._clock = clock
+        self._store = store
+        self._peers = peers
+        self._membership = membership
+        self._machine = machine
+        self._identity = identity
+        rng = random.Random(machine.random_bits(64))  # noqa: S311 -- timeouts and jitter, no secrets
+        me, raft = config.node, identity.raft
+        self.directory = Directory(lambda: self.driver.view)
+        snapshots = Snapshots(
+            store=store,
+            peers=peers,
+            tuning=config.tuning,
+            me=raft,
+            address_of=self.directory.address_of_raft,
+        )
+        self.driver = RaftDriver(
+            config=RaftConfig(
+                id=raft,
+                heartbeat_ms=config.tuning.heartbeat_ms,
+                election_ms=config.tuning.election_ms,
+            ),
+            clock=clock,
+            store=store,
+            peers=peers,
+            watch=Watch(),
+            snapshots=snapshots,
+            rng=rng,
+            address_of=self.directory.address_of_raft,
+        )
+        self.driver.on_standing = self._on_standing
+        self._submitter = Submitter(me=me, driver=self.driver, directory=self.directory, peers=peers, rng=rng)
+        self._reports = Reports(me=me, clock=clock, submitter=self._submitter)
+        self._source = WorkSource(me=me, raft=raft, driver=self.driver, directory=self.directory, peers=peers)
+        self.agent = Agent(
+            me=me,
+            clock=clock,
+            engine=engine,
+            source=self._source,
+            confirm=self._confirm,
+            report=self._reports.add,
+            rng=rng,
+            on_engine=self._engine_changed,
+        )
+        self._registration = Registration(
+            config=config,
+            raft=raft,
+            version=version,
+            capacity=capacity,
+            clock=clock,
+            driver=self.driver,
+            submitter=self._submitter,
+            agent=self.agent,
+            on_registered=self._on_registered,
+        )
+        self._gossip = GossipWatch(
+            me=me, membership=membership, peers=peers, directory=self.directory, driver=self.driver
+        )
+        self._leader = Leader(
+            me=me,
+            raft=raft,
+            tuning=config.tuning,
+            clock=clock,
+            machine=machine,
+            driver=self.driver,
+            directory=self.directory,
+            peers=peers,
+            gossip_changed=self._gossip.changed,
+        )
+        self.service = Answers(
+            me=me,
+            clock=clock,
+            machine=machine,
+            driver=self.driver,
+            directory=self.directory,
+            peers=peers,
+            submitter=self._submitter,
+            source=self._source,
+            agent=self.agent,
+        )
+        self._story = Story(self._name_of)
+        self._facts_due = asyncio.Event()
+
+    # --- life ---------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Read the disk, open the ports. Raises OrionErrors that say what to do."""
+        await self._bootstrap_or_join()
+        await self.driver.load()
+        if self._identity.cluster:
+            self._peers.set_cluster(self._identity.cluster)
+        await self._peers.start(self.driver.receive, self.service.on_call, self.service.on_stream)
+        await self._membership.start(self._facts(None).encode())
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for name, runner in (
+                ("raft", self.driver.run()),
+                ("gossip", self._gossip.run()),
+                ("leader", self._leader.run()),
+                ("work", self._source.run()),
+                ("agent", self.agent.run()),
+                ("reports", self._reports.run()),
+                ("registration", self._registration.run()),
+                ("facts", self._publish_facts()),
+                ("story", self._tell_story()),
+            ):
+                group.create_task(runner, name=name)
+            if self._config.join and not await self._membership.join():
+                seeds = ", ".join(self._config.join)
+                log.warning("no node answers at %s yet; trying again until one does", seeds)
+
+    async def stop(self) -> None:
+        """The first half of a planned stop, while `run` still runs: say so, hand over leadership, leave. Containers
+        stay; their work waits for this node's return for the grace period.
+        """
+        await self._announce_stop()
+        await self._hand_over()
+        await self._membership.leave()
+
+    async def _announce_stop(self) -> None:
+        config = self._config
+        command = SetNodeStatus(
+            self._clock.wall_ms(),
+            config.node,
+            self._identity.raft,
+            NodeStatus.LEFT,
+            "stops on purpose",
+            config.tuning.stop_grace_ms,
+        )
+        self._registration.closing = True
+        try:
+            await self._submitter.submit(command, timeout_s=ANNOUNCE_TIMEOUT_S)
+        except OrionError as error:
+            log.warning("could not announce this stop, so the others will call this node dead: %s", error.detail)
+
+    async def _hand_over(self) -> None:
+        driver = self.driver
+        others = [v for v in driver.raft.status().conf.voters if v != self._identity.raft]
+        if not driver.is_leader or not others:
+            return
+        try:
+            async with asyncio.timeout(HAND_OVER_TIMEOUT_S):
+                driver.transfer(0)
+                await driver.until(leading=False)
+            log.info("leadership handed over")
+        except TimeoutError:
+            log.warning("no voter took over within %g s; they will elect one", HAND_OVER_TIMEOUT_S)
+
+    async def _bootstrap_or_join(self) -> None:
+        persistent = await self._store.load()
+        known = bool(persistent.snapshot.index or persistent.entries or self._identity.cluster)
+        if known:
+            return
+        if self._config.bootstrap:
+            me = ConfState(voters=(self._identity.raft,))
+            meta = SnapshotMeta(index=1, term=1, conf=me)
+            await self._store.save_snapshot(meta, _chunks(encode(capture(State()))), first_kept=2, hard_state=None)
+            log.info("started a new cluster with %s as its only voter", self._config.node)
+        elif not self._config.join:
+            raise Refused(
+                f"node {self._config.node} belongs to no cluster yet: start the first node with --bootstrap, every"
+                " other one with --join HOST:GOSSIP_PORT of any that runs"
+            )
+
+    async def _confirm(self, request: Confirm) -> Confirmed:
+        return await self.service.confirm(request)
+
+    def _engine_changed(self) -> None:
+        self._registration.facts_changed.set()
+
+    def _on_registered(self, submitted: Submitted) -> None:
+        if submitted.cluster and not self._identity.cluster:
+            self._identity = msgspec.structs.replace(self._identity, cluster=submitted.cluster)
+            self._peers.set_cluster(submitted.cluster)
+            self._facts_due.set()
+
+    # --- facts and story ----------------------------------------------------------------------------------
+
+    def _on_standing(self, standing: Standing) -> None:
+        if standing.role is Role.LEADER:
+            log.info("%s leads in term %d", self._config.node, standing.term)
+        elif standing.leader:
+            log.info("following %s in term %d", self._name_of(RaftId(standing.leader)), standing.term)
+        self._facts_due.set()
+        self.driver.watch.nudge()
+
+    def _name_of(self, raft: RaftId) -> str:
+        if raft == self._identity.raft:
+            return self._config.node
+        return self.directory.node_of_raft(raft) or raft_text(raft)
+
+    async def _publish_facts(self) -> None:
+        """Role, cluster and live use, to all by gossip: at once when the role changes, use now and then."""
+        written = self._identity.cluster
+        said: Facts | None = None
+        while True:
+            usage = self._machine.usage()
+            try:
+                async with asyncio.timeout(USAGE_EVERY_S):
+                    while True:
+                        self._facts_due.clear()
+                        if self._identity.cluster != written:
+                            await self._store.set_identity(self._identity)
+                            written = self._identity.cluster
+                        if (facts := self._facts(usage)) != said:
+                            said = facts
+                            await self._membership.set_facts(facts.encode())
+                        await self._facts_due.wait()
+            except TimeoutError:
+                continue
+
+    def _facts(self, usage: Usage | None) -> Facts:
+        config, standing = self._config, self.driver.standing
+        role = Roles(self.driver).of(self._identity.raft) if standing.leader else "worker"
+        return Facts(
+            raft=self._identity.raft,
+            peer_address=address_text(config.advertise, config.raft_port),
+            api_address=address_text(config.advertise, config.port),
+            version=self._version,
+            role=role,
+            term=standing.term if role == "leader" else 0,
+            cluster=self._identity.cluster,
+            usage=usage,
+        )
+
+    async def _tell_story(self) -> None:
+        """The leader's log in plain lines: who joined Raft, what was decided, what happened to whom."""
+        events = self.driver.watch.events(None, follow=True)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tell_configurations(), name="story-conf")
+            async for event in events:
+                if event is not None and self.driver.is_leader:
+                    log.info("%s", event.text)
+
+    async def _tell_configurations(self) -> None:
+        told = None
+        while True:
+            conf = self.driver.raft.status().conf
+            if conf != told:
+                told = conf
+                voters, learners = {*conf.voters, *conf.voters_outgoing}, {*conf.learners, *conf.learners_next}
+                self._story.tell(voters, learners)
+                self._facts_due.set()
+            await self.driver.watch.changed()
+
+
+async def _chunks(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part

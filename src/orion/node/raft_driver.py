@@ -1,0 +1,449 @@
+"""Persist, send, apply, in that order: the runners around the consensus core.
+
+    inputs (messages, proposals, time) ─► core ─► Ready ─┬─► messages at once
+                                                         ├─► writer: one transaction and fsync ─► the messages
+                                                         │   that had to wait for it ─► Persisted ─► core
+                                                         └─► applier: apply ─► waiters, watch, ConfApplied ─► core
+
+The core runner never waits for the disk: while a batch is being written, inputs gather and become the next batch
+(group commit), and a leader's followers write at the same time as it does.
+"""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from orion.model.errors import OrionError, TooLarge, Unavailable
+from orion.model.ids import RaftId
+from orion.node.snapshots import Snapshots
+from orion.node.watch import Watch
+from orion.ports import Clock, LogBatch, LogStore, Peers
+from orion.raft.core import Raft
+from orion.raft.interface import (
+    ConfApplied,
+    Input,
+    PeerDead,
+    PeerUnreachable,
+    Persisted,
+    ProposalRefused,
+    Propose,
+    ProposeConf,
+    RaftConfig,
+    ReadRequest,
+    ReadState,
+    Ready,
+    Received,
+    Role,
+    Standing,
+    Tick,
+    TransferLeader,
+)
+from orion.raft.messages import AnyMessage, ConfChange, Entry, EntryKind, HardState, MsgSnap
+from orion.state.apply import apply
+from orion.state.step import Applied
+from orion.state.tables import State
+from orion.state.view import View
+
+log = logging.getLogger(__name__)
+
+MAX_COMMAND_BYTES = 4 * 1024 * 1024
+MAX_INBOX_MESSAGES = 8_192  # past this, messages are dropped: Raft treats that as loss
+MAX_WAITING_PROPOSALS = 8_192
+MAX_PROPOSALS_PER_TURN = 512
+WRITE_QUEUE_READIES = 64
+APPLY_QUEUE_BATCHES = 16
+APPLY_SLICE_MS = 5  # apply this long, then let the loop breathe
+MAX_READ_ROUNDS = 64  # past this, rounds whose readers have all given up are forgotten
+READ_RETRY_S = 0.25  # a read round whose messages were lost is asked again
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """What a proposer gets back: where its command was committed and what `apply` answered."""
+
+    index: int
+    result: object
+
+
+class _Proposal(msgspec.Struct):
+    data: bytes
+    done: asyncio.Future[Committed]
+
+
+class _Waiter(msgspec.Struct):
+    term: int
+    done: asyncio.Future[Committed]
+
+
+class RaftDriver:
+    """Owns the core, the applied state and everything between them and the disk.
+
+    `address_of` finds a member's peer address; None when it is not known (its messages are then lost).
+    """
+
+    def __init__(
+        self,
+        *,
+        config: RaftConfig,
+        clock: Clock,
+        store: LogStore,
+        peers: Peers,
+        watch: Watch,
+        snapshots: Snapshots,
+        rng: random.Random,
+        address_of: Callable[[RaftId], str | None],
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._store = store
+        self._peers = peers
+        self._rng = rng
+        self._address_of = address_of
+        self._inbox: deque[AnyMessage] = deque()
+        self._proposals: deque[_Proposal] = deque()
+        self._waiters: dict[int, _Waiter] = {}
+        self._readers: list[asyncio.Future[int]] = []
+        self._read_rounds: dict[int, list[asyncio.Future[int]]] = {}
+        self._read_context = 0
+        self._wake = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._writes: asyncio.Queue[Ready] = asyncio.Queue(WRITE_QUEUE_READIES)
+        self._unwritten = 0
+        self._hard_state: HardState | None = None  # not yet written
+        self._applies: asyncio.Queue[tuple[Entry, ...]] = asyncio.Queue(APPLY_QUEUE_BATCHES)
+        self._closed = False
+        self.watch = watch
+        self.snapshots = snapshots
+        self.state = State()
+        self.view = View(self.state)
+        self.applied_index = 0
+        self.applied_term = 0
+        self.standing = Standing(role=Role.FOLLOWER, term=0, leader=0)
+        self.on_standing: Callable[[Standing], None] = lambda _: None
+        self.raft: Raft
+
+    # --- life ---------------------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Read the disk and rebuild state from the snapshot. Raises Corrupt when the log is damaged."""
+        persistent = await self._store.load()
+        if persistent.snapshot.index:
+            self._set_state(await self.snapshots.restore_stored(persistent.snapshot.index))
+        self.applied_index = persistent.snapshot.index
+        self.applied_term = persistent.snapshot.term
+        self.watch.reset(self.applied_index)
+        self.raft = Raft(self._config, persistent, self._rng, self._clock.now_ms())
+
+    async def run(self) -> None:
+        """Until cancelled. A failure of the disk or of `apply` raises out of here and ends the node."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._run_core(), name="raft-core")
+                group.create_task(self._run_writer(), name="raft-writer")
+                group.create_task(self._run_applier(), name="raft-applier")
+                group.create_task(self.snapshots.run(self), name="raft-snapshots")
+        finally:
+            self._closed = True
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._fail_everything(Unavailable("this node is stopping"))
+
+    # --- what others ask ----------------------------------------------------------------------------------
+
+    @property
+    def is_leader(self) -> bool:
+        return self.standing.role is Role.LEADER
+
+    async def until(self, *, leading: bool) -> None:
+        while self.is_leader != leading:
+            await self.watch.changed()
+
+    @property
+    def is_member(self) -> bool:
+        """Whether the applied configuration holds this node, so that its state follows the cluster's."""
+        conf = self.raft.status().conf
+        me = self._config.id
+        return me in conf.voters or me in conf.learners or me in conf.voters_outgoing
+
+    def receive(self, message: AnyMessage) -> None:
+        if isinstance(message, MsgSnap):
+            # Its bytes come first; snapshots.py steps the message in when they are here.
+            self.snapshots.offered(message)
+        elif len(self._inbox) < MAX_INBOX_MESSAGES:
+            self._inbox.append(message)
+            self._wake.set()
+
+    def step(self, value: Input) -> None:
+        """Step an input that can't be refused."""
+        self.raft.step(self._clock.now_ms(), value)
+        self._wake.set()
+
+    async def propose(self, command: bytes) -> Committed:
+        """Returns once the command is committed and applied here.
+
+        Raises Unavailable when this node does not lead or stops leading (the entry may yet survive), TooLarge
+        past 4 MiB. The deadline is the caller's.
+        """
+        if len(command) > MAX_COMMAND_BYTES:
+            raise TooLarge(f"a command of {len(command)} bytes is over the limit of {MAX_COMMAND_BYTES}")
+        if self._closed or not self.is_leader:
+            raise Unavailable("this node does not lead the cluster")
+        if len(self._proposals) >= MAX_WAITING_PROPOSALS:
+            raise Unavailable("too many writes are waiting; try again in a moment")
+        done: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
+        self._proposals.append(_Proposal(command, done))
+        self._wake.set()
+        return await done
+
+    def propose_conf(self, change: ConfChange) -> None:
+        """Raises Unavailable when the core refuses it now."""
+        try:
+            self.step(ProposeConf(change))
+        except ProposalRefused as error:
+            raise Unavailable(error.reason) from None
+
+    def transfer(self, to: RaftId | int) -> None:
+        self.step(TransferLeader(to))
+
+    def peer_unreachable(self, peer: RaftId) -> None:
+        self.step(PeerUnreachable(peer))
+
+    def peer_dead(self, peer: RaftId) -> None:
+        self.step(PeerDead(peer))
+
+    async def read_barrier(self) -> int:
+        """Returns, at an index >= every write acknowledged before the call, with that index applied here.
+
+        Waits through elections: the deadline is the caller's.
+        """
+        loop = asyncio.get_running_loop()
+        while not self._closed:
+            safe: asyncio.Future[int] = loop.create_future()
+            self._readers.append(safe)
+            self._wake.set()
+            done, _ = await asyncio.wait([safe], timeout=READ_RETRY_S)
+            if done and (index := safe.result()):
+                await self.watch.reached(index)
+                return index
+            if done:  # refused: no leader yet, or it has not committed in its term
+                await asyncio.sleep(READ_RETRY_S / 10)
+        raise Unavailable("this node is stopping")
+
+    # --- core ---------------------------------------------------------------------------------------------
+
+    async def _run_core(self) -> None:
+        while True:
+            self._set_alarm()
+            await self._wake.wait()
+            self._wake.clear()
+            self._step_inputs()
+            while self.raft.has_ready():
+                await self._handle(self.raft.ready())
+
+    def _set_alarm(self) -> None:
+        """Wake at the core's next deadline. The timer is moved only to an earlier time or once it has fired:
+        most deadlines are pushed back before they are due.
+        """
+        due = self.raft.next_deadline_ms() / 1000
+        if self._alarm is not None and not self._alarm.cancelled() and self._alarm.when() <= due:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._wake.set()
+
+    def _step_inputs(self) -> None:
+        raft, now = self.raft, self._clock.now_ms()
+        if now >= raft.next_deadline_ms():
+            raft.step(now, Tick())
+        inbox = self._inbox
+        while inbox:
+            raft.step(now, Received(inbox.popleft()))
+        if self._proposals:
+            self._step_proposals(now)
+        readers = [r for r in self._readers if not r.done()]
+        if readers:
+            if len(self._read_rounds) >= MAX_READ_ROUNDS:
+                self._forget_abandoned_reads()
+            self._read_context += 1
+            self._read_rounds[self._read_context] = readers
+            raft.step(now, ReadRequest(self._read_context))
+        self._readers.clear()
+
+    def _forget_abandoned_reads(self) -> None:
+        self._read_rounds = {c: rs for c, rs in self._read_rounds.items() if any(not r.done() for r in rs)}
+
+    def _step_proposals(self, now: int) -> None:
+        batch: list[_Proposal] = []
+        while self._proposals and len(batch) < MAX_PROPOSALS_PER_TURN:
+            proposal = self._proposals.popleft()
+            if not proposal.done.done():  # else its caller has given up
+                batch.append(proposal)
+        if self._proposals:
+            self._wake.set()
+        if not batch:
+            return
+        try:
+            self.raft.step(now, Propose(tuple(p.data for p in batch)))
+        except ProposalRefused as error:
+            for proposal in batch:
+                proposal.done.set_exception(Unavailable(error.reason))
+            return
+        status = self.raft.status()
+        for index, proposal in enumerate(batch, status.last_index - len(batch) + 1):
+            self._waiters[index] = _Waiter(status.term, proposal.done)
+
+    async def _handle(self, ready: Ready) -> None:
+        if ready.standing is not None and ready.standing != self.standing:
+            self.standing = ready.standing
+            self.on_standing(ready.standing)
+        self._send(ready.messages)
+        if ready.must_persist or self._unwritten:
+            self._unwritten += 1
+            await self._writes.put(ready)
+        else:
+            self._send(ready.messages_after_persist)
+        for read in ready.reads:
+            self._answer_read(read)
+        if ready.committed:
+            await self._applies.put(ready.committed)
+
+    def _send(self, messages: tuple[AnyMessage, ...]) -> None:
+        if len(messages) == 1:
+            self._send_to(messages[0].to, messages)
+            return
+        grouped: dict[int, list[AnyMessage]] = {}
+        for message in messages:
+            grouped.setdefault(message.to, []).append(message)
+        for to, group in grouped.items():
+            self._send_to(to, group)
+
+    def _send_to(self, to: int, messages: "tuple[AnyMessage, ...] | list[AnyMessage]") -> None:
+        address = self._address_of(RaftId(to))
+        if address is None:
+            self.step(PeerUnreachable(to))
+        else:
+            self._peers.send(address, RaftId(to), messages)
+
+    def _answer_read(self, read: ReadState) -> None:
+        for context in [c for c in self._read_rounds if c <= read.context]:
+            if context == read.context or read.index:
+                for reader in self._read_rounds.pop(context):
+                    if not reader.done():
+                        reader.set_result(read.index)
+
+    # --- disk ---------------------------------------------------------------------------------------------
+
+    async def _run_writer(self) -> None:
+        while True:
+            batch = [await self._writes.get()]
+            while batch[-1].snapshot is None and not self._writes.empty():
+                batch.append(self._writes.get_nowait())
+            if batch[-1].snapshot is not None:
+                await self._write(batch[:-1])
+                await self._install(batch[-1])
+            else:
+                await self._write(batch)
+
+    async def _write(self, batch: list[Ready]) -> None:
+        """One transaction for all of `batch`. A commit index alone needs no fsync, so it waits for the next
+        write that does (losing it costs a restarted node one message from its leader).
+        """
+        if not batch:
+            return
+        entries: list[Entry] = []
+        for ready in batch:
+            self._hard_state = ready.hard_state or self._hard_state
+            if entries and ready.entries and ready.entries[0].index <= entries[-1].index:
+                entries = [e for e in entries if e.index < ready.entries[0].index]
+            entries += ready.entries
+        if entries or any(ready.must_sync for ready in batch):
+            await self._store.persist(LogBatch(self._hard_state, tuple(entries), must_sync=True))
+            self._hard_state = None
+        self._persisted(batch)
+
+    async def _install(self, ready: Ready) -> None:
+        assert ready.snapshot is not None
+        await self.snapshots.install(ready.snapshot, ready.hard_state or self._hard_state, self)
+        self._hard_state = None
+        if ready.entries:
+            await self._store.persist(LogBatch(None, ready.entries, must_sync=True))
+        self._persisted([ready])
+
+    def _persisted(self, batch: list[Ready]) -> None:
+        self._unwritten -= len(batch)
+        for ready in batch:
+            self._send(ready.messages_after_persist)
+        self.step(Persisted(batch[-1].persist_seq))
+
+    # --- apply --------------------------------------------------------------------------------------------
+
+    async def _run_applier(self) -> None:
+        while True:
+            entries = await self._applies.get()
+            began_ms = self._clock.now_ms()
+            for entry in entries:
+                self._apply(entry)
+                if self._clock.now_ms() - began_ms >= APPLY_SLICE_MS:
+                    await asyncio.sleep(0)
+                    began_ms = self._clock.now_ms()
+            self.snapshots.consider(self)
+
+    def _apply(self, entry: Entry) -> None:
+        if entry.index <= self.applied_index:
+            return  # a snapshot that was installed meanwhile covers it
+        applied = Applied(None, ())
+        if entry.kind == EntryKind.CONF_CHANGE:
+            self.step(ConfApplied(entry))
+        elif entry.data:
+            applied = apply(self.state, entry.index, entry.data)
+            self.snapshots.applied_bytes += len(entry.data)
+        self.applied_index, self.applied_term = entry.index, entry.term
+        self._resolve(entry, applied)
+        self.watch.advance(entry.index, applied.events)
+
+    def _resolve(self, entry: Entry, applied: Applied) -> None:
+        waiter = self._waiters.pop(entry.index, None)
+        if waiter is None or waiter.done.done():
+            return
+        if waiter.term != entry.term:
+            waiter.done.set_exception(Unavailable("another node leads now; the write was replaced by others"))
+        elif isinstance(applied.result, OrionError):
+            waiter.done.set_exception(applied.result)
+        else:
+            waiter.done.set_result(Committed(entry.index, applied.result))
+
+    def installed(self, state: State, index: int, term: int) -> None:
+        """A snapshot has replaced the log: its state is the state."""
+        self._set_state(state)
+        self.applied_index, self.applied_term = index, term
+        for waiting in [i for i in self._waiters if i <= index]:
+            waiter = self._waiters.pop(waiting)
+            if not waiter.done.done():
+                waiter.done.set_exception(Unavailable("leadership changed; the write may or may not survive"))
+        self.watch.reset(index)
+
+    def _set_state(self, state: State) -> None:
+        self.state, self.view = state, View(state)
+
+    def disk_bytes(self) -> int:
+        return self._store.bytes_on_disk()
+
+    def _fail_everything(self, error: OrionError) -> None:
+        futures = [w.done for w in self._waiters.values()] + [p.done for p in self._proposals]
+        for future in futures:
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # nobody may be left to hear it
+        for readers in (*self._read_rounds.values(), self._readers):
+            for reader in readers:
+                if not reader.done():
+                    reader.set_result(0)
+        self._waiters.clear()
+        self._proposals.clear()

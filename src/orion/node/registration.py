@@ -1,0 +1,118 @@
+"""A node says who it is: at every start, and again whenever its facts change or state has lost them."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from orion.config import Config
+from orion.model.errors import Conflict, OrionError
+from orion.model.ids import RaftId
+from orion.model.node import NodeStatus, address_text
+from orion.model.resources import Resources
+from orion.node.agent import Agent
+from orion.node.raft_driver import RaftDriver
+from orion.node.requests import Submitted
+from orion.node.submit import Submitter
+from orion.ports import Clock
+from orion.state.commands import RegisterNode
+
+log = logging.getLogger(__name__)
+
+SUBMIT_TIMEOUT_S = 5.0
+RETRY_S = 0.5
+CONFLICT_PATIENCE_S = 15.0  # gossip may still show the former process under this id: wait before giving up
+LOOK_AGAIN_S = 2.0
+
+
+class Registration:
+    def __init__(
+        self,
+        *,
+        config: Config,
+        raft: RaftId,
+        version: str,
+        capacity: Resources,
+        clock: Clock,
+        driver: RaftDriver,
+        submitter: Submitter,
+        agent: Agent,
+        on_registered: Callable[[Submitted], None],
+    ) -> None:
+        self._config = config
+        self._raft = raft
+        self._version = version
+        self._capacity = capacity
+        self._clock = clock
+        self._driver = driver
+        self._submitter = submitter
+        self._agent = agent
+        self._on_registered = on_registered
+        self._said: RegisterNode | None = None
+        self.closing = False  # a planned stop is under way: stay announced as leaving
+        self.facts_changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Raises Conflict when the cluster says that this id or data directory is not welcome."""
+        refused_since_ms: int | None = None
+        while True:
+            self.facts_changed.clear()
+            try:
+                if self._needed():
+                    await self._register()
+                    refused_since_ms = None
+                    continue
+            except Conflict as error:
+                now = self._clock.now_ms()
+                refused_since_ms = now if refused_since_ms is None else refused_since_ms
+                if now - refused_since_ms >= CONFLICT_PATIENCE_S * 1000:
+                    raise
+                log.warning("not registered: %s; trying again for %g s", error.detail, CONFLICT_PATIENCE_S)
+                await asyncio.sleep(RETRY_S * 2)
+                continue
+            except OrionError as error:
+                log.info("not registered yet: %s", error.detail)
+                await asyncio.sleep(RETRY_S)
+                continue
+            await self._until_something_changed()
+
+    async def _until_something_changed(self) -> None:
+        try:
+            async with asyncio.timeout(LOOK_AGAIN_S):
+                await self.facts_changed.wait()
+        except TimeoutError:
+            return
+
+    def _needed(self) -> bool:
+        if self.closing:
+            return False
+        if self._said is None or _facts(self._said) != _facts(self._command()):
+            return True
+        if not self._driver.is_member:
+            return False  # the leader calls it back by itself when it was called dead
+        known = self._driver.view.node(self._config.node)
+        return known is None or (known.status is not NodeStatus.READY and known.raft == self._raft)
+
+    async def _register(self) -> None:
+        command = self._command()
+        submitted = await self._submitter.submit(command, timeout_s=SUBMIT_TIMEOUT_S)
+        self._said = command
+        self._on_registered(submitted)
+
+    def _command(self) -> RegisterNode:
+        config, agent = self._config, self._agent
+        return RegisterNode(
+            at_ms=self._clock.wall_ms(),
+            node=config.node,
+            raft=self._raft,
+            peer_address=address_text(config.advertise, config.raft_port),
+            api_address=address_text(config.advertise, config.port),
+            capacity=self._capacity,
+            labels=config.labels,
+            engine=agent.engine_info.id if agent.engine_info else "",
+            version=self._version,
+            engine_down=agent.engine_down,
+        )
+
+
+def _facts(command: RegisterNode) -> tuple[object, ...]:
+    return (command.engine, command.engine_down, command.capacity, command.labels)

@@ -1,0 +1,196 @@
+"""Applied state and gossip -> what the API shows. Pure reads."""
+
+from datetime import UTC, datetime
+
+from orion.model.allocation import Allocation
+from orion.model.errors import NotFound
+from orion.model.ids import RaftId, allocation_text, raft_text, split_task_id, task_id
+from orion.model.job import Job, RestartMode, RestartPolicy
+from orion.model.node import NodeStatus, address_parts, address_text
+from orion.model.views import AllocationView, Amounts, MemberView, NodeView, RaftView, TaskView
+from orion.node.directory import Directory, Seen
+from orion.node.raft_driver import RaftDriver
+from orion.state.records import NodeRecord
+from orion.state.view import View
+
+
+def time_text(unix_ms: int) -> str | None:
+    """RFC 3339 in UTC with milliseconds; None for 0."""
+    if not unix_ms:
+        return None
+    text = datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+# --- tasks -------------------------------------------------------------------------------------------------
+
+
+def tasks(view: View) -> list[TaskView]:
+    return [_task(view, job, index) for job in view.jobs() for index in range(job.count)]
+
+
+def task(view: View, text: str) -> TaskView:
+    """Raises Invalid for what is no task id, NotFound for one that is not there."""
+    name, index = split_task_id(text)
+    job = view.job(name)
+    if job is None:
+        raise NotFound(f"there is no task {text}; 'orion ps' lists them")
+    if index is None and job.count > 1:
+        raise NotFound(f"{name} has {job.count} tasks: say which, as in {name}/0")
+    if (index or 0) >= job.count:
+        raise NotFound(f"{name} has no task {index}: its tasks are 0 to {job.count - 1}")
+    return _task(view, job, index or 0)
+
+
+def _task(view: View, job: Job, index: int) -> TaskView:
+    spec, slot = job.task, view.task(job.name, index)
+    assert slot is not None
+    shown = slot.allocation
+    return TaskView(
+        id=task_id(job.name, index),
+        name=job.name,
+        image=spec.image,
+        command=list(spec.command),
+        env=dict(spec.env),
+        state=slot.state,
+        reason=slot.reason,
+        node_id=shown.node if shown else None,
+        address=shown.status.address if shown else "",
+        ports=_ports(view, job, shown) if shown and not shown.terminal else {},
+        memory=spec.resources.memory_bytes,
+        cpu=spec.resources.cpu_millis / 1000,
+        disk=spec.resources.disk_bytes,
+        node_selectors=dict(spec.constraints),
+        port_bindings={str(p): str(p.host_port) if p.host_port else "" for p in spec.ports},
+        restart_policy=restart_text(spec.restart),
+        created_at=time_text(job.created_at_ms),
+        started_at=time_text(shown.status.started_at_ms) if shown else None,
+        finished_at=time_text(shown.status.finished_at_ms) if shown else None,
+        allocations=[_allocation(a) for a in view.allocations_of_slot(job.name, index)],
+    )
+
+
+def _ports(view: View, job: Job, allocation: Allocation) -> dict[str, str]:
+    node = view.node(allocation.node)
+    if node is None:
+        return {}
+    host, _ = address_parts(node.api_address)
+    pairs = zip(job.task.ports, allocation.ports, strict=True)
+    return {str(binding): address_text(host, port) for binding, port in pairs}
+
+
+def _allocation(allocation: Allocation) -> AllocationView:
+    status = allocation.status
+    return AllocationView(
+        id=allocation_text(allocation.id),
+        node_id=allocation.node,
+        state=status.state,
+        reason=status.reason,
+        restarts=status.restarts,
+        exit_code=status.exit_code,
+        created_at=time_text(allocation.created_at_ms),
+        started_at=time_text(status.started_at_ms),
+        finished_at=time_text(status.finished_at_ms),
+    )
+
+
+def restart_text(policy: RestartPolicy) -> str:
+    """As it is written in a request: on-failure:5, always, no."""
+    if policy.mode is RestartMode.ON_FAILURE and policy.max_restarts:
+        return f"{policy.mode}:{policy.max_restarts}"
+    return policy.mode
+
+
+# --- nodes -------------------------------------------------------------------------------------------------
+
+
+def nodes(driver: RaftDriver, directory: Directory) -> list[NodeView]:
+    roles = Roles(driver)
+    records = sorted(driver.view.node_records(), key=lambda record: record.node.id)
+    return [_node(record, directory.seen(record.node.id), roles) for record in records]
+
+
+class Roles:
+    """Who leads, votes, learns or works, by the applied configuration."""
+
+    def __init__(self, driver: RaftDriver) -> None:
+        conf = driver.raft.status().conf
+        self._leader = driver.standing.leader
+        self._voters = {*conf.voters, *conf.voters_outgoing}
+        self._learners = {*conf.learners, *conf.learners_next}
+
+    def of(self, raft: RaftId | int) -> str:
+        if raft == self._leader:
+            return "leader"
+        if raft in self._voters:
+            return "voter"
+        return "learner" if raft in self._learners else "worker"
+
+
+_STATUS_WORDS = {NodeStatus.DOWN: "dead", NodeStatus.LEFT: "left", NodeStatus.READY: "alive"}
+
+
+def _node(record: NodeRecord, seen: Seen | None, roles: Roles) -> NodeView:
+    node, capacity = record.node, record.node.capacity
+    usage = seen.facts.usage if seen is not None and node.status is NodeStatus.READY else None
+    return NodeView(
+        name=node.id,
+        ip=address_parts(node.peer_address)[0],
+        api_address=node.api_address,
+        role=roles.of(node.raft),
+        status=_status(record, seen),
+        reason=node.engine_down,
+        version=node.version,
+        labels=dict(node.labels),
+        cpu=Amounts(
+            capacity.cpu_millis / 1000,
+            (capacity.cpu_millis - record.cpu_free) / 1000,
+            round(usage.cpu_cores, 3) if usage else None,
+        ),
+        memory=Amounts(
+            capacity.memory_bytes,
+            capacity.memory_bytes - record.memory_free,
+            usage.memory_bytes if usage else None,
+        ),
+        disk=Amounts(capacity.disk_bytes, capacity.disk_bytes - record.disk_free, None),
+        tasks=record.active,
+    )
+
+
+def _status(record: NodeRecord, seen: Seen | None) -> str:
+    word = _STATUS_WORDS[record.node.status]
+    if word != "alive":
+        return word
+    if seen is not None and seen.member.state == "suspect":
+        return "suspect"
+    return "draining" if record.node.draining else word
+
+
+# --- raft --------------------------------------------------------------------------------------------------
+
+
+def raft(driver: RaftDriver, directory: Directory) -> RaftView:
+    status = driver.raft.status()
+
+    def member(identity: int) -> MemberView:
+        follower = status.followers.get(identity)
+        return MemberView(
+            id=directory.node_of_raft(RaftId(identity)) or "?",
+            raft_id=raft_text(RaftId(identity)),
+            match=follower.match if follower else None,
+            state=follower.state if follower else None,
+        )
+
+    conf = status.conf
+    return RaftView(
+        state=status.role,
+        term=status.term,
+        leader=directory.node_of_raft(RaftId(status.leader)) if status.leader else None,
+        commit_index=status.commit,
+        applied_index=driver.applied_index,
+        voters=[member(v) for v in sorted({*conf.voters, *conf.voters_outgoing})],
+        learners=[member(v) for v in sorted({*conf.learners, *conf.learners_next})],
+        first_index=status.first_index,
+        snapshot_index=status.snapshot_index,
+        task_count=sum(job.count for job in driver.view.jobs()),
+    )

@@ -1,0 +1,179 @@
+"""What nodes ask of each other: requests over the peers' call and stream lanes, and what comes back.
+
+Bodies are msgpack with strict types. A reply that is an error crosses as an OrionError by itself.
+"""
+
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from orion.model.allocation import Allocation
+from orion.model.ids import AllocationId, NodeId, RaftId
+from orion.model.job import TaskSpec
+from orion.model.views import NodeView, RaftView, TaskView
+from orion.node.service import Read
+from orion.ports import LogQuery
+
+R = TypeVar("R")
+
+
+class Request(msgspec.Struct, Generic[R], frozen=True, array_like=True, tag=True):
+    """Answered with an R; a stream yields its items as bytes."""
+
+
+class Submitted(msgspec.Struct, frozen=True, array_like=True):
+    """Committed at `index`; `subject` is the job's or node's name where `apply` answered with one."""
+
+    index: int
+    subject: str
+    cluster: int
+
+
+class Submit(Request[Submitted], frozen=True, array_like=True, tag=1):
+    """Commit a command. A node that does not lead passes it on to the leader, once: `forwarded`."""
+
+    command: bytes
+    forwarded: bool = False
+
+
+class AskTasks(Request[tuple[list[TaskView], int]], frozen=True, array_like=True, tag=2):
+    read: Read
+
+
+class AskTask(Request[tuple[TaskView, int]], frozen=True, array_like=True, tag=3):
+    task: str
+    read: Read
+
+
+class AskNodes(Request[tuple[list[NodeView], int]], frozen=True, array_like=True, tag=4):
+    read: Read
+
+
+class AskNode(Request[tuple[NodeView, int]], frozen=True, array_like=True, tag=5):
+    node: str
+    read: Read
+
+
+class AskRaft(Request[RaftView], frozen=True, array_like=True, tag=6):
+    pass
+
+
+class AskTransfer(Request[RaftView], frozen=True, array_like=True, tag=7):
+    """Hand leadership to this voter, or to the most up-to-date one when empty."""
+
+    to: str
+    forwarded: bool = False
+
+
+class Confirmed(msgspec.Struct, frozen=True, array_like=True):
+    wanted: tuple[AllocationId, ...]
+    gone: tuple[NodeId, ...]
+
+
+class Confirm(Request[Confirmed], frozen=True, array_like=True, tag=8):
+    """Linearizable: which of these allocations are still wanted, and which of these nodes are down or gone?"""
+
+    allocations: tuple[AllocationId, ...]
+    nodes: tuple[NodeId, ...]
+
+
+class FetchSnapshot(Request[bytes], frozen=True, array_like=True, tag=9):
+    """Stream: the chunks of the snapshot at `index`."""
+
+    index: int
+
+
+class WatchWork(Request[bytes], frozen=True, array_like=True, tag=10):
+    """Stream: the work of a node, whole, again whenever it changes."""
+
+    node: NodeId
+    raft: RaftId
+
+
+class Assigned(msgspec.Struct, frozen=True, array_like=True):
+    """An allocation that its node must act on, with what to run."""
+
+    allocation: Allocation
+    spec: TaskSpec
+
+
+class Work(msgspec.Struct, frozen=True, array_like=True):
+    """All that state says to one node's agent, as of `index`.
+
+    `registered`: state knows this node under this data directory. `neighbours`: other nodes on the same container
+    engine that are not down, whose containers there are theirs.
+    """
+
+    index: int
+    cluster: int
+    registered: bool
+    assigned: tuple[Assigned, ...]
+    neighbours: tuple[NodeId, ...]
+
+
+class ReadLogs(Request[bytes], frozen=True, array_like=True, tag=11):
+    """Stream: a container's output, from the node that runs the allocation."""
+
+    allocation: AllocationId
+    query: LogQuery
+
+
+class WatchEvents(Request[bytes], frozen=True, array_like=True, tag=12):
+    """Stream of optional Events."""
+
+    after: tuple[int, int] | None
+    follow: bool
+
+
+AnyRequest = (
+    Submit
+    | AskTasks
+    | AskTask
+    | AskNodes
+    | AskNode
+    | AskRaft
+    | AskTransfer
+    | Confirm
+    | FetchSnapshot
+    | WatchWork
+    | ReadLogs
+    | WatchEvents
+)
+
+# What each call answers with.
+REPLIES: dict[type[Request[Any]], Any] = {
+    Submit: Submitted,
+    AskTasks: tuple[list[TaskView], int],
+    AskTask: tuple[TaskView, int],
+    AskNodes: tuple[list[NodeView], int],
+    AskNode: tuple[NodeView, int],
+    AskRaft: RaftView,
+    AskTransfer: RaftView,
+    Confirm: Confirmed,
+}
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[AnyRequest] = msgspec.msgpack.Decoder(AnyRequest)
+
+
+def encode_request(request: Request[Any]) -> bytes:
+    return _encoder.encode(request)
+
+
+def decode_request(data: bytes) -> AnyRequest:
+    """Raises msgspec.DecodeError or ValidationError for anything else."""
+    return _decoder.decode(data)
+
+
+def encode_reply(reply: object) -> bytes:
+    return _encoder.encode(reply)
+
+
+def decode_answer(data: bytes, request: Request[R]) -> R:
+    """The reply to `request`, by its type."""
+    answer: R = msgspec.msgpack.decode(data, type=REPLIES[type(request)])
+    return answer
+
+
+def decode_reply(data: bytes, kind: type[R]) -> R:
+    return msgspec.msgpack.decode(data, type=kind)

@@ -1,0 +1,123 @@
+"""Commands into the log, from whichever node: here when this one leads, else through the leader."""
+
+import asyncio
+import random
+
+import msgspec
+
+from orion.model.errors import OrionError, Refused, Unavailable
+from orion.model.ids import NodeId, RaftId
+from orion.model.job import Job
+from orion.model.node import Node
+from orion.node.directory import Directory
+from orion.node.raft_driver import RaftDriver
+from orion.node.requests import Submit, Submitted, decode_reply, encode_request
+from orion.ports import Peers
+from orion.state.commands import AnyCommand, RegisterNode, decode_command, encode_command
+
+RETRY_FIRST_S = 0.02
+RETRY_MAX_S = 0.25
+ATTEMPT_TIMEOUT_S = 2.0
+
+
+class Submitter:
+    """One per node; every write goes through it."""
+
+    def __init__(
+        self,
+        *,
+        me: NodeId,
+        driver: RaftDriver,
+        directory: Directory,
+        peers: Peers,
+        rng: random.Random,
+    ) -> None:
+        self._me = me
+        self._driver = driver
+        self._directory = directory
+        self._peers = peers
+        self._rng = rng
+
+    async def submit(self, command: AnyCommand, *, timeout_s: float) -> Submitted:
+        """Returns once committed, applied on the leader and, where this node follows the log, here too.
+
+        Tries again through elections until the deadline, so the command must bear being applied twice. Raises
+        Refused kinds as `apply` decided, Unavailable at the deadline: the command may or may not survive.
+        """
+        data = encode_command(command)
+        try:
+            async with asyncio.timeout(timeout_s):
+                submitted = await self._until_taken(data)
+                if self._driver.is_member:
+                    await self._driver.watch.reached(submitted.index)
+                return submitted
+        except TimeoutError:
+            raise Unavailable(
+                f"not committed within {timeout_s:g} s: there is no leader with a quorum now. The change may or may"
+                " not survive; look before you repeat it, or repeat it with the same Idempotency-Key"
+            ) from None
+
+    async def _until_taken(self, data: bytes) -> Submitted:
+        wait_s = RETRY_FIRST_S
+        while True:
+            try:
+                return await self.take(Submit(data))
+            except Refused:
+                raise
+            except OrionError:
+                await asyncio.sleep(wait_s * (0.5 + self._rng.random()))
+                wait_s = min(RETRY_MAX_S, wait_s * 2)
+
+    async def take(self, request: Submit) -> Submitted:
+        """One try: propose here, or hand on to the leader. Raises Unavailable when neither can be done."""
+        driver = self._driver
+        if driver.is_leader:
+            committed = await driver.propose(self._completed(request.command))
+            return Submitted(committed.index, _subject(committed.result), driver.view.cluster)
+        if request.forwarded:
+            raise Unavailable(f"{self._me} does not lead the cluster")
+        address, forwarded = self._leader()
+        reply = await self._peers.call(
+            address, encode_request(Submit(request.command, forwarded)), timeout_s=ATTEMPT_TIMEOUT_S
+        )
+        return decode_reply(reply, Submitted)
+
+    def _leader(self) -> tuple[str, bool]:
+        """Where to send a command: the leader's address and True, else any voter's and False (it passes it on)."""
+        leader = self._driver.standing.leader
+        if self._driver.is_member and leader and (address := self._directory.address_of_raft(RaftId(leader))):
+            return address, True
+        voters = [s for s in self._directory.voters() if s.member.node != self._me]
+        leading = [s for s in voters if s.facts.role == "leader"]
+        if leading:
+            return leading[0].facts.peer_address, False
+        if voters:
+            return self._rng.choice(voters).facts.peer_address, False
+        raise Unavailable("no voter of the cluster is known yet")
+
+    def _completed(self, data: bytes) -> bytes:
+        """A command the log can take: one that can't be decoded would stop every node.
+
+        Only the leader can tell whether the node that held an id before is gone: gossip must show the id with the
+        new data directory, and gossip gives a living node's name to nobody else.
+        """
+        try:
+            command = decode_command(data)
+        except msgspec.MsgspecError as error:
+            raise Refused(f"not a command that this version knows: {error}") from None
+        if not isinstance(command, RegisterNode):
+            return data
+        known = self._driver.view.node(command.node)
+        seen = self._directory.seen(command.node)
+        if known is None or known.raft == command.raft or seen is None or seen.facts.raft != command.raft:
+            return data
+        return encode_command(msgspec.structs.replace(command, replaces=True))
+
+
+def _subject(result: object) -> str:
+    match result:
+        case Job(name=name):
+            return name
+        case Node(id=node):
+            return node
+    return ""

@@ -1,0 +1,71 @@
+"""State changes -> whoever waits for them on this node: long polls, workers' streams, the leader's duties.
+
+Waiters are told that the index has moved, never what moved: they look at the state again (levels, not edges).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable
+
+from orion.model.events import Event
+
+EVENTS_REMEMBERED = 4_096
+
+
+class Watch:
+    def __init__(self) -> None:
+        self.index = 0
+        self._moved = asyncio.Event()
+        self._events: deque[Event] = deque(maxlen=EVENTS_REMEMBERED)
+        self._forgotten = False  # whether events before the oldest remembered one ever were
+
+    def advance(self, index: int, events: Iterable[Event] = ()) -> None:
+        """State is now at `index`. Wakes all waiters on the next turn of the loop."""
+        for event in events:
+            if len(self._events) == EVENTS_REMEMBERED:
+                self._forgotten = True
+            self._events.append(event)
+        self.index = max(self.index, index)
+        self.nudge()
+
+    def reset(self, index: int) -> None:
+        """A snapshot was installed: what happened before it is not known event by event."""
+        self._events.clear()
+        self._forgotten = True
+        self.advance(index)
+
+    def nudge(self) -> None:
+        """Wake all waiters though no index moved (gossip changed, the role changed)."""
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def changed(self) -> None:
+        """Returns at the next advance or nudge after this call."""
+        await self._moved.wait()
+
+    async def reached(self, index: int) -> None:
+        while self.index < index:
+            await self._moved.wait()
+
+    async def events(self, after: tuple[int, int] | None, *, follow: bool) -> AsyncGenerator[Event | None, None]:
+        """Remembered events past `after`, then new ones; None where some between were forgotten."""
+        everything = (0, 0)
+        position = after or (self._last() if follow else everything)
+        while True:
+            moved = self._moved
+            oldest = _key(self._events[0]) if self._events else position
+            if self._forgotten and everything < position < oldest:
+                yield None
+            for event in [e for e in self._events if _key(e) > position]:
+                position = _key(event)
+                yield event
+            if not follow:
+                return
+            await moved.wait()
+
+    def _last(self) -> tuple[int, int]:
+        return _key(self._events[-1]) if self._events else (self.index, 0)
+
+
+def _key(event: Event) -> tuple[int, int]:
+    return event.index, event.part

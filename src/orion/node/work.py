@@ -1,0 +1,148 @@
+"""Where a node's agent learns its work: from the state of this node while it follows the cluster's log, else, on a
+worker, as a stream from a voter, and from another voter when that one dies.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+
+from orion.model.errors import OrionError, Unavailable
+from orion.model.ids import NodeId, RaftId
+from orion.model.node import NodeStatus
+from orion.node.directory import Directory
+from orion.node.raft_driver import RaftDriver
+from orion.node.requests import (
+    Assigned,
+    Confirm,
+    Confirmed,
+    WatchWork,
+    Work,
+    decode_reply,
+    encode_reply,
+    encode_request,
+)
+from orion.ports import Peers
+from orion.state.view import View
+
+log = logging.getLogger(__name__)
+
+STREAM_SILENCE_S = 3.0  # a voter repeats the work at least this often, so silence means that it is gone
+REPEAT_S = 1.0
+CONFIRM_TIMEOUT_S = 3.0
+
+
+def work_of(view: View, index: int, node: NodeId, raft: RaftId) -> Work:
+    """All that state says to one node's agent."""
+    known = view.node(node)
+    if known is None or known.raft != raft:
+        return Work(index, view.cluster, registered=False, assigned=(), neighbours=())
+    assigned = tuple(
+        Assigned(a, spec)
+        for a in view.allocations_of_node(node)
+        if (spec := view.spec(a.job, a.job_version)) is not None
+    )
+    neighbours = tuple(
+        other.id
+        for other in view.nodes()
+        if other.engine == known.engine and other.id != node and other.status is not NodeStatus.DOWN
+    )
+    return Work(index, view.cluster, registered=True, assigned=assigned, neighbours=neighbours)
+
+
+def confirmed(view: View, request: Confirm) -> Confirmed:
+    """The answer to Confirm from applied state; the caller has made sure that it is fresh."""
+    wanted = tuple(
+        a
+        for a in request.allocations
+        if (found := view.allocation(a)) is not None and found.wanted and not found.terminal
+    )
+    gone = tuple(n for n in request.nodes if (known := view.node(n)) is None or known.status is NodeStatus.DOWN)
+    return Confirmed(wanted, gone)
+
+
+def same_work(one: Work, other: Work) -> bool:
+    """Equal but for the index."""
+    return (one.registered, one.assigned, one.neighbours) == (other.registered, other.assigned, other.neighbours)
+
+
+class WorkSource:
+    """Runs for the node's life; `latest` is None until the cluster has said something."""
+
+    def __init__(self, *, me: NodeId, raft: RaftId, driver: RaftDriver, directory: Directory, peers: Peers) -> None:
+        self._me = me
+        self._raft = raft
+        self._driver = driver
+        self._directory = directory
+        self._peers = peers
+        self._fresh = False
+        self.latest: Work | None = None
+        self.changed = asyncio.Event()
+
+    async def run(self) -> None:
+        while True:
+            if self._driver.is_member:
+                await self._follow_state()
+            else:
+                await self._follow_a_voter()
+
+    def _offer(self, work: Work) -> None:
+        """Never go back: another voter may be behind the one before."""
+        if self.latest is None or work.index >= self.latest.index:
+            before, self.latest = self.latest, work
+            if before is None or not same_work(before, work):
+                self.changed.set()
+
+    async def _follow_state(self) -> None:
+        driver = self._driver
+        if not self._fresh:
+            # After a restart the log replays the past; acting on it could start what has long been stopped.
+            await driver.read_barrier()
+            self._fresh = True
+        while driver.is_member:
+            self._offer(work_of(driver.view, driver.applied_index, self._me, self._raft))
+            await driver.watch.changed()
+
+    async def _follow_a_voter(self) -> None:
+        for seen in self._directory.voters():
+            if seen.member.node != self._me:
+                await self._follow(seen.facts.peer_address)
+            if self._driver.is_member:
+                return
+        await asyncio.sleep(REPEAT_S / 4)
+
+    async def _follow(self, address: str) -> None:
+        stream = self._peers.stream(address, encode_request(WatchWork(self._me, self._raft)))
+        try:
+            while not self._driver.is_member:
+                async with asyncio.timeout(STREAM_SILENCE_S):
+                    item = await anext(stream, None)
+                if item is None:
+                    return
+                self._offer(decode_reply(item, Work))
+        except (OrionError, TimeoutError) as error:
+            log.debug("the work stream from %s ended: %s", address, error)
+        finally:
+            await stream.aclose()
+
+    async def serve(self, request: WatchWork) -> AsyncGenerator[bytes, None]:
+        """A voter's side of the stream. Raises Unavailable when this node does not follow the log itself."""
+        driver = self._driver
+        async with asyncio.timeout(CONFIRM_TIMEOUT_S):
+            await driver.read_barrier()
+        while driver.is_member:
+            work = work_of(driver.view, driver.applied_index, request.node, request.raft)
+            yield encode_reply(work)
+            await self._until_changed(request, work)
+        raise Unavailable("this node is no longer a Raft member")
+
+    async def _until_changed(self, request: WatchWork, sent: Work) -> None:
+        driver = self._driver
+        try:
+            async with asyncio.timeout(REPEAT_S):
+                while True:
+                    await driver.watch.changed()
+                    work = work_of(driver.view, driver.applied_index, request.node, request.raft)
+                    if not same_work(work, sent):
+                        return
+        except TimeoutError:
+            return  # repeat it, as a sign of life

@@ -1,0 +1,269 @@
+"""One node's allocations against the containers of its engine -> actions for the agent.
+
+Level-triggered: called again after every change on either side; an allocation with an action under way is left
+out by the caller. What to do with one allocation depends on (wanted, container state):
+
+    wanted, no container ......... Start, once its backoff is over
+    wanted, created .............. Start
+    wanted, running .............. report
+    wanted, exited ............... the restart policy: Start again after a backoff, or the end
+    not wanted, running .......... Stop
+    not wanted, otherwise ........ Remove, then the end
+
+Containers that no allocation explains are removed; those of a node that is down on the same engine too, and
+before any start whose host port they hold.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from orion.model.allocation import Allocation, AllocationState, AllocationStatus
+from orion.model.container import Container
+from orion.model.ids import AllocationId, NodeId
+from orion.model.job import RestartMode, RestartPolicy, TaskSpec
+
+BACKOFF_FIRST_MS = 1_000
+BACKOFF_MAX_MS = 60_000
+FORGIVE_AFTER_MS = 600_000  # running this long forgives earlier restarts
+
+
+class Start(msgspec.Struct, frozen=True):
+    """Pull if need be, create if `container` is empty, start."""
+
+    allocation: Allocation
+    spec: TaskSpec
+    container: str
+    restarts: int
+
+
+class Stop(msgspec.Struct, frozen=True):
+    allocation: AllocationId
+    container: str
+    grace_ms: int
+
+
+class Report(msgspec.Struct, frozen=True):
+    allocation: AllocationId
+    status: AllocationStatus
+
+
+class Remove(msgspec.Struct, frozen=True):
+    """`then`: what to report once it is gone; None for a container that nothing explains.
+
+    `owner`: the container belongs to this other node, which must be confirmed gone first.
+    """
+
+    container: str
+    then: Report | None = None
+    owner: NodeId | None = None
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Nothing to do for this allocation before `until_ms`."""
+
+    allocation: AllocationId
+    until_ms: int
+
+
+class BackOff(msgspec.Struct, frozen=True):
+    """The container has ended and is to be started again: choose when (`backoff_ms` of `attempt`), remember that
+    it was chosen for this `ending`, and report `status` meanwhile.
+    """
+
+    allocation: AllocationId
+    attempt: int
+    ending: str
+    status: AllocationStatus
+
+
+Action = Start | Stop | Remove | Report | BackOff | Wait
+
+
+class Attempts(msgspec.Struct):
+    """What the agent remembers of an allocation beyond its container, for this process's life."""
+
+    failures: int = 0  # of pull, create or start, in a row
+    retry_at_ms: int = 0
+    ending: str = ""  # the container's end that `retry_at_ms` was chosen for
+    last_error: str = ""
+    gave_up: bool = False  # the end has come: `last_error` says why
+
+
+PERMANENT_TRIES = 3  # even "no such image" may be a registry that is a moment behind
+
+
+def gives_up(failures: int, policy: RestartPolicy, *, permanent: bool) -> bool:
+    """Whether an allocation whose start has failed so many times in a row is a failure for good."""
+    if permanent or policy.mode is RestartMode.NO:
+        return failures >= PERMANENT_TRIES
+    return policy.mode is RestartMode.ON_FAILURE and 0 < policy.max_restarts < failures
+
+
+def backoff_ms(attempt: int, jitter: float) -> int:
+    """The wait before the `attempt`-th retry (from 1): doubling from a second to a minute, times 0.75-1.25
+    (`jitter` in [0, 1)), so that many tasks that failed together do not come back together.
+    """
+    base = min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** min(attempt - 1, 10))
+    return int(base * (0.75 + jitter / 2))
+
+
+class Desired(msgspec.Struct, frozen=True):
+    allocation: Allocation
+    spec: TaskSpec
+
+
+def reconcile(
+    me: NodeId,
+    desired: Mapping[AllocationId, Desired],
+    containers: Sequence[Container],
+    attempts: Mapping[AllocationId, Attempts],
+    neighbours: frozenset[NodeId],
+    busy: frozenset[AllocationId],
+    now_ms: int,
+) -> list[Action]:
+    """`containers`: all of the cluster's on this engine. `neighbours`: other nodes of this engine that are not
+    down; their containers are never touched, those of any other node are its leavings.
+    """
+    actions: list[Action] = []
+    mine: dict[AllocationId, Container] = {}
+    doomed_ports: set[int] = set()
+    for container in containers:
+        owner, allocation = container.labels.node, AllocationId(container.labels.allocation)
+        if owner == me and allocation in desired:
+            mine[allocation] = container
+        elif owner == me:
+            if allocation not in busy:
+                actions.append(Remove(container.id))
+            doomed_ports.update(_held(container))
+        elif owner not in neighbours:
+            actions.append(Remove(container.id, owner=owner))
+            doomed_ports.update(_held(container))
+    for wish in desired.values():
+        if wish.allocation.id in busy:
+            continue
+        held = mine.get(wish.allocation.id)
+        tries = attempts.get(wish.allocation.id, Attempts())
+        action = _act(wish, held, tries, now_ms)
+        if isinstance(action, Start) and doomed_ports.intersection(wish.allocation.ports):
+            continue  # those containers go first; their removal calls us again
+        if action is not None:
+            actions.append(action)
+    return actions
+
+
+def _held(container: Container) -> tuple[int, ...]:
+    return container.host_ports if container.state == "running" else ()
+
+
+def _act(wish: Desired, container: Container | None, tries: Attempts, now_ms: int) -> Action | None:
+    allocation = wish.allocation
+    if not allocation.wanted or allocation.terminal:
+        return _end(wish, container)
+    if tries.gave_up:
+        return Report(allocation.id, _failed(allocation, tries.last_error, container))
+    if container is None or container.state == "created":
+        if now_ms < tries.retry_at_ms:
+            return Wait(allocation.id, tries.retry_at_ms)
+        held = container.id if container else ""
+        return Start(allocation, wish.spec, held, allocation.status.restarts)
+    if container.state == "running":
+        status = running_status(allocation, container)
+        return Report(allocation.id, status) if status != allocation.status else None
+    return _exited(wish, container, tries, now_ms)
+
+
+def _end(wish: Desired, container: Container | None) -> Action | None:
+    allocation = wish.allocation
+    if allocation.terminal:
+        # Its container is kept for its logs, except that of a run that was called lost while it ran on.
+        if container is not None and container.state == "running":
+            return Stop(allocation.id, container.id, wish.spec.stop_grace_ms)
+        if container is not None and allocation.status.state is AllocationState.LOST:
+            return Remove(container.id)
+        return None
+    if container is None:
+        return Report(allocation.id, _stopped(allocation, None))
+    if container.state == "running":
+        return Stop(allocation.id, container.id, wish.spec.stop_grace_ms)
+    return Remove(container.id, Report(allocation.id, _stopped(allocation, container)))
+
+
+def _exited(wish: Desired, container: Container, tries: Attempts, now_ms: int) -> Action:
+    allocation, policy = wish.allocation, wish.spec.restart
+    succeeded = container.exit_code == 0 and not container.error
+    restarts = allocation.status.restarts
+    if container.finished_at_ms - container.started_at_ms >= FORGIVE_AFTER_MS:
+        restarts = 0
+    spent = policy.mode is RestartMode.ON_FAILURE and 0 < policy.max_restarts <= restarts
+    again = policy.mode is RestartMode.ALWAYS or (policy.mode is RestartMode.ON_FAILURE and not succeeded)
+    if spent or not again:
+        return Report(allocation.id, ended_status(container, succeeded=succeeded, restarts=restarts))
+    ending = f"{container.id} {container.finished_at_ms}"
+    if tries.ending != ending:
+        return BackOff(allocation.id, restarts + 1, ending, _restarting(container, restarts))
+    if now_ms < tries.retry_at_ms:
+        return Wait(allocation.id, tries.retry_at_ms)
+    return Start(allocation, wish.spec, container.id, restarts + 1)
+
+
+def running_status(allocation: Allocation, container: Container) -> AllocationStatus:
+    return AllocationStatus(
+        AllocationState.RUNNING,
+        restarts=allocation.status.restarts,
+        started_at_ms=container.started_at_ms,
+        address=container.address,
+    )
+
+
+def _restarting(container: Container, restarts: int) -> AllocationStatus:
+    return AllocationStatus(
+        AllocationState.STARTING,
+        f"{exit_words(container)}; restarting",
+        restarts,
+        container.exit_code,
+        container.started_at_ms,
+        container.finished_at_ms,
+    )
+
+
+def ended_status(container: Container, *, succeeded: bool, restarts: int) -> AllocationStatus:
+    """`reason` is completed by the agent with the container's last log lines."""
+    return AllocationStatus(
+        AllocationState.COMPLETED if succeeded else AllocationState.FAILED,
+        "" if succeeded else exit_words(container),
+        restarts,
+        container.exit_code,
+        container.started_at_ms,
+        container.finished_at_ms,
+    )
+
+
+def exit_words(container: Container) -> str:
+    """Why a container ended, in words: 'exit code 137, out of memory'."""
+    if container.error:
+        return container.error
+    words = f"exit code {container.exit_code}"
+    return f"{words}, out of memory" if container.oom_killed else words
+
+
+def _failed(allocation: Allocation, reason: str, container: Container | None) -> AllocationStatus:
+    return AllocationStatus(
+        AllocationState.FAILED,
+        reason,
+        allocation.status.restarts,
+        container.exit_code if container else None,
+        container.started_at_ms if container else 0,
+        container.finished_at_ms if container else 0,
+    )
+
+
+def _stopped(allocation: Allocation, container: Container | None) -> AllocationStatus:
+    return AllocationStatus(
+        AllocationState.STOPPED,
+        "",
+        allocation.status.restarts,
+        container.exit_code if container else None,
+        container.started_at_ms if container else allocation.status.started_at_ms,
+        container.finished_at_ms if container else 0,
+    )

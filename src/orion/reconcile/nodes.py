@@ -1,0 +1,69 @@
+"""Which nodes are up: gossip's view against the replicated one -> the leader's verdicts.
+
+Death is what gossip says. A node whose peer port refuses connections while gossip already suspects it is dead at
+once: two independent proofs. A planned stop keeps its work for its grace.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from orion.model.ids import NodeId, RaftId
+from orion.model.node import Node, NodeStatus
+
+UNSEEN_GRACE_MS = 10_000  # a registered node that gossip has never shown to this leader: wait so long
+
+
+class Sighting(msgspec.Struct, frozen=True):
+    """What gossip and the peer port say of a node: `state` as gossip's, "" when gossip does not know it."""
+
+    state: str = ""
+    raft: RaftId = RaftId(0)
+    refused: bool = False
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    node: Node
+    status: NodeStatus
+    reason: str
+
+
+def verdicts(
+    nodes: Iterable[Node],
+    sightings: Mapping[NodeId, Sighting],
+    since_ms: Mapping[NodeId, int],
+    now_ms: int,
+) -> list[Verdict]:
+    """What the leader should commit now. `since_ms`: when this leader first saw the node in its present status
+    (monotonic), from which graces count: a new leader starts them anew rather than trust another clock.
+    """
+    found = []
+    for node in nodes:
+        seen = sightings.get(node.id, Sighting())
+        waited_ms = now_ms - since_ms.get(node.id, now_ms)
+        if verdict := _verdict(node, seen, waited_ms):
+            found.append(verdict)
+    return found
+
+
+def _verdict(node: Node, seen: Sighting, waited_ms: int) -> Verdict | None:
+    same_run = not seen.state or seen.raft == node.raft
+    alive = seen.state == "alive" and same_run
+    if node.status is NodeStatus.DOWN:
+        return Verdict(node, NodeStatus.READY, "answers again") if alive else None
+    if node.status is NodeStatus.LEFT:
+        # Back by its own registration only: "alive" may be the last word of the process that is leaving.
+        if waited_ms >= node.grace_ms:
+            return Verdict(node, NodeStatus.DOWN, f"did not return within {node.grace_ms // 1000} s")
+        return None
+    if not same_run:
+        return None  # another data directory under this id; registration decides
+    if seen.state == "dead":
+        return Verdict(node, NodeStatus.DOWN, "gossip declares it dead")
+    if seen.state == "suspect" and seen.refused:
+        return Verdict(node, NodeStatus.DOWN, "gossip suspects it and its peer port refuses connections")
+    if seen.state == "left":
+        return Verdict(node, NodeStatus.LEFT, "left the cluster")
+    if not seen.state and waited_ms >= UNSEEN_GRACE_MS:
+        return Verdict(node, NodeStatus.DOWN, f"not seen for {waited_ms // 1000} s")
+    return None
