@@ -32,17 +32,19 @@ log = logging.getLogger("orion")
 
 def run(config: Config) -> int:
     """Run a node until SIGTERM or SIGINT. Returns the exit code: 0 after a planned stop, 1 after a failure, which
-    was then told in one line."""
+    was then told in one line.
+    """
     import uvloop
 
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr
-    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(config))
-    except* (OrionError, LogFailed) as group:
-        print(f"orion: {_first(group)}", file=sys.stderr)  # noqa: T201 -- this is a command's last word
+    except (OrionError, LogFailed, BaseExceptionGroup) as error:
+        reason = _first(error)
+        if not isinstance(reason, OrionError | LogFailed):
+            raise
+        print(f"orion: {reason}", file=sys.stderr)  # noqa: T201 -- this is a command's last word
         return 1
     return 0
 
@@ -138,10 +140,7 @@ def _with_own_labels(config: Config) -> Config:
     return msgspec.structs.replace(config, labels=tuple(sorted({**own, **dict(config.labels)}.items())))
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    inner: BaseException = group
-    while isinstance(inner, BaseExceptionGroup):
-        inner = inner.exceptions[0]
-    return inner
-
-
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

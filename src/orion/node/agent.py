@@ -224,6 +224,7 @@ class Agent:
     async def _start(self, action: Start, work: Work) -> None:
         allocation = action.allocation
         tries = self._attempts.setdefault(allocation.id, Attempts())
+        tries.restarts = action.restarts
         try:
             async with self._starts:
                 container = action.container or await self._create(action, work)

@@ -119,6 +119,7 @@ class RaftDriver:
         self.snapshots = snapshots
         self.state = State()
         self.view = View(self.state)
+        self.installs = 0  # how often another state took the place of this one
         self.applied_index = 0
         self.applied_term = 0
         self.standing = Standing(role=Role.FOLLOWER, term=0, leader=0)
@@ -431,6 +432,7 @@ class RaftDriver:
 
     def _set_state(self, state: State) -> None:
         self.state, self.view = state, View(state)
+        self.installs += 1
 
     def disk_bytes(self) -> int:
         return self._store.bytes_on_disk()

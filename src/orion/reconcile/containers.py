@@ -83,6 +83,7 @@ Action = Start | Stop | Remove | Report | BackOff | Wait
 class Attempts(msgspec.Struct):
     """What the agent remembers of an allocation beyond its container, for this process's life."""
 
+    restarts: int | None = None  # as of the last start; None: the status knows
     failures: int = 0  # of pull, create or start, in a row
     retry_at_ms: int = 0
     ending: str = ""  # the container's end that `retry_at_ms` was chosen for
@@ -166,9 +167,9 @@ def _act(wish: Desired, container: Container | None, tries: Attempts, now_ms: in
         if now_ms < tries.retry_at_ms:
             return Wait(allocation.id, tries.retry_at_ms)
         held = container.id if container else ""
-        return Start(allocation, wish.spec, held, allocation.status.restarts)
+        return Start(allocation, wish.spec, held, _restarts(allocation, tries))
     if container.state == "running":
-        status = running_status(allocation, container)
+        status = running_status(container, _restarts(allocation, tries))
         return Report(allocation.id, status) if status != allocation.status else None
     return _exited(wish, container, tries, now_ms)
 
@@ -192,7 +193,7 @@ def _end(wish: Desired, container: Container | None) -> Action | None:
 def _exited(wish: Desired, container: Container, tries: Attempts, now_ms: int) -> Action:
     allocation, policy = wish.allocation, wish.spec.restart
     succeeded = container.exit_code == 0 and not container.error
-    restarts = allocation.status.restarts
+    restarts = _restarts(allocation, tries)
     if container.finished_at_ms - container.started_at_ms >= FORGIVE_AFTER_MS:
         restarts = 0
     spent = policy.mode is RestartMode.ON_FAILURE and 0 < policy.max_restarts <= restarts
@@ -207,10 +208,14 @@ def _exited(wish: Desired, container: Container, tries: Attempts, now_ms: int) -
     return Start(allocation, wish.spec, container.id, restarts + 1)
 
 
-def running_status(allocation: Allocation, container: Container) -> AllocationStatus:
+def _restarts(allocation: Allocation, tries: Attempts) -> int:
+    return allocation.status.restarts if tries.restarts is None else tries.restarts
+
+
+def running_status(container: Container, restarts: int) -> AllocationStatus:
     return AllocationStatus(
         AllocationState.RUNNING,
-        restarts=allocation.status.restarts,
+        restarts=restarts,
         started_at_ms=container.started_at_ms,
         address=container.address,
     )

@@ -1,0 +1,175 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orion.model.allocation import Allocation, AllocationState, AllocationStatus
+from orion.model.container import Container, Labels
+from orion.model.ids import AllocationId, JobName, NodeId
+from orion.model.job import RestartMode, RestartPolicy, TaskSpec
+from orion.reconcile.containers import (
+    Attempts,
+    BackOff,
+    Desired,
+    Remove,
+    Report,
+    Start,
+    Stop,
+    Wait,
+    backoff_ms,
+    gives_up,
+    reconcile,
+)
+
+ME, OTHER, GONE = NodeId("node1"), NodeId("node2"), NodeId("node3")
+ID = AllocationId(0xA)
+
+
+def wish(*, wanted=True, status=None, ports=(), policy=None):
+    allocation = Allocation(ID, JobName("web"), 0, 0, ME, ports, wanted, 0, status or AllocationStatus())
+    return Desired(allocation, TaskSpec("nginx", restart=policy or RestartPolicy()))
+
+
+def container(state="running", *, node=ME, allocation=ID, exit_code=None, ports=(), name="c1", ran_ms=0):
+    labels = Labels(1, node, "web", 0, allocation)
+    finished = 1_000 + ran_ms if state == "exited" else 0
+    return Container(
+        name, labels, state, ports, exit_code, started_at_ms=1_000, finished_at_ms=finished, address="172.17.0.2"
+    )
+
+
+def actions(wishes, containers, attempts=None, neighbours=(OTHER,), busy=(), now_ms=10_000):
+    return reconcile(
+        ME,
+        {w.allocation.id: w for w in wishes},
+        containers,
+        {ID: attempts} if attempts else {},
+        frozenset(neighbours),
+        frozenset(busy),
+        now_ms,
+    )
+
+
+def test_wanted_and_missing_is_started():
+    (action,) = actions([wish()], [])
+    assert isinstance(action, Start)
+    assert action.container == ""
+
+
+def test_a_created_container_is_started_not_made_again():
+    (action,) = actions([wish()], [container("created")])
+    assert isinstance(action, Start)
+    assert action.container == "c1"
+
+
+def test_a_failed_start_waits_for_its_backoff():
+    assert actions([wish()], [], Attempts(retry_at_ms=10_001)) == [Wait(ID, 10_001)]
+    assert isinstance(actions([wish()], [], Attempts(retry_at_ms=10_000))[0], Start)
+
+
+def test_running_is_reported_once_state_does_not_know():
+    (report,) = actions([wish()], [container()])
+    assert report.status == AllocationStatus(AllocationState.RUNNING, started_at_ms=1_000, address="172.17.0.2")
+    assert actions([wish(status=report.status)], [container()]) == []
+
+
+def test_a_busy_allocation_is_left_alone():
+    assert actions([wish()], [], busy=[ID]) == []
+
+
+def test_a_crash_backs_off_then_starts_the_same_container_again():
+    crashed = container("exited", exit_code=1)
+    (back_off,) = actions([wish()], [crashed])
+    assert isinstance(back_off, BackOff)
+    assert back_off.attempt == 1
+    assert back_off.status.state is AllocationState.STARTING
+    assert back_off.status.reason == "exit code 1; restarting"
+    tries = Attempts(ending=back_off.ending, retry_at_ms=12_000)
+    assert actions([wish()], [crashed], tries) == [Wait(ID, 12_000)]
+    (start,) = actions([wish()], [crashed], tries, now_ms=12_000)
+    assert (start.container, start.restarts) == ("c1", 1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "exit_code", "expected"),
+    [
+        (RestartMode.NO, 0, AllocationState.COMPLETED),
+        (RestartMode.NO, 3, AllocationState.FAILED),
+        (RestartMode.ON_FAILURE, 0, AllocationState.COMPLETED),
+        (RestartMode.ON_FAILURE, 3, None),
+        (RestartMode.ALWAYS, 0, None),
+        (RestartMode.ALWAYS, 3, None),
+    ],
+)
+def test_restart_policy(mode, exit_code, expected):
+    (action,) = actions([wish(policy=RestartPolicy(mode))], [container("exited", exit_code=exit_code)])
+    if expected is None:
+        assert isinstance(action, BackOff)
+    else:
+        assert isinstance(action, Report)
+        assert action.status.state is expected
+
+
+def test_restarts_are_spent_unless_it_ran_long():
+    tries = Attempts(restarts=5)
+    (action,) = actions([wish()], [container("exited", exit_code=1)], tries)
+    assert action.status.state is AllocationState.FAILED
+    (action,) = actions([wish()], [container("exited", exit_code=1, ran_ms=600_000)], tries)
+    assert isinstance(action, BackOff)
+    assert action.attempt == 1
+
+
+def test_restarts_survive_the_agents_own_restart():
+    known = AllocationStatus(AllocationState.STARTING, restarts=5)
+    (action,) = actions([wish(status=known)], [container("exited", exit_code=1)])
+    assert action.status.state is AllocationState.FAILED
+
+
+def test_unwanted_is_stopped_then_removed_then_reported():
+    unwanted = wish(wanted=False)
+    assert actions([unwanted], [container()]) == [Stop(ID, "c1", 10_000)]
+    (remove,) = actions([unwanted], [container("exited", exit_code=0)])
+    assert isinstance(remove, Remove)
+    assert remove.then.status.state is AllocationState.STOPPED
+    (report,) = actions([unwanted], [])
+    assert report.status.state is AllocationState.STOPPED
+
+
+def test_an_ended_allocation_keeps_its_container_for_its_logs():
+    done = AllocationStatus(AllocationState.FAILED)
+    assert actions([wish(status=done)], [container("exited", exit_code=1)]) == []
+
+
+def test_a_run_called_lost_is_stopped_and_removed():
+    lost = wish(status=AllocationStatus(AllocationState.LOST))
+    assert actions([lost], [container()]) == [Stop(ID, "c1", 10_000)]
+    assert actions([lost], [container("exited", exit_code=0)]) == [Remove("c1")]
+
+
+def test_what_nothing_explains_is_removed():
+    assert actions([], [container()]) == [Remove("c1")]
+
+
+def test_a_living_neighbours_containers_are_never_touched():
+    assert actions([], [container(node=OTHER)]) == []
+
+
+def test_a_dead_neighbours_containers_go_before_a_start_that_needs_their_port():
+    left_behind = container(node=GONE, allocation=AllocationId(0xB), ports=(8080,), name="old")
+    assert actions([wish(ports=(8080,))], [left_behind]) == [Remove("old", owner=GONE)]
+    free = actions([wish(ports=(9090,))], [left_behind])
+    assert [type(a) for a in free] == [Remove, Start]
+
+
+def test_gives_up():
+    always, on_failure = RestartPolicy(RestartMode.ALWAYS, 0), RestartPolicy()
+    assert not gives_up(100, always, permanent=False)
+    assert gives_up(3, always, permanent=True)
+    assert not gives_up(5, on_failure, permanent=False)
+    assert gives_up(6, on_failure, permanent=False)
+    assert gives_up(3, RestartPolicy(RestartMode.NO), permanent=False)
+
+
+@given(st.integers(1, 100), st.floats(0, 1, exclude_max=True))
+def test_backoff_is_bounded_and_grows(attempt, jitter):
+    assert 750 <= backoff_ms(attempt, jitter) <= 75_000
+    assert backoff_ms(attempt + 1, jitter) >= backoff_ms(attempt, jitter)

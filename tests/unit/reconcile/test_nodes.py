@@ -1,0 +1,66 @@
+import pytest
+
+from orion.model.ids import NodeId, RaftId
+from orion.model.node import Node, NodeStatus
+from orion.model.resources import Resources
+from orion.reconcile.nodes import Sighting, verdicts
+
+RAFT = RaftId(7)
+
+
+def node(status=NodeStatus.READY, grace_ms=0):
+    return Node(
+        NodeId("node2"),
+        RAFT,
+        2,
+        "127.0.0.1:7001",
+        "127.0.0.1:8001",
+        Resources(),
+        (),
+        "e",
+        "0",
+        status,
+        grace_ms=grace_ms,
+    )
+
+
+def verdict(known, seen, waited_ms=0):
+    sightings = {known.id: seen} if seen else {}
+    found = verdicts([known], sightings, {known.id: 0}, waited_ms)
+    return found[0].status if found else None
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        (Sighting("alive", RAFT), None),
+        (Sighting("suspect", RAFT), None),
+        (Sighting("alive", RAFT, refused=True), None),
+        (Sighting("suspect", RAFT, refused=True), NodeStatus.DOWN),
+        (Sighting("dead", RAFT), NodeStatus.DOWN),
+        (Sighting("left", RAFT), NodeStatus.LEFT),
+        (Sighting("dead", RaftId(8)), None),
+        (None, None),
+    ],
+)
+def test_a_ready_node(seen, expected):
+    assert verdict(node(), seen) is expected
+
+
+def test_a_node_that_gossip_never_showed_is_given_up_after_a_while():
+    assert verdict(node(), None, waited_ms=9_999) is None
+    assert verdict(node(), None, waited_ms=10_000) is NodeStatus.DOWN
+
+
+def test_a_planned_stop_has_its_grace_and_is_not_undone_by_its_own_last_words():
+    left = node(NodeStatus.LEFT, grace_ms=60_000)
+    assert verdict(left, Sighting("alive", RAFT), waited_ms=100) is None
+    assert verdict(left, Sighting("dead", RAFT), waited_ms=59_999) is None
+    assert verdict(left, Sighting("left", RAFT), waited_ms=60_000) is NodeStatus.DOWN
+
+
+def test_a_node_that_was_called_dead_and_answers_is_ready_again():
+    down = node(NodeStatus.DOWN)
+    assert verdict(down, Sighting("alive", RAFT)) is NodeStatus.READY
+    assert verdict(down, Sighting("suspect", RAFT)) is None
+    assert verdict(down, Sighting("alive", RaftId(8))) is None

@@ -1,0 +1,82 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orion.model.ids import NodeId, RaftId
+from orion.raft.messages import ConfChange, ConfState
+from orion.reconcile.voters import Candidate, VoterSettings, next_configuration, wanted_voters
+
+SETTINGS = VoterSettings()
+LAST = 1_000
+
+
+def node(number, *, dead_ms=0, match=LAST):
+    return Candidate(NodeId(f"node{number}"), RaftId(number), number, dead_ms, match)
+
+
+def change(candidates, voters, learners=(), me=1):
+    return next_configuration(candidates, ConfState(tuple(voters), tuple(learners)), RaftId(me), LAST, SETTINGS)
+
+
+@pytest.mark.parametrize(("nodes", "voters"), [(1, 1), (2, 1), (3, 3), (4, 3), (5, 5), (6, 5), (200, 5)])
+def test_wanted_voters_is_odd(nodes, voters):
+    assert wanted_voters(nodes, 5) == voters
+
+
+def test_a_single_node_changes_nothing():
+    assert change([node(1)], [1]) is None
+
+
+def test_the_second_node_becomes_a_standby_not_a_voter():
+    assert change([node(1), node(2, match=None)], [1]) == ConfChange((1,), (2,))
+    assert change([node(1), node(2)], [1], [2]) is None
+
+
+def test_from_one_straight_to_three():
+    both = [node(1), node(2), node(3)]
+    assert change([node(1), node(2), node(3, match=None)], [1], [2]) == ConfChange((1,), (2, 3))
+    assert change([node(1), node(2), node(3, match=10)], [1], [2, 3]) is None, "3 has not caught up"
+    assert change(both, [1], [2, 3]) == ConfChange((1, 2, 3), ())
+
+
+def test_a_dead_voter_is_replaced_by_a_caught_up_standby_after_its_grace():
+    def nodes(dead_ms):
+        return [node(1), node(2), node(3, dead_ms=dead_ms), node(4)]
+
+    assert change(nodes(5_000), [1, 2, 3], [4]) is None
+    assert change(nodes(10_000), [1, 2, 3], [4]) == ConfChange((1, 2, 4), ())
+
+
+def test_a_dead_voter_with_no_standby_stays():
+    assert change([node(1), node(2), node(3, dead_ms=60_000)], [1, 2, 3]) is None
+
+
+def test_two_dead_of_five_leave_three_that_survive_one_more_death():
+    nodes = [node(1), node(2), node(3), node(4, dead_ms=60_000), node(5, dead_ms=60_000)]
+    assert change(nodes, [1, 2, 3, 4, 5]) == ConfChange((1, 2, 3), ())
+
+
+def test_a_removed_node_leaves_the_group_whatever_its_size():
+    assert change([node(1), node(2)], [1, 2, 3]) == ConfChange((1,), (2,))
+
+
+def test_workers_beyond_two_standbys_get_no_log():
+    nodes = [node(n, match=LAST if n < 6 else None) for n in range(1, 10)]
+    assert change(nodes, [1, 2, 3, 4, 5]) == ConfChange((1, 2, 3, 4, 5), (6, 7))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 20_000), st.booleans()), min_size=1, max_size=9),
+    st.integers(1, 5),
+)
+def test_always_odd_and_the_leader_stays(nodes, voters):
+    voters -= voters % 2 == 0
+    candidates = [
+        node(i, dead_ms=0 if i == 1 else dead, match=LAST if caught_up else None)
+        for i, (dead, caught_up) in enumerate(nodes, 1)
+    ]
+    found = change(candidates, range(1, voters + 1), list(range(voters + 1, len(nodes) + 1)))
+    if found is not None:
+        assert len(found.voters) % 2 == 1
+        assert 1 in found.voters
+        assert not set(found.voters) & set(found.learners)
