@@ -4,6 +4,7 @@ The hello starts with a magic word and a version outside of msgpack, so that str
 told apart from damage. All else is msgpack with strict types.
 """
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
@@ -110,7 +111,7 @@ def decode_hello(frame: Frame) -> Hello:
 # --- Raft messages -----------------------------------------------------------------------------------------
 
 
-def encode_messages(messages: "tuple[AnyMessage, ...] | list[AnyMessage]") -> list[bytes]:
+def encode_messages(messages: Sequence[AnyMessage]) -> list[bytes]:
     """Frames that hold `messages` in order, one frame where they fit. Raises FrameError for a single message
     that is over the limit.
     """

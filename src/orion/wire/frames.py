@@ -45,7 +45,7 @@ def encode_frame(kind: Kind, payload: bytes) -> bytes:
 class FrameReader:
     """Bytes in, whole frames out. The length is checked before anything of the frame is kept.
 
-    `max_frame_bytes` may be changed between two calls of `feed`: small until the hello is there.
+    `max_frame_bytes` may be changed between two frames: small until the hello is there.
     """
 
     def __init__(self, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
@@ -59,19 +59,20 @@ class FrameReader:
 
     def feed(self, data: bytes) -> list[Frame]:
         """The frames that `data` completes. Raises FrameError; the reader is of no use after that."""
-        self._buffer += data
+        self.push(data)
         frames: list[Frame] = []
-        while (frame := self._next()) is not None:
+        while (frame := self.pop()) is not None:
             frames.append(frame)
-        if self._start == len(self._buffer):
-            self._buffer.clear()
-            self._start = 0
-        elif self._start > _COMPACT_BYTES:
-            del self._buffer[: self._start]
-            self._start = 0
         return frames
 
-    def _next(self) -> Frame | None:
+    def push(self, data: bytes) -> None:
+        if self._start > _COMPACT_BYTES or self._start == len(self._buffer):
+            del self._buffer[: self._start]
+            self._start = 0
+        self._buffer += data
+
+    def pop(self) -> Frame | None:
+        """The next whole frame, if it is there. Raises FrameError as soon as its head is wrong."""
         have = len(self._buffer) - self._start
         if have < HEADER.size:
             return None

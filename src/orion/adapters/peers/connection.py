@@ -1,0 +1,190 @@
+"""One TCP connection, either end of it: hellos first, then frames for whoever took the connection over."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from typing import cast
+
+from orion.adapters.peers.greeting import Complaints, Greeter
+from orion.wire.envelopes import LANE_STREAM, Hello, decode_hello, encode_hello
+from orion.wire.frames import MAX_FRAME_BYTES, MAX_HELLO_BYTES, Frame, FrameError, FrameReader
+
+HELLO_TIMEOUT_S = 2.0
+USER_TIMEOUT_MS = 3_000  # what was sent and not acknowledged for so long ends the connection
+KEEPALIVE_S = 1  # after this much silence; three unanswered probes a second apart end the connection
+WRITE_HIGH_BYTES = 1024 * 1024  # past this, writers wait
+
+OnFrame = Callable[[Frame], None]
+
+
+class Connection(asyncio.Protocol):
+    """`lane` is None on the accepting end until the hello says it.
+
+    `on_open` is called once the hellos are exchanged; it sets `on_frame` and, where it cares, `on_lost` and
+    `on_writable`.
+    """
+
+    def __init__(
+        self,
+        greeter: Greeter,
+        complaints: Complaints,
+        on_open: "Callable[[Connection], None]",
+        lane: str | None = None,
+    ) -> None:
+        self._greeter = greeter
+        self._complaints = complaints
+        self._on_open = on_open
+        self._reader = FrameReader(MAX_HELLO_BYTES)
+        self._transport: asyncio.Transport
+        self._deadline: asyncio.TimerHandle | None = None
+        self._writable: asyncio.Future[None] | None = None  # set while writers wait
+        self._dialled = lane is not None
+        self.lane = lane
+        self.remote = "?"
+        self.hello: Hello
+        self.opened = False
+        self.paused = False
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.closed_here = False
+        self.fault = ""  # why it was refused, when it was
+        self.on_frame: OnFrame = lambda _: None
+        self.on_lost: Callable[[], None] = lambda: None
+        self.on_writable: Callable[[], None] = lambda: None
+
+    # --- asyncio.Protocol ---------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        name = transport.get_extra_info("peername")
+        self.remote = f"{name[0]}:{name[1]}" if name else "?"
+        self._deadline = asyncio.get_running_loop().call_later(HELLO_TIMEOUT_S, self._too_late)
+        if self.lane is not None:
+            self._transport.write(encode_hello(self._greeter.hello(self.lane)))
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.push(data)
+        try:
+            while not self.closed_here and (frame := self._reader.pop()) is not None:
+                if self.opened:
+                    self.on_frame(frame)
+                else:
+                    self._greet(frame)
+        except FrameError as error:
+            self._refuse(str(error))
+
+    def eof_received(self) -> None:
+        """The transport closes itself: a half-open peer is a gone peer."""
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
+        self._cancel_deadline()
+        self.paused = False
+        self._wake_writers()
+        self.over.set_result(None)
+        if not self._greeted.done():
+            self._greeted.set_result(None)
+        self.on_lost()
+
+    def pause_writing(self) -> None:
+        self.paused = True
+
+    def resume_writing(self) -> None:
+        self.paused = False
+        self._wake_writers()
+        self.on_writable()
+
+    # --- for whoever took it over -------------------------------------------------------------------------
+
+    @property
+    def lost(self) -> bool:
+        return self.over.done()
+
+    async def greeted(self) -> None:
+        """Returns once the hellos are exchanged. Raises ConnectionError when the other end hung up instead."""
+        await asyncio.shield(self._greeted)
+        if not self.opened or self.lost:
+            raise ConnectionError(self.fault or "it hung up")
+
+    def write(self, data: bytes) -> None:
+        if not self.over.done():
+            self._transport.write(data)
+
+    def write_all(self, frames: list[bytes]) -> None:
+        if not self.over.done():
+            self._transport.writelines(frames)
+
+    async def drained(self) -> None:
+        """Returns when there is room to write again, or the connection is lost."""
+        while self.paused:
+            if self._writable is None:
+                self._writable = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._writable)
+
+    def pause_reading(self) -> None:
+        if not self.over.done():
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self.over.done():
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """What was written is sent first."""
+        self.closed_here = True
+        self._transport.close()
+
+    def abort(self) -> None:
+        self.closed_here = True
+        self._transport.abort()
+
+    # --- hellos -------------------------------------------------------------------------------------------
+
+    def _greet(self, frame: Frame) -> None:
+        hello = decode_hello(frame)
+        if not self._dialled:
+            self.lane = hello.lane
+            self._transport.write(encode_hello(self._greeter.hello(hello.lane)))
+        elif hello.lane != self.lane:
+            raise FrameError("it answered for another lane")
+        self._greeter.meet(hello)
+        self.hello = hello
+        self._cancel_deadline()
+        self._set_options()
+        self._reader.max_frame_bytes = MAX_FRAME_BYTES
+        self.opened = True
+        self._on_open(self)
+        self._greeted.set_result(None)
+
+    def _set_options(self) -> None:
+        sock = self._transport.get_extra_info("socket")
+        with contextlib.suppress(OSError):  # lost already
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_S)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+            if self.lane != LANE_STREAM:
+                # Linux counts a closed window too, and a stream's reader may take its time.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+
+    def _too_late(self) -> None:
+        self._refuse(f"no hello within {HELLO_TIMEOUT_S:.0f} s")
+
+    def _refuse(self, why: str) -> None:
+        self.fault = why
+        host = self.remote.rpartition(":")[0]
+        way = "to" if self._dialled else "from"
+        self._complaints.say(f"{way} {host}", "closed a peer connection %s %s: %s", way, self.remote, why)
+        self.close()
+
+    def _cancel_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _wake_writers(self) -> None:
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None

@@ -1,0 +1,106 @@
+"""Connections that we open."""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from orion.adapters.peers.connection import Connection
+from orion.adapters.peers.greeting import Complaints, Greeter
+from orion.model.errors import Unavailable
+from orion.model.node import address_parts
+
+P = TypeVar("P", bound=asyncio.Protocol)
+
+DIAL_TIMEOUT_S = 2.0  # connect and hello together; a lost SYN is sent again after 1 s
+REFUSES_TIMEOUT_S = 0.3
+
+
+class Dialler:
+    """`on_lost` is told of every address where a connection was refused or broke."""
+
+    def __init__(
+        self,
+        greeter: Greeter,
+        complaints: Complaints,
+        opened: Callable[[Connection], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self._greeter = greeter
+        self._complaints = complaints
+        self._opened = opened
+        self._on_lost = on_lost
+
+    async def dial(self, address: str, lane: str) -> Connection:
+        """A connection whose hellos are exchanged. Raises Unavailable."""
+        connection: Connection | None = None
+        try:
+            async with asyncio.timeout(DIAL_TIMEOUT_S):
+                connection = await _connect(
+                    lambda: Connection(self._greeter, self._complaints, self._opened, lane), address
+                )
+                await connection.greeted()
+        except BaseException as error:
+            if connection is not None:
+                connection.abort()
+            if isinstance(error, ConnectionRefusedError):
+                self._on_lost(address)
+            if isinstance(error, (OSError, ValueError)):  # TimeoutError is an OSError
+                raise _unavailable(address, error) from None
+            raise
+        made = connection
+        made.over.add_done_callback(lambda _: None if made.closed_here else self._on_lost(address))
+        return made
+
+
+def _unavailable(address: str, error: Exception) -> Unavailable:
+    if isinstance(error, TimeoutError):
+        return Unavailable(f"{address} does not answer")
+    if isinstance(error, ConnectionRefusedError):
+        return Unavailable(f"{address} refuses connections: no node listens there")
+    return Unavailable(f"{address} can't be reached: {error}")
+
+
+async def refuses(address: str) -> bool:
+    """Whether the host answers that nobody listens there."""
+    try:
+        async with asyncio.timeout(REFUSES_TIMEOUT_S):
+            await _connect(_HangUp, address)
+    except ConnectionRefusedError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
+class _HangUp(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast("asyncio.Transport", transport).abort()
+
+
+async def _connect(make: Callable[[], P], address: str) -> P:
+    """Raises ValueError for what is no address, ConnectionRefusedError when any of the host's addresses refuses
+    and none accepts, else OSError.
+    """
+    host, port = address_parts(address)
+    loop = asyncio.get_running_loop()
+    failure: OSError = OSError("it has no address")
+    for ip in await _resolve(host):
+        try:
+            _, protocol = await loop.create_connection(make, ip, port)
+        except OSError as error:
+            if not isinstance(failure, ConnectionRefusedError):
+                failure = error
+        else:
+            return protocol
+    raise failure
+
+
+async def _resolve(host: str) -> list[str]:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        infos = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        return [str(info[4][0]) for info in infos]
+    return [host]

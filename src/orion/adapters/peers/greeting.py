@@ -1,0 +1,72 @@
+"""Who we are, whom we speak with, and what a hello tells of the other's clock."""
+
+import logging
+from collections.abc import Callable
+
+from orion.model.ids import NodeId, RaftId
+from orion.wire.envelopes import Hello
+from orion.wire.frames import FrameError
+
+log = logging.getLogger(__name__)
+
+SKEW_WARNING_MS = 5_000
+QUIET_S = 10.0  # one complaint about the same other end in so long
+MAX_REMEMBERED = 1_024
+
+
+class Complaints:
+    """Log lines that a misbehaving other end can't flood."""
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        self._now_ms = now_ms
+        self._said: dict[str, int] = {}
+
+    def say(self, about: str, text: str, *arguments: object) -> None:
+        """At most one line in QUIET_S for the same `about`."""
+        now = self._now_ms()
+        if now - self._said.get(about, -1_000_000) < QUIET_S * 1000:
+            return
+        self._said.pop(about, None)
+        self._said[about] = now
+        if len(self._said) > MAX_REMEMBERED:
+            del self._said[next(iter(self._said))]
+        log.warning(text, *arguments)
+
+
+class Greeter:
+    def __init__(
+        self, node: NodeId, raft: RaftId, cluster: int, wall_ms: Callable[[], int], complaints: Complaints
+    ) -> None:
+        self.node = node
+        self.raft = raft
+        self.cluster = cluster
+        self.skews: dict[NodeId, int] = {}
+        self._wall_ms = wall_ms
+        self._complaints = complaints
+
+    def hello(self, lane: str) -> Hello:
+        return Hello(lane, self.cluster, self.node, self.raft, self._wall_ms())
+
+    def belongs(self, hello: Hello) -> bool:
+        """A node that is in no cluster yet may speak with all."""
+        return not self.cluster or not hello.cluster or hello.cluster == self.cluster
+
+    def meet(self, hello: Hello) -> None:
+        """Raises FrameError when the other end is of another cluster."""
+        if not self.belongs(hello):
+            raise FrameError(
+                f"{hello.node} is of another cluster ({hello.cluster:016x}, ours is {self.cluster:016x})"
+            )
+        skew = hello.wall_ms - self._wall_ms()
+        self.skews.pop(hello.node, None)
+        self.skews[hello.node] = skew
+        if len(self.skews) > MAX_REMEMBERED:
+            del self.skews[next(iter(self.skews))]
+        if abs(skew) > SKEW_WARNING_MS:
+            self._complaints.say(
+                f"clock of {hello.node}",
+                "%s's clock is %d s %s ours: times shown will be off; nothing decides by them",
+                hello.node,
+                round(abs(skew) / 1000),
+                "ahead of" if skew > 0 else "behind",
+            )

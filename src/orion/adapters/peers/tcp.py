@@ -1,0 +1,150 @@
+"""Fulfils ports.Peers: one listening port, and the connections this node opens, by lane."""
+
+import asyncio
+import errno
+from collections.abc import AsyncGenerator, Callable, Sequence
+
+from orion.adapters.peers.calls import Caller, CallServer
+from orion.adapters.peers.connection import Connection
+from orion.adapters.peers.dial import Dialler, refuses
+from orion.adapters.peers.greeting import Complaints, Greeter
+from orion.adapters.peers.outbox import Outbox
+from orion.adapters.peers.runners import Runners
+from orion.adapters.peers.streams import StreamServer, open_stream
+from orion.model.errors import Refused
+from orion.model.ids import NodeId, RaftId
+from orion.ports import CallHandler, Clock, MessageHandler, StreamHandler
+from orion.raft.messages import AnyMessage
+from orion.wire.envelopes import LANE_CALL, LANE_STREAM, decode_messages, encode_messages
+from orion.wire.frames import Frame, FrameError, Kind
+
+MAX_CONNECTIONS = 8_192
+
+
+class TcpPeers:
+    """`start` before all else; `close` ends every runner and connection and waits for them.
+
+    Garbage, another version and another cluster on the port end that connection, with one line in the log.
+    """
+
+    def __init__(self, *, node: NodeId, raft: RaftId, host: str, port: int, clock: Clock, cluster: int = 0) -> None:
+        self._host = host
+        self._port = port
+        self._complaints = Complaints(clock.now_ms)
+        self._greeter = Greeter(node, raft, cluster, clock.wall_ms, self._complaints)
+        self._dialler = Dialler(self._greeter, self._complaints, self._track, self._tell_lost)
+        self._runners = Runners()
+        self._connections: set[Connection] = set()
+        self._outboxes: dict[str, Outbox] = {}
+        self._callers: dict[str, Caller] = {}
+        self._server: asyncio.Server | None = None
+        self._on_message: MessageHandler
+        self._on_call: CallHandler
+        self._on_stream: StreamHandler
+        self.on_lost: Callable[[str], None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The one listened on, where the system chose it."""
+        return self._port
+
+    def skews(self) -> dict[NodeId, int]:
+        """By how many milliseconds each peer's wall clock was ahead of ours at its last hello."""
+        return dict(self._greeter.skews)
+
+    # --- port ---------------------------------------------------------------------------------------------
+
+    async def start(self, on_message: MessageHandler, on_call: CallHandler, on_stream: StreamHandler) -> None:
+        """Raises Refused when the port can't be had."""
+        self._on_message, self._on_call, self._on_stream = on_message, on_call, on_stream
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(self._accept, self._host, self._port, backlog=512)
+        except OSError as error:
+            why = "is taken" if error.errno == errno.EADDRINUSE else f"can't be used ({error.strerror or error})"
+            raise Refused(
+                f"peer port {self._port} on {self._host} {why}: choose another with --raft-port"
+            ) from None
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    def send(self, address: str, to: RaftId, messages: Sequence[AnyMessage]) -> None:
+        if not messages:
+            return
+        assert all(message.to == to for message in messages)
+        outbox = self._outboxes.get(address)
+        if outbox is None:
+            outbox = self._outboxes[address] = Outbox(address, self._dialler)
+            self._runners.spawn(self._run_outbox(outbox), f"raft messages to {address}")
+        outbox.send(encode_messages(messages))
+
+    async def call(self, address: str, request: bytes, *, timeout_s: float) -> bytes:
+        caller = self._callers.get(address)
+        if caller is None:
+            caller = self._callers[address] = Caller(address, self._dialler, self._runners)
+        try:
+            return await caller.call(request, timeout_s)
+        finally:
+            if caller.idle and self._callers.get(address) is caller:
+                del self._callers[address]
+
+    def stream(self, address: str, request: bytes) -> AsyncGenerator[bytes, None]:
+        return open_stream(self._dialler, address, request)
+
+    async def refuses(self, address: str) -> bool:
+        return await refuses(address)
+
+    def set_cluster(self, cluster: int) -> None:
+        self._greeter.cluster = cluster
+        for connection in [c for c in self._connections if c.opened and not self._greeter.belongs(c.hello)]:
+            connection.close()
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        await self._runners.close()
+        for connection in list(self._connections):
+            connection.abort()
+        if self._connections:
+            await asyncio.wait([connection.over for connection in self._connections])
+        if self._server is not None:
+            await self._server.wait_closed()
+
+    # --- connections --------------------------------------------------------------------------------------
+
+    def _accept(self) -> Connection:
+        connection = Connection(self._greeter, self._complaints, self._opened)
+        self._track(connection)
+        return connection
+
+    def _opened(self, connection: Connection) -> None:
+        """A peer has connected and said hello."""
+        if len(self._connections) > MAX_CONNECTIONS:
+            raise FrameError(f"there are {MAX_CONNECTIONS} connections already")
+        if connection.lane == LANE_CALL:
+            CallServer(connection, self._on_call, self._runners)
+        elif connection.lane == LANE_STREAM:
+            StreamServer(connection, self._on_stream, self._runners)
+        else:
+            connection.on_frame = lambda frame: self._messages_came(connection, frame)
+
+    def _track(self, connection: Connection) -> None:
+        self._connections.add(connection)
+        connection.over.add_done_callback(lambda _: self._connections.discard(connection))
+
+    def _tell_lost(self, address: str) -> None:
+        if self.on_lost is not None:
+            self.on_lost(address)
+
+    def _messages_came(self, connection: Connection, frame: Frame) -> None:
+        if frame.kind != Kind.RAFT:
+            raise FrameError("not Raft messages")
+        for message in decode_messages(frame.payload):
+            # An address may have a new owner: each end speaks and listens for itself alone.
+            if message.to == self._greeter.raft and message.sender == connection.hello.raft:
+                self._on_message(message)
+
+    async def _run_outbox(self, outbox: Outbox) -> None:
+        try:
+            await outbox.run()
+        finally:
+            del self._outboxes[outbox.address]
