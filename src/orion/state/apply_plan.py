@@ -27,8 +27,9 @@ def apply_plan(state: State, step: Step, command: ApplyPlan) -> Result:
     for name, text in command.refusals:
         record = state.jobs.get(name)
         if record and record.open_count and record.refusal != text:
-            record.refusal = text
-            _tell_refused(step, record)
+            former, record.refusal = record.refusal, text
+            if text and _words(text) != _words(former):
+                _tell_refused(step, record)
     return None
 
 
@@ -105,9 +106,12 @@ def _tell_placed(step: Step, record: JobRecord, placed: list[Allocation]) -> Non
         step.tell("TaskPlaced", task, f"{task} placed on {allocation.node}")
 
 
+def _words(text: str) -> str:
+    """Without its numbers: that a refusal counts one node more is no event."""
+    return "".join(letter for letter in text if not letter.isdigit())
+
+
 def _tell_refused(step: Step, record: JobRecord) -> None:
-    if not record.refusal:
-        return
     name, waiting = record.job.name, record.open_count
     verb = "waits" if waiting == 1 else "wait"
     subject = task_id(name, 0) if record.job.count == 1 else name

@@ -1,0 +1,90 @@
+"""Which nodes may run what at all: ready, and with the labels that a job's constraints ask for.
+
+A pool changes only when some node's facts or status do, so one is kept for each distinct set of constraints.
+"""
+
+from collections import Counter
+
+from orion.model.node import Node, NodeStatus
+from orion.state.records import NodeRecord
+from orion.state.view import View
+
+Constraints = tuple[tuple[str, str], ...]
+
+EXACT = 128  # up to so many nodes, all are looked at; beyond, a single task looks at a sample
+_MAX_POOLS = 1_024
+_SCATTER = 0x9E3779B1  # odd: number -> place is a bijection on 32 bits that sets neighbours far apart
+
+
+class Pool:
+    """Nodes that pass; what the others lack is counted, for the explanation.
+
+    Up to EXACT nodes are in order of number. More are scattered, so that any stretch of them is a fair sample.
+    """
+
+    __slots__ = ("nodes", "unlabelled", "unready")
+
+    def __init__(self, nodes: list[NodeRecord], unready: Counter[str], unlabelled: int) -> None:
+        if len(nodes) > EXACT:
+            nodes = sorted(nodes, key=lambda record: record.number * _SCATTER & 0xFFFFFFFF)
+        self.nodes = nodes
+        self.unready = unready
+        self.unlabelled = unlabelled
+
+
+class Pools:
+    """Keep one beside the view and hand it to every `schedule`; it notices by itself when it is out of date."""
+
+    def __init__(self) -> None:
+        self._view: View | None = None
+        self._facts_epoch = 0
+        self._ready: list[NodeRecord] = []
+        self._unready: Counter[str] = Counter()
+        self._labelled: dict[tuple[str, str], list[NodeRecord]] = {}
+        self._pools: dict[Constraints, Pool] = {}
+
+    def pool(self, view: View, constraints: Constraints) -> Pool:
+        if view is not self._view or view.facts_epoch != self._facts_epoch:
+            self._look(view)
+        pool = self._pools.get(constraints)
+        if pool is None:
+            if len(self._pools) >= _MAX_POOLS:
+                self._pools.clear()
+            pool = self._pools[constraints] = self._filter(constraints)
+        return pool
+
+    def _look(self, view: View) -> None:
+        self._view = view
+        self._facts_epoch = view.facts_epoch
+        self._pools.clear()
+        self._labelled.clear()
+        self._ready = []
+        self._unready = Counter()
+        for record in view.node_records():
+            if record.schedulable:
+                self._ready.append(record)
+            else:
+                self._unready[_why_unready(record.node)] += 1
+
+    def _filter(self, constraints: Constraints) -> Pool:
+        nodes = self._ready
+        if constraints:
+            if not self._labelled:
+                self._index_labels()
+            # The rarest label first: the others are asked of few nodes.
+            lists = sorted((self._labelled.get(pair, []) for pair in constraints), key=len)
+            nodes = [r for r in lists[0] if all(pair in r.node.labels for pair in constraints)]
+        return Pool(nodes, self._unready, len(self._ready) - len(nodes))
+
+    def _index_labels(self) -> None:
+        for record in self._ready:
+            for pair in record.node.labels:
+                self._labelled.setdefault(pair, []).append(record)
+
+
+def _why_unready(node: Node) -> str:
+    if node.status is NodeStatus.DOWN:
+        return "down"
+    if node.status is NodeStatus.LEFT:
+        return "away"
+    return "draining" if node.draining else "without a container engine that answers"

@@ -1,0 +1,146 @@
+"""schedule: a plan for several jobs, made in one overlay so that they don't collide."""
+
+from collections.abc import Sequence
+from zlib import crc32
+
+from orion.model.allocation import TERMINAL
+from orion.model.ids import AllocationId, JobName, NodeId
+from orion.scheduler.choose import Chosen, candidates, choose
+from orion.scheduler.demand import Demand, Overlay
+from orion.scheduler.explain import explain, same_news
+from orion.scheduler.plan import Plan
+from orion.scheduler.pools import Pool, Pools
+from orion.state.commands import Placements
+from orion.state.records import JobRecord, NodeRecord
+from orion.state.view import View
+
+MAX_PLACEMENTS = 2_000  # of one plan: its entry stays small, and applying it takes a few milliseconds
+MAX_LOOKS = 60_000  # at nodes, for one plan: some ten milliseconds
+
+
+def schedule(
+    view: View,
+    jobs: Sequence[JobName],
+    pools: Pools | None = None,
+    *,
+    max_placements: int = MAX_PLACEMENTS,
+    max_looks: int = MAX_LOOKS,
+) -> Plan:
+    """Place the waiting tasks of `jobs`, earlier ones first, and move what is on draining nodes, whatever its job.
+
+    A task that leaves a draining node is stopped in the same plan that places its successor, and stopped even if
+    there is no place: it may hold the very port that its successor needs.
+    `pools` spares the scan of all nodes while none of them changed; without it the answer is the same.
+    """
+    planner = _Planner(view, pools or Pools(), max_placements, max_looks)
+    moves = planner.leave_draining()
+    for name in dict.fromkeys((*moves, *jobs)):
+        planner.place_job(name, moves.get(name, []))
+    return planner.plan()
+
+
+class _Planner:
+    def __init__(self, view: View, pools: Pools, max_placements: int, max_looks: int) -> None:
+        self._view = view
+        self._pools = pools
+        self._overlay = Overlay()
+        self._room = max_placements
+        self._looks_left = max_looks
+        self._refused_shapes: dict[object, str] = {}
+        self._placements: list[Placements] = []
+        self._stops: list[AllocationId] = []
+        self._refusals: list[tuple[JobName, str]] = []
+        self._rest: dict[JobName, None] = {}
+
+    def plan(self) -> Plan:
+        return Plan(tuple(self._placements), tuple(self._stops), tuple(self._refusals), tuple(self._rest))
+
+    def leave_draining(self) -> dict[JobName, list[int]]:
+        """Stop what has to leave; the slots that this opens, by job."""
+        moves: dict[JobName, list[int]] = {}
+        for record in self._view.draining():
+            for allocation in self._view.wanted_on(record):
+                if len(self._stops) == self._room:
+                    self._rest[allocation.job] = None
+                    continue
+                self._stops.append(allocation.id)
+                moves.setdefault(allocation.job, []).append(allocation.index)
+        return moves
+
+    def place_job(self, name: JobName, moved: list[int]) -> None:
+        record = self._view.job_record(name)
+        if record is None:
+            return
+        indexes = sorted((*moved, *record.open_indexes(max(0, self._room - len(moved)))))
+        waiting = record.open_count + len(moved)
+        if not waiting:
+            return
+        if self._room <= 0 or self._looks_left <= 0:
+            self._rest[name] = None
+            return
+        del indexes[self._room :]
+        demand = Demand(record.job.task)
+        text = self._refused_shapes.get(demand.shape, "")
+        if not text:
+            text = self._place(record, demand, indexes, waiting)
+        if not same_news(record.refusal, text) and not (text == "" and name in self._rest):
+            self._refusals.append((name, text))
+
+    def _place(self, record: JobRecord, demand: Demand, indexes: list[int], waiting: int) -> str:
+        """Place what fits; why the rest does not, "" when nothing is refused."""
+        job = record.job
+        seed = crc32(job.name.encode())
+        pool = self._pools.pool(self._view, demand.constraints)
+        chosen = Chosen()
+        self._choose(pool, record, demand, indexes, seed, chosen)
+        placed = len(chosen.nodes)
+        if placed:
+            self._room -= placed
+            group = Placements(job.name, job.version, indexes[:placed], chosen.nodes, chosen.ports)
+            self._placements.append(group)
+        if placed < len(indexes):
+            text = explain(pool, self._overlay, demand)
+            self._looks_left -= len(pool.nodes)
+            self._refused_shapes[demand.shape] = text
+            return text
+        if placed < waiting:
+            self._rest[job.name] = None
+        return ""
+
+    def _choose(
+        self, pool: Pool, record: JobRecord, demand: Demand, indexes: list[int], seed: int, chosen: Chosen
+    ) -> None:
+        """From a sample first; if that was not enough, from all nodes."""
+        for need in (len(indexes), len(pool.nodes)):
+            rows, looked = candidates(pool, self._overlay, demand, need, seed + indexes[0])
+            self._looks_left -= looked
+            counts = _spread(self._view, record, rows)
+            for number in chosen.nodes:
+                node = self._view.node_by_number(number)
+                if node:
+                    counts[node.id] = counts.get(node.id, 0) + 1
+            choose(rows, self._overlay, demand, counts, indexes, seed, chosen)
+            if len(chosen.nodes) == len(indexes) or looked == len(pool.nodes):
+                return
+
+
+def _spread(view: View, record: JobRecord, rows: Sequence[NodeRecord]) -> dict[NodeId, int]:
+    """How many active allocations the job has on each of these nodes, counted from the side that is shorter."""
+    counts: dict[NodeId, int] = {}
+    if not record.active:
+        return counts
+    if record.job.count <= sum(len(row.allocations) for row in rows):
+        for slot in record.slots:
+            if slot is not None:
+                newest = slot[-1] if isinstance(slot, tuple) else slot
+                if newest.status.state not in TERMINAL:
+                    counts[newest.node] = counts.get(newest.node, 0) + 1
+        return counts
+    for row in rows:
+        of_job = [
+            a for identity in row.allocations if (a := view.allocation(identity)) and a.job == record.job.name
+        ]
+        active = sum(allocation.status.state not in TERMINAL for allocation in of_job)
+        if active:
+            counts[row.node.id] = active
+    return counts
