@@ -1,0 +1,245 @@
+"""Machines with whole nodes on them: booted, killed, stopped and asked as real ones are."""
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from orion.config import Config, Tuning
+from orion.model.ids import NodeId, RaftId
+from orion.model.resources import MIB, Resources
+from orion.node.node import Node
+from orion.node.service import Service
+from orion.ports import Identity
+from sim.disk import Disk, SimLog
+from sim.engine import SimEngine, SimEngineClient
+from sim.gossip import Gossip, SimMembership
+from sim.loop import Process, ProcessState
+from sim.machine import SimMachine
+from sim.network import Network
+from sim.peers import SimPeers
+from sim.world import SimClock, World
+
+CAPACITY = Resources(cpu_millis=4_000, memory_bytes=2_048 * MIB, disk_bytes=20_480 * MIB)
+
+
+class ConnectionLost(Exception):
+    """The node that a client spoke to is not there, or went while it answered."""
+
+
+class Run:
+    """One process with a node in it."""
+
+    def __init__(self, process: Process, log: SimLog, peers: SimPeers, membership: SimMembership) -> None:
+        self.process = process
+        self.node: Node | None = None  # once it is built
+        self.main: asyncio.Task | None = None
+        self.stopping = False
+        self.log = log
+        self.peers = peers
+        self.membership = membership
+        self.asked: dict[asyncio.Future, None] = {}  # what clients wait for
+
+
+class Machine:
+    """A host with a disk, an engine and at most one running node."""
+
+    def __init__(self, cluster: "Cluster", config: Config, engine: SimEngine) -> None:
+        self.cluster = cluster
+        self.world = cluster.world
+        self.name = str(config.node)
+        self.host = config.advertise
+        self.config = config
+        self.engine = engine
+        self.disk = Disk(self.world, self.name)
+        self.run: Run | None = None
+        self.runs = 0
+        self.raft = RaftId(0)  # of the last run
+
+    @property
+    def up(self) -> bool:
+        return self.run is not None
+
+    @property
+    def node(self) -> Node | None:
+        """The node that runs here, if one does and is not stalled."""
+        if self.run is None or self.run.process.state is not ProcessState.RUNNING:
+            return None
+        return self.run.node
+
+    # --- life ---------------------------------------------------------------------------------------------
+
+    def boot(self) -> None:
+        if self.run is not None:
+            return
+        cluster, world, config = self.cluster, self.world, self.config
+        self.runs += 1
+        cluster.network.dark.discard(self.host)
+        process = Process(world.loop, self.name)
+        log = SimLog(self.disk, process)
+        log.at_boundary = cluster.at_boundary
+        peers = SimPeers(cluster.network, process, self.name, f"{self.host}:{config.raft_port}")
+        membership = SimMembership(
+            cluster.gossip, process, config.node, f"{self.host}:{config.gossip_port}", config.join
+        )
+        self.run = Run(process, log, peers, membership)
+        world.trace(self.name, f"boots, run {self.runs}")
+        self.run.main = process.spawn(self._live(self.run), name="node")
+
+    async def _live(self, run: Run) -> None:
+        try:
+            run.node = await self._build(run)
+            await run.node.start()
+            self.cluster.on_start(self, run)
+            await run.node.run()
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is the finding
+            text = "".join(traceback.format_exception(error))
+            self.world.fail("nodes live", f"{self.name} ended by itself:\n{text}")
+        except asyncio.CancelledError:
+            self.world.trace(self.name, "ended as planned")
+        self._gone("the connection was closed")
+
+    async def _build(self, run: Run) -> Node:
+        """As daemon.py does, from our adapters."""
+        machine = SimMachine(self.world, self.name, self.runs)
+        identity = await run.log.identity()
+        if identity is None:
+            identity = Identity(self.config.node, RaftId(machine.random_bits(64) | 1))
+            await run.log.set_identity(identity)
+        self.raft = identity.raft
+        return Node(
+            config=self.config,
+            version="0.1-sim",
+            capacity=self.config.capacity or CAPACITY,
+            clock=SimClock(self.world),
+            store=run.log,
+            peers=run.peers,
+            membership=run.membership,
+            engine=SimEngineClient(self.engine, run.process),
+            machine=machine,
+            identity=identity,
+        )
+
+    def kill(self, *, power: bool = False) -> None:
+        """`kill -9`, or with `power` the whole machine loses it."""
+        if self.run is None:
+            return
+        self.world.trace(self.name, "loses power" if power else "is killed")
+        self._gone("the connection was reset")
+        if power:
+            self.cluster.network.dark.add(self.host)
+            self.disk.lose_power()
+
+    def _gone(self, reason: str) -> None:
+        run, self.run = self.run, None
+        assert run is not None
+        run.process.kill()
+        run.peers.vanish(reason)
+        run.membership.vanish()
+        for future in list(run.asked):
+            if not future.done():
+                self.world.soon(_fail, future)
+        self.cluster.on_gone(self, run)
+
+    def stop(self) -> None:
+        """A planned stop, as SIGTERM asks for."""
+        if self.run is not None:
+            self.world.trace(self.name, "is asked to stop")
+            self.run.process.spawn(self._stop(self.run), name="stop")
+
+    async def _stop(self, run: Run) -> None:
+        if run.node is not None and not run.stopping:
+            run.stopping = True
+            await run.node.stop()
+        if run.main is not None:
+            run.main.cancel()
+
+    # --- clients ------------------------------------------------------------------------------------------
+
+    async def ask(self, question: Callable[[Service], Awaitable[Any]]) -> Any:
+        """What a client on this machine gets from the node's API. Raises ConnectionLost."""
+        run = self.run
+        if run is None or run.node is None:
+            raise ConnectionLost
+        node = run.node
+        answer: asyncio.Future = self.world.loop.create_future()
+
+        async def serve() -> None:
+            try:
+                result = await question(node.service)
+            except Exception as error:  # noqa: BLE001 -- the asker gets it
+                self.world.soon(_settle, answer, None, error)
+            else:
+                self.world.soon(_settle, answer, result, None)
+
+        run.asked[answer] = None
+        run.process.spawn(serve(), name="api")
+        try:
+            return await answer
+        finally:
+            run.asked.pop(answer, None)
+
+
+def _settle(future: asyncio.Future, result: object, error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+def _fail(future: asyncio.Future) -> None:
+    if not future.done():
+        future.set_exception(ConnectionLost())
+
+
+class Cluster:
+    """`nodes` machines; those that share an engine are given by `engine_of` (machine number -> engine number)."""
+
+    def __init__(self, world: World, tuning: Tuning) -> None:
+        self.world = world
+        self.tuning = tuning
+        self.network = Network(world)
+        self.gossip = Gossip(self.network)
+        self.machines: dict[str, Machine] = {}
+        self.engines: dict[str, SimEngine] = {}
+        self.at_boundary: Callable[[SimLog, str], None] = lambda *_: None
+        self.on_start: Callable[[Machine, Run], None] = lambda *_: None
+        self.on_gone: Callable[[Machine, Run], None] = lambda *_: None
+
+    def add(self, number: int, engine: str, *, capacity: Resources = CAPACITY) -> Machine:
+        """A new machine; machine 1 is the one that bootstraps. It is not booted."""
+        name = f"node{number}"
+        first = number == 1
+        config = Config(
+            node=NodeId(name),
+            data_dir=f"/sim/{name}",
+            bind=f"10.0.0.{number}",
+            advertise=f"10.0.0.{number}",
+            bootstrap=first,
+            join=() if first else ("10.0.0.1:6000", "10.0.0.2:6000"),
+            labels=(("zone", "ab"[number % 2]),),
+            capacity=capacity,
+            tuning=self.tuning,
+        )
+        if engine not in self.engines:
+            self.engines[engine] = SimEngine(self.world, engine)
+        machine = Machine(self, config, self.engines[engine])
+        self.machines[name] = machine
+        return machine
+
+    def machine_of(self, process: Process | None) -> Machine | None:
+        return self.machines.get(process.name) if process is not None else None
+
+    def up(self) -> list[Machine]:
+        return [machine for machine in self.machines.values() if machine.up]
+
+    def leader(self) -> Machine | None:
+        """The machine whose node leads, by its own word, at the highest term."""
+        leading = [m for m in self.up() if m.run is not None and _leads(m.run.node)]
+        return max(leading, key=lambda m: m.run.node.driver.standing.term, default=None)
+
+
+def _leads(node: Node | None) -> bool:
+    return node is not None and node.driver.is_leader

@@ -1,0 +1,311 @@
+"""A container engine, and the Engine port of one process to it. The engine outlives the processes that talk to
+it, may be shared by several nodes, takes its time, fails, and once asked finishes what it was asked for even when
+the asker has died meanwhile.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+
+import msgspec
+
+from orion.model.allocation import Allocation
+from orion.model.errors import EngineDown, EngineError
+from orion.model.job import TaskSpec
+from orion.model.resources import MIB, Resources
+from orion.ports import Container, EngineInfo, Labels, LogQuery, PullProgress
+from sim.loop import Process
+from sim.world import World
+
+# Images of the simulated registry, and what their containers do when nobody stops them.
+FOREVER = "web"
+SUCCEEDS = "batch"  # ends with exit code 0 after a while
+CRASHES = "crash"  # ends with exit code 1 after a while
+MISSING = "missing"  # not in the registry
+CAPACITY = Resources(cpu_millis=4_000, memory_bytes=4_096 * MIB, disk_bytes=40_960 * MIB)
+EVENT_BUFFER = 1_024
+
+
+class Held(msgspec.Struct):
+    """One container, as the engine knows it."""
+
+    shown: Container
+    name: str
+    image: str
+    ports: tuple[tuple[int, str], ...]  # host port and protocol
+    cluster: int
+    runs: int = 0  # times started
+
+
+class SimEngine:
+    """`faults` is the probability that an operation fails for no lasting reason."""
+
+    def __init__(self, world: World, id_: str, capacity: Resources = CAPACITY) -> None:
+        self.world = world
+        self.id = id_
+        self.capacity = capacity
+        self.down = ""  # else the engine's absence in words
+        self.faults = 0.0
+        self.slowness = 1.0
+        self.containers: dict[str, Held] = {}
+        self.images: dict[str, None] = {}
+        self.history: list[tuple[int, str, str]] = []  # when, what, container's name
+        self._ports: dict[tuple[int, str], str] = {}
+        self._subscribers: list[_Subscriber] = []
+        self._born = 0
+        self.rng: random.Random = world.rng("engine", id_)
+
+    # --- life of the engine -------------------------------------------------------------------------------
+
+    def go_down(self, *, containers_die: bool) -> None:
+        self.down = "Cannot connect to the Docker daemon. Is the docker daemon running?"
+        self.world.trace(self.id, f"engine down, containers {'die' if containers_die else 'live on'}")
+        if containers_die:
+            for held in list(self.containers.values()):
+                self.end(held, 137, "")
+        for subscriber in self._subscribers:
+            subscriber.end()
+        self._subscribers.clear()
+
+    def come_up(self) -> None:
+        self.down = ""
+        self.world.trace(self.id, "engine up")
+
+    def perhaps_fail(self) -> None:
+        if self.faults and self.rng.random() < self.faults:
+            self.world.count("engine operation failed")
+            raise EngineError("OCI runtime create failed: unable to start container process")
+
+    def subscribe(self, process: Process, cluster: int) -> "_Subscriber":
+        subscriber = _Subscriber(process, cluster)
+        self._subscribers.append(subscriber)
+        return subscriber
+
+    def unsubscribe(self, subscriber: "_Subscriber") -> None:
+        if subscriber in self._subscribers:
+            self._subscribers.remove(subscriber)
+
+    # --- what happens to containers -----------------------------------------------------------------------
+
+    def create(self, allocation: Allocation, spec: TaskSpec, labels: Labels, name: str) -> str:
+        if spec.image not in self.images:
+            raise EngineError(f"No such image: {spec.image}", permanent=True)
+        if any(held.name == name for held in self.containers.values()):
+            raise EngineError(f'Conflict. The container name "/{name}" is already in use')
+        self._born += 1
+        id_ = f"{self.rng.getrandbits(200):050x}{self._born:014x}"
+        ports = tuple((port, binding.protocol) for port, binding in zip(allocation.ports, spec.ports, strict=True))
+        shown = Container(id_, labels, "created", host_ports=tuple(port for port, _ in ports))
+        self.containers[id_] = Held(shown, name, spec.image, ports, labels.cluster)
+        self._happened("create", self.containers[id_])
+        return id_
+
+    def start(self, id_: str) -> None:
+        held = self._held(id_)
+        if held.shown.state == "running":
+            return
+        for port in held.ports:
+            if port in self._ports:
+                self.world.count("host port refused by the engine")
+                raise EngineError(
+                    f"driver failed programming external connectivity on endpoint {held.name}: Bind for"
+                    f" 0.0.0.0:{port[0]} failed: port is already allocated"
+                )
+        for port in held.ports:
+            self._ports[port] = id_
+        held.runs += 1
+        self._change(held, state="running", started_at_ms=self.world.wall_ms, finished_at_ms=0, exit_code=None)
+        self._happened("start", held)
+        self._plan_end(held)
+
+    def _plan_end(self, held: Held) -> None:
+        code = {SUCCEEDS: 0, CRASHES: 1}.get(held.image)
+        if code is not None:
+            run = held.runs
+
+            def over() -> None:
+                if held.runs == run:
+                    self.end(held, code, "")
+
+            self.world.after(self.rng.uniform(500, 8_000), over)
+
+    def end(self, held: Held, exit_code: int, error: str) -> None:
+        """A container's process ends, whatever the reason."""
+        if held.shown.state != "running":
+            return
+        for port in held.ports:
+            if self._ports.pop(port, None) != held.shown.id:
+                self.world.fail("host port once", f"{self.id}: port {port} was not {held.name}'s")
+        self._change(held, state="exited", exit_code=exit_code, error=error, finished_at_ms=self.world.wall_ms)
+        self._happened(f"die {exit_code}", held)
+
+    def remove(self, id_: str) -> None:
+        held = self.containers.get(id_)
+        if held is not None:
+            self.end(held, 137, "")
+            del self.containers[id_]
+            self._happened("remove", held)
+
+    def _held(self, id_: str) -> Held:
+        held = self.containers.get(id_)
+        if held is None:
+            raise EngineError(f"No such container: {id_}")
+        return held
+
+    def _change(self, held: Held, **changes) -> None:
+        held.shown = msgspec.structs.replace(held.shown, **changes)
+
+    def _happened(self, what: str, held: Held) -> None:
+        self.history.append((self.world.now_ms, what, held.name))
+        self.world.trace(self.id, f"engine {what} {held.name} of {held.shown.labels.node}")
+        if what != "create":
+            for subscriber in self._subscribers:
+                subscriber.tell(held)
+
+    def running(self) -> list[Held]:
+        return [held for held in self.containers.values() if held.shown.state == "running"]
+
+
+class _Subscriber:
+    """One reader of the engine's events, across the socket to its process."""
+
+    def __init__(self, process: Process, cluster: int) -> None:
+        self._process = process
+        self._cluster = cluster
+        self._ids: deque[str] = deque()
+        self._moved = asyncio.Event()
+        self._ended = False
+
+    def tell(self, held: Held) -> None:
+        if held.cluster == self._cluster:
+            self._process.post(self._put, held.shown.id)
+
+    def _put(self, id_: str) -> None:
+        self._ids.append(id_)
+        self._moved.set()
+        if len(self._ids) > EVENT_BUFFER:
+            self.end()
+
+    def end(self) -> None:
+        self._ended = True
+        self._process.post(self._moved.set)
+
+    async def next(self) -> str | None:
+        while not self._ids:
+            if self._ended:
+                return None
+            self._moved.clear()
+            await self._moved.wait()
+        return self._ids.popleft()
+
+
+class SimEngineClient:
+    """The Engine port of one process."""
+
+    def __init__(self, engine: SimEngine, process: Process) -> None:
+        self.engine = engine
+        self._process = process
+        self._world = engine.world
+
+    async def info(self) -> EngineInfo:
+        return await self._ask(lambda: EngineInfo(self.engine.id, "27.0-sim", self.engine.capacity), 1, 5)
+
+    async def has_image(self, image: str) -> bool:
+        return await self._ask(lambda: image in self.engine.images, 1, 5)
+
+    async def pull(self, image: str, progress: PullProgress) -> None:
+        steps = self.engine.rng.randint(1, 4)
+        for step in range(steps):
+            await self._ask(lambda: None, 20, 400)
+            progress(f"pulling {image}: {10 * (step + 1)} of {10 * steps} MB")
+        if image == MISSING:
+            raise EngineError(
+                f"pull access denied for {image}, repository does not exist or may require 'docker login'",
+                permanent=True,
+            )
+        await self._ask(lambda: self.engine.images.setdefault(image), 5, 50, may_fail=True)
+
+    async def create(self, allocation: Allocation, spec: TaskSpec, labels: Labels, *, name: str) -> str:
+        return await self._ask(lambda: self.engine.create(allocation, spec, labels, name), 10, 100, may_fail=True)
+
+    async def start(self, container: str) -> None:
+        await self._ask(lambda: self.engine.start(container), 30, 300, may_fail=True)
+
+    async def stop(self, container: str, grace_ms: int) -> None:
+        held = self.engine.containers.get(container)
+        if held is None or held.shown.state != "running":
+            await self._ask(lambda: None, 1, 5)
+            return
+        obeys = self.engine.rng.random() < 0.9
+        wait_ms = self.engine.rng.uniform(5, min(200, grace_ms + 5)) if obeys else grace_ms
+        code = 143 if obeys else 137
+        await self._ask(lambda: self.engine.end(held, code, ""), wait_ms, wait_ms + 10)
+
+    async def remove(self, container: str) -> None:
+        await self._ask(lambda: self.engine.remove(container), 10, 100, may_fail=True)
+
+    async def containers(self, cluster: int) -> list[Container]:
+        return await self._ask(
+            lambda: [h.shown for h in self.engine.containers.values() if h.cluster == cluster], 1, 10
+        )
+
+    async def inspect(self, container: str) -> Container | None:
+        def look() -> Container | None:
+            held = self.engine.containers.get(container)
+            return held.shown if held is not None else None
+
+        return await self._ask(look, 1, 5)
+
+    async def changes(self, cluster: int) -> AsyncIterator[str]:
+        self._check()
+        subscriber = self.engine.subscribe(self._process, cluster)
+        try:
+            while (id_ := await subscriber.next()) is not None:
+                yield id_
+        finally:
+            self.engine.unsubscribe(subscriber)
+        raise EngineDown("the container engine closed its event stream")
+
+    async def logs(self, container: str, query: LogQuery) -> AsyncGenerator[bytes, None]:
+        await self._ask(lambda: None, 1, 5)
+        if container not in self.engine.containers:
+            raise EngineError(f"No such container: {container}")
+        yield b"a line of output\n"
+
+    async def close(self) -> None:
+        pass
+
+    # --- one request --------------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        if self.engine.down:
+            raise EngineDown(self.engine.down)
+
+    def _ask(self, do: Callable[[], object], low_ms: float, high_ms: float, *, may_fail: bool = False) -> Awaitable:
+        """The engine does it after a while, whether or not the asker still lives; then the answer is on its way."""
+        engine, world = self.engine, self._world
+        answer = world.loop.create_future()
+
+        def serve() -> None:
+            result, error = None, None
+            try:
+                self._check()
+                if may_fail:
+                    engine.perhaps_fail()
+                result = do()
+            except EngineError as raised:
+                error = raised
+            self._process.post(settle, result, error)
+
+        def settle(result: object, error: EngineError | None) -> None:
+            if answer.done():
+                return
+            if error is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(result)
+
+        delay_ms = engine.rng.uniform(low_ms, high_ms) * engine.slowness
+        world.after(1.0 if engine.down else delay_ms, serve)
+        return answer

@@ -1,0 +1,19 @@
+"""The Machine port: use that wanders a little, and randomness from the seed."""
+
+from orion.model.resources import MIB
+from orion.ports import Usage
+from sim.world import World
+
+
+class SimMachine:
+    """`run` counts the processes on this machine: each draws other numbers, as real ones would."""
+
+    def __init__(self, world: World, name: str, run: int) -> None:
+        self._rng = world.rng("machine", name, run)
+        self._usage_rng = world.rng("usage", name, run)
+
+    def usage(self) -> Usage:
+        return Usage(self._usage_rng.uniform(0, 2), self._usage_rng.randrange(100 * MIB, 900 * MIB))
+
+    def random_bits(self, bits: int) -> int:
+        return self._rng.getrandbits(bits)

@@ -1,0 +1,288 @@
+"""The Peers port over the simulated network."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
+
+from orion.model.errors import OrionError, Unavailable, by_code
+from orion.model.ids import NodeId, RaftId
+from orion.ports import CallHandler, MessageHandler, StreamHandler
+from orion.raft.messages import AnyMessage
+from sim.loop import Process
+from sim.network import Network, host_of
+from sim.world import NS_PER_MS
+
+CONNECT_TIMEOUT_MS = 1_000  # nothing answers: how long one waits to know
+BROKEN_AFTER_MS = 3_000  # a connection over a cut path is given up after so long
+RETRANSMIT_MS = 200
+RETRY_MS = 50  # a refused message connection is tried again so often
+STREAM_WINDOW = 16  # items under way before the sender waits
+
+
+class Connection:
+    """One call or stream between two processes. `break_with` is what the asker hears when it breaks."""
+
+    def __init__(self, asker: "SimPeers", server: "SimPeers", break_with: Callable[[str], None]) -> None:
+        self.asker = asker
+        self.server = server
+        self.break_with = break_with
+        self.runner: asyncio.Task | None = None  # the server's
+        self.closed = False
+        self._network = asker.network
+        self._last = {True: 0.0, False: 0.0}  # to keep the order, each way
+        asker.connections[self] = None
+        server.connections[self] = None
+
+    def carry(self, *, forth: bool, deliver: Callable[[], None], tries: int = 0) -> None:
+        """Bring something to the server (`forth`) or to the asker: in order, or break."""
+        source, target = (self.asker, self.server) if forth else (self.server, self.asker)
+        loop = self._network.world.loop
+        delay_ms = RETRANSMIT_MS if tries else self._network.latency_ms(source.host, target.host)
+        due = max(loop.time() + delay_ms / 1000, self._last[forth])
+        self._last[forth] = due
+
+        def arrive() -> None:
+            if self.closed:
+                return
+            if self._network.both_ways(source.host, target.host):
+                target.process.post(lambda: None if self.closed else deliver())
+            elif tries * RETRANSMIT_MS >= BROKEN_AFTER_MS:
+                self.close("the connection was lost")
+            else:
+                self.carry(forth=forth, deliver=deliver, tries=tries + 1)
+
+        self._network.world.after(max(0.0, (due - loop.time()) * 1000), arrive)
+
+    def close(self, reason: str) -> None:
+        """Both ends learn of it: at once, or, across a cut path, when they have waited long enough."""
+        if self.closed:
+            return
+        self.closed = True
+        self.asker.connections.pop(self, None)
+        self.server.connections.pop(self, None)
+        if self.asker.process.alive:
+            self.asker.process.post(self.break_with, reason)
+        if self.runner is not None and self.server.process.alive:
+            self.server.process.post(self.runner.cancel)
+
+
+class SimPeers:
+    """One process's transport. `name` is its node id."""
+
+    def __init__(self, network: Network, process: Process, name: str, address: str) -> None:
+        self.network = network
+        self.process = process
+        self.name = name
+        self.address = address
+        self.host = host_of(address)
+        self.cluster = 0
+        self.connections: dict[Connection, None] = {}
+        self.on_lost: Callable[[str], None] | None = None
+        self._heard_by: dict[SimPeers, None] = {}  # whose message connections end here
+        self._told_lost_ns: dict[str, int] = {}
+        self._started = False
+        self._on_message: MessageHandler = lambda _: None
+        self._on_call: CallHandler
+        self._on_stream: StreamHandler
+
+    async def start(self, on_message: MessageHandler, on_call: CallHandler, on_stream: StreamHandler) -> None:
+        self._on_message, self._on_call, self._on_stream = on_message, on_call, on_stream
+        self._started = True
+        self.network.listen(self)
+
+    def set_cluster(self, cluster: int) -> None:
+        self.cluster = cluster
+
+    async def close(self) -> None:
+        self.vanish("it closed the connection")
+
+    def vanish(self, reason: str = "the connection was reset") -> None:
+        """The listener and all connections go, as when the process ends. Peers hear of it over open paths."""
+        self.network.unlisten(self)
+        for connection in list(self.connections):
+            other = connection.server if connection.asker is self else connection.asker
+            delay_ms = self.network.latency_ms(self.host, other.host)
+            if not self.network.is_open(self.host, other.host):
+                delay_ms += BROKEN_AFTER_MS
+            self.network.world.after(delay_ms, connection.close, reason)
+        for source in self._heard_by:
+            if self.network.is_open(self.host, source.host):
+                delay_ms = self.network.latency_ms(self.host, source.host)
+                self.network.world.after(delay_ms, source.lost, self.address)
+        self._heard_by.clear()
+
+    def lost(self, address: str) -> None:
+        """The message connection to an address broke or was refused; told at most once in RETRY_MS."""
+        now_ns = self.network.world.loop.now_ns
+        if self.on_lost is None or now_ns < self._told_lost_ns.get(address, 0):
+            return
+        self._told_lost_ns[address] = now_ns + RETRY_MS * NS_PER_MS
+        self.process.post(self.on_lost, address)
+
+    # --- messages -----------------------------------------------------------------------------------------
+
+    def send(self, address: str, to: RaftId, messages: Sequence[AnyMessage]) -> None:
+        target = self.network.listener(address)
+        if target is not None:
+            target._heard_by[self] = None
+        elif self.network.both_ways(self.host, host_of(address)):
+            self.network.world.after(self.network.latency_ms(self.host, host_of(address)), self.lost, address)
+        for message in messages:
+            self.network.transmit(self, address, message)
+
+    def receive(self, source: "SimPeers", message: AnyMessage) -> None:
+        """A message has arrived, in this process's own context."""
+        if self._started and self._knows(source):
+            self._on_message(message)
+
+    def _knows(self, other: "SimPeers") -> bool:
+        return not self.cluster or not other.cluster or self.cluster == other.cluster
+
+    # --- calls --------------------------------------------------------------------------------------------
+
+    async def call(self, address: str, request: bytes, *, timeout_s: float) -> bytes:
+        answer: asyncio.Future[bytes] = self.network.world.loop.create_future()
+        connection: Connection | None = None
+
+        def broken(reason: str) -> None:
+            if not answer.done():
+                answer.set_exception(Unavailable(f"{address} did not answer: {reason}"))
+
+        try:
+            async with asyncio.timeout(timeout_s):
+                server = await self._connect(address)
+                connection = Connection(self, server, broken)
+                connection.carry(forth=True, deliver=lambda: server._serve_call(connection, request, answer))
+                return await answer
+        except TimeoutError:
+            raise Unavailable(f"{address} did not answer within {timeout_s:g} s") from None
+        finally:
+            if connection is not None and not connection.closed:
+                self._forget(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        """The asker no longer waits; what runs at the server runs on."""
+        connection.closed = True
+        connection.asker.connections.pop(connection, None)
+        connection.server.connections.pop(connection, None)
+
+    async def _connect(self, address: str) -> "SimPeers":
+        host, world = host_of(address), self.network.world
+        if not self.network.both_ways(self.host, host):
+            await asyncio.sleep(CONNECT_TIMEOUT_MS / 1000)
+            raise Unavailable(f"{address} can't be reached")
+        await asyncio.sleep(2 * self.network.latency_ms(self.host, host) / 1000)
+        server = self.network.listener(address)
+        if server is None:
+            raise Unavailable(f"{address} refuses the connection")
+        if not self._knows(server):
+            world.count("peer of another cluster refused")
+            raise Unavailable(f"{address} belongs to another cluster")
+        return server
+
+    def _serve_call(self, connection: Connection, request: bytes, answer: asyncio.Future) -> None:
+        async def serve() -> None:
+            try:
+                reply = await self._on_call(NodeId(connection.asker.name), request)
+            except OrionError as error:
+                self._answer_error(connection, answer, error)
+                return
+
+            def done() -> None:
+                if not answer.done():
+                    answer.set_result(reply)
+
+            connection.carry(forth=False, deliver=done)
+
+        self.process.spawn(serve(), name="serve-call")
+
+    def _answer_error(self, connection: Connection, answer: asyncio.Future, error: OrionError) -> None:
+        again = by_code(error.code, error.detail, error.errors)  # as it is rebuilt at the other side
+
+        def failed() -> None:
+            if not answer.done():
+                answer.set_exception(again)
+
+        connection.carry(forth=False, deliver=failed)
+
+    # --- streams ------------------------------------------------------------------------------------------
+
+    async def stream(self, address: str, request: bytes) -> AsyncGenerator[bytes, None]:
+        server = await self._connect(address)
+        items: deque[bytes] = deque()
+        ended: list[OrionError | None] = []
+        moved = asyncio.Event()
+        room = asyncio.Semaphore(STREAM_WINDOW)
+
+        def end(error: OrionError | None) -> None:
+            ended.append(error)
+            moved.set()
+
+        connection = Connection(self, server, lambda reason: end(Unavailable(f"{address}: {reason}")))
+
+        def item(data: bytes) -> None:
+            items.append(data)
+            moved.set()
+
+        connection.carry(forth=True, deliver=lambda: server._serve_stream(connection, request, item, end, room))
+        try:
+            while True:
+                while items:
+                    data = items.popleft()
+                    connection.carry(forth=True, deliver=room.release)
+                    yield data
+                if ended:
+                    break
+                moved.clear()
+                await moved.wait()
+            if ended[0] is not None:
+                raise ended[0]
+        finally:
+            if not connection.closed:
+                self._hang_up(connection)
+
+    def _hang_up(self, connection: Connection) -> None:
+        """The asker closes the stream: its server's generator ends when it hears of it."""
+        server = connection.server
+
+        def closed() -> None:
+            connection.closed = True
+            server.connections.pop(connection, None)
+            if connection.runner is not None:
+                connection.runner.cancel()
+
+        connection.asker.connections.pop(connection, None)
+        connection.carry(forth=True, deliver=closed)
+
+    def _serve_stream(
+        self,
+        connection: Connection,
+        request: bytes,
+        item: Callable[[bytes], None],
+        end: Callable[[OrionError | None], None],
+        room: asyncio.Semaphore,
+    ) -> None:
+        async def serve() -> None:
+            source = self._on_stream(NodeId(connection.asker.name), request)
+            error: OrionError | None = None
+            try:
+                async for data in source:
+                    await room.acquire()
+                    connection.carry(forth=False, deliver=lambda data=data: item(data))
+            except OrionError as raised:
+                error = by_code(raised.code, raised.detail, raised.errors)
+            finally:
+                await source.aclose()
+            connection.carry(forth=False, deliver=lambda: end(error))
+
+        connection.runner = self.process.spawn(serve(), name="serve-stream")
+
+    # --- proof of death -----------------------------------------------------------------------------------
+
+    async def refuses(self, address: str) -> bool:
+        host = host_of(address)
+        if not self.network.both_ways(self.host, host):
+            await asyncio.sleep(CONNECT_TIMEOUT_MS / 1000)
+            return False
+        await asyncio.sleep(2 * self.network.latency_ms(self.host, host) / 1000)
+        return self.network.listener(address) is None

@@ -1,0 +1,156 @@
+"""Clients of the API on all nodes: they create and delete tasks, read, and remember exactly what they were told."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, Unavailable
+from orion.model.resources import MIB
+from orion.model.views import TaskRequest
+from orion.node.service import Read, Service
+from sim.cluster import Cluster, ConnectionLost, Machine
+from sim.engine import CRASHES, FOREVER, MISSING, SUCCEEDS
+from sim.history import Op
+from sim.world import World
+
+CLIENTS = 4
+NAMES = 12  # few, so that clients meet
+STATIC_PORTS = ("8080", "8081", "8082")
+PATIENCE_S = 3.0  # a client gives up this long after the node should have
+
+
+class Workload:
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.world: World = cluster.world
+        self.history: list[Op] = []
+        self._over = False
+        self._runners: list[asyncio.Task] = []
+        self._made = 0
+
+    def begin(self) -> None:
+        for number in range(CLIENTS):
+            self._runners.append(self.world.spawn(self._client(number), name=f"client-{number}"))
+
+    async def end(self) -> None:
+        """No new operation begins; returns when those under way have ended."""
+        self._over = True
+        for runner in self._runners:
+            await runner
+
+    async def _client(self, number: int) -> None:
+        rng = self.world.rng("client", number)
+        while not self._over:
+            await asyncio.sleep(rng.expovariate(1 / 0.3))
+            machine = rng.choice(list(self.cluster.machines.values()))
+            draw = rng.random()
+            if draw < 0.4:
+                await self._create(number, machine, rng)
+            elif draw < 0.6:
+                await self._delete(number, machine, rng)
+            elif draw < 0.9:
+                await self._list(number, machine, rng)
+            else:
+                await self._look(machine, rng)
+
+    # --- operations ---------------------------------------------------------------------------------------
+
+    async def _create(self, client: int, machine: Machine, rng: random.Random) -> None:
+        name, request = self._request(rng)
+        op = self._begin(client, "create", name)
+        timeout_s, wait_s = rng.choice((2.0, 10.0)), rng.choice((0.0, 0.0, 5.0))
+        key = f"key-{self._made}" if rng.random() < 0.3 else ""
+        await self._do(
+            op,
+            machine,
+            timeout_s + wait_s,
+            lambda s: s.create_task(request, idempotency_key=key, timeout_s=timeout_s, wait_running_s=wait_s),
+        )
+
+    def _request(self, rng: random.Random) -> tuple[str, TaskRequest]:
+        self._made += 1
+        name = f"t{rng.randrange(NAMES)}" if rng.random() < 0.5 else f"u{self._made}"
+        ports = {}
+        if rng.random() < 0.35:
+            ports["80/tcp"] = rng.choice((*STATIC_PORTS, ""))
+        if rng.random() < 0.1:
+            ports["53/udp"] = rng.choice((*STATIC_PORTS, ""))
+        request = TaskRequest(
+            image=rng.choice((*[FOREVER] * 12, *[SUCCEEDS] * 3, *[CRASHES] * 2, MISSING)),
+            name=name,
+            memory=rng.choice((0, 64, 256, 900, 5_000)) * MIB,
+            cpu=rng.choice((0.0, 0.5, 1.5)),
+            node_selectors={"zone": rng.choice("ab")} if rng.random() < 0.1 else {},
+            port_bindings=ports,
+            restart_policy=rng.choice(("on-failure", "on-failure:2", "always", "no")),
+            stop_grace_seconds=rng.choice((0.5, 2.0)),
+        )
+        return name, request
+
+    async def _delete(self, client: int, machine: Machine, rng: random.Random) -> None:
+        made = sorted({op.key for op in self.history if op.kind == "create"})
+        if not made:
+            return
+        name = rng.choice(made)
+        op = self._begin(client, "delete", name)
+        timeout_s = rng.choice((2.0, 10.0))
+        await self._do(op, machine, timeout_s, lambda s: s.delete_task(name, timeout_s=timeout_s))
+
+    async def _list(self, client: int, machine: Machine, rng: random.Random) -> None:
+        op = self._begin(client, "list", "")
+        timeout_s = rng.choice((2.0, 10.0))
+        await self._do(op, machine, timeout_s, lambda s: s.tasks(Read(timeout_s=timeout_s)))
+
+    async def _look(self, machine: Machine, rng: random.Random) -> None:
+        """Reads whose answers are not held against anybody; they must only not break."""
+        read = Read(stale=rng.random() < 0.5, timeout_s=2.0)
+        question = rng.choice((lambda s: s.nodes(read), lambda s: s.tasks(read), lambda s: s.raft(), _health))
+        try:
+            async with asyncio.timeout(5.0 + PATIENCE_S):
+                await machine.ask(question)
+        except (OrionError, ConnectionLost, TimeoutError):
+            self.world.count("client: look failed")
+
+    # --- one operation ------------------------------------------------------------------------------------
+
+    def _begin(self, client: int, kind: str, key: str) -> Op:
+        op = Op(client, kind, key, self.world.loop.now_ns)
+        self.history.append(op)
+        return op
+
+    async def _do(
+        self, op: Op, machine: Machine, timeout_s: float, question: Callable[[Service], Awaitable[Any]]
+    ) -> None:
+        try:
+            async with asyncio.timeout(timeout_s + PATIENCE_S):
+                result = await machine.ask(question)
+        except Conflict:
+            self._end(op, machine, "conflict")
+        except NotFound:
+            self._end(op, machine, "not found")
+        except (Unavailable, ConnectionLost):
+            self._end(op, machine, "unknown")
+        except TimeoutError:
+            if machine.node is not None:  # it lives and is not stalled, yet has not kept to the deadline
+                self.world.count("client: node overran the deadline")
+            self._end(op, machine, "unknown")
+        except (Refused, Invalid) as error:
+            self.world.fail("good requests are taken", f"{op.kind} {op.key}: {error.detail}")
+        else:
+            if op.kind == "list":
+                tasks, op.index = result
+                op.names = frozenset(task.name for task in tasks)
+            self._end(op, machine, "ok")
+
+    def _end(self, op: Op, machine: Machine, outcome: str) -> None:
+        op.outcome = outcome
+        if outcome != "unknown":
+            op.end_ns = self.world.loop.now_ns
+        self.world.count(f"client: {op.kind} {outcome}")
+        self.world.trace(f"client{op.client}", f"{op.kind} {op.key} at {machine.name}: {outcome} {op.index}")
+
+
+async def _health(service: Service) -> object:
+    service.metrics()
+    return service.health()

@@ -1,0 +1,100 @@
+"""What all fakes share: the loop, randomness by purpose, the trace, and the counts of what happened."""
+
+import hashlib
+import random
+from collections import Counter, deque
+from collections.abc import Callable
+from contextvars import Context
+
+from sim.loop import SimFailure, VirtualLoop, current_process
+
+NS_PER_MS = 1_000_000
+WALL_EPOCH_MS = 1_700_000_000_000  # any fixed date: so that times in views are plausible
+REMEMBERED_LINES = 400
+
+
+class World:
+    """`sink` gets every line of the trace as it is written (script/sim --verbose)."""
+
+    def __init__(self, seed: int, sink: Callable[[str], None] | None = None) -> None:
+        self.seed = seed
+        self.loop = VirtualLoop()
+        self.counts: Counter[str] = Counter()
+        self.recent: deque[str] = deque(maxlen=REMEMBERED_LINES)
+        self._sink = sink
+        self._digest = hashlib.blake2b(digest_size=16)
+        self._context = Context()
+
+    # --- randomness -----------------------------------------------------------------------------------------
+
+    def rng(self, *purpose: object) -> random.Random:
+        """A generator of its own for each purpose: one more draw in one place shifts nothing in another."""
+        return random.Random("/".join(str(part) for part in (self.seed, *purpose)))
+
+    # --- time -----------------------------------------------------------------------------------------------
+
+    @property
+    def now_ms(self) -> int:
+        return self.loop.now_ns // NS_PER_MS
+
+    @property
+    def wall_ms(self) -> int:
+        return WALL_EPOCH_MS + self.now_ms
+
+    def after(self, delay_ms: float, callback: Callable[..., object], *args: object):
+        """Run a callback as the world: it happens whatever becomes of the process that called this."""
+        return self.loop.call_at(self.loop.time() + delay_ms / 1000, callback, *args, context=self._context)
+
+    def soon(self, callback: Callable[..., object], *args: object):
+        return self.loop.call_soon(callback, *args, context=self._context)
+
+    def spawn(self, coro, *, name: str):
+        """A runner of the world itself."""
+        return self.loop.create_task(coro, name=name, context=self._context.copy())
+
+    # --- what happened --------------------------------------------------------------------------------------
+
+    def trace(self, who: str, what: str) -> None:
+        """`what` must be the same text in every run of the seed: no addresses, no order of sets."""
+        line = f"{self.loop.now_ns / NS_PER_MS:.6f} {who} {what}"
+        self._digest.update(line.encode())
+        self.recent.append(line)
+        if self._sink is not None:
+            self._sink(line)
+
+    def count(self, what: str) -> None:
+        self.counts[what] += 1
+
+    def trace_digest(self) -> str:
+        return self._digest.hexdigest()
+
+    def fail(self, rule: str, detail: str) -> None:
+        """End the simulation, from wherever this is called. Raising alone would not do inside a process: it may
+        catch exceptions, and after a failure nothing of it should run."""
+        failure = SimFailure(rule, detail)
+        self.loop.abort(failure)
+        raise failure
+
+    def install(self) -> None:
+        """Errors that asyncio would only log are failures: a runner of a living process died unheard."""
+        self.loop.set_exception_handler(self._unheard)
+
+    def _unheard(self, loop: VirtualLoop, context: dict) -> None:
+        owner = current_process()
+        if owner is not None and not owner.alive:
+            return
+        error = context.get("exception")
+        self.loop.abort(SimFailure("no unheard errors", f"{context['message']}: {type(error).__name__}: {error}"))
+
+
+class SimClock:
+    """Monotonic time of one machine. (Drift and jumps come with the clock faults.)"""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def now_ms(self) -> int:
+        return self._world.now_ms
+
+    def wall_ms(self) -> int:
+        return self._world.wall_ms
