@@ -1,0 +1,107 @@
+"""Fulfils ports.Machine on Linux, from /proc and the control groups this process is in."""
+
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+from orion.model.resources import MIB, Resources
+from orion.ports import Usage
+
+# Left to the system, this node and the container engine, out of what is detected.
+RESERVED_CPU_MILLIS = 100
+RESERVED_MEMORY_SHARE = 0.1
+RESERVED_MEMORY_MIN_BYTES = 128 * MIB
+RESERVED_MEMORY_MAX_BYTES = 1024 * MIB
+RESERVED_DISK_SHARE = 0.1
+
+_UNLIMITED_BYTES = 1 << 62  # version 1 groups say "no limit" with a number about this large
+_IDLE_COLUMNS = (3, 4)  # of the cpu line in /proc/stat: idle, iowait
+_CPU_COLUMNS = 8  # guest time, in the columns after, is counted in user time already
+
+
+class LinuxMachine:
+    def __init__(self, root: Path = Path("/")) -> None:
+        """`root`: where /proc and /sys are looked for."""
+        self._root = root
+        self._busy, self._total = self._cpu_times()
+
+    def usage(self) -> Usage:
+        """The whole machine's: cores busy on average since the last call, memory that can't be given away."""
+        busy, total = self._cpu_times()
+        share = (busy - self._busy) / max(1, total - self._total)
+        self._busy, self._total = busy, total
+        memory = self._memory()
+        return Usage(max(0.0, share) * (os.cpu_count() or 1), memory["MemTotal"] - memory["MemAvailable"])
+
+    def random_bits(self, bits: int) -> int:
+        return secrets.randbits(bits)
+
+    def capacity(self, data_dir: Path) -> Resources:
+        """What the scheduler may give away: what this process may use, less the reserve."""
+        memory = self.memory_bytes()
+        reserved = min(
+            RESERVED_MEMORY_MAX_BYTES, max(RESERVED_MEMORY_MIN_BYTES, int(memory * RESERVED_MEMORY_SHARE))
+        )
+        return Resources(
+            cpu_millis=max(0, self.cpu_millis() - RESERVED_CPU_MILLIS),
+            memory_bytes=max(0, memory - reserved),
+            disk_bytes=int(shutil.disk_usage(data_dir).free * (1 - RESERVED_DISK_SHARE)),
+        )
+
+    def cpu_millis(self) -> int:
+        """By affinity and by the groups' quotas."""
+        quotas = [quota for group in self._groups("cpu") if (quota := _quota_millis(group)) is not None]
+        return min([len(os.sched_getaffinity(0)) * 1000, *quotas])
+
+    def memory_bytes(self) -> int:
+        """Of the machine and of the groups' limits."""
+        files = [g / name for g in self._groups("memory") for name in ("memory.max", "memory.limit_in_bytes")]
+        limits = [limit for file in files if (limit := _number(file)) and limit < _UNLIMITED_BYTES]
+        return min([self._memory()["MemTotal"], *limits])
+
+    # --- inside -------------------------------------------------------------------------------------------
+
+    def _cpu_times(self) -> tuple[int, int]:
+        """Busy and total ticks of all cores since boot."""
+        line = (self._root / "proc/stat").read_text(encoding="ascii").partition("\n")[0]
+        ticks = [int(column) for column in line.split()[1 : _CPU_COLUMNS + 1]]
+        total = sum(ticks)
+        return total - sum(ticks[column] for column in _IDLE_COLUMNS), total
+
+    def _memory(self) -> dict[str, int]:
+        """/proc/meminfo in bytes."""
+        lines = (self._root / "proc/meminfo").read_text(encoding="ascii").splitlines()
+        fields = (line.split() for line in lines)
+        return {name.rstrip(":"): int(kilobytes) * 1024 for name, kilobytes, *_ in fields}
+
+    def _groups(self, controller: str) -> list[Path]:
+        """The directories of this process's group for `controller` and of all groups above it, in both versions."""
+        groups: list[Path] = []
+        mounts = self._root / "sys/fs/cgroup"
+        for line in (self._root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers and controller not in controllers.split(","):
+                continue
+            mount = mounts / controller if controllers else mounts
+            group = mount / path.lstrip("/")
+            groups += [g for g in (group, *group.parents) if g.is_relative_to(mount)]
+        return groups
+
+
+def _quota_millis(group: Path) -> int | None:
+    """Version 2: "max 100000" or "150000 100000"; version 1 has a file for each, with -1 for no limit."""
+    try:
+        quota, period = (group / "cpu.max").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        quota, period = str(_number(group / "cpu.cfs_quota_us")), str(_number(group / "cpu.cfs_period_us"))
+    if not quota.isdigit() or not period.isdigit() or int(period) == 0:
+        return None
+    return int(quota) * 1000 // int(period)
+
+
+def _number(file: Path) -> int | None:
+    try:
+        return int(file.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
