@@ -1,0 +1,190 @@
+"""`Docker`: the `Engine` port's calls, one by one."""
+
+import asyncio
+import functools
+import json
+import time
+from collections.abc import AsyncGenerator, Awaitable
+from typing import TYPE_CHECKING, TypeVar
+
+from orion.adapters.docker import facts, words
+from orion.adapters.docker.auth import registry_auth
+from orion.adapters.docker.connection import CALL_S, WORK_S, Connection, chunks, json_lines
+from orion.adapters.docker.logs import log_params, unframed
+from orion.adapters.docker.pull import Progress
+from orion.adapters.docker.spec import (
+    PREFIX,
+    cluster_text,
+    container_config,
+    grace_seconds,
+    image_name,
+)
+from orion.adapters.docker.words import NameTaken
+from orion.model.allocation import Allocation
+from orion.model.container import Container, EngineInfo, Labels, LogQuery
+from orion.model.errors import EngineDown, EngineError
+from orion.model.job import TaskSpec
+from orion.ports import PullProgress
+
+if TYPE_CHECKING:
+    from aiodocker.containers import DockerContainer
+
+T = TypeVar("T")
+
+PULL_SILENCE_S = 60.0
+PROGRESS_EVERY_S = 1.0  # each text travels through the log
+PARALLEL_INSPECTS = 8
+# Changes this long before a subscription are told too, so that what happens between a look at the containers and
+# the subscription is not missed; a change told twice costs one more look.
+EVENTS_BACK_S = 5
+
+
+class Docker:
+    """`docker_host` as in DOCKER_HOST: unix:///path, or tcp://host:port (with DOCKER_TLS_VERIFY as usual)."""
+
+    def __init__(self, docker_host: str) -> None:
+        self._connection = Connection(docker_host)
+        self._local = docker_host.startswith("unix://")
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    async def info(self) -> EngineInfo:
+        async with self._connection.calling() as client:
+            version = await self._connection.negotiate(client)
+            shown = dict(await client.system.info())
+        disk = 0
+        if self._local:
+            disk = await asyncio.to_thread(facts.file_system_bytes, shown.get("DockerRootDir") or "")
+        return facts.engine_info(shown, version, disk_bytes=disk)
+
+    # --- images -------------------------------------------------------------------------------------------
+
+    async def has_image(self, image: str) -> bool:
+        name = image_name(image)
+        async with self._connection.calling() as client:
+            return await _unless_gone(client.images.inspect(name)) is not None
+
+    async def pull(self, image: str, progress: PullProgress) -> None:
+        """Cancelling it makes Docker drop the download. Raises EngineError after a minute of silence."""
+        name = image_name(image)
+        auth = await registry_auth(name)
+        late = functools.partial(words.pull_silence, name)
+        async with self._connection.streaming(
+            "POST",
+            "images/create",
+            {"fromImage": name},
+            {"X-Registry-Auth": auth} if auth else None,
+            deadline_s=PULL_SILENCE_S,
+            refused=functools.partial(words.pull_refusal, name),
+            late=late,
+        ) as response:
+            so_far, told, told_at = Progress(name), "", -PROGRESS_EVERY_S
+            async for line in json_lines(chunks(response, PULL_SILENCE_S, late)):
+                if "error" in line:
+                    raise words.pull_refusal(name, 0, line["error"])
+                so_far.add(line)
+                now = time.monotonic()
+                if so_far.text != told and now - told_at >= PROGRESS_EVERY_S:
+                    told, told_at = so_far.text, now
+                    progress(told)
+
+    # --- containers ---------------------------------------------------------------------------------------
+
+    async def create(self, allocation: Allocation, spec: TaskSpec, labels: Labels, *, name: str) -> str:
+        """A container of that name which is this very allocation's is taken as the one created: the answer to an
+        earlier call was lost.
+        """
+        config = container_config(allocation, spec, labels)
+        try:
+            async with self._connection.calling(WORK_S) as client:
+                created = await client.containers.create(config, name=name)
+                return created.id
+        except NameTaken:
+            found = await self.inspect(name)
+            if found is None or found.labels != labels:
+                raise
+            return found.id
+
+    async def start(self, container: str) -> None:
+        async with self._connection.calling(WORK_S) as client:
+            await client.containers.container(container).start()
+
+    async def stop(self, container: str, grace_ms: int) -> None:
+        grace_s = grace_seconds(grace_ms)
+        async with self._connection.calling(grace_s + WORK_S) as client:
+            await _unless_gone(client.containers.container(container).stop(t=grace_s))
+
+    async def remove(self, container: str) -> None:
+        """With its anonymous volumes, as `docker rm --volumes`. Returns once its name and ports are free."""
+        async with self._connection.calling(WORK_S) as client:
+            await _unless_gone(_remove(client.containers.container(container)))
+
+    async def containers(self, cluster: int) -> list[Container]:
+        async with self._connection.calling() as client:
+            chosen = json.dumps({"label": [f"{PREFIX}cluster={cluster_text(cluster)}"]})
+            listed = await client.containers.list(all=True, filters=chosen)
+        # The list says neither when they started nor how they ended.
+        room = asyncio.Semaphore(PARALLEL_INSPECTS)
+
+        async def look(container: str) -> Container | None:
+            async with room:
+                return await self.inspect(container)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                looks = [group.create_task(look(c.id)) for c in listed]
+        except* EngineError as errors:
+            raise errors.exceptions[0] from None
+        return [found for runner in looks if (found := runner.result()) is not None]
+
+    async def inspect(self, container: str) -> Container | None:
+        async with self._connection.calling() as client:
+            shown = await _unless_gone(client.containers.container(container).show())
+        return None if shown is None else facts.container(shown)
+
+    # --- streams ------------------------------------------------------------------------------------------
+
+    async def changes(self, cluster: int) -> AsyncGenerator[str, None]:
+        """Silence says nothing of the engine's health: who listens looks at `containers` now and then."""
+        chosen = {
+            "type": ["container"],
+            "event": ["start", "die", "destroy"],
+            "label": [f"{PREFIX}cluster={cluster_text(cluster)}"],
+        }
+        params = {"filters": json.dumps(chosen), "since": str(int(time.time()) - EVENTS_BACK_S)}
+        async with self._connection.streaming("GET", "events", params) as response:
+            async for event in json_lines(chunks(response, None)):
+                yield event["Actor"]["ID"]
+        raise EngineDown(f"the Docker Engine at {self._connection.docker_host} closed its stream of events")
+
+    async def logs(self, container: str, query: LogQuery) -> AsyncGenerator[bytes, None]:
+        """What is yielded need not end with a line. Following ends when the container does."""
+        silence_s = None if query.follow else CALL_S
+        path = f"containers/{container}/logs"
+        async with self._connection.streaming("GET", path, log_params(query)) as response:
+            async for piece in unframed(chunks(response, silence_s)):
+                yield piece
+
+
+async def _unless_gone(call: Awaitable[T]) -> T | None:
+    """None when the engine says that there is no such thing."""
+    from aiodocker.exceptions import DockerError
+
+    try:
+        return await call
+    except DockerError as error:
+        if error.status != 404:
+            raise
+        return None
+
+
+async def _remove(container: "DockerContainer") -> None:
+    from aiodocker.exceptions import DockerError
+
+    try:
+        await container.delete(force=True, v=True)
+    except DockerError as error:
+        if error.status != 409 or "already in progress" not in error.message:
+            raise
+        await container.wait(condition="removed")

@@ -1,0 +1,169 @@
+"""The way to one Docker Engine: connects late, agrees on an API version, turns every failure into EngineDown
+or EngineError, and bounds every wait.
+"""
+
+import asyncio
+import contextlib
+import importlib
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from orion.adapters.docker import words
+from orion.model.errors import EngineDown, EngineError
+
+if TYPE_CHECKING:
+    import aiodocker
+    import aiohttp
+
+# Docker 20.10's. Newer engines up to 28 still speak it, and what it means is known here; an engine that no
+# longer does is spoken to in the oldest that it offers.
+SPOKEN_API = (1, 41)
+CALL_S = 15.0  # list, inspect, info
+WORK_S = 60.0  # create, start, remove: what a machine under load may need
+MAX_LINE_BYTES = 1024 * 1024
+
+_UNIX = "unix://"
+
+Refusal = Callable[[int, str], EngineError]  # from an HTTP status and the engine's message
+Lateness = Callable[[float], EngineError]  # from the deadline in seconds
+
+
+class Connection:
+    def __init__(self, docker_host: str) -> None:
+        self.docker_host = docker_host
+        self._client: aiodocker.Docker | None = None
+        self._connecting = asyncio.Lock()
+
+    @contextlib.asynccontextmanager
+    async def calling(
+        self, deadline_s: float = CALL_S, *, refused: Refusal = words.refusal, late: Lateness | None = None
+    ) -> AsyncIterator["aiodocker.Docker"]:
+        """A client for one or several calls that together take at most `deadline_s`."""
+        client = await self._connected()
+        with self._translating(refused):
+            try:
+                async with asyncio.timeout(deadline_s):
+                    if client.api_version == "auto":
+                        await self.negotiate(client)
+                    yield client
+            except TimeoutError as error:
+                raise (late or self._too_late)(deadline_s) from error
+
+    @contextlib.asynccontextmanager
+    async def streaming(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        headers: Mapping[str, str] | None = None,
+        *,
+        deadline_s: float = CALL_S,
+        refused: Refusal = words.refusal,
+        late: Lateness | None = None,
+    ) -> AsyncIterator["aiohttp.ClientResponse"]:
+        """A response to be read as it comes. The deadline is for its beginning.
+
+        aiodocker's own readers of streams are not used: they take a lost connection for the end, queue events
+        without bound, and refuse credentials for images of Docker Hub.
+        """
+        async with self.calling(deadline_s, refused=refused, late=late) as client:
+            response = await client._do_query(path, method, params=params, headers=headers)  # noqa: SLF001
+        try:
+            with self._translating(refused):
+                yield response
+        finally:
+            response.close()
+
+    async def negotiate(self, client: "aiodocker.Docker") -> dict[str, Any]:
+        """Agree on an API version anew (the engine may have been replaced). Gives what /version says."""
+        client.api_version = "auto"
+        version: dict[str, Any] = await client.version()
+        client.api_version = api_version(version["ApiVersion"], version.get("MinAPIVersion") or "1.12")
+        return version
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+            await client.connector.close()  # aiodocker leaves one that it was given to its giver
+
+    async def _connected(self) -> "aiodocker.Docker":
+        async with self._connecting:
+            if self._client is None:
+                # In a thread, so that the event loop gets its turns meanwhile.
+                await asyncio.to_thread(importlib.import_module, "aiodocker")
+                self._client = _client(self.docker_host)
+            return self._client
+
+    def _too_late(self, deadline_s: float) -> EngineError:
+        return words.too_late(self.docker_host, deadline_s)
+
+    @contextlib.contextmanager
+    def _translating(self, refused: Refusal) -> Iterator[None]:
+        import aiohttp
+        from aiodocker.exceptions import DockerError
+
+        try:
+            yield
+        except DockerError as error:
+            if error.status == 900:  # aiodocker's own, for every failed connection
+                raise words.no_answer(self.docker_host, error) from error
+            raise refused(error.status, error.message) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise words.no_answer(self.docker_host, error) from error
+
+
+def api_version(newest: str, oldest: str) -> str:
+    """The version to speak with an engine that offers all from `oldest` to `newest`: "v1.41"."""
+    chosen = max(min(SPOKEN_API, _numbers(newest)), _numbers(oldest))
+    return f"v{chosen[0]}.{chosen[1]}"
+
+
+def _numbers(version: str) -> tuple[int, int]:
+    major, _, minor = version.partition(".")
+    return int(major), int(minor)
+
+
+def _client(docker_host: str) -> "aiodocker.Docker":
+    import aiodocker
+    import aiohttp
+
+    if not docker_host.startswith(_UNIX):
+        try:
+            return aiodocker.Docker(url=docker_host)
+        except ValueError as error:
+            raise EngineDown(f"{docker_host!r} is no address of a Docker Engine: {error}") from error
+    # No limit on connections: a hundred people following logs must not stop a container from being started.
+    connector = aiohttp.UnixConnector(docker_host.removeprefix(_UNIX), limit=0)
+    return aiodocker.Docker(url="unix://localhost", connector=connector)
+
+
+def _silent(silence_s: float) -> EngineError:
+    return EngineDown(f"the Docker Engine stopped in the middle of an answer for {silence_s:.0f} s")
+
+
+async def chunks(
+    response: "aiohttp.ClientResponse", silence_s: float | None, late: Lateness = _silent
+) -> AsyncGenerator[bytes, None]:
+    """The body as it comes. Raises what `late` gives after `silence_s` without a byte; None waits for ever."""
+    while True:
+        try:
+            async with asyncio.timeout(silence_s):
+                chunk = await response.content.readany()
+        except TimeoutError as error:
+            raise late(silence_s or 0.0) from error
+        if not chunk:
+            return
+        yield chunk
+
+
+async def json_lines(body: AsyncIterator[bytes]) -> AsyncGenerator[dict[str, Any], None]:
+    pending = b""
+    async for chunk in body:
+        *lines, pending = (pending + chunk).split(b"\n")
+        if len(pending) > MAX_LINE_BYTES:
+            raise EngineError(f"the Docker Engine sent a line of more than {MAX_LINE_BYTES} bytes")
+        for line in lines:
+            if line.strip():
+                yield json.loads(line)

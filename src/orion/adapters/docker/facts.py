@@ -1,0 +1,83 @@
+"""What GET /containers/{id}/json and /info say, as values."""
+
+import os
+from datetime import datetime
+from typing import Any
+
+from orion.adapters.docker.spec import labels_from
+from orion.model.container import Container, EngineInfo
+from orion.model.resources import Resources
+
+_RUNNING = frozenset({"running", "paused", "restarting"})
+
+
+def container(shown: dict[str, Any]) -> Container | None:
+    """None when it is not Orion's."""
+    labels = labels_from(shown["Config"]["Labels"] or {})
+    if labels is None:
+        return None
+    state = shown["State"]
+    kind = _state(state["Status"])
+    return Container(
+        id=shown["Id"],
+        labels=labels,
+        state=kind,
+        host_ports=_host_ports(shown["HostConfig"].get("PortBindings") or {}),
+        exit_code=state["ExitCode"] if kind == "exited" else None,
+        error=state.get("Error") or "",
+        oom_killed=bool(state.get("OOMKilled")) and kind == "exited",
+        started_at_ms=unix_ms(state["StartedAt"]),
+        finished_at_ms=unix_ms(state["FinishedAt"]),
+        address=_address(shown.get("NetworkSettings") or {}),
+    )
+
+
+def _state(status: str) -> str:
+    if status in _RUNNING:
+        return "running"
+    return "created" if status == "created" else "exited"
+
+
+def _host_ports(bindings: dict[str, list[dict[str, str]] | None]) -> tuple[int, ...]:
+    """In the order of the container's ports, then protocols, as in the task spec."""
+
+    def order(item: tuple[str, Any]) -> tuple[int, str]:
+        port, _, protocol = item[0].partition("/")
+        return int(port), protocol
+
+    return tuple(
+        int(binding["HostPort"])
+        for _, bound in sorted(bindings.items(), key=order)
+        for binding in bound or ()
+        if binding["HostPort"]
+    )
+
+
+def _address(network: dict[str, Any]) -> str:
+    """The first network's. Newer engines no longer repeat it outside Networks."""
+    networks = network.get("Networks") or {}
+    return next((n["IPAddress"] for _, n in sorted(networks.items()) if n and n.get("IPAddress")), "")
+
+
+def unix_ms(text: str) -> int:
+    """Docker's RFC 3339 time; its year 1 means never."""
+    if not text or text.startswith("0001-"):
+        return 0
+    return int(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def engine_info(shown: dict[str, Any], version: dict[str, Any], *, disk_bytes: int) -> EngineInfo:
+    return EngineInfo(
+        id=shown["ID"] or shown["Name"],
+        version=version["Version"],
+        resources=Resources(shown["NCPU"] * 1000, shown["MemTotal"], disk_bytes),
+    )
+
+
+def file_system_bytes(path: str) -> int:
+    """The size of the file system that `path` is on; 0 when it is not on this machine. Blocks."""
+    try:
+        found = os.statvfs(path)
+    except OSError:
+        return 0
+    return found.f_blocks * found.f_frsize

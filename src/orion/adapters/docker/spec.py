@@ -1,0 +1,113 @@
+"""A task spec as Docker's container configuration, and Orion's labels as values and back."""
+
+import re
+from typing import Any
+
+from orion.model.allocation import Allocation
+from orion.model.container import Labels
+from orion.model.errors import EngineError
+from orion.model.ids import AllocationId, JobName, NodeId, allocation_text, task_id
+from orion.model.job import TaskSpec
+
+PREFIX = "dev.orion."
+# Roughly Docker's grammar (github.com/distribution/reference); its point here is that nothing else gets into a URL.
+_IMAGE = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]+)?(/[A-Za-z0-9][A-Za-z0-9._-]*)*(:[\w.-]+)?(@[\w+.-]+:[0-9a-fA-F]+)?"
+)
+# Enough to read back what happened, and no task can fill the disk with words.
+_LOG_CONFIG = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
+
+
+def image_name(image: str) -> str:
+    """With the tag `latest` where neither tag nor digest is given.
+
+    Raises EngineError when it can't be the name of an image.
+    """
+    if not _IMAGE.fullmatch(image):
+        raise EngineError(f"{image!r} is not the name of an image", permanent=True)
+    last = image.rpartition("/")[2]
+    return image if ":" in last or "@" in last else f"{image}:latest"
+
+
+def container_config(allocation: Allocation, spec: TaskSpec, labels: Labels) -> dict[str, Any]:
+    """The body of POST /containers/create."""
+    bindings: dict[str, list[dict[str, str]]] = {}
+    for port, host_port in zip(spec.ports, allocation.ports, strict=True):
+        # No HostIp: on every address of the machine, as `docker run -p`.
+        bindings.setdefault(str(port), []).append({"HostPort": str(host_port)})
+    host: dict[str, Any] = {
+        "PortBindings": bindings,
+        "CpuShares": cpu_shares(spec.resources.cpu_millis),
+        "RestartPolicy": {"Name": "no"},  # restarting is Orion's: Docker would do it behind its back
+        "LogConfig": _LOG_CONFIG,
+    }
+    if spec.resources.memory_bytes > 0:
+        # MemorySwap is memory and swap together: equal means none. Unset, Docker doubles the limit with swap.
+        host |= {"Memory": spec.resources.memory_bytes, "MemorySwap": spec.resources.memory_bytes}
+    config: dict[str, Any] = {
+        "Image": image_name(spec.image),
+        "Env": _environment(spec, labels),
+        "Labels": label_texts(labels),
+        "ExposedPorts": {port: {} for port in bindings},
+        "StopTimeout": grace_seconds(spec.stop_grace_ms),
+        "HostConfig": host,
+    }
+    if spec.command:
+        config["Cmd"] = list(spec.command)
+    return config
+
+
+def cpu_shares(cpu_millis: int) -> int:
+    """Docker's weight for this many thousandths of a core: 1024 is one core's worth, 2 is the least.
+
+    A weight, not a quota. The scheduler gives away no more cores than there are, so under contention each task gets
+    at least what it asked for, and idle cores are anybody's. A task that asked for nothing gets what others leave.
+    """
+    return max(2, cpu_millis * 1024 // 1000)
+
+
+def grace_seconds(grace_ms: int) -> int:
+    """Docker counts whole seconds; rounded up, so that nobody gets less than promised."""
+    return -(-grace_ms // 1000)
+
+
+def _environment(spec: TaskSpec, labels: Labels) -> list[str]:
+    """What the task was given, and who it is unless it was given that too."""
+    values = {
+        "ORION_ALLOCATION": allocation_text(AllocationId(labels.allocation)),
+        "ORION_ALLOC_INDEX": str(labels.index),
+        "ORION_NODE": labels.node,
+        "ORION_TASK": task_id(JobName(labels.job), labels.index),
+    } | dict(spec.env)
+    return [f"{name}={value}" for name, value in values.items()]
+
+
+def cluster_text(cluster: int) -> str:
+    return f"{cluster:016x}"
+
+
+def label_texts(labels: Labels) -> dict[str, str]:
+    return {
+        f"{PREFIX}cluster": cluster_text(labels.cluster),
+        f"{PREFIX}node": labels.node,
+        f"{PREFIX}job": labels.job,
+        f"{PREFIX}task": task_id(JobName(labels.job), labels.index),
+        f"{PREFIX}allocation": allocation_text(AllocationId(labels.allocation)),
+    }
+
+
+def labels_from(texts: dict[str, str]) -> Labels | None:
+    """None when they are not all there or not Orion's: somebody may have written them by hand."""
+    try:
+        job, _, index = texts[f"{PREFIX}task"].rpartition("/")
+        if job != texts[f"{PREFIX}job"]:
+            return None
+        return Labels(
+            cluster=int(texts[f"{PREFIX}cluster"], 16),
+            node=NodeId(texts[f"{PREFIX}node"]),
+            job=job,
+            index=int(index),
+            allocation=int(texts[f"{PREFIX}allocation"], 16),
+        )
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,107 @@
+"""Docker's error messages in words that say what happened and what to do; others pass as they are."""
+
+import errno
+import re
+from collections.abc import Iterator
+
+from orion.model.errors import EngineDown, EngineError
+
+# What a person can't use: which endpoint by which hash, which file of runc.
+_NOISE = re.compile(
+    r"driver failed programming external connectivity on endpoint \S+ \([0-9a-f]+\): "
+    r"|failed to create (task|shim task) for container: |failed to create shim(?: task)?: "
+    r"|OCI runtime create failed: |container_linux\.go:\d+: |runc create failed: "
+    r"|(unable to start container process|starting container process caused): |: unknown$"
+)
+# pattern -> plain words, is it permanent
+_PLAIN: tuple[tuple[re.Pattern[str], str, bool], ...] = (
+    (
+        re.compile(r"Bind for \S*?:(\d+) failed: port is already allocated"),
+        r"port \1 is taken on this machine by another container (port is already allocated)",
+        False,
+    ),
+    (
+        re.compile(r"(?:listen|bind)\S* \S*?:?(\d+): bind: address already in use"),
+        r"port \1 is taken on this machine by another program (address already in use)",
+        False,
+    ),
+    (
+        re.compile(r'exec: ("[^"]+"): (executable file not found in \$PATH|stat \S+: no such file or directory)'),
+        r"the image has no command \1 (\2)",
+        True,
+    ),
+    (
+        re.compile(r'exec: ("[^"]+"): (permission denied|exec format error|is a directory)'),
+        r"the command \1 can't be run (\2)",
+        True,
+    ),
+)
+# A registry's ways of saying that it has no such image, or not for us; asking again won't help.
+_NO_SUCH_IMAGE = re.compile(
+    r"manifest unknown|manifest for .* not found|pull access denied|repository .* not found|name unknown"
+    r"|no matching manifest|unauthorized|denied: |no basic auth credentials|: not found$|invalid reference",
+    re.IGNORECASE,
+)
+
+
+class NameTaken(EngineError):
+    """Another container has the name."""
+
+
+def plain(message: str) -> tuple[str, bool]:
+    """The words, and whether they tell of something permanent."""
+    message = " ".join(message.split())
+    for pattern, template, permanent in _PLAIN:
+        found = pattern.search(message)
+        if found:
+            return found.expand(template), permanent
+    return _NOISE.sub("", message), False
+
+
+def refusal(status: int, message: str) -> EngineError:
+    """The engine answered `status` with `message`. 400 is its word for a request that can never be carried out."""
+    words, permanent = plain(message)
+    if status == 409 and "is already in use by container" in words:
+        return NameTaken(words)
+    return EngineError(words, permanent=permanent or status == 400)
+
+
+def pull_refusal(image: str, status: int, message: str) -> EngineError:
+    words = " ".join(message.split())
+    permanent = status in {400, 404} or _NO_SUCH_IMAGE.search(words) is not None
+    return EngineError(f"{image} can't be pulled: {words}", permanent=permanent)
+
+
+def pull_silence(image: str, silence_s: float) -> EngineError:
+    return EngineError(f"{image} can't be pulled: no progress for {silence_s:.0f} s; does its registry answer?")
+
+
+def no_answer(docker_host: str, error: BaseException) -> EngineDown:
+    number = next((e.errno for e in _causes(error) if isinstance(e, OSError) and e.errno), None)
+    match number:
+        case errno.ENOENT:
+            return EngineDown(f"there is no Docker Engine at {docker_host}: is it installed and running?")
+        case errno.EACCES | errno.EPERM:
+            return EngineDown(
+                f"this user may not use the Docker Engine at {docker_host}: "
+                "add it to the group docker, or run as root"
+            )
+        case errno.ECONNREFUSED:
+            return EngineDown(f"the Docker Engine at {docker_host} refuses connections: is it running?")
+    why = str(error) or type(error).__name__
+    return EngineDown(
+        f"the Docker Engine does not answer at {docker_host}: is it running, and may this user use it? ({why})"
+    )
+
+
+def too_late(docker_host: str, deadline_s: float) -> EngineDown:
+    return EngineDown(f"the Docker Engine at {docker_host} did not answer within {deadline_s:.0f} s")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        inner = getattr(error, "os_error", None)
+        if isinstance(inner, OSError):
+            yield inner
+        error = error.__cause__ or error.__context__

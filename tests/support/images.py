@@ -1,0 +1,222 @@
+"""Small images made from what Debian has, because tests and the demo must run where no registry can be reached.
+
+- `orion-test/busybox`: the applets of busybox-static. CMD sh.
+- `orion-test/web`: nginx on port 80 whose every page says which container serves it, and busybox for a shell.
+
+    python3 -m support.images busybox web   make these where they are missing
+    python3 -m support.images nginx         nginx:latest: what is there, else pulled, else `web` under that name
+    python3 -m support.images --forget      remove what these commands made
+
+The engine is the one of DOCKER_HOST.
+"""
+
+import functools
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from support import api
+
+BUSYBOX = "orion-test/busybox:latest"
+WEB = "orion-test/web:latest"
+NGINX = "nginx:latest"
+PACKAGES = "busybox-static nginx-light"
+# Says that an image was made here, and by which edition of this file; a new edition makes it anew.
+MARK = "dev.orion.test-image"
+EDITION = "1"
+PULL_SILENCE_S = 20.0
+
+
+class ImageProblem(RuntimeError):
+    pass
+
+
+def busybox(host: str) -> str:
+    return _make(host, BUSYBOX, _busybox_files, {"CMD": ["sh"]})
+
+
+def web(host: str) -> str:
+    return _make(host, WEB, _web_files, {"CMD": ["nginx", "-g", "daemon off;"], "EXPOSE": 80})
+
+
+def nginx(host: str) -> str:
+    """An image that `docker run nginx` finds, the real one if it can be had."""
+    if _labels(host, NGINX) is None and not _pull(host, "nginx", "latest"):
+        web(host)
+        api.ask(host, "POST", f"/images/{WEB}/tag?repo=nginx&tag=latest")
+    return NGINX
+
+
+def forget(host: str) -> None:
+    """Remove the images made here, under whatever names."""
+    chosen = quote(json.dumps({"label": [MARK]}))
+    for image in api.ask_json(host, "GET", f"/images/json?filters={chosen}"):
+        for name in image["RepoTags"] or [image["Id"]]:
+            api.ask(host, "DELETE", f"/images/{name}")
+
+
+def import_image(host: str, name: str, files: bytes, changes: list[str]) -> None:
+    """`files` is a tar of the whole file system; `changes` are lines of a Dockerfile."""
+    repository, _, tag = name.rpartition(":")
+    query = urlencode([("fromSrc", "-"), ("repo", repository), ("tag", tag), *(("changes", c) for c in changes)])
+    answer = api.ask(host, "POST", f"/images/create?{query}", files, content_type="application/x-tar")
+    if b'"error"' in answer:
+        raise ImageProblem(f"{name} could not be imported: {answer.decode(errors='replace')}")
+
+
+def _make(host: str, name: str, files: Callable[[], bytes], config: dict[str, object]) -> str:
+    labels = _labels(host, name)
+    if labels is None or labels.get(MARK) != EDITION:
+        changes = [f"{key} {json.dumps(value)}" for key, value in config.items()]
+        path = "ENV PATH=/usr/sbin:/usr/bin:/sbin:/bin"
+        import_image(host, name, files(), [*changes, path, f"LABEL {MARK}={EDITION}"])
+    return name
+
+
+def _labels(host: str, name: str) -> dict[str, str] | None:
+    """None when there is no such image."""
+    try:
+        return api.ask_json(host, "GET", f"/images/{name}/json")["Config"]["Labels"] or {}
+    except api.Refused:
+        return None
+
+
+def _pull(host: str, repository: str, tag: str) -> bool:
+    query = urlencode({"fromImage": repository, "tag": tag})
+    try:
+        answer = api.ask(host, "POST", f"/images/create?{query}", timeout_s=PULL_SILENCE_S)
+    except (api.Refused, OSError):
+        return False
+    return b'"error"' not in answer
+
+
+# --- file systems ------------------------------------------------------------------------------------------
+
+
+class _Tree:
+    """A tar in memory, with everything owned by root and one modification time."""
+
+    def __init__(self) -> None:
+        self._bytes = io.BytesIO()
+        self._tar = tarfile.open(fileobj=self._bytes, mode="w")  # noqa: SIM115 - closed in `tar`
+        for path, mode in (("tmp", 0o1777), ("var/tmp", 0o1777), ("root", 0o700), ("run", 0o755)):
+            self._add(path, tarfile.DIRTYPE, mode=mode)
+        self.text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
+        self.text("etc/group", "root:x:0:\nnogroup:x:65534:\n")
+
+    def text(self, path: str, words: str) -> None:
+        self._add(path, tarfile.REGTYPE, words.encode())
+
+    def file(self, path: str, source: Path) -> None:
+        self._add(path, tarfile.REGTYPE, source.read_bytes(), mode=source.stat().st_mode & 0o777)
+
+    def directory(self, path: str) -> None:
+        self._add(path, tarfile.DIRTYPE, mode=0o755)
+
+    def link(self, path: str, target: str) -> None:
+        self._add(path, tarfile.SYMTYPE, target=target)
+
+    def tar(self) -> bytes:
+        self._tar.close()
+        return self._bytes.getvalue()
+
+    def _add(self, path: str, kind: bytes, data: bytes = b"", *, mode: int = 0o644, target: str = "") -> None:
+        entry = tarfile.TarInfo(path)
+        entry.type, entry.mode, entry.size, entry.linkname = kind, mode, len(data), target
+        self._tar.addfile(entry, io.BytesIO(data))
+
+
+def _add_busybox(tree: _Tree) -> None:
+    binary = _needed("busybox")
+    tree.file("bin/busybox", binary)
+    applets = subprocess.run([binary, "--list"], check=True, capture_output=True, text=True, timeout=10)
+    for applet in applets.stdout.split():
+        if applet != "busybox":
+            tree.link(f"bin/{applet}", "busybox")
+
+
+def _busybox_files() -> bytes:
+    tree = _Tree()
+    _add_busybox(tree)
+    return tree.tar()
+
+
+_NGINX_CONFIG = """\
+user root;
+worker_processes 1;
+pid /run/nginx.pid;
+error_log /dev/stderr notice;
+events { worker_connections 512; }
+http {
+    access_log /dev/stdout;
+    default_type text/html;
+    server {
+        listen 80;
+        location / {
+            return 200 "<!doctype html><title>Orion</title><h1>It works.</h1><p>Served by $hostname</p>\\n";
+        }
+    }
+}
+"""
+
+
+def _web_files() -> bytes:
+    tree = _Tree()
+    _add_busybox(tree)
+    binary = _needed("nginx")
+    tree.file("usr/sbin/nginx", binary)
+    for library in _libraries(binary):
+        tree.file(str(library).lstrip("/"), library)
+    tree.text("etc/nginx/nginx.conf", _NGINX_CONFIG)
+    for directory in ("var/log/nginx", "var/lib/nginx", "usr/share/nginx"):
+        tree.directory(directory)
+    return tree.tar()
+
+
+def _libraries(binary: Path) -> list[Path]:
+    """By the paths the loader will look at inside, as ldd shows them: `name => path (…)` and `loader (…)`."""
+    shown = subprocess.run(["ldd", binary], check=True, capture_output=True, text=True, timeout=10)
+    return [Path(path) for path in re.findall(r"(/\S+) \(0x", shown.stdout)]
+
+
+@functools.cache
+def _needed(program: str) -> Path:
+    found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if found is None:
+        raise ImageProblem(
+            f"{program} is needed to make a test image. Debian and Ubuntu have it: "
+            f"apt-get install --no-install-recommends {PACKAGES}"
+        )
+    return Path(found)
+
+
+_MAKERS = {"busybox": busybox, "web": web, "nginx": nginx}
+
+
+def main(arguments: list[str]) -> int:
+    host = os.environ.get("DOCKER_HOST", api.DEFAULT_HOST)
+    try:
+        if arguments == ["--forget"]:
+            forget(host)
+        elif arguments and all(a in _MAKERS for a in arguments):
+            for name in arguments:
+                print(_MAKERS[name](host))
+        else:
+            print(__doc__, file=sys.stderr)
+            return 2
+    except (ImageProblem, api.Refused, OSError) as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
