@@ -1,0 +1,105 @@
+"""The ASGI application: a router made from the table, and one place where errors become answers."""
+
+import functools
+import logging
+from typing import Any
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from orion.api.body import TooLargeResponse
+from orion.api.call import Call
+from orion.api.limits import Limits
+from orion.api.origin import refuse_web_pages
+from orion.api.problems import WrongMethod, problem
+from orion.api.routes import ENDPOINTS, Endpoint
+from orion.model.errors import NotFound, OrionError, TooLarge
+from orion.node.service import Service
+
+log = logging.getLogger(__name__)
+
+
+class App:
+    """`limits` are the deadlines of the requests under way; the server brings them forward when it stops."""
+
+    def __init__(self, service: Service) -> None:
+        self.limits = Limits()
+        by_path: dict[str, dict[str, Endpoint]] = {}
+        for endpoint in (*ENDPOINTS, _OPENAPI):
+            by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+        routes = [
+            Route(_pattern(path), _Resource(service, self.limits, methods)) for path, methods in by_path.items()
+        ]
+        self._router = Router(routes, redirect_slashes=False, default=_nothing_here)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if len(scope["path"]) > 1 and scope["path"].endswith("/"):
+            scope = {**scope, "path": scope["path"].rstrip("/")}
+        await self._router(scope, receive, send)
+
+
+def create_app(service: Service) -> App:
+    return App(service)
+
+
+def _pattern(path: str) -> str:
+    """A task's id has a slash in it: `web/0`."""
+    return path.replace("{id}", "{id:path}") if path.startswith("/tasks/") else path
+
+
+class _Resource:
+    """One path: finds the method's endpoint, calls its handler, renders what it raises."""
+
+    def __init__(self, service: Service, limits: Limits, methods: dict[str, Endpoint]) -> None:
+        self._service = service
+        self._limits = limits
+        self._methods = methods
+        self._allowed = sorted(methods)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await self._answer(scope, receive)
+        await answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> ASGIApp:
+        try:
+            refuse_web_pages(scope, Headers(scope=scope))
+            endpoint = self._endpoint(scope)
+            return await endpoint.handler(Call(self._service, self._limits, scope, receive, endpoint.params))
+        except WrongMethod as error:
+            return problem(error, {"allow": ", ".join(self._allowed)})
+        except TooLarge as error:
+            return TooLargeResponse(error)
+        except OrionError as error:
+            return problem(error)
+        except Exception:
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            return problem(OrionError("this node made a mistake; its log says which"))
+
+    def _endpoint(self, scope: Scope) -> Endpoint:
+        method: str = scope["method"]
+        endpoint = self._methods.get("GET" if method == "HEAD" else method)
+        if endpoint is None or (method == "HEAD" and endpoint.goes_on):
+            raise WrongMethod(f"{scope['path']} takes {', '.join(self._allowed)}, not {method}")
+        return endpoint
+
+
+async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    error = NotFound(f"there is nothing at {scope['path'][:200]}; /openapi.json lists all there is")
+    await problem(error)(scope, receive, send)
+
+
+@functools.cache
+def _openapi_bytes() -> bytes:
+    from orion.api.openapi import document
+
+    return msgspec.json.encode(document((*ENDPOINTS, _OPENAPI)))
+
+
+async def _openapi(_: Call) -> Response:
+    return Response(_openapi_bytes(), media_type="application/json")
+
+
+_OPENAPI = Endpoint("GET", "/openapi.json", _openapi, "This description", answer=dict[str, Any])

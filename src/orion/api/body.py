@@ -1,0 +1,185 @@
+"""A request's body: bounded, JSON, and with every wrong field named at once."""
+
+import asyncio
+from typing import Any, TypeVar, get_args, get_origin
+
+import msgspec
+from starlette.types import Message, Receive, Scope, Send
+
+from orion.api.problems import problem
+from orion.model.errors import FieldError, Invalid, Refused, TooLarge
+from orion.model.requests import pointer
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+MAX_BODY_BYTES = 1024 * 1024
+# After a 413 the rest of the body is dropped as it comes, so that a client which writes before it reads gets to
+# the answer (RFC 9112, section 9.6); at most so much, for at most so long.
+_DROP_BYTES = 16 * 1024 * 1024
+_DROP_S = 2.0
+
+
+async def read_body(scope: Scope, receive: Receive) -> bytes:
+    """The whole body. Raises TooLarge as soon as it is known to be over 1 MiB."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > MAX_BODY_BYTES:
+            raise _too_large()
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refused("the connection was closed before the whole body had come")
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            raise _too_large()
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes, the most that is taken")
+
+
+class TooLargeResponse:
+    """The answer to a body that is too large: sent first, then the rest of the body is dropped unread."""
+
+    def __init__(self, error: TooLarge) -> None:
+        self._response = problem(error, {"connection": "close"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "more_body": True}
+            await send(message)
+
+        await self._response(scope, receive, answer)
+        dropped = 0
+        try:
+            async with asyncio.timeout(_DROP_S):
+                while dropped < _DROP_BYTES:
+                    message = await receive()
+                    dropped += len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        break
+        except TimeoutError:
+            pass  # a client that neither sends nor hangs up: closed below all the same
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def parse_json(data: bytes, kind: type[T], example: str) -> T:
+    """`data` as a `kind`. Raises Refused for what is not JSON, Invalid naming every wrong field."""
+    value = _decoded(data, example)
+    if not isinstance(value, dict):
+        raise Refused(f"the body must be a JSON object such as {example}, not {_kind_of(value)}")
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    errors: list[FieldError] = []
+    values: dict[str, Any] = {}
+    for key, item in value.items():
+        field = fields.get(key)
+        if field is None:
+            errors.append(FieldError(pointer(key), _unknown(key, list(fields))))
+        else:
+            values[field.name] = _checked(item, field.type, key, (key,), errors)
+    for name, field in fields.items():
+        if field.required and name not in value:
+            errors.append(FieldError(pointer(name), f"{name} is missing"))
+    if errors:
+        raise Invalid(errors)
+    return kind(**values)
+
+
+def _decoded(data: bytes, example: str) -> Any:
+    if not data.strip():
+        raise Refused(f"the body is empty: send a JSON object such as {example}")
+    try:
+        return msgspec.json.decode(data)
+    except RecursionError:
+        raise Refused("the body is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise Refused("the body is not UTF-8, as JSON must be") from None
+    except msgspec.DecodeError as error:
+        raise Refused(_malformed(data, str(error))) from None
+
+
+def _malformed(data: bytes, words: str) -> str:
+    """The decoder's words with the byte's number turned into a line and a column."""
+    what, _, at = words.removeprefix("JSON is malformed: ").partition(" (byte ")
+    if not at:
+        return (
+            "the body is not JSON: it ends too early" if "truncated" in words else f"the body is not JSON: {words}"
+        )
+    before = data[: int(at.rstrip(")"))]
+    line = before.count(b"\n") + 1
+    column = len(before) - (before.rfind(b"\n") + 1) + 1
+    return f"the body is not JSON: {what} at line {line}, column {column}"
+
+
+def _unknown(key: str, known: list[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+    return f"{key[:80]!r} is not a field: {hint}"
+
+
+_WORDS: dict[Any, str] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str | int: "text or a whole number",
+}
+
+
+def _checked(value: Any, kind: Any, name: str, where: tuple[str | int, ...], errors: list[FieldError]) -> Any:
+    """`value` as a `kind`; what is wrong is added to `errors`. Only the shapes that request bodies use."""
+    origin = get_origin(kind)
+    if origin is list:
+        if isinstance(value, list):
+            return [
+                _checked(v, get_args(kind)[0], f"{name}[{i}]", (*where, i), errors) for i, v in enumerate(value)
+            ]
+        errors.append(FieldError(pointer(*where), _not_a_list(value, name)))
+        return None
+    if origin is not None and kind not in _WORDS:
+        if isinstance(value, dict):
+            inner = get_args(kind)[1]
+            return {k: _checked(v, inner, f"{name} {k[:80]}", (*where, k), errors) for k, v in value.items()}
+        message = f'{name} must be an object such as {{"name": "value"}}, not {_kind_of(value)}'
+        errors.append(FieldError(pointer(*where), message))
+        return None
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        errors.append(FieldError(pointer(*where), f"{name} must be {_WORDS[kind]}, not {_kind_of(value)}"))
+        return None
+
+
+def _not_a_list(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        return f"{name} must be a list, not {_kind_of(value)}"
+    import shlex
+
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        words = ["sh", "-c", value]
+    return f"{name} must be a list of words: write {msgspec.json.encode(words).decode()}"
+
+
+def _kind_of(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return "text"
+        case int() | float():
+            return "a fraction" if isinstance(value, float) and not value.is_integer() else "a number"
+        case list():
+            return "a list"
+        case _:
+            return "an object"

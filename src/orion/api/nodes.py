@@ -1,0 +1,35 @@
+"""/nodes: read, drain, make ready, forget."""
+
+from starlette.responses import Response
+
+from orion.api.call import Call
+from orion.api.params import NODE
+from orion.api.problems import json
+
+
+async def listing(call: Call) -> Response:
+    views, index = await call.read(call.service.nodes)
+    return json(views, headers={"x-orion-index": str(index)})
+
+
+async def get(call: Call) -> Response:
+    view, index = await call.read(lambda read: call.service.node(call[NODE], read))
+    return json(view, headers={"x-orion-index": str(index)})
+
+
+async def drain(call: Call) -> Response:
+    return await _set_draining(call, draining=True)
+
+
+async def ready(call: Call) -> Response:
+    return await _set_draining(call, draining=False)
+
+
+async def _set_draining(call: Call, *, draining: bool) -> Response:
+    work = call.service.drain(call[NODE], draining=draining, timeout_s=call.timeout_s)
+    return json(await call.within(work))
+
+
+async def remove(call: Call) -> Response:
+    await call.within(call.service.remove_node(call[NODE], timeout_s=call.timeout_s))
+    return Response(status_code=204)

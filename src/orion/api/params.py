@@ -1,0 +1,160 @@
+"""What may stand in a path, query or header: one typed value each, from which parsing and OpenAPI both come."""
+
+import re
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+from orion.model.events import parse_event_id
+
+T = TypeVar("T")
+
+MAX_WAIT_S = 600.0
+DEFAULT_TIMEOUT_S = 10.0
+RUNNING_WAIT_S = 300.0  # `?wait=running` without a Request-Timeout: a large image takes minutes to pull
+
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+class Param(Generic[T]):
+    """`parse` raises ValueError with the words that follow the parameter's name: "must be …"."""
+
+    def __init__(
+        self,
+        name: str,
+        where: Literal["path", "query", "header"],
+        parse: Callable[[str], T],
+        default: T,
+        schema: dict[str, Any],
+        text: str,
+    ) -> None:
+        self.name = name
+        self.where = where
+        self.parse = parse
+        self.default = default
+        self.schema = schema
+        self.text = text
+
+
+def _flag(text: str) -> bool:
+    if text in {"", "1", "true"}:
+        return True
+    if text in {"0", "false"}:
+        return False
+    raise ValueError("must be 1 or 0")
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise ValueError("must be a whole number, 0 or more")
+    return int(text)
+
+
+def _tail(text: str) -> int | None:
+    if text == "all":
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise ValueError('must be a number of lines, or "all"')
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= MAX_WAIT_S:
+        raise ValueError(f"must be a number of seconds, more than 0 and at most {MAX_WAIT_S:g}")
+    return value
+
+
+def _running(text: str) -> bool:
+    if text != "running":
+        raise ValueError('must be "running"')
+    return True
+
+
+def _key(text: str) -> str:
+    if not (text.isascii() and text.isprintable() and 1 <= len(text) <= 128):
+        raise ValueError("must be 1 to 128 printable ASCII characters")
+    return text
+
+
+def _stream(text: str) -> str:
+    if text not in {"stdout", "stderr", "all"}:
+        raise ValueError("must be stdout, stderr or all")
+    return text
+
+
+def _since_ms(text: str) -> int:
+    """Unix milliseconds: from a duration before now (10m), a Unix time in seconds, or RFC 3339."""
+    if match := _DURATION.fullmatch(text):
+        return max(0, int((time.time() - float(match[1]) * _UNIT_S[match[2]]) * 1000))
+    try:
+        if re.fullmatch(r"[0-9]{1,11}(\.[0-9]{1,9})?", text):
+            return int(float(text) * 1000)
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        when = None
+    if when is None or when.tzinfo is None:
+        raise ValueError("must be how long ago (10m, 1h), or a time as in 2025-01-31T12:00:00Z")
+    return max(0, int(when.timestamp() * 1000))
+
+
+def _event_id(text: str) -> tuple[int, int]:
+    event = parse_event_id(text) if text.isascii() and len(text) <= 40 else None
+    if event is None:
+        raise ValueError("must be the id of an event, as in 120.0")
+    return event
+
+
+def _known_event_id(text: str) -> tuple[int, int] | None:
+    """As a browser sends it back by itself; one of another server's making is as good as none."""
+    return parse_event_id(text) if text.isascii() and len(text) <= 40 else None
+
+
+_NUMBER = {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_WAIT_S}
+_COUNT = {"type": "integer", "minimum": 0}
+_BOOL = {"type": "boolean", "default": False}
+
+TASK = Param("id", "path", str, "", {"type": "string"}, "`job/index`, or `job` alone for a job of one task")
+NODE = Param("id", "path", str, "", {"type": "string"}, "the node's name")
+TIMEOUT = Param(
+    "Request-Timeout",
+    "header",
+    _seconds,
+    0.0,
+    {**_NUMBER, "default": DEFAULT_TIMEOUT_S},
+    "seconds after which a request that can't be answered is given up",
+)
+STALE = Param("stale", "query", _flag, False, _BOOL, "answer from this node's own state, at once")
+INDEX = Param("index", "query", _whole, 0, _COUNT, "wait until the state has passed this index (X-Orion-Index)")
+WAIT = Param("wait", "query", _seconds, 30.0, {**_NUMBER, "default": 30}, "with index: the longest wait, seconds")
+WAIT_RUNNING = Param(
+    "wait",
+    "query",
+    _running,
+    False,
+    {"type": "string", "enum": ["running"]},
+    f"answer when the task runs or has ended, at the latest after Request-Timeout ({RUNNING_WAIT_S:g} s)",
+)
+IDEMPOTENCY_KEY = Param(
+    "Idempotency-Key", "header", _key, "", {"type": "string"}, "a retry with the same key makes no second task"
+)
+FOLLOW_LOGS = Param("follow", "query", _flag, False, _BOOL, "go on as more is written")
+TAIL = Param("tail", "query", _tail, None, {"type": "string"}, 'only the last so many lines, or "all"')
+SINCE = Param("since", "query", _since_ms, 0, {"type": "string"}, "a time, or how long ago: 10m")
+STREAM = Param(
+    "stream", "query", _stream, "all", {"type": "string", "enum": ["stdout", "stderr", "all"]}, "which output"
+)
+FOLLOW_EVENTS = Param(
+    "follow", "query", _flag, True, {"type": "boolean", "default": True}, "0: end after those that are remembered"
+)
+AFTER = Param(
+    "after", "query", _event_id, None, {"type": "string"}, "begin just past this event; 0.0: at the first"
+)
+LAST_EVENT_ID = Param(
+    "Last-Event-ID", "header", _known_event_id, None, {"type": "string"}, "as after, sent by browsers by themselves"
+)

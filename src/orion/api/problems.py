@@ -1,0 +1,41 @@
+"""Answers: JSON, and errors as RFC 9457 problem documents."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from orion.model.errors import OrionError, Refused
+from orion.model.views import Problem
+
+
+class Forbidden(Refused):
+    """A web page, not a person, asks."""
+
+    status = 403
+    title = "Not from a web page"
+
+
+class WrongMethod(Refused):
+    status = 405
+    title = "Method not allowed"
+
+
+def json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(value) + b"\n", status, headers, "application/json")
+
+
+def problem(error: OrionError, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(problem_bytes(error), error.status, headers, "application/problem+json")
+
+
+def problem_bytes(error: OrionError) -> bytes:
+    document = Problem(
+        title=error.title,
+        status=error.status,
+        detail=error.detail,
+        code=error.code,
+        errors=[{"pointer": e.pointer, "message": e.message} for e in error.errors],
+    )
+    return msgspec.json.encode(document) + b"\n"

@@ -1,0 +1,115 @@
+"""The table of all routes: the router and OpenAPI are both made from it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from starlette.types import ASGIApp
+
+from orion.api import cluster, nodes, tasks
+from orion.api.call import Call
+from orion.api.params import (
+    AFTER,
+    FOLLOW_EVENTS,
+    FOLLOW_LOGS,
+    IDEMPOTENCY_KEY,
+    INDEX,
+    LAST_EVENT_ID,
+    NODE,
+    SINCE,
+    STALE,
+    STREAM,
+    TAIL,
+    TASK,
+    TIMEOUT,
+    WAIT,
+    WAIT_RUNNING,
+    Param,
+)
+from orion.model.views import HealthView, NodeView, RaftView, TaskRequest, TaskView, TransferRequest
+
+Handler = Callable[[Call], Awaitable[ASGIApp]]
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """`answer` and `media`: what a success looks like; `answer` None with JSON means no body."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    params: tuple[Param[Any], ...] = ()
+    body: type[msgspec.Struct] | None = None
+    body_required: bool = True
+    answer: Any = None
+    status: int = 200
+    media: str = "application/json"
+    goes_on: bool = False  # a stream, which a HEAD would wait for in vain
+
+
+_READ = (STALE, INDEX, WAIT, TIMEOUT)
+_LOGS = (TASK, FOLLOW_LOGS, TAIL, SINCE, STREAM, TIMEOUT)
+_EVENTS = (AFTER, FOLLOW_EVENTS, LAST_EVENT_ID)
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "POST",
+        "/tasks",
+        tasks.create,
+        "Run a container: create a task",
+        (WAIT_RUNNING, IDEMPOTENCY_KEY, TIMEOUT),
+        body=TaskRequest,
+        answer=TaskView,
+        status=201,
+    ),
+    Endpoint("GET", "/tasks", tasks.listing, "All tasks", _READ, answer=list[TaskView]),
+    Endpoint(
+        "GET",
+        "/tasks/{id}/logs",
+        tasks.logs,
+        "What a task has written",
+        _LOGS,
+        media="text/plain",
+        goes_on=True,
+    ),
+    Endpoint("GET", "/tasks/{id}", tasks.get, "One task", (TASK, *_READ), answer=TaskView),
+    Endpoint(
+        "DELETE",
+        "/tasks/{id}",
+        tasks.delete,
+        "Stop a task and forget it",
+        (TASK, TIMEOUT),
+        answer=TaskView,
+        status=202,
+    ),
+    Endpoint("GET", "/nodes", nodes.listing, "All nodes, the dead ones too", _READ, answer=list[NodeView]),
+    Endpoint("GET", "/nodes/{id}", nodes.get, "One node", (NODE, *_READ), answer=NodeView),
+    Endpoint("DELETE", "/nodes/{id}", nodes.remove, "Forget a node that is gone", (NODE, TIMEOUT), status=204),
+    Endpoint(
+        "POST", "/nodes/{id}/drain", nodes.drain, "Move a node's tasks elsewhere", (NODE, TIMEOUT), answer=NodeView
+    ),
+    Endpoint("POST", "/nodes/{id}/ready", nodes.ready, "Give a node work again", (NODE, TIMEOUT), answer=NodeView),
+    Endpoint("GET", "/raft", cluster.raft, "Consensus as this node sees it", (TIMEOUT,), answer=RaftView),
+    Endpoint(
+        "POST",
+        "/raft/transfer",
+        cluster.transfer,
+        "Hand leadership to another voter",
+        (TIMEOUT,),
+        body=TransferRequest,
+        body_required=False,
+        answer=RaftView,
+    ),
+    Endpoint(
+        "GET",
+        "/events",
+        cluster.events,
+        "What happens, as Server-Sent Events; data is an EventView",
+        _EVENTS,
+        media="text/event-stream",
+        goes_on=True,
+    ),
+    Endpoint("GET", "/metrics", cluster.metrics, "Measures for Prometheus", media="text/plain"),
+    Endpoint("GET", "/healthz", cluster.alive, "Whether the process answers", answer=HealthView),
+    Endpoint("GET", "/readyz", cluster.ready, "Whether it knows a leader and is up to date", answer=HealthView),
+)

@@ -1,0 +1,126 @@
+"""The HTTP server: a listening socket that is bound before anything else starts, and uvicorn on it."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+from collections.abc import Generator
+
+import uvicorn
+
+from orion.api.app import App
+from orion.api.limits import Limits
+from orion.model.errors import Refused
+from orion.model.node import address_text
+
+BACKLOG = 512
+KEEP_ALIVE_S = 75  # longer than clients think about their next request
+WORK_GRACE_S = 1.0  # a request under way when the node stops
+CLOSE_S = 2  # until connections that don't read their answers are dropped
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; `port` 0 takes a free one. Raises Refused that names the flag to change."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise Refused(f"can't listen on {host}: {error.strerror}; name another address with --bind") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Inherited by connections: a watcher's machine that vanished is noticed.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        listener.bind(address)
+        # Only a socket that listens keeps a second process from binding the same address.
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise Refused(_why_not(host, port, error)) from None
+    listener.setblocking(False)
+    return listener
+
+
+def _why_not(host: str, port: int, error: OSError) -> str:
+    where = address_text(host, port)
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"{where} is taken by another program: choose another port with --port"
+        case errno.EACCES:
+            return f"{where} may only be used by root: choose a port above 1023 with --port"
+        case errno.EADDRNOTAVAIL:
+            return f"{host} is not an address of this machine: name one that is with --bind"
+        case _:
+            return f"can't listen on {where}: {error.strerror}"
+
+
+class Server:
+    """Serves `app` on `listener`, which it closes at the end."""
+
+    def __init__(self, app: App, listener: socket.socket) -> None:
+        # Errors are logged where they are answered; uvicorn would tell them again, without the words.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        self._app = app
+        self._listener = listener
+        self._uvicorn = _Uvicorn(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                backlog=BACKLOG,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=CLOSE_S,
+            ),
+            app.limits,
+        )
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, port = self._listener.getsockname()[:2]
+        return str(host), int(port)
+
+    def stop(self) -> None:
+        """`serve` returns soon: waits and streams end at once, other requests within a second."""
+        self._app.limits.end_waits()
+        self._uvicorn.should_exit = True
+
+    async def serve(self) -> None:
+        """Returns after `stop`. Cancelled, it drops what is under way."""
+        try:
+            await self._uvicorn.serve([self._listener])
+        except asyncio.CancelledError:
+            if self._uvicorn.started:
+                self._app.limits.end_all()
+                await self._uvicorn.shutdown([self._listener])
+            raise
+        finally:
+            self._listener.close()
+
+
+class _Uvicorn(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, limits: Limits) -> None:
+        super().__init__(config)
+        self._limits = limits
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Signals are the daemon's."""
+        yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._limits.end_waits()
+        last_call = asyncio.get_running_loop().call_later(WORK_GRACE_S, self._limits.end_all)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            last_call.cancel()
+            for connection in tuple(self.server_state.connections):
+                connection.transport.abort()

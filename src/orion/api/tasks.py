@@ -1,0 +1,64 @@
+"""/tasks: create, read, stop, logs."""
+
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from orion.api.call import Call
+from orion.api.params import (
+    FOLLOW_LOGS,
+    IDEMPOTENCY_KEY,
+    RUNNING_WAIT_S,
+    SINCE,
+    STREAM,
+    TAIL,
+    TASK,
+    TIMEOUT,
+    WAIT_RUNNING,
+)
+from orion.api.problems import json
+from orion.api.stream import Stream
+from orion.model.container import LogQuery
+from orion.model.views import TaskRequest
+
+EXAMPLE = '{"image": "nginx"}'
+LOGS_PATIENCE_S = 1.0  # long enough for another node to say that there is no such container
+
+
+async def create(call: Call) -> Response:
+    request = await call.body(TaskRequest, EXAMPLE)
+    wait_s = (call[TIMEOUT] or RUNNING_WAIT_S) if call[WAIT_RUNNING] else 0.0
+    work = call.service.create_task(
+        request,
+        idempotency_key=call[IDEMPOTENCY_KEY],
+        timeout_s=call.timeout_s,
+        wait_running_s=wait_s,
+    )
+    view = await (call.waiting(work, wait_s) if wait_s else call.within(work))
+    return json(view, 201, {"location": f"/tasks/{quote(view.id)}"})
+
+
+async def listing(call: Call) -> Response:
+    views, index = await call.read(call.service.tasks)
+    return json(views, headers={"x-orion-index": str(index)})
+
+
+async def get(call: Call) -> Response:
+    view, index = await call.read(lambda read: call.service.task(call[TASK], read))
+    return json(view, headers={"x-orion-index": str(index)})
+
+
+async def delete(call: Call) -> Response:
+    return json(await call.within(call.service.delete_task(call[TASK], timeout_s=call.timeout_s)), 202)
+
+
+async def logs(call: Call) -> Stream:
+    query = LogQuery(
+        follow=call[FOLLOW_LOGS],
+        tail=call[TAIL],
+        since_ms=call[SINCE],
+        stdout=call[STREAM] != "stderr",
+        stderr=call[STREAM] != "stdout",
+    )
+    items = call.service.logs(call[TASK], query)
+    return Stream(call.limits, items, "text/plain; charset=utf-8", patience_s=LOGS_PATIENCE_S)

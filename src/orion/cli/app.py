@@ -1,0 +1,139 @@
+"""The top of the command line: which command is meant, and how failures are told."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from orion import __version__
+from orion.model.errors import OrionError
+
+# name -> module below orion.cli, and the line that `orion --help` shows without loading it.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("run", "Start a container somewhere in the cluster."),
+    "ps": ("tasks", "List tasks: what runs, where, and why not."),
+    "logs": ("logs", "Show what a task has written."),
+    "inspect": ("tasks", "Show all that is known of a task."),
+    "stop": ("tasks", "Stop tasks and forget them."),
+    "events": ("events", "Tell what has happened in the cluster."),
+    "members": ("nodes", "Show who is in the cluster and who is alive."),
+    "nodes": ("nodes", "List nodes and what they have to give; forget one."),
+    "drain": ("nodes", "Move a node's tasks elsewhere, before work on it."),
+    "ready": ("nodes", "Give a drained node work again."),
+    "raft": ("raft", "Show who leads and who votes; hand over leadership."),
+    "version": ("version", "Print the version."),
+    "completion": ("completion", "Print a shell's completion script."),
+}
+HELP = ("-h", "--help")
+SETTINGS = {"help_option_names": list(HELP), "max_content_width": 110}
+
+
+_HELP_TEXT = """Run containers on a few servers as if they were one machine.
+
+Every server runs `orion`; together they keep your containers running when one of them dies.
+
+\b
+Start a cluster on this machine, run something, look at it:
+  orion --id node1 --bootstrap
+  orion run nginx -p 8080:80 --wait
+  orion ps
+"""
+
+
+class _Commands(click.Group):
+    """Loads a command's module when it is called for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        from importlib import import_module
+
+        module = import_module(f"orion.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not ctx.resilient_parsing:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean {close[0]}?" if close else "'orion --help' lists them"
+            raise click.UsageError(f"{args[0]!r} is not a command: {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage(ctx.command_path, "COMMAND [ARGS]", "Usage:   ")
+        formatter.write_usage(ctx.command_path, "[NODE FLAGS]    (runs a node)", "         ")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from orion.cli.node import node
+
+        with formatter.section("Commands ('orion COMMAND --help' says more)"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        records = [r for p in (*node.params, *self.get_params(ctx)) if (r := p.get_help_record(ctx))]
+        with formatter.section("Flags of a node (each is also ORION_<FLAG> in the environment)"):
+            formatter.write_dl(records)
+
+
+@click.group(cls=_Commands, context_settings=SETTINGS, no_args_is_help=False, help=_HELP_TEXT)
+@click.version_option(__version__, prog_name="orion", message="%(prog)s %(version)s")
+def orion() -> None: ...
+
+
+def run(args: Sequence[str]) -> int:
+    """The exit code of the command line `args`."""
+    command: click.Command = orion
+    if _means_node(args):
+        from orion.cli.node import node
+
+        command = node
+    try:
+        code = command.main(list(args), prog_name="orion", standalone_mode=False)
+    except click.UsageError as error:
+        return _usage(error)
+    except click.ClickException as error:
+        return _fail(error.format_message())
+    except OrionError as error:
+        return _fail(error.detail)
+    except (click.Abort, KeyboardInterrupt):
+        return 1
+    except BrokenPipeError:
+        return _reader_gone()
+    return code if isinstance(code, int) else 0
+
+
+def _means_node(args: Sequence[str]) -> bool:
+    if not args:
+        return True
+    return args[0].startswith("-") and not {*HELP, "--version"} & set(args)
+
+
+def _usage(error: click.UsageError) -> int:
+    path = error.ctx.command_path if error.ctx else "orion"
+    text = error.format_message().rstrip(".")
+    _say(f"{text[:1].lower()}{text[1:]} (see '{path} --help')")
+    return 2
+
+
+def _fail(text: str) -> int:
+    _say(text)
+    return 1
+
+
+def _say(text: str) -> None:
+    click.echo(f"orion: {' '.join(text.split())}", err=True)
+
+
+def _reader_gone() -> int:
+    """`orion ps | head`: whoever read has enough. Python would complain once more when it flushes at exit."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
