@@ -9,6 +9,7 @@ import logging
 import platform
 import signal
 import sys
+from pathlib import Path
 
 import msgspec
 
@@ -17,13 +18,14 @@ from orion.adapters.clock import SystemClock
 from orion.adapters.docker import Docker
 from orion.adapters.gossip import Gossip
 from orion.adapters.lmdb_log import LmdbLog
-from orion.adapters.machine import LinuxMachine, detect_capacity
+from orion.adapters.machine import LinuxMachine
 from orion.adapters.peers import TcpPeers
-from orion.api import Server, create_app
+from orion.api import Server, create_app, listen
 from orion.config import Config
 from orion.model.errors import OrionError, Refused
 from orion.model.ids import RaftId
 from orion.model.node import address_text
+from orion.model.resources import Resources
 from orion.node.node import Node
 from orion.ports import Identity, LogFailed, LogStore, Machine
 
@@ -63,14 +65,16 @@ async def serve(config: Config) -> None:
         peers = TcpPeers(
             node=config.node,
             raft=identity.raft,
-            cluster=identity.cluster,
             host=config.bind,
             port=config.raft_port,
+            clock=clock,
+            cluster=identity.cluster,
         )
         stack.push_async_callback(peers.close)
         gossip = Gossip(
             node=config.node,
-            bind=address_text(config.bind, config.gossip_port),
+            host=config.bind,
+            port=config.gossip_port,
             advertise=address_text(config.advertise, config.gossip_port),
             seeds=config.join,
         )
@@ -80,7 +84,7 @@ async def serve(config: Config) -> None:
         node = Node(
             config=_with_own_labels(config),
             version=__version__,
-            capacity=config.capacity or detect_capacity(config.data_dir),
+            capacity=_capacity(config, machine),
             clock=clock,
             store=store,
             peers=peers,
@@ -89,8 +93,10 @@ async def serve(config: Config) -> None:
             machine=machine,
             identity=identity,
         )
-        api = Server(create_app(node.service), config.bind, config.port)
+        listener = listen(config.bind, config.port)
+        stack.callback(listener.close)
         await node.start()
+        api = Server(create_app(node.service), listener)
         log.info(
             "node %s %s: API http://%s, gossip %s, peers %s, data %s",
             config.node,
@@ -110,7 +116,7 @@ async def _run_until(stop: asyncio.Event, node: Node, api: Server) -> None:
         await stop.wait()
         log.info("stopping: containers stay, another voter takes over")
         await node.stop()
-        api.close()
+        api.stop()
         await serving
         running.cancel()
     log.info("stopped")
@@ -128,6 +134,16 @@ async def _identity(store: LogStore, config: Config, machine: Machine) -> Identi
             f" --id {known.node}, or give {config.node} a directory of its own with --data-dir"
         )
     return known
+
+
+def _capacity(config: Config, machine: LinuxMachine) -> Resources:
+    """What was named at start, and what the machine has for the rest."""
+    named, found = config.capacity or Resources(), machine.capacity(Path(config.data_dir))
+    return Resources(
+        named.cpu_millis or found.cpu_millis,
+        named.memory_bytes or found.memory_bytes,
+        named.disk_bytes or found.disk_bytes,
+    )
 
 
 def _with_own_labels(config: Config) -> Config:

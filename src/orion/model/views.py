@@ -95,6 +95,9 @@ class MemberView(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class RaftView(msgspec.Struct, frozen=True, rename="camel"):
+    """`cluster` as in the containers' labels; empty until the cluster has begun."""
+
+    cluster: str
     state: str
     term: int
     leader: str | None

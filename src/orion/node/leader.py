@@ -9,15 +9,16 @@ from collections.abc import Awaitable, Callable
 
 from orion.config import Tuning
 from orion.model.errors import OrionError, Unavailable
-from orion.model.ids import NodeId, RaftId
+from orion.model.ids import JobName, NodeId, RaftId
 from orion.model.node import Node, NodeStatus
 from orion.node.directory import Directory
 from orion.node.raft_driver import Committed, RaftDriver
 from orion.ports import Clock, Machine, Peers
 from orion.reconcile.nodes import Sighting, Verdict, verdicts
 from orion.reconcile.voters import Candidate, VoterSettings, next_configuration
+from orion.scheduler.pools import Pools
 from orion.scheduler.schedule import schedule
-from orion.state.commands import AnyCommand, ApplyPlan, InitCluster, SetNodeStatus, encode_command
+from orion.state.commands import AnyCommand, InitCluster, SetNodeStatus, encode_command
 
 log = logging.getLogger(__name__)
 
@@ -158,27 +159,30 @@ class Leader:
     # --- scheduling ---------------------------------------------------------------------------------------
 
     async def _keep_scheduled(self) -> None:
-        """Plan while there is something to place or to move; a job that did not fit is tried again when capacity
-        was freed or added.
-        """
-        tried_at: dict[str, tuple[int, int]] = {}  # job -> (capacity epoch, job version) of the last refusal
+        """Plan while there is something to place or to move; a job that did not fit is tried again when capacity was
+        freed or added, and when its version changed."""
+        pools = Pools()
+        tried: dict[JobName, tuple[int, int, int]] = {}
         while True:
             view = self._driver.view
-            epoch = view.capacity_epoch
-            due = [job for job in view.jobs_to_schedule() if tried_at.get(job) != (epoch, view.job_version(job))]
+            due = [job for job in view.jobs_to_schedule() if tried.get(job) != self._attempt(job)]
             if not due:
+                tried = {job: attempt for job, attempt in tried.items() if view.open_count(job)}
                 await self._driver.watch.changed()
                 continue
             batch = due[:MAX_JOBS_PER_PLAN]
-            plan = schedule(view, batch)
-            for job in batch:
-                tried_at[job] = (epoch, view.job_version(job))
-            if plan.placements or plan.stops or plan.refusals:
-                command = ApplyPlan(self._clock.wall_ms(), plan.placements, plan.stops, plan.refusals)
-                if await self._propose(command) is None:
-                    for job in batch:
-                        tried_at.pop(job, None)
+            plan = schedule(view, batch, pools)
+            # Placed jobs are looked at once more: apply may have dropped a placement that no longer held.
+            unfinished = {*plan.rest, *(group.job for group in plan.placements)}
+            attempts = {job: self._attempt(job) for job in batch if job not in unfinished}
+            if plan.empty or await self._propose(plan.command(self._clock.wall_ms())) is not None:
+                tried |= attempts
             await asyncio.sleep(0)
+
+    def _attempt(self, job: JobName) -> tuple[int, int, int]:
+        """Scheduling a job again is no use while this is the same."""
+        view = self._driver.view
+        return self._driver.installs, view.capacity_epoch, view.job_version(job)
 
     # --- who votes ----------------------------------------------------------------------------------------
 

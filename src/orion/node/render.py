@@ -183,6 +183,7 @@ def raft(driver: RaftDriver, directory: Directory) -> RaftView:
 
     conf = status.conf
     return RaftView(
+        cluster=f"{driver.view.cluster:016x}" if driver.view.cluster else "",
         state=status.role,
         term=status.term,
         leader=directory.node_of_raft(RaftId(status.leader)) if status.leader else None,
