@@ -1,0 +1,42 @@
+"""A typed, synchronous client of the HTTP API, on the standard library and msgspec alone.
+
+    from orion.client import Client, TaskRequest
+
+    with Client("localhost:8000") as client:
+        task = client.create_task(TaskRequest(image="nginx", port_bindings={"80/tcp": "8080"}), wait_running_s=60)
+        print(task.state, task.ports)
+
+Every failure is an OrionError: `Refused` (and below it `Invalid`, `NotFound`, `Conflict`) for what can't work as
+asked, `Unavailable` for what may work later.
+"""
+
+from orion.client.client import Client
+from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, Unavailable
+from orion.model.views import (
+    AllocationView,
+    EventView,
+    HealthView,
+    MemberView,
+    NodeView,
+    RaftView,
+    TaskRequest,
+    TaskView,
+)
+
+__all__ = [
+    "AllocationView",
+    "Client",
+    "Conflict",
+    "EventView",
+    "HealthView",
+    "Invalid",
+    "MemberView",
+    "NodeView",
+    "NotFound",
+    "OrionError",
+    "RaftView",
+    "Refused",
+    "TaskRequest",
+    "TaskView",
+    "Unavailable",
+]

@@ -1,0 +1,191 @@
+"""What a node can be asked, as typed methods."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Self, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from orion.client.sse import messages
+from orion.client.transport import MARGIN_S, Answer, Transport
+from orion.model.errors import Refused
+from orion.model.views import EventView, HealthView, NodeView, RaftView, TaskRequest, TaskView, TransferRequest
+
+T = TypeVar("T")
+
+EVENT_SILENCE_S = 45.0  # three missed heartbeats
+
+
+class Client:
+    """One node's API. `address`: host:port. `timeout_s`: how long the node may try to answer.
+
+    Keeps one connection open between requests; not to be used by several threads at once. All methods raise
+    OrionErrors. Reads are linearizable; `stale` ones answer at once from the node's own state.
+    """
+
+    def __init__(self, address: str = "localhost:8000", *, timeout_s: float = 10.0) -> None:
+        self._transport = Transport(address)
+        self._timeout_s = timeout_s
+
+    @property
+    def address(self) -> str:
+        return self._transport.address
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    # --- tasks --------------------------------------------------------------------------------------------
+
+    def create_task(
+        self, request: TaskRequest, *, wait_running_s: float = 0.0, idempotency_key: str = ""
+    ) -> TaskView:
+        """Committed when it returns. `wait_running_s` > 0: wait until it runs or has ended, or so long."""
+        query = {"wait": "running"} if wait_running_s else {}
+        headers = {
+            "Content-Type": "application/json",
+            # Lets the request be sent again when its connection breaks, without a second task.
+            "Idempotency-Key": idempotency_key or os.urandom(12).hex(),
+        }
+        body = msgspec.json.encode(request)
+        answer = self._ask("POST", "/tasks", query, headers, body, timeout_s=wait_running_s or self._timeout_s)
+        return self._decoded(answer, TaskView)
+
+    def tasks(self, *, stale: bool = False) -> list[TaskView]:
+        return self._get("/tasks", list[TaskView], _stale(stale))[0]
+
+    def task(self, task: str, *, stale: bool = False) -> TaskView:
+        """`task`: `job/index`, or `job` alone for a job of one task."""
+        return self._get(_path("/tasks", task), TaskView, _stale(stale))[0]
+
+    def poll_tasks(self, after_index: int = 0, *, wait_s: float = 30.0) -> tuple[list[TaskView], int]:
+        """All tasks and the index they were read at, once the state has passed `after_index`, or after `wait_s`."""
+        return self._poll("/tasks", list[TaskView], after_index, wait_s)
+
+    def poll_task(self, task: str, after_index: int = 0, *, wait_s: float = 30.0) -> tuple[TaskView, int]:
+        return self._poll(_path("/tasks", task), TaskView, after_index, wait_s)
+
+    def delete_task(self, task: str) -> TaskView:
+        """Stop it and forget it."""
+        return self._decoded(self._ask("DELETE", _path("/tasks", task)), TaskView)
+
+    def logs(
+        self, task: str, *, follow: bool = False, tail: int | None = None, since: str = "", stream: str = "all"
+    ) -> Iterator[bytes]:
+        """What the task wrote, in pieces cut anywhere. `since`: how long ago (10m) or an RFC 3339 time. `stream`:
+        stdout, stderr or all.
+        """
+        query = {"stream": stream, "follow": "1" if follow else "0"}
+        if tail is not None:
+            query["tail"] = str(tail)
+        if since:
+            query["since"] = since
+        silence_s = None if follow else self._timeout_s + MARGIN_S
+        return self._transport.stream(
+            f"{_path('/tasks', task)}/logs", query, self._headers({}), self._timeout_s + MARGIN_S, silence_s
+        )
+
+    # --- nodes --------------------------------------------------------------------------------------------
+
+    def nodes(self, *, stale: bool = False) -> list[NodeView]:
+        return self._get("/nodes", list[NodeView], _stale(stale))[0]
+
+    def node(self, node: str, *, stale: bool = False) -> NodeView:
+        return self._get(_path("/nodes", node), NodeView, _stale(stale))[0]
+
+    def drain(self, node: str) -> NodeView:
+        """Move its tasks elsewhere and give it no more."""
+        return self._decoded(self._ask("POST", f"{_path('/nodes', node)}/drain"), NodeView)
+
+    def ready(self, node: str) -> NodeView:
+        """Undo a drain."""
+        return self._decoded(self._ask("POST", f"{_path('/nodes', node)}/ready"), NodeView)
+
+    def remove_node(self, node: str) -> None:
+        """Forget a node that is dead, or drained and stopped."""
+        self._ask("DELETE", _path("/nodes", node))
+
+    # --- cluster ------------------------------------------------------------------------------------------
+
+    def raft(self) -> RaftView:
+        return self._get("/raft", RaftView)[0]
+
+    def transfer_leader(self, to: str = "") -> RaftView:
+        """`to` empty leaves the choice to the leader."""
+        body = msgspec.json.encode(TransferRequest(to))
+        return self._decoded(self._ask("POST", "/raft/transfer", body=body), RaftView)
+
+    def events(self, after: str = "", *, follow: bool = True) -> Iterator[EventView | None]:
+        """From just past the event with the id `after` ("0.0": the first one remembered, empty: from now on, or all
+        that are remembered when not following). None: events between were forgotten, look at the state again.
+        """
+        query = {"follow": "1" if follow else "0"}
+        if after:
+            query["after"] = after
+        chunks = self._transport.stream(
+            "/events", query, self._headers({}), self._timeout_s + MARGIN_S, EVENT_SILENCE_S
+        )
+        for message in messages(chunks):
+            if message.event == "reset":
+                yield None
+            elif message.event == "message":
+                yield msgspec.json.decode(message.data, type=EventView)
+
+    def health(self) -> HealthView:
+        return self._get("/healthz", HealthView)[0]
+
+    def metrics(self) -> str:
+        """Prometheus text."""
+        return self._ask("GET", "/metrics").body.decode()
+
+    # --- how ----------------------------------------------------------------------------------------------
+
+    def _get(self, path: str, kind: type[T], query: Mapping[str, str] | None = None) -> tuple[T, int]:
+        return self._indexed(self._ask("GET", path, query), kind)
+
+    def _poll(self, path: str, kind: type[T], after_index: int, wait_s: float) -> tuple[T, int]:
+        if not after_index:
+            return self._get(path, kind)
+        query = {"index": str(after_index), "wait": f"{wait_s:g}"}
+        return self._indexed(self._ask("GET", path, query, wait_s=wait_s), kind)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        *,
+        wait_s: float = 0.0,
+        timeout_s: float = 0.0,
+    ) -> Answer:
+        timeout_s = timeout_s or self._timeout_s
+        all_headers = self._headers(headers or {}, timeout_s)
+        return self._transport.ask(method, path, query or {}, all_headers, body, timeout_s + wait_s + MARGIN_S)
+
+    def _headers(self, more: Mapping[str, str], timeout_s: float = 0.0) -> dict[str, str]:
+        return {"Request-Timeout": f"{timeout_s or self._timeout_s:g}", **more}
+
+    def _indexed(self, answer: Answer, kind: type[T]) -> tuple[T, int]:
+        return self._decoded(answer, kind), answer.index
+
+    def _decoded(self, answer: Answer, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(answer.body, type=kind)
+        except msgspec.MsgspecError as error:
+            raise Refused(f"what answers at {self.address} is not an Orion of this version: {error}") from None
+
+
+def _path(collection: str, name: str) -> str:
+    return f"{collection}/{quote(name)}"
+
+
+def _stale(stale: bool) -> dict[str, str]:
+    return {"stale": "1"} if stale else {}

@@ -1,0 +1,182 @@
+"""Requests to one node over http.client: one kept connection, errors as OrionErrors."""
+
+import http.client
+import socket
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlencode
+
+import msgspec
+
+from orion.model.errors import FieldError, OrionError, Refused, Unavailable, by_code
+from orion.model.node import address_text
+from orion.model.views import Problem
+
+DEFAULT_PORT = 8000
+MARGIN_S = 3.0  # the node gives up first, and says why
+CONNECT_S = 5.0
+CHUNK_BYTES = 64 * 1024
+
+# What http.client raises when the other side closed a kept connection before it read the request.
+_STALE = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, http.client.CannotSendRequest)
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """`host:port`, `host`, `:port` or `http://host:port` -> (host, port). Raises Refused."""
+    rest = text.removeprefix("http://").rstrip("/")
+    if "://" in rest or "/" in rest:
+        raise Refused(f"{text!r} is not a node's address: write host:port")
+    if rest.count(":") > 1 and not rest.startswith("["):  # an IPv6 address alone
+        return rest, DEFAULT_PORT
+    host, colon, port = rest.rpartition(":") if not rest.endswith("]") else (rest, "", "")
+    if not colon:
+        host, port = rest, str(DEFAULT_PORT)
+    if not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65_535):
+        raise Refused(f"{text!r} is not a node's address: write host:port with a port from 1 to 65535")
+    return host.removeprefix("[").removesuffix("]") or "localhost", int(port)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """`index`: of the state it was read from, 0 where the answer names none."""
+
+    status: int
+    index: int
+    body: bytes
+
+
+class Transport:
+    """Not for several threads at once."""
+
+    def __init__(self, address: str) -> None:
+        self._host, self._port = parse_address(address)
+        self.address = address_text(self._host, self._port)
+        self._kept: http.client.HTTPConnection | None = None
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout_s: float,
+    ) -> Answer:
+        """The whole answer. Raises the OrionError that the node answered with, Unavailable when it does not."""
+        reused = self._kept is not None
+        try:
+            response = self._send(self._connection(timeout_s), method, _target(path, query), headers, body)
+        except _STALE:
+            self.close()
+            if not reused:
+                raise Unavailable(f"{self.address} closed the connection without an answer") from None
+            # Only a kept connection that timed out there; every request here can safely be sent again.
+            return self.ask(method, path, query, headers, body, timeout_s)
+        except OSError as error:
+            self.close()
+            raise self._unreachable(error, timeout_s) from None
+        try:
+            answer = _read(response)
+        except (OSError, http.client.HTTPException):
+            self.close()
+            raise Unavailable(f"the answer of {self.address} broke off") from None
+        if response.will_close:
+            self.close()
+        if answer.status >= 400:
+            raise _error(self.address, answer)
+        return answer
+
+    def stream(
+        self,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        timeout_s: float,
+        silence_s: float | None,
+    ) -> Iterator[bytes]:
+        """The body in pieces as they come, over a connection of its own. Raises Unavailable when it breaks off or
+        is silent for longer than `silence_s`.
+        """
+        connection = self._open(timeout_s)
+        try:
+            response = self._send(connection, "GET", _target(path, query), headers, None)
+            if response.status >= 400:
+                raise _error(self.address, _read(response))
+            if connection.sock is not None:
+                connection.sock.settimeout(silence_s)
+                connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            while chunk := response.read1(CHUNK_BYTES):
+                yield chunk
+        except OSError as error:
+            raise self._unreachable(error, silence_s or timeout_s) from None
+        except http.client.HTTPException:
+            raise Unavailable(f"the stream from {self.address} broke off") from None
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
+        if self._kept is None:
+            self._kept = self._open(timeout_s)
+        elif self._kept.sock is not None:
+            self._kept.sock.settimeout(timeout_s)
+        return self._kept
+
+    def _open(self, timeout_s: float) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=min(timeout_s, CONNECT_S))
+        connection.connect()
+        connection.sock.settimeout(timeout_s)
+        return connection
+
+    def _send(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+    ) -> http.client.HTTPResponse:
+        try:
+            connection.request(method, target, body, dict(headers))
+        except (BrokenPipeError, ConnectionResetError):
+            # A node that won't have the whole body has answered already.
+            if body is None:
+                raise
+        try:
+            return connection.getresponse()
+        except http.client.BadStatusLine as error:
+            if isinstance(error, http.client.RemoteDisconnected):
+                raise
+            raise Refused(f"what answers at {self.address} is not Orion") from None
+
+    def _unreachable(self, error: OSError, timeout_s: float) -> Unavailable:
+        if isinstance(error, TimeoutError):
+            return Unavailable(f"{self.address} did not answer within {timeout_s:g} s")
+        if isinstance(error, socket.gaierror):
+            return Unavailable(f"there is no host {self._host}: name a node with --addr HOST:PORT")
+        if isinstance(error, ConnectionRefusedError):
+            return Unavailable(
+                f"no Orion node answers at {self.address}: start one with 'orion --bootstrap', or name another "
+                "with --addr"
+            )
+        return Unavailable(f"{self.address} can't be reached: {error.strerror or error}")
+
+
+def _read(response: http.client.HTTPResponse) -> Answer:
+    index = response.getheader("X-Orion-Index", "0")
+    return Answer(response.status, int(index) if index.isdigit() else 0, response.read())
+
+
+def _target(path: str, query: Mapping[str, str]) -> str:
+    return f"{path}?{urlencode(query)}" if query else path
+
+
+def _error(address: str, answer: Answer) -> OrionError:
+    try:
+        problem = msgspec.json.decode(answer.body, type=Problem)
+    except msgspec.MsgspecError:
+        return Refused(f"what answers at {address} is not Orion (status {answer.status})")
+    errors = tuple(FieldError(e.get("pointer", ""), e.get("message", "")) for e in problem.errors)
+    return by_code(problem.code, problem.detail or problem.title, errors)
