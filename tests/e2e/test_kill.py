@@ -1,0 +1,127 @@
+"""kill -9: the work of a dead node runs elsewhere, with real processes, a real engine and real HTTP."""
+
+import http.client
+
+import pytest
+
+from support.cleanup import containers
+from support.nodes import Cluster, free_ports
+
+pytestmark = pytest.mark.engine
+
+
+def fetch(port: int) -> str | None:
+    """The page, or None while nobody serves it."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        return response.read().decode() if response.status == 200 else None
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def web(cluster: Cluster, image: str, port: int) -> dict:
+    task = cluster.run("web", image=image, memory=50_000_000, portBindings={"80/tcp": str(port)})
+    cluster.wait(lambda: fetch(port), "the page")
+    return task
+
+
+def moved(cluster: Cluster, port: int, killed: str) -> dict:
+    def elsewhere() -> dict | None:
+        task = cluster.task("web/0")
+        return task if task["state"] == "running" and task["nodeId"] != killed else None
+
+    task = cluster.wait(elsewhere, "web/0 to run elsewhere")
+    cluster.wait(lambda: fetch(port), "the page again")
+    return task
+
+
+def running(docker_host: str, cluster: Cluster, job: str = "web") -> list[str]:
+    """The nodes whose containers of the job run, of this cluster."""
+    found = containers(docker_host, f"dev.orion.cluster={cluster.id}")
+    return sorted(
+        c["Labels"]["dev.orion.node"]
+        for c in found
+        if c["State"] == "running" and c["Labels"]["dev.orion.job"] == job
+    )
+
+
+def test_a_worker_node_dies_and_its_static_port_comes_back(shared, docker_host, web_image):
+    port = free_ports()[0]
+    shared.grow_to(3)
+    task = web(shared, web_image, port)
+    if shared.leader().name == task["nodeId"]:  # move leadership away: this is about a node that only works
+        other = next(n.name for n in shared.nodes if n.name != task["nodeId"])
+        shared.any().ask("POST", "/raft/transfer", {"to": other})
+        shared.wait(lambda: (leader := shared.leader()) and leader.name == other, "another leader")
+    shared.node(task["nodeId"]).kill()
+    after = moved(shared, port, task["nodeId"])
+    assert running(docker_host, shared) == [after["nodeId"]]
+    assert [a["state"] for a in after["allocations"]] == ["lost", "running"]
+
+
+def test_the_leader_dies_with_a_task_on_it(shared, docker_host, web_image):
+    port = free_ports()[0]
+    shared.grow_to(3)
+    task = web(shared, web_image, port)
+    if shared.leader().name != task["nodeId"]:
+        shared.any().ask("POST", "/raft/transfer", {"to": task["nodeId"]})
+        shared.wait(lambda: (leader := shared.leader()) and leader.name == task["nodeId"], "it to lead")
+    shared.node(task["nodeId"]).kill()
+    after = moved(shared, port, task["nodeId"])
+    assert running(docker_host, shared) == [after["nodeId"]]
+
+
+def test_node_two_of_two_dies_and_node_one_goes_on(shared, docker_host, web_image):
+    port = free_ports()[0]
+    shared.grow_to(2)
+    created = shared.any().ask(
+        "POST",
+        "/tasks",
+        {"name": "web", "image": web_image, "portBindings": {"80/tcp": str(port)}, "nodeSelectors": {}},
+    )
+    task = shared.wait_task(created["id"], "running")
+    if task["nodeId"] == "node1":  # drained, it hands the work to node 2
+        shared.any().ask("POST", "/nodes/node1/drain")
+        shared.wait(lambda: shared.task("web/0")["nodeId"] == "node2" and fetch(port), "web/0 on node2")
+        shared.any().ask("POST", "/nodes/node1/ready")
+    shared.node("node2").kill()
+    after = moved(shared, port, "node2")
+    assert after["nodeId"] == "node1"
+    assert running(docker_host, shared) == ["node1"]
+    shared.run("second", image=web_image)
+
+
+def test_a_killed_node_returns_and_leaves_no_duplicate(shared, docker_host, web_image):
+    port = free_ports()[0]
+    shared.grow_to(3)
+    task = web(shared, web_image, port)
+    killed = shared.node(task["nodeId"])
+    killed.kill()
+    after = moved(shared, port, killed.name)
+    killed.start(*shared.joining(killed))
+    shared.wait_settled(3)
+    shared.wait(lambda: running(docker_host, shared) == [after["nodeId"]], "one container only")
+    assert shared.task("web/0")["nodeId"] == after["nodeId"], "coming back moves nothing"
+
+
+def test_a_restarted_process_adopts_its_containers(shared, docker_host, web_image):
+    """Killed and started again before anybody calls it dead, or after: the container is the same one."""
+    shared.grow_to(1)
+    task = web(shared, web_image, free_ports()[0])
+    before = containers(docker_host, f"dev.orion.cluster={shared.id}")
+    node = shared.nodes[0]
+    node.kill()
+    node.start()
+    shared.wait(lambda: node.ask("GET", "/healthz") and node.ask("GET", "/tasks"), "the API")
+    found = shared.wait_task(task["id"], "running")
+    shared.wait(lambda: node.ask("GET", "/nodes/node1")["status"] == "alive", "node1 registered again")
+    after = containers(docker_host, f"dev.orion.cluster={shared.id}")
+    assert [(c["Id"], c["Created"], c["State"]) for c in after] == [
+        (c["Id"], c["Created"], c["State"]) for c in before
+    ]
+    assert found["allocations"][-1]["restarts"] == 0
+    assert found["startedAt"] == task["startedAt"]
