@@ -4,6 +4,7 @@ recorded process id, and every trace of it removed after.
 
 import contextlib
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -47,6 +48,7 @@ class Dockerd:
         """Returns once it answers."""
         check_can_start()
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self.home / "daemon.json").write_text(json.dumps(_config(self.home)))
         enter = ["nsenter", f"--net=/var/run/netns/{self.namespace}"] if self.namespace else []
         # containerd namespaces of its own, in case it finds the system's containerd and uses that.
         name = self.home.name
@@ -54,7 +56,7 @@ class Dockerd:
             *enter, "dockerd", "--host", self.host, "--data-root", f"{self.home}/data",
             "--exec-root", f"{self.home}/exec", "--pidfile", f"{self.home}/dockerd.pid",
             "--containerd-namespace", name, "--containerd-plugins-namespace", f"{name}-plugins",
-            "--shutdown-timeout", "2", *_identity(self.home),
+            "--shutdown-timeout", "2", "--config-file", f"{self.home}/daemon.json",
         ]  # fmt: skip
         started = subprocess.run(
             ["sh", "-c", _DETACHED, "sh", str(self.log), *command], check=True, stdout=subprocess.PIPE, timeout=10
@@ -126,11 +128,13 @@ def check_can_start() -> None:
         )
 
 
-def _identity(home: Path) -> list[str]:
-    """An engine's id of its own: before version 24 it came from one file for all engines of a machine."""
+def _config(home: Path) -> dict[str, str]:
+    """Instead of the machine's daemon.json. An engine's id of its own: before version 24 it came from one file for
+    all engines of a machine.
+    """
     shown = subprocess.run(["dockerd", "--version"], check=True, capture_output=True, text=True, timeout=10)
     major = int(shown.stdout.removeprefix("Docker version ").partition(".")[0])
-    return [f"--deprecated-key-path={home}/key.json"] if major < 24 else []
+    return {"deprecated-key-path": f"{home}/key.json"} if major < 24 else {}
 
 
 def _is_engine(pid: int) -> bool:

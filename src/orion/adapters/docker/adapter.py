@@ -42,8 +42,16 @@ EVENTS_BACK_S = 5
 class Docker:
     """`docker_host` as in DOCKER_HOST: unix:///path, or tcp://host:port (with DOCKER_TLS_VERIFY as usual)."""
 
-    def __init__(self, docker_host: str) -> None:
+    def __init__(
+        self,
+        docker_host: str,
+        *,
+        pull_silence_s: float = PULL_SILENCE_S,
+        progress_every_s: float = PROGRESS_EVERY_S,
+    ) -> None:
         self._connection = Connection(docker_host)
+        self._pull_silence_s = pull_silence_s
+        self._progress_every_s = progress_every_s
         self._local = docker_host.startswith("unix://")
 
     async def close(self) -> None:
@@ -75,17 +83,17 @@ class Docker:
             "images/create",
             {"fromImage": name},
             {"X-Registry-Auth": auth} if auth else None,
-            deadline_s=PULL_SILENCE_S,
+            deadline_s=self._pull_silence_s,
             refused=functools.partial(words.pull_refusal, name),
             late=late,
         ) as response:
-            so_far, told, told_at = Progress(name), "", -PROGRESS_EVERY_S
-            async for line in json_lines(chunks(response, PULL_SILENCE_S, late)):
+            so_far, told, told_at = Progress(name), "", -self._progress_every_s
+            async for line in json_lines(chunks(response, self._pull_silence_s, late)):
                 if "error" in line:
                     raise words.pull_refusal(name, 0, line["error"])
                 so_far.add(line)
                 now = time.monotonic()
-                if so_far.text != told and now - told_at >= PROGRESS_EVERY_S:
+                if so_far.text != told and now - told_at >= self._progress_every_s:
                     told, told_at = so_far.text, now
                     progress(told)
 
@@ -132,10 +140,10 @@ class Docker:
                 return await self.inspect(container)
 
         try:
-            async with asyncio.TaskGroup() as group:
-                looks = [group.create_task(look(c.id)) for c in listed]
-        except* EngineError as errors:
-            raise errors.exceptions[0] from None
+            async with asyncio.TaskGroup() as runners:
+                looks = [runners.create_task(look(c.id)) for c in listed]
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group  # they fail alike
         return [found for runner in looks if (found := runner.result()) is not None]
 
     async def inspect(self, container: str) -> Container | None:
