@@ -1,4 +1,15 @@
-"""Options of the whole suite; here, because pytest reads options only from the conftest of a test path."""
+"""Options of the whole suite (pytest reads options only from the conftest of a test path), and a real Docker Engine
+with images. Where no engine can be had the test fails and says what to install: a skipped test proves nothing.
+"""
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from support import images
+from support.dockerd import Dockerd
+from support.engine import engine, engine_in_namespace, network_namespace
 
 
 def pytest_addoption(parser):
@@ -6,3 +17,31 @@ def pytest_addoption(parser):
     group.addoption("--sim-seconds", type=float, default=20.0, help="real seconds of simulated seeds (default 20)")
     group.addoption("--sim-seed", type=int, default=20_000, help="the first seed")
     group.addoption("--sim-jobs", type=int, default=2, help="seeds at a time")
+
+
+@pytest.fixture(scope="session")
+def docker_host() -> Iterator[str]:
+    """An engine that answers, perhaps used by others too: touch only what the test made."""
+    with engine() as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+def busybox_image(docker_host: str) -> str:
+    return images.busybox(docker_host)
+
+
+@pytest.fixture(scope="session")
+def web_image(docker_host: str) -> str:
+    return images.web(docker_host)
+
+
+@pytest.fixture(scope="module")
+def own_engine() -> Iterator[Dockerd]:
+    """An engine in a network namespace of its own, with `images.BUSYBOX`, that may be stopped and killed."""
+    with (
+        network_namespace(f"orion-{secrets.token_hex(3)}") as namespace,
+        engine_in_namespace(namespace) as dockerd,
+    ):
+        images.busybox(dockerd.host)
+        yield dockerd
