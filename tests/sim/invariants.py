@@ -1,0 +1,403 @@
+"""What must hold at every moment, checked after every event and at every write and message.
+
+The checker keeps a ledger of its own: every entry that was ever written anywhere, the one committed sequence, and a
+reference state that applied it. All nodes are held against these, so a check costs what has changed, not what is
+there. References are to the Raft paper (figure 3) and to the invariants of ARCHITECTURE.md.
+"""
+
+import hashlib
+from itertools import combinations
+
+import msgspec
+
+from orion.node.raft_driver import MAX_INBOX_MESSAGES, MAX_WAITING_PROPOSALS
+from orion.raft.interface import RaftStatus, Role
+from orion.raft.messages import (
+    AnyMessage,
+    ConfState,
+    Entry,
+    EntryKind,
+    MsgAppResp,
+    MsgVoteResp,
+)
+from orion.state.apply import apply
+from orion.state.check import check, state_hash
+from orion.state.tables import State
+from sim.cluster import Cluster, Machine, Run
+from sim.disk import Disk, SaveSnapshot, Transaction, Write
+from sim.loop import Process
+from sim.orchestration import check_applied
+from sim.peers import SimPeers
+
+FULL_CHECK_EVERY = 25  # entries between full checks of the reference state's indexes
+HASH_EVERY = 3  # a node's state is hashed at every third look that finds it moved
+
+
+class Known(msgspec.Struct, frozen=True):
+    """One entry that was written somewhere, and the term of the one before it."""
+
+    entry: Entry
+    previous_term: int
+
+
+class Look(msgspec.Struct, frozen=True):
+    """What was seen of a node last."""
+
+    role: Role
+    term: int
+    commit: int
+    applied: int
+    last: int
+    last_term: int
+    conf: ConfState
+
+
+class Invariants:
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.world = cluster.world
+        self.checks = 0
+        self.state = State()  # the reference: all that is committed, applied in order
+        self.committed: list[int] = [0, 1]  # term of each committed index; a cluster begins at (1, 1)
+        self._hashes: dict[int, bytes] = {}
+        self._entries: dict[tuple[int, int], Known] = {}
+        self._leaders: dict[int, str] = {}
+        self._looks: dict[str, Look] = {}
+        self._confs: dict[int, ConfState] = {}  # index -> the configuration in force from there
+        self._promised: dict[str, int] = {}  # the highest term that a machine ever spoke in, durably
+        self._moves = 0
+        cluster.network.on_send = self._on_send
+        cluster.on_start = self._on_start
+        cluster.world.loop.on_event = self._on_event
+
+    def watch(self, machine: Machine) -> None:
+        machine.disk.on_write = self._on_write
+
+    def _demand(self, holds: bool, rule: str, detail: str) -> None:
+        self.checks += 1
+        if not holds:
+            self.world.fail(rule, detail)
+
+    # --- the disk -----------------------------------------------------------------------------------------
+
+    def _on_write(self, disk: Disk, transaction: Transaction) -> None:
+        if isinstance(transaction, Write):
+            self._on_entries(disk, transaction.entries)
+        elif isinstance(transaction, SaveSnapshot):
+            self._on_snapshot(disk, transaction)
+        hard, before = disk.written.hard_state, disk.durable.hard_state
+        self._demand(
+            (hard.term, hard.commit) >= (before.term, 0)
+            and hard.commit >= before.commit
+            and (hard.term > before.term or before.vote in (0, hard.vote)),
+            "term, vote and commit never go back",
+            f"{disk.name} wrote {hard} over {before}",
+        )
+
+    def _on_entries(self, disk: Disk, entries: tuple[Entry, ...]) -> None:
+        image = disk.written
+        for entry in entries:
+            previous = image.term_at(entry.index - 1)
+            key = (entry.index, entry.term)
+            known = self._entries.get(key)
+            if known is None:
+                self._entries[key] = Known(entry, -1 if previous is None else previous)
+                continue
+            # Section 5.3: an index and a term name one entry and, by induction, all before it.
+            self._demand(
+                known.entry == entry and (previous is None or known.previous_term in (-1, previous)),
+                "log matching",
+                f"{disk.name} wrote {_short(entry)} after term {previous}, but {_short(known.entry)} after term"
+                f" {known.previous_term} was written elsewhere",
+            )
+        if entries:
+            at = disk.durable.hard_state.commit
+            kept = image.term_at(at)
+            if at < len(self.committed) and kept is not None and at > image.snapshot.index:
+                self._demand(
+                    kept == self.committed[at],
+                    "committed entries stay",
+                    f"{disk.name} overwrote index {at}, which it knew to be committed",
+                )
+
+    def _on_snapshot(self, disk: Disk, saved: SaveSnapshot) -> None:
+        meta = saved.meta
+        if meta.index == 1:
+            return  # the bootstrap
+        self._demand(
+            meta.index < len(self.committed) and self.committed[meta.index] == meta.term,
+            "snapshot is of what is committed",
+            f"{disk.name} stored a snapshot at {meta.index}/{meta.term}; {len(self.committed) - 1} are committed",
+        )
+        digest = hashlib.blake2b(saved.data, digest_size=16).digest()
+        self._demand(
+            self._hashes.get(meta.index, digest) == digest,
+            "snapshot equals the log prefix",
+            f"{disk.name}'s snapshot at {meta.index} is not the state after the log up to there",
+        )
+        self._learn_conf(disk.name, meta.index, meta.conf)
+
+    # --- messages -----------------------------------------------------------------------------------------
+
+    def _on_send(self, source: SimPeers, message: AnyMessage) -> None:
+        """What a message promises must be on disk before it leaves."""
+        if isinstance(message, MsgAppResp) and not message.reject:
+            self._check_append_promise(source.name, message)
+        elif isinstance(message, MsgVoteResp) and not message.reject:
+            durable = self.cluster.machines[source.name].disk.durable.hard_state
+            self._demand(
+                durable.term > message.term or (durable.term == message.term and durable.vote == message.to),
+                "no vote before its fsync",
+                f"{source.name} grants a vote in term {message.term} with {durable} on disk",
+            )
+            self._promise(source.name, message.term)
+
+    def _check_append_promise(self, name: str, message: MsgAppResp) -> None:
+        durable = self.cluster.machines[name].disk.durable
+        self._demand(
+            durable.holds(message.index) and durable.hard_state.term >= message.term,
+            "no append acknowledged before its fsync",
+            f"{name} acknowledges {message.index} in term {message.term} with log"
+            f" {durable.first}..{durable.last}, snapshot {durable.snapshot.index}, {durable.hard_state} on disk",
+        )
+        self._promise(name, message.term)
+
+    def _promise(self, name: str, term: int) -> None:
+        self._promised[name] = max(self._promised.get(name, 0), term)
+
+    # --- nodes --------------------------------------------------------------------------------------------
+
+    def _on_start(self, machine: Machine, run: Run) -> None:
+        assert run.node is not None
+        status = run.node.driver.raft.status()
+        self._demand(
+            status.term >= self._promised.get(machine.name, 0),
+            "term never goes back across a crash",
+            f"{machine.name} starts at term {status.term} after it spoke in {self._promised.get(machine.name)}",
+        )
+        self._looks.pop(machine.name, None)
+
+    def _on_event(self, process: Process | None) -> None:
+        machine = self.cluster.machine_of(process)
+        if machine is None or machine.run is None or machine.run.process is not process:
+            return
+        run = machine.run
+        if run.node is None or not hasattr(run.node.driver, "raft"):
+            return
+        self._look_at(machine, run)
+
+    def _look_at(self, machine: Machine, run: Run) -> None:
+        assert run.node is not None
+        driver = run.node.driver
+        raft = driver.raft
+        before = self._looks.get(machine.name)
+        if (
+            before is not None
+            and before.commit == raft.log.committed
+            and before.applied == driver.applied_index
+            and before.last == raft.log.last_index
+            and before.term == raft.term
+            and before.role is raft.role
+            and before.conf == raft.conf
+        ):
+            return
+        status = raft.status()
+        last_term = raft.log.term(status.last_index) or 0
+        now = Look(
+            status.role,
+            status.term,
+            status.commit,
+            driver.applied_index,
+            status.last_index,
+            last_term,
+            status.conf,
+        )
+        self._looks[machine.name] = now
+        if before is not None:
+            self._check_step(machine, raft, before, now)
+        if now.role is Role.LEADER and (
+            before is None or before.role is not Role.LEADER or before.term != now.term
+        ):
+            self._check_new_leader(machine, raft, status)
+        if before is None or now.commit > before.commit:
+            self._check_commit(machine, raft, before.commit if before is not None else status.snapshot_index, now)
+        if before is None or now.applied != before.applied:
+            self._check_applied(machine, run, now)
+        if before is None or now.conf != before.conf:
+            self._learn_conf(machine.name, now.applied, now.conf)
+        self._check_queues(machine, run)
+
+    def _check_step(self, machine: Machine, raft, before: Look, now: Look) -> None:
+        self._demand(
+            now.term >= before.term and now.commit >= before.commit and now.applied >= before.applied,
+            "term, commit and applied never go back",
+            f"{machine.name} went from {before} to {now}",
+        )
+        if now.role is Role.LEADER and before.role is Role.LEADER and now.term == before.term:
+            self._demand(
+                now.last >= before.last and raft.log.term(before.last) in (before.last_term, None),
+                "leader append-only",
+                f"{machine.name} leads in term {now.term} and changed its own log: {before} to {now}",
+            )
+
+    def _check_new_leader(self, machine: Machine, raft, status: RaftStatus) -> None:
+        other = self._leaders.setdefault(status.term, machine.name)
+        self._demand(
+            other == machine.name,
+            "one leader per term",
+            f"{machine.name} leads in term {status.term}, as {other} did",
+        )
+        durable = machine.disk.durable.hard_state
+        self._demand(
+            durable.term == status.term and durable.vote == machine.raft,
+            "no leader without its own durable vote",
+            f"{machine.name} leads in term {status.term} with {durable} on disk",
+        )
+        # Section 5.4: whatever was committed in earlier terms is in a new leader's log.
+        index = len(self.committed) - 1
+        while index > 0 and self.committed[index] >= status.term:
+            index -= 1
+        held = raft.log.term(index)
+        self._demand(
+            held == self.committed[index] or index <= status.snapshot_index,
+            "leader completeness",
+            f"{machine.name} leads in term {status.term} without committed entry {index}/{self.committed[index]}:"
+            f" it has {held} there",
+        )
+
+    def _check_commit(self, machine: Machine, raft, begin: int, now: Look) -> None:
+        for index in range(begin + 1, now.commit + 1):
+            term = raft.log.term(index)
+            if index < len(self.committed):
+                self._demand(
+                    term in (self.committed[index], None),
+                    "state machine safety",
+                    f"{machine.name} committed {index}/{term}; {self.committed[index]} was committed there before",
+                )
+            else:
+                self._demand(
+                    index == len(self.committed) and term is not None,
+                    "commits are in order",
+                    f"{machine.name} committed {index} when {len(self.committed) - 1} were",
+                )
+                self._commit(machine, index, term or 0)
+        if now.role is Role.LEADER and now.commit > begin:
+            self._check_quorum(machine, now, raft.log.term(now.commit) or 0)
+
+    def _check_quorum(self, machine: Machine, now: Look, term: int) -> None:
+        """Section 5.4.2: a leader counts replicas only for an entry of its own term. Each must be durable."""
+        if term == 0 or self._leaders.get(now.term) != machine.name:
+            return
+        self._demand(
+            term == now.term or now.commit <= machine.disk.durable.hard_state.commit,
+            "only entries of the current term are committed by counting",
+            f"{machine.name} committed {now.commit}/{term} in term {now.term}",
+        )
+        holders = {
+            other.raft
+            for other in self.cluster.machines.values()
+            if (held := other.disk.durable.term_at(now.commit)) == term
+            or (held is None and other.disk.durable.snapshot.index >= now.commit)
+        }
+        for voters in (now.conf.voters, now.conf.voters_outgoing):
+            count = sum(1 for voter in voters if voter in holders)
+            self._demand(
+                not voters or 2 * count > len(voters),
+                "committed means durable on a quorum",
+                f"{machine.name} committed {now.commit}/{term}, which {count} of {len(voters)} voters hold on disk",
+            )
+
+    def _commit(self, machine: Machine, index: int, term: int) -> None:
+        known = self._entries.get((index, term))
+        self._demand(
+            known is not None,
+            "committed means written",
+            f"{machine.name} committed {index}/{term}, which nobody has written",
+        )
+        assert known is not None
+        self.committed.append(term)
+        entry = known.entry
+        if entry.kind == EntryKind.NORMAL:
+            if entry.data:
+                apply(self.state, index, entry.data)
+            check_applied(self.world, self.state)
+        self._hashes[index] = state_hash(self.state)
+        if index % FULL_CHECK_EVERY == 0:
+            check(self.state)
+
+    def _check_applied(self, machine: Machine, run: Run, now: Look) -> None:
+        assert run.node is not None
+        self._demand(
+            now.applied <= now.commit,
+            "nothing is applied before it is committed",
+            f"{machine.name} applied {now.applied} of {now.commit} committed",
+        )
+        self._moves += 1
+        if self._moves % HASH_EVERY == 0:
+            self.check_state(machine, run)
+
+    def check_state(self, machine: Machine, run: Run) -> None:
+        assert run.node is not None
+        driver = run.node.driver
+        meant = self._hashes.get(driver.applied_index)
+        self._demand(
+            meant is None or state_hash(driver.state) == meant,
+            "one state per index",
+            f"{machine.name}'s state at {driver.applied_index} is not what the log makes of it",
+        )
+
+    def _check_queues(self, machine: Machine, run: Run) -> None:
+        assert run.node is not None
+        driver = run.node.driver
+        self._demand(
+            len(driver._inbox) <= MAX_INBOX_MESSAGES and len(driver._proposals) <= MAX_WAITING_PROPOSALS,
+            "queues are bounded",
+            f"{machine.name} holds {len(driver._inbox)} messages and {len(driver._proposals)} proposals",
+        )
+
+    # --- configurations -----------------------------------------------------------------------------------
+
+    def _learn_conf(self, name: str, index: int, conf: ConfState) -> None:
+        """Section 6: every node has the same configuration at an index, and a quorum of each configuration shares a
+        voter with every quorum of the one before."""
+        if not conf.voters:
+            return
+        at = max((i for i in self._confs if i <= index), default=0)
+        if at and self._confs[at] == conf:
+            return
+        known = self._confs.setdefault(index, conf)
+        self._demand(
+            known == conf,
+            "one configuration per index",
+            f"{name} has {conf} at {index}, others had {known}",
+        )
+        if at and at != index:
+            self._demand(
+                quorums_overlap(self._confs[at], conf),
+                "quorums overlap",
+                f"{name} went from {self._confs[at]} to {conf} at {index}",
+            )
+
+
+def quorums_overlap(one: ConfState, other: ConfState) -> bool:
+    """Whether every quorum of one configuration has a voter in common with every quorum of the other."""
+    everybody = sorted({*one.voters, *one.voters_outgoing, *other.voters, *other.voters_outgoing})
+    for size in range(len(everybody) + 1):
+        for some in combinations(everybody, size):
+            rest = set(everybody).difference(some)
+            if is_quorum(one, set(some)) and is_quorum(other, rest):
+                return False
+    return True
+
+
+def is_quorum(conf: ConfState, members: set[int]) -> bool:
+    return all(
+        2 * len(members.intersection(voters)) > len(voters)
+        for voters in (conf.voters, conf.voters_outgoing)
+        if voters
+    )
+
+
+def _short(entry: Entry) -> str:
+    digest = hashlib.blake2b(entry.data, digest_size=4).hexdigest()
+    return f"{entry.index}/{entry.term} (kind {entry.kind}, {len(entry.data)} bytes, {digest})"

@@ -1,0 +1,118 @@
+"""The orchestrator's own invariants: of every state that the log makes, and of engines and state together once all
+has come to rest.
+"""
+
+from collections.abc import Iterable
+
+from orion.model.allocation import Allocation, AllocationState
+from orion.model.ids import NodeId
+from orion.model.resources import Resources
+from orion.state.records import OPEN, JobRecord, port_key
+from orion.state.slots import task_slot
+from orion.state.tables import State
+from sim.cluster import Cluster
+from sim.engine import CRASHES, Held
+from sim.world import World
+
+# --- every committed state ---------------------------------------------------------------------------------
+
+
+def check_applied(world: World, state: State) -> None:
+    """Capacity is never exceeded, a host port is never given twice on an engine, and no slot has two wanted
+    allocations."""
+    given: dict[NodeId, Resources] = {}
+    ports: dict[tuple[str, int], Allocation] = {}
+    wanted: dict[tuple[str, int], Allocation] = {}
+    for allocation in state.allocations.values():
+        if allocation.terminal:
+            continue
+        spec = state.jobs[allocation.job].job.task
+        node = state.nodes[allocation.node]
+        given[node.id] = given.get(node.id, Resources()) + spec.resources
+        if not given[node.id].fits(node.capacity):
+            world.fail("capacity", f"{node.id} of {node.capacity} has given away {given[node.id]}")
+        for port, binding in zip(allocation.ports, spec.ports, strict=True):
+            key = (node.engine or node.id, port_key(port, binding.protocol))
+            other = ports.setdefault(key, allocation)
+            if other is not allocation:
+                world.fail("host port once", f"port {port} of {key[0]} is {other}'s and {allocation}'s")
+        if allocation.wanted:
+            slot = (allocation.job, allocation.index)
+            other = wanted.setdefault(slot, allocation)
+            if other is not allocation:
+                world.fail("one allocation a slot", f"{slot} has {other} and {allocation}")
+
+
+# --- at rest -----------------------------------------------------------------------------------------------
+
+
+def unrest(cluster: Cluster, state: State) -> str:
+    """Why engines and state do not agree yet, in words; empty when they do: every wanted task runs exactly once, or
+    does not fit, or has ended; and no container is there that state does not explain."""
+    containers = {
+        held.shown.labels.allocation: (engine.id, held)
+        for engine in cluster.engines.values()
+        for held in engine.containers.values()
+    }
+    for record in state.jobs.values():
+        for index in range(record.job.count):
+            reason = _task_unrest(state, record, index, containers)
+            if reason:
+                return f"{record.job.name}/{index}: {reason}"
+    for engine, held in containers.values():
+        reason = _container_unrest(state, engine, held)
+        if reason:
+            return f"container {held.name} on {engine}: {reason}"
+    return ""
+
+
+def _task_unrest(state: State, record: JobRecord, index: int, containers: dict[int, tuple[str, Held]]) -> str:
+    if record.job.stopping:
+        return "is stopping"
+    slot = task_slot(record, index)
+    if record.open[index] == OPEN:
+        fitting = [node for node in state.nodes.values() if _fits(state, node.id, record)]
+        return f"is pending though {fitting[0].id} has room" if fitting else ""
+    allocation = slot.allocation
+    if allocation is None or allocation.terminal:
+        return ""
+    found = containers.get(allocation.id)
+    if record.job.task.image == CRASHES:
+        return ""  # in and out of its backoff for ever
+    if allocation.status.state is not AllocationState.RUNNING:
+        return f"is {allocation.status.state} ({allocation.status.reason})"
+    if found is None or found[1].shown.state != "running":
+        return f"is called running, but its container is {found[1].shown.state if found else 'not there'}"
+    node = state.nodes[allocation.node]
+    if (found[0], found[1].shown.labels.node) != (node.engine, node.id):
+        return f"runs on {found[0]}, not on {node.id}'s engine"
+    return ""
+
+
+def _fits(state: State, node: NodeId, record: JobRecord) -> bool:
+    known = state.nodes[node]
+    spec = record.job.task
+    if not known.schedulable or any(pair not in known.labels for pair in spec.constraints):
+        return False
+    free = known.capacity
+    for allocation in active_on(state, node):
+        free -= state.jobs[allocation.job].job.task.resources
+    held = state.engines.get(known.engine, {})
+    asked = [port_key(b.host_port, b.protocol) for b in spec.ports if b.host_port]
+    return spec.resources.fits(free) and not any(key in held for key in asked)
+
+
+def active_on(state: State, node: NodeId) -> Iterable[Allocation]:
+    return (a for a in state.allocations.values() if a.node == node and not a.terminal)
+
+
+def _container_unrest(state: State, engine: str, held: Held) -> str:
+    labels = held.shown.labels
+    allocation = next((a for a in state.allocations.values() if a.id == labels.allocation), None)
+    if allocation is None:
+        return "belongs to no allocation"
+    if allocation.node != labels.node:
+        return f"is {labels.node}'s, its allocation {allocation.node}'s"
+    if held.shown.state == "running" and (allocation.terminal or not allocation.wanted):
+        return f"runs, though its allocation is {allocation.status.state}, wanted {allocation.wanted}"
+    return ""

@@ -1,0 +1,176 @@
+"""Seeds by the clock: each in a process of its own, at most a few at a time, with the table of what happened."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from sim.scenario import Outcome, run_seed
+
+DEFAULT_FIRST_SEED = 20_000
+HANG_S = 300.0  # real seconds; a seed takes a few
+# Every fault and every rare event that some seed of a longer run should show; one that never fires is named.
+EXPECTED = (
+    "fault: bad network",
+    "fault: bridge partition",
+    "fault: container dies",
+    "fault: crash with I/O before",
+    "fault: crash with I/O synced",
+    "fault: crash with I/O written",
+    "fault: engine down",
+    "fault: engine flaky",
+    "fault: gossip events lost",
+    "fault: kill -9",
+    "fault: kill -9 of the leader",
+    "fault: leader cut off",
+    "fault: leader stalled",
+    "fault: leader transfer",
+    "fault: node joins late",
+    "fault: one-way partition",
+    "fault: partition",
+    "fault: planned stop",
+    "fault: power lost",
+    "fault: process stalled",
+    "fault: slow disk",
+    "fault: slow path",
+    "member called dead though it runs",
+    "message dropped",
+    "message duplicated",
+    "message lost to a partition",
+    "message reordered",
+    "old message replayed",
+    "unsynced transaction lost",
+)
+
+
+class Summary:
+    """What all seeds so far have shown."""
+
+    def __init__(self) -> None:
+        self.seeds = 0
+        self.virtual_s = 0.0
+        self.real_s = 0.0
+        self.events = 0
+        self.checks = 0
+        self.counts: Counter[str] = Counter()
+        self.failures: list[Outcome] = []
+
+    def add(self, outcome: Outcome) -> None:
+        self.seeds += 1
+        self.virtual_s += outcome.virtual_s
+        self.real_s += outcome.real_s
+        self.events += outcome.events
+        self.checks += outcome.checks
+        self.counts.update(outcome.counts)
+        if outcome.failure:
+            self.failures.append(outcome)
+
+    def table(self) -> str:
+        lines = [
+            f"{self.seeds} seeds: {self.virtual_s:,.0f} s of virtual time, {self.real_s:,.0f} s of processor time",
+            f"{self.events:,} events, {self.checks:,} checks, {len(self.failures)} failures",
+            *(f"{count:>10,}  {what}" for what, count in sorted(self.counts.items())),
+        ]
+        if never := [what for what in EXPECTED if not self.counts[what]]:
+            lines.append("never seen: " + ", ".join(never))
+        return "\n".join(lines)
+
+
+def report(outcome: Outcome, lines: int = 60) -> str:
+    """A failure with all that is needed to see it again."""
+    recent = "\n".join(f"    {line}" for line in outcome.recent[-lines:])
+    return (
+        f"seed {outcome.seed} at commit {commit()} failed after {outcome.virtual_s:.3f} s:\n"
+        f"  {outcome.failure}\n  plan: {outcome.plan}\n  the last of its trace:\n{recent}\n"
+        f"  again: script/sim --seed {outcome.seed} --verbose"
+    )
+
+
+def commit() -> str:
+    root = Path(__file__).parent
+    found = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip() or "unknown"
+
+
+class _Child:
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.began = time.monotonic()
+        self.data = bytearray()
+        self.read_fd, write_fd = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _live(seed, write_fd)
+        os.close(write_fd)
+
+    def read(self) -> bool:
+        """Take what is there; True once the child is done."""
+        chunk = os.read(self.read_fd, 1 << 16)
+        self.data += chunk
+        return not chunk
+
+    def outcome(self) -> Outcome:
+        os.close(self.read_fd)
+        _, status = os.waitpid(self.pid, 0)
+        if self.data:
+            return msgspec.json.decode(bytes(self.data), type=Outcome)
+        words = f"the simulator's process ended with status {status} and said nothing"
+        return _nothing(self.seed, words, time.monotonic() - self.began)
+
+    def give_up(self) -> Outcome:
+        os.kill(self.pid, signal.SIGKILL)
+        os.close(self.read_fd)
+        os.waitpid(self.pid, 0)
+        return _nothing(self.seed, f"it hung for {HANG_S:g} s of real time", HANG_S)
+
+
+def _nothing(seed: int, failure: str, real_s: float) -> Outcome:
+    return Outcome(seed, failure, "", 0.0, real_s, 0, 0, {}, [], "")
+
+
+def _live(seed: int, write_fd: int) -> None:
+    """The child's whole life. It leaves without cleaning up: what a killed process left half done must not run."""
+    status = 1
+    try:
+        data = msgspec.json.encode(run_seed(seed))
+        with open(write_fd, "wb") as pipe:
+            pipe.write(data)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def run_seeds(
+    first: int, *, seconds: float, jobs: int = 2, count: int | None = None, on_failure: Callable[[Outcome], None]
+) -> Summary:
+    """Seeds from `first` on until the time is over (or `count` of them are done), `jobs` at a time."""
+    summary = Summary()
+    children: dict[int, _Child] = {}
+    seed, end = first, time.monotonic() + seconds
+    while True:
+        while len(children) < jobs and time.monotonic() < end and (count is None or seed < first + count):
+            child = _Child(seed)
+            children[child.read_fd] = child
+            seed += 1
+        if not children:
+            return summary
+        ready, _, _ = select.select(list(children), [], [], 1.0)
+        done = [children[fd] for fd in ready if children[fd].read()]
+        late = [c for c in children.values() if c not in done and time.monotonic() - c.began > HANG_S]
+        for child in (*done, *late):
+            del children[child.read_fd]
+            outcome = child.give_up() if child in late else child.outcome()
+            summary.add(outcome)
+            if outcome.failure:
+                on_failure(outcome)

@@ -1,0 +1,252 @@
+"""One seed: a cluster of some size lives through a safety phase under faults and load; then the faults stop,
+everybody comes back, and within a bound the cluster must be whole again.
+"""
+
+import asyncio
+import gc
+import logging
+import random
+import time
+import traceback
+
+import msgspec
+
+from orion.config import Tuning
+from orion.model.errors import OrionError
+from orion.model.node import NodeStatus
+from orion.node.service import Read
+from sim.cluster import Cluster, ConnectionLost, Machine
+from sim.faults import Faults
+from sim.history import Op, check_history
+from sim.invariants import Invariants
+from sim.loop import SimFailure, current_process
+from sim.orchestration import unrest
+from sim.workload import Workload
+from sim.world import World
+
+START_BOUND_S = 30.0  # from power-on to a first leader
+LIVENESS_BOUND_S = 150.0  # from the end of faults to rest; a container's backoff alone may be 75 s
+REST_S = 3.0  # what has come to rest stays so
+LOOK_EVERY_S = 0.25
+STARTED_AFTER_MS = 2_000
+
+
+class Outcome(msgspec.Struct):
+    """What one seed showed. `failure` empty: all held."""
+
+    seed: int
+    failure: str
+    digest: str
+    virtual_s: float
+    real_s: float
+    events: int
+    checks: int
+    counts: dict[str, int]
+    recent: list[str]
+    plan: str
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What the seed chose."""
+
+    nodes: int
+    late: int  # of them join while faults go on
+    engines: int  # shared when fewer than nodes
+    safety_s: float
+    tuning: Tuning
+
+
+def choose_plan(rng: random.Random) -> Plan:
+    nodes = rng.choice((1, 2, 2, 3, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7, 9))
+    return Plan(
+        nodes=nodes,
+        late=rng.choice((0, 0, 1, 2)) if nodes > 2 else 0,
+        engines=nodes if rng.random() < 0.7 else rng.randint(1, nodes),
+        safety_s=rng.uniform(8, 30),
+        tuning=Tuning(
+            stop_grace_ms=rng.choice((2_000, 6_000)),
+            dead_voter_grace_ms=rng.choice((1_500, 4_000)),
+            snapshot_entries=rng.choice((15, 60, 10_000)),
+            snapshot_bytes=rng.choice((4_000, 8 * 1024 * 1024)),
+            trailing_entries=rng.choice((0, 5, 30)),
+        ),
+    )
+
+
+class Scenario:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        rng = world.rng("plan")
+        self.plan = choose_plan(rng)
+        self.cluster = Cluster(world, self.plan.tuning)
+        self.invariants = Invariants(self.cluster)
+        for number in range(1, self.plan.nodes + 1):
+            engine = f"engine{1 + (number - 1) % self.plan.engines}"
+            self.invariants.watch(self.cluster.add(number, engine))
+        machines = list(self.cluster.machines.values())
+        self.first = machines[: len(machines) - self.plan.late]
+        self.faults = Faults(self.cluster, machines[len(self.first) :])
+        self.workload = Workload(self.cluster)
+
+    async def run(self) -> None:
+        world = self.world
+        world.trace("plan", str(msgspec.structs.asdict(self.plan)))
+        await self._start()
+        self.workload.begin()
+        self.faults.begin()
+        await asyncio.sleep(self.plan.safety_s)
+        self.faults.end()
+        await self.workload.end()
+        await self._until_at_rest()
+        await self._check_answers()
+
+    async def _start(self) -> None:
+        rng = self.world.rng("start")
+        for machine in self.first:
+            self.world.after(rng.uniform(0, STARTED_AFTER_MS), machine.boot)
+        async with _bound(self.world, START_BOUND_S, "a new cluster gets a leader", lambda: "no leader"):
+            while self.cluster.leader() is None:  # noqa: ASYNC110 -- nothing tells the world
+                await asyncio.sleep(LOOK_EVERY_S)
+
+    # --- liveness -----------------------------------------------------------------------------------------
+
+    async def _until_at_rest(self) -> None:
+        async with _bound(self.world, LIVENESS_BOUND_S, "liveness", self._unrest):
+            quiet_s = 0.0
+            while quiet_s < REST_S:
+                await asyncio.sleep(LOOK_EVERY_S)
+                quiet_s = 0.0 if self._unrest() else quiet_s + LOOK_EVERY_S
+        self.world.trace("scenario", "at rest")
+
+    def _unrest(self) -> str:
+        """What keeps the cluster from being whole, or nothing."""
+        machines = list(self.cluster.machines.values())
+        for machine in machines:
+            if machine.node is None:
+                return f"{machine.name} does not run"
+        leaders = [m.name for m in machines if m.node is not None and m.node.driver.is_leader]
+        if len(leaders) != 1:
+            return f"leaders: {leaders}"
+        leader = self.cluster.machines[leaders[0]]
+        return self._raft_unrest(leader) or self._nodes_unrest(leader) or self._work_unrest(leader)
+
+    def _raft_unrest(self, leader: Machine) -> str:
+        assert leader.node is not None
+        status = leader.node.driver.raft.status()
+        conf = status.conf
+        if conf.voters_outgoing or conf.learners_next or status.conf_pending:
+            return f"a configuration change is under way: {conf}"
+        count = len(self.cluster.machines)
+        voters = 1 if count <= 2 else 3 if count <= 4 else 5
+        learners = min(self.plan.tuning.max_standbys, count - voters)
+        if (len(conf.voters), len(conf.learners)) != (voters, learners):
+            return f"{count} nodes, but {conf}"
+        for machine in self.cluster.machines.values():
+            assert machine.node is not None
+            if machine.raft in conf.voters or machine.raft in conf.learners:
+                driver = machine.node.driver
+                if driver.applied_index != status.last_index:
+                    return f"{machine.name} has applied {driver.applied_index} of {status.last_index}"
+                if driver.standing.leader != leader.raft:
+                    return f"{machine.name} follows {driver.standing.leader}"
+        return ""
+
+    def _nodes_unrest(self, leader: Machine) -> str:
+        assert leader.node is not None
+        nodes = leader.node.driver.state.nodes
+        for machine in self.cluster.machines.values():
+            known = next((node for node in nodes.values() if node.id == machine.name), None)
+            if known is None or known.status is not NodeStatus.READY or known.engine_down:
+                return f"{machine.name} is {known.status if known else 'not registered'} in state"
+        return ""
+
+    def _work_unrest(self, leader: Machine) -> str:
+        assert leader.node is not None
+        return unrest(self.cluster, leader.node.driver.state)
+
+    # --- answers ------------------------------------------------------------------------------------------
+
+    async def _check_answers(self) -> None:
+        """One more read from every node, then the whole history must make sense; and all states are one."""
+        for machine in self.cluster.machines.values():
+            op = Op(-1, "list", "", self.world.loop.now_ns)
+            try:
+                tasks, op.index = await machine.ask(lambda service: service.tasks(Read(timeout_s=5.0)))
+            except (OrionError, ConnectionLost) as error:
+                self.world.fail("liveness", f"{machine.name} does not answer at rest: {error}")
+            op.names = frozenset(task.name for task in tasks)
+            op.end_ns, op.outcome = self.world.loop.now_ns, "ok"
+            self.workload.history.append(op)
+            if machine.run is not None:
+                self.invariants.check_state(machine, machine.run)
+        check_history(self.workload.history)
+
+
+class _bound:  # noqa: N801 -- reads as a statement
+    """`async with _bound(...)`: what is not done in time is a failure, with the reason why at that moment."""
+
+    def __init__(self, world: World, seconds: float, rule: str, why) -> None:
+        self._world = world
+        self._rule = rule
+        self._why = why
+        self._seconds = seconds
+        self._scope = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self._scope.__aenter__()
+
+    async def __aexit__(self, *error) -> None:
+        why = self._why()
+        try:
+            await self._scope.__aexit__(*error)
+        except TimeoutError:
+            self._world.fail(self._rule, f"not within {self._seconds:g} s: {why}")
+
+
+class _TraceHandler(logging.Handler):
+    """The nodes' own log lines, as part of the trace."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(logging.INFO)
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        process = current_process()
+        if process is not None and process.alive:
+            self._world.trace(process.name, f"says {record.levelname}: {record.getMessage()}")
+
+
+def run_seed(seed: int, sink=None) -> Outcome:
+    """Run one seed in this process, to the end or to its failure. Leaves the loop behind: see runner.isolated."""
+    began = time.perf_counter()
+    gc.disable()  # a collection at a moment of its own choosing would run finalizers there
+    world = World(seed, sink)
+    world.install()
+    handler = _TraceHandler(world)
+    logger = logging.getLogger("orion")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    scenario: Scenario | None = None
+    failure = ""
+    try:
+        scenario = Scenario(world)
+        world.loop.run_until_complete(scenario.run())
+    except SimFailure as error:
+        failure = str(error)
+    except Exception as error:  # noqa: BLE001 -- a fault of the simulator's own is a finding too
+        failure = "the simulator itself failed:\n" + "".join(traceback.format_exception(error))
+    finally:
+        logger.removeHandler(handler)
+    return Outcome(
+        seed=seed,
+        failure=failure,
+        digest=world.trace_digest(),
+        virtual_s=world.loop.time(),
+        real_s=time.perf_counter() - began,
+        events=world.loop.events,
+        checks=scenario.invariants.checks if scenario is not None else 0,
+        counts=dict(sorted(world.counts.items())),
+        recent=list(world.recent) if failure else [],
+        plan=str(msgspec.structs.asdict(scenario.plan)) if scenario is not None else "",
+    )
