@@ -91,8 +91,11 @@ class SimEngine:
     def create(self, allocation: Allocation, spec: TaskSpec, labels: Labels, name: str) -> str:
         if spec.image not in self.images:
             raise EngineError(f"No such image: {spec.image}", permanent=True)
-        if any(held.name == name for held in self.containers.values()):
-            raise EngineError(f'Conflict. The container name "/{name}" is already in use')
+        for held in self.containers.values():
+            if held.name == name and held.shown.labels == labels:
+                return held.shown.id  # created by an earlier try whose answer was lost
+            if held.name == name:
+                raise EngineError(f'Conflict. The container name "/{name}" is already in use')
         self._born += 1
         id_ = f"{self.rng.getrandbits(200):050x}{self._born:014x}"
         ports = tuple((port, binding.protocol) for port, binding in zip(allocation.ports, spec.ports, strict=True))
