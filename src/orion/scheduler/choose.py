@@ -3,118 +3,140 @@
 Spreading a job keeps it alive when a node dies; filling nodes (best fit) keeps whole nodes free for large tasks.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from zlib import crc32
 
+from orion.model.allocation import TERMINAL
 from orion.model.ids import NodeId
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.pools import EXACT, Pool
-from orion.state.records import NodeRecord
+from orion.state.records import JobRecord, NodeRecord
+from orion.state.view import View
 
 SAMPLE = 100  # nodes that fit are enough to choose one from
 _WINDOW = 128
 
 
-class Chosen:
-    """Columns: task by task, the node's number and the host ports."""
+class Choice:
+    """Nodes for the tasks `indexes` of one job, as columns: the i-th of them goes to the node numbered `nodes[i]`
+    with the host ports `ports[i]`. Shorter than `indexes` when no node fits any more. `looked` counts nodes looked at.
+    """
 
-    __slots__ = ("looked", "nodes", "ports")
+    __slots__ = ("_demand", "_indexes", "_overlay", "_pool", "_seed", "looked", "nodes", "ports")
 
-    def __init__(self) -> None:
+    def __init__(
+        self, view: View, record: JobRecord, indexes: Sequence[int], demand: Demand, pool: Pool, overlay: Overlay
+    ) -> None:
+        self._indexes = indexes
+        self._demand = demand
+        self._pool = pool
+        self._overlay = overlay
+        self._seed = crc32(record.job.name.encode())
         self.nodes: list[int] = []
         self.ports: list[tuple[int, ...]] = []
-        self.looked = 0  # nodes looked at, a measure of the time it took
+        self.looked = 0
+        if len(pool.nodes) > EXACT and len(indexes) <= SAMPLE:
+            rows = self._sample()
+            self._fill(rows, _spread(view, record, rows))
+            if self.done or self.looked == len(pool.nodes):
+                return
+        rows = overlay.fitting(pool.nodes, demand)
+        self.looked += len(pool.nodes)
+        counts = _spread(view, record, rows)
+        counts.update(node.id for number in self.nodes if (node := view.node_by_number(number)))
+        self._fill(rows, counts)
+
+    @property
+    def done(self) -> bool:
+        return len(self.nodes) == len(self._indexes)
+
+    def _sample(self) -> list[NodeRecord]:
+        """Some nodes that fit, from a place that the task says: few tasks on a large cluster need no more."""
+        found: list[NodeRecord] = []
+        for window in _windows(self._pool.nodes, self._seed + self._indexes[0]):
+            self.looked += len(window)
+            found += self._overlay.fitting(window, self._demand)
+            if len(found) >= SAMPLE + len(self._indexes):
+                break
+        return found
+
+    def _fill(self, rows: list[NodeRecord], counts: Counter[NodeId]) -> None:
+        """Give tasks to nodes, for as long as there are both.
+
+        In rounds: a round gives one task to each node that has the fewest of the job so far (`counts`), the fullest
+        first, and those that still fit go to the next round. The same as taking the best node for one task after
+        another, but each node is scored once a round.
+        """
+        rounds: dict[int, list[NodeRecord]] = {}
+        if counts:
+            for row in rows:
+                rounds.setdefault(counts[row.node.id], []).append(row)
+        elif rows:
+            rounds[0] = rows
+        while rounds and not self.done:
+            count = min(rounds)
+            again = self._give_one_each(self._ordered(rounds.pop(count)))
+            if again:
+                rounds.setdefault(count + 1, []).extend(again)
+
+    def _ordered(self, rows: list[NodeRecord]) -> list[NodeRecord]:
+        """Fullest after the placement first; for a task that asks for neither cpu nor memory, which fills nothing,
+        the node with the fewest allocations. Even ones keep their order.
+        """
+        cpu, memory = float(self._demand.cpu), float(self._demand.memory)
+        keys: list[float]
+        if not cpu and not memory:
+            keys = [row.active for row in rows]
+        elif self._pool.even:  # the task takes the same share of each
+            keys = [row.slack for row in rows]
+        else:
+            keys = [row.slack - cpu * row.cpu_share - memory * row.memory_share for row in rows]
+        return [rows[at] for at in sorted(range(len(rows)), key=keys.__getitem__)]
+
+    def _give_one_each(self, rows: list[NodeRecord]) -> list[NodeRecord]:
+        """One task for each node, in order; those on which one more fits."""
+        demand, overlay = self._demand, self._overlay
+        cpu, memory, disk = demand.cpu, demand.memory, demand.disk
+        again: list[NodeRecord] = []
+        for row in rows if demand.bindings else rows[: len(self._indexes) - len(self.nodes)]:
+            if demand.bindings and not self._give_ports(row):
+                if self.done:
+                    break
+                continue
+            self.nodes.append(row.number)
+            draft = overlay.give(row, demand)
+            if draft.cpu_free >= cpu and draft.memory_free >= memory and draft.disk_free >= disk:
+                again.append(draft)
+        return again
+
+    def _give_ports(self, row: NodeRecord) -> bool:
+        if self.done:
+            return False
+        ports = self._overlay.claim_ports(row, self._demand, self._seed + self._indexes[len(self.nodes)])
+        if ports is None:
+            return False
+        self.ports.append(ports)
+        return True
 
 
-def candidates(pool: Pool, overlay: Overlay, demand: Demand, need: int, seed: int) -> tuple[list[NodeRecord], int]:
-    """Nodes on which such a task fits, and how many were looked at: all, or for few tasks on a large cluster a
-    sample from a place that `seed` says.
-    """
-    nodes = pool.nodes
-    if len(nodes) <= EXACT or need > SAMPLE:
-        return overlay.fitting(nodes, demand), len(nodes)
-    found: list[NodeRecord] = []
-    looked = 0
-    for window in _windows(nodes, seed % len(nodes)):
-        looked += len(window)
-        found += overlay.fitting(window, demand)
-        if len(found) >= SAMPLE + need:
-            break
-    return found, looked
-
-
-def _windows(nodes: Sequence[NodeRecord], start: int) -> Iterator[Sequence[NodeRecord]]:
-    """All nodes once, from `start` around."""
+def _windows(nodes: Sequence[NodeRecord], seed: int) -> Iterator[Sequence[NodeRecord]]:
+    """All nodes once, from a place that `seed` says around."""
+    start = seed % len(nodes)
     for at in range(start, len(nodes), _WINDOW):
         yield nodes[at : at + _WINDOW]
     for at in range(0, start, _WINDOW):
         yield nodes[at : min(at + _WINDOW, start)]
 
 
-def choose(
-    rows: list[NodeRecord],
-    overlay: Overlay,
-    demand: Demand,
-    counts: dict[NodeId, int],
-    indexes: Sequence[int],
-    seed: int,
-    chosen: Chosen,
-) -> None:
-    """Give tasks to nodes, for as long as there are both; task `indexes[len(chosen.nodes)]` comes next.
-
-    In rounds: a round gives one task to each node that has the fewest of the job so far (`counts`), the fullest
-    first, and those that still fit go to the next round. The same as taking the best node for one task after
-    another, but each node is scored once a round.
-    """
-    rounds: dict[int, list[NodeRecord]] = {}
-    if counts:
-        for row in rows:
-            rounds.setdefault(counts.get(row.node.id, 0), []).append(row)
-    elif rows:
-        rounds[0] = rows
-    while rounds and len(chosen.nodes) < len(indexes):
-        count = min(rounds)
-        again = _one_each(_ordered(rounds.pop(count), demand), overlay, demand, indexes, seed, chosen)
-        if again:
-            rounds.setdefault(count + 1, []).extend(again)
-
-
-def _ordered(rows: list[NodeRecord], demand: Demand) -> list[NodeRecord]:
-    """Fullest after the placement first; for a task that asks for neither cpu nor memory, which fills nothing,
-    the node with the fewest allocations. Even ones keep their order.
-    """
-    cpu, memory = demand.cpu, demand.memory
-    if cpu or memory:
-        keys: list[float] = [
-            (row.cpu_free - cpu) * row.cpu_share + (row.memory_free - memory) * row.memory_share for row in rows
-        ]
+def _spread(view: View, record: JobRecord, rows: Sequence[NodeRecord]) -> Counter[NodeId]:
+    """How many active allocations the job has on each of these nodes, counted from the side that is shorter."""
+    if not record.active:
+        return Counter()
+    if record.job.count <= sum([len(row.allocations) for row in rows]):
+        newest = [slot[-1] if isinstance(slot, tuple) else slot for slot in record.slots if slot is not None]
     else:
-        keys = [row.active for row in rows]
-    return [rows[at] for at in sorted(range(len(rows)), key=keys.__getitem__)]
-
-
-def _one_each(
-    rows: list[NodeRecord],
-    overlay: Overlay,
-    demand: Demand,
-    indexes: Sequence[int],
-    seed: int,
-    chosen: Chosen,
-) -> list[NodeRecord]:
-    """One task for each node, in order; those on which one more fits."""
-    cpu, memory, disk = demand.cpu, demand.memory, demand.disk
-    nodes, ports = chosen.nodes, chosen.ports
-    again: list[NodeRecord] = []
-    for row in rows[: len(indexes) - len(nodes)] if not demand.bindings else rows:
-        if demand.bindings:
-            if len(nodes) == len(indexes):
-                break
-            found = overlay.find_ports(row, demand, seed + indexes[len(nodes)])
-            if found is None:
-                continue
-            overlay.claim(row, demand, found)
-            ports.append(found)
-        nodes.append(row.number)
-        draft = overlay.give(row, demand)
-        if draft.cpu_free >= cpu and draft.memory_free >= memory and draft.disk_free >= disk:
-            again.append(draft)
-    return again
+        name = record.job.name
+        ids = [identity for row in rows for identity in row.allocations]
+        newest = [a for identity in ids if (a := view.allocation(identity)) is not None and a.job == name]
+    return Counter([a.node for a in newest if a.status.state not in TERMINAL])

@@ -1,23 +1,24 @@
 """What one task asks of a node, and an overlay of what this plan has given away so far."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from orion.model.job import DYNAMIC_PORTS, TaskSpec
-from orion.state.records import NodeRecord, port_key
+from orion.state.records import NodeRecord, Ports, static_port_keys
 
 
 class Demand:
     """`static_keys`: the host ports asked for by number, as port_key."""
 
-    __slots__ = ("bindings", "constraints", "cpu", "disk", "memory", "shape", "static_keys")
+    __slots__ = ("bindings", "constraints", "cpu", "disk", "memory", "resources", "shape", "static_keys")
 
     def __init__(self, task: TaskSpec) -> None:
+        self.resources = task.resources
         self.cpu = task.resources.cpu_millis
         self.memory = task.resources.memory_bytes
         self.disk = task.resources.disk_bytes
         self.bindings = task.ports
         self.constraints = task.constraints
-        self.static_keys = tuple(port_key(b.host_port, b.protocol) for b in task.ports if b.host_port)
+        self.static_keys = static_port_keys(task)
         # Tasks of equal shape fit on equal nodes.
         self.shape = (task.resources, task.ports, task.constraints)
 
@@ -62,41 +63,38 @@ class Overlay:
         draft = self._drafts.get(row.number)
         if draft is None:
             draft = self._drafts[row.number] = row.draft()
-        draft.cpu_free -= demand.cpu
-        draft.memory_free -= demand.memory
-        draft.disk_free -= demand.disk
-        draft.active += 1
+        draft.hold(demand.resources)
         return draft
 
-    def find_ports(self, row: NodeRecord, demand: Demand, seed: int) -> tuple[int, ...] | None:
-        """Host ports for one task in the order of its bindings, or None. Those left to choose are the first free
-        ones from a place that `seed` says, so that a port just freed is seldom the next one given.
+    def claim_ports(self, row: NodeRecord, demand: Demand, seed: int) -> tuple[int, ...] | None:
+        """Take host ports for one task, in the order of its bindings; None when there are not enough. Those left to
+        choose are the first free ones from a place that `seed` says, so that a port just freed is seldom the next
+        one given.
         """
         if demand.static_keys and self.taken_key(row, demand.static_keys) is not None:
             return None
-        chosen: list[int] = []
+        claims = self._claims.setdefault(id(row.ports), set())
         keys = set(demand.static_keys)
+        ports: list[int] = []
         for binding in demand.bindings:
             port = binding.host_port
             if not port:
-                free = (
-                    p
-                    for p in _dynamic_ports(seed)
-                    if (key := port_key(p, binding.protocol)) not in keys and self.taken_key(row, (key,)) is None
-                )
-                port = next(free, 0)
+                udp = binding.protocol == "udp"
+                port = _free_port(seed, udp, row.ports, claims, keys)
                 if not port:
                     return None
-                keys.add(port_key(port, binding.protocol))
-            chosen.append(port)
-        return tuple(chosen)
-
-    def claim(self, row: NodeRecord, demand: Demand, ports: tuple[int, ...]) -> None:
-        claims = self._claims.setdefault(id(row.ports), set())
-        claims.update(port_key(p, b.protocol) for p, b in zip(ports, demand.bindings, strict=True))
+                keys.add(port << 1 | udp)
+            ports.append(port)
+        claims |= keys
+        return tuple(ports)
 
 
-def _dynamic_ports(seed: int) -> Iterator[int]:
-    start = seed % len(DYNAMIC_PORTS)
-    yield from DYNAMIC_PORTS[start:]
-    yield from DYNAMIC_PORTS[:start]
+def _free_port(seed: int, udp: bool, held: Ports, claims: set[int], keys: set[int]) -> int:
+    """0 when there is none."""
+    port = DYNAMIC_PORTS.start + seed % len(DYNAMIC_PORTS)
+    for _ in DYNAMIC_PORTS:
+        key = port << 1 | udp
+        if key not in held and key not in claims and key not in keys:
+            return port
+        port = port + 1 if port + 1 < DYNAMIC_PORTS.stop else DYNAMIC_PORTS.start
+    return 0

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 import msgspec
 
@@ -9,7 +10,7 @@ from orion.model.job import DYNAMIC_PORTS
 from orion.model.resources import bytes_text
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.pools import Pool
-from orion.state.records import NodeRecord
+from orion.state.records import NodeRecord, port_text
 
 
 class _Reason(msgspec.Struct, frozen=True):
@@ -30,8 +31,12 @@ def explain(pool: Pool, overlay: Overlay, demand: Demand) -> str:
     reasons = []
     if pool.unlabelled:
         reasons.append(_unlabelled(pool.unlabelled, demand))
-    reasons += _resources(rows, demand)
-    reasons += _ports([row for row in rows if _lacking(row, demand) is None], len(rows), overlay, demand)
+    total = len(rows)
+    for what, asked, free, text in _RESOURCES:
+        lacking, rows = _split(rows, asked(demand), free)
+        if lacking:
+            reasons.append(_lacking(what, text(asked(demand)), text(max(0, *lacking)), len(lacking)))
+    reasons += _ports(rows, total, overlay, demand)
     reasons += unready
     if len(reasons) == 1:
         return reasons[0].alone
@@ -60,30 +65,29 @@ def _unlabelled(count: int, demand: Demand) -> _Reason:
     return _Reason(count, f"no node has {labels}", f"{count:,} {_lack(count)} {labels}")
 
 
-# (what it is called, how much is asked, how much a node has free, as text), in the order of the filters
+# What it is called, how much is asked, how much a node has free, as text; in the order of the filters.
 _RESOURCES: tuple[tuple[str, Callable[[Demand], int], Callable[[NodeRecord], int], Callable[[int], str]], ...] = (
-    ("cores", lambda d: d.cpu, lambda row: row.cpu_free, lambda millis: f"{millis / 1000:g}"),
-    ("memory", lambda d: d.memory, lambda row: row.memory_free, bytes_text),
-    ("disk", lambda d: d.disk, lambda row: row.disk_free, bytes_text),
+    ("cores", attrgetter("cpu"), attrgetter("cpu_free"), lambda millis: f"{millis / 1000:g}"),
+    ("memory", attrgetter("memory"), attrgetter("memory_free"), bytes_text),
+    ("disk", attrgetter("disk"), attrgetter("disk_free"), bytes_text),
 )
 
 
-def _lacking(row: NodeRecord, demand: Demand) -> str | None:
-    return next((what for what, asked, free, _ in _RESOURCES if asked(demand) > free(row)), None)
+def _split(
+    rows: Sequence[NodeRecord], asked: int, free: Callable[[NodeRecord], int]
+) -> tuple[list[int], Sequence[NodeRecord]]:
+    """How much those that lack some have free, and those that lack none."""
+    left = list(map(free, rows))
+    if not left or min(left) >= asked:
+        return [], rows
+    lacking = [amount for amount in left if amount < asked]
+    return lacking, [row for row, amount in zip(rows, left, strict=True) if amount >= asked]
 
 
-def _resources(rows: Sequence[NodeRecord], demand: Demand) -> list[_Reason]:
-    reasons = []
-    lacking = [_lacking(row, demand) for row in rows]
-    for what, asked, free, text in _RESOURCES:
-        most = [free(row) for row, lacks in zip(rows, lacking, strict=True) if lacks == what]
-        if not most:
-            continue
-        needs, left, count = text(asked(demand)), text(max(0, *most)), len(most)
-        of_what = " cores" if what == "cores" else f" of {what}"
-        alone = f"needs {needs}{of_what}; the largest node has {left} free"
-        reasons.append(_Reason(count, alone, f"{count:,} {_lack(count)} {what} (needs {needs}, most free {left})"))
-    return reasons
+def _lacking(what: str, needs: str, most: str, count: int) -> _Reason:
+    asked = f"{needs} cores" if what == "cores" else f"{needs} of {what}"
+    alone = f"needs {asked}; the largest node has {most} free"
+    return _Reason(count, alone, f"{count:,} {_lack(count)} {what} (needs {needs}, most free {most})")
 
 
 def _ports(rows: Sequence[NodeRecord], total: int, overlay: Overlay, demand: Demand) -> list[_Reason]:
@@ -100,7 +104,7 @@ def _ports(rows: Sequence[NodeRecord], total: int, overlay: Overlay, demand: Dem
             alone = f"no port from {span} is free on {count:,} of {total:,} nodes"
             reasons.append(_Reason(count, alone, f"{count:,} {has} no port from {span} free"))
         else:
-            port = f"port {key >> 1}/udp" if key & 1 else f"port {key >> 1}"
+            port = port_text(key)
             alone = f"{port} is taken on {count:,} of {total:,} nodes"
             reasons.append(_Reason(count, alone, f"{count:,} {has} {port} taken"))
     return reasons

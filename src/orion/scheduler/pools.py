@@ -20,14 +20,16 @@ class Pool:
     """Nodes that pass; what the others lack is counted, for the explanation.
 
     Up to EXACT nodes are in order of number. More are scattered, so that any stretch of them is a fair sample.
+    `even`: all have the same capacity.
     """
 
-    __slots__ = ("nodes", "unlabelled", "unready")
+    __slots__ = ("even", "nodes", "unlabelled", "unready")
 
     def __init__(self, nodes: list[NodeRecord], unready: Counter[str], unlabelled: int) -> None:
         if len(nodes) > EXACT:
             nodes = sorted(nodes, key=lambda record: record.number * _SCATTER & 0xFFFFFFFF)
         self.nodes = nodes
+        self.even = len({record.node.capacity for record in nodes}) <= 1
         self.unready = unready
         self.unlabelled = unlabelled
 

@@ -1,17 +1,15 @@
 """schedule: a plan for several jobs, made in one overlay so that they don't collide."""
 
 from collections.abc import Sequence
-from zlib import crc32
 
-from orion.model.allocation import TERMINAL
-from orion.model.ids import AllocationId, JobName, NodeId
-from orion.scheduler.choose import Chosen, candidates, choose
+from orion.model.ids import AllocationId, JobName
+from orion.scheduler.choose import Choice
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.explain import explain, same_news
 from orion.scheduler.plan import Plan
-from orion.scheduler.pools import Pool, Pools
+from orion.scheduler.pools import Pools
 from orion.state.commands import Placements
-from orion.state.records import JobRecord, NodeRecord
+from orion.state.records import JobRecord
 from orion.state.view import View
 
 MAX_PLACEMENTS = 2_000  # of one plan: its entry stays small, and applying it takes a few milliseconds
@@ -89,16 +87,15 @@ class _Planner:
     def _place(self, record: JobRecord, demand: Demand, indexes: list[int], waiting: int) -> str:
         """Place what fits; why the rest does not, "" when nothing is refused."""
         job = record.job
-        seed = crc32(job.name.encode())
         pool = self._pools.pool(self._view, demand.constraints)
-        chosen = Chosen()
-        self._choose(pool, record, demand, indexes, seed, chosen)
-        placed = len(chosen.nodes)
+        choice = Choice(self._view, record, indexes, demand, pool, self._overlay)
+        self._looks_left -= choice.looked
+        placed = len(choice.nodes)
         if placed:
             self._room -= placed
-            group = Placements(job.name, job.version, indexes[:placed], chosen.nodes, chosen.ports)
+            group = Placements(job.name, job.version, indexes[:placed], choice.nodes, choice.ports)
             self._placements.append(group)
-        if placed < len(indexes):
+        if not choice.done:
             text = explain(pool, self._overlay, demand)
             self._looks_left -= len(pool.nodes)
             self._refused_shapes[demand.shape] = text
@@ -106,41 +103,3 @@ class _Planner:
         if placed < waiting:
             self._rest[job.name] = None
         return ""
-
-    def _choose(
-        self, pool: Pool, record: JobRecord, demand: Demand, indexes: list[int], seed: int, chosen: Chosen
-    ) -> None:
-        """From a sample first; if that was not enough, from all nodes."""
-        for need in (len(indexes), len(pool.nodes)):
-            rows, looked = candidates(pool, self._overlay, demand, need, seed + indexes[0])
-            self._looks_left -= looked
-            counts = _spread(self._view, record, rows)
-            for number in chosen.nodes:
-                node = self._view.node_by_number(number)
-                if node:
-                    counts[node.id] = counts.get(node.id, 0) + 1
-            choose(rows, self._overlay, demand, counts, indexes, seed, chosen)
-            if len(chosen.nodes) == len(indexes) or looked == len(pool.nodes):
-                return
-
-
-def _spread(view: View, record: JobRecord, rows: Sequence[NodeRecord]) -> dict[NodeId, int]:
-    """How many active allocations the job has on each of these nodes, counted from the side that is shorter."""
-    counts: dict[NodeId, int] = {}
-    if not record.active:
-        return counts
-    if record.job.count <= sum(len(row.allocations) for row in rows):
-        for slot in record.slots:
-            if slot is not None:
-                newest = slot[-1] if isinstance(slot, tuple) else slot
-                if newest.status.state not in TERMINAL:
-                    counts[newest.node] = counts.get(newest.node, 0) + 1
-        return counts
-    for row in rows:
-        of_job = [
-            a for identity in row.allocations if (a := view.allocation(identity)) and a.job == record.job.name
-        ]
-        active = sum(allocation.status.state not in TERMINAL for allocation in of_job)
-        if active:
-            counts[row.node.id] = active
-    return counts

@@ -14,7 +14,8 @@ def update_allocations(state: State, step: Step, command: UpdateAllocations) -> 
     """Each update stands alone: one about another node's allocation, a forgotten one, or an illegal transition
     is ignored.
     """
-    if command.node not in state.nodes:
+    record = state.records.get(command.node)
+    if record is None:
         return NotFound(f"there is no node named {command.node}; orion nodes lists them")
     ended: list[Allocation] = []
     for identity, status in command.updates:
@@ -25,6 +26,8 @@ def update_allocations(state: State, step: Step, command: UpdateAllocations) -> 
         _tell(step, former, changed)
         if changed.terminal:
             ended.append(changed)
+    if ended and record.node.draining and not record.active:
+        step.tell("NodeEmptied", command.node, f"{command.node} is drained: no task is left on it")
     forget_ended(state, step, ended)
     return None
 

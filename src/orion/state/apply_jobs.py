@@ -1,5 +1,6 @@
 """Job commands: create, stop. A stopped job is forgotten when its last allocation has ended."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from msgspec.structs import replace
@@ -8,7 +9,7 @@ from orion.model.allocation import Allocation
 from orion.model.errors import Conflict, NotFound, Refused
 from orion.state import ledger
 from orion.state.commands import CreateJob, StopJob
-from orion.state.records import MAX_ANSWERED, MAX_COUNT, JobRecord
+from orion.state.records import MAX_ANSWERED, MAX_COUNT, JobRecord, port_text, static_port_keys
 from orion.state.step import Result, Step, tasks_text
 from orion.state.tables import State
 
@@ -24,6 +25,9 @@ def create_job(state: State, step: Step, command: CreateJob) -> Result:
         )
     if not 0 <= job.count <= MAX_COUNT:
         return Refused(f"{job.name} asks for {job.count:,} tasks; a job has from 0 to {MAX_COUNT:,}")
+    twice = [key for key, times in Counter(static_port_keys(job.task)).items() if times > 1]
+    if twice:
+        return Refused(f"{job.name} asks for host {port_text(twice[0])} twice")
     if job.stopping:
         job = replace(job, stopping=False)
     ledger.add_job(state, job)

@@ -63,12 +63,7 @@ def _place(state: State, record: JobRecord, group: Placements, at_ms: int) -> li
         slot = small_ints[index] if index < len(small_ints) else index
         allocation = Allocation(_next_id(state), job.name, job.version, slot, node.node.id, ports, True, at_ms)
         ledger.insert(state, record, node, allocation)
-        is_open[index] = 0
-        record.open_count -= 1
         placed.append(allocation)
-    if placed and not record.open_count:
-        record.refusal = ""
-        del state.open_jobs[job.name]
     return placed
 
 

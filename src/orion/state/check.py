@@ -44,7 +44,14 @@ def check(state: State) -> None:
 
 
 def _node_parts(record: NodeRecord) -> tuple[object, ...]:
-    free = (record.cpu_free, record.memory_free, record.disk_free, record.cpu_share, record.memory_share)
+    free = (
+        record.cpu_free,
+        record.memory_free,
+        record.disk_free,
+        record.cpu_share,
+        record.memory_share,
+        record.slack,
+    )
     return (record.node, record.number, record.schedulable, free, record.ports, record.allocations, record.active)
 
 

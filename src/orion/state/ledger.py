@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from orion.model.allocation import Allocation, AllocationState, AllocationStatus
+from orion.model.allocation import SCHEDULED, TERMINAL, Allocation, AllocationState, AllocationStatus
 from orion.model.ids import NodeId
 from orion.model.job import Job
 from orion.model.node import Node
@@ -107,40 +107,50 @@ def forget_job(state: State, record: JobRecord) -> None:
 def set_open(state: State, record: JobRecord, index: int, *, is_open: bool) -> None:
     if record.open[index] == is_open:
         return
-    record.open[index] = OPEN if is_open else 0
     if is_open:
+        record.open[index] = OPEN
         record.open_count += 1
         state.capacity_epoch += 1
         state.open_jobs[record.job.name] = record
     else:
-        record.open_count -= 1
-        if not record.open_count:
-            record.refusal = ""
-            del state.open_jobs[record.job.name]
+        _close(state, record, index)
+
+
+def _close(state: State, record: JobRecord, index: int) -> None:
+    record.open[index] = 0
+    record.open_count -= 1
+    if not record.open_count:
+        record.refusal = ""
+        del state.open_jobs[record.job.name]
 
 
 # --- allocations -------------------------------------------------------------------------------------------
 
 
 def insert(state: State, record: JobRecord, node: NodeRecord | None, allocation: Allocation) -> None:
-    """Add one allocation as the newest of its slot. `node` is None when it was removed meanwhile."""
-    state.allocations[allocation.id] = allocation
+    """Add one allocation as the newest of its slot. `node` is None when it was removed meanwhile.
+
+    Called once for each of a million placements, so kept flat.
+    """
+    identity, index, status = allocation.id, allocation.index, allocation.status
+    state.allocations[identity] = allocation
     mine = node.allocations if node else state.by_node.setdefault(allocation.node, {})
-    mine[allocation.id] = None
-    index = allocation.index
+    mine[identity] = None
     slot = record.slots[index]
     record.slots[index] = allocation if slot is None else (*record.history(index), allocation)
-    if node and not allocation.terminal:
-        resources = record.job.task.resources
-        node.cpu_free -= resources.cpu_millis
-        node.memory_free -= resources.memory_bytes
-        node.disk_free -= resources.disk_bytes
-        node.active += 1
+    if status is not SCHEDULED and status.state in TERMINAL:
+        closes = ends_slot(allocation, record.job.kind)
+    else:
+        assert node is not None, "an active allocation has a node"
+        closes = allocation.wanted
+        node.hold(record.job.task.resources)
         node.work_index = state.index
         record.active += 1
         if allocation.ports:
             for port, binding in zip(allocation.ports, record.job.task.ports, strict=True):
-                node.ports[port_key(port, binding.protocol)] = allocation.id
+                node.ports[port_key(port, binding.protocol)] = identity
+    if closes and record.open[index]:
+        _close(state, record, index)
 
 
 def set_status(state: State, allocation: Allocation, status: AllocationStatus) -> Allocation:
@@ -192,11 +202,7 @@ def _store(state: State, record: JobRecord, old: Allocation, new: Allocation) ->
 
 def _release(state: State, record: JobRecord, allocation: Allocation) -> None:
     node = state.records[allocation.node]
-    resources = record.job.task.resources
-    node.cpu_free += resources.cpu_millis
-    node.memory_free += resources.memory_bytes
-    node.disk_free += resources.disk_bytes
-    node.active -= 1
+    node.release(record.job.task.resources)
     record.active -= 1
     node.work_index = state.index
     for port, binding in zip(allocation.ports, record.job.task.ports, strict=True):

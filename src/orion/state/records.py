@@ -9,8 +9,9 @@ order shows is sorted first.
 
 from orion.model.allocation import Allocation, AllocationState
 from orion.model.ids import AllocationId, JobName, NodeId, RaftId
-from orion.model.job import Job, JobKind
+from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.node import Node
+from orion.model.resources import Resources
 
 MAX_COUNT = 1_000_000  # tasks of one job
 MAX_REMOVED = 1_000  # raft ids remembered after their node was removed
@@ -30,12 +31,23 @@ def port_key(port: int, protocol: str) -> int:
     return port << 1 | (protocol == "udp")
 
 
+def port_text(key: int) -> str:
+    """Port 8080, port 53/udp."""
+    return f"port {key >> 1}/udp" if key & 1 else f"port {key >> 1}"
+
+
+def static_port_keys(task: TaskSpec) -> tuple[int, ...]:
+    """The host ports that a task asks for by number."""
+    return tuple(port_key(binding.host_port, binding.protocol) for binding in task.ports if binding.host_port)
+
+
 class NodeRecord:
     """A node and what is given away of it. All but `node` is derived.
 
     `ports` is one dict for all nodes of the same engine. `allocations` are the ids of all remembered
     allocations of this node, ended ones too; `active` counts those that have not ended. `work_index` is the
-    log index at which that set, or whether one of them is wanted, changed last.
+    log index at which that set, or whether one of them is wanted, changed last. `slack`, from 0 when cpu and
+    memory are given away to 2 when nothing is, is there so that scores need not be worked out for every node.
     """
 
     __slots__ = (
@@ -50,6 +62,7 @@ class NodeRecord:
         "number",
         "ports",
         "schedulable",
+        "slack",
         "work_index",
     )
 
@@ -78,6 +91,27 @@ class NodeRecord:
         # The fraction of the node that one thousandth of a core, or one byte, is: scores need no division.
         self.cpu_share = 1 / node.capacity.cpu_millis if node.capacity.cpu_millis > 0 else 0.0
         self.memory_share = 1 / node.capacity.memory_bytes if node.capacity.memory_bytes > 0 else 0.0
+        self._set_slack()
+
+    def _set_slack(self) -> None:
+        # Made anew from integers each time: a sum of floats would drift.
+        self.slack = self.cpu_free * self.cpu_share + self.memory_free * self.memory_share
+
+    def hold(self, resources: Resources) -> None:
+        """One more active allocation."""
+        self.cpu_free = cpu_free = self.cpu_free - resources.cpu_millis
+        self.memory_free = memory_free = self.memory_free - resources.memory_bytes
+        self.disk_free -= resources.disk_bytes
+        self.active += 1
+        self.slack = cpu_free * self.cpu_share + memory_free * self.memory_share
+
+    def release(self, resources: Resources) -> None:
+        """One active allocation less."""
+        self.cpu_free += resources.cpu_millis
+        self.memory_free += resources.memory_bytes
+        self.disk_free += resources.disk_bytes
+        self.active -= 1
+        self._set_slack()
 
     def draft(self) -> "NodeRecord":
         """A copy whose free resources a planner may change; ports and allocations are shared, to be read."""
@@ -94,6 +128,7 @@ class NodeRecord:
         copy.cpu_share = self.cpu_share
         copy.memory_share = self.memory_share
         copy.schedulable = self.schedulable
+        copy.slack = self.slack
         return copy
 
 
@@ -149,11 +184,10 @@ def slot_wants(record: JobRecord, index: int) -> bool:
     """Whether the slot is open, from its remembered allocations alone."""
     if record.job.stopping:
         return False
-    kind = record.job.kind
-    return not any(
-        ends_slot(allocation, kind) if allocation.terminal else allocation.wanted
-        for allocation in record.history(index)
-    )
+    for allocation in record.history(index):
+        if ends_slot(allocation, record.job.kind) or (allocation.wanted and not allocation.terminal):
+            return False
+    return True
 
 
 class Tables:

@@ -24,7 +24,6 @@ from orion.state.frames import (
     Removed,
     decoder,
 )
-from orion.state.records import slot_wants
 from orion.state.tables import State
 
 
@@ -133,7 +132,6 @@ class Restorer:
             row.ports,
             row.wanted,
             self._created_at_ms,
-            SCHEDULED if row.status == SCHEDULED else row.status,
+            SCHEDULED if row.status.state is SCHEDULED.state and row.status == SCHEDULED else row.status,
         )
         ledger.insert(state, record, node, allocation)
-        ledger.set_open(state, record, row.index, is_open=slot_wants(record, row.index))
