@@ -6,6 +6,7 @@ engine on this machine: the first starts it, the last one out stops it and remov
 
     python3 -m support.engine start PID   start or join for the process PID; prints the DOCKER_HOST to use
     python3 -m support.engine stop PID    PID needs it no more; the last one stops it
+    python3 -m support.engine answers     does one answer without that?
 """
 
 import contextlib
@@ -140,6 +141,8 @@ def main(arguments: list[str]) -> int:
             case ["stop", pid]:
                 if SHARED.exists():
                     leave(f"{int(pid)}-0")
+            case ["answers"]:
+                return 0 if answering() else 1
             case _:
                 print(__doc__, file=sys.stderr)
                 return 2

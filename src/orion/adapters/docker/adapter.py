@@ -22,7 +22,7 @@ from orion.adapters.docker.spec import (
 from orion.adapters.docker.words import NameTaken
 from orion.model.allocation import Allocation
 from orion.model.container import Container, EngineInfo, Labels, LogQuery
-from orion.model.errors import EngineDown, EngineError
+from orion.model.errors import EngineDown
 from orion.model.job import TaskSpec
 from orion.ports import PullProgress
 

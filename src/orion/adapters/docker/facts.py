@@ -18,6 +18,10 @@ def container(shown: dict[str, Any]) -> Container | None:
         return None
     state = shown["State"]
     kind = _state(state["Status"])
+    started_at_ms = unix_ms(state["StartedAt"])
+    # While it runs, Docker still shows the end of the run before. And the end of a short run may be noted a moment
+    # before its start.
+    finished_at_ms = max(unix_ms(state["FinishedAt"]), started_at_ms) if kind == "exited" else 0
     return Container(
         id=shown["Id"],
         labels=labels,
@@ -26,8 +30,8 @@ def container(shown: dict[str, Any]) -> Container | None:
         exit_code=state["ExitCode"] if kind == "exited" else None,
         error=state.get("Error") or "",
         oom_killed=bool(state.get("OOMKilled")) and kind == "exited",
-        started_at_ms=unix_ms(state["StartedAt"]),
-        finished_at_ms=unix_ms(state["FinishedAt"]),
+        started_at_ms=started_at_ms,
+        finished_at_ms=finished_at_ms,
         address=_address(shown.get("NetworkSettings") or {}),
     )
 
