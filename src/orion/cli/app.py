@@ -1,12 +1,11 @@
 """The top of the command line: which command is meant, and how failures are told."""
 
-import sys
+import os
 from collections.abc import Sequence
 
 import click
 
 from orion import __version__
-from orion.model.errors import OrionError
 
 # name -> module below orion.cli, and the line that `orion --help` shows without loading it.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -25,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "completion": ("completion", "Print a shell's completion script."),
 }
 HELP = ("-h", "--help")
+COMPLETE_VAR = "_ORION_COMPLETE"
 SETTINGS = {"help_option_names": list(HELP), "max_content_width": 110}
 
 
@@ -64,8 +64,8 @@ class _Commands(click.Group):
             import difflib
 
             close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f"did you mean {close[0]}?" if close else "'orion --help' lists them"
-            raise click.UsageError(f"{args[0]!r} is not a command: {hint}", ctx)
+            hint = f": did you mean {close[0]}?" if close else ""
+            raise click.UsageError(f"{args[0]!r} is not a command{hint}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -100,16 +100,21 @@ def run(args: Sequence[str]) -> int:
         return _usage(error)
     except click.ClickException as error:
         return _fail(error.format_message())
-    except OrionError as error:
-        return _fail(error.detail)
     except (click.Abort, KeyboardInterrupt):
         return 1
-    except BrokenPipeError:
-        return _reader_gone()
+    except Exception as error:
+        # Loaded here, because it costs as much as all of `orion version`.
+        from orion.model.errors import OrionError
+
+        if not isinstance(error, OrionError):
+            raise
+        return _fail(error.detail)
     return code if isinstance(code, int) else 0
 
 
 def _means_node(args: Sequence[str]) -> bool:
+    if COMPLETE_VAR in os.environ:  # a shell asks what could be typed; it gives no arguments
+        return False
     if not args:
         return True
     return args[0].startswith("-") and not {*HELP, "--version"} & set(args)
@@ -118,22 +123,15 @@ def _means_node(args: Sequence[str]) -> bool:
 def _usage(error: click.UsageError) -> int:
     path = error.ctx.command_path if error.ctx else "orion"
     text = error.format_message().rstrip(".")
-    _say(f"{text[:1].lower()}{text[1:]} (see '{path} --help')")
+    say(f"{text[:1].lower()}{text[1:]} (see '{path} --help')")
     return 2
 
 
 def _fail(text: str) -> int:
-    _say(text)
+    say(text)
     return 1
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """What went wrong, in one line."""
     click.echo(f"orion: {' '.join(text.split())}", err=True)
-
-
-def _reader_gone() -> int:
-    """`orion ps | head`: whoever read has enough. Python would complain once more when it flushes at exit."""
-    import os
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from orion.cli.configfile import read_defaults
-from orion.cli.values import Address, KeyValue, NodeName, Size
+from orion.cli.values import Address, Label, NodeName, Port, Size
 from orion.config import Config
 from orion.model.ids import NodeId
 from orion.model.resources import Resources
@@ -19,7 +19,6 @@ from orion.model.resources import Resources
 F = TypeVar("F", bound=Callable[..., Any])
 
 _DOCKER_HOST = "unix:///var/run/docker.sock"
-_PORT = click.IntRange(1, 65_535)
 
 
 def _flag(name: str, **attributes: Any) -> Callable[[F], F]:
@@ -44,9 +43,9 @@ def _flag(name: str, **attributes: Any) -> Callable[[F], F]:
 @_flag("id", type=NodeName(), help="The node's name, unique in the cluster.  [default: the host's name]")
 @_flag("bind", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Listen on this address.")
 @_flag("advertise", metavar="ADDRESS", help="What other nodes dial.  [default: the --bind address]")
-@_flag("port", type=_PORT, default=8000, show_default=True, help="HTTP API (TCP).")
-@_flag("gossip-port", type=_PORT, default=6000, show_default=True, help="Membership (UDP and TCP).")
-@_flag("raft-port", type=_PORT, default=7000, show_default=True, help="Node to node (TCP).")
+@_flag("port", type=Port(), default=8000, show_default=True, help="HTTP API (TCP).")
+@_flag("gossip-port", type=Port(), default=6000, show_default=True, help="Membership (UDP and TCP).")
+@_flag("raft-port", type=Port(), default=7000, show_default=True, help="Node to node (TCP).")
 @_flag(
     "join",
     type=Address(),
@@ -61,7 +60,7 @@ def _flag(name: str, **attributes: Any) -> Callable[[F], F]:
     metavar="DIR",
     help="All that the node keeps.  [default: /var/lib/orion/ID as root, else ~/.local/state/orion/ID]",
 )
-@_flag("label", type=KeyValue(labels=True), multiple=True, help="A label that tasks can select. Repeatable.")
+@_flag("label", type=Label(), multiple=True, help="A label that tasks can select. Repeatable.")
 @_flag("memory", type=Size(), help="Memory to give to tasks, as in 4g.  [default: the machine's, less a reserve]")
 @_flag("cpus", type=float, metavar="CORES", help="Cores to give to tasks, as in 1.5.  [default: the machine's]")
 @_flag("disk", type=Size(), help="Disk to give to tasks, as in 100GB.  [default: the machine's, less a reserve]")

@@ -1,13 +1,13 @@
-"""Option values as people write them: sizes, cores, labels, addresses."""
+"""Option values as people write them: sizes, ports, labels, addresses.
 
+model/ is imported where a value needs it, so that commands whose values don't start without it.
+"""
+
+import os
 import re
 from typing import Any
 
 import click
-
-from orion.model.ids import NODE_ID
-from orion.model.node import address_parts
-from orion.model.requests import label_error
 
 # As `docker run -m` reads k, m, g and t: powers of 1024. With a B they are what disk makers count, powers of 1000,
 # as Orion itself shows sizes; with iB they are powers of 1024 to the letter.
@@ -37,10 +37,35 @@ class Size(click.ParamType[int]):
             self.fail(str(error), param, ctx)
 
 
+class Port(click.ParamType[int]):
+    name = "port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value)
+        if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65_535):
+            self.fail(f"{value!r} is not a port: ports go from 1 to 65535", param, ctx)
+        return int(text)
+
+
+class Seconds(click.ParamType[float]):
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = -1.0
+        if not 0 <= seconds <= 86_400:
+            self.fail(f"{value!r} is not a time in seconds, of 0 to 86400", param, ctx)
+        return seconds
+
+
 class NodeName(click.ParamType[str]):
     name = "name"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from orion.model.ids import NODE_ID
+
         if not NODE_ID.fullmatch(str(value)):
             self.fail(f"{value!r} is not a node's name: use 1 to 64 letters, digits, '.', '_' and '-'", param, ctx)
         return str(value)
@@ -50,6 +75,8 @@ class Address(click.ParamType[str]):
     name = "host:port"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from orion.model.node import address_parts
+
         try:
             address_parts(str(value))
         except ValueError as error:
@@ -57,21 +84,51 @@ class Address(click.ParamType[str]):
         return str(value)
 
 
-class KeyValue(click.ParamType[tuple[str, str]]):
-    """`name=value`; `labels` holds it to what a node's label may be."""
+class Label(click.ParamType[tuple[str, str]]):
+    """A node's label: `name=value`."""
 
     name = "name=value"
 
-    def __init__(self, *, labels: bool = False) -> None:
-        self._labels = labels
-
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        from orion.model.requests import label_error
+
         if isinstance(value, tuple):
             return value
         key, equals, text = str(value).partition("=")
         if not key or not equals:
             self.fail(f"{value!r} is not name=value", param, ctx)
-        wrong = label_error(key, text) if self._labels else None
+        wrong = label_error(key, text)
         if wrong:
             self.fail(wrong, param, ctx)
         return key, text
+
+
+class Environment(click.ParamType[tuple[str, str]]):
+    """`NAME=VALUE`, or `NAME` alone for the value it has here."""
+
+    name = "name=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        name, equals, text = str(value).partition("=")
+        if not equals:
+            if name not in os.environ:
+                self.fail(f"{name} has no value here: write {name}=VALUE", param, ctx)
+            text = os.environ[name]
+        return name, text
+
+
+# [host port:]container port[/protocol]
+_PUBLISHED = re.compile(r"(?:([0-9]{0,5}):)?([0-9]{1,5}(?:/(?:tcp|udp))?)")
+
+
+class Published(click.ParamType[tuple[str, str]]):
+    """As `docker run -p`: `8080:80`, `80`, `53:53/udp` -> (container port, host port or "")."""
+
+    name = "port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        match = _PUBLISHED.fullmatch(str(value))
+        if not match:
+            self.fail(f"{value!r} is not a port to publish: write 8080:80, 80 or 53:53/udp", param, ctx)
+        port = match[2] if "/" in match[2] else f"{match[2]}/tcp"
+        return port, match[1] or ""

@@ -86,13 +86,6 @@ def name_for(image: str, random: int) -> str:
     return f"{name or 'task'}-{random:05x}"
 
 
-def restart_text(policy: RestartPolicy) -> str:
-    """As a request writes it: `no`, `always`, `on-failure:5`; 0 restarts means no limit."""
-    if policy.mode is RestartMode.ON_FAILURE and policy.max_restarts:
-        return f"{policy.mode}:{policy.max_restarts}"
-    return str(policy.mode)
-
-
 def label_error(key: str, value: str) -> str | None:
     """What is wrong with a node label, or None."""
     if not LABEL_KEY.fullmatch(key):

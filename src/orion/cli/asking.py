@@ -1,0 +1,102 @@
+"""What commands that ask a node share: which node, in which form to print, and completion of ids."""
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from orion.cli.app import SETTINGS
+from orion.cli.values import Port
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from orion.client import Client
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_ADDRESS = "localhost:8000"
+COMPLETION_S = 1.0  # a shell that waits longer feels stuck
+
+
+def asks(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --addr and --port, and gives the command a Client as its first argument."""
+
+    @click.option(
+        "--addr", envvar="ORION_ADDR", metavar="HOST:PORT", help=f"The node to ask.  [default: {DEFAULT_ADDRESS}]"
+    )
+    @click.option("--port", type=Port(), help="Short for --addr localhost:PORT.")
+    @functools.wraps(command)
+    def with_client(*args: Any, addr: str | None, port: int | None, **values: Any) -> Any:
+        from orion.client import Client
+
+        del addr, port  # they stand in the context too, where a group's are found
+        with Client(_address(click.get_current_context())) as client:
+            return command(client, *args, **values)
+
+    return with_client
+
+
+def _address(ctx: click.Context) -> str:
+    """The node that this command, or the group it belongs to (orion nodes --port 8001 rm node3), names."""
+    addr, port = ctx.params.get("addr"), ctx.params.get("port")
+    if port is None and not _typed(ctx, "addr") and ctx.parent and "addr" in ctx.parent.params:
+        return _address(ctx.parent)
+    if port is None:
+        return addr or DEFAULT_ADDRESS
+    if _typed(ctx, "addr"):
+        raise click.UsageError("--addr and --port both name the node to ask: give one")
+    return f"localhost:{port}"
+
+
+def _typed(ctx: click.Context, name: str) -> bool:
+    """Whether the option stands on the command line itself, not in the environment."""
+    return ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+
+
+def output(*more: str) -> Callable[[F], F]:
+    """-o table, json or one of `more`, as `form`."""
+    forms = ["table", *more, "json"]
+    return click.option(
+        "-o",
+        "--output",
+        "form",
+        type=click.Choice(forms),
+        default="table",
+        help="How to print it.",
+        show_choices=True,
+    )
+
+
+def command(name: str | None = None, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
+    return click.command(name, context_settings=SETTINGS, **attributes)
+
+
+def complete_task(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    del param
+    return _complete(
+        ctx, incomplete, lambda client: [(t.id, f"{t.state} {t.image}") for t in client.tasks(stale=True)]
+    )
+
+
+def complete_node(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    del param
+    return _complete(
+        ctx, incomplete, lambda client: [(n.name, f"{n.status} {n.role}") for n in client.nodes(stale=True)]
+    )
+
+
+def _complete(
+    ctx: click.Context, incomplete: str, ask: "Callable[[Client], list[tuple[str, str]]]"
+) -> "list[CompletionItem]":
+    from click.shell_completion import CompletionItem
+
+    from orion.client import Client, OrionError
+
+    try:
+        with Client(_address(ctx), timeout_s=COMPLETION_S) as client:
+            found = ask(client)
+    except OrionError:
+        return []
+    return [CompletionItem(name, help=text) for name, text in found if name.startswith(incomplete)]

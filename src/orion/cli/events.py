@@ -1,0 +1,52 @@
+"""`orion events`."""
+
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from orion.cli.asking import asks, command, output
+
+if TYPE_CHECKING:
+    from orion.client import Client, EventView
+
+FIRST = "0.0"
+RETRY_S = 1.0
+
+
+@command()
+@click.option("-f", "--follow", is_flag=True, help="Go on as more happens.")
+@click.option("--new", is_flag=True, help="With -f: only what happens from now on.")
+@output()
+@asks
+def events(client: "Client", follow: bool, new: bool, form: str) -> None:
+    """Tell what has happened in the cluster."""
+    from orion.model.errors import Unavailable
+
+    after = "" if new and follow else FIRST
+    while True:
+        try:
+            for event in client.events(after, follow=follow):
+                if event is not None:
+                    after = event.id
+                _tell(event, form)
+        except Unavailable as error:
+            if not follow:
+                raise
+            click.echo(f"orion: {error.detail}; trying again", err=True)
+        if not follow:
+            return
+        time.sleep(RETRY_S)
+
+
+def _tell(event: "EventView | None", form: str) -> None:
+    import msgspec
+
+    if event is None:
+        click.echo("orion: some events between are forgotten", err=True)
+    elif form == "json":
+        click.echo(msgspec.json.encode(event))
+    else:
+        at = datetime.fromisoformat(event.at).astimezone()
+        click.echo(f"{click.style(f'{at:%Y-%m-%d %H:%M:%S}', dim=True)}  {event.text}")

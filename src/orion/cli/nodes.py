@@ -1,0 +1,108 @@
+"""`orion nodes`, `members`, `drain` and `ready`."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from orion.cli.app import SETTINGS
+from orion.cli.asking import asks, command, complete_node, output
+
+if TYPE_CHECKING:
+    from orion.client import Client, NodeView
+
+
+@command()
+@output()
+@asks
+def members(client: "Client", form: str) -> None:
+    """Show who is in the cluster and who is alive, as this node sees it."""
+    from orion.cli import show
+
+    found = client.nodes(stale=True)  # to be had without a quorum, when it is wanted most
+    if form == "json":
+        keys = ("name", "role", "status", "api_address", "version")
+        show.print_json([{_camel(key): getattr(node, key) for key in keys} for node in found])
+    else:
+        rows = [(node.name, node.role, node.status, node.api_address, node.version) for node in found]
+        show.print_table(("NAME", "ROLE", "STATUS", "ADDRESS", "VERSION"), rows, cut=False)
+
+
+def _camel(key: str) -> str:
+    first, *rest = key.split("_")
+    return first + "".join(word.title() for word in rest)
+
+
+@click.group(invoke_without_command=True, context_settings=SETTINGS)
+@output("wide")
+@click.option("--stale", is_flag=True, help="What this node knows, without asking the others.")
+@asks
+@click.pass_context
+def nodes(ctx: click.Context, client: "Client", form: str, stale: bool) -> None:
+    """List nodes and what they have to give; forget one."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from orion.cli import show
+
+    found = client.nodes(stale=stale)
+    if form == "json":
+        show.print_json(found)
+        return
+    columns = [name for name in _COLUMNS if form == "wide" or name != "LABELS"]
+    rows = [[cell for name, cell in _row(node).items() if name in columns] for node in found]
+    show.print_table(columns, rows, cut=form != "wide")
+
+
+_COLUMNS = ("NAME", "STATUS", "ROLE", "CPU", "MEMORY", "DISK", "TASKS", "LABELS", "REASON")
+
+
+def _row(node: "NodeView") -> dict[str, str]:
+    from orion.cli.show import amount_text
+
+    cells = (
+        node.name,
+        node.status,
+        node.role,
+        f"{node.cpu.given:g} of {node.cpu.total:g}",
+        amount_text(node.memory.given, node.memory.total),
+        amount_text(node.disk.given, node.disk.total),
+        str(node.tasks),
+        " ".join(f"{key}={value}" for key, value in node.labels.items()),
+        node.reason,
+    )
+    return dict(zip(_COLUMNS, cells, strict=True))
+
+
+@nodes.command("rm", context_settings=SETTINGS)
+@click.argument("node", nargs=-1, required=True, shell_complete=complete_node)
+@asks
+def remove(client: "Client", node: tuple[str, ...]) -> None:
+    """Forget nodes that are dead, or drained and stopped."""
+    for name in node:
+        client.remove_node(name)
+        click.echo(name)
+
+
+@command()
+@click.argument("node", shell_complete=complete_node)
+@click.option("--undo", is_flag=True, help="Give it work again: the same as 'orion ready'.")
+@asks
+def drain(client: "Client", node: str, undo: bool) -> None:
+    """Move a node's tasks elsewhere, before work on it."""
+    if undo:
+        _make_ready(client, node)
+        return
+    view = client.drain(node)
+    left = f"{view.tasks} {'task moves' if view.tasks == 1 else 'tasks move'}; " if view.tasks else ""
+    click.echo(f"{view.name} gets no more work; {left}'orion nodes' shows how far it is")
+
+
+@command()
+@click.argument("node", shell_complete=complete_node)
+@asks
+def ready(client: "Client", node: str) -> None:
+    """Give a drained node work again."""
+    _make_ready(client, node)
+
+
+def _make_ready(client: "Client", node: str) -> None:
+    click.echo(f"{client.ready(node).name} takes work again")

@@ -1,0 +1,144 @@
+"""`orion run`."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orion.cli.asking import asks, command
+from orion.cli.values import Environment, Label, Published, Seconds, Size
+
+if TYPE_CHECKING:
+    from orion.client import Client, TaskView
+
+POLL_S = 20.0
+
+
+_EXAMPLES = """\b
+Examples:
+  orion run nginx -p 8080:80 --wait
+  orion run busybox --restart no -- sh -c "echo hello"
+"""
+
+
+@command(epilog=_EXAMPLES)
+@click.argument("image")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
+@click.option("--name", default="", help="The task's name.  [default: made from the image's]")
+@click.option(
+    "-p",
+    "--publish",
+    type=Published(),
+    multiple=True,
+    metavar="[HOST:]PORT[/udp]",
+    help="Make a port reachable: 8080:80, or 80 for a free host port. Repeatable.",
+)
+@click.option(
+    "-e",
+    "--env",
+    type=Environment(),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A variable; NAME alone takes it from here. Repeatable.",
+)
+@click.option("-m", "--memory", type=Size(), default=0, help="Memory to reserve and the most it may use: 512m.")
+@click.option("--cpu", "--cpus", type=float, default=0.0, metavar="CORES", help="Cores to reserve, as in 0.25.")
+@click.option("--disk", type=Size(), default=0, help="Disk to reserve, as in 10GB.")
+@click.option(
+    "--constraint",
+    type=Label(),
+    multiple=True,
+    metavar="LABEL=VALUE",
+    help="Only on nodes with this label. Repeatable.",
+)
+@click.option(
+    "--restart",
+    default="on-failure",
+    show_default=True,
+    metavar="POLICY",
+    help="no, always, on-failure or on-failure:N.",
+)
+@click.option(
+    "--stop-grace",
+    type=Seconds(),
+    default=10,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time to end by itself when stopped.",
+)
+@click.option("--wait", is_flag=True, help="Wait until it runs.")
+@click.option(
+    "--wait-timeout",
+    type=Seconds(),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="The longest wait.",
+)
+@asks
+def run(client: "Client", image: str, words: tuple[str, ...], wait: bool, wait_timeout: float, **asked: Any) -> int:
+    """Start a container somewhere in the cluster."""
+    from orion.client import TaskRequest
+
+    request = TaskRequest(
+        image=image,
+        name=asked["name"],
+        command=list(words),
+        env=dict(asked["env"]),
+        memory=asked["memory"],
+        cpu=asked["cpu"],
+        disk=asked["disk"],
+        node_selectors=dict(asked["constraint"]),
+        port_bindings=dict(asked["publish"]),
+        restart_policy=asked["restart"],
+        stop_grace_seconds=asked["stop_grace"],
+    )
+    task = client.create_task(request)
+    click.echo(task.id)
+    return _wait(client, task, wait_timeout) if wait else 0
+
+
+def _wait(client: "Client", task: "TaskView", timeout_s: float) -> int:
+    """Follows the task until it runs or has ended, on standard error."""
+    import time
+
+    from orion.cli.app import say
+    from orion.cli.progress import progress
+
+    until = time.monotonic() + timeout_s
+    index = 0
+    try:
+        with progress() as show:
+            while True:
+                task, index = client.poll_task(
+                    task.id, index, wait_s=max(0.1, min(POLL_S, until - time.monotonic()))
+                )
+                show(task)
+                if task.state in SETTLED or time.monotonic() >= until:
+                    break
+    except KeyboardInterrupt:
+        say(f"{task.id} goes on without you: 'orion ps' shows it, 'orion stop {task.id}' stops it")
+        return 1
+    return _verdict(task, timeout_s)
+
+
+SETTLED = frozenset({"running", "completed", "failed", "stopped"})
+
+
+def _verdict(task: "TaskView", timeout_s: float) -> int:
+    from orion.cli.app import say
+    from orion.cli.show import note
+    from orion.cli.tasks import ports_text
+
+    match task.state:
+        case "running":
+            note(f"{task.id} runs on {task.node_id}{', ' if task.ports else ''}{ports_text(task)}")
+            return 0
+        case "completed":
+            note(f"{task.id} has completed on {task.node_id}")
+            return 0
+        case "failed" | "stopped":
+            say(f"{task.id} {task.state}: {task.reason or 'no reason is known'}; see 'orion logs {task.id}'")
+        case _:
+            why = f": {task.reason}" if task.reason else ""
+            say(f"{task.id} is still {task.state} after {timeout_s:g} s{why}; it goes on, see 'orion ps'")
+    return 1
