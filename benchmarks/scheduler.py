@@ -1,10 +1,10 @@
-"""The pure floors alone: how long scheduling and applying take on 5,000 nodes, and what a million allocations weigh.
+"""The pure floors alone: scheduling and applying on 5,000 nodes, and what a million allocations weigh.
 
-    python benchmarks/scheduler.py [single | million | ports | floor ...]
+    python benchmarks/scheduler.py [single | ports | floor | million ...]
 
-No log, no network, no disk. Each part runs in a process of its own, so that its memory is its own. `floor` is a bare
-loop of heap, msgspec and dicts that does the least a million placements could do, on the same machine in the same run:
-the ratio to it says more than the seconds.
+No log, no network, no disk. Each part runs in a process of its own, so that its memory is its own. `floor` is a
+bare loop of heap, msgspec and dicts that does the least a million placements could do, on the same machine in the
+same run: the ratio to it says more than the seconds.
 
 Garbage collection is on, as in a running node: frozen after start, thresholds as below. Allocations, statuses and
 resources are gc=False structs and dicts of them are not tracked, so a million of them give the collector little to
@@ -39,7 +39,8 @@ from orion.state.commands import (
     decode_command,
     encode_command,
 )
-from orion.state.snapshot import Restorer, capture, encode
+from orion.state.restore import Restorer
+from orion.state.snapshot import capture, encode
 from orion.state.tables import State
 
 NODES = 5_000
@@ -63,13 +64,13 @@ class Timer:
         self.samples.setdefault(name, []).append((time.perf_counter() - before) * 1000)
         return result
 
-    def table(self, unit="ms"):
+    def table(self):
         for name, samples in self.samples.items():
             ordered = sorted(samples)
             p99 = ordered[int(len(ordered) * 0.99)]
             print(
-                f"  {name:<32} median {statistics.median(ordered):8.3f}  p99 {p99:8.3f}  worst {ordered[-1]:8.3f} {unit}"
-                f"  total {sum(ordered) / 1000:6.2f} s"
+                f"  {name:<20} median {statistics.median(ordered):8.3f}  p99 {p99:8.3f}"
+                f"  worst {ordered[-1]:8.3f} ms  total {sum(ordered) / 1000:6.2f} s"
             )
 
     def total_s(self, *names):
@@ -244,13 +245,13 @@ def main():
             [sys.executable, __file__, "--part", part], check=False, capture_output=True, text=True
         )
         lines = (run.stdout + run.stderr).splitlines()
-        results |= {part: tuple(map(float, line.split()[1:])) for line in lines if line.startswith("RESULT")}
+        for line in lines:
+            if line.startswith("RESULT"):
+                results[part] = tuple(map(float, line.split()[1:]))
         print("\n".join(line for line in lines if not line.startswith("RESULT")), flush=True)
     if {"floor", "million"} <= results.keys():
         (floor_s, floor_mb), (million_s, million_mb) = results["floor"], results["million"]
-        print(
-            f"to the bare loop: {million_s / floor_s:.1f} times its time, {million_mb / floor_mb:.1f} times its memory"
-        )
+        print(f"to the bare loop: time x {million_s / floor_s:.1f}, memory x {million_mb / floor_mb:.1f}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ _WINDOW = 128
 
 class Choice:
     """Nodes for the tasks `indexes` of one job, as columns: the i-th of them goes to the node numbered `nodes[i]`
-    with the host ports `ports[i]`. Shorter than `indexes` when no node fits any more. `looked` counts nodes looked at.
+    with the host ports `ports[i]`. Shorter than `indexes` when no node fits any more. `looked`: how many
+    nodes were looked at.
     """
 
     __slots__ = ("_demand", "_indexes", "_overlay", "_pool", "_seed", "looked", "nodes", "ports")

@@ -19,7 +19,12 @@ def create_job(state: State, step: Step, command: CreateJob) -> Result:
     key = command.idempotency_key
     if key and key in state.answered:
         return state.answered[key]
-    if job.name in state.jobs:
+    former = state.jobs.get(job.name)
+    if former and former.job.stopping:
+        return Conflict(
+            f"the former {job.name} is still stopping; choose another name or try again when it is gone"
+        )
+    if former:
         return Conflict(
             f"a job named {job.name} exists already; choose another name or delete it first: orion stop {job.name}"
         )

@@ -5,7 +5,7 @@ may be cut into chunks anywhere. Only tables are in it, each in an order that a 
 states give equal bytes.
 
 `capture` is one short step (it copies dicts and lists, not what is in them); after it `apply` may go on while
-`encode` yields chunk after chunk, and `Restorer` takes them.
+`encode` yields chunk after chunk. `restore.Restorer` takes them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,10 +27,8 @@ from orion.state.frames import (
     encoder,
 )
 from orion.state.records import Slot
-from orion.state.restore import Restorer
 from orion.state.tables import State
 
-__all__ = ["CHUNK_BYTES", "MAX_CHUNK_BYTES", "Captured", "Restorer", "capture", "encode"]
 
 CHUNK_BYTES = 256 * 1024
 MAX_CHUNK_BYTES = 1024 * 1024

@@ -1,0 +1,178 @@
+from itertools import product
+
+import pytest
+from state_kit import ANY, WEB, World, texts
+
+from orion.model.allocation import TRANSITIONS, AllocationState, AllocationStatus
+from orion.model.errors import NotFound
+from orion.model.job import JobKind
+from orion.model.resources import Resources
+from orion.state.commands import UpdateAllocations
+from orion.state.records import MAX_REASON
+
+
+def placed(kind=JobKind.SERVICE, **task):
+    world = World(nodes=2)
+    world.create("web", kind=kind, **task)
+    ports = [tuple(p.host_port or 20_000 for p in task["ports"])] if "ports" in task else ()
+    world.place("web", (0, "node1"), ports=ports)
+    return world
+
+
+def test_a_life():
+    world = placed()
+    assert texts(world.update("pulling", reason="pulling nginx")) == []
+    assert world.view.task("web", 0).reason == "pulling nginx"
+    assert texts(world.update("starting")) == []
+    assert texts(world.update("running", started_at_ms=1, address="172.17.0.2")) == ["web/0 runs on node1"]
+    assert texts(world.update("starting", reason="exit code 1", restarts=1)) == [
+        "web/0 is started again on node1: exit code 1"
+    ]
+    assert texts(world.update("failed", reason="exit code 1", exit_code=1)) == [
+        "web/0 failed on node1: exit code 1"
+    ]
+    assert world.view.task("web", 0).state == "failed"
+
+
+@pytest.mark.parametrize(("before", "after"), list(product(AllocationState, AllocationState)))
+def test_only_legal_transitions_are_taken(before, after):
+    world = placed()
+    if before is not AllocationState.SCHEDULED:
+        world.update(before)
+    allocation = world.newest()
+    world.update(after, restarts=3)
+    legal = after in TRANSITIONS[before] or (after is before and not allocation.terminal)
+    now = world.view.allocation(allocation.id).status
+    assert now == (AllocationStatus(after, restarts=3) if legal else allocation.status)
+
+
+@pytest.mark.parametrize(
+    ("end", "kind", "open_again"),
+    [
+        ("completed", JobKind.SERVICE, False),
+        ("completed", JobKind.BATCH, False),
+        ("failed", JobKind.SERVICE, False),
+        ("failed", JobKind.BATCH, False),
+        ("stopped", JobKind.SERVICE, True),
+        ("lost", JobKind.SERVICE, True),
+        ("lost", JobKind.BATCH, True),
+    ],
+)
+def test_which_ends_open_the_slot_again(end, kind, open_again):
+    world = placed(kind, resources=Resources(500, 0, 0), ports=(WEB,))
+    epoch = world.view.capacity_epoch
+    world.update(end)
+    assert world.view.open_count("web") == open_again
+    assert world.state_of() == ("pending" if open_again else end)
+    # an end frees what was held, whatever kind of end it is
+    assert world.view.free("node1") == world.view.node("node1").capacity
+    assert world.view.ports_held("engine-of-node1") == {}
+    assert world.view.capacity_epoch != epoch
+
+
+@pytest.mark.parametrize(
+    ("end", "kind", "open_still"),
+    [
+        ("stopped", JobKind.BATCH, True),
+        ("failed", JobKind.BATCH, True),  # killed because it had to move
+        ("completed", JobKind.SERVICE, True),
+        ("completed", JobKind.BATCH, False),  # it was done before it was stopped
+    ],
+)
+def test_how_an_unwanted_one_ends(end, kind, open_still):
+    world = placed(kind)
+    world.stop_allocations(world.newest().id)
+    assert world.view.open_count("web") == 1
+    world.update(end)
+    assert world.view.open_count("web") == open_still
+
+
+def test_a_replacement_may_run_before_the_old_one_has_stopped():
+    world = placed(resources=Resources(1_000, 0, 0), ports=(ANY,))
+    old = world.newest()
+    world.stop_allocations(old.id)
+    world.place("web", (0, "node1"), ports=[(20_001,)])
+    assert world.view.free("node1").cpu_millis == 2_000
+    new = world.newest()
+    assert world.view.task("web", 0).allocation == new
+    world.update("stopped", allocation=old)
+    assert world.view.free("node1").cpu_millis == 3_000
+    assert world.view.open_count("web") == 0
+    assert world.view.task("web", 0).allocation == new
+
+
+def test_batch_work_that_was_done_after_all_is_not_done_again():
+    world = placed(JobKind.BATCH)
+    old = world.newest()
+    world.stop_allocations(old.id)
+    world.place("web", (0, "node2"))
+    world.update("completed", allocation=old)
+    world.down("node2")
+    assert world.state_of() == "completed"
+    assert world.view.open_count("web") == 0
+
+
+def test_only_the_node_itself_speaks_of_its_allocations():
+    world = placed()
+    status = AllocationStatus(AllocationState.RUNNING)
+    applied = world.do(UpdateAllocations(1, "node2", ((world.newest().id, status), (12345, status))))
+    assert (applied.result, applied.events) == (None, ())
+    assert world.state_of() == "scheduled"
+    assert isinstance(world.refused(UpdateAllocations(1, "nobody", ())), NotFound)
+
+
+def test_each_update_stands_alone():
+    world = World(nodes=1)
+    world.create(count=2)
+    world.place("web", (0, "node1"), (1, "node1"))
+    world.update("completed", index=0)
+    updates = tuple((world.newest("web", n).id, AllocationStatus(AllocationState.RUNNING)) for n in (0, 1))
+    assert texts(world.do(UpdateAllocations(1, "node1", updates))) == ["web/1 runs on node1"]
+
+
+def test_a_late_word_about_a_lost_one_changes_nothing():
+    world = placed()
+    allocation = world.newest()
+    world.down("node1")
+    world.place("web", (0, "node2"))
+    world.register("node1")
+    world.update("running", allocation=allocation)
+    assert world.view.allocation(allocation.id).status.state == "lost"
+
+
+def test_a_slot_remembers_its_five_newest_ends():
+    world = World(nodes=1)
+    world.create()
+    ids = []
+    for _ in range(7):
+        world.place("web", (0, "node1"))
+        ids.append(world.newest().id)
+        world.update("lost")
+    assert [a.id for a in world.view.allocations_of_slot("web", 0)] == ids[-5:]
+    assert world.view.allocation(ids[0]) is None
+    assert len(world.view.allocations_of_node("node1")) == 5
+
+
+def test_the_end_that_counts_is_not_forgotten():
+    world = World(nodes=2)
+    world.create(kind=JobKind.BATCH)
+    world.place("web", (0, "node1"))
+    old = world.newest()
+    world.stop_allocations(old.id)
+    others = []
+    for _ in range(6):
+        world.place("web", (0, "node2"))
+        others.append(world.newest())
+        world.stop_allocations(others[-1].id)
+    world.place("web", (0, "node2"))
+    world.update("completed", allocation=old)
+    for other in others:
+        world.update("stopped", allocation=other)
+    world.update("lost")
+    assert world.state_of() == "completed"
+
+
+def test_a_reason_has_a_bound():
+    world = placed()
+    world.update("failed", reason="x" * 10_000)
+    assert len(world.newest().status.reason) == MAX_REASON

@@ -1,0 +1,145 @@
+import pytest
+from state_kit import WEB, World, creation, kinds, texts
+
+from orion.model.errors import Conflict, NotFound, Refused
+from orion.model.job import PortBinding
+from orion.state import apply_jobs
+from orion.state.commands import CreateJob, StopJob
+
+
+def test_a_created_job_waits_to_be_placed():
+    world = World()
+    applied = world.create("web", count=3)
+    assert applied.result == world.view.job("web")
+    assert texts(applied) == ["web created: 3 tasks of nginx"]
+    assert world.view.open_slots("web", 2) == [0, 1]
+    assert world.view.open_count("web") == 3
+    assert world.view.jobs_to_schedule() == ["web"]
+    assert world.state_of("web", 2) == "pending"
+
+
+def test_jobs_to_schedule_are_oldest_first():
+    world = World(nodes=1)
+    for name in ("b", "a", "c"):
+        world.create(name)
+    world.place("a", (0, "node1"))
+    assert world.view.jobs_to_schedule() == ["b", "c"]
+    world.update("lost", "a")
+    assert world.view.jobs_to_schedule() == ["b", "a", "c"]
+
+
+def test_a_taken_name_is_a_conflict():
+    world = World()
+    world.create()
+    error = world.refused(creation())
+    assert isinstance(error, Conflict)
+    assert error.detail == (
+        "a job named web exists already; choose another name or delete it first: orion stop web"
+    )
+
+
+def test_the_name_of_a_stopping_job_is_taken_still():
+    world = World(nodes=1)
+    world.create()
+    world.place("web", (0, "node1"))
+    world.stop()
+    assert "still stopping" in world.refused(creation()).detail
+    world.update("stopped")
+    assert isinstance(world.create().result, type(creation().job))
+
+
+@pytest.mark.parametrize("count", [-1, 1_000_001])
+def test_a_count_out_of_bounds_is_refused(count):
+    assert isinstance(World().refused(creation(count=count)), Refused)
+
+
+def test_one_host_port_twice_is_refused():
+    both = (WEB, PortBinding(81, "tcp", 8080))
+    assert World().refused(creation(ports=both)).detail == "web asks for host port 8080 twice"
+    apart = (PortBinding(53, "tcp", 53), PortBinding(53, "udp", 53))
+    assert kinds(World().create(ports=apart)) == ["JobCreated"]
+
+
+def test_a_job_of_no_tasks_is_a_job():
+    world = World()
+    world.create(count=0)
+    assert world.view.jobs_to_schedule() == []
+    assert kinds(world.stop()) == ["JobStopped", "JobForgotten"]
+
+
+def test_a_key_seen_before_is_answered_as_then():
+    world = World()
+    first = world.create("web", key="k")
+    again = world.do(creation("web-2", count=9, key="k"))
+    assert again.result == first.result
+    assert again.events == ()
+    assert world.view.job("web-2") is None
+    world.stop()
+    assert world.create("web", key="k").result == first.result
+    assert world.view.job("web") is None
+
+
+def test_a_refused_creation_uses_up_no_key():
+    world = World()
+    world.create()
+    world.refused(creation("web", key="k"))
+    assert world.create("other", key="k").result.name == "other"
+
+
+def test_keys_are_remembered_up_to_a_bound(monkeypatch):
+    monkeypatch.setattr(apply_jobs, "MAX_ANSWERED", 2)
+    world = World()
+    for n in range(3):
+        world.create(f"job{n}", key=f"key{n}")
+    assert list(world.state.answered) == ["key1", "key2"]
+
+
+def test_a_job_never_begins_as_stopping():
+    from msgspec.structs import replace
+
+    world = World()
+    command = creation()
+    world.do(CreateJob(1, replace(command.job, stopping=True)))
+    assert not world.view.job("web").stopping
+
+
+def test_stopping_waits_for_the_last_allocation():
+    world = World(nodes=2)
+    world.create("web", count=3)
+    world.place("web", (0, "node1"), (1, "node2"))
+    world.refuse("web", "no room")
+    before = world.view.work_index("node1")
+    applied = world.stop()
+    assert applied.result.stopping
+    assert texts(applied) == ["web is stopping: 2 tasks"]
+    assert world.view.refusal("web") == ""
+    assert world.view.jobs_to_schedule() == []
+    assert world.view.work_index("node1") != before
+    assert [a.wanted for a in world.view.allocations_of_job("web")] == [False, False]
+    assert [world.state_of("web", n) for n in range(3)] == ["scheduled", "scheduled", "stopped"]
+    assert world.view.task("web", 0).reason == "stopping"
+    again = world.stop()
+    assert again.result.stopping
+    assert again.events == ()
+    assert kinds(world.update("stopped", index=0)) == ["TaskStopped"]
+    assert kinds(world.update("failed", index=1)) == ["TaskFailed", "JobForgotten"]
+    assert world.view.job("web") is None
+    assert world.view.allocation_count() == 0
+    assert world.view.allocations_of_node("node1") == []
+
+
+def test_stopping_a_job_with_nothing_active_forgets_it_at_once():
+    world = World(nodes=1)
+    world.create()
+    world.place("web", (0, "node1"))
+    world.update("completed")
+    applied = world.stop()
+    assert applied.result.name == "web"
+    assert texts(applied) == ["web is stopping", "web has stopped and is forgotten"]
+    assert world.view.jobs() == []
+
+
+def test_an_unknown_job_is_not_found():
+    error = World().refused(StopJob(1, "web"))
+    assert isinstance(error, NotFound)
+    assert "no job named web" in error.detail
