@@ -24,6 +24,7 @@ from orion.state.frames import (
     Removed,
     decoder,
 )
+from orion.state.records import MAX_COUNT
 from orion.state.tables import State
 
 
@@ -93,6 +94,8 @@ class Restorer:
 
     def _take_jobs(self, frame: Jobs) -> None:
         for job, refusal in frame.rows:
+            if not 0 <= job.count <= MAX_COUNT:
+                raise LookupError(job.count)
             ledger.add_job(self._state, job, refusal)
 
     def _take_allocations(self, frame: Allocations) -> None:
@@ -118,7 +121,8 @@ class Restorer:
         state = self._state
         record = state.jobs[row.job]
         node = state.records.get(row.node)
-        if len(row.ports) != len(record.job.task.ports) or (node is None and not row.terminal):
+        sound = 0 <= row.index < record.job.count and len(row.ports) == len(record.job.task.ports)
+        if not sound or (node is None and not row.terminal):
             raise LookupError(row)
         if row.created_at_ms != self._created_at_ms:
             self._created_at_ms = row.created_at_ms

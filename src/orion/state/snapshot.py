@@ -29,7 +29,6 @@ from orion.state.frames import (
 from orion.state.records import Slot
 from orion.state.tables import State
 
-
 CHUNK_BYTES = 256 * 1024
 MAX_CHUNK_BYTES = 1024 * 1024
 _ROWS = 64  # of one frame; an allocation's reason is bounded, so a frame of them stays under MAX_CHUNK_BYTES
