@@ -2,7 +2,6 @@
 
 import functools
 import logging
-from typing import Any
 
 import msgspec
 from starlette.datastructures import Headers
@@ -14,7 +13,7 @@ from orion.api.body import TooLargeResponse
 from orion.api.call import Call
 from orion.api.limits import Limits
 from orion.api.origin import refuse_web_pages
-from orion.api.problems import WrongMethod, problem
+from orion.api.problems import Mistake, WrongMethod, problem
 from orion.api.routes import ENDPOINTS, Endpoint
 from orion.model.errors import NotFound, OrionError, TooLarge
 from orion.node.service import Service
@@ -76,7 +75,7 @@ class _Resource:
             return problem(error)
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
-            return problem(OrionError("this node made a mistake; its log says which"))
+            return problem(Mistake())
 
     def _endpoint(self, scope: Scope) -> Endpoint:
         method: str = scope["method"]
@@ -102,4 +101,4 @@ async def _openapi(_: Call) -> Response:
     return Response(_openapi_bytes(), media_type="application/json")
 
 
-_OPENAPI = Endpoint("GET", "/openapi.json", _openapi, "This description", answer=dict[str, Any])
+_OPENAPI = Endpoint("GET", "/openapi.json", _openapi, "This description", answer=dict)

@@ -32,6 +32,8 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
 
 
 def _structs(kind: Any) -> tuple[Any, ...]:
+    if kind is dict:
+        return ()
     return get_args(kind) or ((kind,) if kind else ())
 
 
@@ -77,6 +79,8 @@ def _content(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _schema(kind: Any) -> dict[str, Any]:
+    if kind is dict:
+        return {"type": "object"}
     inner = get_args(kind)
     return {"type": "array", "items": _ref(inner[0])} if inner else _ref(kind)
 

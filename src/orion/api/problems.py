@@ -22,6 +22,13 @@ class WrongMethod(Refused):
     title = "Method not allowed"
 
 
+class Mistake(OrionError):
+    """An exception that nobody expected; who catches it logs it."""
+
+    def __init__(self) -> None:
+        super().__init__("this node made a mistake; its log says which")
+
+
 def json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(value) + b"\n", status, headers, "application/json")
 

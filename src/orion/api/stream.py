@@ -2,20 +2,23 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator
 
 from starlette.types import Receive, Scope, Send
 
 from orion.api.limits import Limits, until_hang_up
-from orion.api.problems import problem
+from orion.api.problems import Mistake, problem
 from orion.model.errors import OrionError
+
+log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 15.0
 
 
 class Stream:
-    """`items` as a chunked body. An error before the first item is a problem document; after it, `farewell`
-    renders it, and without one the connection breaks off, so that nobody takes a part for the whole.
+    """`items` as a chunked body. An error before the first item is a problem document; after it the
+    connection breaks off, so that nobody takes a part for the whole, unless the stream `ends_cleanly` at any point.
 
     The head is sent after `patience_s` even when nothing has come yet; `heartbeat` is sent when nothing comes.
     """
@@ -43,6 +46,17 @@ class Stream:
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        error = await self._run(scope, receive, send)
+        if error and not self._started:
+            await problem(error)(scope, receive, send)
+            return
+        if error and not self._ends_cleanly:
+            return  # without its last chunk the body is seen to be cut
+        await self._start(send)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _run(self, scope: Scope, receive: Receive, send: Send) -> OrionError | None:
+        """Sends all items; returns what cut them short."""
         try:
             async with (
                 self._limits.limit(None, waits=True) as deadline,
@@ -51,13 +65,11 @@ class Stream:
             ):
                 await self._pump(group, send)
         except OrionError as error:
-            if not self._started:
-                await problem(error)(scope, receive, send)
-                return
-            if not self._ends_cleanly:
-                return  # without its last chunk the body is seen to be cut
-        await self._start(send)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return error
+        except Exception:
+            log.exception("%s %s broke off", scope["method"], scope["path"])
+            return Mistake()
+        return None
 
     async def _pump(self, group: asyncio.TaskGroup, send: Send) -> None:
         pause_s: float | None = self._patience_s

@@ -1,0 +1,274 @@
+"""A Service that answers from memory, and a real HTTP server of api/ on it in a thread."""
+
+import asyncio
+import contextlib
+import http.client
+import json
+import threading
+from collections.abc import AsyncGenerator, Iterator
+
+import msgspec
+
+from orion.api import Server, create_app, listen
+from orion.model.container import LogQuery
+from orion.model.errors import Conflict, NotFound
+from orion.model.events import Event
+from orion.model.requests import job_from_request
+from orion.model.views import Amounts, MemberView, NodeView, RaftView, TaskRequest, TaskView
+from orion.node.service import Health, Read
+
+
+def task_view(name: str, **fields) -> TaskView:
+    values = {
+        "id": f"{name}/0",
+        "name": name,
+        "image": "nginx",
+        "command": [],
+        "env": {},
+        "state": "pending",
+        "reason": "",
+        "node_id": None,
+        "address": "",
+        "ports": {},
+        "memory": 0,
+        "cpu": 0.0,
+        "disk": 0,
+        "node_selectors": {},
+        "port_bindings": {},
+        "restart_policy": "on-failure:5",
+        "created_at": "2025-01-01T00:00:00Z",
+        "started_at": None,
+        "finished_at": None,
+        "allocations": [],
+    }
+    return TaskView(**{**values, **fields})
+
+
+def node_view(name: str, **fields) -> NodeView:
+    values = {
+        "name": name,
+        "ip": "127.0.0.1",
+        "api_address": "127.0.0.1:8000",
+        "role": "voter",
+        "status": "alive",
+        "reason": "",
+        "version": "0.1.0",
+        "labels": {"id": name},
+        "cpu": Amounts(2.0, 0.5, 0.1),
+        "memory": Amounts(8e9, 1e9, None),
+        "disk": Amounts(100e9, 0, None),
+        "tasks": 0,
+    }
+    return NodeView(**{**values, **fields})
+
+
+class FakeService:
+    """Tasks by id; `failure` is raised by every call; `hang` makes every call wait for ever."""
+
+    def __init__(self) -> None:
+        self.tasks_by_id: dict[str, TaskView] = {}
+        self.nodes_by_name = {name: node_view(name) for name in ("node1", "node2")}
+        self.index = 7
+        self.failure: Exception | None = None
+        self.hang = False
+        self.reads: list[Read] = []
+        self.creates: list[dict] = []
+        self.log_queries: list[LogQuery] = []
+        self.log_items: list[bytes | Exception] = [b"one\n", b"two\n"]
+        self.logs_go_on = False
+        self.event_items: list[Event | None] = []
+        self.events_asked: list[tuple] = []
+        self.events_go_on = False
+        self.ended: list[str] = []
+        self.transfers: list[str] = []
+        self.is_ready = True
+        self.changed = asyncio.Event()
+
+    async def _check(self) -> None:
+        if self.hang:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.ended.append("hang")
+        if self.failure:
+            raise self.failure
+
+    async def _read(self, read: Read) -> None:
+        self.reads.append(read)
+        await self._check()
+        if read.after_index >= self.index:
+            try:
+                async with asyncio.timeout(read.wait_s):
+                    await self.changed.wait()
+            except TimeoutError:
+                pass
+            finally:
+                self.ended.append("poll")
+
+    async def create_task(self, request: TaskRequest, *, idempotency_key, timeout_s, wait_running_s):
+        await self._check()
+        self.creates.append(
+            {"request": request, "key": idempotency_key, "timeout_s": timeout_s, "wait_running_s": wait_running_s}
+        )
+        name = request.name or "web-00001"
+        job_from_request(request, name, 0)
+        if f"{name}/0" in self.tasks_by_id:
+            raise Conflict(f"there is a job {name} already")
+        view = task_view(name, image=request.image, memory=request.memory)
+        self.tasks_by_id[view.id] = view
+        return view
+
+    async def delete_task(self, task: str, *, timeout_s: float) -> TaskView:
+        view, _ = await self.task(task, Read(timeout_s=timeout_s))
+        return self.tasks_by_id.pop(view.id)
+
+    async def tasks(self, read: Read):
+        await self._read(read)
+        return [self.tasks_by_id[key] for key in sorted(self.tasks_by_id)], self.index
+
+    async def task(self, task: str, read: Read):
+        await self._read(read)
+        view = self.tasks_by_id.get(task if "/" in task else f"{task}/0")
+        if view is None:
+            raise NotFound(f"there is no task {task}; 'orion ps' lists them")
+        return view, self.index
+
+    async def logs(self, task: str, query: LogQuery) -> AsyncGenerator[bytes, None]:
+        self.log_queries.append(query)
+        try:
+            await self.task(task, Read())
+            for item in self.log_items:
+                if isinstance(item, Exception):
+                    raise item
+                yield item
+            if self.logs_go_on:
+                await asyncio.Event().wait()
+        finally:
+            self.ended.append("logs")
+
+    async def nodes(self, read: Read):
+        await self._read(read)
+        return list(self.nodes_by_name.values()), self.index
+
+    async def node(self, node: str, read: Read):
+        await self._read(read)
+        if node not in self.nodes_by_name:
+            raise NotFound(f"there is no node {node}")
+        return self.nodes_by_name[node], self.index
+
+    async def drain(self, node: str, *, draining: bool, timeout_s: float) -> NodeView:
+        view, _ = await self.node(node, Read(timeout_s=timeout_s))
+        view = msgspec.structs.replace(view, status="draining" if draining else "alive")
+        self.nodes_by_name[node] = view
+        return view
+
+    async def remove_node(self, node: str, *, timeout_s: float) -> None:
+        await self.node(node, Read(timeout_s=timeout_s))
+        del self.nodes_by_name[node]
+
+    async def raft(self) -> RaftView:
+        await self._check()
+        voters = [MemberView("node1", f"{1:016x}", 7, "replicate"), MemberView("node2", f"{2:016x}")]
+        return RaftView("00000000000000aa", "leader", 3, "node1", 7, 7, voters, [], 1, 0, len(self.tasks_by_id))
+
+    async def transfer_leader(self, to: str, *, timeout_s: float) -> RaftView:
+        self.transfers.append(to)
+        return await self.raft()
+
+    async def events(self, after, *, follow: bool) -> AsyncGenerator[Event | None, None]:
+        self.events_asked.append((after, follow))
+        try:
+            for event in self.event_items:
+                yield event
+            if follow and self.events_go_on:
+                await asyncio.Event().wait()
+        finally:
+            self.ended.append("events")
+
+    def health(self) -> Health:
+        return Health(self.is_ready, "leader" if self.is_ready else "no leader")
+
+    def metrics(self) -> dict[str, float]:
+        return {
+            'orion_tasks{state="running"}': 2,
+            "orion_raft_term": 3.0,
+            'orion_tasks{state="pending"}': 0.5,
+            "orion_events_total": 9,
+        }
+
+
+class Running:
+    """The server of one FakeService in a thread of its own."""
+
+    def __init__(self, service: FakeService, server: Server, loop: asyncio.AbstractEventLoop) -> None:
+        self.service = service
+        self.server = server
+        self.loop = loop
+        self.host, self.port = server.address
+
+    def connect(self, timeout: float = 10) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+
+    def ask(self, method: str, path: str, body=None, headers=None) -> "Answer":
+        with contextlib.closing(self.connect()) as connection:
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            return Answer(response, response.read())
+
+    def wait_until(self, condition) -> None:
+        """Returns when `condition()` holds, looked at on the server's loop."""
+
+        async def look() -> None:
+            async with asyncio.timeout(10):
+                while not condition():  # noqa: ASYNC110 -- any condition will do
+                    await asyncio.sleep(0.005)
+
+        asyncio.run_coroutine_threadsafe(look(), self.loop).result(15)
+
+    def stop(self) -> None:
+        self.loop.call_soon_threadsafe(self.server.stop)
+
+    def change(self, index: int) -> None:
+        """The state moves on: long polls wake up."""
+
+        def now() -> None:
+            self.service.index = index
+            self.service.changed.set()
+
+        self.loop.call_soon_threadsafe(now)
+
+
+class Answer:
+    def __init__(self, response: http.client.HTTPResponse, body: bytes) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.kind = response.headers.get_content_type()
+        self.body = body
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+@contextlib.contextmanager
+def running(service: FakeService | None = None) -> Iterator[Running]:
+    service = service or FakeService()
+    ready: list[Running] = []
+    started = threading.Event()
+
+    async def serve() -> None:
+        server = Server(create_app(service), listen("127.0.0.1", 0))
+        ready.append(Running(service, server, asyncio.get_running_loop()))
+        started.set()
+        await server.serve()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    try:
+        assert started.wait(10)
+        yield ready[0]
+    finally:
+        with contextlib.suppress(RuntimeError):  # its loop is closed: a test has stopped it
+            ready[0].stop()
+        thread.join(10)
+        assert not thread.is_alive(), "the server did not end"

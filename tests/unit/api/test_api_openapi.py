@@ -1,0 +1,63 @@
+"""/openapi.json is made from the table that the router is made from."""
+
+import json
+import re
+
+from orion.api.routes import ENDPOINTS
+
+
+def document(api):
+    answer = api.ask("GET", "/openapi.json")
+    assert answer.kind == "application/json"
+    return answer.json
+
+
+def test_every_route_is_described(api):
+    paths = document(api)["paths"]
+    described = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+    assert described == {(e.method, e.path) for e in ENDPOINTS} | {("GET", "/openapi.json")}
+
+
+def test_every_described_route_answers(api):
+    for path, methods in document(api)["paths"].items():
+        for method in methods:
+            if path == "/events":
+                continue
+            answer = api.ask(method.upper(), path.replace("{id}", "nope"), b"" if method == "post" else None)
+            assert answer.status not in {405, 500}, (method, path)
+
+
+def test_every_reference_leads_somewhere_and_every_operation_has_its_own_id(api):
+    whole = document(api)
+    schemas = whole["components"]["schemas"]
+    assert {"TaskRequest", "TaskView", "AllocationView", "NodeView", "RaftView", "EventView", "Problem"} <= set(
+        schemas
+    )
+    for name in re.findall(r'"#/components/schemas/(\w+)"', json.dumps(whole)):
+        assert name in schemas
+    ids = [operation["operationId"] for methods in whole["paths"].values() for operation in methods.values()]
+    assert len(ids) == len(set(ids))
+
+
+def test_path_parameters_are_those_of_the_path(api):
+    for path, methods in document(api)["paths"].items():
+        for operation in methods.values():
+            named = [p["name"] for p in operation["parameters"] if p["in"] == "path"]
+            assert named == re.findall(r"{(\w+)}", path)
+            for parameter in operation["parameters"]:
+                assert parameter["schema"]
+                assert parameter["description"]
+
+
+def test_request_fields_are_camel_case_and_closed(api):
+    schema = document(api)["components"]["schemas"]["TaskRequest"]
+    assert schema["required"] == ["image"]
+    assert schema["additionalProperties"] is False
+    assert {"portBindings", "nodeSelectors", "restartPolicy"} <= set(schema["properties"])
+    create = document(api)["paths"]["/tasks"]["post"]
+    assert create["requestBody"]["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/TaskRequest"
+    }
+    assert create["responses"]["201"]["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/TaskView"
+    }
