@@ -344,7 +344,7 @@ class DockerBench:
     missing_image = "localhost:1/orion-test/no-such-image:latest"
 
     def __init__(self, host: str, image: str, dockerd: Dockerd | None = None) -> None:
-        self._host = host
+        self.host = host
         self._image = image
         self._dockerd = dockerd
         self._clusters: list[int] = []
@@ -358,15 +358,19 @@ class DockerBench:
             async with asyncio.timeout(120):
                 await check()
         finally:
-            cleaner = self.adapter()
-            for cluster in self._clusters:
-                for container in await cleaner.containers(cluster):
-                    await cleaner.remove(container.id)
-            for adapter in self._adapters:
-                await adapter.close()
+            try:
+                await self._clean(self.adapter())
+            finally:
+                for adapter in self._adapters:
+                    await adapter.close()
+
+    async def _clean(self, engine: Docker) -> None:
+        for cluster in self._clusters:
+            for container in await engine.containers(cluster):
+                await engine.remove(container.id)
 
     def adapter(self) -> Docker:
-        self._adapters.append(Docker(self._host))
+        self._adapters.append(Docker(self.host))
         return self._adapters[-1]
 
     def spec(self, kind: str) -> TaskSpec:

@@ -37,6 +37,7 @@ def ask(
     body: bytes | dict[str, Any] | None = None,
     *,
     content_type: str = "application/json",
+    headers: dict[str, str] | None = None,
     timeout_s: float = 60.0,
 ) -> bytes:
     """The body of the answer. Raises OSError when the engine does not answer, Refused when it says no."""
@@ -48,7 +49,7 @@ def ask(
     )
     try:
         sent = json.dumps(body).encode() if isinstance(body, dict) else body
-        connection.request(method, path, body=sent, headers={"Content-Type": content_type})
+        connection.request(method, path, body=sent, headers={"Content-Type": content_type, **(headers or {})})
         response = connection.getresponse()
         answer = response.read()
         if response.status >= 400:

@@ -18,6 +18,7 @@ from support import api
 PACKAGES = "docker.io iptables"
 READY_S = 60.0
 STOP_S = 20.0
+_ENGINE = frozenset({"dockerd", "containerd", "containerd-shim-runc-v2"})
 # Runs dockerd apart from whoever started it and says its process id.
 _DETACHED = 'log=$1; shift; setsid "$@" </dev/null >>"$log" 2>&1 & echo $!'
 
@@ -73,19 +74,14 @@ class Dockerd:
 
     def stop(self) -> None:
         """With its containers, as a machine that is switched off in order. Its data stays."""
-        for pid in self._processes():
-            if "dockerd" in _command(pid)[:1][0]:
-                _end(pid, STOP_S)
-        for pid in self._processes():  # what a dockerd that had to be killed left behind
-            _end(pid, 3.0)
-        (self.home / "docker.sock").unlink(missing_ok=True)
+        _end([pid for pid in self._processes() if _program(pid) == "dockerd"], signal.SIGTERM)
+        self.kill()  # what a dockerd that had to be killed left behind
 
     def kill(self) -> None:
         """As a machine that loses power: nothing is told anything."""
-        for pid in self._processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self.stop()
+        _end(self._processes(), signal.SIGKILL)
+        for left in ("docker.sock", "dockerd.pid", "exec/containerd/containerd.pid"):
+            (self.home / left).unlink(missing_ok=True)
 
     def remove_containers(self) -> None:
         """So that stopping need not wait for processes that ignore SIGTERM."""
@@ -107,11 +103,15 @@ class Dockerd:
             return "(no log)"
 
     def _processes(self) -> list[int]:
-        """dockerd first, then its containerd and shims: all whose command line names a path under `home`."""
-        mark = f"{self.home}/"
-        pids = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()]
-        mine = [p for p in pids if any(mark in word for word in _command(p)[1:]) and _is_engine(p)]
-        return sorted(mine)
+        """The engine's own, which name a path under `home` on their command line, and all in its containers."""
+        mark, known = f"{self.home}/", self.home / "data/containers"
+        containers = [path.name for path in known.iterdir()] if known.exists() else []
+        return [
+            pid
+            for pid in sorted(int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
+            if (_program(pid) in _ENGINE and any(mark in word for word in _command(pid)[1:]))
+            or any(container in _read(pid, "cgroup") for container in containers)
+        ]
 
 
 def check_can_start() -> None:
@@ -137,33 +137,38 @@ def _config(home: Path) -> dict[str, str]:
     return {"deprecated-key-path": f"{home}/key.json"} if major < 24 else {}
 
 
-def _is_engine(pid: int) -> bool:
-    return Path(_command(pid)[0]).name in {"dockerd", "containerd", "containerd-shim-runc-v2", "docker-proxy"}
+def _read(pid: int, file: str) -> str:
+    """Empty when the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/{file}").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _command(pid: int) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
-    except (FileNotFoundError, ProcessLookupError):
-        return [""]
+    return _read(pid, "cmdline").split("\0")
+
+
+def _program(pid: int) -> str:
+    return Path(_command(pid)[0]).name
 
 
 def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    state = _read(pid, "stat").rpartition(")")[2].split()
+    return bool(state) and state[0] != "Z"
 
 
-def _end(pid: int, patience_s: float) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
+def _end(pids: list[int], how: signal.Signals) -> None:
+    """Returns once nothing is left of them, which the parent of a dead process may take a moment for."""
+    for number, patience_s in ((how, STOP_S), (signal.SIGKILL, 5.0)):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
         deadline = time.monotonic() + patience_s
-        while _runs(pid) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        if _runs(pid):
-            os.kill(pid, signal.SIGKILL)
-        while _runs(pid) and time.monotonic() < deadline + 5.0:
+        while time.monotonic() < deadline:
+            pids = [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+            if not pids:
+                return
             time.sleep(0.02)
 
 

@@ -13,10 +13,10 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,8 +48,7 @@ def engine() -> Iterator[str]:
 @contextlib.contextmanager
 def engine_in_namespace(namespace: str) -> Iterator[Dockerd]:
     """A further engine whose network is that namespace; nobody else uses it, so it may be stopped or killed."""
-    home = Path(tempfile.mkdtemp(prefix="orion-engine-", dir="/var/tmp"))
-    dockerd = Dockerd(home, namespace)
+    dockerd = Dockerd(Path(f"/var/lib/orion-test-engine-{secrets.token_hex(3)}"), namespace)
     try:
         dockerd.start()
         yield dockerd

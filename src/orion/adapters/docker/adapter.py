@@ -46,10 +46,11 @@ class Docker:
         self,
         docker_host: str,
         *,
+        call_s: float = CALL_S,
         pull_silence_s: float = PULL_SILENCE_S,
         progress_every_s: float = PROGRESS_EVERY_S,
     ) -> None:
-        self._connection = Connection(docker_host)
+        self._connection = Connection(docker_host, call_s=call_s)
         self._pull_silence_s = pull_silence_s
         self._progress_every_s = progress_every_s
         self._local = docker_host.startswith("unix://")
@@ -168,7 +169,7 @@ class Docker:
 
     async def logs(self, container: str, query: LogQuery) -> AsyncGenerator[bytes, None]:
         """What is yielded need not end with a line. Following ends when the container does."""
-        silence_s = None if query.follow else CALL_S
+        silence_s = None if query.follow else self._connection.call_s
         path = f"containers/{container}/logs"
         async with self._connection.streaming("GET", path, log_params(query)) as response:
             async for piece in unframed(chunks(response, silence_s)):

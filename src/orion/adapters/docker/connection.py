@@ -30,16 +30,23 @@ Lateness = Callable[[float], EngineError]  # from the deadline in seconds
 
 
 class Connection:
-    def __init__(self, docker_host: str) -> None:
+    def __init__(self, docker_host: str, *, call_s: float = CALL_S) -> None:
         self.docker_host = docker_host
+        self.call_s = call_s
         self._client: aiodocker.Docker | None = None
         self._connecting = asyncio.Lock()
 
     @contextlib.asynccontextmanager
     async def calling(
-        self, deadline_s: float = CALL_S, *, refused: Refusal = words.refusal, late: Lateness | None = None
+        self,
+        deadline_s: float | None = None,
+        *,
+        refused: Refusal = words.refusal,
+        late: Lateness | None = None,
     ) -> AsyncIterator["aiodocker.Docker"]:
-        """A client for one or several calls that together take at most `deadline_s`."""
+        """A client for one or several calls that together take at most `deadline_s`; `call_s` where not given."""
+        if deadline_s is None:
+            deadline_s = self.call_s
         client = await self._connected()
         with self._translating(refused):
             try:
@@ -58,7 +65,7 @@ class Connection:
         params: Mapping[str, str],
         headers: Mapping[str, str] | None = None,
         *,
-        deadline_s: float = CALL_S,
+        deadline_s: float | None = None,
         refused: Refusal = words.refusal,
         late: Lateness | None = None,
     ) -> AsyncIterator["aiohttp.ClientResponse"]:

@@ -21,8 +21,11 @@ _PLAIN: tuple[tuple[re.Pattern[str], str, bool], ...] = (
         False,
     ),
     (
-        re.compile(r"(?:listen|bind)\S* \S*?:?(\d+): bind: address already in use"),
-        r"port \1 is taken on this machine by another program (address already in use)",
+        re.compile(
+            r"(?:listen \S+ \S*:(\d+): bind"
+            r"|failed to bind host port (?:for )?(?:\[\S*?\]|[^\s:]*):(\d+)\S*?): address already in use"
+        ),
+        r"port \1\2 is taken on this machine by another program (address already in use)",
         False,
     ),
     (

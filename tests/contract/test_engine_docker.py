@@ -1,0 +1,362 @@
+"""What the Docker adapter does beyond the contract of every engine, against a real Docker Engine."""
+
+import asyncio
+import contextlib
+import http.client
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+from test_engine import CRASHES, DEADLINE_S, FOREVER, DockerBench, Placed, checked, until, until_exited
+
+from orion.adapters.docker import Docker
+from orion.model.container import LogQuery
+from orion.model.errors import EngineDown, EngineError
+from orion.model.job import PortBinding, TaskSpec
+from orion.model.resources import MIB, Resources
+from support import api
+from support.dockerd import Dockerd
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def bench(docker_host: str, busybox_image: str) -> DockerBench:
+    return DockerBench(docker_host, busybox_image)
+
+
+def shell(bench: DockerBench, script: str, **changes: object) -> TaskSpec:
+    return TaskSpec(bench.spec(FOREVER).image, ("sh", "-c", script), **changes)
+
+
+async def words_of(engine: Docker, container: str, query: LogQuery) -> str:
+    return b"".join([piece async for piece in engine.logs(container, query)]).decode()
+
+
+class TestLogs:
+    @checked
+    async def test_streams_tail_and_since(self, bench: DockerBench) -> None:
+        engine = bench.adapter()
+        script = "for i in 1 2 3; do echo out $i; done; for i in 1 2; do echo err $i >&2; done"
+        id_ = await Placed(bench.new_cluster(), shell(bench, script)).create(engine)
+        assert await words_of(engine, id_, LogQuery()) == ""
+        await engine.start(id_)
+        ended = await until_exited(engine, id_)
+        out, err = "out 1\nout 2\nout 3\n", "err 1\nerr 2\n"
+        both = await words_of(engine, id_, LogQuery())
+        assert sorted(both.splitlines()) == sorted((out + err).splitlines())
+        assert await words_of(engine, id_, LogQuery(stderr=False)) == out
+        assert await words_of(engine, id_, LogQuery(stdout=False)) == err
+        # Docker counts the lines of both streams, whichever is asked for.
+        assert len((await words_of(engine, id_, LogQuery(tail=2))).splitlines()) == 2
+        last = [await words_of(engine, id_, LogQuery(tail=5, stderr=e, stdout=not e)) for e in (False, True)]
+        assert last == [out, err]
+        assert await words_of(engine, id_, LogQuery(tail=0)) == ""
+        assert await words_of(engine, id_, LogQuery(since_ms=ended.started_at_ms - 60_000)) == both
+        assert await words_of(engine, id_, LogQuery(since_ms=ended.finished_at_ms + 60_000)) == ""
+
+    @checked
+    async def test_following_ends_with_the_container(self, bench: DockerBench) -> None:
+        engine = bench.adapter()
+        script = "trap 'echo bye; exit 0' USR1; echo hello; while :; do sleep 0.05; done"
+        id_ = await Placed(bench.new_cluster(), shell(bench, script)).create(engine)
+        await engine.start(id_)
+        lines = ""
+        async for piece in engine.logs(id_, LogQuery(follow=True)):
+            lines += piece.decode()
+            if lines == "hello\n":
+                await asyncio.to_thread(api.ask, bench.host, "POST", f"/containers/{id_}/kill?signal=USR1")
+        assert lines == "hello\nbye\n"
+
+    @checked
+    async def test_bytes_pass_as_they_are(self, bench: DockerBench) -> None:
+        engine = bench.adapter()
+        script = r"printf 'a\377\000b'; head -c 300000 /dev/zero"
+        id_ = await Placed(bench.new_cluster(), shell(bench, script)).create(engine)
+        await engine.start(id_)
+        got = b"".join([piece async for piece in engine.logs(id_, LogQuery(follow=True))])
+        # json-file keeps text: a byte that is no UTF-8 is stored as the replacement character by Docker itself.
+        assert got == "a\ufffd\0b".encode() + bytes(300_000)
+
+    @checked
+    async def test_a_hundred_followers_keep_nobody_waiting(self, bench: DockerBench) -> None:
+        engine = bench.adapter()
+        id_ = await Placed(bench.new_cluster(), shell(bench, "echo hello; sleep 1000000")).create(engine)
+        await engine.start(id_)
+        followers = [engine.logs(id_, LogQuery(follow=True)) for _ in range(110)]
+        assert {await anext(f) for f in followers} == {b"hello\n"}
+        assert (await engine.inspect(id_)) is not None
+        for follower in followers:
+            await follower.aclose()
+
+    @checked
+    async def test_logs_of_nothing(self, bench: DockerBench) -> None:
+        with pytest.raises(EngineError, match="No such container"):
+            await words_of(bench.adapter(), "no-such-container", LogQuery())
+
+
+class TestEnds:
+    @checked
+    async def test_grace_then_kill(self, bench: DockerBench) -> None:
+        engine = bench.adapter()
+        id_ = await Placed(bench.new_cluster(), shell(bench, "trap '' TERM; while :; do sleep 1; done")).create(
+            engine
+        )
+        await engine.start(id_)
+        await engine.stop(id_, 100)
+        stopped = await until_exited(engine, id_)
+        assert stopped.exit_code == 137
+        assert not stopped.oom_killed
+
+    @checked
+    async def test_no_grace(self, bench: DockerBench) -> None:
+        engine = bench.adapter()
+        id_ = await Placed(bench.new_cluster(), shell(bench, "trap '' TERM; while :; do sleep 1; done")).create(
+            engine
+        )
+        await engine.start(id_)
+        await engine.stop(id_, 0)
+        assert (await until_exited(engine, id_)).exit_code == 137
+
+    @checked
+    async def test_out_of_memory_is_told(self, bench: DockerBench) -> None:
+        engine = bench.adapter()
+        # tail keeps the last line, and this line never ends.
+        spec = shell(bench, "tail /dev/zero", resources=Resources(memory_bytes=16 * MIB))
+        id_ = await Placed(bench.new_cluster(), spec).create(engine)
+        await engine.start(id_)
+        ended = await until_exited(engine, id_)
+        assert ended.oom_killed
+        assert ended.exit_code not in (0, None)
+
+    @checked
+    async def test_a_command_that_is_not_there(self, bench: DockerBench) -> None:
+        engine = bench.adapter()
+        spec = TaskSpec(bench.spec(FOREVER).image, ("no-such-program",))
+        id_ = await Placed(bench.new_cluster(), spec).create(engine)
+        with pytest.raises(EngineError, match='the image has no command "no-such-program"') as raised:
+            await engine.start(id_)
+        assert raised.value.permanent
+        found = await engine.inspect(id_)
+        assert found is not None
+        assert (found.state, "no-such-program" in found.error) == ("created", True)
+
+    @checked
+    async def test_a_command_that_may_not_run(self, bench: DockerBench) -> None:
+        engine = bench.adapter()
+        id_ = await Placed(bench.new_cluster(), TaskSpec(bench.spec(FOREVER).image, ("/etc/passwd",))).create(
+            engine
+        )
+        with pytest.raises(EngineError, match='the command "/etc/passwd" can\'t be run') as raised:
+            await engine.start(id_)
+        assert raised.value.permanent
+
+
+class TestWhatATaskGets:
+    @checked
+    async def test_limits_labels_and_environment(self, bench: DockerBench) -> None:
+        engine, cluster = bench.adapter(), bench.new_cluster()
+        spec = shell(
+            bench,
+            "env",
+            resources=Resources(cpu_millis=250, memory_bytes=64 * MIB),
+            env=(("GREETING", "hello = world"), ("ORION_NODE", "mine")),
+            stop_grace_ms=2_500,
+        )
+        placed = Placed(cluster, spec, number=0xBEEF)
+        id_ = await placed.create(engine)
+        shown = await asyncio.to_thread(api.ask_json, bench.host, "GET", f"/containers/{id_}/json")
+        assert shown["Name"] == f"/{placed.name}"
+        assert (
+            shown["Config"]["Labels"]
+            | {
+                "dev.orion.cluster": f"{cluster:016x}",
+                "dev.orion.node": "node1",
+                "dev.orion.job": "web",
+                "dev.orion.task": "web/0",
+                "dev.orion.allocation": "0000beef",
+            }
+            == shown["Config"]["Labels"]
+        )
+        host = shown["HostConfig"]
+        assert (host["Memory"], host["MemorySwap"]) == (64 * MIB, 64 * MIB)
+        assert host["CpuShares"] == 256
+        assert host["RestartPolicy"]["Name"] == "no"
+        assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
+        assert shown["Config"]["StopTimeout"] == 3
+        await engine.start(id_)
+        await until_exited(engine, id_)
+        environment = (await words_of(engine, id_, LogQuery())).splitlines()
+        for line in (
+            "GREETING=hello = world",
+            "ORION_ALLOCATION=0000beef",
+            "ORION_ALLOC_INDEX=0",
+            "ORION_NODE=mine",
+            "ORION_TASK=web/0",
+        ):
+            assert line in environment
+
+    @checked
+    async def test_too_little_memory_is_refused_for_good(self, bench: DockerBench) -> None:
+        spec = TaskSpec(bench.spec(FOREVER).image, resources=Resources(memory_bytes=1_000))
+        with pytest.raises(EngineError, match=r"[Mm]inimum memory limit") as raised:
+            await Placed(bench.new_cluster(), spec).create(bench.adapter())
+        assert raised.value.permanent
+
+    def test_its_port_answers(self, docker_host: str, web_image: str) -> None:
+        bench = DockerBench(docker_host, web_image)
+
+        async def check() -> None:
+            engine, ports = bench.adapter(), (bench.free_port(), bench.free_port())
+            spec = TaskSpec(web_image, ports=(PortBinding(80, "tcp", ports[0]), PortBinding(443, "tcp", ports[1])))
+            id_ = await Placed(bench.new_cluster(), spec, ports=ports).create(engine)
+            await engine.start(id_)
+            found = await until(engine, id_, lambda c: c.state == "running")
+            assert found.host_ports == ports
+            assert found.address
+            assert id_[:12] in await page(ports[0])
+
+        bench.run(check)
+
+    @checked
+    async def test_a_port_of_another_program(self, bench: DockerBench) -> None:
+        engine, image = bench.adapter(), bench.spec(FOREVER).image
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            spec = TaskSpec(image, ports=(PortBinding(80, "tcp", port),))
+            id_ = await Placed(bench.new_cluster(), spec, ports=(port,)).create(engine)
+            with pytest.raises(EngineError, match=f"port {port} is taken on this machine by another program"):
+                await engine.start(id_)
+
+
+async def page(port: int) -> str:
+    """Docker's proxy takes connections a moment before the server inside listens."""
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                return await asyncio.to_thread(get, port)
+            await asyncio.sleep(0.02)
+
+
+def get(port: int) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()
+
+
+class TestTheEngineItself:
+    @checked
+    async def test_info(self, bench: DockerBench) -> None:
+        info = await bench.adapter().info()
+        assert info.id
+        assert info.version[0].isdigit()
+        assert info.resources.cpu_millis >= 1_000
+        assert info.resources.memory_bytes > 64 * MIB
+        assert info.resources.disk_bytes > 64 * MIB
+
+    @pytest.mark.root
+    def test_two_engines_are_told_apart(self, docker_host: str, own_engine: Dockerd) -> None:
+        async def id_of(host: str) -> str:
+            engine = Docker(host)
+            try:
+                return (await engine.info()).id
+            finally:
+                await engine.close()
+
+        assert asyncio.run(id_of(docker_host)) != asyncio.run(id_of(own_engine.host))
+
+    @pytest.mark.root
+    def test_killed_hard_with_a_stream_open(self, own_engine: Dockerd) -> None:
+        bench = DockerBench(own_engine.host, "orion-test/busybox", own_engine)
+
+        async def check() -> None:
+            engine = bench.adapter()
+            id_ = await Placed(bench.new_cluster(), shell(bench, "echo hello; sleep 1000000")).create(engine)
+            await engine.start(id_)
+            logs = engine.logs(id_, LogQuery(follow=True))
+            assert await anext(logs) == b"hello\n"
+            await asyncio.to_thread(own_engine.kill)
+            with pytest.raises(EngineDown):
+                await anext(logs)
+            await asyncio.to_thread(own_engine.start)
+            found = await engine.inspect(id_)
+            assert found is not None
+            assert found.state == "exited"
+
+        bench.run(check)
+
+    @checked
+    async def test_many_containers_are_listed_and_removed(self, bench: DockerBench) -> None:
+        engine, cluster = bench.adapter(), bench.new_cluster()
+        async with asyncio.TaskGroup() as group:
+            for number in range(30):
+                group.create_task(Placed(cluster, bench.spec(CRASHES), number=number).create(engine))
+        found = await engine.containers(cluster)
+        assert sorted(c.labels.allocation for c in found) == list(range(30))
+
+
+@pytest.fixture
+def mute_engine(tmp_path) -> Iterator[str]:
+    """Takes connections and never answers."""
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        yield f"unix://{path}"
+
+
+class TestNoEngine:
+    def refusal(self, host: str, **tuning: float) -> str:
+        async def ask() -> str:
+            engine = Docker(host, **tuning)
+            try:
+                with pytest.raises(EngineDown) as raised:
+                    await engine.info()
+                return raised.value.detail
+            finally:
+                await engine.close()
+
+        return asyncio.run(ask())
+
+    def test_no_socket(self, tmp_path) -> None:
+        assert self.refusal(f"unix://{tmp_path}/docker.sock").startswith("there is no Docker Engine at unix://")
+
+    def test_nobody_listens(self, tmp_path) -> None:
+        path = tmp_path / "s"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+        assert "refuses connections" in self.refusal(f"unix://{path}")
+
+    def test_nobody_listens_on_tcp(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        assert "refuses connections" in self.refusal(f"tcp://127.0.0.1:{port}")
+
+    def test_not_an_address(self) -> None:
+        assert "is no address of a Docker Engine" in self.refusal("somewhere")
+
+    def test_never_answers(self, mute_engine: str) -> None:
+        assert "did not answer within" in self.refusal(mute_engine, call_s=0.2)
+
+    def test_not_an_engine(self, tmp_path) -> None:
+        path = tmp_path / "s"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+            listener.listen()
+
+            def babble() -> None:
+                taken, _ = listener.accept()
+                with taken:
+                    taken.recv(1_000)
+                    taken.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+            thread = threading.Thread(target=babble)
+            thread.start()
+            try:
+                assert "does not answer" in self.refusal(f"unix://{path}")
+            finally:
+                thread.join()
