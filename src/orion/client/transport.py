@@ -125,8 +125,12 @@ class Transport:
         return self._kept
 
     def _open(self, timeout_s: float) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=min(timeout_s, CONNECT_S))
-        connection.connect()
+        connect_s = min(timeout_s, CONNECT_S)
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=connect_s)
+        try:
+            connection.connect()
+        except OSError as error:
+            raise self._unreachable(error, connect_s) from None
         connection.sock.settimeout(timeout_s)
         return connection
 

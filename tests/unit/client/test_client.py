@@ -1,0 +1,253 @@
+"""The typed client against the real API, and against what is no API at all."""
+
+import contextlib
+import socket
+import threading
+
+import pytest
+
+from orion.client import Client, Conflict, Invalid, NotFound, OrionError, Refused, TaskRequest, Unavailable
+from orion.client.transport import parse_address
+from orion.model.errors import EngineDown
+from orion.model.events import Event
+from unit.api.fake_service import running, task_view
+
+
+def test_tasks(client, api):
+    made = client.create_task(TaskRequest(image="nginx", port_bindings={"80/tcp": "8080"}))
+    assert made == api.service.tasks_by_id["web-00001/0"]
+    assert api.service.creates[0]["request"].port_bindings == {"80/tcp": "8080"}
+    assert client.tasks() == [made]
+    assert client.task("web-00001") == client.task("web-00001/0", stale=True) == made
+    assert client.delete_task("web-00001/0") == made
+    assert client.tasks() == []
+
+
+def test_waiting_and_keys(client, api):
+    client.create_task(TaskRequest(image="nginx"), wait_running_s=42, idempotency_key="mine")
+    client.create_task(TaskRequest(image="nginx", name="b"))
+    client.create_task(TaskRequest(image="nginx", name="c"))
+    first, second, third = api.service.creates
+    assert (first["wait_running_s"], first["key"]) == (42.0, "mine")
+    assert second["wait_running_s"] == 0
+    assert second["key"] != third["key"]
+
+
+def test_the_timeout_is_the_nodes_too(api):
+    with Client(f"127.0.0.1:{api.port}", timeout_s=2.5) as client:
+        client.tasks()
+    assert api.service.reads[0].timeout_s == 2.5
+
+
+def test_polling(client, api):
+    tasks, index = client.poll_tasks()
+    assert (tasks, index) == ([], 7)
+    assert client.poll_tasks(7, wait_s=0.05) == ([], 7)
+    api.service.tasks_by_id["web/0"] = task_view("web")
+    assert client.poll_task("web", 3, wait_s=60)[1] == 7
+    assert api.service.reads[-1].after_index == 3
+
+
+def test_nodes(client):
+    assert [node.name for node in client.nodes()] == ["node1", "node2"]
+    assert client.node("node1").memory.used is None
+    assert client.drain("node1").status == "draining"
+    assert client.ready("node1").status == "alive"
+    client.remove_node("node1")
+    with pytest.raises(NotFound):
+        client.node("node1")
+
+
+def test_cluster(client, api):
+    assert client.raft().leader == "node1"
+    assert client.transfer_leader("node2").term == 3
+    assert client.transfer_leader().term == 3
+    assert api.service.transfers == ["node2", ""]
+    assert client.health().ready
+    assert "orion_raft_term 3" in client.metrics()
+
+
+def test_logs(client, api):
+    api.service.tasks_by_id["web/0"] = task_view("web")
+    assert b"".join(client.logs("web", tail=5, since="1735689600", stream="stderr")) == b"one\ntwo\n"
+    query = api.service.log_queries[0]
+    assert (query.follow, query.tail, query.since_ms, query.stdout) == (False, 5, 1_735_689_600_000, False)
+
+
+def test_following_logs_can_be_left(client, api):
+    api.service.tasks_by_id["web/0"] = task_view("web")
+    api.service.logs_go_on = True
+    stream = client.logs("web", follow=True)
+    assert next(stream).startswith(b"one\n")
+    stream.close()
+    api.wait_until(lambda: "logs" in api.service.ended)
+
+
+def test_logs_that_break_off(client, api):
+    api.service.tasks_by_id["web/0"] = task_view("web")
+    api.service.log_items = [b"one\n", EngineDown("gone")]
+    stream = client.logs("web")
+    assert next(stream) == b"one\n"
+    with pytest.raises(Unavailable, match="broke off"):
+        next(stream)
+
+
+def test_events(client, api):
+    api.service.event_items = [Event(1, 0, 0, "NodeJoined", "node1", "node1 joined"), None]
+    first, reset = client.events("0.0", follow=False)
+    assert (first.id, first.at, first.text) == ("1.0", "1970-01-01T00:00:00.000Z", "node1 joined")
+    assert reset is None
+    assert api.service.events_asked == [((0, 0), False)]
+
+
+# --- failures ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error", [Conflict("taken"), NotFound("none"), Unavailable("no quorum"), EngineDown("down"), Refused("no")]
+)
+def test_errors_come_back_as_themselves(client, api, error):
+    api.service.failure = error
+    with pytest.raises(type(error)) as caught:
+        client.nodes()
+    assert type(caught.value) is type(error)
+    assert caught.value.detail == error.detail
+
+
+def test_wrong_fields_come_back_with_their_pointers(client):
+    with pytest.raises(Invalid) as caught:
+        client.create_task(TaskRequest(image="Bad", memory=-1))
+    assert {e.pointer for e in caught.value.errors} == {"/image", "/memory"}
+    assert "memory is negative" in caught.value.detail
+
+
+def test_a_task_name_can_not_reach_another_path(client):
+    with pytest.raises(OrionError):
+        client.task("../nodes?stale=1")
+
+
+def test_nobody_there():
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    for call in (lambda c: c.tasks(), lambda c: next(c.events()), lambda c: next(c.logs("web"))):
+        with Client(f"localhost:{port}") as client, pytest.raises(Unavailable) as caught:
+            call(client)
+        assert (
+            f"no Orion node answers at localhost:{port}: start one with 'orion --bootstrap'" in caught.value.detail
+        )
+
+
+def test_no_such_host():
+    with pytest.raises(Unavailable, match=r"there is no host nowhere\.invalid"):
+        Client("nowhere.invalid:8000").tasks()
+
+
+@contextlib.contextmanager
+def answering(*answers: bytes | None):
+    """A socket that reads one request and writes each of these bytes, a connection each; None: never answers."""
+    done = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        for answer in answers:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                if answer is None:
+                    done.wait(10)
+                else:
+                    connection.sendall(answer)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        done.set()
+        thread.join(10)
+        listener.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>",
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 13\r\n\r\n<html></html>",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{"a": "b"}',
+    ],
+)
+def test_something_else_answers(answer):
+    with (
+        answering(answer) as address,
+        Client(address) as client,
+        pytest.raises(Refused, match=r"is not (an )?Orion"),
+    ):
+        client.tasks()
+
+
+def test_it_hangs_up_without_an_answer():
+    with (
+        answering(b"") as address,
+        Client(address) as client,
+        pytest.raises(Unavailable, match="without an answer"),
+    ):
+        client.tasks()
+
+
+def test_it_hangs_up_in_the_middle_of_an_answer():
+    cut = b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n["
+    with answering(cut) as address, Client(address) as client, pytest.raises(Unavailable, match="broke off"):
+        client.tasks()
+
+
+def test_it_never_answers(monkeypatch):
+    monkeypatch.setattr("orion.client.client.MARGIN_S", 0.05)
+    with (
+        answering(None) as address,
+        Client(address, timeout_s=0.05) as client,
+        pytest.raises(Unavailable, match="did not answer within"),
+    ):
+        client.tasks()
+
+
+def test_a_kept_connection_that_was_closed_meanwhile_is_opened_again(monkeypatch):
+    monkeypatch.setattr("orion.api.server.KEEP_ALIVE_S", 0.01)
+    with running() as api, Client(f"127.0.0.1:{api.port}") as client:
+        client.create_task(TaskRequest(image="nginx"))
+        api.wait_until(lambda: not api.server._uvicorn.server_state.connections)
+        client.create_task(TaskRequest(image="nginx", name="b"))
+        assert len(api.service.creates) == 2
+
+
+def test_a_body_that_is_too_large(client):
+    for _ in range(3):
+        with pytest.raises(OrionError) as caught:
+            client.create_task(TaskRequest(image="x" * 4_000_000))
+        assert caught.value.code == "too_large"
+    assert client.tasks() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("node1:80", ("node1", 80)),
+        ("node1", ("node1", 8000)),
+        (":81", ("localhost", 81)),
+        ("http://node1:80/", ("node1", 80)),
+        ("[::1]:80", ("::1", 80)),
+        ("[::1]", ("::1", 8000)),
+        ("::1", ("::1", 8000)),
+        ("10.0.0.1:9", ("10.0.0.1", 9)),
+    ],
+)
+def test_addresses(text, parts):
+    assert parse_address(text) == parts
+
+
+@pytest.mark.parametrize(
+    "text", ["https://node1:80", "node1:0", "node1:x", "node1:99999", "node1/path", "a:1000000000000"]
+)
+def test_what_is_no_address(text):
+    with pytest.raises(Refused, match="not a node's address"):
+        parse_address(text)
