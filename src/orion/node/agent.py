@@ -16,6 +16,7 @@ from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.container import Container, EngineInfo, Labels, LogQuery
 from orion.model.errors import EngineDown, EngineError, NotFound, OrionError
 from orion.model.ids import AllocationId, NodeId, container_name
+from orion.node.alarm import Alarm
 from orion.node.requests import Confirm, Confirmed, Work
 from orion.node.work import WorkSource
 from orion.ports import Clock, Engine
@@ -76,7 +77,7 @@ class Agent:
         self._pulls: dict[AllocationId, asyncio.Task[None]] = {}
         self._containers: dict[str, Container] = {}
         self._starts = asyncio.Semaphore(PARALLEL_STARTS)
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(clock, source.changed.set)
         self.engine_info: EngineInfo | None = None
         self.engine_down = "not asked yet"
 
@@ -98,8 +99,7 @@ class Agent:
                         log.warning("looking at all containers again: %s", error.detail)
                     await asyncio.sleep(ENGINE_RETRY_S)
         finally:
-            if self._alarm is not None:
-                self._alarm.cancel()
+            self._alarm.cancel()
 
     def _set_engine(self, info: EngineInfo | None, down: str) -> None:
         if (info, down) == (self.engine_info, self.engine_down):
@@ -185,12 +185,12 @@ class Agent:
                 self._told[allocation] = status
                 self._spawn(group, allocation, self._report_end(allocation, status))
             case Wait(_, until_ms):
-                self._wake_at(until_ms)
+                self._alarm.set(until_ms)
             case BackOff(allocation, attempt, ending, status):
                 tries = self._attempts.setdefault(allocation, Attempts())
                 tries.ending = ending
                 tries.retry_at_ms = self._clock.now_ms() + backoff_ms(attempt, self._rng.random())
-                self._wake_at(tries.retry_at_ms)
+                self._alarm.set(tries.retry_at_ms)
                 self._spawn(group, allocation, self._report_end(allocation, status))
             case Start(allocation=allocation):
                 self._spawn(group, allocation.id, self._start(action, work))
@@ -199,14 +199,6 @@ class Agent:
             case Remove(container, then, owner):
                 self._removing.add(container)
                 group.create_task(self._remove(container, then, owner), name=f"remove-{container[:12]}")
-
-    def _wake_at(self, due_ms: int) -> None:
-        due = due_ms / 1000
-        if self._alarm is not None and not self._alarm.cancelled():
-            if self._clock.now_ms() / 1000 < self._alarm.when() <= due:
-                return
-            self._alarm.cancel()
-        self._alarm = asyncio.get_running_loop().call_at(due, self._source.changed.set)
 
     def _spawn(self, group: asyncio.TaskGroup, allocation: AllocationId, action: Awaitable[None]) -> None:
         self._busy.add(allocation)
@@ -270,7 +262,7 @@ class Agent:
         except OrionError as error:
             log.info("not starting %08x yet: %s", allocation, error.detail)
             self._attempts[allocation].retry_at_ms = self._clock.now_ms() + int(ENGINE_RETRY_S * 1000)
-            self._wake_at(self._attempts[allocation].retry_at_ms)
+            self._alarm.set(self._attempts[allocation].retry_at_ms)
             return False
 
     def _start_failed(self, action: Start, tries: Attempts, error: EngineError) -> None:
@@ -281,7 +273,7 @@ class Agent:
             return
         wait_ms = backoff_ms(tries.failures, self._rng.random())
         tries.retry_at_ms = self._clock.now_ms() + wait_ms
-        self._wake_at(tries.retry_at_ms)
+        self._alarm.set(tries.retry_at_ms)
         again = f"{error.detail}; trying again in {max(1, round(wait_ms / 1000))} s"
         self._tell(action, AllocationState.STARTING, again)
 
@@ -308,7 +300,7 @@ class Agent:
             raise
         except OrionError as error:
             log.warning("could not remove container %s: %s", container[:12], error.detail)
-            self._wake_at(self._clock.now_ms() + int(ENGINE_RETRY_S * 1000))
+            self._alarm.set(self._clock.now_ms() + int(ENGINE_RETRY_S * 1000))
         finally:
             self._removing.discard(container)
             self._source.changed.set()

@@ -28,7 +28,7 @@ from orion.node.watch import Watch
 from orion.node.work import WorkSource
 from orion.ports import Clock, Engine, Identity, LogStore, Machine, Membership, Peers, Usage
 from orion.raft.interface import RaftConfig, Role, Standing
-from orion.raft.messages import ConfState, SnapshotMeta
+from orion.raft.messages import ConfState, HardState, SnapshotMeta
 from orion.state.commands import SetNodeStatus
 from orion.state.snapshot import capture, encode
 from orion.state.tables import State
@@ -219,7 +219,8 @@ class Node:
         if self._config.bootstrap:
             me = ConfState(voters=(self._identity.raft,))
             meta = SnapshotMeta(index=1, term=1, conf=me)
-            await self._store.save_snapshot(meta, _chunks(encode(capture(State()))), first_kept=2, hard_state=None)
+            empty = _chunks(encode(capture(State())))
+            await self._store.save_snapshot(meta, empty, first_kept=2, hard_state=HardState(term=1, commit=1))
             log.info("started a new cluster with %s as its only voter", self._config.node)
         elif not self._config.join:
             raise Refused(

@@ -19,6 +19,7 @@ import msgspec
 
 from orion.model.errors import OrionError, TooLarge, Unavailable
 from orion.model.ids import RaftId
+from orion.node.alarm import Alarm
 from orion.node.snapshots import Snapshots
 from orion.node.watch import Watch
 from orion.ports import Clock, LogBatch, LogStore, Peers
@@ -109,7 +110,7 @@ class RaftDriver:
         self._read_rounds: dict[int, list[asyncio.Future[int]]] = {}
         self._read_context = 0
         self._wake = asyncio.Event()
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(clock, self._wake.set)
         self._writes: asyncio.Queue[Ready] = asyncio.Queue(WRITE_QUEUE_READIES)
         self._unwritten = 0
         self._hard_state: HardState | None = None  # not yet written
@@ -148,8 +149,7 @@ class RaftDriver:
                 group.create_task(self.snapshots.run(self), name="raft-snapshots")
         finally:
             self._closed = True
-            if self._alarm is not None:
-                self._alarm.cancel()
+            self._alarm.cancel()
             self._fail_everything(Unavailable("this node is stopping"))
 
     # --- what others ask ----------------------------------------------------------------------------------
@@ -237,27 +237,12 @@ class RaftDriver:
 
     async def _run_core(self) -> None:
         while True:
-            self._set_alarm()
+            self._alarm.set(self.raft.next_deadline_ms())
             await self._wake.wait()
             self._wake.clear()
             self._step_inputs()
             while self.raft.has_ready():
                 await self._handle(self.raft.ready())
-
-    def _set_alarm(self) -> None:
-        """Wake at the core's next deadline. The timer is moved only to an earlier time or once it has fired:
-        most deadlines are pushed back before they are due.
-        """
-        due = self.raft.next_deadline_ms() / 1000
-        if self._alarm is not None and not self._alarm.cancelled() and self._alarm.when() <= due:
-            return
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm = asyncio.get_running_loop().call_at(due, self._ring)
-
-    def _ring(self) -> None:
-        self._alarm = None
-        self._wake.set()
 
     def _step_inputs(self) -> None:
         raft, now = self.raft, self._clock.now_ms()
