@@ -1,0 +1,95 @@
+"""How a configuration follows from the one before it (section 6, and 4.3 of the thesis).
+
+A ConfChange names the whole target. When at most one voter differs, old and new majorities overlap anyway and the
+step is simple; otherwise the joint configuration lies between, and its leader proposes to leave it by itself.
+"""
+
+import msgspec
+
+from orion.raft.messages import NOBODY, ConfChange, ConfState
+
+_decoder = msgspec.msgpack.Decoder(ConfChange)
+
+
+class ConfRefused(Exception):
+    """The change can't be made from this configuration; the message is a sentence for a person."""
+
+
+def encode_change(change: ConfChange) -> bytes:
+    return msgspec.msgpack.encode(change)
+
+
+def decode_change(data: bytes) -> ConfChange:
+    """Raises msgspec.DecodeError (a ValidationError too) when `data` is not one."""
+    return _decoder.decode(data)
+
+
+def is_joint(conf: ConfState) -> bool:
+    return bool(conf.voters_outgoing)
+
+
+def members(conf: ConfState) -> list[int]:
+    """All that get the log, in order of id."""
+    return sorted({*conf.voters, *conf.voters_outgoing, *conf.learners})
+
+
+def all_voters(conf: ConfState) -> list[int]:
+    """All whose vote may count, in order of id."""
+    return sorted({*conf.voters, *conf.voters_outgoing})
+
+
+def is_voter(conf: ConfState, member: int) -> bool:
+    return member in conf.voters or member in conf.voters_outgoing
+
+
+def is_sole_voter(conf: ConfState, member: int) -> bool:
+    return conf.voters == (member,) and conf.voters_outgoing in ((), (member,))
+
+
+def next_conf(conf: ConfState, change: ConfChange) -> ConfState:
+    """The configuration that `change` leads to from `conf`. Raises ConfRefused."""
+    if change.leaves_joint:
+        return _leave_joint(conf)
+    if is_joint(conf):
+        raise ConfRefused("the configuration is joint: it has to be left first")
+    voters, learners = _checked(change)
+    if conf.voters and len(set(voters) ^ set(conf.voters)) > 1:
+        # A voter that is to become a learner votes in the outgoing majority for as long as that counts.
+        return ConfState(
+            voters=voters,
+            learners=tuple(m for m in learners if m not in conf.voters),
+            voters_outgoing=conf.voters,
+            learners_next=tuple(m for m in learners if m in conf.voters),
+            auto_leave=True,
+        )
+    return ConfState(voters=voters, learners=learners)
+
+
+def _leave_joint(conf: ConfState) -> ConfState:
+    if not is_joint(conf):
+        raise ConfRefused("the configuration is not joint: there is nothing to leave")
+    return ConfState(voters=conf.voters, learners=tuple(sorted({*conf.learners, *conf.learners_next})))
+
+
+def _checked(change: ConfChange) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The change's voters and learners, sorted. Raises ConfRefused."""
+    voters, learners = sorted(set(change.voters)), sorted(set(change.learners))
+    if not voters:
+        raise ConfRefused("a configuration needs a voter")
+    if NOBODY in voters or NOBODY in learners:
+        raise ConfRefused("0 is nobody's id")
+    if both := set(voters) & set(learners):
+        raise ConfRefused(f"{min(both)} can't be voter and learner at once")
+    return tuple(voters), tuple(learners)
+
+
+def check_conf(conf: ConfState) -> None:
+    """Asserts what every configuration obeys."""
+    for group in (conf.voters, conf.learners, conf.voters_outgoing, conf.learners_next):
+        assert list(group) == sorted(set(group)), f"not sorted and unique: {conf}"
+    voters = {*conf.voters, *conf.voters_outgoing}
+    assert not voters & set(conf.learners), f"voter and learner at once: {conf}"
+    assert set(conf.learners_next) <= set(conf.voters_outgoing) - set(conf.voters), f"learners_next: {conf}"
+    if not is_joint(conf):
+        assert not conf.learners_next, f"learners_next outside of a joint configuration: {conf}"
+        assert not conf.auto_leave, f"auto_leave outside of a joint configuration: {conf}"

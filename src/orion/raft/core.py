@@ -1,0 +1,284 @@
+"""The consensus core as its driver sees it: inputs go in by `step`, batches of work come out by `ready`.
+
+The contract is told in the package's docstring. The rules are next door: election, leader, replication, follower,
+receive; the facts they work on are in member and log.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from orion.raft import election, follower, leader, replication
+from orion.raft.check import check
+from orion.raft.confchange import ConfRefused, decode_change, next_conf
+from orion.raft.interface import (
+    Campaign,
+    Compacted,
+    ConfApplied,
+    FollowerStatus,
+    Input,
+    PeerDead,
+    PeerUnreachable,
+    Persisted,
+    Persistent,
+    Propose,
+    ProposeConf,
+    RaftConfig,
+    RaftStatus,
+    ReadRequest,
+    ReadState,
+    Ready,
+    Received,
+    Role,
+    Standing,
+    Tick,
+    TransferLeader,
+)
+from orion.raft.member import Member
+from orion.raft.messages import NOBODY, MsgReadIndex
+from orion.raft.receive import receive
+
+
+class Raft:
+    """One member. Not safe for threads; does no I/O.
+
+    The constructor and `step` raise LogBroken when this member's disk has lost what it promised to keep.
+    """
+
+    def __init__(self, config: RaftConfig, persistent: Persistent, rng: random.Random, now_ms: int) -> None:
+        """Entries up to the hard state's commit index are handed out as committed again: state is rebuilt from
+        the snapshot.
+        """
+        self._me = Member(config, persistent, rng, now_ms)
+        self._seq = 0
+
+    # --- in -----------------------------------------------------------------------------------------------
+
+    def step(self, now_ms: int, value: Input) -> None:
+        """Time never goes back here, whatever `now_ms` says.
+
+        Raises ProposalRefused for Propose and ProposeConf that can't be taken.
+        """
+        me = self._me
+        me.now_ms = max(me.now_ms, now_ms)
+        _STEPS[type(value)](me, value)
+
+    # --- out ----------------------------------------------------------------------------------------------
+
+    def has_ready(self) -> bool:
+        """Whether `ready` has something to say. Decides what is sent, so ask once a turn, not after each step."""
+        me = self._me
+        _settle(me)
+        return bool(
+            me.messages
+            or me.after_persist
+            or me.read_states
+            or me.log.handed < me.log.last
+            or me.log.appliable > me.log.applied
+            or me.ack is not None
+            or me.install is not None
+            or me.hard_state() != me.given_hard_state
+            or _standing(me) != me.given_standing
+        )
+
+    def ready(self) -> Ready:
+        """The work of this turn; what is in it is not said again."""
+        me, log = self._me, self._me.log
+        _settle(me)
+        follower.take_acknowledgement(me)
+        self._seq += 1
+        hard, given = me.hard_state(), me.given_hard_state
+        voted = (hard.term, hard.vote) != (given.term, given.vote)
+        if voted and me.role is Role.CANDIDATE:
+            me.vote_seq = self._seq
+        install, me.install = me.install, None
+        if install is not None:
+            me.install_seq = self._seq
+        entries = log.hand_out(self._seq)
+        ready = Ready(
+            persist_seq=self._seq,
+            hard_state=hard if hard != given else None,
+            entries=entries,
+            snapshot=install,
+            messages=tuple(me.messages),
+            messages_after_persist=tuple(me.after_persist),
+            committed=log.take_committed(me.config.max_apply_bytes),
+            reads=tuple(me.read_states),
+            standing=_new_standing(me),
+            must_sync=voted or bool(entries) or install is not None,
+        )
+        me.given_hard_state = hard
+        me.messages, me.after_persist, me.read_states = [], [], []
+        return ready
+
+    # --- about --------------------------------------------------------------------------------------------
+
+    @property
+    def role(self) -> Role:
+        return self._me.role
+
+    @property
+    def term(self) -> int:
+        return self._me.term
+
+    @property
+    def leader(self) -> int:
+        """0 when none is known."""
+        return self._me.leader
+
+    @property
+    def commit(self) -> int:
+        return self._me.log.commit
+
+    def next_deadline_ms(self) -> int:
+        """When the next Tick is due."""
+        me = self._me
+        if me.role is not Role.LEADER:
+            return me.election_due_ms
+        due = min(me.heartbeat_due_ms, me.quorum_due_ms)
+        return due if me.transfer_to == NOBODY else min(due, me.transfer_due_ms)
+
+    def status(self) -> RaftStatus:
+        me, log = self._me, self._me.log
+        return RaftStatus(
+            id=me.id,
+            role=me.role,
+            term=me.term,
+            leader=me.leader,
+            commit=log.commit,
+            applied=log.applied,
+            first_index=log.offset + 1,
+            last_index=log.last,
+            snapshot_index=me.snapshot.index,
+            conf=me.conf,
+            conf_pending=me.conf_pending,
+            transfer_to=me.transfer_to,
+            followers={
+                member: FollowerStatus(
+                    match=progress.match,
+                    state=progress.state.value,
+                    active=me.now_ms - progress.heard_ms < me.config.election_ms,
+                )
+                for member, progress in me.progress.items()
+                if member != me.id
+            },
+        )
+
+    def check(self) -> None:
+        """Asserts what holds after every step; for tests and the simulator, for it reads the whole log."""
+        check(self._me)
+
+
+# --- ready ------------------------------------------------------------------------------------------------
+
+
+def _settle(me: Member) -> None:
+    """What the leader does once a turn, after all inputs."""
+    if me.role is Role.LEADER:
+        leader.maybe_leave_joint(me)
+        leader.start_due_round(me)
+        replication.send_appends(me)
+
+
+def _standing(me: Member) -> Standing:
+    return Standing(me.role, me.term, me.leader)
+
+
+def _new_standing(me: Member) -> Standing | None:
+    standing = _standing(me)
+    if standing == me.given_standing:
+        return None
+    me.given_standing = standing
+    return standing
+
+
+# --- steps ------------------------------------------------------------------------------------------------
+
+
+def _on_tick(me: Member, _: Tick) -> None:
+    if me.role is Role.LEADER:
+        leader.on_tick(me)
+    else:
+        election.on_tick(me)
+
+
+def _on_persisted(me: Member, value: Persisted) -> None:
+    me.log.persisted(value.persist_seq)
+    if me.install_seq and value.persist_seq >= me.install_seq:
+        me.install_seq = 0
+    if me.role is Role.LEADER:
+        if me.progress[me.id].matched(me.log.stable):
+            me.maybe_commit()
+    elif me.vote_seq and value.persist_seq >= me.vote_seq:
+        election.own_vote_persisted(me)
+
+
+def _on_conf_applied(me: Member, value: ConfApplied) -> None:
+    """An entry that a snapshot has overtaken changes nothing."""
+    if value.entry.index <= me.conf_index:
+        return
+    me.conf_index = value.entry.index
+    try:
+        conf = next_conf(me.conf, decode_change(value.entry.data))
+    except ConfRefused:
+        return  # the same everywhere: who proposed it saw the same configuration as who applies it
+    me.conf = conf
+    if me.role is Role.LEADER:
+        leader.on_conf_switched(me, conf)
+    elif me.role is not Role.FOLLOWER and not me.is_promotable:
+        me.become_follower(me.term)
+    me.hurry_sole_voter()
+
+
+def _on_compacted(me: Member, value: Compacted) -> None:
+    if value.meta.index > me.snapshot.index:
+        me.snapshot = value.meta
+        me.log.compact(value.first_kept)
+
+
+def _on_read_request(me: Member, value: ReadRequest) -> None:
+    if me.role is Role.LEADER:
+        leader.read(me, me.id, value.context)
+    elif me.leader == NOBODY:
+        me.read_states.append(ReadState(value.context, 0))
+    else:
+        if me.forwarded.full:
+            me.read_states.append(ReadState(me.forwarded.take_oldest(), 0))
+        number = me.forwarded.forward(value.context)
+        me.messages.append(MsgReadIndex(me.id, me.leader, me.term, number))
+
+
+def _on_transfer(me: Member, value: TransferLeader) -> None:
+    if me.role is Role.LEADER:
+        leader.transfer(me, value.to)
+
+
+def _on_peer_unreachable(me: Member, value: PeerUnreachable) -> None:
+    replication.on_peer_unreachable(me, value.peer)
+
+
+def _on_peer_dead(me: Member, value: PeerDead) -> None:
+    if me.role is Role.LEADER:
+        leader.on_peer_dead(me, value.peer)
+    else:
+        election.on_peer_dead(me, value.peer)
+
+
+def _on_campaign(me: Member, _: Campaign) -> None:
+    election.campaign(me, election.Kind.PRE_VOTE)
+
+
+_STEPS: dict[type, Callable[[Member, Any], None]] = {
+    Tick: _on_tick,
+    Received: lambda me, value: receive(me, value.message),
+    Propose: lambda me, value: leader.propose(me, value.data),
+    ProposeConf: lambda me, value: leader.propose_conf(me, value.change),
+    Persisted: _on_persisted,
+    ConfApplied: _on_conf_applied,
+    Compacted: _on_compacted,
+    ReadRequest: _on_read_request,
+    TransferLeader: _on_transfer,
+    PeerUnreachable: _on_peer_unreachable,
+    PeerDead: _on_peer_dead,
+    Campaign: _on_campaign,
+}

@@ -1,0 +1,143 @@
+"""Who leads (sections 5.2 and 5.4.1; pre-vote: 9.6 of the thesis)."""
+
+import enum
+
+from orion.raft.confchange import all_voters
+from orion.raft.interface import Role
+from orion.raft.leader import become_leader
+from orion.raft.member import Member
+from orion.raft.messages import (
+    NOBODY,
+    MsgPreVote,
+    MsgPreVoteResp,
+    MsgTimeoutNow,
+    MsgVote,
+    MsgVoteResp,
+)
+from orion.raft.quorum import Vote, joint_vote
+
+
+class Kind(enum.Enum):
+    PRE_VOTE = enum.auto()
+    ELECTION = enum.auto()
+    TRANSFER = enum.auto()  # the leader asked for it: no pre-vote, and leases don't count
+
+
+# --- campaigning ------------------------------------------------------------------------------------------
+
+
+def campaign(me: Member, kind: Kind) -> bool:
+    """Starts an election; False when this member may not just now."""
+    if me.role is Role.LEADER or not me.is_promotable or me.conf_committed:
+        return False
+    if kind is Kind.PRE_VOTE:
+        _pre_campaign(me)
+    else:
+        _campaign(me, transfer=kind is Kind.TRANSFER)
+    return True
+
+
+def _pre_campaign(me: Member) -> None:
+    """Ask whether an election could be won. Neither term nor vote changes, so nothing needs to be on disk."""
+    me.reset(me.term)
+    me.role = Role.PRE_CANDIDATE
+    index, log_term = me.last_id
+    for voter in all_voters(me.conf):
+        if voter != me.id:
+            me.messages.append(MsgPreVote(me.id, voter, me.term + 1, index, log_term))
+    _count_vote(me, me.id, granted=True)
+
+
+def _campaign(me: Member, *, transfer: bool) -> None:
+    """The own vote counts, and others are asked, once it is on disk."""
+    me.reset(me.term + 1)
+    me.role = Role.CANDIDATE
+    me.vote = me.id
+    index, log_term = me.last_id
+    for voter in all_voters(me.conf):
+        if voter != me.id:
+            me.after_persist.append(MsgVote(me.id, voter, me.term, index, log_term, transfer))
+
+
+def own_vote_persisted(me: Member) -> None:
+    me.vote_seq = 0
+    if me.role is Role.CANDIDATE:
+        _count_vote(me, me.id, granted=True)
+
+
+def _count_vote(me: Member, voter: int, *, granted: bool) -> None:
+    me.votes.setdefault(voter, granted)
+    outcome = joint_vote(me.conf, me.votes)
+    if outcome is Vote.LOST:
+        me.become_follower(me.term)
+    elif outcome is Vote.WON and me.role is Role.PRE_CANDIDATE:
+        _campaign(me, transfer=False)
+    elif outcome is Vote.WON:
+        become_leader(me)
+
+
+# --- voting -----------------------------------------------------------------------------------------------
+
+
+def on_vote(me: Member, message: MsgVote) -> None:
+    """At the message's term. A member answers whether or not it believes itself a voter: it may not have heard of
+    its promotion yet, and the candidate's quorum may need it.
+    """
+    free = me.vote == message.sender or (me.vote == NOBODY and me.leader == NOBODY)
+    if free and me.log.is_up_to_date(message.index, message.log_term):
+        me.vote = message.sender
+        me.reset_election_timer()
+        me.after_persist.append(MsgVoteResp(me.id, message.sender, message.term, reject=False))
+    else:
+        me.after_persist.append(MsgVoteResp(me.id, message.sender, me.term, reject=True))
+
+
+def on_pre_vote(me: Member, message: MsgPreVote) -> None:
+    """Changes nothing here. A grant bears the term that was asked for, a refusal our own."""
+    free = message.term > me.term or me.vote == message.sender or (me.vote == NOBODY and me.leader == NOBODY)
+    if free and me.log.is_up_to_date(message.index, message.log_term):
+        me.after_persist.append(MsgPreVoteResp(me.id, message.sender, message.term, reject=False))
+    else:
+        me.after_persist.append(MsgPreVoteResp(me.id, message.sender, me.term, reject=True))
+
+
+def on_vote_response(me: Member, message: MsgVoteResp) -> None:
+    _count_vote(me, message.sender, granted=not message.reject)
+
+
+def on_pre_vote_response(me: Member, message: MsgPreVoteResp) -> None:
+    if message.reject or message.term == me.term + 1:
+        _count_vote(me, message.sender, granted=not message.reject)
+
+
+# --- time and hints ---------------------------------------------------------------------------------------
+
+
+def on_tick(me: Member) -> None:
+    """Followers and candidates. Whoever may not campaign forgets a leader that is silent and waits on."""
+    if me.now_ms < me.election_due_ms or campaign(me, Kind.PRE_VOTE):
+        return
+    me.become_follower(me.term)
+    wait_ms = me.config.heartbeat_ms if me.is_promotable else me.timeout_ms
+    me.election_due_ms = me.now_ms + wait_ms
+
+
+def on_timeout_now(me: Member, _: MsgTimeoutNow) -> None:
+    campaign(me, Kind.TRANSFER)
+
+
+def on_peer_dead(me: Member, peer: int) -> None:
+    """The leader's process is gone: its lease is void. Voters wait by rank, each within a slot of its own, so that
+    two rarely ask at the same moment and split the vote.
+    """
+    if me.lost_leader != peer or me.leader not in (peer, NOBODY) or me.role is Role.CANDIDATE:
+        return
+    me.lost_leader = NOBODY
+    if me.leader == peer:
+        me.become_follower(me.term)
+    voters = [voter for voter in all_voters(me.conf) if voter != peer]
+    if me.id not in voters:
+        return
+    slot_ms = max(1, me.config.heartbeat_ms // len(voters))
+    wait_ms = voters.index(me.id) * slot_ms + me.rng.randrange(slot_ms)
+    me.election_due_ms = min(me.election_due_ms, me.now_ms + wait_ms)

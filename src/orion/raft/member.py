@@ -1,0 +1,180 @@
+"""One member's memory and the moves that all roles share; election, leader and follower have the rules by role."""
+
+import random
+from collections.abc import Mapping
+
+from orion.raft.confchange import is_sole_voter, is_voter
+from orion.raft.interface import Persistent, RaftConfig, ReadState, Role, Standing
+from orion.raft.log import RaftLog
+from orion.raft.messages import (
+    NOBODY,
+    AnyMessage,
+    ConfState,
+    HardState,
+    MsgReadIndexResp,
+    SnapshotMeta,
+)
+from orion.raft.quorum import joint_index
+from orion.raft.reads import ForwardedReads, Read, ReadRounds
+from orion.raft.tracker import Progress
+
+
+class Member:
+    """Everything the core remembers. Times in milliseconds."""
+
+    def __init__(self, config: RaftConfig, persistent: Persistent, rng: random.Random, now_ms: int) -> None:
+        """Raises LogBroken when what is on disk can't be."""
+        hard = persistent.hard_state
+        self.config = config
+        self.id = config.id
+        self.rng = rng
+        self.now_ms = now_ms
+
+        self.log = RaftLog(persistent.snapshot, persistent.entries)
+        self.log.commit_to(hard.commit)
+        # A snapshot may have been stored without a hard state beside it. No vote was given in its term then.
+        self.term = max(hard.term, self.log.last_term)
+        self.vote = hard.vote if self.term == hard.term else NOBODY
+        self.role = Role.FOLLOWER
+        self.leader = NOBODY
+        self.snapshot = persistent.snapshot
+        self.conf: ConfState = persistent.snapshot.conf
+        self.conf_index = persistent.snapshot.index  # the configuration is the one after applying this entry
+        self.install: SnapshotMeta | None = None  # to be given out in the next Ready
+        self.install_seq = 0  # the Ready that has it, until that is persisted
+
+        # Elections
+        self.votes: dict[int, bool] = {}
+        self.vote_seq = 0  # the Ready that holds this candidate's own vote, until that is persisted
+        self.timeout_ms = 0  # drawn anew for each election
+        self.election_due_ms = 0
+        self.contact_ms = now_ms  # when the leader was last heard
+        self.lost_leader = NOBODY  # followed last; forgotten by a timeout, not by proof of its death
+
+        # Leading
+        self.progress: dict[int, Progress] = {}
+        self.rounds = ReadRounds()
+        self.heartbeat_due_ms = 0
+        self.quorum_due_ms = 0
+        self.quorum_checked_ms = 0
+        self.transfer_to = NOBODY
+        self.transfer_due_ms = 0
+
+        # Following
+        self.forwarded = ForwardedReads(rng.getrandbits(48))
+        self.ack: int | None = None  # the log agrees with the leader's up to here: said in the next Ready
+
+        # The next Ready
+        self.messages: list[AnyMessage] = []
+        self.after_persist: list[AnyMessage] = []
+        self.read_states: list[ReadState] = []
+        self.given_hard_state = hard
+        self.given_standing = Standing(Role.FOLLOWER, 0, NOBODY)
+        self.reset_election_timer()
+        self.hurry_sole_voter()
+
+    # --- what it is ---------------------------------------------------------------------------------------
+
+    @property
+    def last_id(self) -> tuple[int, int]:
+        return self.log.last, self.log.last_term
+
+    @property
+    def is_promotable(self) -> bool:
+        """Whether it may become leader: a voter, and not in the middle of installing a snapshot."""
+        return is_voter(self.conf, self.id) and self.install is None and not self.install_seq
+
+    @property
+    def conf_pending(self) -> bool:
+        """Whether the log has a configuration change that is not applied yet."""
+        return self.log.last_conf > self.conf_index
+
+    @property
+    def conf_committed(self) -> bool:
+        """Whether a configuration change is committed and not applied yet: campaigning has to wait for it, so
+        that two members' configurations are never more than one step apart.
+        """
+        return any(self.conf_index < index <= self.log.commit for index in self.log.confs)
+
+    @property
+    def in_lease(self) -> bool:
+        """Whether a leader was heard within the shortest election timeout (section 6 of the paper, 4.2.3 of the
+        thesis). A leader holds its own.
+        """
+        if self.role is Role.LEADER:
+            return True
+        return self.leader != NOBODY and self.now_ms - self.contact_ms < self.config.election_ms
+
+    @property
+    def committed_in_term(self) -> bool:
+        return self.log.term(self.log.commit) == self.term
+
+    # --- time ---------------------------------------------------------------------------------------------
+
+    def reset_election_timer(self) -> None:
+        self.timeout_ms = self.config.election_ms + self.rng.randrange(self.config.election_ms)
+        self.election_due_ms = self.now_ms + self.timeout_ms
+
+    def hurry_sole_voter(self) -> None:
+        """The only voter has nobody to wait for."""
+        if is_sole_voter(self.conf, self.id) and self.leader == NOBODY:
+            self.election_due_ms = self.now_ms
+
+    def heard_leader(self, leader: int) -> None:
+        self.leader = self.lost_leader = leader
+        self.contact_ms = self.now_ms
+        self.election_due_ms = self.now_ms + self.timeout_ms
+
+    # --- moves --------------------------------------------------------------------------------------------
+
+    def reset(self, term: int) -> None:
+        """What every change of role or term does."""
+        if term != self.term:
+            self.term = term
+            self.vote = NOBODY
+        self.leader = NOBODY
+        self.votes = {}
+        self.vote_seq = 0
+        self.transfer_to = NOBODY
+        self.ack = None
+        self.progress = {}
+        self.refuse_reads()
+        self.reset_election_timer()
+
+    def become_follower(self, term: int, leader: int = NOBODY) -> None:
+        self.reset(term)
+        self.role = Role.FOLLOWER
+        if leader != NOBODY:
+            self.heard_leader(leader)
+
+    # --- reads --------------------------------------------------------------------------------------------
+
+    def answer_read(self, read: Read, index: int) -> None:
+        if read.reader == self.id:
+            self.read_states.append(ReadState(read.context, index))
+        else:
+            self.messages.append(MsgReadIndexResp(self.id, read.reader, self.term, read.context, index))
+
+    def refuse_reads(self) -> None:
+        """Whoever asked has to ask again, for the leader is not the one it was."""
+        for read in self.rounds.take_all():
+            self.answer_read(read, 0)
+        self.rounds = ReadRounds()
+        self.read_states += [ReadState(context, 0) for context in self.forwarded.take_all()]
+
+    # --- commit -------------------------------------------------------------------------------------------
+
+    def maybe_commit(self) -> None:
+        """The leader commits what a quorum has on disk, if it is of its own term: older entries are committed by
+        those after them (section 5.4.2).
+        """
+        index = joint_index(self.conf, _matches(self.progress))
+        if index > self.log.commit and self.log.term(index) == self.term:
+            self.log.commit_to(index)
+
+    def hard_state(self) -> HardState:
+        return HardState(self.term, self.vote, self.log.commit)
+
+
+def _matches(progress: Mapping[int, Progress]) -> dict[int, int]:
+    return {member: p.match for member, p in progress.items()}

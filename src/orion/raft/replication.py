@@ -1,0 +1,194 @@
+"""What the leader sends, and what it learns from the answers (section 5.3).
+
+Sending is put off until the next Ready: whatever was proposed, acknowledged and committed in a turn goes out in one
+message to each follower.
+"""
+
+from orion.raft.member import Member
+from orion.raft.messages import (
+    NOBODY,
+    MsgApp,
+    MsgAppResp,
+    MsgHeartbeat,
+    MsgHeartbeatResp,
+    MsgSnap,
+    MsgSnapStatus,
+    MsgTimeoutNow,
+)
+from orion.raft.tracker import Progress, ProgressState
+
+SNAPSHOT_PATIENCE_ELECTIONS = 20  # election timeouts without progress after which a snapshot is offered again
+
+
+# --- sending ----------------------------------------------------------------------------------------------
+
+
+def send_appends(me: Member) -> None:
+    """To each follower what it may be sent now."""
+    for follower, progress in me.progress.items():
+        if follower != me.id:
+            _SENDERS[progress.state](me, follower, progress)
+
+
+def _probe(me: Member, follower: int, progress: Progress) -> None:
+    """One message, then silence until it is answered."""
+    if progress.paused and not progress.wake:
+        return
+    progress.wake = False
+    progress.paused = True
+    _send_append(me, follower, progress, with_entries=True)
+
+
+def _replicate(me: Member, follower: int, progress: Progress) -> None:
+    """All that is new, as far as the window allows; else word of the commit index, if it may be news."""
+    sent = False
+    while progress.next <= me.log.last and not progress.inflights.full:
+        if not _send_append(me, follower, progress, with_entries=True):
+            return
+        sent = True
+    if not sent and (progress.wake or progress.can_bump_commit(me.log.commit)):
+        _send_append(me, follower, progress, with_entries=False)
+    progress.wake = False
+
+
+def _await_snapshot(me: Member, follower: int, progress: Progress) -> None:
+    """Nothing to send."""
+
+
+_SENDERS = {
+    ProgressState.PROBE: _probe,
+    ProgressState.REPLICATE: _replicate,
+    ProgressState.SNAPSHOT: _await_snapshot,
+}
+
+
+def _send_append(me: Member, follower: int, progress: Progress, *, with_entries: bool) -> bool:
+    """False when the entries are compacted, so that a snapshot takes their place."""
+    log = me.log
+    prev = progress.next - 1
+    prev_term = log.term(prev)
+    if prev_term is None:
+        _send_snapshot(me, follower, progress)
+        return False
+    if with_entries and prev < log.last:
+        last = log.within(progress.next, log.last, me.config.max_append_bytes)
+        entries = log.slice(progress.next, last)
+        progress.sent(last, log.bytes_after(prev, last))
+    else:
+        entries = ()
+    me.messages.append(MsgApp(me.id, follower, me.term, prev, prev_term, entries, log.commit))
+    progress.sent_commit = max(progress.sent_commit, log.commit)
+    return True
+
+
+def _send_snapshot(me: Member, follower: int, progress: Progress) -> None:
+    """Only to a follower that was heard lately: one that is gone would only wait for its patience to end."""
+    if me.now_ms - progress.heard_ms >= me.config.election_ms:
+        progress.become_probe()
+        progress.paused = True
+        return
+    patience_ms = SNAPSHOT_PATIENCE_ELECTIONS * me.config.election_ms
+    progress.become_snapshot(me.snapshot.index, me.now_ms + patience_ms)
+    me.messages.append(MsgSnap(me.id, follower, me.term, me.snapshot))
+
+
+def send_heartbeats(me: Member) -> None:
+    """With no more of the commit index than the follower is known to hold."""
+    context = me.rounds.context
+    for follower, progress in me.progress.items():
+        if follower == me.id:
+            continue
+        commit = min(progress.match, me.log.commit)
+        me.messages.append(MsgHeartbeat(me.id, follower, me.term, commit, context))
+
+
+def end_patience(me: Member) -> None:
+    """Followers that were offered a snapshot long ago and have not come further are probed again."""
+    for progress in me.progress.values():
+        if progress.state is ProgressState.SNAPSHOT and me.now_ms >= progress.snapshot_due_ms:
+            progress.become_probe()
+
+
+# --- answers ----------------------------------------------------------------------------------------------
+
+
+def _heard(me: Member, sender: int) -> Progress | None:
+    """None for who is not a member, or not any more."""
+    progress = me.progress.get(sender)
+    if progress is not None:
+        progress.heard_ms = me.now_ms
+    return progress
+
+
+def on_append_response(me: Member, message: MsgAppResp) -> None:
+    progress = _heard(me, message.sender)
+    if progress is None or message.index > me.log.last:
+        return
+    if message.reject:
+        _on_refusal(me, progress, message)
+    else:
+        _on_acknowledgement(me, progress, message.index)
+        maybe_hand_over(me)
+
+
+def _on_refusal(me: Member, progress: Progress, message: MsgAppResp) -> None:
+    """Go back to where the logs may agree: at most one probe for each term in either log."""
+    hint = message.hint_index
+    if message.hint_term:
+        hint, _ = me.log.guess_match(hint, message.hint_term)
+    progress.refused(message.index, hint)
+
+
+def _on_acknowledgement(me: Member, progress: Progress, index: int) -> None:
+    news = progress.matched(index)
+    if progress.state is ProgressState.REPLICATE:
+        progress.inflights.free_to(index)
+    elif progress.state is ProgressState.PROBE:
+        if index == progress.match:
+            progress.become_replicate()
+    elif progress.match >= me.log.offset:
+        # However it came by the entries, the log can take it from here.
+        progress.become_replicate()
+    if news:
+        me.maybe_commit()
+
+
+def on_heartbeat_response(me: Member, message: MsgHeartbeatResp) -> None:
+    progress = _heard(me, message.sender)
+    if progress is None:
+        return
+    # One more message: if all before it were lost, its answer will say so.
+    progress.wake = progress.match < me.log.last or progress.state is ProgressState.PROBE
+    if message.context:
+        me.rounds.acked(message.sender, message.context)
+        answer_confirmed_reads(me)
+
+
+def answer_confirmed_reads(me: Member) -> None:
+    for read in me.rounds.take_confirmed(me.conf, me.id):
+        me.answer_read(read, read.index)
+
+
+def on_snapshot_status(me: Member, message: MsgSnapStatus) -> None:
+    """The follower could not get the snapshot: it is probed again, after its next heartbeat."""
+    progress = _heard(me, message.sender)
+    if progress is not None and progress.state is ProgressState.SNAPSHOT:
+        progress.become_probe()
+        progress.paused = True
+
+
+def on_peer_unreachable(me: Member, peer: int) -> None:
+    """What is under way to it is probably lost. It is probed again once it answers a heartbeat."""
+    progress = me.progress.get(peer)
+    if progress is not None and peer != me.id:
+        progress.become_probe()
+        progress.paused = True
+
+
+def maybe_hand_over(me: Member) -> None:
+    """The member that is to lead next has the whole log: it may campaign at once."""
+    if me.transfer_to == NOBODY:
+        return
+    progress = me.progress.get(me.transfer_to)
+    if progress is not None and progress.match == me.log.last:
+        me.messages.append(MsgTimeoutNow(me.id, me.transfer_to, me.term))
