@@ -11,7 +11,8 @@ def read_defaults(ctx: click.Context, param: click.Parameter, value: str | None)
     del param
     if not value:
         return
-    known = {flag.name.replace("_", "-"): flag for flag in ctx.command.params if flag.name not in {None, "config"}}
+    flags = [flag for flag in ctx.command.params if isinstance(flag, click.Option) and flag.name != "config"]
+    known = {(flag.name or "").replace("_", "-"): flag for flag in flags}
     defaults: dict[str, Any] = {}
     for key, item in _parse(value).items():
         name = key.replace("_", "-")
@@ -39,15 +40,15 @@ def _hint(name: str, known: list[str]) -> str:
     return f": did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
 
 
-def _checked(ctx: click.Context, flag: click.Parameter, item: Any, where: str) -> Any:
+def _checked(ctx: click.Context, flag: click.Option, item: Any, where: str) -> Any:
     """The value as click takes it from a default map; a table is as good as a list of name=value."""
     if flag.multiple and isinstance(item, dict):
         item = [f"{name}={value}" for name, value in item.items()]
     if flag.multiple != isinstance(item, list) or isinstance(item, dict):
         raise click.UsageError(f"{where} must be {'a list' if flag.multiple else 'one value'}, not {item!r}")
-    if isinstance(flag, click.Option) and flag.is_flag and not isinstance(item, bool):
+    if flag.is_flag and not isinstance(item, bool):
         raise click.UsageError(f"{where} must be true or false, not {item!r}")
-    if isinstance(item, bool) and not (isinstance(flag, click.Option) and flag.is_flag):
+    if isinstance(item, bool) and not flag.is_flag:
         raise click.UsageError(f"{where} can't be {str(item).lower()}")
     try:
         flag.type_cast_value(ctx, item)

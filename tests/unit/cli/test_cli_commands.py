@@ -1,0 +1,357 @@
+"""Each command against a real API on a service that answers from memory."""
+
+import json
+
+import pytest
+
+from orion.model.errors import NotFound, Unavailable
+from orion.model.events import Event
+from orion.model.views import Amounts, TaskRequest
+from unit.api.fake_service import node_view, task_view
+
+
+@pytest.fixture
+def tasks(api):
+    long = "needs 100 GB of memory; the largest node has 15.2 GB free; " * 5
+    api.service.tasks_by_id = {
+        "big/0": task_view("big", reason=long.strip()),
+        "web/0": task_view("web", state="running", node_id="node1", ports={"80/tcp": "127.0.0.1:8080"}),
+    }
+    return api.service.tasks_by_id
+
+
+def lines(out):
+    return [line.split() for line in out.splitlines()]
+
+
+def test_ps(orion, tasks):
+    code, out, err = orion("ps")
+    assert (code, err) == (0, "")
+    head, big, web = lines(out)
+    assert head == ["ID", "IMAGE", "STATE", "NODE", "PORTS", "AGE", "REASON"]
+    assert big[:5] == ["big/0", "nginx", "pending", "-", "-"]
+    assert web[:5] == ["web/0", "nginx", "running", "node1", "127.0.0.1:8080->80/tcp"]
+    assert len(web) == 6
+    assert out.splitlines()[1].endswith(tasks["big/0"].reason)  # not cut where no terminal is
+    assert "\x1b" not in out
+
+
+def test_ps_is_cut_and_coloured_on_a_terminal(orion, tasks, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "100")
+    _, out, _ = orion("ps")
+    assert "…" in out
+    assert "\x1b[33mpending" in out
+    assert tasks["big/0"].reason in orion("ps", "-o", "wide")[1]
+
+
+def test_ps_when_nothing_runs(orion):
+    assert lines(orion("ps")[1]) == [["ID", "IMAGE", "STATE", "NODE", "PORTS", "AGE", "REASON"]]
+
+
+def test_ps_for_programs(orion, tasks):
+    found = json.loads(orion("ps", "-o", "json")[1])
+    assert [(task["id"], task["nodeId"]) for task in found] == [("big/0", None), ("web/0", "node1")]
+    assert orion("ps", "-q")[1] == "big/0\nweb/0\n"
+
+
+def test_how_fresh(orion, api):
+    orion("ps", "--stale")
+    orion("nodes", "--stale")
+    orion("members")
+    orion("ps")
+    assert [read.stale for read in api.service.reads] == [True, True, True, False]
+
+
+def test_inspect(orion, tasks):
+    assert json.loads(orion("inspect", "web")[1])["ports"] == {"80/tcp": "127.0.0.1:8080"}
+    code, out, err = orion("inspect", "nope")
+    assert (code, out, err) == (1, "", "orion: there is no task nope; 'orion ps' lists them\n")
+
+
+def test_stop(orion, tasks):
+    code, out, err = orion("stop", "web", "nope", "big/0")
+    assert (code, out) == (1, "web/0\nbig/0\n")
+    assert "nope" in err
+    assert not tasks
+
+
+def test_logs(orion, api, tasks):
+    assert orion("logs", "web", "-n", "3", "--since", "1735689600", "--stream", "stdout")[0] == 0
+    query = api.service.log_queries[0]
+    assert (query.follow, query.tail, query.stderr) == (False, 3, False)
+    assert orion("logs", "nope")[0] == 1
+
+
+def test_logs_are_bytes(orion, api, tasks):
+    import subprocess
+    import sys
+
+    api.service.log_items = [b"\xff\x00 as it was\n"]
+    command = [sys.executable, "-m", "orion", "logs", "web", "--port", str(api.port)]
+    assert subprocess.run(command, capture_output=True, check=True, timeout=30).stdout == b"\xff\x00 as it was\n"
+
+
+def test_events(orion, api):
+    api.service.event_items = [
+        Event(1, 0, 0, "NodeJoined", "node1", "node1 joined"),
+        None,
+        Event(2, 0, 0, "X", "y", "z"),
+    ]
+    code, out, err = orion("events")
+    assert (code, err) == (0, "orion: some events between are forgotten\n")
+    assert [line.split("  ")[1] for line in out.splitlines()] == ["node1 joined", "z"]
+    assert json.loads(orion("events", "-o", "json")[1].splitlines()[0])["kind"] == "NodeJoined"
+    assert api.service.events_asked[0] == ((0, 0), False)
+
+
+def test_following_events_goes_on_after_a_break(orion, api, monkeypatch):
+    class LeftError(Exception):
+        pass
+
+    pauses = []
+
+    def pause(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            raise LeftError
+
+    monkeypatch.setattr("orion.cli.events.time.sleep", pause)
+    api.service.event_items = [Event(4, 2, 0, "NodeJoined", "node1", "node1 joined")]
+    with pytest.raises(LeftError):
+        orion("events", "-f")
+    assert api.service.events_asked == [((0, 0), True), ((4, 2), True)]
+
+
+def test_members(orion, api):
+    code, out, _ = orion("members")
+    assert code == 0
+    assert lines(out) == [
+        ["NAME", "ROLE", "STATUS", "ADDRESS", "VERSION"],
+        ["node1", "voter", "alive", "127.0.0.1:8000", "0.1.0"],
+        ["node2", "voter", "alive", "127.0.0.1:8000", "0.1.0"],
+    ]
+    assert json.loads(orion("members", "-o", "json")[1])[0] == {
+        "name": "node1",
+        "role": "voter",
+        "status": "alive",
+        "apiAddress": "127.0.0.1:8000",
+        "version": "0.1.0",
+    }
+
+
+def test_nodes(orion, api):
+    amounts = Amounts(16_000_000_000, 1_500_000_000, None)
+    api.service.nodes_by_name = {"node1": node_view("node1", memory=amounts, tasks=3, reason="no engine here")}
+    _, out, _ = orion("nodes")
+    assert "1.5 of 16 GB" in out
+    assert "0 of 100 GB" in out
+    assert "0.5 of 2" in out
+    assert "no engine here" in out
+    assert "id=node1" not in out
+    assert "id=node1" in orion("nodes", "-o", "wide")[1]
+    assert json.loads(orion("nodes", "-o", "json")[1])[0]["tasks"] == 3
+
+
+def test_nodes_rm(orion, api):
+    assert orion("nodes", "rm", "node1", "node2") == (0, "node1\nnode2\n", "")
+    assert orion("nodes", "rm", "node1")[0] == 1
+
+
+def test_the_address_before_a_subcommand_counts(orion, api):
+    assert orion("nodes", "--port", "1", "rm", "node1")[0] == 1
+    assert orion("nodes", "--addr", "127.0.0.1:1", "rm", "--port", str(api.port), "node1")[0] == 0
+    assert orion("raft", "--port", str(api.port), "transfer")[0] == 0
+
+
+def test_drain_and_ready(orion, api):
+    api.service.nodes_by_name["node1"] = node_view("node1", tasks=2)
+    assert "2 tasks move" in orion("drain", "node1")[1]
+    assert api.service.nodes_by_name["node1"].status == "draining"
+    assert orion("drain", "--undo", "node1")[1] == "node1 takes work again\n"
+    orion("drain", "node1")
+    assert orion("ready", "node1")[1] == "node1 takes work again\n"
+    assert api.service.nodes_by_name["node1"].status == "alive"
+
+
+def test_raft(orion, api):
+    code, out, _ = orion("raft")
+    assert code == 0
+    assert "node1 leads in term 3" in out
+    assert lines(out)[-2:] == [["node1", "leader", "7", "replicate"], ["node2", "voter", "-", "-"]]
+    assert json.loads(orion("raft", "-o", "json")[1])["term"] == 3
+    assert orion("raft", "transfer", "node2")[1] == "node1 leads in term 3\n"
+    assert api.service.transfers == ["node2"]
+
+
+# --- run ---------------------------------------------------------------------------------------------------
+
+
+def test_run_asks_for_all_of_it(orion, api, monkeypatch):
+    monkeypatch.setenv("TOKEN", "secret")
+    code, out, err = orion(
+        *("run", "--name", "web", "-p", "8080:80", "-p", "53:53/udp", "-p", "90", "-e", "A=b=c", "-e", "TOKEN"),
+        *("-m", "512m", "--cpu", "0.5", "--disk", "1GB", "--constraint", "zone=b", "--restart", "always"),
+        *("--stop-grace", "2", "nginx", "--", "sh", "-c", "echo -n"),
+    )
+    assert (code, out, err) == (0, "web/0\n", "")
+    assert api.service.creates[0]["request"] == TaskRequest(
+        image="nginx",
+        name="web",
+        command=["sh", "-c", "echo -n"],
+        env={"A": "b=c", "TOKEN": "secret"},
+        memory=512 * 1024 * 1024,
+        cpu=0.5,
+        disk=1_000_000_000,
+        node_selectors={"zone": "b"},
+        port_bindings={"80/tcp": "8080", "53/udp": "53", "90/tcp": ""},
+        restart_policy="always",
+        stop_grace_seconds=2.0,
+    )
+
+
+def test_flags_may_follow_the_image(orion, api):
+    assert orion("run", "nginx", "-p", "8080:80")[0] == 0
+    assert api.service.creates[0]["request"].port_bindings == {"80/tcp": "8080"}
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["-p", "99999999:80"], "write 8080:80, 80 or 53:53/udp"),
+        (["-p", "127.0.0.1:8080:80"], "write 8080:80, 80 or 53:53/udp"),
+        (["-e", "NOT_SET_HERE"], "NOT_SET_HERE has no value here"),
+        (["-m", "lots"], "'lots' is not a size"),
+        (["--constraint", "zone"], "'zone' is not name=value"),
+        (["--stop-grace", "-1"], "not a time in seconds"),
+        (["--port", "0"], "ports go from 1 to 65535"),
+        (["--port", "1", "--addr", "a:1"], "give one"),
+        (["--nope"], "no such option"),
+    ],
+)
+def test_bad_usage_is_one_line_and_exits_with_2(orion, api, args, words):
+    code, out, err = orion("run", "nginx", *args)
+    assert (code, out) == (2, "")
+    assert err.startswith("orion: ")
+    assert err.count("\n") == 1
+    assert words in err
+    assert err.endswith("(see 'orion run --help')\n")
+    assert not api.service.creates
+
+
+def test_what_the_cluster_refuses_is_one_line_and_exits_with_1(orion):
+    code, out, err = orion("run", "Bad Image", "-m", "1m")
+    assert (code, out) == (1, "")
+    assert err.startswith("orion: 'Bad Image' is not the name of an image")
+    assert "6 MiB" in err
+    assert err.count("\n") == 1
+
+
+def test_run_and_wait(orion, api, monkeypatch):
+    story = [
+        {"state": "scheduled", "node_id": "node2"},
+        {"state": "pulling", "node_id": "node2", "reason": "pulling nginx: 1.5 of 54.1 MB"},
+        {"state": "pulling", "node_id": "node2", "reason": "pulling nginx: 30 of 54.1 MB"},
+        {"state": "running", "node_id": "node2", "ports": {"80/tcp": "127.0.0.1:8080"}},
+    ]
+    tell(api, monkeypatch, story)
+    assert orion("run", "nginx", "--wait") == (
+        0,
+        "web-00001/0\n",
+        (
+            "web-00001/0 is scheduled on node2\n"
+            "web-00001/0 is pulling on node2\n"
+            "web-00001/0 is running on node2\n"
+            "web-00001/0 runs on node2, 127.0.0.1:8080->80/tcp\n"
+        ),
+    )
+
+
+def test_run_and_wait_on_a_terminal(orion, api, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    story = [
+        {"state": "pulling", "reason": "pulling nginx: 12.3 of 54.1 MB"},
+        {"state": "running", "node_id": "node2"},
+    ]
+    tell(api, monkeypatch, story)
+    code, out, err = orion("run", "nginx", "--wait")
+    assert (code, out) == (0, "web-00001/0\n")
+    assert err.endswith("web-00001/0 runs on node2\n")
+
+
+@pytest.mark.parametrize(
+    ("last", "code", "words"),
+    [
+        ({"state": "completed", "node_id": "n"}, 0, "web-00001/0 has completed on n"),
+        (
+            {"state": "failed", "reason": "no such image"},
+            1,
+            "orion: web-00001/0 failed: no such image; see 'orion logs",
+        ),
+        ({"state": "stopped"}, 1, "orion: web-00001/0 stopped: no reason is known"),
+    ],
+)
+def test_how_waiting_ends(orion, api, monkeypatch, last, code, words):
+    tell(api, monkeypatch, [last])
+    found, _, err = orion("run", "nginx", "--wait")
+    assert found == code
+    assert words in err
+
+
+def test_waiting_has_an_end(orion, api):
+    code, out, err = orion("run", "nginx", "--wait", "--wait-timeout", "0.2")
+    assert (code, out) == (1, "web-00001/0\n")
+    assert "is still pending after 0.2 s; it goes on, see 'orion ps'" in err
+
+
+def test_leaving_leaves_the_task(orion, api, monkeypatch):
+    def leave(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orion.client.Client.poll_task", leave)
+    code, out, err = orion("run", "nginx", "--wait")
+    assert (code, out) == (1, "web-00001/0\n")
+    assert "web-00001/0 goes on without you" in err
+    assert "orion stop web-00001/0" in err
+    assert "web-00001/0" in api.service.tasks_by_id
+
+
+def tell(api, monkeypatch, story):
+    """Each read of the task shows the next of `story`, the last for ever."""
+    views = [task_view("web-00001", **chapter) for chapter in story]
+    service = api.service
+
+    async def task(self, name, read):
+        service.index += 1
+        return (views.pop(0) if len(views) > 1 else views[0]), service.index
+
+    monkeypatch.setattr(type(service), "task", task)
+
+
+# --- failures ----------------------------------------------------------------------------------------------
+
+
+def test_nobody_there(orion):
+    code, out, err = orion("ps", "--port", "1")
+    assert (code, out) == (1, "")
+    assert err == (
+        "orion: no Orion node answers at localhost:1: start one with 'orion --bootstrap', "
+        "or name another with --addr\n"
+    )
+
+
+def test_port_wins_over_the_environment_and_over_nothing(orion, api):
+    assert orion("ps", "--port", str(api.port))[0] == 0
+
+
+@pytest.mark.parametrize("error", [Unavailable("no leader"), NotFound("gone")])
+def test_the_clusters_words_are_shown_as_they_are(orion, api, error):
+    api.service.failure = error
+    for command in (["ps"], ["nodes"], ["members"], ["raft"], ["drain", "node1"], ["nodes", "rm", "node1"]):
+        assert orion(*command) == (1, "", f"orion: {error.detail}\n")
+
+
+def test_a_near_miss_of_a_command(orion):
+    assert orion("nodse") == (2, "", "orion: 'nodse' is not a command: did you mean nodes? (see 'orion --help')\n")
+    assert orion("xyzzy") == (2, "", "orion: 'xyzzy' is not a command (see 'orion --help')\n")

@@ -1,0 +1,155 @@
+"""What each command loads, and how it behaves as a process. No timing: modules are what costs."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from unit.api.fake_service import task_view
+
+SERVER = {"orion.api", "orion.node", "orion.raft", "orion.state", "orion.adapters", "orion.daemon"}
+HEAVY = {*SERVER, "asyncio", "starlette", "uvicorn", "uvloop", "lmdb", "kinship", "aiodocker", "rich"}
+
+
+def loaded(*args, **env):
+    """The modules that the command has loaded when it ends."""
+    program = (
+        "import sys; from orion.cli.app import run; code = run(sys.argv[1:]);"
+        "print(*sorted(sys.modules), file=sys.stderr); sys.exit(code)"
+    )
+    command = [sys.executable, "-c", program, *args]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, env={**os.environ, **env}, check=True
+    )
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "args", [["version"], ["--version"], ["ps", "--help"], ["nodes", "--help"], ["completion", "zsh"]]
+)
+def test_what_asks_nobody_loads_next_to_nothing(args):
+    assert not loaded(*args) & {*HEAVY, "msgspec", "http.client", "orion.client"}
+
+
+def test_help_of_all_loads_no_server(api):
+    assert not loaded("--help") & {*HEAVY, "http.client", "orion.client"}
+
+
+@pytest.mark.parametrize(
+    "args", [["ps"], ["ps", "-o", "json"], ["nodes"], ["raft"], ["logs", "web"], ["run", "nginx"]]
+)
+def test_what_asks_a_node_loads_the_client_and_no_server(api, args):
+    api.service.tasks_by_id["web/0"] = task_view("web")
+    modules = loaded(*args, "--port", str(api.port))
+    assert "http.client" in modules
+    assert not modules & HEAVY
+
+
+def test_importing_the_client_loads_no_server():
+    program = "import sys, orion.client; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert not set(done.stdout.split()) & {*HEAVY, "click"}
+
+
+def start(api, *args, **pipes):
+    command = [sys.executable, "-m", "orion", *args, "--port", str(api.port)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **pipes)
+
+
+def test_leaving_with_ctrl_c(api):
+    api.service.tasks_by_id["web/0"] = task_view("web")
+    with start(api, "run", "nginx", "--name", "slow", "--wait") as process:
+        assert process.stdout.readline() == "slow/0\n"
+        api.wait_until(lambda: any(read.after_index for read in api.service.reads))
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "slow/0 goes on without you" in err
+    assert "Traceback" not in err
+    assert "slow/0" in api.service.tasks_by_id
+
+
+def test_leaving_logs_with_ctrl_c_is_quiet(api):
+    api.service.tasks_by_id["web/0"] = task_view("web")
+    api.service.logs_go_on = True
+    with start(api, "logs", "-f", "web") as process:
+        assert process.stdout.readline() == "one\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert "Traceback" not in err
+    assert err.strip() == ""
+
+
+def test_a_reader_that_has_enough(api):
+    api.service.tasks_by_id = {f"t{i}/0": task_view(f"t{i}", reason="x" * 1000) for i in range(2000)}
+    with start(api, "ps") as process:
+        process.stdout.readline()
+        process.stdout.close()
+        err = process.stderr.read()
+        process.wait(timeout=30)
+    assert "Traceback" not in err
+    assert "BrokenPipe" not in err
+
+
+# --- completion --------------------------------------------------------------------------------------------
+
+
+def complete(*words, **env):
+    typed = {
+        "COMP_WORDS": " ".join(["orion", *words]),
+        "COMP_CWORD": str(len(words)),
+        "_ORION_COMPLETE": "bash_complete",
+    }
+    command = [sys.executable, "-m", "orion"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, env={**os.environ, **typed, **env}, check=True
+    )
+    return [line.partition(",")[2] for line in done.stdout.splitlines()]
+
+
+def test_commands_are_completed():
+    assert {"ps", "run", "nodes"} <= set(complete(""))
+    assert complete("insp") == ["inspect"]
+
+
+def test_flags_are_completed():
+    assert "--stale" in complete("ps", "--")
+
+
+def test_ids_are_completed(api):
+    api.service.tasks_by_id = {f"{name}/0": task_view(name) for name in ("web", "db")}
+    env = {"ORION_ADDR": f"127.0.0.1:{api.port}"}
+    assert complete("inspect", "w", **env) == ["web/0"]
+    assert complete("stop", "web/0", "", **env) == ["db/0", "web/0"]
+    assert complete("drain", "", **env) == ["node1", "node2"]
+    assert complete("logs", "", ORION_ADDR="127.0.0.1:1") == [""]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(shell):
+    command = [sys.executable, "-m", "orion", "completion", shell]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert "_ORION_COMPLETE" in done.stdout
+
+
+def test_help_begins_with_what_it_is_for(capsys):
+    from orion.cli.app import COMMANDS, run
+
+    assert run(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert "Run containers on a few servers as if they were one machine." in out
+    for name, (_, text) in COMMANDS.items():
+        assert name in out
+        assert run([name, "--help"]) == 0
+        # The table's line is the command's own first line, so that the two never differ.
+        assert text.partition(";")[0].rstrip(".") in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("flag", ["--id", "--gossip-port", "--bootstrap", "--insecure"])
+def test_help_shows_the_nodes_flags(capsys, flag):
+    from orion.cli.app import run
+
+    run(["--help"])
+    assert flag in capsys.readouterr().out

@@ -1,0 +1,92 @@
+"""Values as people write them and read them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from orion.cli.progress import done_percent
+from orion.cli.show import age_text, amount_text
+from orion.cli.values import parse_size
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("100000000", 100_000_000),
+        ("0", 0),
+        ("512m", 512 * 1024**2),
+        ("512M", 512 * 1024**2),
+        ("1g", 1024**3),
+        ("1.5GB", 1_500_000_000),
+        ("1.5 GB", 1_500_000_000),
+        ("2GiB", 2 * 1024**3),
+        ("10kB", 10_000),
+        ("64b", 64),
+        ("1T", 1024**4),
+        ("1tb", 10**12),
+    ],
+)
+def test_sizes(text, count):
+    assert parse_size(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "m", "1x", "-1", "1e9", "1.2.3", "1 2", "GB", "1gg", "inf"])
+def test_what_is_no_size(text):
+    with pytest.raises(ValueError, match="is not a size"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("ago", "text"),
+    [
+        (timedelta(seconds=5), "5s"),
+        (timedelta(seconds=-5), "0s"),
+        (timedelta(minutes=5), "5m"),
+        (timedelta(minutes=100), "100m"),
+        (timedelta(hours=30), "30h"),
+        (timedelta(days=12), "12d"),
+    ],
+)
+def test_ages(ago, text, monkeypatch):
+    now = datetime.now(UTC)
+
+    class Then(datetime):
+        @classmethod
+        def now(cls, zone=None):
+            return now
+
+    monkeypatch.setattr("orion.cli.show.datetime", Then)
+    assert age_text((now - ago).isoformat()) == text
+
+
+def test_no_age():
+    assert age_text(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "total", "text"),
+    [
+        (1_500_000_000, 16_000_000_000, "1.5 of 16 GB"),
+        (0, 16e9, "0 of 16 GB"),
+        (5_000_000, 16e9, "5 MB of 16 GB"),
+        (0, 0, "0 of 0 B"),
+    ],
+)
+def test_amounts(given, total, text):
+    assert amount_text(given, total) == text
+
+
+@pytest.mark.parametrize(
+    ("reason", "percent"),
+    [
+        ("pulling nginx: 12.5 of 50 MB", 25.0),
+        ("pulling nginx: 500 kB of 1 MB", 50.0),
+        ("pulling nginx:1.27: 3 of 2 GB", 100.0),
+        ("pulling nginx", None),
+        ("pulling nginx: 54 MB loaded, unpacking", None),
+        ("pulling nginx: 0 of 0 B", None),
+        ("port 8080 is taken on 3 of 3 nodes", None),
+    ],
+)
+def test_how_much_is_pulled(reason, percent):
+    assert done_percent(reason) == percent
