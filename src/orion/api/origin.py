@@ -5,7 +5,6 @@ name a loopback address by number or as localhost, so neither check is in a pers
 
 import ipaddress
 import os
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
@@ -17,16 +16,19 @@ _MY_NAME = os.uname().nodename.lower()
 
 def refuse_web_pages(scope: Scope, headers: Headers) -> None:
     """Raises Forbidden."""
-    host = headers.get("host", "")
+    host = headers.get("host", "").lower()
     if scope["server"] and _loopback(scope["server"][0]) and not _names_this_machine(host):
         raise Forbidden(f"{host[:80]!r} is not a name of this machine: ask for localhost or its address instead")
     origin = headers.get("origin")
-    if scope["method"] not in {"GET", "HEAD"} and origin and urlsplit(origin).netloc != host:
+    if scope["method"] not in {"GET", "HEAD"} and origin and origin.lower().partition("://")[2] != host:
         raise Forbidden(f"a page of {origin[:80]!r} can't change anything here")
 
 
 def _names_this_machine(host: str) -> bool:
-    name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    if host.startswith("["):
+        name = host[1:].partition("]")[0]
+    else:
+        name = host.partition(":")[0].rstrip(".")
     if name in {"", "localhost", _MY_NAME, _MY_NAME.partition(".")[0]} or name.endswith(".localhost"):
         return True
     return _address(name) is not None

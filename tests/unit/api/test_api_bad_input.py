@@ -188,11 +188,13 @@ def test_a_page_of_another_site_changes_nothing(api):
     refused = api.ask("POST", "/tasks", body, {"Origin": "http://evil.example", "Content-Type": "text/plain"})
     assert "evil.example" in problem(refused, 403)["detail"]
     assert not api.service.creates
+    for origin in ("null", "http://[x", "evil", f"http://localhost:{api.port + 1}"):
+        assert api.ask("POST", "/nodes/node1/drain", headers={"Origin": origin}).status == 403
     own = f"http://localhost:{api.port}"
     assert api.ask("POST", "/tasks", body, {"Origin": own, "Host": f"localhost:{api.port}"}).status == 201
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example"])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "[evil", "a:b:c"])
 def test_a_name_that_was_pointed_at_this_machine_is_refused(api, host):
     assert host in problem(api.ask("GET", "/tasks", headers={"Host": host}), 403)["detail"]
 
