@@ -75,7 +75,8 @@ class TestLogs:
         script = r"printf 'a\377\000b'; head -c 300000 /dev/zero"
         id_ = await Placed(bench.new_cluster(), shell(bench, script)).create(engine)
         await engine.start(id_)
-        got = b"".join([piece async for piece in engine.logs(id_, LogQuery(follow=True))])
+        await until_exited(engine, id_)  # following, Docker 20.10 itself may drop the very last words
+        got = b"".join([piece async for piece in engine.logs(id_, LogQuery())])
         # json-file keeps text: a byte that is no UTF-8 is stored as the replacement character by Docker itself.
         assert got == "a\ufffd\0b".encode() + bytes(300_000)
 

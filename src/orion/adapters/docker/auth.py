@@ -68,7 +68,7 @@ def _from_file(config: dict[str, Any], server: str) -> dict[str, str] | None:
             return {token: entry[token]}
     if entry.get("auth"):
         try:
-            user, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
+            user, _, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError) as error:
             log.warning("the credentials for %s in the Docker configuration are damaged: %s", server, error)
             return None
