@@ -25,10 +25,7 @@ def refuse_web_pages(scope: Scope, headers: Headers) -> None:
 
 
 def _names_this_machine(host: str) -> bool:
-    if host.startswith("["):
-        name = host[1:].partition("]")[0]
-    else:
-        name = host.partition(":")[0].rstrip(".")
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0].rstrip(".")
     if name in {"", "localhost", _MY_NAME, _MY_NAME.partition(".")[0]} or name.endswith(".localhost"):
         return True
     return _address(name) is not None
