@@ -1,0 +1,106 @@
+"""The sentences that users read; contracts.md has two of them."""
+
+from test_schedule import GB, WEB, Cluster
+
+from orion.model.job import PortBinding
+from orion.model.node import NodeStatus
+from orion.scheduler.explain import same_news
+from orion.state.commands import DrainNode, SetNodeStatus
+
+
+def why(cluster, **job):
+    cluster.job("asked", **job)
+    refusals = dict(cluster.plan("asked").refusals)
+    return refusals["asked"]
+
+
+def test_memory():
+    assert why(Cluster(3, memory=15_200_000_000), memory=100 * GB) == (
+        "needs 100 GB of memory; the largest node has 15.2 GB free"
+    )
+
+
+def test_a_node_that_shrank_has_nothing_free():
+    cluster = Cluster(1)
+    cluster.job(memory=10 * GB)
+    cluster.run()
+    cluster.node(1, memory=5 * GB)
+    assert why(cluster, memory=GB) == "needs 1 GB of memory; the largest node has 0 B free"
+
+
+def test_cores():
+    assert why(Cluster(2), cpu=4_500) == "needs 4.5 cores; the largest node has 4 free"
+
+
+def test_disk():
+    assert why(Cluster(2), disk=200 * GB) == "needs 200 GB of disk; the largest node has 100 GB free"
+
+
+def test_a_port():
+    cluster = Cluster(3)
+    cluster.job(count=3, ports=WEB)
+    cluster.run()
+    assert why(cluster, ports=WEB) == "port 8080 is taken on 3 of 3 nodes"
+
+
+def test_a_udp_port():
+    cluster = Cluster(1)
+    dns = (PortBinding(53, "udp", 53),)
+    cluster.job(ports=dns)
+    cluster.run()
+    assert why(cluster, ports=dns) == "port 53/udp is taken on 1 of 1 nodes"
+
+
+def test_labels():
+    assert why(Cluster(2), constraints=(("disk", "ssd"),)) == "no node has the label disk=ssd"
+    both = (("disk", "ssd"), ("zone", "a"))
+    assert why(Cluster(2), constraints=both) == "no node has the labels disk=ssd and zone=a"
+
+
+def test_nothing_is_ready():
+    assert why(Cluster()) == "no node is ready"
+    cluster = Cluster(4)
+    cluster.do(DrainNode(1, "n1", draining=True))
+    cluster.do(SetNodeStatus(1, "n2", 2, NodeStatus.DOWN))
+    cluster.do(SetNodeStatus(1, "n3", 3, NodeStatus.LEFT))
+    cluster.node(4, engine_down="no answer")
+    assert why(cluster) == (
+        "no node is ready: 1 is away, 1 is down, 1 is draining, 1 is without a container engine that answers"
+    )
+
+
+def test_several_reasons_the_most_frequent_first():
+    cluster = Cluster(2)
+    cluster.node(3, memory=GB)
+    cluster.job("fill", count=2, memory=14_800_000_000)
+    cluster.run()
+    cluster.node(4, labels=())
+    cluster.job(ports=WEB, memory=5 * GB)
+    cluster.run()
+    cluster.node(5)
+    cluster.do(DrainNode(1, "n5", draining=True))
+    assert why(cluster, ports=WEB, memory=4 * GB) == (
+        "no node fits: 3 lack memory (needs 4 GB, most free 1.2 GB), 1 has port 8080 taken, 1 is draining"
+    )
+
+
+def test_labels_among_other_reasons():
+    cluster = Cluster(3)
+    cluster.node(1, labels=(("disk", "ssd"),))
+    assert why(cluster, cpu=8_000, constraints=(("disk", "ssd"),)) == (
+        "no node fits: 2 lack the label disk=ssd, 1 lacks cores (needs 8, most free 4)"
+    )
+
+
+def test_what_this_very_plan_gives_away_counts():
+    cluster = Cluster(1)
+    cluster.job("first", ports=WEB)
+    cluster.job("second", ports=WEB)
+    assert cluster.plan("first", "second").refusals == (("second", "port 8080 is taken on 1 of 1 nodes"),)
+
+
+def test_how_much_is_free_is_no_news():
+    assert same_news("needs 4 cores; the largest node has 1.5 free", "needs 4 cores; the largest node has 1 free")
+    assert same_news("x (needs 4 GB, most free 1.2 GB)", "x (needs 4 GB, most free 900 MB)")
+    assert not same_news("port 8080 is taken on 3 of 3 nodes", "port 8080 is taken on 4 of 4 nodes")
+    assert not same_news("", "no node is ready")

@@ -1,0 +1,395 @@
+import pytest
+
+from orion.model.allocation import AllocationState, AllocationStatus
+from orion.model.job import DYNAMIC_PORTS, Job, JobKind, PortBinding, TaskSpec
+from orion.model.node import NodeStatus
+from orion.model.resources import Resources
+from orion.scheduler.pools import EXACT, Pools
+from orion.scheduler.schedule import schedule
+from orion.state.apply import apply
+from orion.state.commands import (
+    ApplyPlan,
+    CreateJob,
+    DrainNode,
+    InitCluster,
+    RegisterNode,
+    SetNodeStatus,
+    StopJob,
+    UpdateAllocations,
+)
+from orion.state.tables import State
+
+GB = 1_000_000_000
+WEB = (PortBinding(80, "tcp", 8080),)
+
+
+class Cluster:
+    """Nodes n1, n2, … of 4 cores, 16 GB and 100 GB, each with an engine of its own."""
+
+    def __init__(self, nodes=0, **facts):
+        self.state = State()
+        self.pools = Pools()
+        self.do(InitCluster(1, 7))
+        for n in range(1, nodes + 1):
+            self.node(n, **facts)
+
+    @property
+    def view(self):
+        return self.state.view
+
+    def do(self, command):
+        return apply(self.state, self.state.index + 1, command)
+
+    def node(self, n, cpu=4_000, memory=16 * GB, disk=100 * GB, labels=(), engine=None, engine_down=""):
+        capacity = Resources(cpu, memory, disk)
+        engine = f"e{n}" if engine is None else engine
+        self.do(RegisterNode(1, f"n{n}", n, "p", "a", capacity, labels, engine, "0.1", engine_down))
+
+    def job(self, name="web", count=1, cpu=0, memory=0, disk=0, **task):
+        spec = TaskSpec("app", resources=Resources(cpu, memory, disk), **task)
+        self.do(CreateJob(1, Job(name, JobKind.SERVICE, count, spec)))
+
+    def plan(self, *jobs, **limits):
+        return schedule(self.view, jobs or self.view.jobs_to_schedule(), self.pools, **limits)
+
+    def run(self, *jobs, **limits):
+        """Make a plan and apply it; all of it must be taken."""
+        before = self.view.allocation_count()
+        plan = self.plan(*jobs, **limits)
+        self.do(plan.command(1))
+        assert self.view.allocation_count() - before == sum(len(group.nodes) for group in plan.placements)
+        return plan
+
+    def where(self, name="web"):
+        """Task index -> node, of those that are wanted and active."""
+        active = [a for a in self.view.allocations_of_job(name) if a.wanted and not a.terminal]
+        return {a.index: a.node for a in active}
+
+    def end(self, name, index, state="stopped"):
+        allocation = self.view.allocations_of_slot(name, index)[-1]
+        status = AllocationStatus(AllocationState(state))
+        self.do(UpdateAllocations(1, allocation.node, ((allocation.id, status),)))
+
+
+# --- which node --------------------------------------------------------------------------------------------
+
+
+def test_best_fit_fills_the_fullest_node_that_fits():
+    cluster = Cluster(3)
+    cluster.job("one", memory=2 * GB)
+    cluster.run()
+    cluster.job("two", memory=GB)
+    cluster.run()
+    assert cluster.where("two") == cluster.where("one")
+    cluster.job("large", memory=14 * GB)
+    cluster.run()
+    assert cluster.where("large")[0] != cluster.where("one")[0]
+
+
+def test_fullest_means_after_the_placement():
+    """Half a small node is more of it than half of a large one."""
+    cluster = Cluster()
+    cluster.node(1, memory=64 * GB)
+    cluster.node(2, memory=8 * GB)
+    cluster.job(memory=2 * GB)
+    cluster.run()
+    assert cluster.where() == {0: "n2"}
+
+
+def test_cpu_and_memory_both_count():
+    cluster = Cluster(2)
+    cluster.job("cpu", cpu=3_000)
+    cluster.run()
+    cluster.job("memory", memory=GB)
+    cluster.run()
+    assert cluster.where("memory") == cluster.where("cpu")
+
+
+def test_tasks_of_one_job_are_spread():
+    cluster = Cluster(3)
+    cluster.job("first", memory=GB)
+    cluster.run()
+    cluster.job(count=6, memory=GB)
+    cluster.run()
+    assert sorted(cluster.where().values()) == ["n1", "n1", "n2", "n2", "n3", "n3"]
+    # the fullest first
+    assert cluster.where()[0] == cluster.where("first")[0]
+
+
+def test_a_task_that_is_placed_again_keeps_the_spread():
+    cluster = Cluster(3)
+    cluster.job("fill", memory=4 * GB)
+    cluster.run()
+    full = cluster.where("fill")[0]
+    cluster.job(count=3, memory=GB)
+    cluster.run()
+    again = next(index for index, node in cluster.where().items() if node != full)
+    left = cluster.where()[again]
+    cluster.end("web", again)
+    cluster.run()
+    assert cluster.where()[again] == left
+
+
+def test_tasks_that_ask_for_nothing_are_spread_too():
+    cluster = Cluster(3)
+    for n in range(6):
+        cluster.job(f"job{n}")
+    cluster.run()
+    nodes = [cluster.where(f"job{n}")[0] for n in range(6)]
+    assert sorted(nodes) == ["n1", "n1", "n2", "n2", "n3", "n3"]
+
+
+def test_constraints_are_labels_that_must_be_equal():
+    cluster = Cluster()
+    for n, labels in enumerate([(("disk", "hdd"),), (("disk", "ssd"), ("zone", "a")), (("disk", "ssd"),)], 1):
+        cluster.node(n, labels=labels)
+    cluster.job("ssd", count=4, memory=GB, constraints=(("disk", "ssd"),))
+    cluster.job("both", memory=GB, constraints=(("disk", "ssd"), ("zone", "a")))
+    cluster.run()
+    assert set(cluster.where("ssd").values()) == {"n2", "n3"}
+    assert cluster.where("both") == {0: "n2"}
+
+
+def test_nodes_that_are_not_ready_take_nothing():
+    cluster = Cluster(5)
+    cluster.do(DrainNode(1, "n1", draining=True))
+    cluster.do(SetNodeStatus(1, "n2", 2, NodeStatus.DOWN))
+    cluster.do(SetNodeStatus(1, "n3", 3, NodeStatus.LEFT))
+    cluster.node(4, engine_down="no answer")
+    cluster.job(count=3)
+    cluster.run()
+    assert set(cluster.where().values()) == {"n5"}
+
+
+def test_several_jobs_in_one_plan_do_not_collide():
+    cluster = Cluster(2)
+    for n in range(5):
+        cluster.job(f"job{n}", memory=6 * GB)
+    plan = cluster.run()
+    assert len(plan.placements) == 4
+    assert plan.refusals == (("job4", "needs 6 GB of memory; the largest node has 4 GB free"),)
+
+
+def test_equal_states_give_equal_plans():
+    plans = []
+    for _ in range(2):
+        cluster = Cluster(200)
+        for n in range(20):
+            cluster.job(f"job{n}", count=n + 1, memory=GB, ports=(PortBinding(80, "tcp"),))
+        plans.append(cluster.plan())
+    assert plans[0] == plans[1]
+
+
+# --- ports -------------------------------------------------------------------------------------------------
+
+
+def test_a_static_port_goes_once_to_each_engine():
+    cluster = Cluster()
+    for n, engine in enumerate(["shared", "shared", "other", "", ""], 1):
+        cluster.node(n, engine=engine)
+    cluster.job(count=6, ports=WEB)
+    plan = cluster.run()
+    assert len(set(cluster.where().values()) & {"n1", "n2"}) == 1
+    assert len(cluster.where()) == 4
+    assert plan.refusals == (("web", "port 8080 is taken on 5 of 5 nodes"),)
+    assert {ports for group in plan.placements for ports in group.ports} == {(8080,)}
+
+
+def test_ports_left_to_choose_are_apart_from_all_others():
+    cluster = Cluster()
+    cluster.node(1, engine="shared")
+    cluster.node(2, engine="shared")
+    bindings = (
+        PortBinding(80, "tcp"),
+        PortBinding(80, "udp"),
+        PortBinding(81, "tcp"),
+        PortBinding(82, "tcp", 20_000),
+    )
+    cluster.job("one", ports=bindings)
+    cluster.job("many", count=50, ports=bindings[:3])
+    cluster.run()
+    ports = [a.ports for name in ("one", "many") for a in cluster.view.allocations_of_job(name)]
+    tcp = [
+        port for each in ports for port, binding in zip(each, bindings, strict=False) if binding.protocol == "tcp"
+    ]
+    assert len(ports) == 51
+    assert len(set(tcp)) == len(tcp)
+    assert all(port in DYNAMIC_PORTS for port in tcp)
+
+
+def test_all_ports_of_an_engine_can_be_given_and_no_more():
+    cluster = Cluster(1)
+    cluster.job(count=len(DYNAMIC_PORTS) + 1, ports=(PortBinding(80, "tcp"),))
+    while cluster.view.open_count("web") > 1:
+        cluster.run()
+    cluster.run()
+    assert cluster.view.refusal("web") == "no port from 20000 to 32767 is free on 1 of 1 nodes"
+    cluster.end("web", 17)
+    freed = cluster.view.allocations_of_slot("web", 17)[-1].ports
+    cluster.run()
+    newest = [a for a in cluster.view.allocations_of_job("web") if not a.terminal and a.ports == freed]
+    assert len(newest) == 1
+
+
+# --- draining ----------------------------------------------------------------------------------------------
+
+
+def test_work_leaves_a_draining_node_in_one_plan():
+    cluster = Cluster(2)
+    cluster.job(count=2, memory=GB)
+    cluster.run()
+    cluster.do(DrainNode(1, "n1", draining=True))
+    old = next(a for a in cluster.view.allocations_of_job("web") if a.node == "n1")
+    plan = cluster.run()
+    assert plan.stops == (old.id,)
+    assert set(cluster.where().values()) == {"n2"}
+    assert cluster.plan().empty
+    assert cluster.view.jobs_to_schedule() == []
+
+
+def test_work_leaves_even_if_there_is_no_place_for_it():
+    """It may hold the port that its successor needs."""
+    cluster = Cluster()
+    cluster.node(1, engine="shared")
+    cluster.node(2, engine="shared")
+    cluster.job(ports=WEB)
+    cluster.run()
+    node = cluster.where()[0]
+    cluster.do(DrainNode(1, node, draining=True))
+    plan = cluster.run()
+    assert len(plan.stops) == 1
+    assert plan.refusals == (("web", "no node fits: 1 has port 8080 taken, 1 is draining"),)
+    cluster.end("web", 0)
+    cluster.run()
+    assert set(cluster.where().values()) == {"n1", "n2"} - {node}
+
+
+def test_a_drain_may_take_several_plans():
+    cluster = Cluster(2)
+    cluster.job("a", count=10, memory=GB // 10)
+    cluster.job("b", count=10, memory=GB // 10)
+    cluster.run()
+    cluster.do(DrainNode(1, "n1", draining=True))
+    plans = []
+    while not plans or plans[-1].rest:
+        plans.append(cluster.run(max_placements=3))
+    assert [len(plan.stops) for plan in plans] == [3, 3, 3, 1]
+    assert set(cluster.where("a").values()) | set(cluster.where("b").values()) == {"n2"}
+
+
+# --- limits ------------------------------------------------------------------------------------------------
+
+
+def test_a_large_job_takes_several_plans():
+    cluster = Cluster(3)
+    cluster.job(count=25)
+    sizes = []
+    while cluster.view.open_count("web"):
+        plan = cluster.run(max_placements=10)
+        sizes.append((len(plan.placements[0].indexes), plan.rest))
+    assert sizes == [(10, ("web",)), (10, ("web",)), (5, ())]
+
+
+def test_jobs_that_were_not_looked_at_are_the_rest():
+    cluster = Cluster(3)
+    for n in range(4):
+        cluster.job(f"job{n}", memory=100 * GB + n)
+    plan = cluster.plan(max_looks=7)
+    assert [name for name, _ in plan.refusals] == ["job0", "job1"]
+    assert plan.rest == ("job2", "job3")
+    assert cluster.plan(*plan.rest).rest == ()
+
+
+def test_jobs_of_a_shape_that_was_refused_are_refused_at_no_cost():
+    cluster = Cluster(3)
+    for n in range(4):
+        cluster.job(f"job{n}", memory=100 * GB)
+    plan = cluster.plan(max_looks=7)
+    assert len({text for _, text in plan.refusals}) == 1
+    assert len(plan.refusals) == 4
+
+
+def test_unknown_stopping_and_finished_jobs_are_passed_over():
+    cluster = Cluster(1)
+    cluster.job("done")
+    cluster.job("stopping", count=2)
+    cluster.run()
+    cluster.do(StopJob(1, "stopping"))
+    assert cluster.plan("unknown", "done", "stopping", "done").empty
+
+
+def test_a_refusal_is_said_once_and_taken_back():
+    cluster = Cluster(1)
+    cluster.job(count=2, memory=10 * GB)
+    assert cluster.run().refusals == (("web", "needs 10 GB of memory; the largest node has 6 GB free"),)
+    assert cluster.plan().empty
+    cluster.job("small", memory=GB)
+    cluster.run("small")
+    # 5 GB are free now: not worth a new entry in the log
+    assert cluster.plan().empty
+    cluster.node(2)
+    assert cluster.run().refusals == (("web", ""),)
+    assert cluster.view.refusal("web") == ""
+
+
+# --- many nodes --------------------------------------------------------------------------------------------
+
+
+def test_on_a_large_cluster_one_task_looks_at_a_sample():
+    cluster = Cluster(2_000)
+    cluster.job(memory=GB)
+    plan = cluster.plan(max_looks=1)
+    assert plan.placements
+    cluster.job("b", count=300, memory=GB)
+    cluster.run()
+    assert len(set(cluster.where("b").values())) == 300
+
+
+def test_a_sample_goes_on_until_something_fits():
+    cluster = Cluster(EXACT + 400)
+    wanted = {7, 300, 500}
+    for n in wanted:
+        cluster.node(n, memory=64 * GB)
+    cluster.job(count=4, memory=50 * GB)
+    plan = cluster.run()
+    assert sorted(cluster.where().values()) == sorted(f"n{n}" for n in wanted)
+    assert plan.refusals == (("web", "needs 50 GB of memory; the largest node has 16 GB free"),)
+
+
+def test_a_sample_that_fills_up_is_followed_by_all_nodes():
+    cluster = Cluster(1_000)
+    cluster.job(count=90, memory=16 * GB)
+    cluster.job("more", count=90, memory=16 * GB)
+    cluster.run()
+    assert len(set(cluster.where().values()) | set(cluster.where("more").values())) == 180
+    # 820 nodes are left; what a sample of 200 has room for is less than what is asked
+    cluster.job("rest", count=100, cpu=2_000, memory=8 * GB)
+    cluster.job("last", count=100, ports=WEB)
+    cluster.run()
+    assert len(cluster.where("rest")) == 100
+    assert len(set(cluster.where("last").values())) == 100
+
+
+@pytest.mark.parametrize("nodes", [5, 1_000])
+def test_pools_follow_the_facts(nodes):
+    cluster = Cluster(nodes)
+    cluster.job(constraints=(("disk", "ssd"),))
+    assert cluster.run().refusals == (("web", "no node has the label disk=ssd"),)
+    cluster.node(3, labels=(("disk", "ssd"),))
+    cluster.run()
+    assert cluster.where() == {0: "n3"}
+    cluster.do(SetNodeStatus(1, "n3", 3, NodeStatus.DOWN))
+    assert cluster.run().placements == ()
+    # another state under the same Pools, as after a snapshot was installed
+    other = Cluster(nodes)
+    other.pools = cluster.pools
+    other.job()
+    other.run()
+    assert len(other.where()) == 1
+
+
+def test_an_applied_plan_of_nothing_changes_nothing():
+    cluster = Cluster(1)
+    plan = cluster.plan()
+    assert plan.empty
+    assert plan.command(5) == ApplyPlan(5, ())

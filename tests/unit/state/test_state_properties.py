@@ -1,0 +1,269 @@
+"""Random commands, hostile ones too: what must hold in every committed state holds, a restore changes nothing, and
+a plan made from a state is taken whole by it.
+"""
+
+from collections import Counter
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from state_kit import tables
+
+from orion.model.allocation import AllocationState, AllocationStatus
+from orion.model.errors import OrionError
+from orion.model.job import Job, JobKind, PortBinding, TaskSpec
+from orion.model.node import NodeStatus
+from orion.model.resources import Resources
+from orion.scheduler.pools import Pools
+from orion.scheduler.schedule import schedule
+from orion.state.apply import apply
+from orion.state.check import check, rebuilt, state_hash
+from orion.state.commands import (
+    ApplyPlan,
+    CreateJob,
+    DrainNode,
+    InitCluster,
+    Placements,
+    RegisterNode,
+    RemoveNode,
+    SetNodeStatus,
+    StopJob,
+    UpdateAllocations,
+    encode_command,
+)
+from orion.state.records import MAX_ENDED_PER_SLOT, port_key
+from orion.state.tables import State
+
+NODES = st.sampled_from(["n1", "n2", "n3", "n4"])
+RAFTS = st.integers(1, 6)
+JOBS = st.sampled_from(["a", "b", "c", "d"])
+AMOUNTS = st.builds(Resources, st.integers(0, 4), st.integers(0, 4), st.integers(0, 2))
+CAPACITIES = st.builds(Resources, st.integers(2, 12), st.integers(2, 12), st.integers(2, 12))
+LABELS = st.sampled_from([(), (), (("zone", "a"),), (("zone", "b"),)])
+BINDINGS = st.builds(
+    PortBinding, st.integers(80, 82), st.sampled_from(["tcp", "udp"]), st.sampled_from([0, 8080, 8081, 20_000])
+)
+TASKS = st.builds(
+    TaskSpec,
+    image=st.just("app"),
+    resources=AMOUNTS,
+    ports=st.lists(BINDINGS, max_size=2, unique_by=lambda b: (b.container_port, b.protocol)).map(tuple),
+    constraints=LABELS,
+)
+STATUSES = st.builds(
+    AllocationStatus, st.sampled_from(AllocationState), st.sampled_from(["", "why"]), st.integers(0, 2)
+)
+
+
+class Machine(RuleBasedStateMachine):
+    @initialize(
+        cluster=st.integers(1, 2**64 - 1),
+        numbers=st.sampled_from([0, 2**32 - 3]),
+        nodes=st.lists(st.tuples(CAPACITIES, st.sampled_from(["", "e1", "e2"])), min_size=1, max_size=4),
+        jobs=st.lists(st.tuples(st.integers(1, 4), TASKS), min_size=1, max_size=4),
+    )
+    def start(self, cluster, numbers, nodes, jobs):
+        self.state = State()
+        self.twin = State()  # follows the same log, restored now and then
+        self.index = 0
+        self.pools = Pools()
+        self.commit(InitCluster(1, cluster))
+        for state in (self.state, self.twin):
+            state.next_allocation = numbers
+        for n, (capacity, engine) in enumerate(nodes, 1):
+            labels = (("zone", "ab"[n % 2]),)
+            self.commit(RegisterNode(2, f"n{n}", n, "p", "a", capacity, labels, engine, "0.1"))
+        for name, (count, task) in zip("abcd", jobs, strict=False):
+            self.commit(CreateJob(6, Job(name, JobKind.SERVICE, count, task)))
+        self.schedule(2_000, 60_000)
+
+    def commit(self, command):
+        before = tables(self.state)
+        free = {node: self.state.view.free(node) for node in self.state.nodes}
+        self.index += 1
+        data = encode_command(command)
+        applied = apply(self.state, self.index, data)
+        assert apply(self.twin, self.index, data).events == applied.events
+        assert [event.part for event in applied.events] == list(range(len(applied.events)))
+        if isinstance(applied.result, OrionError):
+            assert tables(self.state) == before
+            assert not applied.events
+        self.nothing_overgiven(free, command)
+        return applied
+
+    def nothing_overgiven(self, before, command):
+        """A node has less than nothing free only because it shrank, never because something was placed there."""
+        for node in self.state.nodes:
+            after = self.state.view.free(node)
+            if isinstance(command, RegisterNode) or node not in before:
+                continue
+            for name in ("cpu_millis", "memory_bytes", "disk_bytes"):
+                now = getattr(after, name)
+                assert now >= 0 or now >= getattr(before[node], name)
+
+    # --- nodes ---
+
+    @rule(
+        node=NODES,
+        raft=RAFTS,
+        capacity=CAPACITIES,
+        labels=LABELS,
+        engine=st.sampled_from(["", "e1", "e2"]),
+        engine_down=st.sampled_from(["", "", "", "down"]),
+        replaces=st.booleans(),
+    )
+    def register(self, node, raft, capacity, labels, engine, engine_down, replaces):
+        facts = ("p", "a", capacity, labels, engine, "0.1", engine_down, replaces)
+        self.commit(RegisterNode(2, node, raft, *facts))
+
+    @rule(node=NODES, capacity=CAPACITIES, engine=st.sampled_from(["", "e1", "e2"]))
+    def register_again(self, node, capacity, engine):
+        known = self.state.nodes.get(node)
+        if known:
+            self.commit(RegisterNode(2, node, known.raft, "p", "a", capacity, (), engine, "0.1"))
+
+    @rule(node=NODES, status=st.sampled_from(NodeStatus), raft=st.sampled_from([None, None, None, 1]))
+    def set_status(self, node, status, raft):
+        known = self.state.nodes.get(node)
+        if known or raft:
+            self.commit(SetNodeStatus(3, node, raft or known.raft, status))
+
+    @rule(node=NODES, draining=st.booleans())
+    def drain(self, node, draining):
+        self.commit(DrainNode(4, node, draining))
+
+    @rule(node=NODES)
+    def remove(self, node):
+        self.commit(RemoveNode(5, node))
+
+    # --- jobs ---
+
+    @rule(
+        name=JOBS,
+        kind=st.sampled_from(JobKind),
+        count=st.integers(0, 5),
+        task=TASKS,
+        key=st.sampled_from(["", "", "k1", "k2"]),
+    )
+    def create(self, name, kind, count, task, key):
+        self.commit(CreateJob(6, Job(name, kind, count, task), key))
+
+    @rule(name=JOBS)
+    def stop(self, name):
+        self.commit(StopJob(7, name))
+
+    # --- allocations ---
+
+    @precondition(lambda self: self.state.allocations)
+    @rule(data=st.data(), statuses=st.lists(STATUSES, min_size=1, max_size=4), node=NODES, honest=st.booleans())
+    def update(self, data, statuses, node, honest):
+        updates = []
+        for status in statuses:
+            identity = data.draw(st.sampled_from(sorted(self.state.allocations)))
+            if honest:
+                node = self.state.allocations[identity].node
+            updates.append((identity, status))
+        self.commit(UpdateAllocations(8, node, tuple(updates)))
+
+    # --- plans ---
+
+    @rule(most=st.sampled_from([1, 3, 2_000]), looks=st.sampled_from([1, 5, 60_000]))
+    def schedule(self, most, looks):
+        """Whatever limits it is given, a plan is taken whole by the state that it was made from."""
+        view = self.state.view
+        jobs = view.jobs_to_schedule()
+        plan = schedule(view, jobs, self.pools, max_placements=most, max_looks=looks)
+        assert plan == schedule(view, jobs, max_placements=most, max_looks=looks)
+        assert plan == schedule(rebuilt(self.state).view, jobs, max_placements=most, max_looks=looks)
+        assert sum(len(group.indexes) for group in plan.placements) <= most
+        before = view.allocation_count()
+        draining = {node.id for node in view.nodes() if node.draining}
+        if not plan.empty:
+            self.commit(plan.command(9))
+        assert view.allocation_count() == before + sum(len(group.indexes) for group in plan.placements)
+        for identity in plan.stops:
+            assert not view.allocation(identity).wanted
+            assert view.allocation(identity).node in draining
+        assert not [job for job in jobs if self.forgotten_by_the_plan(plan, job)]
+
+    def forgotten_by_the_plan(self, plan, job):
+        """Whether a job has tasks that wait, and yet is neither refused nor to be looked at again."""
+        view = self.state.view
+        return view.open_count(job) and not view.refusal(job) and job not in plan.rest
+
+    @rule(
+        name=JOBS,
+        version=st.sampled_from([0, 0, 0, 1]),
+        rows=st.lists(
+            st.tuples(
+                st.integers(-1, 5),
+                st.integers(0, 6),
+                st.lists(st.sampled_from([8080, 8081, 20_000, 20_001]), max_size=2).map(tuple),
+            ),
+            max_size=6,
+        ),
+        stops=st.lists(st.integers(0, 20), max_size=3),
+        refusals=st.lists(st.tuples(JOBS, st.sampled_from(["", "no room"])), max_size=2),
+    )
+    def plan_anything(self, name, version, rows, stops, refusals):
+        known = sorted(self.state.allocations)
+        wrong = tuple(known[at] if at < len(known) else at for at in stops)
+        group = Placements(name, version, [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows])
+        self.commit(ApplyPlan(10, (group,), wrong, tuple(refusals)))
+
+    @rule()
+    def schedule_all(self):
+        self.schedule(2_000, 60_000)
+
+    @rule()
+    def all_run(self):
+        running = AllocationStatus(AllocationState.RUNNING)
+        for node in sorted(self.state.by_node):
+            updates = tuple((a.id, running) for a in self.state.view.allocations_of_node(node))
+            self.commit(UpdateAllocations(8, node, updates))
+
+    # --- what always holds ---
+
+    @rule()
+    def restore_the_twin(self):
+        self.twin = rebuilt(self.twin)
+
+    @invariant()
+    def indexes_are_what_the_tables_say(self):
+        check(self.state)
+        assert state_hash(self.state) == state_hash(self.twin)
+
+    @invariant()
+    def a_host_port_is_given_once(self):
+        held = Counter()
+        for allocation in self.state.allocations.values():
+            if not allocation.terminal:
+                node = self.state.nodes[allocation.node]
+                bindings = self.state.jobs[allocation.job].job.task.ports
+                for port, binding in zip(allocation.ports, bindings, strict=True):
+                    held[node.engine or f"of {node.id}", port_key(port, binding.protocol)] += 1
+        assert not [key for key, times in held.items() if times > 1]
+
+    @invariant()
+    def a_slot_has_one_wanted_allocation_at_most(self):
+        for record in self.state.jobs.values():
+            for index in range(record.job.count):
+                history = record.history(index)
+                active = [a for a in history if not a.terminal]
+                wanted = [a for a in active if a.wanted]
+                assert len(wanted) <= 1
+                assert not (record.job.stopping and wanted)
+                assert not (record.open[index] and (wanted or record.job.stopping))
+                assert len(history) - len(active) <= MAX_ENDED_PER_SLOT
+            assert record.active or not record.job.stopping
+
+    @invariant()
+    def a_node_that_is_down_has_nothing_active(self):
+        for record in self.state.records.values():
+            assert not (record.node.status is NodeStatus.DOWN and record.active)
+
+
+TestState = Machine.TestCase
+TestState.settings = settings(
+    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
