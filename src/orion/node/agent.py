@@ -80,6 +80,7 @@ class Agent:
         self._alarm = Alarm(clock, source.changed.set)
         self.engine_info: EngineInfo | None = None
         self.engine_down = "not asked yet"
+        self.asked = asyncio.Event()  # the engine has answered, or been found down, at least once
 
     # --- engine -------------------------------------------------------------------------------------------
 
@@ -109,6 +110,7 @@ class Agent:
         elif down != self.engine_down:
             log.warning("%s", down)
         self.engine_info, self.engine_down = info or self.engine_info, down
+        self.asked.set()
         self._on_engine()
 
     async def _work_with_engine(self) -> None:
@@ -119,10 +121,12 @@ class Agent:
             group.create_task(self._reconcile(cluster, group), name="agent-reconcile")
 
     async def _cluster(self) -> int:
-        while self._source.latest is None or not self._source.latest.registered:
+        """Containers are this cluster's by its id, so nothing is looked at before it is known."""
+        while (work := self._source.latest) is None or not work.registered:
             self._source.changed.clear()
             await self._source.changed.wait()
-        return self._source.latest.cluster
+        assert work.cluster, "a node can't be registered with a cluster that has no id"
+        return work.cluster
 
     async def _follow_changes(self, cluster: int) -> None:
         async for container in self._engine.changes(cluster):

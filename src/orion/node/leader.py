@@ -159,8 +159,9 @@ class Leader:
     # --- scheduling ---------------------------------------------------------------------------------------
 
     async def _keep_scheduled(self) -> None:
-        """Plan while there is something to place or to move; a job that did not fit is tried again when capacity was
-        freed or added, and when its version changed."""
+        """Plan while there is something to place or to move; a job that did not fit is tried again when capacity
+        was freed or added, and when its version changed.
+        """
         pools = Pools()
         tried: dict[JobName, tuple[int, int, int]] = {}
         while True:

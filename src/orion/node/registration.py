@@ -22,6 +22,7 @@ SUBMIT_TIMEOUT_S = 5.0
 RETRY_S = 0.5
 CONFLICT_PATIENCE_S = 15.0  # gossip may still show the former process under this id: wait before giving up
 LOOK_AGAIN_S = 2.0
+ENGINE_PATIENCE_S = 3.0
 
 
 class Registration:
@@ -54,6 +55,7 @@ class Registration:
     async def run(self) -> None:
         """Raises Conflict when the cluster says that this id or data directory is not welcome."""
         refused_since_ms: int | None = None
+        await self._until_engine_asked()
         while True:
             self.facts_changed.clear()
             try:
@@ -74,6 +76,14 @@ class Registration:
                 await asyncio.sleep(RETRY_S)
                 continue
             await self._until_something_changed()
+
+    async def _until_engine_asked(self) -> None:
+        """A node that says at once which engine it has is spared a second round."""
+        try:
+            async with asyncio.timeout(ENGINE_PATIENCE_S):
+                await self._agent.asked.wait()
+        except TimeoutError:
+            log.info("the container engine has not answered yet; registering without it")
 
     async def _until_something_changed(self) -> None:
         try:

@@ -72,6 +72,8 @@ class Submitter:
         """One try: propose here, or hand on to the leader. Raises Unavailable when neither can be done."""
         driver = self._driver
         if driver.is_leader:
+            if not driver.view.cluster:
+                raise Unavailable("the new cluster has no name yet")  # its leader gives it one first
             committed = await driver.propose(self._completed(request.command))
             return Submitted(committed.index, _subject(committed.result), driver.view.cluster)
         if request.forwarded:

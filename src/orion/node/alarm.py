@@ -1,0 +1,36 @@
+"""One timer that rings at the earliest of the times it was asked for."""
+
+import asyncio
+from collections.abc import Callable
+
+from orion.ports import Clock
+
+
+class Alarm:
+    """`ring` is called once for each time that it goes off; whoever set it looks again and sets it anew.
+
+    Moved only to an earlier time: most deadlines are pushed back before they are due, and that costs nothing here.
+    """
+
+    def __init__(self, clock: Clock, ring: Callable[[], None]) -> None:
+        self._clock = clock
+        self._ring = ring
+        self._due_ms: int | None = None
+        self._handle: asyncio.Handle | None = None
+
+    def set(self, due_ms: int) -> None:
+        if self._due_ms is not None and self._due_ms <= due_ms:
+            return
+        self.cancel()
+        self._due_ms = due_ms
+        wait_s = max(0, due_ms - self._clock.now_ms()) / 1000
+        self._handle = asyncio.get_running_loop().call_later(wait_s, self._go_off)
+
+    def cancel(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._handle = self._due_ms = None
+
+    def _go_off(self) -> None:
+        self._handle = self._due_ms = None
+        self._ring()
