@@ -22,19 +22,23 @@ RETRY_S = 1.0
 @asks
 def events(client: "Client", follow: bool, new: bool, form: str) -> None:
     """Tell what has happened in the cluster."""
+    from orion.cli.app import say
     from orion.model.errors import Unavailable
 
     after = "" if new and follow else FIRST
+    told = ""
     while True:
         try:
             for event in client.events(after, follow=follow):
-                if event is not None:
-                    after = event.id
+                told = ""
+                after = event.id if event else after
                 _tell(event, form)
         except Unavailable as error:
             if not follow:
                 raise
-            click.echo(f"orion: {error.detail}; trying again", err=True)
+            if error.detail != told:
+                told = error.detail
+                say(f"{told}; trying again")
         if not follow:
             return
         time.sleep(RETRY_S)

@@ -85,15 +85,40 @@ def remove(client: "Client", node: tuple[str, ...]) -> None:
 @command()
 @click.argument("node", shell_complete=complete_node)
 @click.option("--undo", is_flag=True, help="Give it work again: the same as 'orion ready'.")
+@click.option("--wait", is_flag=True, help="Wait until none of its tasks is left.")
 @asks
-def drain(client: "Client", node: str, undo: bool) -> None:
+def drain(client: "Client", node: str, undo: bool, wait: bool) -> None:
     """Move a node's tasks elsewhere, before work on it."""
     if undo:
         _make_ready(client, node)
         return
     view = client.drain(node)
-    left = f"{view.tasks} {'task moves' if view.tasks == 1 else 'tasks move'}; " if view.tasks else ""
-    click.echo(f"{view.name} gets no more work; {left}'orion nodes' shows how far it is")
+    if wait:
+        _wait_until_empty(client, node)
+    elif view.tasks:
+        click.echo(
+            f"{view.name} gets no more work; {_tasks(view.tasks)} to move, 'orion nodes' shows how far it is"
+        )
+    else:
+        click.echo(f"{view.name} gets no more work; it has none left")
+
+
+def _wait_until_empty(client: "Client", node: str) -> None:
+    from orion.cli.show import note
+
+    index, told = 0, 0
+    while True:
+        view, index = client.poll_node(node, index)
+        if not view.tasks:
+            click.echo(f"{view.name} gets no more work; it has none left")
+            return
+        if view.tasks != told:
+            told = view.tasks
+            note(f"{_tasks(told)} to move from {view.name}")
+
+
+def _tasks(count: int) -> str:
+    return "1 task" if count == 1 else f"{count} tasks"
 
 
 @command()

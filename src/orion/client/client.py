@@ -69,6 +69,7 @@ class Client:
         return self._poll("/tasks", list[TaskView], after_index, wait_s)
 
     def poll_task(self, task: str, after_index: int = 0, *, wait_s: float = 30.0) -> tuple[TaskView, int]:
+        """As poll_tasks."""
         return self._poll(_path("/tasks", task), TaskView, after_index, wait_s)
 
     def delete_task(self, task: str) -> TaskView:
@@ -98,6 +99,10 @@ class Client:
 
     def node(self, node: str, *, stale: bool = False) -> NodeView:
         return self._get(_path("/nodes", node), NodeView, _stale(stale))[0]
+
+    def poll_node(self, node: str, after_index: int = 0, *, wait_s: float = 30.0) -> tuple[NodeView, int]:
+        """As poll_tasks."""
+        return self._poll(_path("/nodes", node), NodeView, after_index, wait_s)
 
     def drain(self, node: str) -> NodeView:
         """Move its tasks elsewhere and give it no more."""

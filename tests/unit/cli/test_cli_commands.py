@@ -123,6 +123,23 @@ def test_following_events_goes_on_after_a_break(orion, api, monkeypatch):
     assert api.service.events_asked == [((0, 0), True), ((4, 2), True)]
 
 
+def test_a_break_is_told_once(orion, monkeypatch, capsys):
+    class LeftError(Exception):
+        pass
+
+    pauses = []
+
+    def pause(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            raise LeftError
+
+    monkeypatch.setattr("orion.cli.events.time.sleep", pause)
+    with pytest.raises(LeftError):
+        orion("events", "-f", "--port", "1")
+    assert capsys.readouterr().err.count("trying again") == 1
+
+
 def test_members(orion, api):
     code, out, _ = orion("members")
     assert code == 0
@@ -166,12 +183,34 @@ def test_the_address_before_a_subcommand_counts(orion, api):
 
 def test_drain_and_ready(orion, api):
     api.service.nodes_by_name["node1"] = node_view("node1", tasks=2)
-    assert "2 tasks move" in orion("drain", "node1")[1]
+    assert "2 tasks to move" in orion("drain", "node1")[1]
     assert api.service.nodes_by_name["node1"].status == "draining"
     assert orion("drain", "--undo", "node1")[1] == "node1 takes work again\n"
     orion("drain", "node1")
     assert orion("ready", "node1")[1] == "node1 takes work again\n"
     assert api.service.nodes_by_name["node1"].status == "alive"
+
+
+def test_drain_and_wait(orion, api, monkeypatch):
+    views = [node_view("node1", tasks=tasks) for tasks in (2, 2, 1, 0)]
+    service = api.service
+
+    async def node(self, name, read):
+        service.index += 1
+        return views.pop(0), service.index
+
+    drained = node_view("node1", tasks=2)
+
+    async def drain(self, name, *, draining, timeout_s):
+        return drained
+
+    monkeypatch.setattr(type(service), "node", node)
+    monkeypatch.setattr(type(service), "drain", drain)
+    assert orion("drain", "--wait", "node1") == (
+        0,
+        "node1 gets no more work; it has none left\n",
+        "2 tasks to move from node1\n1 task to move from node1\n",
+    )
 
 
 def test_raft(orion, api):
