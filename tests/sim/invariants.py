@@ -11,7 +11,8 @@ from itertools import combinations
 import msgspec
 
 from orion.node.raft_driver import MAX_INBOX_MESSAGES, MAX_WAITING_PROPOSALS
-from orion.raft.interface import RaftStatus, Role
+from orion.raft.interface import Role
+from orion.raft.member import Member
 from orion.raft.messages import (
     AnyMessage,
     ConfState,
@@ -22,6 +23,7 @@ from orion.raft.messages import (
 )
 from orion.state.apply import apply
 from orion.state.check import check, state_hash
+from orion.state.commands import decode_command
 from orion.state.tables import State
 from sim.cluster import Cluster, Machine, Run
 from sim.disk import Disk, SaveSnapshot, Transaction, Write
@@ -189,45 +191,36 @@ class Invariants:
     def _look_at(self, machine: Machine, run: Run) -> None:
         assert run.node is not None
         driver = run.node.driver
-        raft = driver.raft
+        raft = driver.raft._me
+        log = raft.log
         before = self._looks.get(machine.name)
         if (
             before is not None
-            and before.commit == raft.log.committed
+            and before.commit == log.commit
             and before.applied == driver.applied_index
-            and before.last == raft.log.last_index
+            and before.last == log.last
             and before.term == raft.term
             and before.role is raft.role
-            and before.conf == raft.conf
+            and before.conf is raft.conf
         ):
             return
-        status = raft.status()
-        last_term = raft.log.term(status.last_index) or 0
-        now = Look(
-            status.role,
-            status.term,
-            status.commit,
-            driver.applied_index,
-            status.last_index,
-            last_term,
-            status.conf,
-        )
+        now = Look(raft.role, raft.term, log.commit, driver.applied_index, log.last, log.last_term, raft.conf)
         self._looks[machine.name] = now
         if before is not None:
             self._check_step(machine, raft, before, now)
         if now.role is Role.LEADER and (
             before is None or before.role is not Role.LEADER or before.term != now.term
         ):
-            self._check_new_leader(machine, raft, status)
+            self._check_new_leader(machine, raft)
         if before is None or now.commit > before.commit:
-            self._check_commit(machine, raft, before.commit if before is not None else status.snapshot_index, now)
+            self._check_commit(machine, raft, before.commit if before is not None else raft.snapshot.index, now)
         if before is None or now.applied != before.applied:
             self._check_applied(machine, run, now)
         if before is None or now.conf != before.conf:
-            self._learn_conf(machine.name, now.applied, now.conf)
+            self._learn_conf(machine.name, raft.conf_index, now.conf)
         self._check_queues(machine, run)
 
-    def _check_step(self, machine: Machine, raft, before: Look, now: Look) -> None:
+    def _check_step(self, machine: Machine, raft: Member, before: Look, now: Look) -> None:
         self._demand(
             now.term >= before.term and now.commit >= before.commit and now.applied >= before.applied,
             "term, commit and applied never go back",
@@ -240,32 +233,32 @@ class Invariants:
                 f"{machine.name} leads in term {now.term} and changed its own log: {before} to {now}",
             )
 
-    def _check_new_leader(self, machine: Machine, raft, status: RaftStatus) -> None:
-        other = self._leaders.setdefault(status.term, machine.name)
+    def _check_new_leader(self, machine: Machine, raft: Member) -> None:
+        other = self._leaders.setdefault(raft.term, machine.name)
         self._demand(
             other == machine.name,
             "one leader per term",
-            f"{machine.name} leads in term {status.term}, as {other} did",
+            f"{machine.name} leads in term {raft.term}, as {other} did",
         )
         durable = machine.disk.durable.hard_state
         self._demand(
-            durable.term == status.term and durable.vote == machine.raft,
+            durable.term == raft.term and durable.vote == machine.raft,
             "no leader without its own durable vote",
-            f"{machine.name} leads in term {status.term} with {durable} on disk",
+            f"{machine.name} leads in term {raft.term} with {durable} on disk",
         )
         # Section 5.4: whatever was committed in earlier terms is in a new leader's log.
         index = len(self.committed) - 1
-        while index > 0 and self.committed[index] >= status.term:
+        while index > 0 and self.committed[index] >= raft.term:
             index -= 1
         held = raft.log.term(index)
         self._demand(
-            held == self.committed[index] or index <= status.snapshot_index,
+            held == self.committed[index] or index <= raft.snapshot.index,
             "leader completeness",
-            f"{machine.name} leads in term {status.term} without committed entry {index}/{self.committed[index]}:"
+            f"{machine.name} leads in term {raft.term} without committed entry {index}/{self.committed[index]}:"
             f" it has {held} there",
         )
 
-    def _check_commit(self, machine: Machine, raft, begin: int, now: Look) -> None:
+    def _check_commit(self, machine: Machine, raft: Member, begin: int, now: Look) -> None:
         for index in range(begin + 1, now.commit + 1):
             term = raft.log.term(index)
             if index < len(self.committed):
@@ -317,10 +310,14 @@ class Invariants:
         assert known is not None
         self.committed.append(term)
         entry = known.entry
+        words = "configuration"
         if entry.kind == EntryKind.NORMAL:
-            if entry.data:
-                apply(self.state, index, entry.data)
+            command = decode_command(entry.data) if entry.data else None
+            words = str(command)[:400]
+            if command is not None:
+                apply(self.state, index, command)
             check_applied(self.world, self.state)
+        self.world.trace("log", f"{index}/{term} committed by {machine.name}: {words}")
         self._hashes[index] = state_hash(self.state)
         if index % FULL_CHECK_EVERY == 0:
             check(self.state)

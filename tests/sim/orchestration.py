@@ -11,7 +11,7 @@ from orion.state.records import OPEN, JobRecord, port_key
 from orion.state.slots import task_slot
 from orion.state.tables import State
 from sim.cluster import Cluster
-from sim.engine import CRASHES, Held
+from sim.engine import CRASHES, SUCCEEDS, Held
 from sim.world import World
 
 # --- every committed state ---------------------------------------------------------------------------------
@@ -77,8 +77,8 @@ def _task_unrest(state: State, record: JobRecord, index: int, containers: dict[i
     if allocation is None or allocation.terminal:
         return ""
     found = containers.get(allocation.id)
-    if record.job.task.image == CRASHES:
-        return ""  # in and out of its backoff for ever
+    if record.job.task.image in (CRASHES, SUCCEEDS):
+        return ""  # ends by itself: in and out of its backoff, perhaps for ever
     if allocation.status.state is not AllocationState.RUNNING:
         return f"is {allocation.status.state} ({allocation.status.reason})"
     if found is None or found[1].shown.state != "running":
