@@ -259,6 +259,36 @@ class TestTheEngineItself:
         assert info.resources.memory_bytes > 64 * MIB
         assert info.resources.disk_bytes > 64 * MIB
 
+    @checked
+    async def test_over_tcp(self, bench: DockerBench) -> None:
+        assert bench.host.startswith("unix://")
+
+        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError), contextlib.closing(sink):
+                while data := await source.read(65_536):
+                    sink.write(data)
+                    await sink.drain()
+
+        async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            up_reader, up_writer = await asyncio.open_unix_connection(bench.host.removeprefix("unix://"))
+            async with asyncio.TaskGroup() as group:
+                group.create_task(pump(reader, up_writer))
+                group.create_task(pump(up_reader, writer))
+
+        async with await asyncio.start_server(relay, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            engine, here = Docker(f"tcp://127.0.0.1:{port}"), await bench.adapter().info()
+            try:
+                info = await engine.info()
+                assert (info.id, info.resources.memory_bytes) == (here.id, here.resources.memory_bytes)
+                assert info.resources.disk_bytes == 0  # its disk is not this machine's
+                id_ = await Placed(bench.new_cluster(), bench.spec(CRASHES)).create(engine)
+                await engine.start(id_)
+                await until_exited(engine, id_)
+                assert await words_of(engine, id_, LogQuery()) == "so sorry\n"
+            finally:
+                await engine.close()
+
     @pytest.mark.root
     def test_two_engines_are_told_apart(self, docker_host: str, own_engine: Dockerd) -> None:
         async def id_of(host: str) -> str:

@@ -1,5 +1,6 @@
 """What a Docker Engine changes in this machine's network and leaves behind when it ends, and how to undo it."""
 
+import socket
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ class Network:
         return cls(
             forwards=_FORWARD.read_text().strip(),
             policy=next((r.split()[2] for r in rules if r.startswith("-P FORWARD")), "ACCEPT"),
-            bridge=Path(f"/sys/class/net/{_BRIDGE}").exists(),
+            bridge=_BRIDGE in [name for _, name in socket.if_nameindex()],
             chains=any(r.startswith(f"-N {_CHAINS}") for r in rules),
         )
 
