@@ -48,7 +48,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 _READ = (STALE, INDEX, WAIT, TIMEOUT)
-_LOGS = (TASK, FOLLOW_LOGS, TAIL, SINCE, STREAM, TIMEOUT)
+_LOGS = (TASK, FOLLOW_LOGS, TAIL, SINCE, STREAM)
 _EVENTS = (AFTER, FOLLOW_EVENTS, LAST_EVENT_ID)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
