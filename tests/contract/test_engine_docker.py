@@ -373,21 +373,30 @@ class TestNoEngine:
     def test_never_answers(self, mute_engine: str) -> None:
         assert "did not answer within" in self.refusal(mute_engine, call_s=0.2)
 
-    def test_not_an_engine(self, tmp_path) -> None:
+    @pytest.mark.parametrize(
+        ("babble", "says"),
+        [
+            (b"SSH-2.0-OpenSSH_9.2\r\n", "does not answer"),
+            (b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi", "is no Docker Engine"),
+            (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", "is no Docker"),
+            (b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", "is no Docker Engine"),
+        ],
+    )
+    def test_not_an_engine(self, tmp_path, babble: bytes, says: str) -> None:
         path = tmp_path / "s"
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(path))
             listener.listen()
 
-            def babble() -> None:
+            def answer() -> None:
                 taken, _ = listener.accept()
                 with taken:
                     taken.recv(1_000)
-                    taken.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+                    taken.sendall(babble)
 
-            thread = threading.Thread(target=babble)
+            thread = threading.Thread(target=answer)
             thread.start()
             try:
-                assert "does not answer" in self.refusal(f"unix://{path}")
+                assert says in self.refusal(f"unix://{path}")
             finally:
                 thread.join()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SPOKEN_API = (1, 41)
 CALL_S = 15.0  # list, inspect, info
 WORK_S = 60.0  # create, start, remove: what a machine under load may need
+NO_CONNECTION = 900  # aiodocker's own status, for every failed connection
 MAX_LINE_BYTES = 1024 * 1024
 
 _UNIX = "unix://"
@@ -84,9 +85,16 @@ class Connection:
 
     async def negotiate(self, client: "aiodocker.Docker") -> dict[str, Any]:
         """Agree on an API version anew (the engine may have been replaced). Gives what /version says."""
+        from aiodocker.exceptions import DockerError
+
         client.api_version = "auto"
-        version: dict[str, Any] = await client.version()
-        client.api_version = api_version(version["ApiVersion"], version.get("MinAPIVersion") or "1.12")
+        try:
+            version: dict[str, Any] = await client.version()
+            client.api_version = api_version(version["ApiVersion"], version.get("MinAPIVersion") or "1.12")
+        except (DockerError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, DockerError) and error.status == NO_CONNECTION:
+                raise
+            raise EngineDown(f"what answers at {self.docker_host} is no Docker Engine") from error
         return version
 
     async def close(self) -> None:
@@ -114,7 +122,7 @@ class Connection:
         try:
             yield
         except DockerError as error:
-            if error.status == 900:  # aiodocker's own, for every failed connection
+            if error.status == NO_CONNECTION:
                 raise words.no_answer(self.docker_host, error) from error
             raise refused(error.status, error.message) from error
         except (aiohttp.ClientError, OSError) as error:
@@ -172,5 +180,9 @@ async def json_lines(body: AsyncIterator[bytes]) -> AsyncGenerator[dict[str, Any
         if len(pending) > MAX_LINE_BYTES:
             raise EngineError(f"the Docker Engine sent a line of more than {MAX_LINE_BYTES} bytes")
         for line in lines:
-            if line.strip():
+            if not line.strip():
+                continue
+            try:
                 yield json.loads(line)
+            except ValueError as error:
+                raise EngineError(f"the Docker Engine sent what is no JSON: {line[:80]!r}") from error
