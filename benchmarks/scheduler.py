@@ -1,6 +1,6 @@
 """The pure floors alone: scheduling and applying on 5,000 nodes, and what a million allocations weigh.
 
-    python benchmarks/scheduler.py [single | ports | floor | million ...]
+    python benchmarks/scheduler.py [single | death | ports | floor | million ...]
 
 No log, no network, no disk. Each part runs in a process of its own, so that its memory is its own. `floor` is a
 bare loop of heap, msgspec and dicts that does the least a million placements could do, on the same machine in the
@@ -26,6 +26,7 @@ import msgspec
 from orion.model.allocation import Allocation, AllocationState, AllocationStatus
 from orion.model.ids import JobName, NodeId, RaftId, allocation_id
 from orion.model.job import Job, JobKind, PortBinding, TaskSpec
+from orion.model.node import NodeStatus
 from orion.model.resources import Resources
 from orion.scheduler.pools import Pools
 from orion.scheduler.schedule import schedule
@@ -35,6 +36,7 @@ from orion.state.commands import (
     InitCluster,
     Placements,
     RegisterNode,
+    SetNodeStatus,
     UpdateAllocations,
     decode_command,
     encode_command,
@@ -151,6 +153,36 @@ def single():
     timer.table()
 
 
+def death():
+    """A node dies: all on it is lost in one command and placed again by one plan."""
+    cluster = Cluster()
+    settle_gc()
+    fill = Timer()
+    for n in range(100):
+        cluster.create(f"fill{n}", TASKS)
+        cluster.place(f"fill{n}", fill)
+    timer = Timer()
+    lost = []
+    for _ in range(20):
+        victim = max(cluster.state.records.values(), key=lambda record: record.active).node
+        lost.append(cluster.state.records[victim.id].active)
+        timer.time("apply the death", cluster.apply, SetNodeStatus(1, victim.id, victim.raft, NodeStatus.DOWN))
+        jobs = timer.time("list the jobs", cluster.state.view.jobs_to_schedule)
+        plan = timer.time("schedule", schedule, cluster.state.view, jobs, cluster.pools)
+        assert sum(len(group.nodes) for group in plan.placements) == lost[-1]
+        timer.time("apply the plan", cluster.apply, plan.command(1))
+    print(f"a node with {min(lost)} to {max(lost)} tasks dies, {NODES:,} nodes, 100,000 allocations:")
+    timer.table()
+    report = Timer()
+    running = AllocationStatus(AllocationState.RUNNING, started_at_ms=1, address="172.17.0.2")
+    for node in list(cluster.state.nodes)[:1_000]:
+        updates = tuple((a.id, running) for a in cluster.state.view.allocations_of_node(node))
+        if updates:
+            report.time("apply one report", cluster.apply, UpdateAllocations(1, node, updates))
+    print("nodes report that all of theirs runs:")
+    report.table()
+
+
 def million():
     cluster = Cluster()
     settle_gc()
@@ -231,7 +263,7 @@ def floor():
     print(f"RESULT {total:.3f} {memory_mb():.1f}")
 
 
-PARTS = {"single": single, "ports": ports, "floor": floor, "million": million}
+PARTS = {"single": single, "death": death, "ports": ports, "floor": floor, "million": million}
 
 
 def main():

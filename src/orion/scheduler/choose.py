@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from zlib import crc32
 
-from orion.model.allocation import TERMINAL
-from orion.model.ids import NodeId
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.pools import EXACT, Pool
 from orion.state.records import JobRecord, NodeRecord
@@ -24,29 +22,39 @@ class Choice:
     nodes were looked at.
     """
 
-    __slots__ = ("_demand", "_indexes", "_overlay", "_pool", "_seed", "looked", "nodes", "ports")
+    __slots__ = (
+        "_demand",
+        "_given",
+        "_indexes",
+        "_overlay",
+        "_pool",
+        "_record",
+        "_seed",
+        "_view",
+        "looked",
+        "nodes",
+        "ports",
+    )
 
     def __init__(
         self, view: View, record: JobRecord, indexes: Sequence[int], demand: Demand, pool: Pool, overlay: Overlay
     ) -> None:
+        self._view = view
+        self._record = record
         self._indexes = indexes
         self._demand = demand
         self._pool = pool
         self._overlay = overlay
         self._seed = crc32(record.job.name.encode())
+        self._given: Counter[int] = Counter()  # node number -> tasks of this choice
         self.nodes: list[int] = []
         self.ports: list[tuple[int, ...]] = []
         self.looked = 0
         if len(pool.nodes) > EXACT and len(indexes) <= SAMPLE:
-            rows = self._sample()
-            self._fill(rows, _spread(view, record, rows))
-            if self.done or self.looked == len(pool.nodes):
-                return
-        rows = overlay.fitting(pool.nodes, demand)
-        self.looked += len(pool.nodes)
-        counts = _spread(view, record, rows)
-        counts.update(node.id for number in self.nodes if (node := view.node_by_number(number)))
-        self._fill(rows, counts)
+            self._fill(self._sample())
+        if not self.done and self.looked < len(pool.nodes):
+            self.looked += len(pool.nodes)
+            self._fill(overlay.fitting(pool.nodes, demand))
 
     @property
     def done(self) -> bool:
@@ -62,24 +70,29 @@ class Choice:
                 break
         return found
 
-    def _fill(self, rows: list[NodeRecord], counts: Counter[NodeId]) -> None:
+    def _fill(self, rows: list[NodeRecord]) -> None:
         """Give tasks to nodes, for as long as there are both.
 
-        In rounds: a round gives one task to each node that has the fewest of the job so far (`counts`), the fullest
-        first, and those that still fit go to the next round. The same as taking the best node for one task after
+        In rounds: a round gives one task to each node that has the fewest of the job so far, the fullest first,
+        and those that still fit go to the next round. The same as taking the best node for one task after
         another, but each node is scored once a round.
         """
         rounds: dict[int, list[NodeRecord]] = {}
-        if counts:
+        if self._record.active or self.nodes:
+            name, given = self._record.job.name, self._given
             for row in rows:
-                rounds.setdefault(counts[row.node.id], []).append(row)
+                count = given.get(row.number, 0)
+                if name in row.holdings.by_job:
+                    count += self._view.active_count(row, name)
+                rounds.setdefault(count, []).append(row)
         elif rows:
             rounds[0] = rows
         while rounds and not self.done:
-            count = min(rounds)
-            again = self._give_one_each(self._ordered(rounds.pop(count)))
+            fewest = min(rounds)
+            again = self._give_one_each(self._ordered(rounds.pop(fewest)))
             if again:
-                rounds.setdefault(count + 1, []).extend(again)
+                rounds.setdefault(fewest + 1, []).extend(again)
+        self._given.update(self.nodes)
 
     def _ordered(self, rows: list[NodeRecord]) -> list[NodeRecord]:
         """Fullest after the placement first; for a task that asks for neither cpu nor memory, which fills nothing,
@@ -128,16 +141,3 @@ def _windows(nodes: Sequence[NodeRecord], seed: int) -> Iterator[Sequence[NodeRe
         yield nodes[at : at + _WINDOW]
     for at in range(0, start, _WINDOW):
         yield nodes[at : min(at + _WINDOW, start)]
-
-
-def _spread(view: View, record: JobRecord, rows: Sequence[NodeRecord]) -> Counter[NodeId]:
-    """How many active allocations the job has on each of these nodes, counted from the side that is shorter."""
-    if not record.active:
-        return Counter()
-    if record.job.count <= sum([len(row.allocations) for row in rows]):
-        newest = [slot[-1] if isinstance(slot, tuple) else slot for slot in record.slots if slot is not None]
-    else:
-        name = record.job.name
-        ids = [identity for row in rows for identity in row.allocations]
-        newest = [a for identity in ids if (a := view.allocation(identity)) is not None and a.job == name]
-    return Counter([a.node for a in newest if a.status.state not in TERMINAL])

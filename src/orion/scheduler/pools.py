@@ -20,7 +20,7 @@ class Pool:
     """Nodes that pass; what the others lack is counted, for the explanation.
 
     Up to EXACT nodes are in order of number. More are scattered, so that any stretch of them is a fair sample.
-    `even`: all have the same capacity.
+    `even`: all have as much cpu and memory as the others.
     """
 
     __slots__ = ("even", "nodes", "unlabelled", "unready")
@@ -29,7 +29,7 @@ class Pool:
         if len(nodes) > EXACT:
             nodes = sorted(nodes, key=lambda record: record.number * _SCATTER & 0xFFFFFFFF)
         self.nodes = nodes
-        self.even = len({record.node.capacity for record in nodes}) <= 1
+        self.even = len({(record.cpu_share, record.memory_share) for record in nodes}) <= 1
         self.unready = unready
         self.unlabelled = unlabelled
 

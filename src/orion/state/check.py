@@ -2,6 +2,7 @@
 
 import hashlib
 
+from orion.model.ids import AllocationId, NodeId
 from orion.state.records import JobRecord, NodeRecord
 from orion.state.restore import Restorer
 from orion.state.snapshot import capture, encode
@@ -29,12 +30,13 @@ def check(state: State) -> None:
     again = rebuilt(state)
     for name in ("index", "cluster", "salt", "next_number", "next_allocation"):
         _same(name, getattr(state, name), getattr(again, name))
-    for name in ("nodes", "removed", "answered", "allocations", "by_node", "engines"):
+    for name in ("nodes", "removed", "answered", "allocations", "engines"):
         _same(name, getattr(state, name), getattr(again, name))
     for name in ("records", "numbers", "draining", "jobs", "open_jobs"):
         _same(f"keys of {name}", set(getattr(state, name)), set(getattr(again, name)))
     _same("order of jobs", list(state.jobs), list(again.jobs))
     _same("order of jobs by serial", sorted(state.jobs, key=lambda name: state.jobs[name].serial), list(state.jobs))
+    _same("holdings", _holdings(state), _holdings(again))
     for node, record in state.records.items():
         assert record is state.numbers[record.number]
         _same(f"record of {node}", _node_parts(record), _node_parts(again.records[node]))
@@ -43,16 +45,18 @@ def check(state: State) -> None:
         _same(f"record of {job}", _job_parts(task), _job_parts(again.jobs[job]))
 
 
+def _holdings(state: State) -> dict[NodeId, list[AllocationId]]:
+    for node, holdings in state.by_node.items():
+        assert bool(holdings) or node in state.nodes
+        for identity in holdings.ids():
+            assert identity in holdings.of_job(state.allocations[identity].job)
+    return {node: holdings.ids() for node, holdings in state.by_node.items()}
+
+
 def _node_parts(record: NodeRecord) -> tuple[object, ...]:
-    free = (
-        record.cpu_free,
-        record.memory_free,
-        record.disk_free,
-        record.cpu_share,
-        record.memory_share,
-        record.slack,
-    )
-    return (record.node, record.number, record.schedulable, free, record.ports, record.allocations, record.active)
+    free = (record.cpu_free, record.memory_free, record.disk_free)
+    shares = (record.cpu_share, record.memory_share, record.slack)
+    return (record.node, record.number, record.schedulable, free, shares, record.ports, record.active)
 
 
 def _job_parts(record: JobRecord) -> tuple[object, ...]:

@@ -10,6 +10,7 @@ from orion.state.records import (
     MAX_ENDED_PER_SLOT,
     MAX_REASON,
     OPEN,
+    Holdings,
     JobRecord,
     NodeRecord,
     ends_slot,
@@ -25,7 +26,7 @@ _MAX_SMALL_INT = 1 << 16
 
 
 def add_node(state: State, node: Node) -> NodeRecord:
-    record = NodeRecord(node, state.ports_of(node.engine), state.by_node.setdefault(node.id, {}))
+    record = NodeRecord(node, state.ports_of(node.engine), _holdings(state, node.id))
     state.nodes[node.id] = node
     state.records[node.id] = record
     state.numbers[node.number] = record
@@ -48,6 +49,14 @@ def set_node(state: State, record: NodeRecord, node: Node) -> None:
     state.capacity_epoch += 1
 
 
+def _holdings(state: State, node: NodeId) -> Holdings:
+    """What is remembered of a node's allocations, which may be there before the node is and after it."""
+    holdings = state.by_node.get(node)
+    if holdings is None:
+        holdings = state.by_node[node] = Holdings()
+    return holdings
+
+
 def move_engine(state: State, record: NodeRecord, former: str) -> None:
     """The record's node now names another engine than `former`; nothing of it is active any more."""
     record.ports = state.ports_of(record.node.engine)
@@ -61,7 +70,7 @@ def drop_node(state: State, record: NodeRecord) -> None:
     del state.records[node.id]
     del state.numbers[node.number]
     state.draining.pop(node.id, None)
-    if not record.allocations:
+    if not record.holdings:
         del state.by_node[node.id]
     _forget_engine(state, node.engine)
     state.facts_epoch += 1
@@ -134,8 +143,7 @@ def insert(state: State, record: JobRecord, node: NodeRecord | None, allocation:
     """
     identity, index, status = allocation.id, allocation.index, allocation.status
     state.allocations[identity] = allocation
-    mine = node.allocations if node else state.by_node.setdefault(allocation.node, {})
-    mine[identity] = None
+    (node.holdings if node else _holdings(state, allocation.node)).add(record.job.name, identity)
     slot = record.slots[index]
     record.slots[index] = allocation if slot is None else (*record.history(index), allocation)
     if status is not SCHEDULED and status.state in TERMINAL:
@@ -187,7 +195,7 @@ def lose_all(state: State, record: NodeRecord, reason: str, at_ms: int) -> list[
 def active_of(state: State, node: NodeId) -> list[Allocation]:
     """Allocations on a node that have not ended, by id."""
     allocations = state.allocations
-    found = [allocations[identity] for identity in sorted(state.by_node.get(node, ()))]
+    found = [allocations[identity] for identity in state.by_node[node].ids()]
     return [allocation for allocation in found if not allocation.terminal]
 
 
@@ -225,7 +233,7 @@ def _trim(state: State, record: JobRecord, index: int) -> None:
 def _forget(state: State, allocation: Allocation) -> None:
     del state.allocations[allocation.id]
     mine = state.by_node[allocation.node]
-    del mine[allocation.id]
+    mine.remove(allocation.job, allocation.id)
     node = state.records.get(allocation.node)
     if node:
         node.work_index = state.index

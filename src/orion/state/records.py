@@ -7,6 +7,8 @@ Order: dicts keep the order in which the log inserted, which a restore repeats; 
 order shows is sorted first.
 """
 
+from collections.abc import Sequence
+
 from orion.model.allocation import Allocation, AllocationState
 from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.job import Job, JobKind, TaskSpec
@@ -41,21 +43,63 @@ def static_port_keys(task: TaskSpec) -> tuple[int, ...]:
     return tuple(port_key(binding.host_port, binding.protocol) for binding in task.ports if binding.host_port)
 
 
+class Holdings:
+    """The ids of all remembered allocations of one node, ended ones too, by job: how many tasks of a job a node
+    has is asked for every node that a task of it might go to.
+
+    Of most jobs a node has one task: an id, and a list only where there are more.
+    """
+
+    __slots__ = ("by_job",)
+
+    def __init__(self) -> None:
+        self.by_job: dict[JobName, AllocationId | list[AllocationId]] = {}
+
+    def add(self, job: JobName, identity: AllocationId) -> None:
+        held = self.by_job.get(job)
+        if held is None:
+            self.by_job[job] = identity
+        elif isinstance(held, list):
+            held.append(identity)
+        else:
+            self.by_job[job] = [held, identity]
+
+    def remove(self, job: JobName, identity: AllocationId) -> None:
+        held = self.by_job[job]
+        if isinstance(held, list) and len(held) > 1:
+            held.remove(identity)
+        else:
+            del self.by_job[job]
+
+    def of_job(self, job: JobName) -> Sequence[AllocationId]:
+        held = self.by_job.get(job)
+        if held is None:
+            return ()
+        return held if isinstance(held, list) else (held,)
+
+    def ids(self) -> list[AllocationId]:
+        """Sorted."""
+        return sorted(identity for job in self.by_job for identity in self.of_job(job))
+
+    def __bool__(self) -> bool:
+        return bool(self.by_job)
+
+
 class NodeRecord:
     """A node and what is given away of it. All but `node` is derived.
 
-    `ports` is one dict for all nodes of the same engine. `allocations` are the ids of all remembered
-    allocations of this node, ended ones too; `active` counts those that have not ended. `work_index` is the
-    log index at which that set, or whether one of them is wanted, changed last. `slack`, from 0 when cpu and
-    memory are given away to 2 when nothing is, is there so that scores need not be worked out for every node.
+    `ports` is one dict for all nodes of the same engine. `active` counts the allocations that have not ended.
+    `work_index` is the log index at which `holdings`, or whether one of them is wanted, changed last. `slack`,
+    from 0 when cpu and memory are given away to 2 when nothing is, is there so that scores need not be worked out
+    for every node.
     """
 
     __slots__ = (
         "active",
-        "allocations",
         "cpu_free",
         "cpu_share",
         "disk_free",
+        "holdings",
         "memory_free",
         "memory_share",
         "node",
@@ -66,10 +110,10 @@ class NodeRecord:
         "work_index",
     )
 
-    def __init__(self, node: Node, ports: Ports, allocations: dict[AllocationId, None]) -> None:
+    def __init__(self, node: Node, ports: Ports, holdings: Holdings) -> None:
         self.number = node.number
         self.ports = ports
-        self.allocations = allocations
+        self.holdings = holdings
         self.active = 0
         self.work_index = 0
         self.cpu_free = node.capacity.cpu_millis
@@ -114,12 +158,12 @@ class NodeRecord:
         self._set_slack()
 
     def draft(self) -> "NodeRecord":
-        """A copy whose free resources a planner may change; ports and allocations are shared, to be read."""
+        """A copy whose free resources a planner may change; ports and holdings are shared, to be read."""
         copy = NodeRecord.__new__(NodeRecord)
         copy.node = self.node
         copy.number = self.number
         copy.ports = self.ports
-        copy.allocations = self.allocations
+        copy.holdings = self.holdings
         copy.active = self.active
         copy.work_index = self.work_index
         copy.cpu_free = self.cpu_free
@@ -238,7 +282,7 @@ class Tables:
         self.numbers: dict[int, NodeRecord] = {}
         self.draining: dict[NodeId, NodeRecord] = {}
         self.allocations: dict[AllocationId, Allocation] = {}
-        self.by_node: dict[NodeId, dict[AllocationId, None]] = {}
+        self.by_node: dict[NodeId, Holdings] = {}
         self.engines: dict[str, Ports] = {}
         self.open_jobs: dict[JobName, JobRecord] = {}
         self.next_serial = 0

@@ -2,7 +2,7 @@
 `apply`. Lists are sorted, so that equal states are shown alike whatever way they came about.
 """
 
-from orion.model.allocation import Allocation
+from orion.model.allocation import TERMINAL, Allocation
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import Job, TaskSpec
 from orion.model.node import Node
@@ -157,8 +157,16 @@ class View:
 
     def allocations_of_node(self, node: NodeId) -> list[Allocation]:
         """By id; ended ones too, as long as they are remembered."""
+        holdings = self._tables.by_node.get(node)
+        return [self._tables.allocations[identity] for identity in holdings.ids()] if holdings else []
+
+    def active_count(self, record: NodeRecord, job: JobName) -> int:
+        """How many allocations of a job on a node have not ended."""
+        held = record.holdings.of_job(job)
+        if not held:
+            return 0
         allocations = self._tables.allocations
-        return [allocations[identity] for identity in sorted(self._tables.by_node.get(node, ()))]
+        return sum(allocations[identity].status.state not in TERMINAL for identity in held)
 
     def wanted_on(self, record: NodeRecord) -> list[Allocation]:
         """Active allocations of a node that are not yet told to stop, by id."""

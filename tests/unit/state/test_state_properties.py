@@ -265,5 +265,5 @@ class Machine(RuleBasedStateMachine):
 
 TestState = Machine.TestCase
 TestState.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
