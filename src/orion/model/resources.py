@@ -34,9 +34,9 @@ class Resources(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 def bytes_text(count: int) -> str:
     """Bytes for people, decimal as Docker and disk makers count: 100 GB, 15.2 GB, 512 kB."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
+    value, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
         if abs(value) < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" or value == int(value) else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f} {unit}" if value == int(value) else f"{value:.1f} {unit}"

@@ -327,7 +327,8 @@ class Agent:
         text = b""
         try:
             async with asyncio.timeout(1.0):
-                async for chunk in self._engine.logs(container.id, LogQuery(tail=LAST_WORDS_LINES)):
+                query = LogQuery(tail=LAST_WORDS_LINES, since_ms=container.started_at_ms)
+                async for chunk in self._engine.logs(container.id, query):
                     text += chunk
         except (EngineError, TimeoutError) as error:
             log.debug("no last words of %08x: %s", allocation, error)

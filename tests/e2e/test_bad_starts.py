@@ -1,0 +1,126 @@
+"""What goes wrong at a node's start says what to do, and harms nobody."""
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from support.nodes import Cluster, NodeProcess, Problem, free_ports
+
+pytestmark = pytest.mark.engine
+
+
+def fails(node: NodeProcess, *flags: str, code: int = 1, deadline_s: float = 40) -> str:
+    """Its last words."""
+    node.start(*flags)
+    assert node.process is not None
+    assert node.process.wait(deadline_s) == code, node.log_tail()
+    return node.log_tail(1)
+
+
+def another(like: NodeProcess, root: Path, name: str, *, ports: tuple[int, int, int] | None = None) -> NodeProcess:
+    return NodeProcess(name, root, like._docker_host, ports or free_ports(), [])
+
+
+def test_a_taken_port_is_named_with_its_flag(shared: Cluster, tmp_path: Path) -> None:
+    shared.grow_to(1)
+    first = shared.nodes[0]
+    for position, flag in enumerate(("--port", "--gossip-port", "--raft-port")):
+        ports = list(free_ports())
+        ports[position] = (first.port, first.gossip_port, first.raft_port)[position]
+        words = fails(another(first, tmp_path, f"x{position}", ports=tuple(ports)), "--bootstrap")
+        assert words.startswith("orion: ")
+        assert str(ports[position]) in words
+        assert flag in words
+
+
+def test_a_data_directory_in_use_or_of_another_node(shared: Cluster, tmp_path: Path) -> None:
+    shared.grow_to(1)
+    first = shared.nodes[0]
+    second = another(first, tmp_path, "node1")
+    second.data_dir = first.data_dir
+    words = fails(second, "--bootstrap")
+    assert str(first.data_dir) in words
+    assert str(first.process.pid) in words
+    first.kill()
+    stranger = another(first, tmp_path, "stranger")
+    stranger.data_dir = first.data_dir
+    words = fails(stranger, "--bootstrap")
+    assert "belongs to node node1" in words
+    first.start()
+    shared.wait(shared.leader, "node1 to lead again")
+
+
+def test_neither_bootstrap_nor_join(shared: Cluster, tmp_path: Path) -> None:
+    shared.grow_to(1)
+    words = fails(another(shared.nodes[0], tmp_path, "lonely"), *())
+    assert "--bootstrap" in words
+    assert "--join" in words
+
+
+def test_bootstrap_on_a_directory_that_belongs_to_a_cluster_changes_nothing(shared: Cluster) -> None:
+    shared.grow_to(1)
+    node = shared.nodes[0]
+    node.kill()
+    node.start("--bootstrap")
+    shared.wait(lambda: node.ask("GET", "/raft")["cluster"] == shared.id, "the same cluster")
+
+
+def test_join_to_nobody_keeps_trying_and_says_so(shared: Cluster, tmp_path: Path) -> None:
+    shared.grow_to(1)
+    nobody = f"127.0.0.1:{free_ports()[1]}"
+    node = another(shared.nodes[0], tmp_path, "hopeful")
+    node.start("--join", nobody)
+    try:
+        shared.wait(lambda: f"no node answers at {nobody}" in node.log_tail(), "it to say so")
+        problem = shared.wait(lambda: _problem(node), "an answer")
+        assert problem.status == 503
+    finally:
+        node.signal(signal.SIGKILL)
+        assert node.process is not None
+        node.process.wait()
+
+
+def _problem(node: NodeProcess) -> Problem | None:
+    try:
+        node.ask("GET", "/tasks", headers={"Request-Timeout": "0.5"})
+    except Problem as problem:
+        return problem
+    return None
+
+
+def test_two_nodes_with_one_id(shared: Cluster, tmp_path: Path) -> None:
+    shared.grow_to(2)
+    twin = another(shared.nodes[0], tmp_path, "node2")
+    words = fails(twin, "--join", shared.nodes[0].gossip, deadline_s=60)
+    assert "node2" in words
+    assert {n["status"] for n in shared.any().ask("GET", "/nodes")} == {"alive"}, "the first one lives on"
+
+
+def test_garbage_on_the_peer_port_closes_that_connection_and_nothing_else(shared: Cluster) -> None:
+    shared.grow_to(2)
+    for node in shared.nodes:
+        for junk in (b"GET / HTTP/1.1\r\n\r\n", os.urandom(4096), b"\xff" * 64, b"\x00\x00\x00\x05\x01"):
+            with socket.create_connection(("127.0.0.1", node.raft_port), timeout=10) as raw:
+                raw.sendall(junk)
+                raw.shutdown(socket.SHUT_WR)
+                while raw.recv(4096):
+                    pass
+    shared.wait(lambda: all(n.ask("GET", "/readyz") for n in shared.nodes), "both nodes to be ready")
+    assert all(n.alive for n in shared.nodes)
+
+
+def test_beyond_loopback_asks_for_insecure(shared: Cluster, tmp_path: Path) -> None:
+    shared.grow_to(1)
+    words = fails(
+        another(shared.nodes[0], tmp_path, "open"),
+        "--bootstrap",
+        "--bind",
+        "0.0.0.0",
+        "--advertise",
+        "10.9.8.7",
+        code=2,
+    )
+    assert "--insecure" in words

@@ -1,0 +1,98 @@
+"""Tasks that can't run say why, each in one sentence, and nothing is lost."""
+
+import pytest
+
+from support.nodes import Cluster, Problem, free_ports
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def one(shared: Cluster) -> Cluster:
+    shared.grow_to(1)
+    return shared
+
+
+def test_two_tasks_that_want_one_static_port(one: Cluster, web_image: str) -> None:
+    port = str(free_ports()[0])
+    one.run("first", image=web_image, portBindings={"80/tcp": port})
+    one.any().ask("POST", "/tasks", {"name": "second", "image": web_image, "portBindings": {"80/tcp": port}})
+    one.wait(lambda: "port" in one.task("second")["reason"], "a reason")
+    second = one.task("second")
+    assert second["state"] == "pending"
+    assert second["reason"] == f"port {port} is taken on 1 of 1 nodes"
+    one.any().ask("DELETE", "/tasks/first")
+    one.wait_task("second", "running")
+
+
+def test_a_port_that_another_program_holds(one: Cluster, web_image: str) -> None:
+    port = one.nodes[0].port  # the node's own API
+    one.any().ask("POST", "/tasks", {"name": "web", "image": web_image, "portBindings": {"80/tcp": str(port)}})
+    found = one.wait(
+        lambda: (t := one.task("web"))["state"] == "starting" and "trying again" in t["reason"] and t, "why"
+    )
+    assert str(port) in found["reason"]
+
+
+def test_an_image_that_does_not_exist(one: Cluster) -> None:
+    one.any().ask("POST", "/tasks", {"name": "ghost", "image": "127.0.0.1:1/no/such:image"})
+    found = one.wait_task("ghost", "failed", 60)
+    assert "no/such" in found["reason"] or "connection refused" in found["reason"]
+
+
+def test_a_command_that_exits_at_once(one: Cluster, busybox_image: str) -> None:
+    done = {"name": "done", "image": busybox_image, "command": ["true"]}
+    bad = {
+        "name": "bad",
+        "image": busybox_image,
+        "command": ["sh", "-c", "echo cannot open the database; exit 7"],
+        "restartPolicy": "on-failure:1",
+    }
+    one.any().ask("POST", "/tasks", done)
+    one.any().ask("POST", "/tasks", bad)
+    one.wait_task("done", "completed")
+    failed = one.wait_task("bad", "failed")
+    assert failed["reason"] == "exit code 7: cannot open the database"
+    assert failed["allocations"][-1]["restarts"] == 1
+    assert failed["allocations"][-1]["exitCode"] == 7
+    assert one.any().ask("GET", "/tasks/bad/logs") == "cannot open the database\n" * 2
+
+
+def test_larger_than_any_node(one: Cluster, web_image: str) -> None:
+    one.any().ask("POST", "/tasks", {"name": "huge", "image": web_image, "memory": 100 * 10**15})
+    one.wait(lambda: "memory" in one.task("huge")["reason"], "a reason")
+    huge = one.task("huge")
+    assert huge["state"] == "pending"
+    assert huge["reason"].startswith("needs 100000 TB of memory; the largest node has ")
+
+
+def test_nonsense_is_refused_and_nothing_is_made(one: Cluster) -> None:
+    for body, status in (
+        ({"image": "nginx", "memory": -1}, 422),
+        ({"image": "nginx", "portBindings": {"80/tcp": "70000"}}, 422),
+        ({"image": "nginx", "colour": "red"}, 422),
+        ({"image": 7}, 422),
+    ):
+        with pytest.raises(Problem) as caught:
+            one.any().ask("POST", "/tasks", body)
+        assert caught.value.status == status
+        assert caught.value.body["errors"]
+    for path in ("/tasks/nobody", "/nodes/nobody", "/tasks/nobody/logs"):
+        with pytest.raises(Problem) as caught:
+            one.any().ask("GET", path)
+        assert caught.value.status == 404
+    assert one.any().ask("GET", "/tasks") == []
+
+
+def test_stopping_a_task_that_is_being_pulled_or_runs(one: Cluster, web_image: str) -> None:
+    one.run("web", image=web_image)
+    one.any().ask("DELETE", "/tasks/web")
+
+    def gone() -> bool:
+        try:
+            one.task("web")
+        except Problem as problem:
+            return problem.status == 404
+        return False
+
+    one.wait(gone, "web to be forgotten")
