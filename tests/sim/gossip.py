@@ -22,7 +22,7 @@ PROBE_EVERY_TICKS = 2
 SUSPICION_MS = 750
 INDIRECT_PROBES = 3
 GOSSIP_TO = 2
-RECONNECT_MS = 2_000  # how often a dead member is tried again
+RECONNECT_MS = 2_000  # how often a dead member, and seeds that are no members, are tried again
 LEAVE_MS = 400
 EVENT_BUFFER = 1_024
 RANK = {"alive": 0, "suspect": 1, "dead": 2, "left": 3}
@@ -205,8 +205,7 @@ class SimMembership:
             target = self._gossip.members.get(record.address)
             if target is not None and self._gossip.hears(self, target):
                 self._gossip.exchange(self, target)
-        if not self._others("alive", "suspect"):
-            self._try_seeds()
+        self._try_seeds()
 
     def _spread(self) -> None:
         others = self._others("alive", "suspect")
@@ -216,7 +215,11 @@ class SimMembership:
                 self._gossip.exchange(self, target)
 
     def _try_seeds(self) -> int:
+        """Those that are not live members, until one answers: two islands must not each be content with itself."""
+        living = {record.address for record in self._others("alive", "suspect")}
         for seed in self._seeds:
+            if seed in living:
+                continue
             target = self._gossip.members.get(seed)
             if target is not None and self._gossip.hears(self, target):
                 self._gossip.exchange(self, target)
