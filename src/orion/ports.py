@@ -162,7 +162,8 @@ class Membership(Protocol):
 
     def events(self) -> AsyncIterator[MemberEvent]: ...
 
-    async def set_facts(self, facts: dict[str, str]) -> None: ...
+    async def set_facts(self, facts: dict[str, str]) -> None:
+        """After `leave`, nothing happens."""
 
     async def leave(self) -> None: ...
 

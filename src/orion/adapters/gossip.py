@@ -126,6 +126,8 @@ class Gossip:
         """Raises Invalid when they are too large."""
         try:
             await self._cluster.set_meta(facts)
+        except kinship.KinshipClosed:
+            return  # left already: there is nobody to tell
         except kinship.MetaTooLarge:
             raise _too_large(facts) from None
 

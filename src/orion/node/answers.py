@@ -326,7 +326,9 @@ class Answers:
         driver = self._driver
         if not driver.is_leader:
             return await self._transfer_elsewhere(request)
-        target = RaftId(0)
+        target, me = RaftId(0), driver.raft.status().id
+        if not any(v != me for v in driver.raft.status().conf.voters):
+            raise Refused(f"{self._me} is the only voter: there is nobody to hand leadership to")
         if request.to:
             node = driver.view.node(NodeId(request.to))
             if node is None:
@@ -336,7 +338,7 @@ class Answers:
                 raise Refused(f"{request.to} does not vote, so it can't lead; 'orion raft' shows the voters")
         driver.transfer(target)
         async with deadline(CALL_MARGIN_S * 5, "leadership was not handed over"):
-            while driver.is_leader and target != driver.raft.status().id:
+            while driver.is_leader and target != me:
                 await driver.watch.changed()
             while not driver.standing.leader:
                 await driver.watch.changed()

@@ -95,8 +95,8 @@ def _allocation(allocation: Allocation) -> AllocationView:
 
 
 def restart_text(policy: RestartPolicy) -> str:
-    """As it is written in a request: on-failure:5, always, no."""
-    if policy.mode is RestartMode.ON_FAILURE and policy.max_restarts:
+    """As it is written in a request: on-failure:5, on-failure:0 (no limit), always, no."""
+    if policy.mode is RestartMode.ON_FAILURE:
         return f"{policy.mode}:{policy.max_restarts}"
     return policy.mode
 
