@@ -1,20 +1,23 @@
 """Membership by SWIM with Lifeguard: kinship, whose protocol runs in Rust on a thread of its own, so that a busy
 event loop here is not taken for death by others.
 
-The timings are for a LAN; docs/design/gossip.md has the measurements they come from.
+docs/design/gossip.md has the measurements that the timings come from.
 """
 
 import asyncio
 import contextlib
-import errno
+import ipaddress
 import logging
+import random
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
 
 import kinship
 
-from orion.model.errors import FieldError, Invalid, OrionError, Refused
+from orion.model.errors import FieldError, Invalid, Refused
 from orion.model.ids import NodeId
-from orion.model.node import address_text
+from orion.model.node import address_parts, address_text
 from orion.ports import MemberEvent, MemberState
 
 log = logging.getLogger(__name__)
@@ -22,19 +25,24 @@ log = logging.getLogger(__name__)
 LABEL = "orion"  # gossip with another label is ignored
 MAX_FACTS_BYTES = 512
 JOIN_TIMEOUT_S = 2.0
-FIRST_RETRY_S = 0.5
-LAST_RETRY_S = 5.0
+RETRY_ALONE_S = 1.0
+RETRY_ABSENT_S = 5.0
 LEAVE_TIMEOUT_S = 1.0
+CONFLICT_QUIET_S = 30.0  # the same two claimants are reported once in so long
+MAX_REMEMBERED = 64
 
 TIMINGS = {
-    "probe_interval": 0.25,
-    "probe_timeout": 0.1,
-    "suspicion_mult": 3,
+    "probe_interval": 0.1,
+    "probe_timeout": 0.05,
+    "suspicion_mult": 8,  # a suspect has 0.8 s to answer for itself, at least
+    "suspicion_max_mult": 2,  # and twice that at most, where few others suspect it too
+    "awareness_max": 3,  # a node that doubts its own health probes up to four times slower
     "gossip_interval": 0.1,
-    "reconnect_interval": 5.0,  # how often dead members are tried again, to heal a partition
-    "push_pull_interval": 15.0,
+    "push_pull_interval": 10.0,
+    "reconnect_interval": 5.0,
     "resolve_timeout": 1.0,
     "tcp_timeout": JOIN_TIMEOUT_S,
+    "join_retries": 1,
 }
 
 _KINDS: dict[type, str] = {
@@ -55,20 +63,34 @@ _STATES = {
 
 
 class Gossip:
-    """Fulfils ports.Membership. `seeds` are gossip addresses, `host:port`; names are looked up at each try."""
+    """Fulfils ports.Membership.
+
+    `seeds` are gossip addresses, `host:port`; names are looked up at each try. `memory` is a file where the
+    addresses of the living are kept, so that a node that restarts finds the others without being told of a seed.
+    """
 
     def __init__(
-        self, *, node: NodeId, host: str, port: int, seeds: tuple[str, ...] = (), advertise: str = ""
+        self,
+        *,
+        node: NodeId,
+        host: str,
+        port: int,
+        seeds: tuple[str, ...] = (),
+        advertise: str = "",
+        memory: Path | None = None,
     ) -> None:
         self._node = node
         self._host = host
         self._port = port
-        self._advertise = advertise
         self._seeds = seeds
+        self._advertise = advertise
+        self._memory = memory
         self._cluster: kinship.Cluster
         self._started = False
-        self._known: dict[str, None] = {}
-        self._retrier: asyncio.Task[None] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._known: dict[str, None] = {}  # names ever seen, until kinship forgets them
+        self._remembered: list[str] = []  # addresses, the living first
+        self._conflicts: dict[tuple[str, str], float] = {}
 
     @property
     def address(self) -> str:
@@ -78,34 +100,44 @@ class Gossip:
     # --- port ---------------------------------------------------------------------------------------------
 
     async def start(self, facts: dict[str, str]) -> None:
-        """Raises Refused when the port can't be had, Invalid when the facts are too large."""
+        """Binds; joins nobody yet. Raises Refused when the port can't be had, Invalid when the facts are too
+        large.
+        """
         kinship.log_to_python(logging.WARNING)
         logging.getLogger("kinship").addFilter(_is_news)
+        bind = address_text(await _ip(self._host), self._port)
+        advertise = address_text(await _ip(self._advertise), self._port) if self._advertise else None
         try:
-            self._cluster = kinship.Cluster(self._config(facts))
+            config = kinship.Config.lan(
+                name=self._node,
+                bind=bind,
+                advertise=advertise,
+                cluster=LABEL,
+                meta=facts,
+                insecure_plaintext=True,
+                **TIMINGS,
+            )
+            self._cluster = kinship.Cluster(config)
             await self._cluster.start()
-        except kinship.MetaTooLarge:
-            raise _too_large(facts) from None
         except kinship.ConfigError as error:
+            if error.field == "meta":
+                raise _too_large(facts) from None
             raise Refused(f"gossip can't start: {error}") from None
         except OSError as error:
-            why = "is taken" if error.errno == errno.EADDRINUSE or "in use" in str(error) else f"fails: {error}"
+            why = "is taken" if "in use" in str(error) else f"can't be used ({error})"
             raise Refused(
                 f"gossip port {self._port} on {self._host} {why}: choose another with --gossip-port"
             ) from None
         self._started = True
+        self._remembered = await asyncio.to_thread(self._recall)
 
     async def join(self) -> int:
-        """Once now; while this node is alone, again and again by itself."""
-        if not self._seeds:
-            return 0
-        answered = await self._join_once()
-        if not answered:
-            log.warning(
-                "no seed answers (%s): this node is alone for now and goes on trying", ", ".join(self._seeds)
-            )
-        if self._retrier is None:
-            self._retrier = asyncio.get_running_loop().create_task(self._retry(), name="gossip join")
+        """Once now; from now on, again and again for whoever is not there."""
+        answered = await self._contact(self._absent())
+        if self._seeds and not answered:
+            log.warning("no seed answers (%s): alone for now, this node goes on trying", ", ".join(self._seeds))
+        if self._keeper is None:
+            self._keeper = asyncio.get_running_loop().create_task(self._keep(), name="gossip contacts")
         return answered
 
     def members(self) -> list[MemberState]:
@@ -120,74 +152,119 @@ class Gossip:
         return [_member(found[name]) for name in sorted(found)]
 
     def events(self) -> AsyncIterator[MemberEvent]:
+        """From this call on."""
         return self._events(self._cluster.events())
 
     async def set_facts(self, facts: dict[str, str]) -> None:
         """Raises Invalid when they are too large."""
         try:
             await self._cluster.set_meta(facts)
-        except kinship.KinshipClosed:
-            return  # left already: there is nobody to tell
         except kinship.MetaTooLarge:
             raise _too_large(facts) from None
 
     async def leave(self) -> None:
         """Tells the others, for at most a second."""
-        await self._stop_retrying()
+        await self._stop_keeper()
         with contextlib.suppress(kinship.KinshipClosed):
             await self._cluster.leave(LEAVE_TIMEOUT_S)
 
     async def close(self) -> None:
-        await self._stop_retrying()
+        await self._stop_keeper()
         if self._started:
             await self._cluster.close()
 
-    # --- inside -------------------------------------------------------------------------------------------
-
-    def _config(self, facts: dict[str, str]) -> kinship.Config:
-        return kinship.Config.lan(
-            name=self._node,
-            bind=address_text(self._host, self._port),
-            advertise=self._advertise or None,
-            cluster=LABEL,
-            meta=facts,
-            insecure_plaintext=True,
-            **TIMINGS,
-        )
+    # --- events -------------------------------------------------------------------------------------------
 
     async def _events(self, stream: kinship.EventStream) -> AsyncGenerator[MemberEvent, None]:
         async for event in stream:
             if isinstance(event, kinship.EventsLost):
                 yield MemberEvent("lost", None)
+            elif isinstance(event, kinship.NameConflict):
+                if self._is_new_conflict(event.member.name, event.other_addr):
+                    yield MemberEvent("conflict", _member(event.member), event.other_addr)
             elif not isinstance(event, kinship.UserMessage):
                 self._known[event.member.name] = None
-                other = event.other_addr if isinstance(event, kinship.NameConflict) else ""
-                yield MemberEvent(_KINDS[type(event)], _member(event.member), other)
+                yield MemberEvent(_KINDS[type(event)], _member(event.member))
 
-    async def _join_once(self) -> int:
+    def _is_new_conflict(self, name: str, other: str) -> bool:
+        """The same one comes several times a second."""
+        now = asyncio.get_running_loop().time()
+        self._conflicts = {c: at for c, at in self._conflicts.items() if now - at < CONFLICT_QUIET_S}
+        if (name, other) in self._conflicts:
+            return False
+        self._conflicts[name, other] = now
+        return True
+
+    # --- finding the others -------------------------------------------------------------------------------
+
+    def _absent(self) -> list[str]:
+        """Seeds and remembered addresses where no living member is. A seed's name may stand for any member, so
+        it is worth a try only while this node is alone.
+        """
+        present = {member.addr for member in self._cluster.members()}
+        alone = len(present) <= 1
+        wanted = [seed for seed in self._seeds if alone or _is_ip_address(seed)] + self._remembered
+        return [address for address in dict.fromkeys(wanted) if address not in present]
+
+    async def _contact(self, addresses: list[str]) -> int:
+        """How many answered; the rest are not asked once one has."""
+        if not addresses:
+            return 0
+        random.shuffle(addresses)  # the same dead ones must not use up every try's time
         try:
             async with asyncio.timeout(JOIN_TIMEOUT_S):
-                return await self._cluster.join(self._seeds)
+                return await self._cluster.join(addresses)
         except (kinship.JoinError, TimeoutError):
             return 0
 
-    async def _retry(self) -> None:
-        """Ends when kinship does."""
-        delay = FIRST_RETRY_S
+    async def _keep(self) -> None:
+        """Heals what gossip itself forgets: it drops the dead after 30 s, and with them the way back together
+        after a longer partition. Ends when kinship does.
+        """
+        loop = asyncio.get_running_loop()
+        tried = loop.time()
         with contextlib.suppress(kinship.KinshipClosed):
             while True:
-                await asyncio.sleep(delay)
-                if len(self._cluster.members()) > 1:
-                    delay = FIRST_RETRY_S
-                    continue
-                delay = min(LAST_RETRY_S, 2 * delay)
-                if await self._join_once():
-                    log.info("a seed answers now: this node has joined")
+                await asyncio.sleep(RETRY_ALONE_S * random.uniform(0.75, 1.25))  # noqa: S311  spread, not secret
+                await self._remember()
+                alone = len(self._cluster.members()) <= 1
+                if alone or loop.time() - tried >= RETRY_ABSENT_S:
+                    tried = loop.time()
+                    if await self._contact(self._absent()) and alone:
+                        log.info("another node answers now: this node is not alone any more")
 
-    async def _stop_retrying(self) -> None:
-        if self._retrier is not None:
-            self._retrier.cancel()
-            await asyncio.wait([self._retrier])
+    async def _remember(self) -> None:
+        living = [member.addr for member in self._cluster.members() if member.name != self._node]
+        former = [address for address in self._remembered if address not in living]
+        remembered = (sorted(living) + former)[:MAX_REMEMBERED]
+        if remembered != self._remembered:
+            self._remembered = remembered
+            await asyncio.to_thread(self._write_down, "\n".join(remembered))
+
+    def _write_down(self, text: str) -> None:
+        if self._memory is None:
+            return
+        draft = self._memory.with_suffix(".new")
+        try:
+            draft.write_text(text, encoding="ascii")
+            draft.replace(self._memory)
+        except OSError as error:
+            log.warning("can't remember the other nodes' addresses: %s", error)
+
+    def _recall(self) -> list[str]:
+        if self._memory is None:
+            return []
+        try:
+            lines = self._memory.read_text(encoding="ascii").splitlines()
+        except (OSError, ValueError):
+            return []
+        return [line for line in lines if _is_ip_address(line)][:MAX_REMEMBERED]
+
+    async def _stop_keeper(self) -> None:
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.wait([keeper])
 
 
 def _member(member: kinship.Member) -> MemberState:
@@ -200,10 +277,31 @@ def _member(member: kinship.Member) -> MemberState:
     )
 
 
-def _too_large(facts: dict[str, str]) -> OrionError:
+def _too_large(facts: dict[str, str]) -> Invalid:
     size = sum(len(key.encode()) + len(value.encode()) for key, value in facts.items())
     message = f"the node's facts take {size} bytes; gossip carries at most {MAX_FACTS_BYTES} with their overhead"
     return Invalid([FieldError("/facts", message)])
+
+
+async def _ip(host: str) -> str:
+    """Names can be neither bound nor advertised. Raises Refused."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    try:
+        infos = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+    except OSError as error:
+        raise Refused(f"the address {host} is not known here: {error.strerror}") from None
+    return min((str(info[4][0]) for info in infos), key=lambda ip: ":" in ip)
+
+
+def _is_ip_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(address_parts(text)[0])
+    except ValueError:
+        return False
+    return True
 
 
 def _is_news(record: logging.LogRecord) -> bool:
