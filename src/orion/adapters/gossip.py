@@ -65,7 +65,8 @@ _STATES = {
 class Gossip:
     """Fulfils ports.Membership.
 
-    `seeds` are gossip addresses, `host:port`; names are looked up at each try. `memory` is a file where the
+    `advertise` is what others dial, the bound address where empty. `seeds` are gossip addresses as well; names
+    are looked up at each try. All are `host:port`. `memory` is a file where the
     addresses of the living are kept, so that a node that restarts finds the others without being told of a seed.
     """
 
@@ -106,7 +107,7 @@ class Gossip:
         kinship.log_to_python(logging.WARNING)
         logging.getLogger("kinship").addFilter(_is_news)
         bind = address_text(await _ip(self._host), self._port)
-        advertise = address_text(await _ip(self._advertise), self._port) if self._advertise else None
+        advertise = await _ip_address(self._advertise) if self._advertise else None
         try:
             config = kinship.Config.lan(
                 name=self._node,
@@ -159,6 +160,8 @@ class Gossip:
         """Raises Invalid when they are too large."""
         try:
             await self._cluster.set_meta(facts)
+        except kinship.KinshipClosed:
+            return  # left already: there is nobody to tell
         except kinship.MetaTooLarge:
             raise _too_large(facts) from None
 
@@ -294,6 +297,12 @@ async def _ip(host: str) -> str:
     except OSError as error:
         raise Refused(f"the address {host} is not known here: {error.strerror}") from None
     return min((str(info[4][0]) for info in infos), key=lambda ip: ":" in ip)
+
+
+async def _ip_address(address: str) -> str:
+    """`host:port` with the host looked up."""
+    host, port = address_parts(address)
+    return address_text(await _ip(host), port)
 
 
 def _is_ip_address(text: str) -> bool:
