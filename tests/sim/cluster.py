@@ -34,6 +34,7 @@ class Run:
         self.process = process
         self.node: Node | None = None  # once it is built
         self.main: asyncio.Task | None = None
+        self.started = False  # only then does it serve its API and heed a planned stop
         self.stopping = False
         self.log = log
         self.peers = peers
@@ -62,8 +63,8 @@ class Machine:
 
     @property
     def node(self) -> Node | None:
-        """The node that runs here, if one does and is not stalled."""
-        if self.run is None or self.run.process.state is not ProcessState.RUNNING:
+        """The node that runs here, if one does, has started and is not stalled."""
+        if self.run is None or not self.run.started or self.run.process.state is not ProcessState.RUNNING:
             return None
         return self.run.node
 
@@ -90,6 +91,7 @@ class Machine:
         try:
             run.node = await self._build(run)
             await run.node.start()
+            run.started = True
             self.cluster.on_start(self, run)
             await run.node.run()
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is the finding
@@ -143,23 +145,24 @@ class Machine:
 
     def stop(self) -> None:
         """A planned stop, as SIGTERM asks for."""
-        if self.run is not None:
+        run = self.run
+        if run is not None and run.started and not run.stopping:
             self.world.trace(self.name, "is asked to stop")
-            self.run.process.spawn(self._stop(self.run), name="stop")
+            run.stopping = True
+            run.process.spawn(self._stop(run), name="stop")
 
     async def _stop(self, run: Run) -> None:
-        if run.node is not None and not run.stopping:
-            run.stopping = True
-            await run.node.stop()
-        if run.main is not None:
-            run.main.cancel()
+        assert run.node is not None
+        assert run.main is not None
+        await run.node.stop()
+        run.main.cancel()
 
     # --- clients ------------------------------------------------------------------------------------------
 
     async def ask(self, question: Callable[[Service], Awaitable[Any]]) -> Any:
         """What a client on this machine gets from the node's API. Raises ConnectionLost."""
         run = self.run
-        if run is None or run.node is None:
+        if run is None or run.node is None or not run.started:
             raise ConnectionLost
         node = run.node
         answer: asyncio.Future = self.world.loop.create_future()

@@ -184,7 +184,7 @@ class Invariants:
         if machine is None or machine.run is None or machine.run.process is not process:
             return
         run = machine.run
-        if run.node is None or not hasattr(run.node.driver, "raft"):
+        if run.node is None or not run.started:
             return
         self._look_at(machine, run)
 

@@ -102,7 +102,7 @@ def commit() -> str:
 
 
 class _Child:
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, prepare: Callable[[], None]) -> None:
         self.seed = seed
         self.began = time.monotonic()
         self.data = bytearray()
@@ -111,7 +111,7 @@ class _Child:
         sys.stderr.flush()
         self.pid = os.fork()
         if self.pid == 0:
-            _live(seed, write_fd)
+            _live(seed, write_fd, prepare)
         os.close(write_fd)
 
     def read(self) -> bool:
@@ -139,10 +139,11 @@ def _nothing(seed: int, failure: str, real_s: float) -> Outcome:
     return Outcome(seed, failure, "", 0.0, real_s, 0, 0, {}, [], "")
 
 
-def _live(seed: int, write_fd: int) -> None:
+def _live(seed: int, write_fd: int, prepare: Callable[[], None]) -> None:
     """The child's whole life. It leaves without cleaning up: what a killed process left half done must not run."""
     status = 1
     try:
+        prepare()
         data = msgspec.json.encode(run_seed(seed))
         with open(write_fd, "wb") as pipe:
             pipe.write(data)
@@ -152,15 +153,24 @@ def _live(seed: int, write_fd: int) -> None:
 
 
 def run_seeds(
-    first: int, *, seconds: float, jobs: int = 2, count: int | None = None, on_failure: Callable[[Outcome], None]
+    first: int,
+    *,
+    seconds: float,
+    on_failure: Callable[[Outcome], None],
+    jobs: int = 2,
+    count: int | None = None,
+    prepare: Callable[[], None] = lambda: None,
+    until: Callable[[Outcome], bool] = lambda _: False,
 ) -> Summary:
-    """Seeds from `first` on until the time is over (or `count` of them are done), `jobs` at a time."""
+    """Seeds from `first` on, `jobs` at a time, until the time is over, `count` of them are done, or one is what
+    was looked for (`until`). `prepare` is called in each seed's process before it begins.
+    """
     summary = Summary()
     children: dict[int, _Child] = {}
     seed, end = first, time.monotonic() + seconds
     while True:
         while len(children) < jobs and time.monotonic() < end and (count is None or seed < first + count):
-            child = _Child(seed)
+            child = _Child(seed, prepare)
             children[child.read_fd] = child
             seed += 1
         if not children:
@@ -174,3 +184,5 @@ def run_seeds(
             summary.add(outcome)
             if outcome.failure:
                 on_failure(outcome)
+            if until(outcome):
+                end = 0.0
