@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import lmdb
 import msgspec
+from lmdb.verify import VerifyError, verify
 
 from orion.model.errors import Conflict, Corrupt, NotFound, Refused
 from orion.ports import Identity, LogBatch, LogFailed
@@ -116,6 +117,8 @@ class LmdbLog:
         directory = self._data_file.parent
         directory.mkdir(mode=0o700, exist_ok=True)
         size = self._data_file.stat().st_size if self._data_file.exists() else 0
+        if size and (damage := _damage(directory)):
+            raise self._corrupt(f"{self._data_file} is damaged: {damage}")
         self._env = lmdb.open(
             str(directory),
             map_size=max(FIRST_MAP_BYTES, _round_up(2 * size)),
@@ -425,6 +428,17 @@ def _generation(key: bytes) -> int:
 
 def _round_up(size: int) -> int:
     return -(-size // FIRST_MAP_BYTES) * FIRST_MAP_BYTES
+
+
+def _damage(directory: Path) -> str:
+    """What is wrong with the file's pages, "" when nothing is. LMDB maps the file and trusts it: a page that points
+    past the end of a file cut short would kill this process with SIGBUS.
+    """
+    try:
+        problems: list[str] = verify(str(directory))  # type: ignore[no-untyped-call]
+    except VerifyError:
+        return ""  # not LMDB's, or of a machine this check does not know: lmdb.open says so without harm
+    return problems[0] if problems else ""
 
 
 def _sync_directory(directory: Path) -> None:
