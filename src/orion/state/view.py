@@ -14,10 +14,12 @@ from orion.state.slots import TaskSlot, task_slot
 class View:
     """Records that it gives out are for reading only."""
 
-    __slots__ = ("_tables",)
+    __slots__ = ("_nodes", "_nodes_epoch", "_tables")
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._nodes: tuple[Node, ...] = ()
+        self._nodes_epoch = tables.facts_epoch
 
     @property
     def index(self) -> int:
@@ -40,9 +42,13 @@ class View:
 
     # --- nodes --------------------------------------------------------------------------------------------
 
-    def nodes(self) -> list[Node]:
-        """By id."""
-        return [self._tables.nodes[node] for node in sorted(self._tables.nodes)]
+    def nodes(self) -> tuple[Node, ...]:
+        """By id. Asked for after every change of anything, so sorted only when a node has changed."""
+        tables = self._tables
+        if self._nodes_epoch != tables.facts_epoch:
+            self._nodes_epoch = tables.facts_epoch
+            self._nodes = tuple(tables.nodes[node] for node in sorted(tables.nodes))
+        return self._nodes
 
     def node(self, node: NodeId) -> Node | None:
         return self._tables.nodes.get(node)
@@ -118,12 +124,14 @@ class View:
         return record.open_indexes(limit) if record else []
 
     def jobs_to_schedule(self) -> list[JobName]:
-        """Jobs with a task that waits to be placed or has to leave a draining node; oldest first."""
+        """Jobs with a task that waits to be placed or has to leave a draining node. Those that are not refused come
+        first, so that what does not fit never keeps what may fit waiting; then the older ones.
+        """
         tables = self._tables
         names = set(tables.open_jobs)
         for record in self.draining():
             names.update(allocation.job for allocation in self.wanted_on(record))
-        return sorted(names, key=lambda name: tables.jobs[name].serial)
+        return [record.job.name for record in sorted((tables.jobs[name] for name in names), key=_urgency)]
 
     def task(self, name: JobName, index: int) -> TaskSlot | None:
         """The state of one task; None when there is no such slot."""
@@ -171,3 +179,7 @@ class View:
     def wanted_on(self, record: NodeRecord) -> list[Allocation]:
         """Active allocations of a node that are not yet told to stop, by id."""
         return [a for a in self.allocations_of_node(record.node.id) if a.wanted and not a.terminal]
+
+
+def _urgency(record: JobRecord) -> tuple[bool, int]:
+    return bool(record.refusal), record.serial

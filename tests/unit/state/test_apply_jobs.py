@@ -28,6 +28,15 @@ def test_jobs_to_schedule_are_oldest_first():
     assert world.view.jobs_to_schedule() == ["b", "a", "c"]
 
 
+def test_refused_jobs_keep_no_other_waiting():
+    world = World(nodes=1)
+    for name in ("a", "b", "c", "d"):
+        world.create(name)
+    world.refuse("c", "no room")
+    world.refuse("a", "no room")
+    assert world.view.jobs_to_schedule() == ["b", "d", "a", "c"]
+
+
 def test_a_taken_name_is_a_conflict():
     world = World()
     world.create()

@@ -108,6 +108,15 @@ def test_tcp_and_udp_are_apart():
     assert world.state_of() == "scheduled"
 
 
+def test_one_port_is_not_given_to_two_bindings_of_a_task():
+    world = World(nodes=1)
+    world.create(ports=(ANY, PortBinding(81, "tcp")))
+    world.place("web", (0, "node1"), ports=[(20_000, 20_000)])
+    assert world.state_of() == "pending"
+    world.place("web", (0, "node1"), ports=[(20_000, 20_001)])
+    assert world.state_of() == "scheduled"
+
+
 def test_a_stopping_job_gets_nothing():
     world = World(nodes=1)
     world.create(count=2)
