@@ -1,8 +1,10 @@
 """The Peers port over the simulated network."""
 
 import asyncio
+import traceback
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import NoReturn
 
 from orion.model.errors import OrionError, Unavailable, by_code
 from orion.model.ids import NodeId, RaftId
@@ -152,7 +154,9 @@ class SimPeers:
             async with asyncio.timeout(timeout_s):
                 server = await self._connect(address)
                 connection = Connection(self, server, broken)
-                connection.carry(forth=True, deliver=lambda: server._serve_call(connection, request, answer))
+                connection.carry(
+                    forth=True, deliver=lambda: server._serve_call(connection, request, answer, timeout_s)
+                )
                 return await answer
         except TimeoutError:
             raise Unavailable(f"{address} did not answer within {timeout_s:g} s") from None
@@ -180,13 +184,18 @@ class SimPeers:
             raise Unavailable(f"{address} belongs to another cluster")
         return server
 
-    def _serve_call(self, connection: Connection, request: bytes, answer: asyncio.Future) -> None:
+    def _serve_call(self, connection: Connection, request: bytes, answer: asyncio.Future, timeout_s: float) -> None:
         async def serve() -> None:
             try:
-                reply = await self._on_call(NodeId(connection.asker.name), request)
+                async with asyncio.timeout(timeout_s):
+                    reply = await self._on_call(NodeId(connection.asker.name), request)
+            except TimeoutError:
+                return  # the asker has given up too
             except OrionError as error:
                 self._answer_error(connection, answer, error)
                 return
+            except Exception as error:  # noqa: BLE001 -- whatever it is, it is the finding
+                self._unexpected(error)
 
             def done() -> None:
                 if not answer.done():
@@ -194,7 +203,11 @@ class SimPeers:
 
             connection.carry(forth=False, deliver=done)
 
-        self.process.spawn(serve(), name="serve-call")
+        connection.runner = self.process.spawn(serve(), name="serve-call")
+
+    def _unexpected(self, error: Exception) -> NoReturn:
+        text = "".join(traceback.format_exception(error))
+        self.network.world.fail("handlers raise OrionErrors", f"{self.name}:\n{text}")
 
     def _answer_error(self, connection: Connection, answer: asyncio.Future, error: OrionError) -> None:
         again = by_code(error.code, error.detail, error.errors)  # as it is rebuilt at the other side
@@ -271,6 +284,8 @@ class SimPeers:
                     connection.carry(forth=False, deliver=lambda data=data: item(data))
             except OrionError as raised:
                 error = by_code(raised.code, raised.detail, raised.errors)
+            except Exception as raised:  # noqa: BLE001 -- whatever it is, it is the finding
+                self._unexpected(raised)
             finally:
                 await source.aclose()
             connection.carry(forth=False, deliver=lambda: end(error))

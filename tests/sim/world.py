@@ -5,6 +5,7 @@ import random
 from collections import Counter, deque
 from collections.abc import Callable
 from contextvars import Context
+from typing import NoReturn
 
 from sim.loop import SimFailure, VirtualLoop, current_process
 
@@ -68,7 +69,7 @@ class World:
     def trace_digest(self) -> str:
         return self._digest.hexdigest()
 
-    def fail(self, rule: str, detail: str) -> None:
+    def fail(self, rule: str, detail: str) -> NoReturn:
         """End the simulation, from wherever this is called. Raising alone would not do inside a process: it may
         catch exceptions, and after a failure nothing of it should run."""
         failure = SimFailure(rule, detail)

@@ -15,6 +15,7 @@ from orion.model.resources import Resources
 from orion.node.agent import Agent
 from orion.node.answers import Answers
 from orion.node.directory import Directory, Facts
+from orion.node.exclusion import Exclusion
 from orion.node.gossip_watch import GossipWatch
 from orion.node.leader import Leader, Story
 from orion.node.raft_driver import RaftDriver
@@ -142,6 +143,7 @@ class Node:
             source=self._source,
             agent=self.agent,
         )
+        self._exclusion = Exclusion(raft=raft, driver=self.driver, directory=self.directory, peers=peers)
         self._story = Story(self._name_of)
         self._facts_due = asyncio.Event()
 
@@ -166,6 +168,7 @@ class Node:
                 ("agent", self.agent.run()),
                 ("reports", self._reports.run()),
                 ("registration", self._registration.run()),
+                ("exclusion", self._exclusion.run()),
                 ("facts", self._publish_facts()),
                 ("story", self._tell_story()),
             ):

@@ -120,6 +120,7 @@ class RaftDriver:
         self.snapshots = snapshots
         self.state = State()
         self.view = View(self.state)
+        self._excluded = False  # until a leader speaks to this node again
         self.installs = 0  # how often another state took the place of this one
         self.applied_index = 0
         self.applied_term = 0
@@ -167,7 +168,12 @@ class RaftDriver:
         """Whether the applied configuration holds this node, so that its state follows the cluster's."""
         conf = self.raft.status().conf
         me = self._config.id
-        return me in conf.voters or me in conf.learners or me in conf.voters_outgoing
+        return not self._excluded and (me in conf.voters or me in conf.learners or me in conf.voters_outgoing)
+
+    def exclude(self) -> None:
+        """The leader says that a later configuration, which this node never saw, is without it (exclusion.py)."""
+        self._excluded = True
+        self.watch.nudge()
 
     def receive(self, message: AnyMessage) -> None:
         if isinstance(message, MsgSnap):
@@ -288,6 +294,7 @@ class RaftDriver:
     async def _handle(self, ready: Ready) -> None:
         if ready.standing is not None and ready.standing != self.standing:
             self.standing = ready.standing
+            self._excluded = self._excluded and not ready.standing.leader
             self.on_standing(ready.standing)
         self._send(ready.messages)
         if ready.must_persist or self._unwritten:

@@ -3,12 +3,14 @@ worker, as a stream from a voter, and from another voter when that one dies.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncGenerator
 
 from orion.model.errors import OrionError, Unavailable
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import NodeStatus
+from orion.node.deadline import deadline
 from orion.node.directory import Directory
 from orion.node.raft_driver import RaftDriver
 from orion.node.requests import (
@@ -97,10 +99,12 @@ class WorkSource:
 
     async def _follow_state(self) -> None:
         driver = self._driver
-        if not self._fresh:
+        while driver.is_member and not self._fresh:
             # After a restart the log replays the past; acting on it could start what has long been stopped.
-            await driver.read_barrier()
-            self._fresh = True
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CONFIRM_TIMEOUT_S):
+                    await driver.read_barrier()
+                self._fresh = True
         while driver.is_member:
             version = self._version(self._me)
             self._offer(work_of(driver.view, driver.applied_index, self._me, self._raft))
@@ -132,7 +136,7 @@ class WorkSource:
     async def serve(self, request: WatchWork) -> AsyncGenerator[bytes, None]:
         """A voter's side of the stream. Raises Unavailable when this node does not follow the log itself."""
         driver = self._driver
-        async with asyncio.timeout(CONFIRM_TIMEOUT_S):
+        async with deadline(CONFIRM_TIMEOUT_S, "no quorum answers"):
             await driver.read_barrier()
         while driver.is_member:
             version = self._version(request.node)
