@@ -1,0 +1,392 @@
+"""What every `Peers` must do. The checks of `PeersContract` run over TCP on loopback here, and against the
+simulator's network in tests/sim; what only TCP has is in test_peers_tcp.py.
+"""
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Protocol
+
+import pytest
+
+from orion.adapters.clock import SystemClock
+from orion.adapters.peers import TcpPeers
+from orion.model.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
+from orion.model.ids import NodeId, RaftId
+from orion.ports import Peers
+from orion.raft.messages import AnyMessage, Entry, MsgApp, MsgHeartbeat
+
+DEADLINE_S = 20.0
+CLUSTER, OTHER_CLUSTER = 2**64 - 1, 77
+
+
+class PeersBench(Protocol):
+    """A network of living hosts."""
+
+    def run(self, check: Callable[[], Awaitable[None]]) -> None:
+        """To its end, in an event loop that fits; closes what was started after."""
+
+    async def start(self, host: "Host") -> None:
+        """Make and start `host.peers` and `host.address`, the same again for the same number."""
+
+    async def empty_address(self) -> str:
+        """Where nobody listens, on a host that lives."""
+
+
+def checked(check: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """An async check as a test."""
+
+    def run(self: object, bench: PeersBench) -> None:
+        bench.run(functools.partial(check, self, bench))
+
+    run.__name__, run.__doc__ = check.__name__, check.__doc__
+    return run
+
+
+class Host:
+    """One node's transport, and what came in through it. Node n7 has Raft id 7."""
+
+    def __init__(self, number: int, *, cluster: int = 0) -> None:
+        self.number = number
+        self.cluster = cluster
+        self.node = NodeId(f"n{number}")
+        self.raft = RaftId(number)
+        self.peers: Peers
+        self.address = ""
+        self.got: list[AnyMessage] = []
+        self.lost: list[str] = []
+        self.open = 0  # handlers that run
+        self.release = asyncio.Event()
+
+    def on_message(self, message: AnyMessage) -> None:
+        self.got.append(message)
+
+    async def on_call(self, node: NodeId, request: bytes) -> bytes:
+        with self.counted():
+            if request == b"hang":
+                await self.release.wait()
+            if request == b"conflict":
+                raise Conflict("it is there already")
+            if request == b"invalid":
+                raise Invalid([FieldError("/a", "is wrong"), FieldError("/b", "is missing")])
+            return b"%s asked %s: %s" % (node.encode(), self.node.encode(), request)
+
+    async def on_stream(self, node: NodeId, request: bytes) -> AsyncGenerator[bytes, None]:
+        with self.counted():
+            if request == b"gone":
+                raise NotFound("it is gone")
+            if request == b"who":
+                yield node.encode()
+                return
+            for number in range(int(request)):
+                yield b"%d" % number
+            await self.release.wait()
+            raise Conflict("it broke off")
+
+    @contextlib.contextmanager
+    def counted(self):
+        self.open += 1
+        try:
+            yield
+        finally:
+            self.open -= 1
+
+    def beats(self, to: "Host", first: int, last: int) -> list[AnyMessage]:
+        return [MsgHeartbeat(self.raft, to.raft, 1, 0, context=n) for n in range(first, last + 1)]
+
+    @property
+    def contexts(self) -> list[int]:
+        return [m.context for m in self.got if isinstance(m, MsgHeartbeat)]
+
+
+async def until(holds: Callable[[], object], again: Callable[[], object] = lambda: None) -> None:
+    """Look until it holds, doing `again` between."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not holds():
+            again()
+            await asyncio.sleep(0.01)
+
+
+async def hosts(bench: PeersBench, *numbers: int, cluster: int = 0) -> list[Host]:
+    made = [Host(number, cluster=cluster) for number in numbers]
+    for host in made:
+        await bench.start(host)
+        host.peers.on_lost = host.lost.append
+    return made
+
+
+async def one_reaches(a: Host, b: Host) -> None:
+    """Send until something arrives: messages are best effort while there is no connection yet."""
+    before = len(b.got)
+    await until(lambda: len(b.got) > before, lambda: a.peers.send(b.address, b.raft, a.beats(b, 0, 0)))
+    b.got.clear()
+
+
+class PeersContract:
+    """Inherit, give a fixture `bench`, and all these are run."""
+
+    # --- messages -----------------------------------------------------------------------------------------
+
+    @checked
+    async def test_messages_arrive_whole_and_in_order(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        await one_reaches(a, b)
+        large = MsgApp(1, 2, 1, 4, 1, (Entry(1, 5, 0, bytes(300_000)), Entry(1, 6)), 4)
+        sent = [*a.beats(b, 1, 50), large, *a.beats(b, 51, 100)]
+        for start in range(0, len(sent), 7):
+            a.peers.send(b.address, b.raft, sent[start : start + 7])
+        await until(lambda: len(b.got) >= len(sent))
+        known = [m for m in b.got if m != a.beats(b, 0, 0)[0]]
+        assert known == sent
+
+    @checked
+    async def test_both_ways(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        await one_reaches(a, b)
+        await one_reaches(b, a)
+
+    @checked
+    async def test_messages_for_another_member_at_this_address_are_dropped(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        await one_reaches(a, b)
+        a.peers.send(b.address, RaftId(9), [MsgHeartbeat(1, 9, 1, 0, context=5)])
+        await one_reaches(a, b)
+        assert 5 not in b.contexts
+
+    @checked
+    async def test_sending_to_nobody_is_no_error(self, bench: PeersBench) -> None:
+        (a,) = await hosts(bench, 1)
+        empty = await bench.empty_address()
+        a.peers.send(empty, RaftId(9), [MsgHeartbeat(1, 9, 1, 0)])
+        await until(lambda: empty in a.lost)
+
+    @checked
+    async def test_messages_come_again_after_the_other_has_restarted(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        await one_reaches(a, b)
+        await b.peers.close()
+        await until(lambda: b.address in a.lost)
+        (again,) = await hosts(bench, 2)
+        assert again.address == b.address
+        await one_reaches(a, again)
+
+    # --- calls --------------------------------------------------------------------------------------------
+
+    @checked
+    async def test_a_call_is_answered(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        assert await a.peers.call(b.address, b"x", timeout_s=DEADLINE_S) == b"n1 asked n2: x"
+        assert await b.peers.call(a.address, b"", timeout_s=DEADLINE_S) == b"n2 asked n1: "
+        assert await a.peers.call(a.address, b"y", timeout_s=DEADLINE_S) == b"n1 asked n1: y"
+
+    @checked
+    async def test_many_calls_at_once_get_their_own_answers(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        slow = asyncio.ensure_future(a.peers.call(b.address, b"hang", timeout_s=DEADLINE_S))
+        questions = [b"%d" % n * 1_000 for n in range(200)]
+        answers = await asyncio.gather(*(a.peers.call(b.address, q, timeout_s=DEADLINE_S) for q in questions))
+        assert answers == [b"n1 asked n2: " + q for q in questions]
+        assert not slow.done()
+        b.release.set()
+        assert await slow == b"n1 asked n2: hang"
+
+    @checked
+    async def test_a_refusal_is_raised_here_as_there(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        with pytest.raises(Conflict, match="it is there already"):
+            await a.peers.call(b.address, b"conflict", timeout_s=DEADLINE_S)
+        with pytest.raises(Invalid) as refused:
+            await a.peers.call(b.address, b"invalid", timeout_s=DEADLINE_S)
+        assert [(e.pointer, e.message) for e in refused.value.errors] == [("/a", "is wrong"), ("/b", "is missing")]
+
+    @checked
+    async def test_no_answer_in_time_is_unavailable_and_ends_the_handler(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        await a.peers.call(b.address, b"x", timeout_s=DEADLINE_S)
+        with pytest.raises(Unavailable):
+            await a.peers.call(b.address, b"hang", timeout_s=0.2)
+        await until(lambda: b.open == 0)
+        assert await a.peers.call(b.address, b"x", timeout_s=DEADLINE_S) == b"n1 asked n2: x"
+
+    @checked
+    async def test_nobody_there_is_unavailable(self, bench: PeersBench) -> None:
+        (a,) = await hosts(bench, 1)
+        empty = await bench.empty_address()
+        with pytest.raises(Unavailable):
+            await a.peers.call(empty, b"x", timeout_s=DEADLINE_S)
+
+    @checked
+    async def test_a_call_fails_at_once_when_the_other_goes(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        hanging = asyncio.ensure_future(a.peers.call(b.address, b"hang", timeout_s=10 * DEADLINE_S))
+        await until(lambda: b.open == 1)
+        await b.peers.close()
+        with pytest.raises(Unavailable):
+            async with asyncio.timeout(DEADLINE_S):
+                await hanging
+        (again,) = await hosts(bench, 2)
+        assert await a.peers.call(again.address, b"x", timeout_s=DEADLINE_S) == b"n1 asked n2: x"
+
+    @checked
+    async def test_a_call_that_is_given_up_ends(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        hanging = asyncio.ensure_future(a.peers.call(b.address, b"hang", timeout_s=DEADLINE_S))
+        await until(lambda: b.open == 1)
+        hanging.cancel()
+        await asyncio.wait([hanging])
+        assert hanging.cancelled()
+        assert await a.peers.call(b.address, b"x", timeout_s=DEADLINE_S) == b"n1 asked n2: x"
+
+    # --- streams ------------------------------------------------------------------------------------------
+
+    @checked
+    async def test_a_stream_gives_its_items_in_order(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        assert [item async for item in a.peers.stream(b.address, b"who")] == [b"n1"]
+        stream = a.peers.stream(b.address, b"500")
+        assert [int(await anext(stream)) for _ in range(500)] == list(range(500))
+        b.release.set()
+        with pytest.raises(Conflict, match="it broke off"):
+            await anext(stream)
+        await until(lambda: b.open == 0)
+
+    @checked
+    async def test_a_stream_may_be_refused(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        with pytest.raises(NotFound, match="it is gone"):
+            await anext(a.peers.stream(b.address, b"gone"))
+        with pytest.raises(Unavailable):
+            await anext(a.peers.stream(await bench.empty_address(), b"1"))
+
+    @checked
+    async def test_a_reader_that_leaves_ends_the_handler(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        stream = a.peers.stream(b.address, b"5")
+        assert await anext(stream) == b"0"
+        assert b.open == 1
+        await stream.aclose()
+        await until(lambda: b.open == 0)
+        assert b.address not in a.lost
+
+    @checked
+    async def test_a_reader_that_is_cancelled_ends_the_handler(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+
+        async def read() -> None:
+            async with contextlib.aclosing(a.peers.stream(b.address, b"5")) as items:
+                async for _ in items:
+                    pass
+
+        reader = asyncio.ensure_future(read())
+        await until(lambda: b.open == 1)
+        reader.cancel()
+        await asyncio.wait([reader])
+        await until(lambda: b.open == 0)
+
+    @checked
+    async def test_a_stream_breaks_when_the_other_goes(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        stream = a.peers.stream(b.address, b"1")
+        assert await anext(stream) == b"0"
+        await b.peers.close()
+        with pytest.raises(Unavailable):
+            async with asyncio.timeout(DEADLINE_S):
+                await anext(stream)
+
+    # --- who is there -------------------------------------------------------------------------------------
+
+    @checked
+    async def test_refusing_is_told_from_listening(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        assert not await a.peers.refuses(b.address)
+        assert await a.peers.refuses(await bench.empty_address())
+        await b.peers.close()
+        assert await a.peers.refuses(b.address)
+        await hosts(bench, 2)
+        assert not await a.peers.refuses(b.address)
+
+    @checked
+    async def test_another_cluster_is_not_spoken_with(self, bench: PeersBench) -> None:
+        a, b, c = [
+            (await hosts(bench, n, cluster=cluster))[0] for n, cluster in ((1, CLUSTER), (2, CLUSTER), (3, 0))
+        ]
+        (stranger,) = await hosts(bench, 4, cluster=OTHER_CLUSTER)
+        assert await a.peers.call(b.address, b"x", timeout_s=DEADLINE_S) == b"n1 asked n2: x"
+        assert await c.peers.call(b.address, b"x", timeout_s=DEADLINE_S) == b"n3 asked n2: x"
+        assert await c.peers.call(stranger.address, b"x", timeout_s=DEADLINE_S) == b"n3 asked n4: x"
+        for one, other in ((a, stranger), (stranger, a)):
+            with pytest.raises(Unavailable):
+                await one.peers.call(other.address, b"x", timeout_s=DEADLINE_S)
+            with pytest.raises(Unavailable):
+                await anext(one.peers.stream(other.address, b"1"))
+        stranger.peers.send(a.address, a.raft, stranger.beats(a, 5, 5))
+        await one_reaches(b, a)
+        assert 5 not in a.contexts
+
+    @checked
+    async def test_who_joins_another_cluster_is_not_spoken_with_any_more(self, bench: PeersBench) -> None:
+        (a,) = await hosts(bench, 1, cluster=CLUSTER)
+        (b,) = await hosts(bench, 2)
+        assert await b.peers.call(a.address, b"x", timeout_s=DEADLINE_S) == b"n2 asked n1: x"
+        b.peers.set_cluster(OTHER_CLUSTER)
+        with pytest.raises(Unavailable):
+            await b.peers.call(a.address, b"x", timeout_s=DEADLINE_S)
+
+    @checked
+    async def test_closing_ends_what_runs_here(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        calling = asyncio.ensure_future(a.peers.call(b.address, b"hang", timeout_s=DEADLINE_S))
+        stream = a.peers.stream(b.address, b"1")
+        await anext(stream)
+        await until(lambda: b.open == 2)
+        await b.peers.close()
+        await until(lambda: b.open == 0)
+        await a.peers.close()
+        with pytest.raises(Unavailable):
+            await calling
+        await stream.aclose()
+
+
+class TcpBench:
+    def __init__(self):
+        self.started = []
+        self.ports = {}
+
+    def run(self, check):
+        async def whole():
+            try:
+                async with asyncio.timeout(60):
+                    await check()
+            finally:
+                for peers in self.started:
+                    await peers.close()
+
+        asyncio.run(whole())
+
+    async def start(self, host):
+        host.peers = TcpPeers(
+            node=host.node,
+            raft=host.raft,
+            host="127.0.0.1",
+            port=self.ports.get(host.number, 0),
+            clock=SystemClock(),
+            cluster=host.cluster,
+        )
+        await host.peers.start(host.on_message, host.on_call, host.on_stream)
+        self.ports[host.number] = host.peers.port
+        host.address = f"127.0.0.1:{host.peers.port}"
+        self.started.append(host.peers)
+
+    async def empty_address(self):
+        server = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        server.close()
+        await server.wait_closed()
+        return f"127.0.0.1:{port}"
+
+
+class TestTcpPeers(PeersContract):
+    @pytest.fixture
+    def bench(self):
+        return TcpBench()
