@@ -19,6 +19,7 @@ from support.engine import engine  # noqa: E402
 from support.nodes import NodeProcess, Problem, cluster  # noqa: E402
 
 IDLE_S = 10
+DEADLINE_S = 30
 LIBRARIES = "import asyncio, uvloop, msgspec, lmdb, kinship, starlette.applications, uvicorn, httptools, click"
 
 
@@ -45,7 +46,7 @@ def idle_mb(code: str) -> float:
 def first_write_s(node: NodeProcess, *flags: str) -> float:
     began = time.perf_counter()
     node.start(*flags)
-    while True:
+    while node.alive and time.perf_counter() - began < DEADLINE_S:
         try:
             node.ask("POST", "/tasks", {"name": "first", "image": "nginx", "memory": 10**15})
         except OSError:
@@ -55,6 +56,7 @@ def first_write_s(node: NodeProcess, *flags: str) -> float:
                 raise
         else:
             return time.perf_counter() - began
+    raise SystemExit(f"no write was committed; the node's log ends with:\n{node.log_tail(20)}")
 
 
 def main() -> None:

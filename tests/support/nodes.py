@@ -66,7 +66,7 @@ class NodeProcess:
                 stdout=output,
                 stderr=output,
                 stdin=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                env=_environment(),
             )
 
     def signal(self, number: int) -> None:
@@ -112,6 +112,12 @@ class NodeProcess:
         if not self.log_file.exists():
             return "(no log)"
         return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _environment() -> dict[str, str]:
+    """As an installed program has it: compiled modules are kept, no flag of ours leaks in."""
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE" and not k.startswith("ORION_")}
+    return kept | {"PYTHONUNBUFFERED": "1"}
 
 
 class Cluster:
