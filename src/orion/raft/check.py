@@ -15,6 +15,8 @@ def check(me: Member) -> None:
     assert me.conf_index <= log.applied, f"configuration of {me.conf_index}, applied {log.applied}"
     assert me.snapshot.index <= log.applied, f"snapshot at {me.snapshot.index}, applied {log.applied}"
     assert log.offset <= me.snapshot.index, f"log from {log.offset + 1}, snapshot at {me.snapshot.index}"
+    # Section 6 needs configurations that are in force at the same time to be one step apart.
+    assert sum(index > log.commit for index in log.confs) <= 1, f"changes under way: {log.confs}, {log}"
     given = me.given_hard_state
     assert given.term <= me.term, "the term went back"
     assert given.commit <= log.commit, "the commit index went back"

@@ -4,6 +4,8 @@ A ConfChange names the whole target. When at most one voter differs, old and new
 step is simple; otherwise the joint configuration lies between, and its leader proposes to leave it by itself.
 """
 
+from functools import lru_cache
+
 import msgspec
 
 from orion.raft.messages import NOBODY, ConfChange, ConfState
@@ -83,6 +85,7 @@ def _checked(change: ConfChange) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(voters), tuple(learners)
 
 
+@lru_cache(maxsize=16)  # asked after every step, about the same one mostly
 def check_conf(conf: ConfState) -> None:
     """Asserts what every configuration obeys."""
     for group in (conf.voters, conf.learners, conf.voters_outgoing, conf.learners_next):

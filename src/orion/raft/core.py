@@ -35,7 +35,7 @@ from orion.raft.interface import (
     TransferLeader,
 )
 from orion.raft.member import Member
-from orion.raft.messages import NOBODY, MsgReadIndex
+from orion.raft.messages import NOBODY, ConfState, MsgReadIndex
 from orion.raft.receive import receive
 
 
@@ -129,6 +129,18 @@ class Raft:
     @property
     def commit(self) -> int:
         return self._me.log.commit
+
+    @property
+    def conf(self) -> ConfState:
+        return self._me.conf
+
+    @property
+    def last_index(self) -> int:
+        return self._me.log.last
+
+    @property
+    def snapshot_index(self) -> int:
+        return self._me.snapshot.index
 
     def next_deadline_ms(self) -> int:
         """When the next Tick is due."""

@@ -89,7 +89,7 @@ def on_vote(me: Member, message: MsgVote) -> None:
         me.reset_election_timer()
         me.after_persist.append(MsgVoteResp(me.id, message.sender, message.term, reject=False))
     else:
-        me.after_persist.append(MsgVoteResp(me.id, message.sender, me.term, reject=True))
+        me.after_persist.append(MsgVoteResp(me.id, message.sender, me.term, True, *me.commit_id))
 
 
 def on_pre_vote(me: Member, message: MsgPreVote) -> None:
@@ -98,16 +98,32 @@ def on_pre_vote(me: Member, message: MsgPreVote) -> None:
     if free and me.log.is_up_to_date(message.index, message.log_term):
         me.after_persist.append(MsgPreVoteResp(me.id, message.sender, message.term, reject=False))
     else:
-        me.after_persist.append(MsgPreVoteResp(me.id, message.sender, me.term, reject=True))
+        refuse_pre_vote(me, message)
+
+
+def refuse_pre_vote(me: Member, message: MsgPreVote) -> None:
+    me.after_persist.append(MsgPreVoteResp(me.id, message.sender, me.term, True, *me.commit_id))
 
 
 def on_vote_response(me: Member, message: MsgVoteResp) -> None:
+    learn_commit(me, message)
     _count_vote(me, message.sender, granted=not message.reject)
 
 
 def on_pre_vote_response(me: Member, message: MsgPreVoteResp) -> None:
+    learn_commit(me, message)
     if message.reject or message.term == me.term + 1:
         _count_vote(me, message.sender, granted=not message.reject)
+
+
+def learn_commit(me: Member, message: MsgVoteResp | MsgPreVoteResp) -> None:
+    """What a refuser knows to be committed is committed here as well, if it is the same entry (log matching).
+
+    Without this, members that never heard that the joint configuration was left might for ever need the vote of a
+    removed leader, whose log is longer than theirs and who does not stand for election any more.
+    """
+    if message.commit > me.log.commit and me.log.term(message.commit) == message.commit_term:
+        me.log.commit_to(message.commit)
 
 
 # --- time and hints ---------------------------------------------------------------------------------------

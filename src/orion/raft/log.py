@@ -7,13 +7,14 @@ Marks, all of them indexes: `offset` < entries <= `last`; `applied` (handed out 
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
+from itertools import pairwise
 from operator import attrgetter
 
 from orion.raft.messages import Entry, SnapshotMeta
 
 ENTRY_BYTES = 16  # what an entry counts for beside its data, so that empty ones are not free
 
-_term_of = attrgetter("term")
+_index_of, _term_of = attrgetter("index"), attrgetter("term")
 
 
 class LogBroken(Exception):
@@ -205,15 +206,14 @@ class RaftLog:
         assert self.stable <= self.handed <= self.last, self
         assert self.applied <= self.stable, self
         assert len(self._entries) == self.last - self.offset == len(self._ends) - 1, self
-        term = self.offset_term
-        for index, entry in enumerate(self._entries, self.offset + 1):
-            assert entry.index == index, f"entry {entry.index} stands at {index}"
-            assert entry.term >= term, f"term {entry.term} at {index} is older than {term} before it"
-            term = entry.term
-        assert self.last_term == term, self
+        indexes, terms = list(map(_index_of, self._entries)), [self.offset_term, *map(_term_of, self._entries)]
+        assert indexes == list(range(self.offset + 1, self.last + 1)), f"a gap in {indexes}"
+        assert terms == sorted(terms), f"a term older than the one before it in {terms}"
+        assert self.last_term == terms[-1], self
         assert self.confs == [e.index for e in self._entries if e.kind], self
-        assert [seq for seq, _ in self._writing] == sorted(seq for seq, _ in self._writing), self
-        assert all(end <= self.handed for _, end in self._writing), self
+        for (before, _), (after, end) in pairwise([(0, 0), *self._writing]):
+            assert before < after, self
+            assert end <= self.handed, self
 
     def __repr__(self) -> str:
         return (

@@ -80,6 +80,10 @@ class Member:
         return self.log.last, self.log.last_term
 
     @property
+    def commit_id(self) -> tuple[int, int]:
+        return self.log.commit, self.log.term(self.log.commit) or 0
+
+    @property
     def is_promotable(self) -> bool:
         """Whether it may become leader: a voter, and not in the middle of installing a snapshot."""
         return is_voter(self.conf, self.id) and self.install is None and not self.install_seq

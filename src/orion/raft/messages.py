@@ -99,7 +99,11 @@ class MsgVote(Message, frozen=True, array_like=True, tag=3):
 
 
 class MsgVoteResp(Message, frozen=True, array_like=True, tag=4):
+    """A refusal tells what the refuser knows to be committed: a candidate that has the same entry learns it."""
+
     reject: bool
+    commit: int = 0
+    commit_term: int = 0
 
 
 class MsgPreVote(Message, frozen=True, array_like=True, tag=5):
@@ -108,7 +112,11 @@ class MsgPreVote(Message, frozen=True, array_like=True, tag=5):
 
 
 class MsgPreVoteResp(Message, frozen=True, array_like=True, tag=6):
+    """As MsgVoteResp."""
+
     reject: bool
+    commit: int = 0
+    commit_term: int = 0
 
 
 class MsgHeartbeat(Message, frozen=True, array_like=True, tag=7):

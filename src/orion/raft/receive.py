@@ -107,10 +107,6 @@ def _tell_term(me: Member, message: Message) -> None:
     me.after_persist.append(MsgAppResp(me.id, message.sender, me.term, 0))
 
 
-def _refuse_pre_vote(me: Member, message: MsgPreVote) -> None:
-    me.after_persist.append(MsgPreVoteResp(me.id, message.sender, me.term, reject=True))
-
-
 def _refuse_read(me: Member, message: MsgReadIndex) -> None:
     me.messages.append(MsgReadIndexResp(me.id, message.sender, me.term, message.context, 0))
 
@@ -119,7 +115,7 @@ _OLDER: dict[type[Message], Handler] = {
     MsgApp: _tell_term,
     MsgHeartbeat: _tell_term,
     MsgSnap: _tell_term,
-    MsgPreVote: _refuse_pre_vote,
+    MsgPreVote: election.refuse_pre_vote,
     MsgReadIndex: _refuse_read,
 }
 
@@ -136,6 +132,8 @@ _LED: dict[type[Message], Handler] = {
     MsgApp: follower.on_append,
     MsgHeartbeat: follower.on_heartbeat,
     MsgSnap: follower.on_snapshot,
+    MsgVoteResp: election.learn_commit,  # not a candidate any more
+    MsgPreVoteResp: election.learn_commit,
     MsgReadIndex: _refuse_read,
     MsgReadIndexResp: follower.on_read_response,
 }
