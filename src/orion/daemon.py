@@ -28,8 +28,12 @@ from orion.model.node import address_text
 from orion.model.resources import Resources
 from orion.node.node import Node
 from orion.ports import Identity, LogFailed, LogStore, Machine
+from orion.raft.log import LogBroken
 
 log = logging.getLogger("orion")
+
+# Ends that say in one line what happened and what to do; anything else is a bug and shows where it is.
+_TOLD = (OrionError, LogFailed, LogBroken)
 
 
 def run(config: Config) -> int:
@@ -42,9 +46,9 @@ def run(config: Config) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(config))
-    except (OrionError, LogFailed, BaseExceptionGroup) as error:
+    except (*_TOLD, BaseExceptionGroup) as error:
         reason = _first(error)
-        if not isinstance(reason, OrionError | LogFailed):
+        if not isinstance(reason, _TOLD):
             raise
         print(f"orion: {reason}", file=sys.stderr)  # noqa: T201 -- this is a command's last word
         return 1

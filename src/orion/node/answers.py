@@ -212,7 +212,7 @@ class Answers:
             return Health(registered, "worker" if registered else "not registered with a cluster yet")
         if not driver.standing.leader:
             return Health(ready=False, detail="no leader")
-        if driver.applied_index < driver.raft.status().commit:
+        if driver.applied_index < driver.raft.commit:
             return Health(ready=False, detail="still applying the log")
         return Health(ready=True, detail=driver.standing.role)
 
@@ -327,14 +327,14 @@ class Answers:
         if not driver.is_leader:
             return await self._transfer_elsewhere(request)
         target, me = RaftId(0), driver.raft.status().id
-        if not any(v != me for v in driver.raft.status().conf.voters):
+        if not any(v != me for v in driver.raft.conf.voters):
             raise Refused(f"{self._me} is the only voter: there is nobody to hand leadership to")
         if request.to:
             node = driver.view.node(NodeId(request.to))
             if node is None:
                 raise NotFound(f"there is no node {request.to}; 'orion nodes' lists them")
             target = node.raft
-            if target not in driver.raft.status().conf.voters:
+            if target not in driver.raft.conf.voters:
                 raise Refused(f"{request.to} does not vote, so it can't lead; 'orion raft' shows the voters")
         driver.transfer(target)
         async with deadline(CALL_MARGIN_S * 5, "leadership was not handed over"):

@@ -71,10 +71,12 @@ class Directory:
 
     def __init__(self, view: Callable[[], View]) -> None:
         self._view = view
+        self.version = 0  # how often it was updated
         self._by_node: dict[NodeId, Seen] = {}
         self._by_raft: dict[RaftId, Seen] = {}
 
     def update(self, members: list[MemberState]) -> None:
+        self.version += 1
         seen = [Seen(m, f) for m in members if (f := parse_facts(m.facts)) is not None]
         self._by_node = {s.member.node: s for s in seen}
         self._by_raft = {s.facts.raft: s for s in seen}

@@ -14,6 +14,7 @@ from orion.model.node import Node, NodeStatus
 from orion.node.directory import Directory
 from orion.node.raft_driver import Committed, RaftDriver
 from orion.ports import Clock, Machine, Peers
+from orion.raft.messages import ConfState
 from orion.reconcile.nodes import Sighting, Verdict, verdicts
 from orion.reconcile.voters import Candidate, VoterSettings, next_configuration
 from orion.scheduler.pools import Pools
@@ -56,6 +57,7 @@ class Leader:
         self._since_ms: dict[NodeId, int] = {}
         self._status: dict[NodeId, NodeStatus] = {}
         self._refused: set[NodeId] = set()
+        self._refusals_seen = 0
         self._dead_since_ms: dict[RaftId, int] = {}
 
     async def run(self) -> None:
@@ -107,7 +109,7 @@ class Leader:
             for verdict in found:
                 await self._commit(verdict)
             if not found:
-                await self._something_changed()
+                await self._cluster_changed()
 
     def _note_statuses(self) -> None:
         now = self._clock.now_ms()
@@ -142,19 +144,33 @@ class Leader:
                     refused.add(seen.member.node)
             if refused != self._refused:
                 self._refused = refused
+                self._refusals_seen += 1
                 self._driver.watch.nudge()
             if suspects:
                 await asyncio.sleep(REFUSED_AGAIN_S)
             else:
                 await self._gossip_changed()
 
-    async def _something_changed(self) -> None:
-        """The state or gossip moved, or time has passed."""
+    async def _cluster_changed(self) -> None:
+        """Nodes, gossip's view of them or the configuration moved, or time has passed. Not every write counts: with
+        hundreds of nodes a look at all of them is not free."""
+        before = self._cluster_version()
         try:
             async with asyncio.timeout(LOOK_AGAIN_S):
-                await self._driver.watch.changed()
+                while self._cluster_version() == before:
+                    await self._driver.watch.changed()
         except TimeoutError:
             return
+
+    def _cluster_version(self) -> tuple[int, int, int, int, ConfState]:
+        driver = self._driver
+        return (
+            driver.installs,
+            driver.view.facts_epoch,
+            self._directory.version,
+            self._refusals_seen,
+            driver.raft.conf,
+        )
 
     # --- scheduling ---------------------------------------------------------------------------------------
 
@@ -202,7 +218,7 @@ class Leader:
                         self._driver.propose_conf(change)
                     except Unavailable as error:
                         log.debug("a change of voters has to wait: %s", error.detail)
-            await self._something_changed()
+            await self._cluster_changed()
 
     def _candidates(self) -> list[Candidate]:
         now = self._clock.now_ms()

@@ -203,7 +203,7 @@ class Node:
 
     async def _hand_over(self) -> None:
         driver = self.driver
-        others = [v for v in driver.raft.status().conf.voters if v != self._identity.raft]
+        others = [v for v in driver.raft.conf.voters if v != self._identity.raft]
         if not driver.is_leader or not others:
             return
         try:
@@ -304,7 +304,7 @@ class Node:
     async def _tell_configurations(self) -> None:
         told = None
         while True:
-            conf = self.driver.raft.status().conf
+            conf = self.driver.raft.conf
             if conf != told:
                 told = conf
                 voters, learners = {*conf.voters, *conf.voters_outgoing}, {*conf.learners, *conf.learners_next}

@@ -166,8 +166,7 @@ class RaftDriver:
     @property
     def is_member(self) -> bool:
         """Whether the applied configuration holds this node, so that its state follows the cluster's."""
-        conf = self.raft.status().conf
-        me = self._config.id
+        conf, me = self.raft.conf, self._config.id
         return not self._excluded and (me in conf.voters or me in conf.learners or me in conf.voters_outgoing)
 
     def exclude(self) -> None:
@@ -287,9 +286,8 @@ class RaftDriver:
             for proposal in batch:
                 proposal.done.set_exception(Unavailable(error.reason))
             return
-        status = self.raft.status()
-        for index, proposal in enumerate(batch, status.last_index - len(batch) + 1):
-            self._waiters[index] = _Waiter(status.term, proposal.done)
+        for index, proposal in enumerate(batch, self.raft.last_index - len(batch) + 1):
+            self._waiters[index] = _Waiter(self.raft.term, proposal.done)
 
     async def _handle(self, ready: Ready) -> None:
         if ready.standing is not None and ready.standing != self.standing:

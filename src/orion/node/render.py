@@ -114,7 +114,7 @@ class Roles:
     """Who leads, votes, learns or works, by the applied configuration."""
 
     def __init__(self, driver: RaftDriver) -> None:
-        conf = driver.raft.status().conf
+        conf = driver.raft.conf
         self._leader = driver.standing.leader
         self._voters = {*conf.voters, *conf.voters_outgoing}
         self._learners = {*conf.learners, *conf.learners_next}

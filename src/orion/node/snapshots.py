@@ -67,7 +67,7 @@ class Snapshots:
 
     def consider(self, driver: "RaftDriver") -> None:
         """Called after entries were applied: is it time?"""
-        entries = driver.applied_index - driver.raft.status().snapshot_index
+        entries = driver.applied_index - driver.raft.snapshot_index
         if entries >= self._tuning.snapshot_entries or self.applied_bytes >= self._tuning.snapshot_bytes:
             self._wanted.set()
 
@@ -92,7 +92,7 @@ class Snapshots:
             first_kept = max(status.first_index, meta.index + 1 - margin)
             self.applied_bytes = 0
             await self._store.save_snapshot(meta, _paced(encode(captured)), first_kept=first_kept, hard_state=None)
-            if meta.index > driver.raft.status().snapshot_index:
+            if meta.index > driver.raft.snapshot_index:
                 driver.step(Compacted(meta, first_kept))
                 log.info("took a snapshot at index %d, log kept from %d", meta.index, first_kept)
 
