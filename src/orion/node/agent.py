@@ -292,6 +292,7 @@ class Agent:
     async def _remove(self, container: str, then: Report | None, owner: NodeId | None) -> None:
         try:
             if owner is not None and owner not in (await self._confirm(Confirm((), (owner,)))).gone:
+                await asyncio.sleep(ENGINE_RETRY_S)  # not a leaving after all: look again, but not at once
                 return
             if owner is not None:
                 log.info("removing container %s, left behind by %s", container[:12], owner)
@@ -304,7 +305,7 @@ class Agent:
             raise
         except OrionError as error:
             log.warning("could not remove container %s: %s", container[:12], error.detail)
-            self._alarm.set(self._clock.now_ms() + int(ENGINE_RETRY_S * 1000))
+            await asyncio.sleep(ENGINE_RETRY_S)
         finally:
             self._removing.discard(container)
             self._source.changed.set()

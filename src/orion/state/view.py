@@ -19,7 +19,7 @@ class View:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._nodes: tuple[Node, ...] = ()
-        self._nodes_epoch = tables.facts_epoch
+        self._nodes_epoch = -1  # never sorted: the tables may hold nodes already, from a snapshot
 
     @property
     def index(self) -> int:
