@@ -55,13 +55,17 @@ class Connection:
 
         self._network.world.after(max(0.0, (due - loop.time()) * 1000), arrive)
 
+    def finish(self) -> None:
+        """All has been said."""
+        self.closed = True
+        self.asker.connections.pop(self, None)
+        self.server.connections.pop(self, None)
+
     def close(self, reason: str) -> None:
         """Both ends learn of it: at once, or, across a cut path, when they have waited long enough."""
         if self.closed:
             return
-        self.closed = True
-        self.asker.connections.pop(self, None)
-        self.server.connections.pop(self, None)
+        self.finish()
         if self.asker.process.alive:
             self.asker.process.post(self.break_with, reason)
         if self.runner is not None and self.server.process.alive:
@@ -144,7 +148,6 @@ class SimPeers:
 
     async def call(self, address: str, request: bytes, *, timeout_s: float) -> bytes:
         answer: asyncio.Future[bytes] = self.network.world.loop.create_future()
-        connection: Connection | None = None
 
         def broken(reason: str) -> None:
             if not answer.done():
@@ -154,21 +157,13 @@ class SimPeers:
             async with asyncio.timeout(timeout_s):
                 server = await self._connect(address)
                 connection = Connection(self, server, broken)
+                # When the asker gives up, what is on its way arrives all the same, perhaps long after.
                 connection.carry(
                     forth=True, deliver=lambda: server._serve_call(connection, request, answer, timeout_s)
                 )
                 return await answer
         except TimeoutError:
             raise Unavailable(f"{address} did not answer within {timeout_s:g} s") from None
-        finally:
-            if connection is not None and not connection.closed:
-                self._forget(connection)
-
-    def _forget(self, connection: Connection) -> None:
-        """The asker no longer waits; what runs at the server runs on."""
-        connection.closed = True
-        connection.asker.connections.pop(connection, None)
-        connection.server.connections.pop(connection, None)
 
     async def _connect(self, address: str) -> "SimPeers":
         host, world = host_of(address), self.network.world
@@ -190,6 +185,7 @@ class SimPeers:
                 async with asyncio.timeout(timeout_s):
                     reply = await self._on_call(NodeId(connection.asker.name), request)
             except TimeoutError:
+                connection.finish()
                 return  # the asker has given up too
             except OrionError as error:
                 self._answer_error(connection, answer, error)
@@ -198,6 +194,7 @@ class SimPeers:
                 self._unexpected(error)
 
             def done() -> None:
+                connection.finish()
                 if not answer.done():
                     answer.set_result(reply)
 
@@ -213,6 +210,7 @@ class SimPeers:
         again = by_code(error.code, error.detail, error.errors)  # as it is rebuilt at the other side
 
         def failed() -> None:
+            connection.finish()
             if not answer.done():
                 answer.set_exception(again)
 
