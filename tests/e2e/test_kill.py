@@ -4,8 +4,9 @@ import http.client
 
 import pytest
 
+from support import images
 from support.cleanup import containers
-from support.nodes import Cluster, free_ports
+from support.nodes import Cluster, cluster, free_ports
 
 pytestmark = pytest.mark.engine
 
@@ -47,6 +48,11 @@ def running(docker_host: str, cluster: Cluster, job: str = "web") -> list[str]:
         for c in found
         if c["State"] == "running" and c["Labels"]["dev.orion.job"] == job
     )
+
+
+def runs_on(cluster: Cluster, node: str) -> bool:
+    task = cluster.task("web/0")
+    return task["nodeId"] == node and task["state"] == "running"
 
 
 def test_a_worker_node_dies_and_its_static_port_comes_back(shared, docker_host, web_image):
@@ -125,3 +131,48 @@ def test_a_restarted_process_adopts_its_containers(shared, docker_host, web_imag
     ]
     assert found["allocations"][-1]["restarts"] == 0
     assert found["startedAt"] == task["startedAt"]
+
+
+def test_a_node_with_an_engine_of_its_own_returns_and_stops_what_moved(docker_host, own_engine, web_image):
+    """Its containers ran on all the while: nobody else could stop them."""
+    images.web(own_engine.host)
+    with cluster([docker_host, own_engine.host]) as made:
+        made.grow_to(2)
+        task = made.run("web", image=web_image, nodeSelectors={})
+        if task["nodeId"] == "node1":
+            made.any().ask("POST", "/nodes/node1/drain")
+            made.wait(
+                lambda: (t := made.task("web/0"))["nodeId"] == "node2" and t["state"] == "running", "it on node2"
+            )
+            made.any().ask("POST", "/nodes/node1/ready")
+        node2 = made.node("node2")
+        node2.kill()
+        made.wait(lambda: runs_on(made, "node1"), "web/0 to run on node1")
+        assert running(own_engine.host, made) == ["node2"], "nobody could tell it"
+        node2.start(*made.joining(node2))
+        made.wait(
+            lambda: not containers(own_engine.host, f"dev.orion.cluster={made.id}"), "the old container to go"
+        )
+        assert running(docker_host, made) == ["node1"]
+
+
+def test_an_engine_that_goes_down_and_returns(own_engine):
+    """The node says so, keeps its membership, takes no new work, and recovers by itself."""
+    image = images.web(own_engine.host)
+    with cluster(own_engine.host) as made:
+        made.grow_to(1)
+        made.run("web", image=image)
+        own_engine.kill()
+        try:
+            node = made.wait(
+                lambda: (n := made.any().ask("GET", "/nodes/node1"))["reason"] and n, "the node to say so"
+            )
+            assert node["status"] == "alive"
+            assert "is it running?" in node["reason"]
+            made.any().ask("POST", "/tasks", {"name": "later", "image": image})
+            made.wait(lambda: "engine" in made.task("later")["reason"], "later to say why it waits")
+            assert made.task("later")["state"] == "pending"
+        finally:
+            own_engine.start()
+        made.wait_task("later", "running")
+        made.wait_task("web", "running")
