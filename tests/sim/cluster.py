@@ -108,7 +108,8 @@ class Machine:
         if identity is None:
             identity = Identity(self.config.node, RaftId(machine.random_bits(64) | 1))
             await run.log.set_identity(identity)
-        self.raft = identity.raft
+        self.raft = run.peers.raft = identity.raft
+        run.peers.set_cluster(identity.cluster)
         return Node(
             config=self.config,
             version="0.1-sim",

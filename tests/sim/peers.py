@@ -75,11 +75,12 @@ class Connection:
 class SimPeers:
     """One process's transport. `name` is its node id."""
 
-    def __init__(self, network: Network, process: Process, name: str, address: str) -> None:
+    def __init__(self, network: Network, process: Process, name: str, address: str, raft: int = 0) -> None:
         self.network = network
         self.process = process
         self.name = name
         self.address = address
+        self.raft = raft
         self.host = host_of(address)
         self.cluster = 0
         self.connections: dict[Connection, None] = {}
@@ -138,7 +139,7 @@ class SimPeers:
 
     def receive(self, source: "SimPeers", message: AnyMessage) -> None:
         """A message has arrived, in this process's own context."""
-        if self._started and self._knows(source):
+        if self._started and self._knows(source) and message.to == self.raft:
             self._on_message(message)
 
     def _knows(self, other: "SimPeers") -> bool:

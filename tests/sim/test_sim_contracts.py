@@ -6,24 +6,23 @@ from contract.test_engine import CRASHES as CONTRACT_CRASHES
 from contract.test_engine import FOREVER as CONTRACT_FOREVER
 from contract.test_engine import SUCCEEDS as CONTRACT_SUCCEEDS
 from contract.test_engine import EngineAbsence, EngineContract
+from contract.test_log_store import LogStoreContract
+from contract.test_peers import PeersContract
 from orion.model.job import TaskSpec
+from sim.disk import Disk, SimLog
 from sim.engine import CRASHES, FOREVER, MISSING, SUCCEEDS, SimEngine, SimEngineClient
 from sim.loop import Process
+from sim.network import Network
+from sim.peers import SimPeers
 from sim.world import World
 
 IMAGES = {CONTRACT_FOREVER: FOREVER, CONTRACT_SUCCEEDS: SUCCEEDS, CONTRACT_CRASHES: CRASHES}
 
 
-class SimEngineBench:
-    missing_image = MISSING
-
+class Bench:
     def __init__(self):
         self.world = World(1)
         self.world.install()
-        self.engine = SimEngine(self.world, "e")
-        self.engine.images.update(dict.fromkeys(IMAGES.values()))
-        self._clusters = 0
-        self._ports = 20_000
 
     def run(self, check):
         try:
@@ -31,8 +30,22 @@ class SimEngineBench:
         finally:
             self.world.loop.close()
 
+    def process(self):
+        return Process(self.world.loop, "p")
+
+
+class SimEngineBench(Bench):
+    missing_image = MISSING
+
+    def __init__(self):
+        super().__init__()
+        self.engine = SimEngine(self.world, "e")
+        self.engine.images.update(dict.fromkeys(IMAGES.values()))
+        self._clusters = 0
+        self._ports = 20_000
+
     def adapter(self):
-        return SimEngineClient(self.engine, Process(self.world.loop, "p"))
+        return SimEngineClient(self.engine, self.process())
 
     def spec(self, kind):
         return TaskSpec(IMAGES[kind])
@@ -56,3 +69,39 @@ class TestSimEngine(EngineContract, EngineAbsence):
     @pytest.fixture
     def bench(self):
         return SimEngineBench()
+
+
+class SimLogBench(Bench):
+    def __init__(self):
+        super().__init__()
+        self.disk = Disk(self.world, "d")
+
+    async def open(self):
+        return SimLog(self.disk, self.process())
+
+
+class TestSimLog(LogStoreContract):
+    @pytest.fixture
+    def bench(self):
+        return SimLogBench()
+
+
+class SimPeersBench(Bench):
+    def __init__(self):
+        super().__init__()
+        self.network = Network(self.world)
+
+    async def start(self, host):
+        host.address = f"10.0.0.{host.number}:7000"
+        host.peers = SimPeers(self.network, self.process(), host.node, host.address, host.raft)
+        host.peers.set_cluster(host.cluster)
+        await host.peers.start(host.on_message, host.on_call, host.on_stream)
+
+    async def empty_address(self):
+        return "10.0.0.99:7000"
+
+
+class TestSimPeers(PeersContract):
+    @pytest.fixture
+    def bench(self):
+        return SimPeersBench()

@@ -42,7 +42,7 @@ class Host:
     def __init__(self, network, number):
         self.process = Process(network.world.loop, f"n{number}")
         self.address = f"10.0.0.{number}:7000"
-        self.peers = SimPeers(network, self.process, f"n{number}", self.address)
+        self.peers = SimPeers(network, self.process, f"n{number}", self.address, number)
         self.got = []
         self.lost = []
         self.peers.on_lost = self.lost.append
@@ -68,8 +68,8 @@ async def pair(world):
     return network, await Host(network, 1).start(), await Host(network, 2).start()
 
 
-def beat(context):
-    return MsgHeartbeat(1, 2, 1, commit=0, context=context)
+def beat(context, to=2):
+    return MsgHeartbeat(3 - to, to, 1, commit=0, context=context)
 
 
 def test_messages_keep_their_order_on_a_calm_network():
@@ -116,7 +116,7 @@ def test_a_one_way_cut_stops_messages_one_way_and_connections_both_ways():
         network, a, b = await pair(world)
         network.cut({("10.0.0.1", "10.0.0.2")})
         a.peers.send(b.address, RaftId(2), [beat(1)])
-        b.peers.send(a.address, RaftId(1), [beat(2)])
+        b.peers.send(a.address, RaftId(1), [beat(2, to=1)])
         with pytest.raises(Unavailable):
             await in_process(b.process, b.peers.call(a.address, b"x", timeout_s=0.5))
         return a.got, b.got
