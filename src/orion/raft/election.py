@@ -87,7 +87,7 @@ def on_vote(me: Member, message: MsgVote) -> None:
     if free and me.log.is_up_to_date(message.index, message.log_term):
         me.vote = message.sender
         me.reset_election_timer()
-        me.after_persist.append(MsgVoteResp(me.id, message.sender, message.term, reject=False))
+        me.after_persist.append(MsgVoteResp(me.id, message.sender, message.term, False, *me.commit_id))
     else:
         me.after_persist.append(MsgVoteResp(me.id, message.sender, me.term, True, *me.commit_id))
 
@@ -96,7 +96,7 @@ def on_pre_vote(me: Member, message: MsgPreVote) -> None:
     """Changes nothing here. A grant bears the term that was asked for, a refusal our own."""
     free = message.term > me.term or me.vote == message.sender or (me.vote == NOBODY and me.leader == NOBODY)
     if free and me.log.is_up_to_date(message.index, message.log_term):
-        me.after_persist.append(MsgPreVoteResp(me.id, message.sender, message.term, reject=False))
+        me.after_persist.append(MsgPreVoteResp(me.id, message.sender, message.term, False, *me.commit_id))
     else:
         refuse_pre_vote(me, message)
 
@@ -117,7 +117,8 @@ def on_pre_vote_response(me: Member, message: MsgPreVoteResp) -> None:
 
 
 def learn_commit(me: Member, message: MsgVoteResp | MsgPreVoteResp) -> None:
-    """What a refuser knows to be committed is committed here as well, if it is the same entry (log matching).
+    """What a voter knows to be committed is committed here as well, if it is the same entry (log matching), and
+    whatever the terms are by now.
 
     Without this, members that never heard that the joint configuration was left might for ever need the vote of a
     removed leader, whose log is longer than theirs and who does not stand for election any more.

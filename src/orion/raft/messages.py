@@ -99,7 +99,7 @@ class MsgVote(Message, frozen=True, array_like=True, tag=3):
 
 
 class MsgVoteResp(Message, frozen=True, array_like=True, tag=4):
-    """A refusal tells what the refuser knows to be committed: a candidate that has the same entry learns it."""
+    """`commit` is what the voter knows to be committed: a candidate that holds the same entry learns it."""
 
     reject: bool
     commit: int = 0

@@ -116,6 +116,8 @@ _OLDER: dict[type[Message], Handler] = {
     MsgHeartbeat: _tell_term,
     MsgSnap: _tell_term,
     MsgPreVote: election.refuse_pre_vote,
+    MsgVoteResp: election.learn_commit,
+    MsgPreVoteResp: election.learn_commit,
     MsgReadIndex: _refuse_read,
 }
 
