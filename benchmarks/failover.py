@@ -25,10 +25,12 @@ from support.engine import engine  # noqa: E402
 from support.nodes import Cluster, NodeProcess, cluster, free_ports  # noqa: E402
 
 POLL_S = 0.002
+# A connection that the engine's proxy accepted for a container that is going would hang; ask anew soon instead.
+ANSWER_TIMEOUT_S = 0.1
 
 
 def served_by(port: int) -> str | None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_TIMEOUT_S)
     try:
         connection.request("GET", "/")
         found = re.search(r"Served by (\w+)", connection.getresponse().read().decode())

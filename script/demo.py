@@ -81,7 +81,7 @@ def wait_for_page(cluster: Cluster, port: int, not_by: str = "") -> str:
 
 def fetch(port: int) -> str | None:
     """The page; None when nobody serves it."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=0.2)
     try:
         connection.request("GET", "/")
         response = connection.getresponse()
