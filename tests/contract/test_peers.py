@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Protocol
 
 import pytest
+import uvloop
 
 from orion.adapters.clock import SystemClock
 from orion.adapters.peers import TcpPeers
@@ -349,7 +350,8 @@ class PeersContract:
 
 
 class TcpBench:
-    def __init__(self):
+    def __init__(self, make_loop=asyncio.new_event_loop):
+        self.make_loop = make_loop
         self.started = []
         self.ports = {}
 
@@ -362,7 +364,8 @@ class TcpBench:
                 for peers in self.started:
                     await peers.close()
 
-        asyncio.run(whole())
+        with asyncio.Runner(loop_factory=self.make_loop) as runner:
+            runner.run(whole())
 
     async def start(self, host):
         host.peers = TcpPeers(
@@ -387,6 +390,6 @@ class TcpBench:
 
 
 class TestTcpPeers(PeersContract):
-    @pytest.fixture
-    def bench(self):
-        return TcpBench()
+    @pytest.fixture(params=[uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
+    def bench(self, request):
+        return TcpBench(request.param)
