@@ -3,7 +3,6 @@
 Spreading a job keeps it alive when a node dies; filling nodes (best fit) keeps whole nodes free for large tasks.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from zlib import crc32
 
@@ -24,7 +23,6 @@ class Choice:
 
     __slots__ = (
         "_demand",
-        "_given",
         "_indexes",
         "_overlay",
         "_pool",
@@ -46,12 +44,12 @@ class Choice:
         self._pool = pool
         self._overlay = overlay
         self._seed = crc32(record.job.name.encode())
-        self._given: Counter[int] = Counter()  # node number -> tasks of this choice
         self.nodes: list[int] = []
         self.ports: list[tuple[int, ...]] = []
         self.looked = 0
         if len(pool.nodes) > EXACT and len(indexes) <= SAMPLE:
             self._fill(self._sample())
+        # What is left of a sample that was not enough is full: no node is in both.
         if not self.done and self.looked < len(pool.nodes):
             self.looked += len(pool.nodes)
             self._fill(overlay.fitting(pool.nodes, demand))
@@ -78,12 +76,10 @@ class Choice:
         another, but each node is scored once a round.
         """
         rounds: dict[int, list[NodeRecord]] = {}
-        if self._record.active or self.nodes:
-            name, given = self._record.job.name, self._given
+        name = self._record.job.name
+        if self._record.active:
             for row in rows:
-                count = given.get(row.number, 0)
-                if name in row.holdings.by_job:
-                    count += self._view.active_count(row, name)
+                count = self._view.active_count(row, name) if name in row.holdings.by_job else 0
                 rounds.setdefault(count, []).append(row)
         elif rows:
             rounds[0] = rows
@@ -92,7 +88,6 @@ class Choice:
             again = self._give_one_each(self._ordered(rounds.pop(fewest)))
             if again:
                 rounds.setdefault(fewest + 1, []).extend(again)
-        self._given.update(self.nodes)
 
     def _ordered(self, rows: list[NodeRecord]) -> list[NodeRecord]:
         """Fullest after the placement first; for a task that asks for neither cpu nor memory, which fills nothing,

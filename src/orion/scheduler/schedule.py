@@ -81,7 +81,7 @@ class _Planner:
         text = self._refused_shapes.get(demand.shape, "")
         if not text:
             text = self._place(record, demand, indexes, waiting)
-        if not same_news(record.refusal, text) and not (text == "" and name in self._rest):
+        if not same_news(record.refusal, text):
             self._refusals.append((name, text))
 
     def _place(self, record: JobRecord, demand: Demand, indexes: list[int], waiting: int) -> str:

@@ -277,6 +277,25 @@ def test_a_drain_may_take_several_plans():
     assert set(cluster.where("a").values()) | set(cluster.where("b").values()) == {"n2"}
 
 
+def test_a_plan_that_is_full_leaves_moved_tasks_for_the_next():
+    cluster = Cluster()
+    cluster.node(1, labels=(("keep", "b"),))
+    cluster.node(2)
+    cluster.job("a", count=2)
+    cluster.job("b", count=2, constraints=(("keep", "b"),))
+    cluster.run()
+    cluster.node(2, labels=(("keep", "b"),))
+    cluster.end("a", next(index for index, node in cluster.where("a").items() if node == "n2"))
+    cluster.do(DrainNode(1, "n1", draining=True))
+    # a has one task to move and one that waits, b has two to move
+    plan = cluster.run(max_placements=3)
+    assert len(plan.stops) == 3
+    assert {group.job: len(group.indexes) for group in plan.placements} == {"a": 2, "b": 1}
+    assert plan.rest == ("b",)
+    assert cluster.run(*plan.rest).rest == ()
+    assert list(cluster.where("b").values()) == ["n2", "n2"]
+
+
 # --- limits ------------------------------------------------------------------------------------------------
 
 
@@ -380,12 +399,17 @@ def test_pools_follow_the_facts(nodes):
     assert cluster.where() == {0: "n3"}
     cluster.do(SetNodeStatus(1, "n3", 3, NodeStatus.DOWN))
     assert cluster.run().placements == ()
-    # another state under the same Pools, as after a snapshot was installed
-    other = Cluster(nodes)
-    other.pools = cluster.pools
-    other.job()
-    other.run()
-    assert len(other.where()) == 1
+
+
+def test_pools_notice_another_state():
+    """As after a snapshot was installed; the epochs of the two happen to be equal."""
+    one, other = Cluster(2, cpu=1_000), Cluster(2)
+    other.pools = one.pools
+    for cluster in (one, other):
+        cluster.job(cpu=2_000)
+        cluster.run()
+    assert one.view.facts_epoch == other.view.facts_epoch
+    assert (len(one.where()), len(other.where())) == (0, 1)
 
 
 def test_an_applied_plan_of_nothing_changes_nothing():
