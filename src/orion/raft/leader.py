@@ -146,8 +146,8 @@ def transfer(me: Member, to: int) -> None:
         return
     me.transfer_to = to
     me.transfer_due_ms = me.now_ms + me.config.election_ms
-    me.progress[to].wake = True
-    replication.maybe_hand_over(me)
+    if not replication.maybe_hand_over(me):
+        me.progress[to].wake = True
 
 
 def _most_up_to_date(me: Member) -> int:

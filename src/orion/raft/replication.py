@@ -103,10 +103,10 @@ def send_heartbeats(me: Member) -> None:
 
 
 def end_patience(me: Member) -> None:
-    """Followers that were offered a snapshot long ago and have not come further are probed again."""
+    """Followers that were offered a snapshot long ago are asked whether they have it."""
     for progress in me.progress.values():
         if progress.state is ProgressState.SNAPSHOT and me.now_ms >= progress.snapshot_due_ms:
-            progress.become_probe()
+            progress.probe_snapshot()
 
 
 # --- answers ----------------------------------------------------------------------------------------------
@@ -180,15 +180,18 @@ def on_snapshot_status(me: Member, message: MsgSnapStatus) -> None:
 def on_peer_unreachable(me: Member, peer: int) -> None:
     """What is under way to it is probably lost. It is probed again once it answers a heartbeat."""
     progress = me.progress.get(peer)
-    if progress is not None and peer != me.id:
-        progress.become_probe()
-        progress.paused = True
-
-
-def maybe_hand_over(me: Member) -> None:
-    """The member that is to lead next has the whole log: it may campaign at once."""
-    if me.transfer_to == NOBODY:
+    if progress is None or peer == me.id:
         return
-    progress = me.progress.get(me.transfer_to)
-    if progress is not None and progress.match == me.log.last:
-        me.messages.append(MsgTimeoutNow(me.id, me.transfer_to, me.term))
+    if progress.state is ProgressState.REPLICATE:
+        progress.become_probe()
+    elif progress.state is ProgressState.SNAPSHOT:
+        progress.probe_snapshot()
+    progress.paused = True
+
+
+def maybe_hand_over(me: Member) -> bool:
+    """Once the member that is to lead next has the whole log, it is told to campaign at once."""
+    if me.transfer_to == NOBODY or me.progress[me.transfer_to].match < me.log.last:
+        return False
+    me.messages.append(MsgTimeoutNow(me.id, me.transfer_to, me.term))
+    return True

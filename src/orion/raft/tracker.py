@@ -90,7 +90,13 @@ class Progress:
         self.inflights.clear()
 
     def become_probe(self) -> None:
+        """From what is known to match."""
         self._become(ProgressState.PROBE, self.match + 1)
+        self.sent_commit = min(self.sent_commit, self.match)
+
+    def probe_snapshot(self) -> None:
+        """Ask whether the snapshot that was offered has arrived."""
+        self._become(ProgressState.PROBE, self.next)
         self.sent_commit = min(self.sent_commit, self.match)
 
     def become_replicate(self) -> None:
