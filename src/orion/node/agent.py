@@ -79,7 +79,7 @@ class Agent:
         self._starts = asyncio.Semaphore(PARALLEL_STARTS)
         self._alarm = Alarm(clock, source.changed.set)
         self.engine_info: EngineInfo | None = None
-        self.engine_down = "not asked yet"
+        self.engine_down = "it has not answered yet"
         self.asked = asyncio.Event()  # the engine has answered, or been found down, at least once
 
     # --- engine -------------------------------------------------------------------------------------------

@@ -259,7 +259,7 @@ class Story:
         for raft in sorted(learners - self._learners - self._voters):
             log.info("%s added to Raft as learner", self._name_of(RaftId(raft)))
         for raft in sorted(voters - self._voters):
-            word = "promoted to voter" if raft in self._learners else "is a voter"
+            word = "caught up, promoted to voter" if raft in self._learners else "is a voter"
             log.info("%s %s", self._name_of(RaftId(raft)), word)
         for raft in sorted((self._voters | self._learners) - voters - learners):
             log.info("%s removed from Raft", self._name_of(RaftId(raft)))
