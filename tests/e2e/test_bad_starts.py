@@ -138,4 +138,4 @@ def test_a_node_whose_clock_is_an_hour_off(shared: Cluster, monkeypatch: pytest.
     shared.wait_settled(3)
     words = "node3's clock is 3600 s ahead of ours"
     shared.wait(lambda: words in shared.nodes[0].log_tail(200), "node1 to say so")
-    assert late.ask("GET", "/readyz")
+    shared.wait(lambda: late.ask("GET", "/readyz"), "node3 to be ready")
