@@ -60,6 +60,7 @@ _STATES = {
     kinship.State.DEAD: "dead",
     kinship.State.LEFT: "left",
 }
+_GONE = (kinship.State.DEAD, kinship.State.LEFT)
 
 
 class Gossip:
@@ -183,7 +184,16 @@ class Gossip:
             if isinstance(event, kinship.EventsLost):
                 yield MemberEvent("lost", None)
             elif isinstance(event, kinship.NameConflict):
-                if self._is_new_conflict(event.member.name, event.other_addr):
+                if not self._is_new_conflict(event.member.name, event.other_addr):
+                    continue
+                if event.member.state in _GONE:
+                    log.warning(
+                        "%s comes back from another address, %s: it is let in 30 s after its end, when gossip has "
+                        "forgotten the old one",
+                        event.member.name,
+                        event.other_addr,
+                    )
+                else:
                     yield MemberEvent("conflict", _member(event.member), event.other_addr)
             elif not isinstance(event, kinship.UserMessage):
                 self._known[event.member.name] = None
