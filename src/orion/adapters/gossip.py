@@ -102,9 +102,11 @@ class Gossip:
     # --- port ---------------------------------------------------------------------------------------------
 
     async def start(self, facts: dict[str, str]) -> None:
-        """Binds; joins nobody yet. Raises Refused when the port can't be had, Invalid when the facts are too
-        large.
+        """Binds; joins nobody yet. Raises Refused when the port can't be had or a seed is no address, Invalid when
+        the facts are too large.
         """
+        for seed in self._seeds:
+            _require_address(seed)
         kinship.log_to_python(logging.WARNING)
         logging.getLogger("kinship").addFilter(_is_news)
         bind = address_text(await _ip(self._host), self._port)
@@ -307,6 +309,13 @@ async def _ip(host: str) -> str:
     except OSError as error:
         raise Refused(f"the address {host} is not known here: {error.strerror}") from None
     return min((str(info[4][0]) for info in infos), key=lambda ip: ":" in ip)
+
+
+def _require_address(text: str) -> None:
+    try:
+        address_parts(text)
+    except ValueError as error:
+        raise Refused(f"a node to join: {error}") from None
 
 
 async def _ip_address(address: str) -> str:

@@ -1,0 +1,247 @@
+"""What only the real gossip has: ports, names, silent seeds, two nodes of one name, a memory on disk."""
+
+import asyncio
+import logging
+import socket
+import sys
+
+import pytest
+
+from contract.test_membership import GossipBench, free_port, seen, told, until, until_state, up
+from orion.adapters import gossip
+from orion.adapters.gossip import Gossip
+from orion.model.errors import Invalid, Refused
+
+
+@pytest.fixture
+def bench():
+    return GossipBench()
+
+
+def lines(caplog):
+    return [r.getMessage() for r in caplog.records if r.levelno >= logging.INFO and r.name != "asyncio"]
+
+
+# --- start -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM], ids=["tcp", "udp"])
+def test_a_taken_port_is_told_with_its_flag(bench, kind):
+    async def check():
+        with socket.socket(socket.AF_INET, kind) as taken:
+            taken.bind(("127.0.0.1", 0))
+            if kind == socket.SOCK_STREAM:
+                taken.listen()
+            bench.ports["n1"] = taken.getsockname()[1]
+            member = await bench.make("n1")
+            with pytest.raises(Refused, match=f"gossip port {bench.ports['n1']} .* is taken: .*--gossip-port"):
+                await member.start({})
+            await member.close()
+
+    bench.run(check)
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1"])
+def test_an_address_that_is_not_this_machines_is_told(bench, host):
+    async def check():
+        with pytest.raises(Refused, match=host):
+            await Gossip(node="n1", host=host, port=6000).start({})
+
+    bench.run(check)
+
+
+@pytest.mark.parametrize("seed", ["6000", "host", "host:port", "127.0.0.1:0", "127.0.0.1:99999"])
+def test_a_seed_that_is_no_address_is_told(bench, seed):
+    async def check():
+        with pytest.raises(Refused, match="host:port"):
+            await Gossip(node="n1", host="127.0.0.1", port=0, seeds=(seed,)).start({})
+
+    bench.run(check)
+
+
+def test_names_are_looked_up(bench):
+    async def check():
+        port = await free_port()
+        a = bench.made["a"] = Gossip(node="n1", host="localhost", port=port, advertise=f"localhost:{port}")
+        await a.start({})
+        assert a.address == f"127.0.0.1:{port}"
+        b = bench.made["b"] = Gossip(node="n2", host="localhost", port=0, seeds=(f"localhost:{port}",))
+        await b.start({})
+        assert await b.join() == 1
+        await until_state(a, "n2", "alive")
+
+    bench.run(check)
+
+
+def test_facts_that_do_not_fit_are_refused(bench):
+    async def check():
+        a = await bench.make("n1")
+        with pytest.raises(Invalid, match="at most 512"):
+            await a.start({"x": "x" * 600})
+        await a.start({"x": "x" * 400})
+        with pytest.raises(Invalid, match="at most 512"):
+            await a.set_facts({"x": "x" * 600})
+        assert seen(a, "n1").facts == {"x": "x" * 400}
+
+    bench.run(check)
+
+
+# --- seeds -------------------------------------------------------------------------------------------------
+
+
+def test_seeds_that_do_not_answer_leave_the_node_alone_and_trying(bench, caplog):
+    caplog.set_level(logging.INFO)
+
+    async def check():
+        await bench.make("n1")
+        b = await bench.make("n2", (bench.address("n1"), "no-such-host.invalid:6000"))
+        await b.start({})
+        assert await b.join() == 0
+        a = await up(bench, "n1")
+        await until_state(a, "n2", "alive")
+        await until(lambda: len(lines(caplog)) >= 2)
+
+    bench.run(check)
+    first, second = lines(caplog)
+    seeds = f"{bench.address('n1')}, no-such-host.invalid:6000"
+    assert first == f"no seed answers ({seeds}): alone for now, this node goes on trying"
+    assert second == "another node answers now: this node is not alone any more"
+
+
+def test_two_islands_find_each_other(bench, monkeypatch):
+    """Each is not alone, so only an absent seed makes them look."""
+    monkeypatch.setattr(gossip, "RETRY_ABSENT_S", 0.5)
+
+    async def check():
+        await bench.make("n1")
+        c = await up(bench, "n3")
+        d = await up(bench, "n4", "n3", "n1")
+        await until_state(c, "n4", "alive")
+        a = await up(bench, "n1")
+        b = await up(bench, "n2", "n1")
+        await until_state(b, "n3", "alive")
+        await until_state(d, "n2", "alive")
+        assert seen(a, "n4") is not None
+
+    bench.run(check)
+
+
+# --- memory ------------------------------------------------------------------------------------------------
+
+
+def test_a_node_that_restarts_finds_the_others_without_a_seed(bench, tmp_path):
+    async def check():
+        memory = tmp_path / "members"
+        a = await bench.make("n1", memory=memory)
+        await a.start({})
+        await a.join()
+        b = await up(bench, "n2", "n1")
+        await until(lambda: memory.exists() and bench.address("n2") in memory.read_text())
+        await bench.crash("n1")
+        await until_state(b, "n1", "dead")
+        a = await bench.make("n1", memory=memory)
+        await a.start({})
+        assert await a.join() == 1
+        await until_state(a, "n2", "alive")
+        await until_state(b, "n1", "alive")
+
+    bench.run(check)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"garbage\nhost:1\n1.2.3.4\n" + b"1" * 100_000])
+def test_a_damaged_memory_is_forgotten(bench, tmp_path, content):
+    (tmp_path / "members").write_bytes(content)
+
+    async def check():
+        a = await bench.make("n1", memory=tmp_path / "members")
+        await a.start({})
+        assert await a.join() == 0
+
+    bench.run(check)
+
+
+# --- names -------------------------------------------------------------------------------------------------
+
+
+def test_two_nodes_of_one_name_are_told_to_both_once(bench):
+    async def check():
+        a = await up(bench, "n1")
+        await up(bench, "n2", "n1", x="first")
+        await until_state(a, "n2", "alive")
+        async with told(a) as at_a:
+            twin = bench.made["twin"] = Gossip(node="n2", host="127.0.0.1", port=0, seeds=(bench.address("n1"),))
+            await twin.start({"x": "twin"})
+            async with told(twin) as at_twin:
+                await twin.join()
+                await until(lambda: [e.kind for e in at_a] == ["conflict"])
+                await until(lambda: "conflict" in [e.kind for e in at_twin])
+            (conflict,) = at_a
+            assert conflict.member.gossip_address == bench.address("n2")
+            assert conflict.other_address == twin.address
+            (conflict,) = [e for e in at_twin if e.kind == "conflict"]
+            assert conflict.member.node == "n2"
+            assert conflict.other_address == bench.address("n2")
+        assert seen(a, "n2").facts == {"x": "first"}
+
+    bench.run(check)
+
+
+def test_a_return_from_another_address_is_no_conflict(bench, caplog):
+    async def check():
+        a = await up(bench, "n1")
+        await up(bench, "n2", "n1")
+        await until_state(a, "n2", "alive")
+        await bench.crash("n2")
+        await until_state(a, "n2", "dead")
+        async with told(a) as heard:
+            del bench.ports["n2"]
+            await up(bench, "n2", "n1")
+            await until(lambda: any("comes back from another address" in line for line in lines(caplog)))
+            assert "conflict" not in [e.kind for e in heard]
+
+    bench.run(check)
+
+
+# --- the protocol runs by itself ---------------------------------------------------------------------------
+
+
+def test_a_blocked_event_loop_is_not_taken_for_death(bench):
+    script = (
+        "import asyncio, sys, time\n"
+        "from orion.adapters.gossip import Gossip\n"
+        "async def main():\n"
+        "    g = Gossip(node='n2', host='127.0.0.1', port=0, seeds=(sys.argv[1],))\n"
+        "    await g.start({})\n"
+        "    await g.join()\n"
+        "    time.sleep(3)\n"
+        "    await g.leave()\n"
+        "    await g.close()\n"
+        "asyncio.run(main())\n"
+    )
+
+    async def check():
+        a = await up(bench, "n1")
+        async with told(a) as heard:
+            blocked = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-c",
+                script,
+                bench.address("n1"),
+                env={"PYTHONPATH": ":".join(p for p in sys.path if p)},
+            )
+            try:
+                await until_state(a, "n2", "left")
+            finally:
+                await blocked.wait()
+            assert "dead" not in [e.kind for e in heard]
+
+    bench.run(check)
+
+
+def test_kinships_own_log_lines_come_as_warnings_only(bench, caplog):
+    async def check():
+        await up(bench, "n1")
+        await asyncio.sleep(0)
+
+    bench.run(check)
+    assert lines(caplog) == []
