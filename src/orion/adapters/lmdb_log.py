@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 FIRST_MAP_BYTES = 64 * 1024 * 1024  # address space, not memory; doubles when full
 MAX_CHUNK_BYTES = 1024 * 1024
-STAGE_BYTES = 1024 * 1024  # of a snapshot in one transaction: persist() waits behind at most one
+STAGE_BYTES = 256 * 1024  # of a snapshot in one transaction: persist() waits behind at most one
 MAX_GROUP = 256  # batches in one transaction
 DELETES_PER_TRANSACTION = 2_000  # entries
 CHUNK_DELETES_PER_TRANSACTION = 64
