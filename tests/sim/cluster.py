@@ -55,6 +55,7 @@ class Machine:
         self.disk = Disk(self.world, self.name)
         self.run: Run | None = None
         self.runs = 0
+        self.wipes = 0
         self.raft = RaftId(0)  # of the last run
 
     @property
@@ -132,6 +133,12 @@ class Machine:
         if power:
             self.cluster.network.dark.add(self.host)
             self.disk.lose_power()
+
+    def wipe(self) -> None:
+        """A new disk: the node forgets who it was, and its vote. Its engine and what runs there stay."""
+        self.wipes += 1
+        self.disk = Disk(self.world, f"{self.name}#{self.wipes}")
+        self.cluster.on_wipe(self)
 
     def _gone(self, reason: str) -> None:
         run, self.run = self.run, None
@@ -211,6 +218,7 @@ class Cluster:
         self.at_boundary: Callable[[SimLog, str], None] = lambda *_: None
         self.on_start: Callable[[Machine, Run], None] = lambda *_: None
         self.on_gone: Callable[[Machine, Run], None] = lambda *_: None
+        self.on_wipe: Callable[[Machine], None] = lambda _: None
 
     def add(self, number: int, engine: str, *, capacity: Resources = CAPACITY) -> Machine:
         """A new machine; machine 1 is the one that bootstraps. It is not booted."""

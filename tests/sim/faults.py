@@ -4,6 +4,7 @@ Each seed turns on some kinds of faults and leaves others off, because a run wit
 shows when one thing fails again and again. Each fault is counted, so that one that never happens is seen.
 """
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -30,6 +31,8 @@ class Faults:
         self._heal_rng = self.world.rng("faults", "duration")
         self._boundary_rng = self.world.rng("faults", "boundary")
         self._over = False
+        self._drained: dict[str, None] = {}
+        self._wiped = False
         self._armed: dict[str, str] = {}  # machine -> what kind of crash is due at its next I/O boundary
         self._kinds = self._choose_kinds()
         cluster.at_boundary = self._at_boundary
@@ -56,6 +59,8 @@ class Faults:
             self.container_dies,
             self.slow_disk,
             self.lose_gossip_events,
+            self.drain,
+            self.wipe,
         ]
         if self._rng.random() < 0.2:
             return every
@@ -87,6 +92,8 @@ class Faults:
                 machine.boot()
             else:
                 machine.run.process.resume()
+        for name in self._drained:
+            self.world.spawn(self._keep_undrained(cluster.machines[name]), name="undrain")
         self.world.trace("faults", "over")
 
     def _on_gone(self, machine: Machine, run: Run) -> None:
@@ -275,6 +282,53 @@ class Faults:
             await machine.ask(lambda service: service.transfer_leader("", timeout_s=3.0))
         except (OrionError, ConnectionLost) as error:
             self.world.trace("faults", f"leader transfer: {type(error).__name__}")
+
+    def drain(self) -> None:
+        """An operator drains a node, and thinks better of it later."""
+        if machine := self._one():
+            self._did("node drained", machine.name)
+            self._drained[machine.name] = None
+            self.world.spawn(self._set_draining(machine, draining=True), name="drain")
+            self._heal_after(1_000, 8_000, self._undrain, machine)
+
+    def _undrain(self, machine: Machine) -> None:
+        self.world.spawn(self._set_draining(machine, draining=False), name="undrain")
+
+    async def _set_draining(self, machine: Machine, *, draining: bool) -> None:
+        """Until it is done, whichever node takes the word."""
+        rng = self.world.rng("operator", machine.name, self.world.now_ms)
+        while not (draining and self._over):
+            through = rng.choice(list(self.cluster.machines.values()))
+            try:
+                await through.ask(lambda s: s.drain(machine.name, draining=draining, timeout_s=2.0))
+            except (OrionError, ConnectionLost):
+                await asyncio.sleep(0.5)
+            else:
+                return
+
+    async def _keep_undrained(self, machine: Machine) -> None:
+        """A drain that was not answered may yet come true: look again before believing that it did not."""
+        while True:
+            await self._set_draining(machine, draining=False)
+            await asyncio.sleep(3.0)
+
+    def wipe(self) -> None:
+        """A machine loses its disk and comes back under its name as a new member. Once, and only of three voters or
+        more: two such losses at once may lose what was acknowledged, whatever anybody does.
+        """
+        leader = self.cluster.leader()
+        if self._wiped or leader is None or leader.node is None:
+            return
+        conf = leader.node.driver.raft.status().conf
+        victims = [m for m in self.cluster.up() if not m.config.bootstrap and m is not leader]
+        if len(conf.voters) < 3 or conf.voters_outgoing or not victims:
+            return
+        self._wiped = True
+        machine = self._rng.choice(victims)
+        self._did("disk wiped", machine.name)
+        machine.kill()
+        machine.wipe()
+        self._down_for_a_while(machine)
 
     def slow_disk(self) -> None:
         if machine := self._one():

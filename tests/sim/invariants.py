@@ -67,13 +67,21 @@ class Invariants:
         self._looks: dict[str, Look] = {}
         self._confs: dict[int, ConfState] = {}  # index -> the configuration in force from there
         self._promised: dict[str, int] = {}  # the highest term that a machine ever spoke in, durably
+        self._wiped: set[int] = set()
         self._moves = 0
         cluster.network.on_send = self._on_send
         cluster.on_start = self._on_start
+        cluster.on_wipe = self._on_wipe
         cluster.world.loop.on_event = self._on_event
 
     def watch(self, machine: Machine) -> None:
         machine.disk.on_write = self._on_write
+
+    def _on_wipe(self, machine: Machine) -> None:
+        """It is a new member from now on: what the former one promised binds it no more."""
+        self._promised.pop(machine.name, None)
+        self._wiped.add(machine.raft)
+        self.watch(machine)
 
     def _demand(self, holds: bool, rule: str, detail: str) -> None:
         self.checks += 1
@@ -213,7 +221,7 @@ class Invariants:
         ):
             self._check_new_leader(machine, raft)
         if before is None or now.commit > before.commit:
-            self._check_commit(machine, raft, before.commit if before is not None else raft.snapshot.index, now)
+            self._check_commit(machine, raft, before, now)
         if before is None or now.applied != before.applied:
             self._check_applied(machine, run, now)
         if before is None or now.conf != before.conf:
@@ -258,7 +266,8 @@ class Invariants:
             f" it has {held} there",
         )
 
-    def _check_commit(self, machine: Machine, raft: Member, begin: int, now: Look) -> None:
+    def _check_commit(self, machine: Machine, raft: Member, before: Look | None, now: Look) -> None:
+        begin = before.commit if before is not None else raft.snapshot.index
         for index in range(begin + 1, now.commit + 1):
             term = raft.log.term(index)
             if index < len(self.committed):
@@ -274,15 +283,14 @@ class Invariants:
                     f"{machine.name} committed {index} when {len(self.committed) - 1} were",
                 )
                 self._commit(machine, index, term or 0)
-        if now.role is Role.LEADER and now.commit > begin:
+        leads_on = before is not None and before.role is now.role is Role.LEADER and before.term == now.term
+        if leads_on and now.commit > begin:
             self._check_quorum(machine, now, raft.log.term(now.commit) or 0)
 
     def _check_quorum(self, machine: Machine, now: Look, term: int) -> None:
         """Section 5.4.2: a leader counts replicas only for an entry of its own term. Each must be durable."""
-        if term == 0 or self._leaders.get(now.term) != machine.name:
-            return
         self._demand(
-            term == now.term or now.commit <= machine.disk.durable.hard_state.commit,
+            term == now.term,
             "only entries of the current term are committed by counting",
             f"{machine.name} committed {now.commit}/{term} in term {now.term}",
         )
@@ -291,7 +299,7 @@ class Invariants:
             for other in self.cluster.machines.values()
             if (held := other.disk.durable.term_at(now.commit)) == term
             or (held is None and other.disk.durable.snapshot.index >= now.commit)
-        }
+        } | self._wiped  # what they said before they lost their disks was true then
         for voters in (now.conf.voters, now.conf.voters_outgoing):
             count = sum(1 for voter in voters if voter in holders)
             self._demand(

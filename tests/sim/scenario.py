@@ -156,8 +156,10 @@ class Scenario:
         nodes = leader.node.driver.state.nodes
         for machine in self.cluster.machines.values():
             known = next((node for node in nodes.values() if node.id == machine.name), None)
-            if known is None or known.status is not NodeStatus.READY or known.engine_down:
-                return f"{machine.name} is {known.status if known else 'not registered'} in state"
+            if known is None or known.raft != machine.raft:
+                return f"{machine.name} is not registered"
+            if known.status is not NodeStatus.READY or known.engine_down or known.draining:
+                return f"{machine.name} is {known.status}, draining: {known.draining}; {known.engine_down}"
         return ""
 
     def _work_unrest(self, leader: Machine) -> str:
