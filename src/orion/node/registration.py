@@ -100,10 +100,15 @@ class Registration:
         if not self._driver.is_member:
             return False  # the leader calls it back by itself when it was called dead
         known = self._driver.view.node(self._config.node)
-        return known is None or (known.status is not NodeStatus.READY and known.raft == self._raft)
+        if known is None:
+            return True
+        # An earlier word that came late may have taken the place of the last one.
+        outdated = known.status is not NodeStatus.READY or known.engine_down != self._said.engine_down
+        return outdated and known.raft == self._raft
 
     async def _register(self) -> None:
         command = self._command()
+        self._said = None  # if this is not answered, nobody knows what the cluster holds
         submitted = await self._submitter.submit(command, timeout_s=SUBMIT_TIMEOUT_S)
         self._said = command
         self._on_registered(submitted)
