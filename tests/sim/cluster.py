@@ -53,6 +53,7 @@ class Machine:
         self.config = config
         self.engine = engine
         self.disk = Disk(self.world, self.name)
+        self.gossip_memory: dict[str, None] = {}  # a file beside the log
         self.run: Run | None = None
         self.runs = 0
         self.wipes = 0
@@ -82,7 +83,12 @@ class Machine:
         log.at_boundary = cluster.at_boundary
         peers = SimPeers(cluster.network, process, self.name, f"{self.host}:{config.raft_port}")
         membership = SimMembership(
-            cluster.gossip, process, config.node, f"{self.host}:{config.gossip_port}", config.join
+            cluster.gossip,
+            process,
+            config.node,
+            f"{self.host}:{config.gossip_port}",
+            config.join,
+            self.gossip_memory,
         )
         self.run = Run(process, log, peers, membership)
         world.trace(self.name, f"boots, run {self.runs}")
@@ -138,6 +144,7 @@ class Machine:
         """A new disk: the node forgets who it was, and its vote. Its engine and what runs there stay."""
         self.wipes += 1
         self.disk = Disk(self.world, f"{self.name}#{self.wipes}")
+        self.gossip_memory.clear()
         self.cluster.on_wipe(self)
 
     def _gone(self, reason: str) -> None:

@@ -75,10 +75,16 @@ class Gossip:
 
 
 class SimMembership:
-    """The Membership port of one process."""
+    """The Membership port of one process. `memory` is kept by the machine: addresses where others once lived."""
 
     def __init__(
-        self, gossip: Gossip, process: Process, node: NodeId, address: str, seeds: tuple[str, ...]
+        self,
+        gossip: Gossip,
+        process: Process,
+        node: NodeId,
+        address: str,
+        seeds: tuple[str, ...],
+        memory: dict[str, None] | None = None,
     ) -> None:
         self.process = process
         self.host = host_of(address)
@@ -89,6 +95,7 @@ class SimMembership:
         self._node = node
         self._address = address
         self._seeds = tuple(seed for seed in seeds if seed != address)
+        self._memory = {} if memory is None else memory
         self._readers: list[_Reader] = []
         self._ticks = 0
         self._probe_round: list[NodeId] = []
@@ -217,8 +224,8 @@ class SimMembership:
     def _try_seeds(self) -> int:
         """Those that are not live members, until one answers: two islands must not each be content with itself."""
         living = {record.address for record in self._others("alive", "suspect")}
-        for seed in self._seeds:
-            if seed in living:
+        for seed in (*self._seeds, *self._memory):
+            if seed in living or seed == self._address:
                 continue
             target = self._gossip.members.get(seed)
             if target is not None and self._gossip.hears(self, target):
@@ -250,6 +257,7 @@ class SimMembership:
         known = self.view.get(record.node)
         since_ms = self._world.now_ms
         self.view[record.node] = msgspec.structs.replace(record, since_ms=since_ms)
+        self._memory[record.address] = None
         for kind in _kinds(known, record):
             self._world.trace(self._node, f"gossip {record.node} {kind}")
             event = MemberEvent(kind, record.shown())

@@ -7,10 +7,12 @@ from contract.test_engine import FOREVER as CONTRACT_FOREVER
 from contract.test_engine import SUCCEEDS as CONTRACT_SUCCEEDS
 from contract.test_engine import EngineAbsence, EngineContract
 from contract.test_log_store import LogStoreContract
+from contract.test_membership import MembershipContract
 from contract.test_peers import PeersContract
 from orion.model.job import TaskSpec
 from sim.disk import Disk, SimLog
 from sim.engine import CRASHES, FOREVER, MISSING, SUCCEEDS, SimEngine, SimEngineClient
+from sim.gossip import Gossip, SimMembership
 from sim.loop import Process
 from sim.network import Network
 from sim.peers import SimPeers
@@ -105,3 +107,28 @@ class TestSimPeers(PeersContract):
     @pytest.fixture
     def bench(self):
         return SimPeersBench()
+
+
+class SimMembershipBench(Bench):
+    def __init__(self):
+        super().__init__()
+        self.gossip = Gossip(Network(self.world))
+        self.hosts = {}
+        self.made = {}
+
+    async def make(self, node, seeds=()):
+        self.hosts.setdefault(node, f"10.0.0.{len(self.hosts) + 1}")
+        self.made[node] = SimMembership(self.gossip, self.process(), node, self.address(node), seeds)
+        return self.made[node]
+
+    def address(self, node):
+        return f"{self.hosts[node]}:6000"
+
+    async def crash(self, node):
+        self.made[node].vanish()
+
+
+class TestSimMembership(MembershipContract):
+    @pytest.fixture
+    def bench(self):
+        return SimMembershipBench()
