@@ -8,7 +8,8 @@ allocation's status through the log, never directly.
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from functools import partial
 
 import msgspec
 
@@ -45,6 +46,7 @@ LAST_WORDS_BYTES = 400
 
 Confirmer = Callable[[Confirm], Awaitable[Confirmed]]
 Reporter = Callable[[AllocationId, AllocationStatus], None]
+ActionRunner = Callable[[], Coroutine[None, None, None]]
 
 
 class Agent:
@@ -114,6 +116,9 @@ class Agent:
         self._on_engine()
 
     async def _work_with_engine(self) -> None:
+        # Actions of the time before have ended; those that were cancelled before they began did not say so.
+        self._busy.clear()
+        self._removing.clear()
         async with asyncio.TaskGroup() as group:
             cluster = await self._cluster()
             group.create_task(self._follow_changes(cluster), name="agent-changes")
@@ -187,7 +192,7 @@ class Agent:
                 if self._told.get(allocation) == status:
                     return  # on its way: whoever took the report repeats it until it is committed
                 self._told[allocation] = status
-                self._spawn(group, allocation, self._report_end(allocation, status))
+                self._spawn(group, allocation, partial(self._report_end, allocation, status))
             case Wait(_, until_ms):
                 self._alarm.set(until_ms)
             case BackOff(allocation, attempt, ending, status):
@@ -195,22 +200,22 @@ class Agent:
                 tries.ending = ending
                 tries.retry_at_ms = self._clock.now_ms() + backoff_ms(attempt, self._rng.random())
                 self._alarm.set(tries.retry_at_ms)
-                self._spawn(group, allocation, self._report_end(allocation, status))
+                self._spawn(group, allocation, partial(self._report_end, allocation, status))
             case Start(allocation=allocation):
-                self._spawn(group, allocation.id, self._start(action, work))
+                self._spawn(group, allocation.id, partial(self._start, action, work))
             case Stop(allocation, container, grace_ms):
-                self._spawn(group, allocation, self._stop(container, grace_ms))
+                self._spawn(group, allocation, partial(self._stop, container, grace_ms))
             case Remove(container, then, owner):
                 self._removing.add(container)
                 group.create_task(self._remove(container, then, owner), name=f"remove-{container[:12]}")
 
-    def _spawn(self, group: asyncio.TaskGroup, allocation: AllocationId, action: Awaitable[None]) -> None:
+    def _spawn(self, group: asyncio.TaskGroup, allocation: AllocationId, action: ActionRunner) -> None:
         self._busy.add(allocation)
         group.create_task(self._guard(allocation, action), name=f"allocation-{allocation:08x}")
 
-    async def _guard(self, allocation: AllocationId, action: Awaitable[None]) -> None:
+    async def _guard(self, allocation: AllocationId, action: ActionRunner) -> None:
         try:
-            await action
+            await action()
         finally:
             self._busy.discard(allocation)
             self._source.changed.set()
