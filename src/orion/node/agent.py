@@ -168,11 +168,12 @@ class Agent:
         return reconcile(
             self._me,
             {a.allocation.id: Desired(a.allocation, a.spec) for a in work.assigned},
-            [c for c in self._containers.values() if c.id not in self._removing],
+            list(self._containers.values()),
             self._attempts,
             frozenset(work.neighbours),
             frozenset(self._busy),
             self._clock.now_ms(),
+            frozenset(self._removing),
         )
 
     def _forget(self, work: Work) -> None:

@@ -122,9 +122,11 @@ def reconcile(
     neighbours: frozenset[NodeId],
     busy: frozenset[AllocationId],
     now_ms: int,
+    removing: frozenset[str] = frozenset(),
 ) -> list[Action]:
     """`containers`: all of the cluster's on this engine. `neighbours`: other nodes of this engine that are not
-    down; their containers are never touched, those of any other node are its leavings.
+    down; their containers are never touched, those of any other node are its leavings. `removing`: containers on
+    their way out, which hold their ports and keep their allocations waiting until they are gone.
     """
     actions: list[Action] = []
     mine: dict[AllocationId, Container] = {}
@@ -133,17 +135,20 @@ def reconcile(
         owner, allocation = container.labels.node, AllocationId(container.labels.allocation)
         if owner == me and allocation in desired:
             mine[allocation] = container
+            if desired[allocation].allocation.terminal:
+                doomed_ports.update(_held(container))
         elif owner == me:
-            if allocation not in busy:
+            if allocation not in busy and container.id not in removing:
                 actions.append(Remove(container.id))
             doomed_ports.update(_held(container))
         elif owner not in neighbours:
-            actions.append(Remove(container.id, owner=owner))
+            if container.id not in removing:
+                actions.append(Remove(container.id, owner=owner))
             doomed_ports.update(_held(container))
     for wish in desired.values():
-        if wish.allocation.id in busy:
-            continue
         held = mine.get(wish.allocation.id)
+        if wish.allocation.id in busy or (held is not None and held.id in removing):
+            continue
         tries = attempts.get(wish.allocation.id, Attempts())
         action = _act(wish, held, tries, now_ms)
         if isinstance(action, Start) and doomed_ports.intersection(wish.allocation.ports):

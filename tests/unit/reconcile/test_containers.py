@@ -37,7 +37,7 @@ def container(state="running", *, node=ME, allocation=ID, exit_code=None, ports=
     )
 
 
-def actions(wishes, containers, attempts=None, neighbours=(OTHER,), busy=(), now_ms=10_000):
+def actions(wishes, containers, attempts=None, neighbours=(OTHER,), busy=(), now_ms=10_000, removing=()):
     return reconcile(
         ME,
         {w.allocation.id: w for w in wishes},
@@ -46,6 +46,7 @@ def actions(wishes, containers, attempts=None, neighbours=(OTHER,), busy=(), now
         frozenset(neighbours),
         frozenset(busy),
         now_ms,
+        frozenset(removing),
     )
 
 
@@ -173,3 +174,29 @@ def test_gives_up():
 def test_backoff_is_bounded_and_grows(attempt, jitter):
     assert 750 <= backoff_ms(attempt, jitter) <= 75_000
     assert backoff_ms(attempt + 1, jitter) >= backoff_ms(attempt, jitter)
+
+
+def test_nothing_is_said_or_done_while_a_container_is_being_removed():
+    ended = container("exited", exit_code=143)
+    (remove,) = actions([wish(wanted=False)], [ended])
+    assert isinstance(remove, Remove)
+    assert actions([wish(wanted=False)], [ended], removing=["c1"]) == []
+
+
+@pytest.mark.parametrize("owner", [ME, GONE])
+def test_a_port_is_waited_for_until_its_holder_is_gone(owner):
+    old = container(node=owner, allocation=AllocationId(0xB), ports=(8080,), name="c2")
+    assert actions([wish(ports=(8080,))], [old], removing=["c2"]) == []
+    (start,) = actions([wish(ports=(8081,))], [old], removing=["c2"])
+    assert isinstance(start, Start)
+
+
+def test_a_port_is_waited_for_while_a_lost_run_still_holds_it():
+    lost = Desired(
+        Allocation(AllocationId(0xB), JobName("web"), 0, 0, ME, (8080,), status=AllocationStatus(AllocationState.LOST)),
+        TaskSpec("nginx"),
+    )
+    old = container(allocation=AllocationId(0xB), ports=(8080,), name="c2")
+    (stop,) = actions([wish(ports=(8080,)), lost], [old])
+    assert isinstance(stop, Stop)
+    assert actions([wish(ports=(8080,)), lost], [old], busy=[AllocationId(0xB)]) == []
