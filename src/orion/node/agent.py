@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 ENGINE_RETRY_S = 1.0
 RESYNC_S = 10.0  # look at every container again this often, whatever the event stream said
 PARALLEL_STARTS = 8
+PARALLEL_PULLS = 8
 LAST_WORDS_LINES = 3
 LAST_WORDS_BYTES = 400
 
@@ -79,6 +80,7 @@ class Agent:
         self._pulls: dict[AllocationId, asyncio.Task[None]] = {}
         self._containers: dict[str, Container] = {}
         self._starts = asyncio.Semaphore(PARALLEL_STARTS)
+        self._pulling = asyncio.Semaphore(PARALLEL_PULLS)
         self._alarm = Alarm(clock, source.changed.set)
         self.engine_info: EngineInfo | None = None
         self.engine_down = "it has not answered yet"
@@ -226,13 +228,15 @@ class Agent:
     async def _start(self, action: Start, work: Work) -> None:
         allocation = action.allocation
         tries = self._attempts.setdefault(allocation.id, Attempts())
-        tries.restarts = action.restarts
         try:
+            if not action.container:
+                await self._fetch_image(action)
             async with self._starts:
-                container = action.container or await self._create(action, work)
+                container = action.container or await self._create(action, tries, work)
                 if container:
                     self._tell(action, AllocationState.STARTING, "")
                     await self._engine.start(container)
+                    tries.restarts = action.restarts  # a start that fails is no restart
                     await self._look(container)
             tries.failures = 0
         except EngineDown:
@@ -240,40 +244,43 @@ class Agent:
         except EngineError as error:
             self._start_failed(action, tries, error)
 
-    async def _create(self, action: Start, work: Work) -> str:
+    async def _fetch_image(self, action: Start) -> None:
+        """Before its turn to start: a slow pull keeps only other pulls waiting."""
+        allocation, image, runner = action.allocation.id, action.spec.image, asyncio.current_task()
+        if await self._engine.has_image(image):
+            return
+        assert runner is not None
+        self._pulls[allocation] = runner
+        try:
+            self._tell(action, AllocationState.PULLING, f"pulling {image}")
+            async with self._pulling:
+                await self._engine.pull(image, lambda text: self._tell(action, AllocationState.PULLING, text))
+        finally:
+            self._pulls.pop(allocation, None)
+
+    async def _create(self, action: Start, tries: Attempts, work: Work) -> str:
         """The new container's id, "" when the allocation is no longer wanted."""
         allocation, spec = action.allocation, action.spec
-        if not await self._still_wanted(allocation.id):
+        if not await self._still_wanted(allocation.id, tries):
             return ""
-        if not await self._engine.has_image(spec.image):
-            self._tell(action, AllocationState.PULLING, f"pulling {spec.image}")
-            await self._pull(action)
         labels = Labels(work.cluster, self._me, allocation.job, allocation.index, allocation.id)
         name = container_name(allocation.job, allocation.index, allocation.id)
         container = await self._engine.create(allocation, spec, labels, name=name)
         await self._look(container)
         return container
 
-    async def _pull(self, action: Start) -> None:
-        allocation, runner = action.allocation.id, asyncio.current_task()
-        assert runner is not None
-        self._pulls[allocation] = runner
+    async def _still_wanted(self, allocation: AllocationId, tries: Attempts) -> bool:
+        """Ask the cluster just before a container comes into being: this node may be behind, or cut off. Asked
+        again, but not at once, until the node's work says the same.
+        """
         try:
-            await self._engine.pull(
-                action.spec.image, lambda text: self._tell(action, AllocationState.PULLING, text)
-            )
-        finally:
-            self._pulls.pop(allocation, None)
-
-    async def _still_wanted(self, allocation: AllocationId) -> bool:
-        """Ask the cluster before a container comes into being: this node may be behind, or cut off."""
-        try:
-            return allocation in (await self._confirm(Confirm((allocation,), ()))).wanted
+            if allocation in (await self._confirm(Confirm((allocation,), ()))).wanted:
+                return True
         except OrionError as error:
             log.info("not starting %08x yet: %s", allocation, error.detail)
-            self._attempts[allocation].retry_at_ms = self._clock.now_ms() + int(ENGINE_RETRY_S * 1000)
-            self._alarm.set(self._attempts[allocation].retry_at_ms)
-            return False
+        tries.retry_at_ms = self._clock.now_ms() + int(ENGINE_RETRY_S * 1000)
+        self._alarm.set(tries.retry_at_ms)
+        return False
 
     def _start_failed(self, action: Start, tries: Attempts, error: EngineError) -> None:
         tries.failures += 1
