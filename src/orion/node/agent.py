@@ -79,6 +79,8 @@ class Agent:
         self._told: dict[AllocationId, AllocationStatus] = {}
         self._pulls: dict[AllocationId, asyncio.Task[None]] = {}
         self._containers: dict[str, Container] = {}
+        self._looks = 0
+        self._seen_by: dict[str, int] = {}  # container -> the number of the look that saw it last
         self._starts = asyncio.Semaphore(PARALLEL_STARTS)
         self._pulling = asyncio.Semaphore(PARALLEL_PULLS)
         self._alarm = Alarm(clock, source.changed.set)
@@ -124,8 +126,9 @@ class Agent:
         async with asyncio.TaskGroup() as group:
             cluster = await self._cluster()
             group.create_task(self._follow_changes(cluster), name="agent-changes")
+            await self._look_at_all(cluster)
             group.create_task(self._resync(cluster), name="agent-resync")
-            group.create_task(self._reconcile(cluster, group), name="agent-reconcile")
+            group.create_task(self._reconcile(group), name="agent-reconcile")
 
     async def _cluster(self) -> int:
         """Containers are this cluster's by its id, so nothing is looked at before it is known."""
@@ -137,25 +140,45 @@ class Agent:
 
     async def _follow_changes(self, cluster: int) -> None:
         async for container in self._engine.changes(cluster):
-            found = await self._engine.inspect(container)
-            if found is None:
-                self._containers.pop(container, None)
-            else:
-                self._containers[container] = found
+            await self._look(container)
             self._source.changed.set()
         raise EngineDown("the container engine closed its event stream")
 
     async def _resync(self, cluster: int) -> None:
         while True:
             await asyncio.sleep(RESYNC_S)
-            self._containers = {c.id: c for c in await self._engine.containers(cluster)}
+            await self._look_at_all(cluster)
             self._source.changed.set()
+
+    async def _look_at_all(self, cluster: int) -> None:
+        look = self._next_look()
+        found = {c.id: c for c in await self._engine.containers(cluster)}
+        for container in dict.fromkeys((*found, *self._containers)):
+            self._saw(container, found.get(container), look)
+        self._seen_by = {c: seen for c, seen in self._seen_by.items() if c in self._containers or seen >= look}
+
+    async def _look(self, container: str) -> None:
+        look = self._next_look()
+        self._saw(container, await self._engine.inspect(container), look)
+
+    def _next_look(self) -> int:
+        self._looks += 1
+        return self._looks
+
+    def _saw(self, container: str, found: Container | None, look: int) -> None:
+        """Looks overlap: what a later one saw is not undone by the answer to an earlier one."""
+        if look < self._seen_by.get(container, 0):
+            return
+        self._seen_by[container] = look
+        if found is None:
+            self._containers.pop(container, None)
+        else:
+            self._containers[container] = found
 
     # --- reconcile ----------------------------------------------------------------------------------------
 
-    async def _reconcile(self, cluster: int, group: asyncio.TaskGroup) -> None:
+    async def _reconcile(self, group: asyncio.TaskGroup) -> None:
         changed = self._source.changed
-        self._containers = {c.id: c for c in await self._engine.containers(cluster)}
         while True:
             changed.clear()
             work = self._source.latest
@@ -310,7 +333,7 @@ class Agent:
             if owner is not None:
                 log.info("removing container %s, left behind by %s", container[:12], owner)
             await self._engine.remove(container)
-            self._containers.pop(container, None)
+            self._saw(container, None, self._next_look())
             if then is not None:
                 self._told[then.allocation] = then.status
                 self._report(then.allocation, then.status)
@@ -322,11 +345,6 @@ class Agent:
         finally:
             self._removing.discard(container)
             self._source.changed.set()
-
-    async def _look(self, container: str) -> None:
-        found = await self._engine.inspect(container)
-        if found is not None:
-            self._containers[container] = found
 
     async def _report_end(self, allocation: AllocationId, status: AllocationStatus) -> None:
         """With the container's last words, which usually say why."""

@@ -130,21 +130,17 @@ def reconcile(
     """
     actions: list[Action] = []
     mine: dict[AllocationId, Container] = {}
-    doomed_ports: set[int] = set()
+    doomed: list[Container] = []
     for container in containers:
         owner, allocation = container.labels.node, AllocationId(container.labels.allocation)
         if owner == me and allocation in desired:
             mine[allocation] = container
-            if desired[allocation].allocation.terminal:
-                doomed_ports.update(_held(container))
-        elif owner == me:
-            if allocation not in busy and container.id not in removing:
-                actions.append(Remove(container.id))
-            doomed_ports.update(_held(container))
-        elif owner not in neighbours:
-            if container.id not in removing:
-                actions.append(Remove(container.id, owner=owner))
-            doomed_ports.update(_held(container))
+        elif owner == me or owner not in neighbours:
+            doomed.append(container)
+            if container.id not in removing and not (owner == me and allocation in busy):
+                actions.append(Remove(container.id, owner=None if owner == me else owner))
+    doomed += [c for a, c in mine.items() if desired[a].allocation.terminal]
+    doomed_ports = {port for container in doomed for port in _held(container)}
     for wish in desired.values():
         held = mine.get(wish.allocation.id)
         if wish.allocation.id in busy or (held is not None and held.id in removing):

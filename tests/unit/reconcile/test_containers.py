@@ -193,7 +193,9 @@ def test_a_port_is_waited_for_until_its_holder_is_gone(owner):
 
 def test_a_port_is_waited_for_while_a_lost_run_still_holds_it():
     lost = Desired(
-        Allocation(AllocationId(0xB), JobName("web"), 0, 0, ME, (8080,), status=AllocationStatus(AllocationState.LOST)),
+        Allocation(
+            AllocationId(0xB), JobName("web"), 0, 0, ME, (8080,), status=AllocationStatus(AllocationState.LOST)
+        ),
         TaskSpec("nginx"),
     )
     old = container(allocation=AllocationId(0xB), ports=(8080,), name="c2")
