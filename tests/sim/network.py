@@ -23,6 +23,7 @@ from sim.world import World
 if TYPE_CHECKING:
     from sim.peers import SimPeers
 
+FIRST_RETRANSMISSION_MS = 200.0  # TCP's least timeout on Linux; doubles
 REPLAY_MEMORY = 64  # messages remembered for each direction of a path
 
 
@@ -73,6 +74,16 @@ class Network:
     def latency_ms(self, one: str, other: str) -> float:
         low, high = self.quality.latency_ms
         return self._rng.uniform(low, high) + self.slow_paths.get((one, other), 0.0)
+
+    def retransmissions_ms(self) -> float:
+        """How much later a segment of a connection comes because packets were lost."""
+        wait_ms, timeout_ms = 0.0, FIRST_RETRANSMISSION_MS
+        while self.quality.loss and self._rng.random() < self.quality.loss:
+            wait_ms += timeout_ms
+            timeout_ms *= 2
+        if wait_ms:
+            self.world.count("call or stream delayed by loss")
+        return wait_ms
 
     # --- listeners ----------------------------------------------------------------------------------------
 

@@ -21,39 +21,74 @@ RETRY_MS = 50  # a refused message connection is tried again so often
 STREAM_WINDOW = 16  # items under way before the sender waits
 
 
+class Lane:
+    """One direction of a TCP connection: what is put in arrives whole and in order, late where packets are lost or
+    the path is cut for a while, or the connection breaks.
+    """
+
+    def __init__(self, network: Network, source: "SimPeers", target: "SimPeers") -> None:
+        self._network = network
+        self._source = source
+        self._target = target
+        self._waiting: deque[tuple[float, Connection, Callable[[], None]]] = deque()
+        self._last = 0.0
+        self._tries = 0
+
+    def carry(self, connection: "Connection", deliver: Callable[[], None]) -> None:
+        world, network = self._network.world, self._network
+        delay_ms = network.latency_ms(self._source.host, self._target.host) + network.retransmissions_ms()
+        self._last = max(self._last, world.loop.time() + delay_ms / 1000)
+        self._waiting.append((self._last, connection, deliver))
+        if len(self._waiting) == 1:
+            self._wait_for_first()
+
+    def _wait_for_first(self) -> None:
+        world = self._network.world
+        world.after(max(0.0, (self._waiting[0][0] - world.loop.time()) * 1000), self._arrive)
+
+    def _arrive(self) -> None:
+        _, connection, deliver = self._waiting[0]
+        if connection.closed:
+            self._tries = 0
+        elif self._network.both_ways(self._source.host, self._target.host):
+            self._tries = 0
+            self._target.process.post(lambda: None if connection.closed else deliver())
+        elif self._tries * RETRANSMIT_MS < BROKEN_AFTER_MS:
+            self._tries += 1
+            self._network.world.after(RETRANSMIT_MS, self._arrive)
+            return
+        else:
+            connection.close("the connection was lost")
+        self._waiting.popleft()
+        if self._waiting:
+            self._wait_for_first()
+
+
 class Connection:
     """One call or stream between two processes. `break_with` is what the asker hears when it breaks."""
 
-    def __init__(self, asker: "SimPeers", server: "SimPeers", break_with: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        asker: "SimPeers",
+        server: "SimPeers",
+        break_with: Callable[[str], None],
+        lanes: tuple[Lane, Lane] | None = None,
+    ) -> None:
         self.asker = asker
         self.server = server
         self.break_with = break_with
         self.runner: asyncio.Task | None = None  # the server's
         self.closed = False
-        self._network = asker.network
-        self._last = {True: 0.0, False: 0.0}  # to keep the order, each way
+        self._forth, self._back = lanes or (
+            Lane(asker.network, asker, server),
+            Lane(asker.network, server, asker),
+        )
         asker.connections[self] = None
         server.connections[self] = None
 
-    def carry(self, *, forth: bool, deliver: Callable[[], None], tries: int = 0) -> None:
-        """Bring something to the server (`forth`) or to the asker: in order, or break."""
-        source, target = (self.asker, self.server) if forth else (self.server, self.asker)
-        loop = self._network.world.loop
-        delay_ms = RETRANSMIT_MS if tries else self._network.latency_ms(source.host, target.host)
-        due = max(loop.time() + delay_ms / 1000, self._last[forth])
-        self._last[forth] = due
-
-        def arrive() -> None:
-            if self.closed:
-                return
-            if self._network.both_ways(source.host, target.host):
-                target.process.post(lambda: None if self.closed else deliver())
-            elif tries * RETRANSMIT_MS >= BROKEN_AFTER_MS:
-                self.close("the connection was lost")
-            else:
-                self.carry(forth=forth, deliver=deliver, tries=tries + 1)
-
-        self._network.world.after(max(0.0, (due - loop.time()) * 1000), arrive)
+    def carry(self, *, forth: bool, deliver: Callable[[], None]) -> None:
+        """Bring something to the server (`forth`) or to the asker."""
+        (self._forth if forth else self._back).carry(self, deliver)
 
     def finish(self) -> None:
         """All has been said."""
@@ -87,6 +122,7 @@ class SimPeers:
         self.on_lost: Callable[[str], None] | None = None
         self._heard_by: dict[SimPeers, None] = {}  # whose message connections end here
         self._told_lost_ns: dict[str, int] = {}
+        self._call_lanes: dict[SimPeers, tuple[Lane, Lane]] = {}  # all calls to one process share a connection
         self._started = False
         self._on_message: MessageHandler = lambda _: None
         self._on_call: CallHandler
@@ -157,7 +193,7 @@ class SimPeers:
         try:
             async with asyncio.timeout(timeout_s):
                 server = await self._connect(address)
-                connection = Connection(self, server, broken)
+                connection = Connection(self, server, broken, self._lanes_to(server))
                 # When the asker gives up, what is on its way arrives all the same, perhaps long after.
                 connection.carry(
                     forth=True, deliver=lambda: server._serve_call(connection, request, answer, timeout_s)
@@ -165,6 +201,11 @@ class SimPeers:
                 return await answer
         except TimeoutError:
             raise Unavailable(f"{address} did not answer within {timeout_s:g} s") from None
+
+    def _lanes_to(self, server: "SimPeers") -> tuple[Lane, Lane]:
+        if server not in self._call_lanes:
+            self._call_lanes[server] = Lane(self.network, self, server), Lane(self.network, server, self)
+        return self._call_lanes[server]
 
     async def _connect(self, address: str) -> "SimPeers":
         host, world = host_of(address), self.network.world

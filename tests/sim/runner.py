@@ -18,6 +18,7 @@ DEFAULT_FIRST_SEED = 20_000
 HANG_S = 300.0  # real seconds; a seed takes a few
 # Every fault and every rare event that some seed of a longer run should show; one that never fires is named.
 EXPECTED = (
+    "call or stream delayed by loss",
     "fault: bad network",
     "fault: bridge partition",
     "fault: container dies",
