@@ -230,7 +230,10 @@ class RaftDriver:
             safe: asyncio.Future[int] = loop.create_future()
             self._readers.append(safe)
             self._wake.set()
-            done, _ = await asyncio.wait([safe], timeout=READ_RETRY_S)
+            try:
+                done, _ = await asyncio.wait([safe], timeout=READ_RETRY_S)
+            finally:
+                safe.cancel()  # unless answered: nobody waits for this round any more
             if done and (index := safe.result()):
                 await self.watch.reached(index)
                 return index
@@ -289,11 +292,28 @@ class RaftDriver:
         for index, proposal in enumerate(batch, self.raft.last_index - len(batch) + 1):
             self._waiters[index] = _Waiter(self.raft.term, proposal.done)
 
+    def _tell_replaced(self, entries: tuple[Entry, ...]) -> None:
+        """Another leader's entries replace what was proposed here from the first of them on: it never was committed
+        and never will be. Without this a proposer waits until the log is as long again.
+        """
+        first = entries[0].index
+        for index in [i for i in self._waiters if i >= first]:
+            kept = index - first < len(entries) and entries[index - first].term == self._waiters[index].term
+            if not kept:
+                self._give_up(index, "another node leads now; the write was replaced by others")
+
+    def _give_up(self, index: int, words: str) -> None:
+        done = self._waiters.pop(index).done
+        if not done.done():
+            done.set_exception(Unavailable(words))
+
     async def _handle(self, ready: Ready) -> None:
         if ready.standing is not None and ready.standing != self.standing:
             self.standing = ready.standing
             self._excluded = self._excluded and not ready.standing.leader
             self.on_standing(ready.standing)
+        if ready.entries and self._waiters and not self.is_leader:
+            self._tell_replaced(ready.entries)
         self._send(ready.messages)
         if ready.must_persist or self._unwritten:
             self._unwritten += 1
@@ -414,10 +434,8 @@ class RaftDriver:
         """A snapshot has replaced the log: its state is the state."""
         self._set_state(state)
         self.applied_index, self.applied_term = index, term
-        for waiting in [i for i in self._waiters if i <= index]:
-            waiter = self._waiters.pop(waiting)
-            if not waiter.done.done():
-                waiter.done.set_exception(Unavailable("leadership changed; the write may or may not survive"))
+        for waiting in list(self._waiters):  # those past the snapshot too: it took the place of the whole log
+            self._give_up(waiting, "leadership changed; the write may or may not survive")
         self.watch.reset(index)
 
     def _set_state(self, state: State) -> None:
