@@ -453,3 +453,9 @@ def test_a_failed_write_is_the_last(tmp_path):
         await store.close()
 
     run(main)
+
+
+def test_a_log_that_cannot_be_opened_is_refused_in_words(tmp_path):
+    (tmp_path / "log").write_text("a file where the directory should be")
+    with pytest.raises(Refused, match="can't be opened"):
+        run(lambda: LmdbLog.open(tmp_path))

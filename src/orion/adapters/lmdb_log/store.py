@@ -5,8 +5,6 @@ a reader and the writer, and the map can grow when it is full (LMDB wants no tra
 """
 
 import asyncio
-import contextlib
-import fcntl
 import os
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -16,9 +14,9 @@ from typing import TypeVar
 
 import lmdb
 import msgspec
-from lmdb.verify import VerifyError, verify
 
-from orion.model.errors import Conflict, Corrupt, NotFound, Refused
+from orion.adapters.lmdb_log import files
+from orion.model.errors import Corrupt, NotFound, Refused
 from orion.ports import Identity, LogBatch, LogFailed
 from orion.raft.interface import Persistent
 from orion.raft.messages import Entry, HardState, SnapshotMeta
@@ -86,7 +84,7 @@ class LmdbLog:
         executor = ThreadPoolExecutor(1, thread_name_prefix="log")
         store: LmdbLog | None = None
         try:
-            lock = await asyncio.get_running_loop().run_in_executor(executor, _lock, path)
+            lock = await asyncio.get_running_loop().run_in_executor(executor, files.lock, path)
             store = cls(path, lock, executor)
             await store._on_thread(store._open)
         except BaseException:
@@ -112,12 +110,14 @@ class LmdbLog:
             self._open_environment()
         except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError) as error:
             raise self._corrupt(f"{self._data_file} is not a log of Orion's ({error})") from None
+        except (lmdb.Error, OSError) as error:
+            raise Refused(f"the log in {self._data_dir} can't be opened: {error}") from None
 
     def _open_environment(self) -> None:
         directory = self._data_file.parent
         directory.mkdir(mode=0o700, exist_ok=True)
         size = self._data_file.stat().st_size if self._data_file.exists() else 0
-        if size and (damage := _damage(directory)):
+        if size and (damage := files.damage(directory)):
             raise self._corrupt(f"{self._data_file} is damaged: {damage}")
         self._env = lmdb.open(
             str(directory),
@@ -138,8 +138,8 @@ class LmdbLog:
         while not self._drop_some_chunks(self._stored.generation):
             pass
         if size == 0:
-            _sync_directory(directory)
-            _sync_directory(self._data_dir)
+            files.sync_directory(directory)
+            files.sync_directory(self._data_dir)
 
     # --- port ---------------------------------------------------------------------------------------------
 
@@ -428,45 +428,3 @@ def _generation(key: bytes) -> int:
 
 def _round_up(size: int) -> int:
     return -(-size // FIRST_MAP_BYTES) * FIRST_MAP_BYTES
-
-
-def _damage(directory: Path) -> str:
-    """What is wrong with the file's pages, "" when nothing is. LMDB maps the file and trusts it: a page that points
-    past the end of a file cut short would kill this process with SIGBUS.
-    """
-    try:
-        problems: list[str] = verify(str(directory))  # type: ignore[no-untyped-call]
-    except VerifyError:
-        return ""  # not LMDB's, or of a machine this check does not know: lmdb.open says so without harm
-    return problems[0] if problems else ""
-
-
-def _sync_directory(directory: Path) -> None:
-    """A new file is durable once its directory is."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _lock(data_dir: Path) -> int:
-    """Makes and locks the directory; the descriptor that holds the lock."""
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise Refused(f"the data directory {data_dir} can't be used: {error.strerror}") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.read(lock, 32).decode(errors="replace").strip()
-        os.close(lock)
-        raise Conflict(
-            f"the data directory {data_dir} is in use by another process ({holder or 'unknown'}): stop that one, "
-            "or give this node its own with --data-dir"
-        ) from None
-    with contextlib.suppress(OSError):  # the number is for people only
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    return lock
