@@ -153,7 +153,8 @@ class Leader:
 
     async def _cluster_changed(self) -> None:
         """Nodes, gossip's view of them or the configuration moved, or time has passed. Not every write counts: with
-        hundreds of nodes a look at all of them is not free."""
+        hundreds of nodes a look at all of them is not free.
+        """
         before = self._cluster_version()
         try:
             async with asyncio.timeout(LOOK_AGAIN_S):
@@ -179,10 +180,13 @@ class Leader:
         was freed or added, and when its version changed.
         """
         pools = Pools()
-        tried: dict[JobName, tuple[int, int, int]] = {}
+        tried: dict[JobName, tuple[int, int, int]] = {}  # in the order of the last attempts
         while True:
             view = self._driver.view
             due = [job for job in view.jobs_to_schedule() if tried.get(job) != self._attempt(job)]
+            # Of more refused jobs than one plan looks at, each has its turn.
+            turn = {job: number for number, job in enumerate(tried)}
+            due.sort(key=lambda job: turn.get(job, -1))
             if not due:
                 tried = {job: attempt for job, attempt in tried.items() if view.open_count(job)}
                 await self._driver.watch.changed()
@@ -193,7 +197,7 @@ class Leader:
             unfinished = {*plan.rest, *(group.job for group in plan.placements)}
             attempts = {job: self._attempt(job) for job in batch if job not in unfinished}
             if plan.empty or await self._propose(plan.command(self._clock.wall_ms())) is not None:
-                tried |= attempts
+                tried = {job: attempt for job, attempt in tried.items() if job not in attempts} | attempts
             await asyncio.sleep(0)
 
     def _attempt(self, job: JobName) -> tuple[int, int, int]:
