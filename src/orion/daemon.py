@@ -116,9 +116,9 @@ async def serve(config: Config) -> None:
 
 
 def _spare_the_collector() -> None:
-    """What was imported and built stays for good, so it is not looked at again; and state is made of structs that the
-    collector does not track, so it need not look as often as it does by default. With a million allocations a full
-    collection takes some 20 ms, which is a late heartbeat.
+    """What was imported and built stays for good, so it is not looked at again; and state is made of structs that
+    the collector does not track, so it need not look as often as it does by default. With a million allocations a
+    full collection takes some 20 ms, which is a late heartbeat.
     """
     gc.collect()
     gc.freeze()
