@@ -133,6 +133,9 @@ class Snapshots:
                 self._refuse(offer)
                 continue
             driver.step(Received(offer))
+            if driver.raft.snapshot_index == offer.meta.index:
+                await driver.watch.reached(offer.meta.index)  # its bytes are needed until it is installed
+            self._fetched = None
 
     async def _fetch(self, offer: MsgSnap) -> _Fetched:
         address = self._address_of(RaftId(offer.sender))

@@ -1,0 +1,42 @@
+import asyncio
+
+from cluster_kit import run
+from test_raft_driver import drain, outcome
+
+from orion.config import Tuning
+from orion.raft.messages import MsgSnap
+
+
+def test_a_newer_offer_while_a_snapshot_is_being_installed():
+    async def main(nodes):
+        late = next(m for m in nodes.machines if m is not nodes.leader)
+        nodes.isolate(late)
+        leader = nodes.leader
+
+        async def write(count):
+            for number in range(count):
+                await asyncio.shield(leader.run.process.spawn(outcome(leader.node.driver.propose(drain(number)))))
+            await asyncio.sleep(0.5)
+
+        await write(20)
+        leader.run.process.post(leader.node.driver.transfer, 0)
+        await nodes.until(lambda: nodes.leader not in (leader, None))
+        leader = nodes.leader
+        await write(1)
+        driver = late.node.driver
+        late.disk.slowness = 1e5
+        nodes.heal()
+        await nodes.until(lambda: driver.raft.snapshot_index > driver.applied_index)
+        await write(20)
+        lead = leader.node.driver
+        snapshot = leader.node.driver.raft._me.snapshot
+        assert snapshot.index > driver.raft.snapshot_index
+        late.run.process.post(
+            driver.receive, MsgSnap(lead.raft._me.id, driver.raft._me.id, lead.raft.term, snapshot)
+        )
+        await asyncio.sleep(5)
+        late.disk.slowness = 1.0
+        await nodes.until(lambda: driver.applied_index == lead.applied_index)
+        assert driver.snapshots._fetched is None
+
+    run(main, tuning=Tuning(snapshot_entries=5, trailing_entries=0))
