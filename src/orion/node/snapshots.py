@@ -5,6 +5,7 @@ TCP paces it; only then is the offer stepped into the core, which decides whethe
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SERVING_PATIENCE = 8  # the next snapshot waits up to so many times longer for those who fetch this one
 FETCH_SILENCE_S = 10.0  # a fetch that gets nothing for so long is given up; the leader will offer again
 
 
@@ -55,6 +57,7 @@ class Snapshots:
         self._offers = asyncio.Event()
         self._offer: MsgSnap | None = None
         self._fetched: _Fetched | None = None
+        self._serving = 0  # followers that fetch at this moment
         self.applied_bytes = 0  # of commands, since the last snapshot was captured
 
     async def run(self, driver: "RaftDriver") -> None:
@@ -68,7 +71,9 @@ class Snapshots:
     def consider(self, driver: "RaftDriver") -> None:
         """Called after entries were applied: is it time?"""
         entries = driver.applied_index - driver.raft.snapshot_index
-        if entries >= self._tuning.snapshot_entries or self.applied_bytes >= self._tuning.snapshot_bytes:
+        patience = SERVING_PATIENCE if self._serving else 1
+        due_entries, due_bytes = self._tuning.snapshot_entries * patience, self._tuning.snapshot_bytes * patience
+        if entries >= due_entries or self.applied_bytes >= due_bytes:
             self._wanted.set()
 
     def _margin(self, entries: int) -> int:
@@ -107,8 +112,13 @@ class Snapshots:
 
     async def serve(self, index: int) -> AsyncGenerator[bytes, None]:
         """The chunks of the snapshot at `index`, for a follower. Raises NotFound when it is gone."""
-        async for chunk in self._store.snapshot_chunks(index):
-            yield chunk
+        self._serving += 1
+        try:
+            async with contextlib.aclosing(self._store.snapshot_chunks(index)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        finally:
+            self._serving -= 1
 
     # --- fetching -----------------------------------------------------------------------------------------
 

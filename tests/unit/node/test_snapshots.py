@@ -40,3 +40,28 @@ def test_a_newer_offer_while_a_snapshot_is_being_installed():
         assert driver.snapshots._fetched is None
 
     run(main, tuning=Tuning(snapshot_entries=5, trailing_entries=0))
+
+
+def test_a_snapshot_that_is_being_fetched_is_not_replaced_at_once():
+    """Else a follower whose fetch takes longer than the cluster takes between two snapshots never catches up."""
+
+    async def main(nodes):
+        leader = nodes.leader
+        driver = leader.node.driver
+
+        async def write(count):
+            for number in range(count):
+                await asyncio.shield(leader.run.process.spawn(outcome(driver.propose(drain(number)))))
+            await asyncio.sleep(0.5)
+
+        await write(20)
+        index = driver.raft.snapshot_index
+        fetch = driver.snapshots.serve(index)
+        assert await asyncio.shield(leader.run.process.spawn(anext(fetch)))
+        await write(20)
+        assert driver.raft.snapshot_index == index
+        await write(60)  # but not for ever
+        assert driver.raft.snapshot_index > index
+        await fetch.aclose()
+
+    run(main, tuning=Tuning(snapshot_entries=10, trailing_entries=0))
