@@ -56,6 +56,7 @@ class Leader:
         self._gossip_changed = gossip_changed
         self._since_ms: dict[NodeId, int] = {}
         self._status: dict[NodeId, NodeStatus] = {}
+        self._past_runs: dict[NodeId, int] = {}  # gossip's epoch of a run that is over, until it shows another
         self._refused: set[NodeId] = set()
         self._refusals_seen = 0
         self._dead_since_ms: dict[RaftId, int] = {}
@@ -87,6 +88,7 @@ class Leader:
         """A new leader starts all graces anew."""
         self._since_ms.clear()
         self._status.clear()
+        self._past_runs.clear()
         self._refused.clear()
         self._dead_since_ms.clear()
 
@@ -114,17 +116,27 @@ class Leader:
     def _note_statuses(self) -> None:
         now = self._clock.now_ms()
         for node in self._driver.view.nodes():
-            if self._status.get(node.id) is not node.status:
+            former = self._status.get(node.id)
+            if former is not node.status:
                 self._status[node.id] = node.status
                 self._since_ms[node.id] = now
+                seen = self._directory.seen(node.id)
+                if former and node.status is NodeStatus.READY and seen and seen.member.state != "alive":
+                    self._past_runs[node.id] = seen.member.epoch
 
     def _sightings(self) -> dict[NodeId, Sighting]:
-        return {
-            seen.member.node: Sighting(
-                seen.member.state, seen.facts.raft, refused=seen.member.node in self._refused
-            )
-            for seen in self._directory.all_seen()
-        }
+        """A node that came back by its registration may be faster than gossip: that its former run has left or died
+        says nothing about this one.
+        """
+        sightings = {}
+        for seen in self._directory.all_seen():
+            node, state = seen.member.node, seen.member.state
+            if state == "alive":
+                self._past_runs.pop(node, None)
+            elif self._past_runs.get(node) == seen.member.epoch:
+                continue
+            sightings[node] = Sighting(state, seen.facts.raft, refused=node in self._refused)
+        return sightings
 
     async def _commit(self, verdict: Verdict) -> None:
         node = verdict.node

@@ -116,6 +116,7 @@ class Node:
             driver=self.driver,
             submitter=self._submitter,
             agent=self.agent,
+            source=self._source,
             on_registered=self._on_registered,
         )
         self._gossip = GossipWatch(

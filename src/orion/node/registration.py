@@ -13,6 +13,7 @@ from orion.node.agent import Agent
 from orion.node.raft_driver import RaftDriver
 from orion.node.requests import Submitted
 from orion.node.submit import Submitter
+from orion.node.work import WorkSource
 from orion.ports import Clock
 from orion.state.commands import RegisterNode
 
@@ -37,6 +38,7 @@ class Registration:
         driver: RaftDriver,
         submitter: Submitter,
         agent: Agent,
+        source: WorkSource,
         on_registered: Callable[[Submitted], None],
     ) -> None:
         self._config = config
@@ -47,8 +49,10 @@ class Registration:
         self._driver = driver
         self._submitter = submitter
         self._agent = agent
+        self._source = source
         self._on_registered = on_registered
         self._said: RegisterNode | None = None
+        self._said_at = 0  # the log index of it
         self.closing = False  # a planned stop is under way: stay announced as leaving
         self.facts_changed = asyncio.Event()
 
@@ -98,7 +102,8 @@ class Registration:
         if self._said is None or _facts(self._said) != _facts(self._command()):
             return True
         if not self._driver.is_member:
-            return False  # the leader calls it back by itself when it was called dead
+            work = self._source.latest
+            return work is not None and work.index >= self._said_at and not (work.registered and work.ready)
         known = self._driver.view.node(self._config.node)
         if known is None:
             return True
@@ -110,7 +115,7 @@ class Registration:
         command = self._command()
         self._said = None  # if this is not answered, nobody knows what the cluster holds
         submitted = await self._submitter.submit(command, timeout_s=SUBMIT_TIMEOUT_S)
-        self._said = command
+        self._said, self._said_at = command, submitted.index
         self._on_registered(submitted)
 
     def _command(self) -> RegisterNode:

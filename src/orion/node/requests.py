@@ -101,7 +101,7 @@ class Work(msgspec.Struct, frozen=True, array_like=True):
     """All that state says to one node's agent, as of `index`.
 
     `registered`: state knows this node under this data directory. `neighbours`: other nodes on the same container
-    engine that are not down, whose containers there are theirs.
+    engine that are not down, whose containers there are theirs. `ready`: it is not called dead or gone.
     """
 
     index: int
@@ -109,6 +109,7 @@ class Work(msgspec.Struct, frozen=True, array_like=True):
     registered: bool
     assigned: tuple[Assigned, ...]
     neighbours: tuple[NodeId, ...]
+    ready: bool = True
 
 
 class ReadLogs(Request[bytes], frozen=True, array_like=True, tag=11):

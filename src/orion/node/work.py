@@ -51,7 +51,8 @@ def work_of(view: View, index: int, node: NodeId, raft: RaftId) -> Work:
         for other in view.nodes()
         if other.engine == known.engine and other.id != node and other.status is not NodeStatus.DOWN
     )
-    return Work(index, view.cluster, registered=True, assigned=assigned, neighbours=neighbours)
+    ready = known.status is NodeStatus.READY
+    return Work(index, view.cluster, registered=True, assigned=assigned, neighbours=neighbours, ready=ready)
 
 
 def confirmed(view: View, request: Confirm) -> Confirmed:

@@ -1,6 +1,7 @@
 """Whole nodes on the simulator's ports, in a test's hand."""
 
 import asyncio
+import contextlib
 
 from orion.config import Tuning
 from orion.model.node import NodeStatus
@@ -83,5 +84,9 @@ def _end(world, nodes):
     runners = asyncio.all_tasks(world.loop)
     for runner in runners:
         runner.cancel()
-    world.loop.run_until_complete(asyncio.gather(*runners, return_exceptions=True))
+    world.loop.run_until_complete(asyncio.wait(runners, timeout=1))
     world.loop.run_until_complete(world.loop.shutdown_asyncgens())
+    for runner in runners:
+        if not runner.done():  # its wake-up was dropped when its process was killed
+            with contextlib.suppress(RuntimeError):
+                runner.get_coro().close()

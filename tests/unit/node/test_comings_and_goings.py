@@ -1,0 +1,50 @@
+"""Nodes that leave, die and come back, as the leader and they themselves see it."""
+
+import asyncio
+
+from cluster_kit import run
+
+from orion.model.node import NodeStatus
+
+
+def status(nodes, machine):
+    return nodes.leader.node.driver.view.node(machine.config.node).status
+
+
+def test_a_worker_that_returns_after_a_planned_stop_is_ready_at_once():
+    """Its registration is faster than gossip, which still shows the leader that it left."""
+
+    async def main(nodes):
+        conf = nodes.leader.node.driver.raft.conf
+        worker = next(m for m in nodes.machines if m.raft not in (*conf.voters, *conf.learners))
+        for _ in range(10):
+            worker.stop()
+            await nodes.until(lambda: not worker.up)
+            await nodes.until(lambda: status(nodes, worker) is NodeStatus.LEFT)
+            await asyncio.sleep(1)
+            worker.boot()
+            await asyncio.sleep(6)
+            assert status(nodes, worker) is NodeStatus.READY
+
+    run(main, count=8, voters=5)
+
+
+def test_a_voter_that_returns_from_death_is_called_dead_once():
+    """Raft finds it by the addresses on its disk; gossip takes its time when nobody told it of a seed."""
+
+    async def main(nodes):
+        voter = nodes[1]
+        for _ in range(10):
+            voter.kill()
+            await nodes.until(lambda: nodes.leader and status(nodes, voter) is NodeStatus.DOWN)
+            await asyncio.sleep(2)
+            voter.gossip_memory.clear()
+            voter.boot()
+            seen = [NodeStatus.DOWN]
+            for _ in range(600):
+                await asyncio.sleep(0.01)
+                if seen[-1] is not status(nodes, voter):
+                    seen.append(status(nodes, voter))
+            assert seen == [NodeStatus.DOWN, NodeStatus.READY]
+
+    run(main)
