@@ -4,9 +4,9 @@ import asyncio
 import logging
 
 from orion.model.ids import NodeId, RaftId
-from orion.node.directory import Directory, parse_facts
+from orion.node.directory import Directory, Seen
 from orion.node.raft_driver import RaftDriver
-from orion.ports import MemberEvent, Membership, MemberState, Peers
+from orion.ports import MemberEvent, Membership, Peers
 
 log = logging.getLogger(__name__)
 
@@ -72,22 +72,20 @@ class GossipWatch:
             log.info(_WORDS[event.kind], member.node, member.gossip_address)
 
     async def _watch_the_leader(self) -> None:
-        """A follower need not wait for its election timeout once the leader is dead by two proofs: gossip suspects
-        it, and its peer port refuses connections (or gossip itself calls it dead).
+        """A follower need not wait for its election timeout once the leader is dead by two proofs: gossip does not
+        call it alive, and its peer port refuses connections. Gossip alone may still tell of a run before this one.
         """
         while True:
-            member = self._leader()
-            if member is None or member.state == "alive":
+            leader = self._leader()
+            if leader is None or leader.member.state == "alive":
                 await self._changed.wait()
                 continue
-            facts = parse_facts(member.facts)
-            if member.state != "suspect" or (facts and await self._peers.refuses(facts.peer_address)):
-                self._driver.peer_dead(RaftId(self._driver.standing.leader))
+            if await self._peers.refuses(leader.facts.peer_address):
+                self._driver.peer_dead(leader.facts.raft)  # by now another may lead
             await asyncio.sleep(REFUSED_AGAIN_S)
 
-    def _leader(self) -> MemberState | None:
+    def _leader(self) -> Seen | None:
         standing = self._driver.standing
         if not standing.leader or self._driver.is_leader:
             return None
-        seen = self._directory.seen_raft(RaftId(standing.leader))
-        return seen.member if seen is not None else None
+        return self._directory.seen_raft(RaftId(standing.leader))

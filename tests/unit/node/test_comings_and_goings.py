@@ -48,3 +48,31 @@ def test_a_voter_that_returns_from_death_is_called_dead_once():
             assert seen == [NodeStatus.DOWN, NodeStatus.READY]
 
     run(main)
+
+
+def test_a_new_leader_is_not_taken_for_the_dead_one_before_it():
+    """The proof comes when another leads already."""
+
+    async def main(nodes):
+        old = nodes.leader
+        told = []
+
+        def slow(driver, peers):
+            refuses = peers.refuses
+
+            async def answer(address):
+                refused = await refuses(address)
+                await nodes.until(lambda: driver.standing.leader not in (old.raft, 0))
+                return refused
+
+            peers.refuses = answer
+            driver.peer_dead = told.append
+
+        for machine in nodes.machines:
+            slow(machine.node.driver, machine.run.peers)
+        old.kill()
+        await nodes.until(lambda: nodes.leader is not None)
+        await asyncio.sleep(1)
+        assert set(told) == {old.raft}
+
+    run(main)
