@@ -75,7 +75,7 @@ class Leader:
     async def _duties(self) -> None:
         await self._driver.read_barrier()  # state holds all that former leaders committed
         self._forget()
-        if not self._driver.view.cluster:
+        while not self._driver.view.cluster:
             cluster = self._machine.random_bits(64)
             await self._propose(InitCluster(self._clock.wall_ms(), cluster))
         async with asyncio.TaskGroup() as group:
@@ -108,9 +108,9 @@ class Leader:
         while True:
             self._note_statuses()
             found = verdicts(self._driver.view.nodes(), self._sightings(), self._since_ms, self._clock.now_ms())
-            for verdict in found:
-                await self._commit(verdict)
-            if not found:
+            if found:
+                await self._commit(found[0])  # the others may have recovered by the time it is committed
+            else:
                 await self._cluster_changed()
 
     def _note_statuses(self) -> None:
