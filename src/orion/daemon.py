@@ -82,6 +82,7 @@ async def serve(config: Config) -> None:
             port=config.gossip_port,
             advertise=address_text(config.advertise, config.gossip_port),
             seeds=config.join,
+            memory=Path(config.data_dir) / "members",
         )
         stack.push_async_callback(gossip.close)
         engine = Docker(config.docker_host)

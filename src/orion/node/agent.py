@@ -6,6 +6,7 @@ allocation's status through the log, never directly.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
@@ -376,8 +377,9 @@ class Agent:
         container = self.container_of(allocation)
         if container is None:
             raise NotFound(f"allocation {allocation:08x} has no container on {self._me}, so no logs yet")
-        async for chunk in self._engine.logs(container.id, query):
-            yield chunk
+        async with contextlib.aclosing(self._engine.logs(container.id, query)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
 
 def _first(group: BaseExceptionGroup[EngineError]) -> EngineError:

@@ -107,6 +107,10 @@ class Directory:
             return seen.member.node
         return known
 
+    def raft_at(self, peer_address: str) -> RaftId | None:
+        """Whose peer address it is."""
+        return next((s.facts.raft for s in self._by_node.values() if s.facts.peer_address == peer_address), None)
+
     def voters(self) -> list[Seen]:
         """Members to ask when this node holds no state, the newest leader first."""
         ranked = [

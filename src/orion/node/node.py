@@ -156,6 +156,7 @@ class Node:
         await self.driver.load()
         if self._identity.cluster:
             self._peers.set_cluster(self._identity.cluster)
+        self._peers.on_lost = self._peer_lost
         await self._peers.start(self.driver.receive, self.service.on_call, self.service.on_stream)
         await self._membership.start(self._facts(None).encode())
 
@@ -238,6 +239,11 @@ class Node:
     def _engine_changed(self) -> None:
         self._registration.facts_changed.set()
 
+    def _peer_lost(self, address: str) -> None:
+        """What was on its way there is gone: the core goes back to probing that member."""
+        if (raft := self.directory.raft_at(address)) is not None:
+            self.driver.peer_unreachable(raft)
+
     def _on_registered(self, submitted: Submitted) -> None:
         if submitted.cluster and not self._identity.cluster:
             self._identity = msgspec.structs.replace(self._identity, cluster=submitted.cluster)
@@ -273,8 +279,8 @@ class Node:
                             await self._store.set_identity(self._identity)
                             written = self._identity.cluster
                         if (facts := self._facts(usage)) != said:
-                            said = facts
                             await self._membership.set_facts(facts.encode())
+                            said = facts
                         await self._facts_due.wait()
             except TimeoutError:
                 continue

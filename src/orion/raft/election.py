@@ -147,7 +147,7 @@ def on_peer_dead(me: Member, peer: int) -> None:
     """The leader's process is gone: its lease is void. Voters wait by rank, each within a slot of its own, so that
     two rarely ask at the same moment and split the vote.
     """
-    if me.lost_leader != peer or me.leader not in (peer, NOBODY) or me.role is Role.CANDIDATE:
+    if me.lost_leader != peer or me.role is Role.CANDIDATE:
         return
     me.lost_leader = NOBODY
     if me.leader == peer:

@@ -49,7 +49,7 @@ class Member:
         self.timeout_ms = 0  # drawn anew for each election
         self.election_due_ms = 0
         self.contact_ms = now_ms  # when the leader was last heard
-        self.lost_leader = NOBODY  # followed last; forgotten by a timeout, not by proof of its death
+        self.lost_leader = NOBODY  # who was followed last, though a timeout may have made us forget it
 
         # Leading
         self.progress: dict[int, Progress] = {}
@@ -120,8 +120,8 @@ class Member:
         self.election_due_ms = self.now_ms + self.timeout_ms
 
     def hurry_sole_voter(self) -> None:
-        """The only voter has nobody to wait for."""
-        if is_sole_voter(self.conf, self.id) and self.leader == NOBODY:
+        """The only voter has nobody to wait for: whoever leads it has no vote, and will step down."""
+        if is_sole_voter(self.conf, self.id):
             self.election_due_ms = self.now_ms
 
     def heard_leader(self, leader: int) -> None:
