@@ -5,6 +5,7 @@ Reads come from this node's state while it follows the log; a worker, or a membe
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar, cast
@@ -197,8 +198,10 @@ class Answers:
     async def _remote_events(
         self, after: tuple[int, int] | None, *, follow: bool
     ) -> AsyncGenerator[Event | None, None]:
-        address = self._voter_addresses()[0]
-        stream = self._peers.stream(address, encode_request(WatchEvents(after, follow)))
+        addresses = self._voter_addresses()
+        if not addresses:
+            raise Unavailable("no voter of the cluster is known yet")
+        stream = self._peers.stream(addresses[0], encode_request(WatchEvents(after, follow)))
         try:
             async for item in stream:
                 yield msgspec.msgpack.decode(item, type=Event | None)
@@ -249,14 +252,19 @@ class Answers:
             await items.aclose()
 
     async def _encoded_events(self, after: tuple[int, int] | None, *, follow: bool) -> AsyncGenerator[bytes, None]:
-        async for event in self._driver.watch.events(after, follow=follow):
-            yield encode_reply(event)
+        if not self._driver.is_member:
+            raise Unavailable(f"{self._me} does not follow the cluster's log")
+        async with contextlib.aclosing(self._driver.watch.events(after, follow=follow)) as events:
+            async for event in events:
+                yield encode_reply(event)
 
     # --- questions, here or at a voter --------------------------------------------------------------------
 
     async def _ask(self, request: Request[R]) -> R:
-        """The answer from here while this node follows the log, else from a voter."""
-        if self._driver.is_member and self._driver.standing.leader:
+        """The answer from here while this node follows the log, else from a voter. A stale one needs no leader: it
+        is wanted at once, and after a write of this node's nobody else may know as much.
+        """
+        if self._driver.is_member and (self._driver.standing.leader or _is_stale(request)):
             return await self._here(request)
         timeout_s = _patience_s(request)
         async with deadline(timeout_s, "no voter of the cluster answered"):
@@ -361,6 +369,11 @@ def _decoded(node: NodeId, body: bytes) -> AnyRequest:
         return decode_request(body)
     except msgspec.MsgspecError as error:
         raise Refused(f"a request from {node} can't be read ({error}); do all nodes run one version?") from None
+
+
+def _is_stale(request: Request[Any]) -> bool:
+    read = getattr(request, "read", None)
+    return isinstance(read, Read) and read.stale
 
 
 def _patience_s(request: Request[Any]) -> float:

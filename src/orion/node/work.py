@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 Version = tuple[int, int, int]  # of one node's work: installs, work index, facts epoch
 
 SIGN_OF_LIFE_S = 1.0  # a voter sends an empty item this often when there is nothing new
+LEADERLESS_LOOKS = 2  # so many signs of life without a leader: an election takes less, what is shown may be old
 STREAM_SILENCE_S = 3.0  # so this long a silence means that it is gone
 NO_VOTER_AGAIN_S = 0.25
 CONFIRM_TIMEOUT_S = 3.0
@@ -139,10 +140,14 @@ class WorkSource:
         driver = self._driver
         async with deadline(CONFIRM_TIMEOUT_S, "no quorum answers"):
             await driver.read_barrier()
+        looks = 0  # in a row, without a leader
         while driver.is_member:
             version = self._version(request.node)
             yield encode_reply(work_of(driver.view, driver.applied_index, request.node, request.raft))
             while not await self._is_past(version, request.node):
+                looks = 0 if driver.standing.leader else looks + 1
+                if looks == LEADERLESS_LOOKS:
+                    raise Unavailable("this voter is cut off from its leader")
                 yield b""
         raise Unavailable("this node is no longer a Raft member")
 
