@@ -312,6 +312,16 @@ def test_one_who_asked_before_the_others_knew_asks_again_when_it_knows() -> None
     assert of_kind(solo.tick(100), MsgPreVote) != []
 
 
+def test_an_election_under_way_is_not_hurried() -> None:
+    solo = Solo(disk_with(1))
+    solo.receive(MsgHeartbeat(2, 1, 1, 1))
+    solo.receive(MsgTimeoutNow(2, 1, 1))
+    assert solo.raft.role is Role.CANDIDATE
+    due = solo.raft.next_deadline_ms()
+    solo.step(PeerDead(2))
+    assert solo.raft.next_deadline_ms() == due
+
+
 def test_a_leader_takes_a_dead_follower_for_unreachable() -> None:
     solo = leading()
     solo.step(PeerDead(3))

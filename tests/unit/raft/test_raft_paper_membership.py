@@ -6,7 +6,7 @@ import pytest
 from raft_kit import Group, Solo, disk_with, group_of, of_kind
 
 from orion.raft.confchange import encode_change
-from orion.raft.interface import Campaign, ConfApplied, ProposalRefused, Propose, ProposeConf, Role
+from orion.raft.interface import Campaign, ConfApplied, ProposalRefused, Propose, ProposeConf, Role, TransferLeader
 from orion.raft.messages import (
     ConfChange,
     ConfState,
@@ -361,11 +361,39 @@ def test_6_what_a_voter_knows_to_be_committed_is_learnt_only_for_the_same_entry(
     assert solo.raft.commit == (2 if term == 2 else 0)
 
 
+def test_6_a_joint_configuration_is_left_by_whoever_has_committed_in_its_term_and_stays_leader() -> None:
+    solo = Solo(disk_with(1, conf=JOINT), member=3)
+    solo.elect(1, 4)
+    assert solo.terms == [1, 2], "nothing of this term is committed yet"
+    solo.step(TransferLeader(4))
+    for sender in (1, 4):
+        solo.receive(MsgAppResp(sender, 3, 2, 2))
+    assert (solo.raft.commit, solo.terms) == (2, [1, 2]), "it hands over"
+    for _ in range(6):
+        solo.tick(100)
+        for sender in (1, 4):
+            solo.receive(MsgHeartbeatResp(sender, 3, 2))
+    assert solo.terms == [1, 2, 2], "nobody took over"
+
+
+def test_6_a_candidate_that_learns_of_its_removal_gives_up() -> None:
+    removal = Entry(1, 2, EntryKind.CONF_CHANGE, encode_change(ConfChange((2, 3))))
+    disk = disk_with(1, commit=1)
+    disk.entries.append(removal)
+    solo = Solo(disk)
+    solo.step(Campaign())
+    assert solo.raft.role is Role.PRE_CANDIDATE
+    solo.receive(MsgPreVoteResp(2, 1, 1, True, commit=2, commit_term=1))
+    assert solo.raft.status().conf.voters == (2, 3)
+    assert solo.raft.role is Role.FOLLOWER
+
+
 def test_a_group_that_shrinks_to_one_goes_on_at_once() -> None:
     group = group_of(2)
     group.campaign(2)
     group.change(2, (1,))
-    group.tick(1_000)
+    assert group.raft(1).next_deadline_ms() == group.now
+    group.tick(0)
     assert group.raft(1).role is Role.LEADER
     group.propose(1, b"alone")
     assert group.data(1) == [b"alone"]

@@ -106,7 +106,7 @@ def test_7_then_the_log_goes_on_behind_it() -> None:
 
 def test_7_an_answer_that_is_not_enough_does_not_end_the_wait() -> None:
     solo = offering()
-    solo.receive(MsgAppResp(3, 1, 2, 4))
+    assert solo.receive(MsgAppResp(3, 1, 2, 4)) == []
     follower = solo.raft.status().followers[3]
     assert (follower.state, follower.match) == ("snapshot", 4)
 
@@ -135,14 +135,19 @@ def test_7_after_a_bounded_time_the_follower_is_asked_whether_it_has_it() -> Non
     assert of_kind(solo.receive(MsgAppResp(3, 1, 2, 10, True, 1, 1)), MsgSnap) != [], "it has not"
 
 
-def test_7_a_follower_that_is_not_heard_is_not_offered_a_snapshot() -> None:
-    solo = compacting()
-    solo.receive(MsgAppResp(3, 1, 2, 9, True, 1, 1))
-    assert solo.raft.status().followers[3].state == "snapshot"
-    solo = compacting()
-    solo.now = 400
-    solo.receive(MsgHeartbeatResp(2, 1, 2))
-    assert of_kind(solo.tick(400), MsgSnap) == []
+def test_7_a_follower_that_is_not_heard_is_not_offered_a_snapshot_again() -> None:
+    solo = offering()
+    for data in (b"x", b"y"):
+        solo.step(Propose((data,)))
+    solo.receive(MsgAppResp(2, 1, 2, 12))
+    newer = SnapshotMeta(12, 2, CONF)
+    solo.step(Compacted(newer, 13))
+    for _ in range(150):
+        assert of_kind(solo.tick(100), MsgSnap) == []
+        solo.receive(MsgHeartbeatResp(2, 1, 2))
+    assert solo.raft.status().followers[3].state == "probe"
+    (offer,) = of_kind(solo.receive(MsgHeartbeatResp(3, 1, 2)), MsgSnap)
+    assert offer.meta == newer
 
 
 def test_7_an_offer_that_can_t_be_sent_is_not_sent_over_and_over() -> None:
