@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from raft_world import Disk
+from raft_host import Disk
 
 from orion.raft.core import Raft
 from orion.raft.interface import (

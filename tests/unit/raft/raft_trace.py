@@ -25,7 +25,7 @@ import random
 from collections import deque
 from collections.abc import Iterator
 
-from raft_world import Disk
+from raft_host import Disk
 
 from orion.raft.core import Raft
 from orion.raft.interface import (

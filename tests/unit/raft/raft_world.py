@@ -1,4 +1,4 @@
-"""A cluster of pure cores under a seeded random schedule, and an observer that knows what must always hold.
+"""A cluster of pure cores under a seeded random schedule.
 
 No clock, no I/O: an event is one delivered message, one finished write, one tick, one crash. Everything follows
 from the seed.
@@ -7,25 +7,21 @@ from the seed.
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import accumulate
 
-from orion.raft.confchange import decode_change, is_joint, members, next_conf
-from orion.raft.core import Raft
+from raft_host import Disk, Host
+from raft_observer import Observer
+
+from orion.raft.confchange import is_joint, members
 from orion.raft.interface import (
     Campaign,
-    Compacted,
-    ConfApplied,
     PeerDead,
     PeerUnreachable,
-    Persisted,
-    Persistent,
     ProposalRefused,
     Propose,
     ProposeConf,
     RaftConfig,
     ReadRequest,
-    Ready,
     Received,
     Role,
     Tick,
@@ -35,9 +31,6 @@ from orion.raft.messages import (
     AnyMessage,
     ConfChange,
     ConfState,
-    Entry,
-    EntryKind,
-    HardState,
     MsgAppResp,
     MsgSnap,
     MsgSnapStatus,
@@ -50,157 +43,16 @@ from orion.raft.messages import (
 HISTORY = 200  # messages kept to be replayed much later
 
 
-@dataclass
-class Disk:
-    """What survives a crash. A hard state that need not be synced is lost unless a later write takes it along."""
-
-    hard_state: HardState = field(default_factory=HardState)
-    snapshot: SnapshotMeta = field(default_factory=SnapshotMeta)
-    state: int = 0  # what the snapshot holds: a running hash of what was applied
-    entries: list[Entry] = field(default_factory=list)
-
-    @property
-    def first(self) -> int:
-        return self.entries[0].index if self.entries else self.snapshot.index + 1
-
-    def term(self, index: int) -> int | None:
-        if index == self.snapshot.index:
-            return self.snapshot.term
-        at = index - self.first
-        return self.entries[at].term if 0 <= at < len(self.entries) else None
-
-    def holds(self, index: int, term: int) -> bool:
-        return index <= self.snapshot.index or self.term(index) == term
-
-    def save_snapshot(self, meta: SnapshotMeta, state: int, first_kept: int) -> None:
-        if self.term(meta.index) != meta.term:
-            self.entries = []
-        self.snapshot, self.state = meta, state
-        self.entries = [e for e in self.entries if e.index >= first_kept]
-
-    def write(self, ready: Ready) -> None:
-        if ready.entries:
-            assert ready.entries[0].index <= self.first + len(self.entries), "a gap is written"
-            keep = ready.entries[0].index - self.first
-            self.entries[max(0, keep) :] = ready.entries
-
-    def persistent(self) -> Persistent:
-        after = self.snapshot.index + 1
-        hard = self.hard_state
-        hard = HardState(hard.term, hard.vote, max(hard.commit, self.snapshot.index))
-        return Persistent(hard, self.snapshot, tuple(e for e in self.entries if e.index >= after))
-
-
-class Host:
-    """A core with its driver: writes finish late, committed entries are applied late, both in order."""
-
-    def __init__(self, world: "World", member: int, disk: Disk) -> None:
-        self.world, self.id, self.disk = world, member, disk
-        self.runs = 0
-        self.raft: Raft
-        self.start()
-
-    def start(self) -> None:
-        self.runs += 1
-        rng = random.Random(f"{self.world.seed}/{self.id}/{self.runs}")
-        self.raft = Raft(self.world.config(self.id), self.disk.persistent(), rng, self.world.now)
-        self.writes: deque[Ready] = deque()
-        self.to_apply: deque[Entry] = deque()
-        self.hard_state: HardState | None = None  # not synced yet
-        self.fetched: dict[int, int] = {}  # states of snapshots whose bytes are here
-        self.applied, self.applied_term = self.disk.snapshot.index, self.disk.snapshot.term
-        self.state = self.disk.state
-        self.contexts: dict[int, int] = {}  # reads under way: what they must not be older than
-        self.seen_commit = 0
-        self.fresh = True  # stepped since the last Ready was asked for
-        self.world.trace(f"{self.id} starts: {self.disk.hard_state} {self.disk.snapshot.index}")
-        self.drain()
-
-    def step(self, value: object) -> None:
-        self.fresh = True
-        self.raft.step(self.world.now, value)
-        self.world.observe(self)
-
-    def drain(self) -> None:
-        if not self.fresh:
-            return
-        self.fresh = False
-        while self.raft.has_ready():
-            ready = self.raft.ready()
-            self.world.observe(self)
-            self.world.observe_ready(self, ready)
-            self.world.send(self, ready.messages)
-            if ready.must_persist or self.writes:
-                self.writes.append(ready)
-            else:
-                self.world.send_after(self, ready.messages_after_persist)
-            for read in ready.reads:
-                self.world.observe_read(self, read)
-            self.to_apply.extend(ready.committed)
-
-    def finish_writes(self, count: int) -> None:
-        done = [self.writes.popleft() for _ in range(min(count, len(self.writes)))]
-        for ready in done:
-            self._write(ready)
-        for ready in done:
-            self.world.send_after(self, ready.messages_after_persist)
-        if done:
-            self.step(Persisted(done[-1].persist_seq))
-
-    def _write(self, ready: Ready) -> None:
-        self.hard_state = ready.hard_state or self.hard_state
-        if ready.must_sync and self.hard_state is not None:
-            self.disk.hard_state, self.hard_state = self.hard_state, None
-        if ready.snapshot is not None:
-            meta = ready.snapshot
-            self.disk.save_snapshot(meta, self.fetched.pop(meta.index), meta.index + 1)
-            if meta.index > self.applied:
-                self.applied, self.applied_term, self.state = meta.index, meta.term, self.disk.state
-                self.world.observe_state(self)
-        self.disk.write(ready)
-
-    def apply(self, count: int) -> None:
-        for _ in range(min(count, len(self.to_apply))):
-            entry = self.to_apply.popleft()
-            if entry.index <= self.applied:
-                continue
-            assert entry.index == self.applied + 1, f"{self.id} applies {entry.index} after {self.applied}"
-            assert self.disk.holds(entry.index, entry.term), f"{self.id} applies {entry.index}: not on its disk"
-            self.applied, self.applied_term = entry.index, entry.term
-            self.state = hash((self.state, entry.index, entry.term, entry.kind, entry.data))
-            self.world.observe_state(self)
-            if entry.kind == EntryKind.CONF_CHANGE:
-                if entry.index > self.raft._me.conf_index:
-                    next_conf(self.raft.status().conf, decode_change(entry.data))  # never refused
-                self.step(ConfApplied(entry))
-                self.world.observe_conf(self, entry.index)
-
-    def take_snapshot(self, margin: int) -> None:
-        status = self.raft.status()
-        if self.applied <= status.snapshot_index:
-            return
-        meta = SnapshotMeta(self.applied, self.applied_term, status.conf)
-        first_kept = max(status.first_index, meta.index + 1 - margin)
-        self.disk.save_snapshot(meta, self.state, first_kept)
-        self.step(Compacted(meta, first_kept))
-
-    def crash(self) -> None:
-        """Some of the writes under way reach the disk, in order."""
-        for _ in range(self.world.rng.randint(0, len(self.writes))):
-            self._write(self.writes.popleft())
-        self.world.trace(f"{self.id} crashes")
-        self.start()
-
-
-class World:
-    def __init__(self, seed: int, *, faults: bool = True) -> None:
-        self.seed, self.faults = seed, faults
+class World(Observer):
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.seed = seed
         self.rng = rng = random.Random(seed)
         self.now = 1_000
         self.log: list[str] = []
-        self.loss = rng.choice((0.0, 0.02, 0.2)) if faults else 0.0
-        self.twice = rng.choice((0.0, 0.1)) if faults else 0.0
-        self.in_order = rng.random() < 0.5 or not faults
+        self.loss = rng.choice((0.0, 0.02, 0.2))
+        self.twice = rng.choice((0.0, 0.1))
+        self.in_order = rng.random() < 0.5
         self.apply_bytes = rng.choice((1, 60, 10_000))
         self.append_bytes = rng.choice((1, 60, 10_000))
         self.window = rng.choice((1, 3, 256))
@@ -212,21 +64,10 @@ class World:
         self.wire: list[AnyMessage] = []
         self.history: deque[AnyMessage] = deque(maxlen=HISTORY)
         self.cut: set[tuple[int, int]] = set()
-        # What the observer knows
-        self.leaders: dict[int, int] = {}
-        self.complete: set[int] = set()  # terms whose leader's log was looked at
-        self.entries: dict[tuple[int, int], tuple[int, int, bytes]] = {}  # (index, term): previous term, kind, data
-        self.committed: dict[int, int] = {}  # index: term
-        self.committed_in: dict[int, int] = {}  # index: the term of the leader that committed it
-        self.max_committed = 1
-        self.states: dict[int, int] = {}
-        self.confs: dict[int, ConfState] = {}
-        self.reads = 0
         self.counter = 0
 
         count = rng.choice((1, 3, 3, 3, 5))
         self.start_conf = ConfState(voters=tuple(range(1, count + 1)))
-        self.hosts: dict[int, Host] = {}
         for member in range(1, 6):
             disk = Disk()
             if member <= count:
@@ -255,7 +96,7 @@ class World:
 
     def send_after(self, host: Host, messages: tuple[AnyMessage, ...]) -> None:
         for message in messages:
-            self._observe_promise(host, message)
+            self.observe_promise(host, message)
             self._send(message)
 
     def _send(self, message: AnyMessage) -> None:
@@ -289,82 +130,6 @@ class World:
                 return
             host.fetched[message.meta.index] = source.state
         host.step(Received(message))
-
-    # --- what must hold -----------------------------------------------------------------------------------
-
-    def observe(self, host: Host) -> None:
-        """After every step of a core."""
-        raft, log = host.raft, host.raft._me.log
-        raft.check()
-        if raft.role is Role.LEADER and self.leaders.setdefault(raft.term, host.id) != host.id:
-            raise AssertionError(f"term {raft.term} has two leaders: {self.leaders[raft.term]} and {host.id}")
-        if raft.role is Role.LEADER and raft.term not in self.complete:
-            self.complete.add(raft.term)
-            self._observe_completeness(host)
-        if raft.commit > host.seen_commit:
-            self._observe_commit(host, max(host.seen_commit, log.offset))
-            host.seen_commit = raft.commit
-
-    def _observe_completeness(self, host: Host) -> None:
-        log = host.raft._me.log
-        for index, term in self.committed.items():
-            if index >= log.offset and self.committed_in[index] < host.raft.term:
-                assert log.term(index) in (term, None if index == log.offset else term), (
-                    f"leader {host.id} of term {host.raft.term} lacks entry {index} of term {term}"
-                )
-
-    def _observe_commit(self, host: Host, after: int) -> None:
-        raft, log = host.raft, host.raft._me.log
-        for index in range(after + 1, raft.commit + 1):
-            term = log.term(index)
-            assert self.committed.setdefault(index, term) == term, f"committed entry {index} changed"
-            self.committed_in.setdefault(index, raft.term)
-        if raft.role is Role.LEADER and raft.commit > self.max_committed:
-            assert log.term(raft.commit) == raft.term, "an older term's entry was committed by counting"
-            conf = raft.status().conf
-            for voters in filter(None, (conf.voters, conf.voters_outgoing)):
-                held = [v for v in voters if self.hosts[v].disk.holds(raft.commit, raft.term)]
-                assert len(held) > len(voters) // 2, (
-                    f"{host.id} commits {raft.commit}, which is on the disks of {held} of {voters} only"
-                )
-        self.max_committed = max(self.max_committed, raft.commit)
-
-    def observe_ready(self, host: Host, ready: Ready) -> None:
-        log = host.raft._me.log
-        for entry in ready.entries:
-            if entry.index > log.offset:
-                known = (log.term(entry.index - 1) or 0, entry.kind, entry.data)
-                key = (entry.index, entry.term)
-                assert self.entries.setdefault(key, known) == known, f"logs do not match at {key}"
-        for entry in ready.committed:
-            assert self.committed.get(entry.index) == entry.term, f"{entry.index} is handed out, not committed"
-
-    def _observe_promise(self, host: Host, message: AnyMessage) -> None:
-        """Votes and acknowledgements leave only when they are on disk."""
-        disk = host.disk
-        if isinstance(message, MsgVote):
-            assert disk.hard_state.term >= message.term
-            assert disk.hard_state.term > message.term or disk.hard_state.vote == host.id
-        elif isinstance(message, MsgVoteResp) and not message.reject:
-            assert disk.hard_state.term >= message.term
-            assert disk.hard_state.term > message.term or disk.hard_state.vote == message.to
-        elif isinstance(message, MsgAppResp) and not message.reject and disk.hard_state.term == message.term:
-            last = max(disk.snapshot.index, disk.first + len(disk.entries) - 1)
-            assert last >= message.index, f"{host.id} acknowledges {message.index}, its disk ends at {last}"
-
-    def observe_state(self, host: Host) -> None:
-        known = self.states.setdefault(host.applied, host.state)
-        assert known == host.state, f"{host.id} has another state at {host.applied}"
-
-    def observe_conf(self, host: Host, index: int) -> None:
-        conf = host.raft.status().conf
-        assert self.confs.setdefault(index, conf) == conf, f"{host.id} has another configuration at {index}"
-
-    def observe_read(self, host: Host, read) -> None:
-        floor = host.contexts.pop(read.context)
-        if read.index:
-            self.reads += 1
-            assert read.index >= floor, f"{host.id} read at {read.index}, but {floor} was committed before"
 
     def _repertoire(self) -> dict[Callable[[], None], tuple[float, tuple[float, ...]]]:
         """What can happen: how likely each is beside the others, and how much a seed may like it."""

@@ -364,11 +364,12 @@ def test_status_tells_followers_of_the_leader_only() -> None:
 
 
 def test_time_never_goes_back() -> None:
-    solo = leading()
-    solo.tick(300)
+    solo = Solo(disk_with(1))
+    solo.now = 300
+    solo.receive(MsgHeartbeat(2, 1, 1, 1))
     due = solo.raft.next_deadline_ms()
     solo.now = 0
-    solo.step(Propose((b"x",)))
+    solo.receive(MsgHeartbeat(2, 1, 1, 1))
     assert solo.raft.next_deadline_ms() == due
 
 

@@ -183,6 +183,19 @@ def test_6_a_change_takes_effect_when_it_is_applied() -> None:
     assert solo.raft.status().conf.voters == (1, 2)
 
 
+def test_6_what_the_new_configuration_agrees_on_is_committed_as_soon_as_it_is_in_force() -> None:
+    solo = Solo(disk_with(1, conf=ConfState(voters=(1, 2, 3, 4))))
+    solo.elect(2, 3)
+    for sender in (2, 3):
+        solo.receive(MsgAppResp(sender, 1, 2, 2))
+    solo.step(ProposeConf(ConfChange((1, 2, 3))))
+    solo.step(Propose((b"x",)))
+    solo.receive(MsgAppResp(2, 1, 2, 4))
+    assert solo.raft.commit == 2
+    solo.receive(MsgAppResp(3, 1, 2, 3))
+    assert solo.raft.commit == 4, "1 and 2 have it, which is no majority of four, but one of three"
+
+
 def test_6_nobody_campaigns_with_a_committed_change_not_yet_applied() -> None:
     """So that two members' configurations are never more than one change apart."""
     solo = Solo(disk_with(1))
