@@ -118,7 +118,8 @@ class Answers:
 
     async def delete_task(self, task: str, *, timeout_s: float) -> TaskView:
         view, _ = await self.task(task, Read(timeout_s=timeout_s))
-        command = StopJob(self._clock.wall_ms(), JobName(view.name))
+        key = f"stop {self._machine.random_bits(64):016x}"  # so that a late copy of it stops no later job
+        command = StopJob(self._clock.wall_ms(), JobName(view.name), key)
         try:
             await self._submitter.submit(command, timeout_s=timeout_s)
         except NotFound:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from orion.model.allocation import Allocation
 from orion.model.errors import Conflict, NotFound, Refused
+from orion.model.job import Job
 from orion.state import ledger
 from orion.state.commands import CreateJob, StopJob
 from orion.state.records import MAX_ANSWERED, MAX_COUNT, JobRecord, port_text, static_port_keys
@@ -37,17 +38,25 @@ def create_job(state: State, step: Step, command: CreateJob) -> Result:
         job = replace(job, stopping=False)
     ledger.add_job(state, job)
     if key:
-        state.answered[key] = job
-        if len(state.answered) > MAX_ANSWERED:
-            del state.answered[next(iter(state.answered))]
+        _remember(state, key, job)
     step.tell("JobCreated", job.name, f"{job.name} created: {tasks_text(job.count)} of {job.task.image}")
     return job
 
 
+def _remember(state: State, key: str, job: Job) -> None:
+    state.answered[key] = job
+    if len(state.answered) > MAX_ANSWERED:
+        del state.answered[next(iter(state.answered))]
+
+
 def stop_job(state: State, step: Step, command: StopJob) -> Result:
+    if command.key and command.key in state.answered:
+        return state.answered[command.key]
     record = state.jobs.get(command.job)
     if record is None:
         return NotFound(f"there is no job named {command.job}; orion ps lists what runs")
+    if command.key:
+        _remember(state, command.key, record.job)
     if record.job.stopping:
         return record.job
     ledger.close_job(state, record)

@@ -78,9 +78,12 @@ class CreateJob(Command, frozen=True, array_like=True, tag=6):
 
 
 class StopJob(Command, frozen=True, array_like=True, tag=7):
-    """Stop all of it and forget it when the last allocation has ended."""
+    """Stop all of it and forget it when the last allocation has ended. With a `key` seen before, changes nothing:
+    this very command, sent twice, came late, and the name may be another job's by now.
+    """
 
     job: JobName
+    key: str = ""
 
 
 class UpdateAllocations(Command, frozen=True, array_like=True, tag=8):

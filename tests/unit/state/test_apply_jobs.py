@@ -152,3 +152,15 @@ def test_an_unknown_job_is_not_found():
     error = World().refused(StopJob(1, "web"))
     assert isinstance(error, NotFound)
     assert "no job named web" in error.detail
+
+
+def test_a_late_copy_of_a_stop_spares_the_next_job_of_the_name():
+    world = World()
+    world.create("web")
+    stop = StopJob(1, "web", "stop 1")
+    assert world.do(stop).result.name == "web"
+    world.create("web")
+    assert world.do(stop).result.name == "web"
+    assert not world.view.job("web").stopping
+    world.do(StopJob(2, "web", "stop 2"))
+    assert world.view.jobs() == []
