@@ -277,7 +277,7 @@ def _on_peer_dead(me: Member, value: PeerDead) -> None:
 
 
 def _on_campaign(me: Member, _: Campaign) -> None:
-    election.campaign(me, election.Kind.PRE_VOTE)
+    election.campaign(me)
 
 
 _STEPS: dict[type, Callable[[Member, Any], None]] = {

@@ -1,7 +1,5 @@
 """Who leads (sections 5.2 and 5.4.1; pre-vote: 9.6 of the thesis)."""
 
-import enum
-
 from orion.raft.confchange import all_voters
 from orion.raft.interface import Role
 from orion.raft.leader import become_leader
@@ -16,24 +14,19 @@ from orion.raft.messages import (
 )
 from orion.raft.quorum import Vote, joint_vote
 
-
-class Kind(enum.Enum):
-    PRE_VOTE = enum.auto()
-    ELECTION = enum.auto()
-    TRANSFER = enum.auto()  # the leader asked for it: no pre-vote, and leases don't count
-
-
 # --- campaigning ------------------------------------------------------------------------------------------
 
 
-def campaign(me: Member, kind: Kind) -> bool:
-    """Starts an election; False when this member may not just now."""
+def campaign(me: Member, *, transfer: bool = False) -> bool:
+    """Starts an election; False when this member may not just now. With `transfer` the leader has asked for it: no
+    pre-vote, and leases don't count.
+    """
     if me.role is Role.LEADER or not me.is_promotable or me.conf_committed:
         return False
-    if kind is Kind.PRE_VOTE:
-        _pre_campaign(me)
+    if transfer:
+        _campaign(me, transfer=True)
     else:
-        _campaign(me, transfer=kind is Kind.TRANSFER)
+        _pre_campaign(me)
     return True
 
 
@@ -132,7 +125,7 @@ def learn_commit(me: Member, message: MsgVoteResp | MsgPreVoteResp) -> None:
 
 def on_tick(me: Member) -> None:
     """Followers and candidates. Whoever may not campaign forgets a leader that is silent and waits on."""
-    if me.now_ms < me.election_due_ms or campaign(me, Kind.PRE_VOTE):
+    if me.now_ms < me.election_due_ms or campaign(me):
         return
     me.become_follower(me.term)
     wait_ms = me.config.heartbeat_ms if me.is_promotable else me.timeout_ms
@@ -140,7 +133,7 @@ def on_tick(me: Member) -> None:
 
 
 def on_timeout_now(me: Member, _: MsgTimeoutNow) -> None:
-    campaign(me, Kind.TRANSFER)
+    campaign(me, transfer=True)
 
 
 def on_peer_dead(me: Member, peer: int) -> None:

@@ -176,7 +176,9 @@ class RaftLog:
 
     def hand_out(self, persist_seq: int) -> tuple[Entry, ...]:
         """The entries not yet given out to be written; they are from now on."""
-        entries = self.slice(self.handed + 1, self.last) if self.handed < self.last else ()
+        if self.handed == self.last:
+            return ()
+        entries = self.slice(self.handed + 1, self.last)
         self.handed = self.last
         self._writing.append((persist_seq, self.last))
         return entries

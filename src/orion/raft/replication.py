@@ -17,7 +17,7 @@ from orion.raft.messages import (
 )
 from orion.raft.tracker import Progress, ProgressState
 
-SNAPSHOT_PATIENCE_ELECTIONS = 20  # election timeouts without progress after which a snapshot is offered again
+SNAPSHOT_PATIENCE_ELECTIONS = 20  # election timeouts after which a follower is asked whether it has the snapshot
 
 
 # --- sending ----------------------------------------------------------------------------------------------

@@ -371,6 +371,14 @@ def test_a_write_that_was_superseded_proves_nothing() -> None:
     assert log.stable == 3
 
 
+def test_idle_heartbeats_leave_nothing_behind() -> None:
+    """A Ready with nothing to write is not followed by Persisted."""
+    solo = follower(1)
+    for _ in range(100):
+        solo.receive(MsgHeartbeat(2, 1, 1, 1))
+    assert len(solo.raft._me.log._writing) == 0
+
+
 def test_append_messages_are_bounded_and_so_are_those_under_way() -> None:
     solo = replicating(max_append_bytes=50, max_inflight_messages=3)
     sent = [m for m in of_kind(solo.step(Propose((b"x" * 9,) * 10)), MsgApp) if m.to == 2]
