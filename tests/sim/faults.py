@@ -15,7 +15,7 @@ from sim.disk import SimLog
 from sim.loop import ProcessState
 from sim.network import CALM, Path, Quality
 
-MEAN_PAUSE_MS = 1_200  # between two faults
+MEAN_PAUSES_MS = (250, 1_000, 1_000, 4_000)  # between two faults: each seed draws one
 
 Act = Callable[[], None]
 
@@ -34,6 +34,7 @@ class Faults:
         self._drained: dict[str, None] = {}
         self._wiped = False
         self._armed: dict[str, str] = {}  # machine -> what kind of crash is due at its next I/O boundary
+        self._mean_pause_ms = self._rng.choice(MEAN_PAUSES_MS)
         self._kinds = self._choose_kinds()
         cluster.at_boundary = self._at_boundary
         cluster.on_gone = self._on_gone
@@ -67,7 +68,8 @@ class Faults:
         return self._rng.sample(every, self._rng.randint(2, 8))
 
     def begin(self) -> None:
-        self.world.trace("faults", "kinds: " + " ".join(kind.__name__ for kind in self._kinds))
+        kinds = " ".join(kind.__name__ for kind in self._kinds)
+        self.world.trace("faults", f"one in {self._mean_pause_ms} ms of: {kinds}")
         if self._rng.random() < 0.3:
             self._quality(self._draw_quality())
         for machine in self._late:
@@ -102,7 +104,7 @@ class Faults:
             self.world.after(500, machine.boot)
 
     def _next(self) -> None:
-        pause_ms = self._rng.expovariate(1 / MEAN_PAUSE_MS)
+        pause_ms = self._rng.expovariate(1 / self._mean_pause_ms)
         self.world.after(pause_ms, self._strike)
 
     def _strike(self) -> None:

@@ -17,6 +17,7 @@ from sim.world import World
 CLIENTS = 4
 NAMES = 12  # few, so that clients meet
 STATIC_PORTS = ("8080", "8081", "8082")
+MEAN_PAUSES_S = (0.05, 0.3, 0.3, 1.0)  # between two operations of a client: each seed draws one
 PATIENCE_S = 3.0  # a client gives up this long after the node should have
 
 
@@ -25,6 +26,7 @@ class Workload:
         self.cluster = cluster
         self.world: World = cluster.world
         self.history: list[Op] = []
+        self._mean_pause_s = self.world.rng("workload").choice(MEAN_PAUSES_S)
         self._over = False
         self._runners: list[asyncio.Task] = []
         self._made = 0
@@ -42,7 +44,7 @@ class Workload:
     async def _client(self, number: int) -> None:
         rng = self.world.rng("client", number)
         while not self._over:
-            await asyncio.sleep(rng.expovariate(1 / 0.3))
+            await asyncio.sleep(rng.expovariate(1 / self._mean_pause_s))
             machine = rng.choice(list(self.cluster.machines.values()))
             draw = rng.random()
             if draw < 0.4:
