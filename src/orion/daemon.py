@@ -23,7 +23,7 @@ from orion.adapters.machine import LinuxMachine
 from orion.adapters.peers import TcpPeers
 from orion.api import Server, create_app, listen
 from orion.config import Config
-from orion.model.errors import OrionError, Refused
+from orion.model.errors import OrionError, Refused, Unavailable
 from orion.model.ids import RaftId
 from orion.model.node import address_text
 from orion.model.resources import Resources
@@ -129,7 +129,7 @@ def _spare_the_collector() -> None:
 async def _run_until(stop: asyncio.Event, node: Node, api: Server) -> None:
     async with asyncio.TaskGroup() as group:
         running = group.create_task(node.run(), name="node")
-        serving = group.create_task(api.serve(), name="api")
+        serving = group.create_task(_serve(api, stop), name="api")
         await stop.wait()
         log.info("stopping: containers stay, another voter takes over")
         await node.stop()
@@ -137,6 +137,13 @@ async def _run_until(stop: asyncio.Event, node: Node, api: Server) -> None:
         await serving
         running.cancel()
     log.info("stopped")
+
+
+async def _serve(api: Server, stop: asyncio.Event) -> None:
+    """A node that nobody can ask must not run on unnoticed."""
+    await api.serve()
+    if not stop.is_set():
+        raise Unavailable("the API server ended by itself")
 
 
 async def _identity(store: LogStore, config: Config, machine: Machine) -> Identity:

@@ -150,10 +150,8 @@ class Leader:
             suspects = [
                 s for s in self._directory.all_seen() if s.member.state == "suspect" and s.member.node != self._me
             ]
-            refused = set()
-            for seen in suspects:
-                if await self._peers.refuses(seen.facts.peer_address):
-                    refused.add(seen.member.node)
+            answers = await asyncio.gather(*(self._peers.refuses(s.facts.peer_address) for s in suspects))
+            refused = {s.member.node for s, refuses in zip(suspects, answers, strict=True) if refuses}
             if refused != self._refused:
                 self._refused = refused
                 self._refusals_seen += 1

@@ -210,11 +210,20 @@ class Node:
             return
         try:
             async with asyncio.timeout(HAND_OVER_TIMEOUT_S):
-                driver.transfer(0)
-                await driver.until(leading=False)
+                await self._transfer_until_taken()
             log.info("leadership handed over")
         except TimeoutError:
             log.warning("no voter took over within %g s; they will elect one", HAND_OVER_TIMEOUT_S)
+
+    async def _transfer_until_taken(self) -> None:
+        """The core gives up on a voter that has not taken over within an election timeout; then another is asked."""
+        while self.driver.is_leader:
+            self.driver.transfer(0)
+            try:
+                async with asyncio.timeout(self._config.tuning.election_ms / 1000):
+                    await self.driver.until(leading=False)
+            except TimeoutError:
+                continue
 
     async def _bootstrap_or_join(self) -> None:
         persistent = await self._store.load()
