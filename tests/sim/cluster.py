@@ -24,7 +24,11 @@ CAPACITY = Resources(cpu_millis=4_000, memory_bytes=2_048 * MIB, disk_bytes=20_4
 
 
 class ConnectionLost(Exception):
-    """The node that a client spoke to is not there, or went while it answered."""
+    """The node that a client spoke to went while it answered."""
+
+
+class ConnectionRefused(ConnectionLost):
+    """Nobody listens there, so nothing was asked."""
 
 
 class Run:
@@ -178,7 +182,7 @@ class Machine:
         """What a client on this machine gets from the node's API. Raises ConnectionLost."""
         run = self.run
         if run is None or run.node is None or not run.started:
-            raise ConnectionLost
+            raise ConnectionRefused
         node = run.node
         answer: asyncio.Future = self.world.loop.create_future()
 

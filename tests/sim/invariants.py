@@ -32,6 +32,7 @@ from sim.orchestration import check_applied
 from sim.peers import SimPeers
 
 FULL_CHECK_EVERY = 25  # entries between full checks of the reference state's indexes
+CORE_CHECK_EVERY = 10  # looks that found something changed, between the core's own checks of itself
 HASH_EVERY = 3  # a node's state is hashed at every third look that finds it moved
 
 
@@ -226,7 +227,16 @@ class Invariants:
             self._check_applied(machine, run, now)
         if before is None or now.conf != before.conf:
             self._learn_conf(machine.name, raft.conf_index, now.conf)
+        if self.checks % CORE_CHECK_EVERY == 0:
+            self._check_core(machine, run)
         self._check_queues(machine, run)
+
+    def _check_core(self, machine: Machine, run: Run) -> None:
+        assert run.node is not None
+        try:
+            run.node.driver.raft.check()
+        except AssertionError as error:
+            self.world.fail("the core's own checks", f"{machine.name}: {error}")
 
     def _check_step(self, machine: Machine, raft: Member, before: Look, now: Look) -> None:
         self._demand(

@@ -9,7 +9,7 @@ from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused,
 from orion.model.resources import MIB
 from orion.model.views import TaskRequest
 from orion.node.service import Read, Service
-from sim.cluster import Cluster, ConnectionLost, Machine
+from sim.cluster import Cluster, ConnectionLost, ConnectionRefused, Machine
 from sim.engine import CRASHES, FOREVER, MISSING, SUCCEEDS
 from sim.history import Op
 from sim.world import World
@@ -131,6 +131,8 @@ class Workload:
             self._end(op, machine, "conflict")
         except NotFound:
             self._end(op, machine, "not found")
+        except ConnectionRefused:
+            self.history.remove(op)
         except (Unavailable, ConnectionLost):
             self._end(op, machine, "unknown")
         except TimeoutError:
