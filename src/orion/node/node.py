@@ -216,7 +216,7 @@ class Node:
             log.warning("no voter took over within %g s; they will elect one", HAND_OVER_TIMEOUT_S)
 
     async def _transfer_until_taken(self) -> None:
-        """The core gives up on a voter that does not take over within an election timeout; then one is asked again."""
+        """The core gives up on a voter that does not take over in an election timeout; then one is asked again."""
         while self.driver.is_leader:
             self.driver.transfer(0)
             try:
