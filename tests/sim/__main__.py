@@ -43,7 +43,7 @@ def one(seed: int, *, verbose: bool, digest: bool) -> int:
     for what, count in outcome.counts.items():
         print(f"{count:>10,}  {what}")
     print(
-        f"seed {seed}: {outcome.virtual_s:.3f} s of virtual time in {outcome.real_s:.1f} s,"
+        f"seed {seed}: {outcome.virtual_s:.3f} s of virtual time in {outcome.cpu_s:.1f} s,"
         f" {outcome.events:,} events, {outcome.checks:,} checks, trace {outcome.digest}"
     )
     print(report(outcome) if outcome.failure else "all held")

@@ -172,6 +172,17 @@ class Invariants:
             f" {durable.first}..{durable.last}, snapshot {durable.snapshot.index}, {durable.hard_state} on disk",
         )
         self._promise(name, message.term)
+        leader = next((m for m in self.cluster.machines.values() if m.raft == message.to), None)
+        if leader is None or leader.node is None:
+            return
+        core = leader.node.driver.raft._me
+        if core.role is Role.LEADER and core.term == message.term:
+            here, there = durable.term_at(message.index), core.log.term(message.index)
+            self._demand(
+                here == there or None in (here, there),
+                "an acknowledgement means the same entry",
+                f"{name} acknowledges {message.index}/{here}, which at the leader {leader.name} is of term {there}",
+            )
 
     def _promise(self, name: str, term: int) -> None:
         self._promised[name] = max(self._promised.get(name, 0), term)

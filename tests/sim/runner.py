@@ -59,7 +59,7 @@ class Summary:
     def __init__(self) -> None:
         self.seeds = 0
         self.virtual_s = 0.0
-        self.real_s = 0.0
+        self.cpu_s = 0.0
         self.events = 0
         self.checks = 0
         self.counts: Counter[str] = Counter()
@@ -68,7 +68,7 @@ class Summary:
     def add(self, outcome: Outcome) -> None:
         self.seeds += 1
         self.virtual_s += outcome.virtual_s
-        self.real_s += outcome.real_s
+        self.cpu_s += outcome.cpu_s
         self.events += outcome.events
         self.checks += outcome.checks
         self.counts.update(outcome.counts)
@@ -77,7 +77,7 @@ class Summary:
 
     def table(self) -> str:
         lines = [
-            f"{self.seeds} seeds: {self.virtual_s:,.0f} s of virtual time, {self.real_s:,.0f} s of processor time",
+            f"{self.seeds} seeds: {self.virtual_s:,.0f} s of virtual time, {self.cpu_s:,.0f} s of processor time",
             f"{self.events:,} events, {self.checks:,} checks, {len(self.failures)} failures",
             *(f"{count:>10,}  {what}" for what, count in sorted(self.counts.items())),
         ]
@@ -138,8 +138,8 @@ class _Child:
         return _nothing(self.seed, f"it hung for {HANG_S:g} s of real time", HANG_S)
 
 
-def _nothing(seed: int, failure: str, real_s: float) -> Outcome:
-    return Outcome(seed, failure, "", 0.0, real_s, 0, 0, {}, [], "")
+def _nothing(seed: int, failure: str, cpu_s: float) -> Outcome:
+    return Outcome(seed, failure, "", 0.0, cpu_s, 0, 0, {}, [], "")
 
 
 def _live(seed: int, write_fd: int, prepare: Callable[[], None]) -> None:
