@@ -3,8 +3,8 @@
     python benchmarks/failover.py [--runs 10] [--scenario worker|leader|two-nodes]
 
 Each run kills the node that holds the task (`worker`: one that does not lead, `leader`: the one that does,
-`two-nodes` node 2 of 2), waits until another container answers on the same host port, then starts the node again and
-waits until the cluster has settled. As the bare baseline in the same run: `docker run -d` of the same image to its
+`two-nodes`: node 2 of 2), waits until another container answers on the same host port, then starts the node again
+and waits until the cluster has settled. The bare baseline in the same run: `docker run -d` of the same image to its
 first answer. Nodes share one engine and one port, so a survivor has to stop the dead node's container first.
 """
 
@@ -132,7 +132,7 @@ def main() -> None:
             base = statistics.median(bare)
             rows.append((scenario, statistics.median(took), max(took), base, statistics.median(took) / base))
     print(
-        f"\n{'killed':10} {'median s':>9} {'worst s':>9} {'bare start s':>13} {'ratio':>6}   ({given.runs} runs each)"
+        f"\n{given.runs} runs each\n{'killed':10} {'median s':>9} {'worst s':>9} {'bare start s':>13} {'ratio':>6}"
     )
     for name, median, worst, base, ratio in rows:
         print(f"{name:10} {median:9.2f} {worst:9.2f} {base:13.2f} {ratio:6.1f}")
