@@ -66,7 +66,7 @@ class Invariants:
         self._entries: dict[tuple[int, int], Known] = {}
         self._leaders: dict[int, str] = {}
         self._looks: dict[str, Look] = {}
-        self._confs: dict[int, ConfState] = {}  # index -> the configuration in force from there
+        self.confs: dict[int, ConfState] = {}  # index -> the configuration in force from there
         self._promised: dict[str, int] = {}  # the highest term that a machine ever spoke in, durably
         self._wiped: set[int] = set()
         self._moves = 0
@@ -388,10 +388,10 @@ class Invariants:
         voter with every quorum of the one before."""
         if not conf.voters:
             return
-        at = max((i for i in self._confs if i <= index), default=0)
-        if at and self._confs[at] == conf:
+        at = max((i for i in self.confs if i <= index), default=0)
+        if at and self.confs[at] == conf:
             return
-        known = self._confs.setdefault(index, conf)
+        known = self.confs.setdefault(index, conf)
         self._demand(
             known == conf,
             "one configuration per index",
@@ -399,9 +399,9 @@ class Invariants:
         )
         if at and at != index:
             self._demand(
-                quorums_overlap(self._confs[at], conf),
+                quorums_overlap(self.confs[at], conf),
                 "quorums overlap",
-                f"{name} went from {self._confs[at]} to {conf} at {index}",
+                f"{name} went from {self.confs[at]} to {conf} at {index}",
             )
 
 

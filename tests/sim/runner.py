@@ -14,6 +14,7 @@ import msgspec
 
 from sim.scenario import Outcome, run_seed
 
+Live = Callable[[int], Outcome]
 DEFAULT_FIRST_SEED = 20_000
 HANG_S = 300.0  # real seconds; a seed takes a few
 # Every fault and every rare event that some seed of a longer run should show; one that never fires is named.
@@ -105,7 +106,7 @@ def commit() -> str:
 
 
 class _Child:
-    def __init__(self, seed: int, prepare: Callable[[], None]) -> None:
+    def __init__(self, seed: int, live: Live) -> None:
         self.seed = seed
         self.began = time.monotonic()
         self.data = bytearray()
@@ -114,7 +115,7 @@ class _Child:
         sys.stderr.flush()
         self.pid = os.fork()
         if self.pid == 0:
-            _live(seed, write_fd, prepare)
+            _live(seed, write_fd, live)
         os.close(write_fd)
 
     def read(self) -> bool:
@@ -142,12 +143,11 @@ def _nothing(seed: int, failure: str, cpu_s: float) -> Outcome:
     return Outcome(seed, failure, "", 0.0, cpu_s, 0, 0, {}, [], "")
 
 
-def _live(seed: int, write_fd: int, prepare: Callable[[], None]) -> None:
+def _live(seed: int, write_fd: int, live: Live) -> None:
     """The child's whole life. It leaves without cleaning up: what a killed process left half done must not run."""
     status = 1
     try:
-        prepare()
-        data = msgspec.json.encode(run_seed(seed))
+        data = msgspec.json.encode(live(seed))
         with open(write_fd, "wb") as pipe:
             pipe.write(data)
         status = 0
@@ -162,18 +162,18 @@ def run_seeds(
     on_failure: Callable[[Outcome], None],
     jobs: int = 2,
     count: int | None = None,
-    prepare: Callable[[], None] = lambda: None,
+    live: Live = run_seed,
     until: Callable[[Outcome], bool] = lambda _: False,
 ) -> Summary:
     """Seeds from `first` on, `jobs` at a time, until the time is over, `count` of them are done, or one is what
-    was looked for (`until`). `prepare` is called in each seed's process before it begins.
+    was looked for (`until`). `live` is what each seed's process does.
     """
     summary = Summary()
     children: dict[int, _Child] = {}
     seed, end = first, time.monotonic() + seconds
     while True:
         while len(children) < jobs and time.monotonic() < end and (count is None or seed < first + count):
-            child = _Child(seed, prepare)
+            child = _Child(seed, live)
             children[child.read_fd] = child
             seed += 1
         if not children:

@@ -8,6 +8,7 @@ import logging
 import random
 import time
 import traceback
+from collections.abc import Callable
 
 import msgspec
 
@@ -74,10 +75,11 @@ def choose_plan(rng: random.Random) -> Plan:
 
 
 class Scenario:
-    def __init__(self, world: World) -> None:
+    """`plan` None: as the seed chooses."""
+
+    def __init__(self, world: World, plan: Plan | None = None) -> None:
         self.world = world
-        rng = world.rng("plan")
-        self.plan = choose_plan(rng)
+        self.plan = plan or choose_plan(world.rng("plan"))
         self.cluster = Cluster(world, self.plan.tuning)
         self.invariants = Invariants(self.cluster)
         for number in range(1, self.plan.nodes + 1):
@@ -89,29 +91,28 @@ class Scenario:
         self.workload = Workload(self.cluster)
 
     async def run(self) -> None:
-        world = self.world
-        world.trace("plan", str(msgspec.structs.asdict(self.plan)))
-        await self._start()
+        await self.start()
         self.workload.begin()
         self.faults.begin()
         await asyncio.sleep(self.plan.safety_s)
         self.faults.end()
         await self.workload.end()
-        await self._until_at_rest()
-        await self._check_answers()
+        await self.until_at_rest()
+        await self.check_answers()
 
-    async def _start(self) -> None:
+    async def start(self) -> None:
+        self.world.trace("plan", str(msgspec.structs.asdict(self.plan)))
         rng = self.world.rng("start")
         for machine in self.first:
             self.world.after(rng.uniform(0, STARTED_AFTER_MS), machine.boot)
-        async with _bound(self.world, START_BOUND_S, "a new cluster gets a leader", lambda: "no leader"):
+        async with bound(self.world, START_BOUND_S, "a new cluster gets a leader", lambda: "no leader"):
             while self.cluster.leader() is None:  # noqa: ASYNC110 -- nothing tells the world
                 await asyncio.sleep(LOOK_EVERY_S)
 
     # --- liveness -----------------------------------------------------------------------------------------
 
-    async def _until_at_rest(self) -> None:
-        async with _bound(self.world, LIVENESS_BOUND_S, "liveness", self._unrest):
+    async def until_at_rest(self) -> None:
+        async with bound(self.world, LIVENESS_BOUND_S, "liveness", self._unrest):
             quiet_s = 0.0
             while quiet_s < REST_S:
                 await asyncio.sleep(LOOK_EVERY_S)
@@ -168,7 +169,7 @@ class Scenario:
 
     # --- answers ------------------------------------------------------------------------------------------
 
-    async def _check_answers(self) -> None:
+    async def check_answers(self) -> None:
         """One more read from every node, then the whole history must make sense; and all states are one."""
         for machine in self.cluster.machines.values():
             op = Op(-1, "list", "", self.world.loop.now_ns)
@@ -184,8 +185,8 @@ class Scenario:
         check_history(self.workload.history)
 
 
-class _bound:  # noqa: N801 -- reads as a statement
-    """`async with _bound(...)`: what is not done in time is a failure, with the reason why at that moment."""
+class bound:  # noqa: N801 -- reads as a statement
+    """`async with bound(...)`: what is not done in time is a failure, with the reason why at that moment."""
 
     def __init__(self, world: World, seconds: float, rule: str, why) -> None:
         self._world = world
@@ -218,8 +219,10 @@ class _TraceHandler(logging.Handler):
             self._world.trace(process.name, f"says {record.levelname}: {record.getMessage()}")
 
 
-def run_seed(seed: int, sink=None) -> Outcome:
-    """Run one seed in this process, to the end or to its failure. Leaves the loop behind: see runner.isolated."""
+def run_seed(seed: int, sink=None, make: Callable[[World], Scenario] = Scenario) -> Outcome:
+    """Run one seed in this process, to the end or to its failure. What simulated kills left half done stays behind:
+    runner.py gives each seed a process of its own.
+    """
     began = time.process_time()
     gc.disable()  # a collection at a moment of its own choosing would run finalizers there
     world = World(seed, sink)
@@ -232,7 +235,7 @@ def run_seed(seed: int, sink=None) -> Outcome:
     scenario: Scenario | None = None
     failure = ""
     try:
-        scenario = Scenario(world)
+        scenario = make(world)
         world.loop.run_until_complete(scenario.run())
     except SimFailure as error:
         failure = str(error)

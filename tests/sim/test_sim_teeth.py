@@ -13,6 +13,7 @@ from orion.reconcile.containers import Remove
 from orion.state.apply import Applied, apply
 from sim.disk import SimLog
 from sim.runner import report, run_seeds
+from sim.scenario import run_seed
 
 FIRST_SEED = 30_000
 SEEDS = 20
@@ -96,11 +97,15 @@ def an_agent_that_removes_nothing():
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_a_broken_node_is_found_out(prepare, rules):
+    def live(seed):
+        prepare()
+        return run_seed(seed)
+
     summary = run_seeds(
         FIRST_SEED,
         seconds=600,
         count=SEEDS,
-        prepare=prepare,
+        live=live,
         on_failure=lambda _: None,
         until=lambda outcome: rule(outcome) in rules,
     )
