@@ -44,6 +44,9 @@ RESYNC_S = 10.0  # look at every container again this often, whatever the event 
 PARALLEL_STARTS = 8
 PARALLEL_PULLS = 8
 LAST_WORDS_LINES = 3
+# The engine notes a start once the process runs, which by then may have said something; the run before ended longer
+# ago than this (BACKOFF_FIRST_MS).
+START_SLACK_MS = 500
 LAST_WORDS_BYTES = 400
 
 Confirmer = Callable[[Confirm], Awaitable[Confirmed]]
@@ -360,7 +363,8 @@ class Agent:
         text = b""
         try:
             async with asyncio.timeout(1.0):
-                query = LogQuery(tail=LAST_WORDS_LINES, since_ms=container.started_at_ms)
+                since_ms = max(0, container.started_at_ms - START_SLACK_MS)
+                query = LogQuery(tail=LAST_WORDS_LINES, since_ms=since_ms)
                 async for chunk in self._engine.logs(container.id, query):
                     text += chunk
         except (EngineError, TimeoutError) as error:
