@@ -254,11 +254,12 @@ class RaftDriver:
 
     def _step_inputs(self) -> None:
         raft, now = self.raft, self._clock.now_ms()
-        if now >= raft.next_deadline_ms():
-            raft.step(now, Tick())
         inbox = self._inbox
         while inbox:
             raft.step(now, Received(inbox.popleft()))
+        # After the inbox: a node that was held up has its leader's heartbeats there, and need not doubt it.
+        if now >= raft.next_deadline_ms():
+            raft.step(now, Tick())
         if self._proposals:
             self._step_proposals(now)
         readers = [r for r in self._readers if not r.done()]
