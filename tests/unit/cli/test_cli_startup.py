@@ -1,5 +1,6 @@
 """What each command loads, and how it behaves as a process. No timing: modules are what costs."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -53,9 +54,20 @@ def test_importing_the_client_loads_no_server():
     assert not set(done.stdout.split()) & {*HEAVY, "click"}
 
 
-def start(api, *args, **pipes):
+@contextlib.contextmanager
+def start(api, *args):
     command = [sys.executable, "-m", "orion", *args, "--port", str(api.port)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **pipes)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # A test run in the background of a shell ignores SIGINT, and so would its children.
+    with subprocess.Popen(command, preexec_fn=_heed_ctrl_c, **pipes) as process:  # noqa: PLW1509 -- resets a signal
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _heed_ctrl_c():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_leaving_with_ctrl_c(api):
