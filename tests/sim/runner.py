@@ -50,6 +50,12 @@ EXPECTED = (
     "message lost to a partition",
     "message reordered",
     "old message replayed",
+    "said: could not fetch the snapshot at index %d: %s",
+    "said: installed the snapshot at index %d",
+    "said: leadership handed over",
+    "said: removing container %s, left behind by %s",
+    "said: the cluster took this node out of Raft while it was away: it is a worker now",
+    "said: took a snapshot at index %d, log kept from %d",
     "unsynced transaction lost",
 )
 

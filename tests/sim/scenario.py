@@ -217,6 +217,7 @@ class _TraceHandler(logging.Handler):
         process = current_process()
         if process is not None and process.alive:
             self._world.trace(process.name, f"says {record.levelname}: {record.getMessage()}")
+            self._world.count(f"said: {record.msg}")
 
 
 def run_seed(seed: int, sink=None, make: Callable[[World], Scenario] = Scenario) -> Outcome:
