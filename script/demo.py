@@ -27,7 +27,7 @@ def main() -> int:
         image = images.nginx(docker_host)
         cluster = Cluster(Path(root), docker_host)
         try:
-            show(cluster, image)
+            show(cluster, image, keep=keep)
             if keep:
                 play(cluster, docker_host)
         finally:
@@ -38,7 +38,7 @@ def main() -> int:
     return 0
 
 
-def show(cluster: Cluster, image: str) -> None:
+def show(cluster: Cluster, image: str, *, keep: bool) -> None:
     say("starting three nodes that share one Docker Engine")
     began = time.monotonic()
     cluster.grow_to(3)
@@ -63,6 +63,10 @@ def show(cluster: Cluster, image: str) -> None:
     orion(cluster, "ps")
     orion(cluster, "members")
     orion(cluster, "events")
+    if keep:
+        say(f"starting {victim.name} again: three nodes survive one death at a time")
+        victim.start(*cluster.joining(victim))
+        cluster.wait_settled(3)
 
 
 def wait_for_page(cluster: Cluster, port: int, not_by: str = "") -> str:

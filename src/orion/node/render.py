@@ -6,7 +6,7 @@ from orion.model.allocation import Allocation
 from orion.model.errors import NotFound
 from orion.model.ids import RaftId, allocation_text, raft_text, split_task_id, task_id
 from orion.model.job import Job, RestartMode, RestartPolicy
-from orion.model.node import NodeStatus, address_parts, address_text
+from orion.model.node import Node, NodeStatus, address_parts, address_text
 from orion.model.views import AllocationView, Amounts, MemberView, NodeView, RaftView, TaskView
 from orion.node.directory import Directory, Seen
 from orion.node.raft_driver import RaftDriver
@@ -139,7 +139,7 @@ def _node(record: NodeRecord, seen: Seen | None, roles: Roles) -> NodeView:
         api_address=node.api_address,
         role=roles.of(node.raft),
         status=_status(record, seen),
-        reason=node.engine_down,
+        reason=_why_idle(node),
         version=node.version,
         labels=dict(node.labels),
         cpu=Amounts(
@@ -157,12 +157,19 @@ def _node(record: NodeRecord, seen: Seen | None, roles: Roles) -> NodeView:
     )
 
 
+def _why_idle(node: Node) -> str:
+    """Why it takes no work, "" when it does."""
+    if node.status is NodeStatus.LEFT:
+        return f"stopped on purpose; its tasks wait for it for {node.grace_ms // 1000} s"
+    return node.engine_down
+
+
 def _status(record: NodeRecord, seen: Seen | None) -> str:
     word = _STATUS_WORDS[record.node.status]
     if word != "alive":
         return word
-    if seen is not None and seen.member.state == "suspect":
-        return "suspect"
+    if seen is not None and seen.member.state in ("suspect", "dead"):
+        return seen.member.state  # fresher than what a cluster without a quorum can still agree on
     return "draining" if record.node.draining else word
 
 

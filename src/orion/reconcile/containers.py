@@ -225,7 +225,7 @@ def running_status(container: Container, restarts: int) -> AllocationStatus:
 def _restarting(container: Container, restarts: int) -> AllocationStatus:
     return AllocationStatus(
         AllocationState.STARTING,
-        f"{exit_words(container)}; restarting",
+        f"restarting after {exit_words(container)}",
         restarts,
         container.exit_code,
         container.started_at_ms,

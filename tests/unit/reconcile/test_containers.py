@@ -83,7 +83,7 @@ def test_a_crash_backs_off_then_starts_the_same_container_again():
     assert isinstance(back_off, BackOff)
     assert back_off.attempt == 1
     assert back_off.status.state is AllocationState.STARTING
-    assert back_off.status.reason == "exit code 1; restarting"
+    assert back_off.status.reason == "restarting after exit code 1"
     tries = Attempts(ending=back_off.ending, retry_at_ms=12_000)
     assert actions([wish()], [crashed], tries) == [Wait(ID, 12_000)]
     (start,) = actions([wish()], [crashed], tries, now_ms=12_000)
