@@ -127,8 +127,8 @@ class LmdbLog:
             lock=False,  # the directory's own lock keeps others out, and this process uses one thread
             mode=0o600,
         )
-        # A process killed between a commit's last write and its fsync left what it wrote in the page cache only; what
-        # is acted on from here must be on disk, whatever happens to the machine's power next.
+        # A process killed between a commit's last write and its fsync left what it wrote in the page cache only;
+        # what is acted on from here must be on disk, whatever happens to the machine's power next.
         self._env.sync(True)
         self._meta = self._env.open_db(b"meta")
         self._entries = self._env.open_db(b"entries")
