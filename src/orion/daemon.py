@@ -44,6 +44,7 @@ def run(config: Config) -> int:
     import uvloop
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(config))
@@ -114,6 +115,11 @@ async def serve(config: Config) -> None:
             config.data_dir,
         )
         await _run_until(stop, node, api)
+
+
+# Seconds. The log's thread, back from an fsync, waits so long at the most for the interpreter; by default it is
+# 5 ms, which is several fsyncs.
+SWITCH_INTERVAL_S = 0.0005
 
 
 def _spare_the_collector() -> None:
