@@ -28,7 +28,7 @@ from orion.node.submit import Submitter
 from orion.node.watch import Watch
 from orion.node.work import WorkSource
 from orion.ports import Clock, Engine, Identity, LogStore, Machine, Membership, Peers, Usage
-from orion.raft.interface import RaftConfig, Role, Standing
+from orion.raft.interface import Persistent, RaftConfig, Role, Standing
 from orion.raft.messages import ConfState, HardState, SnapshotMeta
 from orion.state.commands import SetNodeStatus
 from orion.state.snapshot import capture, encode
@@ -152,8 +152,7 @@ class Node:
 
     async def start(self) -> None:
         """Read the disk, open the ports. Raises OrionErrors that say what to do."""
-        await self._bootstrap_or_join()
-        await self.driver.load()
+        await self.driver.load(await self._bootstrap_or_join())
         if self._identity.cluster:
             self._peers.set_cluster(self._identity.cluster)
         self._peers.on_lost = self._peer_lost
@@ -225,22 +224,25 @@ class Node:
             except TimeoutError:
                 continue
 
-    async def _bootstrap_or_join(self) -> None:
+    async def _bootstrap_or_join(self) -> Persistent:
+        """What the disk holds, with a new cluster's beginning written to it where one was asked for."""
         persistent = await self._store.load()
         known = bool(persistent.snapshot.index or persistent.entries or self._identity.cluster)
         if known:
-            return
+            return persistent
         if self._config.bootstrap:
             me = ConfState(voters=(self._identity.raft,))
             meta = SnapshotMeta(index=1, term=1, conf=me)
             empty = _chunks(encode(capture(State())))
             await self._store.save_snapshot(meta, empty, first_kept=2, hard_state=HardState(term=1, commit=1))
             log.info("started a new cluster with %s as its only voter", self._config.node)
-        elif not self._config.join:
+            return await self._store.load()
+        if not self._config.join:
             raise Refused(
                 f"node {self._config.node} belongs to no cluster yet: start the first node with --bootstrap, every"
                 " other one with --join HOST:GOSSIP_PORT of any that runs"
             )
+        return persistent
 
     async def _confirm(self, request: Confirm) -> Confirmed:
         return await self.service.confirm(request)

@@ -30,6 +30,7 @@ from orion.raft.interface import (
     PeerDead,
     PeerUnreachable,
     Persisted,
+    Persistent,
     ProposalRefused,
     Propose,
     ProposeConf,
@@ -130,9 +131,10 @@ class RaftDriver:
 
     # --- life ---------------------------------------------------------------------------------------------
 
-    async def load(self) -> None:
-        """Read the disk and rebuild state from the snapshot. Raises Corrupt when the log is damaged."""
-        persistent = await self._store.load()
+    async def load(self, persistent: Persistent) -> None:
+        """Begin with what the disk holds: state from its snapshot, the core from its log. Raises Corrupt when the
+        snapshot is damaged.
+        """
         if persistent.snapshot.index:
             self._set_state(await self.snapshots.restore_stored(persistent.snapshot.index))
         self.applied_index = persistent.snapshot.index
