@@ -167,7 +167,7 @@ def death():
         victim = max(cluster.state.records.values(), key=lambda record: record.active).node
         lost.append(cluster.state.records[victim.id].active)
         timer.time("apply the death", cluster.apply, SetNodeStatus(1, victim.id, victim.raft, NodeStatus.DOWN))
-        jobs = timer.time("list the jobs", cluster.state.view.jobs_to_schedule)
+        jobs = timer.time("list the jobs", cluster.state.view.jobs_to_place)
         plan = timer.time("schedule", schedule, cluster.state.view, jobs, cluster.pools)
         assert sum(len(group.nodes) for group in plan.placements) == lost[-1]
         timer.time("apply the plan", cluster.apply, plan.command(1))

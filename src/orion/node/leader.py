@@ -5,7 +5,9 @@ Each looks at levels and proposes commands; what was decided is what is committe
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
+from itertools import islice
 
 from orion.config import Tuning
 from orion.model.errors import OrionError, Unavailable
@@ -187,33 +189,27 @@ class Leader:
 
     async def _keep_scheduled(self) -> None:
         """Plan while there is something to place or to move; a job that did not fit is tried again when capacity
-        was freed or added, and when its version changed.
+        was freed or added. Of more refused jobs than one plan looks at, each has its turn.
         """
         pools = Pools()
-        tried: dict[JobName, tuple[int, int, int]] = {}  # in the order of the last attempts
+        again: deque[JobName] = deque()  # refused jobs yet to be tried at `epoch`
+        epoch: tuple[int, int] | None = None
         while True:
             view = self._driver.view
-            due = [job for job in view.jobs_to_schedule() if tried.get(job) != self._attempt(job)]
-            # Of more refused jobs than one plan looks at, each has its turn.
-            turn = {job: number for number, job in enumerate(tried)}
-            due.sort(key=lambda job: turn.get(job, -1))
-            if not due:
-                tried = {job: attempt for job, attempt in tried.items() if view.open_count(job)}
+            now = self._driver.installs, view.capacity_epoch
+            if not again and epoch != now:
+                again.extend(view.jobs_refused())
+                epoch = now
+            batch = [*view.jobs_to_place()[:MAX_JOBS_PER_PLAN], *islice(again, MAX_JOBS_PER_PLAN)]
+            if not batch:
                 await self._driver.watch.changed()
                 continue
-            batch = due[:MAX_JOBS_PER_PLAN]
             plan = schedule(view, batch, pools)
-            # Placed jobs are looked at once more: apply may have dropped a placement that no longer held.
-            unfinished = {*plan.rest, *(group.job for group in plan.placements)}
-            attempts = {job: self._attempt(job) for job in batch if job not in unfinished}
             if plan.empty or await self._propose(plan.command(self._clock.wall_ms())) is not None:
-                tried = {job: attempt for job, attempt in tried.items() if job not in attempts} | attempts
+                for _ in range(min(len(again), MAX_JOBS_PER_PLAN)):
+                    if (job := again.popleft()) in plan.rest:
+                        again.append(job)
             await asyncio.sleep(0)
-
-    def _attempt(self, job: JobName) -> tuple[int, int, int]:
-        """Scheduling a job again is no use while this is the same."""
-        view = self._driver.view
-        return self._driver.installs, view.capacity_epoch, view.job_version(job)
 
     # --- who votes ----------------------------------------------------------------------------------------
 

@@ -27,7 +27,8 @@ def apply_plan(state: State, step: Step, command: ApplyPlan) -> Result:
     for name, text in command.refusals:
         record = state.jobs.get(name)
         if record and record.open_count and record.refusal != text:
-            former, record.refusal = record.refusal, text
+            former = record.refusal
+            ledger.set_refusal(state, record, text)
             if text and _words(text) != _words(former):
                 _tell_refused(step, record)
     return None

@@ -32,7 +32,7 @@ def check(state: State) -> None:
         _same(name, getattr(state, name), getattr(again, name))
     for name in ("nodes", "removed", "answered", "allocations", "engines"):
         _same(name, getattr(state, name), getattr(again, name))
-    for name in ("records", "numbers", "draining", "jobs", "open_jobs"):
+    for name in ("records", "numbers", "draining", "jobs", "open_jobs", "refused_jobs"):
         _same(f"keys of {name}", set(getattr(state, name)), set(getattr(again, name)))
     _same("order of jobs", list(state.jobs), list(again.jobs))
     _same("order of jobs by serial", sorted(state.jobs, key=lambda name: state.jobs[name].serial), list(state.jobs))
@@ -42,6 +42,7 @@ def check(state: State) -> None:
         _same(f"record of {node}", _node_parts(record), _node_parts(again.records[node]))
     for job, task in state.jobs.items():
         assert job not in state.open_jobs or task is state.open_jobs[job]
+        assert job not in state.refused_jobs or task is state.refused_jobs[job]
         _same(f"record of {job}", _job_parts(task), _job_parts(again.jobs[job]))
 
 

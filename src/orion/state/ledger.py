@@ -87,8 +87,7 @@ def _forget_engine(state: State, engine: str) -> None:
 def add_job(state: State, job: Job, refusal: str = "") -> JobRecord:
     record = state.jobs[job.name] = JobRecord(job, state.next_serial, refusal)
     state.next_serial += 1
-    if record.open_count:
-        state.open_jobs[job.name] = record
+    _index(state, record)
     known = len(state.small_ints)
     if job.count > known:
         state.small_ints.extend(range(known, min(job.count, _MAX_SMALL_INT)))
@@ -100,14 +99,14 @@ def close_job(state: State, record: JobRecord) -> None:
     record.job = replace(record.job, stopping=True)
     record.open = bytearray(record.job.count)
     record.open_count = 0
-    record.refusal = ""
-    state.open_jobs.pop(record.job.name, None)
+    set_refusal(state, record, "")
 
 
 def forget_job(state: State, record: JobRecord) -> None:
     """Forget a job none of whose allocations is active, and them with it."""
     del state.jobs[record.job.name]
     state.open_jobs.pop(record.job.name, None)
+    state.refused_jobs.pop(record.job.name, None)
     for index in range(record.job.count):
         for allocation in record.history(index):
             _forget(state, allocation)
@@ -120,7 +119,7 @@ def set_open(state: State, record: JobRecord, index: int, *, is_open: bool) -> N
         record.open[index] = OPEN
         record.open_count += 1
         state.capacity_epoch += 1
-        state.open_jobs[record.job.name] = record
+        _index(state, record)
     else:
         _close(state, record, index)
 
@@ -129,8 +128,22 @@ def _close(state: State, record: JobRecord, index: int) -> None:
     record.open[index] = 0
     record.open_count -= 1
     if not record.open_count:
-        record.refusal = ""
-        del state.open_jobs[record.job.name]
+        set_refusal(state, record, "")
+
+
+def set_refusal(state: State, record: JobRecord, text: str) -> None:
+    record.refusal = text
+    _index(state, record)
+
+
+def _index(state: State, record: JobRecord) -> None:
+    """A job with an open slot is in one of two indexes: those that were refused only wait for other capacity."""
+    name = record.job.name
+    for index, holds in ((state.open_jobs, not record.refusal), (state.refused_jobs, bool(record.refusal))):
+        if holds and record.open_count:
+            index[name] = record
+        else:
+            index.pop(name, None)
 
 
 # --- allocations -------------------------------------------------------------------------------------------

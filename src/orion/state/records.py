@@ -238,10 +238,10 @@ class Tables:
     """Everything the cluster agrees on, as of log index `index`.
 
     `removed` and `answered` are bounded, oldest out first. Derived: `records`, `numbers`, `draining`,
-    `allocations`, `by_node`, `engines`, `open_jobs`, `next_serial` and the epochs. `capacity_epoch` grows when
-    scheduling anew may give another answer (something was freed, a node changed, a slot opened again), so that
-    refused jobs are worth another try; `facts_epoch` when any node's facts or status changed. Both are compared
-    only for equality.
+    `allocations`, `by_node`, `engines`, `open_jobs`, `refused_jobs`, `next_serial` and the epochs.
+    `capacity_epoch` grows when scheduling anew may give another answer (something was freed, a node changed, a
+    slot opened again), so that refused jobs are worth another try; `facts_epoch` when any node's facts or status
+    changed. Both are compared only for equality.
     """
 
     __slots__ = (
@@ -262,6 +262,7 @@ class Tables:
         "numbers",
         "open_jobs",
         "records",
+        "refused_jobs",
         "removed",
         "salt",
         "small_ints",
@@ -284,7 +285,8 @@ class Tables:
         self.allocations: dict[AllocationId, Allocation] = {}
         self.by_node: dict[NodeId, Holdings] = {}
         self.engines: dict[str, Ports] = {}
-        self.open_jobs: dict[JobName, JobRecord] = {}
+        self.open_jobs: dict[JobName, JobRecord] = {}  # with a slot to fill, and not refused
+        self.refused_jobs: dict[JobName, JobRecord] = {}
         self.next_serial = 0
         self.capacity_epoch = 0
         self.facts_epoch = 0

@@ -2,6 +2,8 @@
 `apply`. Lists are sorted, so that equal states are shown alike whatever way they came about.
 """
 
+from collections.abc import Iterable
+
 from orion.model.allocation import TERMINAL, Allocation
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import Job, TaskSpec
@@ -66,9 +68,6 @@ class View:
         """By number."""
         return sorted(self._tables.draining.values(), key=lambda record: record.number)
 
-    def node_record(self, node: NodeId) -> NodeRecord | None:
-        return self._tables.records.get(node)
-
     def free(self, node: NodeId) -> Resources:
         """What may still be given away; below zero where a node shrank. Nothing for an unknown node."""
         record = self._tables.records.get(node)
@@ -98,11 +97,6 @@ class View:
     def job_record(self, name: JobName) -> JobRecord | None:
         return self._tables.jobs.get(name)
 
-    def job_version(self, name: JobName) -> int:
-        """-1 when there is no such job."""
-        record = self._tables.jobs.get(name)
-        return record.job.version if record else -1
-
     def spec(self, name: JobName, version: int) -> TaskSpec | None:
         """How allocations of this version are to run."""
         record = self._tables.jobs.get(name)
@@ -123,15 +117,19 @@ class View:
         record = self._tables.jobs.get(name)
         return record.open_indexes(limit) if record else []
 
-    def jobs_to_schedule(self) -> list[JobName]:
-        """Jobs with a task that waits to be placed or has to leave a draining node. Those that are not refused come
-        first, so that what does not fit never keeps what may fit waiting; then the older ones.
+    def jobs_to_place(self) -> list[JobName]:
+        """Jobs with a task that waits to be placed and was not refused, or that has to leave a draining node; the
+        older ones first. Few even where thousands are refused.
         """
         tables = self._tables
         names = set(tables.open_jobs)
         for record in self.draining():
             names.update(allocation.job for allocation in self.wanted_on(record))
-        return [record.job.name for record in sorted((tables.jobs[name] for name in names), key=_urgency)]
+        return _by_age(tables.jobs[name] for name in names)
+
+    def jobs_refused(self) -> list[JobName]:
+        """Jobs with a task that fitted nowhere; the older ones first. Worth a try at another `capacity_epoch`."""
+        return _by_age(self._tables.refused_jobs.values())
 
     def task(self, name: JobName, index: int) -> TaskSlot | None:
         """The state of one task; None when there is no such slot."""
@@ -181,5 +179,5 @@ class View:
         return [a for a in self.allocations_of_node(record.node.id) if a.wanted and not a.terminal]
 
 
-def _urgency(record: JobRecord) -> tuple[bool, int]:
-    return bool(record.refusal), record.serial
+def _by_age(records: Iterable[JobRecord]) -> list[JobName]:
+    return [record.job.name for record in sorted(records, key=lambda record: record.serial)]

@@ -23,6 +23,10 @@ GB = 1_000_000_000
 WEB = (PortBinding(80, "tcp", 8080),)
 
 
+def waiting(view):
+    return [*view.jobs_to_place(), *view.jobs_refused()]
+
+
 class Cluster:
     """Nodes n1, n2, … of 4 cores, 16 GB and 100 GB, each with an engine of its own."""
 
@@ -50,7 +54,7 @@ class Cluster:
         self.do(CreateJob(1, Job(name, JobKind.SERVICE, count, spec)))
 
     def plan(self, *jobs, **limits):
-        return schedule(self.view, jobs or self.view.jobs_to_schedule(), self.pools, **limits)
+        return schedule(self.view, jobs or waiting(self.view), self.pools, **limits)
 
     def run(self, *jobs, **limits):
         """Make a plan and apply it; all of it must be taken."""
@@ -244,7 +248,7 @@ def test_work_leaves_a_draining_node_in_one_plan():
     assert plan.stops == (old.id,)
     assert set(cluster.where().values()) == {"n2"}
     assert cluster.plan().empty
-    assert cluster.view.jobs_to_schedule() == []
+    assert waiting(cluster.view) == []
 
 
 def test_work_leaves_even_if_there_is_no_place_for_it():

@@ -14,18 +14,18 @@ def test_a_created_job_waits_to_be_placed():
     assert texts(applied) == ["web created: 3 tasks of nginx"]
     assert world.view.open_slots("web", 2) == [0, 1]
     assert world.view.open_count("web") == 3
-    assert world.view.jobs_to_schedule() == ["web"]
+    assert world.view.jobs_to_place() == ["web"]
     assert world.state_of("web", 2) == "pending"
 
 
-def test_jobs_to_schedule_are_oldest_first():
+def test_jobs_to_place_are_oldest_first():
     world = World(nodes=1)
     for name in ("b", "a", "c"):
         world.create(name)
     world.place("a", (0, "node1"))
-    assert world.view.jobs_to_schedule() == ["b", "c"]
+    assert world.view.jobs_to_place() == ["b", "c"]
     world.update("lost", "a")
-    assert world.view.jobs_to_schedule() == ["b", "a", "c"]
+    assert world.view.jobs_to_place() == ["b", "a", "c"]
 
 
 def test_refused_jobs_keep_no_other_waiting():
@@ -34,7 +34,8 @@ def test_refused_jobs_keep_no_other_waiting():
         world.create(name)
     world.refuse("c", "no room")
     world.refuse("a", "no room")
-    assert world.view.jobs_to_schedule() == ["b", "d", "a", "c"]
+    assert world.view.jobs_to_place() == ["b", "d"]
+    assert world.view.jobs_refused() == ["a", "c"]
 
 
 def test_a_taken_name_is_a_conflict():
@@ -72,7 +73,7 @@ def test_one_host_port_twice_is_refused():
 def test_a_job_of_no_tasks_is_a_job():
     world = World()
     world.create(count=0)
-    assert world.view.jobs_to_schedule() == []
+    assert world.view.jobs_to_place() == []
     assert kinds(world.stop()) == ["JobStopped", "JobForgotten"]
 
 
@@ -122,7 +123,7 @@ def test_stopping_waits_for_the_last_allocation():
     assert applied.result.stopping
     assert texts(applied) == ["web is stopping: 2 tasks"]
     assert world.view.refusal("web") == ""
-    assert world.view.jobs_to_schedule() == []
+    assert world.view.jobs_to_place() == []
     assert world.view.work_index("node1") != before
     assert [a.wanted for a in world.view.allocations_of_job("web")] == [False, False]
     assert [world.state_of("web", n) for n in range(3)] == ["scheduled", "scheduled", "stopped"]

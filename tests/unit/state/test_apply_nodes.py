@@ -235,7 +235,7 @@ def test_draining_is_a_flag_that_survives_a_restart():
     applied = world.drain("node1")
     assert texts(applied) == ["node1 is draining: 1 task to move"]
     assert world.drain("node1").events == ()
-    assert world.view.jobs_to_schedule() == ["web"]
+    assert [*world.view.jobs_to_place(), *world.view.jobs_refused()] == ["web"]
     world.left("node1")
     assert world.register("node1").result.draining
     world.stop_allocations(world.newest().id)

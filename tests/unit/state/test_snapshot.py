@@ -53,7 +53,8 @@ def test_a_restored_state_is_the_same_and_gives_the_same_bytes():
     assert state_hash(again) == state_hash(world.state)
     assert tables(again) == tables(world.state)
     assert again.view.index == world.index
-    assert again.view.jobs_to_schedule() == world.view.jobs_to_schedule()
+    assert again.view.jobs_to_place() == world.view.jobs_to_place()
+    assert again.view.jobs_refused() == world.view.jobs_refused()
     assert again.view.work_index("node1") == world.index
 
 

@@ -171,7 +171,7 @@ class Machine(RuleBasedStateMachine):
     def schedule(self, most, looks):
         """Whatever limits it is given, a plan is taken whole by the state that it was made from."""
         view = self.state.view
-        jobs = view.jobs_to_schedule()
+        jobs = [*view.jobs_to_place(), *view.jobs_refused()]
         plan = schedule(view, jobs, self.pools, max_placements=most, max_looks=looks)
         assert plan == schedule(view, jobs, max_placements=most, max_looks=looks)
         assert plan == schedule(rebuilt(self.state).view, jobs, max_placements=most, max_looks=looks)

@@ -8,14 +8,12 @@ from orion.state.slots import TaskSlot
 def test_what_is_unknown_is_nothing():
     view = World().view
     assert view.node("x") is None
-    assert view.node_record("x") is None
     assert view.node_by_number(1) is None
     assert view.free("x") == Resources()
     assert view.ports_held("x") == {}
     assert view.work_index("x") == 0
     assert view.job("x") is None
     assert view.job_record("x") is None
-    assert view.job_version("x") == -1
     assert view.spec("x", 0) is None
     assert view.refusal("x") == ""
     assert view.open_count("x") == 0
@@ -48,7 +46,6 @@ def test_a_spec_is_known_by_its_version():
     world.create("web", image="nginx:1")
     assert world.view.spec("web", 0).image == "nginx:1"
     assert world.view.spec("web", 1) is None
-    assert world.view.job_version("web") == 0
 
 
 def test_open_slots_are_the_lowest():
