@@ -6,6 +6,7 @@ Waiters are told that the index has moved, never what moved: they look at the st
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable
+from itertools import takewhile
 
 from orion.model.events import Event
 
@@ -56,12 +57,18 @@ class Watch:
             oldest = _key(self._events[0]) if self._events else position
             if self._forgotten and everything < position < oldest:
                 yield None
-            for event in [e for e in self._events if _key(e) > position]:
+            for event in self._past(position):
                 position = _key(event)
                 yield event
             if not follow:
                 return
             await moved.wait()
+
+    def _past(self, position: tuple[int, int]) -> list[Event]:
+        """From the newest back: a follower asks after every change, and the old ones are thousands."""
+        new = list(takewhile(lambda event: _key(event) > position, reversed(self._events)))
+        new.reverse()
+        return new
 
     def _last(self) -> tuple[int, int]:
         return _key(self._events[-1]) if self._events else (self.index, 0)
