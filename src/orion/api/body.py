@@ -1,6 +1,7 @@
 """A request's body: bounded, JSON, and with every wrong field named at once."""
 
 import asyncio
+import functools
 from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
@@ -71,7 +72,7 @@ def parse_json(data: bytes, kind: type[T], example: str) -> T:
     value = _decoded(data, example)
     if not isinstance(value, dict):
         raise Refused(f"the body must be a JSON object such as {example}, not {_kind_of(value)}")
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = _fields(kind)
     errors: list[FieldError] = []
     values: dict[str, Any] = {}
     for key, item in value.items():
@@ -86,6 +87,11 @@ def parse_json(data: bytes, kind: type[T], example: str) -> T:
     if errors:
         raise Invalid(errors)
     return kind(**values)
+
+
+@functools.cache
+def _fields(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 def _decoded(data: bytes, example: str) -> Any:

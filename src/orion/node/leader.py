@@ -29,6 +29,7 @@ PROPOSE_TIMEOUT_S = 10.0
 LOOK_AGAIN_S = 0.5  # duties look at least this often: graces run out without any event
 REFUSED_AGAIN_S = 0.1  # a suspect's peer port is tried this often
 MAX_JOBS_PER_PLAN = 64
+GATHER_S = 0.002  # after a change: what comes together is planned together, and its writer is answered first
 
 
 class Leader:
@@ -203,6 +204,7 @@ class Leader:
             batch = [*view.jobs_to_place()[:MAX_JOBS_PER_PLAN], *islice(again, MAX_JOBS_PER_PLAN)]
             if not batch:
                 await self._driver.watch.changed()
+                await asyncio.sleep(GATHER_S)
                 continue
             plan = schedule(view, batch, pools)
             if plan.empty or await self._propose(plan.command(self._clock.wall_ms())) is not None:

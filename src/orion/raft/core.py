@@ -60,6 +60,7 @@ class Raft:
         Raises ProposalRefused for Propose and ProposeConf that can't be taken.
         """
         me = self._me
+        me.settled = False
         me.now_ms = max(me.now_ms, now_ms)
         _STEPS[type(value)](me, value)
 
@@ -186,6 +187,9 @@ class Raft:
 
 def _settle(me: Member) -> None:
     """What the leader does once a turn, after all inputs."""
+    if me.settled:
+        return
+    me.settled = True
     if me.role is Role.LEADER:
         leader.maybe_leave_joint(me)
         leader.start_due_round(me)

@@ -65,6 +65,7 @@ class Member:
         self.ack: int | None = None  # the log agrees with the leader's up to here: said in the next Ready
 
         # The next Ready
+        self.settled = False  # whether what follows from the inputs so far is done
         self.messages: list[AnyMessage] = []
         self.after_persist: list[AnyMessage] = []
         self.read_states: list[ReadState] = []

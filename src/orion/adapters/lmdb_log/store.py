@@ -8,7 +8,7 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -62,7 +62,7 @@ class LmdbLog:
         self._executor = executor
         self._data_file = data_dir / "log" / "data.mdb"
         self._waiting: deque[tuple[LogBatch, asyncio.Future[None]]] = deque()
-        self._writer: asyncio.Future[None] | None = None
+        self._writer: Future[None] | None = None
         self._failed: str | None = None
         self._closing = False
         self._stored = _NO_SNAPSHOT
@@ -100,7 +100,7 @@ class LmdbLog:
             return
         self._closing = True
         while self._writer is not None:
-            await asyncio.wait([self._writer])
+            await asyncio.wait([asyncio.wrap_future(self._writer)])
         await asyncio.get_running_loop().run_in_executor(self._executor, self._env.close)
         os.close(self._lock)
         self._executor.shutdown()
@@ -400,10 +400,11 @@ class LmdbLog:
     def _start_writer(self) -> None:
         group = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_GROUP))]
         loop = asyncio.get_running_loop()
-        self._writer = loop.run_in_executor(self._executor, self._write_batches, [batch for batch, _ in group])
-        self._writer.add_done_callback(lambda written: self._written(group, written))
+        # Not run_in_executor: every write waits for the turns of the loop that its wrapping takes.
+        self._writer = self._executor.submit(self._write_batches, [batch for batch, _ in group])
+        self._writer.add_done_callback(lambda written: loop.call_soon_threadsafe(self._written, group, written))
 
-    def _written(self, group: list[tuple[LogBatch, asyncio.Future[None]]], written: asyncio.Future[None]) -> None:
+    def _written(self, group: list[tuple[LogBatch, asyncio.Future[None]]], written: Future[None]) -> None:
         self._writer = None
         error = written.exception()
         for _, done in group:
