@@ -4,6 +4,7 @@ its own; the contract suites in tests/contract run against both.
 Every call that can wait takes part in cancellation; a deadline is the caller's (`asyncio.timeout`).
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
 
@@ -62,8 +63,8 @@ class LogStore(Protocol):
 
     async def set_identity(self, identity: Identity) -> None: ...
 
-    async def persist(self, batch: LogBatch) -> None:
-        """Returns after the fsync (when `must_sync`). Atomic."""
+    def persist(self, batch: LogBatch) -> asyncio.Future[None]:
+        """Done after the fsync (when `must_sync`); in the order of the calls. Atomic."""
 
     async def save_snapshot(
         self,

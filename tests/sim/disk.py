@@ -177,8 +177,9 @@ class SimLog:
     async def set_identity(self, identity: Identity) -> None:
         await self._transact(SetIdentity(identity), must_sync=True)
 
-    async def persist(self, batch: LogBatch) -> None:
-        await self._transact(Write(batch.hard_state, batch.entries), must_sync=batch.must_sync)
+    def persist(self, batch: LogBatch) -> asyncio.Future[None]:
+        transaction = Write(batch.hard_state, batch.entries)
+        return self.process.spawn(self._transact(transaction, must_sync=batch.must_sync), name="persist")
 
     async def save_snapshot(
         self,

@@ -306,10 +306,14 @@ class Invariants:
                 self._commit(machine, index, term or 0)
         leads_on = before is not None and before.role is now.role is Role.LEADER and before.term == now.term
         if leads_on and now.commit > begin:
-            self._check_quorum(machine, now, raft.log.term(now.commit) or 0)
+            # An entry that changes the configuration is committed by the one before it, and may be applied at once.
+            confs = (before.conf,) if before.conf == now.conf else (before.conf, now.conf)
+            self._check_quorum(machine, now, raft.log.term(now.commit) or 0, confs)
 
-    def _check_quorum(self, machine: Machine, now: Look, term: int) -> None:
-        """Section 5.4.2: a leader counts replicas only for an entry of its own term. Each must be durable."""
+    def _check_quorum(self, machine: Machine, now: Look, term: int, confs: tuple[ConfState, ...]) -> None:
+        """Section 5.4.2: a leader counts replicas only for an entry of its own term. Each must be durable, on a
+        quorum of one of `confs`.
+        """
         self._demand(
             term == now.term,
             "only entries of the current term are committed by counting",
@@ -321,13 +325,11 @@ class Invariants:
             if (held := other.disk.durable.term_at(now.commit)) == term
             or (held is None and other.disk.durable.snapshot.index >= now.commit)
         } | self._wiped  # what they said before they lost their disks was true then
-        for voters in (now.conf.voters, now.conf.voters_outgoing):
-            count = sum(1 for voter in voters if voter in holders)
-            self._demand(
-                not voters or 2 * count > len(voters),
-                "committed means durable on a quorum",
-                f"{machine.name} committed {now.commit}/{term}, which {count} of {len(voters)} voters hold on disk",
-            )
+        self._demand(
+            any(is_quorum(conf, holders) for conf in confs),
+            "committed means durable on a quorum",
+            f"{machine.name} committed {now.commit}/{term}, which no quorum of {confs} holds on disk",
+        )
 
     def _commit(self, machine: Machine, index: int, term: int) -> None:
         known = self._entries.get((index, term))

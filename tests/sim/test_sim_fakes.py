@@ -230,7 +230,7 @@ def test_a_killed_process_leaves_the_page_cache_and_the_next_one_syncs_it():
         first = Process(world.loop, "p")
         log = SimLog(disk, first)
         log.at_boundary = lambda log, point: first.kill() if point == "Write written" else None
-        first.spawn(log.persist(batch(1, 2)))
+        log.persist(batch(1, 2))
         await asyncio.sleep(1)
         assert (disk.written.last, disk.durable.last) == (2, 0)
         persistent = await SimLog(disk, Process(world.loop, "p")).load()

@@ -10,6 +10,13 @@ class Resources(msgspec.Struct, frozen=True, array_like=True, gc=False):
     memory_bytes: int = 0
     disk_bytes: int = 0
 
+    def __add__(self, other: "Resources") -> "Resources":
+        return Resources(
+            self.cpu_millis + other.cpu_millis,
+            self.memory_bytes + other.memory_bytes,
+            self.disk_bytes + other.disk_bytes,
+        )
+
     def __sub__(self, other: "Resources") -> "Resources":
         return Resources(
             self.cpu_millis - other.cpu_millis,

@@ -1,9 +1,9 @@
 """Persist, send, apply, in that order: the runners around the consensus core.
 
     inputs (messages, proposals, time) ─► core ─► Ready ─┬─► messages at once
-                                                         ├─► writer: one transaction and fsync ─► the messages
-                                                         │   that had to wait for it ─► Persisted ─► core
-                                                         └─► applier: apply ─► waiters, watch, ConfApplied ─► core
+                                                         ├─► log writer: one transaction and fsync ─► the
+                                                         │   messages that had to wait for it ─► Persisted ─► core
+                                                         └─► apply ─► waiters, watch, ConfApplied ─► core
 
 The core runner never waits for the disk: while a batch is being written, inputs gather and become the next batch
 (group commit), and a leader's followers write at the same time as it does.
@@ -20,6 +20,7 @@ import msgspec
 from orion.model.errors import OrionError, TooLarge, Unavailable
 from orion.model.ids import RaftId
 from orion.node.alarm import Alarm
+from orion.node.log_writer import LogWriter
 from orion.node.snapshots import Snapshots
 from orion.node.watch import Watch
 from orion.ports import Clock, LogBatch, LogStore, Peers
@@ -56,8 +57,7 @@ MAX_COMMAND_BYTES = 4 * 1024 * 1024
 MAX_INBOX_MESSAGES = 8_192  # past this, messages are dropped: Raft treats that as loss
 MAX_WAITING_PROPOSALS = 8_192
 MAX_PROPOSALS_PER_TURN = 512
-WRITE_QUEUE_READIES = 64
-APPLY_QUEUE_BATCHES = 16
+MAX_UNAPPLIED_ENTRIES = 16_384  # past this, the core waits
 APPLY_SLICE_MS = 5  # apply this long, then let the loop breathe
 MAX_READ_ROUNDS = 64  # past this, rounds whose readers have all given up are forgotten
 READ_RETRY_S = 0.25  # a read round whose messages were lost is asked again
@@ -112,10 +112,10 @@ class RaftDriver:
         self._read_context = 0
         self._wake = asyncio.Event()
         self._alarm = Alarm(clock, self._wake.set)
-        self._writes: asyncio.Queue[Ready] = asyncio.Queue(WRITE_QUEUE_READIES)
-        self._unwritten = 0
-        self._hard_state: HardState | None = None  # not yet written
-        self._applies: asyncio.Queue[tuple[Entry, ...]] = asyncio.Queue(APPLY_QUEUE_BATCHES)
+        self._writer = LogWriter(store, self._install, self._persisted)
+        self._applies: deque[Entry] = deque()
+        self._unapplied = asyncio.Event()
+        self._caught_up = asyncio.Event()
         self._closed = False
         self.watch = watch
         self.snapshots = snapshots
@@ -147,7 +147,7 @@ class RaftDriver:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._run_core(), name="raft-core")
-                group.create_task(self._run_writer(), name="raft-writer")
+                group.create_task(self._writer.run(), name="raft-writer")
                 group.create_task(self._run_applier(), name="raft-applier")
                 group.create_task(self.snapshots.run(self), name="raft-snapshots")
         finally:
@@ -318,15 +318,14 @@ class RaftDriver:
         if ready.entries and self._waiters and not self.is_leader:
             self._tell_replaced(ready.entries)
         self._send(ready.messages)
-        if ready.must_persist or self._unwritten:
-            self._unwritten += 1
-            await self._writes.put(ready)
+        if ready.must_persist or not self._writer.idle:
+            await self._writer.put(ready)
         else:
             self._send(ready.messages_after_persist)
         for read in ready.reads:
             self._answer_read(read)
         if ready.committed:
-            await self._applies.put(ready.committed)
+            await self._apply_all(ready.committed)
 
     def _send(self, messages: tuple[AnyMessage, ...]) -> None:
         if len(messages) == 1:
@@ -354,60 +353,47 @@ class RaftDriver:
 
     # --- disk ---------------------------------------------------------------------------------------------
 
-    async def _run_writer(self) -> None:
-        while True:
-            batch = [await self._writes.get()]
-            while batch[-1].snapshot is None and not self._writes.empty():
-                batch.append(self._writes.get_nowait())
-            if batch[-1].snapshot is not None:
-                await self._write(batch[:-1])
-                await self._install(batch[-1])
-            else:
-                await self._write(batch)
-
-    async def _write(self, batch: list[Ready]) -> None:
-        """One transaction for all of `batch`. A commit index alone needs no fsync, so it waits for the next
-        write that does (losing it costs a restarted node one message from its leader).
-        """
-        if not batch:
-            return
-        entries: list[Entry] = []
-        for ready in batch:
-            self._hard_state = ready.hard_state or self._hard_state
-            if entries and ready.entries and ready.entries[0].index <= entries[-1].index:
-                entries = [e for e in entries if e.index < ready.entries[0].index]
-            entries += ready.entries
-        if entries or any(ready.must_sync for ready in batch):
-            await self._store.persist(LogBatch(self._hard_state, tuple(entries), must_sync=True))
-            self._hard_state = None
-        self._persisted(batch)
-
-    async def _install(self, ready: Ready) -> None:
+    async def _install(self, ready: Ready, hard_state: HardState | None) -> None:
         assert ready.snapshot is not None
-        await self.snapshots.install(ready.snapshot, ready.hard_state or self._hard_state, self)
-        self._hard_state = None
+        await self.snapshots.install(ready.snapshot, hard_state, self)
         if ready.entries:
             await self._store.persist(LogBatch(None, ready.entries, must_sync=True))
-        self._persisted([ready])
 
     def _persisted(self, batch: list[Ready]) -> None:
-        self._unwritten -= len(batch)
         for ready in batch:
             self._send(ready.messages_after_persist)
         self.step(Persisted(batch[-1].persist_seq))
 
     # --- apply --------------------------------------------------------------------------------------------
 
+    async def _apply_all(self, committed: tuple[Entry, ...]) -> None:
+        """At once, in slices: what is left after the first is the applier's."""
+        while len(self._applies) >= MAX_UNAPPLIED_ENTRIES:
+            self._caught_up.clear()
+            await self._caught_up.wait()
+        self._applies.extend(committed)
+        if not self._unapplied.is_set():
+            self._apply_some()
+
     async def _run_applier(self) -> None:
+        """Goes on with what one turn of the loop was too short for."""
         while True:
-            entries = await self._applies.get()
-            began_ms = self._clock.now_ms()
-            for entry in entries:
-                self._apply(entry)
-                if self._clock.now_ms() - began_ms >= APPLY_SLICE_MS:
-                    await asyncio.sleep(0)
-                    began_ms = self._clock.now_ms()
-            self.snapshots.consider(self)
+            await self._unapplied.wait()
+            await asyncio.sleep(0)
+            self._apply_some()
+
+    def _apply_some(self) -> None:
+        began_ms = self._clock.now_ms()
+        while self._applies:
+            self._apply(self._applies.popleft())
+            if self._clock.now_ms() - began_ms >= APPLY_SLICE_MS:
+                break
+        self.snapshots.consider(self)
+        if self._applies:
+            self._unapplied.set()
+        else:
+            self._unapplied.clear()
+            self._caught_up.set()
 
     def _apply(self, entry: Entry) -> None:
         if entry.index <= self.applied_index:

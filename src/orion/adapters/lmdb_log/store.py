@@ -156,16 +156,20 @@ class LmdbLog:
         record = records.encode_record(identity)
         await self._on_thread(lambda: self._commit(lambda txn: txn.put(_IDENTITY, record, db=self._meta)))
 
-    async def persist(self, batch: LogBatch) -> None:
+    def persist(self, batch: LogBatch) -> asyncio.Future[None]:
         """Batches that wait at the same time share a transaction, in their order. A batch that need not be
         synced is written like any other.
         """
-        self._check_open()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        try:
+            self._check_open()
+        except LogFailed as error:
+            done.set_exception(error)
+            return done
         self._waiting.append((batch, done))
         if self._writer is None:
             self._start_writer()
-        await done
+        return done
 
     async def save_snapshot(
         self,

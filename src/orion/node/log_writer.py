@@ -1,0 +1,99 @@
+"""What the core gives out -> the disk -> word that it is there.
+
+Everything that gathers while a transaction is under way becomes the next one (group commit). Callbacks instead of
+a runner: a write starts in the very turn of the loop in which the core asked for it, and every turn between a
+proposal and its answer is latency.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from orion.ports import LogBatch, LogStore
+from orion.raft.interface import Ready
+from orion.raft.messages import Entry, HardState
+
+MAX_WAITING = 64  # readies; past this the core waits for the disk
+
+
+class LogWriter:
+    """`install` writes the snapshot of a Ready in place of the log; `written` is told each group that is there."""
+
+    def __init__(
+        self,
+        store: LogStore,
+        install: Callable[[Ready, HardState | None], Coroutine[Any, Any, None]],
+        written: Callable[[list[Ready]], None],
+    ) -> None:
+        self._store = store
+        self._install = install
+        self._written = written
+        self._waiting: deque[Ready] = deque()
+        self._busy = False
+        self._moved = asyncio.Event()
+        self._hard_state: HardState | None = None  # not yet written
+        self._group: asyncio.TaskGroup
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> None:
+        """Until cancelled; raises what the disk raised, after which nothing more is written."""
+        async with asyncio.TaskGroup() as self._group:
+            await self._failed
+
+    @property
+    def idle(self) -> bool:
+        return not self._busy and not self._waiting
+
+    async def put(self, ready: Ready) -> None:
+        """Takes what must be written, in its order; waits only while too much waits already."""
+        while len(self._waiting) >= MAX_WAITING:
+            self._moved.clear()
+            await self._moved.wait()
+        self._waiting.append(ready)
+        if not self._busy:
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        """Everything up to the next snapshot, which goes alone."""
+        while self._waiting and not self._busy:
+            batch = [self._waiting.popleft()]
+            while batch[0].snapshot is None and self._waiting and self._waiting[0].snapshot is None:
+                batch.append(self._waiting.popleft())
+            work = self._start(batch)
+            if work is None:
+                self._written(batch)
+            else:
+                self._busy = True
+                work.add_done_callback(partial(self._finished, batch))
+        self._moved.set()
+
+    def _start(self, batch: list[Ready]) -> "asyncio.Future[None] | None":
+        """None when nothing needs the disk: a commit index alone waits for the next write that is synced anyway
+        (losing it costs a restarted node one message from its leader).
+        """
+        entries: list[Entry] = []
+        for ready in batch:
+            self._hard_state = ready.hard_state or self._hard_state
+            if entries and ready.entries and ready.entries[0].index <= entries[-1].index:
+                entries = [e for e in entries if e.index < ready.entries[0].index]
+            entries += ready.entries
+        hard_state = self._hard_state
+        if batch[0].snapshot is not None:
+            self._hard_state = None
+            return self._group.create_task(self._install(batch[0], hard_state), name="snapshot-install")
+        if not entries and not any(ready.must_sync for ready in batch):
+            return None
+        self._hard_state = None
+        return self._store.persist(LogBatch(hard_state, tuple(entries), must_sync=True))
+
+    def _finished(self, batch: list[Ready], work: "asyncio.Future[None]") -> None:
+        if work.cancelled() or self._failed.done():
+            return
+        if (error := work.exception()) is not None:
+            self._failed.set_exception(error)
+            return
+        self._busy = False
+        self._written(batch)
+        self._write_waiting()
