@@ -7,6 +7,7 @@ TCP paces it; only then is the offer stepped into the core, which decides whethe
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from orion.node.requests import FetchSnapshot, encode_request
 from orion.ports import LogStore, Peers
 from orion.raft.interface import Compacted, Received
 from orion.raft.messages import HardState, MsgSnap, MsgSnapStatus, SnapshotMeta
+from orion.state.dismantle import dismantle
 from orion.state.restore import Restorer
 from orion.state.snapshot import capture, encode
 from orion.state.tables import State
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SERVING_PATIENCE = 8  # the next snapshot waits up to so many times longer for those who fetch this one
+FEED_BYTES = 32 * 1024  # of a snapshot, restored in one turn of the loop: some five milliseconds
 FETCH_SILENCE_S = 10.0  # a fetch that gets nothing for so long is given up; the leader will offer again
 
 
@@ -56,6 +59,8 @@ class Snapshots:
         self._wanted = asyncio.Event()
         self._offers = asyncio.Event()
         self._offer: MsgSnap | None = None
+        self._replaced: deque[State] = deque()  # states that a snapshot took the place of
+        self._retired = asyncio.Event()
         self._fetched: _Fetched | None = None
         self._serving = 0  # followers that fetch at this moment
         self.applied_bytes = 0  # of commands, since the last snapshot was captured
@@ -65,6 +70,7 @@ class Snapshots:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._take_when_due(driver), name="snapshot-taker")
             group.create_task(self._fetch_offers(driver), name="snapshot-fetcher")
+            group.create_task(self._free_replaced(), name="snapshot-freer")
 
     # --- taking -------------------------------------------------------------------------------------------
 
@@ -105,7 +111,7 @@ class Snapshots:
         """The state in this node's own stored snapshot. Raises Corrupt when it is damaged."""
         restorer = Restorer()
         async for chunk in self._store.snapshot_chunks(index):
-            restorer.feed(chunk)
+            await _feed(restorer, chunk)
         return restorer.finish()
 
     # --- giving -------------------------------------------------------------------------------------------
@@ -161,7 +167,7 @@ class Snapshots:
                     chunk = await anext(stream, None)
                 if chunk is None:
                     return _Fetched(offer.meta, chunks, restorer.finish())
-                restorer.feed(chunk)
+                await _feed(restorer, chunk)
                 chunks.append(chunk)
         except TimeoutError:
             raise NotFound(f"{address} sent nothing for {FETCH_SILENCE_S:.0f} s") from None
@@ -181,14 +187,31 @@ class Snapshots:
         await self._store.save_snapshot(
             meta, _each(fetched.chunks), first_kept=meta.index + 1, hard_state=hard_state
         )
+        self._replaced.append(driver.state)
+        self._retired.set()
         driver.installed(fetched.state, meta.index, meta.term)
         log.info("installed the snapshot at index %d", meta.index)
+
+    async def _free_replaced(self) -> None:
+        while True:
+            await self._retired.wait()
+            self._retired.clear()
+            while self._replaced:
+                for _ in dismantle(self._replaced.popleft()):
+                    await asyncio.sleep(0)
 
 
 async def _paced(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
     """One chunk is encoded a turn of the loop, so that heartbeats go out between."""
     for chunk in chunks:
         yield chunk
+        await asyncio.sleep(0)
+
+
+async def _feed(restorer: Restorer, chunk: bytes) -> None:
+    """A whole chunk would hold the loop for as long as a heartbeat or two may be late."""
+    for start in range(0, len(chunk), FEED_BYTES):
+        restorer.feed(chunk[start : start + FEED_BYTES])
         await asyncio.sleep(0)
 
 
