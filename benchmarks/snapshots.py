@@ -1,0 +1,129 @@
+"""What snapshots cost the others: how long they hold the event loop, and whether they cause an election.
+
+    python benchmarks/snapshots.py [--allocations 200000] [--behind 100000]
+
+Three members in processes of their own, real disks and sockets. One is killed; the others go on for so many
+entries that only a snapshot can bring it back; then it returns, while writes go on. The bare row: the same loop
+doing nothing, in the same run, so that what the machine itself holds back is seen.
+"""
+
+import argparse
+import asyncio
+import time
+
+from member import RESET, Members, Status
+from orion.config import Tuning
+from orion.model.allocation import AllocationState, AllocationStatus
+from orion.model.ids import JobName, NodeId, RaftId
+from orion.model.job import Job, JobKind, TaskSpec
+from orion.model.resources import Resources
+from orion.scheduler.pools import Pools
+from orion.scheduler.schedule import schedule
+from orion.state.apply import apply
+from orion.state.commands import AnyCommand, CreateJob, InitCluster, RegisterNode, UpdateAllocations, encode_command
+from orion.state.tables import State
+
+NODES = 1_000
+TASKS = 1_000  # of one job
+IN_FLIGHT = 256
+CAPACITY = Resources(64_000, 512 * 10**9, 10**12)
+TASK = TaskSpec("app", resources=Resources(100, 10**8, 0))
+
+
+class Load:
+    """A copy of the state says what to propose."""
+
+    def __init__(self, members: Members, leader: int) -> None:
+        self._members = members
+        self.leader = leader
+        self.state = State()
+        self._index = 0
+        self._pools = Pools()
+        self.proposed = 0
+
+    async def propose(self, command: AnyCommand) -> None:
+        await self._members.call(self.leader, encode_command(command), timeout_s=30)
+        self.proposed += 1
+
+    async def keep(self, command: AnyCommand) -> None:
+        self._index += 1
+        apply(self.state, self._index, command)
+        await self.propose(command)
+
+    async def fill(self, allocations: int) -> None:
+        await self.keep(InitCluster(1, 0x0FEDCBA987654321))
+        for n in range(NODES):
+            facts = (NodeId(f"node{n}"), RaftId(n + 1), f"10.0.{n >> 8}.{n & 255}:7000", "10.0.0.1:8000")
+            await self.keep(RegisterNode(1, *facts, CAPACITY, (), f"engine{n}", "0.1"))
+        for n in range(allocations // TASKS):
+            name = JobName(f"job{n}")
+            await self.keep(CreateJob(1, Job(name, JobKind.SERVICE, TASKS, TASK)))
+            plan = schedule(self.state.view, [name], self._pools)
+            await self.keep(plan.command(1))
+
+    async def churn(self, entries: int) -> None:
+        """Small writes, as agents make them."""
+        running = AllocationStatus(AllocationState.RUNNING, started_at_ms=1)
+        ids = list(self.state.allocations.values())[:10_000]
+        left = iter(range(entries))
+
+        async def worker() -> None:
+            for n in left:
+                one = ids[n % len(ids)]
+                await self.propose(UpdateAllocations(1, one.node, ((one.id, running),)))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(IN_FLIGHT):
+                group.create_task(worker())
+
+
+def row(what: str, status: Status) -> None:
+    print(f"{what:44} {status.held_ms:9.1f} {status.held_cpu_ms:9.1f} {status.elections:6}", flush=True)
+
+
+async def bench(allocations: int, behind: int) -> None:
+    async with Members(3, Tuning()) as members:
+        load = Load(members, await members.leader())
+        print(f"{'longest turn of the loop, ms':44} {'wall':>9} {'cpu':>9} {'roles':>6}")
+        for number in members.processes:
+            await members.status(number, RESET)
+        await asyncio.sleep(3)
+        row("bare: idle", await members.status(load.leader))
+        began = time.perf_counter()
+        await load.fill(allocations)
+        print(f"{allocations:,} allocations in {time.perf_counter() - began:.1f} s", flush=True)
+        leader = load.leader
+        away, other = (n for n in (1, 2, 3) if n != leader)
+        members.kill(away)
+        before = {n: await members.status(n, RESET) for n in (leader, other)}
+        began = time.perf_counter()
+        await load.churn(behind)
+        print(f"{behind:,} entries in {time.perf_counter() - began:.1f} s, one member away", flush=True)
+        for n, what in ((leader, "leader"), (other, "follower")):
+            status = await members.status(n, RESET)
+            row(f"{what} takes snapshots", status)
+            assert status.snapshot > before[n].snapshot
+        target = (await members.status(leader)).applied
+        members.start(away)
+        began = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(load.churn(2_000))
+            while (back := await members.status(away)).applied < target:
+                await asyncio.sleep(0.02)
+        print(f"the third is back after {time.perf_counter() - began:.1f} s by {back.installs - 1} snapshot(s)")
+        await asyncio.sleep(2)  # until what was replaced is freed
+        row("leader sends a snapshot", await members.status(leader))
+        row("the third installs it", await members.status(away))
+        assert (await members.status(away)).allocations == allocations
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--allocations", type=int, default=200_000)
+    options.add_argument("--behind", type=int, default=100_000)
+    given = options.parse_args()
+    asyncio.run(bench(given.allocations, given.behind))
+
+
+if __name__ == "__main__":
+    main()
