@@ -30,10 +30,15 @@ def asks(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def with_client(*args: Any, addr: str | None, port: int | None, **values: Any) -> Any:
         from orion.client import Client
+        from orion.model.errors import NoMajority
 
         del addr, port  # they stand in the context too, where a group's are found
         with Client(_address(click.get_current_context())) as client:
-            return command(client, *args, **values)
+            try:
+                return command(client, *args, **values)
+            except NoMajority as error:
+                hint = "; reads work with --stale" if "stale" in values else ""
+                raise NoMajority(f"{error.detail}{hint}") from None
 
     return with_client
 

@@ -74,6 +74,19 @@ class Unavailable(OrionError):
     code = "unavailable"
 
 
+class NoMajority(Unavailable):
+    """Too few voters are there to agree on anything; `detail` names those that are missing."""
+
+    title = "No majority of the voters"
+    code = "no_majority"
+
+
+class NotTaken(Unavailable):
+    """The command reached nobody who would have put it into the log: it changed nothing and never will."""
+
+    code = "not_taken"
+
+
 class EngineError(OrionError):
     """The container engine refused or failed; `detail` holds its words.
 
@@ -122,6 +135,8 @@ _BY_CODE: dict[str, type[OrionError]] = {
         Conflict,
         TooLarge,
         Unavailable,
+        NoMajority,
+        NotTaken,
         EngineError,
         EngineDown,
         Corrupt,

@@ -14,7 +14,7 @@ import msgspec
 
 from orion.model.allocation import TERMINAL
 from orion.model.container import LogQuery
-from orion.model.errors import NotFound, Refused, Unavailable
+from orion.model.errors import NoMajority, NotFound, Refused, Unavailable
 from orion.model.events import Event
 from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.requests import job_from_request, name_for
@@ -24,6 +24,7 @@ from orion.node.agent import Agent
 from orion.node.deadline import deadline
 from orion.node.directory import Directory
 from orion.node.metrics import Metrics
+from orion.node.quorum import Quorum
 from orion.node.raft_driver import RaftDriver
 from orion.node.requests import (
     AnyRequest,
@@ -73,6 +74,7 @@ class Answers:
         driver: RaftDriver,
         directory: Directory,
         peers: Peers,
+        quorum: Quorum,
         submitter: Submitter,
         source: WorkSource,
         agent: Agent,
@@ -83,6 +85,7 @@ class Answers:
         self._driver = driver
         self._directory = directory
         self._peers = peers
+        self._quorum = quorum
         self._submitter = submitter
         self._source = source
         self._agent = agent
@@ -117,7 +120,10 @@ class Answers:
         return view
 
     async def delete_task(self, task: str, *, timeout_s: float) -> TaskView:
-        view, _ = await self.task(task, Read(timeout_s=timeout_s))
+        try:
+            view, _ = await self.task(task, Read(timeout_s=timeout_s))
+        except NoMajority as error:
+            raise NoMajority(f"{error.detail}; nothing was changed") from None
         key = f"stop {self._machine.random_bits(64):016x}"  # so that a late copy of it stops no later job
         command = StopJob(self._clock.wall_ms(), JobName(view.name), key)
         try:
@@ -137,7 +143,7 @@ class Answers:
         return await self._ask(AskTask(task, read))
 
     async def logs(self, task: str, query: LogQuery) -> AsyncGenerator[bytes, None]:
-        view, _ = await self.task(task, Read())
+        view = await self._task_with_logs(task)
         for allocation in reversed(view.allocations):
             stream = self._logs_of(AllocationId(int(allocation.id, 16)), NodeId(allocation.node_id), query)
             try:
@@ -150,6 +156,17 @@ class Answers:
             finally:
                 await stream.aclose()
         raise NotFound(f"{view.id} has not run yet, so it has no logs: {view.reason or view.state}")
+
+    async def _task_with_logs(self, task: str) -> TaskView:
+        """What this node itself knows is enough where nothing newer can be had: containers outlive a majority."""
+        driver = self._driver
+        try:
+            view, _ = await self.task(task, Read(stale=driver.is_member and not driver.standing.leader))
+        except NoMajority:
+            if not driver.is_member:
+                raise
+            view, _ = await self.task(task, Read(stale=True))
+        return view
 
     def _logs_of(self, allocation: AllocationId, node: NodeId, query: LogQuery) -> AsyncGenerator[bytes, None]:
         if node == self._me:
@@ -268,8 +285,9 @@ class Answers:
         if self._driver.is_member and (self._driver.standing.leader or _is_stale(request)):
             return await self._here(request)
         timeout_s = _patience_s(request)
-        async with deadline(timeout_s, "no voter of the cluster answered"):
+        async with self._quorum.deadline(timeout_s, "no voter of the cluster answered"):
             while True:
+                lost: NoMajority | None = None
                 for address in self._voter_addresses():
                     try:
                         reply = await self._peers.call(
@@ -277,10 +295,13 @@ class Answers:
                         )
                     except Unavailable as error:
                         log.debug("%s did not answer: %s", address, error.detail)
+                        lost = error if isinstance(error, NoMajority) else lost
                     else:
                         return decode_answer(reply, request)
                 if self._driver.is_member and self._driver.standing.leader:
                     return await self._here(request)
+                if lost is not None and not self._driver.is_member:
+                    raise lost  # none of them knows better
                 await asyncio.sleep(RETRY_S)
 
     async def _here(self, request: Request[R]) -> R:
@@ -294,12 +315,14 @@ class Answers:
         driver = self._driver
         if read.after_index:
             try:
-                async with asyncio.timeout(read.wait_s):
+                async with self._quorum.deadline(read.wait_s, f"nothing past {read.after_index}"):
                     await driver.watch.reached(read.after_index + 1)
-            except TimeoutError:
-                log.debug("long poll past %d ran out", read.after_index)
+            except Unavailable as error:
+                if isinstance(error, NoMajority) and not read.stale:
+                    raise
+                log.debug("long poll: %s", error.detail)
         if not read.stale:
-            async with deadline(read.timeout_s, "no quorum answers, so no current answer can be given"):
+            async with self._quorum.deadline(read.timeout_s, "no majority of the voters answered"):
                 await driver.read_barrier()
 
     async def _tasks(self, request: AskTasks) -> tuple[list[TaskView], int]:
@@ -356,7 +379,7 @@ class Answers:
     async def _transfer_elsewhere(self, request: AskTransfer) -> RaftView:
         leading = [s for s in self._directory.voters() if s.facts.role == "leader"]
         if request.forwarded or not leading:
-            raise Unavailable("there is no leader to hand over from")
+            raise Unavailable(self._quorum.missing() or "there is no leader to hand over from")
         body = encode_request(AskTransfer(request.to, forwarded=True))
         reply = await self._peers.call(leading[0].facts.peer_address, body, timeout_s=CALL_MARGIN_S * 6)
         return decode_reply(reply, RaftView)

@@ -18,6 +18,7 @@ from orion.node.directory import Directory, Facts
 from orion.node.exclusion import Exclusion
 from orion.node.gossip_watch import GossipWatch
 from orion.node.leader import Leader, Story
+from orion.node.quorum import Quorum
 from orion.node.raft_driver import RaftDriver
 from orion.node.registration import Registration
 from orion.node.render import Roles
@@ -94,7 +95,10 @@ class Node:
             address_of=self.directory.address_of_raft,
         )
         self.driver.on_standing = self._on_standing
-        self._submitter = Submitter(me=me, driver=self.driver, directory=self.directory, peers=peers, rng=rng)
+        quorum = Quorum(me=me, driver=self.driver, directory=self.directory, election_ms=config.tuning.election_ms)
+        self._submitter = Submitter(
+            me=me, driver=self.driver, directory=self.directory, peers=peers, quorum=quorum, rng=rng
+        )
         self._reports = Reports(me=me, clock=clock, submitter=self._submitter)
         self._source = WorkSource(me=me, raft=raft, driver=self.driver, directory=self.directory, peers=peers)
         self.agent = Agent(
@@ -140,6 +144,7 @@ class Node:
             driver=self.driver,
             directory=self.directory,
             peers=peers,
+            quorum=quorum,
             submitter=self._submitter,
             source=self._source,
             agent=self.agent,

@@ -5,11 +5,12 @@ import random
 
 import msgspec
 
-from orion.model.errors import OrionError, Refused, Unavailable
+from orion.model.errors import NoMajority, NotTaken, OrionError, Refused, Unavailable
 from orion.model.ids import NodeId, RaftId
 from orion.model.job import Job
 from orion.model.node import Node
 from orion.node.directory import Directory
+from orion.node.quorum import Quorum
 from orion.node.raft_driver import RaftDriver
 from orion.node.requests import Submit, Submitted, decode_reply, encode_request
 from orion.ports import Peers
@@ -30,11 +31,13 @@ class Submitter:
         driver: RaftDriver,
         directory: Directory,
         peers: Peers,
+        quorum: Quorum,
         rng: random.Random,
     ) -> None:
         self._me = me
         self._driver = driver
         self._directory = directory
+        self._quorum = quorum
         self._peers = peers
         self._rng = rng
 
@@ -42,42 +45,46 @@ class Submitter:
         """Returns once committed, applied on the leader and, where this node follows the log, here too.
 
         Tries again through elections until the deadline, so the command must bear being applied twice. Raises
-        Refused kinds as `apply` decided, Unavailable at the deadline: the command may or may not survive.
+        Refused kinds as `apply` decided; Unavailable at the deadline, NoMajority as soon as that is known, both
+        saying whether the command may survive.
         """
         data = encode_command(command)
+        tries = _Tries()
         try:
-            async with asyncio.timeout(timeout_s):
-                submitted = await self._until_taken(data)
+            async with self._quorum.deadline(timeout_s, "no leader with a majority of the voters took the change"):
+                submitted = await self._until_taken(data, tries)
                 if self._driver.is_member:
                     await self._driver.watch.reached(submitted.index)
                 return submitted
-        except TimeoutError:
-            raise Unavailable(
-                f"not committed within {timeout_s:g} s: there is no leader with a quorum now. The change may or may"
-                " not survive; look before you repeat it, or repeat it with the same Idempotency-Key"
-            ) from None
+        except Unavailable as error:
+            kind = NoMajority if isinstance(error, NoMajority) else Unavailable
+            raise kind(f"{error.detail}; {tries.outcome}") from None
 
-    async def _until_taken(self, data: bytes) -> Submitted:
+    async def _until_taken(self, data: bytes, tries: "_Tries") -> Submitted:
         wait_s = RETRY_FIRST_S
         while True:
+            tries.taken = True  # by whoever is asked now, until it says otherwise
             try:
                 return await self.take(Submit(data))
             except Refused:
                 raise
-            except OrionError:
-                await asyncio.sleep(wait_s * (0.5 + self._rng.random()))
-                wait_s = min(RETRY_MAX_S, wait_s * 2)
+            except OrionError as error:
+                tries.failed(error)
+            await asyncio.sleep(wait_s * (0.5 + self._rng.random()))
+            wait_s = min(RETRY_MAX_S, wait_s * 2)
 
     async def take(self, request: Submit) -> Submitted:
-        """One try: propose here, or hand on to the leader. Raises Unavailable when neither can be done."""
+        """One try: propose here, or hand on to the leader. Raises NotTaken when neither can be done, another
+        Unavailable when nobody knows how it ended.
+        """
         driver = self._driver
         if driver.is_leader:
             if not driver.view.cluster:
-                raise Unavailable("the new cluster has no name yet")  # its leader gives it one first
+                raise NotTaken("the new cluster has no name yet")  # its leader gives it one first
             committed = await driver.propose(self._completed(request.command))
             return Submitted(committed.index, _subject(committed.result), driver.view.cluster)
         if request.forwarded:
-            raise Unavailable(f"{self._me} does not lead the cluster")
+            raise NotTaken(f"{self._me} does not lead the cluster")
         address, forwarded = self._leader()
         reply = await self._peers.call(
             address, encode_request(Submit(request.command, forwarded)), timeout_s=ATTEMPT_TIMEOUT_S
@@ -95,7 +102,7 @@ class Submitter:
             return leading[0].facts.peer_address, False
         if voters:
             return self._rng.choice(voters).facts.peer_address, False
-        raise Unavailable("no voter of the cluster is known yet")
+        raise NotTaken("no voter of the cluster is known yet")
 
     def _completed(self, data: bytes) -> bytes:
         """A command the log can take: one that can't be decoded would stop every node.
@@ -114,6 +121,24 @@ class Submitter:
         if known is None or known.raft == command.raft or seen is None or seen.facts.raft != command.raft:
             return data
         return encode_command(msgspec.structs.replace(command, replaces=True))
+
+
+class _Tries:
+    """Whether one of the tries may have put the command into a log that survives."""
+
+    def __init__(self) -> None:
+        self.taken = False  # the try under way
+        self._earlier = False
+
+    def failed(self, error: OrionError) -> None:
+        self._earlier |= not isinstance(error, NotTaken)
+        self.taken = False
+
+    @property
+    def outcome(self) -> str:
+        if self.taken or self._earlier:
+            return "the change may still have been made: look before you repeat it"
+        return "nothing was changed"
 
 
 def _subject(result: object) -> str:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from orion.model.errors import NotFound, Unavailable
+from orion.model.errors import NoMajority, NotFound, Unavailable
 from orion.model.events import Event
 from orion.model.views import Amounts, TaskRequest
 from unit.api.fake_service import node_view, task_view
@@ -394,3 +394,12 @@ def test_the_clusters_words_are_shown_as_they_are(orion, api, error):
 def test_a_near_miss_of_a_command(orion):
     assert orion("nodse") == (2, "", "orion: 'nodse' is not a command: did you mean nodes? (see 'orion --help')\n")
     assert orion("xyzzy") == (2, "", "orion: 'xyzzy' is not a command (see 'orion --help')\n")
+
+
+def test_without_a_majority_what_still_works_is_named(orion, api):
+    words = "no majority: 2 of 3 voters (node2, node3) do not answer"
+    api.service.failure = NoMajority(words)
+    for command in (["ps"], ["inspect", "web"], ["nodes"]):
+        assert orion(*command) == (1, "", f"orion: {words}; reads work with --stale\n")
+    for command in (["run", "nginx"], ["stop", "web"], ["drain", "node1"], ["nodes", "rm", "node1"]):
+        assert orion(*command) == (1, "", f"orion: {words}\n")

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from cluster_kit import run
 
-from orion.model.errors import Unavailable
+from orion.model.errors import NoMajority, Unavailable
 from orion.node.service import Read
 
 
@@ -52,5 +52,60 @@ def test_a_worker_leaves_a_voter_that_is_cut_off():
         await of(leader, leader.node.service.drain(worker.name, draining=True, timeout_s=5))
         index = leader.node.driver.applied_index
         await nodes.until(lambda: worker.node._source.latest.index >= index, 10)
+
+    run(main, count=8, voters=5)
+
+
+async def _told(machine, question, seconds):
+    """What it is refused with, before a request would be given up."""
+    async with asyncio.timeout(seconds):
+        with pytest.raises(NoMajority) as caught:
+            await of(machine, question)
+    return caught.value.detail
+
+
+def test_without_a_majority_everybody_learns_who_is_missing():
+    async def main(nodes):
+        alive, *dead = nodes.machines
+        for machine in dead:
+            machine.kill()
+        names = ", ".join(m.name for m in dead)
+        words = f"no majority: 2 of 3 voters ({names}) do not answer"
+        service = alive.node.service
+        assert await _told(alive, service.tasks(Read(timeout_s=60)), 15) == words
+        # Known by now: nothing but an election is waited for.
+        assert await _told(alive, service.tasks(Read(timeout_s=60)), 1.5) == words
+        poll = Read(after_index=10**9, wait_s=60, timeout_s=60)
+        assert await _told(alive, service.tasks(poll), 1.5) == words
+        changed = f"{words}; nothing was changed"
+        assert await _told(alive, service.delete_task("web", timeout_s=60), 1.5) == changed
+        assert await _told(alive, service.drain("node2", draining=True, timeout_s=60), 1.5) == changed
+        for machine in dead:
+            machine.boot()
+        await nodes.until(lambda: nodes.leader is not None)
+        assert await of(alive, service.tasks(Read(timeout_s=10))) is not None
+
+    run(main)
+
+
+def test_a_leader_that_lost_its_majority_can_t_say_whether_its_write_survives():
+    async def main(nodes):
+        leader = nodes.leader
+        nodes.isolate(leader)
+        detail = await _told(leader, leader.node.service.drain("node2", draining=True, timeout_s=60), 15)
+        assert detail.startswith("no majority: 2 of 3 voters")
+        assert detail.endswith("the change may still have been made: look before you repeat it")
+
+    run(main)
+
+
+def test_a_worker_hears_of_a_lost_majority_from_the_voters_that_are_left():
+    async def main(nodes):
+        worker = worker_of(nodes)
+        voters = [m for m in nodes.machines if m.raft in nodes.leader.node.driver.raft.conf.voters]
+        for machine in voters[:3]:
+            machine.kill()
+        detail = await _told(worker, worker.node.service.tasks(Read(timeout_s=60)), 30)
+        assert detail.startswith("no majority: 3 of 5 voters")
 
     run(main, count=8, voters=5)

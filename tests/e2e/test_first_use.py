@@ -1,0 +1,38 @@
+"""What somebody meets who uses the command line by hand: real processes, a real engine."""
+
+import subprocess
+import sys
+
+import pytest
+
+from support import images
+from support.nodes import Cluster, NodeProcess
+
+pytestmark = pytest.mark.engine
+
+
+def orion(node: NodeProcess | None, *args: str) -> tuple[int, str, str]:
+    """(exit code, output, error output) of a command, asked of `node`."""
+    where = ("--port", str(node.port)) if node else ()
+    command = [sys.executable, "-m", "orion", *args[:1], *where, *args[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_without_a_majority(shared: Cluster, busybox_image: str) -> None:
+    """Told soon, in words that say who is missing and what still works; logs of what runs here can be read."""
+    shared.grow_to(3)
+    shell = ["sh", "-c", "echo i am here; exec sleep 1000"]
+    task = shared.run("talker", image=images.BUSYBOX, command=shell)
+    alone = shared.node(task["nodeId"])
+    dead = sorted((n for n in shared.nodes if n is not alone), key=lambda n: n.name)
+    for node in dead:
+        node.kill()
+    words = f"orion: no majority: 2 of 3 voters ({dead[0].name}, {dead[1].name}) do not answer"
+    assert orion(alone, "ps") == (1, "", f"{words}; reads work with --stale\n")
+    for command in (("run", images.BUSYBOX), ("stop", "talker"), ("drain", dead[0].name)):
+        assert orion(alone, *command) == (1, "", f"{words}; nothing was changed\n")
+    code, out, _ = orion(alone, "ps", "--stale")
+    assert (code, "talker/0" in out) == (0, True)
+    assert orion(alone, "logs", "talker") == (0, "i am here\n", "")
+    assert "Idempotency-Key" not in alone.log_tail(1000)
