@@ -6,7 +6,9 @@ Started by `Members`; a call to its peer port is a command to propose, or one of
 
 import asyncio
 import contextlib
+import cProfile
 import json
+import pstats
 import random
 import signal
 import subprocess
@@ -26,7 +28,7 @@ from orion.adapters.clock import SystemClock  # noqa: E402
 from orion.adapters.lmdb_log.store import LmdbLog  # noqa: E402
 from orion.adapters.peers.tcp import TcpPeers  # noqa: E402
 from orion.config import Tuning  # noqa: E402
-from orion.model.errors import OrionError  # noqa: E402
+from orion.model.errors import NotFound, OrionError  # noqa: E402
 from orion.model.ids import NodeId, RaftId  # noqa: E402
 from orion.node.raft_driver import RaftDriver  # noqa: E402
 from orion.node.requests import FetchSnapshot, decode_request  # noqa: E402
@@ -41,6 +43,8 @@ from support.nodes import free_ports  # noqa: E402
 CLUSTER = 0x0FEDCBA987654321
 STATUS = b"status"  # what it is and did
 RESET = b"reset"  # the same, and from now on count anew
+READ = b"read"  # a linearizable read
+PROFILE = b"profile"  # begin to profile; asked again, end, and answer with each layer's share
 TICK_S = 0.001
 
 
@@ -64,6 +68,7 @@ class Member:
         self._tuning = tuning
         self._held_ms = self._held_cpu_ms = 0.0
         self._elections = 0
+        self._profile: cProfile.Profile | None = None
 
     async def run(self) -> None:
         clock = SystemClock()
@@ -116,7 +121,22 @@ class Member:
                 self._held_ms = self._held_cpu_ms = 0.0
                 self._elections = 0
             return msgspec.json.encode(status)
-        return (await self._driver.propose(body)).index.to_bytes(8, "big")
+        if body == READ:
+            return (await self._driver.read_barrier()).to_bytes(8, "big")
+        if body == PROFILE:
+            return self._toggle_profile()
+        with contextlib.suppress(NotFound):
+            await self._driver.propose(body)
+        return b""
+
+    def _toggle_profile(self) -> bytes:
+        profile, self._profile = self._profile, cProfile.Profile()
+        if profile is None:
+            self._profile.enable()
+            return b""
+        profile.disable()
+        self._profile = None
+        return json.dumps(layer_shares(profile)).encode()
 
     def _status(self) -> Status:
         driver = self._driver
@@ -144,6 +164,38 @@ class Member:
             held = (time.perf_counter() - began - TICK_S) * 1000
             held_cpu = (time.thread_time() - began_cpu) * 1000
             self._held_ms, self._held_cpu_ms = max(self._held_ms, held), max(self._held_cpu_ms, held_cpu)
+
+
+LAYERS = {
+    "transport": ("orion/adapters/peers", "orion/wire/frames"),
+    "codec": ("orion/wire", "msgspec"),
+    "core": ("orion/raft",),
+    "log": ("orion/adapters/lmdb_log", "orion/node/log_writer", "concurrent/futures", "threading", "_queue"),
+    "apply": ("orion/state",),
+    "driver": ("orion/node",),
+}
+
+
+def layer_shares(profile: cProfile.Profile) -> list[tuple[str, float]]:
+    """Each layer's share of the loop's own time; built-in functions count to whoever called them."""
+    shares = dict.fromkeys((*LAYERS, "asyncio"), 0.0)
+
+    def layer_of(function: tuple[str, int, str]) -> str | None:
+        where = f"{function[0]} {function[2]}"
+        for layer, parts in LAYERS.items():
+            if any(part in where for part in parts):
+                return layer
+        return None if function[0] == "~" else "asyncio"
+
+    for function, (_, _, own, _, callers) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
+        layer = layer_of(function)
+        if layer is not None or not callers:
+            shares[layer or "asyncio"] += own
+            continue
+        for caller, (_, _, part, _) in callers.items():
+            shares[layer_of(caller) or "asyncio"] += part
+    total = sum(shares.values())
+    return [(layer, own / total) for layer, own in shares.items()]
 
 
 async def _chunks(chunks: list[bytes]) -> AsyncIterator[bytes]:
