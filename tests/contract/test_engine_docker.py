@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from test_engine import CRASHES, DEADLINE_S, FOREVER, DockerBench, Placed, checked, until, until_exited
+from test_engine import CRASHES, DEADLINE_S, FOREVER, DockerBench, Placed, changes_of, checked, until, until_exited
 
 from orion.adapters.docker import Docker
 from orion.model.container import LogQuery
@@ -95,6 +95,62 @@ class TestLogs:
     async def test_logs_of_nothing(self, bench: DockerBench) -> None:
         with pytest.raises(EngineError, match="No such container"):
             await words_of(bench.adapter(), "no-such-container", LogQuery())
+
+
+class TestWhoEndedIt:
+    """Programs that end with 0 when they are told to."""
+
+    OBEYS = "trap 'exit 0' TERM; trap ': read the configuration again' HUP; trap 'exit 0' USR1; while :; do sleep 0.05; done"
+
+    async def _running(self, bench: DockerBench, engine: Docker) -> tuple[int, str]:
+        cluster = bench.new_cluster()
+        id_ = await Placed(cluster, shell(bench, self.OBEYS)).create(engine)
+        await engine.start(id_)
+        return cluster, id_
+
+    @checked
+    async def test_somebody_s_docker_stop_is_told_from_an_end_of_its_own(self, bench: DockerBench) -> None:
+        engine = bench.adapter()
+        cluster, id_ = await self._running(bench, engine)
+        async with changes_of(engine, cluster) as changes:
+            await changes.of(id_)
+            for call in ("kill?signal=HUP", "kill?signal=USR1"):
+                await asyncio.to_thread(api.ask, bench.host, "POST", f"/containers/{id_}/{call}")
+            await changes.of(id_)
+            ended = await until_exited(engine, id_)
+            assert (ended.exit_code, ended.stopped) == (0, False), "USR1 is no word for end"
+            await engine.start(id_)
+            await changes.of(id_)
+            await asyncio.to_thread(api.ask, bench.host, "POST", f"/containers/{id_}/stop")
+            await changes.of(id_)
+            ended = await until_exited(engine, id_)
+            assert (ended.exit_code, ended.stopped) == (0, True)
+            await engine.start(id_)
+            await changes.of(id_)
+            assert not (await until(engine, id_, lambda c: c.state == "running")).stopped
+
+    @pytest.mark.root
+    def test_the_engine_s_own_shutdown_is_no_end_of_the_program_s_own(self, own_engine: Dockerd) -> None:
+        bench = DockerBench(own_engine.host, "orion-test/busybox", own_engine)
+
+        async def check() -> None:
+            engine = bench.adapter()
+            cluster, id_ = await self._running(bench, engine)
+            following = asyncio.create_task(_until_down(engine, cluster))
+            await until(engine, id_, lambda c: c.state == "running")
+            await asyncio.to_thread(own_engine.stop)
+            await following
+            await asyncio.to_thread(own_engine.start)
+            (ended,) = await engine.containers(cluster)
+            assert (ended.state, ended.exit_code, ended.stopped) == ("exited", 0, True)
+
+        bench.run(check)
+
+
+async def _until_down(engine: Docker, cluster: int) -> None:
+    with contextlib.suppress(EngineDown):
+        async for _ in engine.changes(cluster):
+            pass
 
 
 class TestEnds:

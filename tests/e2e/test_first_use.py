@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from support import images
+from support import api, images
+from support.cleanup import containers
 from support.nodes import Cluster, NodeProcess
 
 pytestmark = pytest.mark.engine
@@ -36,3 +37,22 @@ def test_without_a_majority(shared: Cluster, busybox_image: str) -> None:
     assert (code, "talker/0" in out) == (0, True)
     assert orion(alone, "logs", "talker") == (0, "i am here\n", "")
     assert "Idempotency-Key" not in alone.log_tail(1000)
+
+
+def test_a_service_that_somebody_stopped_with_docker_runs_again(
+    shared: Cluster, docker_host: str, busybox_image: str
+) -> None:
+    """It ends with 0 when told to end, as nginx does; that is no success of its own."""
+    shared.grow_to(1)
+    obeys = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done"]
+    first = shared.run("web", image=images.BUSYBOX, command=obeys)
+    (container,) = containers(docker_host, f"dev.orion.cluster={shared.id}")
+    api.ask(docker_host, "POST", f"/containers/{container['Id']}/stop")
+
+    def again() -> bool:
+        task = shared.task("web")
+        return task["state"] == "running" and task["startedAt"] > first["startedAt"]
+
+    shared.wait(again, "web to run again")
+    (allocation,) = shared.task("web")["allocations"]
+    assert allocation["restarts"] == 0

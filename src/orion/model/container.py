@@ -37,6 +37,7 @@ class Container(msgspec.Struct, frozen=True):
     started_at_ms: int = 0
     finished_at_ms: int = 0
     address: str = ""
+    stopped: bool = False  # it has ended because the engine, or somebody through it, told it to, as far as is known
 
 
 class LogQuery(msgspec.Struct, frozen=True, array_like=True):

@@ -6,7 +6,8 @@ out by the caller. What to do with one allocation depends on (wanted, container 
     wanted, no container ......... Start, once its backoff is over
     wanted, created .............. Start
     wanted, running .............. report
-    wanted, exited ............... the restart policy: Start again after a backoff, or the end
+    wanted, exited ............... the restart policy: Start again after a backoff, or the end. One that was
+                                   stopped outside of Orion has not succeeded, and its restart is not counted
     not wanted, running .......... Stop
     not wanted, otherwise ........ Remove, then the end
 
@@ -193,20 +194,22 @@ def _end(wish: Desired, container: Container | None) -> Action | None:
 
 def _exited(wish: Desired, container: Container, tries: Attempts, now_ms: int) -> Action:
     allocation, policy = wish.allocation, wish.spec.restart
-    succeeded = container.exit_code == 0 and not container.error
+    succeeded = container.exit_code == 0 and not container.error and not container.stopped
     restarts = _restarts(allocation, tries)
     if container.finished_at_ms - container.started_at_ms >= FORGIVE_AFTER_MS:
         restarts = 0
-    spent = policy.mode is RestartMode.ON_FAILURE and 0 < policy.max_restarts <= restarts
+    counted = policy.mode is RestartMode.ON_FAILURE and not container.stopped
+    spent = counted and 0 < policy.max_restarts <= restarts
     again = policy.mode is RestartMode.ALWAYS or (policy.mode is RestartMode.ON_FAILURE and not succeeded)
     if spent or not again:
         return Report(allocation.id, ended_status(container, succeeded=succeeded, restarts=restarts))
     ending = f"{container.id} {container.finished_at_ms}"
     if tries.ending != ending:
-        return BackOff(allocation.id, restarts + 1, ending, _restarting(container, restarts))
+        attempt = 1 if container.stopped else restarts + 1
+        return BackOff(allocation.id, attempt, ending, _restarting(container, restarts))
     if now_ms < tries.retry_at_ms:
         return Wait(allocation.id, tries.retry_at_ms)
-    return Start(allocation, wish.spec, container.id, restarts + 1)
+    return Start(allocation, wish.spec, container.id, restarts if container.stopped else restarts + 1)
 
 
 def _restarts(allocation: Allocation, tries: Attempts) -> int:
@@ -250,6 +253,8 @@ def exit_words(container: Container) -> str:
     if container.error:
         return container.error
     words = f"exit code {container.exit_code}"
+    if container.stopped:
+        return f"{words}, stopped outside of Orion"
     return f"{words}, out of memory" if container.oom_killed else words
 
 

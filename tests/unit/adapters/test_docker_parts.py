@@ -12,6 +12,7 @@ from orion.adapters.docker import auth, facts, words
 from orion.adapters.docker.connection import MAX_LINE_BYTES, api_version, json_lines
 from orion.adapters.docker.logs import log_params, unframed
 from orion.adapters.docker.pull import Progress
+from orion.adapters.docker.signals import Signals, number_of
 from orion.adapters.docker.spec import (
     container_config,
     cpu_shares,
@@ -459,3 +460,39 @@ def test_a_helper_that_hangs_is_ended(docker_config, monkeypatch):
     folder = docker_config({"credsStore": "mine"})
     helper(folder, "mine", "exec sleep 1000")
     assert header_for("nginx") is None
+
+
+# --- who ended it ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("15", 15), ("SIGTERM", 15), ("quit", 3), ("SIGWINCH", 28), ("SIGRTMIN+3", 37), ("RTMAX-1", 63), ("", None)],
+)
+def test_signals_by_name_and_number(text, number):
+    assert number_of(text) == number
+
+
+def test_only_what_asks_this_container_to_end_ended_it():
+    def sent(action, number="", container="c"):
+        signals.heard({"Action": action, "Actor": {"ID": container, "Attributes": {"signal": number}}})
+
+    def told(stop_signal=None):
+        return signals.told_to_end({"Id": "c", "Config": {"StopSignal": stop_signal}})
+
+    signals = Signals()
+    sent("kill", "1")
+    sent("kill", "15", "another")
+    assert not told()
+    sent("kill", "15")
+    assert told()
+    assert not told("SIGQUIT")
+    sent("kill", "3")
+    sent("die")
+    assert told("SIGQUIT")
+    sent("start")
+    assert not told()
+    sent("kill", "9")
+    assert told("SIGQUIT")
+    signals.forget(signals.known() - {"another"})
+    assert signals.known() == {"another"}

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,6 +109,18 @@ def test_restart_policy(mode, exit_code, expected):
     else:
         assert isinstance(action, Report)
         assert action.status.state is expected
+
+
+def test_what_was_stopped_outside_of_orion_has_not_succeeded_and_costs_no_restart():
+    stopped = msgspec.structs.replace(container("exited", exit_code=0), stopped=True)
+    spent = Attempts(restarts=5)
+    (back_off,) = actions([wish()], [stopped], spent)
+    assert (back_off.attempt, back_off.status.state) == (1, AllocationState.STARTING)
+    assert back_off.status.reason == "restarting after exit code 0, stopped outside of Orion"
+    (start,) = actions([wish()], [stopped], Attempts(restarts=5, ending=back_off.ending))
+    assert (start.container, start.restarts) == ("c1", 5)
+    (report,) = actions([wish(policy=RestartPolicy(RestartMode.NO))], [stopped])
+    assert report.status.state is AllocationState.FAILED
 
 
 def test_restarts_are_spent_unless_it_ran_long():

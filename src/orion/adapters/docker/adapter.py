@@ -12,6 +12,7 @@ from orion.adapters.docker.auth import registry_auth
 from orion.adapters.docker.connection import CALL_S, WORK_S, Connection, chunks, json_lines
 from orion.adapters.docker.logs import log_params, unframed
 from orion.adapters.docker.pull import Progress
+from orion.adapters.docker.signals import Signals
 from orion.adapters.docker.spec import (
     PREFIX,
     cluster_text,
@@ -53,6 +54,7 @@ class Docker:
         self._connection = Connection(docker_host, call_s=call_s)
         self._pull_silence_s = pull_silence_s
         self._progress_every_s = progress_every_s
+        self._signals = Signals()
         self._local = docker_host.startswith("unix://")
 
     async def close(self) -> None:
@@ -130,9 +132,11 @@ class Docker:
             await _unless_gone(_remove(client.containers.container(container)))
 
     async def containers(self, cluster: int) -> list[Container]:
+        signalled = self._signals.known()
         async with self._connection.calling() as client:
             chosen = json.dumps({"label": [f"{PREFIX}cluster={cluster_text(cluster)}"]})
             listed = await client.containers.list(all=True, filters=chosen)
+        self._signals.forget(signalled - {c.id for c in listed})
         # The list says neither when they started nor how they ended.
         room = asyncio.Semaphore(PARALLEL_INSPECTS)
 
@@ -150,7 +154,7 @@ class Docker:
     async def inspect(self, container: str) -> Container | None:
         async with self._connection.calling() as client:
             shown = await _unless_gone(client.containers.container(container).show())
-        return None if shown is None else facts.container(shown)
+        return None if shown is None else facts.container(shown, told_to_end=self._signals.told_to_end(shown))
 
     # --- streams ------------------------------------------------------------------------------------------
 
@@ -158,13 +162,15 @@ class Docker:
         """Silence says nothing of the engine's health: who listens looks at `containers` now and then."""
         chosen = {
             "type": ["container"],
-            "event": ["start", "die", "destroy"],
+            "event": ["start", "kill", "die", "destroy"],
             "label": [f"{PREFIX}cluster={cluster_text(cluster)}"],
         }
         params = {"filters": json.dumps(chosen), "since": str(int(time.time()) - EVENTS_BACK_S)}
         async with self._connection.streaming("GET", "events", params) as response:
             async for event in json_lines(chunks(response, None)):
-                yield event["Actor"]["ID"]
+                self._signals.heard(event)
+                if event["Action"] != "kill":  # what comes of it is an event of its own
+                    yield event["Actor"]["ID"]
         raise EngineDown(f"the Docker Engine at {self._connection.docker_host} closed its stream of events")
 
     async def logs(self, container: str, query: LogQuery) -> AsyncGenerator[bytes, None]:

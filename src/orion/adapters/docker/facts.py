@@ -11,7 +11,7 @@ from orion.model.resources import Resources
 _RUNNING = frozenset({"running", "paused", "restarting"})
 
 
-def container(shown: dict[str, Any]) -> Container | None:
+def container(shown: dict[str, Any], *, told_to_end: bool = False) -> Container | None:
     """None when it is not Orion's."""
     labels = labels_from(shown["Config"]["Labels"] or {})
     if labels is None:
@@ -29,6 +29,7 @@ def container(shown: dict[str, Any]) -> Container | None:
         host_ports=_host_ports(shown["HostConfig"].get("PortBindings") or {}),
         exit_code=state["ExitCode"] if kind == "exited" else None,
         error=state.get("Error") or "",
+        stopped=told_to_end and kind == "exited",
         oom_killed=bool(state.get("OOMKilled")) and kind == "exited",
         started_at_ms=started_at_ms,
         finished_at_ms=finished_at_ms,
