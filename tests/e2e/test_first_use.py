@@ -56,3 +56,15 @@ def test_a_service_that_somebody_stopped_with_docker_runs_again(
     shared.wait(again, "web to run again")
     (allocation,) = shared.task("web")["allocations"]
     assert allocation["restarts"] == 0
+
+
+def test_run_and_wait_for_what_does_not_stay_up(shared: Cluster, busybox_image: str) -> None:
+    shared.grow_to(1)
+    script = "echo reading configuration; sleep 0.2; echo no database >&2; exit 3"
+    command = ("run", "--name", "crash", "--wait", images.BUSYBOX, "--", "sh", "-c", script)
+    code, out, err = orion(shared.nodes[0], *command)
+    assert (code, out) == (1, "crash/0\n")
+    assert "orion: crash/0 does not stay up: restarting after exit code 3" in err
+    assert err.endswith("  reading configuration\n  no database\n")
+    assert orion(shared.nodes[0], "run", "--name", "stays", "--wait", images.BUSYBOX, "--", "sleep", "1000")[0] == 0
+    assert orion(shared.nodes[0], "run", "--name", "short", "--wait", images.BUSYBOX, "--", "true")[0] == 0

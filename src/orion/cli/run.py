@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from orion.client import Client, TaskView
 
 POLL_S = 20.0
-
+STAYS_S = 1.0  # running this long is running: most of what can't work has crashed by then
+LAST_LINES = 10
 
 _EXAMPLES = """\b
 Examples:
@@ -65,7 +66,7 @@ Examples:
     metavar="SECONDS",
     help="Time to end by itself when stopped.",
 )
-@click.option("--wait", is_flag=True, help="Wait until it runs.")
+@click.option("--wait", is_flag=True, help="Wait until it has run for a second, or has ended.")
 @click.option(
     "--wait-timeout",
     type=Seconds(),
@@ -98,7 +99,7 @@ def run(client: "Client", image: str, words: tuple[str, ...], wait: bool, wait_t
 
 
 def _wait(client: "Client", task: "TaskView", timeout_s: float) -> int:
-    """Follows the task until it runs or has ended, on standard error."""
+    """Follows the task until it has stayed running for STAYS_S or has ended, on standard error."""
     import time
 
     from orion.cli.app import say
@@ -106,22 +107,51 @@ def _wait(client: "Client", task: "TaskView", timeout_s: float) -> int:
 
     until = time.monotonic() + timeout_s
     index = 0
+    stays = float("inf")  # when it will have stayed running
     try:
         with progress() as show:
             while True:
-                task, index = client.poll_task(
-                    task.id, index, wait_s=max(0.1, min(POLL_S, until - time.monotonic()))
-                )
+                left_s = min(POLL_S, until - time.monotonic(), stays - time.monotonic())
+                task, index = client.poll_task(task.id, index, wait_s=max(0.1, left_s))
                 show(task)
-                if task.state in SETTLED or time.monotonic() >= until:
+                now = time.monotonic()
+                if task.state == "running":
+                    stays = min(stays, now + STAYS_S)
+                if task.state in ENDED or _crashed(task) or now >= min(stays, until):
                     break
     except KeyboardInterrupt:
         say(f"{task.id} goes on without you: 'orion ps' shows it, 'orion stop {task.id}' stops it")
         return 1
+    if task.state == "failed" or _crashed(task):
+        return _post_mortem(client, task)
     return _verdict(task, timeout_s)
 
 
-SETTLED = frozenset({"running", "completed", "failed", "stopped"})
+ENDED = frozenset({"completed", "failed", "stopped"})
+
+
+def _crashed(task: "TaskView") -> bool:
+    """It ran, ended and is to be started again."""
+    return task.state == "starting" and bool(task.allocations) and task.allocations[-1].exit_code is not None
+
+
+def _post_mortem(client: "Client", task: "TaskView") -> int:
+    from orion.cli.app import say
+    from orion.cli.show import note
+    from orion.model.errors import OrionError
+
+    why = task.reason or "no reason is known"
+    if task.state == "failed":
+        say(f"{task.id} failed: {why}")
+    else:
+        say(f"{task.id} does not stay up: {why}; it goes on being tried, 'orion stop {task.id}' ends that")
+    try:
+        text = b"".join(client.logs(task.id, tail=LAST_LINES)).decode(errors="replace")
+    except OrionError:
+        return 1  # it never came to say anything
+    for line in text.splitlines():
+        note(f"  {line}")
+    return 1
 
 
 def _verdict(task: "TaskView", timeout_s: float) -> int:
@@ -136,8 +166,8 @@ def _verdict(task: "TaskView", timeout_s: float) -> int:
         case "completed":
             note(f"{task.id} has completed on {task.node_id}")
             return 0
-        case "failed" | "stopped":
-            say(f"{task.id} {task.state}: {task.reason or 'no reason is known'}; see 'orion logs {task.id}'")
+        case "stopped":
+            say(f"{task.id} stopped: {task.reason or 'no reason is known'}")
         case _:
             why = f": {task.reason}" if task.reason else ""
             say(f"{task.id} is still {task.state} after {timeout_s:g} s{why}; it goes on, see 'orion ps'")

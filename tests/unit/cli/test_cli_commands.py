@@ -6,7 +6,7 @@ import pytest
 
 from orion.model.errors import NoMajority, NotFound, Unavailable
 from orion.model.events import Event
-from orion.model.views import Amounts, TaskRequest
+from orion.model.views import AllocationView, Amounts, TaskRequest
 from unit.api.fake_service import node_view, task_view
 
 
@@ -323,11 +323,7 @@ def test_run_and_wait_on_a_terminal(orion, api, monkeypatch):
     ("last", "code", "words"),
     [
         ({"state": "completed", "node_id": "n"}, 0, "web-00001/0 has completed on n"),
-        (
-            {"state": "failed", "reason": "no such image"},
-            1,
-            "orion: web-00001/0 failed: no such image; see 'orion logs",
-        ),
+        ({"state": "failed", "reason": "no such image"}, 1, "orion: web-00001/0 failed: no such image\n"),
         ({"state": "stopped"}, 1, "orion: web-00001/0 stopped: no reason is known"),
     ],
 )
@@ -336,6 +332,26 @@ def test_how_waiting_ends(orion, api, monkeypatch, last, code, words):
     found, _, err = orion("run", "nginx", "--wait")
     assert found == code
     assert words in err
+
+
+def test_what_crashes_within_a_second_does_not_run(orion, api, monkeypatch):
+    ran = AllocationView("a", "node2", "starting", "restarting after exit code 3: boom", 0, 3, None, None, None)
+    story = [
+        {"state": "running", "node_id": "node2"},
+        {"state": "starting", "node_id": "node2", "reason": ran.reason, "allocations": [ran]},
+    ]
+    tell(api, monkeypatch, story)
+    api.service.log_items = [b"reading configuration\nboom\n"]
+    code, _, err = orion("run", "nginx", "--wait")
+    assert code == 1
+    assert err.splitlines()[2:] == [
+        (
+            "orion: web-00001/0 does not stay up: restarting after exit code 3: boom; it goes on being tried, "
+            "'orion stop web-00001/0' ends that"
+        ),
+        "  reading configuration",
+        "  boom",
+    ]
 
 
 def test_waiting_has_an_end(orion, api):
