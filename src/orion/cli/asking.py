@@ -24,7 +24,11 @@ def asks(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --addr and --port, and gives the command a Client as its first argument."""
 
     @click.option(
-        "--addr", envvar="ORION_ADDR", metavar="HOST:PORT", help=f"The node to ask.  [default: {DEFAULT_ADDRESS}]"
+        "--addr",
+        envvar="ORION_ADDR",
+        metavar="HOST:PORT",
+        help=f"The node to ask; of several, separated by commas, the first that answers. Also ORION_ADDR.  "
+        f"[default: {DEFAULT_ADDRESS}]",
     )
     @click.option("--port", type=Port(), help="Short for --addr localhost:PORT.")
     @functools.wraps(command)

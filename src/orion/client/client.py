@@ -18,7 +18,8 @@ EVENT_SILENCE_S = 45.0  # three missed heartbeats
 
 
 class Client:
-    """One node's API. `address`: host:port. `timeout_s`: how long the node may try to answer.
+    """A node's API. `address`: host:port, or several separated by commas, of which the first that answers is asked.
+    `timeout_s`: how long the node may try to answer.
 
     Keeps one connection open between requests; not to be used by several threads at once. All methods raise
     OrionErrors. Reads are linearizable; `stale` ones answer at once from the node's own state.

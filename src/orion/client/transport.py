@@ -1,4 +1,4 @@
-"""Requests to one node over http.client: one kept connection, errors as OrionErrors."""
+"""Requests to a node over http.client: one kept connection, errors as OrionErrors."""
 
 import http.client
 import socket
@@ -35,6 +35,12 @@ def parse_address(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]") or "localhost", int(port)
 
 
+def parse_addresses(text: str) -> list[tuple[str, int]]:
+    """One or more, separated by commas. Raises Refused."""
+    found = [parse_address(part.strip()) for part in text.split(",") if part.strip()]
+    return found or [parse_address(text)]
+
+
 class Answer(msgspec.Struct, frozen=True):
     """`index`: of the state it was read from, 0 where the answer names none."""
 
@@ -44,12 +50,18 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Transport:
-    """Not for several threads at once."""
+    """Not for several threads at once. `addresses`: of one node or, separated by commas, of several: the next is
+    asked where one does not take the connection, and whichever took it is asked first from then on.
+    """
 
-    def __init__(self, address: str) -> None:
-        self._host, self._port = parse_address(address)
-        self.address = address_text(self._host, self._port)
+    def __init__(self, addresses: str) -> None:
+        self._addresses = parse_addresses(addresses)
         self._kept: http.client.HTTPConnection | None = None
+
+    @property
+    def address(self) -> str:
+        """Of the node that is asked now."""
+        return address_text(*self._addresses[0])
 
     def ask(
         self,
@@ -126,13 +138,21 @@ class Transport:
 
     def _open(self, timeout_s: float) -> http.client.HTTPConnection:
         connect_s = min(timeout_s, CONNECT_S)
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=connect_s)
-        try:
-            connection.connect()
-        except OSError as error:
-            raise self._unreachable(error, connect_s) from None
-        connection.sock.settimeout(timeout_s)
-        return connection
+        failures = []
+        for _ in range(len(self._addresses)):
+            connection = http.client.HTTPConnection(*self._addresses[0], timeout=connect_s)
+            try:
+                connection.connect()
+            except OSError as error:
+                failures.append(self._unreachable(error, connect_s))
+                self._addresses.append(self._addresses.pop(0))
+            else:
+                connection.sock.settimeout(timeout_s)
+                return connection
+        if len(failures) == 1:
+            raise failures[0]
+        tried = ", ".join(address_text(*address) for address in self._addresses)
+        raise Unavailable(f"no Orion node answers at any of {tried}: is one running?")
 
     def _send(
         self,
@@ -159,11 +179,11 @@ class Transport:
         if isinstance(error, TimeoutError):
             return Unavailable(f"{self.address} did not answer within {timeout_s:g} s")
         if isinstance(error, socket.gaierror):
-            return Unavailable(f"there is no host {self._host}: name a node with --addr HOST:PORT")
+            return Unavailable(f"there is no host {self._addresses[0][0]}: name a node with --addr HOST:PORT")
         if isinstance(error, ConnectionRefusedError):
             return Unavailable(
-                f"no Orion node answers at {self.address}: start one with 'orion --bootstrap', or name another "
-                "with --addr"
+                f"no Orion node answers at {self.address}: is it running? Any other of its cluster does as well: "
+                "name it, or several, with --addr or ORION_ADDR"
             )
         return Unavailable(f"{self.address} can't be reached: {error.strerror or error}")
 

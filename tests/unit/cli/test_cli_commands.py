@@ -391,8 +391,19 @@ def test_nobody_there(orion):
     code, out, err = orion("ps", "--port", "1")
     assert (code, out) == (1, "")
     assert err == (
-        "orion: no Orion node answers at localhost:1: start one with 'orion --bootstrap', "
-        "or name another with --addr\n"
+        "orion: no Orion node answers at localhost:1: is it running? Any other of its cluster does as well: "
+        "name it, or several, with --addr or ORION_ADDR\n"
+    )
+
+
+def test_the_next_of_several_is_asked_where_one_refuses(orion, api, monkeypatch):
+    there, nobody = f"127.0.0.1:{api.port}", "localhost:1"
+    for several in (f"{nobody}, {there}", f"{there},{nobody}"):
+        assert orion("ps", "--addr", several)[0] == 0
+        monkeypatch.setenv("ORION_ADDR", several)
+        assert orion("members")[0] == 0
+    assert orion("ps", "--addr", "localhost:1,localhost:2")[2] == (
+        "orion: no Orion node answers at any of localhost:1, localhost:2: is one running?\n"
     )
 
 

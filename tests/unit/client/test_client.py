@@ -132,9 +132,13 @@ def test_nobody_there():
     for call in (lambda c: c.tasks(), lambda c: next(c.events()), lambda c: next(c.logs("web"))):
         with Client(f"localhost:{port}") as client, pytest.raises(Unavailable) as caught:
             call(client)
-        assert (
-            f"no Orion node answers at localhost:{port}: start one with 'orion --bootstrap'" in caught.value.detail
-        )
+        assert f"no Orion node answers at localhost:{port}: is it running?" in caught.value.detail
+
+
+def test_one_of_several_answers(api):
+    with Client(f"nowhere.invalid:8000,localhost:1,127.0.0.1:{api.port}") as client:
+        assert client.tasks() == []
+        assert client.address == f"127.0.0.1:{api.port}"
 
 
 def test_no_such_host():
