@@ -68,3 +68,25 @@ def test_run_and_wait_for_what_does_not_stay_up(shared: Cluster, busybox_image: 
     assert err.endswith("  reading configuration\n  no database\n")
     assert orion(shared.nodes[0], "run", "--name", "stays", "--wait", images.BUSYBOX, "--", "sleep", "1000")[0] == 0
     assert orion(shared.nodes[0], "run", "--name", "short", "--wait", images.BUSYBOX, "--", "true")[0] == 0
+
+
+def test_logs_that_can_t_be_shown_say_why(shared: Cluster, busybox_image: str) -> None:
+    shared.grow_to(3)
+    first = shared.nodes[0]
+    orion(first, "run", "--name", "huge", "-m", "900t", images.BUSYBOX)
+    code, out, err = orion(first, "logs", "huge")
+    assert (code, out) == (1, "")
+    assert err.startswith("orion: huge/0 has not run yet, so it has no logs; it is pending: needs ")
+    orion(first, "run", "--name", "broken", "--wait", images.BUSYBOX, "--", "/no/such/program")
+    code, out, err = orion(first, "logs", "broken")
+    assert (code, out) == (1, "")
+    assert err.startswith("orion: broken/0 has not run yet, so it has no logs; it is failed: ")
+
+    pinned = {"nodeSelectors": {"id": "node3"}}
+    shared.run("pinned", image=images.BUSYBOX, command=["sh", "-c", "echo hello; exec sleep 1000"], **pinned)
+    assert orion(first, "logs", "pinned") == (0, "hello\n", "")
+    shared.node("node3").kill()
+    shared.wait(lambda: first.ask("GET", "/nodes/node3")["status"] == "dead", "node3 to be called dead")
+    code, out, err = orion(first, "logs", "pinned")
+    assert (code, out) == (1, "")
+    assert err.startswith("orion: the logs are on node3, which is dead since 2")

@@ -146,16 +146,19 @@ class Answers:
         view = await self._task_with_logs(task)
         for allocation in reversed(view.allocations):
             stream = self._logs_of(AllocationId(int(allocation.id, 16)), NodeId(allocation.node_id), query)
+            said = False
             try:
                 async for chunk in stream:
+                    said = True
                     yield chunk
             except NotFound:
                 continue  # no container yet: an earlier run may have one
-            else:
-                return
             finally:
                 await stream.aclose()
-        raise NotFound(f"{view.id} has not run yet, so it has no logs: {view.reason or view.state}")
+            if said or allocation.started_at:
+                return
+        why = f"{view.state}: {view.reason}" if view.reason else view.state
+        raise NotFound(f"{view.id} has not run yet, so it has no logs; it is {why}")
 
     async def _task_with_logs(self, task: str) -> TaskView:
         """What this node itself knows is enough where nothing newer can be had: containers outlive a majority."""
@@ -174,6 +177,8 @@ class Answers:
         address = self._directory.address_of_node(node)
         if address is None:
             raise Unavailable(f"{node}, which ran it, is not known any more; its logs can't be read")
+        if gone := render.why_gone(self._driver.view.node(node), self._directory.seen(node)):
+            raise Unavailable(f"the logs are on {node}, which {gone}; they can be read once it is back")
         return self._peers.stream(address, encode_request(ReadLogs(allocation, query)))
 
     # --- nodes --------------------------------------------------------------------------------------------

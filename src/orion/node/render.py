@@ -173,6 +173,14 @@ def _status(record: NodeRecord, seen: Seen | None) -> str:
     return "draining" if record.node.draining else word
 
 
+def why_gone(node: Node | None, seen: Seen | None) -> str:
+    """Of a node that can't be asked now: "is dead since …"; "" when it may answer, or nothing is known of it."""
+    if node is not None and node.status is not NodeStatus.READY:
+        word = "stopped on purpose" if node.status is NodeStatus.LEFT else "is dead"
+        return f"{word} since {time_text(node.changed_at_ms)}"
+    return "does not answer" if seen is not None and seen.member.state in ("dead", "left") else ""
+
+
 # --- raft --------------------------------------------------------------------------------------------------
 
 
