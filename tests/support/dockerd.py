@@ -31,11 +31,12 @@ class EngineProblem(RuntimeError):
 class Dockerd:
     """All of it lives under `home`, whose path must be short (a socket path has at most 107 bytes).
 
-    `namespace` is the name of a network namespace, "" for this process' own.
+    `namespace` is the name of a network namespace, "" for this process' own. `settings` are keys of daemon.json.
     """
 
     home: Path
     namespace: str = ""
+    settings: tuple[tuple[str, object], ...] = ()
 
     @property
     def host(self) -> str:
@@ -49,7 +50,7 @@ class Dockerd:
         """Returns once it answers."""
         check_can_start()
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self.home / "daemon.json").write_text(json.dumps(_config(self.home)))
+        (self.home / "daemon.json").write_text(json.dumps(_config(self.home) | dict(self.settings)))
         enter = ["nsenter", f"--net=/var/run/netns/{self.namespace}"] if self.namespace else []
         # containerd namespaces of its own, in case it finds the system's containerd and uses that.
         name = self.home.name
@@ -81,6 +82,12 @@ class Dockerd:
         """As a machine that loses power: nothing is told anything."""
         _end(self._processes(), signal.SIGKILL)
         for left in ("docker.sock", "dockerd.pid", "exec/containerd/containerd.pid"):
+            (self.home / left).unlink(missing_ok=True)
+
+    def kill_daemon(self) -> None:
+        """Docker's own process alone; what it looked after is left to itself."""
+        _end([pid for pid in self._processes() if _program(pid) == "dockerd"], signal.SIGKILL)
+        for left in ("docker.sock", "dockerd.pid"):
             (self.home / left).unlink(missing_ok=True)
 
     def remove_containers(self) -> None:
@@ -128,7 +135,7 @@ def check_can_start() -> None:
         )
 
 
-def _config(home: Path) -> dict[str, str]:
+def _config(home: Path) -> dict[str, object]:
     """Instead of the machine's daemon.json. An engine's id of its own: before version 24 it came from one file for
     all engines of a machine.
     """

@@ -1,0 +1,1 @@
+"""Real processes, real engines, real faults: see docs/design/chaos.md."""

@@ -1,0 +1,185 @@
+"""One Orion process in its own network namespace, with a small disk and a clock of its own."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from support.dockerd import Dockerd
+from support.lab import Lab
+
+PORT, GOSSIP_PORT, RAFT_PORT = 8000, 6000, 7000
+DISK_BYTES = 96 * 1024 * 1024
+MEMORY_BYTES = 96 * 1024 * 1024  # for tasks; small, so that capacity is a limit that is met
+CPUS = 4
+BURIAL_S = 20.0
+AFTER_FULL_S = 3.0  # a node that met the full disk may end a moment after there is room again
+_FAKETIME = ("/usr/lib", "faketime/libfaketimeMT.so.1")
+
+
+class Ended(NamedTuple):
+    """A process that ended though nobody had asked it to."""
+
+    node: str
+    code: int
+    excused: str
+    words: str
+
+
+class ChaosNode:
+    """`start` to `jump` are faults and their cures; `keep` is what a supervisor would do. Thread-safe."""
+
+    def __init__(self, index: int, lab: Lab, home: Path, engine: Dockerd, count: int) -> None:
+        self.index, self.engine = index, engine
+        self.name, self.address = f"n{index}", lab.address(index)
+        self.data_dir = home / f"data{index}"
+        self.log_file = home / f"{self.name}.log"
+        self._lab, self._count = lab, count
+        self._clock_file = home / f"clock{index}"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.RLock()
+        self._wanted = False
+        self._full = False
+        self._excused_until = 0.0
+        self.pids: list[int] = []
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    # --- life ---------------------------------------------------------------------------------------------
+
+    def make_disk(self) -> None:
+        self.data_dir.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "orion-chaos", str(self.data_dir)]
+        subprocess.run(command, check=True, timeout=30)
+        self._set_clock("+0")
+
+    def remove_disk(self) -> None:
+        subprocess.run(["umount", "--lazy", self.data_dir], check=False, stderr=subprocess.DEVNULL, timeout=30)
+
+    def start(self) -> None:
+        with self._lock:
+            self._wanted = True
+            if self.alive:
+                return
+            others = [self._lab.address(i) for i in range(1, self._count + 1) if i != self.index]
+            joins = [word for other in others for word in ("--join", f"{other}:{GOSSIP_PORT}")]
+            first = self.index == 1 and not any(self.data_dir.iterdir())
+            command = [
+                "nsenter", f"--net=/var/run/netns/{self._lab.name(self.index)}",
+                "env", *self._faked(),
+                sys.executable, "-m", "orion", "--id", self.name, "--insecure",
+                "--bind", self.address, "--advertise", self.address, "--port", str(PORT),
+                "--gossip-port", str(GOSSIP_PORT), "--raft-port", str(RAFT_PORT),
+                "--data-dir", str(self.data_dir), "--docker-host", self.engine.host,
+                "--memory", str(MEMORY_BYTES), "--cpus", str(CPUS),
+                *(["--bootstrap"] if first else joins),
+            ]  # fmt: skip
+            with self.log_file.open("ab") as output:
+                output.write(f"--- started {time.strftime('%H:%M:%S')}\n".encode())
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=_environment(),
+                    start_new_session=True,  # Ctrl-C is for the run, which then ends its nodes in its own way
+                )
+            self.pids.append(self._process.pid)
+
+    def kill(self) -> None:
+        """kill -9, and wait until the kernel has buried it."""
+        with self._lock:
+            self._wanted = False
+            if self._process is not None:
+                self._process.kill()
+                self._process.wait(BURIAL_S)
+
+    def keep(self) -> Ended | None:
+        """Start it again if it ended by itself; says so."""
+        with self._lock:
+            if self._process is None or self.alive or not self._wanted or self._full:
+                return None
+            code = self._process.returncode
+            excused = "its disk was full" if time.monotonic() < self._excused_until else ""
+            words = "\n".join(self.log_file.read_text(errors="replace").splitlines()[-25:])
+            self.start()
+            return Ended(self.name, code, excused, words)
+
+    # --- faults -------------------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def fill_disk(self) -> None:
+        with self._lock:
+            self._full, self._excused_until = True, float("inf")
+            filler = os.open(self.data_dir / "filler", os.O_WRONLY | os.O_CREAT)
+            try:
+                for size in (1024 * 1024, 4096):
+                    block = bytes(size)
+                    try:
+                        while True:
+                            os.write(filler, block)
+                    except OSError:
+                        continue
+            finally:
+                os.close(filler)
+
+    def free_disk(self) -> None:
+        with self._lock:
+            (self.data_dir / "filler").unlink(missing_ok=True)
+            self._full, self._excused_until = False, time.monotonic() + AFTER_FULL_S
+
+    def jump(self, seconds: int) -> None:
+        """Its wall clock is so far from the true one from now on. Its monotonic clock stays true."""
+        self._set_clock(f"{seconds:+d}")
+
+    def _set_clock(self, offset: str) -> None:
+        draft = self._clock_file.with_suffix(".new")
+        draft.write_text(f"{offset}\n")
+        draft.rename(self._clock_file)
+
+    def _faked(self) -> list[str]:
+        """The environment of libfaketime, for the wall clock alone."""
+        return [
+            f"LD_PRELOAD={faketime_library()}",
+            f"FAKETIME_TIMESTAMP_FILE={self._clock_file}",
+            "FAKETIME_CACHE_DURATION=1",
+            "FAKETIME_DONT_FAKE_MONOTONIC=1",
+            # It would take waits until a monotonic time for waits until a wall time: Python's threads would spin.
+            "FAKETIME_FORCE_MONOTONIC_FIX=0",
+            "NO_FAKE_STAT=1",
+        ]
+
+    def _signal(self, number: int) -> None:
+        with self._lock:
+            if self._process is not None and self.alive:
+                self._process.send_signal(number)
+
+    def forget_clock(self) -> None:
+        """What libfaketime leaves behind of a process that was killed."""
+        for pid, name in itertools.product(self.pids, ("faketime_shm_{}", "sem.faketime_sem_{}")):
+            Path("/dev/shm", name.format(pid)).unlink(missing_ok=True)
+
+
+def faketime_library() -> str:
+    root, name = _FAKETIME
+    found = sorted(Path(root).glob(f"*/{name}"))
+    if not found:
+        raise RuntimeError("libfaketime is missing: apt-get install --no-install-recommends faketime")
+    return str(found[0])
+
+
+def _environment() -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE" and not k.startswith("ORION_")}
+    return kept | {"PYTHONUNBUFFERED": "1"}

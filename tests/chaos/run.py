@@ -1,0 +1,147 @@
+"""One run: make the world, let clients and faults loose, heal, judge, say."""
+
+import functools
+import threading
+import time
+from collections.abc import Callable
+from random import Random
+
+from chaos.counts import Counts
+from chaos.faults import KINDS
+from chaos.lanes import LANES, Bag, Targets, run_lane
+from chaos.ledger import Told
+from chaos.node import ChaosNode
+from chaos.sampler import Sampler
+from chaos.settle import NotYet, settle
+from chaos.tasks import TaskClient
+from chaos.world import World, world
+
+TASK_CLIENTS = 3
+KEEP_EVERY_S = 0.1
+JOIN_S = 60.0
+
+
+def run(seed: str, seconds: float, *, verbose: bool, keep: bool) -> int:
+    """0 when every check held, else 1, with the logs kept."""
+    print(f"seed {seed}, {seconds:g} s of faults", flush=True)
+    with world() as made:
+        counts = Counts(made.home / "run.log", verbose=verbose)
+        try:
+            made.form()
+            counts.say("five voters; clients and faults begin")
+            converged_s = _play(made, seed, seconds, counts)
+            _report(seed, seconds, counts, converged_s)
+        except BaseException:
+            print(f"the run of seed {seed} broke off; logs: {made.keep_logs(seed)}", flush=True)
+            raise
+        if counts.violations or keep:
+            print(f"logs: {made.keep_logs(seed)}", flush=True)
+        return 1 if counts.violations else 0
+
+
+def _play(made: World, seed: str, seconds: float, counts: Counts) -> float | None:
+    """Seconds to convergence, None when there was none."""
+    crew, faults, keeper = Crew(), Crew(), Crew()
+    clients = [TaskClient(f"c{i}", seed, made.addresses, counts) for i in range(TASK_CLIENTS)]
+    sampler = Sampler(seed, made.addresses, counts)
+    bag, targets = Bag(Random(f"{seed} bag")), Targets(made.nodes, made.leader)
+    keeper.start("keeper", functools.partial(_keep, made.nodes, counts))
+    try:
+        for number, client in enumerate(clients):
+            crew.start(f"client {number}", client.run)
+        crew.start("sampler", sampler.run)
+        for lane in range(LANES):
+            name = f"lane {lane + 1}"
+            faults.start(name, functools.partial(run_lane, name, seed, bag, targets, made.lab, counts))
+        _sleep(seconds, crew, faults)
+        crew.stop()
+        faults.join()
+        for node in made.nodes:
+            node.jump(0)
+        healed_at = time.monotonic()
+        counts.say(f"faults are over; {sampler.longest_gap_s:.1f} s without a read of all tasks at the most")
+        crew.join()
+        told = {name: word for client in clients for name, word in client.ledger.told.items()}
+        return _judge(made, told, counts, healed_at)
+    finally:
+        for each in (faults, crew, keeper):
+            each.stop()
+        for each in (faults, crew, keeper):
+            each.join()
+
+
+def _judge(made: World, told: dict[str, Told], counts: Counts, healed_at: float) -> float | None:
+    try:
+        converged_s = settle(made.nodes, told, healed_at)
+    except NotYet as missing:
+        counts.violation("convergence", str(missing))
+        return None
+    counts.check("acknowledged tasks", sum(word in (Told.CREATED, Told.DELETED) for word in told.values()))
+    counts.check("nodes with one state", len(made.nodes))
+    counts.say(f"converged {converged_s:.1f} s after the last fault")
+    return converged_s
+
+
+def _report(seed: str, seconds: float, counts: Counts, converged_s: float | None) -> None:
+    print(f"\nseed {seed}, {seconds:g} s\n{counts.table()}")
+    if silent := sorted(set(KINDS) - set(counts.faults)):
+        print(f"\nnever fired: {', '.join(silent)}")
+    if converged_s is not None:
+        print(f"\nconverged {converged_s:.1f} s after the last fault")
+    print(f"{len(counts.violations)} violations" if counts.violations else "no violations", flush=True)
+    for violation in counts.violations:
+        print(f"  {violation[:2000]}", flush=True)
+
+
+def _keep(nodes: list[ChaosNode], counts: Counts, stop: threading.Event) -> None:
+    while not stop.wait(KEEP_EVERY_S):
+        for node in nodes:
+            ended = node.keep()
+            if ended is None:
+                continue
+            counts.say(
+                f"{ended.node} ended by itself with {ended.code} ({ended.excused or 'no excuse'}): restarted"
+            )
+            counts.end(ended.excused or "of a bug")
+            if not ended.excused:
+                counts.violation("processes that end by themselves", f"{ended.node}, {ended.code}:\n{ended.words}")
+
+
+def _sleep(seconds: float, *crews: "Crew") -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not any(crew.failed for crew in crews):
+        time.sleep(0.1)
+
+
+class Crew:
+    """Threads that end when told to. An exception of one is the run's."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.failed: list[BaseException] = []
+
+    def start(self, name: str, work: Callable[[threading.Event], None]) -> None:
+        def guarded() -> None:
+            try:
+                work(self._stop)
+            except BaseException as error:  # noqa: BLE001 - raised again by `join`
+                self.failed.append(error)
+
+        thread = threading.Thread(target=guarded, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def join(self) -> None:
+        """Stops them. Raises what a thread raised."""
+        self.stop()
+        for thread in self._threads:
+            thread.join(JOIN_S)
+            if thread.is_alive():
+                raise RuntimeError(f"{thread.name} does not end")
+        self._threads = []
+        if self.failed:
+            raise self.failed.pop()
