@@ -1,7 +1,8 @@
 """apply: the only door through which state changes.
 
-**Invariant:** deterministic. Times and randomness come inside the command, a refused command changes nothing, and
-nothing is raised for what a command says; only for one that can't be understood at all.
+**Invariant:** deterministic. Times and randomness come inside the command, a refused command changes nothing
+(but that its answer may be remembered), and nothing is raised for what a command says; only for one that can't be
+understood at all.
 """
 
 from collections.abc import Callable
@@ -10,14 +11,16 @@ from typing import Any
 import msgspec
 
 from orion.model.errors import Corrupt
-from orion.state import apply_allocations, apply_jobs, apply_nodes, apply_plan
+from orion.state import apply_allocations, apply_configs, apply_jobs, apply_nodes, apply_plan
 from orion.state.commands import (
     AnyCommand,
     ApplyPlan,
     Command,
     CreateJob,
+    DeleteConfig,
     DrainNode,
     InitCluster,
+    PutConfig,
     RegisterNode,
     RemoveNode,
     SetNodeStatus,
@@ -43,7 +46,7 @@ def apply(state: State, index: int, command: bytes | AnyCommand) -> Applied:
             return Applied(None)
         try:
             command = decode_command(command)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise Corrupt(f"log entry {index} holds no command that this version knows: {error}") from error
     state.index = index
     step = Step(index, command.at_ms)
@@ -69,4 +72,6 @@ _HANDLERS: dict[type[Command], Callable[[State, Step, Any], Result]] = {
     StopJob: apply_jobs.stop_job,
     UpdateAllocations: apply_allocations.update_allocations,
     ApplyPlan: apply_plan.apply_plan,
+    PutConfig: apply_configs.put_config,
+    DeleteConfig: apply_configs.delete_config,
 }

@@ -119,6 +119,31 @@ class ApplyPlan(Command, frozen=True, array_like=True, tag=9):
     refusals: tuple[tuple[JobName, str], ...] = ()
 
 
+class PutConfig(Command, frozen=True, array_like=True, tag=10):
+    """Refused (Conflict) unless the key is at `if_version`: None is any, 0 that it does not exist.
+
+    The answer, refusals too, is remembered under `idempotency_key` (never empty), and a second copy is answered
+    alike: after a change of leader nobody knows whether the first one was taken. `since` is an index that was
+    applied somewhere before the first copy was made, so that one which comes later than answers are remembered is
+    known as such.
+    """
+
+    key: str
+    value: bytes
+    if_version: int | None
+    idempotency_key: str
+    since: int
+
+
+class DeleteConfig(Command, frozen=True, array_like=True, tag=11):
+    """As PutConfig; NotFound when there is no such key."""
+
+    key: str
+    if_version: int | None
+    idempotency_key: str
+    since: int
+
+
 AnyCommand = (
     InitCluster
     | RegisterNode
@@ -129,6 +154,8 @@ AnyCommand = (
     | StopJob
     | UpdateAllocations
     | ApplyPlan
+    | PutConfig
+    | DeleteConfig
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -1,6 +1,7 @@
 """Freeing a state that another one has replaced, a little at a time."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from orion.state.tables import State
 
@@ -23,6 +24,7 @@ def dismantle(state: State) -> Iterator[None]:
         while record.slots:
             del record.slots[-_AT_ONCE:]
             yield
-    for table in (state.open_jobs, state.refused_jobs, state.by_node, state.engines, state.answered):
+    tables: tuple[dict[Any, Any], ...] = (state.open_jobs, state.refused_jobs, state.by_node, state.engines)
+    for table in (*tables, state.answered, state.config_answers, state.configs):
         table.clear()
         yield

@@ -3,9 +3,11 @@
 import msgspec
 
 from orion.model.allocation import Allocation
+from orion.model.configs import Config
 from orion.model.ids import RaftId
 from orion.model.job import Job
 from orion.model.node import Node
+from orion.state.records import ConfigAnswer
 
 FORMAT = 1
 LENGTH_BYTES = 4
@@ -22,6 +24,7 @@ class Header(Frame, frozen=True, array_like=True, tag=1):
     cluster: int
     next_number: int
     next_allocation: int
+    config_answers_from: int = 0
 
 
 class Nodes(Frame, frozen=True, array_like=True, tag=2):
@@ -50,9 +53,22 @@ class End(Frame, frozen=True, array_like=True, tag=7):
     nodes: int
     jobs: int
     allocations: int
+    configs: int = 0
 
 
-AnyFrame = Header | Nodes | Removed | Answered | Jobs | Allocations | End
+class Configs(Frame, frozen=True, array_like=True, tag=8):
+    """By key."""
+
+    rows: list[Config]
+
+
+class ConfigAnswers(Frame, frozen=True, array_like=True, tag=9):
+    """Oldest first."""
+
+    rows: list[tuple[str, ConfigAnswer]]
+
+
+AnyFrame = Header | Nodes | Removed | Answered | Jobs | Allocations | End | Configs | ConfigAnswers
 
 encoder = msgspec.msgpack.Encoder()
 decoder: msgspec.msgpack.Decoder[AnyFrame] = msgspec.msgpack.Decoder(AnyFrame)

@@ -9,7 +9,10 @@ order shows is sorted first.
 
 from collections.abc import Sequence
 
+import msgspec
+
 from orion.model.allocation import Allocation, AllocationState
+from orion.model.configs import Config, ConfigStat
 from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.node import Node
@@ -19,6 +22,9 @@ MAX_COUNT = 1_000_000  # tasks of one job
 MAX_REMOVED = 1_000  # raft ids remembered after their node was removed
 MAX_ANSWERED = 10_000  # idempotency keys remembered
 MAX_ENDED_PER_SLOT = 5  # allocations remembered after their end
+MAX_CONFIGS = 10_000
+MAX_CONFIGS_BYTES = 64 * 1024 * 1024  # of all keys and values together
+MAX_CONFIG_ANSWERS = 10_000  # of the last changes of configs, remembered by idempotency key
 MAX_REASON = 2_000  # characters of an allocation's reason
 
 OPEN = 1  # value in `JobRecord.open`: the slot wants an allocation
@@ -234,10 +240,25 @@ def slot_wants(record: JobRecord, index: int) -> bool:
     return True
 
 
+class ConfigAnswer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a change of a config was answered with at `index`: `stat`, or an error."""
+
+    index: int
+    stat: ConfigStat | None
+    code: str = ""
+    detail: str = ""
+
+
+def config_bytes(config: Config) -> int:
+    """What a config counts for in MAX_CONFIGS_BYTES."""
+    return len(config.stat.key) + config.stat.size_bytes
+
+
 class Tables:
     """Everything the cluster agrees on, as of log index `index`.
 
-    `removed` and `answered` are bounded, oldest out first. Derived: `records`, `numbers`, `draining`,
+    `removed`, `answered` and `config_answers` are bounded, oldest out first; `config_answers_from` is the index of
+    the newest one that is out. Derived: `config_keys` (sorted), `config_bytes`, `records`, `numbers`, `draining`,
     `allocations`, `by_node`, `engines`, `open_jobs`, `refused_jobs`, `next_serial` and the epochs.
     `capacity_epoch` grows when scheduling anew may give another answer (something was freed, a node changed, a
     slot opened again), so that refused jobs are worth another try; `facts_epoch` when any node's facts or status
@@ -250,6 +271,11 @@ class Tables:
         "by_node",
         "capacity_epoch",
         "cluster",
+        "config_answers",
+        "config_answers_from",
+        "config_bytes",
+        "config_keys",
+        "configs",
         "draining",
         "engines",
         "facts_epoch",
@@ -278,6 +304,9 @@ class Tables:
         self.jobs: dict[JobName, JobRecord] = {}
         self.removed: dict[RaftId, None] = {}
         self.answered: dict[str, Job] = {}
+        self.configs: dict[str, Config] = {}
+        self.config_answers: dict[str, ConfigAnswer] = {}
+        self.config_answers_from = 0
 
         self.records: dict[NodeId, NodeRecord] = {}
         self.numbers: dict[int, NodeRecord] = {}
@@ -285,6 +314,8 @@ class Tables:
         self.allocations: dict[AllocationId, Allocation] = {}
         self.by_node: dict[NodeId, Holdings] = {}
         self.engines: dict[str, Ports] = {}
+        self.config_keys: list[str] = []
+        self.config_bytes = 0
         self.open_jobs: dict[JobName, JobRecord] = {}  # with a slot to fill, and not refused
         self.refused_jobs: dict[JobName, JobRecord] = {}
         self.next_serial = 0

@@ -16,6 +16,8 @@ from orion.state.frames import (
     Allocations,
     Answered,
     AnyFrame,
+    ConfigAnswers,
+    Configs,
     End,
     Frame,
     Header,
@@ -24,7 +26,7 @@ from orion.state.frames import (
     Removed,
     decoder,
 )
-from orion.state.records import MAX_COUNT
+from orion.state.records import MAX_COUNT, config_bytes
 from orion.state.tables import State
 
 
@@ -48,6 +50,8 @@ class Restorer:
             Jobs: self._take_jobs,
             Allocations: self._take_allocations,
             End: self._take_end,
+            Configs: self._take_configs,
+            ConfigAnswers: self._take_config_answers,
         }
 
     def feed(self, chunk: bytes) -> None:
@@ -64,7 +68,7 @@ class Restorer:
             start = body + length
             try:
                 self._take(decoder.decode(memoryview(pending)[body:start]))
-            except (msgspec.MsgspecError, LookupError) as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError, LookupError) as error:
                 raise Corrupt(f"the snapshot is damaged: {error!r}") from error
         del pending[:start]
 
@@ -72,7 +76,7 @@ class Restorer:
         state, end = self._state, self._end
         if end is None or self._pending:
             raise Corrupt("the snapshot is not whole: its end is missing")
-        found = End(len(state.nodes), len(state.jobs), len(state.allocations))
+        found = End(len(state.nodes), len(state.jobs), len(state.allocations), len(state.configs))
         if found != end:
             raise Corrupt(f"the snapshot is damaged: it holds {found}, not {end}")
         return state
@@ -102,6 +106,19 @@ class Restorer:
         for allocation in frame.rows:
             self._take_allocation(allocation)
 
+    def _take_configs(self, frame: Configs) -> None:
+        state = self._state
+        for config in frame.rows:
+            stat = config.stat
+            if (state.config_keys and stat.key <= state.config_keys[-1]) or stat.size_bytes != len(config.value):
+                raise LookupError(stat)
+            state.configs[stat.key] = config
+            state.config_keys.append(stat.key)
+            state.config_bytes += config_bytes(config)
+
+    def _take_config_answers(self, frame: ConfigAnswers) -> None:
+        self._state.config_answers.update(frame.rows)
+
     def _take_end(self, frame: End) -> None:
         self._end = frame
 
@@ -115,6 +132,7 @@ class Restorer:
         state.salt = header.cluster & 0xFFFFFFFF
         state.next_number = header.next_number
         state.next_allocation = header.next_allocation
+        state.config_answers_from = header.config_answers_from
 
     def _take_allocation(self, row: Allocation) -> None:
         """Raises LookupError when its job, task or node is not there."""

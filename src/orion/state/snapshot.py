@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from orion.model.allocation import Allocation
+from orion.model.configs import Config
 from orion.model.job import Job
 from orion.state.frames import (
     FORMAT,
@@ -19,6 +20,8 @@ from orion.state.frames import (
     Allocations,
     Answered,
     AnyFrame,
+    ConfigAnswers,
+    Configs,
     End,
     Header,
     Jobs,
@@ -40,13 +43,22 @@ _Row = TypeVar("_Row")
 class Captured:
     """What `encode` needs of a state, untouched by later commands."""
 
-    __slots__ = ("answered", "header", "jobs", "nodes", "removed")
+    __slots__ = ("answered", "config_answers", "configs", "header", "jobs", "nodes", "removed")
 
     def __init__(self, state: State) -> None:
-        self.header = Header(FORMAT, state.index, state.cluster, state.next_number, state.next_allocation)
+        self.header = Header(
+            FORMAT,
+            state.index,
+            state.cluster,
+            state.next_number,
+            state.next_allocation,
+            state.config_answers_from,
+        )
         self.nodes = list(state.nodes.values())
         self.removed = list(state.removed)
         self.answered = list(state.answered.items())
+        self.configs = [state.configs[key] for key in state.config_keys]
+        self.config_answers = list(state.config_answers.items())
         self.jobs: list[tuple[Job, str, list[Slot]]] = [
             (record.job, record.refusal, record.slots.copy()) for record in state.jobs.values()
         ]
@@ -83,13 +95,17 @@ def _frames(captured: Captured) -> Iterator[AnyFrame]:
         yield Removed(removed)
     for answered in captured.answered:
         yield Answered([answered])
+    for configs in _config_batches(captured.configs):
+        yield Configs(configs)
+    for answers in _batches(captured.config_answers):
+        yield ConfigAnswers(answers)
     count = 0
     for job, refusal, slots in captured.jobs:
         yield Jobs([(job, refusal)])
         for rows in _batches(_flat(slots)):
             count += len(rows)
             yield Allocations(rows)
-    yield End(len(captured.nodes), len(captured.jobs), count)
+    yield End(len(captured.nodes), len(captured.jobs), count, len(captured.configs))
 
 
 def _flat(slots: list[Slot]) -> Iterator[Allocation]:
@@ -98,6 +114,20 @@ def _flat(slots: list[Slot]) -> Iterator[Allocation]:
             yield from slot
         elif slot is not None:
             yield slot
+
+
+def _config_batches(configs: list[Config]) -> Iterator[list[Config]]:
+    """Few enough for a frame to stay well under MAX_CHUNK_BYTES, whatever the values' sizes."""
+    batch: list[Config] = []
+    size = 0
+    for config in configs:
+        batch.append(config)
+        size += config.stat.size_bytes
+        if len(batch) == _ROWS or size >= CHUNK_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:

@@ -2,19 +2,23 @@
 
 import msgspec
 
+from orion.model.configs import ConfigStat
 from orion.model.errors import OrionError
 from orion.model.events import Event
 from orion.model.job import Job
 from orion.model.node import Node
 
-# What the proposer is told: the job or node as it is now, an error when refused, None when there is no more to say.
-Result = Job | Node | OrionError | None
+# What the proposer is told: the job, node or config as it is now (a deleted config as it was), an error when
+# refused, None when there is no more to say.
+Result = Job | Node | ConfigStat | OrionError | None
 
 MAX_EVENTS_EACH = 20  # of one kind from one command; more become one that sums them up
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """`result` is an OrionError instance when the command was refused, which means that it changed nothing."""
+    """`result` is an OrionError instance when the command was refused, which means that it changed nothing but,
+    for some, the memory of this answer.
+    """
 
     result: Result
     events: tuple[Event, ...] = ()

@@ -2,9 +2,11 @@
 `apply`. Lists are sorted, so that equal states are shown alike whatever way they came about.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable
 
 from orion.model.allocation import TERMINAL, Allocation
+from orion.model.configs import Config, ConfigStat
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import Job, TaskSpec
 from orion.model.node import Node
@@ -177,6 +179,25 @@ class View:
     def wanted_on(self, record: NodeRecord) -> list[Allocation]:
         """Active allocations of a node that are not yet told to stop, by id."""
         return [a for a in self.allocations_of_node(record.node.id) if a.wanted and not a.terminal]
+
+    # --- configs ------------------------------------------------------------------------------------------
+
+    def config(self, key: str) -> Config | None:
+        return self._tables.configs.get(key)
+
+    def config_stats(self, prefix: str) -> list[ConfigStat]:
+        """Of all keys that begin with `prefix`, by key. Costs what it gives, not what there is."""
+        tables = self._tables
+        stats = []
+        for at in range(bisect_left(tables.config_keys, prefix), len(tables.config_keys)):
+            key = tables.config_keys[at]
+            if not key.startswith(prefix):
+                break
+            stats.append(tables.configs[key].stat)
+        return stats
+
+    def config_count(self) -> int:
+        return len(self._tables.configs)
 
 
 def _by_age(records: Iterable[JobRecord]) -> list[JobName]:

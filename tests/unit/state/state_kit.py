@@ -12,9 +12,11 @@ from orion.state.check import check, rebuilt
 from orion.state.commands import (
     ApplyPlan,
     CreateJob,
+    DeleteConfig,
     DrainNode,
     InitCluster,
     Placements,
+    PutConfig,
     RegisterNode,
     RemoveNode,
     SetNodeStatus,
@@ -100,6 +102,20 @@ class World:
         status = AllocationStatus(AllocationState(state), reason, **details)
         return self.do(UpdateAllocations(100, allocation.node, ((allocation.id, status),)))
 
+    def put(self, key="app/a", value=b"one", if_version=None, idem="", since=None):
+        return self.do(self.putting(key, value, if_version, idem, since))
+
+    def putting(self, key="app/a", value=b"one", if_version=None, idem="", since=None):
+        since = self.index if since is None else since
+        return PutConfig(110, key, value, if_version, idem or f"put {self.index}", since)
+
+    def deleting(self, key="app/a", if_version=None, idem="", since=None):
+        since = self.index if since is None else since
+        return DeleteConfig(120, key, if_version, idem or f"delete {self.index}", since)
+
+    def delete(self, key="app/a", if_version=None, idem="", since=None):
+        return self.do(self.deleting(key, if_version, idem, since))
+
     def state_of(self, name="web", index=0):
         return self.view.task(name, index).state
 
@@ -125,7 +141,7 @@ def tables(state):
     again = rebuilt(state)
     rows = {name: (record.job, record.refusal, record.slots) for name, record in again.jobs.items()}
     counters = (again.cluster, again.next_number, again.next_allocation)
-    return again.nodes, list(again.removed), list(again.answered.items()), rows, counters
+    return again.nodes, list(again.removed), list(again.answered.items()), rows, counters, again.configs
 
 
 def kinds(applied):

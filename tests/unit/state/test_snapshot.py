@@ -3,12 +3,24 @@ from msgspec.structs import replace
 from state_kit import ANY, WEB, World, creation, tables
 
 from orion.model.allocation import Allocation
+from orion.model.configs import MAX_VALUE_BYTES, Config, ConfigStat
 from orion.model.errors import Corrupt
 from orion.model.ids import JobName
 from orion.model.resources import Resources
 from orion.state.check import check, rebuilt, state_hash
 from orion.state.commands import UpdateAllocations
-from orion.state.frames import FORMAT, MAX_FRAME_BYTES, Allocations, End, Header, Jobs, Nodes, decoder, encoder
+from orion.state.frames import (
+    FORMAT,
+    MAX_FRAME_BYTES,
+    Allocations,
+    Configs,
+    End,
+    Header,
+    Jobs,
+    Nodes,
+    decoder,
+    encoder,
+)
 from orion.state.restore import Restorer
 from orion.state.snapshot import CHUNK_BYTES, MAX_CHUNK_BYTES, capture, encode
 
@@ -31,6 +43,11 @@ def busy():
     world.place("stopping", (0, "node2"))
     world.stop("stopping")
     world.drain("node3")
+    world.put("b", b"\x00\xff")
+    world.put("a/b", b"")
+    world.put("a/b", b"again", if_version=5)
+    world.put("gone")
+    world.delete("gone")
     return world
 
 
@@ -104,6 +121,8 @@ def test_chunks_are_small():
     world.do(UpdateAllocations(1, "node1", updates))
     # as large as the API lets a job be, and then some
     world.do(creation("big", env=(("X", "y" * 3_000_000),)))
+    for n in range(40):
+        world.put(f"k{n:02}", bytes(MAX_VALUE_BYTES))
     chunks = list(encode(capture(world.state)))
     assert max(map(len, chunks)) <= MAX_CHUNK_BYTES
     assert len(chunks) > sum(map(len, chunks)) // MAX_CHUNK_BYTES
@@ -170,6 +189,10 @@ def test_another_format_is_named():
         restored(len(body).to_bytes(4) + body + data[4 + length :])
 
 
+def config(key, **stat):
+    return Config(replace(ConfigStat(key, 3, 3, 1, 1), **stat), b"one")
+
+
 def frames(*bodies):
     return b"".join(len(body).to_bytes(4) + body for body in map(encoder.encode, bodies))
 
@@ -191,6 +214,10 @@ def test_rows_that_can_not_be_are_damage():
         (3, Allocations([replace(fine, node="other")])),
         (3, Allocations([replace(fine, ports=(80,))])),
         (4, End(1, 1, 2)),
+        (4, End(1, 1, 1, 1)),
+        (3, Configs([config("a"), config("a")])),
+        (3, Configs([config("b"), config("a")])),
+        (3, Configs([config("a", size_bytes=4)])),
     ):
         rows = [*good]
         rows[at] = bad

@@ -21,9 +21,11 @@ from orion.state.check import check, rebuilt, state_hash
 from orion.state.commands import (
     ApplyPlan,
     CreateJob,
+    DeleteConfig,
     DrainNode,
     InitCluster,
     Placements,
+    PutConfig,
     RegisterNode,
     RemoveNode,
     SetNodeStatus,
@@ -50,6 +52,9 @@ TASKS = st.builds(
     ports=st.lists(BINDINGS, max_size=2, unique_by=lambda b: (b.container_port, b.protocol)).map(tuple),
     constraints=LABELS,
 )
+CONFIGS = st.sampled_from(["a", "a/b", "a-b", "c", "c/"])
+VERSIONS = st.sampled_from([None, 0, 1, 2])
+MARKS = st.integers(0, 2**64).map(str)
 STATUSES = st.builds(
     AllocationStatus, st.sampled_from(AllocationState), st.sampled_from(["", "why"]), st.integers(0, 2)
 )
@@ -135,6 +140,27 @@ class Machine(RuleBasedStateMachine):
     @rule(node=NODES)
     def remove(self, node):
         self.commit(RemoveNode(5, node))
+
+    # --- configs ---
+
+    @rule(key=CONFIGS, value=st.binary(max_size=4), if_version=VERSIONS, mark=MARKS, since=st.integers(-3, 0))
+    def put_config(self, key, value, if_version, mark, since):
+        self.change_config(PutConfig(7, key, value, self.version(key, if_version), mark, self.index + since))
+
+    @rule(key=CONFIGS, if_version=VERSIONS, mark=MARKS, since=st.integers(-3, 0))
+    def delete_config(self, key, if_version, mark, since):
+        self.change_config(DeleteConfig(8, key, self.version(key, if_version), mark, self.index + since))
+
+    def version(self, key, if_version):
+        known = self.state.configs.get(key)
+        return known.stat.version if known and if_version == 1 else if_version
+
+    def change_config(self, command):
+        first = self.commit(command)
+        held = tables(self.state)
+        second = self.commit(command)
+        assert tables(self.state) == held
+        assert str(second.result) == str(first.result)
 
     # --- jobs ---
 

@@ -1,0 +1,46 @@
+"""Configs: small values under keys, which people set and tasks read."""
+
+import re
+
+import msgspec
+
+MAX_KEY_BYTES = 512
+MAX_VALUE_BYTES = 64 * 1024
+
+_PART = r"[A-Za-z0-9._-]+"
+_KEY = re.compile(rf"{_PART}(?:/{_PART})*")
+_PREFIX = re.compile(r"[A-Za-z0-9._/-]*")
+
+
+class ConfigStat(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """All about a config but its value. `version`: log index of its last change, so that no version of a key ever
+    comes twice, not even after it was deleted. Times are wall clock, for people.
+    """
+
+    key: str
+    version: int
+    size_bytes: int
+    created_at_ms: int
+    changed_at_ms: int
+
+
+class Config(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    stat: ConfigStat
+    value: bytes
+
+
+def key_error(key: str) -> str | None:
+    """What is wrong with a key, or None. "." and ".." are no parts of one: clients take them out of paths."""
+    if len(key) > MAX_KEY_BYTES:
+        return f"the key is {len(key):,} characters long; at most {MAX_KEY_BYTES} are taken"
+    if not _KEY.fullmatch(key) or {".", ".."} & set(key.split("/")):
+        shown = repr(key if len(key) <= 80 else key[:77] + "...")
+        return f"{shown} is not a key: write parts of letters, digits, '.', '_' and '-' with '/' between them"
+    return None
+
+
+def prefix_error(prefix: str) -> str | None:
+    """What is wrong with the beginning of keys, or None. It may end anywhere in a key."""
+    if len(prefix) > MAX_KEY_BYTES or not _PREFIX.fullmatch(prefix):
+        return f"must be the beginning of a key: at most {MAX_KEY_BYTES} letters, digits, '.', '_', '/' and '-'"
+    return None
