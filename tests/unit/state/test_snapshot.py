@@ -113,6 +113,8 @@ def test_a_capture_is_not_touched_by_what_comes_after():
 
 def test_chunks_are_small():
     world = World(nodes=1)
+    for n in range(40):
+        world.put(f"k{n:02}", bytes(MAX_VALUE_BYTES))
     world.create("web", count=5_000)
     world.place("web", *((n, "node1") for n in range(5_000)))
     reason = "\N{SNOWMAN}" * 2_000  # three bytes each
@@ -121,8 +123,6 @@ def test_chunks_are_small():
     world.do(UpdateAllocations(1, "node1", updates))
     # as large as the API lets a job be, and then some
     world.do(creation("big", env=(("X", "y" * 3_000_000),)))
-    for n in range(40):
-        world.put(f"k{n:02}", bytes(MAX_VALUE_BYTES))
     chunks = list(encode(capture(world.state)))
     assert max(map(len, chunks)) <= MAX_CHUNK_BYTES
     assert len(chunks) > sum(map(len, chunks)) // MAX_CHUNK_BYTES
