@@ -8,6 +8,7 @@ import contextlib
 import gc
 import logging
 import platform
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -65,8 +66,10 @@ async def serve(config: Config) -> None:
         loop.add_signal_handler(number, stop.set)
     clock, machine = SystemClock(), LinuxMachine()
     async with contextlib.AsyncExitStack() as stack:
+        attempt = _Attempt(config.data_dir)
         store = await LmdbLog.open(config.data_dir)
         stack.push_async_callback(store.close)
+        stack.callback(attempt.forget)  # while the store still locks it, so that it is nobody else's by then
         identity = await _identity(store, config, machine)
         peers = TcpPeers(
             node=config.node,
@@ -103,6 +106,7 @@ async def serve(config: Config) -> None:
         listener = listen(config.bind, config.port)
         stack.callback(listener.close)
         await node.start()
+        attempt.begun = True
         _spare_the_collector()
         api = Server(create_app(node.service), listener)
         log.info(
@@ -115,6 +119,21 @@ async def serve(config: Config) -> None:
             config.data_dir,
         )
         await _run_until(stop, node, api)
+
+
+class _Attempt:
+    """A start that is refused (a taken port, neither --bootstrap nor --join) leaves no data directory behind that
+    was not there before. Nobody has heard of the member in it, and it has promised nothing.
+    """
+
+    def __init__(self, data_dir: str) -> None:
+        self._data_dir = data_dir
+        self._fresh = not Path(data_dir).exists()
+        self.begun = False
+
+    def forget(self) -> None:
+        if self._fresh and not self.begun:
+            shutil.rmtree(self._data_dir, ignore_errors=True)
 
 
 # Seconds. The log's thread, back from an fsync, waits so long at the most for the interpreter; by default it is

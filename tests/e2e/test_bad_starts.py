@@ -30,7 +30,9 @@ def test_a_taken_port_is_named_with_its_flag(shared: Cluster, tmp_path: Path) ->
     for position, flag in enumerate(("--port", "--gossip-port", "--raft-port")):
         ports = list(free_ports())
         ports[position] = (first.port, first.gossip_port, first.raft_port)[position]
-        words = fails(another(first, tmp_path, f"x{position}", ports=tuple(ports)), "--bootstrap")
+        refused = another(first, tmp_path, f"x{position}", ports=tuple(ports))
+        words = fails(refused, "--bootstrap")
+        assert not refused.data_dir.exists(), "it leaves nothing behind"
         assert words.startswith("orion: ")
         assert str(ports[position]) in words
         assert flag in words
@@ -49,13 +51,16 @@ def test_a_data_directory_in_use_or_of_another_node(shared: Cluster, tmp_path: P
     stranger.data_dir = first.data_dir
     words = fails(stranger, "--bootstrap")
     assert "belongs to node node1" in words
+    assert first.data_dir.exists()
     first.start()
     shared.wait(shared.leader, "node1 to lead again")
 
 
 def test_neither_bootstrap_nor_join(shared: Cluster, tmp_path: Path) -> None:
     shared.grow_to(1)
-    words = fails(another(shared.nodes[0], tmp_path, "lonely"), *())
+    lonely = another(shared.nodes[0], tmp_path, "lonely")
+    words = fails(lonely, *())
+    assert not lonely.data_dir.exists()
     assert "--bootstrap" in words
     assert "--join" in words
 

@@ -4,6 +4,7 @@ The server is imported at the very end, so that no other command loads it.
 """
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from orion.model.resources import Resources
 F = TypeVar("F", bound=Callable[..., Any])
 
 _DOCKER_HOST = "unix:///var/run/docker.sock"
+_DOCKER_HOSTS = re.compile(r"unix:///.+|(tcp|https?)://[^/].*")
 
 
 def _flag(name: str, **attributes: Any) -> Callable[[F], F]:
@@ -114,7 +116,7 @@ def build_config(
         bootstrap=bootstrap,
         labels=_labels(label),
         capacity=_capacity(memory, cpus, disk),
-        docker_host=docker_host or os.environ.get("DOCKER_HOST") or _DOCKER_HOST,
+        docker_host=_docker_host(docker_host),
         insecure=insecure,
     )
 
@@ -164,6 +166,17 @@ def _check_ports(port: int, gossip_port: int, raft_port: int) -> None:
         raise click.UsageError(
             f"--port {port}, --gossip-port {gossip_port} and --raft-port {raft_port} must be three different ports"
         )
+
+
+def _docker_host(named: str | None) -> str:
+    host = named or os.environ.get("DOCKER_HOST") or _DOCKER_HOST
+    if not _DOCKER_HOSTS.fullmatch(host):
+        where = "--docker-host" if named else "DOCKER_HOST"
+        raise click.UsageError(
+            f"{host!r} ({where}) is no address of a Docker Engine: write unix:///path/to/docker.sock, "
+            "tcp://host:port or https://host:port"
+        )
+    return host
 
 
 def _labels(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:

@@ -87,6 +87,19 @@ def test_docker_host(node, monkeypatch):
     assert config(node, "--docker-host", "tcp://b:2").docker_host == "tcp://b:2"
 
 
+@pytest.mark.parametrize(
+    "host", ["foo", "unix://", "unix://relative", "tcp://", "ssh://me@there", "/run/docker.sock"]
+)
+def test_what_is_no_docker_host(node, monkeypatch, host):
+    err = refused(node, "--docker-host", host)
+    assert (
+        f"orion: {host!r} (--docker-host) is no address of a Docker Engine: write unix:///path/to/docker.sock"
+        in err
+    )
+    monkeypatch.setenv("DOCKER_HOST", host)
+    assert f"orion: {host!r} (DOCKER_HOST) is no address" in refused(node)
+
+
 def test_all_flags(node):
     found = config(
         node,
