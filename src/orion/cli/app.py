@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "completion": ("completion", "Print a shell's completion script."),
 }
 HELP = ("-h", "--help")
+HELP_COMMAND = "help"  # orion help run: the same as orion run --help
 COMPLETE_VAR = "_ORION_COMPLETE"
 SETTINGS = {"help_option_names": list(HELP), "max_content_width": 110}
 
@@ -63,7 +64,7 @@ class _Commands(click.Group):
         if args and args[0] not in COMMANDS and not ctx.resilient_parsing:
             import difflib
 
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            close = difflib.get_close_matches(args[0], [*COMMANDS, HELP_COMMAND], n=1)
             hint = f": did you mean {close[0]}?" if close else ""
             raise click.UsageError(f"{args[0]!r} is not a command{hint}", ctx)
         return super().resolve_command(ctx, args)
@@ -75,7 +76,7 @@ class _Commands(click.Group):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from orion.cli.node import node
 
-        with formatter.section("Commands ('orion COMMAND --help' says more)"):
+        with formatter.section("Commands ('orion help COMMAND' says more)"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
         records = [r for p in (*node.params, *self.get_params(ctx)) if (r := p.get_help_record(ctx))]
         with formatter.section("Flags of a node (each is also ORION_<FLAG> in the environment)"):
@@ -89,6 +90,8 @@ def orion() -> None: ...
 
 def run(args: Sequence[str]) -> int:
     """The exit code of the command line `args`."""
+    if args and args[0] == HELP_COMMAND:
+        args = (*args[1:], HELP[0])
     command: click.Command = orion
     if _means_node(args):
         from orion.cli.node import node

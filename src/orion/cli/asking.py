@@ -64,15 +64,14 @@ def _typed(ctx: click.Context, name: str) -> bool:
     return ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
 
-def output(*more: str) -> Callable[[F], F]:
-    """-o table, json or one of `more`, as `form`."""
-    forms = ["table", *more, "json"]
+def output(*forms: str) -> Callable[[F], F]:
+    """-o with one of `forms`, as `form`; the first is the default."""
     return click.option(
         "-o",
         "--output",
         "form",
         type=click.Choice(forms),
-        default="table",
+        default=forms[0],
         help="How to print it.",
         show_choices=True,
     )

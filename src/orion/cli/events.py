@@ -18,7 +18,7 @@ RETRY_S = 1.0
 @command()
 @click.option("-f", "--follow", is_flag=True, help="Go on as more happens.")
 @click.option("--new", is_flag=True, help="With -f: only what happens from now on.")
-@output()
+@output("text", "json")
 @asks
 def events(client: "Client", follow: bool, new: bool, form: str) -> None:
     """Tell what has happened in the cluster."""

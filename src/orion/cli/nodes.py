@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @command()
-@output()
+@output("table", "json")
 @asks
 def members(client: "Client", form: str) -> None:
     """Show who is in the cluster and who is alive, as this node sees it."""
@@ -33,7 +33,7 @@ def _camel(key: str) -> str:
 
 
 @click.group(invoke_without_command=True, context_settings=SETTINGS)
-@output("wide")
+@output("table", "wide", "json")
 @click.option("--stale", is_flag=True, help="What this node knows, without asking the others.")
 @asks
 @click.pass_context

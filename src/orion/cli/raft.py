@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @click.group(invoke_without_command=True, context_settings=SETTINGS)
-@output()
+@output("table", "json")
 @asks
 @click.pass_context
 def raft(ctx: click.Context, client: "Client", form: str) -> None:

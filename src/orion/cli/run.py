@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orion.cli.asking import asks, command
+from orion.cli.asking import asks, command, output
 from orion.cli.values import Environment, Label, Published, Seconds, Size
 
 if TYPE_CHECKING:
@@ -75,8 +75,9 @@ Examples:
     metavar="SECONDS",
     help="The longest wait.",
 )
+@output("id", "json")
 @asks
-def run(client: "Client", image: str, words: tuple[str, ...], wait: bool, wait_timeout: float, **asked: Any) -> int:
+def run(client: "Client", image: str, words: tuple[str, ...], form: str, **asked: Any) -> int:
     """Start a container somewhere in the cluster."""
     from orion.client import TaskRequest
 
@@ -94,12 +95,22 @@ def run(client: "Client", image: str, words: tuple[str, ...], wait: bool, wait_t
         stop_grace_seconds=asked["stop_grace"],
     )
     task = client.create_task(request)
-    click.echo(task.id)
-    return _wait(client, task, wait_timeout) if wait else 0
+    if form == "id":
+        click.echo(task.id)
+    code = 0
+    if asked["wait"]:
+        task, code = _wait(client, task, asked["wait_timeout"])
+    if form == "json":
+        from orion.cli.show import print_json
+
+        print_json(task)
+    return code
 
 
-def _wait(client: "Client", task: "TaskView", timeout_s: float) -> int:
-    """Follows the task until it has stayed running for STAYS_S or has ended, on standard error."""
+def _wait(client: "Client", task: "TaskView", timeout_s: float) -> "tuple[TaskView, int]":
+    """Follows the task until it has stayed running for STAYS_S or has ended, on standard error. As it is then, and
+    the exit code.
+    """
     import time
 
     from orion.cli.app import say
@@ -121,10 +132,10 @@ def _wait(client: "Client", task: "TaskView", timeout_s: float) -> int:
                     break
     except KeyboardInterrupt:
         say(f"{task.id} goes on without you: 'orion ps' shows it, 'orion stop {task.id}' stops it")
-        return 1
+        return task, 1
     if task.state == "failed" or _crashed(task):
-        return _post_mortem(client, task)
-    return _verdict(task, timeout_s)
+        return task, _post_mortem(client, task)
+    return task, _verdict(task, timeout_s)
 
 
 ENDED = frozenset({"completed", "failed", "stopped"})

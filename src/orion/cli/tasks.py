@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @command()
-@output("wide")
+@output("table", "wide", "json")
 @click.option("-q", "--quiet", is_flag=True, help="Only the ids.")
 @click.option("--stale", is_flag=True, help="What this node knows, without asking the others.")
 @asks
@@ -26,15 +26,40 @@ def ps(client: "Client", form: str, quiet: bool, stale: bool) -> None:
     elif form == "json":
         show.print_json(tasks)
     else:
-        columns = ("ID", "IMAGE", "STATE", "NODE", "PORTS", "AGE", "REASON")
-        show.print_table(columns, [_row(task) for task in tasks], cut=form != "wide")
+        wide = form == "wide"
+        where = {node.name: node.ip for node in client.nodes(stale=True)} if wide else {}
+        columns = [name for name in _COLUMNS if wide or name not in _WIDE]
+        rows = [[cell for name, cell in _row(task, where).items() if name in columns] for task in tasks]
+        show.print_table(columns, rows, cut=not wide)
 
 
-def _row(task: "TaskView") -> tuple[str, ...]:
+_COLUMNS = (
+    *("ID", "IMAGE", "STATE", "NODE", "NODE ADDRESS", "PORTS", "RESTARTS", "AGE", "CREATED", "POLICY", "MEMORY"),
+    *("CPU", "REASON"),
+)
+_WIDE = frozenset({"NODE ADDRESS", "CREATED", "POLICY", "MEMORY", "CPU"})
+
+
+def _row(task: "TaskView", where: dict[str, str]) -> dict[str, str]:
     from orion.cli import show
+    from orion.model.resources import bytes_text
 
-    age = show.age_text(task.created_at)
-    return (task.id, task.image, task.state, task.node_id or "", ports_text(task), age, task.reason)
+    cells = (
+        task.id,
+        task.image,
+        task.state,
+        task.node_id or "",
+        where.get(task.node_id or "", ""),
+        ports_text(task),
+        str(task.allocations[-1].restarts if task.allocations else 0),
+        show.age_text(task.created_at),
+        task.created_at or "",
+        task.restart_policy,
+        bytes_text(task.memory) if task.memory else "",
+        f"{task.cpu:g}" if task.cpu else "",
+        task.reason,
+    )
+    return dict(zip(_COLUMNS, cells, strict=True))
 
 
 def ports_text(task: "TaskView") -> str:
@@ -45,11 +70,13 @@ def ports_text(task: "TaskView") -> str:
 @command()
 @click.argument("task", shell_complete=complete_task)
 @click.option("--stale", is_flag=True, help="What this node knows, without asking the others.")
+@output("json")
 @asks
-def inspect(client: "Client", task: str, stale: bool) -> None:
+def inspect(client: "Client", task: str, stale: bool, form: str) -> None:
     """Show all that is known of a task, as JSON."""
     from orion.cli import show
 
+    del form  # there is but one; whoever writes -o json everywhere may do so here
     show.print_json(client.task(task, stale=stale))
 
 

@@ -3,10 +3,16 @@
 import click
 
 from orion import __version__
-from orion.cli.app import SETTINGS
+from orion.cli.asking import command, output
 
 
-@click.command(context_settings=SETTINGS)
-def version() -> None:
+@command()
+@output("text", "json")
+def version(form: str) -> None:
     """Print the version."""
-    click.echo(f"orion {__version__}")
+    if form == "json":
+        from orion.cli.show import print_json
+
+        print_json({"version": __version__})
+    else:
+        click.echo(f"orion {__version__}")

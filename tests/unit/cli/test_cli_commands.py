@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from orion import __version__
 from orion.model.errors import NoMajority, NotFound, Unavailable
 from orion.model.events import Event
 from orion.model.views import AllocationView, Amounts, TaskRequest
@@ -28,10 +29,10 @@ def test_ps(orion, tasks):
     code, out, err = orion("ps")
     assert (code, err) == (0, "")
     head, big, web = lines(out)
-    assert head == ["ID", "IMAGE", "STATE", "NODE", "PORTS", "AGE", "REASON"]
+    assert head == ["ID", "IMAGE", "STATE", "NODE", "PORTS", "RESTARTS", "AGE", "REASON"]
     assert big[:5] == ["big/0", "nginx", "pending", "-", "-"]
     assert web[:5] == ["web/0", "nginx", "running", "node1", "127.0.0.1:8080->80/tcp"]
-    assert len(web) == 6
+    assert len(web) == 7
     assert out.splitlines()[1].endswith(tasks["big/0"].reason)  # not cut where no terminal is
     assert "\x1b" not in out
 
@@ -45,8 +46,38 @@ def test_ps_is_cut_and_coloured_on_a_terminal(orion, tasks, monkeypatch):
     assert tasks["big/0"].reason in orion("ps", "-o", "wide")[1]
 
 
+def test_ps_wide(orion, api):
+    ran = AllocationView("a", "node1", "running", "", 3, None, None, None, None)
+    task = task_view("web", state="running", node_id="node1", allocations=[ran], memory=512_000_000, cpu=0.5)
+    api.service.tasks_by_id = {"web/0": task}
+    assert lines(orion("ps")[1])[1][5] == "3"
+    head, row = orion("ps", "-o", "wide")[1].splitlines()
+    assert "NODE ADDRESS" in head
+    assert row.split() == [
+        *("web/0", "nginx", "running", "node1", "127.0.0.1", "-", "3"),
+        *(row.split()[7], "2025-01-01T00:00:00Z", "on-failure:5", "512", "MB", "0.5"),
+    ]
+
+
+def test_what_is_printed_for_programs(orion, api, tasks):
+    assert json.loads(orion("inspect", "web", "-o", "json")[1])["id"] == "web/0"
+    assert json.loads(orion("version", "-o", "json")[1]) == {"version": __version__}
+    assert json.loads(orion("run", "nginx", "--name", "new", "-o", "json")[1])["id"] == "new/0"
+    assert json.loads(orion("run", "nginx", "--name", "w", "--wait", "--wait-timeout", "0.1", "-o", "json")[1])[
+        "id"
+    ]
+
+
+def test_help(orion):
+    assert orion("help") == orion("--help")
+    assert orion("help", "run") == orion("run", "--help")
+    assert orion("help", "nodes", "rm") == orion("nodes", "rm", "--help")
+    assert orion("help", "nope")[0] == 2
+    assert "did you mean help?" in orion("hlep")[2]
+
+
 def test_ps_when_nothing_runs(orion):
-    assert lines(orion("ps")[1]) == [["ID", "IMAGE", "STATE", "NODE", "PORTS", "AGE", "REASON"]]
+    assert lines(orion("ps")[1]) == [["ID", "IMAGE", "STATE", "NODE", "PORTS", "RESTARTS", "AGE", "REASON"]]
 
 
 def test_ps_for_programs(orion, tasks):
