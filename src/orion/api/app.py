@@ -45,7 +45,8 @@ def create_app(service: Service) -> App:
 
 
 def _pattern(path: str) -> str:
-    """A task's id has a slash in it: `web/0`."""
+    """A task's id has a slash in it (`web/0`), a config's key may have many."""
+    path = path.replace("{key}", "{key:path}")
     return path.replace("{id}", "{id:path}") if path.startswith("/tasks/") else path
 
 

@@ -20,25 +20,25 @@ _DROP_BYTES = 16 * 1024 * 1024
 _DROP_S = 2.0
 
 
-async def read_body(scope: Scope, receive: Receive) -> bytes:
-    """The whole body. Raises TooLarge as soon as it is known to be over 1 MiB."""
+async def read_body(scope: Scope, receive: Receive, most_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """The whole body. Raises TooLarge as soon as it is known to be over `most_bytes`."""
     for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > MAX_BODY_BYTES:
-            raise _too_large()
+        if name == b"content-length" and value.isdigit() and int(value) > most_bytes:
+            raise _too_large(most_bytes)
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Refused("the connection was closed before the whole body had come")
         body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES:
-            raise _too_large()
+        if len(body) > most_bytes:
+            raise _too_large(most_bytes)
         if not message.get("more_body", False):
             return bytes(body)
 
 
-def _too_large() -> TooLarge:
-    return TooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes, the most that is taken")
+def _too_large(most_bytes: int) -> TooLarge:
+    return TooLarge(f"the body is larger than {most_bytes} bytes, the most that is taken")
 
 
 class TooLargeResponse:

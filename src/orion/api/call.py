@@ -51,6 +51,10 @@ class Call:
             data = await read_body(self.scope, self._receive)
         return parse_json(data, kind, example) if data.strip() else kind()
 
+    async def raw_body(self, most_bytes: int) -> bytes:
+        async with self.limits.limit(self.timeout_s):
+            return await read_body(self.scope, self._receive, most_bytes)
+
     async def within(self, work: Awaitable[T]) -> T:
         """The result of a service call that takes this request's timeout itself."""
         async with self.limits.limit(self.timeout_s + MARGIN_S):

@@ -58,6 +58,9 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
             "required": endpoint.body_required,
             "content": {"application/json": {"schema": _ref(endpoint.body)}},
         }
+    if endpoint.raw_body:
+        content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 

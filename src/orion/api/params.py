@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
+from orion.model.configs import MAX_KEY_BYTES, key_error, prefix_error
 from orion.model.events import parse_event_id
 
 T = TypeVar("T")
@@ -80,6 +81,34 @@ def _key(text: str) -> str:
     if not (text.isascii() and text.isprintable() and 1 <= len(text) <= 128):
         raise ValueError("must be 1 to 128 printable ASCII characters")
     return text
+
+
+def _config_key(text: str) -> str:
+    if key_error(text) is not None:
+        raise ValueError(
+            f"must be at most {MAX_KEY_BYTES} letters, digits, '.', '_' and '-' in parts with one '/' between them"
+        )
+    return text
+
+
+def _prefix(text: str) -> str:
+    if (wrong := prefix_error(text)) is not None:
+        raise ValueError(wrong)
+    return text
+
+
+def _etag(text: str) -> int:
+    version = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+    try:
+        return _whole(version)
+    except ValueError:
+        raise ValueError('must be one version in quotes, as in "12"') from None
+
+
+def _nothing(text: str) -> int:
+    if text.strip() != "*":
+        raise ValueError("must be *: change it only if it does not exist")
+    return 0
 
 
 def _stream(text: str) -> str:
@@ -157,4 +186,24 @@ AFTER = Param(
 )
 LAST_EVENT_ID = Param(
     "Last-Event-ID", "header", _known_event_id, None, {"type": "string"}, "as after, sent by browsers by themselves"
+)
+KEY = Param("key", "path", _config_key, "", {"type": "string"}, "a config's key: app/database/url")
+PREFIX = Param("prefix", "query", _prefix, "", {"type": "string"}, "only keys that begin with this")
+VERSION = Param(
+    "version",
+    "query",
+    _whole,
+    None,
+    _COUNT,
+    "change it only if it is at this version; 0: only if it does not exist",
+)
+IF_MATCH = Param("If-Match", "header", _etag, None, {"type": "string"}, "as version, as an ETag")
+IF_NONE_MATCH = Param("If-None-Match", "header", _nothing, None, {"type": "string"}, "*: as version=0")
+CONFIG_IDEMPOTENCY_KEY = Param(
+    "Idempotency-Key",
+    "header",
+    _key,
+    "",
+    {"type": "string"},
+    "a retry with the same key is answered as the first try",
 )

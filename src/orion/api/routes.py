@@ -6,27 +6,33 @@ from typing import Any
 import msgspec
 from starlette.types import ASGIApp
 
-from orion.api import cluster, nodes, tasks
+from orion.api import cluster, configs, nodes, tasks
 from orion.api.call import Call
 from orion.api.params import (
     AFTER,
+    CONFIG_IDEMPOTENCY_KEY,
     FOLLOW_EVENTS,
     FOLLOW_LOGS,
     IDEMPOTENCY_KEY,
+    IF_MATCH,
+    IF_NONE_MATCH,
     INDEX,
+    KEY,
     LAST_EVENT_ID,
     NODE,
+    PREFIX,
     SINCE,
     STALE,
     STREAM,
     TAIL,
     TASK,
     TIMEOUT,
+    VERSION,
     WAIT,
     WAIT_RUNNING,
     Param,
 )
-from orion.model.views import HealthView, NodeView, RaftView, TaskRequest, TaskView, TransferRequest
+from orion.model.views import ConfigView, HealthView, NodeView, RaftView, TaskRequest, TaskView, TransferRequest
 
 Handler = Callable[[Call], Awaitable[ASGIApp]]
 
@@ -41,6 +47,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     params: tuple[Param[Any], ...] = ()
     body: type[msgspec.Struct] | None = None
     body_required: bool = True
+    raw_body: bool = False  # any bytes, instead of a `body`
     answer: Any = None
     status: int = 200
     media: str = "application/json"
@@ -49,6 +56,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 _READ = (STALE, INDEX, WAIT, TIMEOUT)
 _LOGS = (TASK, FOLLOW_LOGS, TAIL, SINCE, STREAM)
+_CONFIG_CHANGE = (KEY, VERSION, IF_MATCH, IF_NONE_MATCH, CONFIG_IDEMPOTENCY_KEY, TIMEOUT)
 _EVENTS = (AFTER, FOLLOW_EVENTS, LAST_EVENT_ID)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -89,6 +97,27 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "POST", "/nodes/{id}/drain", nodes.drain, "Move a node's tasks elsewhere", (NODE, TIMEOUT), answer=NodeView
     ),
     Endpoint("POST", "/nodes/{id}/ready", nodes.ready, "Give a node work again", (NODE, TIMEOUT), answer=NodeView),
+    Endpoint(
+        "GET", "/configs", configs.listing, "All configs, without values", (PREFIX, *_READ), answer=list[ConfigView]
+    ),
+    Endpoint(
+        "GET",
+        "/configs/{key}",
+        configs.get,
+        "One config's value; ETag is its version",
+        (KEY, *_READ),
+        media="application/octet-stream",
+    ),
+    Endpoint(
+        "PUT",
+        "/configs/{key}",
+        configs.put,
+        "Set a config, at most 64 KiB",
+        _CONFIG_CHANGE,
+        raw_body=True,
+        answer=ConfigView,
+    ),
+    Endpoint("DELETE", "/configs/{key}", configs.delete, "Delete a config", _CONFIG_CHANGE, answer=ConfigView),
     Endpoint("GET", "/raft", cluster.raft, "Consensus as this node sees it", (TIMEOUT,), answer=RaftView),
     Endpoint(
         "POST",

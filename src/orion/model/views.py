@@ -110,6 +110,16 @@ class RaftView(msgspec.Struct, frozen=True, rename="camel"):
     task_count: int
 
 
+class ConfigView(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """A config without its value. `version` never comes twice; `size` in bytes. Deleted: as it was."""
+
+    key: str
+    version: int
+    size: int
+    created_at: str | None  # RFC 3339, UTC
+    changed_at: str | None
+
+
 class TransferRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Body of `POST /raft/transfer`. `to` empty leaves the choice to the leader."""
 

@@ -21,6 +21,7 @@ from orion.model.requests import job_from_request, name_for
 from orion.model.views import NodeView, RaftView, TaskRequest, TaskView
 from orion.node import render
 from orion.node.agent import Agent
+from orion.node.configs import Configs
 from orion.node.deadline import deadline
 from orion.node.directory import Directory
 from orion.node.metrics import Metrics
@@ -100,6 +101,15 @@ class Answers:
             AskTransfer: self._transfer,
             Confirm: self._confirm,
         }
+        self.configs = Configs(
+            clock=clock,
+            machine=machine,
+            driver=driver,
+            submitter=submitter,
+            ask=self._ask,
+            fresh=self._fresh,
+        )
+        self._local |= self.configs.local
 
     # --- tasks --------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from orion.model.allocation import Allocation
+from orion.model.configs import Config, ConfigStat
 from orion.model.ids import AllocationId, NodeId, RaftId
 from orion.model.job import TaskSpec
 from orion.model.views import NodeView, RaftView, TaskView
@@ -22,11 +23,14 @@ class Request(msgspec.Struct, Generic[R], frozen=True, array_like=True, tag=True
 
 
 class Submitted(msgspec.Struct, frozen=True, array_like=True):
-    """Committed at `index`; `subject` is the job's or node's name where `apply` answered with one."""
+    """Committed at `index`; `subject` is the job's or node's name, `config` the config, where `apply` answered with
+    one.
+    """
 
     index: int
     subject: str
     cluster: int
+    config: ConfigStat | None = None
 
 
 class Submit(Request[Submitted], frozen=True, array_like=True, tag=1):
@@ -126,6 +130,20 @@ class WatchEvents(Request[bytes], frozen=True, array_like=True, tag=12):
     follow: bool
 
 
+class AskConfigs(Request[tuple[tuple[Config | None, ...], int]], frozen=True, array_like=True, tag=13):
+    """These configs, None where there is no such key."""
+
+    keys: tuple[str, ...]
+    read: Read
+
+
+class FindConfigs(Request[tuple[list[ConfigStat], int]], frozen=True, array_like=True, tag=14):
+    """All whose key begins with `prefix`, by key."""
+
+    prefix: str
+    read: Read
+
+
 AnyRequest = (
     Submit
     | AskTasks
@@ -139,6 +157,8 @@ AnyRequest = (
     | WatchWork
     | ReadLogs
     | WatchEvents
+    | AskConfigs
+    | FindConfigs
 )
 
 # What each call answers with.
@@ -151,6 +171,8 @@ REPLIES: dict[type[Request[Any]], Any] = {
     AskRaft: RaftView,
     AskTransfer: RaftView,
     Confirm: Confirmed,
+    AskConfigs: tuple[tuple[Config | None, ...], int],
+    FindConfigs: tuple[list[ConfigStat], int],
 }
 
 _encoder = msgspec.msgpack.Encoder()

@@ -7,8 +7,9 @@ from typing import Protocol
 
 import msgspec
 
+from orion.model.configs import Config
 from orion.model.events import Event
-from orion.model.views import NodeView, RaftView, TaskRequest, TaskView
+from orion.model.views import ConfigView, NodeView, RaftView, TaskRequest, TaskView
 from orion.ports import LogQuery
 
 
@@ -28,7 +29,32 @@ class Health(msgspec.Struct, frozen=True):
     detail: str
 
 
+class ConfigService(Protocol):
+    """`if_version`: change only what is at this version, 0: what does not exist; Conflict names the one it is at.
+    A second change of the same key under the same `idempotency_key` is answered as the first was. Changes come with
+    the index of their entry.
+    """
+
+    async def get(self, key: str, read: Read) -> tuple[Config | None, int]:
+        """None when there is no such key; and the index of the state it was read from."""
+
+    async def find(self, prefix: str, read: Read) -> tuple[list[ConfigView], int]:
+        """All whose key begins with `prefix`, by key."""
+
+    async def put(
+        self, key: str, value: bytes, *, if_version: int | None, idempotency_key: str, timeout_s: float
+    ) -> tuple[ConfigView, int]: ...
+
+    async def delete(
+        self, key: str, *, if_version: int | None, idempotency_key: str, timeout_s: float
+    ) -> tuple[ConfigView, int]:
+        """Answers with what was deleted."""
+
+
 class Service(Protocol):
+    @property
+    def configs(self) -> ConfigService: ...
+
     async def create_task(
         self, request: TaskRequest, *, idempotency_key: str, timeout_s: float, wait_running_s: float
     ) -> TaskView:

@@ -5,6 +5,7 @@ import random
 
 import msgspec
 
+from orion.model.configs import ConfigStat
 from orion.model.errors import NoMajority, NotTaken, OrionError, Refused, Unavailable
 from orion.model.ids import NodeId, RaftId
 from orion.model.job import Job
@@ -82,7 +83,9 @@ class Submitter:
             if not driver.view.cluster:
                 raise NotTaken("the new cluster has no name yet")  # its leader gives it one first
             committed = await driver.propose(self._completed(request.command))
-            return Submitted(committed.index, _subject(committed.result), driver.view.cluster)
+            result = committed.result
+            config = result if isinstance(result, ConfigStat) else None
+            return Submitted(committed.index, _subject(result), driver.view.cluster, config)
         if request.forwarded:
             raise NotTaken(f"{self._me} does not lead the cluster")
         address, forwarded = self._leader()

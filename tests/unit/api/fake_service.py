@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncGenerator, Iterator
 
 import msgspec
+from fake_configs import FakeConfigs
 
 from orion.api import Server, create_app, listen
 from orion.model.container import LogQuery
@@ -69,6 +70,7 @@ class FakeService:
         self.tasks_by_id: dict[str, TaskView] = {}
         self.nodes_by_name = {name: node_view(name) for name in ("node1", "node2")}
         self.index = 7
+        self.configs = FakeConfigs(self)
         self.failure: Exception | None = None
         self.hang = False
         self.reads: list[Read] = []

@@ -1,0 +1,64 @@
+"""/configs: values under keys, raw bytes in and out, the version as an ETag."""
+
+from starlette.responses import Response
+
+from orion.api.call import Call
+from orion.api.params import CONFIG_IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, KEY, PREFIX, VERSION
+from orion.api.problems import json, problem
+from orion.model.configs import MAX_VALUE_BYTES
+from orion.model.errors import NotFound, Refused
+from orion.model.views import ConfigView
+
+
+async def listing(call: Call) -> Response:
+    views, index = await call.read(lambda read: call.service.configs.find(call[PREFIX], read))
+    return json(views, headers={"x-orion-index": str(index)})
+
+
+async def get(call: Call) -> Response:
+    key = call[KEY]
+    config, index = await call.read(lambda read: call.service.configs.get(key, read))
+    headers = {"x-orion-index": str(index)}
+    if config is None:  # with the index, so that it can be waited for
+        return problem(NotFound(f"there is no config {key}; orion config ls lists them"), headers)
+    headers |= {
+        "etag": f'"{config.stat.version}"',
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+    }
+    return Response(config.value, 200, headers, "application/octet-stream")
+
+
+async def put(call: Call) -> Response:
+    compare = _compare(call)
+    value = await call.raw_body(MAX_VALUE_BYTES)
+    work = call.service.configs.put(
+        call[KEY],
+        value,
+        if_version=compare,
+        idempotency_key=call[CONFIG_IDEMPOTENCY_KEY],
+        timeout_s=call.timeout_s,
+    )
+    return _changed(*await call.within(work))
+
+
+async def delete(call: Call) -> Response:
+    work = call.service.configs.delete(
+        call[KEY],
+        if_version=_compare(call),
+        idempotency_key=call[CONFIG_IDEMPOTENCY_KEY],
+        timeout_s=call.timeout_s,
+    )
+    return _changed(*await call.within(work))
+
+
+def _changed(view: ConfigView, index: int) -> Response:
+    return json(view, headers={"etag": f'"{view.version}"', "x-orion-index": str(index)})
+
+
+def _compare(call: Call) -> int | None:
+    """The version that the request demands, however it says so."""
+    said = {v for v in (call[VERSION], call[IF_MATCH], call[IF_NONE_MATCH]) if v is not None}
+    if len(said) > 1:
+        raise Refused("version, If-Match and If-None-Match demand different versions: give one of them")
+    return said.pop() if said else None

@@ -1,0 +1,103 @@
+"""Configs as the API and the agent ask for them: reads here or at a voter, changes through the log."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+from orion.model.configs import Config, ConfigStat
+from orion.model.views import ConfigView
+from orion.node.raft_driver import RaftDriver
+from orion.node.render import time_text
+from orion.node.requests import AskConfigs, AskRaft, FindConfigs, Request, Submitted
+from orion.node.service import Read
+from orion.node.submit import Submitter
+from orion.ports import Clock, Machine
+from orion.state.commands import DeleteConfig, PutConfig
+
+R = TypeVar("R")
+
+
+class Ask(Protocol):
+    async def __call__(self, request: Request[R], /) -> R: ...
+
+
+class Configs:
+    """Fulfils service.ConfigService. `ask` has a question answered here or at a voter, `fresh` returns when this
+    node's state is as fresh as a read demands.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        machine: Machine,
+        driver: RaftDriver,
+        submitter: Submitter,
+        ask: Ask,
+        fresh: Callable[[Read], Awaitable[None]],
+    ) -> None:
+        self._clock = clock
+        self._machine = machine
+        self._driver = driver
+        self._submitter = submitter
+        self._ask = ask
+        self._fresh = fresh
+        self.local: dict[type[Request[Any]], Callable[[Any], Awaitable[object]]] = {
+            AskConfigs: self._read,
+            FindConfigs: self._find,
+        }
+
+    async def get(self, key: str, read: Read) -> tuple[Config | None, int]:
+        (config,), index = await self._ask(AskConfigs((key,), read))
+        return config, index
+
+    async def get_all(self, keys: tuple[str, ...], read: Read) -> tuple[tuple[Config | None, ...], int]:
+        return await self._ask(AskConfigs(keys, read))
+
+    async def find(self, prefix: str, read: Read) -> tuple[list[ConfigView], int]:
+        stats, index = await self._ask(FindConfigs(prefix, read))
+        return [_view(stat) for stat in stats], index
+
+    async def put(
+        self, key: str, value: bytes, *, if_version: int | None, idempotency_key: str, timeout_s: float
+    ) -> tuple[ConfigView, int]:
+        mark, since = await self._mark(idempotency_key)
+        command = PutConfig(self._clock.wall_ms(), key, value, if_version, mark, since)
+        return _answer(await self._submitter.submit(command, timeout_s=timeout_s))
+
+    async def delete(
+        self, key: str, *, if_version: int | None, idempotency_key: str, timeout_s: float
+    ) -> tuple[ConfigView, int]:
+        mark, since = await self._mark(idempotency_key)
+        command = DeleteConfig(self._clock.wall_ms(), key, if_version, mark, since)
+        return _answer(await self._submitter.submit(command, timeout_s=timeout_s))
+
+    async def _mark(self, idempotency_key: str) -> tuple[str, int]:
+        """What tells copies of one command from other commands: a key, and an index from before the first copy."""
+        mark = idempotency_key or f"{self._machine.random_bits(64):016x}"
+        if self._driver.is_member:
+            return mark, self._driver.applied_index
+        return mark, (await self._ask(AskRaft())).applied_index
+
+    async def _read(self, request: AskConfigs) -> tuple[tuple[Config | None, ...], int]:
+        await self._fresh(request.read)
+        view = self._driver.view
+        return tuple(view.config(key) for key in request.keys), self._driver.applied_index
+
+    async def _find(self, request: FindConfigs) -> tuple[list[ConfigStat], int]:
+        await self._fresh(request.read)
+        return self._driver.view.config_stats(request.prefix), self._driver.applied_index
+
+
+def _answer(submitted: Submitted) -> tuple[ConfigView, int]:
+    assert submitted.config is not None, "a change of a config is answered with it"
+    return _view(submitted.config), submitted.index
+
+
+def _view(stat: ConfigStat) -> ConfigView:
+    return ConfigView(
+        key=stat.key,
+        version=stat.version,
+        size=stat.size_bytes,
+        created_at=time_text(stat.created_at_ms),
+        changed_at=time_text(stat.changed_at_ms),
+    )

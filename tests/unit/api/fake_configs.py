@@ -1,0 +1,45 @@
+"""The configs of a FakeService: a real replicated state, without the log."""
+
+from orion.model.errors import OrionError
+from orion.model.views import ConfigView
+from orion.state.apply import apply
+from orion.state.commands import DeleteConfig, PutConfig
+from orion.state.tables import State
+
+
+class FakeConfigs:
+    """`service` says how reads wait, and has the index."""
+
+    def __init__(self, service) -> None:
+        self._service = service
+        self.state = State()
+        self.asked: list[dict] = []
+
+    async def get(self, key, read):
+        await self._service._read(read)
+        return self.state.view.config(key), self._service.index
+
+    async def find(self, prefix, read):
+        await self._service._read(read)
+        return [view(stat) for stat in self.state.view.config_stats(prefix)], self._service.index
+
+    async def put(self, key, value, *, if_version, idempotency_key, timeout_s):
+        mark = idempotency_key or f"put {self._service.index}"
+        return await self._change(PutConfig(1_700_000_000_000, key, value, if_version, mark, 0), timeout_s)
+
+    async def delete(self, key, *, if_version, idempotency_key, timeout_s):
+        mark = idempotency_key or f"delete {self._service.index}"
+        return await self._change(DeleteConfig(1_700_000_000_000, key, if_version, mark, 0), timeout_s)
+
+    async def _change(self, command, timeout_s):
+        await self._service._check()
+        self.asked.append({"command": command, "timeout_s": timeout_s})
+        self._service.index += 1
+        result = apply(self.state, self._service.index, command).result
+        if isinstance(result, OrionError):
+            raise result
+        return view(result), self._service.index
+
+
+def view(stat):
+    return ConfigView(stat.key, stat.version, stat.size_bytes, "2023-11-14T22:13:20Z", "2023-11-14T22:13:20Z")
