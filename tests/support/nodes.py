@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 DEADLINE_S = 30.0
 POLL_S = 0.02
+NO_ENGINE = "unix:///nonexistent/docker.sock"  # for clusters in which nothing is to run
 
 
 class Problem(Exception):
@@ -147,21 +148,22 @@ class Cluster:
             return ("--bootstrap",)
         return tuple(flag for other in others for flag in ("--join", other))
 
-    def grow_to(self, count: int) -> None:
+    def grow_to(self, count: int, *, engines: bool = True) -> None:
         """Start nodes until there are so many, and wait until all are registered and the voters settled."""
         while len(self.nodes) < count:
             self.add()
             if len(self.nodes) == 1:
                 self.wait(self.leader, "a leader")
                 self.id = self.wait(lambda: self.any().ask("GET", "/raft")["cluster"], "a cluster id")
-        self.wait_settled(count)
+        self.wait_settled(count, engines=engines)
 
-    def wait_settled(self, count: int, deadline_s: float = DEADLINE_S) -> None:
+    def wait_settled(self, count: int, deadline_s: float = DEADLINE_S, *, engines: bool = True) -> None:
         voters = min(5, count if count % 2 else max(1, count - 1))
 
         def settled() -> bool:
             raft = self.any().ask("GET", "/raft")
-            ready = [n for n in self.any().ask("GET", "/nodes") if n["status"] == "alive" and not n["reason"]]
+            alive = [n for n in self.any().ask("GET", "/nodes") if n["status"] == "alive"]
+            ready = [n for n in alive if not engines or not n["reason"]]
             learners = min(2, count - voters)
             return len(raft["voters"]) == voters and len(raft["learners"]) == learners and len(ready) == count
 
@@ -240,7 +242,7 @@ def cluster(docker_hosts: str | list[str], *extra: str) -> Iterator[Cluster]:
         finally:
             made.stop()
             hosts = [docker_hosts] if isinstance(docker_hosts, str) else docker_hosts
-            for host in set(hosts) if made.id else ():
+            for host in set(hosts) - {NO_ENGINE} if made.id else ():
                 cleanup.remove_containers(host, made.id)
 
 
