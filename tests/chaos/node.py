@@ -17,6 +17,7 @@ PORT, GOSSIP_PORT, RAFT_PORT = 8000, 6000, 7000
 DISK_BYTES = 96 * 1024 * 1024
 MEMORY_BYTES = 96 * 1024 * 1024  # for tasks; small, so that capacity is a limit that is met
 CPUS = 4
+SOURCE = "source"  # below the run's home: the program that the nodes run
 BURIAL_S = 20.0
 AFTER_FULL_S = 3.0  # a node that met the full disk may end a moment after there is room again
 _FAKETIME = ("/usr/lib", "faketime/libfaketimeMT.so.1")
@@ -41,6 +42,7 @@ class ChaosNode:
         self.log_file = home / f"{self.name}.log"
         self._lab, self._count = lab, count
         self._clock_file = home / f"clock{index}"
+        self._source = home / SOURCE
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.RLock()
         self._wanted = False
@@ -88,7 +90,7 @@ class ChaosNode:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
-                    env=_environment(),
+                    env=self._environment(),
                     start_new_session=True,  # Ctrl-C is for the run, which then ends its nodes in its own way
                 )
             self.pids.append(self._process.pid)
@@ -149,6 +151,12 @@ class ChaosNode:
         draft.write_text(f"{offset}\n")
         draft.rename(self._clock_file)
 
+    def _environment(self) -> dict[str, str]:
+        kept = {
+            k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE" and not k.startswith("ORION_")
+        }
+        return kept | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(self._source)}
+
     def _faked(self) -> list[str]:
         """The environment of libfaketime, for the wall clock alone."""
         return [
@@ -178,8 +186,3 @@ def faketime_library() -> str:
     if not found:
         raise RuntimeError("libfaketime is missing: apt-get install --no-install-recommends faketime")
     return str(found[0])
-
-
-def _environment() -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE" and not k.startswith("ORION_")}
-    return kept | {"PYTHONUNBUFFERED": "1"}

@@ -72,9 +72,10 @@ def _play(made: World, seed: str, seconds: float, counts: Counts) -> float | Non
 
 def _judge(made: World, told: dict[str, Told], counts: Counts, healed_at: float) -> float | None:
     try:
-        converged_s = settle(made.nodes, told, healed_at)
+        converged_s = settle(made.nodes, told, healed_at, counts.say)
     except NotYet as missing:
         counts.violation("convergence", str(missing))
+        made.describe()
         return None
     counts.check("acknowledged tasks", sum(word in (Told.CREATED, Told.DELETED) for word in told.values()))
     counts.check("nodes with one state", len(made.nodes))

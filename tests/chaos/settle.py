@@ -3,6 +3,7 @@
 import http.client
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 from chaos.asking import NotSent, Unknown, ask
@@ -20,14 +21,21 @@ class NotYet(Exception):
     """What is still missing, in a sentence."""
 
 
-def settle(nodes: list[ChaosNode], told: dict[str, Told], healed_at: float) -> float:
-    """Seconds from `healed_at` (monotonic) until all of it held. Raises NotYet when it does not in time."""
+def settle(nodes: list[ChaosNode], told: dict[str, Told], healed_at: float, say: Callable[[str], None]) -> float:
+    """Seconds from `healed_at` (monotonic) until all of it held. Raises NotYet when it does not in time.
+
+    `say` is told what is missing whenever that changes.
+    """
+    said = ""
     while True:
         try:
             _look(nodes, told)
         except (NotYet, NotSent, Unknown, OSError, http.client.HTTPException, api.Refused) as error:
             if time.monotonic() - healed_at > DEADLINE_S:
                 raise NotYet(f"{DEADLINE_S:g} s after the last fault: {error}") from error
+            if str(error) != said:
+                said = str(error)
+                say(f"not yet: {said[:300]}")
             time.sleep(LOOK_EVERY_S)
         else:
             return time.monotonic() - healed_at

@@ -3,18 +3,22 @@ was killed itself.
 """
 
 import contextlib
+import http.client
 import os
 import secrets
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import orion
 from chaos.asking import NotSent, Unknown, ask
-from chaos.node import ChaosNode
-from support import images
+from chaos.node import SOURCE, ChaosNode
+from support import api, images
+from support.cleanup import containers
 from support.dockerd import Dockerd
 from support.lab import Lab
 
@@ -44,6 +48,9 @@ class World:
     def make(self) -> None:
         self.home.mkdir(mode=0o700)
         (self.home / "owner").write_text(f"{os.getpid()} {_started(os.getpid())}")
+        # Nodes start again and again: they must not pick up what somebody edits meanwhile.
+        kept = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(Path(orion.__file__).parent, self.home / SOURCE / "orion", ignore=kept)
         self.lab.up()
         _all(self._make_host, list(self.lab.hosts))
 
@@ -80,6 +87,26 @@ class World:
             if leader := _raft(node).get("leader"):
                 return str(leader)
         return ""
+
+    def describe(self) -> None:
+        """What engines and nodes say now, into the run's home, for whoever reads the logs."""
+        for node in self.nodes:
+            lines = []
+            for path in ("/raft", "/nodes?stale=1", "/tasks?stale=1"):
+                try:
+                    lines.append(f"{path} {ask(node.address, 'GET', path).body.decode()}")
+                except (NotSent, Unknown) as error:
+                    lines.append(f"{path} {error}")
+            try:
+                lines += [
+                    f"{c['Names'][0]} {c['State']} {c['Status']} {c['Ports']} {c['Labels']}"
+                    for c in containers(node.engine.host, "dev.orion.cluster")
+                ]
+            except (OSError, http.client.HTTPException, api.Refused) as error:
+                lines.append(f"engine: {error}")
+            command = ["nsenter", f"--net=/var/run/netns/{self.lab.name(node.index)}", "ss", "-ltnp"]
+            lines.append(subprocess.run(command, check=False, capture_output=True, text=True, timeout=30).stdout)
+            (self.home / f"{node.name}.txt").write_text("\n".join(lines))
 
     def keep_logs(self, seed: str) -> Path:
         kept = Path(os.environ.get("TMPDIR", "/tmp")) / f"orion-chaos-{seed}-{self.run}"
