@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 
 ENGINE_RETRY_S = 1.0
 RESYNC_S = 10.0  # look at every container again this often, whatever the event stream said
+TELL_AGAIN_MS = 10_000  # a report that state does not show after so long is made again
 PARALLEL_STARTS = 8
 PARALLEL_PULLS = 8
 LAST_WORDS_LINES = 3
@@ -52,6 +53,11 @@ LAST_WORDS_BYTES = 400
 Confirmer = Callable[[Confirm], Awaitable[Confirmed]]
 Reporter = Callable[[AllocationId, AllocationStatus], None]
 ActionRunner = Callable[[], Coroutine[None, None, None]]
+
+
+class _Told(msgspec.Struct, frozen=True):
+    status: AllocationStatus
+    at_ms: int
 
 
 class Agent:
@@ -80,7 +86,7 @@ class Agent:
         self._busy: set[AllocationId] = set()
         self._removing: set[str] = set()
         self._attempts: dict[AllocationId, Attempts] = {}
-        self._told: dict[AllocationId, AllocationStatus] = {}
+        self._told: dict[AllocationId, _Told] = {}
         self._pulls: dict[AllocationId, asyncio.Task[None]] = {}
         self._containers: dict[str, Container] = {}
         self._looks = 0
@@ -219,9 +225,14 @@ class Agent:
     def _perform(self, action: Action, work: Work, group: asyncio.TaskGroup) -> None:
         match action:
             case Report(allocation, status):
-                if self._told.get(allocation) == status:
-                    return  # on its way: whoever took the report repeats it until it is committed
-                self._told[allocation] = status
+                told = self._told.get(allocation)
+                now = self._clock.now_ms()
+                if told is not None and told.status == status and now < told.at_ms + TELL_AGAIN_MS:
+                    # On its way: whoever took the report repeats it until it is committed. A late copy of an older
+                    # one may follow it into the log, so look again.
+                    self._alarm.set(told.at_ms + TELL_AGAIN_MS)
+                    return
+                self._told[allocation] = _Told(status, now)
                 self._spawn(group, allocation, partial(self._report_end, allocation, status))
             case Wait(_, until_ms):
                 self._alarm.set(until_ms)
@@ -339,7 +350,7 @@ class Agent:
             await self._engine.remove(container)
             self._saw(container, None, self._next_look())
             if then is not None:
-                self._told[then.allocation] = then.status
+                self._told[then.allocation] = _Told(then.status, self._clock.now_ms())
                 self._report(then.allocation, then.status)
         except EngineDown:
             raise
