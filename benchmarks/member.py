@@ -28,7 +28,7 @@ from orion.adapters.clock import SystemClock  # noqa: E402
 from orion.adapters.lmdb_log.store import LmdbLog  # noqa: E402
 from orion.adapters.peers.tcp import TcpPeers  # noqa: E402
 from orion.config import Tuning  # noqa: E402
-from orion.model.errors import NotFound, OrionError  # noqa: E402
+from orion.model.errors import OrionError  # noqa: E402
 from orion.model.ids import NodeId, RaftId  # noqa: E402
 from orion.node.raft_driver import RaftDriver  # noqa: E402
 from orion.node.requests import FetchSnapshot, decode_request  # noqa: E402
@@ -125,9 +125,7 @@ class Member:
             return (await self._driver.read_barrier()).to_bytes(8, "big")
         if body == PROFILE:
             return self._toggle_profile()
-        with contextlib.suppress(NotFound):
-            await self._driver.propose(body)
-        return b""
+        return (await self._driver.propose(body)).index.to_bytes(8, "big")
 
     def _toggle_profile(self) -> bytes:
         profile, self._profile = self._profile, cProfile.Profile()

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import itertools
 import json
+import random
 import shutil
 import statistics
 import subprocess
@@ -24,9 +25,7 @@ import grpc.aio
 
 from member import PROFILE, READ, Members
 from orion.config import Tuning
-from orion.model.ids import NodeId, RaftId
-from orion.model.node import NodeStatus
-from orion.state.commands import SetNodeStatus, encode_command
+from orion.state.commands import PutConfig, encode_command
 from support.nodes import free_ports
 
 VALUE = b"x" * 200
@@ -95,10 +94,14 @@ class Orion:
     def __init__(self, members: Members, leader: int) -> None:
         self._members = members
         self._leader = leader
-        self._command = encode_command(SetNodeStatus(1, NodeId("node"), RaftId(1), NodeStatus.DOWN, VALUE.decode()))
+        self._index = 0
+        self._keys = random.Random(1)
 
-    async def write(self, number: int) -> None:  # noqa: ARG002
-        await self._members.call(self._leader, self._command)
+    async def write(self, number: int) -> None:
+        once = f"{self._keys.getrandbits(64):016x}"
+        command = PutConfig(1, f"key{number % KEYS}", VALUE, None, once, self._index)
+        reply = await self._members.call(self._leader, encode_command(command))
+        self._index = max(self._index, int.from_bytes(reply, "big"))
 
     async def read(self, number: int) -> None:  # noqa: ARG002
         await self._members.call(self._leader, READ)
