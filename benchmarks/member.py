@@ -69,6 +69,7 @@ class Member:
         self._held_ms = self._held_cpu_ms = 0.0
         self._elections = 0
         self._profile: cProfile.Profile | None = None
+        self._watcher: asyncio.Task[None] | None = None  # costs something, so only once it is asked for
 
     async def run(self) -> None:
         clock = SystemClock()
@@ -105,7 +106,7 @@ class Member:
         await peers.start(self._driver.receive, self._called, self._streamed)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._driver.run())
-            group.create_task(self._watch_loop())
+            self._group = group
             print("ready", flush=True)
 
     def _address(self, raft: RaftId) -> str | None:
@@ -118,6 +119,8 @@ class Member:
         if body in (STATUS, RESET):
             status = self._status()
             if body == RESET:
+                if self._watcher is None:
+                    self._watcher = self._group.create_task(self._watch_loop())
                 self._held_ms = self._held_cpu_ms = 0.0
                 self._elections = 0
             return msgspec.json.encode(status)

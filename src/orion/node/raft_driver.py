@@ -59,6 +59,7 @@ MAX_WAITING_PROPOSALS = 8_192
 MAX_PROPOSALS_PER_TURN = 512
 MAX_UNAPPLIED_ENTRIES = 16_384  # past this, the core waits
 APPLY_SLICE_MS = 5  # apply this long, then let the loop breathe
+APPLY_AT_ONCE = 8  # entries between two looks at the clock
 MAX_READ_ROUNDS = 64  # past this, rounds whose readers have all given up are forgotten
 READ_RETRY_S = 0.25  # a read round whose messages were lost is asked again
 
@@ -385,7 +386,8 @@ class RaftDriver:
     def _apply_some(self) -> None:
         began_ms = self._clock.now_ms()
         while self._applies:
-            self._apply(self._applies.popleft())
+            for _ in range(min(APPLY_AT_ONCE, len(self._applies))):
+                self._apply(self._applies.popleft())
             if self._clock.now_ms() - began_ms >= APPLY_SLICE_MS:
                 break
         self.snapshots.consider(self)

@@ -16,7 +16,8 @@ EVENTS_REMEMBERED = 4_096
 class Watch:
     def __init__(self) -> None:
         self.index = 0
-        self._moved = asyncio.Event()
+        self._moves = 0
+        self._waiting: list[asyncio.Future[None]] = []
         self._events: deque[Event] = deque(maxlen=EVENTS_REMEMBERED)
         self._forgotten = False  # whether events before the oldest remembered one ever were
 
@@ -37,23 +38,33 @@ class Watch:
 
     def nudge(self) -> None:
         """Wake all waiters though no index moved (gossip changed, the role changed)."""
-        self._moved.set()
-        self._moved = asyncio.Event()
+        self._moves += 1
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            for waiter in waiting:
+                if not waiter.done():
+                    waiter.set_result(None)
 
     async def changed(self) -> None:
         """Returns at the next advance or nudge after this call."""
-        await self._moved.wait()
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            await waiter
+        finally:
+            if waiter.cancelled() and waiter in self._waiting:
+                self._waiting.remove(waiter)
 
     async def reached(self, index: int) -> None:
         while self.index < index:
-            await self._moved.wait()
+            await self.changed()
 
     async def events(self, after: tuple[int, int] | None, *, follow: bool) -> AsyncGenerator[Event | None, None]:
         """Remembered events past `after`, then new ones; None where some between were forgotten."""
         everything = (0, 0)
         position = after or (self._last() if follow else everything)
         while True:
-            moved = self._moved
+            moves = self._moves
             oldest = _key(self._events[0]) if self._events else position
             if self._forgotten and everything < position < oldest:
                 yield None
@@ -62,7 +73,8 @@ class Watch:
                 yield event
             if not follow:
                 return
-            await moved.wait()
+            while self._moves == moves:
+                await self.changed()
 
     def _past(self, position: tuple[int, int]) -> list[Event]:
         """From the newest back: a follower asks after every change, and the old ones are thousands."""
