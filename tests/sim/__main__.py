@@ -1,10 +1,15 @@
-"""`script/sim`: one seed again, or many for a while."""
+"""`script/sim`: one seed again, or many for a while; a failing one shrunk; bugs planted and looked for."""
 
 import argparse
 import sys
+from collections.abc import Callable
 
+from sim.events import Keep, read
+from sim.planted import PLANTED
 from sim.runner import DEFAULT_FIRST_SEED, report, run_seeds
-from sim.scenario import run_seed
+from sim.scenario import replay
+from sim.shrink import Shrinker, told
+from sim.try_planted import print_table
 
 
 def main() -> int:
@@ -12,14 +17,46 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="run this one seed and stop")
     parser.add_argument("--verbose", action="store_true", help="with --seed: print the whole trace")
     parser.add_argument("--digest", action="store_true", help="with --seed: print the digest of the trace only")
+    parser.add_argument("--only", help="with --seed: only these events of it, as --shrink prints them")
+    parser.add_argument("--safety", type=float, help="with --seed: seconds of faults, instead of the seed's own")
+    parser.add_argument("--shrink", action="store_true", help="with --seed: the shortest list of events that fails")
+    parser.add_argument("--limit", type=float, default=600.0, help="with --shrink: seconds at most (600)")
+    parser.add_argument("--plant", metavar="BUG", help="with --seed: in a node with this bug (see --planted)")
+    parser.add_argument(
+        "--planted", nargs="?", const="", metavar="WORDS", help="plant bugs (with these words) and look for them"
+    )
     parser.add_argument("--first", type=int, default=DEFAULT_FIRST_SEED, help="first of many seeds")
     parser.add_argument("--count", type=int, help="stop after so many seeds")
     parser.add_argument("--seconds", type=float, default=0.0, help="begin new seeds for so long")
     parser.add_argument("--hours", type=float, default=0.0)
     parser.add_argument("--jobs", type=int, default=2, help="seeds at a time")
     given = parser.parse_args()
-    if given.seed is not None:
-        return one(given.seed, verbose=given.verbose, digest=given.digest)
+    if given.planted is not None:
+        return 0 if print_table(_say, given.jobs, given.planted) else 1
+    plant = _plant(given.plant)
+    if given.seed is None:
+        return many(given)
+    if given.shrink:
+        return shrink(given.seed, given.limit, given.jobs, given.plant or "", plant)
+    plant()
+    keep = Keep(None if given.only is None else read(given.only), given.safety)
+    return one(given.seed, keep, verbose=given.verbose, digest=given.digest)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _plant(name: str | None) -> Callable[[], None]:
+    if name is None:
+        return lambda: None
+    found = [bug.plant for bug in PLANTED if bug.name == name]
+    if not found:
+        sys.exit(f"no bug is called {name!r}; there are: " + ", ".join(bug.name for bug in PLANTED))
+    return found[0]
+
+
+def many(given: argparse.Namespace) -> int:
     seconds = given.seconds + given.hours * 3600 or (60.0 if given.count is None else 1e9)
     print(f"seeds from {given.first} on, {given.jobs} at a time", flush=True)
     summary = run_seeds(
@@ -32,11 +69,23 @@ def main() -> int:
     print(summary.table())
     if summary.failures:
         print("failed:", *sorted(outcome.seed for outcome in summary.failures))
-    return 1 if summary.failures else 0
+    silent = summary.silent_faults()
+    if silent:
+        print(f"faults that never fired in {summary.seeds} seeds:", ", ".join(silent))
+    return 1 if summary.failures or silent else 0
 
 
-def one(seed: int, *, verbose: bool, digest: bool) -> int:
-    outcome = run_seed(seed, print if verbose else None)
+def shrink(seed: int, limit_s: float, jobs: int, plant_words: str, plant: Callable[[], None]) -> int:
+    shrunk = Shrinker(seed, limit_s=limit_s, jobs=jobs, plant=plant).shrink()
+    if shrunk is None:
+        print(f"seed {seed}: all held, there is nothing to shrink")
+        return 0
+    print(told(shrunk, plant_words))
+    return 1
+
+
+def one(seed: int, keep: Keep, *, verbose: bool, digest: bool) -> int:
+    outcome = replay(seed, keep, print if verbose else None)
     if digest:
         print(outcome.digest, outcome.events, f"{outcome.virtual_s:.6f}", outcome.failure.partition("\n")[0])
         return 0

@@ -5,19 +5,22 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
+
 from orion.config import Config, Tuning
 from orion.model.ids import NodeId, RaftId
 from orion.model.resources import MIB, Resources
 from orion.node.node import Node
 from orion.node.service import Service
 from orion.ports import Identity
-from sim.disk import Disk, SimLog
+from sim.disk import Disk
 from sim.engine import SimEngine, SimEngineClient
 from sim.gossip import Gossip, SimMembership
 from sim.loop import Process, ProcessState
 from sim.machine import SimMachine
 from sim.network import Network
 from sim.peers import SimPeers
+from sim.simlog import SimLog
 from sim.world import SimClock, World
 
 CAPACITY = Resources(cpu_millis=4_000, memory_bytes=2_048 * MIB, disk_bytes=20_480 * MIB)
@@ -57,6 +60,7 @@ class Machine:
         self.config = config
         self.engine = engine
         self.disk = Disk(self.world, self.name)
+        self.clock = SimClock(self.world)
         self.gossip_memory: dict[str, None] = {}  # a file beside the log
         self.run: Run | None = None
         self.runs = 0
@@ -85,6 +89,7 @@ class Machine:
         process = Process(world.loop, self.name)
         log = SimLog(self.disk, process)
         log.at_boundary = cluster.at_boundary
+        log.on_failed = lambda _: cluster.on_log_failed(self)
         peers = SimPeers(cluster.network, process, self.name, f"{self.host}:{config.raft_port}")
         membership = SimMembership(
             cluster.gossip,
@@ -106,8 +111,10 @@ class Machine:
             self.cluster.on_start(self, run)
             await run.node.run()
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is the finding
-            text = "".join(traceback.format_exception(error))
-            self.world.fail("nodes live", f"{self.name} ended by itself:\n{text}")
+            if not self.cluster.has_reason(self, innermost(error)):
+                text = "".join(traceback.format_exception(error))
+                self.world.fail("nodes live", f"{self.name} ended by itself:\n{text}")
+            self.world.trace(self.name, f"ended: {innermost(error)}")
         except asyncio.CancelledError:
             self.world.trace(self.name, "ended as planned")
         self._gone("the connection was closed")
@@ -125,7 +132,7 @@ class Machine:
             config=self.config,
             version="0.1-sim",
             capacity=self.config.capacity or CAPACITY,
-            clock=SimClock(self.world),
+            clock=self.clock,
             store=run.log,
             peers=run.peers,
             membership=run.membership,
@@ -134,21 +141,26 @@ class Machine:
             identity=identity,
         )
 
-    def kill(self, *, power: bool = False) -> None:
-        """`kill -9`, or with `power` the whole machine loses it."""
+    def kill(self, *, power: bool = False, torn: bool = False) -> bool:
+        """`kill -9`, or with `power` the whole machine loses it. Returns whether the log was torn by it."""
         if self.run is None:
-            return
+            return False
         self.world.trace(self.name, "loses power" if power else "is killed")
         self._gone("the connection was reset")
-        if power:
-            self.cluster.network.dark.add(self.host)
-            self.disk.lose_power()
+        if not power:
+            return False
+        self.cluster.network.dark.add(self.host)
+        return self.disk.lose_power(torn=torn)
 
     def wipe(self) -> None:
         """A new disk: the node forgets who it was, and its vote. Its engine and what runs there stay."""
         self.wipes += 1
         self.disk = Disk(self.world, f"{self.name}#{self.wipes}")
         self.gossip_memory.clear()
+        if self.config.bootstrap:  # there is a cluster: this time it joins
+            others = (m.config for m in self.cluster.machines.values() if m is not self)
+            join = tuple(f"{config.advertise}:{config.gossip_port}" for config in others)
+            self.config = msgspec.structs.replace(self.config, bootstrap=False, join=join[:2])
         self.cluster.on_wipe(self)
 
     def _gone(self, reason: str) -> None:
@@ -181,7 +193,7 @@ class Machine:
     async def ask(self, question: Callable[[Service], Awaitable[Any]]) -> Any:
         """What a client on this machine gets from the node's API. Raises ConnectionLost."""
         run = self.run
-        if run is None or run.node is None or not run.started:
+        if not self.cluster.may_ask(self) or run is None or run.node is None or not run.started:
             raise ConnectionRefused
         node = run.node
         answer: asyncio.Future = self.world.loop.create_future()
@@ -200,6 +212,13 @@ class Machine:
             return await answer
         finally:
             run.asked.pop(answer, None)
+
+
+def innermost(error: BaseException) -> BaseException:
+    """The first of a group, as daemon.py tells it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _settle(future: asyncio.Future, result: object, error: Exception | None) -> None:
@@ -230,6 +249,10 @@ class Cluster:
         self.on_start: Callable[[Machine, Run], None] = lambda *_: None
         self.on_gone: Callable[[Machine, Run], None] = lambda *_: None
         self.on_wipe: Callable[[Machine], None] = lambda _: None
+        self.on_log_failed: Callable[[Machine], None] = lambda _: None
+        # Whether a node had to end with this error; whether a client may ask just now.
+        self.has_reason: Callable[[Machine, BaseException], bool] = lambda *_: False
+        self.may_ask: Callable[[Machine], bool] = lambda _: True
 
     def add(self, number: int, engine: str, *, capacity: Resources = CAPACITY) -> Machine:
         """A new machine; machine 1 is the one that bootstraps. It is not booted."""

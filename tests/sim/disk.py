@@ -1,105 +1,26 @@
-"""One machine's disk with the log on it, and the LogStore port over it.
+"""One machine's disk, and how it fails.
 
-The disk keeps two images of itself: what was written (the page cache, which outlives a killed process) and what is
+It keeps two images of itself: what was written (the page cache, which outlives a killed process) and what is
 durable (which alone outlives a loss of power). A transaction is all or nothing and durable ones form a prefix, as
-LMDB's do. (Torn writes, flipped bits, errors and a full disk come with the disk faults; `Image` and `Disk.commit`
-are where they belong.)
+LMDB's do: a transaction counts from the moment its meta page is there, which LMDB writes after all else was synced.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import Callable
 
-import msgspec
-
-from orion.model.errors import NotFound
-from orion.ports import Identity, LogBatch
-from orion.raft.interface import Persistent
-from orion.raft.messages import Entry, HardState, SnapshotMeta
-from sim.loop import Process
+from sim.image import CHUNK, CHUNK_BYTES, ENTRY, IDENTITY, PAGES, VOTE, Image, Transaction
 from sim.world import World
 
-CHUNK_BYTES = 1024 * 1024
+EIO, ENOSPC = "Input/output error", "No space left on device"
 
 
-class Image:
-    """What stands on a disk. `entries` begin at index `first`."""
-
-    def __init__(self) -> None:
-        self.identity: Identity | None = None
-        self.hard_state = HardState()
-        self.snapshot = SnapshotMeta()
-        self.snapshot_data = b""
-        self.first = 1
-        self.entries: list[Entry] = []
-
-    @property
-    def last(self) -> int:
-        return self.first + len(self.entries) - 1
-
-    def term_at(self, index: int) -> int | None:
-        """None for what is not there."""
-        if self.first <= index <= self.last:
-            return self.entries[index - self.first].term
-        return self.snapshot.term if index == self.snapshot.index else None
-
-    def holds(self, index: int) -> bool:
-        """Whether the log up to `index` is kept, in a snapshot or as entries."""
-        return index <= max(self.last, self.snapshot.index)
-
-
-class Write(msgspec.Struct, frozen=True):
-    hard_state: HardState | None
-    entries: tuple[Entry, ...]
-
-    def apply(self, image: Image) -> None:
-        if self.hard_state is not None:
-            image.hard_state = self.hard_state
-        if self.entries:
-            start = self.entries[0].index
-            if not image.entries:
-                assert start == max(image.first, image.snapshot.index + 1) or start == image.first, (
-                    f"entry {start} is written to an empty log that begins at {image.first}"
-                )
-                image.first = start
-            assert image.first <= start <= image.last + 1, (
-                f"entry {start} is written to a log of {image.first}..{image.last}"
-            )
-            del image.entries[start - image.first :]
-            image.entries.extend(self.entries)
-
-
-class SaveSnapshot(msgspec.Struct, frozen=True):
-    meta: SnapshotMeta
-    data: bytes
-    first_kept: int
-    hard_state: HardState | None
-
-    def apply(self, image: Image) -> None:
-        # The log past the snapshot is kept only where the two agree.
-        agrees = image.term_at(self.meta.index) == self.meta.term
-        image.snapshot, image.snapshot_data = self.meta, self.data
-        if self.hard_state is not None:
-            image.hard_state = self.hard_state
-        if not agrees:
-            image.entries.clear()
-            image.first = self.meta.index + 1
-        elif self.first_kept > image.first:
-            del image.entries[: self.first_kept - image.first]
-            image.first = self.first_kept
-
-
-class SetIdentity(msgspec.Struct, frozen=True):
-    identity: Identity
-
-    def apply(self, image: Image) -> None:
-        image.identity = self.identity
-
-
-Transaction = Write | SaveSnapshot | SetIdentity
+class DiskError(Exception):
+    """What LMDB or the kernel raises; the log makes a LogFailed of it."""
 
 
 class Disk:
-    """The medium. `on_write` is told of each transaction after it was written; `slowness` multiplies latencies."""
+    """`on_write` is told of each transaction after it was written; `slowness` multiplies latencies, `hang_ms` is
+    added to each fsync. `write_error` and `fsync_error`, while set, are what happens instead.
+    """
 
     def __init__(self, world: World, name: str) -> None:
         self.world = world
@@ -107,133 +28,96 @@ class Disk:
         self.written = Image()
         self.durable = Image()
         self.slowness = 1.0
+        self.hang_ms = 0.0
+        self.write_error = ""
+        self.fsync_error = ""
         self.on_write: Callable[[Disk, Transaction], None] = lambda *_: None
         self._unsynced: list[Transaction] = []
+        self._doubtful: list[Transaction] = []  # their fsync failed: the medium may have them all the same
         self._rng = world.rng("disk", name)
 
-    def commit(self, transaction: Transaction) -> int:
-        """Written, not yet durable. Returns a mark for `sync`."""
+    def heal(self) -> None:
+        """It works again. What it lost or damaged stays so."""
+        self.slowness, self.hang_ms = 1.0, 0.0
+        self.write_error = self.fsync_error = ""
+
+    # --- writing ------------------------------------------------------------------------------------------
+
+    def commit(self, transaction: Transaction) -> None:
+        """Written, not yet durable. Raises DiskError, and then nothing was written."""
+        if self.write_error:
+            self.world.count(f"write refused: {self.write_error}")
+            raise DiskError(self.write_error)
         transaction.apply(self.written)
         self._unsynced.append(transaction)
         self.on_write(self, transaction)
-        return len(self._unsynced)
 
     def sync(self) -> None:
-        """All that was written so far is durable."""
+        """All that was written so far is durable. Raises DiskError: then nobody knows. The page cache shows what
+        was there before (LMDB puts the old meta page back), the medium the one or the other.
+        """
+        if self.fsync_error:
+            self.world.count("fsync failed")
+            self._doubtful, self._unsynced = self._unsynced, []
+            self.written = self.durable.copy()
+            raise DiskError(self.fsync_error)
         for transaction in self._unsynced:
             transaction.apply(self.durable)
         self._unsynced.clear()
-
-    def lose_power(self) -> None:
-        """What was not synced is lost from some point on: the kernel may have written some of it by itself."""
-        kept = self._rng.randint(0, len(self._unsynced))
-        lost = len(self._unsynced) - kept
-        if lost:
-            self.world.count("unsynced transaction lost")
-        for transaction in self._unsynced[:kept]:
-            transaction.apply(self.durable)
-        self._unsynced.clear()
-        self.written = _copy(self.durable)
+        self._doubtful.clear()
 
     def latency_ms(self, *, fsync: bool) -> float:
         if not fsync:
             return self._rng.uniform(0.01, 0.1) * self.slowness
         usual = self._rng.uniform(0.2, 2.0)
         rare = self._rng.uniform(0, 30.0) if self._rng.random() < 0.02 else 0.0
-        return (usual + rare) * self.slowness
+        return (usual + rare) * self.slowness + self.hang_ms
+
+    # --- losing -------------------------------------------------------------------------------------------
+
+    def lose_power(self, *, torn: bool = False) -> bool:
+        """What was not synced is lost from some point on: the kernel may have written some of it by itself.
+
+        `torn`: the drive had promised an order that it did not keep, so that the last transaction's meta page is
+        there without the pages it points to. Returns whether that could happen.
+        """
+        unsure = self._unsynced or self._doubtful
+        kept = self._rng.randint(0, len(unsure))
+        if kept < len(unsure):
+            self.world.count("unsynced transaction lost")
+        if kept and self._doubtful:
+            self.world.count("transaction of a failed fsync found again")
+        torn = torn and bool(self._unsynced)
+        for transaction in unsure[:kept]:
+            transaction.apply(self.durable)
+        if torn:
+            self.durable.damage[PAGES, 0] = 0
+        self._unsynced, self._doubtful = [], []
+        self.written = self.durable.copy()
+        return torn
+
+    def flip_bit(self, rng) -> str:
+        """One bit of one record, on the medium and in the cache. Returns which record, "" when there is none."""
+        image = self.durable
+        places: list[tuple[str, int]] = [(ENTRY, entry.index) for entry in image.entries] * 3
+        if image.snapshot_data:
+            chunks = -(-len(image.snapshot_data) // CHUNK_BYTES)
+            places += [(CHUNK, number) for number in range(chunks)] * max(1, len(places) // 6)
+        if image.hard_state.term:
+            places += [(VOTE, 0)]
+        if image.identity is not None:
+            places += [(IDENTITY, 0)]
+        if not places:
+            return ""
+        what, number = rng.choice(places)
+        bit = rng.getrandbits(24)
+        for each in (self.written, self.durable):
+            if _same_record(each, image, what, number):
+                each.damage[what, number] = bit
+        return f"{what} {number}"
 
 
-def _copy(image: Image) -> Image:
-    copy = Image()
-    copy.__dict__.update(image.__dict__)
-    copy.entries = list(image.entries)
-    return copy
-
-
-class SimLog:
-    """The LogStore port of one process. `at_boundary` is asked at each point where a process may die; when it has
-    killed this one, nothing more happens here.
-    """
-
-    def __init__(self, disk: Disk, process: Process) -> None:
-        self.disk = disk
-        self.process = process
-        self.at_boundary: Callable[[SimLog, str], None] = lambda *_: None
-        self._writer = asyncio.Lock()
-
-    async def load(self) -> Persistent:
-        # What a killed process left in the page cache is seen: it must be durable before anybody acts on it.
-        await self._fsync("load")
-        image = self.disk.written
-        after = max(0, image.snapshot.index + 1 - image.first)
-        # A commit index alone is not synced, so it may lag behind the snapshot.
-        commit = max(image.hard_state.commit, image.snapshot.index)
-        hard_state = msgspec.structs.replace(image.hard_state, commit=commit)
-        return Persistent(hard_state, image.snapshot, tuple(image.entries[after:]))
-
-    async def identity(self) -> Identity | None:
-        return self.disk.written.identity
-
-    async def set_identity(self, identity: Identity) -> None:
-        await self._transact(SetIdentity(identity), must_sync=True)
-
-    def persist(self, batch: LogBatch) -> asyncio.Future[None]:
-        transaction = Write(batch.hard_state, batch.entries)
-        return self.process.spawn(self._transact(transaction, must_sync=batch.must_sync), name="persist")
-
-    async def save_snapshot(
-        self,
-        meta: SnapshotMeta,
-        chunks: AsyncIterator[bytes],
-        *,
-        first_kept: int,
-        hard_state: HardState | None,
-    ) -> None:
-        data = bytearray()
-        async for chunk in chunks:
-            data += chunk
-            await asyncio.sleep(self.disk.latency_ms(fsync=False) / 1000)
-        await self._transact(SaveSnapshot(meta, bytes(data), first_kept, hard_state), must_sync=True)
-
-    async def snapshot_chunks(self, index: int) -> AsyncGenerator[bytes, None]:
-        image = self.disk.written
-        if not index or image.snapshot.index != index:
-            raise NotFound(f"the stored snapshot is at {image.snapshot.index}, not at {index}")
-        data = image.snapshot_data
-        for start in range(0, len(data), CHUNK_BYTES):
-            await asyncio.sleep(self.disk.latency_ms(fsync=False) / 1000)
-            yield data[start : start + CHUNK_BYTES]
-
-    def bytes_on_disk(self) -> int:
-        image = self.disk.written
-        return len(image.snapshot_data) + sum(len(e.data) + 16 for e in image.entries)
-
-    async def close(self) -> None:
-        async with self._writer:
-            pass
-
-    async def _transact(self, transaction: Transaction, *, must_sync: bool) -> None:
-        async with self._writer:
-            kind = type(transaction).__name__
-            await self._boundary(f"before {kind}")
-            await asyncio.sleep(self.disk.latency_ms(fsync=False) / 1000)
-            self.disk.commit(transaction)
-            await self._boundary(f"{kind} written")
-            if must_sync:
-                await self._fsync(kind)
-
-    async def _fsync(self, kind: str) -> None:
-        await asyncio.sleep(self.disk.latency_ms(fsync=True) / 1000)
-        self.disk.sync()
-        self.disk.world.trace(self.disk.name, f"fsync {kind} {_summary(self.disk.durable)}")
-        await self._boundary(f"{kind} synced")
-
-    async def _boundary(self, point: str) -> None:
-        self.at_boundary(self, point)
-        if not self.process.alive:
-            await self.disk.world.loop.create_future()  # never: nothing runs after death
-
-
-def _summary(image: Image) -> str:
-    hard = image.hard_state
-    return f"t{hard.term} v{hard.vote} c{hard.commit} log {image.first}..{image.last} snap {image.snapshot.index}"
+def _same_record(image: Image, other: Image, what: str, number: int) -> bool:
+    if what == ENTRY:
+        return image.term_at(number) == other.term_at(number) and image.first <= number <= image.last
+    return what != CHUNK or image.snapshot == other.snapshot

@@ -50,6 +50,7 @@ class SimEngine:
         self.slowness = 1.0
         self.containers: dict[str, Held] = {}
         self.images: dict[str, None] = {}
+        self.on_create: Callable[[Process, Allocation, Labels], None] = lambda *_: None  # when it is asked to
         self.history: list[tuple[int, str, str]] = []  # when, what, container's name
         self._ports: dict[tuple[int, str], str] = {}
         self._subscribers: list[_Subscriber] = []
@@ -230,6 +231,7 @@ class SimEngineClient:
         await self._ask(lambda: self.engine.images.setdefault(image), 5, 50, may_fail=True)
 
     async def create(self, allocation: Allocation, spec: TaskSpec, labels: Labels, *, name: str) -> str:
+        self.engine.on_create(self._process, allocation, labels)
         return await self._ask(lambda: self.engine.create(allocation, spec, labels, name), 10, 100, may_fail=True)
 
     async def start(self, container: str) -> None:

@@ -10,26 +10,29 @@ from itertools import combinations
 
 import msgspec
 
-from orion.node.raft_driver import MAX_INBOX_MESSAGES, MAX_WAITING_PROPOSALS
+from orion.model.job import Job
+from orion.node.log_writer import MAX_WAITING
+from orion.node.raft_driver import (
+    MAX_INBOX_MESSAGES,
+    MAX_READ_ROUNDS,
+    MAX_UNAPPLIED_ENTRIES,
+    MAX_WAITING_PROPOSALS,
+)
 from orion.raft.interface import Role
 from orion.raft.member import Member
-from orion.raft.messages import (
-    AnyMessage,
-    ConfState,
-    Entry,
-    EntryKind,
-    MsgAppResp,
-    MsgVoteResp,
-)
+from orion.raft.messages import ConfState, Entry, EntryKind
+from orion.raft.reads import MAX_WAITING_READS
 from orion.state.apply import apply
 from orion.state.check import check, state_hash
-from orion.state.commands import decode_command
+from orion.state.commands import AnyCommand, CreateJob, decode_command
 from orion.state.tables import State
 from sim.cluster import Cluster, Machine, Run
-from sim.disk import Disk, SaveSnapshot, Transaction, Write
+from sim.disk import Disk
+from sim.explained import Explained
+from sim.image import SaveSnapshot, Transaction, Write
 from sim.loop import Process
 from sim.orchestration import check_applied
-from sim.peers import SimPeers
+from sim.promises import CheckQuorum, Promises
 
 FULL_CHECK_EVERY = 25  # entries between full checks of the reference state's indexes
 CORE_CHECK_EVERY = 10  # looks that found something changed, between the core's own checks of itself
@@ -67,20 +70,33 @@ class Invariants:
         self._leaders: dict[int, str] = {}
         self._looks: dict[str, Look] = {}
         self.confs: dict[int, ConfState] = {}  # index -> the configuration in force from there
-        self._promised: dict[str, int] = {}  # the highest term that a machine ever spoke in, durably
+        self._last_conf_written = 0
+        self._answers: dict[str, Job] = {}  # idempotency key -> the first answer
         self._wiped: set[int] = set()
         self._moves = 0
-        cluster.network.on_send = self._on_send
+        self.promises = Promises(cluster, self._demand)
+        self.explained = Explained(cluster, self._demand)
+        self.check_quorum = CheckQuorum(cluster, self._demand, is_quorum)
         cluster.on_start = self._on_start
         cluster.on_wipe = self._on_wipe
         cluster.world.loop.on_event = self._on_event
 
+    @property
+    def latest_conf(self) -> ConfState:
+        """The configuration last in force anywhere."""
+        return self.confs[max(self.confs)] if self.confs else ConfState()
+
+    @property
+    def conf_is_changing(self) -> bool:
+        """Whether some disk has a change that may come into force after that."""
+        return self._last_conf_written > max(self.confs, default=0)
+
     def watch(self, machine: Machine) -> None:
         machine.disk.on_write = self._on_write
+        self.explained.watch(machine)
 
     def _on_wipe(self, machine: Machine) -> None:
-        """It is a new member from now on: what the former one promised binds it no more."""
-        self._promised.pop(machine.name, None)
+        self.promises.forget(machine)
         self._wiped.add(machine.raft)
         self.watch(machine)
 
@@ -113,6 +129,8 @@ class Invariants:
             known = self._entries.get(key)
             if known is None:
                 self._entries[key] = Known(entry, -1 if previous is None else previous)
+                if entry.kind == EntryKind.CONF_CHANGE:
+                    self._last_conf_written = max(self._last_conf_written, entry.index)
                 continue
             # Section 5.3: an index and a term name one entry and, by induction, all before it.
             self._demand(
@@ -148,55 +166,11 @@ class Invariants:
         )
         self._learn_conf(disk.name, meta.index, meta.conf)
 
-    # --- messages -----------------------------------------------------------------------------------------
-
-    def _on_send(self, source: SimPeers, message: AnyMessage) -> None:
-        """What a message promises must be on disk before it leaves."""
-        if isinstance(message, MsgAppResp) and not message.reject:
-            self._check_append_promise(source.name, message)
-        elif isinstance(message, MsgVoteResp) and not message.reject:
-            durable = self.cluster.machines[source.name].disk.durable.hard_state
-            self._demand(
-                durable.term > message.term or (durable.term == message.term and durable.vote == message.to),
-                "no vote before its fsync",
-                f"{source.name} grants a vote in term {message.term} with {durable} on disk",
-            )
-            self._promise(source.name, message.term)
-
-    def _check_append_promise(self, name: str, message: MsgAppResp) -> None:
-        durable = self.cluster.machines[name].disk.durable
-        self._demand(
-            durable.holds(message.index) and durable.hard_state.term >= message.term,
-            "no append acknowledged before its fsync",
-            f"{name} acknowledges {message.index} in term {message.term} with log"
-            f" {durable.first}..{durable.last}, snapshot {durable.snapshot.index}, {durable.hard_state} on disk",
-        )
-        self._promise(name, message.term)
-        leader = next((m for m in self.cluster.machines.values() if m.raft == message.to), None)
-        if leader is None or leader.node is None:
-            return
-        core = leader.node.driver.raft._me
-        if core.role is Role.LEADER and core.term == message.term:
-            here, there = durable.term_at(message.index), core.log.term(message.index)
-            self._demand(
-                here == there or None in (here, there),
-                "an acknowledgement means the same entry",
-                f"{name} acknowledges {message.index}/{here}, which at the leader {leader.name} is of term {there}",
-            )
-
-    def _promise(self, name: str, term: int) -> None:
-        self._promised[name] = max(self._promised.get(name, 0), term)
-
     # --- nodes --------------------------------------------------------------------------------------------
 
     def _on_start(self, machine: Machine, run: Run) -> None:
-        assert run.node is not None
-        status = run.node.driver.raft.status()
-        self._demand(
-            status.term >= self._promised.get(machine.name, 0),
-            "term never goes back across a crash",
-            f"{machine.name} starts at term {status.term} after it spoke in {self._promised.get(machine.name)}",
-        )
+        self.promises.check_start(machine, run)
+        self.explained.on_start(run)
         self._looks.pop(machine.name, None)
 
     def _on_event(self, process: Process | None) -> None:
@@ -237,6 +211,11 @@ class Invariants:
         if before is None or now.applied != before.applied:
             self._check_applied(machine, run, now)
         if before is None or now.conf != before.conf:
+            self._demand(
+                raft.conf_index <= now.commit,
+                "a configuration is in force once it is committed",
+                f"{machine.name} has {now.conf} of {raft.conf_index}, commit {now.commit}",
+            )
             self._learn_conf(machine.name, raft.conf_index, now.conf)
         if self.checks % CORE_CHECK_EVERY == 0:
             self._check_core(machine, run)
@@ -275,6 +254,7 @@ class Invariants:
             "no leader without its own durable vote",
             f"{machine.name} leads in term {raft.term} with {durable} on disk",
         )
+        self.promises.check_elected(machine, raft, is_quorum)
         # Section 5.4: whatever was committed in earlier terms is in a new leader's log.
         index = len(self.committed) - 1
         while index > 0 and self.committed[index] >= raft.term:
@@ -346,12 +326,27 @@ class Invariants:
             command = decode_command(entry.data) if entry.data else None
             words = str(command)[:400]
             if command is not None:
-                apply(self.state, index, command)
+                self._check_once(index, command, apply(self.state, index, command).result)
             check_applied(self.world, self.state)
+            self.explained.after_commit(self.state)
         self.world.trace("log", f"{index}/{term} committed by {machine.name}: {words}")
         self._hashes[index] = state_hash(self.state)
         if index % FULL_CHECK_EVERY == 0:
             check(self.state)
+
+    def _check_once(self, index: int, command: AnyCommand, result: object) -> None:
+        """A command that is committed again under its key changes nothing and gets the first answer."""
+        key = command.idempotency_key if isinstance(command, CreateJob) else ""
+        if not key or not isinstance(result, Job):
+            return
+        first = self._answers.setdefault(key, result)
+        if first is not result:
+            self.world.count("create repeated under its key")
+        self._demand(
+            first == result,
+            "exactly once under one key",
+            f"{key} was answered {first}, and at {index} {result}",
+        )
 
     def _check_applied(self, machine: Machine, run: Run, now: Look) -> None:
         assert run.node is not None
@@ -376,11 +371,19 @@ class Invariants:
 
     def _check_queues(self, machine: Machine, run: Run) -> None:
         assert run.node is not None
-        driver = run.node.driver
+        driver, core = run.node.driver, run.node.driver.raft._me
+        held = {
+            "messages": (len(driver._inbox), MAX_INBOX_MESSAGES),
+            "proposals": (len(driver._proposals), MAX_WAITING_PROPOSALS),
+            "batches to write": (len(driver._writer._waiting), MAX_WAITING),
+            "entries to apply": (len(driver._applies), 2 * MAX_UNAPPLIED_ENTRIES),
+            "rounds of reads": (len(driver._read_rounds), 2 * MAX_READ_ROUNDS),
+            "forwarded reads": (len(core.forwarded._contexts), MAX_WAITING_READS),
+        }
         self._demand(
-            len(driver._inbox) <= MAX_INBOX_MESSAGES and len(driver._proposals) <= MAX_WAITING_PROPOSALS,
+            all(count <= most for count, most in held.values()),
             "queues are bounded",
-            f"{machine.name} holds {len(driver._inbox)} messages and {len(driver._proposals)} proposals",
+            f"{machine.name} holds {held}",
         )
 
     # --- configurations -----------------------------------------------------------------------------------
@@ -393,6 +396,8 @@ class Invariants:
         at = max((i for i in self.confs if i <= index), default=0)
         if at and self.confs[at] == conf:
             return
+        if index not in self.confs:
+            self.world.count("configuration changed" if not conf.voters_outgoing else "joint configuration")
         known = self.confs.setdefault(index, conf)
         self._demand(
             known == conf,

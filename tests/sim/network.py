@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FIRST_RETRANSMISSION_MS = 200.0  # TCP's least timeout on Linux; doubles
 REPLAY_MEMORY = 64  # messages remembered for each direction of a path
+KEPT_OF_A_TERM = 16  # of those, once a newer term has begun
 
 
 class Quality(msgspec.Struct, frozen=True):
@@ -52,11 +53,13 @@ class Network:
         self.slow_paths: dict[Path, float] = {}  # milliseconds added
         self.dark: set[str] = set()  # hosts without power: nothing there answers, not even a refusal
         self.on_send: Callable[[SimPeers, AnyMessage], None] = lambda *_: None
+        self.on_arrival: Callable[[SimPeers, AnyMessage], None] = lambda *_: None
         self._rng = world.rng("network")
         self._cut: set[Path] = set()
         self._listeners: dict[str, SimPeers] = {}
         self._last_arrival: dict[tuple[str, str], float] = {}
         self._remembered: dict[tuple[str, str], deque[AnyMessage]] = {}
+        self._of_old_terms: dict[tuple[str, str], deque[AnyMessage]] = {}
 
     # --- paths --------------------------------------------------------------------------------------------
 
@@ -134,11 +137,19 @@ class Network:
         self.world.loop.call_at(due, self._arrive, source, target, message, context=target.process.context)
 
     def _replay(self, source: "SimPeers", target: "SimPeers", message: AnyMessage) -> None:
-        remembered = self._remembered.setdefault((source.address, target.address), deque(maxlen=REPLAY_MEMORY))
+        path = (source.address, target.address)
+        remembered = self._remembered.setdefault(path, deque(maxlen=REPLAY_MEMORY))
+        older = self._of_old_terms.setdefault(path, deque(maxlen=REPLAY_MEMORY))
         if remembered and self._rng.random() < self.quality.replay:
-            old = remembered[self._rng.randrange(len(remembered))]
+            from_before = older if older and self._rng.random() < 0.3 else remembered
+            old = from_before[self._rng.randrange(len(from_before))]
             self.world.count("old message replayed")
+            if old.term < message.term:
+                self.world.count("message of an old term replayed")
             self._put_on_the_way(source, target, old)
+        if remembered and remembered[-1].term < message.term:
+            older.extend(list(remembered)[-KEPT_OF_A_TERM:])
+            remembered.clear()
         # A read's answer belongs to one run of the asker, as its connection did: its numbers begin anew after a
         # restart. All else has to be safe at any time.
         if not isinstance(message, MsgReadIndexResp):
@@ -149,6 +160,7 @@ class Network:
             self.world.count("message lost to a partition")
             return
         self.world.trace(target.name, f"< {source.name} {describe(message)}")
+        self.on_arrival(target, message)
         target.receive(source, message)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from orion.model.allocation import Allocation, AllocationState
 from orion.model.ids import NodeId
+from orion.model.node import NodeStatus
 from orion.model.resources import Resources
 from orion.state.records import OPEN, JobRecord, port_key
 from orion.state.slots import task_slot
@@ -18,8 +19,8 @@ from sim.world import World
 
 
 def check_applied(world: World, state: State) -> None:
-    """Capacity is never exceeded, a host port is never given twice on an engine, and no slot has two wanted
-    allocations."""
+    """Capacity is never exceeded, a host port is never given twice on an engine, no slot has two wanted allocations
+    and nothing but slots has one, and a node that is down has none that is not over."""
     given: dict[NodeId, Resources] = {}
     ports: dict[tuple[str, int], Allocation] = {}
     wanted: dict[tuple[str, int], Allocation] = {}
@@ -36,7 +37,12 @@ def check_applied(world: World, state: State) -> None:
             other = ports.setdefault(key, allocation)
             if other is not allocation:
                 world.fail("host port once", f"port {port} of {key[0]} is {other}'s and {allocation}'s")
+        if node.status is NodeStatus.DOWN:
+            world.fail("lost with its node", f"{allocation} is on {node.id}, which is down")
         if allocation.wanted:
+            job = state.jobs[allocation.job].job
+            if job.stopping or not 0 <= allocation.index < job.count:
+                world.fail("wanted by its job", f"{allocation} is wanted; stopping: {job.stopping}, of {job.count}")
             slot = (allocation.job, allocation.index)
             other = wanted.setdefault(slot, allocation)
             if other is not allocation:

@@ -12,52 +12,13 @@ from pathlib import Path
 
 import msgspec
 
+from sim.coverage import FAULTS, RARE
 from sim.scenario import Outcome, run_seed
 
 Live = Callable[[int], Outcome]
 DEFAULT_FIRST_SEED = 20_000
 HANG_S = 300.0  # real seconds; a seed takes a few
-# Every fault and every rare event that some seed of a longer run should show; one that never fires is named.
-EXPECTED = (
-    "call or stream delayed by loss",
-    "fault: bad network",
-    "fault: bridge partition",
-    "fault: container dies",
-    "fault: crash with I/O before",
-    "fault: crash with I/O synced",
-    "fault: crash with I/O written",
-    "fault: disk wiped",
-    "fault: engine down",
-    "fault: engine flaky",
-    "fault: gossip events lost",
-    "fault: kill -9",
-    "fault: kill -9 of the leader",
-    "fault: leader cut off",
-    "fault: leader stalled",
-    "fault: leader transfer",
-    "fault: node drained",
-    "fault: node joins late",
-    "fault: one-way partition",
-    "fault: partition",
-    "fault: planned stop",
-    "fault: power lost",
-    "fault: process stalled",
-    "fault: slow disk",
-    "fault: slow path",
-    "member called dead though it runs",
-    "message dropped",
-    "message duplicated",
-    "message lost to a partition",
-    "message reordered",
-    "old message replayed",
-    "said: could not fetch the snapshot at index %d: %s",
-    "said: installed the snapshot at index %d",
-    "said: leadership handed over",
-    "said: removing container %s, left behind by %s",
-    "said: the cluster took this node out of Raft while it was away: it is a worker now",
-    "said: took a snapshot at index %d, log kept from %d",
-    "unsynced transaction lost",
-)
+ENOUGH_SEEDS = 40  # so many have shown every kind of fault
 
 
 class Summary:
@@ -88,9 +49,13 @@ class Summary:
             f"{self.events:,} events, {self.checks:,} checks, {len(self.failures)} failures",
             *(f"{count:>10,}  {what}" for what, count in sorted(self.counts.items())),
         ]
-        if never := [what for what in EXPECTED if not self.counts[what]]:
+        if never := [what for what in (*FAULTS, *RARE) if not self.counts[what]]:
             lines.append("never seen: " + ", ".join(never))
         return "\n".join(lines)
+
+    def silent_faults(self) -> list[str]:
+        """Kinds of faults that should have struck in so many seeds and never did."""
+        return [what for what in FAULTS if not self.counts[what]] if self.seeds >= ENOUGH_SEEDS else []
 
 
 def report(outcome: Outcome, lines: int = 60) -> str:
@@ -99,7 +64,7 @@ def report(outcome: Outcome, lines: int = 60) -> str:
     return (
         f"seed {outcome.seed} at commit {commit()} failed after {outcome.virtual_s:.3f} s:\n"
         f"  {outcome.failure}\n  plan: {outcome.plan}\n  the last of its trace:\n{recent}\n"
-        f"  again: script/sim --seed {outcome.seed} --verbose"
+        f"  again: script/sim --seed {outcome.seed} --verbose; shorter: script/sim --seed {outcome.seed} --shrink"
     )
 
 

@@ -17,11 +17,14 @@ from orion.model.errors import OrionError
 from orion.model.node import NodeStatus
 from orion.node.service import Read
 from sim.cluster import Cluster, ConnectionLost, Machine
+from sim.events import EVERYTHING, Event, Keep
 from sim.faults import Faults
+from sim.gate import OperationGate
 from sim.history import Op, check_history
 from sim.invariants import Invariants
 from sim.loop import SimFailure, current_process
 from sim.orchestration import unrest
+from sim.recovery import Recovery
 from sim.workload import Workload
 from sim.world import World
 
@@ -45,6 +48,7 @@ class Outcome(msgspec.Struct):
     counts: dict[str, int]
     recent: list[str]
     plan: str
+    happened: list[Event] = []
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -75,11 +79,13 @@ def choose_plan(rng: random.Random) -> Plan:
 
 
 class Scenario:
-    """`plan` None: as the seed chooses."""
+    """`plan` None: as the seed chooses. `keep`: which of its events happen."""
 
-    def __init__(self, world: World, plan: Plan | None = None) -> None:
+    def __init__(self, world: World, plan: Plan | None = None, keep: Keep = EVERYTHING) -> None:
         self.world = world
         self.plan = plan or choose_plan(world.rng("plan"))
+        if keep.safety_s is not None:
+            self.plan = msgspec.structs.replace(self.plan, safety_s=keep.safety_s)
         self.cluster = Cluster(world, self.plan.tuning)
         self.invariants = Invariants(self.cluster)
         for number in range(1, self.plan.nodes + 1):
@@ -87,8 +93,11 @@ class Scenario:
             self.invariants.watch(self.cluster.add(number, engine))
         machines = list(self.cluster.machines.values())
         self.first = machines[: len(machines) - self.plan.late]
-        self.faults = Faults(self.cluster, machines[len(self.first) :])
+        invariants = self.invariants
+        self.recovery = Recovery(self.cluster, lambda: invariants.latest_conf, lambda: invariants.conf_is_changing)
+        self.faults = Faults(self.cluster, machines[len(self.first) :], self.recovery, keep)
         self.workload = Workload(self.cluster)
+        self.gate = OperationGate(self.cluster, self.workload, keep)
 
     async def run(self) -> None:
         await self.start()
@@ -220,6 +229,11 @@ class _TraceHandler(logging.Handler):
             self._world.count(f"said: {record.msg}")
 
 
+def replay(seed: int, keep: Keep, sink=None) -> Outcome:
+    """The seed with only some of its events."""
+    return run_seed(seed, sink, lambda world: Scenario(world, keep=keep))
+
+
 def run_seed(seed: int, sink=None, make: Callable[[World], Scenario] = Scenario) -> Outcome:
     """Run one seed in this process, to the end or to its failure. What simulated kills left half done stays behind:
     runner.py gives each seed a process of its own.
@@ -255,4 +269,5 @@ def run_seed(seed: int, sink=None, make: Callable[[World], Scenario] = Scenario)
         counts=dict(sorted(world.counts.items())),
         recent=list(world.recent) if failure else [],
         plan=str(msgspec.structs.asdict(scenario.plan)) if scenario is not None else "",
+        happened=world.events if failure else [],
     )

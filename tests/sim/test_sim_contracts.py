@@ -10,12 +10,13 @@ from contract.test_log_store import LogStoreContract
 from contract.test_membership import MembershipContract
 from contract.test_peers import PeersContract
 from orion.model.job import TaskSpec
-from sim.disk import Disk, SimLog
+from sim.disk import Disk
 from sim.engine import CRASHES, FOREVER, MISSING, SUCCEEDS, SimEngine, SimEngineClient
 from sim.gossip import Gossip, SimMembership
 from sim.loop import Process
 from sim.network import Network
 from sim.peers import SimPeers
+from sim.simlog import SimLog
 from sim.world import World
 
 IMAGES = {CONTRACT_FOREVER: FOREVER, CONTRACT_SUCCEEDS: SUCCEEDS, CONTRACT_CRASHES: CRASHES}

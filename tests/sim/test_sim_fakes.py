@@ -12,12 +12,13 @@ from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.job import PortBinding, TaskSpec
 from orion.ports import LogBatch
 from orion.raft.messages import Entry, HardState, MsgHeartbeat, MsgReadIndexResp
-from sim.disk import Disk, SimLog
+from sim.disk import Disk
 from sim.engine import FOREVER, MISSING, SimEngine, SimEngineClient
 from sim.gossip import Gossip, SimMembership
 from sim.loop import Process
 from sim.network import Network, Quality
 from sim.peers import SimPeers
+from sim.simlog import SimLog
 from sim.world import World
 
 

@@ -23,6 +23,7 @@ def test_all_invariants_hold_under_every_fault(request, capsys):
         print(summary.table(), flush=True)
     assert not summary.failures, "\n\n".join(report(outcome) for outcome in summary.failures[:3])
     assert summary.seeds > 0
+    assert not summary.silent_faults(), f"never fired in {summary.seeds} seeds"
 
 
 @pytest.mark.sim

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import NoReturn
 
+from sim.events import Event
 from sim.loop import SimFailure, VirtualLoop, current_process
 
 NS_PER_MS = 1_000_000
@@ -22,6 +23,7 @@ class World:
         self.loop = VirtualLoop()
         self.counts: Counter[str] = Counter()
         self.recent: deque[str] = deque(maxlen=REMEMBERED_LINES)
+        self.events: list[Event] = []  # what was done to the cluster: faults and operations
         self._sink = sink
         self._digest = hashlib.blake2b(digest_size=16)
         self._context = Context()
@@ -66,6 +68,10 @@ class World:
     def count(self, what: str) -> None:
         self.counts[what] += 1
 
+    def happened(self, key: str, what: str) -> None:
+        """One event of the seed's list, which a replay may leave out by its key (events.py)."""
+        self.events.append(Event(key, self.loop.time(), what))
+
     def trace_digest(self) -> str:
         return self._digest.hexdigest()
 
@@ -89,13 +95,34 @@ class World:
 
 
 class SimClock:
-    """Monotonic time of one machine. (Drift and jumps come with the clock faults.)"""
+    """One machine's clocks. They run a little fast or slow; the wall clock is set at times, the monotonic one only
+    ever goes on.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._rate = 1.0
+        self._since_ns = 0  # of true time, at the last change of rate
+        self._shown_ns = 0.0  # at that moment
+        self._set_ahead_ms = 0
+
+    def drift(self, rate: float) -> None:
+        """From now on `rate` seconds pass here in each second."""
+        self._shown_ns = self._now_ns()
+        self._since_ns = self._world.loop.now_ns
+        self._rate = rate
+
+    def set_wall(self, ahead_ms: int) -> None:
+        """The wall clock shows so much more than the true time, drift aside; negative: less."""
+        self._set_ahead_ms = ahead_ms
 
     def now_ms(self) -> int:
-        return self._world.now_ms
+        return int(self._now_ns()) // NS_PER_MS
 
     def wall_ms(self) -> int:
-        return self._world.wall_ms
+        return WALL_EPOCH_MS + self._set_ahead_ms + self.now_ms()
+
+    def _now_ns(self) -> float:
+        if self._rate == 1.0 and not self._shown_ns:
+            return self._world.loop.now_ns
+        return self._shown_ns + (self._world.loop.now_ns - self._since_ns) * self._rate

@@ -1,0 +1,371 @@
+"""Bugs planted on purpose, each a small change of the code under test, and the rules that have to find it.
+
+`script/sim --planted` tries each on seeds from FIRST_SEED on and prints how many it took; test_sim_teeth.py runs
+each where it is known to be found soon. A bug is planted in a seed's own process, so nothing has to be put back.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+from msgspec.structs import replace
+
+import orion.node.log_writer
+import orion.node.raft_driver
+import orion.node.snapshots
+import orion.raft.election
+import orion.raft.leader
+import orion.raft.member
+import orion.raft.reads
+import orion.raft.receive
+import orion.raft.replication
+import orion.state.apply_plan
+import orion.state.ledger
+from orion.node.agent import Agent
+from orion.node.log_writer import LogWriter
+from orion.node.raft_driver import RaftDriver
+from orion.ports import LogBatch
+from orion.raft.core import Raft
+from orion.raft.interface import ConfApplied, Role
+from orion.raft.log import RaftLog
+from orion.raft.member import Member
+from orion.raft.messages import NOBODY, ConfState, MsgHeartbeat, MsgPreVote, MsgVote, MsgVoteResp, SnapshotMeta
+from orion.raft.quorum import joint_index, joint_vote
+from orion.reconcile.containers import Remove
+from orion.state.apply import Applied, apply
+from orion.state.records import port_key
+from orion.state.restore import Restorer
+
+FIRST_SEED = 30_000
+MOST_SEEDS = 60
+
+
+class Planted(msgspec.Struct, frozen=True):
+    """`rules`: any of them may find it. `first`: from there on it is known to be found within `seeds`."""
+
+    name: str
+    plant: Callable[[], None]
+    rules: frozenset[str]
+    first: int = FIRST_SEED
+    seeds: int = 1
+
+
+# --- what must be on disk ----------------------------------------------------------------------------------
+
+
+def vote_not_persisted() -> None:
+    def batch(hard_state, entries, must_sync):
+        kept = replace(hard_state, vote=NOBODY) if hard_state is not None else None
+        return LogBatch(kept, entries, must_sync=must_sync)
+
+    orion.node.log_writer.LogBatch = batch
+
+
+def acknowledge_before_fsync() -> None:
+    handle = RaftDriver._handle
+
+    async def at_once(self, ready):
+        early = replace(ready, messages=ready.messages + ready.messages_after_persist, messages_after_persist=())
+        await handle(self, early)
+
+    RaftDriver._handle = at_once
+
+
+def leader_counts_itself_before_fsync() -> None:
+    hand_out = RaftLog.hand_out
+
+    def and_call_it_stable(self, persist_seq):
+        entries = hand_out(self, persist_seq)
+        self.stable = self.handed
+        return entries
+
+    RaftLog.hand_out = and_call_it_stable
+
+
+def disk_error_is_survived() -> None:
+    finished = LogWriter._finished
+
+    def shrug(self, batch, work):
+        if not work.cancelled() and work.exception() is not None:
+            self._busy = False
+            self._written(batch)
+            return
+        finished(self, batch, work)
+
+    LogWriter._finished = shrug
+
+
+def term_reset_on_restart() -> None:
+    load = RaftDriver.load
+
+    async def as_the_log_says(self, persistent):
+        term = persistent.entries[-1].term if persistent.entries else persistent.snapshot.term
+        hard = replace(persistent.hard_state, term=term, vote=NOBODY)
+        await load(self, replace(persistent, hard_state=hard))
+
+    RaftDriver.load = as_the_log_says
+
+
+def lost_truncation() -> None:
+    truncate = RaftLog._truncate
+
+    def in_memory_only(self, last):
+        stable, handed = self.stable, self.handed
+        truncate(self, last)
+        self.stable, self.handed = stable, handed
+
+    try_append = RaftLog.try_append
+
+    def and_forget(self, prev, prev_term, entries):
+        agreed = try_append(self, prev, prev_term, entries)
+        self.stable, self.handed = min(self.stable, self.last), min(self.handed, self.last)
+        return agreed
+
+    RaftLog._truncate, RaftLog.try_append = in_memory_only, and_forget
+
+
+# --- who decides -------------------------------------------------------------------------------------------
+
+
+def old_term_committed_by_counting() -> None:
+    def maybe_commit(self):
+        index = joint_index(self.conf, {member: p.match for member, p in self.progress.items()})
+        if index > self.log.commit:
+            self.log.commit_to(index)
+
+    Member.maybe_commit = maybe_commit
+
+
+def _count_with(change: Callable[[ConfState], ConfState]) -> None:
+    def index(conf, reached):
+        return joint_index(change(conf), reached)
+
+    def vote(conf, votes):
+        return joint_vote(change(conf), votes)
+
+    orion.raft.member.joint_index = orion.raft.reads.joint_index = index
+    orion.raft.election.joint_vote = orion.raft.leader.joint_vote = vote
+
+
+def quorum_of_one() -> None:
+    orion.raft.member.joint_index = lambda conf, matches: max(matches.values())
+
+
+def joint_quorum_of_new_voters_only() -> None:
+    _count_with(lambda conf: replace(conf, voters_outgoing=()))
+
+
+def learner_counted_in_quorum() -> None:
+    _count_with(lambda conf: replace(conf, voters=tuple(sorted({*conf.voters, *conf.learners}))))
+
+
+def voter_says_yes_to_all() -> None:
+    def on_vote(me, message):
+        me.vote = message.sender
+        me.after_persist.append(MsgVoteResp(me.id, message.sender, message.term, reject=False))
+
+    for handlers in orion.raft.receive._HANDLERS.values():
+        handlers[MsgVote] = on_vote
+
+
+def voter_does_not_compare_logs() -> None:
+    RaftLog.is_up_to_date = lambda self, index, term: True
+
+
+def pre_vote_without_lease_check() -> None:
+    orion.raft.receive._NEWER[MsgPreVote] = lambda me, message: True
+
+
+def leader_without_check_quorum() -> None:
+    def never_doubt(me):
+        me.quorum_checked_ms = me.now_ms
+        me.quorum_due_ms = me.now_ms + me.config.election_ms
+        return True
+
+    orion.raft.leader._check_quorum = never_doubt
+
+
+def heartbeat_commits_what_is_not_there() -> None:
+    def send_heartbeats(me):
+        for follower in me.progress:
+            if follower != me.id:
+                commit = me.log.commit
+                me.messages.append(MsgHeartbeat(me.id, follower, me.term, commit, me.rounds.context))
+
+    orion.raft.replication.send_heartbeats = send_heartbeats
+
+
+def configuration_applied_early() -> None:
+    step = Raft.step
+
+    def eager(self, now_ms, value):
+        step(self, now_ms, value)
+        me = self._me
+        for index in [i for i in me.log.confs if i > me.conf_index]:
+            step(self, now_ms, ConfApplied(me.log.slice(index, index)[0]))
+
+    Raft.step = eager
+
+
+# --- reads -------------------------------------------------------------------------------------------------
+
+
+def stale_read() -> None:
+    async def read_barrier(self):
+        return self.applied_index
+
+    RaftDriver.read_barrier = read_barrier
+
+
+def leader_reads_without_a_round() -> None:
+    def read(me, reader, context):
+        if me.role is Role.LEADER:
+            me.answer_read(orion.raft.reads.Read(0, reader, context, me.log.commit), me.log.commit)
+
+    orion.raft.leader.read = read
+
+
+# --- state -------------------------------------------------------------------------------------------------
+
+
+def snapshot_past_the_applied_index() -> None:
+    orion.node.snapshots.SnapshotMeta = lambda index, term, conf: SnapshotMeta(index + 1, term, conf)
+
+
+def snapshot_forgets_idempotency() -> None:
+    Restorer._take_answered = lambda self, frame: None
+
+
+def duplicate_apply() -> None:
+    """An entry is applied again after the next two, as when a queue is drained twice."""
+    queues = {}
+
+    def stutter(state, index, command):
+        applied = apply(state, index, command)
+        queue = queues.setdefault(id(state), deque(maxlen=3))
+        queue.append(command)
+        if index % 5 == 0 and queue[0]:
+            state.index -= 1
+            apply(state, index, queue[0])
+        return applied
+
+    orion.node.raft_driver.apply = stutter
+
+
+def apply_depends_on_the_node() -> None:
+    def skip_some(state, index, command):
+        return Applied(None) if index % 7 == 0 and id(state) // 64 % 2 else apply(state, index, command)
+
+    orion.node.raft_driver.apply = skip_some
+
+
+def static_port_given_twice() -> None:
+    """A port is free again when its task is told to end, not when it has ended."""
+    set_unwanted, release = orion.state.ledger.set_unwanted, orion.state.ledger._release
+
+    def keys(state, allocation):
+        bindings = state.jobs[allocation.job].job.task.ports
+        return [port_key(port, b.protocol) for port, b in zip(allocation.ports, bindings, strict=True)]
+
+    def too_early(state, allocation):
+        set_unwanted(state, allocation)
+        for key in keys(state, allocation):
+            state.records[allocation.node].ports.pop(key, None)
+
+    def what_is_left(state, record, allocation):
+        for key in keys(state, allocation):
+            state.records[allocation.node].ports.setdefault(key, allocation.id)
+        release(state, record, allocation)
+
+    orion.state.ledger.set_unwanted, orion.state.ledger._release = too_early, what_is_left
+
+
+def capacity_given_twice() -> None:
+    """Resources of a task that is told to end are given away before it has ended."""
+    set_unwanted, release = orion.state.ledger.set_unwanted, orion.state.ledger._release
+
+    def too_early(state, allocation):
+        set_unwanted(state, allocation)
+        node = state.records[allocation.node]
+        node.release(state.jobs[allocation.job].job.task.resources)
+
+    def once(state, record, allocation):
+        if not allocation.wanted:
+            state.records[allocation.node].hold(record.job.task.resources)
+        release(state, record, allocation)
+
+    orion.state.ledger.set_unwanted, orion.state.ledger._release = too_early, once
+
+
+def lost_allocation_forgotten() -> None:
+    active_of = orion.state.ledger.active_of
+    orion.state.ledger.active_of = lambda state, node: active_of(state, node)[1:]
+
+
+# --- containers --------------------------------------------------------------------------------------------
+
+
+def agent_starts_before_confirm() -> None:
+    async def surely(self, allocation, tries):
+        return True
+
+    Agent._still_wanted = surely
+
+
+def agent_removes_nothing() -> None:
+    perform = Agent._perform
+
+    def forget_removals(self, action, *rest):
+        if not isinstance(action, Remove):
+            perform(self, action, *rest)
+
+    Agent._perform = forget_removals
+
+
+def _bug(plant: Callable[[], None], *rules: str, first: int = FIRST_SEED, seeds: int = 1) -> Planted:
+    return Planted(plant.__name__.replace("_", " "), plant, frozenset(rules), first, seeds)
+
+
+READS = ("linearizable reads", "linearizable history", "a container is explained by the log")
+UNSYNCED = "no append acknowledged before its fsync"
+DURABLE = "committed means durable on a quorum"
+
+PLANTED = (
+    _bug(vote_not_persisted, "no vote before its fsync", "no leader without its own durable vote"),
+    _bug(acknowledge_before_fsync, UNSYNCED, "no vote before its fsync"),
+    _bug(leader_counts_itself_before_fsync, DURABLE),
+    _bug(disk_error_is_survived, "a disk error ends the process", UNSYNCED),
+    _bug(
+        term_reset_on_restart,
+        "term never goes back across a crash",
+        "a vote is remembered across a crash",
+        "term, vote and commit never go back",
+    ),
+    _bug(
+        lost_truncation,
+        UNSYNCED,
+        "an acknowledgement means the same entry",
+        DURABLE,
+    ),
+    _bug(old_term_committed_by_counting, "only entries of the current term are committed by counting"),
+    _bug(quorum_of_one, DURABLE),
+    _bug(joint_quorum_of_new_voters_only, DURABLE, "elected by a quorum"),
+    _bug(learner_counted_in_quorum, DURABLE, "elected by a quorum"),
+    _bug(voter_says_yes_to_all, "term, vote and commit never go back", "one leader per term", "one vote a term"),
+    _bug(voter_does_not_compare_logs, "leader completeness", "state machine safety"),
+    _bug(pre_vote_without_lease_check, "no pre-vote while a leader is heard"),
+    _bug(leader_without_check_quorum, "a leader that is cut off steps down"),
+    _bug(heartbeat_commits_what_is_not_there, "nodes live", "state machine safety"),
+    _bug(configuration_applied_early, "a configuration is in force once it is committed", "the core's own checks"),
+    _bug(stale_read, *READS),
+    _bug(leader_reads_without_a_round, *READS),
+    _bug(snapshot_past_the_applied_index, "snapshot is of what is committed", "snapshot equals the log prefix"),
+    _bug(snapshot_forgets_idempotency, "one state per index", "snapshot equals the log prefix"),
+    _bug(duplicate_apply, "one state per index"),
+    _bug(apply_depends_on_the_node, "one state per index"),
+    _bug(static_port_given_twice, "host port once"),
+    _bug(capacity_given_twice, "capacity"),
+    _bug(lost_allocation_forgotten, "lost with its node"),
+    _bug(agent_starts_before_confirm, "a container is confirmed first"),
+    _bug(agent_removes_nothing, "liveness"),
+)

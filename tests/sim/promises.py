@@ -1,0 +1,195 @@
+"""What a member promises in a message must be on its disk before the message leaves, and must stay true: votes and
+acknowledgements, across restarts too.
+"""
+
+from collections.abc import Callable
+
+from orion.raft.interface import Role
+from orion.raft.member import Member
+from orion.raft.messages import (
+    NOBODY,
+    AnyMessage,
+    ConfState,
+    MsgAppResp,
+    MsgPreVote,
+    MsgPreVoteResp,
+    MsgVote,
+    MsgVoteResp,
+)
+from sim.cluster import Cluster, Machine, Run
+from sim.loop import ProcessState
+from sim.peers import SimPeers
+
+Demand = Callable[[bool, str, str], None]
+IsQuorum = Callable[[ConfState, set[int]], bool]
+
+
+class Promises:
+    def __init__(self, cluster: Cluster, demand: Demand) -> None:
+        self.cluster = cluster
+        self._demand = demand
+        self._terms: dict[str, int] = {}  # the highest term that a machine ever spoke in, durably
+        self._votes: dict[tuple[int, int], int] = {}  # member and term -> whom it voted for
+        self._granted: dict[tuple[int, int], set[int]] = {}  # candidate and term -> who voted for it
+        self._asked_in_vain: dict[tuple[int, int, int], bool] = {}  # member, candidate, term: only while in lease
+        cluster.network.on_send = self._on_send
+        cluster.network.on_arrival = self._on_arrival
+
+    def forget(self, machine: Machine) -> None:
+        """It is a new member from now on: what the former one promised binds it no more."""
+        self._terms.pop(machine.name, None)
+
+    # --- messages -----------------------------------------------------------------------------------------
+
+    def _on_send(self, source: SimPeers, message: AnyMessage) -> None:
+        match message:
+            case MsgAppResp(reject=False):
+                self._check_append(source.name, message)
+            case MsgVoteResp(reject=False):
+                self._check_vote(source.name, message.sender, message.to, message.term)
+            case MsgVote():
+                self._check_vote(source.name, message.sender, message.sender, message.term)
+            case MsgPreVoteResp(reject=False):
+                self._check_pre_vote(source.name, message)
+
+    def _check_vote(self, name: str, member: int, candidate: int, term: int) -> None:
+        durable = self.cluster.machines[name].disk.durable.hard_state
+        self._demand(
+            durable.term > term or (durable.term == term and durable.vote == candidate),
+            "no vote before its fsync",
+            f"{name} votes in term {term} with {durable} on disk",
+        )
+        given = self._votes.setdefault((member, term), candidate)
+        self._demand(given == candidate, "one vote a term", f"{name} votes for {candidate} in {term} after {given}")
+        self._granted.setdefault((candidate, term), set()).add(member)
+        self._speaks(name, term)
+
+    def _check_append(self, name: str, message: MsgAppResp) -> None:
+        durable = self.cluster.machines[name].disk.durable
+        self._demand(
+            durable.holds(message.index) and durable.hard_state.term >= message.term,
+            "no append acknowledged before its fsync",
+            f"{name} acknowledges {message.index} in term {message.term} with log"
+            f" {durable.first}..{durable.last}, snapshot {durable.snapshot.index}, {durable.hard_state} on disk",
+        )
+        self._speaks(name, message.term)
+        leader = next((m for m in self.cluster.machines.values() if m.raft == message.to), None)
+        if leader is None or leader.node is None:
+            return
+        core = leader.node.driver.raft._me
+        if core.role is Role.LEADER and core.term == message.term:
+            here, there = durable.term_at(message.index), core.log.term(message.index)
+            self._demand(
+                here == there or None in (here, there),
+                "an acknowledgement means the same entry",
+                f"{name} acknowledges {message.index}/{here}, which at the leader {leader.name} is of term {there}",
+            )
+
+    def _speaks(self, name: str, term: int) -> None:
+        self._terms[name] = max(self._terms.get(name, 0), term)
+
+    # --- the lease (thesis 4.2.3 and 9.6) -----------------------------------------------------------------
+
+    def _on_arrival(self, target: SimPeers, message: AnyMessage) -> None:
+        if not isinstance(message, MsgPreVote):
+            return
+        machine = self.cluster.machines[target.name]
+        key = (message.to, message.sender, message.term)
+        core = machine.node.driver.raft._me if machine.node is not None else None
+        led = core is not None and core.role is not Role.LEADER and self._is_led(machine, core, message.term)
+        self._asked_in_vain[key] = led and self._asked_in_vain.get(key, True)
+
+    def _is_led(self, machine: Machine, core: Member, term: int) -> bool:
+        """Beyond doubt, that is with nothing unread that might change it."""
+        assert machine.node is not None
+        silent_ms = machine.clock.now_ms() - core.contact_ms
+        unread = machine.node.driver._inbox
+        return core.leader != NOBODY and silent_ms < core.config.election_ms and term > core.term and not unread
+
+    def _check_pre_vote(self, name: str, message: MsgPreVoteResp) -> None:
+        machine = self.cluster.machines[name]
+        key = (message.sender, message.to, message.term)
+        if machine.node is None or machine.node.driver.raft.leader == NOBODY:
+            return  # it has been told that its leader is dead
+        self._demand(
+            not self._asked_in_vain.get(key, False),
+            "no pre-vote while a leader is heard",
+            f"{name} grants {message}, though it was asked only while it had a leader",
+        )
+
+    # --- elections and restarts ---------------------------------------------------------------------------
+
+    def check_elected(self, machine: Machine, core: Member, is_quorum: IsQuorum) -> None:
+        voters = self._granted.get((core.id, core.term), set()) | {core.id}
+        self._demand(
+            is_quorum(core.conf, voters),
+            "elected by a quorum",
+            f"{machine.name} leads in term {core.term} by the votes of {sorted(voters)}, of {core.conf}",
+        )
+
+    def check_start(self, machine: Machine, run: Run) -> None:
+        assert run.node is not None
+        status, core = run.node.driver.raft.status(), run.node.driver.raft._me
+        spoken = self._terms.get(machine.name, 0)
+        self._demand(
+            status.term >= spoken,
+            "term never goes back across a crash",
+            f"{machine.name} starts at term {status.term} after it spoke in {spoken}",
+        )
+        voted = self._votes.get((core.id, core.term))
+        self._demand(
+            voted is None or voted == core.vote,
+            "a vote is remembered across a crash",
+            f"{machine.name} starts in term {core.term} with a vote for {core.vote}; it had voted for {voted}",
+        )
+        durable = machine.disk.durable
+        self._demand(
+            status.commit >= durable.hard_state.commit
+            and status.snapshot_index >= durable.snapshot.index
+            and status.last_index >= durable.last,
+            "nothing durable is forgotten across a crash",
+            f"{machine.name} starts with {status}; its disk holds {durable.hard_state}, log to {durable.last},"
+            f" snapshot at {durable.snapshot.index}",
+        )
+        damage = machine.disk.written.names_of_damage()
+        self._demand(not damage, "damage is found at the start", f"{machine.name} started with {damage}")
+
+
+class CheckQuorum:
+    """A leader that no quorum answers steps down (thesis 6.2), within two election timeouts and two looks."""
+
+    LOOK_MS = 500
+
+    def __init__(self, cluster: Cluster, demand: Demand, is_quorum: IsQuorum) -> None:
+        self.cluster = cluster
+        self._demand = demand
+        self._is_quorum = is_quorum
+        self._cut_off: dict[str, tuple[Run, int]] = {}  # machine -> which leader was seen cut off at the last look
+        cluster.world.after(self.LOOK_MS, self._look)
+
+    def _look(self) -> None:
+        self.cluster.world.after(self.LOOK_MS, self._look)
+        for machine in self.cluster.machines.values():
+            seen = self._leads_alone(machine)
+            self._demand(
+                seen is None or seen != self._cut_off.get(machine.name),
+                "a leader that is cut off steps down",
+                f"{machine.name} leads on, though no quorum has answered it for long",
+            )
+            if seen is None:
+                self._cut_off.pop(machine.name, None)
+            else:
+                self._cut_off[machine.name] = seen
+
+    def _leads_alone(self, machine: Machine) -> tuple[Run, int] | None:
+        run = machine.run
+        if run is None or run.node is None or not run.started or run.process.state is not ProcessState.RUNNING:
+            return None
+        driver = run.node.driver
+        core = driver.raft._me
+        if core.role is not Role.LEADER or len(driver._writer._waiting) > 1:
+            return None  # behind a slow disk it does nothing at all
+        now_ms = machine.clock.now_ms()
+        longest_ms = 2 * core.config.election_ms + 2 * core.config.heartbeat_ms
+        heard = {m for m, progress in core.progress.items() if now_ms - progress.heard_ms <= longest_ms} | {core.id}
+        return None if self._is_quorum(core.conf, heard) else (run, core.term)
