@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from starlette.types import ASGIApp
 
-from orion.api import cluster, configs, nodes, tasks
+from orion.api import cluster, configs, nodes, snapshot, tasks
 from orion.api.call import Call
 from orion.api.params import (
     AFTER,
@@ -128,6 +128,15 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         body=TransferRequest,
         body_required=False,
         answer=RaftView,
+    ),
+    Endpoint(
+        "GET",
+        "/snapshot",
+        snapshot.save,
+        "A backup of the whole state: what 'orion snapshot save' writes to a file",
+        (STALE, TIMEOUT),
+        media="application/octet-stream",
+        goes_on=True,
     ),
     Endpoint(
         "GET",

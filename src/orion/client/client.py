@@ -15,6 +15,7 @@ from orion.model.views import EventView, HealthView, NodeView, RaftView, TaskReq
 T = TypeVar("T")
 
 EVENT_SILENCE_S = 45.0  # three missed heartbeats
+BACKUP_SILENCE_S = 30.0
 
 
 class Client:
@@ -126,6 +127,14 @@ class Client:
         """`to` empty leaves the choice to the leader."""
         body = msgspec.json.encode(TransferRequest(to))
         return self._decoded(self._ask("POST", "/raft/transfer", body=body), RaftView)
+
+    def backup(self, *, stale: bool = False) -> Iterator[bytes]:
+        """A file of the whole state at one index, in pieces cut anywhere: what 'orion snapshot restore' takes. Its
+        end says whether it is whole.
+        """
+        return self._transport.stream(
+            "/snapshot", _stale(stale), self._headers({}), self._timeout_s + MARGIN_S, BACKUP_SILENCE_S
+        )
 
     def events(self, after: str = "", *, follow: bool = True) -> Iterator[EventView | None]:
         """From just past the event with the id `after` ("0.0": the first one remembered, empty: from now on, or all

@@ -21,6 +21,7 @@ from orion.model.requests import job_from_request, name_for
 from orion.model.views import NodeView, RaftView, TaskRequest, TaskView
 from orion.node import render
 from orion.node.agent import Agent
+from orion.node.backup import Backups
 from orion.node.configs import Configs
 from orion.node.deadline import deadline
 from orion.node.directory import Directory
@@ -37,6 +38,7 @@ from orion.node.requests import (
     AskTransfer,
     Confirm,
     Confirmed,
+    FetchBackup,
     FetchSnapshot,
     ReadLogs,
     Request,
@@ -70,6 +72,7 @@ class Answers:
         self,
         *,
         me: NodeId,
+        version: str,
         clock: Clock,
         machine: Machine,
         driver: RaftDriver,
@@ -110,6 +113,15 @@ class Answers:
             fresh=self._fresh,
         )
         self._local |= self.configs.local
+        self._backups = Backups(
+            me=me,
+            version=version,
+            clock=clock,
+            driver=driver,
+            directory=directory,
+            peers=peers,
+            fresh=self._fresh,
+        )
 
     # --- tasks --------------------------------------------------------------------------------------------
 
@@ -220,6 +232,9 @@ class Answers:
         async with deadline(timeout_s, "leadership was not handed over"):
             return await self._transfer(AskTransfer(to))
 
+    def backup(self, read: Read) -> AsyncGenerator[bytes, None]:
+        return self._backups.stream(read)
+
     async def confirm(self, request: Confirm) -> Confirmed:
         return await self._ask(request)
 
@@ -270,6 +285,8 @@ class Answers:
         match request:
             case FetchSnapshot(index):
                 items = self._driver.snapshots.serve(index)
+            case FetchBackup(read):
+                items = self._backups.take(read)
             case WatchWork():
                 items = self._source.serve(request)
             case ReadLogs(allocation, query):

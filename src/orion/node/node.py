@@ -139,6 +139,7 @@ class Node:
         )
         self.service = Answers(
             me=me,
+            version=version,
             clock=clock,
             machine=machine,
             driver=self.driver,

@@ -144,6 +144,12 @@ class FindConfigs(Request[tuple[list[ConfigStat], int]], frozen=True, array_like
     read: Read
 
 
+class FetchBackup(Request[bytes], frozen=True, array_like=True, tag=15):
+    """Stream: a backup of the whole state, as wire/backups.py has it."""
+
+    read: Read
+
+
 AnyRequest = (
     Submit
     | AskTasks
@@ -159,6 +165,7 @@ AnyRequest = (
     | WatchEvents
     | AskConfigs
     | FindConfigs
+    | FetchBackup
 )
 
 # What each call answers with.

@@ -82,6 +82,9 @@ class Service(Protocol):
     async def transfer_leader(self, to: str, *, timeout_s: float) -> RaftView:
         """`to` "" leaves the choice to the leader."""
 
+    def backup(self, read: Read) -> AsyncGenerator[bytes, None]:
+        """A file of the whole state at one index, in pieces (wire/backups.py)."""
+
     def events(self, after: tuple[int, int] | None, *, follow: bool) -> AsyncGenerator[Event | None, None]:
         """From just past `after` (None: from now on, or everything remembered when not following). None is
         yielded when events between were forgotten: look at the state again.

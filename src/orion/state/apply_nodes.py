@@ -73,7 +73,7 @@ def _return(state: State, step: Step, record: NodeRecord, command: RegisterNode)
 def _replace(state: State, step: Step, record: NodeRecord, command: RegisterNode) -> Result:
     former = record.node
     lost = ledger.lose_all(state, record, f"{former.id} started anew with an empty data directory", step.at_ms)
-    _bury(state, former.raft)
+    bury(state, former.raft)
     node = replace(_node(command, former.number, step.at_ms), draining=former.draining)
     ledger.set_node(state, record, node)
     if node.engine != former.engine:
@@ -160,7 +160,7 @@ def remove_node(state: State, step: Step, command: RemoveNode) -> Result:
     step.tell("NodeRemoved", node.id, f"{node.id} was removed{_lost_text(lost)}")
     _after_loss(state, step, lost)
     ledger.drop_node(state, record)
-    _bury(state, node.raft)
+    bury(state, node.raft)
     return node
 
 
@@ -185,7 +185,8 @@ def _unknown(node: str) -> NotFound:
     return NotFound(f"there is no node named {node}; orion nodes lists them")
 
 
-def _bury(state: State, raft: RaftId) -> None:
+def bury(state: State, raft: RaftId) -> None:
+    """Its data directory is welcome no more."""
     state.removed[raft] = None
     if len(state.removed) > MAX_REMOVED:
         del state.removed[next(iter(state.removed))]

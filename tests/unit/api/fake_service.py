@@ -8,7 +8,6 @@ import threading
 from collections.abc import AsyncGenerator, Iterator
 
 import msgspec
-from fake_configs import FakeConfigs
 
 from orion.api import Server, create_app, listen
 from orion.model.container import LogQuery
@@ -17,6 +16,7 @@ from orion.model.events import Event
 from orion.model.requests import job_from_request
 from orion.model.views import Amounts, MemberView, NodeView, RaftView, TaskRequest, TaskView
 from orion.node.service import Health, Read
+from unit.api.fake_configs import FakeConfigs
 
 
 def task_view(name: str, **fields) -> TaskView:
@@ -78,6 +78,7 @@ class FakeService:
         self.log_queries: list[LogQuery] = []
         self.log_items: list[bytes | Exception] = [b"one\n", b"two\n"]
         self.logs_go_on = False
+        self.backup_items: list[bytes | Exception] = []
         self.event_items: list[Event | None] = []
         self.events_asked: list[tuple] = []
         self.events_go_on = False
@@ -134,6 +135,13 @@ class FakeService:
         if view is None:
             raise NotFound(f"there is no task {task}; 'orion ps' lists them")
         return view, self.index
+
+    async def backup(self, read: Read) -> AsyncGenerator[bytes, None]:
+        self.reads.append(read)
+        for item in self.backup_items:
+            if isinstance(item, Exception):
+                raise item
+            yield item
 
     async def logs(self, task: str, query: LogQuery) -> AsyncGenerator[bytes, None]:
         self.log_queries.append(query)

@@ -1,0 +1,148 @@
+"""`orion snapshot`: backups of the whole state.
+
+`inspect` and `restore` need no node: they act on files, through offline, imported late.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from orion.cli.app import SETTINGS
+from orion.cli.asking import asks, output
+from orion.cli.node import default_data_dir
+from orion.cli.values import NodeName
+from orion.model.errors import Refused
+from orion.model.ids import NodeId
+from orion.model.resources import bytes_text
+
+if TYPE_CHECKING:
+    from orion.client import Client
+    from orion.offline import BackupSummary
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group(context_settings=SETTINGS)
+def snapshot() -> None:
+    """Save the whole state to a file; begin a new cluster from one."""
+
+
+@snapshot.command("save", context_settings=SETTINGS)
+@click.argument("file", type=_FILE)
+@click.option(
+    "--stale", is_flag=True, help="What the node knows, without asking the others: where no majority lives."
+)
+@asks
+def save(client: "Client", file: Path, stale: bool) -> None:
+    """Save the cluster's state at this moment to FILE: jobs, allocations, nodes, configs with their values.
+
+    It is checked before it takes the place of a FILE that is there.
+    """
+    from orion.offline import inspect
+
+    partial = file.with_name(f"{file.name}.partial")
+    try:
+        _write(partial, client.backup(stale=stale))
+        summary = inspect(partial)
+        _put_in_place(partial, file)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
+    click.echo(f"{file}: {_contents(summary)} at index {summary.index}, {bytes_text(summary.size)}, checksum good")
+
+
+def _write(partial: Path, parts: Iterable[bytes]) -> None:
+    """On disk when it returns. Only its owner may read it: it holds what tasks have in their environment."""
+    try:
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:  # noqa: PTH123
+            out.writelines(parts)
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as error:
+        raise _unwritable(partial, error) from None
+
+
+def _put_in_place(partial: Path, file: Path) -> None:
+    try:
+        partial.replace(file)
+        directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise _unwritable(file, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> Refused:
+    return Refused(f"{path} can't be written: {error.strerror or error}")
+
+
+@snapshot.command("inspect", context_settings=SETTINGS)
+@click.argument("file", type=_FILE)
+@output("table", "json")
+def inspect(file: Path, form: str) -> None:
+    """Say what is in a saved FILE, and whether it is whole."""
+    from orion.cli import show
+    from orion.offline import inspect as look
+
+    summary = look(file)
+    if form == "json":
+        show.print_json(summary)
+        return
+    for name, value in _lines(summary):
+        click.echo(f"{name:<12}{value}")
+    click.echo("checksum good")
+
+
+def _lines(summary: "BackupSummary") -> tuple[tuple[str, str], ...]:
+    return (
+        ("cluster", summary.cluster),
+        ("index", f"{summary.index} of term {summary.term}"),
+        ("saved", f"{_when(summary.at_ms)} by {summary.node}, orion {summary.version}"),
+        ("nodes", str(summary.nodes)),
+        ("jobs", str(summary.jobs)),
+        ("tasks", str(summary.tasks)),
+        ("configs", str(summary.configs)),
+        ("size", bytes_text(summary.size)),
+    )
+
+
+def _when(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(sep=" ", timespec="seconds")
+
+
+def _contents(summary: "BackupSummary") -> str:
+    counts = ((summary.jobs, "job"), (summary.tasks, "task"), (summary.nodes, "node"), (summary.configs, "config"))
+    return ", ".join(f"{count:,} {word}{'' if count == 1 else 's'}" for count, word in counts)
+
+
+@snapshot.command("restore", context_settings=SETTINGS)
+@click.argument("file", type=_FILE)
+@click.option(
+    "--id", "name", type=NodeName(), help="The name of the new cluster's first node.  [default: the host's name]"
+)
+@click.option("--data-dir", type=click.Path(path_type=Path), metavar="DIR", help="[default: as of 'orion --id ID']")
+def restore(file: Path, name: str | None, data_dir: Path | None) -> None:
+    """Begin a new cluster with what was saved in FILE, in a data directory that is empty. No node may run on it.
+
+    Jobs and configs are there; its nodes join anew, and every task is placed again.
+    """
+    from orion.offline import restore as put
+
+    name = name or os.uname().nodename
+    data_dir = (data_dir or Path(default_data_dir(name))).absolute()
+    summary = put(file, data_dir, NodeId(name))
+    click.echo(f"{data_dir}: {_contents(summary)}, as of {_when(summary.at_ms)}; checksum good")
+    click.echo(f"start it:  orion --id {name} --data-dir {data_dir}")
+    click.echo("then the others with --join, each with an empty data directory.")
+    click.echo(
+        "Containers of the former cluster are not this one's. Where they still run:  "
+        f"docker rm -f $(docker ps -aq --filter label=dev.orion.cluster={summary.cluster})"
+    )
