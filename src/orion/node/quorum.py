@@ -80,6 +80,8 @@ class _Lookout:
         self.timer = self._loop.call_later(LOOK_EVERY_S, self._look)
 
     def _look(self) -> None:
+        if self._scope.expired():
+            return  # the deadline itself has just passed
         now = self._loop.time()
         self.missing = self._find()
         if not self.missing:
