@@ -104,8 +104,25 @@ def test_seeds_that_do_not_answer_leave_the_node_alone_and_trying(bench, caplog)
     bench.run(check)
     first, second = lines(caplog)
     seeds = f"{bench.address('n1')}, no-such-host.invalid:6000"
-    assert first == f"no seed answers ({seeds}): alone for now, this node goes on trying"
+    assert first == f"no node answers at {seeds}: alone for now, this node goes on trying"
     assert second == "another node answers now: this node is not alone any more"
+
+
+def test_a_seed_that_is_an_api_port_is_told(bench, caplog):
+    async def hello(reader, writer):
+        await reader.readline()
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        writer.close()
+
+    async def check():
+        async with await asyncio.start_server(hello, "127.0.0.1", 0) as server:
+            seed = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            node = await bench.make("n1", (seed,))
+            await node.start({})
+            assert await node.join() == 0
+            assert f"({seed} speaks HTTP: --join wants a node's gossip port" in lines(caplog)[0]
+
+    bench.run(check)
 
 
 def test_two_islands_find_each_other(bench, monkeypatch):

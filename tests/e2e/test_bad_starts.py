@@ -65,6 +65,28 @@ def test_neither_bootstrap_nor_join(shared: Cluster, tmp_path: Path) -> None:
     assert "--join" in words
 
 
+def test_join_to_itself(shared: Cluster, tmp_path: Path) -> None:
+    shared.grow_to(1)
+    for word, which in (("gossip", "gossip_port"), ("API", "port"), ("peer", "raft_port")):
+        node = another(shared.nodes[0], tmp_path, "narcissus")
+        address = f"127.0.0.1:{getattr(node, which)}"
+        assert f"--join {address} is this node's own {word} port: start the first" in fails(node, "--join", address)
+        assert not node.data_dir.exists()
+
+
+def test_join_to_an_api_port(shared: Cluster, tmp_path: Path) -> None:
+    shared.grow_to(1)
+    api = f"127.0.0.1:{shared.nodes[0].port}"
+    node = another(shared.nodes[0], tmp_path, "hopeful")
+    node.start("--join", api)
+    try:
+        shared.wait(
+            lambda: f"{api} speaks HTTP: --join wants a node's gossip port" in node.log_tail(), "it to say so"
+        )
+    finally:
+        node.kill()
+
+
 def test_bootstrap_on_a_directory_that_belongs_to_a_cluster_changes_nothing(shared: Cluster) -> None:
     shared.grow_to(1)
     node = shared.nodes[0]
@@ -82,6 +104,8 @@ def test_join_to_nobody_keeps_trying_and_says_so(shared: Cluster, tmp_path: Path
         shared.wait(lambda: f"no node answers at {nobody}" in node.log_tail(), "it to say so")
         problem = shared.wait(lambda: _problem(node), "an answer")
         assert problem.status == 503
+        shared.wait(lambda: "not registered yet" in node.log_tail(), "it to have tried")
+        assert node.log_tail().count("answers at") == 1
     finally:
         node.signal(signal.SIGKILL)
         assert node.process is not None

@@ -90,3 +90,23 @@ def test_logs_that_can_t_be_shown_say_why(shared: Cluster, busybox_image: str) -
     code, out, err = orion(first, "logs", "pinned")
     assert (code, out) == (1, "")
     assert err.startswith("orion: the logs are on node3, which is dead since 2")
+
+
+def test_a_running_node_that_is_removed_ends(shared: Cluster) -> None:
+    shared.grow_to(2)
+    first, second = shared.nodes
+    assert orion(first, "nodes", "rm", "node2") == (
+        1,
+        "",
+        "orion: node2 is in use; drain it first: orion drain node2\n",
+    )
+    assert orion(first, "drain", "--wait", "node2")[0] == 0
+    assert orion(first, "nodes", "rm", "node2") == (0, "node2\n", "")
+    assert second.process is not None
+    assert second.process.wait(30) == 1
+    log = second.log_tail(200)
+    assert log.splitlines()[-1].startswith("orion: this data directory belonged to a node that was removed")
+    assert log.count("was removed") == 1
+    second.start(*shared.joining(second))
+    assert second.process.wait(60) == 1
+    assert second.log_tail(200).count("not registered: ") == 1, "told once, not for each try"

@@ -28,6 +28,7 @@ JOIN_TIMEOUT_S = 2.0
 RETRY_ALONE_S = 1.0
 RETRY_ABSENT_S = 5.0
 LEAVE_TIMEOUT_S = 1.0
+HINT_TIMEOUT_S = 0.5
 CONFLICT_QUIET_S = 30.0  # the same two claimants are reported once in so long
 MAX_REMEMBERED = 64
 
@@ -139,7 +140,11 @@ class Gossip:
         """Once now; from now on, again and again for whoever is not there."""
         answered = await self._contact(self._absent())
         if self._seeds and not answered:
-            log.warning("no seed answers (%s): alone for now, this node goes on trying", ", ".join(self._seeds))
+            log.warning(
+                "no node answers at %s: alone for now, this node goes on trying%s",
+                ", ".join(self._seeds),
+                await _api_hint(self._seeds),
+            )
         if self._keeper is None:
             self._keeper = asyncio.get_running_loop().create_task(self._keep(), name="gossip contacts")
         return answered
@@ -296,6 +301,28 @@ def _too_large(facts: dict[str, str]) -> Invalid:
     size = sum(len(key.encode()) + len(value.encode()) for key, value in facts.items())
     message = f"the node's facts take {size} bytes; gossip carries at most {MAX_FACTS_BYTES} with their overhead"
     return Invalid([FieldError("/facts", message)])
+
+
+async def _api_hint(seeds: tuple[str, ...]) -> str:
+    """Where a seed turns out to speak HTTP: a slip that looks like a dead node otherwise."""
+    speaks = [seed for seed in seeds if await _speaks_http(seed)]
+    if not speaks:
+        return ""
+    return f" ({', '.join(speaks)} speaks HTTP: --join wants a node's gossip port, 6000 by default, not its API's)"
+
+
+async def _speaks_http(address: str) -> bool:
+    writer = None
+    try:
+        async with asyncio.timeout(HINT_TIMEOUT_S):
+            reader, writer = await asyncio.open_connection(*address_parts(address))
+            writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
+            return (await reader.readexactly(5)) == b"HTTP/"
+    except (OSError, EOFError, TimeoutError):
+        return False
+    finally:
+        if writer is not None:
+            writer.close()
 
 
 async def _ip(host: str) -> str:

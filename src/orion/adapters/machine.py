@@ -38,7 +38,10 @@ class LinuxMachine:
         return secrets.randbits(bits)
 
     def capacity(self, data_dir: Path) -> Resources:
-        """What the scheduler may give away: what this process may use, less the reserve."""
+        """What the scheduler may give away: what this process may use, less the reserve. Disk in whole hundredths
+        of the file system: what is free changes all the time, and a node that restarts is not another one for that.
+        """
+        disk = shutil.disk_usage(data_dir)
         memory = self.memory_bytes()
         reserved = min(
             RESERVED_MEMORY_MAX_BYTES, max(RESERVED_MEMORY_MIN_BYTES, int(memory * RESERVED_MEMORY_SHARE))
@@ -46,7 +49,7 @@ class LinuxMachine:
         return Resources(
             cpu_millis=max(0, self.cpu_millis() - RESERVED_CPU_MILLIS),
             memory_bytes=max(0, memory - reserved),
-            disk_bytes=int(shutil.disk_usage(data_dir).free * (1 - RESERVED_DISK_SHARE)),
+            disk_bytes=whole_hundredths(int(disk.free * (1 - RESERVED_DISK_SHARE)), disk.total),
         )
 
     def cpu_millis(self) -> int:
@@ -87,6 +90,12 @@ class LinuxMachine:
             group = mount / path.lstrip("/")
             groups += [g for g in (group, *group.parents) if g.is_relative_to(mount)]
         return groups
+
+
+def whole_hundredths(part: int, total: int) -> int:
+    """`part` rounded down."""
+    step = max(1, total // 100)
+    return part // step * step
 
 
 def _quota_millis(group: Path) -> int | None:

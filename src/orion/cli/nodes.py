@@ -76,7 +76,7 @@ def _row(node: "NodeView") -> dict[str, str]:
 @click.argument("node", nargs=-1, required=True, shell_complete=complete_node)
 @asks
 def remove(client: "Client", node: tuple[str, ...]) -> None:
-    """Forget nodes that are dead, or drained and stopped."""
+    """Forget nodes that are dead, stopped, or drained. One that still runs ends then."""
     for name in node:
         client.remove_node(name)
         click.echo(name)

@@ -115,7 +115,7 @@ class Client:
         return self._decoded(self._ask("POST", f"{_path('/nodes', node)}/ready"), NodeView)
 
     def remove_node(self, node: str) -> None:
-        """Forget a node that is dead, or drained and stopped."""
+        """Forget a node that is dead, stopped, or drained. One that still runs ends then."""
         self._ask("DELETE", _path("/nodes", node))
 
     # --- cluster ------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 REFUSED_AGAIN_S = 0.1
 
 _WORDS = {
-    "joined": "%s joined (gossip at %s)",
+    "joined": "%s seen by gossip (at %s)",
     "suspect": "%s suspect: it does not answer probes (gossip at %s)",
     "recovered": "%s alive again (gossip at %s)",
     "dead": "%s dead (gossip at %s)",

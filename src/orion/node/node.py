@@ -10,7 +10,7 @@ import msgspec
 from orion.config import Config
 from orion.model.errors import OrionError, Refused
 from orion.model.ids import RaftId, raft_text
-from orion.model.node import NodeStatus, address_text
+from orion.model.node import NodeStatus, address_parts, address_text
 from orion.model.resources import Resources
 from orion.node.agent import Agent
 from orion.node.answers import Answers
@@ -180,9 +180,7 @@ class Node:
                 ("story", self._tell_story()),
             ):
                 group.create_task(runner, name=name)
-            if self._config.join and not await self._membership.join():
-                seeds = ", ".join(self._config.join)
-                log.warning("no node answers at %s yet; trying again until one does", seeds)
+            await self._membership.join()
 
     async def stop(self) -> None:
         """The first half of a planned stop, while `run` still runs: say so, hand over leadership, leave. Containers
@@ -243,11 +241,15 @@ class Node:
             await self._store.save_snapshot(meta, empty, first_kept=2, hard_state=HardState(term=1, commit=1))
             log.info("started a new cluster with %s as its only voter", self._config.node)
             return await self._store.load()
+        first = (
+            "start the first node with --bootstrap, every other one with --join HOST:GOSSIP_PORT of any that runs"
+        )
         if not self._config.join:
-            raise Refused(
-                f"node {self._config.node} belongs to no cluster yet: start the first node with --bootstrap, every"
-                " other one with --join HOST:GOSSIP_PORT of any that runs"
-            )
+            raise Refused(f"node {self._config.node} belongs to no cluster yet: {first}")
+        own = [(address, what) for address in self._config.join if (what := _own_port(self._config, address))]
+        if len(own) == len(self._config.join):
+            address, what = own[0]
+            raise Refused(f"--join {address} is this node's own {what} port: {first}")
         return persistent
 
     async def _confirm(self, request: Confirm) -> Confirmed:
@@ -335,6 +337,14 @@ class Node:
                 self._story.tell(voters, learners)
                 self._facts_due.set()
             await self.driver.watch.changed()
+
+
+def _own_port(config: Config, address: str) -> str:
+    """Which of this node's own ports the address is, "" when none."""
+    host, port = address_parts(address)
+    if host not in {config.bind, config.advertise, "localhost"}:
+        return ""
+    return {config.gossip_port: "gossip", config.port: "API", config.raft_port: "peer"}.get(port, "")
 
 
 async def _chunks(parts: Iterator[bytes]) -> AsyncIterator[bytes]:

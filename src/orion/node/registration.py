@@ -21,7 +21,9 @@ log = logging.getLogger(__name__)
 
 SUBMIT_TIMEOUT_S = 5.0
 RETRY_S = 0.5
-CONFLICT_PATIENCE_S = 15.0  # gossip may still show the former process under this id: wait before giving up
+# At start gossip may still show the former process under this id. A node that was registered before was removed,
+# or another took its name: there is nothing to wait for.
+CONFLICT_PATIENCE_S = 15.0
 LOOK_AGAIN_S = 2.0
 ENGINE_PATIENCE_S = 3.0
 
@@ -59,24 +61,31 @@ class Registration:
     async def run(self) -> None:
         """Raises Conflict when the cluster says that this id or data directory is not welcome."""
         refused_since_ms: int | None = None
+        told = ""
         await self._until_engine_asked()
         while True:
             self.facts_changed.clear()
             try:
                 if self._needed():
                     await self._register()
-                    refused_since_ms = None
+                    refused_since_ms, told = None, ""
                     continue
             except Conflict as error:
                 now = self._clock.now_ms()
                 refused_since_ms = now if refused_since_ms is None else refused_since_ms
-                if now - refused_since_ms >= CONFLICT_PATIENCE_S * 1000:
+                if self._said_at or now - refused_since_ms >= CONFLICT_PATIENCE_S * 1000:
                     raise
-                log.warning("not registered: %s; trying again for %g s", error.detail, CONFLICT_PATIENCE_S)
+                if error.detail != told:
+                    told = error.detail
+                    log.warning(
+                        "not registered: %s; trying for %g s, then this node ends", told, CONFLICT_PATIENCE_S
+                    )
                 await asyncio.sleep(RETRY_S * 2)
                 continue
             except OrionError as error:
-                log.info("not registered yet: %s", error.detail)
+                if error.detail != told:
+                    told = error.detail
+                    log.info("not registered yet, trying on: %s", told)
                 await asyncio.sleep(RETRY_S)
                 continue
             await self._until_something_changed()

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from orion.adapters.clock import SystemClock
-from orion.adapters.machine import LinuxMachine
+from orion.adapters.machine import LinuxMachine, whole_hundredths
 from orion.model.resources import MIB
 
 GIB = 1024 * MIB
@@ -97,6 +97,11 @@ def test_a_share_of_memory_is_kept_back(root, has, gives):
     root.write("sys/fs/cgroup/a/memory.max", f"{has}\n")
     capacity = LinuxMachine(root.path).capacity(root.path)
     assert capacity.memory_bytes == pytest.approx(gives, abs=1)
+
+
+def test_a_little_more_or_less_free_disk_is_the_same_capacity():
+    assert whole_hundredths(54_321, 100_000) == whole_hundredths(54_999, 100_000) == 54_000
+    assert whole_hundredths(7, 50) == 7
 
 
 def test_the_real_machine(tmp_path):
