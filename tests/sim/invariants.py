@@ -332,7 +332,13 @@ class Invariants:
         self.world.trace("log", f"{index}/{term} committed by {machine.name}: {words}")
         self._hashes[index] = state_hash(self.state)
         if index % FULL_CHECK_EVERY == 0:
+            self._check_state()
+
+    def _check_state(self) -> None:
+        try:
             check(self.state)
+        except AssertionError as error:
+            self.world.fail("the state's own checks", str(error))
 
     def _check_once(self, index: int, command: AnyCommand, result: object) -> None:
         """A command that is committed again under its key changes nothing and gets the first answer."""

@@ -133,7 +133,7 @@ class SimPeers:
         self._started = True
         self.network.listen(self)
 
-    def set_cluster(self, cluster: int) -> None:
+    def set_cluster(self, cluster: int, recovery: int = 0) -> None:
         self.cluster = cluster
 
     async def close(self) -> None:

@@ -47,7 +47,7 @@ class Planted(msgspec.Struct, frozen=True):
     plant: Callable[[], None]
     rules: frozenset[str]
     first: int = FIRST_SEED
-    seeds: int = 1
+    seeds: int = 12
 
 
 # --- what must be on disk ----------------------------------------------------------------------------------
@@ -322,8 +322,8 @@ def agent_removes_nothing() -> None:
     Agent._perform = forget_removals
 
 
-def _bug(plant: Callable[[], None], *rules: str, first: int = FIRST_SEED, seeds: int = 1) -> Planted:
-    return Planted(plant.__name__.replace("_", " "), plant, frozenset(rules), first, seeds)
+def _bug(plant: Callable[[], None], *rules: str, first: int = FIRST_SEED) -> Planted:
+    return Planted(plant.__name__.replace("_", " "), plant, frozenset(rules), first)
 
 
 READS = ("linearizable reads", "linearizable history", "a container is explained by the log")
@@ -334,37 +334,52 @@ PLANTED = (
     _bug(vote_not_persisted, "no vote before its fsync", "no leader without its own durable vote"),
     _bug(acknowledge_before_fsync, UNSYNCED, "no vote before its fsync"),
     _bug(leader_counts_itself_before_fsync, DURABLE),
-    _bug(disk_error_is_survived, "a disk error ends the process", UNSYNCED),
+    _bug(disk_error_is_survived, "a disk error ends the process", UNSYNCED, first=30_005),
     _bug(
         term_reset_on_restart,
         "term never goes back across a crash",
         "a vote is remembered across a crash",
         "term, vote and commit never go back",
+        first=30_007,
     ),
+    _bug(lost_truncation, UNSYNCED, "an acknowledgement means the same entry", DURABLE, first=30_002),
     _bug(
-        lost_truncation,
-        UNSYNCED,
-        "an acknowledgement means the same entry",
-        DURABLE,
+        old_term_committed_by_counting, "only entries of the current term are committed by counting", first=30_003
     ),
-    _bug(old_term_committed_by_counting, "only entries of the current term are committed by counting"),
     _bug(quorum_of_one, DURABLE),
-    _bug(joint_quorum_of_new_voters_only, DURABLE, "elected by a quorum"),
-    _bug(learner_counted_in_quorum, DURABLE, "elected by a quorum"),
-    _bug(voter_says_yes_to_all, "term, vote and commit never go back", "one leader per term", "one vote a term"),
+    _bug(joint_quorum_of_new_voters_only, DURABLE, "elected by a quorum", first=30_003),
+    _bug(learner_counted_in_quorum, DURABLE, "elected by a quorum", first=30_003),
+    _bug(
+        voter_says_yes_to_all,
+        "term, vote and commit never go back",
+        "one leader per term",
+        "one vote a term",
+        first=30_004,
+    ),
     _bug(voter_does_not_compare_logs, "leader completeness", "state machine safety"),
-    _bug(pre_vote_without_lease_check, "no pre-vote while a leader is heard"),
+    _bug(pre_vote_without_lease_check, "no pre-vote while a leader is heard", first=30_002),
     _bug(leader_without_check_quorum, "a leader that is cut off steps down"),
     _bug(heartbeat_commits_what_is_not_there, "nodes live", "state machine safety"),
     _bug(configuration_applied_early, "a configuration is in force once it is committed", "the core's own checks"),
-    _bug(stale_read, *READS),
-    _bug(leader_reads_without_a_round, *READS),
-    _bug(snapshot_past_the_applied_index, "snapshot is of what is committed", "snapshot equals the log prefix"),
-    _bug(snapshot_forgets_idempotency, "one state per index", "snapshot equals the log prefix"),
+    _bug(stale_read, *READS, first=30_002),
+    _bug(leader_reads_without_a_round, *READS, first=30_002),
+    _bug(
+        snapshot_past_the_applied_index,
+        "snapshot is of what is committed",
+        "snapshot equals the log prefix",
+        first=30_001,
+    ),
+    _bug(
+        snapshot_forgets_idempotency,
+        "one state per index",
+        "snapshot equals the log prefix",
+        "the state's own checks",
+        first=30_003,
+    ),
     _bug(duplicate_apply, "one state per index"),
     _bug(apply_depends_on_the_node, "one state per index"),
-    _bug(static_port_given_twice, "host port once"),
-    _bug(capacity_given_twice, "capacity"),
+    _bug(static_port_given_twice, "host port once", first=30_002),
+    _bug(capacity_given_twice, "capacity", first=30_006),
     _bug(lost_allocation_forgotten, "lost with its node"),
     _bug(agent_starts_before_confirm, "a container is confirmed first"),
     _bug(agent_removes_nothing, "liveness"),

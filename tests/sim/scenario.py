@@ -229,9 +229,17 @@ class _TraceHandler(logging.Handler):
             self._world.count(f"said: {record.msg}")
 
 
-def replay(seed: int, keep: Keep, sink=None) -> Outcome:
-    """The seed with only some of its events."""
-    return run_seed(seed, sink, lambda world: Scenario(world, keep=keep))
+def replay(seed: int, keep: Keep, sink=None, until_s: float | None = None) -> Outcome:
+    """The seed with only some of its events. With `until_s`, what has not failed by then is given up."""
+
+    def make(world: World) -> Scenario:
+        if until_s is not None:
+            world.after(
+                until_s * 1000, world.loop.abort, SimFailure("given up", f"nothing failed in {until_s:g} s")
+            )
+        return Scenario(world, keep=keep)
+
+    return run_seed(seed, sink, make)
 
 
 def run_seed(seed: int, sink=None, make: Callable[[World], Scenario] = Scenario) -> Outcome:

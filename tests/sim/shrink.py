@@ -16,13 +16,18 @@ from sim.scenario import Outcome, replay
 
 Plant = Callable[[], None]
 AFTER_THE_LAST_S = 0.5  # the safety phase ends so long after the last event
+AT_THE_END = ("liveness", "linearizable history", "linearizable reads")  # found out when all is over
+SLACK = 1.5  # other failures are looked for so much longer than the first took
 
 
 class Shrunk(msgspec.Struct, frozen=True):
-    """`tries`: runs that it took. `complete`: nothing more can be left out, one by one."""
+    """`events`: how many there were at first; `tries`: runs that it took; `complete`: nothing more can be left out,
+    one by one.
+    """
 
     keep: Keep
     outcome: Outcome
+    events: int
     tries: int
     complete: bool
 
@@ -36,6 +41,8 @@ class Shrinker:
         self._plant = plant
         self._tries = 0
         self._best = Keep()
+        self._all = 0
+        self._until_s: float | None = None
         self._outcome: Outcome
 
     def shrink(self) -> Shrunk | None:
@@ -44,13 +51,18 @@ class Shrinker:
         if outcome is None:
             return None
         self._outcome = outcome[1]
+        self._all = len(self._outcome.happened)
         rule = rule_of(self._outcome)
+        failed_s = self._outcome.virtual_s
+        if rule not in AT_THE_END:
+            self._until_s = SLACK * failed_s + 2.0
+        self._try([Keep(None, round(failed_s, 3))], rule)  # the same run, without what would have come later
         self._try([self._only(self._keys())], rule)
         self._try([Keep(frozenset()), *self._one_sort_only()], rule)
         self._cut_short(rule)
         complete = self._minimize(rule)
         self._cut_short(rule)
-        return Shrunk(self._best, self._outcome, self._tries, complete)
+        return Shrunk(self._best, self._outcome, self._all, self._tries, complete)
 
     # --- what to try --------------------------------------------------------------------------------------
 
@@ -110,7 +122,7 @@ class Shrinker:
 
         def live(number: int) -> Outcome:
             self._plant()
-            outcome = replay(self._seed, candidates[number])
+            outcome = replay(self._seed, candidates[number], until_s=self._until_s)
             outcome.seed = number
             return outcome
 
@@ -154,7 +166,7 @@ def told(shrunk: Shrunk, plant_words: str = "") -> str:
     return "\n".join(
         [
             f"{outcome.failure}",
-            f"{len(lines)} events after {shrunk.tries} runs; {how}:",
+            f"{len(lines)} of {shrunk.events} events are left after {shrunk.tries} runs; {how}:",
             *lines,
             f"again: {command}",
         ]
