@@ -326,6 +326,24 @@ def test_a_slow_reader_slows_the_handler_down(bench):
     bench.run(check)
 
 
+def test_a_handler_that_never_waits_hears_that_its_reader_is_gone(bench):
+    async def check():
+        a, b = await hosts(bench, 1, 2)
+
+        async def endless(node, request):
+            while True:
+                yield bytes(100_000)
+
+        b.peers._on_stream = endless
+        for taken in range(1, 40):
+            async with contextlib.aclosing(a.peers.stream(b.address, b"")) as stream:
+                for _ in range(taken):
+                    await anext(stream)
+        await a.peers.call(b.address, b"x", timeout_s=DEADLINE_S)
+
+    bench.run(check)
+
+
 def test_messages_that_cannot_be_sent_do_not_pile_up():
     outbox = Outbox("127.0.0.1:1", None)
     for number in range(MAX_QUEUED_FRAMES + 10):

@@ -138,6 +138,10 @@ class Connection(asyncio.Protocol):
 
     async def drained(self) -> None:
         """Returns when there is room to write again, or the connection is lost."""
+        if self._transport.is_closing():
+            # A write has failed, or the other end hung up. Whoever writes on and on without another wait would
+            # never let the loop tell it so.
+            await asyncio.shield(self.over)
         while self.paused:
             if self._writable is None:
                 self._writable = asyncio.get_running_loop().create_future()
