@@ -1,4 +1,4 @@
-"""What is done to files while no node runs on them: backups looked at and restored.
+"""What is done to files while no node runs on them: backups looked at and restored, a lost quorum recovered from.
 
 Beside daemon the only importer of adapters/.
 """
@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -16,15 +16,35 @@ from orion.adapters.lmdb_log import LmdbLog
 from orion.adapters.machine import LinuxMachine
 from orion.model.errors import Conflict, Refused
 from orion.model.ids import NodeId, RaftId
+from orion.model.recovery import next_recovery
 from orion.ports import Identity
-from orion.raft.messages import ConfState, HardState, SnapshotMeta
+from orion.raft.confchange import decode_change, next_conf
+from orion.raft.interface import Persistent
+from orion.raft.messages import ConfState, EntryKind, HardState, SnapshotMeta
 from orion.state import renewal
+from orion.state.apply import apply
+from orion.state.commands import decode_command
 from orion.state.restore import Restorer
 from orion.state.snapshot import capture, encode
 from orion.state.tables import State
 from orion.wire.backups import About, BackupReader
 
 READ_BYTES = 256 * 1024
+
+
+class Loss(msgspec.Struct, frozen=True):
+    """What a recovery keeps and may lose, as one member's log tells it. Up to `commit` it knows that all was
+    committed; of what follows up to `last_index` it does not know, and keeps it. What others may have acknowledged
+    after that is lost. `last_at_ms`: when that entry was proposed, 0 when the log does not say. `others`: who else
+    votes or follows by its configuration.
+    """
+
+    node: str
+    commit: int
+    last_index: int
+    last_term: int
+    last_at_ms: int
+    others: tuple[str, ...]
 
 
 class BackupSummary(msgspec.Struct, frozen=True, rename="camel"):
@@ -83,14 +103,70 @@ async def _found(data_dir: Path, node: NodeId, about: About, state: State) -> No
     async with contextlib.AsyncExitStack() as stack:
         store = await LmdbLog.open(data_dir)
         stack.push_async_callback(store.close)
-        await begin(store, SnapshotMeta(index, term, ConfState(voters=(raft,))), state)
+        await _begin(store, SnapshotMeta(index, term, ConfState(voters=(raft,))), state)
         await store.set_identity(Identity(node, raft, state.cluster))
 
 
-async def begin(store: LmdbLog, meta: SnapshotMeta, state: State) -> None:
+async def _begin(store: LmdbLog, meta: SnapshotMeta, state: State) -> None:
     """The log is this state from now on, and nothing else."""
     hard_state = HardState(term=meta.term, commit=meta.index)
     await store.save_snapshot(meta, _each(encode(capture(state))), first_kept=meta.index + 1, hard_state=hard_state)
+
+
+def recover(data_dir: Path, agree: Callable[[Loss], bool]) -> bool:
+    """Makes the node of `data_dir` the only voter of its cluster, with its log as it is, once `agree` has said that
+    what this may lose is worth it; else nothing is changed, and False returned.
+
+    Members of before are shut out: theirs is another `recovery` (model/recovery.py). Raises Refused where there is
+    nothing to recover, Conflict when a node runs on the directory, Corrupt when its log is damaged.
+    """
+    if not (data_dir / "log").is_dir():
+        raise Refused(f"{data_dir} is no node's data directory")
+    return asyncio.run(_recover(data_dir, agree))
+
+
+async def _recover(data_dir: Path, agree: Callable[[Loss], bool]) -> bool:
+    async with contextlib.AsyncExitStack() as stack:
+        store = await LmdbLog.open(data_dir)
+        stack.push_async_callback(store.close)
+        identity, persistent = await store.identity(), await store.load()
+        if identity is None or not persistent.snapshot.index:
+            raise Refused(f"{data_dir} holds no log: a worker goes along with whichever member is recovered")
+        state, conf, last_at_ms = await _replay(store, persistent)
+        members = {*conf.voters, *conf.voters_outgoing, *conf.learners, *conf.learners_next}
+        if identity.raft not in members:
+            raise Refused(f"{identity.node} was neither voter nor standby: recover one that was, or leave it")
+        if members == {identity.raft}:
+            raise Refused(f"{identity.node} is its cluster's only voter: there is nothing to recover, start it")
+        gone = tuple(node for node in state.nodes.values() if node.raft in members - {identity.raft})
+        last = persistent.entries[-1] if persistent.entries else persistent.snapshot
+        names = tuple(sorted(node.id for node in gone))
+        commit = persistent.hard_state.commit
+        if not agree(Loss(identity.node, commit, last.index, last.term, last_at_ms, names)):
+            return False
+        index, term = last.index + renewal.LEAP, max(last.term, persistent.hard_state.term) + renewal.LEAP
+        renewal.renew(state, index, gone, "the cluster was recovered without its node", _wall_ms())
+        state.recovery = next_recovery(max(state.recovery, identity.recovery), LinuxMachine().random_bits(32))
+        # First of all it is shut off from the others; if this is broken off there, it can be done again.
+        await store.set_identity(msgspec.structs.replace(identity, cluster=state.cluster, recovery=state.recovery))
+        await _begin(store, SnapshotMeta(index, term, ConfState(voters=(identity.raft,))), state)
+        return True
+
+
+async def _replay(store: LmdbLog, persistent: Persistent) -> tuple[State, ConfState, int]:
+    """State and configuration at the end of the log, committed or not, and when its last command was made."""
+    restorer = Restorer()
+    async for chunk in store.snapshot_chunks(persistent.snapshot.index):
+        restorer.feed(chunk)
+    state, conf, last_at_ms = restorer.finish(), persistent.snapshot.conf, 0
+    for entry in persistent.entries:
+        if entry.kind == EntryKind.CONF_CHANGE:
+            conf = next_conf(conf, decode_change(entry.data))
+        else:
+            command = decode_command(entry.data) if entry.data else None
+            last_at_ms = command.at_ms if command else last_at_ms
+            apply(state, entry.index, command or b"")
+    return state, conf, last_at_ms
 
 
 def _read(path: Path) -> tuple[About, State]:

@@ -32,11 +32,14 @@ class Clock(Protocol):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Whose data directory this is. `cluster` is 0 until the node bootstraps or joins one."""
+    """Whose data directory this is. `cluster` is 0 until the node bootstraps or joins one; `recovery` as in
+    model/recovery.py.
+    """
 
     node: NodeId
     raft: RaftId
     cluster: int = 0
+    recovery: int = 0
 
 
 class LogBatch(msgspec.Struct, frozen=True):
@@ -105,10 +108,12 @@ class Peers(Protocol):
     that the handler raised there. A stream ends when either side closes it.
 
     `on_lost`, where set, is told the address whenever a connection to it broke or was refused: time to look
-    whether anybody is there.
+    whether anybody is there. `on_newer_recovery`, where set, is told a peer and its recovery (model/recovery.py)
+    when that is newer than this node's.
     """
 
     on_lost: Callable[[str], None] | None
+    on_newer_recovery: Callable[[NodeId, int], None] | None
 
     async def start(self, on_message: MessageHandler, on_call: CallHandler, on_stream: StreamHandler) -> None: ...
 
@@ -123,8 +128,8 @@ class Peers(Protocol):
         False when it is accepted, or when nothing answers at all.
         """
 
-    def set_cluster(self, cluster: int) -> None:
-        """From now on only peers of this cluster are spoken with."""
+    def set_cluster(self, cluster: int, recovery: int = 0) -> None:
+        """From now on only peers of this cluster, after this recovery, are spoken with."""
 
     async def close(self) -> None: ...
 

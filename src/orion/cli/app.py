@@ -19,7 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "nodes": ("nodes", "List nodes and what they have to give; forget one."),
     "drain": ("nodes", "Move a node's tasks elsewhere, before work on it."),
     "ready": ("nodes", "Give a drained node work again."),
-    "raft": ("raft", "Show who leads and who votes; hand over leadership."),
+    "raft": ("raft", "Show who leads and who votes; hand over leadership; recover from a lost quorum."),
     "snapshot": ("snapshot", "Save the whole state to a file; begin a new cluster from one."),
     "version": ("version", "Print the version."),
     "completion": ("completion", "Print a shell's completion script."),

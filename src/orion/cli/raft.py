@@ -1,14 +1,17 @@
 """`orion raft`."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from orion.cli.app import SETTINGS
 from orion.cli.asking import asks, complete_node, output
+from orion.cli.values import time_text
 
 if TYPE_CHECKING:
     from orion.client import Client, RaftView
+    from orion.offline import Loss
 
 
 @click.group(invoke_without_command=True, context_settings=SETTINGS)
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 @asks
 @click.pass_context
 def raft(ctx: click.Context, client: "Client", form: str) -> None:
-    """Show who leads and who votes; hand over leadership."""
+    """Show who leads and who votes; hand over leadership; recover from a lost quorum."""
     if ctx.invoked_subcommand is not None:
         return
     from orion.cli import show
@@ -57,3 +60,44 @@ def transfer(client: "Client", node: str) -> None:
     """Hand leadership to NODE, or to the voter that is furthest."""
     view = client.transfer_leader(node)
     click.echo(f"{view.leader or 'nobody'} leads in term {view.term}")
+
+
+@raft.command("recover", context_settings=SETTINGS)
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Of the node that stays."
+)
+@click.option("--yes", is_flag=True, help="Do it without asking.")
+def recover(data_dir: Path, yes: bool) -> int:
+    """Go on with one member where a majority of the voters is lost for good.
+
+    Run it where that member's data directory is, with no node running on it, after you have made sure that the
+    other members are stopped. It becomes the only voter, with its log as it is; writes that it does not hold are
+    lost. Of several that are left, take the one whose log goes furthest: this command says how far, and changes
+    nothing until you agree. Other members come back with an empty data directory; workers go along as they are.
+    """
+    from orion.offline import recover as go_on
+
+    def agree(loss: "Loss") -> bool:
+        click.echo(_loss_text(loss))
+        return yes or click.confirm(f"Make {loss.node} the only voter?", err=True)
+
+    if not go_on(data_dir.absolute(), agree):
+        click.echo("nothing was changed")
+        return 1
+    click.echo(
+        "done: start this node as always, then the other members, each with an empty data directory and --join"
+    )
+    return 0
+
+
+def _loss_text(loss: "Loss") -> str:
+    when = f", made {time_text(loss.last_at_ms)}" if loss.last_at_ms else ""
+    unsure = loss.last_index - loss.commit
+    kept = f"; the last {unsure:,} of them it does not know to have been acknowledged, and keeps" if unsure else ""
+    others = ", ".join(loss.others) or "none that it knows by name"
+    return (
+        f"The log of {loss.node} ends with entry {loss.last_index} of term {loss.last_term}{when}{kept}.\n"
+        f"Whatever the others acknowledged after that is lost.\n"
+        f"Other members ({others}) are shut out from now on: what is in their data directories has no place in the "
+        f"cluster any more. While any of them still run, stop them first."
+    )

@@ -6,7 +6,6 @@
 import contextlib
 import os
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ import click
 from orion.cli.app import SETTINGS
 from orion.cli.asking import asks, output
 from orion.cli.node import default_data_dir
-from orion.cli.values import NodeName
+from orion.cli.values import NodeName, time_text
 from orion.model.errors import Refused
 from orion.model.ids import NodeId
 from orion.model.resources import bytes_text
@@ -105,17 +104,13 @@ def _lines(summary: "BackupSummary") -> tuple[tuple[str, str], ...]:
     return (
         ("cluster", summary.cluster),
         ("index", f"{summary.index} of term {summary.term}"),
-        ("saved", f"{_when(summary.at_ms)} by {summary.node}, orion {summary.version}"),
+        ("saved", f"{time_text(summary.at_ms)} by {summary.node}, orion {summary.version}"),
         ("nodes", str(summary.nodes)),
         ("jobs", str(summary.jobs)),
         ("tasks", str(summary.tasks)),
         ("configs", str(summary.configs)),
         ("size", bytes_text(summary.size)),
     )
-
-
-def _when(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(sep=" ", timespec="seconds")
 
 
 def _contents(summary: "BackupSummary") -> str:
@@ -139,7 +134,7 @@ def restore(file: Path, name: str | None, data_dir: Path | None) -> None:
     name = name or os.uname().nodename
     data_dir = (data_dir or Path(default_data_dir(name))).absolute()
     summary = put(file, data_dir, NodeId(name))
-    click.echo(f"{data_dir}: {_contents(summary)}, as of {_when(summary.at_ms)}; checksum good")
+    click.echo(f"{data_dir}: {_contents(summary)}, as of {time_text(summary.at_ms)}; checksum good")
     click.echo(f"start it:  orion --id {name} --data-dir {data_dir}")
     click.echo("then the others with --join, each with an empty data directory.")
     click.echo(

@@ -132,3 +132,10 @@ class Published(click.ParamType[tuple[str, str]]):
             self.fail(f"{value!r} is not a port to publish: write 8080:80, 80 or 53:53/udp", param, ctx)
         port = match[2] if "/" in match[2] else f"{match[2]}/tcp"
         return port, match[1] or ""
+
+
+def time_text(unix_ms: int) -> str:
+    """As in 2025-01-01 12:00:00 UTC."""
+    from datetime import UTC, datetime
+
+    return f"{datetime.fromtimestamp(unix_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"

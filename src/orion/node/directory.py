@@ -3,7 +3,7 @@ replicated nodes where gossip knows nothing yet.
 
 A node's facts in gossip, short keys because all must fit in 512 bytes:
 `r` raft id, `p` peer address, `a` API address, `v` version, `o` role, `t` term (leader only), `c` cluster,
-`u` live use as cpu_millis/memory_bytes.
+`u` live use as cpu_millis/memory_bytes, `g` recovery, where there was one.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from orion.model.ids import NodeId, RaftId, raft_text
+from orion.model.recovery import belong_together, is_newer
 from orion.ports import MemberState, Usage
 from orion.state.view import View
 
@@ -24,6 +25,7 @@ class Facts(msgspec.Struct, frozen=True):
     term: int
     cluster: int
     usage: Usage | None = None
+    recovery: int = 0
 
     def encode(self) -> dict[str, str]:
         facts = {
@@ -36,6 +38,8 @@ class Facts(msgspec.Struct, frozen=True):
         }
         if self.term:
             facts["t"] = str(self.term)
+        if self.recovery:
+            facts["g"] = f"{self.recovery:x}"
         if self.usage is not None:
             facts["u"] = f"{round(self.usage.cpu_cores * 1000)}/{self.usage.memory_bytes}"
         return facts
@@ -54,6 +58,7 @@ def parse_facts(facts: dict[str, str]) -> Facts | None:
             term=int(facts.get("t", "0")),
             cluster=int(facts["c"], 16),
             usage=Usage(int(cpu_millis) / 1000, int(memory_bytes)) if memory_bytes else None,
+            recovery=int(facts.get("g", "0"), 16),
         )
     except (KeyError, ValueError):
         return None
@@ -67,19 +72,34 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Directory:
-    """`view` is asked anew each time: a snapshot may have replaced the state."""
+    """`view` is asked anew each time: a snapshot may have replaced the state.
+
+    Members of another cluster than `cluster`, or of this one before or after another `recovery`, are not in it; of
+    a newer one `on_newer_recovery` is told.
+    """
 
     def __init__(self, view: Callable[[], View]) -> None:
         self._view = view
         self.version = 0  # how often it was updated
+        self.cluster = 0
+        self.recovery = 0
+        self.on_newer_recovery: Callable[[NodeId, int], None] = lambda _node, _recovery: None
         self._by_node: dict[NodeId, Seen] = {}
         self._by_raft: dict[RaftId, Seen] = {}
 
     def update(self, members: list[MemberState]) -> None:
         self.version += 1
-        seen = [Seen(m, f) for m in members if (f := parse_facts(m.facts)) is not None]
+        seen = [s for m in members if (f := parse_facts(m.facts)) and self._belongs(s := Seen(m, f))]
         self._by_node = {s.member.node: s for s in seen}
         self._by_raft = {s.facts.raft: s for s in seen}
+
+    def _belongs(self, seen: Seen) -> bool:
+        facts = seen.facts
+        if belong_together(self.cluster, self.recovery, facts.cluster, facts.recovery):
+            return True
+        if facts.cluster == self.cluster and is_newer(facts.recovery, self.recovery):
+            self.on_newer_recovery(seen.member.node, facts.recovery)
+        return False
 
     def seen(self, node: NodeId) -> Seen | None:
         return self._by_node.get(node)

@@ -9,8 +9,9 @@ import msgspec
 
 from orion.config import Config
 from orion.model.errors import OrionError, Refused
-from orion.model.ids import RaftId, raft_text
+from orion.model.ids import NodeId, RaftId, raft_text
 from orion.model.node import NodeStatus, address_parts, address_text
+from orion.model.recovery import is_newer
 from orion.model.resources import Resources
 from orion.node.agent import Agent
 from orion.node.answers import Answers
@@ -153,15 +154,17 @@ class Node:
         self._exclusion = Exclusion(raft=raft, driver=self.driver, directory=self.directory, peers=peers)
         self._story = Story(self._name_of)
         self._facts_due = asyncio.Event()
+        self._left_behind = asyncio.Event()
+        self._left_behind_by = ""
 
     # --- life ---------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Read the disk, open the ports. Raises OrionErrors that say what to do."""
         await self.driver.load(await self._bootstrap_or_join())
-        if self._identity.cluster:
-            self._peers.set_cluster(self._identity.cluster)
+        self._tell_identity()
         self._peers.on_lost = self._peer_lost
+        self._peers.on_newer_recovery = self.directory.on_newer_recovery = self._heard_of_a_recovery
         await self._peers.start(self.driver.receive, self.service.on_call, self.service.on_stream)
         await self._membership.start(self._facts(None).encode())
 
@@ -178,6 +181,7 @@ class Node:
                 ("exclusion", self._exclusion.run()),
                 ("facts", self._publish_facts()),
                 ("story", self._tell_story()),
+                ("left behind", self._end_when_left_behind()),
             ):
                 group.create_task(runner, name=name)
             await self._membership.join()
@@ -265,9 +269,40 @@ class Node:
 
     def _on_registered(self, submitted: Submitted) -> None:
         if submitted.cluster and not self._identity.cluster:
-            self._identity = msgspec.structs.replace(self._identity, cluster=submitted.cluster)
-            self._peers.set_cluster(submitted.cluster)
-            self._facts_due.set()
+            self._become(submitted.cluster, submitted.recovery)
+
+    def _become(self, cluster: int, recovery: int) -> None:
+        self._identity = msgspec.structs.replace(self._identity, cluster=cluster, recovery=recovery)
+        self._tell_identity()
+        self._facts_due.set()
+
+    def _tell_identity(self) -> None:
+        cluster, recovery = self._identity.cluster, self._identity.recovery
+        self.directory.cluster, self.directory.recovery = cluster, recovery
+        if cluster:
+            self._peers.set_cluster(cluster, recovery)
+
+    def _heard_of_a_recovery(self, node: NodeId, recovery: int) -> None:
+        """The cluster was recovered from a lost quorum while this node was away. What has never followed the log
+        can go along; a log may hold what the others have lost, and votes of an old configuration.
+        """
+        if not is_newer(recovery, self._identity.recovery):
+            return
+        status = self.driver.raft.status()
+        if status.last_index or status.term:
+            self._left_behind_by = node
+            self._left_behind.set()
+        else:
+            log.info("%s has gone through a recovery of the cluster: this node goes along", node)
+            self._become(self._identity.cluster, recovery)
+
+    async def _end_when_left_behind(self) -> None:
+        await self._left_behind.wait()
+        raise Refused(
+            "the cluster was recovered from a lost quorum without this node:"
+            f" {self._left_behind_by} has gone on, and what is in {self._config.data_dir} has no place there. Move"
+            " that directory away and start this node again with --join; it comes back as a new member"
+        )
 
     # --- facts and story ----------------------------------------------------------------------------------
 
@@ -286,7 +321,7 @@ class Node:
 
     async def _publish_facts(self) -> None:
         """Role, cluster and live use, to all by gossip: at once when the role changes, use now and then."""
-        written = self._identity.cluster
+        written = self._identity
         said: Facts | None = None
         while True:
             usage = self._machine.usage()
@@ -294,9 +329,9 @@ class Node:
                 async with asyncio.timeout(USAGE_EVERY_S):
                     while True:
                         self._facts_due.clear()
-                        if self._identity.cluster != written:
-                            await self._store.set_identity(self._identity)
-                            written = self._identity.cluster
+                        if (identity := self._identity) != written:
+                            await self._store.set_identity(identity)
+                            written = identity
                         if (facts := self._facts(usage)) != said:
                             await self._membership.set_facts(facts.encode())
                             said = facts
@@ -316,6 +351,7 @@ class Node:
             term=standing.term if role == "leader" else 0,
             cluster=self._identity.cluster,
             usage=usage,
+            recovery=self._identity.recovery,
         )
 
     async def _tell_story(self) -> None:

@@ -31,6 +31,7 @@ class Submitted(msgspec.Struct, frozen=True, array_like=True):
     subject: str
     cluster: int
     config: ConfigStat | None = None
+    recovery: int = 0
 
 
 class Submit(Request[Submitted], frozen=True, array_like=True, tag=1):

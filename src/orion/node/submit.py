@@ -85,7 +85,7 @@ class Submitter:
             committed = await driver.propose(self._completed(request.command))
             result = committed.result
             config = result if isinstance(result, ConfigStat) else None
-            return Submitted(committed.index, _subject(result), driver.view.cluster, config)
+            return Submitted(committed.index, _subject(result), driver.view.cluster, config, driver.view.recovery)
         if request.forwarded:
             raise NotTaken(f"{self._me} does not lead the cluster")
         address, forwarded = self._leader()

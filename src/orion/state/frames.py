@@ -25,6 +25,7 @@ class Header(Frame, frozen=True, array_like=True, tag=1):
     next_number: int
     next_allocation: int
     config_answers_from: int = 0
+    recovery: int = 0
 
 
 class Nodes(Frame, frozen=True, array_like=True, tag=2):

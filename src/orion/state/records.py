@@ -288,6 +288,7 @@ class Tables:
         "numbers",
         "open_jobs",
         "records",
+        "recovery",
         "refused_jobs",
         "removed",
         "salt",
@@ -297,6 +298,7 @@ class Tables:
     def __init__(self) -> None:
         self.index = 0
         self.cluster = 0
+        self.recovery = 0  # model/recovery.py
         self.salt = 0
         self.next_number = 1
         self.next_allocation = 0

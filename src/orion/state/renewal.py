@@ -38,3 +38,4 @@ def rename(state: State, bits: int) -> None:
     never to come twice.
     """
     state.cluster = (bits & 0xFFFFFFFF) << 32 | state.cluster & 0xFFFFFFFF
+    state.recovery = 0

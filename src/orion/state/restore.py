@@ -133,6 +133,7 @@ class Restorer:
         state.next_number = header.next_number
         state.next_allocation = header.next_allocation
         state.config_answers_from = header.config_answers_from
+        state.recovery = header.recovery
 
     def _take_allocation(self, row: Allocation) -> None:
         """Raises LookupError when its job, task or node is not there."""

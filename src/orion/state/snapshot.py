@@ -53,6 +53,7 @@ class Captured:
             state.next_number,
             state.next_allocation,
             state.config_answers_from,
+            state.recovery,
         )
         self.nodes = list(state.nodes.values())
         self.removed = list(state.removed)

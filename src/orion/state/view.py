@@ -35,6 +35,11 @@ class View:
         return self._tables.cluster
 
     @property
+    def recovery(self) -> int:
+        """As in model/recovery.py."""
+        return self._tables.recovery
+
+    @property
     def capacity_epoch(self) -> int:
         """Another number than before when scheduling anew may give another answer."""
         return self._tables.capacity_epoch

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
     """Sent by both ends first. `cluster` is 0 while not in one; `wall_ms` is Unix time, to notice clocks that
-    are far off. `lane` is the dialler's wish, and the answer repeats it.
+    are far off. `lane` is the dialler's wish, and the answer repeats it. `recovery` as in model/recovery.py.
     """
 
     lane: str
@@ -36,6 +36,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
     node: NodeId
     raft: RaftId
     wall_ms: int
+    recovery: int = 0
 
 
 class Call(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -100,7 +101,7 @@ def decode_hello(frame: Frame) -> Hello:
     if version != bytes((VERSION,)):
         raise FrameError(f"it speaks version {version[0] if version else '?'} of the protocol, we speak {VERSION}")
     hello = _decode(_hello, frame.payload[len(MAGIC) + 1 :], "a hello")
-    _require_counts("hello", hello.cluster, hello.raft, hello.wall_ms)
+    _require_counts("hello", hello.cluster, hello.raft, hello.wall_ms, hello.recovery)
     if hello.lane not in _LANES:
         raise FrameError("hello: an unknown lane")
     if not NODE_ID.fullmatch(hello.node):

@@ -82,7 +82,7 @@ def test_inspect(orion, saved):
     assert told == {
         "cluster": f"{CLUSTER:016x}",
         "index": "7 of term 4",
-        "saved": "2023-11-14 22:13:20+00:00 by node1, orion 0.1.0",
+        "saved": "2023-11-14 22:13:20 UTC by node1, orion 0.1.0",
         "nodes": "2",
         "jobs": "2",
         "tasks": "4",

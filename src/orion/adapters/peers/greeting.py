@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 
 from orion.model.ids import NodeId, RaftId
+from orion.model.recovery import belong_together, is_newer
 from orion.wire.envelopes import Hello
 from orion.wire.frames import FrameError
 
@@ -40,23 +41,38 @@ class Greeter:
         self.node = node
         self.raft = raft
         self.cluster = cluster
+        self.recovery = 0
+        self.on_newer: Callable[[NodeId, int], None] = lambda _node, _recovery: None
         self.skews: dict[NodeId, int] = {}
         self._wall_ms = wall_ms
         self._complaints = complaints
 
     def hello(self, lane: str) -> Hello:
-        return Hello(lane, self.cluster, self.node, self.raft, self._wall_ms())
+        return Hello(lane, self.cluster, self.node, self.raft, self._wall_ms(), self.recovery)
 
     def belongs(self, hello: Hello) -> bool:
-        """A node that is in no cluster yet may speak with all."""
-        return not self.cluster or not hello.cluster or hello.cluster == self.cluster
+        return belong_together(self.cluster, self.recovery, hello.cluster, hello.recovery)
 
     def meet(self, hello: Hello) -> None:
-        """Raises FrameError when the other end is of another cluster."""
+        """Raises FrameError when the other end is of another cluster, or was not there when it was recovered."""
         if not self.belongs(hello):
+            if hello.cluster == self.cluster:
+                self._meet_across_a_recovery(hello)
             raise FrameError(
                 f"{hello.node} is of another cluster ({hello.cluster:016x}, ours is {self.cluster:016x})"
             )
+        self._note_skew(hello)
+
+    def _meet_across_a_recovery(self, hello: Hello) -> None:
+        if is_newer(hello.recovery, self.recovery):
+            self.on_newer(hello.node, hello.recovery)
+            raise FrameError(f"{hello.node} has gone through a recovery of the cluster without us")
+        raise FrameError(
+            f"{hello.node} is of this cluster as it was before a recovery: it has to come back with an empty data"
+            " directory"
+        )
+
+    def _note_skew(self, hello: Hello) -> None:
         skew = hello.wall_ms - self._wall_ms()
         self.skews.pop(hello.node, None)
         self.skews[hello.node] = skew

@@ -42,6 +42,8 @@ class TcpPeers:
         self._on_call: CallHandler
         self._on_stream: StreamHandler
         self.on_lost: Callable[[str], None] | None = None
+        self.on_newer_recovery: Callable[[NodeId, int], None] | None = None
+        self._greeter.on_newer = self._tell_newer
 
     @property
     def port(self) -> int:
@@ -93,8 +95,8 @@ class TcpPeers:
     async def refuses(self, address: str) -> bool:
         return await refuses(address)
 
-    def set_cluster(self, cluster: int) -> None:
-        self._greeter.cluster = cluster
+    def set_cluster(self, cluster: int, recovery: int = 0) -> None:
+        self._greeter.cluster, self._greeter.recovery = cluster, recovery
         for connection in [c for c in self._connections if c.opened and not self._greeter.belongs(c.hello)]:
             connection.close()
 
@@ -134,6 +136,10 @@ class TcpPeers:
     def _tell_lost(self, address: str) -> None:
         if self.on_lost is not None:
             self.on_lost(address)
+
+    def _tell_newer(self, node: NodeId, recovery: int) -> None:
+        if self.on_newer_recovery is not None:
+            self.on_newer_recovery(node, recovery)
 
     def _messages_came(self, connection: Connection, frame: Frame) -> None:
         if frame.kind != Kind.RAFT:

@@ -1,0 +1,105 @@
+"""A majority of the voters is lost for good: one survivor is made to go on, and those of before do no harm."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.nodes import DEADLINE_S, NO_ENGINE, Cluster, NodeProcess, cluster
+
+
+def recover(data_dir: Path, *flags: str, answer: str = "") -> tuple[int, str, str]:
+    command = [sys.executable, "-m", "orion", "raft", "recover", "--data-dir", str(data_dir), *flags]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, input=answer)
+    return done.returncode, done.stdout, done.stderr
+
+
+def config(node: NodeProcess, key: str) -> bool:
+    return key in {config["key"] for config in node.ask("GET", "/configs")}
+
+
+def test_two_of_three_are_lost_for_good() -> None:
+    with cluster(NO_ENGINE) as made:
+        made.grow_to(3, engines=False)
+        one, *others = made.nodes
+        made.any().ask("PUT", "/configs/before", "kept")
+        one.kill()
+        made.wait(made.leader, "another leader")
+        others[0].ask("PUT", "/configs/after", "lost: the survivor has not heard of it")
+        for node in others:
+            node.kill()
+        _recover_the_survivor(one)
+        one.start()
+        made.wait(lambda: one.ask("GET", "/raft")["leader"] == "node1", "node1 to lead alone")
+        assert config(one, "before")
+        assert not config(one, "after")
+        one.ask("PUT", "/configs/since", "new")
+        assert one.ask("GET", "/raft")["cluster"] == made.id, "its containers stay its own"
+        _those_of_before_do_no_harm(made)
+        _wiped_they_join(made)
+
+
+def _recover_the_survivor(one: NodeProcess) -> None:
+    code, out, _ = recover(one.data_dir, answer="n\n")
+    assert code == 1
+    assert "The log of node1 ends with entry" in out
+    assert "UTC" in out
+    assert "Other members (node2, node3) are shut out" in out
+    assert "nothing was changed" in out
+    code, out, err = recover(one.data_dir, "--yes")
+    assert code == 0, err
+    assert "done: start this node as always" in out
+    code, _, err = recover(one.data_dir, "--yes")
+    assert (code, "only voter: there is nothing to recover" in err) == (1, True)
+
+
+def _those_of_before_do_no_harm(made: Cluster) -> None:
+    """They hold a later log than the survivor, and are a majority of the voters of before."""
+    one, *others = made.nodes
+    term = one.ask("GET", "/raft")["term"]
+    for node in others:
+        node.start(*made.joining(node))
+    for node in others:
+        assert node.process is not None
+        assert node.process.wait(DEADLINE_S) == 1, node.log_tail()
+        words = node.log_tail(1)
+        assert "recovered from a lost quorum without this node: node1 has gone on" in words
+        assert f"{node.data_dir} has no place there" in words
+    raft = one.ask("GET", "/raft")
+    assert [voter["id"] for voter in raft["voters"]] == ["node1"]
+    assert not raft["learners"]
+    assert (raft["leader"], raft["term"]) == ("node1", term)
+    assert [node["name"] for node in one.ask("GET", "/nodes")] == ["node1"]
+    assert not config(one, "after")
+
+
+def _wiped_they_join(made: Cluster) -> None:
+    one, *others = made.nodes
+    for node in others:
+        shutil.rmtree(node.data_dir)
+        node.start(*made.joining(node))
+    made.wait_settled(3, engines=False)
+    for node in others:
+        assert config(node, "since")
+        assert not config(node, "after")
+    one.kill()
+    made.wait(made.leader, "another leader")
+    made.any().ask("PUT", "/configs/later", "more")
+
+
+@pytest.mark.parametrize("kind", ["running", "no node's", "alone"])
+def test_where_there_is_nothing_to_recover(tmp_path: Path, kind: str) -> None:
+    if kind == "no node's":
+        code, _, err = recover(tmp_path, "--yes")
+        assert (code, "is no node's data directory" in err) == (1, True)
+        return
+    with cluster(NO_ENGINE) as made:
+        made.grow_to(1, engines=False)
+        node = made.nodes[0]
+        if kind == "alone":
+            node.kill()
+        code, _, err = recover(node.data_dir, "--yes")
+        words = {"running": "is in use by another process", "alone": "nothing to recover"}[kind]
+        assert (code, words in err) == (1, True)
