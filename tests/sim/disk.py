@@ -58,7 +58,8 @@ class Disk:
         """
         if self.fsync_error:
             self.world.count("fsync failed")
-            self._doubtful, self._unsynced = self._unsynced, []
+            self._doubtful += self._unsynced
+            self._unsynced = []
             self.written = self.durable.copy()
             raise DiskError(self.fsync_error)
         for transaction in self._unsynced:
@@ -81,7 +82,7 @@ class Disk:
         `torn`: the drive had promised an order that it did not keep, so that the last transaction's meta page is
         there without the pages it points to. Returns whether that could happen.
         """
-        unsure = self._unsynced or self._doubtful
+        unsure = [*self._doubtful, *self._unsynced]
         kept = self._rng.randint(0, len(unsure))
         if kept < len(unsure):
             self.world.count("unsynced transaction lost")
@@ -95,6 +96,11 @@ class Disk:
         self._unsynced, self._doubtful = [], []
         self.written = self.durable.copy()
         return torn
+
+    def roll_back(self, older: Image) -> None:
+        """Somebody put an older copy of the file in its place."""
+        self.written, self.durable = older.copy(), older.copy()
+        self._unsynced, self._doubtful = [], []
 
     def flip_bit(self, rng) -> str:
         """One bit of one record, on the medium and in the cache. Returns which record, "" when there is none."""

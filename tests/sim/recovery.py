@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from orion.model.errors import Conflict, Corrupt, Refused
 from orion.ports import LogFailed
+from orion.raft.log import LogBroken
 from orion.raft.messages import ConfState
 from sim.cluster import Cluster, Machine, Run
 from sim.image import CHUNK
@@ -27,6 +28,7 @@ class Recovery:
         self.cluster = cluster
         self.world = cluster.world
         self.removed: dict[str, None] = {}  # nodes that an operator took out
+        self.rolled_back: dict[str, None] = {}  # nodes whose file somebody replaced by an older copy
         self.latest_conf = latest_conf
         self._changing = changing
         self._lost: dict[int, None] = {}  # Raft ids whose disks are gone
@@ -61,6 +63,10 @@ class Recovery:
                 self.world.count("ended: damage found and named")
                 self._will_wipe(machine)
                 return True
+            case LogBroken() if machine.name in self.rolled_back:
+                self.world.count("ended: acknowledged entries are lost")
+                self._will_wipe(machine)
+                return True
             case Conflict() if machine.name in self.removed:
                 self.world.count("ended: removed while it was away")
                 self._will_wipe(machine)
@@ -92,6 +98,7 @@ class Recovery:
             return
         del self._to_wipe[machine.name]
         self.removed.pop(machine.name, None)
+        self.rolled_back.pop(machine.name, None)
         self.world.count("rejoined with an empty disk")
         self.wipe(machine)
         machine.boot()

@@ -5,6 +5,7 @@ what users are promised.
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from orion.config import Tuning
 from orion.model.resources import MIB
@@ -19,10 +20,11 @@ TUNING = Tuning(dead_voter_grace_ms=1_500, stop_grace_ms=6_000, snapshot_entries
 class Story(Scenario):
     nodes = 3
     engines = 3
+    tuning = TUNING
 
     def __init__(self, world):
         self.made = 0
-        super().__init__(world, Plan(self.nodes, 0, self.engines, 0.0, TUNING))
+        super().__init__(world, Plan(self.nodes, 0, self.engines, 0.0, self.tuning))
 
     async def run(self):
         await self.start()
@@ -143,6 +145,46 @@ class PowerFailsEverywhere(Story):
         assert len(await self.where()) == 6
 
 
+class AnOlderCopyOfALogIsFoundOut(Story):
+    """By the leader that remembers what was acknowledged; the operator does as the node says."""
+
+    async def happens(self):
+        await self.create(3)
+        leader = self.leader
+        victim = next(m for m in self.cluster.machines.values() if m is not leader)
+        older = victim.disk.durable.copy()
+        await self.create(3)
+        assert victim.disk.durable.last > older.last
+        victim.kill()
+        victim.disk.roll_back(older)
+        self.recovery.rolled_back[victim.name] = None
+        raft = victim.raft
+        victim.boot()
+        await self.until(20, "a node with an older log starts anew", self.is_another, victim, raft)
+
+    async def is_another(self, machine, raft):
+        return machine.node is not None and machine.raft != raft
+
+
+class ALeadersSnapshotRots(Story):
+    """A follower that needs it gets another, though nothing is written that would call for one."""
+
+    tuning = replace(TUNING, snapshot_entries=30)
+
+    async def happens(self):
+        leader = self.leader
+        victim = next(m for m in self.cluster.machines.values() if m is not leader)
+        victim.kill()
+        await self.create(8)
+        await asyncio.sleep(2)
+        last = victim.disk.durable.last
+        assert leader is self.leader
+        assert leader.node.driver.raft.status().first_index > last + 1, "the follower needs the snapshot"
+        for image in (leader.disk.written, leader.disk.durable):
+            image.damage["chunk", 0] = 12_345
+        victim.boot()
+
+
 @pytest.mark.sim
 @pytest.mark.parametrize(
     "story",
@@ -152,6 +194,8 @@ class PowerFailsEverywhere(Story):
         NodeTwoOfTwoDies,
         APlannedStopMovesNothing,
         PowerFailsEverywhere,
+        AnOlderCopyOfALogIsFoundOut,
+        ALeadersSnapshotRots,
     ],
     ids=lambda story: story.__name__,
 )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from orion.config import Tuning
-from orion.model.errors import NotFound, OrionError
+from orion.model.errors import Corrupt, NotFound, OrionError
 from orion.model.ids import RaftId
 from orion.node.requests import FetchSnapshot, encode_request
 from orion.ports import LogStore, Peers
@@ -63,6 +63,7 @@ class Snapshots:
         self._retired = asyncio.Event()
         self._fetched: _Fetched | None = None
         self._serving = 0  # followers that fetch at this moment
+        self._damaged = 0  # the index of a stored snapshot that can't be read any more
         self.applied_bytes = 0  # of commands, since the last snapshot was captured
 
     async def run(self, driver: "RaftDriver") -> None:
@@ -96,7 +97,7 @@ class Snapshots:
             # Captured in one turn of the loop: tables, index and configuration belong together.
             status = driver.raft.status()
             meta = SnapshotMeta(driver.applied_index, driver.applied_term, status.conf)
-            if meta.index <= status.snapshot_index:
+            if meta.index <= status.snapshot_index and status.snapshot_index != self._damaged:
                 continue
             captured = capture(driver.state)
             margin = self._margin(meta.index - status.snapshot_index)
@@ -117,12 +118,21 @@ class Snapshots:
     # --- giving -------------------------------------------------------------------------------------------
 
     async def serve(self, index: int) -> AsyncGenerator[bytes, None]:
-        """The chunks of the snapshot at `index`, for a follower. Raises NotFound when it is gone."""
+        """The chunks of the snapshot at `index`, for a follower. Raises NotFound when it is gone.
+
+        A damaged one is replaced at once: the state it was made of is here, and a follower that asks can't do
+        without one.
+        """
         self._serving += 1
         try:
             async with contextlib.aclosing(self._store.snapshot_chunks(index)) as chunks:
                 async for chunk in chunks:
                     yield chunk
+        except Corrupt:
+            log.warning("the stored snapshot at index %d is damaged, so another is taken", index)
+            self._damaged = index
+            self._wanted.set()
+            raise NotFound(f"the snapshot at index {index} is damaged; another is being taken") from None
         finally:
             self._serving -= 1
 
