@@ -37,5 +37,5 @@ class OperationGate:
         history, number = self._workload.history, int(client.removeprefix(CLIENT))
         last = history[-1] if history else None
         if last is None or last.client != number or last.begin_ns != self._world.loop.now_ns:
-            return "look"
+            return "ask"
         return f"{last.kind} {last.key}".strip()

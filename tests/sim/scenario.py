@@ -25,6 +25,7 @@ from sim.invariants import Invariants
 from sim.loop import SimFailure, current_process
 from sim.orchestration import unrest
 from sim.recovery import Recovery
+from sim.repeater import Repeater
 from sim.workload import Workload
 from sim.world import World
 
@@ -97,15 +98,18 @@ class Scenario:
         self.recovery = Recovery(self.cluster, lambda: invariants.latest_conf, lambda: invariants.conf_is_changing)
         self.faults = Faults(self.cluster, machines[len(self.first) :], self.recovery, keep)
         self.workload = Workload(self.cluster)
+        self.repeater = Repeater(self.cluster)
         self.gate = OperationGate(self.cluster, self.workload, keep)
 
     async def run(self) -> None:
         await self.start()
         self.workload.begin()
+        self.repeater.begin()
         self.faults.begin()
         await asyncio.sleep(self.plan.safety_s)
         self.faults.end()
         await self.workload.end()
+        await self.repeater.end()
         await self.until_at_rest()
         await self.check_answers()
 
