@@ -37,6 +37,7 @@ _have() {
         docker.io) command -v dockerd >/dev/null || _engine answers >/dev/null 2>&1 ;;
         iptables) command -v iptables >/dev/null || _engine answers >/dev/null 2>&1 ;;
         iproute2) command -v ip >/dev/null ;;
+        nftables) command -v nft >/dev/null || [[ -x /usr/sbin/nft ]] ;;
         busybox-static) command -v busybox >/dev/null && ! ldd "$(command -v busybox)" >/dev/null 2>&1 ;;
         nginx-light) command -v nginx >/dev/null || [[ -x /usr/sbin/nginx ]] ;;
         python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;

@@ -14,7 +14,7 @@ MARGIN_S = 2.0  # how much longer the client waits than the node was told
 
 
 class NotSent(Exception):
-    """Nobody took the connection: nothing can have happened."""
+    """Nobody took the connection, or a node says that it changed nothing: nothing can have happened."""
 
 
 class Unknown(Exception):
@@ -89,6 +89,9 @@ class Failover:
                 raise
             if answer.status >= 500:
                 self.turn()
+                if b"nothing was changed" in answer.body:  # held to its word: it counts as never asked
+                    last = NotSent(f"{answer.body!r}")
+                    continue
                 raise Unknown(f"{answer.status}: {answer.body[:200]!r}")
             return answer
         raise last

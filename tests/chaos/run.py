@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable
 from random import Random
 
+import msgspec
+
+from chaos.configs import ConfigClient
 from chaos.counts import Counts
 from chaos.faults import KINDS
 from chaos.lanes import LANES, Bag, Targets, run_lane
@@ -15,8 +18,10 @@ from chaos.sampler import Sampler
 from chaos.settle import NotYet, settle
 from chaos.tasks import TaskClient
 from chaos.world import World, world
+from support.linearizable import Operation, check
 
 TASK_CLIENTS = 3
+CONFIG_CLIENTS = 4
 KEEP_EVERY_S = 0.1
 JOIN_S = 60.0
 
@@ -31,7 +36,7 @@ def run(seed: str, seconds: float, *, verbose: bool, keep: bool) -> int:
             counts.say("five voters; clients and faults begin")
             converged_s = _play(made, seed, seconds, counts)
             _report(seed, seconds, counts, converged_s)
-        except BaseException:
+        except Exception:
             print(f"the run of seed {seed} broke off; logs: {made.keep_logs(seed)}", flush=True)
             raise
         if counts.violations or keep:
@@ -42,14 +47,14 @@ def run(seed: str, seconds: float, *, verbose: bool, keep: bool) -> int:
 def _play(made: World, seed: str, seconds: float, counts: Counts) -> float | None:
     """Seconds to convergence, None when there was none."""
     crew, faults, keeper = Crew(), Crew(), Crew()
-    clients = [TaskClient(f"c{i}", seed, made.addresses, counts) for i in range(TASK_CLIENTS)]
+    tasks = [TaskClient(f"c{i}", seed, made.addresses, counts) for i in range(TASK_CLIENTS)]
+    configs = [ConfigClient(f"k{i}", seed, made.addresses, counts) for i in range(CONFIG_CLIENTS)]
     sampler = Sampler(seed, made.addresses, counts)
     bag, targets = Bag(Random(f"{seed} bag")), Targets(made.nodes, made.leader)
-    keeper.start("keeper", functools.partial(_keep, made.nodes, counts))
     try:
-        for number, client in enumerate(clients):
-            crew.start(f"client {number}", client.run)
-        crew.start("sampler", sampler.run)
+        keeper.start("keeper", functools.partial(_keep, made.nodes, counts))
+        for number, work in enumerate((*(c.run for c in tasks), *(c.run for c in configs), sampler.run)):
+            crew.start(f"client {number}", work)
         for lane in range(LANES):
             name = f"lane {lane + 1}"
             faults.start(name, functools.partial(run_lane, name, seed, bag, targets, made.lab, counts))
@@ -61,8 +66,12 @@ def _play(made: World, seed: str, seconds: float, counts: Counts) -> float | Non
         healed_at = time.monotonic()
         counts.say(f"faults are over; {sampler.longest_gap_s:.1f} s without a read of all tasks at the most")
         crew.join()
-        told = {name: word for client in clients for name, word in client.ledger.told.items()}
-        return _judge(made, told, counts, healed_at)
+        told = {name: word for client in tasks for name, word in client.ledger.told.items()}
+        converged_s = _settle(made, told, counts, healed_at)
+        for client in configs:
+            client.read_all()
+        _check_histories(made, [op for client in configs for op in client.history], counts)
+        return converged_s
     finally:
         for each in (faults, crew, keeper):
             each.stop()
@@ -70,17 +79,27 @@ def _play(made: World, seed: str, seconds: float, counts: Counts) -> float | Non
             each.join()
 
 
-def _judge(made: World, told: dict[str, Told], counts: Counts, healed_at: float) -> float | None:
+def _settle(made: World, told: dict[str, Told], counts: Counts, healed_at: float) -> float | None:
     try:
-        converged_s = settle(made.nodes, told, healed_at, counts.say)
+        settled = settle(made.nodes, told, healed_at, counts.say)
     except NotYet as missing:
         counts.violation("convergence", str(missing))
         made.describe()
         return None
     counts.check("acknowledged tasks", sum(word in (Told.CREATED, Told.DELETED) for word in told.values()))
     counts.check("nodes with one state", len(made.nodes))
-    counts.say(f"converged {converged_s:.1f} s after the last fault")
-    return converged_s
+    counts.say(f"converged {settled.seconds:.1f} s after the last fault")
+    if settled.ghosts:
+        counts.say(f"{settled.ghosts} starts are left to ports that Docker holds for nobody", loud=True)
+    return settled.seconds
+
+
+def _check_histories(made: World, history: list[Operation], counts: Counts) -> None:
+    (made.home / "configs.jsonl").write_bytes(b"\n".join(msgspec.json.encode(op) for op in history))
+    for verdict in check(history):
+        counts.check("histories of configs" if verdict.explained is not None else "histories too tangled")
+        if verdict.explained is False:
+            counts.violation("linearizability", verdict.story)
 
 
 def _report(seed: str, seconds: float, counts: Counts, converged_s: float | None) -> None:

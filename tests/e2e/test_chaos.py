@@ -1,0 +1,72 @@
+"""Two minutes of script/chaos: everything that may go wrong, to five real nodes with an engine each.
+
+ORION_CHAOS_SECONDS (120) says how long, ORION_CHAOS_SEED (1) which faults.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.engine, pytest.mark.root]
+
+SECONDS = float(os.environ.get("ORION_CHAOS_SECONDS", "120"))
+SEED = os.environ.get("ORION_CHAOS_SEED", "1")
+AROUND_S = 240  # to make all of it, converge and remove all of it
+TESTS = Path(__file__).parents[1]
+
+
+def command(seconds: float) -> list[str]:
+    return [sys.executable, "-m", "chaos", "--seed", SEED, "--seconds", f"{seconds:g}"]
+
+
+def environment() -> dict[str, str]:
+    path = [str(TESTS.parent / "src"), str(TESTS), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, path))}
+
+
+def traces() -> set[str]:
+    found = [*Path("/var/run/netns").glob("oc*"), *Path("/var/lib").glob("orion-chaos-*")]
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    return {str(path) for path in found} | {line.split()[4] for line in mounts if "orion-chaos-" in line}
+
+
+def test_everything_that_may_go_wrong():
+    before = traces()
+    ended = subprocess.run(
+        command(SECONDS),
+        check=False,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS + AROUND_S,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "no violations" in ended.stdout
+    if SECONDS >= 60:
+        assert "never fired" not in ended.stdout, ended.stdout
+    print(ended.stdout)
+    assert traces() <= before
+
+
+def test_ctrl_c_leaves_nothing_behind():
+    before = traces()
+    process = subprocess.Popen(command(600), env=environment(), stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        deadline = time.monotonic() + AROUND_S
+        while " lane " not in (line := process.stdout.readline()):  # the first fault
+            assert line, f"the run ended with {process.wait(AROUND_S)}"
+            assert time.monotonic() < deadline
+        process.send_signal(signal.SIGINT)
+        assert process.wait(AROUND_S) == 128 + signal.SIGINT
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(AROUND_S)
+        process.stdout.close()
+    assert traces() <= before
