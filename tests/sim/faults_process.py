@@ -67,7 +67,7 @@ def at_boundary(kit: Kit, log: SimLog, point: str) -> None:
     if armed.torn and not kit.recovery.can_lose(machine):
         return
     del kit.armed[name]
-    power = armed.torn or armed.rng.random() < 0.5
+    power = armed.torn or armed.rng.random() < (0.8 if "written" in point else 0.5)
     kit.did(f"crash at {point}", f"{machine.name}{' without power' if power else ''}", armed.key)
     if machine.kill(power=power, torn=armed.torn):
         kit.did("torn write", machine.name, armed.key)

@@ -345,9 +345,9 @@ class Invariants:
         key = command.idempotency_key if isinstance(command, CreateJob) else ""
         if not key or not isinstance(result, Job):
             return
-        first = self._answers.setdefault(key, result)
-        if first is not result:
+        if key in self._answers:
             self.world.count("create repeated under its key")
+        first = self._answers.setdefault(key, result)
         self._demand(
             first == result,
             "exactly once under one key",

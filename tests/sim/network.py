@@ -141,7 +141,7 @@ class Network:
         remembered = self._remembered.setdefault(path, deque(maxlen=REPLAY_MEMORY))
         older = self._of_old_terms.setdefault(path, deque(maxlen=REPLAY_MEMORY))
         if remembered and self._rng.random() < self.quality.replay:
-            from_before = older if older and self._rng.random() < 0.3 else remembered
+            from_before = older if older and self._rng.random() < 0.5 else remembered
             old = from_before[self._rng.randrange(len(from_before))]
             self.world.count("old message replayed")
             if old.term < message.term:

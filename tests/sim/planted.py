@@ -333,7 +333,7 @@ DURABLE = "committed means durable on a quorum"
 PLANTED = (
     _bug(vote_not_persisted, "no vote before its fsync", "no leader without its own durable vote"),
     _bug(acknowledge_before_fsync, UNSYNCED, "no vote before its fsync"),
-    _bug(leader_counts_itself_before_fsync, DURABLE),
+    _bug(leader_counts_itself_before_fsync, DURABLE, "committed means written"),
     _bug(disk_error_is_survived, "a disk error ends the process", UNSYNCED, first=30_005),
     _bug(
         term_reset_on_restart,

@@ -18,7 +18,7 @@ from sim.scenario import Outcome, run_seed
 Live = Callable[[int], Outcome]
 DEFAULT_FIRST_SEED = 20_000
 HANG_S = 300.0  # real seconds; a seed takes a few
-ENOUGH_SEEDS = 40  # so many have shown every kind of fault
+ENOUGH_SEEDS = 60  # so many have shown every kind of fault
 
 
 class Summary:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sim.runner import report, run_seeds
+from sim.coverage import FAULTS
+from sim.runner import ENOUGH_SEEDS, Summary, report, run_seeds
 
 ROOT = Path(__file__).parents[2]
 REPLAYED = (20_003, 20_007)
@@ -24,6 +25,15 @@ def test_all_invariants_hold_under_every_fault(request, capsys):
     assert not summary.failures, "\n\n".join(report(outcome) for outcome in summary.failures[:3])
     assert summary.seeds > 0
     assert not summary.silent_faults(), f"never fired in {summary.seeds} seeds"
+
+
+def test_a_fault_that_never_fires_is_named_once_there_were_seeds_enough():
+    summary = Summary()
+    summary.counts.update(what for what in FAULTS if what != "fault: torn write")
+    summary.seeds = ENOUGH_SEEDS - 1
+    assert not summary.silent_faults()
+    summary.seeds = ENOUGH_SEEDS
+    assert summary.silent_faults() == ["fault: torn write"]
 
 
 @pytest.mark.sim
