@@ -155,7 +155,8 @@ class Register:
         match op.kind, op.outcome:
             case "put", "ok":
                 assert op.version is not None
-                return [(op.value, op.version, op.version)] if op.version > high and _takes(state, op) else []
+                newer = op.version > max(high, op.if_version or 0)
+                return [(op.value, op.version, op.version)] if newer and _takes(state, op) else []
             case "put", "unknown":
                 return [(op.value, UNKNOWN_VERSION, max(high, op.if_version or 0))] if _takes(state, op) else []
             case "get" | "seen", "ok":
@@ -270,7 +271,7 @@ class _Search(Generic[S]):
             if states == [point.state] and self._model.reads(op):
                 # It has to come some time, and can come now: then it may as well.
                 order = (op, point.order)
-                return [_Point(first, beyond, point.used, point.state, point.after_unanswered, order)]
+                return [_Point(first, beyond, point.used, point.state, False, order)]
             if self._ranks[at] == _NEVER or self._ranks[at] <= lowest:
                 points += [_Point(first, beyond, point.used, state, False, (op, point.order)) for state in states]
         tried: set[object] = set()
