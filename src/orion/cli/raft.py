@@ -10,7 +10,7 @@ from orion.cli.asking import asks, complete_node, output
 from orion.cli.values import time_text
 
 if TYPE_CHECKING:
-    from orion.client import Client, RaftView
+    from orion.client import Client, MemberView, RaftView
     from orion.offline import Loss
 
 
@@ -41,16 +41,27 @@ def _print(view: "RaftView") -> None:
     )
     click.echo()
     rows = [
-        (
-            member.id,
-            "leader" if member.id == view.leader else role,
-            "" if member.match is None else str(member.match),
-            member.state or "",
-        )
-        for role, members in (("voter", view.voters), ("learner", view.learners))
+        _row(member, "leader" if member.id == view.leader else role)
+        for role, members in (("voter", view.voters), ("standby", view.learners), ("worker", view.workers))
         for member in members
     ]
-    show.print_table(("MEMBER", "ROLE", "MATCH", "STATE"), rows, cut=False)
+    show.print_table(("NODE", "ROLE", "STATUS", "SINCE", "MATCH", "BEHIND", "STATE"), rows, cut=False)
+    for text in view.next:
+        click.echo(text)
+
+
+def _row(member: "MemberView", role: str) -> tuple[str, ...]:
+    from orion.cli import show
+
+    return (
+        member.id,
+        role,
+        member.status,
+        show.age_text(member.since),
+        "" if member.match is None else str(member.match),
+        "" if member.lag is None else f"{member.lag:,}",
+        member.state or "",
+    )
 
 
 @raft.command("transfer", context_settings=SETTINGS)

@@ -86,16 +86,23 @@ class NodeView(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class MemberView(msgspec.Struct, frozen=True, rename="camel"):
-    """One Raft member as the leader sees it (`match` and `state` are None elsewhere)."""
+    """One Raft member, or a worker, as the leader sees it (`match`, `lag` and `state` are None where it can't be
+    asked). `lag`: entries behind the leader's last. `status` as a node's; `since`: when it was called dead or left.
+    """
 
     id: str
     raft_id: str
     match: int | None = None
     state: str | None = None  # probe, replicate or snapshot
+    lag: int | None = None
+    status: str = ""
+    since: str | None = None  # RFC 3339, UTC
 
 
 class RaftView(msgspec.Struct, frozen=True, rename="camel"):
-    """`cluster` as in the containers' labels; empty until the cluster has begun."""
+    """`cluster` as in the containers' labels; empty until the cluster has begun. `workers`: nodes that are no
+    members. `next`: what the leader will do about who votes, in sentences.
+    """
 
     cluster: str
     state: str
@@ -108,6 +115,8 @@ class RaftView(msgspec.Struct, frozen=True, rename="camel"):
     first_index: int
     snapshot_index: int
     task_count: int
+    workers: list[MemberView] = []
+    next: list[str] = []
 
 
 class ConfigView(msgspec.Struct, frozen=True, rename="camel", gc=False):

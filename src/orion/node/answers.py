@@ -7,14 +7,14 @@ Reads come from this node's state while it follows the log; a worker, or a membe
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
 
 from orion.model.allocation import TERMINAL
 from orion.model.container import LogQuery
-from orion.model.errors import NoMajority, NotFound, Refused, Unavailable
+from orion.model.errors import NoMajority, NotFound, OrionError, Refused, Unavailable
 from orion.model.events import Event
 from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.requests import job_from_request, name_for
@@ -63,6 +63,7 @@ R = TypeVar("R")
 
 CALL_MARGIN_S = 1.0  # a peer answers with its own words at the deadline; wait a little longer than it does
 RETRY_S = 0.1
+RAFT_TIMEOUT_S = 1.0  # the leader's word about the others is worth no longer a wait
 
 
 class Answers:
@@ -82,6 +83,7 @@ class Answers:
         submitter: Submitter,
         source: WorkSource,
         agent: Agent,
+        outlook: Callable[[], Sequence[str]],
     ) -> None:
         self._me = me
         self._clock = clock
@@ -93,6 +95,7 @@ class Answers:
         self._submitter = submitter
         self._source = source
         self._agent = agent
+        self._outlook = outlook
         self._metrics = Metrics(driver=driver, directory=directory, agent=agent, machine=machine)
         self._local: dict[type[Request[Any]], Callable[[Any], Awaitable[object]]] = {
             Submit: submitter.take,
@@ -224,9 +227,21 @@ class Answers:
     # --- raft ---------------------------------------------------------------------------------------------
 
     async def raft(self) -> RaftView:
-        if self._driver.is_member:
-            return render.raft(self._driver, self._directory)
-        return await self._ask(AskRaft())
+        """As this node sees it, and of the others what the leader says, where that can be asked."""
+        driver = self._driver
+        if not driver.is_member:
+            return await self._ask(AskRaft())
+        mine = await self._raft(AskRaft())
+        leader = driver.standing.leader
+        address = None if driver.is_leader or not leader else self._directory.address_of_raft(RaftId(leader))
+        if address is None:
+            return mine
+        try:
+            reply = await self._peers.call(address, encode_request(AskRaft()), timeout_s=RAFT_TIMEOUT_S)
+        except OrionError as error:
+            log.debug("the leader does not say how the others are: %s", error.detail)
+            return mine
+        return render.with_leaders_view(mine, decode_reply(reply, RaftView))
 
     async def transfer_leader(self, to: str, *, timeout_s: float) -> RaftView:
         async with deadline(timeout_s, "leadership was not handed over"):
@@ -379,7 +394,7 @@ class Answers:
     async def _raft(self, _: AskRaft) -> RaftView:
         if not self._driver.is_member:
             raise Unavailable(f"{self._me} is not a Raft member")
-        return render.raft(self._driver, self._directory)
+        return render.raft(self._driver, self._directory, self._outlook())
 
     async def _confirm(self, request: Confirm) -> Confirmed:
         async with deadline(CALL_MARGIN_S * 3, "no quorum answers"):

@@ -18,6 +18,7 @@ from orion.node.raft_driver import Committed, RaftDriver
 from orion.ports import Clock, Machine, Peers
 from orion.raft.messages import ConfState
 from orion.reconcile.nodes import Sighting, Verdict, verdicts
+from orion.reconcile.outlook import outlook
 from orion.reconcile.voters import Candidate, VoterSettings, next_configuration
 from orion.scheduler.pools import Pools
 from orion.scheduler.schedule import schedule
@@ -63,6 +64,7 @@ class Leader:
         self._refused: set[NodeId] = set()
         self._refusals_seen = 0
         self._dead_since_ms: dict[RaftId, int] = {}
+        self._voter_settings = VoterSettings(tuning.max_voters, tuning.max_standbys, tuning.dead_voter_grace_ms)
 
     async def run(self) -> None:
         while True:
@@ -215,15 +217,19 @@ class Leader:
 
     # --- who votes ----------------------------------------------------------------------------------------
 
+    def outlook(self) -> tuple[str, ...]:
+        """What comes next about who votes, in sentences; () when nothing does, or on a node that does not lead."""
+        status = self._driver.raft.status()
+        if not self._driver.is_leader:
+            return ()
+        return outlook(self._candidates(), status.conf, self._raft, status.last_index, self._voter_settings)
+
     async def _keep_voters(self) -> None:
-        settings = VoterSettings(
-            self._tuning.max_voters, self._tuning.max_standbys, self._tuning.dead_voter_grace_ms
-        )
         while True:
             status = self._driver.raft.status()
             if not status.conf_pending and not status.conf.voters_outgoing and not status.transfer_to:
                 change = next_configuration(
-                    self._candidates(), status.conf, self._raft, status.last_index, settings
+                    self._candidates(), status.conf, self._raft, status.last_index, self._voter_settings
                 )
                 if change is not None:
                     try:
@@ -238,25 +244,19 @@ class Leader:
         found = []
         for node in self._driver.view.nodes():
             follower = followers.get(node.raft)
-            found.append(
-                Candidate(
-                    node.id,
-                    node.raft,
-                    node.number,
-                    self._dead_ms(node, now),
-                    follower.match if follower is not None else None,
-                )
-            )
+            match = follower.match if follower is not None else None
+            dead_ms, kept_ms = self._dead_and_kept_ms(node, now)
+            found.append(Candidate(node.id, node.raft, node.number, dead_ms, match, kept_ms))
         return found
 
-    def _dead_ms(self, node: Node, now: int) -> int:
+    def _dead_and_kept_ms(self, node: Node, now: int) -> tuple[int, int]:
         if node.status is NodeStatus.READY or node.raft == self._raft:
             self._dead_since_ms.pop(node.raft, None)
-            return 0
+            return 0, 0
         # A node that stops on purpose is expected back: its vote is kept for its grace.
         since = self._dead_since_ms.setdefault(node.raft, now)
         grace = node.grace_ms if node.status is NodeStatus.LEFT else 0
-        return max(1, now - since - grace)
+        return max(1, now - since - grace), max(0, since + grace - now)
 
 
 class Story:

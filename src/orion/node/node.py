@@ -150,6 +150,7 @@ class Node:
             submitter=self._submitter,
             source=self._source,
             agent=self.agent,
+            outlook=self._leader.outlook,
         )
         self._exclusion = Exclusion(raft=raft, driver=self.driver, directory=self.directory, peers=peers)
         self._story = Story(self._name_of)

@@ -1,6 +1,9 @@
 """Applied state and gossip -> what the API shows. Pure reads."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+
+import msgspec
 
 from orion.model.allocation import Allocation
 from orion.model.errors import NotFound
@@ -184,19 +187,26 @@ def why_gone(node: Node | None, seen: Seen | None) -> str:
 # --- raft --------------------------------------------------------------------------------------------------
 
 
-def raft(driver: RaftDriver, directory: Directory) -> RaftView:
+def raft(driver: RaftDriver, directory: Directory, outlook: Sequence[str] = ()) -> RaftView:
     status = driver.raft.status()
+    records = {record.node.raft: record for record in driver.view.node_records()}
 
     def member(identity: int) -> MemberView:
-        follower = status.followers.get(identity)
+        follower, record = status.followers.get(identity), records.get(RaftId(identity))
+        node = record.node if record else None
+        gone = node is not None and node.status is not NodeStatus.READY
         return MemberView(
-            id=directory.node_of_raft(RaftId(identity)) or "?",
+            id=(node.id if node else directory.node_of_raft(RaftId(identity))) or "?",
             raft_id=raft_text(RaftId(identity)),
             match=follower.match if follower else None,
             state=follower.state if follower else None,
+            lag=max(0, status.last_index - follower.match) if follower else None,
+            status=_status(record, directory.seen(record.node.id)) if record else "",
+            since=time_text(node.changed_at_ms) if node and gone else None,
         )
 
     conf = status.conf
+    voters, learners = {*conf.voters, *conf.voters_outgoing}, {*conf.learners, *conf.learners_next}
     return RaftView(
         cluster=f"{driver.view.cluster:016x}" if driver.view.cluster else "",
         state=status.role,
@@ -204,9 +214,20 @@ def raft(driver: RaftDriver, directory: Directory) -> RaftView:
         leader=directory.node_of_raft(RaftId(status.leader)) if status.leader else None,
         commit_index=status.commit,
         applied_index=driver.applied_index,
-        voters=[member(v) for v in sorted({*conf.voters, *conf.voters_outgoing})],
-        learners=[member(v) for v in sorted({*conf.learners, *conf.learners_next})],
+        voters=[member(v) for v in sorted(voters)],
+        learners=[member(v) for v in sorted(learners)],
         first_index=status.first_index,
         snapshot_index=status.snapshot_index,
         task_count=sum(job.count for job in driver.view.jobs()),
+        workers=[member(raft) for raft in records if raft not in voters | learners],
+        next=list(outlook),
+    )
+
+
+def with_leaders_view(mine: RaftView, leaders: RaftView) -> RaftView:
+    """What a node says of itself, and of the others what their leader does; as it is, if that one leads no more."""
+    if leaders.state != "leader" or leaders.term < mine.term:
+        return mine
+    return msgspec.structs.replace(
+        mine, voters=leaders.voters, learners=leaders.learners, workers=leaders.workers, next=leaders.next
     )

@@ -19,7 +19,7 @@ class Candidate(msgspec.Struct, frozen=True):
     """A registered node as a possible Raft member.
 
     `dead_ms`: for how long it has been out of reach; 0 when alive. `match`: its log by the leader's account, None
-    when it is not replicating.
+    when it is not replicating. `kept_ms`: it stopped on purpose, and that is not death yet for so much longer.
     """
 
     node: NodeId
@@ -27,6 +27,7 @@ class Candidate(msgspec.Struct, frozen=True):
     number: int
     dead_ms: int = 0
     match: int | None = None
+    kept_ms: int = 0
 
 
 class VoterSettings(msgspec.Struct, frozen=True):

@@ -178,8 +178,14 @@ class FakeService:
 
     async def raft(self) -> RaftView:
         await self._check()
-        voters = [MemberView("node1", f"{1:016x}", 7, "replicate"), MemberView("node2", f"{2:016x}")]
-        return RaftView("00000000000000aa", "leader", 3, "node1", 7, 7, voters, [], 1, 0, len(self.tasks_by_id))
+        voters = [
+            MemberView("node1", f"{1:016x}", 7, "replicate", 0, "alive"),
+            MemberView("node2", f"{2:016x}", 3, "probe", 1_200, "dead", "2025-01-01T00:00:00Z"),
+        ]
+        workers = [MemberView("node3", f"{3:016x}", status="alive")]
+        plan = ["node2 dead for 6 s, replaced in 4 s unless it returns"]
+        tasks = len(self.tasks_by_id)
+        return RaftView("00000000000000aa", "leader", 3, "node1", 7, 7, voters, [], 1, 0, tasks, workers, plan)
 
     async def transfer_leader(self, to: str, *, timeout_s: float) -> RaftView:
         self.transfers.append(to)

@@ -248,7 +248,12 @@ def test_raft(orion, api):
     code, out, _ = orion("raft")
     assert code == 0
     assert "node1 leads in term 3" in out
-    assert lines(out)[-2:] == [["node1", "leader", "7", "replicate"], ["node2", "voter", "-", "-"]]
+    assert lines(out)[-4:-1] == [
+        ["node1", "leader", "alive", "-", "7", "0", "replicate"],
+        ["node2", "voter", "dead", lines(out)[-3][3], "3", "1,200", "probe"],
+        ["node3", "worker", "alive", "-", "-", "-", "-"],
+    ]
+    assert out.splitlines()[-1] == "node2 dead for 6 s, replaced in 4 s unless it returns"
     assert json.loads(orion("raft", "-o", "json")[1])["term"] == 3
     assert orion("raft", "transfer", "node2")[1] == "node1 leads in term 3\n"
     assert api.service.transfers == ["node2"]
