@@ -1,19 +1,18 @@
-"""Did the answers that clients got come from one cluster? The checker of Wing and Gong with Lowe's memory: search
-for an order of the operations that respects real time and explains every answer, one key at a time (linearizability
-is local: Herlihy and Wing, theorem 1).
+"""Did the answers that clients got come from one cluster? Tasks and configs, each key for itself, by the checker of
+tests/support; and indexes that never go back.
 
-A key is a task's name. Its task is absent, present, or stopping: deleted but not yet forgotten, which ends by
-itself.
+A key is a task's name or a config's key. A task is absent, present, or stopping: deleted but not yet forgotten,
+which ends by itself.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from sim.loop import SimFailure
+from support.linearizable import Operation, Verdict, check
 
 ABSENT, PRESENT, STOPPING = "absent", "present", "stopping"
-MAX_STEPS = 2_000_000
 
 # (kind, outcome) -> state before -> the states it may leave. An operation that is not answered may do any of what
 # it could have been answered with, or nothing at all.
@@ -30,44 +29,110 @@ _STEPS: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
     ("seen", "ok"): {PRESENT: (PRESENT,), STOPPING: (STOPPING,)},
     ("unseen", "ok"): {ABSENT: (ABSENT,)},
 }
-_NEVER = 1 << 62
 
 
 class Op(msgspec.Struct):
     """One operation of one client. `end_ns` None: never answered, so it may have happened or not, at any time.
 
-    `outcome`: ok, conflict, not found, or for a list the names that were in it.
+    `outcome`: ok, conflict, not found or unknown. `names`: the tasks in a list; `versions`: the configs in one.
     """
 
     client: int
-    kind: str  # create, delete, list
+    kind: str  # of tasks: create, delete, list; of configs: put, drop, get, ls
     key: str
     begin_ns: int
     end_ns: int | None = None
     outcome: str = ""
     names: frozenset[str] = frozenset()
     index: int = 0
+    value: bytes | None = None
+    version: int | None = None
+    if_version: int | None = None
+    versions: dict[str, int] = {}
+
+
+class TaskName:
+    """A model for the checker: what may become of a task's name."""
+
+    def initial(self) -> str:
+        return ABSENT
+
+    def after(self, state: str, operation: Operation) -> tuple[str, ...]:
+        return _STEPS[operation.kind, operation.outcome].get(state, ())
+
+    def drift(self, state: str) -> tuple[str, ...]:
+        return (ABSENT,) if state == STOPPING else ()
+
+    def reads(self, operation: Operation) -> bool:
+        return operation.kind in ("seen", "unseen") or (operation.kind, operation.outcome) == ("create", "conflict")
+
+    def blind(self, operation: Operation) -> bool:
+        del operation
+        return False
+
+    def alike(self, operation: Operation) -> object:
+        return operation.kind
+
+    def rank(self, operation: Operation) -> None:
+        del operation
 
 
 def check_history(history: Sequence[Op]) -> None:
     """Raises SimFailure when some key's history has no explanation, or an index went back."""
-    _check_indexes([op for op in history if op.kind == "list" and op.outcome == "ok"])
-    keys = sorted({op.key for op in history if op.kind != "list"})
-    lists = [op for op in history if op.kind == "list" and op.outcome == "ok"]
-    for key in keys:
-        own = [op for op in history if op.key == key and op.kind in ("create", "delete")]
-        reads = [
-            Op(op.client, "seen" if key in op.names else "unseen", key, op.begin_ns, op.end_ns, "ok")
-            for op in lists
-        ]
-        check_key(key, [*own, *reads])
+    _check_indexes([op for op in history if op.index and op.end_ns is not None])
+    _judge(check(_of_tasks(history), TaskName()))
+    _judge(check(_of_configs(history)))
 
 
-def _check_indexes(lists: list[Op]) -> None:
+def _judge(verdicts: Iterable[Verdict]) -> None:
+    for verdict in verdicts:
+        if verdict.explained is False:  # one that is too tangled to judge is no failure
+            raise SimFailure("linearizable history", f"no order of the operations explains them: {verdict.story}")
+
+
+def _of_tasks(history: Sequence[Op]) -> Iterator[Operation]:
+    names = sorted({op.key for op in history if op.kind in ("create", "delete")})
+    for op in history:
+        if op.kind in ("create", "delete"):
+            yield _operation(op, op.kind, op.key)
+        elif op.kind == "list" and op.outcome == "ok":
+            for name in names:
+                yield _operation(op, "seen" if name in op.names else "unseen", name)
+
+
+def _of_configs(history: Sequence[Op]) -> Iterator[Operation]:
+    keys = sorted({op.key for op in history if op.kind in ("put", "drop", "get")})
+    for op in history:
+        if op.kind == "ls" and op.outcome == "ok":
+            for key in keys:
+                version = op.versions.get(key)
+                if version is None:
+                    yield msgspec.structs.replace(_operation(op, "get", key), outcome="not found")
+                else:
+                    yield msgspec.structs.replace(_operation(op, "seen", key), version=version)
+        elif op.kind in ("put", "drop") or (op.kind == "get" and op.outcome != "unknown"):
+            yield _operation(op, "delete" if op.kind == "drop" else op.kind, op.key)
+
+
+def _operation(op: Op, kind: str, key: str) -> Operation:
+    return Operation(
+        client=op.client,
+        kind=kind,
+        key=key,
+        begin=op.begin_ns,
+        end=op.end_ns,
+        outcome=op.outcome,
+        value=op.value,
+        version=op.version,
+        if_version=op.if_version,
+    )
+
+
+def _check_indexes(reads: list[Op]) -> None:
     """A linearizable read shows an index at least as high as every one that was answered before it began."""
-    by_end = sorted(lists, key=lambda op: op.end_ns or 0)
+    by_end = sorted(reads, key=lambda op: op.end_ns or 0)
     highest, position = 0, 0
-    for op in sorted(lists, key=lambda op: op.begin_ns):
+    for op in sorted(reads, key=lambda op: op.begin_ns):
         while position < len(by_end) and (by_end[position].end_ns or 0) < op.begin_ns:
             highest = max(highest, by_end[position].index)
             position += 1
@@ -75,56 +140,3 @@ def _check_indexes(lists: list[Op]) -> None:
             raise SimFailure(
                 "linearizable reads", f"a read showed index {op.index} after another had shown {highest}: {op}"
             )
-
-
-def check_key(key: str, ops: Iterable[Op]) -> None:
-    ordered = sorted(ops, key=lambda op: (op.begin_ns, op.end_ns or _NEVER))
-    if not _explained(ordered):
-        story = "\n".join(
-            f"  {op.begin_ns / 1e9:.6f}..{(op.end_ns or 0) / 1e9:.6f} client{op.client} {op.kind} {op.outcome}"
-            for op in ordered
-        )
-        raise SimFailure("linearizable history", f"no order of the operations on {key} explains them:\n{story}")
-
-
-def _explained(ops: list[Op]) -> bool:
-    """Depth-first over (operations done, state); `done` is a prefix length and the set of those done beyond it, so
-    that long histories with few at a time stay cheap."""
-    count = len(ops)
-    answered = sum(1 for op in ops if op.end_ns is not None)
-    seen: set[tuple[int, frozenset[int], str]] = set()
-    stack: list[tuple[int, frozenset[int], str, int]] = [(0, frozenset(), ABSENT, 0)]
-    steps = 0
-    while stack:
-        first, beyond, state, done = stack.pop()
-        if done == answered:
-            return True
-        mark = (first, beyond, state)
-        if mark in seen:
-            continue
-        seen.add(mark)
-        steps += 1
-        if steps > MAX_STEPS:
-            return True  # too tangled to judge: not a failure
-        if state == STOPPING:
-            stack.append((first, beyond, ABSENT, done))
-        horizon = _NEVER  # nothing that begins after the earliest open end can come next
-        for at in range(first, count):
-            op = ops[at]
-            if op.begin_ns > horizon:
-                break
-            if at in beyond:
-                continue
-            for after in _STEPS[op.kind, op.outcome].get(state, ()):
-                now_first, now_beyond = _advance(first, beyond | {at}, count)
-                stack.append((now_first, now_beyond, after, done + (op.end_ns is not None)))
-            if op.end_ns is not None:
-                horizon = min(horizon, op.end_ns)
-    return False
-
-
-def _advance(first: int, beyond: frozenset[int], count: int) -> tuple[int, frozenset[int]]:
-    while first < count and first in beyond:
-        beyond -= {first}
-        first += 1
-    return first, beyond

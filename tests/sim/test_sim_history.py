@@ -1,6 +1,6 @@
 import pytest
 
-from sim.history import Op, check_history, check_key
+from sim.history import Op, check_history
 from sim.loop import SimFailure
 
 
@@ -8,51 +8,79 @@ def op(kind, begin, end, outcome="ok", **more):
     return Op(0, kind, "k", begin, end, outcome, **more)
 
 
+def seen(begin, end):
+    return Op(0, "list", "", begin, end, "ok", frozenset({"k"}))
+
+
+def unseen(begin, end):
+    return Op(0, "list", "", begin, end, "ok")
+
+
 def test_a_plain_history_is_explained():
-    check_key(
-        "k",
+    check_history(
         [
-            op("unseen", 0, 1),
+            unseen(0, 1),
             op("create", 2, 5),
-            op("seen", 4, 6),
+            seen(4, 6),
             op("create", 7, 8, "conflict"),
             op("delete", 9, 12),
-            op("seen", 10, 13),
-            op("unseen", 14, 15),
+            seen(10, 13),
+            unseen(14, 15),
         ],
     )
 
 
 def test_a_stale_read_is_found():
     with pytest.raises(SimFailure, match="no order"):
-        check_key("k", [op("create", 0, 1), op("unseen", 2, 3)])
+        check_history([op("create", 0, 1), unseen(2, 3)])
 
 
 def test_a_lost_write_is_found():
     with pytest.raises(SimFailure, match="no order"):
-        check_key("k", [op("create", 0, 1), op("seen", 2, 3), op("unseen", 4, 5), op("create", 6, 7)])
+        check_history([op("create", 0, 1), seen(2, 3), unseen(4, 5), op("create", 6, 7)])
 
 
 def test_a_write_that_was_not_answered_may_happen_late_or_never():
     late = op("create", 0, None, "unknown")
-    check_key("k", [late, op("unseen", 5, 6), op("seen", 7, 8)])
-    check_key("k", [late, op("unseen", 5, 6)])
+    check_history([late, unseen(5, 6), seen(7, 8)])
+    check_history([late, unseen(5, 6)])
     with pytest.raises(SimFailure):
-        check_key("k", [late, op("seen", 7, 8), op("unseen", 9, 10)])
+        check_history([late, seen(7, 8), unseen(9, 10)])
 
 
 def test_a_task_that_was_deleted_may_be_seen_until_it_is_forgotten_but_not_again():
-    stopping = [op("create", 0, 1), op("delete", 2, 3), op("seen", 4, 5)]
-    check_key("k", [*stopping, op("unseen", 6, 7)])
+    stopping = [op("create", 0, 1), op("delete", 2, 3), seen(4, 5)]
+    check_history([*stopping, unseen(6, 7)])
     with pytest.raises(SimFailure):
-        check_key("k", [*stopping, op("unseen", 6, 7), op("seen", 8, 9)])
+        check_history([*stopping, unseen(6, 7), seen(8, 9)])
 
 
 def test_two_creates_of_one_name_cannot_both_be_first():
     with pytest.raises(SimFailure):
-        check_key("k", [op("create", 0, 10), op("create", 0, 10)])
+        check_history([op("create", 0, 10), op("create", 0, 10)])
 
 
 def test_an_index_that_goes_back_is_found():
     with pytest.raises(SimFailure, match="index 4 after another had shown 5"):
         check_history([op("list", 0, 1, index=5), op("list", 2, 3, index=4)])
+
+
+# --- configs -----------------------------------------------------------------------------------------------
+
+
+def test_configs_are_judged_too():
+    put = op("put", 0, 1, value=b"a", version=5)
+    check_history([put, op("get", 2, 3, value=b"a", version=5, index=5), op("ls", 4, 5, versions={"k": 5})])
+    check_history([put, op("drop", 2, 3, version=5), op("get", 4, 5, "not found"), op("ls", 6, 7)])
+    with pytest.raises(SimFailure, match="no order"):
+        check_history([put, op("ls", 2, 3)])
+    with pytest.raises(SimFailure, match="no order"):
+        check_history([put, op("put", 2, 3, "conflict", value=b"b", if_version=5)])
+
+
+def test_a_config_and_a_task_of_the_same_name_are_different_things():
+    check_history([op("create", 0, 1), op("drop", 2, 3, "not found"), seen(4, 5)])
+
+
+def test_a_read_that_was_not_answered_says_nothing():
+    check_history([op("put", 0, 1, value=b"a", version=5), op("get", 2, None, "unknown")])

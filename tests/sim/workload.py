@@ -1,4 +1,6 @@
-"""Clients of the API on all nodes: they create and delete tasks, read, and remember exactly what they were told."""
+"""Clients of the API on all nodes: they create and delete tasks, put and delete configs, read, and remember exactly
+what they were told.
+"""
 
 import asyncio
 import random
@@ -14,7 +16,9 @@ from sim.engine import CRASHES, FOREVER, MISSING, SUCCEEDS
 from sim.history import Op
 from sim.world import World
 
-CLIENTS = 4
+CLIENTS = 4  # of tasks
+CONFIG_CLIENTS = 2
+CONFIGS = ("app/a", "app/b", "lock")
 NAMES = 12  # few, so that clients meet
 STATIC_PORTS = ("8080", "8081", "8082")
 MEAN_PAUSES_S = (0.05, 0.3, 0.3, 1.0)  # between two operations of a client: each seed draws one
@@ -34,6 +38,8 @@ class Workload:
     def begin(self) -> None:
         for number in range(CLIENTS):
             self._runners.append(self.world.spawn(self._client(number), name=f"client-{number}"))
+        for number in range(CLIENTS, CLIENTS + CONFIG_CLIENTS):
+            self._runners.append(self.world.spawn(self._config_client(number), name=f"client-{number}"))
 
     async def end(self) -> None:
         """No new operation begins; returns when those under way have ended."""
@@ -56,7 +62,22 @@ class Workload:
             else:
                 await self._look(machine, rng)
 
-    # --- operations ---------------------------------------------------------------------------------------
+    async def _config_client(self, number: int) -> None:
+        rng = self.world.rng("client", number)
+        while not self._over:
+            await asyncio.sleep(rng.expovariate(1 / self._mean_pause_s))
+            machine = rng.choice(list(self.cluster.machines.values()))
+            draw = rng.random()
+            if draw < 0.45:
+                await self._put_config(number, machine, rng)
+            elif draw < 0.6:
+                await self._delete_config(number, machine, rng)
+            elif draw < 0.9:
+                await self._get_config(number, machine, rng)
+            else:
+                await self._list_configs(number, machine, rng)
+
+    # --- operations on tasks ------------------------------------------------------------------------------
 
     async def _create(self, client: int, machine: Machine, rng: random.Random) -> None:
         name, request = self._request(rng)
@@ -114,6 +135,49 @@ class Workload:
         except (OrionError, ConnectionLost, TimeoutError):
             self.world.count("client: look failed")
 
+    # --- operations on configs ----------------------------------------------------------------------------
+
+    async def _put_config(self, client: int, machine: Machine, rng: random.Random) -> None:
+        self._made += 1
+        key, value = rng.choice(CONFIGS), b"value %d" % self._made
+        if_version = self._version(key, rng) if rng.random() < 0.5 else None
+        op = self._begin(client, "put", key)
+        op.value, op.if_version = value, if_version
+        timeout_s = rng.choice((2.0, 10.0))
+        await self._do(
+            op,
+            machine,
+            timeout_s,
+            lambda s: s.configs.put(key, value, if_version=if_version, idempotency_key="", timeout_s=timeout_s),
+        )
+
+    async def _delete_config(self, client: int, machine: Machine, rng: random.Random) -> None:
+        key = rng.choice(CONFIGS)
+        if_version = (self._version(key, rng) or None) if rng.random() < 0.5 else None
+        op = self._begin(client, "drop", key)
+        op.if_version = if_version
+        timeout_s = rng.choice((2.0, 10.0))
+        await self._do(
+            op,
+            machine,
+            timeout_s,
+            lambda s: s.configs.delete(key, if_version=if_version, idempotency_key="", timeout_s=timeout_s),
+        )
+
+    async def _get_config(self, client: int, machine: Machine, rng: random.Random) -> None:
+        key, timeout_s = rng.choice(CONFIGS), rng.choice((2.0, 10.0))
+        op = self._begin(client, "get", key)
+        await self._do(op, machine, timeout_s, lambda s: s.configs.get(key, Read(timeout_s=timeout_s)))
+
+    async def _list_configs(self, client: int, machine: Machine, rng: random.Random) -> None:
+        op, timeout_s = self._begin(client, "ls", ""), rng.choice((2.0, 10.0))
+        await self._do(op, machine, timeout_s, lambda s: s.configs.find("", Read(timeout_s=timeout_s)))
+
+    def _version(self, key: str, rng: random.Random) -> int:
+        """One that somebody was told lately, so that compares hold about as often as not; 0 at times."""
+        told = [op.version for op in self.history[-60:] if op.key == key and op.version is not None]
+        return rng.choice(told[-2:]) if told and rng.random() < 0.8 else 0
+
     # --- one operation ------------------------------------------------------------------------------------
 
     def _begin(self, client: int, kind: str, key: str) -> Op:
@@ -142,10 +206,7 @@ class Workload:
         except (Refused, Invalid) as error:
             self.world.fail("good requests are taken", f"{op.kind} {op.key}: {error.detail}")
         else:
-            if op.kind == "list":
-                tasks, op.index = result
-                op.names = frozenset(task.name for task in tasks)
-            self._end(op, machine, "ok")
+            self._end(op, machine, _note(op, result))
 
     def _end(self, op: Op, machine: Machine, outcome: str) -> None:
         op.outcome = outcome
@@ -153,6 +214,25 @@ class Workload:
             op.end_ns = self.world.loop.now_ns
         self.world.count(f"client: {op.kind} {outcome}")
         self.world.trace(f"client{op.client}", f"{op.kind} {op.key} at {machine.name}: {outcome} {op.index}")
+
+
+def _note(op: Op, result: Any) -> str:
+    """What the answer says, into `op`; the outcome."""
+    match op.kind:
+        case "list":
+            tasks, op.index = result
+            op.names = frozenset(task.name for task in tasks)
+        case "ls":
+            configs, op.index = result
+            op.versions = {config.key: config.version for config in configs}
+        case "get":
+            config, op.index = result
+            if config is None:
+                return "not found"
+            op.value, op.version = config.value, config.stat.version
+        case "put" | "drop":
+            op.version = result[0].version
+    return "ok"
 
 
 async def _health(service: Service) -> object:
