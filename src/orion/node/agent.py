@@ -44,6 +44,7 @@ RESYNC_S = 10.0  # look at every container again this often, whatever the event 
 TELL_AGAIN_MS = 10_000  # a report that state does not show after so long is made again
 PARALLEL_STARTS = 8
 PARALLEL_PULLS = 8
+FAILURES_TO_DISCARD = 2  # in a row, after which a container that does not start is given up for a new one
 LAST_WORDS_LINES = 3
 # The engine notes a start once the process runs, which by then may have said something; the run before ended longer
 # ago than this (BACKOFF_FIRST_MS).
@@ -281,6 +282,20 @@ class Agent:
             raise
         except EngineError as error:
             self._start_failed(action, tries, error)
+            if action.container and tries.failures >= FAILURES_TO_DISCARD and not tries.gave_up:
+                await self._discard(action.container)
+
+    async def _discard(self, container: str) -> None:
+        """The next try makes a new one. An engine that was killed at the wrong moment never starts the old one: to
+        containerd its task "already exists".
+        """
+        try:
+            await self._engine.remove(container)
+            self._saw(container, None, self._next_look())
+        except EngineDown:
+            raise
+        except EngineError as error:
+            log.warning("could not remove container %s, which does not start: %s", container[:12], error.detail)
 
     async def _fetch_image(self, action: Start) -> None:
         """Before its turn to start: a slow pull keeps only other pulls waiting."""

@@ -5,7 +5,7 @@ from agent_kit import run
 
 from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.container import Labels
-from orion.model.errors import EngineDown, Unavailable
+from orion.model.errors import EngineDown, EngineError, Unavailable
 from orion.model.ids import NodeId
 from orion.model.job import RestartMode, RestartPolicy
 from sim.engine import SimEngineClient
@@ -171,6 +171,32 @@ def test_a_start_that_fails_is_no_restart():
         assert bench.reports[-1][1].restarts == 1
 
     run(main)
+
+
+def test_a_container_that_the_engine_never_starts_again_is_replaced():
+    """Killed at the wrong moment, containerd says of its task for ever that it already exists."""
+
+    class Haunted(SimEngineClient):
+        async def start(self, container):
+            if container == self.haunted:
+                raise EngineError("task already exists")
+            await super().start(container)
+
+        async def create(self, *args, **named):
+            container = await super().create(*args, **named)
+            self.haunted = self.haunted or container
+            return container
+
+        haunted = ""
+
+    async def main(bench):
+        web = bench.assign(restart=RestartPolicy(RestartMode.ALWAYS))
+        await bench.until(lambda: bench.running(web), 10)
+        assert bench.client.haunted not in bench.engine.containers
+        assert len(bench.engine.containers) == 1
+        assert bench.reports[-1][1].restarts == 0
+
+    run(main, engine_client=Haunted)
 
 
 @pytest.mark.parametrize("seed", range(5))
