@@ -1,0 +1,83 @@
+"""How large the log's file and map get over a million entries, written as a node writes them: in batches, a snapshot
+every 10,000 entries (or 8 MiB of them), 2,000 entries kept behind it.
+
+    python benchmarks/log_growth.py [--entries 1000000] [--bytes 200] [--batch 64] [--state-mb 8] [--dir DIR]
+
+Prints a line for each tenth of the way: the file, the largest it has been, the map. The last line says how that
+compares with what is kept at most: the entries since the last snapshot and behind it, and two snapshots.
+"""
+
+import argparse
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+
+from orion.adapters.lmdb_log import LmdbLog
+from orion.config import Tuning
+from orion.ports import LogBatch
+from orion.raft.messages import ConfState, Entry, EntryKind, HardState, SnapshotMeta
+
+MB = 1_000_000
+CHUNK_BYTES = 256 * 1024
+ENTRY_HEAD_BYTES = 21 + 4 + 16  # of a record, of its checksum, and LMDB's own
+
+
+async def state(size_bytes):
+    for start in range(0, size_bytes, CHUNK_BYTES):
+        yield bytes(min(CHUNK_BYTES, size_bytes - start))
+
+
+async def measure(place, arguments):
+    tuning = Tuning()
+    store = await LmdbLog.open(place)
+    every = min(tuning.snapshot_entries, max(1, tuning.snapshot_bytes // arguments.bytes))
+    kept = every + tuning.trailing_entries + arguments.batch
+    needed = kept * (arguments.bytes + ENTRY_HEAD_BYTES) + 2 * arguments.state_mb * MB
+    largest, last, snapshot, began = 0, 0, 0, time.perf_counter()
+    print(f"{'entries':>10} {'file':>9} {'largest':>9} {'map':>9} {'entries/s':>10}   (kept: {needed / MB:.1f} MB)")
+    step = max(1, arguments.entries // 10)
+    shown = step
+    while last < arguments.entries:
+        batch = tuple(
+            Entry(1, index, EntryKind.NORMAL, index.to_bytes(8) * (arguments.bytes // 8))
+            for index in range(last + 1, last + 1 + arguments.batch)
+        )
+        last += arguments.batch
+        await store.persist(LogBatch(HardState(1, 1, last), batch, must_sync=True))
+        if last - snapshot >= every:
+            snapshot = last
+            meta = SnapshotMeta(last, 1, ConfState((1,)))
+            first_kept = max(1, last + 1 - tuning.trailing_entries)
+            chunks = state(arguments.state_mb * MB)
+            await store.save_snapshot(meta, chunks, first_kept=first_kept, hard_state=None)
+        largest = max(largest, store.bytes_on_disk())
+        if last >= shown:
+            shown += step
+            speed = last / (time.perf_counter() - began)
+            size, mapped = store.bytes_on_disk(), store._env.info()["map_size"]  # noqa: SLF001
+            sizes = " ".join(f"{value / MB:>6.1f} MB" for value in (size, largest, mapped))
+            print(f"{last:>10,} {sizes} {speed:>10,.0f}", flush=True)
+    await store.close()
+    began = time.perf_counter()
+    store = await LmdbLog.open(place)
+    loaded = await store.load()
+    print(f"opened and loaded again in {time.perf_counter() - began:.2f} s: {len(loaded.entries):,} entries")
+    await store.close()
+    print(f"the file was at most {largest / needed:.2f} times what is kept")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--entries", type=int, default=1_000_000)
+    parser.add_argument("--bytes", type=int, default=200)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--state-mb", type=int, default=8)
+    parser.add_argument("--dir", type=Path, help="on which disk; a temporary directory below it")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="orion-log-", dir=arguments.dir) as place:
+        asyncio.run(measure(Path(place), arguments))
+
+
+if __name__ == "__main__":
+    main()
