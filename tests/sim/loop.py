@@ -179,7 +179,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 continue
             self._count_event(handle)
             handle._run()
-            self.on_event(owner)
+            if self._failure is None:
+                self.on_event(owner)
             if self._failure is not None:
                 raise self._failure
 

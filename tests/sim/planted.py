@@ -340,7 +340,6 @@ PLANTED = (
         "term never goes back across a crash",
         "a vote is remembered across a crash",
         "term, vote and commit never go back",
-        first=30_007,
     ),
     _bug(lost_truncation, UNSYNCED, "an acknowledgement means the same entry", DURABLE, first=30_002),
     _bug(

@@ -136,13 +136,15 @@ class Promises:
             "term never goes back across a crash",
             f"{machine.name} starts at term {status.term} after it spoke in {spoken}",
         )
-        voted = self._votes.get((core.id, core.term))
-        self._demand(
-            voted is None or voted == core.vote,
-            "a vote is remembered across a crash",
-            f"{machine.name} starts in term {core.term} with a vote for {core.vote}; it had voted for {voted}",
-        )
         durable = machine.disk.durable
+        hard = durable.hard_state
+        voted = self._votes.get((core.id, core.term), core.vote)
+        self._demand(
+            voted == core.vote and (core.term > hard.term or (core.term, core.vote) == (hard.term, hard.vote)),
+            "a vote is remembered across a crash",
+            f"{machine.name} starts in term {core.term} with a vote for {core.vote}; it had voted for {voted}, and"
+            f" its disk holds {hard}",
+        )
         self._demand(
             status.commit >= durable.hard_state.commit
             and status.snapshot_index >= durable.snapshot.index
