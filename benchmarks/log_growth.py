@@ -1,4 +1,4 @@
-"""How large the log's file and map get over a million entries, written as a node writes them: in batches, a snapshot
+"""How large the log's file and map get over a million entries, written as a node does: in batches, a snapshot
 every 10,000 entries (or 8 MiB of them), 2,000 entries kept behind it.
 
     python benchmarks/log_growth.py [--entries 1000000] [--bytes 200] [--batch 64] [--state-mb 8] [--dir DIR]

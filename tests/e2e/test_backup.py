@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from support.nodes import NO_ENGINE, Cluster, NodeProcess, cluster, free_ports
 
 
@@ -43,6 +45,29 @@ def test_saved_and_restored_into_a_new_cluster(tmp_path: Path) -> None:
         new.wait(new.leader, "a leader")
         new.grow_to(3, engines=False)
         _holds_what_was_saved(new, old.id)
+
+
+@pytest.mark.engine
+def test_what_ran_runs_again(docker_host: str, web_image: str, tmp_path: Path) -> None:
+    file = tmp_path / "state"
+    with cluster(docker_host) as old:
+        old.grow_to(1)
+        before = old.run("web", image=web_image, portBindings={"80/tcp": ""})
+        orion("snapshot", "save", str(file), "--port", str(old.any().port))
+        old.run("later", image=web_image)
+    with cluster(docker_host) as new:
+        first = NodeProcess("fresh", new._root, docker_host, free_ports(), [])
+        orion("snapshot", "restore", str(file), "--data-dir", str(first.data_dir), "--id", "fresh")
+        new.nodes.append(first)
+        first.start()
+        new.wait(new.leader, "a leader")
+        new.id = first.ask("GET", "/raft")["cluster"]
+        after = new.wait_task("web/0", "running")
+        assert [task["id"] for task in first.ask("GET", "/tasks")] == ["web/0"]
+        lost, runs = after["allocations"]
+        assert (lost["id"], lost["state"]) == (before["allocations"][0]["id"], "lost")
+        assert lost["reason"] == "the cluster was restored from a backup"
+        assert runs["nodeId"] == "fresh"
 
 
 def _holds_what_was_saved(new: Cluster, former: str) -> None:

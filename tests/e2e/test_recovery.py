@@ -89,6 +89,39 @@ def _wiped_they_join(made: Cluster) -> None:
     made.any().ask("PUT", "/configs/later", "more")
 
 
+@pytest.mark.engine
+def test_a_worker_goes_along_with_its_task(shared: Cluster, web_image: str) -> None:
+    shared.grow_to(8)
+    roles = {node["name"]: node["role"] for node in shared.any().ask("GET", "/nodes")}
+    worker = shared.node(next(name for name, role in roles.items() if role == "worker"))
+    survivor = shared.node(next(name for name, role in roles.items() if role == "voter"))
+    shared.run("on-worker", image=web_image, nodeSelectors={"id": worker.name})
+    elsewhere = next(name for name in roles if name not in (worker.name, survivor.name))
+    shared.run("elsewhere", image=web_image, nodeSelectors={"id": elsewhere})
+    shared.run("anywhere", image=web_image, restartPolicy="always")
+    before = shared.task("on-worker/0")
+    for node in shared.nodes:
+        if node is not worker:
+            node.kill()
+    code, _, err = recover(survivor.data_dir, "--yes")
+    assert code == 0, err
+    survivor.start()
+    shared.wait(lambda: survivor.ask("GET", "/raft")["leader"] == survivor.name, "the survivor to lead")
+    shared.wait(lambda: _alive(survivor) == sorted([survivor.name, worker.name]), "the worker to have gone along")
+    assert worker.alive
+    for node in (survivor, worker):
+        after = node.ask("GET", "/tasks/on-worker/0")
+        assert (after["state"], after["allocations"]) == ("running", before["allocations"]), "it ran on untouched"
+    lost = shared.wait_task("elsewhere/0", "pending")
+    assert lost["allocations"][-1]["reason"] == "the cluster was recovered without its node"
+    shared.wait_task("anywhere/0", "running")
+    shared.wait(lambda: worker.ask("GET", "/raft")["learners"], "the worker to become a standby")
+
+
+def _alive(node: NodeProcess) -> list[str]:
+    return sorted(found["name"] for found in node.ask("GET", "/nodes") if found["status"] == "alive")
+
+
 @pytest.mark.parametrize("kind", ["running", "no node's", "alone"])
 def test_where_there_is_nothing_to_recover(tmp_path: Path, kind: str) -> None:
     if kind == "no node's":
