@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "logs": ("logs", "Show what a task has written."),
     "inspect": ("tasks", "Show all that is known of a task."),
     "stop": ("tasks", "Stop tasks and forget them."),
+    "config": ("config", "Keep small values for tasks to read."),
     "events": ("events", "Tell what has happened in the cluster."),
     "members": ("nodes", "Show who is in the cluster and who is alive."),
     "nodes": ("nodes", "List nodes and what they have to give; forget one."),

@@ -95,6 +95,13 @@ def complete_node(ctx: click.Context, param: click.Parameter, incomplete: str) -
     )
 
 
+def complete_config(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    del param
+    return _complete(
+        ctx, incomplete, lambda client: [(c.key, f"{c.size} bytes") for c in client.configs(incomplete, stale=True)]
+    )
+
+
 def _complete(
     ctx: click.Context, incomplete: str, ask: "Callable[[Client], list[tuple[str, str]]]"
 ) -> "list[CompletionItem]":

@@ -14,6 +14,8 @@ from orion.client.client import Client
 from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, Unavailable
 from orion.model.views import (
     AllocationView,
+    ConfigValue,
+    ConfigView,
     EventView,
     HealthView,
     MemberView,
@@ -26,6 +28,8 @@ from orion.model.views import (
 __all__ = [
     "AllocationView",
     "Client",
+    "ConfigValue",
+    "ConfigView",
     "Conflict",
     "EventView",
     "HealthView",

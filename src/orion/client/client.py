@@ -10,7 +10,17 @@ import msgspec
 from orion.client.sse import messages
 from orion.client.transport import MARGIN_S, Answer, Transport
 from orion.model.errors import Refused
-from orion.model.views import EventView, HealthView, NodeView, RaftView, TaskRequest, TaskView, TransferRequest
+from orion.model.views import (
+    ConfigValue,
+    ConfigView,
+    EventView,
+    HealthView,
+    NodeView,
+    RaftView,
+    TaskRequest,
+    TaskView,
+    TransferRequest,
+)
 
 T = TypeVar("T")
 
@@ -52,8 +62,7 @@ class Client:
         query = {"wait": "running"} if wait_running_s else {}
         headers = {
             "Content-Type": "application/json",
-            # Lets the request be sent again when its connection breaks, without a second task.
-            "Idempotency-Key": idempotency_key or os.urandom(12).hex(),
+            "Idempotency-Key": idempotency_key or _new_key(),
         }
         body = msgspec.json.encode(request)
         answer = self._ask("POST", "/tasks", query, headers, body, timeout_s=wait_running_s or self._timeout_s)
@@ -93,6 +102,36 @@ class Client:
         return self._transport.stream(
             f"{_path('/tasks', task)}/logs", query, self._headers({}), self._timeout_s + MARGIN_S, silence_s
         )
+
+    # --- configs ------------------------------------------------------------------------------------------
+
+    def config(self, key: str, *, stale: bool = False) -> ConfigValue:
+        answer = self._ask("GET", _path("/configs", key), _stale(stale))
+        return ConfigValue(key, answer.body, answer.version)
+
+    def configs(self, prefix: str = "", *, stale: bool = False) -> list[ConfigView]:
+        """All whose key begins with `prefix`, without their values."""
+        return self._get("/configs", list[ConfigView], {"prefix": prefix, **_stale(stale)})[0]
+
+    def poll_configs(
+        self, prefix: str = "", after_index: int = 0, *, wait_s: float = 30.0
+    ) -> tuple[list[ConfigView], int]:
+        """As poll_tasks; what has changed has another version, what was deleted is not there."""
+        return self._poll("/configs", list[ConfigView], after_index, wait_s, {"prefix": prefix})
+
+    def put_config(
+        self, key: str, value: bytes, *, if_version: int | None = None, idempotency_key: str = ""
+    ) -> ConfigView:
+        """`if_version`: only if it is at this version, 0: only if it does not exist; else Conflict."""
+        headers = {"Content-Type": "application/octet-stream", "Idempotency-Key": idempotency_key or _new_key()}
+        answer = self._ask("PUT", _path("/configs", key), _compare(if_version), headers, value)
+        return self._decoded(answer, ConfigView)
+
+    def delete_config(self, key: str, *, if_version: int | None = None, idempotency_key: str = "") -> ConfigView:
+        """What it was. Raises NotFound; Conflict as put_config."""
+        headers = {"Idempotency-Key": idempotency_key or _new_key()}
+        answer = self._ask("DELETE", _path("/configs", key), _compare(if_version), headers)
+        return self._decoded(answer, ConfigView)
 
     # --- nodes --------------------------------------------------------------------------------------------
 
@@ -164,10 +203,12 @@ class Client:
     def _get(self, path: str, kind: type[T], query: Mapping[str, str] | None = None) -> tuple[T, int]:
         return self._indexed(self._ask("GET", path, query), kind)
 
-    def _poll(self, path: str, kind: type[T], after_index: int, wait_s: float) -> tuple[T, int]:
+    def _poll(
+        self, path: str, kind: type[T], after_index: int, wait_s: float, query: Mapping[str, str] | None = None
+    ) -> tuple[T, int]:
         if not after_index:
-            return self._get(path, kind)
-        query = {"index": str(after_index), "wait": f"{wait_s:g}"}
+            return self._get(path, kind, query)
+        query = {**(query or {}), "index": str(after_index), "wait": f"{wait_s:g}"}
         return self._indexed(self._ask("GET", path, query, wait_s=wait_s), kind)
 
     def _ask(
@@ -200,6 +241,15 @@ class Client:
 
 def _path(collection: str, name: str) -> str:
     return f"{collection}/{quote(name)}"
+
+
+def _new_key() -> str:
+    """Lets a change be sent again when its connection breaks, without being made twice."""
+    return os.urandom(12).hex()
+
+
+def _compare(if_version: int | None) -> dict[str, str]:
+    return {} if if_version is None else {"version": str(if_version)}
 
 
 def _stale(stale: bool) -> dict[str, str]:

@@ -42,11 +42,12 @@ def parse_addresses(text: str) -> list[tuple[str, int]]:
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """`index`: of the state it was read from, 0 where the answer names none."""
+    """`index`: of the state it was read from, 0 where the answer names none; so `version`, from its ETag."""
 
     status: int
     index: int
     body: bytes
+    version: int = 0
 
 
 class Transport:
@@ -190,7 +191,13 @@ class Transport:
 
 def _read(response: http.client.HTTPResponse) -> Answer:
     index = response.getheader("X-Orion-Index", "0")
-    return Answer(response.status, int(index) if index.isdigit() else 0, response.read())
+    version = response.getheader("ETag", "").strip('"')
+    return Answer(
+        response.status,
+        int(index) if index.isdigit() else 0,
+        response.read(),
+        int(version) if version.isascii() and version.isdigit() else 0,
+    )
 
 
 def _target(path: str, query: Mapping[str, str]) -> str:

@@ -129,6 +129,14 @@ class ConfigView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     changed_at: str | None
 
 
+class ConfigValue(msgspec.Struct, frozen=True, gc=False):
+    """A config as a client reads it."""
+
+    key: str
+    value: bytes
+    version: int
+
+
 class TransferRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Body of `POST /raft/transfer`. `to` empty leaves the choice to the leader."""
 

@@ -48,6 +48,42 @@ def test_polling(client, api):
     assert api.service.reads[-1].after_index == 3
 
 
+def test_configs(client, api):
+    made = client.put_config("app/a", b"\0any\xff", if_version=0)
+    assert (made.key, made.size) == ("app/a", 5)
+    read = client.config("app/a")
+    assert (read.key, read.value, read.version) == ("app/a", b"\0any\xff", made.version)
+    assert client.config("app/a", stale=True) == read
+    with pytest.raises(Conflict, match=f"at version {made.version}"):
+        client.put_config("app/a", b"x", if_version=0)
+    changed = client.put_config("app/a", b"x", if_version=made.version)
+    assert client.configs("app/") == client.configs() == [changed]
+    assert client.configs("b") == []
+    with pytest.raises(Conflict):
+        client.delete_config("app/a", if_version=made.version)
+    assert client.delete_config("app/a", if_version=changed.version) == changed
+    with pytest.raises(NotFound):
+        client.config("app/a")
+    with pytest.raises(NotFound):
+        client.delete_config("app/a")
+
+
+def test_a_change_of_a_config_may_be_repeated(client, api):
+    first = client.put_config("a", b"x", if_version=0, idempotency_key="mine")
+    assert client.put_config("a", b"x", if_version=0, idempotency_key="mine") == first
+    client.put_config("b", b"x")
+    client.put_config("b", b"x")
+    keys = [asked["command"].idempotency_key for asked in api.service.configs.asked]
+    assert len(set(keys)) == 3
+
+
+def test_polling_configs(client, api):
+    assert client.poll_configs("a") == ([], 7)
+    assert client.poll_configs("a", 7, wait_s=0.05) == ([], 7)
+    made = client.put_config("a", b"x")
+    assert client.poll_configs("a", 7, wait_s=60) == ([made], 8)
+
+
 def test_nodes(client):
     assert [node.name for node in client.nodes()] == ["node1", "node2"]
     assert client.node("node1").memory.used is None
