@@ -1,0 +1,74 @@
+"""A recovery parts a cluster: the hello of who went through it is not that of who did not."""
+
+import asyncio
+
+import pytest
+import uvloop
+
+from contract.test_peers import CLUSTER, DEADLINE_S, TcpBench, hosts, until
+from orion.model.errors import Unavailable
+from orion.model.recovery import next_recovery
+
+RECOVERED = next_recovery(0, 2**32 - 1)
+
+
+@pytest.fixture(params=[uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
+def bench(request):
+    return TcpBench(request.param)
+
+
+async def pair(bench, one, other):
+    """Two hosts of one cluster, each after its recovery, and what each was told."""
+    made = await hosts(bench, 1, 2, cluster=CLUSTER)
+    told = [], []
+    for host, recovery, heard in zip(made, (one, other), told, strict=True):
+        host.peers.set_cluster(CLUSTER, recovery)
+        host.peers.on_newer_recovery = lambda node, recovery, heard=heard: heard.append((node, recovery))
+    return made, told
+
+
+async def refused(asker, other):
+    with pytest.raises(Unavailable):
+        await asker.peers.call(other.address, b"x", timeout_s=DEADLINE_S)
+
+
+@pytest.mark.parametrize("recovered_asks", [True, False])
+def test_one_of_before_is_refused_and_told(bench, recovered_asks):
+    async def check():
+        (recovered, before), (told, told_before) = await pair(bench, RECOVERED, 0)
+        await refused(*((recovered, before) if recovered_asks else (before, recovered)))
+        await until(lambda: told_before)
+        assert set(told_before) == {("n1", RECOVERED)}
+        assert told == []
+
+    bench.run(check)
+
+
+def test_two_recoveries_made_apart_refuse_each_other_and_neither_is_newer(bench):
+    async def check():
+        (one, other), told = await pair(bench, RECOVERED, next_recovery(0, 5))
+        await refused(one, other)
+        await refused(other, one)
+        assert told == ([], [])
+
+    bench.run(check)
+
+
+def test_who_went_along_is_spoken_with_again(bench):
+    async def check():
+        (recovered, worker), _ = await pair(bench, RECOVERED, 0)
+        await refused(worker, recovered)
+        worker.peers.set_cluster(CLUSTER, RECOVERED)
+        assert await worker.peers.call(recovered.address, b"x", timeout_s=DEADLINE_S) == b"n2 asked n1: x"
+
+    bench.run(check)
+
+
+def test_one_that_is_in_no_cluster_yet_may_speak_with_who_was_recovered(bench):
+    async def check():
+        (recovered,) = await hosts(bench, 1, cluster=CLUSTER)
+        recovered.peers.set_cluster(CLUSTER, RECOVERED)
+        (joiner,) = await hosts(bench, 2)
+        assert await joiner.peers.call(recovered.address, b"x", timeout_s=DEADLINE_S) == b"n2 asked n1: x"
+
+    bench.run(check)
