@@ -11,13 +11,13 @@ from typing import Protocol
 import msgspec
 
 from orion.model.allocation import Allocation
-from orion.model.container import Container, EngineInfo, Labels, LogQuery
+from orion.model.container import Container, EngineInfo, File, Labels, LogQuery
 from orion.model.ids import NodeId, RaftId
 from orion.model.job import TaskSpec
 from orion.raft.interface import Persistent
 from orion.raft.messages import AnyMessage, Entry, HardState, SnapshotMeta
 
-__all__ = ["Container", "EngineInfo", "Labels", "LogQuery"]
+__all__ = ["Container", "EngineInfo", "File", "Labels", "LogQuery"]
 
 
 class Clock(Protocol):
@@ -194,6 +194,11 @@ class Engine(Protocol):
     async def pull(self, image: str, progress: PullProgress) -> None: ...
 
     async def create(self, allocation: Allocation, spec: TaskSpec, labels: Labels, *, name: str) -> str: ...
+
+    async def put_files(self, container: str, files: Sequence[File]) -> None:
+        """Into a container that does not run, missing folders and all. What is there is replaced, unless it is a
+        folder, which is refused.
+        """
 
     async def start(self, container: str) -> None: ...
 

@@ -14,7 +14,7 @@ import pytest
 
 from orion.adapters.docker import Docker
 from orion.model.allocation import Allocation
-from orion.model.container import Container, Labels
+from orion.model.container import Container, File, Labels
 from orion.model.errors import EngineDown, EngineError
 from orion.model.ids import AllocationId, JobName, NodeId, container_name
 from orion.model.job import PortBinding, TaskSpec
@@ -289,6 +289,17 @@ class EngineContract:
             assert set(our_changes.told) == {our_id}
             assert set(their_changes.told) == {their_id}
 
+    @checked
+    async def test_files_are_put_before_a_start(self, bench: Bench) -> None:
+        engine = bench.adapter()
+        id_ = await Placed(bench.new_cluster(), bench.spec(SUCCEEDS)).create(engine)
+        for content in (b"one", b"two"):
+            await engine.put_files(
+                id_, [File("/etc/orion-test", content, 0o600), File("/new/folder/x", b"", 0o644)]
+            )
+        await engine.start(id_)
+        assert (await until_exited(engine, id_)).exit_code == 0
+
 
 class EngineAbsence:
     """For benches whose engine may be taken down."""
@@ -312,6 +323,7 @@ class EngineAbsence:
             engine.has_image("web"),
             engine.containers(cluster),
             engine.inspect(id_),
+            engine.put_files(id_, [File("/x", b"", 0o644)]),
             engine.start(id_),
             engine.stop(id_, 1_000),
             engine.remove(id_),

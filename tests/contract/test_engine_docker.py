@@ -11,7 +11,7 @@ import pytest
 from test_engine import CRASHES, DEADLINE_S, FOREVER, DockerBench, Placed, changes_of, checked, until, until_exited
 
 from orion.adapters.docker import Docker
-from orion.model.container import LogQuery
+from orion.model.container import File, LogQuery
 from orion.model.errors import EngineDown, EngineError
 from orion.model.job import PortBinding, TaskSpec
 from orion.model.resources import MIB, Resources
@@ -456,3 +456,41 @@ class TestNoEngine:
                 assert says in self.refusal(f"unix://{path}")
             finally:
                 thread.join()
+
+
+class TestFiles:
+    @checked
+    async def test_files_are_there_when_it_starts(self, bench: DockerBench) -> None:
+        """With their bytes and modes, in folders that were missing too; what was beside them is untouched."""
+        engine = bench.adapter()
+        stats = "stat -c '%a %u %n' /etc /etc/app.conf /made/for/it/x /made/for"
+        script = f"{stats}; cat /etc/app.conf; wc -c < /made/for/it/x"
+        id_ = await Placed(bench.new_cluster(), shell(bench, script)).create(engine)
+        binary = bytes(range(256)) * 256
+        await engine.put_files(
+            id_, [File("/etc/app.conf", b"hello\n", 0o600), File("/made/for/it/x", binary, 0o444)]
+        )
+        await engine.start(id_)
+        await until_exited(engine, id_)
+        *shown, text, size = (await words_of(engine, id_, LogQuery())).splitlines()
+        assert shown[0].startswith("755 0")
+        assert shown[1:] == ["600 0 /etc/app.conf", "444 0 /made/for/it/x", "755 0 /made/for"]
+        assert text == "hello"
+        assert int(size) == len(binary)
+
+    @checked
+    async def test_a_file_is_replaced_and_a_folder_is_not(self, bench: DockerBench) -> None:
+        engine = bench.adapter()
+        id_ = await Placed(bench.new_cluster(), shell(bench, "cat /etc/passwd; ls -d /etc")).create(engine)
+        await engine.put_files(id_, [File("/etc/passwd", b"first\n", 0o644)])
+        await engine.put_files(id_, [File("/etc/passwd", b"second\n", 0o644)])
+        with pytest.raises(EngineError):
+            await engine.put_files(id_, [File("/etc", b"x", 0o644)])
+        await engine.start(id_)
+        await until_exited(engine, id_)
+        assert await words_of(engine, id_, LogQuery()) == "second\n/etc\n"
+
+    @checked
+    async def test_a_container_that_is_gone(self, bench: DockerBench) -> None:
+        with pytest.raises(EngineError, match="No such container"):
+            await bench.adapter().put_files("0123456789ab", [File("/x", b"", 0o644)])

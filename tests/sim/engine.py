@@ -6,7 +6,7 @@ the asker has died meanwhile.
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -14,7 +14,7 @@ from orion.model.allocation import Allocation
 from orion.model.errors import EngineDown, EngineError
 from orion.model.job import TaskSpec
 from orion.model.resources import MIB, Resources
-from orion.ports import Container, EngineInfo, Labels, LogQuery, PullProgress
+from orion.ports import Container, EngineInfo, File, Labels, LogQuery, PullProgress
 from sim.loop import Process
 from sim.world import World
 
@@ -49,6 +49,7 @@ class SimEngine:
         self.faults = 0.0
         self.slowness = 1.0
         self.containers: dict[str, Held] = {}
+        self.files: dict[str, dict[str, File]] = {}  # of each container, by path
         self.images: dict[str, None] = {}
         self.on_create: Callable[[Process, Allocation, Labels], None] = lambda *_: None  # when it is asked to
         self.history: list[tuple[int, str, str]] = []  # when, what, container's name
@@ -233,6 +234,12 @@ class SimEngineClient:
     async def create(self, allocation: Allocation, spec: TaskSpec, labels: Labels, *, name: str) -> str:
         self.engine.on_create(self._process, allocation, labels)
         return await self._ask(lambda: self.engine.create(allocation, spec, labels, name), 10, 100, may_fail=True)
+
+    async def put_files(self, container: str, files: Sequence[File]) -> None:
+        def put() -> None:
+            self.engine.files.setdefault(container, {}).update({file.path: file for file in files})
+
+        await self._ask(put, 5, 50, may_fail=True)
 
     async def start(self, container: str) -> None:
         await self._ask(lambda: self.engine.start(container), 30, 300, may_fail=True)

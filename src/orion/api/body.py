@@ -72,21 +72,34 @@ def parse_json(data: bytes, kind: type[T], example: str) -> T:
     value = _decoded(data, example)
     if not isinstance(value, dict):
         raise Refused(f"the body must be a JSON object such as {example}, not {_kind_of(value)}")
-    fields = _fields(kind)
     errors: list[FieldError] = []
-    values: dict[str, Any] = {}
-    for key, item in value.items():
-        field = fields.get(key)
-        if field is None:
-            errors.append(FieldError(pointer(key), _unknown(key, list(fields))))
-        else:
-            values[field.name] = _checked(item, field.type, key, (key,), errors)
-    for name, field in fields.items():
-        if field.required and name not in value:
-            errors.append(FieldError(pointer(name), f"{name} is missing"))
+    values = _members(value, kind, "", (), errors)
     if errors:
         raise Invalid(errors)
     return kind(**values)
+
+
+def _members(
+    value: dict[str, Any],
+    kind: type[msgspec.Struct],
+    name: str,
+    where: tuple[str | int, ...],
+    errors: list[FieldError],
+) -> dict[str, Any]:
+    """The arguments of a `kind`, of an object that is called `name`."""
+    fields = _fields(kind)
+    values: dict[str, Any] = {}
+    of = f"{name} " if name else ""
+    for key, item in value.items():
+        field = fields.get(key)
+        if field is None:
+            errors.append(FieldError(pointer(*where, key), _unknown(key, list(fields))))
+        else:
+            values[field.name] = _checked(item, field.type, f"{of}{key}", (*where, key), errors)
+    for key, field in fields.items():
+        if field.required and key not in value:
+            errors.append(FieldError(pointer(*where, key), f"{of}{key} is missing"))
+    return values
 
 
 @functools.cache
@@ -153,6 +166,13 @@ def _checked(value: Any, kind: Any, name: str, where: tuple[str | int, ...], err
             return {k: _checked(v, inner, f"{name} {k[:80]}", (*where, k), errors) for k, v in value.items()}
         message = f'{name} must be an object such as {{"name": "value"}}, not {_kind_of(value)}'
         errors.append(FieldError(pointer(*where), message))
+        return None
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        if isinstance(value, dict):
+            wrong = len(errors)
+            values = _members(value, kind, name, where, errors)
+            return kind(**values) if len(errors) == wrong else None
+        errors.append(FieldError(pointer(*where), f"{name} must be an object, not {_kind_of(value)}"))
         return None
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)

@@ -40,6 +40,14 @@ class Container(msgspec.Struct, frozen=True):
     stopped: bool = False  # it has ended because the engine, or somebody through it, told it to, as far as is known
 
 
+class File(msgspec.Struct, frozen=True):
+    """To be put into a container, root's, with the permissions `mode`."""
+
+    path: str
+    content: bytes
+    mode: int
+
+
 class LogQuery(msgspec.Struct, frozen=True, array_like=True):
     follow: bool = False
     tail: int | None = None  # lines

@@ -44,6 +44,15 @@ class PortBinding(msgspec.Struct, frozen=True, array_like=True, gc=False):
 DYNAMIC_PORTS = range(20_000, 32_768)
 
 
+class ConfigMount(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A config as the variable `env`, or as a file at `path` with the permissions `mode`; the other is empty."""
+
+    key: str
+    env: str = ""
+    path: str = ""
+    mode: int = 0
+
+
 class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     """How to run one task. `command` empty means the image's own."""
 
@@ -55,6 +64,7 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     constraints: tuple[tuple[str, str], ...] = ()  # node labels that must be equal; sorted
     restart: RestartPolicy = RestartPolicy()
     stop_grace_ms: int = 10_000
+    configs: tuple[ConfigMount, ...] = ()  # as asked for
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True):

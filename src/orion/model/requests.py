@@ -6,9 +6,11 @@ something that Docker takes, so that a task never fails later for the way it was
 
 import re
 
+from orion.model.configs import key_error
 from orion.model.errors import FieldError, Invalid
 from orion.model.ids import JOB_NAME, JobName
 from orion.model.job import Job, JobKind, PortBinding, RestartMode, RestartPolicy, TaskSpec
+from orion.model.mounts import MAX_MOUNTS, mode_error, mount_from_request, path_error, paths_that_clash
 from orion.model.resources import MIB, Resources
 from orion.model.views import TaskRequest
 
@@ -61,6 +63,7 @@ def job_from_request(request: TaskRequest, name: str, at_ms: int) -> Job:
     constraints = _constraints(request.node_selectors, errors)
     restart = _restart(request.restart_policy, errors)
     grace_ms = _grace_ms(request.stop_grace_seconds, errors)
+    _check_configs(request, errors)
     if errors:
         raise Invalid(errors)
     spec = TaskSpec(
@@ -72,6 +75,7 @@ def job_from_request(request: TaskRequest, name: str, at_ms: int) -> Job:
         constraints=constraints,
         restart=restart,
         stop_grace_ms=grace_ms,
+        configs=tuple(map(mount_from_request, request.configs)),
     )
     return Job(name=JobName(name), kind=JobKind.SERVICE, count=1, task=spec, created_at_ms=at_ms)
 
@@ -120,10 +124,7 @@ def _check_strings(request: TaskRequest, errors: list[FieldError]) -> None:
     for name, value in request.env.items():
         where = pointer("env", name)
         if not _ENV_NAME.fullmatch(name):
-            message = (
-                f"{_short(name)} is not a variable's name: use letters, digits, '_', '.' and '-', no digit first"
-            )
-            errors.append(FieldError(where, message))
+            errors.append(FieldError(where, _not_a_variable(name)))
         else:
             _check_string(f"{name}={value}", f"env {name}", where, errors)
 
@@ -238,6 +239,34 @@ def _grace_ms(seconds: float, errors: list[FieldError]) -> int:
         errors.append(FieldError("/stopGraceSeconds", message))
         return 0
     return round(seconds * 1000)
+
+
+def _check_configs(request: TaskRequest, errors: list[FieldError]) -> None:
+    if len(request.configs) > MAX_MOUNTS:
+        errors.append(FieldError("/configs", f"configs has {len(request.configs)}; a task can have {MAX_MOUNTS}"))
+        return
+    names = set(request.env)
+    for at, mount in enumerate(request.configs):
+        if (wrong := key_error(mount.key)) is not None:
+            errors.append(FieldError(pointer("configs", at, "key"), wrong))
+        if bool(mount.env) == bool(mount.path):
+            message = f"config {_short(mount.key)} needs one of env and path: a variable's name, or a file's path"
+            errors.append(FieldError(pointer("configs", at), message))
+        elif mount.path:
+            wrongs = {"path": path_error(mount.path), "mode": mode_error(mount.mode)}
+            errors += [FieldError(pointer("configs", at, name), wrong) for name, wrong in wrongs.items() if wrong]
+        elif mount.mode:
+            errors.append(FieldError(pointer("configs", at, "mode"), "a variable has no mode: only files have"))
+        elif not _ENV_NAME.fullmatch(mount.env):
+            errors.append(FieldError(pointer("configs", at, "env"), _not_a_variable(mount.env)))
+        elif mount.env in names:
+            errors.append(FieldError(pointer("configs", at, "env"), f"variable {mount.env} is given twice"))
+        names.add(mount.env)
+    errors += paths_that_clash([mount.path for mount in request.configs])
+
+
+def _not_a_variable(name: str) -> str:
+    return f"{_short(name)} is not a variable's name: use letters, digits, '_', '.' and '-', no digit first"
 
 
 def _short(text: str) -> str:

@@ -5,6 +5,17 @@ from collections.abc import Mapping
 import msgspec
 
 
+class ConfigMountRequest(
+    msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True
+):
+    """A config that a task gets: as the variable `env`, or as the file `path` with `mode` (0644)."""
+
+    key: str
+    env: str = ""
+    path: str = ""
+    mode: str = ""
+
+
 class TaskRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Body of `POST /tasks`. `memory` and `disk` in bytes, `cpu` in cores.
 
@@ -23,6 +34,7 @@ class TaskRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
     port_bindings: Mapping[str, str | int] = {}
     restart_policy: str = "on-failure"
     stop_grace_seconds: float = 10.0
+    configs: list[ConfigMountRequest] = []
 
 
 class AllocationView(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -58,6 +70,7 @@ class TaskView(msgspec.Struct, frozen=True, rename="camel"):
     started_at: str | None
     finished_at: str | None
     allocations: list[AllocationView]
+    configs: list[ConfigMountRequest] = []
 
 
 class Amounts(msgspec.Struct, frozen=True, rename="camel", gc=False):

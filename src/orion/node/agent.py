@@ -18,7 +18,9 @@ from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.container import Container, EngineInfo, Labels, LogQuery
 from orion.model.errors import EngineDown, EngineError, NotFound, OrionError
 from orion.model.ids import AllocationId, NodeId, container_name
+from orion.model.job import TaskSpec
 from orion.node.alarm import Alarm
+from orion.node.mounts import ConfigReader, Mounted, NotThere, mounted
 from orion.node.requests import Confirm, Confirmed, Work
 from orion.node.work import WorkSource
 from orion.ports import Clock, Engine
@@ -40,6 +42,7 @@ from orion.reconcile.containers import (
 log = logging.getLogger(__name__)
 
 ENGINE_RETRY_S = 1.0
+WAITS_TO_SLOWEST = 4  # 8 s: somebody who puts a missing config then watches the task
 RESYNC_S = 10.0  # look at every container again this often, whatever the event stream said
 TELL_AGAIN_MS = 10_000  # a report that state does not show after so long is made again
 PARALLEL_STARTS = 8
@@ -72,6 +75,7 @@ class Agent:
         engine: Engine,
         source: WorkSource,
         confirm: Confirmer,
+        read_configs: ConfigReader,
         report: Reporter,
         rng: random.Random,
         on_engine: Callable[[], None],
@@ -81,6 +85,7 @@ class Agent:
         self._engine = engine
         self._source = source
         self._confirm = confirm
+        self._read_configs = read_configs
         self._report = report
         self._rng = rng
         self._on_engine = on_engine
@@ -271,9 +276,14 @@ class Agent:
             if not action.container:
                 await self._fetch_image(action)
             async with self._starts:
-                container = action.container or await self._create(action, tries, work)
-                if container:
+                given = await self._given(action, tries)
+                container = action.container
+                if not container and given is not None:
+                    container = await self._create(action, tries, work, given.spec)
+                if container and given is not None:
                     self._tell(action, AllocationState.STARTING, "")
+                    if given.files:
+                        await self._engine.put_files(container, given.files)
                     await self._engine.start(container)
                     tries.restarts = action.restarts  # a start that fails is no restart
                     await self._look(container)
@@ -311,9 +321,36 @@ class Agent:
         finally:
             self._pulls.pop(allocation, None)
 
-    async def _create(self, action: Start, tries: Attempts, work: Work) -> str:
+    async def _given(self, action: Start, tries: Attempts) -> Mounted | None:
+        """What the container is to be given; nothing more once it has run. None: not to be had yet.
+
+        One that was made and not started may lack its files: this process's predecessor may have died between.
+        """
+        spec = action.spec
+        known = self._containers.get(action.container)
+        if not spec.configs or (known is not None and known.started_at_ms):
+            return Mounted(spec)
+        try:
+            given = await mounted(spec, self._read_configs)
+        except NotThere as error:
+            tries.waits += 1
+            self._retry(tries, backoff_ms(min(tries.waits, WAITS_TO_SLOWEST), self._rng.random()))
+            self._tell(action, AllocationState.STARTING, str(error))
+            return None
+        except OrionError as error:
+            log.info("not starting %08x yet: %s", action.allocation.id, error.detail)
+            self._retry(tries, int(ENGINE_RETRY_S * 1000))
+            return None
+        tries.waits = 0
+        return given
+
+    def _retry(self, tries: Attempts, wait_ms: int) -> None:
+        tries.retry_at_ms = self._clock.now_ms() + wait_ms
+        self._alarm.set(tries.retry_at_ms)
+
+    async def _create(self, action: Start, tries: Attempts, work: Work, spec: TaskSpec) -> str:
         """The new container's id, "" when the allocation is no longer wanted."""
-        allocation, spec = action.allocation, action.spec
+        allocation = action.allocation
         if not await self._still_wanted(allocation.id, tries):
             return ""
         labels = Labels(work.cluster, self._me, allocation.job, allocation.index, allocation.id)
@@ -331,8 +368,7 @@ class Agent:
                 return True
         except OrionError as error:
             log.info("not starting %08x yet: %s", allocation, error.detail)
-        tries.retry_at_ms = self._clock.now_ms() + int(ENGINE_RETRY_S * 1000)
-        self._alarm.set(tries.retry_at_ms)
+        self._retry(tries, int(ENGINE_RETRY_S * 1000))
         return False
 
     def _start_failed(self, action: Start, tries: Attempts, error: EngineError) -> None:
@@ -342,8 +378,7 @@ class Agent:
             tries.gave_up = True  # the next look reports it
             return
         wait_ms = backoff_ms(tries.failures, self._rng.random())
-        tries.retry_at_ms = self._clock.now_ms() + wait_ms
-        self._alarm.set(tries.retry_at_ms)
+        self._retry(tries, wait_ms)
         again = f"{error.detail}; trying again in {max(1, round(wait_ms / 1000))} s"
         self._tell(action, AllocationState.STARTING, again)
 

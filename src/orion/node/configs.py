@@ -50,8 +50,10 @@ class Configs:
         (config,), index = await self._ask(AskConfigs((key,), read))
         return config, index
 
-    async def get_all(self, keys: tuple[str, ...], read: Read) -> tuple[tuple[Config | None, ...], int]:
-        return await self._ask(AskConfigs(keys, read))
+    async def read(self, keys: tuple[str, ...]) -> tuple[Config | None, ...]:
+        """Linearizable, all at one index: what the agent gives a task."""
+        configs, _ = await self._ask(AskConfigs(keys, Read()))
+        return configs
 
     async def find(self, prefix: str, read: Read) -> tuple[list[ConfigView], int]:
         stats, index = await self._ask(FindConfigs(prefix, read))

@@ -108,6 +108,7 @@ class Node:
             engine=engine,
             source=self._source,
             confirm=self._confirm,
+            read_configs=lambda keys: self.service.configs.read(keys),  # noqa: PLW0108 -- service comes later
             report=self._reports.add,
             rng=rng,
             on_engine=self._engine_changed,

@@ -9,6 +9,7 @@ from orion.model.allocation import Allocation
 from orion.model.errors import NotFound
 from orion.model.ids import RaftId, allocation_text, raft_text, split_task_id, task_id
 from orion.model.job import Job, RestartMode, RestartPolicy
+from orion.model.mounts import mount_to_request
 from orion.model.node import Node, NodeStatus, address_parts, address_text
 from orion.model.views import AllocationView, Amounts, MemberView, NodeView, RaftView, TaskView
 from orion.node.directory import Directory, Seen
@@ -69,6 +70,7 @@ def _task(view: View, job: Job, index: int) -> TaskView:
         created_at=time_text(job.created_at_ms),
         started_at=time_text(shown.status.started_at_ms) if shown else None,
         finished_at=time_text(shown.status.finished_at_ms) if shown else None,
+        configs=[mount_to_request(mount) for mount in spec.configs],
         allocations=[_allocation(a) for a in view.allocations_of_slot(job.name, index)],
     )
 

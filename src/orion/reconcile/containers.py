@@ -86,6 +86,7 @@ class Attempts(msgspec.Struct):
 
     restarts: int | None = None  # as of the last start; None: the status knows
     failures: int = 0  # of pull, create or start, in a row
+    waits: int = 0  # for configs, in a row
     retry_at_ms: int = 0
     ending: str = ""  # the container's end that `retry_at_ms` was chosen for
     last_error: str = ""

@@ -36,6 +36,8 @@ class Bench:
         self.source = Source()
         self.reports: list[tuple[AllocationId, AllocationStatus]] = []
         self.asked = []
+        self.configs = {}  # key -> Config
+        self.read = []  # keys
         self.wanted: set[AllocationId] = set()
         self.refuse = None  # an error that the cluster gives instead of an answer
         self.neighbours: tuple[NodeId, ...] = ()
@@ -46,10 +48,17 @@ class Bench:
             engine=self.client,
             source=self.source,
             confirm=self.confirm,
+            read_configs=self.read_configs,
             report=self.report,
             rng=random.Random(1),
             on_engine=lambda: None,
         )
+
+    async def read_configs(self, keys):
+        self.read.append(keys)
+        if self.refuse is not None:
+            raise self.refuse
+        return tuple(self.configs.get(key) for key in keys)
 
     async def confirm(self, request):
         self.asked.append(request)

@@ -4,10 +4,11 @@ import asyncio
 import functools
 import json
 import time
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from orion.adapters.docker import facts, words
+from orion.adapters.docker.archive import archive
 from orion.adapters.docker.auth import registry_auth
 from orion.adapters.docker.connection import CALL_S, WORK_S, Connection, chunks, json_lines
 from orion.adapters.docker.logs import log_params, unframed
@@ -22,7 +23,7 @@ from orion.adapters.docker.spec import (
 )
 from orion.adapters.docker.words import NameTaken
 from orion.model.allocation import Allocation
-from orion.model.container import Container, EngineInfo, Labels, LogQuery
+from orion.model.container import Container, EngineInfo, File, Labels, LogQuery
 from orion.model.errors import EngineDown
 from orion.model.job import TaskSpec
 from orion.ports import PullProgress
@@ -116,6 +117,16 @@ class Docker:
             if found is None or found.labels != labels:
                 raise
             return found.id
+
+    async def put_files(self, container: str, files: Sequence[File]) -> None:
+        # Docker removes a folder that is in a file's way, all that is in it too, unless told not to.
+        params = {"path": "/", "noOverwriteDirNonDir": "true"}
+        path, headers = f"containers/{container}/archive", {"Content-Type": "application/x-tar"}
+        async with self._connection.calling(WORK_S) as client:
+            response = await client._do_query(  # noqa: SLF001
+                path, "PUT", params=params, data=archive(files), headers=headers
+            )
+            response.release()
 
     async def start(self, container: str) -> None:
         async with self._connection.calling(WORK_S) as client:

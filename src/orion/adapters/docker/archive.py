@@ -1,0 +1,20 @@
+"""Files as the archive that Docker unpacks into a container."""
+
+import io
+import tarfile
+from collections.abc import Sequence
+
+from orion.model.container import File
+
+
+def archive(files: Sequence[File]) -> bytes:
+    """A tar of files alone, all root's. Folders are not in it: of those that are there it would change the mode,
+    and those that are missing Docker makes.
+    """
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for file in files:
+            info = tarfile.TarInfo(file.path.lstrip("/"))
+            info.size, info.mode = len(file.content), file.mode
+            tar.addfile(info, io.BytesIO(file.content))
+    return buffer.getvalue()

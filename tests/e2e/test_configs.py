@@ -1,0 +1,86 @@
+"""Configs through the whole of Orion: real processes, a real engine."""
+
+import http.client
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from support import images
+from support.nodes import Cluster, NodeProcess
+
+pytestmark = pytest.mark.engine
+
+
+def ask(node: NodeProcess, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes, int]:
+    """(status, body, index), raw."""
+    connection = http.client.HTTPConnection("127.0.0.1", node.port, timeout=40)
+    try:
+        connection.request(method, path, body)
+        response = connection.getresponse()
+        return response.status, response.read(), int(response.getheader("X-Orion-Index") or 0)
+    finally:
+        connection.close()
+
+
+def orion(node: NodeProcess, *args: str, given: bytes = b"") -> bytes:
+    command = [sys.executable, "-m", "orion", *args, "--port", str(node.port)]
+    return subprocess.run(command, input=given, capture_output=True, timeout=60, check=True).stdout
+
+
+def test_a_task_gets_one_as_a_variable_and_one_as_a_file(shared: Cluster, busybox_image: str) -> None:
+    """Before they exist it waits, and says for what; a later change leaves it alone."""
+    shared.grow_to(3)
+    one, other = shared.nodes[0], shared.nodes[2]
+    orion(other, "config", "put", "app/greeting", "hello")
+    shell = ["sh", "-c", 'echo "$GREETING"; cat /etc/app/app.conf; stat -c %a /etc/app/app.conf; exec sleep 1000']
+    wanted = [
+        {"key": "app/greeting", "env": "GREETING"},
+        {"key": "app/conf", "path": "/etc/app/app.conf", "mode": "0640"},
+    ]
+    one.ask("POST", "/tasks", {"name": "web", "image": images.BUSYBOX, "command": shell, "configs": wanted})
+    shared.wait(lambda: "config app/conf does not exist" in shared.task("web")["reason"], "the reason")
+    orion(other, "config", "put", "app/conf", given=b"from a file\n")
+    task = shared.wait_task("web", "running")
+    assert task["configs"] == wanted
+    words = "hello\nfrom a file\n640\n"
+    shared.wait(lambda: one.ask("GET", "/tasks/web/logs") == words, "its words")
+    assert orion(one, "config", "get", "app/conf") == b"from a file\n"
+
+    version = int(orion(one, "config", "put", "app/greeting", "good evening"))
+    assert ask(other, "PUT", "/configs/app/greeting?version=1", b"x")[0] == 409
+    assert ask(other, "DELETE", f"/configs/app/greeting?version={version}")[0] == 200
+    assert one.ask("GET", "/tasks/web/logs") == words
+    assert shared.task("web")["startedAt"] == task["startedAt"]
+
+
+def test_watchers_on_every_node_see_a_change_and_a_deletion(shared: Cluster) -> None:
+    """The last node is a worker: it holds no state of its own. Versions go on through the death of the leader."""
+    shared.grow_to(3)
+    for node in shared.nodes:
+        status, _, index = ask(node, "GET", "/configs/lock")
+        assert status == 404
+        answers: list[tuple[int, bytes, int]] = []
+        path = f"/configs/lock?index={index}&wait=30"
+        watcher = threading.Thread(target=lambda node=node, path=path, a=answers: a.append(ask(node, "GET", path)))
+        watcher.start()
+        status, _, put_at = ask(shared.nodes[0], "PUT", "/configs/lock?version=0", node.name.encode())
+        assert status == 200
+        watcher.join(40)
+        # Any change wakes a watcher: it looks, and waits again.
+        while answers[-1][0] == 404:
+            answers.append(ask(node, "GET", f"/configs/lock?index={answers[-1][2]}&wait=30"))
+        assert answers[-1][1] == node.name.encode()
+        assert ask(node, "DELETE", "/configs/lock")[0] == 200
+        status, _, gone_at = ask(node, "GET", f"/configs/lock?index={put_at}&wait=30")
+        assert status == 404
+        assert gone_at > put_at
+
+    version = ask(shared.nodes[0], "PUT", "/configs/lock", b"mine")[2]
+    leader = shared.leader()
+    assert leader is not None
+    leader.kill()
+    living = shared.any()
+    assert ask(living, "GET", "/configs/lock")[1] == b"mine"
+    assert ask(living, "PUT", f"/configs/lock?version={version}", b"still mine")[0] == 200
