@@ -24,7 +24,7 @@ _if_version = click.option(
 def config() -> None:
     """Keep small values for tasks to read: settings, certificates, locks.
 
-    A task gets one as a variable or as a file, see 'orion help run'.
+    A task gets one as a variable or as a file, as in orion run -c KEY=NAME or -c KEY=/PATH.
     """
 
 

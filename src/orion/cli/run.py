@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orion.cli.asking import asks, command, output
-from orion.cli.values import Environment, Label, Published, Seconds, Size
+from orion.cli.values import ConfigUse, Environment, Label, Published, Seconds, Size
 
 if TYPE_CHECKING:
     from orion.client import Client, TaskView
@@ -40,6 +40,14 @@ Examples:
     multiple=True,
     metavar="NAME=VALUE",
     help="A variable; NAME alone takes it from here. Repeatable.",
+)
+@click.option(
+    "-c",
+    "--config",
+    type=ConfigUse(),
+    multiple=True,
+    metavar="KEY=NAME|/PATH[:MODE]",
+    help="A config as a variable, or as a file with a mode (0644). Repeatable.",
 )
 @click.option("-m", "--memory", type=Size(), default=0, help="Memory to reserve and the most it may use: 512m.")
 @click.option("--cpu", "--cpus", type=float, default=0.0, metavar="CORES", help="Cores to reserve, as in 0.25.")
@@ -79,7 +87,7 @@ Examples:
 @asks
 def run(client: "Client", image: str, words: tuple[str, ...], form: str, **asked: Any) -> int:
     """Start a container somewhere in the cluster."""
-    from orion.client import TaskRequest
+    from orion.client import ConfigMountRequest, TaskRequest
 
     request = TaskRequest(
         image=image,
@@ -93,6 +101,7 @@ def run(client: "Client", image: str, words: tuple[str, ...], form: str, **asked
         port_bindings=dict(asked["publish"]),
         restart_policy=asked["restart"],
         stop_grace_seconds=asked["stop_grace"],
+        configs=[ConfigMountRequest(*use) for use in asked["config"]],
     )
     task = client.create_task(request)
     if form == "id":

@@ -117,6 +117,23 @@ class Environment(click.ParamType[tuple[str, str]]):
         return name, text
 
 
+class ConfigUse(click.ParamType[tuple[str, str, str, str]]):
+    """`KEY=NAME`, `KEY=/PATH` or `KEY=/PATH:MODE` -> (key, variable, path, mode)."""
+
+    name = "key=name"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str, str, str]:
+        key, equals, use = str(value).partition("=")
+        if not (equals and use):
+            self.fail(f"{value!r} does not say where it goes: write KEY=NAME or KEY=/PATH", param, ctx)
+        if not use.startswith("/"):
+            return key, use, "", ""
+        path, _, mode = use.partition(":")
+        return key, "", path, mode
+
+
 # [host port:]container port[/protocol]
 _PUBLISHED = re.compile(r"(?:([0-9]{0,5}):)?([0-9]{1,5}(?:/(?:tcp|udp))?)")
 

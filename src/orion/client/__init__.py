@@ -14,6 +14,7 @@ from orion.client.client import Client
 from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, Unavailable
 from orion.model.views import (
     AllocationView,
+    ConfigMountRequest,
     ConfigValue,
     ConfigView,
     EventView,
@@ -28,6 +29,7 @@ from orion.model.views import (
 __all__ = [
     "AllocationView",
     "Client",
+    "ConfigMountRequest",
     "ConfigValue",
     "ConfigView",
     "Conflict",

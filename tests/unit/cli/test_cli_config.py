@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from orion.client import ConfigMountRequest
+
 
 @pytest.fixture
 def configs(api):
@@ -79,3 +81,13 @@ def test_rm_takes_several(orion, configs):
         orion("config", "put", key, "x")
     assert orion("config", "rm", "a", "b") == (0, "a\nb\n", "")
     assert not configs
+
+
+def test_run_gives_them_to_a_task(orion, api):
+    assert orion("run", "nginx", "-c", "a=URL", "-c", "b/c=/etc/x.conf", "-c", "d=/y:600")[0] == 0
+    assert api.service.creates[-1]["request"].configs == [
+        ConfigMountRequest("a", env="URL"),
+        ConfigMountRequest("b/c", path="/etc/x.conf"),
+        ConfigMountRequest("d", path="/y", mode="600"),
+    ]
+    assert orion("run", "nginx", "-c", "a")[0] == 2
