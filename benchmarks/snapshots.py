@@ -105,6 +105,7 @@ async def bench(allocations: int, behind: int) -> None:
             assert status.snapshot > before[n].snapshot
         target = (await members.status(leader)).applied
         members.start(away)
+        await members.status(away, RESET)
         began = time.perf_counter()
         async with asyncio.TaskGroup() as group:
             group.create_task(load.churn(2_000))

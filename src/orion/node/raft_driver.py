@@ -59,7 +59,8 @@ MAX_WAITING_PROPOSALS = 8_192
 MAX_PROPOSALS_PER_TURN = 512
 MAX_UNAPPLIED_ENTRIES = 16_384  # past this, the core waits
 APPLY_SLICE_MS = 5  # apply this long, then let the loop breathe
-APPLY_AT_ONCE = 8  # entries between two looks at the clock
+APPLY_LOOK_BYTES = 4_096  # of commands, between two looks at the clock: one plan may take longer than a slice
+APPLY_ENTRY_BYTES = 256  # what an entry by itself counts for
 MAX_READ_ROUNDS = 64  # past this, rounds whose readers have all given up are forgotten
 READ_RETRY_S = 0.25  # a read round whose messages were lost is asked again
 
@@ -385,11 +386,15 @@ class RaftDriver:
 
     def _apply_some(self) -> None:
         began_ms = self._clock.now_ms()
+        unseen_bytes = 0  # applied since the last look at the clock
         while self._applies:
-            for _ in range(min(APPLY_AT_ONCE, len(self._applies))):
-                self._apply(self._applies.popleft())
-            if self._clock.now_ms() - began_ms >= APPLY_SLICE_MS:
-                break
+            entry = self._applies.popleft()
+            self._apply(entry)
+            unseen_bytes += APPLY_ENTRY_BYTES + len(entry.data)
+            if unseen_bytes >= APPLY_LOOK_BYTES:
+                if self._clock.now_ms() - began_ms >= APPLY_SLICE_MS:
+                    break
+                unseen_bytes = 0
         self.snapshots.consider(self)
         if self._applies:
             self._unapplied.set()
