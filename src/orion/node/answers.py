@@ -438,7 +438,7 @@ _SETTLED = frozenset({"running", *(str(s) for s in TERMINAL)} - {"lost"})
 def _decoded(node: NodeId, body: bytes) -> AnyRequest:
     try:
         return decode_request(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Refused(f"a request from {node} can't be read ({error}); do all nodes run one version?") from None
 
 

@@ -192,7 +192,7 @@ def encode_request(request: Request[Any]) -> bytes:
 
 
 def decode_request(data: bytes) -> AnyRequest:
-    """Raises msgspec.DecodeError or ValidationError for anything else."""
+    """Raises msgspec.MsgspecError or UnicodeDecodeError for anything else."""
     return _decoder.decode(data)
 
 

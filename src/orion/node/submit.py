@@ -115,7 +115,7 @@ class Submitter:
         """
         try:
             command = decode_command(data)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise Refused(f"not a command that this version knows: {error}") from None
         if not isinstance(command, RegisterNode):
             return data
