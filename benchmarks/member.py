@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Self
 
@@ -34,6 +33,7 @@ from orion.node.raft_driver import RaftDriver  # noqa: E402
 from orion.node.requests import FetchSnapshot, decode_request  # noqa: E402
 from orion.node.snapshots import Snapshots  # noqa: E402
 from orion.node.watch import Watch  # noqa: E402
+from orion.ports import as_stream  # noqa: E402
 from orion.raft.interface import RaftConfig  # noqa: E402
 from orion.raft.messages import ConfState, HardState, SnapshotMeta  # noqa: E402
 from orion.state.snapshot import capture, encode  # noqa: E402
@@ -100,7 +100,7 @@ class Member:
         if not (await store.load()).snapshot.index:
             voters = ConfState(voters=tuple(RaftId(n + 1) for n in range(len(self._ports))))
             meta = SnapshotMeta(1, 1, voters)
-            beginning = _chunks(list(encode(capture(State()))))
+            beginning = as_stream(encode(capture(State())))
             await store.save_snapshot(meta, beginning, first_kept=2, hard_state=HardState(1, 0, 1))
         await self._driver.load(await store.load())
         await peers.start(self._driver.receive, self._called, self._streamed)
@@ -197,11 +197,6 @@ def layer_shares(profile: cProfile.Profile) -> list[tuple[str, float]]:
             shares[layer_of(caller) or "asyncio"] += part
     total = sum(shares.values())
     return [(layer, own / total) for layer, own in shares.items()]
-
-
-async def _chunks(chunks: list[bytes]) -> AsyncIterator[bytes]:
-    for chunk in chunks:
-        yield chunk
 
 
 class Members:

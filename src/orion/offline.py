@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -17,7 +17,7 @@ from orion.adapters.machine import LinuxMachine
 from orion.model.errors import Conflict, Refused
 from orion.model.ids import NodeId, RaftId
 from orion.model.recovery import next_recovery
-from orion.ports import Identity
+from orion.ports import Identity, as_stream
 from orion.raft.confchange import decode_change, next_conf
 from orion.raft.interface import Persistent
 from orion.raft.messages import ConfState, EntryKind, HardState, SnapshotMeta
@@ -110,7 +110,9 @@ async def _found(data_dir: Path, node: NodeId, about: About, state: State) -> No
 async def _begin(store: LmdbLog, meta: SnapshotMeta, state: State) -> None:
     """The log is this state from now on, and nothing else."""
     hard_state = HardState(term=meta.term, commit=meta.index)
-    await store.save_snapshot(meta, _each(encode(capture(state))), first_kept=meta.index + 1, hard_state=hard_state)
+    await store.save_snapshot(
+        meta, as_stream(encode(capture(state))), first_kept=meta.index + 1, hard_state=hard_state
+    )
 
 
 def recover(data_dir: Path, agree: Callable[[Loss], bool]) -> bool:
@@ -202,11 +204,6 @@ def _words(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise Refused(f"{path} can't be read: {error.strerror or error}") from None
-
-
-async def _each(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    for chunk in chunks:
-        yield chunk
 
 
 def _wall_ms() -> int:

@@ -5,7 +5,7 @@ Every call that can wait takes part in cancellation; a deadline is the caller's 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -90,6 +90,12 @@ class LogStore(Protocol):
     def bytes_on_disk(self) -> int: ...
 
     async def close(self) -> None: ...
+
+
+async def as_stream(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Chunks that are at hand, as a LogStore takes them."""
+    for chunk in chunks:
+        yield chunk
 
 
 # --- peers -------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Iterator
 
 import msgspec
 
@@ -29,7 +28,7 @@ from orion.node.snapshots import Snapshots
 from orion.node.submit import Submitter
 from orion.node.watch import Watch
 from orion.node.work import WorkSource
-from orion.ports import Clock, Engine, Identity, LogStore, Machine, Membership, Peers, Usage
+from orion.ports import Clock, Engine, Identity, LogStore, Machine, Membership, Peers, Usage, as_stream
 from orion.raft.interface import Persistent, RaftConfig, Role, Standing
 from orion.raft.messages import ConfState, HardState, SnapshotMeta
 from orion.state.commands import SetNodeStatus
@@ -243,7 +242,7 @@ class Node:
         if self._config.bootstrap:
             me = ConfState(voters=(self._identity.raft,))
             meta = SnapshotMeta(index=1, term=1, conf=me)
-            empty = _chunks(encode(capture(State())))
+            empty = as_stream(encode(capture(State())))
             await self._store.save_snapshot(meta, empty, first_kept=2, hard_state=HardState(term=1, commit=1))
             log.info("started a new cluster with %s as its only voter", self._config.node)
             return await self._store.load()
@@ -383,8 +382,3 @@ def _own_port(config: Config, address: str) -> str:
     if host not in {config.bind, config.advertise, "localhost"}:
         return ""
     return {config.gossip_port: "gossip", config.port: "API", config.raft_port: "peer"}.get(port, "")
-
-
-async def _chunks(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part

@@ -17,7 +17,7 @@ from orion.config import Tuning
 from orion.model.errors import Corrupt, NotFound, OrionError
 from orion.model.ids import RaftId
 from orion.node.requests import FetchSnapshot, encode_request
-from orion.ports import LogStore, Peers
+from orion.ports import LogStore, Peers, as_stream
 from orion.raft.interface import Compacted, Received
 from orion.raft.messages import HardState, MsgSnap, MsgSnapStatus, SnapshotMeta
 from orion.state.dismantle import dismantle
@@ -195,7 +195,7 @@ class Snapshots:
         assert fetched is not None, f"the core installs a snapshot at {meta.index} that was not fetched"
         assert fetched.meta.index == meta.index
         await self._store.save_snapshot(
-            meta, _each(fetched.chunks), first_kept=meta.index + 1, hard_state=hard_state
+            meta, as_stream(fetched.chunks), first_kept=meta.index + 1, hard_state=hard_state
         )
         self._replaced.append(driver.state)
         self._retired.set()
@@ -223,8 +223,3 @@ async def _feed(restorer: Restorer, chunk: bytes) -> None:
     for start in range(0, len(chunk), FEED_BYTES):
         restorer.feed(chunk[start : start + FEED_BYTES])
         await asyncio.sleep(0)
-
-
-async def _each(chunks: list[bytes]) -> AsyncIterator[bytes]:
-    for chunk in chunks:
-        yield chunk
