@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -43,7 +42,6 @@ WRITER = """
 """
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace makes the system calls fail")
 @pytest.mark.parametrize("nth", [25, 26, 120, 161])
 @pytest.mark.parametrize(
     ("calls", "error", "words"),
