@@ -6,6 +6,7 @@ Every call that can wait takes part in cancellation; a deadline is the caller's 
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from enum import Enum
 from typing import Protocol
 
 import msgspec
@@ -106,6 +107,15 @@ StreamHandler = Callable[[NodeId, bytes], AsyncGenerator[bytes, None]]
 MessageHandler = Callable[[AnyMessage], None]
 
 
+class Knock(Enum):
+    """What a host says of a new connection to its peer port."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"  # nobody listens: the process is gone from a living host
+    SILENT = "silent"  # several tries, and no answer to any: the host or the way to it is gone
+    UNCLEAR = "unclear"  # it was never asked: no such name, no network here
+
+
 class Peers(Protocol):
     """Node-to-node transport. Addresses are `host:port`.
 
@@ -129,9 +139,9 @@ class Peers(Protocol):
 
     def stream(self, address: str, request: bytes) -> AsyncGenerator[bytes, None]: ...
 
-    async def refuses(self, address: str) -> bool:
-        """True when a connection is actively refused (nobody listens): a proof of death on a living host.
-        False when it is accepted, or when nothing answers at all.
+    async def knock(self, address: str) -> Knock:
+        """What the host says of a new connection. The kernel answers, however busy the process is. Takes as long as
+        the answer, or half a second.
         """
 
     def set_cluster(self, cluster: int, recovery: int = 0) -> None:

@@ -15,7 +15,7 @@ from orion.adapters.clock import SystemClock
 from orion.adapters.peers import TcpPeers
 from orion.model.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
 from orion.model.ids import NodeId, RaftId
-from orion.ports import Peers
+from orion.ports import Knock, Peers
 from orion.raft.messages import AnyMessage, Entry, MsgApp, MsgHeartbeat
 
 DEADLINE_S = 20.0
@@ -300,12 +300,12 @@ class PeersContract:
     @checked
     async def test_refusing_is_told_from_listening(self, bench: PeersBench) -> None:
         a, b = await hosts(bench, 1, 2)
-        assert not await a.peers.refuses(b.address)
-        assert await a.peers.refuses(await bench.empty_address())
+        assert await a.peers.knock(b.address) is Knock.ACCEPTED
+        assert await a.peers.knock(await bench.empty_address()) is Knock.REFUSED
         await b.peers.close()
-        assert await a.peers.refuses(b.address)
+        assert await a.peers.knock(b.address) is Knock.REFUSED
         await hosts(bench, 2)
-        assert not await a.peers.refuses(b.address)
+        assert await a.peers.knock(b.address) is Knock.ACCEPTED
 
     @checked
     async def test_another_cluster_is_not_spoken_with(self, bench: PeersBench) -> None:

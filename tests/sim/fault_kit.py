@@ -62,7 +62,7 @@ class Kit:
 
     def loser(self) -> Machine | None:
         """One whose disk may be lost, a voter if there is one."""
-        voters = self.recovery.latest_conf().voters
+        voters = self.recovery.latest_conf()[1].voters
         up = [m for m in self.cluster.up() if self.recovery.can_lose(m)]
         return self.rng.choice([m for m in up if m.raft in voters] or up) if up else None
 

@@ -62,10 +62,7 @@ class Gossip:
         """Whether a probe from one to the other is answered in time."""
         if other is None or other.process.state is not ProcessState.RUNNING or not other.running:
             return False
-        if not self.network.both_ways(one.host, other.host):
-            return False
-        loss = self.network.quality.loss
-        return not loss or self.rng.random() >= 1 - (1 - loss) ** 2
+        return self.network.arrives(one.host, other.host)
 
     def exchange(self, one: "SimMembership", other: "SimMembership") -> None:
         """Push and pull: each takes up what the other knows better."""

@@ -82,9 +82,9 @@ class Invariants:
         cluster.world.loop.on_event = self._on_event
 
     @property
-    def latest_conf(self) -> ConfState:
-        """The configuration last in force anywhere."""
-        return self.confs[max(self.confs)] if self.confs else ConfState()
+    def latest_conf(self) -> tuple[int, ConfState]:
+        """The configuration last in force anywhere, and the index from which it is."""
+        return max(self.confs.items(), default=(0, ConfState()))
 
     @property
     def conf_is_changing(self) -> bool:

@@ -74,6 +74,11 @@ class Network:
         """Whether a connection between them works."""
         return self.is_open(one, other) and self.is_open(other, one)
 
+    def arrives(self, one: str, other: str) -> bool:
+        """Whether one packet does, and its answer."""
+        loss = self.quality.loss
+        return self.both_ways(one, other) and (not loss or self._rng.random() >= 1 - (1 - loss) ** 2)
+
     def latency_ms(self, one: str, other: str) -> float:
         low, high = self.quality.latency_ms
         return self._rng.uniform(low, high) + self.slow_paths.get((one, other), 0.0)

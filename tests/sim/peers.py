@@ -8,12 +8,13 @@ from typing import NoReturn
 
 from orion.model.errors import OrionError, Unavailable, by_code
 from orion.model.ids import NodeId, RaftId
-from orion.ports import CallHandler, MessageHandler, StreamHandler
+from orion.ports import CallHandler, Knock, MessageHandler, StreamHandler
 from orion.raft.messages import AnyMessage
 from sim.loop import Process
 from sim.network import Network, host_of
 from sim.world import NS_PER_MS
 
+KNOCKS, KNOCK_EVERY_MS = 4, 100
 CONNECT_TIMEOUT_MS = 1_000  # nothing answers: how long one waits to know
 BROKEN_AFTER_MS = 3_000  # a connection over a cut path is given up after so long
 RETRANSMIT_MS = 200
@@ -332,12 +333,14 @@ class SimPeers:
 
         connection.runner = self.process.spawn(serve(), name="serve-stream")
 
-    # --- proof of death -----------------------------------------------------------------------------------
+    # --- proofs of death -----------------------------------------------------------------------------------
 
-    async def refuses(self, address: str) -> bool:
-        host = host_of(address)
-        if not self.network.both_ways(self.host, host):
-            await asyncio.sleep(CONNECT_TIMEOUT_MS / 1000)
-            return False
-        await asyncio.sleep(2 * self.network.latency_ms(self.host, host) / 1000)
-        return self.network.listener(address) is None
+    async def knock(self, address: str) -> Knock:
+        host, network = host_of(address), self.network
+        for left in range(KNOCKS, 0, -1):
+            way_ms = network.latency_ms(self.host, host) + network.latency_ms(host, self.host)
+            if network.arrives(self.host, host) and way_ms <= left * KNOCK_EVERY_MS:
+                await asyncio.sleep(way_ms / 1000)
+                return Knock.REFUSED if network.listener(address) is None else Knock.ACCEPTED
+            await asyncio.sleep(KNOCK_EVERY_MS / 1000)
+        return Knock.SILENT

@@ -18,12 +18,12 @@ LOOK_AGAIN_MS = 500
 
 
 class Recovery:
-    """`latest_conf` and `changing`: the configuration last in force anywhere, and whether one that would follow it
-    is known to any disk.
+    """`latest_conf` and `changing`: the configuration last in force anywhere with its index, and whether one that
+    would follow it is known to any disk.
     """
 
     def __init__(
-        self, cluster: Cluster, latest_conf: Callable[[], ConfState], changing: Callable[[], bool]
+        self, cluster: Cluster, latest_conf: Callable[[], tuple[int, ConfState]], changing: Callable[[], bool]
     ) -> None:
         self.cluster = cluster
         self.world = cluster.world
@@ -91,7 +91,7 @@ class Recovery:
 
     def _wipe(self, machine: Machine) -> None:
         """Move the directory away and start with --join. Not while it runs, nor while it may be needed."""
-        member = machine.raft in _members(self.latest_conf())
+        member = machine.raft in _members(self.latest_conf()[1])
         needed = member and not machine.disk.written.damage and not self.can_lose(machine)
         if machine.run is not None or needed:
             self.world.after(LOOK_AGAIN_MS, self._wipe, machine)
@@ -119,13 +119,28 @@ class Recovery:
         meets every quorum that can elect without the lost one. So one, until it is out of the configuration; and
         none while another configuration may be about to come into force.
         """
-        conf = self.latest_conf()
+        index, conf = self.latest_conf()
         if conf.voters_outgoing or self._changing():
             return False
         if any(m.disk.written.damage for m in self.cluster.machines.values() if m is not machine):
             return False  # it may become a voter before it finds out
         members = _members(conf)
-        return machine.raft not in members or (len(conf.voters) >= 3 and members.isdisjoint(self._lost))
+        if machine.raft not in members:
+            return True
+        return len(conf.voters) >= 3 and members.isdisjoint(self._lost) and self._know_it(index, conf, machine)
+
+    def _know_it(self, index: int, conf: ConfState, lost: Machine) -> bool:
+        """Whether enough others would still go by this configuration after a loss of power. Else they might need
+        the votes of those of the one before.
+        """
+        sure = [
+            m
+            for m in self.cluster.machines.values()
+            if m is not lost
+            and m.raft in conf.voters
+            and max(m.disk.durable.hard_state.commit, m.disk.durable.snapshot.index) >= index
+        ]
+        return len(sure) > len(conf.voters) // 2
 
 
 def _members(conf: ConfState) -> set[int]:

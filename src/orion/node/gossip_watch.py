@@ -6,11 +6,11 @@ import logging
 from orion.model.ids import NodeId, RaftId
 from orion.node.directory import Directory, Seen
 from orion.node.raft_driver import RaftDriver
-from orion.ports import MemberEvent, Membership, Peers
+from orion.ports import Knock, MemberEvent, Membership, Peers
 
 log = logging.getLogger(__name__)
 
-REFUSED_AGAIN_S = 0.1
+AGAIN_S = 0.1
 
 _WORDS = {
     "joined": "%s seen by gossip (at %s)",
@@ -73,16 +73,16 @@ class GossipWatch:
 
     async def _watch_the_leader(self) -> None:
         """A follower need not wait for its election timeout once the leader is dead by two proofs: gossip does not
-        call it alive, and its peer port refuses connections. Gossip alone may still tell of a run before this one.
+        call it alive, and its host refuses connections or is silent. Gossip alone may still tell of a former run.
         """
         while True:
             leader = self._leader()
             if leader is None or leader.member.state == "alive":
                 await self._changed.wait()
                 continue
-            if await self._peers.refuses(leader.facts.peer_address):
+            if await self._peers.knock(leader.facts.peer_address) in (Knock.REFUSED, Knock.SILENT):
                 self._driver.peer_dead(leader.facts.raft)  # by now another may lead
-            await asyncio.sleep(REFUSED_AGAIN_S)
+            await asyncio.sleep(AGAIN_S)
 
     def _leader(self) -> Seen | None:
         standing = self._driver.standing

@@ -15,8 +15,10 @@ from orion.model.ids import JobName, NodeId, RaftId
 from orion.model.node import Node, NodeStatus
 from orion.node.directory import Directory
 from orion.node.raft_driver import Committed, RaftDriver
-from orion.ports import Clock, Machine, Peers
+from orion.node.suspects import Suspects
+from orion.ports import Clock, Knock, Machine, Peers
 from orion.raft.messages import ConfState
+from orion.raft.quorum import Vote, joint_vote
 from orion.reconcile.nodes import Sighting, Verdict, verdicts
 from orion.reconcile.outlook import outlook
 from orion.reconcile.voters import Candidate, VoterSettings, next_configuration
@@ -28,7 +30,8 @@ log = logging.getLogger(__name__)
 
 PROPOSE_TIMEOUT_S = 10.0
 LOOK_AGAIN_S = 0.5  # duties look at least this often: graces run out without any event
-REFUSED_AGAIN_S = 0.1  # a suspect's peer port is tried this often
+NOT_TAKEN_AGAIN_S = 0.1
+HEARD_HEARTBEATS = 3  # less than it takes to find a host silent
 MAX_JOBS_PER_PLAN = 64
 GATHER_S = 0.002  # after a change: what comes together is planned together, and its writer is answered first
 
@@ -56,13 +59,16 @@ class Leader:
         self._machine = machine
         self._driver = driver
         self._directory = directory
-        self._peers = peers
-        self._gossip_changed = gossip_changed
         self._since_ms: dict[NodeId, int] = {}
         self._status: dict[NodeId, NodeStatus] = {}
         self._past_runs: dict[NodeId, int] = {}  # gossip's epoch of a run that is over, until it shows another
-        self._refused: set[NodeId] = set()
-        self._refusals_seen = 0
+        self._suspects = Suspects(
+            me=me,
+            peers=peers,
+            directory=directory,
+            gossip_changed=gossip_changed,
+            changed=driver.watch.nudge,
+        )
         self._dead_since_ms: dict[RaftId, int] = {}
         self._voter_settings = VoterSettings(tuning.max_voters, tuning.max_standbys, tuning.dead_voter_grace_ms)
 
@@ -85,7 +91,7 @@ class Leader:
             await self._propose(InitCluster(self._clock.wall_ms(), cluster))
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch_health(), name="leader-health")
-            group.create_task(self._watch_suspects(), name="leader-suspects")
+            group.create_task(self._suspects.run(), name="leader-suspects")
             group.create_task(self._keep_scheduled(), name="leader-schedule")
             group.create_task(self._keep_voters(), name="leader-voters")
 
@@ -94,7 +100,6 @@ class Leader:
         self._since_ms.clear()
         self._status.clear()
         self._past_runs.clear()
-        self._refused.clear()
         self._dead_since_ms.clear()
 
     async def _propose(self, command: AnyCommand) -> Committed | None:
@@ -104,7 +109,7 @@ class Leader:
                 return await self._driver.propose(encode_command(command))
         except (OrionError, TimeoutError) as error:
             log.info("a decision was not committed: %s", error)
-            await asyncio.sleep(REFUSED_AGAIN_S)
+            await asyncio.sleep(NOT_TAKEN_AGAIN_S)
             return None
 
     # --- node health --------------------------------------------------------------------------------------
@@ -140,31 +145,25 @@ class Leader:
                 self._past_runs.pop(node, None)
             elif self._past_runs.get(node) == seen.member.epoch:
                 continue
-            sightings[node] = Sighting(state, seen.facts.raft, refused=node in self._refused)
+            answer = self._suspects.answer(node)
+            silent = answer is Knock.SILENT and self._hears_quorum()
+            sightings[node] = Sighting(state, seen.facts.raft, refused=answer is Knock.REFUSED, silent=silent)
         return sightings
+
+    def _hears_quorum(self) -> bool:
+        """Heard while it knocked. Else the silence may be this node's own, and what it decides would be committed
+        once that is over.
+        """
+        status = self._driver.raft.status()
+        limit_ms = HEARD_HEARTBEATS * self._tuning.heartbeat_ms
+        heard = {member: follower.unheard_ms <= limit_ms for member, follower in status.followers.items()}
+        return joint_vote(status.conf, {**heard, status.id: True}) is Vote.WON
 
     async def _commit(self, verdict: Verdict) -> None:
         node = verdict.node
         grace_ms = self._tuning.stop_grace_ms if verdict.status is NodeStatus.LEFT else 0
         command = SetNodeStatus(self._clock.wall_ms(), node.id, node.raft, verdict.status, verdict.reason, grace_ms)
         await self._propose(command)
-
-    async def _watch_suspects(self) -> None:
-        """The second proof of death: does a suspect's peer port refuse connections?"""
-        while True:
-            suspects = [
-                s for s in self._directory.all_seen() if s.member.state == "suspect" and s.member.node != self._me
-            ]
-            answers = await asyncio.gather(*(self._peers.refuses(s.facts.peer_address) for s in suspects))
-            refused = {s.member.node for s, refuses in zip(suspects, answers, strict=True) if refuses}
-            if refused != self._refused:
-                self._refused = refused
-                self._refusals_seen += 1
-                self._driver.watch.nudge()
-            if suspects:
-                await asyncio.sleep(REFUSED_AGAIN_S)
-            else:
-                await self._gossip_changed()
 
     async def _cluster_changed(self) -> None:
         """Nodes, gossip's view of them or the configuration moved, or time has passed. Not every write counts: with
@@ -184,7 +183,7 @@ class Leader:
             driver.installs,
             driver.view.facts_epoch,
             self._directory.version,
-            self._refusals_seen,
+            self._suspects.version,
             driver.raft.conf,
         )
 

@@ -56,11 +56,8 @@ class LogWriter:
             self._write_waiting()
 
     def _write_waiting(self) -> None:
-        """Everything up to the next snapshot, which goes alone."""
         while self._waiting and not self._busy:
-            batch = [self._waiting.popleft()]
-            while batch[0].snapshot is None and self._waiting and self._waiting[0].snapshot is None:
-                batch.append(self._waiting.popleft())
+            batch = self._take_batch()
             work = self._start(batch)
             if work is None:
                 self._written(batch)
@@ -69,6 +66,20 @@ class LogWriter:
                 work.add_done_callback(partial(self._finished, batch))
         self._moved.set()
 
+    def _take_batch(self) -> list[Ready]:
+        """Everything up to the next snapshot, which goes alone, or to entries that replace some of this batch: they
+        would never be on disk, but were to be acknowledged when they are.
+        """
+        batch = [self._waiting.popleft()]
+        last = _last_index(batch[0])
+        while batch[0].snapshot is None and self._waiting:
+            after = self._waiting[0]
+            if after.snapshot is not None or (last and after.entries and after.entries[0].index <= last):
+                break
+            batch.append(self._waiting.popleft())
+            last = _last_index(after) or last
+        return batch
+
     def _start(self, batch: list[Ready]) -> "asyncio.Future[None] | None":
         """None when nothing needs the disk: a commit index alone waits for the next write that is synced anyway
         (losing it costs a restarted node one message from its leader).
@@ -76,8 +87,6 @@ class LogWriter:
         entries: list[Entry] = []
         for ready in batch:
             self._hard_state = ready.hard_state or self._hard_state
-            if entries and ready.entries and ready.entries[0].index <= entries[-1].index:
-                entries = [e for e in entries if e.index < ready.entries[0].index]
             entries += ready.entries
         hard_state = self._hard_state
         if batch[0].snapshot is not None:
@@ -97,3 +106,7 @@ class LogWriter:
         self._busy = False
         self._written(batch)
         self._write_waiting()
+
+
+def _last_index(ready: Ready) -> int:
+    return ready.entries[-1].index if ready.entries else 0

@@ -6,7 +6,7 @@ The caller's contract, kept by node/raft_driver and pinned by golden traces:
 2. Take `Raft.ready()` and, in this order:
    - send `messages` at once (they promise nothing that is not yet on disk);
    - write `snapshot`, `entries` and `hard_state` in one transaction with an fsync (no fsync is needed when
-     `must_sync` is false: a commit index alone may be lost);
+     `must_sync` is false: a commit index alone may be lost, unless it commits a configuration);
    - then send `messages_after_persist`, and step `Persisted` with the batch's `persist_seq`;
    - apply `committed` in order, once each, and answer `reads` whose index is applied.
 3. When a configuration entry is applied, step `ConfApplied`; only then does the configuration change.

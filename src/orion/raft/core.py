@@ -106,7 +106,7 @@ class Raft:
             committed=log.take_committed(me.config.max_apply_bytes),
             reads=tuple(me.read_states),
             standing=_new_standing(me),
-            must_sync=voted or bool(entries) or install is not None,
+            must_sync=voted or bool(entries) or install is not None or _commits_conf(me),
         )
         me.given_hard_state = hard
         me.messages, me.after_persist, me.read_states = [], [], []
@@ -170,7 +170,7 @@ class Raft:
                 member: FollowerStatus(
                     match=progress.match,
                     state=progress.state.value,
-                    active=me.now_ms - progress.heard_ms < me.config.election_ms,
+                    unheard_ms=me.now_ms - progress.heard_ms,
                 )
                 for member, progress in me.progress.items()
                 if member != me.id
@@ -194,6 +194,13 @@ def _settle(me: Member) -> None:
         leader.maybe_leave_joint(me)
         leader.start_due_round(me)
         replication.send_appends(me)
+
+
+def _commits_conf(me: Member) -> bool:
+    """What the configuration is, is worth an fsync: a member that forgot that a joint one was left would for ever
+    need the votes of those who have left.
+    """
+    return any(me.given_hard_state.commit < index <= me.log.commit for index in me.log.confs)
 
 
 def _standing(me: Member) -> Standing:

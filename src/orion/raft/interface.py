@@ -176,7 +176,7 @@ class Ready(msgspec.Struct, frozen=True):
 class FollowerStatus(msgspec.Struct, frozen=True):
     match: int
     state: str  # probe, replicate, snapshot
-    active: bool  # heard of within an election timeout
+    unheard_ms: int  # since its last message
 
 
 class RaftStatus(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """Which nodes are up: gossip's view against the replicated one -> the leader's verdicts.
 
-Death is what gossip says. A node whose peer port refuses connections while gossip already suspects it is dead at
-once: two independent proofs. A planned stop keeps its work for its grace.
+Death is what gossip says. A node that gossip only suspects is dead at once by a second, independent proof: its peer
+port refuses connections, or its host's kernel answers none of several. A planned stop keeps its work for its grace.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,6 +20,7 @@ class Sighting(msgspec.Struct, frozen=True):
     state: str = ""
     raft: RaftId = RaftId(0)
     refused: bool = False
+    silent: bool = False
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -62,6 +63,8 @@ def _verdict(node: Node, seen: Sighting, waited_ms: int) -> Verdict | None:
         return Verdict(node, NodeStatus.DOWN, "gossip declares it dead")
     if seen.state == "suspect" and seen.refused:
         return Verdict(node, NodeStatus.DOWN, "gossip suspects it and its peer port refuses connections")
+    if seen.state == "suspect" and seen.silent:
+        return Verdict(node, NodeStatus.DOWN, "gossip suspects it and its host does not answer")
     if seen.state == "left":
         return Verdict(node, NodeStatus.LEFT, "left the cluster")
     if not seen.state and waited_ms >= UNSEEN_GRACE_MS:

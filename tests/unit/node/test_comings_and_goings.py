@@ -58,14 +58,14 @@ def test_a_new_leader_is_not_taken_for_the_dead_one_before_it():
         told = []
 
         def slow(driver, peers):
-            refuses = peers.refuses
+            knock = peers.knock
 
             async def answer(address):
-                refused = await refuses(address)
+                answered = await knock(address)
                 await nodes.until(lambda: driver.standing.leader not in (old.raft, 0))
-                return refused
+                return answered
 
-            peers.refuses = answer
+            peers.knock = answer
             driver.peer_dead = told.append
 
         for machine in nodes.machines:
@@ -74,5 +74,34 @@ def test_a_new_leader_is_not_taken_for_the_dead_one_before_it():
         await nodes.until(lambda: nodes.leader is not None)
         await asyncio.sleep(1)
         assert set(told) == {old.raft}
+
+    run(main)
+
+
+def test_a_host_that_falls_silent_is_dead_by_two_proofs(caplog):
+    async def main(nodes):
+        gone = next(m for m in nodes.machines if m is not nodes.leader)
+        nodes.isolate(gone)
+        await nodes.until(lambda: status(nodes, gone) is NodeStatus.DOWN)
+
+    caplog.set_level("INFO")
+    run(main)
+    assert "went down (gossip suspects it and its host does not answer)" in caplog.text
+
+
+def test_a_leader_that_is_cut_off_calls_nobody_dead():
+    """To it all others are silent. What it decided now would be committed once it is back, if it still led."""
+
+    async def main(nodes):
+        cut_off = nodes.leader
+        others = [m for m in nodes.machines if m is not cut_off]
+        nodes.isolate(cut_off)
+        for _ in range(300):
+            await asyncio.sleep(0.01)
+            leader = cut_off.node._leader
+            assert not any(s.silent for s in leader._sightings().values())
+        nodes.heal()
+        await nodes.until(lambda: nodes.leader and status(nodes, cut_off) is NodeStatus.READY)
+        assert [status(nodes, m) for m in others] == [NodeStatus.READY] * 2
 
     run(main)

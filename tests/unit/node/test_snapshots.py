@@ -24,7 +24,7 @@ def test_a_newer_offer_while_a_snapshot_is_being_installed():
         leader = nodes.leader
         await write(1)
         driver = late.node.driver
-        late.disk.slowness = 1e5
+        late.disk.slowness = 2e4
         nodes.heal()
         await nodes.until(lambda: driver.raft.snapshot_index > driver.applied_index)
         await write(20)

@@ -271,13 +271,15 @@ class Trace:
             busy = len(self.lines) > length
 
     def do_status(self, member: str) -> None:
-        status = self.nodes[int(member)].raft.status()
+        node = self.nodes[int(member)]
+        status = node.raft.status()
         transfer = f", handing over to {status.transfer_to}" if status.transfer_to else ""
         self.say(f"{status.role} in term {status.term}, leader {status.leader}{transfer}")
         self.say(f"log {status.first_index}..{status.last_index}, commit {status.commit}, applied {status.applied}")
         self.say(f"conf {show_conf(status.conf)}{', changing' if status.conf_pending else ''}")
         for follower, f in status.followers.items():
-            self.say(f"follower {follower}: match {f.match}, {f.state}{'' if f.active else ', silent'}")
+            silent = ", silent" if f.unheard_ms >= node.config.election_ms else ""
+            self.say(f"follower {follower}: match {f.match}, {f.state}{silent}")
 
     def do_log(self, member: str) -> None:
         log = self.nodes[int(member)].raft._me.log

@@ -353,13 +353,13 @@ def test_a_restarted_member_tells_its_term() -> None:
 def test_status_tells_followers_of_the_leader_only() -> None:
     solo = leading()
     status = solo.raft.status()
-    assert {m: (f.match, f.state, f.active) for m, f in status.followers.items()} == {
-        2: (2, "replicate", True),
-        3: (2, "replicate", True),
+    assert {m: (f.match, f.state, f.unheard_ms) for m, f in status.followers.items()} == {
+        2: (2, "replicate", 0),
+        3: (2, "replicate", 0),
     }
     solo.now = 600
     solo.receive(MsgHeartbeatResp(2, 1, 2))
-    assert {m: f.active for m, f in solo.raft.status().followers.items()} == {2: True, 3: False}
+    assert {m: f.unheard_ms for m, f in solo.raft.status().followers.items()} == {2: 0, 3: 600}
     assert Solo(disk_with(1)).raft.status().followers == {}
 
 

@@ -8,6 +8,7 @@ from orion.raft.log import LogBroken
 from orion.raft.messages import (
     ConfState,
     Entry,
+    EntryKind,
     HardState,
     MsgApp,
     MsgAppResp,
@@ -350,6 +351,18 @@ def test_a_commit_index_alone_needs_no_fsync() -> None:
     assert ready.hard_state == HardState(1, 0, 2)
     assert ready.must_persist
     assert not ready.must_sync
+
+
+def test_the_commit_of_a_configuration_is_synced() -> None:
+    """Whoever forgot, by a loss of power, that a joint one was left would need the votes of those who have left."""
+    solo = follower(1)
+    change = Entry(1, 2, EntryKind.CONF_CHANGE, b"")
+    solo.raft.step(0, Received(MsgApp(2, 1, 1, 1, 1, (change,), 1)))
+    solo.raft.step(0, Persisted(solo.raft.ready().persist_seq))
+    solo.raft.step(0, Received(MsgHeartbeat(2, 1, 1, 2)))
+    ready = solo.raft.ready()
+    assert ready.hard_state == HardState(1, 0, 2)
+    assert ready.must_sync
 
 
 def test_a_write_that_was_superseded_proves_nothing() -> None:

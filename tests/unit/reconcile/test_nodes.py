@@ -37,6 +37,8 @@ def verdict(known, seen, waited_ms=0):
         (Sighting("suspect", RAFT), None),
         (Sighting("alive", RAFT, refused=True), None),
         (Sighting("suspect", RAFT, refused=True), NodeStatus.DOWN),
+        (Sighting("alive", RAFT, silent=True), None),
+        (Sighting("suspect", RAFT, silent=True), NodeStatus.DOWN),
         (Sighting("dead", RAFT), NodeStatus.DOWN),
         (Sighting("left", RAFT), NodeStatus.LEFT),
         (Sighting("dead", RaftId(8)), None),

@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from orion.adapters.peers.connection import Connection
 from orion.adapters.peers.greeting import Complaints, Greeter
@@ -14,7 +14,6 @@ from orion.model.node import address_parts
 P = TypeVar("P", bound=asyncio.Protocol)
 
 DIAL_TIMEOUT_S = 2.0  # connect and hello together; a lost SYN is sent again after 1 s
-REFUSES_TIMEOUT_S = 0.3
 
 
 class Dialler:
@@ -62,23 +61,6 @@ def _unavailable(address: str, error: Exception) -> Unavailable:
     return Unavailable(f"{address} can't be reached: {error}")
 
 
-async def refuses(address: str) -> bool:
-    """Whether the host answers that nobody listens there."""
-    try:
-        async with asyncio.timeout(REFUSES_TIMEOUT_S):
-            await _connect(_HangUp, address)
-    except ConnectionRefusedError:
-        return True
-    except (OSError, ValueError):
-        return False
-    return False
-
-
-class _HangUp(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast("asyncio.Transport", transport).abort()
-
-
 async def _connect(make: Callable[[], P], address: str) -> P:
     """Raises ValueError for what is no address, ConnectionRefusedError when any of the host's addresses refuses
     and none accepts, else OSError.
@@ -86,7 +68,7 @@ async def _connect(make: Callable[[], P], address: str) -> P:
     host, port = address_parts(address)
     loop = asyncio.get_running_loop()
     failure: OSError = OSError("it has no address")
-    for ip in await _resolve(host):
+    for ip in await resolve(host):
         try:
             _, protocol = await loop.create_connection(make, ip, port)
         except OSError as error:
@@ -97,7 +79,7 @@ async def _connect(make: Callable[[], P], address: str) -> P:
     raise failure
 
 
-async def _resolve(host: str) -> list[str]:
+async def resolve(host: str) -> list[str]:
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -6,14 +6,15 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 
 from orion.adapters.peers.calls import Caller, CallServer
 from orion.adapters.peers.connection import Connection
-from orion.adapters.peers.dial import Dialler, refuses
+from orion.adapters.peers.dial import Dialler
 from orion.adapters.peers.greeting import Complaints, Greeter
+from orion.adapters.peers.knock import knock
 from orion.adapters.peers.outbox import Outbox
 from orion.adapters.peers.runners import Runners
 from orion.adapters.peers.streams import StreamServer, open_stream
 from orion.model.errors import Refused
 from orion.model.ids import NodeId, RaftId
-from orion.ports import CallHandler, Clock, MessageHandler, StreamHandler
+from orion.ports import CallHandler, Clock, Knock, MessageHandler, StreamHandler
 from orion.raft.messages import AnyMessage
 from orion.wire.envelopes import LANE_CALL, LANE_STREAM, decode_messages, encode_messages
 from orion.wire.frames import Frame, FrameError, Kind
@@ -92,8 +93,8 @@ class TcpPeers:
     def stream(self, address: str, request: bytes) -> AsyncGenerator[bytes, None]:
         return open_stream(self._dialler, address, request)
 
-    async def refuses(self, address: str) -> bool:
-        return await refuses(address)
+    async def knock(self, address: str) -> Knock:
+        return await knock(address)
 
     def set_cluster(self, cluster: int, recovery: int = 0) -> None:
         self._greeter.cluster, self._greeter.recovery = cluster, recovery

@@ -1,0 +1,94 @@
+"""What a host says of a new connection: the kernel answers for a process, however busy that is."""
+
+import asyncio
+import errno
+import select
+import socket
+import struct
+
+from orion.adapters.peers.dial import resolve
+from orion.model.node import address_parts
+from orion.ports import Knock
+
+TRIES = 4  # a lost SYN is sent again only after a second, so each try is a connection of its own
+TRY_EVERY_S = 0.1
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_ANSWERS = {
+    0: Knock.ACCEPTED,
+    errno.ECONNRESET: Knock.ACCEPTED,
+    errno.ECONNREFUSED: Knock.REFUSED,
+    errno.EINPROGRESS: Knock.SILENT,
+    errno.EHOSTUNREACH: Knock.SILENT,  # nobody at that address says who has it
+    errno.ETIMEDOUT: Knock.SILENT,
+}
+_STRONGEST_FIRST = (Knock.ACCEPTED, Knock.REFUSED, Knock.SILENT)
+
+
+async def knock(address: str) -> Knock:
+    tries: list[_Try] = []
+    try:
+        host, port = address_parts(address)
+        addresses = await resolve(host)
+        for _ in range(TRIES):
+            opened = [_Try(ip, port) for ip in addresses]
+            tries += opened
+            await _answered(opened)
+            # Asked of the kernel once more: the answer may have come while the event loop was held.
+            answers = {each.look() for each in tries}
+            if Knock.ACCEPTED in answers or Knock.REFUSED in answers:
+                break
+        return next((answer for answer in _STRONGEST_FIRST if answer in answers), Knock.UNCLEAR)
+    except (OSError, ValueError):
+        return Knock.UNCLEAR
+    finally:
+        for each in tries:
+            each.close()
+
+
+async def _answered(tries: list["_Try"]) -> None:
+    """Returns when one is accepted or all have been answered, or it is time for the next try."""
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+
+    def look() -> None:
+        answers = {each.look() for each in tries}
+        if Knock.ACCEPTED in answers or Knock.SILENT not in answers:
+            done.set()
+
+    look()
+    waiting = [each for each in tries if each.look() is Knock.SILENT]
+    for each in waiting:
+        loop.add_writer(each.fileno(), look)
+    try:
+        async with asyncio.timeout(TRY_EVERY_S):
+            await done.wait()
+    except TimeoutError:
+        pass
+    finally:
+        for each in waiting:
+            loop.remove_writer(each.fileno())
+
+
+class _Try:
+    """One connection. Raises OSError when no socket can be had."""
+
+    def __init__(self, ip: str, port: int) -> None:
+        family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self._error = self._socket.connect_ex((ip, port))
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def look(self) -> Knock:
+        if self._error == errno.EINPROGRESS:
+            poll = select.poll()
+            poll.register(self._socket, select.POLLOUT)
+            if poll.poll(0):
+                self._error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return _ANSWERS.get(self._error, Knock.UNCLEAR)
+
+    def close(self) -> None:
+        self._socket.close()
