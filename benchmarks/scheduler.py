@@ -100,7 +100,7 @@ class Cluster:
         return apply(self.state, self.index, command)
 
     def create(self, name, count, task=TASK):
-        self.apply(CreateJob(1, Job(JobName(name), JobKind.SERVICE, count, task, created_at_ms=1)))
+        self.apply(CreateJob(1, Job(JobName(name), JobKind.SERVICE, count, task, created_at_ms=1), name, 0))
 
     def place(self, name, timer):
         plan = timer.time("schedule", schedule, self.state.view, [JobName(name)], self.pools)

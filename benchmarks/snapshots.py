@@ -57,7 +57,7 @@ class Load:
             await self.keep(RegisterNode(1, *facts, CAPACITY, (), f"engine{n}", "0.1"))
         for n in range(allocations // TASKS):
             name = JobName(f"job{n}")
-            await self.keep(CreateJob(1, Job(name, JobKind.SERVICE, TASKS, TASK)))
+            await self.keep(CreateJob(1, Job(name, JobKind.SERVICE, TASKS, TASK), name, 0))
             plan = schedule(self.state.view, [name], self._pools)
             await self.keep(plan.command(1))
 

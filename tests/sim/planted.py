@@ -19,6 +19,8 @@ import orion.raft.member
 import orion.raft.reads
 import orion.raft.receive
 import orion.raft.replication
+import orion.state.apply_configs
+import orion.state.apply_jobs
 import orion.state.apply_plan
 import orion.state.ledger
 from orion.node.agent import Agent
@@ -233,7 +235,17 @@ def snapshot_past_the_applied_index() -> None:
 
 
 def snapshot_forgets_idempotency() -> None:
-    Restorer._take_answered = lambda self, frame: None
+    Restorer._take_answers = lambda self, frame: None
+
+
+def compare_and_set_without_comparing() -> None:
+    orion.state.apply_configs._version_error = lambda *_: None
+
+
+def command_carried_out_twice() -> None:
+    """Copies of a client's command are not known as such."""
+    for module in (orion.state.apply_configs, orion.state.apply_jobs):
+        module.once = lambda *arguments: arguments[-1]()
 
 
 def duplicate_apply() -> None:
@@ -326,7 +338,8 @@ def _bug(plant: Callable[[], None], *rules: str, first: int = FIRST_SEED) -> Pla
     return Planted(plant.__name__.replace("_", " "), plant, frozenset(rules), first)
 
 
-READS = ("linearizable reads", "linearizable history", "a container is explained by the log")
+HISTORY = "linearizable history"
+READS = ("linearizable reads", HISTORY, "a container is explained by the log")
 UNSYNCED = "no append acknowledged before its fsync"
 DURABLE = "committed means durable on a quorum"
 
@@ -375,6 +388,8 @@ PLANTED = (
         "the state's own checks",
         first=30_003,
     ),
+    _bug(compare_and_set_without_comparing, HISTORY),
+    _bug(command_carried_out_twice, HISTORY, "exactly once under one key"),
     _bug(duplicate_apply, "one state per index"),
     _bug(apply_depends_on_the_node, "one state per index"),
     _bug(static_port_given_twice, "host port once", first=30_002),

@@ -25,6 +25,7 @@ from orion.node.backup import Backups
 from orion.node.configs import Configs
 from orion.node.deadline import deadline
 from orion.node.directory import Directory
+from orion.node.marks import Marks
 from orion.node.metrics import Metrics
 from orion.node.quorum import Quorum
 from orion.node.raft_driver import RaftDriver
@@ -107,12 +108,13 @@ class Answers:
             AskTransfer: self._transfer,
             Confirm: self._confirm,
         }
+        self._marks = Marks(machine=machine, driver=driver, ask=self._ask)
         self.configs = Configs(
             clock=clock,
-            machine=machine,
             driver=driver,
             submitter=submitter,
             ask=self._ask,
+            marks=self._marks,
             fresh=self._fresh,
         )
         self._local |= self.configs.local
@@ -133,9 +135,9 @@ class Answers:
     ) -> TaskView:
         name = request.name or name_for(request.image, self._machine.random_bits(20))
         job = job_from_request(request, JobName(name), self._clock.wall_ms())
-        # With a key of its own a command that was submitted again after a change of leader is not a conflict.
-        key = idempotency_key or f"{self._machine.random_bits(64):016x}"
-        submitted = await self._submitter.submit(CreateJob(self._clock.wall_ms(), job, key), timeout_s=timeout_s)
+        key, since = await self._marks.new(idempotency_key, timeout_s)
+        command = CreateJob(self._clock.wall_ms(), job, key, since)
+        submitted = await self._submitter.submit(command, timeout_s=timeout_s)
         read = Read(stale=self._driver.is_member, timeout_s=timeout_s)
         view, index = await self._ask(AskTask(submitted.subject, read))
         deadline_ms = self._clock.now_ms() + int(wait_running_s * 1000)
@@ -149,8 +151,7 @@ class Answers:
             view, _ = await self.task(task, Read(timeout_s=timeout_s))
         except NoMajority as error:
             raise NoMajority(f"{error.detail}; nothing was changed") from None
-        key = f"stop {self._machine.random_bits(64):016x}"  # so that a late copy of it stops no later job
-        command = StopJob(self._clock.wall_ms(), JobName(view.name), key)
+        command = StopJob(self._clock.wall_ms(), JobName(view.name), *await self._marks.new("", timeout_s))
         try:
             await self._submitter.submit(command, timeout_s=timeout_s)
         except NotFound:

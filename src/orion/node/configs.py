@@ -1,45 +1,38 @@
 """Configs as the API and the agent ask for them: reads here or at a voter, changes through the log."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from orion.model.configs import Config, ConfigStat
 from orion.model.views import ConfigView
+from orion.node.marks import Ask, Marks
 from orion.node.raft_driver import RaftDriver
 from orion.node.render import time_text
-from orion.node.requests import AskConfigs, AskRaft, FindConfigs, Request, Submitted
+from orion.node.requests import AskConfigs, FindConfigs, Request, Submitted
 from orion.node.service import Read
 from orion.node.submit import Submitter
-from orion.ports import Clock, Machine
+from orion.ports import Clock
 from orion.state.commands import DeleteConfig, PutConfig
-
-R = TypeVar("R")
-
-
-class Ask(Protocol):
-    async def __call__(self, request: Request[R], /) -> R: ...
 
 
 class Configs:
-    """Fulfils service.ConfigService. `ask` has a question answered here or at a voter, `fresh` returns when this
-    node's state is as fresh as a read demands.
-    """
+    """Fulfils service.ConfigService. `fresh` returns when this node's state is as fresh as a read demands."""
 
     def __init__(
         self,
         *,
         clock: Clock,
-        machine: Machine,
         driver: RaftDriver,
         submitter: Submitter,
         ask: Ask,
+        marks: Marks,
         fresh: Callable[[Read], Awaitable[None]],
     ) -> None:
         self._clock = clock
-        self._machine = machine
         self._driver = driver
         self._submitter = submitter
         self._ask = ask
+        self._marks = marks
         self._fresh = fresh
         self.local: dict[type[Request[Any]], Callable[[Any], Awaitable[object]]] = {
             AskConfigs: self._read,
@@ -62,23 +55,16 @@ class Configs:
     async def put(
         self, key: str, value: bytes, *, if_version: int | None, idempotency_key: str, timeout_s: float
     ) -> tuple[ConfigView, int]:
-        mark, since = await self._mark(idempotency_key)
+        mark, since = await self._marks.new(idempotency_key, timeout_s)
         command = PutConfig(self._clock.wall_ms(), key, value, if_version, mark, since)
         return _answer(await self._submitter.submit(command, timeout_s=timeout_s))
 
     async def delete(
         self, key: str, *, if_version: int | None, idempotency_key: str, timeout_s: float
     ) -> tuple[ConfigView, int]:
-        mark, since = await self._mark(idempotency_key)
+        mark, since = await self._marks.new(idempotency_key, timeout_s)
         command = DeleteConfig(self._clock.wall_ms(), key, if_version, mark, since)
         return _answer(await self._submitter.submit(command, timeout_s=timeout_s))
-
-    async def _mark(self, idempotency_key: str) -> tuple[str, int]:
-        """What tells copies of one command from other commands: a key, and an index from before the first copy."""
-        mark = idempotency_key or f"{self._machine.random_bits(64):016x}"
-        if self._driver.is_member:
-            return mark, self._driver.applied_index
-        return mark, (await self._ask(AskRaft())).applied_index
 
     async def _read(self, request: AskConfigs) -> tuple[tuple[Config | None, ...], int]:
         await self._fresh(request.read)

@@ -1,51 +1,27 @@
-"""Config commands: put, delete, each with a version to compare with.
-
-A command can come twice: whoever waits for one sends it again when the leader changes. So answers are remembered,
-and refusals too: else a client is told "it exists already", the key is deleted, and then a late copy of the
-client's command creates it. What is remembered is bounded; `since` tells a command that may have been answered and
-forgotten from one that comes for the first time.
-"""
+"""Config commands: put, delete, each with a version to compare with."""
 
 from bisect import bisect_left, insort
-from collections.abc import Callable
 
 from orion.model.configs import MAX_VALUE_BYTES, Config, ConfigStat, key_error
-from orion.model.errors import Conflict, NotFound, OrionError, Refused, TooLarge, Unavailable, by_code
+from orion.model.errors import Conflict, NotFound, OrionError, Refused, TooLarge
 from orion.state.commands import DeleteConfig, PutConfig
-from orion.state.records import MAX_CONFIG_ANSWERS, MAX_CONFIGS, MAX_CONFIGS_BYTES, ConfigAnswer
+from orion.state.once import once
+from orion.state.records import MAX_CONFIGS, MAX_CONFIGS_BYTES
 from orion.state.step import Result, Step
 from orion.state.tables import State
 
 
 def put_config(state: State, step: Step, command: PutConfig) -> Result:
-    return _once(state, step, command, lambda: _put(state, step, command))
+    return once(state, step.index, _mark(command), command.since, command.key, lambda: _put(state, step, command))
 
 
 def delete_config(state: State, step: Step, command: DeleteConfig) -> Result:
-    return _once(state, step, command, lambda: _delete(state, command))
+    return once(state, step.index, _mark(command), command.since, command.key, lambda: _delete(state, command))
 
 
-def _once(
-    state: State, step: Step, command: PutConfig | DeleteConfig, change: Callable[[], ConfigStat | OrionError]
-) -> Result:
-    # Of this key only: an idempotency key is the caller's own, and may be used again elsewhere.
-    mark = f"{command.idempotency_key} {command.key}"
-    if (answer := state.config_answers.get(mark)) is not None:
-        return answer.stat or by_code(answer.code, answer.detail)
-    if command.since < state.config_answers_from:
-        return Unavailable(
-            f"too much has changed since {command.key} was to be changed for anybody to know whether it was"
-        )
-    result = change()
-    if isinstance(result, OrionError):
-        answer = ConfigAnswer(step.index, None, result.code, result.detail)
-    else:
-        answer = ConfigAnswer(step.index, result)
-    answers = state.config_answers
-    answers[mark] = answer
-    if len(answers) > MAX_CONFIG_ANSWERS:
-        state.config_answers_from = answers.pop(next(iter(answers))).index
-    return result
+def _mark(command: PutConfig | DeleteConfig) -> str:
+    """Of this key only: an idempotency key is the caller's own, and may be used again elsewhere."""
+    return f"config {command.idempotency_key} {command.key}"
 
 
 def _put(state: State, step: Step, command: PutConfig) -> ConfigStat | OrionError:

@@ -6,20 +6,29 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from orion.model.allocation import Allocation
-from orion.model.errors import Conflict, NotFound, Refused
+from orion.model.errors import Conflict, NotFound, OrionError, Refused
+from orion.model.ids import JobName
 from orion.model.job import Job
 from orion.state import ledger
 from orion.state.commands import CreateJob, StopJob
-from orion.state.records import MAX_ANSWERED, MAX_COUNT, JobRecord, port_text, static_port_keys
+from orion.state.once import once
+from orion.state.records import MAX_COUNT, JobRecord, port_text, static_port_keys
 from orion.state.step import Result, Step, tasks_text
 from orion.state.tables import State
 
 
 def create_job(state: State, step: Step, command: CreateJob) -> Result:
-    job = command.job
-    key = command.idempotency_key
-    if key and key in state.answered:
-        return state.answered[key]
+    # Of whatever name: one that the node has made up is another in each request.
+    mark = f"create {command.idempotency_key}"
+    return once(state, step.index, mark, command.since, command.job.name, lambda: _create(state, step, command.job))
+
+
+def stop_job(state: State, step: Step, command: StopJob) -> Result:
+    mark = f"stop {command.idempotency_key} {command.job}"
+    return once(state, step.index, mark, command.since, command.job, lambda: _stop(state, step, command.job))
+
+
+def _create(state: State, step: Step, job: Job) -> Job | OrionError:
     former = state.jobs.get(job.name)
     if former and former.job.stopping:
         return Conflict(
@@ -37,26 +46,14 @@ def create_job(state: State, step: Step, command: CreateJob) -> Result:
     if job.stopping:
         job = replace(job, stopping=False)
     ledger.add_job(state, job)
-    if key:
-        _remember(state, key, job)
     step.tell("JobCreated", job.name, f"{job.name} created: {tasks_text(job.count)} of {job.task.image}")
     return job
 
 
-def _remember(state: State, key: str, job: Job) -> None:
-    state.answered[key] = job
-    if len(state.answered) > MAX_ANSWERED:
-        del state.answered[next(iter(state.answered))]
-
-
-def stop_job(state: State, step: Step, command: StopJob) -> Result:
-    if command.key and command.key in state.answered:
-        return state.answered[command.key]
-    record = state.jobs.get(command.job)
+def _stop(state: State, step: Step, name: JobName) -> Job | OrionError:
+    record = state.jobs.get(name)
     if record is None:
-        return NotFound(f"there is no job named {command.job}; orion ps lists what runs")
-    if command.key:
-        _remember(state, command.key, record.job)
+        return NotFound(f"there is no job named {name}; orion ps lists what runs")
     if record.job.stopping:
         return record.job
     ledger.close_job(state, record)

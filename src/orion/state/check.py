@@ -28,12 +28,11 @@ def rebuilt(state: State) -> State:
 def check(state: State) -> None:
     """Every index is what the tables say. Raises AssertionError that names the first that is not."""
     again = rebuilt(state)
-    for name in ("index", "cluster", "salt", "next_number", "next_allocation", "config_answers_from", "recovery"):
+    for name in ("index", "cluster", "salt", "next_number", "next_allocation", "answers_from", "recovery"):
         _same(name, getattr(state, name), getattr(again, name))
     for name in (
         "nodes",
         "removed",
-        "answered",
         "allocations",
         "engines",
         "configs",
@@ -43,7 +42,7 @@ def check(state: State) -> None:
         _same(name, getattr(state, name), getattr(again, name))
     for name in ("records", "numbers", "draining", "jobs", "open_jobs", "refused_jobs"):
         _same(f"keys of {name}", set(getattr(state, name)), set(getattr(again, name)))
-    _same("answers about configs", list(state.config_answers.items()), list(again.config_answers.items()))
+    _same("answers", list(state.answers.items()), list(again.answers.items()))
     _same("order of jobs", list(state.jobs), list(again.jobs))
     _same("order of jobs by serial", sorted(state.jobs, key=lambda name: state.jobs[name].serial), list(state.jobs))
     _same("holdings", _holdings(state), _holdings(again))

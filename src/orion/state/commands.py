@@ -71,19 +71,24 @@ class RemoveNode(Command, frozen=True, array_like=True, tag=5):
 
 
 class CreateJob(Command, frozen=True, array_like=True, tag=6):
-    """Refused (Conflict) when the name is taken; with an `idempotency_key` seen before, answers as then."""
+    """Refused (Conflict) when the name is taken.
+
+    As all commands of clients it is answered once (state/once.py): under the same `idempotency_key` (never empty)
+    the answer, a refusal too, is as before. `since` is an index that was applied somewhere before the first copy
+    was made, so that one which comes later than answers are remembered is known as such.
+    """
 
     job: Job
-    idempotency_key: str = ""
+    idempotency_key: str
+    since: int
 
 
 class StopJob(Command, frozen=True, array_like=True, tag=7):
-    """Stop all of it and forget it when the last allocation has ended. With a `key` seen before, changes nothing:
-    this very command, sent twice, came late, and the name may be another job's by now.
-    """
+    """Stop all of it and forget it when the last allocation has ended. NotFound when there is none."""
 
     job: JobName
-    key: str = ""
+    idempotency_key: str
+    since: int
 
 
 class UpdateAllocations(Command, frozen=True, array_like=True, tag=8):
@@ -120,13 +125,7 @@ class ApplyPlan(Command, frozen=True, array_like=True, tag=9):
 
 
 class PutConfig(Command, frozen=True, array_like=True, tag=10):
-    """Refused (Conflict) unless the key is at `if_version`: None is any, 0 that it does not exist.
-
-    The answer, refusals too, is remembered under `idempotency_key` (never empty), and a second copy is answered
-    alike: after a change of leader nobody knows whether the first one was taken. `since` is an index that was
-    applied somewhere before the first copy was made, so that one which comes later than answers are remembered is
-    known as such.
-    """
+    """Refused (Conflict) unless the key is at `if_version`: None is any, 0 that it does not exist."""
 
     key: str
     value: bytes

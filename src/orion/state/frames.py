@@ -7,7 +7,7 @@ from orion.model.configs import Config
 from orion.model.ids import RaftId
 from orion.model.job import Job
 from orion.model.node import Node
-from orion.state.records import ConfigAnswer
+from orion.state.records import Answer
 
 FORMAT = 1
 LENGTH_BYTES = 4
@@ -24,7 +24,7 @@ class Header(Frame, frozen=True, array_like=True, tag=1):
     cluster: int
     next_number: int
     next_allocation: int
-    config_answers_from: int = 0
+    answers_from: int = 0
     recovery: int = 0
 
 
@@ -36,8 +36,10 @@ class Removed(Frame, frozen=True, array_like=True, tag=3):
     rows: list[RaftId]
 
 
-class Answered(Frame, frozen=True, array_like=True, tag=4):
-    rows: list[tuple[str, Job]]
+class Answers(Frame, frozen=True, array_like=True, tag=4):
+    """Oldest first."""
+
+    rows: list[tuple[str, Answer]]
 
 
 class Jobs(Frame, frozen=True, array_like=True, tag=5):
@@ -63,13 +65,7 @@ class Configs(Frame, frozen=True, array_like=True, tag=8):
     rows: list[Config]
 
 
-class ConfigAnswers(Frame, frozen=True, array_like=True, tag=9):
-    """Oldest first."""
-
-    rows: list[tuple[str, ConfigAnswer]]
-
-
-AnyFrame = Header | Nodes | Removed | Answered | Jobs | Allocations | End | Configs | ConfigAnswers
+AnyFrame = Header | Nodes | Removed | Answers | Jobs | Allocations | End | Configs
 
 encoder = msgspec.msgpack.Encoder()
 decoder: msgspec.msgpack.Decoder[AnyFrame] = msgspec.msgpack.Decoder(AnyFrame)

@@ -20,11 +20,10 @@ from orion.model.resources import Resources
 
 MAX_COUNT = 1_000_000  # tasks of one job
 MAX_REMOVED = 1_000  # raft ids remembered after their node was removed
-MAX_ANSWERED = 10_000  # idempotency keys remembered
+MAX_ANSWERS = 10_000  # to the last commands of clients, remembered
 MAX_ENDED_PER_SLOT = 5  # allocations remembered after their end
 MAX_CONFIGS = 10_000
 MAX_CONFIGS_BYTES = 64 * 1024 * 1024  # of all keys and values together
-MAX_CONFIG_ANSWERS = 10_000  # of the last changes of configs, remembered by idempotency key
 MAX_REASON = 2_000  # characters of an allocation's reason
 
 OPEN = 1  # value in `JobRecord.open`: the slot wants an allocation
@@ -240,11 +239,12 @@ def slot_wants(record: JobRecord, index: int) -> bool:
     return True
 
 
-class ConfigAnswer(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a change of a config was answered with at `index`: `stat`, or an error."""
+class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a client's command was answered with at `index`: `job`, `stat` (of a config), or an error."""
 
     index: int
-    stat: ConfigStat | None
+    job: Job | None = None
+    stat: ConfigStat | None = None
     code: str = ""
     detail: str = ""
 
@@ -257,8 +257,8 @@ def config_bytes(config: Config) -> int:
 class Tables:
     """Everything the cluster agrees on, as of log index `index`.
 
-    `removed`, `answered` and `config_answers` are bounded, oldest out first; `config_answers_from` is the index of
-    the newest one that is out. Derived: `config_keys` (sorted), `config_bytes`, `records`, `numbers`, `draining`,
+    `removed` and `answers` are bounded, oldest out first; `answers_from` is the index of the newest answer that is
+    out. Derived: `config_keys` (sorted), `config_bytes`, `records`, `numbers`, `draining`,
     `allocations`, `by_node`, `engines`, `open_jobs`, `refused_jobs`, `next_serial` and the epochs.
     `capacity_epoch` grows when scheduling anew may give another answer (something was freed, a node changed, a
     slot opened again), so that refused jobs are worth another try; `facts_epoch` when any node's facts or status
@@ -267,12 +267,11 @@ class Tables:
 
     __slots__ = (
         "allocations",
-        "answered",
+        "answers",
+        "answers_from",
         "by_node",
         "capacity_epoch",
         "cluster",
-        "config_answers",
-        "config_answers_from",
         "config_bytes",
         "config_keys",
         "configs",
@@ -305,10 +304,9 @@ class Tables:
         self.nodes: dict[NodeId, Node] = {}
         self.jobs: dict[JobName, JobRecord] = {}
         self.removed: dict[RaftId, None] = {}
-        self.answered: dict[str, Job] = {}
         self.configs: dict[str, Config] = {}
-        self.config_answers: dict[str, ConfigAnswer] = {}
-        self.config_answers_from = 0
+        self.answers: dict[str, Answer] = {}
+        self.answers_from = 0
 
         self.records: dict[NodeId, NodeRecord] = {}
         self.numbers: dict[int, NodeRecord] = {}

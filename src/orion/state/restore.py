@@ -14,9 +14,8 @@ from orion.state.frames import (
     LENGTH_BYTES,
     MAX_FRAME_BYTES,
     Allocations,
-    Answered,
+    Answers,
     AnyFrame,
-    ConfigAnswers,
     Configs,
     End,
     Frame,
@@ -46,12 +45,11 @@ class Restorer:
             Header: self._take_header,
             Nodes: self._take_nodes,
             Removed: self._take_removed,
-            Answered: self._take_answered,
+            Answers: self._take_answers,
             Jobs: self._take_jobs,
             Allocations: self._take_allocations,
             End: self._take_end,
             Configs: self._take_configs,
-            ConfigAnswers: self._take_config_answers,
         }
 
     def feed(self, chunk: bytes) -> None:
@@ -93,8 +91,8 @@ class Restorer:
     def _take_removed(self, frame: Removed) -> None:
         self._state.removed.update(dict.fromkeys(frame.rows))
 
-    def _take_answered(self, frame: Answered) -> None:
-        self._state.answered.update(frame.rows)
+    def _take_answers(self, frame: Answers) -> None:
+        self._state.answers.update(frame.rows)
 
     def _take_jobs(self, frame: Jobs) -> None:
         for job, refusal in frame.rows:
@@ -116,9 +114,6 @@ class Restorer:
             state.config_keys.append(stat.key)
             state.config_bytes += config_bytes(config)
 
-    def _take_config_answers(self, frame: ConfigAnswers) -> None:
-        self._state.config_answers.update(frame.rows)
-
     def _take_end(self, frame: End) -> None:
         self._end = frame
 
@@ -132,7 +127,7 @@ class Restorer:
         state.salt = header.cluster & 0xFFFFFFFF
         state.next_number = header.next_number
         state.next_allocation = header.next_allocation
-        state.config_answers_from = header.config_answers_from
+        state.answers_from = header.answers_from
         state.recovery = header.recovery
 
     def _take_allocation(self, row: Allocation) -> None:

@@ -18,9 +18,8 @@ from orion.state.frames import (
     FORMAT,
     LENGTH_BYTES,
     Allocations,
-    Answered,
+    Answers,
     AnyFrame,
-    ConfigAnswers,
     Configs,
     End,
     Header,
@@ -43,7 +42,7 @@ _Row = TypeVar("_Row")
 class Captured:
     """What `encode` needs of a state, untouched by later commands."""
 
-    __slots__ = ("answered", "config_answers", "configs", "header", "jobs", "nodes", "removed")
+    __slots__ = ("answers", "configs", "header", "jobs", "nodes", "removed")
 
     def __init__(self, state: State) -> None:
         self.header = Header(
@@ -52,14 +51,13 @@ class Captured:
             state.cluster,
             state.next_number,
             state.next_allocation,
-            state.config_answers_from,
+            state.answers_from,
             state.recovery,
         )
         self.nodes = list(state.nodes.values())
         self.removed = list(state.removed)
-        self.answered = list(state.answered.items())
+        self.answers = list(state.answers.items())
         self.configs = [state.configs[key] for key in state.config_keys]
-        self.config_answers = list(state.config_answers.items())
         self.jobs: list[tuple[Job, str, list[Slot]]] = [
             (record.job, record.refusal, record.slots.copy()) for record in state.jobs.values()
         ]
@@ -94,12 +92,10 @@ def _frames(captured: Captured) -> Iterator[AnyFrame]:
         yield Nodes(nodes)
     for removed in _batches(captured.removed):
         yield Removed(removed)
-    for answered in captured.answered:
-        yield Answered([answered])
+    for answer in captured.answers:
+        yield Answers([answer])
     for configs in _config_batches(captured.configs):
         yield Configs(configs)
-    for answers in _batches(captured.config_answers):
-        yield ConfigAnswers(answers)
     count = 0
     for job, refusal, slots in captured.jobs:
         yield Jobs([(job, refusal)])

@@ -51,7 +51,7 @@ class Cluster:
 
     def job(self, name="web", count=1, cpu=0, memory=0, disk=0, **task):
         spec = TaskSpec("app", resources=Resources(cpu, memory, disk), **task)
-        self.do(CreateJob(1, Job(name, JobKind.SERVICE, count, spec)))
+        self.do(CreateJob(1, Job(name, JobKind.SERVICE, count, spec), f"create {name}", 0))
 
     def plan(self, *jobs, **limits):
         return schedule(self.view, jobs or waiting(self.view), self.pools, **limits)
@@ -337,7 +337,7 @@ def test_unknown_stopping_and_finished_jobs_are_passed_over():
     cluster.job("done")
     cluster.job("stopping", count=2)
     cluster.run()
-    cluster.do(StopJob(1, "stopping"))
+    cluster.do(StopJob(1, "stopping", "stop", 0))
     assert cluster.plan("unknown", "done", "stopping", "done").empty
 
 

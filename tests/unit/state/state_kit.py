@@ -1,5 +1,6 @@
 """A state to play with: commands go in as bytes, and after each one every index is checked against the tables."""
 
+import itertools
 from zlib import crc32
 
 from orion.model.allocation import AllocationState, AllocationStatus
@@ -75,11 +76,12 @@ class World:
     def remove(self, node):
         return self.do(RemoveNode(70, node))
 
-    def create(self, name="web", count=1, key="", **task):
-        return self.do(creation(name, count, key, **task))
+    def create(self, name="web", count=1, key="", since=None, **task):
+        key = key or f"create {self.index}"
+        return self.do(creation(name, count, key, since=self.index if since is None else since, **task))
 
     def stop(self, name="web"):
-        return self.do(StopJob(80, name))
+        return self.do(stopping(name, f"stop {self.index}", self.index))
 
     def place(self, name, *where, ports=(), version=0):
         """`where`: (index, node) pairs."""
@@ -132,16 +134,24 @@ def registration(node, raft=None, **facts):
     return RegisterNode(10, node, raft or crc32(node.encode()) + 1, **(given | facts))
 
 
-def creation(name="web", count=1, key="", kind=JobKind.SERVICE, image="nginx", **task):
-    return CreateJob(20, Job(name, kind, count, TaskSpec(image, **task), created_at_ms=20), key)
+def creation(name="web", count=1, key="", since=0, kind=JobKind.SERVICE, image="nginx", **task):
+    job = Job(name, kind, count, TaskSpec(image, **task), created_at_ms=20)
+    return CreateJob(20, job, key or f"key {next(_keys)}", since)
+
+
+def stopping(name="web", key="", since=0):
+    return StopJob(80, name, key or f"key {next(_keys)}", since)
+
+
+_keys = itertools.count()
 
 
 def tables(state):
-    """All that a state holds but for its index, comparable, independent of the state."""
+    """All that a state holds but for its index and its answers, comparable, independent of the state."""
     again = rebuilt(state)
     rows = {name: (record.job, record.refusal, record.slots) for name, record in again.jobs.items()}
     counters = (again.cluster, again.next_number, again.next_allocation)
-    return again.nodes, list(again.removed), list(again.answered.items()), rows, counters, again.configs
+    return again.nodes, list(again.removed), rows, counters, again.configs
 
 
 def kinds(applied):

@@ -3,7 +3,7 @@ from state_kit import World
 
 from orion.model.configs import MAX_KEY_BYTES, MAX_VALUE_BYTES, key_error
 from orion.model.errors import Conflict, NotFound, Refused, TooLarge, Unavailable
-from orion.state import apply_configs
+from orion.state import apply_configs, once
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_an_idempotency_key_is_of_one_key_only(world):
 
 
 def test_a_copy_that_comes_after_its_answer_was_forgotten_is_known_as_such(world, monkeypatch):
-    monkeypatch.setattr(apply_configs, "MAX_CONFIG_ANSWERS", 3)
+    monkeypatch.setattr(once, "MAX_ANSWERS", 3)
     since = world.index
     world.put("a", b"old", idem="x", since=since)
     world.put("a", b"new")
@@ -114,8 +114,8 @@ def test_a_copy_that_comes_after_its_answer_was_forgotten_is_known_as_such(world
     assert isinstance(error, Unavailable)
     assert world.view.config("a").value == b"new"
     # The first copy of another, made since, is no copy of what was forgotten.
-    assert world.put("c", since=world.state.config_answers_from).result.version == world.index
-    assert len(world.state.config_answers) == 3
+    assert world.put("c", since=world.state.answers_from).result.version == world.index
+    assert len(world.state.answers) == 3
 
 
 # --- bounds ------------------------------------------------------------------------------------------------

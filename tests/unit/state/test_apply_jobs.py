@@ -1,10 +1,9 @@
 import pytest
-from state_kit import WEB, World, creation, kinds, texts
+from state_kit import WEB, World, creation, kinds, stopping, texts
 
-from orion.model.errors import Conflict, NotFound, Refused
+from orion.model.errors import Conflict, NotFound, Refused, Unavailable
 from orion.model.job import PortBinding
-from orion.state import apply_jobs
-from orion.state.commands import CreateJob, StopJob
+from orion.state import once
 
 
 def test_a_created_job_waits_to_be_placed():
@@ -89,19 +88,38 @@ def test_a_key_seen_before_is_answered_as_then():
     assert world.view.job("web") is None
 
 
-def test_a_refused_creation_uses_up_no_key():
+def test_a_late_copy_of_a_refused_creation_creates_nothing():
+    """Its client was told that the name is taken; since then it was given up."""
     world = World()
     world.create()
-    world.refused(creation("web", key="k"))
-    assert world.create("other", key="k").result.name == "other"
+    late = creation("web", count=9)
+    told = world.refused(late)
+    world.stop()
+    again = world.do(late).result
+    assert (type(again), again.detail) == (Conflict, told.detail)
+    assert world.view.job("web") is None
 
 
-def test_keys_are_remembered_up_to_a_bound(monkeypatch):
-    monkeypatch.setattr(apply_jobs, "MAX_ANSWERED", 2)
+def test_a_late_copy_of_a_refused_stop_stops_nothing():
     world = World()
-    for n in range(3):
-        world.create(f"job{n}", key=f"key{n}")
-    assert list(world.state.answered) == ["key1", "key2"]
+    late = stopping()
+    world.refused(late)
+    world.create("web")
+    assert isinstance(world.do(late).result, NotFound)
+    assert not world.view.job("web").stopping
+
+
+def test_a_copy_that_comes_after_its_answer_was_forgotten_creates_nothing(monkeypatch):
+    monkeypatch.setattr(once, "MAX_ANSWERS", 2)
+    world = World()
+    late = creation("web", since=world.index)
+    world.do(late)
+    world.stop()
+    for n in range(2):
+        world.create(f"job{n}")
+    assert isinstance(world.refused(late), Unavailable)
+    assert world.view.job("web") is None
+    assert len(world.state.answers) == 2
 
 
 def test_a_job_never_begins_as_stopping():
@@ -109,7 +127,7 @@ def test_a_job_never_begins_as_stopping():
 
     world = World()
     command = creation()
-    world.do(CreateJob(1, replace(command.job, stopping=True)))
+    world.do(replace(command, job=replace(command.job, stopping=True)))
     assert not world.view.job("web").stopping
 
 
@@ -150,7 +168,7 @@ def test_stopping_a_job_with_nothing_active_forgets_it_at_once():
 
 
 def test_an_unknown_job_is_not_found():
-    error = World().refused(StopJob(1, "web"))
+    error = World().refused(stopping())
     assert isinstance(error, NotFound)
     assert "no job named web" in error.detail
 
@@ -158,10 +176,10 @@ def test_an_unknown_job_is_not_found():
 def test_a_late_copy_of_a_stop_spares_the_next_job_of_the_name():
     world = World()
     world.create("web")
-    stop = StopJob(1, "web", "stop 1")
+    stop = stopping()
     assert world.do(stop).result.name == "web"
     world.create("web")
     assert world.do(stop).result.name == "web"
     assert not world.view.job("web").stopping
-    world.do(StopJob(2, "web", "stop 2"))
+    world.stop()
     assert world.view.jobs() == []

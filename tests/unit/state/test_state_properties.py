@@ -79,7 +79,7 @@ class Machine(RuleBasedStateMachine):
             labels = (("zone", "ab"[n % 2]),)
             self.commit(RegisterNode(2, f"n{n}", n, "p", "a", capacity, labels, engine, "0.1"))
         for name, (count, task) in zip("abcd", jobs, strict=False):
-            self.commit(CreateJob(6, Job(name, JobKind.SERVICE, count, task)))
+            self.commit(CreateJob(6, Job(name, JobKind.SERVICE, count, task), f"first {name}", 0))
         self.schedule(2_000, 60_000)
 
     def commit(self, command):
@@ -172,11 +172,11 @@ class Machine(RuleBasedStateMachine):
         key=st.sampled_from(["", "", "k1", "k2"]),
     )
     def create(self, name, kind, count, task, key):
-        self.commit(CreateJob(6, Job(name, kind, count, task), key))
+        self.commit(CreateJob(6, Job(name, kind, count, task), key or f"key {self.index}", self.index))
 
     @rule(name=JOBS)
     def stop(self, name):
-        self.commit(StopJob(7, name))
+        self.commit(StopJob(7, name, f"key {self.index}", self.index))
 
     # --- allocations ---
 
