@@ -49,7 +49,7 @@ class Planted(msgspec.Struct, frozen=True):
     plant: Callable[[], None]
     rules: frozenset[str]
     first: int = FIRST_SEED
-    seeds: int = 12
+    seeds: int = 40
 
 
 # --- what must be on disk ----------------------------------------------------------------------------------
@@ -359,18 +359,18 @@ PLANTED = (
         old_term_committed_by_counting, "only entries of the current term are committed by counting", first=30_003
     ),
     _bug(quorum_of_one, DURABLE),
-    _bug(joint_quorum_of_new_voters_only, DURABLE, "elected by a quorum", first=30_003),
+    _bug(joint_quorum_of_new_voters_only, DURABLE, "elected by a quorum"),
     _bug(learner_counted_in_quorum, DURABLE, "elected by a quorum", first=30_003),
     _bug(
         voter_says_yes_to_all,
         "term, vote and commit never go back",
         "one leader per term",
         "one vote a term",
-        first=30_004,
+        first=30_025,
     ),
     _bug(voter_does_not_compare_logs, "leader completeness", "state machine safety"),
-    _bug(pre_vote_without_lease_check, "no pre-vote while a leader is heard", first=30_002),
-    _bug(leader_without_check_quorum, "a leader that is cut off steps down"),
+    _bug(pre_vote_without_lease_check, "no pre-vote while a leader is heard"),
+    _bug(leader_without_check_quorum, "a leader that is cut off steps down", first=30_004),
     _bug(heartbeat_commits_what_is_not_there, "nodes live", "state machine safety"),
     _bug(configuration_applied_early, "a configuration is in force once it is committed", "the core's own checks"),
     _bug(stale_read, *READS, first=30_002),
@@ -386,14 +386,13 @@ PLANTED = (
         "one state per index",
         "snapshot equals the log prefix",
         "the state's own checks",
-        first=30_003,
     ),
     _bug(compare_and_set_without_comparing, HISTORY),
     _bug(command_carried_out_twice, HISTORY, "exactly once under one key"),
     _bug(duplicate_apply, "one state per index"),
     _bug(apply_depends_on_the_node, "one state per index"),
-    _bug(static_port_given_twice, "host port once", first=30_002),
-    _bug(capacity_given_twice, "capacity", first=30_006),
+    _bug(static_port_given_twice, "host port once", first=30_045),
+    _bug(capacity_given_twice, "capacity", first=30_001),
     _bug(lost_allocation_forgotten, "lost with its node"),
     _bug(agent_starts_before_confirm, "a container is confirmed first"),
     _bug(agent_removes_nothing, "liveness"),
