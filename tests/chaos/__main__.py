@@ -7,6 +7,7 @@ import signal
 import sys
 
 from chaos.run import run
+from sim.planted import bug_named
 from support.dockerd import EngineProblem
 from support.lab import LabProblem
 
@@ -20,14 +21,21 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=120.0, help="how long faults go on (default 120)")
     parser.add_argument("--quiet", action="store_true", help="no line for each fault")
     parser.add_argument("--keep", action="store_true", help="keep the logs of a run that found nothing, too")
+    parser.add_argument("--plant", default="", metavar="BUG", help="in nodes with this bug (script/sim --planted)")
     given = parser.parse_args()
+    try:
+        if given.plant:
+            bug_named(given.plant)
+    except LookupError as error:
+        parser.error(str(error))
     if os.geteuid() != 0:
         print("script/chaos makes network namespaces, mounts and engines: run it as root", file=sys.stderr)
         return 2
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     try:
-        return run(given.seed or secrets.token_hex(3), given.seconds, verbose=not given.quiet, keep=given.keep)
+        seed = given.seed or secrets.token_hex(3)
+        return run(seed, given.seconds, verbose=not given.quiet, keep=given.keep, bug=given.plant)
     except (EngineProblem, LabProblem) as problem:
         print(problem, file=sys.stderr)
         return 2

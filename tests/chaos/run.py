@@ -26,10 +26,10 @@ KEEP_EVERY_S = 0.1
 JOIN_S = 60.0
 
 
-def run(seed: str, seconds: float, *, verbose: bool, keep: bool) -> int:
+def run(seed: str, seconds: float, *, verbose: bool, keep: bool, bug: str = "") -> int:
     """0 when every check held, else 1, with the logs kept."""
     print(f"seed {seed}, {seconds:g} s of faults", flush=True)
-    with world() as made:
+    with world(bug) as made:
         counts = Counts(made.home / "run.log", verbose=verbose)
         try:
             made.form()

@@ -26,13 +26,22 @@ NODES = 5
 START_S = 60.0
 _ROOT = Path("/var/lib")
 _PREFIX = "orion-chaos-"
+TESTS = Path(__file__).parents[1]
+# Python runs it in each node before anything else.
+_PLANTING = """\
+import sys
+sys.path.append({tests!r})
+from sim.planted import bug_named
+bug_named({bug!r}).plant()
+"""
 # Each engine is alone in its network namespace. Its proxies hold the host ports, so one given twice would show.
 _ENGINE_SETTINGS = (("iptables", False), ("userland-proxy", True))
 
 
 class World:
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, bug: str = "") -> None:
         self.run = run
+        self._bug = bug
         self.home = _ROOT / f"{_PREFIX}{run}"
         self.lab = Lab(run, NODES)
         self.engines = [
@@ -51,6 +60,8 @@ class World:
         # Nodes start again and again: they must not pick up what somebody edits meanwhile.
         kept = shutil.ignore_patterns("__pycache__")
         shutil.copytree(Path(orion.__file__).parent, self.home / SOURCE / "orion", ignore=kept)
+        if self._bug:
+            (self.home / SOURCE / "sitecustomize.py").write_text(_PLANTING.format(tests=str(TESTS), bug=self._bug))
         self.lab.up()
         _all(self._make_host, list(self.lab.hosts))
 
@@ -120,9 +131,10 @@ class World:
 
 
 @contextlib.contextmanager
-def world() -> Iterator[World]:
+def world(bug: str = "") -> Iterator[World]:
+    """`bug`: one of sim.planted, in all nodes, to see whether it is found."""
     sweep()
-    made = World(secrets.token_hex(3))
+    made = World(secrets.token_hex(3), bug)
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     try:
         made.make()

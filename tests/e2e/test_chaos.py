@@ -20,8 +20,8 @@ AROUND_S = 240  # to make all of it, converge and remove all of it
 TESTS = Path(__file__).parents[1]
 
 
-def command(seconds: float) -> list[str]:
-    return [sys.executable, "-m", "chaos", "--seed", SEED, "--seconds", f"{seconds:g}"]
+def command(seconds: float, *more: str) -> list[str]:
+    return [sys.executable, "-m", "chaos", "--seed", SEED, "--seconds", f"{seconds:g}", *more]
 
 
 def environment() -> dict[str, str]:
@@ -51,6 +51,20 @@ def test_everything_that_may_go_wrong():
         assert "never fired" not in ended.stdout, ended.stdout
     print(ended.stdout)
     assert traces() <= before
+
+
+def test_a_cluster_that_is_wrong_is_found_out(tmp_path):
+    """By the histories of /configs: the checker is the simulator's, what it is given comes from real nodes."""
+    ended = subprocess.run(
+        command(10, "--plant", "compare and set without comparing"),
+        check=False,
+        env=environment() | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=AROUND_S,
+    )
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "linearizability" in ended.stdout, ended.stdout
 
 
 def test_ctrl_c_leaves_nothing_behind():

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 
 from sim.events import Keep, read
-from sim.planted import PLANTED
+from sim.planted import bug_named
 from sim.runner import DEFAULT_FIRST_SEED, report, run_seeds
 from sim.scenario import replay
 from sim.shrink import Shrinker, told
@@ -50,10 +50,10 @@ def _say(line: str) -> None:
 def _plant(name: str | None) -> Callable[[], None]:
     if name is None:
         return lambda: None
-    found = [bug.plant for bug in PLANTED if bug.name == name]
-    if not found:
-        sys.exit(f"no bug is called {name!r}; there are: " + ", ".join(bug.name for bug in PLANTED))
-    return found[0]
+    try:
+        return bug_named(name).plant
+    except LookupError as error:
+        sys.exit(str(error))
 
 
 def many(given: argparse.Namespace) -> int:

@@ -397,3 +397,11 @@ PLANTED = (
     _bug(agent_starts_before_confirm, "a container is confirmed first"),
     _bug(agent_removes_nothing, "liveness"),
 )
+
+
+def bug_named(name: str) -> Planted:
+    """Raises LookupError, with the names that there are."""
+    for bug in PLANTED:
+        if bug.name == name:
+            return bug
+    raise LookupError(f"no bug is called {name!r}; there are: " + ", ".join(bug.name for bug in PLANTED))
