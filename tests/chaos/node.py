@@ -1,6 +1,5 @@
 """One Orion process in its own network namespace, with a small disk and a clock of its own."""
 
-import itertools
 import os
 import signal
 import subprocess
@@ -10,6 +9,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from support import faketime
 from support.dockerd import Dockerd
 from support.lab import Lab
 
@@ -20,7 +20,6 @@ CPUS = 4
 SOURCE = "source"  # below the run's home: the program that the nodes run
 BURIAL_S = 20.0
 AFTER_FULL_S = 3.0  # a node that met the full disk may end a moment after there is room again
-_FAKETIME = ("/usr/lib", "faketime/libfaketimeMT.so.1")
 
 
 class Ended(NamedTuple):
@@ -160,7 +159,7 @@ class ChaosNode:
     def _faked(self) -> list[str]:
         """The environment of libfaketime, for the wall clock alone."""
         return [
-            f"LD_PRELOAD={faketime_library()}",
+            f"LD_PRELOAD={faketime.library()}",
             f"FAKETIME_TIMESTAMP_FILE={self._clock_file}",
             "FAKETIME_CACHE_DURATION=1",
             "FAKETIME_DONT_FAKE_MONOTONIC=1",
@@ -175,14 +174,4 @@ class ChaosNode:
                 self._process.send_signal(number)
 
     def forget_clock(self) -> None:
-        """What libfaketime leaves behind of a process that was killed."""
-        for pid, name in itertools.product(self.pids, ("faketime_shm_{}", "sem.faketime_sem_{}")):
-            Path("/dev/shm", name.format(pid)).unlink(missing_ok=True)
-
-
-def faketime_library() -> str:
-    root, name = _FAKETIME
-    found = sorted(Path(root).glob(f"*/{name}"))
-    if not found:
-        raise RuntimeError("libfaketime is missing: apt-get install --no-install-recommends faketime")
-    return str(found[0])
+        faketime.forget(self.pids)

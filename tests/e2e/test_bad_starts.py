@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support import faketime
 from support.nodes import Cluster, NodeProcess, Problem, free_ports
 
 pytestmark = pytest.mark.engine
@@ -158,13 +159,16 @@ def test_beyond_loopback_asks_for_insecure(shared: Cluster, tmp_path: Path) -> N
 def test_a_node_whose_clock_is_an_hour_off(shared: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everybody says so, and nothing decides by it."""
     shared.grow_to(2)
-    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
     with monkeypatch.context() as patch:
-        patch.setenv("LD_PRELOAD", str(library))
+        patch.setenv("LD_PRELOAD", faketime.library(threads=False))
         patch.setenv("FAKETIME", "+1h")
         patch.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
         late = shared.add()
     shared.wait_settled(3)
     words = "node3's clock is 3600 s ahead of ours"
-    shared.wait(lambda: words in shared.nodes[0].log_tail(200), "node1 to say so")
-    shared.wait(lambda: late.ask("GET", "/readyz"), "node3 to be ready")
+    try:
+        shared.wait(lambda: words in shared.nodes[0].log_tail(200), "node1 to say so")
+        shared.wait(lambda: late.ask("GET", "/readyz"), "node3 to be ready")
+    finally:
+        assert late.process is not None
+        faketime.forget([late.process.pid])
