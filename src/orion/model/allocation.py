@@ -43,6 +43,9 @@ TRANSITIONS: dict[AllocationState, frozenset[AllocationState]] = {
 TERMINAL = frozenset(_ENDS)
 
 
+STUCK_AFTER = 2  # starts that failed in a row; the second comes a second after the first
+
+
 class AllocationStatus(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the node saw. Times are wall-clock milliseconds of that node, 0 when not yet."""
 
@@ -53,6 +56,7 @@ class AllocationStatus(msgspec.Struct, frozen=True, array_like=True, gc=False):
     started_at_ms: int = 0
     finished_at_ms: int = 0
     address: str = ""  # the container's own address on its engine's network
+    failed_starts: int = 0  # in a row: pulling, making or starting the container
 
     @property
     def terminal(self) -> bool:
@@ -77,6 +81,11 @@ class Allocation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     wanted: bool = True
     created_at_ms: int = 0
     status: AllocationStatus = SCHEDULED
+
+    @property
+    def stuck(self) -> bool:
+        """Its node can't start it, so another may be better."""
+        return self.wanted and self.status.failed_starts >= STUCK_AFTER and not self.terminal
 
     @property
     def terminal(self) -> bool:

@@ -380,11 +380,12 @@ class Agent:
         wait_ms = backoff_ms(tries.failures, self._rng.random())
         self._retry(tries, wait_ms)
         again = f"{error.detail}; trying again in {max(1, round(wait_ms / 1000))} s"
-        self._tell(action, AllocationState.STARTING, again)
+        self._tell(action, AllocationState.STARTING, again, tries.failures)
 
-    def _tell(self, action: Start, state: AllocationState, reason: str) -> None:
+    def _tell(self, action: Start, state: AllocationState, reason: str, failed_starts: int = 0) -> None:
         self._told.pop(action.allocation.id, None)
-        self._report(action.allocation.id, AllocationStatus(state, reason, action.restarts))
+        status = AllocationStatus(state, reason, action.restarts, failed_starts=failed_starts)
+        self._report(action.allocation.id, status)
 
     async def _stop(self, container: str, grace_ms: int) -> None:
         await self._engine.stop(container, grace_ms)

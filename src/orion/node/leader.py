@@ -190,8 +190,9 @@ class Leader:
     # --- scheduling ---------------------------------------------------------------------------------------
 
     async def _keep_scheduled(self) -> None:
-        """Plan while there is something to place or to move; a job that did not fit is tried again when capacity
-        was freed or added. Of more refused jobs than one plan looks at, each has its turn.
+        """Plan while there is something to place or to move; a job that did not fit, and a task that its node can't
+        start, is tried again when capacity was freed or added. Of more refused jobs than one plan looks at, each
+        has its turn.
         """
         pools = Pools()
         again: deque[JobName] = deque()  # refused jobs yet to be tried at `epoch`
@@ -199,11 +200,13 @@ class Leader:
         while True:
             view = self._driver.view
             now = self._driver.installs, view.capacity_epoch
+            stuck = False
             if not again and epoch != now:
                 again.extend(view.jobs_refused())
+                stuck = bool(view.stuck())
                 epoch = now
             batch = [*view.jobs_to_place()[:MAX_JOBS_PER_PLAN], *islice(again, MAX_JOBS_PER_PLAN)]
-            if not batch:
+            if not batch and not stuck:
                 await self._driver.watch.changed()
                 await asyncio.sleep(GATHER_S)
                 continue

@@ -271,11 +271,14 @@ def _failed(allocation: Allocation, reason: str, container: Container | None) ->
 
 
 def _stopped(allocation: Allocation, container: Container | None) -> AllocationStatus:
+    """One that never started keeps why: the scheduler tries nodes that it has not been on."""
+    failed_starts = allocation.status.failed_starts
     return AllocationStatus(
         AllocationState.STOPPED,
-        "",
+        allocation.status.reason if failed_starts else "",
         allocation.status.restarts,
         container.exit_code if container else None,
         container.started_at_ms if container else allocation.status.started_at_ms,
         container.finished_at_ms if container else 0,
+        failed_starts=failed_starts,
     )

@@ -4,7 +4,9 @@ A pool changes only when some node's facts or status do, so one is kept for each
 """
 
 from collections import Counter
+from collections.abc import Collection
 
+from orion.model.ids import NodeId
 from orion.model.node import Node, NodeStatus
 from orion.state.records import NodeRecord
 from orion.state.view import View
@@ -32,6 +34,9 @@ class Pool:
         self.even = len({(record.cpu_share, record.memory_share) for record in nodes}) <= 1
         self.unready = unready
         self.unlabelled = unlabelled
+
+    def without(self, names: Collection[NodeId]) -> "Pool":
+        return Pool([r for r in self.nodes if r.node.id not in names], self.unready, self.unlabelled)
 
 
 class Pools:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from orion.model.allocation import STUCK_AFTER
 from orion.model.ids import AllocationId, JobName
 from orion.scheduler.choose import Choice
 from orion.scheduler.demand import Demand, Overlay
@@ -13,6 +14,8 @@ from orion.state.records import JobRecord
 from orion.state.view import View
 
 MAX_PLACEMENTS = 2_000  # of one plan: its entry stays small, and applying it takes a few milliseconds
+MAX_MOVES = 64  # of what its node can't start, tried for one plan
+MAX_TRIED = 4  # nodes that could not start a task; then it stays where it is
 MAX_LOOKS = 60_000  # at nodes, for one plan: some ten milliseconds
 
 
@@ -24,7 +27,8 @@ def schedule(
     max_placements: int = MAX_PLACEMENTS,
     max_looks: int = MAX_LOOKS,
 ) -> Plan:
-    """Place the waiting tasks of `jobs`, earlier ones first, and move what is on draining nodes, whatever its job.
+    """Place the waiting tasks of `jobs`, earlier ones first, and move what is on draining nodes and what its node
+    can't start, whatever its job.
 
     A task that leaves a draining node is stopped in the same plan that places its successor, and stopped even if
     there is no place: it may hold the very port that its successor needs.
@@ -34,6 +38,7 @@ def schedule(
     moves = planner.leave_draining()
     for name in dict.fromkeys((*moves, *jobs)):
         planner.place_job(name, moves.get(name, []))
+    planner.move_stuck()
     return planner.plan()
 
 
@@ -64,6 +69,28 @@ class _Planner:
                 self._stops.append(allocation.id)
                 moves.setdefault(allocation.job, []).append(allocation.index)
         return moves
+
+    def move_stuck(self) -> None:
+        """To a node that has not tried in vain yet, if one has room; else it is tried again where it is."""
+        leaving = set(self._stops)
+        for allocation in self._view.stuck()[:MAX_MOVES]:
+            record = self._view.job_record(allocation.job)
+            if record is None or allocation.id in leaving or self._room <= 0 or self._looks_left <= 0:
+                continue
+            tried = {a.node for a in record.history(allocation.index) if a.status.failed_starts >= STUCK_AFTER}
+            if len(tried) >= MAX_TRIED:
+                continue
+            demand = Demand(record.job.task)
+            pool = self._pools.pool(self._view, demand.constraints).without(tried)
+            choice = Choice(self._view, record, [allocation.index], demand, pool, self._overlay)
+            self._looks_left -= choice.looked
+            if choice.done:
+                self._room -= 1
+                self._stops.append(allocation.id)
+                job = record.job
+                self._placements.append(
+                    Placements(job.name, job.version, [allocation.index], choice.nodes, choice.ports)
+                )
 
     def place_job(self, name: JobName, moved: list[int]) -> None:
         record = self._view.job_record(name)

@@ -19,6 +19,7 @@ def apply_plan(state: State, step: Step, command: ApplyPlan) -> Result:
     for identity in command.stops:
         allocation = state.allocations.get(identity)
         if allocation and allocation.wanted and not allocation.terminal:
+            _tell_leaving(step, allocation)
             ledger.set_unwanted(state, allocation)
     for group in command.placements:
         record = state.jobs.get(group.job)
@@ -89,6 +90,13 @@ def _next_id(state: State) -> AllocationId:
         state.next_allocation += 1
         if identity not in state.allocations:
             return identity
+
+
+def _tell_leaving(step: Step, allocation: Allocation) -> None:
+    if allocation.stuck:
+        task = task_id(allocation.job, allocation.index)
+        text = f"{task} does not start on {allocation.node} ({allocation.status.reason}): another node has its turn"
+        step.tell("TaskMoved", task, text)
 
 
 def _tell_placed(step: Step, record: JobRecord, placed: list[Allocation]) -> None:

@@ -35,6 +35,7 @@ def check(state: State) -> None:
         "removed",
         "allocations",
         "engines",
+        "stuck",
         "configs",
         "config_keys",
         "config_bytes",

@@ -167,6 +167,8 @@ def insert(state: State, record: JobRecord, node: NodeRecord | None, allocation:
         node.hold(record.job.task.resources)
         node.work_index = state.index
         record.active += 1
+        if status.failed_starts:
+            _note_stuck(state, allocation)
         if allocation.ports:
             for port, binding in zip(allocation.ports, record.job.task.ports, strict=True):
                 node.ports[port_key(port, binding.protocol)] = identity
@@ -219,6 +221,15 @@ def _store(state: State, record: JobRecord, old: Allocation, new: Allocation) ->
         record.slots[new.index] = tuple(new if each is old else each for each in slot)
     else:
         record.slots[new.index] = new
+    _note_stuck(state, new)
+
+
+def _note_stuck(state: State, allocation: Allocation) -> None:
+    if not allocation.stuck:
+        state.stuck.pop(allocation.id, None)
+    elif allocation.id not in state.stuck:
+        state.stuck[allocation.id] = None
+        state.capacity_epoch += 1
 
 
 def _release(state: State, record: JobRecord, allocation: Allocation) -> None:

@@ -258,10 +258,10 @@ class Tables:
     """Everything the cluster agrees on, as of log index `index`.
 
     `removed` and `answers` are bounded, oldest out first; `answers_from` is the index of the newest answer that is
-    out. Derived: `config_keys` (sorted), `config_bytes`, `records`, `numbers`, `draining`,
-    `allocations`, `by_node`, `engines`, `open_jobs`, `refused_jobs`, `next_serial` and the epochs.
-    `capacity_epoch` grows when scheduling anew may give another answer (something was freed, a node changed, a
-    slot opened again), so that refused jobs are worth another try; `facts_epoch` when any node's facts or status
+    out. Derived: `config_keys` (sorted), `config_bytes`, `records`, `numbers`, `draining`, `allocations`,
+    `by_node`, `engines`, `open_jobs`, `refused_jobs`, `stuck`, `next_serial` and the epochs. `capacity_epoch` grows
+    when scheduling anew may give another answer (something was freed, a node changed, a slot opened again, an
+    allocation got stuck), so that refused jobs are worth another try; `facts_epoch` when any node's facts or status
     changed. Both are compared only for equality.
     """
 
@@ -292,6 +292,7 @@ class Tables:
         "removed",
         "salt",
         "small_ints",
+        "stuck",
     )
 
     def __init__(self) -> None:
@@ -318,6 +319,7 @@ class Tables:
         self.config_bytes = 0
         self.open_jobs: dict[JobName, JobRecord] = {}  # with a slot to fill, and not refused
         self.refused_jobs: dict[JobName, JobRecord] = {}
+        self.stuck: dict[AllocationId, None] = {}
         self.next_serial = 0
         self.capacity_epoch = 0
         self.facts_epoch = 0

@@ -421,3 +421,76 @@ def test_an_applied_plan_of_nothing_changes_nothing():
     plan = cluster.plan()
     assert plan.empty
     assert plan.command(5) == ApplyPlan(5, ())
+
+
+# --- what its node can't start ------------------------------------------------------------------------------
+
+
+def cannot_start(cluster, index=0, failures=2):
+    allocation = cluster.view.allocations_of_slot("web", index)[-1]
+    status = AllocationStatus(AllocationState.STARTING, "port 80 is taken", failed_starts=failures)
+    cluster.do(UpdateAllocations(1, allocation.node, ((allocation.id, status),)))
+    return allocation.node
+
+
+def test_what_its_node_can_not_start_is_moved():
+    cluster = Cluster(2)
+    cluster.job(ports=WEB)
+    cluster.run()
+    epoch = cluster.view.capacity_epoch
+    first = cannot_start(cluster, failures=1)
+    assert cluster.plan().empty, "the first failure may be a passing one"
+    cannot_start(cluster, failures=2)
+    assert cluster.view.capacity_epoch != epoch
+    cluster.run()
+    assert set(cluster.where().values()) == {"n1", "n2"} - {first}
+    assert cluster.view.stuck() == []
+
+
+def test_nodes_that_tried_in_vain_are_not_tried_again():
+    cluster = Cluster(3)
+    cluster.job()
+    cluster.run()
+    tried = [cannot_start(cluster)]
+    for _ in range(2):
+        cluster.run()
+        former = cluster.view.allocations_of_slot("web", 0)[-2]
+        stopped = AllocationStatus(AllocationState.STOPPED, "port 80 is taken", failed_starts=2)
+        cluster.do(UpdateAllocations(1, former.node, ((former.id, stopped),)))
+        tried.append(cannot_start(cluster))
+    assert sorted(tried) == ["n1", "n2", "n3"]
+    epoch = cluster.view.capacity_epoch
+    assert cluster.plan().empty, "it stays where it is"
+    cannot_start(cluster, failures=3)
+    assert cluster.view.capacity_epoch == epoch
+    cluster.node(4)
+    cluster.run()
+    assert cluster.where() == {0: "n4"}
+    cannot_start(cluster)
+    cluster.node(5)
+    assert cluster.plan().empty, "four nodes are enough to say that it is the task"
+
+
+def test_what_can_not_be_started_stays_where_there_is_no_other_place():
+    cluster = Cluster(2, memory=GB)
+    cluster.job(memory=GB)
+    cluster.job("other", memory=GB)
+    cluster.run()
+    cannot_start(cluster)
+    assert cluster.plan().empty
+    cluster.do(StopJob(1, "other", "stop", 0))
+    cluster.end("other", 0)
+    cluster.run()
+    assert len(cluster.where()) == 1
+    assert cluster.view.stuck() == []
+
+
+def test_a_draining_node_is_left_once():
+    cluster = Cluster(2)
+    cluster.job()
+    cluster.run()
+    node = cannot_start(cluster)
+    cluster.do(DrainNode(1, node, draining=True))
+    plan = cluster.run()
+    assert len(plan.stops) == 1
+    assert set(cluster.where().values()) == {"n1", "n2"} - {node}

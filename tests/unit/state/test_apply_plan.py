@@ -1,9 +1,10 @@
 import pytest
 from state_kit import ANY, WEB, World, kinds, texts
 
+from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.job import PortBinding
 from orion.model.resources import Resources
-from orion.state.commands import ApplyPlan, Placements
+from orion.state.commands import ApplyPlan, Placements, UpdateAllocations
 
 
 def test_placing():
@@ -183,3 +184,19 @@ def test_ids_that_come_round_again_are_skipped():
     world.place("web", (1, "node1"))
     assert world.newest("web", 1).id != first
     assert world.state.next_allocation == 2**32 + 2
+
+
+def test_why_a_task_leaves_a_node_that_can_not_start_it_is_told():
+    world = World(nodes=2)
+    world.create("web")
+    world.place("web", (0, "node1"))
+    stuck = AllocationStatus(AllocationState.STARTING, "port 80 is taken", failed_starts=2)
+    former = world.newest("web")
+    world.do(UpdateAllocations(1, "node1", ((former.id, stuck),)))
+    assert [a.id for a in world.view.stuck()] == [former.id]
+    applied = world.do(ApplyPlan(90, (Placements("web", 0, [0], [2], []),), (former.id,)))
+    assert texts(applied) == [
+        "web/0 does not start on node1 (port 80 is taken): another node has its turn",
+        "web/0 placed on node2",
+    ]
+    assert world.view.stuck() == []
