@@ -4,6 +4,7 @@ import functools
 import logging
 
 import msgspec
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.routing import Route, Router
@@ -20,6 +21,23 @@ from orion.node.service import Service
 
 log = logging.getLogger(__name__)
 
+_CONFIGS = "/configs/"
+
+
+class _Whole(Convertor[str]):
+    """All the rest of a path. Starlette's own `path` stops at a line end, and finds what was not asked for."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("whole", _Whole())
+
 
 class App:
     """`limits` are the deadlines of the requests under way; the server brings them forward when it stops."""
@@ -35,8 +53,10 @@ class App:
         self._router = Router(routes, redirect_slashes=False, default=_nothing_here)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if len(scope["path"]) > 1 and scope["path"].endswith("/"):
-            scope = {**scope, "path": scope["path"].rstrip("/")}
+        path: str = scope["path"]
+        # A config's key is taken as it is: without its last slash it would be another's.
+        if len(path) > 1 and path.endswith("/") and not path.startswith(_CONFIGS):
+            scope = {**scope, "path": path.rstrip("/")}
         await self._router(scope, receive, send)
 
 
@@ -46,8 +66,8 @@ def create_app(service: Service) -> App:
 
 def _pattern(path: str) -> str:
     """A task's id has a slash in it (`web/0`), a config's key may have many."""
-    path = path.replace("{key}", "{key:path}")
-    return path.replace("{id}", "{id:path}") if path.startswith("/tasks/") else path
+    path = path.replace("{key}", "{key:whole}")
+    return path.replace("{id}", "{id:whole}") if path.startswith("/tasks/") else path
 
 
 class _Resource:

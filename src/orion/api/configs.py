@@ -5,9 +5,10 @@ from starlette.responses import Response
 from orion.api.call import Call
 from orion.api.params import CONFIG_IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, KEY, PREFIX, VERSION
 from orion.api.problems import json, problem
-from orion.model.configs import MAX_VALUE_BYTES
+from orion.model.configs import MAX_VALUE_BYTES, ConfigStat
 from orion.model.errors import NotFound, Refused
 from orion.model.views import ConfigView
+from orion.node.render import time_text
 
 
 async def listing(call: Call) -> Response:
@@ -21,12 +22,18 @@ async def get(call: Call) -> Response:
     headers = {"x-orion-index": str(index)}
     if config is None:  # with the index, so that it can be waited for
         return problem(NotFound(f"there is no config {key}; orion config ls lists them"), headers)
-    headers |= {
+    headers |= _times(config.stat) | {
         "etag": f'"{config.stat.version}"',
         "cache-control": "no-store",
         "x-content-type-options": "nosniff",
     }
     return Response(config.value, 200, headers, "application/octet-stream")
+
+
+def _times(stat: ConfigStat) -> dict[str, str]:
+    """With the value and its ETag, so that nobody has to look twice, at what may differ by then."""
+    times = {"x-orion-created-at": stat.created_at_ms, "x-orion-changed-at": stat.changed_at_ms}
+    return {name: text for name, at_ms in times.items() if (text := time_text(at_ms))}
 
 
 async def put(call: Call) -> Response:

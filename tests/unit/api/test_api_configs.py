@@ -30,6 +30,8 @@ def test_any_bytes_go_in_and_come_out(api):
     assert (got.status, got.body, got.kind) == (200, value, "application/octet-stream")
     assert got.headers["etag"] == '"8"'
     assert got.headers["x-orion-index"] == "8"
+    assert got.headers["x-orion-created-at"] == "2023-11-14T22:13:20.000Z"
+    assert got.headers["x-orion-changed-at"] == "2023-11-14T22:13:20.000Z"
 
 
 def test_an_empty_value_is_a_value(api):
@@ -163,6 +165,17 @@ def test_what_is_no_key_is_refused(api, key):
         response = connection.getresponse()
         assert response.status == 400
         assert b"key must be" in response.read()
+
+
+@pytest.mark.parametrize("key", ["", "/", "a/", "a//", "/a", "a%0A", "a%0Ab", "a%2F"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "GET"])
+def test_a_key_is_taken_as_it_is(api, method, key):
+    """Nothing is cut off its end: that would be another config."""
+    api.ask("PUT", "/configs/a", b"x")
+    answer = api.ask(method, f"/configs/{key}", b"y" if method == "PUT" else None)
+    assert answer.status == 400
+    assert answer.json["detail"].startswith("key must be")
+    assert api.ask("GET", "/configs/a").body == b"x"
 
 
 def test_a_prefix_that_no_key_can_have_is_refused(api):

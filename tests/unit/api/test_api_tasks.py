@@ -49,6 +49,13 @@ def test_a_task_by_any_form_of_its_id(api, path):
     assert answer.headers["X-Orion-Index"] == "7"
 
 
+def test_an_id_with_a_line_end_is_another_id(api):
+    api.service.tasks_by_id["web/0"] = task_view("web")
+    assert api.ask("DELETE", "/tasks/web%0A").status == 404
+    assert api.ask("GET", "/tasks/web/0%0A").status == 404
+    assert "web/0" in api.service.tasks_by_id
+
+
 def test_list_and_delete(api):
     api.service.tasks_by_id = {f"{n}/0": task_view(n) for n in ("b", "a")}
     listing = api.ask("GET", "/tasks")
