@@ -9,6 +9,7 @@ import msgspec
 
 from orion.client.sse import messages
 from orion.client.transport import MARGIN_S, Answer, Transport
+from orion.model.configs import key_error
 from orion.model.errors import Refused
 from orion.model.views import (
     ConfigValue,
@@ -106,8 +107,14 @@ class Client:
     # --- configs ------------------------------------------------------------------------------------------
 
     def config(self, key: str, *, stale: bool = False) -> ConfigValue:
-        answer = self._ask("GET", _path("/configs", key), _stale(stale))
+        answer = self._ask("GET", _config_path(key), _stale(stale))
         return ConfigValue(key, answer.body, answer.version)
+
+    def config_and_view(self, key: str, *, stale: bool = False) -> tuple[bytes, ConfigView]:
+        """The value and all else of a config, as they were at one moment."""
+        answer = self._ask("GET", _config_path(key), _stale(stale))
+        size = len(answer.body)
+        return answer.body, ConfigView(key, answer.version, size, answer.created_at, answer.changed_at)
 
     def configs(self, prefix: str = "", *, stale: bool = False) -> list[ConfigView]:
         """All whose key begins with `prefix`, without their values."""
@@ -124,13 +131,13 @@ class Client:
     ) -> ConfigView:
         """`if_version`: only if it is at this version, 0: only if it does not exist; else Conflict."""
         headers = {"Content-Type": "application/octet-stream", "Idempotency-Key": idempotency_key or _new_key()}
-        answer = self._ask("PUT", _path("/configs", key), _compare(if_version), headers, value)
+        answer = self._ask("PUT", _config_path(key), _compare(if_version), headers, value)
         return self._decoded(answer, ConfigView)
 
     def delete_config(self, key: str, *, if_version: int | None = None, idempotency_key: str = "") -> ConfigView:
         """What it was. Raises NotFound; Conflict as put_config."""
         headers = {"Idempotency-Key": idempotency_key or _new_key()}
-        answer = self._ask("DELETE", _path("/configs", key), _compare(if_version), headers)
+        answer = self._ask("DELETE", _config_path(key), _compare(if_version), headers)
         return self._decoded(answer, ConfigView)
 
     # --- nodes --------------------------------------------------------------------------------------------
@@ -240,7 +247,16 @@ class Client:
 
 
 def _path(collection: str, name: str) -> str:
-    return f"{collection}/{quote(name)}"
+    return f"{collection}/{quote(name, errors='surrogateescape')}"  # the node says what is wrong with other bytes
+
+
+def _config_path(key: str) -> str:
+    """Raises Refused for what is no key: as a path, it could be that of something else."""
+    if not key:
+        raise Refused("the key is empty: name a config, as in app/database/url")
+    if (wrong := key_error(key)) is not None:
+        raise Refused(wrong)
+    return _path("/configs", key)
 
 
 def _new_key() -> str:

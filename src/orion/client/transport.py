@@ -42,12 +42,16 @@ def parse_addresses(text: str) -> list[tuple[str, int]]:
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """`index`: of the state it was read from, 0 where the answer names none; so `version`, from its ETag."""
+    """`index`: of the state it was read from, 0 where the answer names none; so `version`, from its ETag. The times
+    are a config's, RFC 3339.
+    """
 
     status: int
     index: int
     body: bytes
     version: int = 0
+    created_at: str | None = None
+    changed_at: str | None = None
 
 
 class Transport:
@@ -197,6 +201,8 @@ def _read(response: http.client.HTTPResponse) -> Answer:
         int(index) if index.isdigit() else 0,
         response.read(),
         int(version) if version.isascii() and version.isdigit() else 0,
+        response.getheader("X-Orion-Created-At"),
+        response.getheader("X-Orion-Changed-At"),
     )
 
 

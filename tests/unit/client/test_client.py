@@ -68,6 +68,45 @@ def test_configs(client, api):
         client.delete_config("app/a")
 
 
+def test_a_value_comes_with_its_version_and_times(client, api):
+    client.put_config("a", b"x")
+    client.put_config("a", b"\xff\xff")
+    value, view = client.config_and_view("a")
+    assert value == b"\xff\xff"
+    assert (view.key, view.version, view.size) == ("a", 9, 2)
+    assert view.created_at == view.changed_at == "2023-11-14T22:13:20.000Z"
+    assert client.config_and_view("a", stale=True) == (value, view)
+    assert api.service.reads[-1].stale
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("", "the key is empty"),
+        ("a/", "'a/' is not a key"),
+        ("a\n", r"'a\n' is not a key"),
+        ("..", "'..' is not a key"),
+        ("\udcff", r"'\udcff' is not a key"),
+    ],
+)
+def test_what_is_no_key_is_not_asked_for(client, api, key, words):
+    for ask in (
+        client.config,
+        client.config_and_view,
+        client.delete_config,
+        lambda key: client.put_config(key, b"x"),
+    ):
+        with pytest.raises(Refused) as caught:
+            ask(key)
+        assert words in caught.value.detail
+    assert not api.service.configs.asked
+
+
+def test_a_name_that_is_no_text_is_not_there(client):
+    with pytest.raises(NotFound, match="there is no node"):
+        client.node("\udcff")
+
+
 def test_a_change_of_a_config_may_be_repeated(client, api):
     first = client.put_config("a", b"x", if_version=0, idempotency_key="mine")
     assert client.put_config("a", b"x", if_version=0, idempotency_key="mine") == first
