@@ -53,9 +53,18 @@ def run(config: Config) -> int:
         reason = _first(error)
         if not isinstance(reason, _TOLD):
             raise
-        print(f"orion: {reason}", file=sys.stderr)  # noqa: T201 -- this is a command's last word
+        print(f"orion: {reason}{_advice(reason, config)}", file=sys.stderr)  # noqa: T201 -- a command's last word
         return 1
     return 0
+
+
+def _advice(reason: BaseException, config: Config) -> str:
+    if not isinstance(reason, LogBroken):
+        return ""
+    return (
+        f". This node's log is older than what it has promised (was {config.data_dir} put back from a copy?); the "
+        "others hold the rest. Move that directory away and start this node again with --join"
+    )
 
 
 async def serve(config: Config) -> None:

@@ -7,17 +7,19 @@ import asyncio
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from orion.adapters.lmdb_log import LmdbLog
 from orion.adapters.machine import LinuxMachine
+from orion.adapters.peers.knock import knock
 from orion.model.errors import Conflict, Refused
 from orion.model.ids import NodeId, RaftId
+from orion.model.node import Node
 from orion.model.recovery import next_recovery
-from orion.ports import Identity, as_stream
+from orion.ports import Identity, Knock, as_stream
 from orion.raft.confchange import decode_change, next_conf
 from orion.raft.interface import Persistent
 from orion.raft.messages import ConfState, EntryKind, HardState, SnapshotMeta
@@ -30,6 +32,7 @@ from orion.state.tables import State
 from orion.wire.backups import About, BackupReader
 
 READ_BYTES = 256 * 1024
+KNOCKS = 10  # a second
 
 
 class Loss(msgspec.Struct, frozen=True):
@@ -103,31 +106,38 @@ async def _found(data_dir: Path, node: NodeId, about: About, state: State) -> No
     async with contextlib.AsyncExitStack() as stack:
         store = await LmdbLog.open(data_dir)
         stack.push_async_callback(store.close)
-        await _begin(store, SnapshotMeta(index, term, ConfState(voters=(raft,))), state)
-        await store.set_identity(Identity(node, raft, state.cluster))
+        await _begin(
+            store, SnapshotMeta(index, term, ConfState(voters=(raft,))), state, Identity(node, raft, state.cluster)
+        )
 
 
-async def _begin(store: LmdbLog, meta: SnapshotMeta, state: State) -> None:
-    """The log is this state from now on, and nothing else."""
-    hard_state = HardState(term=meta.term, commit=meta.index)
+async def _begin(store: LmdbLog, meta: SnapshotMeta, state: State, identity: Identity) -> None:
+    """The log is this state from now on, and nothing else. Node and log become so in one transaction: half of it
+    would end the members that are well, or leave a log whose voter nobody is.
+    """
     await store.save_snapshot(
-        meta, as_stream(encode(capture(state))), first_kept=meta.index + 1, hard_state=hard_state
+        meta,
+        as_stream(encode(capture(state))),
+        first_kept=meta.index + 1,
+        hard_state=HardState(term=meta.term, commit=meta.index),
+        identity=identity,
     )
 
 
-def recover(data_dir: Path, agree: Callable[[Loss], bool]) -> bool:
+def recover(data_dir: Path, agree: Callable[[Loss], bool], *, force: bool = False) -> bool:
     """Makes the node of `data_dir` the only voter of its cluster, with its log as it is, once `agree` has said that
     what this may lose is worth it; else nothing is changed, and False returned.
 
     Members of before are shut out: theirs is another `recovery` (model/recovery.py). Raises Refused where there is
-    nothing to recover, Conflict when a node runs on the directory, Corrupt when its log is damaged.
+    nothing to recover, or another member answers (with `force` that is not asked), Conflict when a node runs on the
+    directory, Corrupt when its log is damaged.
     """
     if not (data_dir / "log").is_dir():
         raise Refused(f"{data_dir} is no node's data directory")
-    return asyncio.run(_recover(data_dir, agree))
+    return asyncio.run(_recover(data_dir, agree, force=force))
 
 
-async def _recover(data_dir: Path, agree: Callable[[Loss], bool]) -> bool:
+async def _recover(data_dir: Path, agree: Callable[[Loss], bool], *, force: bool) -> bool:
     async with contextlib.AsyncExitStack() as stack:
         store = await LmdbLog.open(data_dir)
         stack.push_async_callback(store.close)
@@ -141,6 +151,8 @@ async def _recover(data_dir: Path, agree: Callable[[Loss], bool]) -> bool:
         if members == {identity.raft}:
             raise Refused(f"{identity.node} is its cluster's only voter: there is nothing to recover, start it")
         gone = tuple(node for node in state.nodes.values() if node.raft in members - {identity.raft})
+        if not force:
+            await _make_sure_that_none_answers(gone)
         last = persistent.entries[-1] if persistent.entries else persistent.snapshot
         names = tuple(sorted(node.id for node in gone))
         commit = persistent.hard_state.commit
@@ -149,10 +161,26 @@ async def _recover(data_dir: Path, agree: Callable[[Loss], bool]) -> bool:
         index, term = last.index + renewal.LEAP, max(last.term, persistent.hard_state.term) + renewal.LEAP
         renewal.renew(state, index, gone, "the cluster was recovered without its node", _wall_ms())
         state.recovery = next_recovery(max(state.recovery, identity.recovery), LinuxMachine().random_bits(32))
-        # First of all it is shut off from the others; if this is broken off there, it can be done again.
-        await store.set_identity(msgspec.structs.replace(identity, cluster=state.cluster, recovery=state.recovery))
-        await _begin(store, SnapshotMeta(index, term, ConfState(voters=(identity.raft,))), state)
+        identity = msgspec.structs.replace(identity, cluster=state.cluster, recovery=state.recovery)
+        await _begin(store, SnapshotMeta(index, term, ConfState(voters=(identity.raft,))), state, identity)
         return True
+
+
+async def _make_sure_that_none_answers(members: Sequence[Node]) -> None:
+    """Raises Refused, naming those that do: a majority that lives would be ended by this, with what it has
+    acknowledged since.
+    """
+    answers = await asyncio.gather(*(knock(node.peer_address, tries=KNOCKS) for node in members))
+    alive = [
+        f"{n.id} ({n.peer_address})" for n, said in zip(members, answers, strict=True) if said is Knock.ACCEPTED
+    ]
+    if alive:
+        raise Refused(
+            f"{', '.join(alive)} answer{'' if len(alive) > 1 else 's'}: where a majority of the voters lives, "
+            "nothing is lost, and this node only has to be started. Where none does, stop what still runs of the "
+            "other members first. With --force they are not asked; should they be well, this would end them, and "
+            "what they acknowledged since would be lost"
+        )
 
 
 async def _replay(store: LmdbLog, persistent: Persistent) -> tuple[State, ConfState, int]:

@@ -139,9 +139,9 @@ class Peers(Protocol):
 
     def stream(self, address: str, request: bytes) -> AsyncGenerator[bytes, None]: ...
 
-    async def knock(self, address: str) -> Knock:
+    async def knock(self, address: str, *, tries: int) -> Knock:
         """What the host says of a new connection. The kernel answers, however busy the process is. Takes as long as
-        the answer, or half a second.
+        the answer, at most a tenth of a second for each try.
         """
 
     def set_cluster(self, cluster: int, recovery: int = 0) -> None:

@@ -14,7 +14,8 @@ import pytest
 from contract.test_log_store import MIB, TERM_1, batch, chunks, entries, meta, read_snapshot
 from orion.adapters.lmdb_log import FIRST_MAP_BYTES, LmdbLog
 from orion.model.errors import Conflict, Corrupt, Refused
-from orion.ports import LogFailed
+from orion.model.ids import NodeId, RaftId
+from orion.ports import Identity, LogFailed
 from orion.raft.messages import Entry, EntryKind, HardState
 
 DEADLINE_S = 60
@@ -407,6 +408,33 @@ def test_two_snapshots_at_once_do_not_mix(tmp_path):
         await store.close()
 
     run(main)
+
+
+def test_node_and_log_become_others_in_one_transaction(tmp_path, monkeypatch):
+    """As a recovery does it: broken off before, nothing has happened."""
+    before, after = Identity(NodeId("a"), RaftId(7), 5), Identity(NodeId("a"), RaftId(7), 5, 1)
+    commits = []
+
+    async def main():
+        store = await LmdbLog.open(tmp_path)
+        await store.set_identity(before)
+        await store.persist(batch(*entries(1, 20), hard_state=TERM_1))
+        commit = store._commit
+
+        def last_words(write):
+            commits.append((store._identity(), store._stored.meta.index))
+            commit(write)
+
+        monkeypatch.setattr(store, "_commit", last_words)
+        more = HardState(9, 0, 40)
+        whole = chunks(*[b"a" * MIB] * 20)
+        await store.save_snapshot(meta(40), whole, first_kept=41, hard_state=more, identity=after)
+        assert (await store.identity(), (await store.load()).snapshot) == (after, meta(40))
+        await store.close()
+
+    run(main)
+    assert len(commits) > 3
+    assert all(identity == (after if index == 40 else before) for identity, index in commits)
 
 
 # --- a disk that fails -------------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
             written = _fill(node)
             words = last_words(node)
             assert "data.mdb failed" in words
-            assert "No space left on device" in words
+            assert "Its disk is full: make room in" in words
             subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
             node.start()
             made.wait(made.leader, "it to lead again, with more room")

@@ -28,6 +28,10 @@ def test_two_of_three_are_lost_for_good() -> None:
         one.kill()
         made.wait(made.leader, "another leader")
         others[0].ask("PUT", "/configs/after", "lost: the survivor has not heard of it")
+        code, _, err = recover(one.data_dir, "--yes")
+        assert code == 1
+        assert "node2 (127.0.0.1:" in err, "nothing is lost while others answer"
+        assert "answer: where a majority of the voters lives, nothing is lost" in err
         for node in others:
             node.kill()
         _recover_the_survivor(one)
@@ -67,6 +71,7 @@ def _those_of_before_do_no_harm(made: Cluster) -> None:
         words = node.log_tail(1)
         assert "recovered from a lost quorum without this node: node1 has gone on" in words
         assert f"{node.data_dir} has no place there" in words
+        assert "If that recovery was a mistake: stop node1" in words
     raft = one.ask("GET", "/raft")
     assert [voter["id"] for voter in raft["voters"]] == ["node1"]
     assert not raft["learners"]

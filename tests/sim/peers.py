@@ -14,7 +14,7 @@ from sim.loop import Process
 from sim.network import Network, host_of
 from sim.world import NS_PER_MS
 
-KNOCKS, KNOCK_EVERY_MS = 4, 100
+KNOCK_EVERY_MS = 100
 CONNECT_TIMEOUT_MS = 1_000  # nothing answers: how long one waits to know
 BROKEN_AFTER_MS = 3_000  # a connection over a cut path is given up after so long
 RETRANSMIT_MS = 200
@@ -335,9 +335,9 @@ class SimPeers:
 
     # --- proofs of death -----------------------------------------------------------------------------------
 
-    async def knock(self, address: str) -> Knock:
+    async def knock(self, address: str, *, tries: int) -> Knock:
         host, network = host_of(address), self.network
-        for left in range(KNOCKS, 0, -1):
+        for left in range(tries, 0, -1):
             way_ms = network.latency_ms(self.host, host) + network.latency_ms(host, self.host)
             if network.arrives(self.host, host) and way_ms <= left * KNOCK_EVERY_MS:
                 await asyncio.sleep(way_ms / 1000)

@@ -48,6 +48,11 @@ def _print(view: "RaftView") -> None:
     show.print_table(("NODE", "ROLE", "STATUS", "SINCE", "MATCH", "BEHIND", "STATE"), rows, cut=False)
     for text in view.next:
         click.echo(text)
+    if not view.leader:
+        click.echo(
+            "without a leader nothing can be changed; if a majority of the voters is lost for good, one that is left"
+            " can go on alone: orion raft recover --help"
+        )
 
 
 def _row(member: "MemberView", role: str) -> tuple[str, ...]:
@@ -78,8 +83,11 @@ def transfer(client: "Client", node: str) -> None:
     "--data-dir", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Of the node that stays."
 )
 @click.option("--yes", is_flag=True, help="Do it without asking.")
-def recover(data_dir: Path, yes: bool) -> int:
+@click.option("--force", is_flag=True, help="Also while other members answer.")
+def recover(data_dir: Path, yes: bool, force: bool) -> int:
     """Go on with one member where a majority of the voters is lost for good.
+
+    Only then: members that are well are ended by it, and what they acknowledged without this one is lost.
 
     Run it where that member's data directory is, with no node running on it, after you have made sure that the
     other members are stopped. It becomes the only voter, with its log as it is; writes that it does not hold are
@@ -92,7 +100,7 @@ def recover(data_dir: Path, yes: bool) -> int:
         click.echo(_loss_text(loss))
         return yes or click.confirm(f"Make {loss.node} the only voter?", err=True)
 
-    if not go_on(data_dir.absolute(), agree):
+    if not go_on(data_dir.absolute(), agree, force=force):
         click.echo("nothing was changed")
         return 1
     click.echo(
@@ -104,7 +112,12 @@ def recover(data_dir: Path, yes: bool) -> int:
 def _loss_text(loss: "Loss") -> str:
     when = f", made {time_text(loss.last_at_ms)}" if loss.last_at_ms else ""
     unsure = loss.last_index - loss.commit
-    kept = f"; the last {unsure:,} of them it does not know to have been acknowledged, and keeps" if unsure else ""
+    entries = "entry" if unsure == 1 else f"{unsure:,} entries"
+    kept = (
+        f". The last {entries} may not have been acknowledged to anybody; they count as if they had"
+        if unsure
+        else ""
+    )
     others = ", ".join(loss.others) or "none that it knows by name"
     return (
         f"The log of {loss.node} ends with entry {loss.last_index} of term {loss.last_term}{when}{kept}.\n"

@@ -82,7 +82,9 @@ class Amounts(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class NodeView(msgspec.Struct, frozen=True, rename="camel"):
-    """`role`: leader, voter, learner or worker. `status`: alive, suspect, dead, left or draining."""
+    """`role`: leader, voter, learner or worker. `status`: alive, suspect, dead, left, draining, or unknown
+    (nobody leads, and the node asked has not heard of it since it started).
+    """
 
     name: str
     ip: str

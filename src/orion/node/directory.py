@@ -75,7 +75,7 @@ class Directory:
     """`view` is asked anew each time: a snapshot may have replaced the state.
 
     Members of another cluster than `cluster`, or of this one before or after another `recovery`, are not in it; of
-    a newer one `on_newer_recovery` is told.
+    a newer one `on_newer_recovery` is told, of the others `on_stranger`.
     """
 
     def __init__(self, view: Callable[[], View]) -> None:
@@ -84,6 +84,7 @@ class Directory:
         self.cluster = 0
         self.recovery = 0
         self.on_newer_recovery: Callable[[NodeId, int], None] = lambda _node, _recovery: None
+        self.on_stranger: Callable[[Seen], None] = lambda _seen: None
         self._by_node: dict[NodeId, Seen] = {}
         self._by_raft: dict[RaftId, Seen] = {}
 
@@ -99,6 +100,8 @@ class Directory:
             return True
         if facts.cluster == self.cluster and is_newer(facts.recovery, self.recovery):
             self.on_newer_recovery(seen.member.node, facts.recovery)
+        else:
+            self.on_stranger(seen)
         return False
 
     def seen(self, node: NodeId) -> Seen | None:

@@ -4,13 +4,14 @@ import asyncio
 import logging
 
 from orion.model.ids import NodeId, RaftId
+from orion.model.recovery import is_newer
 from orion.node.directory import Directory, Seen
 from orion.node.raft_driver import RaftDriver
+from orion.node.suspects import AGAIN_S, KNOCKS
 from orion.ports import Knock, MemberEvent, Membership, Peers
 
 log = logging.getLogger(__name__)
 
-AGAIN_S = 0.1
 
 _WORDS = {
     "joined": "%s seen by gossip (at %s)",
@@ -37,6 +38,8 @@ class GossipWatch:
         self._directory = directory
         self._driver = driver
         self._changed = asyncio.Event()
+        self._strangers: set[tuple[NodeId, int, int]] = set()
+        directory.on_stranger = self._tell_stranger
 
     async def changed(self) -> None:
         """Returns at the next gossip event after this call."""
@@ -71,6 +74,28 @@ class GossipWatch:
         elif event.kind in _WORDS and member is not None:
             log.info(_WORDS[event.kind], member.node, member.gossip_address)
 
+    def _tell_stranger(self, seen: Seen) -> None:
+        """Once each: who is no member of ours will not become one by itself, and may be meant to."""
+        node, facts, here = seen.member.node, seen.facts, self._directory
+        mark = node, facts.cluster, facts.recovery
+        if mark in self._strangers or seen.member.state not in ("alive", "suspect"):
+            return
+        self._strangers.add(mark)
+        if facts.cluster != here.cluster:
+            log.error(
+                "%s (at %s) is of another cluster than this node's data directory: to join it, stop this node, "
+                "move that directory away and start it again with --join",
+                node,
+                facts.peer_address,
+            )
+        elif not is_newer(here.recovery, facts.recovery):
+            log.error(
+                "%s (at %s) was recovered apart from this node: they are two clusters now. Stop one of them, move "
+                "its data directory away and start it again with --join",
+                node,
+                facts.peer_address,
+            )
+
     async def _watch_the_leader(self) -> None:
         """A follower need not wait for its election timeout once the leader is dead by two proofs: gossip does not
         call it alive, and its host refuses connections or is silent. Gossip alone may still tell of a former run.
@@ -80,7 +105,7 @@ class GossipWatch:
             if leader is None or leader.member.state == "alive":
                 await self._changed.wait()
                 continue
-            if await self._peers.knock(leader.facts.peer_address) in (Knock.REFUSED, Knock.SILENT):
+            if await self._peers.knock(leader.facts.peer_address, tries=KNOCKS) in (Knock.REFUSED, Knock.SILENT):
                 self._driver.peer_dead(leader.facts.raft)  # by now another may lead
             await asyncio.sleep(AGAIN_S)
 

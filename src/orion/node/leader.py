@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 PROPOSE_TIMEOUT_S = 10.0
 LOOK_AGAIN_S = 0.5  # duties look at least this often: graces run out without any event
 NOT_TAKEN_AGAIN_S = 0.1
-HEARD_HEARTBEATS = 3  # less than it takes to find a host silent
+HEARD_HEARTBEATS = 2  # less than it takes to find a host silent
 MAX_JOBS_PER_PLAN = 64
 GATHER_S = 0.002  # after a change: what comes together is planned together, and its writer is answered first
 
@@ -67,6 +67,7 @@ class Leader:
             peers=peers,
             directory=directory,
             gossip_changed=gossip_changed,
+            hears_others=self._hears_others,
             changed=driver.watch.nudge,
         )
         self._dead_since_ms: dict[RaftId, int] = {}
@@ -146,18 +147,17 @@ class Leader:
             elif self._past_runs.get(node) == seen.member.epoch:
                 continue
             answer = self._suspects.answer(node)
-            silent = answer is Knock.SILENT and self._hears_quorum()
-            sightings[node] = Sighting(state, seen.facts.raft, refused=answer is Knock.REFUSED, silent=silent)
+            refused, silent = answer is Knock.REFUSED, answer is Knock.SILENT
+            sightings[node] = Sighting(state, seen.facts.raft, refused=refused, silent=silent)
         return sightings
 
-    def _hears_quorum(self) -> bool:
-        """Heard while it knocked. Else the silence may be this node's own, and what it decides would be committed
-        once that is over.
-        """
+    def _hears_others(self, but: RaftId) -> bool:
+        """A quorum, and somebody besides that member: a sole voter is a quorum by itself."""
         status = self._driver.raft.status()
         limit_ms = HEARD_HEARTBEATS * self._tuning.heartbeat_ms
         heard = {member: follower.unheard_ms <= limit_ms for member, follower in status.followers.items()}
-        return joint_vote(status.conf, {**heard, status.id: True}) is Vote.WON
+        others = any(heard[member] for member in heard if member != but)
+        return others and joint_vote(status.conf, {**heard, status.id: True}) is Vote.WON
 
     async def _commit(self, verdict: Verdict) -> None:
         node = verdict.node
@@ -246,7 +246,9 @@ class Leader:
         found = []
         for node in self._driver.view.nodes():
             follower = followers.get(node.raft)
-            match = follower.match if follower is not None else None
+            # One that is not heard is not caught up, whatever it once had.
+            heard = follower is not None and follower.unheard_ms < self._tuning.election_ms
+            match = follower.match if follower is not None and heard else None
             dead_ms, kept_ms = self._dead_and_kept_ms(node, now)
             found.append(Candidate(node.id, node.raft, node.number, dead_ms, match, kept_ms))
         return found

@@ -302,7 +302,8 @@ class Node:
         raise Refused(
             "the cluster was recovered from a lost quorum without this node:"
             f" {self._left_behind_by} has gone on, and what is in {self._config.data_dir} has no place there. Move"
-            " that directory away and start this node again with --join; it comes back as a new member"
+            " that directory away and start this node again with --join; it comes back as a new member. If that"
+            f" recovery was a mistake: stop {self._left_behind_by}, and start this node and the others as they are"
         )
 
     # --- facts and story ----------------------------------------------------------------------------------

@@ -356,10 +356,17 @@ class RaftDriver:
     # --- disk ---------------------------------------------------------------------------------------------
 
     async def _install(self, ready: Ready, hard_state: HardState | None) -> None:
-        assert ready.snapshot is not None
-        await self.snapshots.install(ready.snapshot, hard_state, self)
+        """The entries after the snapshot are written after it, so what is committed of them is said with them: a
+        log must never be shorter than its commit index.
+        """
+        meta = ready.snapshot
+        assert meta is not None
+        first = hard_state
+        if hard_state is not None and hard_state.commit > meta.index:
+            first = msgspec.structs.replace(hard_state, commit=meta.index)
+        await self.snapshots.install(meta, first, self)
         if ready.entries:
-            await self._store.persist(LogBatch(None, ready.entries, must_sync=True))
+            await self._store.persist(LogBatch(hard_state, ready.entries, must_sync=True))
 
     def _persisted(self, batch: list[Ready]) -> None:
         for ready in batch:

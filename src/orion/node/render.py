@@ -112,7 +112,8 @@ def restart_text(policy: RestartPolicy) -> str:
 def nodes(driver: RaftDriver, directory: Directory) -> list[NodeView]:
     roles = Roles(driver)
     records = sorted(driver.view.node_records(), key=lambda record: record.node.id)
-    return [_node(record, directory.seen(record.node.id), roles) for record in records]
+    led = bool(driver.standing.leader)
+    return [_node(record, directory.seen(record.node.id), roles, led=led) for record in records]
 
 
 class Roles:
@@ -135,7 +136,7 @@ class Roles:
 _STATUS_WORDS = {NodeStatus.DOWN: "dead", NodeStatus.LEFT: "left", NodeStatus.READY: "alive"}
 
 
-def _node(record: NodeRecord, seen: Seen | None, roles: Roles) -> NodeView:
+def _node(record: NodeRecord, seen: Seen | None, roles: Roles, *, led: bool) -> NodeView:
     node, capacity = record.node, record.node.capacity
     usage = seen.facts.usage if seen is not None and node.status is NodeStatus.READY else None
     return NodeView(
@@ -143,7 +144,7 @@ def _node(record: NodeRecord, seen: Seen | None, roles: Roles) -> NodeView:
         ip=address_parts(node.peer_address)[0],
         api_address=node.api_address,
         role=roles.of(node.raft),
-        status=_status(record, seen),
+        status=_status(record, seen, led=led),
         reason=_why_idle(node),
         version=node.version,
         labels=dict(node.labels),
@@ -169,8 +170,11 @@ def _why_idle(node: Node) -> str:
     return node.engine_down
 
 
-def _status(record: NodeRecord, seen: Seen | None) -> str:
+def _status(record: NodeRecord, seen: Seen | None, *, led: bool) -> str:
+    """Where nobody leads, nobody would have said of a node that gossip has not seen since that it is gone."""
     word = _STATUS_WORDS[record.node.status]
+    if seen is None and not led:
+        return "unknown"
     if word != "alive":
         return word
     if seen is not None and seen.member.state in ("suspect", "dead"):
@@ -203,7 +207,7 @@ def raft(driver: RaftDriver, directory: Directory, outlook: Sequence[str] = ()) 
             match=follower.match if follower else None,
             state=follower.state if follower else None,
             lag=max(0, status.last_index - follower.match) if follower else None,
-            status=_status(record, directory.seen(record.node.id)) if record else "",
+            status=_status(record, directory.seen(record.node.id), led=bool(status.leader)) if record else "",
             since=time_text(node.changed_at_ms) if node and gone else None,
         )
 

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from orion.model.ids import NodeId
-from orion.node.directory import Directory, Seen
+from orion.model.ids import NodeId, RaftId
+from orion.node.directory import Directory, Facts, Seen
 from orion.ports import Knock, Peers
 
 AGAIN_S = 0.1
+KNOCKS = 3
 
 
 class Suspects:
@@ -20,12 +21,17 @@ class Suspects:
         peers: Peers,
         directory: Directory,
         gossip_changed: Callable[[], Awaitable[None]],
+        hears_others: Callable[[RaftId], bool],
         changed: Callable[[], None],
     ) -> None:
+        """`hears_others`: whether this node hears enough members, and one besides that one, to know that a silence
+        is not its own.
+        """
         self._me = me
         self._peers = peers
         self._directory = directory
         self._gossip_changed = gossip_changed
+        self._hears_others = hears_others
         self._changed = changed
         self._asked: set[NodeId] = set()
         self._answers: dict[NodeId, Knock] = {}
@@ -49,13 +55,24 @@ class Suspects:
     async def _ask(self, node: NodeId) -> None:
         try:
             while seen := self._suspect(node):
-                answer = await self._peers.knock(seen.facts.peer_address)
+                answer = await self._knock(seen.facts)
                 if self._suspect(node):
                     self._note(node, answer)
                 await asyncio.sleep(AGAIN_S)
         finally:
             self._asked.discard(node)
             self._note(node, None)
+
+    async def _knock(self, facts: Facts) -> Knock:
+        """Silence is told only when, after it, others were heard, and then this one still was not: else it may have
+        been this node that was cut off, and its verdict would be committed once that is over.
+        """
+        answer = await self._peers.knock(facts.peer_address, tries=KNOCKS)
+        if answer is not Knock.SILENT:
+            return answer
+        if not self._hears_others(facts.raft):
+            return Knock.UNCLEAR
+        return await self._peers.knock(facts.peer_address, tries=1)
 
     def _suspect(self, node: NodeId) -> Seen | None:
         seen = self._directory.seen(node)

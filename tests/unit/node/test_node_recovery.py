@@ -1,8 +1,16 @@
 """A recovery from a lost quorum as nodes hear of it."""
 
+import asyncio
+import types
+
+import pytest
 from cluster_kit import run
 
+from orion.model.ids import NodeId, RaftId
 from orion.model.recovery import belong_together, is_newer, next_recovery
+from orion.node import render
+from orion.node.directory import Facts
+from orion.ports import MemberState
 
 
 def test_recoveries_made_apart_are_never_taken_for_one():
@@ -37,3 +45,52 @@ def test_a_worker_goes_along_and_members_end():
         await nodes.until(lambda: not worker.node.directory.voters())  # those of before are none any more
 
     run(main, count=8, voters=5)
+
+
+def seen(node, cluster, recovery):
+    facts = Facts(RaftId(77), "10.0.9.9:7000", "10.0.9.9:8000", "0.1", "leader", 3, cluster, None, recovery)
+    return MemberState(NodeId(node), "alive", "10.0.9.9:6000", 1, facts.encode())
+
+
+@pytest.mark.parametrize(
+    ("theirs", "words"),
+    [
+        ((7, 0), "of another cluster than this node's data directory"),
+        ((5, next_recovery(0, 18)), "recovered apart from this node: they are two clusters now"),
+        ((5, next_recovery(0, 17)), ""),
+        ((5, 0), ""),  # of before: it ends by itself
+        ((0, 0), ""),
+    ],
+)
+def test_who_is_of_another_cluster_is_told_once(theirs, words, caplog):
+    async def main(nodes):
+        watch, directory = nodes.leader.node._gossip, nodes.leader.node.directory
+        directory.cluster, directory.recovery = 5, next_recovery(0, 17)
+        watch._membership = types.SimpleNamespace(members=lambda: [seen("node9", *theirs)])
+        for _ in range(3):
+            watch._look()
+
+    run(main)
+    told = [r.getMessage() for r in caplog.records if r.levelname == "ERROR" and "node9" in r.getMessage()]
+    assert len(told) == bool(words)
+    assert all(words in text for text in told)
+
+
+def test_of_whom_nothing_was_heard_since_the_start_nothing_is_said():
+    """State still has them as alive, but who would have told it that they are not?"""
+
+    async def main(nodes):
+        for machine in nodes.machines:
+            machine.kill()
+        alone = nodes[2]
+        nodes.isolate(alone)
+        alone.boot()
+        await asyncio.sleep(3)
+        driver, directory = alone.node.driver, alone.node.directory
+        assert {n.name: n.status for n in render.nodes(driver, directory)} == {
+            "node1": "unknown",
+            "node2": "alive",
+            "node3": "unknown",
+        }
+
+    run(main)

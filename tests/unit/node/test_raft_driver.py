@@ -5,7 +5,9 @@ from cluster_kit import run
 from orion.config import Tuning
 from orion.model.errors import OrionError, Unavailable
 from orion.model.ids import NodeId
-from orion.node.raft_driver import MAX_READ_ROUNDS
+from orion.node.raft_driver import MAX_READ_ROUNDS, RaftDriver
+from orion.raft.interface import Ready
+from orion.raft.messages import ConfState, Entry, HardState, SnapshotMeta
 from orion.state.commands import DrainNode, encode_command
 
 
@@ -55,6 +57,26 @@ def test_a_write_that_a_snapshot_replaced_is_told_at_once():
         assert all(isinstance(each, Unavailable) for each in outcomes)
 
     run(main, tuning=Tuning(snapshot_entries=5, trailing_entries=0))
+
+
+def test_a_log_is_never_shorter_than_its_commit_index():
+    """A snapshot, and entries after it that are committed, in one Ready: two transactions, and a crash between."""
+    meta, last = SnapshotMeta(10, 1, ConfState(voters=(1, 2, 3))), HardState(1, 0, 13)
+    entries = tuple(Entry(1, index) for index in (11, 12, 13))
+    written = []
+
+    class Disk:
+        async def install(self, meta, hard_state, driver):
+            written.append((meta.index, hard_state))
+
+        async def persist(self, batch):
+            written.append((batch.entries[-1].index, batch.hard_state))
+
+    driver = RaftDriver.__new__(RaftDriver)
+    driver.snapshots = driver._store = Disk()
+    ready = Ready(1, last, entries, meta, (), (), (), (), None, must_sync=True)
+    asyncio.run(driver._install(ready, last))
+    assert written == [(10, HardState(1, 0, 10)), (13, last)]
 
 
 def test_reads_that_were_given_up_are_forgotten():

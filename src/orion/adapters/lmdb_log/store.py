@@ -27,6 +27,7 @@ T = TypeVar("T")
 FIRST_MAP_BYTES = 64 * 1024 * 1024  # address space, not memory; doubles when full
 MAX_CHUNK_BYTES = 1024 * 1024
 STAGE_BYTES = 256 * 1024  # of a snapshot in one transaction: persist() waits behind at most one
+FULL_BELOW_BYTES = 256 * 1024  # so little room, and a write that failed: the disk is full
 MAX_GROUP = 256  # batches in one transaction
 DELETES_PER_TRANSACTION = 2_000  # entries
 CHUNK_DELETES_PER_TRANSACTION = 64
@@ -178,9 +179,10 @@ class LmdbLog:
         *,
         first_kept: int,
         hard_state: HardState | None,
+        identity: Identity | None = None,
     ) -> None:
         """The log past meta.index is kept only where it agrees with the snapshot: its entry at meta.index has
-        meta.term. Otherwise all of it goes.
+        meta.term. Otherwise all of it goes. With `identity` the node is another one from that moment on.
         """
         assert first_kept <= meta.index + 1
         async with self._saving:
@@ -188,7 +190,7 @@ class LmdbLog:
                 return  # a newer one came first
             generation, self._next_generation = self._next_generation, self._next_generation + 1
             count = await self._stage_all(meta, generation, chunks)
-            await self._on_thread(self._switch, _Stored(meta, generation, count), hard_state)
+            await self._on_thread(self._switch, _Stored(meta, generation, count), hard_state, identity)
             while not await self._on_thread(self._drop_entries, first_kept):
                 pass
             while not await self._on_thread(self._drop_some_chunks, generation):
@@ -303,7 +305,7 @@ class LmdbLog:
                 else:
                     return
         except (lmdb.Error, OSError) as error:
-            self._failed = f"writing {self._data_file} failed: {error}"
+            self._failed = f"writing {self._data_file} failed: {error}{_whether_full(self._data_file)}"
             raise LogFailed(self._failed) from error
 
     def _write_batches(self, batches: list[LogBatch]) -> None:
@@ -333,7 +335,7 @@ class LmdbLog:
 
         self._commit(write)
 
-    def _switch(self, stored: _Stored, hard_state: HardState | None) -> None:
+    def _switch(self, stored: _Stored, hard_state: HardState | None, identity: Identity | None) -> None:
         def write(txn: "lmdb.Transaction[bytes]") -> None:
             meta = stored.meta
             if not self._agrees(txn, meta):
@@ -341,6 +343,8 @@ class LmdbLog:
             txn.put(_SNAPSHOT, records.encode_record(stored), db=self._meta)
             if hard_state is not None:
                 txn.put(_HARD_STATE, records.encode_record(hard_state), db=self._meta)
+            if identity is not None:
+                txn.put(_IDENTITY, records.encode_record(identity), db=self._meta)
 
         self._commit(write)
         self._stored = stored
@@ -436,3 +440,13 @@ def _generation(key: bytes) -> int:
 
 def _round_up(size: int) -> int:
     return -(-size // FIRST_MAP_BYTES) * FIRST_MAP_BYTES
+
+
+def _whether_full(file: Path) -> str:
+    """LMDB says of a full disk now and then that it is an input/output error."""
+    try:
+        found = os.statvfs(file)
+    except OSError:
+        return ""
+    full = found.f_bavail * found.f_frsize < FULL_BELOW_BYTES
+    return f". Its disk is full: make room in {file.parent.parent}, and start the node again" if full else ""

@@ -10,7 +10,6 @@ from orion.adapters.peers.dial import resolve
 from orion.model.node import address_parts
 from orion.ports import Knock
 
-TRIES = 4  # a lost SYN is sent again only after a second, so each try is a connection of its own
 TRY_EVERY_S = 0.1
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -25,24 +24,25 @@ _ANSWERS = {
 _STRONGEST_FIRST = (Knock.ACCEPTED, Knock.REFUSED, Knock.SILENT)
 
 
-async def knock(address: str) -> Knock:
-    tries: list[_Try] = []
+async def knock(address: str, *, tries: int) -> Knock:
+    """Each try is a connection of its own, because a lost SYN is sent again only after a second."""
+    made: list[_Try] = []
     try:
         host, port = address_parts(address)
         addresses = await resolve(host)
-        for _ in range(TRIES):
+        for _ in range(tries):
             opened = [_Try(ip, port) for ip in addresses]
-            tries += opened
+            made += opened
             await _answered(opened)
             # Asked of the kernel once more: the answer may have come while the event loop was held.
-            answers = {each.look() for each in tries}
+            answers = {each.look() for each in made}
             if Knock.ACCEPTED in answers or Knock.REFUSED in answers:
                 break
         return next((answer for answer in _STRONGEST_FIRST if answer in answers), Knock.UNCLEAR)
     except (OSError, ValueError):
         return Knock.UNCLEAR
     finally:
-        for each in tries:
+        for each in made:
             each.close()
 
 

@@ -93,8 +93,8 @@ class TcpPeers:
     def stream(self, address: str, request: bytes) -> AsyncGenerator[bytes, None]:
         return open_stream(self._dialler, address, request)
 
-    async def knock(self, address: str) -> Knock:
-        return await knock(address)
+    async def knock(self, address: str, *, tries: int) -> Knock:
+        return await knock(address, tries=tries)
 
     def set_cluster(self, cluster: int, recovery: int = 0) -> None:
         self._greeter.cluster, self._greeter.recovery = cluster, recovery
