@@ -1,6 +1,8 @@
 """The top of the command line: which command is meant, and how failures are told."""
 
+import contextlib
 import os
+import sys
 from collections.abc import Sequence
 
 import click
@@ -101,19 +103,21 @@ def run(args: Sequence[str]) -> int:
         command = node
     try:
         code = command.main(list(args), prog_name="orion", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError:  # a group alone
+        return run((*args, HELP[0]))
     except click.UsageError as error:
         return _usage(error)
     except click.ClickException as error:
         return _fail(error.format_message())
-    except (click.Abort, KeyboardInterrupt):
+    except click.Abort as error:
+        return _aborted(error)
+    except KeyboardInterrupt:
         return 1
     except Exception as error:
-        # Loaded here, because it costs as much as all of `orion version`.
-        from orion.model.errors import OrionError
-
-        if not isinstance(error, OrionError):
+        words = _words(error, of_node=command is not orion)
+        if words is None:
             raise
-        return _fail(error.detail)
+        return _fail(words)
     return code if isinstance(code, int) else 0
 
 
@@ -123,6 +127,49 @@ def _means_node(args: Sequence[str]) -> bool:
     if not args:
         return True
     return args[0].startswith("-") and not {*HELP, "--version"} & set(args)
+
+
+def _aborted(error: click.Abort) -> int:
+    """Quiet where somebody has left with Ctrl-C, which click names as the cause; else a question had no answer."""
+    if error.__cause__ is None:
+        click.echo(err=True)  # the question's line has not ended
+        say("nothing was changed")
+    return 1
+
+
+def _words(error: Exception, *, of_node: bool) -> str | None:
+    """What to say of it in one line; None for a bug, which shows where it is."""
+    # Loaded here, because it costs as much as all of `orion version`.
+    from orion.model.errors import OrionError
+
+    if isinstance(error, OrionError):
+        return error.detail
+    # A node has words of its own for what it expects of its machine: the rest is a bug there.
+    return None if of_node else _words_of_the_machine(error)
+
+
+def _words_of_the_machine(error: Exception) -> str | None:
+    if isinstance(error, OSError):
+        _drop_output()
+        return f"{error.filename or 'reading or writing failed'}: {error.strerror or error}"
+    if isinstance(error, UnicodeEncodeError):
+        return f"{error.object[:80]!r} can't be written as {error.encoding}: {error.reason}"
+    return str(error) if isinstance(error, UnicodeError) or _is_log_failed(error) else None
+
+
+def _is_log_failed(error: Exception) -> bool:
+    """A command may not import ports; but what raises its error has loaded it."""
+    ports = sys.modules.get("orion.ports")
+    return ports is not None and isinstance(error, ports.LogFailed)
+
+
+def _drop_output() -> None:
+    """What standard output did not take. Python would try again at its end, and say so in lines of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage(error: click.UsageError) -> int:

@@ -1,13 +1,16 @@
 """Each command against a real API on a service that answers from memory."""
 
+import io
 import json
 
+import click
 import pytest
 
 from orion import __version__
 from orion.model.errors import NoMajority, NotFound, Unavailable
 from orion.model.events import Event
 from orion.model.views import AllocationView, Amounts, TaskRequest
+from orion.ports import LogFailed
 from unit.api.fake_service import node_view, task_view
 
 
@@ -466,3 +469,49 @@ def test_without_a_majority_what_still_works_is_named(orion, api):
         assert orion(*command) == (1, "", f"orion: {words}; reads work with --stale\n")
     for command in (["run", "nginx"], ["stop", "web"], ["drain", "node1"], ["nodes", "rm", "node1"]):
         assert orion(*command) == (1, "", f"orion: {words}\n")
+
+
+@pytest.mark.parametrize("group", ["config", "snapshot"])
+def test_a_group_alone_is_its_help(orion, group):
+    assert orion(group) == orion(group, "--help")
+    assert orion(group)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(5, "Input/output error", "/x"), "/x: Input/output error"),
+        (OSError(28, "No space left on device"), "reading or writing failed: No space left on device"),
+        (UnicodeError("label too long"), "label too long"),
+        (LogFailed("writing /x failed: disk full"), "writing /x failed: disk full"),
+    ],
+)
+def test_what_the_machine_fails_at_is_one_line(orion, monkeypatch, error, words):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr("orion.client.Client.tasks", fail)
+    assert orion("ps") == (1, "", f"orion: {words}\n")
+
+
+@pytest.mark.parametrize(
+    "command", [["run", "\udcff"], ["config", "ls", "\udcff"], ["logs", "a", "--since", "\udcff"]]
+)
+def test_bytes_that_are_no_text_are_one_line(orion, command):
+    code, out, err = orion(*command)
+    assert (code, out) == (1, "")
+    assert err == "orion: '\\udcff' can't be written as utf-8: surrogates not allowed\n"
+
+
+def test_a_bug_shows_where_it_is(orion, monkeypatch):
+    monkeypatch.setattr("orion.client.Client.tasks", lambda *args, **kwargs: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        orion("ps")
+
+
+def test_a_question_without_an_answer_changes_nothing(orion, monkeypatch, tmp_path):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    monkeypatch.setattr("orion.offline.recover", lambda *args, **kwargs: click.confirm("Really?", err=True))
+    code, _, err = orion("raft", "recover", "--data-dir", str(tmp_path))
+    assert code == 1
+    assert err.endswith("Really? [y/N]: \norion: nothing was changed\n")

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -103,6 +104,23 @@ def test_a_reader_that_has_enough(api):
         process.wait(timeout=30)
     assert "Traceback" not in err
     assert "BrokenPipe" not in err
+
+
+@pytest.mark.parametrize("command", [["config", "get", "a"], ["config", "ls"], ["help", "ps"], ["config"]])
+def test_a_full_disk_under_the_output_is_one_line(api, command):
+    api.ask("PUT", "/configs/a", b"x")
+    env = {**os.environ, "ORION_ADDR": f"127.0.0.1:{api.port}"}
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "orion", *command],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            env=env,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"orion: reading or writing failed: No space left on device\n"
 
 
 # --- completion --------------------------------------------------------------------------------------------
