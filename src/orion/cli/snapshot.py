@@ -5,6 +5,7 @@
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from orion.offline import BackupSummary
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
+_NAME_CHARACTERS = 40  # of a FILE's name in that of the file beside it: enough to know it by, and never too long
 
 
 @click.group(context_settings=SETTINGS)
@@ -32,55 +34,87 @@ def snapshot() -> None:
 
 
 @snapshot.command("save", context_settings=SETTINGS)
-@click.argument("file", type=_FILE)
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 @click.option(
     "--stale", is_flag=True, help="What the node knows, without asking the others: where no majority lives."
 )
 @asks
-def save(client: "Client", file: Path, stale: bool) -> None:
+def save(client: "Client", file: str, stale: bool) -> None:
     """Save the cluster's state at this moment to FILE: jobs, allocations, nodes, configs with their values.
 
-    It is checked before it takes the place of a FILE that is there.
+    It is checked before it takes the place of a FILE that is there. - writes it to standard output as it comes:
+    whether it is whole, the exit code says at the end.
     """
+    if file == "-":
+        summary = _to_output(client.backup(stale=stale))
+    else:
+        summary = _to_file(Path(file), client.backup(stale=stale))
+    click.echo(
+        f"{'standard output' if file == '-' else file}: {_contents(summary)} at index {summary.index}, "
+        f"{bytes_text(summary.size)}, checksum good",
+        err=file == "-",
+    )
+
+
+def _to_output(parts: Iterable[bytes]) -> "BackupSummary":
+    """What is sent is looked at in a copy, in memory: where there is no room for files, this goes on."""
     from orion.offline import inspect
 
-    partial = file.with_name(f"{file.name}.partial")
+    with os.fdopen(os.memfd_create("backup"), "wb") as copy:
+        for part in parts:
+            sys.stdout.buffer.write(part)
+            copy.write(part)
+        sys.stdout.buffer.flush()
+        copy.flush()
+        return inspect(Path(f"/proc/self/fd/{copy.fileno()}"))
+
+
+def _to_file(file: Path, parts: Iterable[bytes]) -> "BackupSummary":
+    """Where `file` leads to: a symlink goes on leading there."""
     try:
-        _write(partial, client.backup(stale=stale))
+        target = file.resolve()
+        special = file.exists() and not file.is_file()
+    except (OSError, RuntimeError) as error:  # RuntimeError: a symlink that leads to itself
+        raise Refused(f"{file} can't be written: {getattr(error, 'strerror', error)}") from None
+    if special:  # a pipe or a device: from what took its place nothing would come out
+        raise Refused(f"{file} is no regular file: name one, or - for standard output")
+    try:
+        return _put(target, parts)
+    except OSError as error:
+        raise Refused(f"{target} can't be written: {error.strerror or error}") from None
+
+
+def _put(target: Path, parts: Iterable[bytes]) -> "BackupSummary":
+    """On disk when it returns, after it was read again. Until then it has a name of its own: others may be saving to
+    the same. Only its owner may read it: it holds what tasks have in their environment.
+    """
+    import tempfile
+
+    from orion.offline import inspect
+
+    descriptor, name = tempfile.mkstemp(".partial", f".{target.name[:_NAME_CHARACTERS]}.", target.parent)
+    partial = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            out.writelines(parts)
+            out.flush()
+            os.fsync(out.fileno())
         summary = inspect(partial)
-        _put_in_place(partial, file)
+        partial.replace(target)
+        _sync(target.parent)
     except BaseException:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise
-    click.echo(f"{file}: {_contents(summary)} at index {summary.index}, {bytes_text(summary.size)}, checksum good")
+    return summary
 
 
-def _write(partial: Path, parts: Iterable[bytes]) -> None:
-    """On disk when it returns. Only its owner may read it: it holds what tasks have in their environment."""
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:  # noqa: PTH123
-            out.writelines(parts)
-            out.flush()
-            os.fsync(out.fileno())
-    except OSError as error:
-        raise _unwritable(partial, error) from None
-
-
-def _put_in_place(partial: Path, file: Path) -> None:
-    try:
-        partial.replace(file)
-        directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    except OSError as error:
-        raise _unwritable(file, error) from None
-
-
-def _unwritable(path: Path, error: OSError) -> Refused:
-    return Refused(f"{path} can't be written: {error.strerror or error}")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @snapshot.command("inspect", context_settings=SETTINGS)

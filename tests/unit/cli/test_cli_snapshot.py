@@ -2,12 +2,17 @@
 
 import asyncio
 import json
+import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
 from orion.adapters.lmdb_log import LmdbLog
 from orion.model.errors import Corrupt, NoMajority
+from orion.offline import inspect
+from orion.ports import LogFailed
 from orion.state.snapshot import capture, encode
 from orion.wire.backups import FORMAT, About, encode_backup
 from unit.state.state_kit import CLUSTER, World
@@ -72,7 +77,96 @@ def test_a_file_that_cannot_be_written(orion, api, parts, tmp_path):
     api.service.backup_items = parts
     code, _, err = orion("snapshot", "save", str(tmp_path / "nowhere" / "x"))
     assert code == 1
-    assert "x.partial can't be written: No such file or directory" in err
+    assert err == f"orion: {tmp_path}/nowhere/x can't be written: No such file or directory\n"
+
+
+def test_a_symlink_goes_on_leading_where_it_did(orion, api, parts, tmp_path):
+    (tmp_path / "a").mkdir()
+    link, target = tmp_path / "link", tmp_path / "a" / "state"
+    link.symlink_to(target)
+    api.service.backup_items = parts
+    for _ in ("there is nothing yet", "it is there"):
+        assert orion("snapshot", "save", str(link))[0] == 0
+        assert link.is_symlink()
+        assert target.read_bytes() == b"".join(parts)
+        assert list(target.parent.iterdir()) == [target]
+        target.write_bytes(b"the former one")
+
+
+def test_what_is_no_regular_file_stays_what_it_is(orion, api, parts, tmp_path):
+    fifo, link, loop = tmp_path / "fifo", tmp_path / "link", tmp_path / "loop"
+    os.mkfifo(fifo)
+    link.symlink_to(fifo)
+    loop.symlink_to(loop)
+    api.service.backup_items = parts
+    for path in (fifo, link):
+        code, _, err = orion("snapshot", "save", str(path))
+        assert (code, err) == (1, f"orion: {path} is no regular file: name one, or - for standard output\n")
+    code, _, err = orion("snapshot", "save", str(loop))
+    assert code == 1
+    assert "can't be written: Symlink loop" in err
+    assert fifo.is_fifo()
+    assert set(tmp_path.iterdir()) == {fifo, link, loop}
+    assert not api.service.reads
+
+
+def test_two_that_save_to_one_file(orion, api, parts, tmp_path, monkeypatch):
+    path, mine = tmp_path / "state", tmp_path / "state.partial"
+    mine.write_bytes(b"mine")
+    api.service.backup_items = parts
+    seen = []
+
+    def look(partial):
+        """While one is about to put its file in place, the other does all of it."""
+        seen.append((partial, stat.S_IMODE(partial.stat().st_mode)))
+        if len(seen) == 1:
+            assert orion("snapshot", "save", str(path))[0] == 0
+        return inspect(partial)
+
+    monkeypatch.setattr("orion.offline.inspect", look)
+    assert orion("snapshot", "save", str(path))[0] == 0
+    assert seen[0][0] != seen[1][0]
+    assert [mode for _, mode in seen] == [0o600, 0o600]
+    assert path.read_bytes() == b"".join(parts)
+    assert mine.read_bytes() == b"mine"
+    assert set(tmp_path.iterdir()) == {path, mine}
+
+
+def test_a_long_name(orion, api, parts, tmp_path):
+    api.service.backup_items = parts
+    assert orion("snapshot", "save", str(tmp_path / ("\N{SNOWMAN}" * 85)))[0] == 0
+
+
+def save_to_output(api):
+    command = [sys.executable, "-m", "orion", "snapshot", "save", "-", "--port", str(api.port)]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+def test_save_to_standard_output(api, parts):
+    api.service.backup_items = parts
+    code, out, err = save_to_output(api)
+    assert (code, out) == (0, b"".join(parts))
+    told = f"standard output: 2 jobs, 4 tasks, 2 nodes, 1 config at index 7, {len(out)} B, checksum good\n"
+    assert err == told
+
+
+def test_what_is_not_whole_on_standard_output_is_told(api, parts):
+    api.service.backup_items = parts[:-1]
+    code, out, err = save_to_output(api)
+    assert (code, out) == (1, b"".join(parts[:-1]))
+    assert "cut short at byte" in err
+
+
+def test_a_full_disk_under_a_restore_is_one_line(orion, saved, tmp_path, monkeypatch):
+    async def fail(*args, **kwargs):
+        raise LogFailed("writing /x failed: No space left on device")
+
+    monkeypatch.setattr(LmdbLog, "save_snapshot", fail)
+    data_dir = tmp_path / "data"
+    told = orion("snapshot", "restore", str(saved), "--data-dir", str(data_dir), "--id", "x")
+    assert told == (1, "", "orion: writing /x failed: No space left on device\n")
+    assert not data_dir.exists()
 
 
 def test_inspect(orion, saved):
