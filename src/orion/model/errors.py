@@ -87,6 +87,14 @@ class NotTaken(Unavailable):
     code = "not_taken"
 
 
+class AnswerForgotten(Unavailable):
+    """So much has changed since the command was made that nobody knows whether an earlier copy of it was carried
+    out. This one changed nothing, and no later copy will.
+    """
+
+    code = "answer_forgotten"
+
+
 class EngineError(OrionError):
     """The container engine refused or failed; `detail` holds its words.
 
@@ -137,6 +145,7 @@ _BY_CODE: dict[str, type[OrionError]] = {
         Unavailable,
         NoMajority,
         NotTaken,
+        AnswerForgotten,
         EngineError,
         EngineDown,
         Corrupt,

@@ -6,9 +6,8 @@ import random
 import msgspec
 
 from orion.model.configs import ConfigStat
-from orion.model.errors import NoMajority, NotTaken, OrionError, Refused, Unavailable
+from orion.model.errors import AnswerForgotten, NoMajority, NotTaken, OrionError, Refused, Unavailable
 from orion.model.ids import NodeId, RaftId
-from orion.model.job import Job
 from orion.model.node import Node
 from orion.node.directory import Directory
 from orion.node.quorum import Quorum
@@ -46,8 +45,8 @@ class Submitter:
         """Returns once committed, applied on the leader and, where this node follows the log, here too.
 
         Tries again through elections until the deadline, so the command must bear being applied twice. Raises
-        Refused kinds as `apply` decided; Unavailable at the deadline, NoMajority as soon as that is known, both
-        saying whether the command may survive.
+        Refused kinds as `apply` decided; Unavailable at the deadline, NoMajority and AnswerForgotten as soon as
+        that is known, all three saying whether the command may survive.
         """
         data = encode_command(command)
         tries = _Tries()
@@ -58,7 +57,7 @@ class Submitter:
                     await self._driver.watch.reached(submitted.index)
                 return submitted
         except Unavailable as error:
-            kind = NoMajority if isinstance(error, NoMajority) else Unavailable
+            kind = type(error) if isinstance(error, NoMajority | AnswerForgotten) else Unavailable
             raise kind(f"{error.detail}; {tries.outcome}") from None
 
     async def _until_taken(self, data: bytes, tries: "_Tries") -> Submitted:
@@ -69,6 +68,9 @@ class Submitter:
                 return await self.take(Submit(data))
             except Refused:
                 raise
+            except AnswerForgotten as error:
+                tries.failed(error)
+                raise  # as any later copy would be answered
             except OrionError as error:
                 tries.failed(error)
             await asyncio.sleep(wait_s * (0.5 + self._rng.random()))
@@ -134,7 +136,7 @@ class _Tries:
         self._earlier = False
 
     def failed(self, error: OrionError) -> None:
-        self._earlier |= not isinstance(error, NotTaken)
+        self._earlier |= not isinstance(error, NotTaken | AnswerForgotten)
         self.taken = False
 
     @property
@@ -146,8 +148,8 @@ class _Tries:
 
 def _subject(result: object) -> str:
     match result:
-        case Job(name=name):
-            return name
+        case str():
+            return result
         case Node(id=node):
             return node
     return ""

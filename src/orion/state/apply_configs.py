@@ -1,27 +1,31 @@
 """Config commands: put, delete, each with a version to compare with."""
 
 from bisect import bisect_left, insort
+from collections.abc import Callable
 
 from orion.model.configs import MAX_VALUE_BYTES, Config, ConfigStat, key_error
 from orion.model.errors import Conflict, NotFound, OrionError, Refused, TooLarge
 from orion.state.commands import DeleteConfig, PutConfig
 from orion.state.once import once
 from orion.state.records import MAX_CONFIGS, MAX_CONFIGS_BYTES
-from orion.state.step import Result, Step
+from orion.state.step import Answered, Result, Step
 from orion.state.tables import State
 
 
 def put_config(state: State, step: Step, command: PutConfig) -> Result:
-    return once(state, step.index, _mark(command), command.since, command.key, lambda: _put(state, step, command))
+    return _once(state, step, "put", command, lambda: _put(state, step, command))
 
 
 def delete_config(state: State, step: Step, command: DeleteConfig) -> Result:
-    return once(state, step.index, _mark(command), command.since, command.key, lambda: _delete(state, command))
+    return _once(state, step, "delete", command, lambda: _delete(state, command))
 
 
-def _mark(command: PutConfig | DeleteConfig) -> str:
-    """Of this key only: an idempotency key is the caller's own, and may be used again elsewhere."""
-    return f"config {command.idempotency_key} {command.key}"
+def _once(
+    state: State, step: Step, verb: str, command: PutConfig | DeleteConfig, change: Callable[[], Answered]
+) -> Answered:
+    # Of this key and verb only: an idempotency key is the caller's own, and may be used again elsewhere.
+    mark = f"{verb} {command.idempotency_key} {command.key}"
+    return once(state.config_answers, step.index, mark, command.since, command.key, change)
 
 
 def _put(state: State, step: Step, command: PutConfig) -> ConfigStat | OrionError:

@@ -20,15 +20,17 @@ from orion.state.tables import State
 def create_job(state: State, step: Step, command: CreateJob) -> Result:
     # Of whatever name: one that the node has made up is another in each request.
     mark = f"create {command.idempotency_key}"
-    return once(state, step.index, mark, command.since, command.job.name, lambda: _create(state, step, command.job))
+    name = command.job.name
+    return once(state.answers, step.index, mark, command.since, name, lambda: _create(state, step, command.job))
 
 
 def stop_job(state: State, step: Step, command: StopJob) -> Result:
     mark = f"stop {command.idempotency_key} {command.job}"
-    return once(state, step.index, mark, command.since, command.job, lambda: _stop(state, step, command.job))
+    name = command.job
+    return once(state.answers, step.index, mark, command.since, name, lambda: _stop(state, step, name))
 
 
-def _create(state: State, step: Step, job: Job) -> Job | OrionError:
+def _create(state: State, step: Step, job: Job) -> JobName | OrionError:
     former = state.jobs.get(job.name)
     if former and former.job.stopping:
         return Conflict(
@@ -47,25 +49,24 @@ def _create(state: State, step: Step, job: Job) -> Job | OrionError:
         job = replace(job, stopping=False)
     ledger.add_job(state, job)
     step.tell("JobCreated", job.name, f"{job.name} created: {tasks_text(job.count)} of {job.task.image}")
-    return job
+    return job.name
 
 
-def _stop(state: State, step: Step, name: JobName) -> Job | OrionError:
+def _stop(state: State, step: Step, name: JobName) -> JobName | OrionError:
     record = state.jobs.get(name)
     if record is None:
         return NotFound(f"there is no job named {name}; orion ps lists what runs")
     if record.job.stopping:
-        return record.job
+        return name
     ledger.close_job(state, record)
     for index in range(record.job.count):
         for allocation in record.history(index):
             if allocation.wanted and not allocation.terminal:
                 ledger.set_unwanted(state, allocation)
-    text = f"{record.job.name} is stopping"
-    step.tell("JobStopped", record.job.name, f"{text}: {tasks_text(record.active)}" if record.active else text)
-    job = record.job
+    text = f"{name} is stopping"
+    step.tell("JobStopped", name, f"{text}: {tasks_text(record.active)}" if record.active else text)
     forget_if_over(state, step, record)
-    return job
+    return name
 
 
 def forget_ended(state: State, step: Step, ended: Iterable[Allocation]) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 
 from orion.model.ids import AllocationId, NodeId
+from orion.state.memory import Answer, Memory
 from orion.state.records import JobRecord, NodeRecord
 from orion.state.restore import Restorer
 from orion.state.snapshot import capture, encode
@@ -28,7 +29,7 @@ def rebuilt(state: State) -> State:
 def check(state: State) -> None:
     """Every index is what the tables say. Raises AssertionError that names the first that is not."""
     again = rebuilt(state)
-    for name in ("index", "cluster", "salt", "next_number", "next_allocation", "answers_from", "recovery"):
+    for name in ("index", "cluster", "salt", "next_number", "next_allocation", "recovery"):
         _same(name, getattr(state, name), getattr(again, name))
     for name in (
         "nodes",
@@ -43,7 +44,8 @@ def check(state: State) -> None:
         _same(name, getattr(state, name), getattr(again, name))
     for name in ("records", "numbers", "draining", "jobs", "open_jobs", "refused_jobs"):
         _same(f"keys of {name}", set(getattr(state, name)), set(getattr(again, name)))
-    _same("answers", list(state.answers.items()), list(again.answers.items()))
+    for name in ("answers", "config_answers"):
+        _same(name, _remembered(getattr(state, name)), _remembered(getattr(again, name)))
     _same("order of jobs", list(state.jobs), list(again.jobs))
     _same("order of jobs by serial", sorted(state.jobs, key=lambda name: state.jobs[name].serial), list(state.jobs))
     _same("holdings", _holdings(state), _holdings(again))
@@ -54,6 +56,10 @@ def check(state: State) -> None:
         assert job not in state.open_jobs or task is state.open_jobs[job]
         assert job not in state.refused_jobs or task is state.refused_jobs[job]
         _same(f"record of {job}", _job_parts(task), _job_parts(again.jobs[job]))
+
+
+def _remembered(memory: Memory) -> tuple[int, list[tuple[str, Answer]]]:
+    return memory.forgotten, list(memory.answers.items())
 
 
 def _holdings(state: State) -> dict[NodeId, list[AllocationId]]:

@@ -25,6 +25,6 @@ def dismantle(state: State) -> Iterator[None]:
             del record.slots[-_AT_ONCE:]
             yield
     tables: tuple[dict[Any, Any], ...] = (state.open_jobs, state.refused_jobs, state.by_node, state.engines)
-    for table in (*tables, state.answers, state.configs, state.stuck):
+    for table in (*tables, state.answers.answers, state.config_answers.answers, state.configs, state.stuck):
         table.clear()
         yield

@@ -7,9 +7,9 @@ from orion.model.configs import Config
 from orion.model.ids import RaftId
 from orion.model.job import Job
 from orion.model.node import Node
-from orion.state.records import Answer
+from orion.state.memory import Answer
 
-FORMAT = 1
+FORMAT = 2
 LENGTH_BYTES = 4
 MAX_FRAME_BYTES = 64 * 1024 * 1024  # more can't be a length
 
@@ -26,6 +26,7 @@ class Header(Frame, frozen=True, array_like=True, tag=1):
     next_allocation: int
     answers_from: int = 0
     recovery: int = 0
+    config_answers_from: int = 0
 
 
 class Nodes(Frame, frozen=True, array_like=True, tag=2):
@@ -37,7 +38,7 @@ class Removed(Frame, frozen=True, array_like=True, tag=3):
 
 
 class Answers(Frame, frozen=True, array_like=True, tag=4):
-    """Oldest first."""
+    """About jobs and nodes, oldest first."""
 
     rows: list[tuple[str, Answer]]
 
@@ -65,7 +66,13 @@ class Configs(Frame, frozen=True, array_like=True, tag=8):
     rows: list[Config]
 
 
-AnyFrame = Header | Nodes | Removed | Answers | Jobs | Allocations | End | Configs
+class ConfigAnswers(Frame, frozen=True, array_like=True, tag=9):
+    """Oldest first."""
+
+    rows: list[tuple[str, Answer]]
+
+
+AnyFrame = Header | Nodes | Removed | Answers | Jobs | Allocations | End | Configs | ConfigAnswers
 
 encoder = msgspec.msgpack.Encoder()
 decoder: msgspec.msgpack.Decoder[AnyFrame] = msgspec.msgpack.Decoder(AnyFrame)

@@ -9,42 +9,34 @@ from one that comes for the first time.
 from collections.abc import Callable
 
 from orion.model.configs import ConfigStat
-from orion.model.errors import OrionError, Unavailable, by_code
-from orion.model.job import Job
-from orion.state.records import MAX_ANSWERS, Answer
-from orion.state.step import Result
-from orion.state.tables import State
+from orion.model.errors import AnswerForgotten, OrionError, by_code
+from orion.state.memory import Answer, Memory
+from orion.state.step import Answered
 
 
 def once(
-    state: State,
-    index: int,
-    mark: str,
-    since: int,
-    subject: str,
-    change: Callable[[], Job | ConfigStat | OrionError],
-) -> Result:
+    memory: Memory, index: int, mark: str, since: int, subject: str, change: Callable[[], Answered]
+) -> Answered:
     """`mark`: the same for copies of one command, and for no others. `since`: an index applied somewhere before the
     first copy was made.
     """
-    if (answer := state.answers.get(mark)) is not None:
-        return answer.job or answer.stat or by_code(answer.code, answer.detail)
-    if since < state.answers_from:
-        return Unavailable(
-            f"too much has changed since {subject} was to be changed for anybody to know whether it was"
+    if (answer := memory.answers.get(mark)) is not None:
+        return by_code(answer.code, answer.detail) if answer.code else answer.stat or answer.name
+    if since < memory.forgotten:
+        return AnswerForgotten(
+            f"the change of {subject} was left out: so much has changed since it was asked for that nobody knows"
+            " whether this is a copy of one that was made"
         )
     result = change()
-    state.answers[mark] = _answer(index, result)
-    if len(state.answers) > MAX_ANSWERS:
-        state.answers_from = state.answers.pop(next(iter(state.answers))).index
+    memory.keep(mark, _answer(index, result))
     return result
 
 
-def _answer(index: int, result: Job | ConfigStat | OrionError) -> Answer:
+def _answer(index: int, result: Answered) -> Answer:
     match result:
-        case Job():
-            return Answer(index, job=result)
+        case str():
+            return Answer(index, name=result)
         case ConfigStat():
             return Answer(index, stat=result)
-        case _:
+        case OrionError():
             return Answer(index, code=result.code, detail=result.detail)

@@ -9,18 +9,16 @@ order shows is sorted first.
 
 from collections.abc import Sequence
 
-import msgspec
-
 from orion.model.allocation import Allocation, AllocationState
-from orion.model.configs import Config, ConfigStat
+from orion.model.configs import Config
 from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.node import Node
 from orion.model.resources import Resources
+from orion.state.memory import Memory
 
 MAX_COUNT = 1_000_000  # tasks of one job
 MAX_REMOVED = 1_000  # raft ids remembered after their node was removed
-MAX_ANSWERS = 10_000  # to the last commands of clients, remembered
 MAX_ENDED_PER_SLOT = 5  # allocations remembered after their end
 MAX_CONFIGS = 10_000
 MAX_CONFIGS_BYTES = 64 * 1024 * 1024  # of all keys and values together
@@ -239,16 +237,6 @@ def slot_wants(record: JobRecord, index: int) -> bool:
     return True
 
 
-class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a client's command was answered with at `index`: `job`, `stat` (of a config), or an error."""
-
-    index: int
-    job: Job | None = None
-    stat: ConfigStat | None = None
-    code: str = ""
-    detail: str = ""
-
-
 def config_bytes(config: Config) -> int:
     """What a config counts for in MAX_CONFIGS_BYTES."""
     return len(config.stat.key) + config.stat.size_bytes
@@ -257,21 +245,23 @@ def config_bytes(config: Config) -> int:
 class Tables:
     """Everything the cluster agrees on, as of log index `index`.
 
-    `removed` and `answers` are bounded, oldest out first; `answers_from` is the index of the newest answer that is
-    out. Derived: `config_keys` (sorted), `config_bytes`, `records`, `numbers`, `draining`, `allocations`,
-    `by_node`, `engines`, `open_jobs`, `refused_jobs`, `stuck`, `next_serial` and the epochs. `capacity_epoch` grows
-    when scheduling anew may give another answer (something was freed, a node changed, a slot opened again, an
-    allocation got stuck), so that refused jobs are worth another try; `facts_epoch` when any node's facts or status
-    changed. Both are compared only for equality.
+    `removed` is bounded, oldest out first. So are the two memories of answers, `answers` for jobs and nodes,
+    `config_answers` for configs: two, so that a busy lock makes nobody forget who created what.
+
+    Derived: `config_keys` (sorted), `config_bytes`, `records`, `numbers`, `draining`, `allocations`, `by_node`,
+    `engines`, `open_jobs`, `refused_jobs`, `stuck`, `next_serial` and the epochs. `capacity_epoch` grows when
+    scheduling anew may give another answer (something was freed, a node changed, a slot opened again, an allocation
+    got stuck), so that refused jobs are worth another try; `facts_epoch` when any node's facts or status changed.
+    Both are compared only for equality.
     """
 
     __slots__ = (
         "allocations",
         "answers",
-        "answers_from",
         "by_node",
         "capacity_epoch",
         "cluster",
+        "config_answers",
         "config_bytes",
         "config_keys",
         "configs",
@@ -306,8 +296,8 @@ class Tables:
         self.jobs: dict[JobName, JobRecord] = {}
         self.removed: dict[RaftId, None] = {}
         self.configs: dict[str, Config] = {}
-        self.answers: dict[str, Answer] = {}
-        self.answers_from = 0
+        self.answers = Memory()
+        self.config_answers = Memory()
 
         self.records: dict[NodeId, NodeRecord] = {}
         self.numbers: dict[int, NodeRecord] = {}

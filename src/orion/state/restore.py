@@ -16,6 +16,7 @@ from orion.state.frames import (
     Allocations,
     Answers,
     AnyFrame,
+    ConfigAnswers,
     Configs,
     End,
     Frame,
@@ -50,6 +51,7 @@ class Restorer:
             Allocations: self._take_allocations,
             End: self._take_end,
             Configs: self._take_configs,
+            ConfigAnswers: self._take_answers,
         }
 
     def feed(self, chunk: bytes) -> None:
@@ -91,8 +93,10 @@ class Restorer:
     def _take_removed(self, frame: Removed) -> None:
         self._state.removed.update(dict.fromkeys(frame.rows))
 
-    def _take_answers(self, frame: Answers) -> None:
-        self._state.answers.update(frame.rows)
+    def _take_answers(self, frame: Answers | ConfigAnswers) -> None:
+        state = self._state
+        memory = state.config_answers if isinstance(frame, ConfigAnswers) else state.answers
+        memory.answers.update(frame.rows)
 
     def _take_jobs(self, frame: Jobs) -> None:
         for job, refusal in frame.rows:
@@ -127,7 +131,8 @@ class Restorer:
         state.salt = header.cluster & 0xFFFFFFFF
         state.next_number = header.next_number
         state.next_allocation = header.next_allocation
-        state.answers_from = header.answers_from
+        state.answers.forgotten = header.answers_from
+        state.config_answers.forgotten = header.config_answers_from
         state.recovery = header.recovery
 
     def _take_allocation(self, row: Allocation) -> None:

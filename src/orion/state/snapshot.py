@@ -20,6 +20,7 @@ from orion.state.frames import (
     Allocations,
     Answers,
     AnyFrame,
+    ConfigAnswers,
     Configs,
     End,
     Header,
@@ -33,7 +34,7 @@ from orion.state.tables import State
 
 CHUNK_BYTES = 256 * 1024
 MAX_CHUNK_BYTES = 1024 * 1024
-_ROWS = 64  # of one frame; an allocation's reason is bounded, so a frame of them stays under MAX_CHUNK_BYTES
+_ROWS = 64  # of one frame; reasons and answers are bounded, so a frame of them stays under MAX_CHUNK_BYTES
 
 
 _Row = TypeVar("_Row")
@@ -42,7 +43,7 @@ _Row = TypeVar("_Row")
 class Captured:
     """What `encode` needs of a state, untouched by later commands."""
 
-    __slots__ = ("answers", "configs", "header", "jobs", "nodes", "removed")
+    __slots__ = ("answers", "config_answers", "configs", "header", "jobs", "nodes", "removed")
 
     def __init__(self, state: State) -> None:
         self.header = Header(
@@ -51,12 +52,14 @@ class Captured:
             state.cluster,
             state.next_number,
             state.next_allocation,
-            state.answers_from,
+            state.answers.forgotten,
             state.recovery,
+            state.config_answers.forgotten,
         )
         self.nodes = list(state.nodes.values())
         self.removed = list(state.removed)
-        self.answers = list(state.answers.items())
+        self.answers = list(state.answers.answers.items())
+        self.config_answers = list(state.config_answers.answers.items())
         self.configs = [state.configs[key] for key in state.config_keys]
         self.jobs: list[tuple[Job, str, list[Slot]]] = [
             (record.job, record.refusal, record.slots.copy()) for record in state.jobs.values()
@@ -92,8 +95,10 @@ def _frames(captured: Captured) -> Iterator[AnyFrame]:
         yield Nodes(nodes)
     for removed in _batches(captured.removed):
         yield Removed(removed)
-    for answer in captured.answers:
-        yield Answers([answer])
+    for answers in _batches(captured.answers):
+        yield Answers(answers)
+    for answers in _batches(captured.config_answers):
+        yield ConfigAnswers(answers)
     for configs in _config_batches(captured.configs):
         yield Configs(configs)
     count = 0

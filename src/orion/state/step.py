@@ -5,12 +5,13 @@ import msgspec
 from orion.model.configs import ConfigStat
 from orion.model.errors import OrionError
 from orion.model.events import Event
-from orion.model.job import Job
 from orion.model.node import Node
 
-# What the proposer is told: the job, node or config as it is now (a deleted config as it was), an error when
-# refused, None when there is no more to say.
-Result = Job | Node | ConfigStat | OrionError | None
+# What a client's command is answered with, each copy of it the same: the name of the job or node, the config as it
+# is then (a deleted one as it was), or an error when refused.
+Answered = str | ConfigStat | OrionError
+# What the proposer is told; of a node that says who it is, the node. None when there is no more to say.
+Result = Answered | Node | None
 
 MAX_EVENTS_EACH = 20  # of one kind from one command; more become one that sums them up
 

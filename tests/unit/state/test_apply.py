@@ -21,7 +21,7 @@ def test_events_have_the_same_ids_on_every_node():
 
 def test_a_command_may_come_decoded():
     state = State()
-    assert apply(state, 5, creation()).result.name == "web"
+    assert apply(state, 5, creation()).result == "web"
     assert state.view.index == 5
 
 

@@ -2,8 +2,8 @@ import pytest
 from state_kit import World
 
 from orion.model.configs import MAX_KEY_BYTES, MAX_VALUE_BYTES, key_error
-from orion.model.errors import Conflict, NotFound, Refused, TooLarge, Unavailable
-from orion.state import apply_configs, once
+from orion.model.errors import AnswerForgotten, Conflict, NotFound, Refused, TooLarge
+from orion.state import apply_configs, memory
 
 
 @pytest.fixture
@@ -102,8 +102,18 @@ def test_an_idempotency_key_is_of_one_key_only(world):
     assert world.put("b", idem="x").result.key == "b"
 
 
+def test_an_idempotency_key_is_of_one_verb_only(world):
+    world.put("a", idem="x")
+    assert world.delete("a", idem="x").result.key == "a"
+    assert world.view.config("a") is None
+    world.put("a", b"new")
+    world.delete("a", idem="x")
+    world.put("a", b"old", idem="x")
+    assert world.view.config("a").value == b"new"
+
+
 def test_a_copy_that_comes_after_its_answer_was_forgotten_is_known_as_such(world, monkeypatch):
-    monkeypatch.setattr(once, "MAX_ANSWERS", 3)
+    monkeypatch.setattr(memory, "MAX_ANSWERS", 3)
     since = world.index
     world.put("a", b"old", idem="x", since=since)
     world.put("a", b"new")
@@ -111,11 +121,11 @@ def test_a_copy_that_comes_after_its_answer_was_forgotten_is_known_as_such(world
         assert world.put("a", b"old", idem="x", since=since).result.version == since + 1
         world.put(f"b{n}")
     error = world.refused(world.putting("a", b"old", idem="x", since=since))
-    assert isinstance(error, Unavailable)
+    assert isinstance(error, AnswerForgotten)
     assert world.view.config("a").value == b"new"
     # The first copy of another, made since, is no copy of what was forgotten.
-    assert world.put("c", since=world.state.answers_from).result.version == world.index
-    assert len(world.state.answers) == 3
+    assert world.put("c", since=world.state.config_answers.forgotten).result.version == world.index
+    assert len(world.state.config_answers.answers) == 3
 
 
 # --- bounds ------------------------------------------------------------------------------------------------

@@ -184,8 +184,8 @@ def test_another_format_is_named():
     data = stream(World().state)
     length = int.from_bytes(data[:4])
     header = decoder.decode(data[4 : 4 + length])
-    body = encoder.encode(replace(header, format=2))
-    with pytest.raises(Corrupt, match="format 2"):
+    body = encoder.encode(replace(header, format=FORMAT + 1))
+    with pytest.raises(Corrupt, match=f"format {FORMAT + 1}"):
         restored(len(body).to_bytes(4) + body + data[4 + length :])
 
 

@@ -1,0 +1,57 @@
+import asyncio
+
+import pytest
+from cluster_kit import run
+
+from orion.model.errors import AnswerForgotten, Unavailable
+from orion.state import memory
+
+
+def put(machine, key, service=None):
+    service = service or machine.node.service
+    asked = service.configs.put(key, b"", if_version=None, idempotency_key="", timeout_s=10)
+    return asyncio.shield(machine.run.process.spawn(asked))
+
+
+def follower(nodes):
+    return next(m for m in nodes.machines if m is not nodes.leader)
+
+
+def test_a_change_that_came_too_late_to_be_known_is_not_tried_again(monkeypatch):
+    """By a node that knew the state of before so many changes that their answers are forgotten."""
+    monkeypatch.setattr(memory, "MAX_ANSWERS", 20)
+
+    async def main(nodes):
+        behind, leader = follower(nodes), nodes.leader
+        service = behind.node.service
+        behind.run.process.stall()
+        await asyncio.sleep(0.3)
+        for n in range(40):
+            await put(leader, f"k{n}")
+        before = leader.node.driver.applied_index
+        asked = put(behind, "mine", service)
+        behind.run.process.resume()
+        with pytest.raises(AnswerForgotten, match=r"mine was left out.*; nothing was changed") as caught:
+            await asked
+        assert caught.value.code == "answer_forgotten"
+        assert leader.node.driver.applied_index - before <= 1
+        assert (await put(behind, "mine"))[0].key == "mine"
+
+    run(main)
+
+
+def test_an_earlier_copy_of_such_a_change_may_have_been_made():
+    async def main(nodes):
+        machine = follower(nodes)
+        call, failures = machine.run.peers.call, [AnswerForgotten("left out"), Unavailable("no answer")]
+
+        async def fail(*arguments, **more):
+            if failures:
+                raise failures.pop()
+            return await call(*arguments, **more)
+
+        machine.run.peers.call = fail
+        with pytest.raises(AnswerForgotten, match="left out; the change may still have been made"):
+            await put(machine, "mine")
+
+    run(main)
