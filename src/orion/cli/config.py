@@ -1,17 +1,19 @@
 """`orion config`: values under keys."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from orion.cli.app import SETTINGS
+from orion.cli.app import SETTINGS, say
 from orion.cli.asking import asks, complete_config, output
 
 if TYPE_CHECKING:
-    from orion.client import Client
+    from orion.client import Client, ConfigView
 
+_MOST_NAMES = 5  # of those that a warning names
 _if_version = click.option(
     "--if-version",
     type=click.IntRange(min=0),
@@ -36,6 +38,9 @@ def config() -> None:
 def put(client: "Client", key: str, value: str | None, if_version: int | None) -> None:
     """Set KEY to VALUE; @FILE takes a file's bytes, - or nothing what comes on standard input.
 
+    A KEY is at most 512 letters, digits, '.', '_' and '-', in parts with one '/' between them; a VALUE has at most
+    64 KiB. Containers keep what they have: a change reaches only those that are made afterwards.
+
     Prints the new version.
     """
     view = client.put_config(key, _bytes(value), if_version=if_version)
@@ -46,24 +51,56 @@ def _bytes(value: str | None) -> bytes:
     if value is None and sys.stdin.isatty():
         raise click.UsageError("give a value, @FILE, or - for standard input")
     if value is None or value == "-":
-        return sys.stdin.buffer.read()
+        return _at_most_one_value(sys.stdin.buffer, "standard input")
     if not value.startswith("@"):
         return value.encode("utf-8", "surrogateescape")
     try:
-        return Path(value[1:]).read_bytes()
+        with Path(value[1:]).open("rb") as file:
+            return _at_most_one_value(file, value[1:])
     except OSError as error:
         raise click.ClickException(f"{value[1:]} can't be read: {error.strerror}") from None
+
+
+def _at_most_one_value(file: IO[bytes], name: str) -> bytes:
+    """What may have no end is not read to its end."""
+    from orion.model.configs import MAX_VALUE_BYTES
+
+    data = file.read(MAX_VALUE_BYTES + 1)
+    if len(data) > MAX_VALUE_BYTES:
+        raise click.ClickException(f"{name} holds more than {MAX_VALUE_BYTES:,} bytes, the most that a config has")
+    return data
 
 
 @config.command("get", context_settings=SETTINGS)
 @click.argument("key", shell_complete=complete_config)
 @click.option("--stale", is_flag=True, help="What this node knows, without asking the others.")
+@output("bytes", "json")
 @asks
-def get(client: "Client", key: str, stale: bool) -> None:
-    """Write the value of KEY to standard output, byte for byte."""
-    value = client.config(key, stale=stale).value
-    sys.stdout.buffer.write(value)
+def get(client: "Client", key: str, stale: bool, form: str) -> None:
+    """Write the value of KEY to standard output, byte for byte.
+
+    -o json writes it with its version and times, as text, or in base64 where it is not UTF-8: "encoding" says so.
+    """
+    if form == "json":
+        from orion.cli import show
+
+        value, view = client.config_and_view(key, stale=stale)
+        show.print_json(_with_value(view, value))
+        return
+    sys.stdout.buffer.write(client.config(key, stale=stale).value)
     sys.stdout.buffer.flush()
+
+
+def _with_value(view: "ConfigView", value: bytes) -> dict[str, Any]:
+    import base64
+
+    import msgspec
+
+    try:
+        encoding, text = "utf-8", value.decode()
+    except UnicodeDecodeError:
+        encoding, text = "base64", base64.b64encode(value).decode()
+    return {**msgspec.to_builtins(view), "encoding": encoding, "value": text}
 
 
 @config.command("ls", context_settings=SETTINGS)
@@ -88,10 +125,41 @@ def ls(client: "Client", prefix: str, stale: bool, form: str) -> None:
 @click.argument("key", nargs=-1, required=True, shell_complete=complete_config)
 @_if_version
 @asks
-def rm(client: "Client", key: tuple[str, ...], if_version: int | None) -> None:
-    """Delete keys."""
+def rm(client: "Client", key: tuple[str, ...], if_version: int | None) -> int:
+    """Delete keys. Warns of tasks that still use them."""
+    from orion.model.errors import Refused
+
     if if_version is not None and len(key) > 1:
         raise click.UsageError("--if-version is for one key")
+    deleted = []
     for name in key:
-        client.delete_config(name, if_version=if_version)
-        click.echo(name)
+        try:
+            client.delete_config(name, if_version=if_version)
+        except Refused as error:  # the others can still be deleted
+            say(error.detail)
+        else:
+            click.echo(name)
+            deleted.append(name)
+    _warn_of_users(client, deleted)
+    return 0 if len(deleted) == len(key) else 1
+
+
+def _warn_of_users(client: "Client", deleted: Sequence[str]) -> None:
+    """After the deletion, which holds whether this can be told or not."""
+    from orion.cli.run import ENDED
+    from orion.model.errors import OrionError
+
+    try:
+        tasks = client.tasks() if deleted else []
+    except OrionError:
+        return
+    for key in deleted:
+        users = sorted({t.name for t in tasks if t.state not in ENDED and key in {c.key for c in t.configs}})
+        if users:
+            whose = "its" if len(users) == 1 else "their"
+            say(f"{key} is still used by {_names(users)}: {whose} tasks can't start again without it")
+
+
+def _names(users: Sequence[str]) -> str:
+    more = f" and {len(users) - _MOST_NAMES} more" if len(users) > _MOST_NAMES else ""
+    return f"{', '.join(users[:_MOST_NAMES])}{more}"

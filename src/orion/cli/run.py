@@ -47,7 +47,8 @@ Examples:
     type=ConfigUse(),
     multiple=True,
     metavar="KEY=NAME|/PATH[:MODE]",
-    help="A config as a variable, or as a file with a mode (0644). Repeatable.",
+    help="A config as a variable, or as a file with a mode (0644). What is put under KEY later reaches only "
+    "containers made after that. Repeatable.",
 )
 @click.option("-m", "--memory", type=Size(), default=0, help="Memory to reserve and the most it may use: 512m.")
 @click.option("--cpu", "--cpus", type=float, default=0.0, metavar="CORES", help="Cores to reserve, as in 0.25.")

@@ -85,8 +85,8 @@ def _to_file(file: Path, parts: Iterable[bytes]) -> "BackupSummary":
 
 
 def _put(target: Path, parts: Iterable[bytes]) -> "BackupSummary":
-    """On disk when it returns, after it was read again. Until then it has a name of its own: others may be saving to
-    the same. Only its owner may read it: it holds what tasks have in their environment.
+    """On disk when it returns, after it was read again. Until then it has a name of its own: others may be saving
+    to the same. Only its owner may read it: it holds what tasks have in their environment.
     """
     import tempfile
 

@@ -2,10 +2,14 @@
 
 import io
 import json
+import os
 
 import pytest
 
 from orion.client import ConfigMountRequest
+from orion.model.configs import MAX_VALUE_BYTES
+from orion.model.errors import Unavailable
+from unit.api.fake_service import task_view
 
 
 @pytest.fixture
@@ -37,6 +41,37 @@ def test_put_takes_standard_input(orion, configs, monkeypatch, args):
     assert configs["a"].value == b"piped\xff\n"
 
 
+def test_put_takes_the_largest_value_and_not_a_byte_more(orion, configs, monkeypatch, tmp_path):
+    file = tmp_path / "f"
+    file.write_bytes(bytes(MAX_VALUE_BYTES))
+    assert orion("config", "put", "a", f"@{file}")[0] == 0
+    file.write_bytes(bytes(MAX_VALUE_BYTES + 1))
+    words = "holds more than 65,536 bytes, the most that a config has\n"
+    assert orion("config", "put", "a", f"@{file}") == (1, "", f"orion: {file} {words}")
+    type_in(monkeypatch, bytes(MAX_VALUE_BYTES + 1))
+    assert orion("config", "put", "a", "-") == (1, "", f"orion: standard input {words}")
+    assert configs["a"].stat.version == 8
+
+
+def test_put_reads_what_has_no_end_no_further_than_it_must(orion):
+    assert "more than 65,536 bytes" in orion("config", "put", "a", "@/dev/zero")[2]
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("", "the key is empty: name a config, as in app/database/url"),
+        ("a\n", r"'a\n' is not a key: write parts of letters, digits, '.', '_' and '-' with '/' between them"),
+        ("a/", "'a/' is not a key: write parts of letters, digits, '.', '_' and '-' with '/' between them"),
+    ],
+)
+def test_what_is_no_key(orion, configs, key, words):
+    orion("config", "put", "a", "x")
+    for command in (["put", key, "v"], ["get", key], ["rm", key]):
+        assert orion("config", *command) == (1, "", f"orion: {words}\n")
+    assert configs["a"].value == b"x"
+
+
 def test_put_does_not_wait_for_a_person_to_type(orion, monkeypatch):
     type_in(monkeypatch, b"")
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
@@ -48,6 +83,18 @@ def test_put_does_not_wait_for_a_person_to_type(orion, monkeypatch):
 def test_get_writes_the_very_bytes(orion):
     orion("config", "put", "a", "no newline \N{SNOWMAN}")
     assert orion("config", "get", "a") == (0, "no newline \N{SNOWMAN}", "")
+
+
+def test_get_for_programs(orion, api):
+    orion("config", "put", "a", "caf\N{LATIN SMALL LETTER E WITH ACUTE}")
+    when = "2023-11-14T22:13:20.000Z"
+    about = {"key": "a", "version": 8, "size": 5, "createdAt": when, "changedAt": when}
+    found = json.loads(orion("config", "get", "a", "-o", "json", "--stale")[1])
+    assert found == {**about, "encoding": "utf-8", "value": "caf\N{LATIN SMALL LETTER E WITH ACUTE}"}
+    assert [read.stale for read in api.service.reads] == [True]
+    orion("config", "put", "a", os.fsdecode(b"\xff"))
+    found = json.loads(orion("config", "get", "a", "-o", "json")[1])
+    assert (found["version"], found["size"], found["encoding"], found["value"]) == (9, 1, "base64", "/w==")
 
 
 def test_get_says_what_is_missing(orion):
@@ -81,6 +128,43 @@ def test_rm_takes_several(orion, configs):
         orion("config", "put", key, "x")
     assert orion("config", "rm", "a", "b") == (0, "a\nb\n", "")
     assert not configs
+
+
+def test_rm_goes_on_after_one_that_is_not_there(orion, configs):
+    for key in ("a", "b"):
+        orion("config", "put", key, "x")
+    code, out, err = orion("config", "rm", "a", "none", "b")
+    assert (code, out) == (1, "a\nb\n")
+    assert err == "orion: there is no config none; orion config ls lists them\n"
+    assert not configs
+
+
+def test_rm_warns_of_those_that_use_it(orion, api):
+    use = [ConfigMountRequest("a", env="A"), ConfigMountRequest("a", path="/a")]
+    tasks = [task_view(f"web{n}", configs=use) for n in range(7)]
+    tasks += [
+        task_view("done", configs=use, state="completed"),
+        task_view("other", configs=[ConfigMountRequest("c")]),
+    ]
+    api.service.tasks_by_id = {task.id: task for task in tasks}
+    for key in ("a", "b", "c"):
+        orion("config", "put", key, "x")
+    users = "web0, web1, web2, web3, web4 and 2 more"
+    code, out, err = orion("config", "rm", "a", "b", "c")
+    assert (code, out) == (0, "a\nb\nc\n")
+    assert err.splitlines() == [
+        f"orion: a is still used by {users}: their tasks can't start again without it",
+        "orion: c is still used by other: its tasks can't start again without it",
+    ]
+
+
+def test_rm_holds_where_its_warning_fails(orion, monkeypatch):
+    def fail(*args, **kwargs):
+        raise Unavailable("no leader")
+
+    monkeypatch.setattr("orion.client.Client.tasks", fail)
+    orion("config", "put", "a", "x")
+    assert orion("config", "rm", "a") == (0, "a\n", "")
 
 
 def test_run_gives_them_to_a_task(orion, api):
