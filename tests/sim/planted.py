@@ -21,6 +21,7 @@ import orion.raft.receive
 import orion.raft.replication
 import orion.state.apply_configs
 import orion.state.apply_jobs
+import orion.state.apply_nodes
 import orion.state.apply_plan
 import orion.state.ledger
 from orion.node.agent import Agent
@@ -244,7 +245,7 @@ def compare_and_set_without_comparing() -> None:
 
 def command_carried_out_twice() -> None:
     """Copies of a client's command are not known as such."""
-    for module in (orion.state.apply_configs, orion.state.apply_jobs):
+    for module in (orion.state.apply_configs, orion.state.apply_jobs, orion.state.apply_nodes):
         module.once = lambda *arguments: arguments[-1]()
 
 

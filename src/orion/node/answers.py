@@ -16,7 +16,7 @@ from orion.model.allocation import TERMINAL
 from orion.model.container import LogQuery
 from orion.model.errors import NoMajority, NotFound, OrionError, Refused, Unavailable
 from orion.model.events import Event
-from orion.model.ids import AllocationId, JobName, NodeId, RaftId
+from orion.model.ids import NODE_ID, AllocationId, JobName, NodeId, RaftId
 from orion.model.requests import job_from_request, name_for
 from orion.model.views import NodeView, RaftView, TaskRequest, TaskView
 from orion.node import render
@@ -216,14 +216,33 @@ class Answers:
         return await self._ask(AskNode(node, read))
 
     async def drain(self, node: str, *, draining: bool, timeout_s: float) -> NodeView:
-        command = DrainNode(self._clock.wall_ms(), NodeId(node), draining)
+        if not NODE_ID.fullmatch(node):
+            raise _unknown(node)  # nor will there be one: nothing that a refusal must be remembered for
+        mark = await self._marks.new("", timeout_s)
+        command = DrainNode(self._clock.wall_ms(), NodeId(node), draining, *mark)
         await self._submitter.submit(command, timeout_s=timeout_s)
         view, _ = await self.node(node, Read(stale=self._driver.is_member, timeout_s=timeout_s))
         return view
 
     async def remove_node(self, node: str, *, timeout_s: float) -> None:
-        command = RemoveNode(self._clock.wall_ms(), NodeId(node))
+        try:
+            await self.node(node, Read(timeout_s=timeout_s))
+            raft = await self._raft_of(NodeId(node))
+        except Unavailable as error:
+            raise type(error)(f"{error.detail}; nothing was changed") from None
+        mark = await self._marks.new("", timeout_s)
+        command = RemoveNode(self._clock.wall_ms(), NodeId(node), raft, *mark)
         await self._submitter.submit(command, timeout_s=timeout_s)
+
+    async def _raft_of(self, node: NodeId) -> RaftId:
+        """Which of those that have had the name has it now, as far as is known here; else 0."""
+        if self._driver.is_member:
+            known = self._driver.view.node(node)
+            return known.raft if known else RaftId(0)
+        view = await self._ask(AskRaft())
+        members = (*view.voters, *view.learners, *view.workers)
+        # Only of one that state knows is there a status: a former voter may still be shown under the name.
+        return next((RaftId(int(m.raft_id, 16)) for m in members if m.id == node and m.status), RaftId(0))
 
     # --- raft ---------------------------------------------------------------------------------------------
 
@@ -390,7 +409,7 @@ class Answers:
         for view in views:
             if view.name == request.node:
                 return view, index
-        raise NotFound(f"there is no node {request.node}; 'orion nodes' lists them")
+        raise _unknown(request.node)
 
     async def _raft(self, _: AskRaft) -> RaftView:
         if not self._driver.is_member:
@@ -412,7 +431,7 @@ class Answers:
         if request.to:
             node = driver.view.node(NodeId(request.to))
             if node is None:
-                raise NotFound(f"there is no node {request.to}; 'orion nodes' lists them")
+                raise _unknown(request.to)
             target = node.raft
             if target not in driver.raft.conf.voters:
                 raise Refused(f"{request.to} does not vote, so it can't lead; 'orion raft' shows the voters")
@@ -434,6 +453,10 @@ class Answers:
 
 
 _SETTLED = frozenset({"running", *(str(s) for s in TERMINAL)} - {"lost"})
+
+
+def _unknown(node: str) -> NotFound:
+    return NotFound(f"there is no node {node}; 'orion nodes' lists them")
 
 
 def _decoded(node: NodeId, body: bytes) -> AnyRequest:

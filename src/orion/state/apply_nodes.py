@@ -1,16 +1,19 @@
 """Node commands: join, come back, leave, go down, drain, be removed."""
 
+from collections.abc import Callable
+
 from msgspec.structs import replace
 
 from orion.model.allocation import Allocation
-from orion.model.errors import Conflict, NotFound
-from orion.model.ids import RaftId, task_id
+from orion.model.errors import Conflict, NotFound, OrionError
+from orion.model.ids import NodeId, RaftId, task_id
 from orion.model.node import Node, NodeStatus
 from orion.state import ledger
 from orion.state.apply_jobs import forget_ended
 from orion.state.commands import DrainNode, RegisterNode, RemoveNode, SetNodeStatus
+from orion.state.once import once
 from orion.state.records import MAX_REMOVED, NodeRecord
-from orion.state.step import MAX_EVENTS_EACH, Result, Step, tasks_text
+from orion.state.step import MAX_EVENTS_EACH, Answered, Result, Step, tasks_text
 from orion.state.tables import State
 
 
@@ -129,11 +132,29 @@ _STATUS_CHANGES = frozenset(
 
 def drain_node(state: State, step: Step, command: DrainNode) -> Result:
     """Only a flag: the scheduler moves the work, plan by plan."""
+    verb = "drain" if command.draining else "ready"
+    return _once(state, step, verb, command, lambda: _drain(state, step, command))
+
+
+def remove_node(state: State, step: Step, command: RemoveNode) -> Result:
+    return _once(state, step, "remove", command, lambda: _remove(state, step, command))
+
+
+def _once(
+    state: State, step: Step, verb: str, command: DrainNode | RemoveNode, change: Callable[[], Answered]
+) -> Answered:
+    if not command.idempotency_key:
+        return change()
+    mark = f"{verb} {command.idempotency_key} {command.node}"
+    return once(state.answers, step.index, mark, command.since, command.node, change)
+
+
+def _drain(state: State, step: Step, command: DrainNode) -> NodeId | OrionError:
     record = state.records.get(command.node)
     if record is None:
         return _unknown(command.node)
     if record.node.draining == command.draining:
-        return record.node
+        return command.node
     node = replace(record.node, draining=command.draining)
     ledger.set_node(state, record, node)
     if command.draining:
@@ -141,14 +162,19 @@ def drain_node(state: State, step: Step, command: DrainNode) -> Result:
         step.tell("NodeDrained", node.id, text or f"{node.id} is drained")
     else:
         step.tell("NodeReadied", node.id, f"{node.id} takes work again")
-    return node
+    return node.id
 
 
-def remove_node(state: State, step: Step, command: RemoveNode) -> Result:
+def _remove(state: State, step: Step, command: RemoveNode) -> NodeId | OrionError:
     record = state.records.get(command.node)
     if record is None:
         return _unknown(command.node)
     node = record.node
+    if command.raft not in (0, node.raft):
+        return Conflict(
+            f"{node.id} has another data directory than the node that was to be removed; look at it before you"
+            " remove it: orion nodes"
+        )
     if node.status is NodeStatus.READY:
         if not node.draining:
             return Conflict(f"{node.id} is in use; drain it first: orion drain {node.id}")
@@ -161,7 +187,7 @@ def remove_node(state: State, step: Step, command: RemoveNode) -> Result:
     _after_loss(state, step, lost)
     ledger.drop_node(state, record)
     bury(state, node.raft)
-    return node
+    return node.id
 
 
 def _node(command: RegisterNode, number: int, registered_at_ms: int) -> Node:

@@ -58,16 +58,25 @@ class SetNodeStatus(Command, frozen=True, array_like=True, tag=3):
 
 
 class DrainNode(Command, frozen=True, array_like=True, tag=4):
-    """`draining` false makes it ready for work again."""
+    """`draining` false makes it ready for work again. Carried out once, as CreateJob; without an `idempotency_key`
+    (as logs of before have it) every time that it comes.
+    """
 
     node: NodeId
     draining: bool
+    idempotency_key: str = ""
+    since: int = 0
 
 
 class RemoveNode(Command, frozen=True, array_like=True, tag=5):
-    """Forget a node for good. Refused while it is ready and not drained of its work."""
+    """Forget a node for good. Refused while it is ready and not drained of its work, and (Conflict) when another
+    data directory than `raft` has its name by now; 0 is whichever. Carried out once, as DrainNode.
+    """
 
     node: NodeId
+    raft: RaftId = RaftId(0)
+    idempotency_key: str = ""
+    since: int = 0
 
 
 class CreateJob(Command, frozen=True, array_like=True, tag=6):

@@ -1,10 +1,10 @@
 from state_kit import CLUSTER, WEB, World, kinds, registration, texts
 
-from orion.model.errors import Conflict, NotFound
+from orion.model.errors import AnswerForgotten, Conflict, NotFound
 from orion.model.ids import allocation_id
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
-from orion.state import apply_nodes
+from orion.state import apply_nodes, memory
 from orion.state.commands import DrainNode, InitCluster, RemoveNode, SetNodeStatus
 
 
@@ -256,6 +256,61 @@ def test_removing_needs_a_node_that_is_drained_and_empty():
     world.update("stopped")
     assert texts(world.remove("node1")) == ["node1 was removed"]
     assert world.view.node("node1") is None
+
+
+def test_removing_spares_a_node_that_came_back_with_another_data_directory():
+    world = World(nodes=1)
+    former = world.view.node("node1").raft
+    world.down("node1")
+    world.register("node1", raft=former + 1, replaces=True)
+    world.down("node1")
+    error = world.refused(RemoveNode(1, "node1", former))
+    assert isinstance(error, Conflict)
+    assert "another data directory" in error.detail
+    assert texts(world.do(RemoveNode(1, "node1", former + 1))) == ["node1 was removed"]
+
+
+def test_a_late_copy_of_a_drain_drains_nothing():
+    world = World(nodes=1)
+    drain = DrainNode(1, "node1", True, "x", world.index)
+    assert world.do(drain).result == "node1"
+    ready = DrainNode(1, "node1", False, "x", world.index)  # one key for both: they are no copies of each other
+    assert world.do(ready).result == "node1"
+    again = world.do(drain)
+    assert (again.result, again.events) == ("node1", ())
+    assert not world.view.node("node1").draining
+    world.drain("node1")
+    world.do(ready)
+    assert world.view.node("node1").draining
+
+
+def test_a_late_copy_of_a_removal_removes_nothing():
+    world = World(nodes=1)
+    world.down("node1")
+    removal = RemoveNode(1, "node1", 0, "x", world.index)
+    assert world.do(removal).result == "node1"
+    world.register("node1", raft=77)
+    world.down("node1")
+    assert world.do(removal).result == "node1"
+    assert world.view.node("node1").raft == 77
+
+
+def test_a_late_copy_of_a_refused_removal_is_refused():
+    world = World(nodes=1)
+    removal = RemoveNode(1, "node1", 0, "x", world.index)
+    told = world.refused(removal)
+    world.down("node1")
+    assert world.refused(removal).detail == told.detail
+
+
+def test_a_copy_that_comes_after_its_answer_was_forgotten_drains_nothing(monkeypatch):
+    monkeypatch.setattr(memory, "MAX_ANSWERS", 1)
+    world = World(nodes=1)
+    drain = DrainNode(1, "node1", True, "x", world.index)
+    world.do(drain)
+    world.drain("node1", draining=False)
+    world.create()
+    assert isinstance(world.refused(drain), AnswerForgotten)
 
 
 def test_removing_a_node_that_left_loses_its_work():

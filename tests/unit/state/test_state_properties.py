@@ -72,6 +72,7 @@ class Machine(RuleBasedStateMachine):
         self.twin = State()  # follows the same log, restored now and then
         self.index = 0
         self.pools = Pools()
+        self.sent = []  # what clients asked for, and how it was answered
         self.commit(InitCluster(1, cluster))
         for state in (self.state, self.twin):
             state.next_allocation = numbers
@@ -135,32 +136,43 @@ class Machine(RuleBasedStateMachine):
 
     @rule(node=NODES, draining=st.booleans())
     def drain(self, node, draining):
-        self.commit(DrainNode(4, node, draining))
+        self.change(DrainNode(4, node, draining, f"key {self.index}", self.index))
 
-    @rule(node=NODES)
-    def remove(self, node):
-        self.commit(RemoveNode(5, node))
+    @rule(node=NODES, raft=st.sampled_from([0, 0, 1]))
+    def remove(self, node, raft):
+        self.change(RemoveNode(5, node, raft, f"key {self.index}", self.index))
 
     # --- configs ---
 
     @rule(key=CONFIGS, value=st.binary(max_size=4), if_version=VERSIONS, mark=MARKS, since=st.integers(-3, 0))
     def put_config(self, key, value, if_version, mark, since):
-        self.change_config(PutConfig(7, key, value, self.version(key, if_version), mark, self.index + since))
+        self.change(PutConfig(7, key, value, self.version(key, if_version), mark, self.index + since))
 
     @rule(key=CONFIGS, if_version=VERSIONS, mark=MARKS, since=st.integers(-3, 0))
     def delete_config(self, key, if_version, mark, since):
-        self.change_config(DeleteConfig(8, key, self.version(key, if_version), mark, self.index + since))
+        self.change(DeleteConfig(8, key, self.version(key, if_version), mark, self.index + since))
 
     def version(self, key, if_version):
         known = self.state.configs.get(key)
         return known.stat.version if known and if_version == 1 else if_version
 
-    def change_config(self, command):
+    # --- copies ---
+
+    def change(self, command):
+        """What a client asks for, and a copy of it."""
         first = self.commit(command)
+        self.sent.append((command, str(first.result)))
+        self.copy(*self.sent[-1])
+
+    def copy(self, command, answer):
         held = tables(self.state)
-        second = self.commit(command)
+        assert str(self.commit(command).result) == answer
         assert tables(self.state) == held
-        assert str(second.result) == str(first.result)
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def a_late_copy(self, data):
+        self.copy(*data.draw(st.sampled_from(self.sent)))
 
     # --- jobs ---
 
@@ -172,11 +184,11 @@ class Machine(RuleBasedStateMachine):
         key=st.sampled_from(["", "", "k1", "k2"]),
     )
     def create(self, name, kind, count, task, key):
-        self.commit(CreateJob(6, Job(name, kind, count, task), key or f"key {self.index}", self.index))
+        self.change(CreateJob(6, Job(name, kind, count, task), key or f"key {self.index}", self.index))
 
     @rule(name=JOBS)
     def stop(self, name):
-        self.commit(StopJob(7, name, f"key {self.index}", self.index))
+        self.change(StopJob(7, name, f"key {self.index}", self.index))
 
     # --- allocations ---
 
