@@ -4,10 +4,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from orion.config import Config
 from orion.model.errors import Conflict, OrionError
 from orion.model.ids import RaftId
-from orion.model.node import NodeStatus, address_text
+from orion.model.node import Node, NodeStatus, address_text
 from orion.model.resources import Resources
 from orion.node.agent import Agent
 from orion.node.raft_driver import RaftDriver
@@ -117,8 +119,7 @@ class Registration:
         if known is None:
             return True
         # An earlier word that came late may have taken the place of the last one.
-        outdated = known.status is not NodeStatus.READY or known.engine_down != self._said.engine_down
-        return outdated and known.raft == self._raft
+        return known.raft == self._raft and not _stands(known, self._said)
 
     async def _register(self) -> None:
         command = self._command()
@@ -141,6 +142,24 @@ class Registration:
             version=self._version,
             engine_down=agent.engine_down,
         )
+
+
+def _stands(known: Node, said: RegisterNode) -> bool:
+    """Whether the node is in state as it was told, and ready."""
+    # State keeps the engine of one that could not ask its own.
+    engine = said.engine or (known.engine if said.engine_down else "")
+    node = replace(
+        known,
+        status=NodeStatus.READY,
+        peer_address=said.peer_address,
+        api_address=said.api_address,
+        capacity=said.capacity,
+        labels=said.labels,
+        engine=engine,
+        version=said.version,
+        engine_down=said.engine_down,
+    )
+    return known == node
 
 
 def _facts(command: RegisterNode) -> tuple[object, ...]:
