@@ -101,6 +101,8 @@ def run(args: Sequence[str]) -> int:
         from orion.cli.node import node
 
         command = node
+    else:
+        _stand_in_for_closed_streams()
     try:
         code = command.main(list(args), prog_name="orion", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError:  # a group alone
@@ -127,6 +129,14 @@ def _means_node(args: Sequence[str]) -> bool:
     if not args:
         return True
     return args[0].startswith("-") and not {*HELP, "--version"} & set(args)
+
+
+def _stand_in_for_closed_streams() -> None:
+    """Python has None where the shell has closed one (<&-): to read or write there is to fail in words instead."""
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_WRONLY), "r")
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
 
 
 def _aborted(error: click.Abort) -> int:

@@ -123,6 +123,17 @@ def test_a_full_disk_under_the_output_is_one_line(api, command):
     assert done.stderr == b"orion: reading or writing failed: No space left on device\n"
 
 
+@pytest.mark.parametrize("command", ["config put a <&-", "config put a - <&-", "config get a >&-", "version >&-"])
+def test_a_closed_stream_is_one_line(api, command):
+    api.ask("PUT", "/configs/a", b"x")
+    env = {**os.environ, "ORION_ADDR": f"127.0.0.1:{api.port}"}
+    line = f"{sys.executable} -m orion {command}"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=60, env=env, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "orion: reading or writing failed: Bad file descriptor\n"
+    assert api.ask("GET", "/configs/a").body == b"x"
+
+
 # --- completion --------------------------------------------------------------------------------------------
 
 
