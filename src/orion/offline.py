@@ -19,7 +19,7 @@ from orion.model.errors import Conflict, Refused
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node
 from orion.model.recovery import next_recovery
-from orion.ports import Identity, Knock, as_stream
+from orion.ports import Identity, Knock, LogFailed, as_stream
 from orion.raft.confchange import decode_change, next_conf
 from orion.raft.interface import Persistent
 from orion.raft.messages import ConfState, EntryKind, HardState, SnapshotMeta
@@ -86,7 +86,8 @@ def restore(path: Path, data_dir: Path, node: NodeId) -> BackupSummary:
     about, state = _read(path)
     summary = _summary(path, about, state)
     try:
-        asyncio.run(_found(data_dir, node, about, state))
+        with _log_words():
+            asyncio.run(_found(data_dir, node, about, state))
     except BaseException:
         for child in data_dir.iterdir() if data_dir.exists() else ():
             shutil.rmtree(child) if child.is_dir() else child.unlink()
@@ -129,12 +130,13 @@ def recover(data_dir: Path, agree: Callable[[Loss], bool], *, force: bool = Fals
     what this may lose is worth it; else nothing is changed, and False returned.
 
     Members of before are shut out: theirs is another `recovery` (model/recovery.py). Raises Refused where there is
-    nothing to recover, or another member answers (with `force` that is not asked), Conflict when a node runs on the
-    directory, Corrupt when its log is damaged.
+    nothing to recover, another member answers (with `force` that is not asked) or the disk fails, Conflict when a
+    node runs on the directory, Corrupt when its log is damaged.
     """
     if not (data_dir / "log").is_dir():
         raise Refused(f"{data_dir} is no node's data directory")
-    return asyncio.run(_recover(data_dir, agree, force=force))
+    with _log_words():
+        return asyncio.run(_recover(data_dir, agree, force=force))
 
 
 async def _recover(data_dir: Path, agree: Callable[[Loss], bool], *, force: bool) -> bool:
@@ -224,6 +226,14 @@ def _summary(path: Path, about: About, state: State) -> BackupSummary:
         configs=len(state.configs),
         size=path.stat().st_size,
     )
+
+
+@contextlib.contextmanager
+def _log_words() -> Iterator[None]:
+    try:
+        yield
+    except LogFailed as error:
+        raise Refused(str(error)) from None
 
 
 @contextlib.contextmanager

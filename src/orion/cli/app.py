@@ -164,13 +164,7 @@ def _words_of_the_machine(error: Exception) -> str | None:
         return f"{error.filename or 'reading or writing failed'}: {error.strerror or error}"
     if isinstance(error, UnicodeEncodeError):
         return f"{error.object[:80]!r} can't be written as {error.encoding}: {error.reason}"
-    return str(error) if isinstance(error, UnicodeError) or _is_log_failed(error) else None
-
-
-def _is_log_failed(error: Exception) -> bool:
-    """A command may not import ports; but what raises its error has loaded it."""
-    ports = sys.modules.get("orion.ports")
-    return ports is not None and isinstance(error, ports.LogFailed)
+    return str(error) if isinstance(error, UnicodeError) else None
 
 
 def _drop_output() -> None:

@@ -50,8 +50,8 @@ def _print(view: "RaftView") -> None:
         click.echo(text)
     if not view.leader:
         click.echo(
-            "without a leader nothing can be changed; if a majority of the voters is lost for good, one that is left"
-            " can go on alone: orion raft recover --help"
+            "without a leader nothing can be changed; if a majority of the voters is lost for good, one that is"
+            " left can go on alone: orion raft recover --help"
         )
 
 

@@ -10,7 +10,6 @@ from orion import __version__
 from orion.model.errors import NoMajority, NotFound, Unavailable
 from orion.model.events import Event
 from orion.model.views import AllocationView, Amounts, TaskRequest
-from orion.ports import LogFailed
 from unit.api.fake_service import node_view, task_view
 
 
@@ -483,7 +482,6 @@ def test_a_group_alone_is_its_help(orion, group):
         (OSError(5, "Input/output error", "/x"), "/x: Input/output error"),
         (OSError(28, "No space left on device"), "reading or writing failed: No space left on device"),
         (UnicodeError("label too long"), "label too long"),
-        (LogFailed("writing /x failed: disk full"), "writing /x failed: disk full"),
     ],
 )
 def test_what_the_machine_fails_at_is_one_line(orion, monkeypatch, error, words):
