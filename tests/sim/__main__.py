@@ -1,6 +1,7 @@
 """`script/sim`: one seed again, or many for a while; a failing one shrunk; bugs planted and looked for."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 
@@ -59,9 +60,13 @@ def _plant(name: str | None) -> Callable[[], None]:
 def many(given: argparse.Namespace) -> int:
     seconds = given.seconds + given.hours * 3600 or (60.0 if given.count is None else 1e9)
     print(f"seeds from {given.first} on, {given.jobs} at a time", flush=True)
+    enough: list[int] = []  # a signal, after which the seeds under way are finished and the table is printed
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: enough.append(number))
     summary = run_seeds(
         given.first,
         seconds=seconds,
+        stopped=lambda: bool(enough),
         jobs=given.jobs,
         count=given.count,
         on_failure=lambda outcome: print(report(outcome), flush=True),

@@ -116,6 +116,8 @@ def _nothing(seed: int, failure: str, cpu_s: float) -> Outcome:
 
 def _live(seed: int, write_fd: int, live: Live) -> None:
     """The child's whole life. It leaves without cleaning up: what a killed process left half done must not run."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # meant for the parent, which waits for this seed
+        signal.signal(number, signal.SIG_IGN)
     status = 1
     try:
         data = msgspec.json.encode(live(seed))
@@ -135,9 +137,10 @@ def run_seeds(
     count: int | None = None,
     live: Live = run_seed,
     until: Callable[[Outcome], bool] = lambda _: False,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Summary:
-    """Seeds from `first` on, `jobs` at a time, until the time is over, `count` of them are done, or one is what
-    was looked for (`until`). `live` is what each seed's process does.
+    """Seeds from `first` on, `jobs` at a time, until the time is over, `count` of them are done, one is what was
+    looked for (`until`), or somebody has had enough (`stopped`). `live` is what each seed's process does.
     """
     summary = Summary()
     children: dict[int, _Child] = {}
@@ -160,3 +163,5 @@ def run_seeds(
                 on_failure(outcome)
             if until(outcome):
                 end = 0.0
+        if stopped():
+            end = 0.0
