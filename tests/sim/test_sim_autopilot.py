@@ -82,7 +82,7 @@ class AStandbyThatIsBehindIsNotPromoted(Autopilot):
         await self.until(
             8, "it says what it waits for", self.says, f"{standby.name} is catching up", "entries behind"
         )
-        await self.until(8, "and who is dead", self.says, f"{victim.name} dead", "keeps its vote")
+        await self.until(8, "and who is dead", self.says, f"{victim.name} dead", "stays a voter")
         await asyncio.sleep(5)
         assert await self.votes(victim), "nobody who is behind takes a vote"
         self.cluster.network.cut(set())

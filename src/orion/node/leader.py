@@ -246,11 +246,10 @@ class Leader:
         found = []
         for node in self._driver.view.nodes():
             follower = followers.get(node.raft)
-            # One that is not heard is not caught up, whatever it once had.
-            heard = follower is not None and follower.unheard_ms < self._tuning.election_ms
-            match = follower.match if follower is not None and heard else None
+            match = follower.match if follower is not None else None
+            silent = follower is not None and follower.unheard_ms >= self._tuning.election_ms
             dead_ms, kept_ms = self._dead_and_kept_ms(node, now)
-            found.append(Candidate(node.id, node.raft, node.number, dead_ms, match, kept_ms))
+            found.append(Candidate(node.id, node.raft, node.number, dead_ms, match, kept_ms, silent))
         return found
 
     def _dead_and_kept_ms(self, node: Node, now: int) -> tuple[int, int]:

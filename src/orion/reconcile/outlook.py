@@ -82,7 +82,7 @@ def _dead_voter(
     later = [given_up if c is candidate else c for c in candidates]
     then = next_configuration(later, conf, me, last_index, settings)
     if then is None or candidate.raft in then.voters:
-        return f"{words}; it keeps its vote, for nobody is there who could take it"
+        return f"{words}; it stays a voter, for there is no standby to take its place"
     if left_ms <= 0:
         return f"{words}, being replaced"
     return f"{words}, replaced in {_seconds(left_ms)} unless it returns"
@@ -93,6 +93,8 @@ def _catching_up(candidate: Candidate, last_index: int) -> Iterator[str]:
         yield f"{candidate.node} is being given the log"
     elif last_index - candidate.match > CAUGHT_UP_ENTRIES:
         yield f"{candidate.node} is catching up: {last_index - candidate.match:,} entries behind"
+    elif candidate.silent:
+        yield f"{candidate.node} does not answer the leader"
 
 
 def _seconds(ms: int) -> str:

@@ -20,6 +20,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
     `dead_ms`: for how long it has been out of reach; 0 when alive. `match`: its log by the leader's account, None
     when it is not replicating. `kept_ms`: it stopped on purpose, and that is not death yet for so much longer.
+    `silent`: the leader has not heard it lately, whatever gossip says.
     """
 
     node: NodeId
@@ -28,6 +29,7 @@ class Candidate(msgspec.Struct, frozen=True):
     dead_ms: int = 0
     match: int | None = None
     kept_ms: int = 0
+    silent: bool = False
 
 
 class VoterSettings(msgspec.Struct, frozen=True):
@@ -79,7 +81,7 @@ def _target_voters(
     promotable = [
         c
         for c in by_raft.values()
-        if c.raft in learners and c.raft not in voters and not c.dead_ms and _is_caught_up(c, last_index)
+        if c.raft in learners and c.raft not in voters and not c.dead_ms and _may_vote(c, last_index)
     ]
     staying.sort(key=lambda c: (c.raft != me, c.dead_ms > 0, c.number))
     ready = [c.raft for c in staying + _by_age(promotable)]
@@ -119,5 +121,8 @@ def _by_age(candidates: Sequence[Candidate]) -> list[Candidate]:
     return sorted(candidates, key=lambda c: c.number)
 
 
-def _is_caught_up(candidate: Candidate, last_index: int) -> bool:
-    return candidate.match is not None and last_index - candidate.match <= CAUGHT_UP_ENTRIES
+def _may_vote(candidate: Candidate, last_index: int) -> bool:
+    """It holds what the leader holds, and is there: a quorum may need it from then on."""
+    if candidate.match is None or candidate.silent:
+        return False
+    return last_index - candidate.match <= CAUGHT_UP_ENTRIES

@@ -29,14 +29,14 @@ def test_once_its_grace_is_over():
 
 def test_a_dead_voter_that_nobody_can_replace():
     nodes = [node(1), node(2), node(3, dead_ms=60_000)]
-    words = "node3 dead for 60 s; it keeps its vote, for nobody is there who could take it"
+    words = "node3 dead for 60 s; it stays a voter, for there is no standby to take its place"
     assert seen(nodes, [1, 2, 3]) == (words,)
 
 
 def test_one_whose_standby_has_not_caught_up():
     nodes = [node(1), node(2), node(3, dead_ms=60_000), node(4, match=LAST - 700)]
     assert seen(nodes, [1, 2, 3], [4]) == (
-        "node3 dead for 60 s; it keeps its vote, for nobody is there who could take it",
+        "node3 dead for 60 s; it stays a voter, for there is no standby to take its place",
         "node4 is catching up: 700 entries behind",
     )
 

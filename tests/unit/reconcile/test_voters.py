@@ -10,8 +10,8 @@ SETTINGS = VoterSettings()
 LAST = 1_000
 
 
-def node(number, *, dead_ms=0, match=LAST):
-    return Candidate(NodeId(f"node{number}"), RaftId(number), number, dead_ms, match)
+def node(number, *, dead_ms=0, match=LAST, silent=False):
+    return Candidate(NodeId(f"node{number}"), RaftId(number), number, dead_ms, match, silent=silent)
 
 
 def change(candidates, voters, learners=(), me=1):
@@ -36,6 +36,7 @@ def test_from_one_straight_to_three():
     both = [node(1), node(2), node(3)]
     assert change([node(1), node(2), node(3, match=None)], [1], [2]) == ConfChange((1,), (2, 3))
     assert change([node(1), node(2), node(3, match=10)], [1], [2, 3]) is None, "3 has not caught up"
+    assert change([node(1), node(2), node(3, silent=True)], [1], [2, 3]) is None, "a quorum may need it at once"
     assert change(both, [1], [2, 3]) == ConfChange((1, 2, 3), ())
 
 
