@@ -135,37 +135,56 @@ def recover(data_dir: Path, agree: Callable[[Loss], bool], *, force: bool = Fals
     """
     if not (data_dir / "log").is_dir():
         raise Refused(f"{data_dir} is no node's data directory")
-    with _log_words():
-        return asyncio.run(_recover(data_dir, agree, force=force))
+    with _log_words(), asyncio.Runner() as runner:
+        store = runner.run(LmdbLog.open(data_dir))
+        try:
+            survivor = runner.run(_survivor(store, data_dir))
+            if not force:
+                runner.run(_make_sure_that_none_answers(survivor.gone))
+            # Asked outside of the loop, which would take the first Ctrl-C for itself.
+            if not agree(survivor.loss):
+                return False
+            runner.run(_go_on_alone(store, survivor))
+            return True
+        finally:
+            runner.run(store.close())
 
 
-async def _recover(data_dir: Path, agree: Callable[[Loss], bool], *, force: bool) -> bool:
-    async with contextlib.AsyncExitStack() as stack:
-        store = await LmdbLog.open(data_dir)
-        stack.push_async_callback(store.close)
-        identity, persistent = await store.identity(), await store.load()
-        if identity is None or not persistent.snapshot.index:
-            raise Refused(f"{data_dir} holds no log: a worker goes along with whichever member is recovered")
-        state, conf, last_at_ms = await _replay(store, persistent)
-        members = {*conf.voters, *conf.voters_outgoing, *conf.learners, *conf.learners_next}
-        if identity.raft not in members:
-            raise Refused(f"{identity.node} was neither voter nor standby: recover one that was, or leave it")
-        if members == {identity.raft}:
-            raise Refused(f"{identity.node} is its cluster's only voter: there is nothing to recover, start it")
-        gone = tuple(node for node in state.nodes.values() if node.raft in members - {identity.raft})
-        if not force:
-            await _make_sure_that_none_answers(gone)
-        last = persistent.entries[-1] if persistent.entries else persistent.snapshot
-        names = tuple(sorted(node.id for node in gone))
-        commit = persistent.hard_state.commit
-        if not agree(Loss(identity.node, commit, last.index, last.term, last_at_ms, names)):
-            return False
-        index, term = last.index + renewal.LEAP, max(last.term, persistent.hard_state.term) + renewal.LEAP
-        renewal.renew(state, index, gone, "the cluster was recovered without its node", _wall_ms())
-        state.recovery = next_recovery(max(state.recovery, identity.recovery), LinuxMachine().random_bits(32))
-        identity = msgspec.structs.replace(identity, cluster=state.cluster, recovery=state.recovery)
-        await _begin(store, SnapshotMeta(index, term, ConfState(voters=(identity.raft,))), state, identity)
-        return True
+class _Survivor(msgspec.Struct, frozen=True):
+    """A member and what its log holds; `gone`: the other members."""
+
+    identity: Identity
+    state: State
+    gone: tuple[Node, ...]
+    term: int
+    loss: Loss
+
+
+async def _survivor(store: LmdbLog, data_dir: Path) -> _Survivor:
+    """Raises Refused where there is nothing to recover."""
+    identity, persistent = await store.identity(), await store.load()
+    if identity is None or not persistent.snapshot.index:
+        raise Refused(f"{data_dir} holds no log: a worker goes along with whichever member is recovered")
+    state, conf, last_at_ms = await _replay(store, persistent)
+    members = {*conf.voters, *conf.voters_outgoing, *conf.learners, *conf.learners_next}
+    if identity.raft not in members:
+        raise Refused(f"{identity.node} was neither voter nor standby: recover one that was, or leave it")
+    if members == {identity.raft}:
+        raise Refused(f"{identity.node} is its cluster's only voter: there is nothing to recover, start it")
+    gone = tuple(node for node in state.nodes.values() if node.raft in members - {identity.raft})
+    hard, last = persistent.hard_state, persistent.entries[-1] if persistent.entries else persistent.snapshot
+    names = tuple(sorted(node.id for node in gone))
+    loss = Loss(identity.node, hard.commit, last.index, last.term, last_at_ms, names)
+    return _Survivor(identity, state, gone, max(last.term, hard.term), loss)
+
+
+async def _go_on_alone(store: LmdbLog, survivor: _Survivor) -> None:
+    state, former = survivor.state, survivor.identity
+    index, term = survivor.loss.last_index + renewal.LEAP, survivor.term + renewal.LEAP
+    renewal.renew(state, index, survivor.gone, "the cluster was recovered without its node", _wall_ms())
+    state.recovery = next_recovery(max(state.recovery, former.recovery), LinuxMachine().random_bits(32))
+    identity = msgspec.structs.replace(former, cluster=state.cluster, recovery=state.recovery)
+    await _begin(store, SnapshotMeta(index, term, ConfState(voters=(identity.raft,))), state, identity)
 
 
 async def _make_sure_that_none_answers(members: Sequence[Node]) -> None:
