@@ -112,13 +112,15 @@ class Registration:
             return False
         if self._said is None or _facts(self._said) != _facts(self._command()):
             return True
+        # An earlier word that came late may have taken the place of the last one.
         if not self._driver.is_member:
             work = self._source.latest
-            return work is not None and work.index >= self._said_at and not (work.registered and work.ready)
+            if work is None or work.index < self._said_at:
+                return False
+            return work.node is None or not _stands(work.node, self._said)
         known = self._driver.view.node(self._config.node)
         if known is None:
             return True
-        # An earlier word that came late may have taken the place of the last one.
         return known.raft == self._raft and not _stands(known, self._said)
 
     async def _register(self) -> None:

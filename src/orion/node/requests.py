@@ -11,6 +11,7 @@ from orion.model.allocation import Allocation
 from orion.model.configs import Config, ConfigStat
 from orion.model.ids import AllocationId, NodeId, RaftId
 from orion.model.job import TaskSpec
+from orion.model.node import Node
 from orion.model.views import NodeView, RaftView, TaskView
 from orion.node.service import Read
 from orion.ports import LogQuery
@@ -105,8 +106,8 @@ class Assigned(msgspec.Struct, frozen=True, array_like=True):
 class Work(msgspec.Struct, frozen=True, array_like=True):
     """All that state says to one node's agent, as of `index`.
 
-    `registered`: state knows this node under this data directory. `neighbours`: other nodes on the same container
-    engine that are not down, whose containers there are theirs. `ready`: it is not called dead or gone.
+    `registered`: state knows this node under this data directory, and as `node`. `neighbours`: other nodes on the
+    same container engine that are not down, whose containers there are theirs.
     """
 
     index: int
@@ -114,7 +115,7 @@ class Work(msgspec.Struct, frozen=True, array_like=True):
     registered: bool
     assigned: tuple[Assigned, ...]
     neighbours: tuple[NodeId, ...]
-    ready: bool = True
+    node: Node | None = None
 
 
 class ReadLogs(Request[bytes], frozen=True, array_like=True, tag=11):

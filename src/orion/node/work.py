@@ -52,8 +52,7 @@ def work_of(view: View, index: int, node: NodeId, raft: RaftId) -> Work:
         for other in view.nodes()
         if other.engine == known.engine and other.id != node and other.status is not NodeStatus.DOWN
     )
-    ready = known.status is NodeStatus.READY
-    return Work(index, view.cluster, registered=True, assigned=assigned, neighbours=neighbours, ready=ready)
+    return Work(index, view.cluster, registered=True, assigned=assigned, neighbours=neighbours, node=known)
 
 
 def confirmed(view: View, request: Confirm) -> Confirmed:

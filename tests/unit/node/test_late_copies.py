@@ -98,11 +98,15 @@ def test_a_worker_too_names_the_data_directory_that_a_removal_means():
     run(main, count=8, voters=5)
 
 
-def test_an_earlier_registration_is_corrected():
+@pytest.mark.parametrize(("count", "voters"), [(3, 3), (8, 5)])
+def test_an_earlier_registration_is_corrected(count, voters):
     """Of the process before, that ran with half the capacity, other labels and other addresses."""
 
     async def main(nodes):
-        machine = next(m for m in nodes.machines if m is not nodes.leader)
+        others = [m for m in nodes.machines if m is not nodes.leader]
+        machine = next(
+            (m for m in others if not m.node.driver.is_member), others[0]
+        )  # a worker, where there is one
         node = node_of(nodes, machine)
         small, labels = Resources(1, 1, 1), (("old", "1"),)
         early = RegisterNode(1, node.id, node.raft, "10.9.9.9:1", "10.9.9.9:2", small, labels, node.engine, "0.0")
@@ -110,4 +114,4 @@ def test_an_earlier_registration_is_corrected():
         assert node_of(nodes, machine).capacity == small
         await nodes.until(lambda: node_of(nodes, machine) == node, 10)
 
-    run(main)
+    run(main, count=count, voters=voters)
