@@ -1,6 +1,7 @@
 """The running node: everything of it, in one TaskGroup, from ports alone."""
 
 import asyncio
+import contextlib
 import logging
 import random
 
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 ANNOUNCE_TIMEOUT_S = 3.0
 HAND_OVER_TIMEOUT_S = 3.0
 USAGE_EVERY_S = 5.0
+NAMES_PATIENCE_S = 5.0
 
 
 class Node:
@@ -371,10 +373,18 @@ class Node:
             conf = self.driver.raft.conf
             if conf != told:
                 told = conf
-                voters, learners = {*conf.voters, *conf.voters_outgoing}, {*conf.learners, *conf.learners_next}
-                self._story.tell(voters, learners)
                 self._facts_due.set()
+                voters, learners = {*conf.voters, *conf.voters_outgoing}, {*conf.learners, *conf.learners_next}
+                await self._until_named(voters | learners)
+                self._story.tell(voters, learners)
             await self.driver.watch.changed()
+
+    async def _until_named(self, members: set[int]) -> None:
+        """At a start, names come with the log and with gossip; until then there are only numbers."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(NAMES_PATIENCE_S):
+                while any(self._name_of(RaftId(raft)) == raft_text(RaftId(raft)) for raft in members):
+                    await self.driver.watch.changed()
 
 
 def _own_port(config: Config, address: str) -> str:
