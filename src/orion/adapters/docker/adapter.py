@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import json
+import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -12,6 +13,7 @@ from orion.adapters.docker.archive import archive
 from orion.adapters.docker.auth import registry_auth
 from orion.adapters.docker.connection import CALL_S, WORK_S, Connection, chunks, json_lines
 from orion.adapters.docker.logs import log_params, unframed
+from orion.adapters.docker.neighbours import forget_unanswered
 from orion.adapters.docker.pull import Progress
 from orion.adapters.docker.signals import Signals
 from orion.adapters.docker.spec import (
@@ -30,6 +32,8 @@ from orion.ports import PullProgress
 
 if TYPE_CHECKING:
     from aiodocker.containers import DockerContainer
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -131,6 +135,15 @@ class Docker:
     async def start(self, container: str) -> None:
         async with self._connection.calling(WORK_S) as client:
             await client.containers.container(container).start()
+            if self._local:
+                shown = await client.containers.container(container).show()
+                await self._answer_for(facts.address_of(shown.get("NetworkSettings") or {}))
+
+    async def _answer_for(self, address: str) -> None:
+        try:
+            await asyncio.to_thread(forget_unanswered, address)
+        except OSError as error:
+            log.debug("whoever asked for %s in vain may wait for a second: %s", address, error)
 
     async def stop(self, container: str, grace_ms: int) -> None:
         grace_s = grace_seconds(grace_ms)

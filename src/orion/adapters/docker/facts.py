@@ -33,7 +33,7 @@ def container(shown: dict[str, Any], *, told_to_end: bool = False) -> Container 
         oom_killed=bool(state.get("OOMKilled")) and kind == "exited",
         started_at_ms=started_at_ms,
         finished_at_ms=finished_at_ms,
-        address=_address(shown.get("NetworkSettings") or {}),
+        address=address_of(shown.get("NetworkSettings") or {}),
     )
 
 
@@ -58,7 +58,7 @@ def _host_ports(bindings: dict[str, list[dict[str, str]] | None]) -> tuple[int, 
     )
 
 
-def _address(network: dict[str, Any]) -> str:
+def address_of(network: dict[str, Any]) -> str:
     """The first network's. Newer engines no longer repeat it outside Networks."""
     networks = network.get("Networks") or {}
     return next((n["IPAddress"] for _, n in sorted(networks.items()) if n and n.get("IPAddress")), "")
