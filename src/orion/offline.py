@@ -82,34 +82,56 @@ def restore(path: Path, data_dir: Path, node: NodeId) -> BackupSummary:
     fresh = not data_dir.exists()
     with _words(data_dir):
         if not fresh and any(data_dir.iterdir()):
-            raise Conflict(f"{data_dir} is not empty: a backup is restored into a directory of its own")
+            raise _not_empty(data_dir)
     about, state = _read(path)
     summary = _summary(path, about, state)
-    try:
-        with _log_words():
-            asyncio.run(_found(data_dir, node, about, state))
-    except BaseException:
-        for child in data_dir.iterdir() if data_dir.exists() else ():
-            shutil.rmtree(child) if child.is_dir() else child.unlink()
-        if fresh:
-            shutil.rmtree(data_dir, ignore_errors=True)
-        raise
+    with _log_words(), asyncio.Runner() as runner:
+        # From here on the directory is locked: whoever took it while the backup was read keeps it as it is.
+        store = runner.run(_open(data_dir, fresh=fresh))
+        try:
+            if runner.run(store.identity()) is not None:
+                raise _not_empty(data_dir)
+            try:
+                runner.run(_found(store, node, about, state))
+            except BaseException:
+                _clear(data_dir, fresh=fresh)
+                raise
+        finally:
+            runner.run(store.close())
     return summary
 
 
-async def _found(data_dir: Path, node: NodeId, about: About, state: State) -> None:
+async def _open(data_dir: Path, *, fresh: bool) -> LmdbLog:
+    try:
+        return await LmdbLog.open(data_dir)
+    except Conflict:
+        raise
+    except BaseException:
+        if fresh:
+            shutil.rmtree(data_dir, ignore_errors=True)
+        raise
+
+
+def _not_empty(data_dir: Path) -> Conflict:
+    return Conflict(f"{data_dir} is not empty: a backup is restored into a directory of its own")
+
+
+def _clear(data_dir: Path, *, fresh: bool) -> None:
+    for child in data_dir.iterdir():
+        shutil.rmtree(child) if child.is_dir() else child.unlink()
+    if fresh:
+        shutil.rmtree(data_dir, ignore_errors=True)
+
+
+async def _found(store: LmdbLog, node: NodeId, about: About, state: State) -> None:
     machine = LinuxMachine()
     raft = RaftId(machine.random_bits(63) or 1)
     index, term = about.index + renewal.LEAP, about.term + renewal.LEAP
     reason = "the cluster was restored from a backup"
     renewal.renew(state, index, tuple(state.nodes.values()), reason, _wall_ms())
     renewal.rename(state, machine.random_bits(32) or 1)
-    async with contextlib.AsyncExitStack() as stack:
-        store = await LmdbLog.open(data_dir)
-        stack.push_async_callback(store.close)
-        await _begin(
-            store, SnapshotMeta(index, term, ConfState(voters=(raft,))), state, Identity(node, raft, state.cluster)
-        )
+    meta = SnapshotMeta(index, term, ConfState(voters=(raft,)))
+    await _begin(store, meta, state, Identity(node, raft, state.cluster))
 
 
 async def _begin(store: LmdbLog, meta: SnapshotMeta, state: State, identity: Identity) -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from orion.adapters.docker.neighbours import answer_for
+
 pytestmark = pytest.mark.root
 
 SOURCE = Path(__file__).parents[2] / "src"
-HERE, THERE = "10.213.9.1", "10.213.9.2"
+HERE, THERE, MAC = "10.213.9.1", "10.213.9.2", "02:00:00:00:00:07"
 
 
 def ip(*words: str) -> None:
@@ -35,11 +37,11 @@ def cable() -> Iterator[tuple[str, str]]:
 
 
 def ask(namespace: str) -> tuple[bool, str]:
-    """Sends something to the other end, then what `forget_unanswered` says, and the kernel's table after it."""
+    """Sends something to the other end, then what `answer_for` says, and the kernel's table after it."""
     program = f"""
 import json, socket
 from pathlib import Path
-from orion.adapters.docker.neighbours import ARP_TABLE, forget_unanswered
+from orion.adapters.docker.neighbours import ARP_TABLE, answer_for
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
     sender.sendto(b"x", ({THERE!r}, 9))
 while {THERE!r} not in ARP_TABLE.read_text():
@@ -47,7 +49,7 @@ while {THERE!r} not in ARP_TABLE.read_text():
 with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as caller:
     caller.settimeout(0.5)
     caller.connect_ex(({THERE!r}, 9))  # refused where somebody is there, and then the kernel knows who
-print(json.dumps([forget_unanswered({THERE!r}), ARP_TABLE.read_text()]))
+print(json.dumps([answer_for({THERE!r}, {MAC!r}), ARP_TABLE.read_text()]))
 """
     command = ["nsenter", f"--net=/var/run/netns/{namespace}", sys.executable, "-c", program]
     environment = os.environ | {"PYTHONPATH": str(SOURCE)}
@@ -56,23 +58,25 @@ print(json.dumps([forget_unanswered({THERE!r}), ARP_TABLE.read_text()]))
     return forgotten, table
 
 
-def test_what_was_asked_in_vain_is_forgotten(cable):
-    forgotten, table = ask(cable[0])
-    assert forgotten
-    assert THERE not in table
+def line_of(table: str) -> list[str]:
+    return next(line.split() for line in table.splitlines() if line.startswith(f"{THERE} "))
 
 
-def test_who_has_answered_is_not_forgotten(cable):
+def test_what_was_asked_in_vain_is_answered(cable):
+    answered, table = ask(cable[0])
+    assert answered
+    assert line_of(table)[2:4] == ["0x2", MAC]
+
+
+def test_who_has_answered_is_left_as_it_is(cable):
     here, there = cable
     ip("-n", there, "addr", "add", f"{THERE}/24", "dev", "cable")
-    forgotten, table = ask(here)
-    assert not forgotten
-    assert THERE in table
+    answered, table = ask(here)
+    assert not answered
+    assert line_of(table)[2] == "0x2"
+    assert line_of(table)[3] != MAC
 
 
-def test_who_was_not_asked_for(cable):
-    from orion.adapters.docker.neighbours import forget_unanswered
-
-    assert not forget_unanswered("10.213.9.77")
-    assert not forget_unanswered("")
-    assert not forget_unanswered("fe80::1")
+def test_who_was_not_asked_for():
+    for address in ("10.213.9.77", "", "fe80::1"):
+        assert not answer_for(address, MAC)

@@ -170,7 +170,12 @@ WAIT_RUNNING = Param(
     f"answer when the task runs or has ended, at the latest after Request-Timeout ({RUNNING_WAIT_S:g} s)",
 )
 IDEMPOTENCY_KEY = Param(
-    "Idempotency-Key", "header", _key, "", {"type": "string"}, "a retry with the same key makes no second task"
+    "Idempotency-Key",
+    "header",
+    _key,
+    "",
+    {"type": "string"},
+    "a retry with the same key makes no second task: it is answered as the first try, a refusal too",
 )
 FOLLOW_LOGS = Param("follow", "query", _flag, False, _BOOL, "go on as more is written")
 TAIL = Param("tail", "query", _tail, None, {"type": "string"}, 'only the last so many lines, or "all"')

@@ -274,14 +274,14 @@ class Agent:
         tries = self._attempts.setdefault(allocation.id, Attempts())
         try:
             if not action.container:
-                await self._fetch_image(action)
+                await self._fetch_image(action, tries)
             async with self._starts:
                 given = await self._given(action, tries)
                 container = action.container
                 if not container and given is not None:
                     container = await self._create(action, tries, work, given.spec)
                 if container and given is not None:
-                    self._tell(action, AllocationState.STARTING, "")
+                    self._tell(action, AllocationState.STARTING, "", tries.failures)
                     if given.files:
                         await self._engine.put_files(container, given.files)
                     await self._engine.start(container)
@@ -307,7 +307,7 @@ class Agent:
         except EngineError as error:
             log.warning("could not remove container %s, which does not start: %s", container[:12], error.detail)
 
-    async def _fetch_image(self, action: Start) -> None:
+    async def _fetch_image(self, action: Start, tries: Attempts) -> None:
         """Before its turn to start: a slow pull keeps only other pulls waiting."""
         allocation, image, runner = action.allocation.id, action.spec.image, asyncio.current_task()
         if await self._engine.has_image(image):
@@ -315,9 +315,10 @@ class Agent:
         assert runner is not None
         self._pulls[allocation] = runner
         try:
-            self._tell(action, AllocationState.PULLING, f"pulling {image}")
+            tell = partial(self._tell, action, AllocationState.PULLING, failed_starts=tries.failures)
+            tell(f"pulling {image}")
             async with self._pulling:
-                await self._engine.pull(image, lambda text: self._tell(action, AllocationState.PULLING, text))
+                await self._engine.pull(image, tell)
         finally:
             self._pulls.pop(allocation, None)
 
@@ -335,7 +336,7 @@ class Agent:
         except NotThere as error:
             tries.waits += 1
             self._retry(tries, backoff_ms(min(tries.waits, WAITS_TO_SLOWEST), self._rng.random()))
-            self._tell(action, AllocationState.STARTING, str(error))
+            self._tell(action, AllocationState.STARTING, str(error), tries.failures)
             return None
         except OrionError as error:
             log.info("not starting %08x yet: %s", action.allocation.id, error.detail)

@@ -7,10 +7,12 @@ from orion.model.ids import NodeId, RaftId
 from orion.model.recovery import is_newer
 from orion.node.directory import Directory, Seen
 from orion.node.raft_driver import RaftDriver
-from orion.node.suspects import AGAIN_S, KNOCKS
+from orion.node.suspects import AGAIN_S
 from orion.ports import Knock, MemberEvent, Membership, Peers
 
 log = logging.getLogger(__name__)
+
+LEADER_KNOCKS = 3  # a leader taken for dead by mistake costs an election that nobody wins
 
 
 _WORDS = {
@@ -105,7 +107,10 @@ class GossipWatch:
             if leader is None or leader.member.state == "alive":
                 await self._changed.wait()
                 continue
-            if await self._peers.knock(leader.facts.peer_address, tries=KNOCKS) in (Knock.REFUSED, Knock.SILENT):
+            if await self._peers.knock(leader.facts.peer_address, tries=LEADER_KNOCKS) in (
+                Knock.REFUSED,
+                Knock.SILENT,
+            ):
                 self._driver.peer_dead(leader.facts.raft)  # by now another may lead
             await asyncio.sleep(AGAIN_S)
 

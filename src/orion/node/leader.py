@@ -4,6 +4,7 @@ Each looks at levels and proposes commands; what was decided is what is committe
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -33,6 +34,7 @@ LOOK_AGAIN_S = 0.5  # duties look at least this often: graces run out without an
 NOT_TAKEN_AGAIN_S = 0.1
 HEARD_HEARTBEATS = 2  # less than it takes to find a host silent
 MAX_JOBS_PER_PLAN = 64
+STUCK_AGAIN_MS = 2_000  # what its node can't start is looked at so often, when nothing else calls for it
 GATHER_S = 0.002  # after a change: what comes together is planned together, and its writer is answered first
 
 
@@ -197,25 +199,31 @@ class Leader:
         pools = Pools()
         again: deque[JobName] = deque()  # refused jobs yet to be tried at `epoch`
         epoch: tuple[int, int] | None = None
+        stuck_due_ms = turn = 0
         while True:
             view = self._driver.view
             now = self._driver.installs, view.capacity_epoch
-            stuck = False
             if not again and epoch != now:
                 again.extend(view.jobs_refused())
-                stuck = bool(view.stuck())
-                epoch = now
+                epoch, stuck_due_ms = now, 0
+            stuck = bool(view.stuck()) and self._clock.now_ms() >= stuck_due_ms
             batch = [*view.jobs_to_place()[:MAX_JOBS_PER_PLAN], *islice(again, MAX_JOBS_PER_PLAN)]
             if not batch and not stuck:
-                await self._driver.watch.changed()
-                await asyncio.sleep(GATHER_S)
+                await self._something_to_plan(timeout_s=LOOK_AGAIN_S if view.stuck() else None)
                 continue
-            plan = schedule(view, batch, pools)
+            plan = schedule(view, batch, pools, turn=turn)
+            turn, stuck_due_ms = turn + 1, self._clock.now_ms() + STUCK_AGAIN_MS
             if plan.empty or await self._propose(plan.command(self._clock.wall_ms())) is not None:
                 for _ in range(min(len(again), MAX_JOBS_PER_PLAN)):
                     if (job := again.popleft()) in plan.rest:
                         again.append(job)
             await asyncio.sleep(0)
+
+    async def _something_to_plan(self, timeout_s: float | None) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._driver.watch.changed()
+                await asyncio.sleep(GATHER_S)
 
     # --- who votes ----------------------------------------------------------------------------------------
 

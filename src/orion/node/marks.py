@@ -29,7 +29,7 @@ class Marks:
         """
         key = idempotency_key or f"{self._machine.random_bits(64):016x}"
         if self._driver.is_member:
-            return key, self._driver.applied_index
+            return key, self._driver.raft.commit
         try:
             async with deadline(timeout_s, "no voter of the cluster answered"):
                 return key, (await self._ask(AskRaft())).applied_index

@@ -118,6 +118,8 @@ class Registration:
             if work is None or work.index < self._said_at:
                 return False
             return work.node is None or not _stands(work.node, self._said)
+        if self._driver.applied_index < self._said_at:
+            return False
         known = self._driver.view.node(self._config.node)
         if known is None:
             return True

@@ -8,7 +8,7 @@ from orion.node.directory import Directory, Facts, Seen
 from orion.ports import Knock, Peers
 
 AGAIN_S = 0.1
-KNOCKS = 3
+KNOCKS = 6  # a network that is gone for half a second is no death
 
 
 class Suspects:

@@ -17,11 +17,12 @@ class Plan(msgspec.Struct, frozen=True):
     stops: tuple[AllocationId, ...] = ()
     refusals: tuple[tuple[JobName, str], ...] = ()
     rest: tuple[JobName, ...] = ()
+    moves: tuple[AllocationId, ...] = ()
 
     @property
     def empty(self) -> bool:
         """Nothing to propose."""
-        return not (self.placements or self.stops or self.refusals)
+        return not (self.placements or self.stops or self.refusals or self.moves)
 
     def command(self, at_ms: int) -> ApplyPlan:
-        return ApplyPlan(at_ms, self.placements, self.stops, self.refusals)
+        return ApplyPlan(at_ms, self.placements, self.stops, self.refusals, self.moves)

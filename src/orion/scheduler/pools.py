@@ -6,7 +6,6 @@ A pool changes only when some node's facts or status do, so one is kept for each
 from collections import Counter
 from collections.abc import Collection
 
-from orion.model.ids import NodeId
 from orion.model.node import Node, NodeStatus
 from orion.state.records import NodeRecord
 from orion.state.view import View
@@ -35,8 +34,13 @@ class Pool:
         self.unready = unready
         self.unlabelled = unlabelled
 
-    def without(self, names: Collection[NodeId]) -> "Pool":
-        return Pool([r for r in self.nodes if r.node.id not in names], self.unready, self.unlabelled)
+    def without(self, engines: Collection[str]) -> "Pool":
+        return Pool([r for r in self.nodes if engine_key(r.node) not in engines], self.unready, self.unlabelled)
+
+
+def engine_key(node: Node) -> str:
+    """Nodes of one engine can start the same; one that names none has its own."""
+    return node.engine or node.id
 
 
 class Pools:

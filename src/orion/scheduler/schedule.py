@@ -2,20 +2,20 @@
 
 from collections.abc import Sequence
 
-from orion.model.allocation import STUCK_AFTER
+from orion.model.allocation import STUCK_AFTER, Allocation
 from orion.model.ids import AllocationId, JobName
 from orion.scheduler.choose import Choice
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.explain import explain, same_news
 from orion.scheduler.plan import Plan
-from orion.scheduler.pools import Pools
+from orion.scheduler.pools import Pools, engine_key
 from orion.state.commands import Placements
 from orion.state.records import JobRecord
 from orion.state.view import View
 
 MAX_PLACEMENTS = 2_000  # of one plan: its entry stays small, and applying it takes a few milliseconds
-MAX_MOVES = 64  # of what its node can't start, tried for one plan
-MAX_TRIED = 4  # nodes that could not start a task; then it stays where it is
+MAX_MOVES = 64  # of what its node can't start, in one plan
+MAX_TRIED = 4  # engines that could not start a task; then it stays where it is
 MAX_LOOKS = 60_000  # at nodes, for one plan: some ten milliseconds
 
 
@@ -26,19 +26,21 @@ def schedule(
     *,
     max_placements: int = MAX_PLACEMENTS,
     max_looks: int = MAX_LOOKS,
+    turn: int = 0,
 ) -> Plan:
     """Place the waiting tasks of `jobs`, earlier ones first, and move what is on draining nodes and what its node
     can't start, whatever its job.
 
     A task that leaves a draining node is stopped in the same plan that places its successor, and stopped even if
-    there is no place: it may hold the very port that its successor needs.
-    `pools` spares the scan of all nodes while none of them changed; without it the answer is the same.
+    there is no place: it may hold the very port that its successor needs. `pools` spares the scan of all nodes
+    while none of them changed; without it the answer is the same. `turn`: another one each time, so that of many
+    tasks that can't be started each has its turn.
     """
     planner = _Planner(view, pools or Pools(), max_placements, max_looks)
     moves = planner.leave_draining()
     for name in dict.fromkeys((*moves, *jobs)):
         planner.place_job(name, moves.get(name, []))
-    planner.move_stuck()
+    planner.move_stuck(turn)
     return planner.plan()
 
 
@@ -52,11 +54,18 @@ class _Planner:
         self._refused_shapes: dict[object, str] = {}
         self._placements: list[Placements] = []
         self._stops: list[AllocationId] = []
+        self._moves: list[AllocationId] = []
         self._refusals: list[tuple[JobName, str]] = []
         self._rest: dict[JobName, None] = {}
 
     def plan(self) -> Plan:
-        return Plan(tuple(self._placements), tuple(self._stops), tuple(self._refusals), tuple(self._rest))
+        return Plan(
+            tuple(self._placements),
+            tuple(self._stops),
+            tuple(self._refusals),
+            tuple(self._rest),
+            tuple(self._moves),
+        )
 
     def leave_draining(self) -> dict[JobName, list[int]]:
         """Stop what has to leave; the slots that this opens, by job."""
@@ -70,27 +79,42 @@ class _Planner:
                 moves.setdefault(allocation.job, []).append(allocation.index)
         return moves
 
-    def move_stuck(self) -> None:
-        """To a node that has not tried in vain yet, if one has room; else it is tried again where it is."""
+    def move_stuck(self, turn: int) -> None:
+        """To an engine that has not tried in vain yet, if one has room; else it is tried again where it is."""
+        stuck = self._view.stuck()
         leaving = set(self._stops)
-        for allocation in self._view.stuck()[:MAX_MOVES]:
-            record = self._view.job_record(allocation.job)
-            if record is None or allocation.id in leaving or self._room <= 0 or self._looks_left <= 0:
-                continue
-            tried = {a.node for a in record.history(allocation.index) if a.status.failed_starts >= STUCK_AFTER}
-            if len(tried) >= MAX_TRIED:
-                continue
-            demand = Demand(record.job.task)
-            pool = self._pools.pool(self._view, demand.constraints).without(tried)
-            choice = Choice(self._view, record, [allocation.index], demand, pool, self._overlay)
-            self._looks_left -= choice.looked
-            if choice.done:
-                self._room -= 1
-                self._stops.append(allocation.id)
-                job = record.job
-                self._placements.append(
-                    Placements(job.name, job.version, [allocation.index], choice.nodes, choice.ports)
-                )
+        start = turn * MAX_MOVES % len(stuck) if stuck else 0
+        for allocation in (*stuck[start:], *stuck[:start]):
+            if len(self._moves) == MAX_MOVES or self._room <= 0 or self._looks_left <= 0:
+                return
+            if allocation.id not in leaving:
+                self._move(allocation)
+
+    def _move(self, allocation: Allocation) -> None:
+        record = self._view.job_record(allocation.job)
+        tried = self._tried(allocation)
+        if record is None or len(tried) >= MAX_TRIED:
+            return
+        demand = Demand(record.job.task)
+        pool = self._pools.pool(self._view, demand.constraints)
+        self._looks_left -= len(pool.nodes)
+        choice = Choice(self._view, record, [allocation.index], demand, pool.without(tried), self._overlay)
+        if not choice.done:
+            return
+        self._room -= 1
+        self._moves.append(allocation.id)
+        group = Placements(record.job.name, record.job.version, [allocation.index], choice.nodes, choice.ports)
+        self._placements.append(group)
+
+    def _tried(self, allocation: Allocation) -> set[str]:
+        """The engines that could not start it, as `engine_key` names them."""
+        tried = [
+            a
+            for a in self._view.allocations_of_slot(allocation.job, allocation.index)
+            if a.status.failed_starts >= STUCK_AFTER
+        ]
+        nodes = {a.node: self._view.node(a.node) for a in tried}
+        return {engine_key(node) if node else name for name, node in nodes.items()}
 
     def place_job(self, name: JobName, moved: list[int]) -> None:
         record = self._view.job_record(name)

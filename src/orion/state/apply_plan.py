@@ -19,6 +19,10 @@ def apply_plan(state: State, step: Step, command: ApplyPlan) -> Result:
     for identity in command.stops:
         allocation = state.allocations.get(identity)
         if allocation and allocation.wanted and not allocation.terminal:
+            ledger.set_unwanted(state, allocation)
+    for identity in command.moves:
+        allocation = state.allocations.get(identity)
+        if allocation and allocation.stuck:  # still: it may have started since
             _tell_leaving(step, allocation)
             ledger.set_unwanted(state, allocation)
     for group in command.placements:
@@ -93,10 +97,9 @@ def _next_id(state: State) -> AllocationId:
 
 
 def _tell_leaving(step: Step, allocation: Allocation) -> None:
-    if allocation.stuck:
-        task = task_id(allocation.job, allocation.index)
-        text = f"{task} does not start on {allocation.node} ({allocation.status.reason}): another node has its turn"
-        step.tell("TaskMoved", task, text)
+    task = task_id(allocation.job, allocation.index)
+    text = f"{task} does not start on {allocation.node} ({allocation.status.reason}): another node has its turn"
+    step.tell("TaskMoved", task, text)
 
 
 def _tell_placed(step: Step, record: JobRecord, placed: list[Allocation]) -> None:

@@ -125,12 +125,14 @@ class ApplyPlan(Command, frozen=True, array_like=True, tag=9):
     """The scheduler's decision. Each placement is checked again (node schedulable, resources and ports free,
     slot still empty, version current); one that no longer holds is dropped and its slot stays open.
 
-    `stops`: allocations no longer wanted. `refusals`: why the rest of a job did not fit, "" to clear.
+    `stops`: allocations no longer wanted. `moves`: those that their nodes can't start, no longer wanted unless they
+    have started since. `refusals`: why the rest of a job did not fit, "" to clear.
     """
 
     placements: tuple[Placements, ...]
     stops: tuple[AllocationId, ...] = ()
     refusals: tuple[tuple[JobName, str], ...] = ()
+    moves: tuple[AllocationId, ...] = ()
 
 
 class PutConfig(Command, frozen=True, array_like=True, tag=10):

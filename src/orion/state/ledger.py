@@ -183,6 +183,8 @@ def set_status(state: State, allocation: Allocation, status: AllocationStatus) -
     record = state.jobs[allocation.job]
     changed = replace(allocation, status=status)
     _store(state, record, allocation, changed)
+    if status.state is AllocationState.RUNNING:
+        _forgive(state, record, changed.index)
     if status.terminal:
         _release(state, record, changed)
         _trim(state, record, changed.index)
@@ -212,6 +214,13 @@ def active_of(state: State, node: NodeId) -> list[Allocation]:
     allocations = state.allocations
     found = [allocations[identity] for identity in state.by_node[node].ids()]
     return [allocation for allocation in found if not allocation.terminal]
+
+
+def _forgive(state: State, record: JobRecord, index: int) -> None:
+    """It runs: what nodes could not start before was no fault of theirs, or is past."""
+    for former in record.history(index):
+        if former.terminal and former.status.failed_starts:
+            _store(state, record, former, replace(former, status=replace(former.status, failed_starts=0)))
 
 
 def _store(state: State, record: JobRecord, old: Allocation, new: Allocation) -> None:

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from orion import offline
 from orion.adapters.lmdb_log import LmdbLog
 from orion.model.errors import Corrupt, NoMajority
 from orion.offline import inspect
@@ -167,6 +168,23 @@ def test_a_full_disk_under_a_restore_is_one_line(orion, saved, tmp_path, monkeyp
     told = orion("snapshot", "restore", str(saved), "--data-dir", str(data_dir), "--id", "x")
     assert told == (1, "", "orion: writing /x failed: No space left on device\n")
     assert not data_dir.exists()
+
+
+def test_a_directory_that_was_taken_meanwhile_is_left_as_it_is(orion, saved, tmp_path, monkeypatch):
+    """While the backup was read, somebody started a node there, or restored another."""
+    data_dir, read, opened = tmp_path / "data", offline._read, []
+
+    def slowly(path):
+        with asyncio.Runner() as runner:
+            opened.append(runner.run(LmdbLog.open(data_dir)))
+        return read(path)
+
+    monkeypatch.setattr(offline, "_read", slowly)
+    code, _, err = orion("snapshot", "restore", str(saved), "--data-dir", str(data_dir), "--id", "x")
+    assert code == 1
+    assert "is in use by" in err
+    assert (data_dir / "log" / "data.mdb").exists()
+    asyncio.run(opened[0].close())
 
 
 def test_inspect(orion, saved):

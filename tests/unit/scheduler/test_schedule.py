@@ -426,8 +426,8 @@ def test_an_applied_plan_of_nothing_changes_nothing():
 # --- what its node can't start ------------------------------------------------------------------------------
 
 
-def cannot_start(cluster, index=0, failures=2):
-    allocation = cluster.view.allocations_of_slot("web", index)[-1]
+def cannot_start(cluster, index=0, failures=2, job="web"):
+    allocation = cluster.view.allocations_of_slot(job, index)[-1]
     status = AllocationStatus(AllocationState.STARTING, "port 80 is taken", failed_starts=failures)
     cluster.do(UpdateAllocations(1, allocation.node, ((allocation.id, status),)))
     return allocation.node
@@ -494,3 +494,65 @@ def test_a_draining_node_is_left_once():
     plan = cluster.run()
     assert len(plan.stops) == 1
     assert set(cluster.where().values()) == {"n1", "n2"} - {node}
+
+
+def test_nodes_of_an_engine_that_tried_in_vain_are_not_tried():
+    cluster = Cluster()
+    for n in range(1, 5):
+        cluster.node(n, engine="shared")
+    cluster.job()
+    cluster.run()
+    cannot_start(cluster)
+    assert cluster.plan().empty
+    cluster.node(5, engine="another")
+    cluster.run()
+    assert cluster.where() == {0: "n5"}
+
+
+def report(cluster, allocation, status):
+    cluster.do(UpdateAllocations(1, allocation.node, ((allocation.id, status),)))
+
+
+def test_once_it_runs_what_was_tried_in_vain_before_is_forgiven():
+    """All nodes failed it while a registry was away; today one of them has another reason."""
+    cluster = Cluster(2)
+    cluster.job()
+    cluster.run()
+    first = cannot_start(cluster)
+    cluster.run()
+    former, now = cluster.view.allocations_of_slot("web", 0)
+    report(cluster, former, AllocationStatus(AllocationState.STOPPED, "no such image", failed_starts=2))
+    cannot_start(cluster)
+    assert cluster.plan().empty
+    report(cluster, now, AllocationStatus(AllocationState.RUNNING))
+    cannot_start(cluster)
+    cluster.run()
+    assert cluster.where() == {0: first}
+
+
+def test_what_has_started_since_the_plan_was_made_stays():
+    cluster = Cluster(2)
+    cluster.job()
+    cluster.run()
+    node = cannot_start(cluster)
+    plan = cluster.plan()
+    assert plan.moves
+    report(cluster, cluster.view.allocations_of_slot("web", 0)[-1], AllocationStatus(AllocationState.RUNNING))
+    cluster.do(plan.command(1))
+    assert cluster.where() == {0: node}
+
+
+def test_what_starts_nowhere_keeps_nobody_from_his_turn():
+    cluster = Cluster(2)
+    cluster.job("nowhere", count=200, constraints=(("disk", "ssd"),))
+    cluster.node(3, labels=(("disk", "ssd"),))
+    while not cluster.run().empty:
+        pass
+    for index in range(200):
+        cannot_start(cluster, index, job="nowhere")
+    cluster.job("web")
+    cluster.run()
+    node = cannot_start(cluster)
+    for turn in range(5):
+        cluster.run(turn=turn)
+    assert cluster.where() != {0: node}

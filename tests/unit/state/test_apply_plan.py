@@ -194,7 +194,7 @@ def test_why_a_task_leaves_a_node_that_can_not_start_it_is_told():
     former = world.newest("web")
     world.do(UpdateAllocations(1, "node1", ((former.id, stuck),)))
     assert [a.id for a in world.view.stuck()] == [former.id]
-    applied = world.do(ApplyPlan(90, (Placements("web", 0, [0], [2], []),), (former.id,)))
+    applied = world.do(ApplyPlan(90, (Placements("web", 0, [0], [2], []),), moves=(former.id,)))
     assert texts(applied) == [
         "web/0 does not start on node1 (port 80 is taken): another node has its turn",
         "web/0 placed on node2",

@@ -13,7 +13,7 @@ from orion.adapters.docker.archive import archive
 from orion.adapters.docker.auth import registry_auth
 from orion.adapters.docker.connection import CALL_S, WORK_S, Connection, chunks, json_lines
 from orion.adapters.docker.logs import log_params, unframed
-from orion.adapters.docker.neighbours import forget_unanswered
+from orion.adapters.docker.neighbours import answer_for
 from orion.adapters.docker.pull import Progress
 from orion.adapters.docker.signals import Signals
 from orion.adapters.docker.spec import (
@@ -26,7 +26,7 @@ from orion.adapters.docker.spec import (
 from orion.adapters.docker.words import NameTaken
 from orion.model.allocation import Allocation
 from orion.model.container import Container, EngineInfo, File, Labels, LogQuery
-from orion.model.errors import EngineDown
+from orion.model.errors import EngineDown, EngineError
 from orion.model.job import TaskSpec
 from orion.ports import PullProgress
 
@@ -135,15 +135,18 @@ class Docker:
     async def start(self, container: str) -> None:
         async with self._connection.calling(WORK_S) as client:
             await client.containers.container(container).start()
-            if self._local:
-                shown = await client.containers.container(container).show()
-                await self._answer_for(facts.address_of(shown.get("NetworkSettings") or {}))
+        if self._local:
+            await self._answer_for(container)
 
-    async def _answer_for(self, address: str) -> None:
+    async def _answer_for(self, container: str) -> None:
+        """It runs, whatever comes of this."""
         try:
-            await asyncio.to_thread(forget_unanswered, address)
-        except OSError as error:
-            log.debug("whoever asked for %s in vain may wait for a second: %s", address, error)
+            async with self._connection.calling() as client:
+                shown = await client.containers.container(container).show()
+            for address, mac in facts.addresses(shown.get("NetworkSettings") or {}):
+                await asyncio.to_thread(answer_for, address, mac)
+        except (EngineError, OSError, ValueError) as error:
+            log.debug("who asked for %s in vain may wait for a second: %s", container[:12], error)
 
     async def stop(self, container: str, grace_ms: int) -> None:
         grace_s = grace_seconds(grace_ms)

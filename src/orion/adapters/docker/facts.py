@@ -33,7 +33,7 @@ def container(shown: dict[str, Any], *, told_to_end: bool = False) -> Container 
         oom_killed=bool(state.get("OOMKilled")) and kind == "exited",
         started_at_ms=started_at_ms,
         finished_at_ms=finished_at_ms,
-        address=address_of(shown.get("NetworkSettings") or {}),
+        address=_address(shown.get("NetworkSettings") or {}),
     )
 
 
@@ -58,10 +58,16 @@ def _host_ports(bindings: dict[str, list[dict[str, str]] | None]) -> tuple[int, 
     )
 
 
-def address_of(network: dict[str, Any]) -> str:
-    """The first network's. Newer engines no longer repeat it outside Networks."""
+def addresses(network: dict[str, Any]) -> list[tuple[str, str]]:
+    """IPv4 and MAC, by network's name. Newer engines no longer repeat the first ones outside Networks."""
     networks = network.get("Networks") or {}
-    return next((n["IPAddress"] for _, n in sorted(networks.items()) if n and n.get("IPAddress")), "")
+    return [
+        (n["IPAddress"], n.get("MacAddress") or "") for _, n in sorted(networks.items()) if n and n.get("IPAddress")
+    ]
+
+
+def _address(network: dict[str, Any]) -> str:
+    return next((address for address, _ in addresses(network)), "")
 
 
 def unix_ms(text: str) -> int:

@@ -2,8 +2,8 @@
 
 Docker's proxy takes connections on a published port before the container is on its network. The kernel then asks in
 vain who has the address (ARP), asks again only after a second, and keeps connections of that second waiting. A
-container that starts where another has just died is the rule here, so what was asked in vain is forgotten once it
-has started.
+container that starts where another has just died is the rule here, so the kernel is told who has the address once
+it has started: what waits goes out, and what is told is checked as any other entry is.
 """
 
 import contextlib
@@ -15,29 +15,29 @@ from pathlib import Path
 
 ARP_TABLE = Path("/proc/net/arp")
 
-_RTM_DELNEIGH = 29
-_NLM_F_REQUEST, _NLM_F_ACK = 1, 4
-_NLMSG_ERROR = 2
-_NDA_DST = 1
+_RTM_NEWNEIGH = 28
+_NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_REPLACE = 1, 4, 0x100
+_NDA_DST, _NDA_LLADDR = 1, 2
+_NUD_STALE = 4
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port
 _NEIGHBOUR = struct.Struct("=BxxxiHBB")  # struct ndmsg: family, interface, state, flags, type
 _ATTRIBUTE = struct.Struct("=HH")  # struct rtattr: length, type
 _ERROR = struct.Struct("=i")
 _INCOMPLETE = 0  # /proc/net/arp's flags: no ATF_COM
-_NO_RIGHT = (errno.EPERM, errno.EACCES)
+_NO_MATTER = (errno.EPERM, errno.EACCES, errno.ENOENT)  # no right to, or answered for or given up by now
 
 
-def forget_unanswered(address: str) -> bool:
-    """Whether there was a question for this IPv4 address without an answer, which is now forgotten. Raises OSError
-    when the kernel refuses; False where this process has no right to.
+def answer_for(address: str, mac: str) -> bool:
+    """Whether there was a question for this IPv4 address without an answer, which is `mac` from now on. Raises
+    OSError when the kernel refuses; False where this process has no right to, ValueError for what is no MAC.
     """
     device = _asked_on(address)
     if device is None:
         return False
     try:
-        _forget(address, socket.if_nametoindex(device))
+        _tell(address, bytes.fromhex(mac.replace(":", "")), socket.if_nametoindex(device))
     except OSError as error:
-        if error.errno in _NO_RIGHT or error.errno == errno.ENOENT:  # or it has just been answered for
+        if error.errno in _NO_MATTER:
             return False
         raise
     return True
@@ -53,11 +53,11 @@ def _asked_on(address: str) -> str | None:
     return None
 
 
-def _forget(address: str, interface: int) -> None:
-    body = _NEIGHBOUR.pack(socket.AF_INET, interface, 0, 0, 0)
-    raw = socket.inet_aton(address)
-    body += _ATTRIBUTE.pack(_ATTRIBUTE.size + len(raw), _NDA_DST) + raw
-    head = _HEADER.pack(_HEADER.size + len(body), _RTM_DELNEIGH, _NLM_F_REQUEST | _NLM_F_ACK, 1, 0)
+def _tell(address: str, mac: bytes, interface: int) -> None:
+    body = _NEIGHBOUR.pack(socket.AF_INET, interface, _NUD_STALE, 0, 0)
+    body += _attribute(_NDA_DST, socket.inet_aton(address)) + _attribute(_NDA_LLADDR, mac)
+    flags = _NLM_F_REQUEST | _NLM_F_ACK | _NLM_F_REPLACE
+    head = _HEADER.pack(_HEADER.size + len(body), _RTM_NEWNEIGH, flags, 1, 0)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
         netlink.settimeout(1.0)
         netlink.send(head + body)
@@ -65,3 +65,8 @@ def _forget(address: str, interface: int) -> None:
     (code,) = _ERROR.unpack_from(answer, _HEADER.size)
     if code:
         raise OSError(-code, os.strerror(-code))
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    """Padded to four bytes."""
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)

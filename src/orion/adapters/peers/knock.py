@@ -11,6 +11,7 @@ from orion.model.node import address_parts
 from orion.ports import Knock
 
 TRY_EVERY_S = 0.1
+RESOLVE_S = 0.5
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _ANSWERS = {
@@ -29,7 +30,8 @@ async def knock(address: str, *, tries: int) -> Knock:
     made: list[_Try] = []
     try:
         host, port = address_parts(address)
-        addresses = await resolve(host)
+        async with asyncio.timeout(RESOLVE_S):
+            addresses = await resolve(host)
         for _ in range(tries):
             opened = [_Try(ip, port) for ip in addresses]
             made += opened
@@ -53,13 +55,16 @@ async def _answered(tries: list["_Try"]) -> None:
 
     def look() -> None:
         answers = {each.look() for each in tries}
+        for each in [each for each in waiting if each.is_over]:
+            waiting.remove(each)
+            loop.remove_writer(each.fileno())
         if Knock.ACCEPTED in answers or Knock.SILENT not in answers:
             done.set()
 
-    look()
-    waiting = [each for each in tries if each.look() is Knock.SILENT]
+    waiting = [each for each in tries if not each.is_over]
     for each in waiting:
         loop.add_writer(each.fileno(), look)
+    look()
     try:
         async with asyncio.timeout(TRY_EVERY_S):
             await done.wait()
@@ -81,6 +86,11 @@ class _Try:
 
     def fileno(self) -> int:
         return self._socket.fileno()
+
+    @property
+    def is_over(self) -> bool:
+        """Its answer will not change any more, though the address may yet answer another."""
+        return self._error != errno.EINPROGRESS
 
     def look(self) -> Knock:
         if self._error == errno.EINPROGRESS:
