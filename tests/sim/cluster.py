@@ -16,6 +16,7 @@ from orion.ports import Identity
 from sim.disk import Disk
 from sim.engine import SimEngine, SimEngineClient
 from sim.gossip import Gossip, SimMembership
+from sim.image import IDENTITY_DAMAGED
 from sim.loop import Process, ProcessState
 from sim.machine import SimMachine
 from sim.network import Network
@@ -47,6 +48,7 @@ class Run:
         self.peers = peers
         self.membership = membership
         self.asked: dict[asyncio.Future, None] = {}  # what clients wait for
+        self.damaged_since: set[str] = set()  # what was read before it was damaged
 
 
 class Machine:
@@ -126,6 +128,8 @@ class Machine:
         if identity is None:
             identity = Identity(self.config.node, RaftId(machine.random_bits(64) | 1))
             await run.log.set_identity(identity)
+        if IDENTITY_DAMAGED not in self.disk.written.names_of_damage():
+            run.damaged_since = {IDENTITY_DAMAGED}
         self.raft = run.peers.raft = identity.raft
         run.peers.set_cluster(identity.cluster)
         return Node(

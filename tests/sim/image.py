@@ -21,6 +21,8 @@ Where = tuple[str, int]  # a record: what it is, and its index or number
 CHUNK_BYTES = 1024 * 1024
 ENTRY, VOTE, IDENTITY, CHUNK, PAGES = "entry", "vote", "identity", "chunk", "pages"
 
+IDENTITY_DAMAGED = "the node's identity is damaged"
+
 
 class Image:
     """`entries` begin at index `first`. `damage`: records with a flipped bit, and which bit."""
@@ -122,7 +124,7 @@ class Image:
         names = {
             PAGES: "data.mdb is damaged",
             VOTE: "the vote record is damaged",
-            IDENTITY: "the node's identity is damaged",
+            IDENTITY: IDENTITY_DAMAGED,
         }
         return [
             f"log entry {number} is damaged" if what == ENTRY else names[what]
