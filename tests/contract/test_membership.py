@@ -244,6 +244,7 @@ class GossipBench:
     async def make(self, node, seeds=(), **options):
         if node not in self.ports:
             self.ports[node] = await free_port()
+        later_millisecond()
         self.made[node] = Gossip(node=NodeId(node), host="127.0.0.1", port=self.ports[node], seeds=seeds, **options)
         return self.made[node]
 
@@ -252,14 +253,13 @@ class GossipBench:
 
     async def crash(self, node):
         await self.made[node].close()
-        # A run is told from the one before by the millisecond of its start, and no process starts in that of another.
-        now_ms = wall_ms()
-        while wall_ms() == now_ms:
-            await asyncio.sleep(0)
 
 
-def wall_ms():
-    return time.time_ns() // 1_000_000
+def later_millisecond():
+    """Runs of one name are told apart by the millisecond of their start. No two processes start in the same."""
+    began = time.time_ns() // 1_000_000
+    while time.time_ns() // 1_000_000 == began:
+        pass
 
 
 async def free_port():

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from contract.test_membership import GossipBench, free_port, seen, told, until, until_state, up
+from contract.test_membership import GossipBench, free_port, later_millisecond, seen, told, until, until_state, up
 from orion.adapters import gossip
 from orion.adapters.gossip import Gossip
 from orion.model.errors import Invalid, Refused
@@ -187,6 +187,7 @@ def test_two_nodes_of_one_name_are_told_to_both_once(bench):
         await until_state(a, "n2", "alive")
         async with told(a) as at_a:
             twin = bench.made["twin"] = Gossip(node="n2", host="127.0.0.1", port=0, seeds=(bench.address("n1"),))
+            later_millisecond()
             await twin.start({"x": "twin"})
             async with told(twin) as at_twin:
                 await twin.join()
