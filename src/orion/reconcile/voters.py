@@ -122,7 +122,10 @@ def _by_age(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _may_vote(candidate: Candidate, last_index: int) -> bool:
-    """It holds what the leader holds, and is there: a quorum may need it from then on."""
-    if candidate.match is None or candidate.silent:
+    """It holds what the leader holds, and is there: a quorum may need it from then on. One that has never answered
+    (match 0) is as far behind as a short log is long, which says nothing: it may be gone, or out of reach for the
+    leader.
+    """
+    if not candidate.match or candidate.silent:
         return False
     return last_index - candidate.match <= CAUGHT_UP_ENTRIES

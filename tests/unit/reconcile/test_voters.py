@@ -36,6 +36,10 @@ def test_from_one_straight_to_three():
     both = [node(1), node(2), node(3)]
     assert change([node(1), node(2), node(3, match=None)], [1], [2]) == ConfChange((1,), (2, 3))
     assert change([node(1), node(2), node(3, match=10)], [1], [2, 3]) is None, "3 has not caught up"
+    short = next_configuration(
+        [node(1), node(2, match=40), node(3, match=0)], ConfState((1,), (2, 3)), RaftId(1), 50, SETTINGS
+    )
+    assert short is None, "3 has never answered, and a quorum of three may need it at once"
     assert change([node(1), node(2), node(3, silent=True)], [1], [2, 3]) is None, "a quorum may need it at once"
     assert change(both, [1], [2, 3]) == ConfChange((1, 2, 3), ())
 
