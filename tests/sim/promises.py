@@ -31,7 +31,9 @@ class Promises:
         self._terms: dict[str, int] = {}  # the highest term that a machine ever spoke in, durably
         self._votes: dict[tuple[int, int], int] = {}  # member and term -> whom it voted for
         self._granted: dict[tuple[int, int], set[int]] = {}  # candidate and term -> who voted for it
-        self._asked_in_vain: dict[tuple[int, int, int], bool] = {}  # member, candidate, term: only while in lease
+        self._asked_in_vain: dict[
+            tuple[int, int, int], tuple[int, int] | None
+        ] = {}  # member, candidate, term: only while in lease
         cluster.network.on_send = self._on_send
         cluster.network.on_arrival = self._on_arrival
 
@@ -97,7 +99,8 @@ class Promises:
         key = (message.to, message.sender, message.term)
         core = machine.node.driver.raft._me if machine.node is not None else None
         led = core is not None and core.role is not Role.LEADER and self._is_led(machine, core, message.term)
-        self._asked_in_vain[key] = led and self._asked_in_vain.get(key, True)
+        by = (core.term, core.leader) if core is not None and led else None
+        self._asked_in_vain[key] = by if self._asked_in_vain.get(key, by) == by else None
 
     def _is_led(self, machine: Machine, core: Member, term: int) -> bool:
         """Beyond doubt, that is with nothing unread that might change it."""
@@ -109,10 +112,14 @@ class Promises:
     def _check_pre_vote(self, name: str, message: MsgPreVoteResp) -> None:
         machine = self.cluster.machines[name]
         key = (message.sender, message.to, message.term)
-        if machine.node is None or machine.node.driver.raft.leader == NOBODY:
-            return  # it has been told that its leader is dead
+        if machine.node is None:
+            return
+        # Between the question and this answer, which has waited for the disk, it may have been told that its leader is
+        # dead: it has none then, or another by now.
+        core = machine.node.driver.raft
+        led_by = self._asked_in_vain.get(key)
         self._demand(
-            not self._asked_in_vain.get(key, False),
+            led_by is None or core.leader == NOBODY or led_by != (core.term, core.leader),
             "no pre-vote while a leader is heard",
             f"{name} grants {message}, though it was asked only while it had a leader",
         )
