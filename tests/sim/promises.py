@@ -31,9 +31,8 @@ class Promises:
         self._terms: dict[str, int] = {}  # the highest term that a machine ever spoke in, durably
         self._votes: dict[tuple[int, int], int] = {}  # member and term -> whom it voted for
         self._granted: dict[tuple[int, int], set[int]] = {}  # candidate and term -> who voted for it
-        self._asked_in_vain: dict[
-            tuple[int, int, int], tuple[int, int] | None
-        ] = {}  # member, candidate, term: only while in lease
+        # Member, candidate, term -> the term and leader under whose lease it was asked, each time; None: not only.
+        self._asked_in_vain: dict[tuple[int, int, int], tuple[int, int] | None] = {}
         cluster.network.on_send = self._on_send
         cluster.network.on_arrival = self._on_arrival
 
@@ -114,8 +113,8 @@ class Promises:
         key = (message.sender, message.to, message.term)
         if machine.node is None:
             return
-        # Between the question and this answer, which has waited for the disk, it may have been told that its leader is
-        # dead: it has none then, or another by now.
+        # Between the question and this answer, which has waited for the disk, it may have been told that its leader
+        # is dead: it has none then, or another by now.
         core = machine.node.driver.raft
         led_by = self._asked_in_vain.get(key)
         self._demand(

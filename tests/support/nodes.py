@@ -165,9 +165,14 @@ class Cluster:
             alive = [n for n in self.any().ask("GET", "/nodes") if n["status"] == "alive"]
             ready = [n for n in alive if not engines or not n["reason"]]
             learners = min(2, count - voters)
-            return len(raft["voters"]) == voters and len(raft["learners"]) == learners and len(ready) == count
+            whole = len(raft["voters"]) == voters and len(raft["learners"]) == learners and len(ready) == count
+            return whole and not raft["next"] and self._all_know(raft["commitIndex"])
 
         self.wait(settled, f"{count} nodes with {voters} voters", deadline_s)
+
+    def _all_know(self, index: int) -> bool:
+        """While a change of voters is not known to be over, those of before are still needed: none may be killed."""
+        return all(node.ask("GET", "/raft")["appliedIndex"] >= index for node in self.nodes if node.alive)
 
     def any(self) -> NodeProcess:
         return next(n for n in self.nodes if n.alive)
