@@ -171,7 +171,7 @@ class Cluster:
         self.wait(settled, f"{count} nodes with {voters} voters", deadline_s)
 
     def _all_know(self, index: int) -> bool:
-        """While a change of voters is not known to be over, those of before are still needed: none may be killed."""
+        """While a change of voters is not known to be over, those of before are needed: none may be killed."""
         return all(node.ask("GET", "/raft")["appliedIndex"] >= index for node in self.nodes if node.alive)
 
     def any(self) -> NodeProcess:
