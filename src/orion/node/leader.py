@@ -206,10 +206,10 @@ class Leader:
             if not again and epoch != now:
                 again.extend(view.jobs_refused())
                 epoch, stuck_due_ms = now, 0
-            stuck = bool(view.stuck()) and self._clock.now_ms() >= stuck_due_ms
+            stuck = view.has_stuck and self._clock.now_ms() >= stuck_due_ms
             batch = [*view.jobs_to_place()[:MAX_JOBS_PER_PLAN], *islice(again, MAX_JOBS_PER_PLAN)]
             if not batch and not stuck:
-                await self._something_to_plan(timeout_s=LOOK_AGAIN_S if view.stuck() else None)
+                await self._something_to_plan(timeout_s=LOOK_AGAIN_S if view.has_stuck else None)
                 continue
             plan = schedule(view, batch, pools, turn=turn)
             turn, stuck_due_ms = turn + 1, self._clock.now_ms() + STUCK_AGAIN_MS

@@ -185,6 +185,10 @@ class View:
         """Active allocations of a node that are not yet told to stop, by id."""
         return [a for a in self.allocations_of_node(record.node.id) if a.wanted and not a.terminal]
 
+    @property
+    def has_stuck(self) -> bool:
+        return bool(self._tables.stuck)
+
     def stuck(self) -> list[Allocation]:
         """Those that their nodes can't start, by id."""
         return [self._tables.allocations[identity] for identity in sorted(self._tables.stuck)]
