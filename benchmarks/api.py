@@ -1,6 +1,6 @@
 """POST /tasks to committed (201) on three nodes, at a steady rate, and the bare cost under it.
 
-    python benchmarks/api.py [--seconds 20] [--rate 50]
+    script/bench api [--seconds 20] [--rate 50]
 
 The tasks fit nowhere, so that no container is started: what is timed is HTTP, Raft with its fsyncs on two of three
 disks, and apply. The bare baseline in the same run: three LMDB writers that share the disk as the three nodes do,
@@ -12,20 +12,15 @@ import concurrent.futures
 import http.client
 import json
 import statistics
-import sys
 import tempfile
 import time
-from pathlib import Path
 
 import lmdb
 
+from support.engine import engine
+from support.nodes import cluster
+
 NODES = 3
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-from support.engine import engine  # noqa: E402
-from support.nodes import cluster  # noqa: E402
 
 
 def bare_commits_ms(seconds: float, rate: float) -> list[float]:

@@ -1,6 +1,6 @@
 """From kill -9 of the leader to the next acknowledged write: real processes, real disks.
 
-    python benchmarks/elections.py [--runs 30] [--nodes 3]
+    script/bench elections [--runs 30] [--nodes 3]
 
 The write is asked of a survivor in the instant of the kill, as a client would that knows of nothing. The bare row:
 the same write with a living leader, just before.
@@ -8,14 +8,9 @@ the same write with a living leader, just before.
 
 import argparse
 import statistics
-import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-from support.nodes import NO_ENGINE, NodeProcess, cluster  # noqa: E402
+from support.nodes import NO_ENGINE, NodeProcess, cluster
 
 
 def write_s(node: NodeProcess, name: str) -> float:

@@ -1,6 +1,6 @@
 """From kill -9 of a node to its task's replacement answering HTTP: real processes, a real engine, real containers.
 
-    python benchmarks/failover.py [--runs 10] [--scenario worker|leader|two-nodes]
+    script/bench failover [--runs 10] [--scenario worker|leader|two-nodes]
 
 Each run kills the node that holds the task (`worker`: one that does not lead, `leader`: the one that does,
 `two-nodes`: node 2 of 2), waits until another container answers on the same host port, then starts the node again
@@ -13,16 +13,11 @@ import http.client
 import re
 import statistics
 import subprocess
-import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-from support import api, cleanup, images  # noqa: E402
-from support.engine import engine  # noqa: E402
-from support.nodes import Cluster, NodeProcess, cluster, free_ports  # noqa: E402
+from support import api, cleanup, images
+from support.engine import engine
+from support.nodes import Cluster, NodeProcess, cluster, free_ports
 
 POLL_S = 0.002
 # A connection that the engine's proxy accepted for a container that is going would hang; ask anew soon instead.

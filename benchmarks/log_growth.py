@@ -1,7 +1,7 @@
 """How large the log's file and map get over a million entries, written as a node does: in batches, a snapshot
 every 10,000 entries (or 8 MiB of them), 2,000 entries kept behind it.
 
-    python benchmarks/log_growth.py [--entries 1000000] [--bytes 200] [--batch 64] [--state-mb 8] [--dir DIR]
+    script/bench log_growth [--entries 1000000] [--bytes 200] [--batch 64] [--state-mb 8] [--dir DIR]
 
 Prints a line for each tenth of the way: the file, the largest it has been, the map. The last line says how that
 compares with what is kept at most: the entries since the last snapshot and behind it, and two snapshots.

@@ -20,25 +20,22 @@ from typing import Self
 
 import msgspec
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-from orion.adapters.clock import SystemClock  # noqa: E402
-from orion.adapters.lmdb_log.store import LmdbLog  # noqa: E402
-from orion.adapters.peers.tcp import TcpPeers  # noqa: E402
-from orion.config import Tuning  # noqa: E402
-from orion.model.errors import OrionError  # noqa: E402
-from orion.model.ids import NodeId, RaftId  # noqa: E402
-from orion.node.raft_driver import RaftDriver  # noqa: E402
-from orion.node.requests import FetchSnapshot, decode_request  # noqa: E402
-from orion.node.snapshots import Snapshots  # noqa: E402
-from orion.node.watch import Watch  # noqa: E402
-from orion.ports import as_stream  # noqa: E402
-from orion.raft.interface import RaftConfig  # noqa: E402
-from orion.raft.messages import ConfState, HardState, SnapshotMeta  # noqa: E402
-from orion.state.snapshot import capture, encode  # noqa: E402
-from orion.state.tables import State  # noqa: E402
-from support.nodes import free_ports  # noqa: E402
+from orion.adapters.clock import SystemClock
+from orion.adapters.lmdb_log.store import LmdbLog
+from orion.adapters.peers.tcp import TcpPeers
+from orion.config import Tuning
+from orion.model.errors import OrionError
+from orion.model.ids import NodeId, RaftId
+from orion.node.raft_driver import RaftDriver
+from orion.node.requests import FetchSnapshot, decode_request
+from orion.node.snapshots import Snapshots
+from orion.node.watch import Watch
+from orion.ports import as_stream
+from orion.raft.interface import RaftConfig
+from orion.raft.messages import ConfState, HardState, SnapshotMeta
+from orion.state.snapshot import capture, encode
+from orion.state.tables import State
+from support.nodes import free_ports
 
 CLUSTER = 0x0FEDCBA987654321
 STATUS = b"status"  # what it is and did

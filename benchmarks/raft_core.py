@@ -1,6 +1,6 @@
 """How many proposals a second three cores carry when they are wired to each other directly: no frames, no disk.
 
-    .venv/bin/python benchmarks/raft_core.py [--entries 200000] [--batch 64] [--bytes 200]
+    script/bench raft_core [--entries 200000] [--batch 64] [--bytes 200]
 
 The work of all three is counted, so one member of a real cluster has a third of it to do.
 """

@@ -1,10 +1,9 @@
 """Three members of Orion's Raft beside three of etcd: same machine, same run, real fsync, 200-byte values.
 
-    python benchmarks/raft_vs_etcd.py [--seconds 10] [--profile]
+    script/bench raft_vs_etcd [--seconds 10] [--profile]
 
 Orion's members are asked through their peer ports, etcd's through gRPC, both by one Python process that keeps one
-or 64 requests in flight at the leader; the two take turns. Needs `etcd` (Debian's etcd-server) and the package
-grpcio.
+or 64 requests in flight at the leader; the two take turns.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """The pure floors alone: scheduling and applying on 5,000 nodes, and what a million allocations weigh.
 
-    python benchmarks/scheduler.py [single | death | ports | floor | million ...]
+    script/bench scheduler [single | death | ports | floor | million ...]
 
 No log, no network, no disk. Each part runs in a process of its own, so that its memory is its own. `floor` is a
 bare loop of heap, msgspec and dicts that does the least a million placements could do, on the same machine in the
@@ -18,8 +18,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
 import msgspec
 

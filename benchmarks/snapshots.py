@@ -1,6 +1,6 @@
 """What snapshots cost the others: how long they hold the event loop, and whether they cause an election.
 
-    python benchmarks/snapshots.py [--allocations 200000] [--behind 100000]
+    script/bench snapshots [--allocations 200000] [--behind 100000]
 
 Three members in processes of their own, real disks and sockets. One is killed; the others go on for so many
 entries that only a snapshot can bring it back; then it returns, while writes go on. The bare row: the same loop
@@ -123,6 +123,8 @@ def main() -> None:
     options.add_argument("--allocations", type=int, default=200_000)
     options.add_argument("--behind", type=int, default=100_000)
     given = options.parse_args()
+    if given.behind < Tuning().snapshot_entries:
+        options.error(f"--behind below {Tuning().snapshot_entries:,} is less than calls for a snapshot")
     asyncio.run(bench(given.allocations, given.behind))
 
 

@@ -1,6 +1,6 @@
 """A new node: from exec to its first committed write, and its resident memory when idle.
 
-    python benchmarks/start.py [--runs 10]
+    script/bench start [--runs 10]
 
 Baselines in the same run: `python -c pass`, and a process that only imports what a node can't do without.
 """
@@ -12,11 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-from support.engine import engine  # noqa: E402
-from support.nodes import NodeProcess, Problem, cluster  # noqa: E402
+from support.engine import engine
+from support.nodes import NodeProcess, Problem, cluster
 
 IDLE_S = 10
 DEADLINE_S = 30

@@ -40,6 +40,7 @@ _have() {
         nftables) command -v nft >/dev/null || [[ -x /usr/sbin/nft ]] ;;
         busybox-static) command -v busybox >/dev/null && ! ldd "$(command -v busybox)" >/dev/null 2>&1 ;;
         nginx-light) command -v nginx >/dev/null || [[ -x /usr/sbin/nginx ]] ;;
+        etcd-server) command -v etcd >/dev/null ;;
         python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
         *) command -v "$1" >/dev/null ;;
     esac
@@ -60,8 +61,8 @@ _apt_install() (
     apt-get install --yes --no-install-recommends "$@"
 )
 
-# make_venv DIR [dev]: a virtual environment with this project in it, and the development tools too. Quick when it is
-# there and pyproject.toml has not changed.
+# make_venv DIR [GROUP]: a virtual environment with this project in it, and a dependency group of it too. Quick when
+# it is there and pyproject.toml has not changed.
 make_venv() {
     local dir=$1 group=${2:-} python=${PYTHON:-python3} stamp log wanted
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
