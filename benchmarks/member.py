@@ -40,7 +40,7 @@ from support.nodes import free_ports
 CLUSTER = 0x0FEDCBA987654321
 STATUS = b"status"  # what it is and did
 RESET = b"reset"  # the same, and from now on count anew
-READ = b"read"  # a linearizable read
+READ = b"read "  # and a key: the config under it, read linearizably
 PROFILE = b"profile"  # begin to profile; asked again, end, and answer with each layer's share
 TICK_S = 0.001
 
@@ -121,8 +121,9 @@ class Member:
                 self._held_ms = self._held_cpu_ms = 0.0
                 self._elections = 0
             return msgspec.json.encode(status)
-        if body == READ:
-            return (await self._driver.read_barrier()).to_bytes(8, "big")
+        if body.startswith(READ):
+            await self._driver.read_barrier()
+            return msgspec.msgpack.encode(self._driver.view.config(body[len(READ) :].decode()))
         if body == PROFILE:
             return self._toggle_profile()
         return (await self._driver.propose(body)).index.to_bytes(8, "big")

@@ -86,7 +86,7 @@ class Etcd:
         await self._put(_bytes(1, b"key%d" % (number % KEYS)) + _bytes(2, VALUE))
 
     async def read(self, number: int) -> None:
-        await self._range(_bytes(1, b"key%d" % (number % KEYS)))
+        assert VALUE in await self._range(_bytes(1, b"key%d" % (number % KEYS)))
 
 
 class Orion:
@@ -102,8 +102,8 @@ class Orion:
         reply = await self._members.call(self._leader, encode_command(command))
         self._index = max(self._index, int.from_bytes(reply, "big"))
 
-    async def read(self, number: int) -> None:  # noqa: ARG002
-        await self._members.call(self._leader, READ)
+    async def read(self, number: int) -> None:
+        assert VALUE in await self._members.call(self._leader, READ + b"key%d" % (number % KEYS))
 
 
 # --- protobuf, as much of it as four messages need -----------------------------------------------------------
