@@ -124,12 +124,12 @@ class Peers(Protocol):
     that the handler raised there. A stream ends when either side closes it.
 
     `on_lost`, where set, is told the address whenever a connection to it broke or was refused: time to look
-    whether anybody is there. `on_newer_recovery`, where set, is told a peer and its recovery (model/recovery.py)
-    when that is newer than this node's.
+    whether anybody is there. `on_stranger`, where set, is told the node, cluster and recovery of a peer that was
+    met and is not spoken with, because its cluster or its recovery (model/recovery.py) is another.
     """
 
     on_lost: Callable[[str], None] | None
-    on_newer_recovery: Callable[[NodeId, int], None] | None
+    on_stranger: Callable[[NodeId, int, int], None] | None
 
     async def start(self, on_message: MessageHandler, on_call: CallHandler, on_stream: StreamHandler) -> None: ...
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 import uvloop
 
-from contract.test_peers import CLUSTER, DEADLINE_S, TcpBench, hosts, until
+from contract.test_peers import CLUSTER, DEADLINE_S, OTHER_CLUSTER, TcpBench, hosts, until
 from orion.model.errors import Unavailable
 from orion.model.recovery import next_recovery
 
@@ -18,12 +18,12 @@ def bench(request):
 
 
 async def pair(bench, one, other):
-    """Two hosts of one cluster, each after its recovery, and what each was told."""
+    """Two hosts of one cluster, each after its recovery, and whom each was told to be strange."""
     made = await hosts(bench, 1, 2, cluster=CLUSTER)
     told = [], []
     for host, recovery, heard in zip(made, (one, other), told, strict=True):
         host.peers.set_cluster(CLUSTER, recovery)
-        host.peers.on_newer_recovery = lambda node, recovery, heard=heard: heard.append((node, recovery))
+        host.peers.on_stranger = lambda *stranger, heard=heard: heard.append(stranger)
     return made, told
 
 
@@ -33,23 +33,36 @@ async def refused(asker, other):
 
 
 @pytest.mark.parametrize("recovered_asks", [True, False])
-def test_one_of_before_is_refused_and_told(bench, recovered_asks):
+def test_one_of_before_is_refused_and_both_are_told(bench, recovered_asks):
     async def check():
         (recovered, before), (told, told_before) = await pair(bench, RECOVERED, 0)
         await refused(*((recovered, before) if recovered_asks else (before, recovered)))
-        await until(lambda: told_before)
-        assert set(told_before) == {("n1", RECOVERED)}
-        assert told == []
+        await until(lambda: told_before and told)
+        assert set(told_before) == {("n1", CLUSTER, RECOVERED)}
+        assert set(told) == {("n2", CLUSTER, 0)}
 
     bench.run(check)
 
 
-def test_two_recoveries_made_apart_refuse_each_other_and_neither_is_newer(bench):
+def test_two_recoveries_made_apart_refuse_each_other(bench):
     async def check():
-        (one, other), told = await pair(bench, RECOVERED, next_recovery(0, 5))
+        (one, other), (told, told_other) = await pair(bench, RECOVERED, next_recovery(0, 5))
         await refused(one, other)
         await refused(other, one)
-        assert told == ([], [])
+        assert set(told) == {("n2", CLUSTER, next_recovery(0, 5))}
+        assert set(told_other) == {("n1", CLUSTER, RECOVERED)}
+
+    bench.run(check)
+
+
+def test_one_of_another_cluster_is_refused_and_told(bench):
+    async def check():
+        (one,), (other,) = await hosts(bench, 1, cluster=CLUSTER), await hosts(bench, 2, cluster=OTHER_CLUSTER)
+        told = []
+        one.peers.on_stranger = lambda *stranger: told.append(stranger)
+        await refused(other, one)
+        await until(lambda: told)
+        assert set(told) == {("n2", OTHER_CLUSTER, 0)}
 
     bench.run(check)
 

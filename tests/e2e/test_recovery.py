@@ -80,6 +80,30 @@ def _those_of_before_do_no_harm(made: Cluster) -> None:
     assert not config(one, "after")
 
 
+def test_the_first_node_loses_its_disk_and_is_started_as_always() -> None:
+    """With --bootstrap, as the README says: a second cluster, that the first one does not know."""
+    with cluster(NO_ENGINE) as made:
+        made.grow_to(3, engines=False)
+        one = made.nodes[0]
+        made.any().ask("PUT", "/configs/before", "kept")
+        one.kill()
+        shutil.rmtree(one.data_dir)
+        one.start("--bootstrap")
+        assert one.process is not None
+        assert one.process.wait(DEADLINE_S) == 1, one.log_tail()
+        words = one.log_tail(1)
+        assert "is of another one that knows this node: its disk was lost, it seems" in words
+        assert f"Move {one.data_dir} away and start it with --join" in words
+        one.start()
+        made.wait(lambda: one.ask("GET", "/raft")["leader"] == "node1", "node1 to lead a cluster of its own")
+        assert not config(one, "before")
+        one.kill()
+        shutil.rmtree(one.data_dir)
+        one.start("--join", made.nodes[1].gossip)
+        made.wait_settled(3, engines=False)
+        assert config(one, "before")
+
+
 def _wiped_they_join(made: Cluster) -> None:
     one, *others = made.nodes
     for node in others:

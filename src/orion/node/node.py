@@ -157,8 +157,8 @@ class Node:
         self._exclusion = Exclusion(raft=raft, driver=self.driver, directory=self.directory, peers=peers)
         self._story = Story(self._name_of)
         self._facts_due = asyncio.Event()
-        self._left_behind = asyncio.Event()
-        self._left_behind_by = ""
+        self._outcast = asyncio.Event()
+        self._why_outcast = ""
 
     # --- life ---------------------------------------------------------------------------------------------
 
@@ -167,7 +167,8 @@ class Node:
         await self.driver.load(await self._bootstrap_or_join())
         self._tell_identity()
         self._peers.on_lost = self._peer_lost
-        self._peers.on_newer_recovery = self.directory.on_newer_recovery = self._heard_of_a_recovery
+        self._peers.on_stranger = self._met_a_stranger
+        self.directory.on_newer_recovery = self._heard_of_a_recovery
         await self._peers.start(self.driver.receive, self.service.on_call, self.service.on_stream)
         await self._membership.start(self._facts(None).encode())
 
@@ -184,7 +185,7 @@ class Node:
                 ("exclusion", self._exclusion.run()),
                 ("facts", self._publish_facts()),
                 ("story", self._tell_story()),
-                ("left behind", self._end_when_left_behind()),
+                ("outcast", self._end_when_outcast()),
             ):
                 group.create_task(runner, name=name)
             await self._membership.join()
@@ -285,6 +286,18 @@ class Node:
         if cluster:
             self._peers.set_cluster(cluster, recovery)
 
+    def _met_a_stranger(self, node: NodeId, cluster: int, recovery: int) -> None:
+        """A peer that knows this node's address and is of another cluster, or of this one across a recovery."""
+        if cluster == self._identity.cluster:
+            self._heard_of_a_recovery(node, recovery)
+        elif self._config.bootstrap and all(known.id == self._config.node for known in self.driver.view.nodes()):
+            self._cast_out(
+                f"this node began a cluster of its own (--bootstrap), but {node} is of another one that knows this"
+                f" node: its disk was lost, it seems. Move {self._config.data_dir} away and start it with --join"
+                f" and the gossip address of {node} in place of --bootstrap; it comes back as a new member. If it"
+                " is to be a cluster of its own: start it as it is, without --bootstrap"
+            )
+
     def _heard_of_a_recovery(self, node: NodeId, recovery: int) -> None:
         """The cluster was recovered from a lost quorum while this node was away. What has never followed the log
         can go along; a log may hold what the others have lost, and votes of an old configuration.
@@ -293,20 +306,23 @@ class Node:
             return
         status = self.driver.raft.status()
         if status.last_index or status.term:
-            self._left_behind_by = node
-            self._left_behind.set()
+            self._cast_out(
+                f"the cluster was recovered from a lost quorum without this node: {node} has gone on, and what is"
+                f" in {self._config.data_dir} has no place there. Move that directory away and start this node"
+                " again with --join; it comes back as a new member. If that recovery was a mistake: stop"
+                f" {node}, and start this node and the others as they are"
+            )
         else:
             log.info("%s has gone through a recovery of the cluster: this node goes along", node)
             self._become(self._identity.cluster, recovery)
 
-    async def _end_when_left_behind(self) -> None:
-        await self._left_behind.wait()
-        raise Refused(
-            "the cluster was recovered from a lost quorum without this node:"
-            f" {self._left_behind_by} has gone on, and what is in {self._config.data_dir} has no place there. Move"
-            " that directory away and start this node again with --join; it comes back as a new member. If that"
-            f" recovery was a mistake: stop {self._left_behind_by}, and start this node and the others as they are"
-        )
+    def _cast_out(self, why: str) -> None:
+        self._why_outcast = why
+        self._outcast.set()
+
+    async def _end_when_outcast(self) -> None:
+        await self._outcast.wait()
+        raise Refused(self._why_outcast)
 
     # --- facts and story ----------------------------------------------------------------------------------
 

@@ -42,7 +42,7 @@ class Greeter:
         self.raft = raft
         self.cluster = cluster
         self.recovery = 0
-        self.on_newer: Callable[[NodeId, int], None] = lambda _node, _recovery: None
+        self.on_stranger: Callable[[NodeId, int, int], None] = lambda _node, _cluster, _recovery: None
         self.skews: dict[NodeId, int] = {}
         self._wall_ms = wall_ms
         self._complaints = complaints
@@ -56,18 +56,16 @@ class Greeter:
     def meet(self, hello: Hello) -> None:
         """Raises FrameError when the other end is of another cluster, or was not there when it was recovered."""
         if not self.belongs(hello):
-            if hello.cluster == self.cluster:
-                self._meet_across_a_recovery(hello)
-            raise FrameError(
-                f"{hello.node} is of another cluster ({hello.cluster:016x}, ours is {self.cluster:016x})"
-            )
+            self.on_stranger(hello.node, hello.cluster, hello.recovery)
+            raise FrameError(self._why_strange(hello))
         self._note_skew(hello)
 
-    def _meet_across_a_recovery(self, hello: Hello) -> None:
+    def _why_strange(self, hello: Hello) -> str:
+        if hello.cluster != self.cluster:
+            return f"{hello.node} is of another cluster ({hello.cluster:016x}, ours is {self.cluster:016x})"
         if is_newer(hello.recovery, self.recovery):
-            self.on_newer(hello.node, hello.recovery)
-            raise FrameError(f"{hello.node} has gone through a recovery of the cluster without us")
-        raise FrameError(
+            return f"{hello.node} has gone through a recovery of the cluster without us"
+        return (
             f"{hello.node} is of this cluster as it was before a recovery: it has to come back with an empty data"
             " directory"
         )

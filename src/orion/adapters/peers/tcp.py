@@ -43,8 +43,8 @@ class TcpPeers:
         self._on_call: CallHandler
         self._on_stream: StreamHandler
         self.on_lost: Callable[[str], None] | None = None
-        self.on_newer_recovery: Callable[[NodeId, int], None] | None = None
-        self._greeter.on_newer = self._tell_newer
+        self.on_stranger: Callable[[NodeId, int, int], None] | None = None
+        self._greeter.on_stranger = self._tell_stranger
 
     @property
     def port(self) -> int:
@@ -138,9 +138,9 @@ class TcpPeers:
         if self.on_lost is not None:
             self.on_lost(address)
 
-    def _tell_newer(self, node: NodeId, recovery: int) -> None:
-        if self.on_newer_recovery is not None:
-            self.on_newer_recovery(node, recovery)
+    def _tell_stranger(self, node: NodeId, cluster: int, recovery: int) -> None:
+        if self.on_stranger is not None:
+            self.on_stranger(node, cluster, recovery)
 
     def _messages_came(self, connection: Connection, frame: Frame) -> None:
         if frame.kind != Kind.RAFT:
