@@ -146,11 +146,14 @@ class Machine:
         )
 
     def kill(self, *, power: bool = False, torn: bool = False) -> bool:
-        """`kill -9`, or with `power` the whole machine loses it. Returns whether the log was torn by it."""
-        if self.run is None:
+        """`kill -9`, or with `power` the whole machine loses it, whether the node runs at that moment or not.
+        Returns whether the log was torn by it.
+        """
+        if self.run is None and not power:
             return False
         self.world.trace(self.name, "loses power" if power else "is killed")
-        self._gone("the connection was reset")
+        if self.run is not None:
+            self._gone("the connection was reset")
         if not power:
             return False
         self.cluster.network.dark.add(self.host)

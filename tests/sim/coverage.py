@@ -55,7 +55,7 @@ FAULTS = (
     "write refused: No space left on device",
 )
 
-# What a longer run should show now and then; only told of.
+# What takes longer to come up: some seed of ENOUGH_FOR_RARE shows each.
 RARE = (
     "create repeated under its key",
     "ended: removed while it was away",
@@ -64,7 +64,10 @@ RARE = (
     "fault: crash at SaveSnapshot synced",
     "fault: crash at SaveSnapshot written",
     "fault: crash at Write synced",
+    "fault: crash at SetIdentity synced",
+    "fault: crash at SetIdentity written",
     "fault: crash at before SaveSnapshot",
+    "fault: crash at before SetIdentity",
     "fault: crash at before Write",
     "fault: crash at load synced",
     "node removed",

@@ -5,6 +5,7 @@ rest still holds everything (Recovery.can_lose): what two such losses at once ta
 from sim.cluster import Machine
 from sim.disk import EIO, ENOSPC
 from sim.fault_kit import Armed, Fault, Kit
+from sim.faults_process import IDENTITY_BOUNDARIES
 
 
 def slow_disk(kit: Kit) -> None:
@@ -77,6 +78,8 @@ def wipe(kit: Kit) -> None:
         kit.did("disk wiped", machine.name)
         machine.kill()
         kit.recovery.wipe(machine)
+        if kit.rng.random() < 0.3:
+            kit.armed[machine.name] = Armed(kit.rng.choice(IDENTITY_BOUNDARIES), kit.key, kit.rng)
         kit.down_for_a_while(machine)
 
 

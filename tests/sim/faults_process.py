@@ -17,6 +17,8 @@ BOUNDARIES = (
     "SaveSnapshot synced",
     "load synced",
 )
+# Written once by a new node, and once more when it has become a member.
+IDENTITY_BOUNDARIES = ("before SetIdentity", "SetIdentity written", "SetIdentity synced")
 
 
 def kill(kit: Kit) -> None:

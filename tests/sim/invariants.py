@@ -230,6 +230,11 @@ class Invariants:
 
     def _check_step(self, machine: Machine, raft: Member, before: Look, now: Look) -> None:
         self._demand(
+            sum(index > now.commit for index in raft.log.confs) <= 1,
+            "one change of the configuration at a time",
+            f"{machine.name} has {raft.log.confs} after {now.commit}, its commit index",
+        )
+        self._demand(
             now.term >= before.term and now.commit >= before.commit and now.applied >= before.applied,
             "term, commit and applied never go back",
             f"{machine.name} went from {before} to {now}",

@@ -19,6 +19,7 @@ Live = Callable[[int], Outcome]
 DEFAULT_FIRST_SEED = 20_000
 HANG_S = 300.0  # real seconds; a seed takes a few
 ENOUGH_SEEDS = 60  # so many have shown every kind of fault
+ENOUGH_FOR_RARE = 1_000
 
 
 class Summary:
@@ -54,8 +55,9 @@ class Summary:
         return "\n".join(lines)
 
     def silent_faults(self) -> list[str]:
-        """Kinds of faults that should have struck in so many seeds and never did."""
-        return [what for what in FAULTS if not self.counts[what]] if self.seeds >= ENOUGH_SEEDS else []
+        """What should have come up in so many seeds and never did."""
+        due = (*(FAULTS if self.seeds >= ENOUGH_SEEDS else ()), *(RARE if self.seeds >= ENOUGH_FOR_RARE else ()))
+        return [what for what in due if not self.counts[what]]
 
 
 def report(outcome: Outcome, lines: int = 60) -> str:

@@ -20,7 +20,7 @@ from sim.cluster import Cluster, ConnectionLost, Machine
 from sim.events import EVERYTHING, Event, Keep
 from sim.faults import Faults
 from sim.gate import OperationGate
-from sim.history import Op, check_history
+from sim.history import check_history
 from sim.invariants import Invariants
 from sim.loop import SimFailure, current_process
 from sim.orchestration import unrest
@@ -183,16 +183,14 @@ class Scenario:
     # --- answers ------------------------------------------------------------------------------------------
 
     async def check_answers(self) -> None:
-        """One more read from every node, then the whole history must make sense; and all states are one."""
+        """One more read of all from every node, then the whole history must make sense; and all states are one."""
+        read = Read(timeout_s=5.0)
         for machine in self.cluster.machines.values():
-            op = Op(-1, "list", "", self.world.loop.now_ns)
-            try:
-                tasks, op.index = await machine.ask(lambda service: service.tasks(Read(timeout_s=5.0)))
-            except (OrionError, ConnectionLost) as error:
-                self.world.fail("liveness", f"{machine.name} does not answer at rest: {error}")
-            op.names = frozenset(task.name for task in tasks)
-            op.end_ns, op.outcome = self.world.loop.now_ns, "ok"
-            self.workload.history.append(op)
+            for kind, question in (("list", lambda s: s.tasks(read)), ("ls", lambda s: s.configs.find("", read))):
+                try:
+                    await self.workload.look(kind, machine, question)
+                except (OrionError, ConnectionLost) as error:
+                    self.world.fail("liveness", f"{machine.name} does not answer at rest: {error}")
             if machine.run is not None:
                 self.invariants.check_state(machine, machine.run)
         check_history(self.workload.history)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sim.coverage import FAULTS
-from sim.runner import ENOUGH_SEEDS, Summary, report, run_seeds
+from sim.coverage import FAULTS, RARE
+from sim.runner import ENOUGH_FOR_RARE, ENOUGH_SEEDS, Summary, report, run_seeds
 
 ROOT = Path(__file__).parents[2]
 REPLAYED = (20_003, 20_007)
@@ -34,6 +34,8 @@ def test_a_fault_that_never_fires_is_named_once_there_were_seeds_enough():
     assert not summary.silent_faults()
     summary.seeds = ENOUGH_SEEDS
     assert summary.silent_faults() == ["fault: torn write"]
+    summary.seeds = ENOUGH_FOR_RARE
+    assert summary.silent_faults() == ["fault: torn write", *RARE]
 
 
 @pytest.mark.sim

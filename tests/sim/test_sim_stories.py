@@ -155,15 +155,38 @@ class AnOlderCopyOfALogIsFoundOut(Story):
         older = victim.disk.durable.copy()
         await self.create(3)
         assert victim.disk.durable.last > older.last
+        raft = victim.raft
+        await self.a_copy_is_put_back(victim, older)
+        victim.boot()
+        await self.what_follows(victim, raft)
+
+    async def a_copy_is_put_back(self, victim, older):
         victim.kill()
         victim.disk.roll_back(older)
         self.recovery.rolled_back[victim.name] = None
-        raft = victim.raft
-        victim.boot()
+
+    async def what_follows(self, victim, raft):
         await self.until(20, "a node with an older log starts anew", self.is_another, victim, raft)
 
     async def is_another(self, machine, raft):
         return machine.node is not None and machine.raft != raft
+
+
+class AnOlderCopyOfALogGoesUnnoticed(AnOlderCopyOfALogIsFoundOut):
+    """Where the leader that remembers is gone too, nobody can tell; the node is given anew what it denied. Had the
+    other follower not had it either, it would be lost: docs/design/recovery.md.
+    """
+
+    async def a_copy_is_put_back(self, victim, older):
+        self.leader.kill()
+        await super().a_copy_is_put_back(victim, older)
+
+    async def what_follows(self, victim, raft):
+        await asyncio.sleep(2)
+        for machine in self.cluster.machines.values():
+            machine.boot()
+        await self.until_at_rest()
+        assert victim.raft == raft
 
 
 class ALeadersSnapshotRots(Story):
@@ -195,6 +218,7 @@ class ALeadersSnapshotRots(Story):
         APlannedStopMovesNothing,
         PowerFailsEverywhere,
         AnOlderCopyOfALogIsFoundOut,
+        AnOlderCopyOfALogGoesUnnoticed,
         ALeadersSnapshotRots,
     ],
     ids=lambda story: story.__name__,

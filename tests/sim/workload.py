@@ -18,6 +18,7 @@ from sim.world import World
 
 CLIENTS = 4  # of tasks
 CONFIG_CLIENTS = 2
+CHECKER = -1  # who reads at the end
 CONFIGS = ("app/a", "app/b", "lock")
 NAMES = 12  # few, so that clients meet
 STATIC_PORTS = ("8080", "8081", "8082")
@@ -177,6 +178,12 @@ class Workload:
         """One that somebody was told lately, so that compares hold about as often as not; 0 at times."""
         told = [op.version for op in self.history[-60:] if op.key == key and op.version is not None]
         return rng.choice(told[-2:]) if told and rng.random() < 0.8 else 0
+
+    async def look(self, kind: str, machine: Machine, question: Callable[[Service], Awaitable[Any]]) -> None:
+        """A list that has to be answered. Raises what the node does."""
+        op = self._begin(CHECKER, kind, "")
+        outcome = _note(op, await machine.ask(question))
+        self._end(op, machine, outcome)
 
     # --- one operation ------------------------------------------------------------------------------------
 
