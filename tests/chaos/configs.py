@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from chaos.asking import Answer, Failover, NotSent, Unknown
 from chaos.counts import Counts
+from chaos.floors import Gap
 from support.linearizable import Operation
 
 PAUSE_S = (0.02, 0.2)
@@ -29,11 +30,13 @@ class Asked(NamedTuple):
 
 
 class ConfigClient:
-    def __init__(self, name: str, seed: str, addresses: Sequence[str], counts: Counts) -> None:
+    def __init__(self, name: str, seed: str, addresses: Sequence[str], counts: Counts, writes: Gap) -> None:
+        """`writes` is told of each that was acknowledged."""
         self._name = name
         self._rng = random.Random(f"{seed} {name}")
         self._way = Failover(addresses, self._rng)
         self._counts = counts
+        self._writes = writes
         self._written = 0
         self._seen: dict[str, int] = {}  # key -> the version last seen, 0 for none
         self.history: list[Operation] = []
@@ -109,6 +112,8 @@ class ConfigClient:
         value = answer.body if asked.kind == "get" and outcome == "ok" else asked.value
         self._seen[asked.key] = 0 if version is None or asked.kind == "delete" else version
         self._counts.operation(f"{what} config", "done")
+        if asked.kind != "get" and outcome == "ok":
+            self._writes.came()
         self._note(asked._replace(value=value), begin, end, outcome, version)
 
     def _note(self, asked: Asked, begin: int, end: int | None, outcome: str, version: int | None = None) -> None:

@@ -22,6 +22,10 @@ class Counts:
         with self._lock:
             self.operations[kind, outcome] += 1
 
+    def operations_so_far(self) -> Counter[tuple[str, str]]:
+        with self._lock:
+            return self.operations.copy()
+
     def fault(self, kind: str) -> None:
         with self._lock:
             self.faults[kind] += 1

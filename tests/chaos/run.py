@@ -11,6 +11,7 @@ import msgspec
 from chaos.configs import ConfigClient
 from chaos.counts import Counts
 from chaos.faults import KINDS
+from chaos.floors import LONGEST_SILENCE_S, Gap, standstill, unjudged
 from chaos.lanes import LANES, Bag, Targets, run_lane
 from chaos.ledger import Told
 from chaos.node import ChaosNode
@@ -47,8 +48,9 @@ def run(seed: str, seconds: float, *, verbose: bool, keep: bool, bug: str = "") 
 def _play(made: World, seed: str, seconds: float, counts: Counts) -> float | None:
     """Seconds to convergence, None when there was none."""
     crew, faults, keeper = Crew(), Crew(), Crew()
-    tasks = [TaskClient(f"c{i}", seed, made.addresses, counts) for i in range(TASK_CLIENTS)]
-    configs = [ConfigClient(f"k{i}", seed, made.addresses, counts) for i in range(CONFIG_CLIENTS)]
+    writes = Gap()
+    tasks = [TaskClient(f"c{i}", seed, made.addresses, counts, writes) for i in range(TASK_CLIENTS)]
+    configs = [ConfigClient(f"k{i}", seed, made.addresses, counts, writes) for i in range(CONFIG_CLIENTS)]
     sampler = Sampler(seed, made.addresses, counts)
     bag, targets = Bag(Random(f"{seed} bag")), Targets(made.nodes, made.leader)
     try:
@@ -59,13 +61,20 @@ def _play(made: World, seed: str, seconds: float, counts: Counts) -> float | Non
             name = f"lane {lane + 1}"
             faults.start(name, functools.partial(run_lane, name, seed, bag, targets, made.lab, counts))
         _sleep(seconds, crew, faults)
+        # Now, for what comes once all is well again is no proof that anything came before.
+        operations, silence_s, blind_s = counts.operations_so_far(), writes.longest_s, sampler.reads.longest_s
         crew.stop()
         faults.join()
         for node in made.nodes:
             node.jump(0)
         healed_at = time.monotonic()
-        counts.say(f"faults are over; {sampler.longest_gap_s:.1f} s without a read of all tasks at the most")
+        counts.say(
+            f"faults are over; at the most {silence_s:.1f} s without an acknowledged write"
+            f" (allowed: {LONGEST_SILENCE_S:g}) and {blind_s:.1f} s without a read of all tasks"
+        )
         crew.join()
+        for missing in standstill(operations, seconds, silence_s):
+            counts.violation("progress", missing)
         told = {name: word for client in tasks for name, word in client.ledger.told.items()}
         converged_s = _settle(made, told, counts, healed_at)
         for client in configs:
@@ -96,10 +105,13 @@ def _settle(made: World, told: dict[str, Told], counts: Counts, healed_at: float
 
 def _check_histories(made: World, history: list[Operation], counts: Counts) -> None:
     (made.home / "configs.jsonl").write_bytes(b"\n".join(msgspec.json.encode(op) for op in history))
-    for verdict in check(history):
+    verdicts = check(history)
+    for verdict in verdicts:
         counts.check("histories of configs" if verdict.explained is not None else "histories too tangled")
         if verdict.explained is False:
             counts.violation("linearizability", verdict.story)
+    for missing in unjudged(verdicts):
+        counts.violation("judgement of histories", missing)
 
 
 def _report(seed: str, seconds: float, counts: Counts, converged_s: float | None) -> None:

@@ -2,11 +2,11 @@
 
 import random
 import threading
-import time
 from collections.abc import Sequence
 
 from chaos.asking import NotSent, Unknown, ask
 from chaos.counts import Counts
+from chaos.floors import Gap
 from chaos.node import CPUS, MEMORY_BYTES
 from chaos.placements import wrong_placements
 
@@ -20,8 +20,7 @@ class Sampler:
         self._addresses = addresses
         self._counts = counts
         self._highest = 0  # index of any answer so far; only one read is under way at a time
-        self.longest_gap_s = 0.0  # without an answer
-        self._answered_at = time.monotonic()
+        self.reads = Gap()
 
     def run(self, stop: threading.Event) -> None:
         while not stop.wait(PAUSE_S):
@@ -38,9 +37,7 @@ class Sampler:
             self._counts.operation("read all tasks", "failed")
             return
         self._counts.operation("read all tasks", "done")
-        now = time.monotonic()
-        self.longest_gap_s = max(self.longest_gap_s, now - self._answered_at)
-        self._answered_at = now
+        self.reads.came()
         for wrong in wrong_placements(answer.json(), MEMORY_BYTES, CPUS):
             self._counts.violation("placements", f"at index {answer.index} {wrong}")
         self._counts.check("sampled placements")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from chaos.asking import Failover, NotSent, Unknown
 from chaos.counts import Counts
+from chaos.floors import Gap
 from chaos.ledger import Ledger, Told
 from support import images
 
@@ -20,11 +21,13 @@ _COMMAND = ["sh", "-c", "trap 'exit 0' TERM; sleep 1000000 & wait"]
 
 
 class TaskClient:
-    def __init__(self, name: str, seed: str, addresses: Sequence[str], counts: Counts) -> None:
+    def __init__(self, name: str, seed: str, addresses: Sequence[str], counts: Counts, writes: Gap) -> None:
+        """`writes` is told of each that was acknowledged."""
         self._name = name
         self._rng = random.Random(f"{seed} {name}")
         self._way = Failover(addresses, self._rng)
         self._counts = counts
+        self._writes = writes
         self._made = 0
         self.ledger = Ledger()
 
@@ -70,6 +73,7 @@ class TaskClient:
                 told = Told.MAYBE
             else:
                 if answer.status == 201:
+                    self._writes.came()
                     return Told.CREATED
                 self._counts.violation("creation", f"{name} was answered {answer.status}: {answer.body!r}")
                 return Told.REFUSED
@@ -89,7 +93,9 @@ class TaskClient:
             return
         self.ledger.tell(name, Told.DELETED)
         self._counts.operation("delete task", "done")
-        if answer.status != 202:
+        if answer.status == 202:
+            self._writes.came()
+        else:
             words = f"{name} was created, and its deletion was answered {answer.status}: {answer.body!r}"
             self._counts.violation("acknowledged tasks", words)
 
