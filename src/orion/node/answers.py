@@ -41,12 +41,14 @@ from orion.node.requests import (
     Confirmed,
     FetchBackup,
     FetchSnapshot,
+    NotUnderstood,
     ReadLogs,
     Request,
     Submit,
     WatchEvents,
     WatchWork,
     decode_answer,
+    decode_event,
     decode_reply,
     decode_request,
     encode_reply,
@@ -258,10 +260,11 @@ class Answers:
             return mine
         try:
             reply = await self._peers.call(address, encode_request(AskRaft()), timeout_s=RAFT_TIMEOUT_S)
+            leaders = decode_reply(reply, RaftView, address)
         except OrionError as error:
             log.debug("the leader does not say how the others are: %s", error.detail)
             return mine
-        return render.with_leaders_view(mine, decode_reply(reply, RaftView))
+        return render.with_leaders_view(mine, leaders)
 
     async def transfer_leader(self, to: str, *, timeout_s: float) -> RaftView:
         async with deadline(timeout_s, "leadership was not handed over"):
@@ -287,7 +290,7 @@ class Answers:
         stream = self._peers.stream(addresses[0], encode_request(WatchEvents(after, follow)))
         try:
             async for item in stream:
-                yield msgspec.msgpack.decode(item, type=Event | None)
+                yield decode_event(item, addresses[0])
         finally:
             await stream.aclose()
 
@@ -354,17 +357,16 @@ class Answers:
         timeout_s = _patience_s(request)
         async with self._quorum.deadline(timeout_s, "no voter of the cluster answered"):
             while True:
-                lost: NoMajority | None = None
+                lost: NoMajority | NotUnderstood | None = None
                 for address in self._voter_addresses():
                     try:
                         reply = await self._peers.call(
                             address, encode_request(request), timeout_s=timeout_s + CALL_MARGIN_S
                         )
+                        return decode_answer(reply, request, address)
                     except Unavailable as error:
                         log.debug("%s did not answer: %s", address, error.detail)
-                        lost = error if isinstance(error, NoMajority) else lost
-                    else:
-                        return decode_answer(reply, request)
+                        lost = error if isinstance(error, NoMajority | NotUnderstood) else lost
                 if self._driver.is_member and self._driver.standing.leader:
                     return await self._here(request)
                 if lost is not None and not self._driver.is_member:
@@ -448,8 +450,9 @@ class Answers:
         if request.forwarded or not leading:
             raise Unavailable(self._quorum.missing() or "there is no leader to hand over from")
         body = encode_request(AskTransfer(request.to, forwarded=True))
-        reply = await self._peers.call(leading[0].facts.peer_address, body, timeout_s=CALL_MARGIN_S * 6)
-        return decode_reply(reply, RaftView)
+        address = leading[0].facts.peer_address
+        reply = await self._peers.call(address, body, timeout_s=CALL_MARGIN_S * 6)
+        return decode_reply(reply, RaftView, address)
 
 
 _SETTLED = frozenset({"running", *(str(s) for s in TERMINAL)} - {"lost"})

@@ -48,15 +48,13 @@ class Exclusion:
                 return
 
     async def _is_excluded(self, leader: Seen) -> bool:
-        driver = self._driver
+        driver, address = self._driver, leader.facts.peer_address
         try:
-            reply = await self._peers.call(
-                leader.facts.peer_address, encode_request(AskRaft()), timeout_s=ASK_TIMEOUT_S
-            )
+            reply = await self._peers.call(address, encode_request(AskRaft()), timeout_s=ASK_TIMEOUT_S)
+            view = decode_reply(reply, RaftView, address)
         except OrionError as error:
             log.debug("%s does not say who the members are: %s", leader.member.node, error.detail)
             return False
-        view = decode_reply(reply, RaftView)
         members = {member.raft_id for member in (*view.voters, *view.learners)}
         newer = view.state == "leader" and view.applied_index >= driver.applied_index
         return newer and not driver.standing.leader and raft_text(self._raft) not in members

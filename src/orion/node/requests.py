@@ -9,6 +9,8 @@ import msgspec
 
 from orion.model.allocation import Allocation
 from orion.model.configs import Config, ConfigStat
+from orion.model.errors import Unavailable
+from orion.model.events import Event
 from orion.model.ids import AllocationId, NodeId, RaftId
 from orion.model.job import TaskSpec
 from orion.model.node import Node
@@ -201,11 +203,33 @@ def encode_reply(reply: object) -> bytes:
     return _encoder.encode(reply)
 
 
-def decode_answer(data: bytes, request: Request[R]) -> R:
-    """The reply to `request`, by its type."""
-    answer: R = msgspec.msgpack.decode(data, type=REPLIES[type(request)])
+class NotUnderstood(Unavailable):
+    """Another node's reply can't be read here: the two are of different versions, or it is damaged."""
+
+
+def decode_answer(data: bytes, request: Request[R], source: str) -> R:
+    """The reply of `source` to `request`, by its type. Raises NotUnderstood."""
+    answer: R = _decoded(data, REPLIES[type(request)], source)
     return answer
 
 
-def decode_reply(data: bytes, kind: type[R]) -> R:
-    return msgspec.msgpack.decode(data, type=kind)
+def decode_reply(data: bytes, kind: type[R], source: str) -> R:
+    """Raises NotUnderstood."""
+    reply: R = _decoded(data, kind, source)
+    return reply
+
+
+def decode_event(data: bytes, source: str) -> Event | None:
+    """An item of a stream of events. Raises NotUnderstood."""
+    event: Event | None = _decoded(data, Event | None, source)
+    return event
+
+
+def _decoded(data: bytes, kind: Any, source: str) -> Any:
+    try:
+        return msgspec.msgpack.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise NotUnderstood(
+            f"{source} answered with something this version does not understand ({error}): do all nodes run one"
+            " version?"
+        ) from None

@@ -12,7 +12,7 @@ from orion.model.node import Node
 from orion.node.directory import Directory
 from orion.node.quorum import Quorum
 from orion.node.raft_driver import RaftDriver
-from orion.node.requests import Submit, Submitted, decode_reply, encode_request
+from orion.node.requests import NotUnderstood, Submit, Submitted, decode_reply, encode_request
 from orion.ports import Peers
 from orion.state.commands import AnyCommand, RegisterNode, decode_command, encode_command
 
@@ -68,7 +68,7 @@ class Submitter:
                 return await self.take(Submit(data))
             except Refused:
                 raise
-            except AnswerForgotten as error:
+            except (AnswerForgotten, NotUnderstood) as error:
                 tries.failed(error)
                 raise  # as any later copy would be answered
             except OrionError as error:
@@ -94,7 +94,7 @@ class Submitter:
         reply = await self._peers.call(
             address, encode_request(Submit(request.command, forwarded)), timeout_s=ATTEMPT_TIMEOUT_S
         )
-        return decode_reply(reply, Submitted)
+        return decode_reply(reply, Submitted, address)
 
     def _leader(self) -> tuple[str, bool]:
         """Where to send a command: the leader's address and True, else any voter's and False (it passes it on)."""

@@ -128,7 +128,7 @@ class WorkSource:
                 if item is None:
                     return
                 if item:
-                    self._offer(decode_reply(item, Work))
+                    self._offer(decode_reply(item, Work, address))
         except (OrionError, TimeoutError) as error:
             log.debug("the work stream from %s ended: %s", address, error)
         finally:
