@@ -90,6 +90,9 @@ class Transport:
         except OSError as error:
             self.close()
             raise self._unreachable(error, timeout_s) from None
+        except Refused:
+            self.close()
+            raise
         try:
             answer = _read(response)
         except (OSError, http.client.HTTPException):
@@ -175,10 +178,10 @@ class Transport:
                 raise
         try:
             return connection.getresponse()
-        except http.client.BadStatusLine as error:
-            if isinstance(error, http.client.RemoteDisconnected):
-                raise
-            raise Refused(f"what answers at {self.address} is not Orion") from None
+        except http.client.RemoteDisconnected:
+            raise
+        except http.client.HTTPException as error:
+            raise Refused(f"what answers at {self.address} is not Orion: {_what_else(error)}") from None
 
     def _unreachable(self, error: OSError, timeout_s: float) -> Unavailable:
         if isinstance(error, TimeoutError):
@@ -193,17 +196,31 @@ class Transport:
         return Unavailable(f"{self.address} can't be reached: {error.strerror or error}")
 
 
+def _what_else(error: http.client.HTTPException) -> str:
+    """What sent a head that http.client does not read."""
+    match error:
+        case http.client.BadStatusLine():
+            return "it speaks no HTTP (one of a node's other ports, or another program's?)"
+        case http.client.UnknownProtocol():
+            return "it speaks another HTTP than 1.1"
+        case _:  # a line too long, or too many
+            return "the head of its answer is too large (another program, or a proxy that adds to it?)"
+
+
 def _read(response: http.client.HTTPResponse) -> Answer:
-    index = response.getheader("X-Orion-Index", "0")
-    version = response.getheader("ETag", "").strip('"')
     return Answer(
         response.status,
-        int(index) if index.isdigit() else 0,
+        _number(response.getheader("X-Orion-Index", "")),
         response.read(),
-        int(version) if version.isascii() and version.isdigit() else 0,
+        _number(response.getheader("ETag", "").strip('"')),
         response.getheader("X-Orion-Created-At"),
         response.getheader("X-Orion-Changed-At"),
     )
+
+
+def _number(text: str) -> int:
+    """0 for what is none: another program may answer. No index has more digits."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else 0
 
 
 def _target(path: str, query: Mapping[str, str]) -> str:

@@ -235,7 +235,8 @@ def answering(*answers: bytes | None):
                 if answer is None:
                     done.wait(10)
                 else:
-                    connection.sendall(answer)
+                    with contextlib.suppress(ConnectionError):  # a client that has seen enough
+                        connection.sendall(answer)
 
     thread = threading.Thread(target=serve)
     thread.start()
@@ -263,6 +264,36 @@ def test_something_else_answers(answer):
         pytest.raises(Refused, match=r"is not (an )?Orion"),
     ):
         client.tasks()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "speaks no HTTP"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "speaks no HTTP"),
+        (b"HTTP/2.0 200 OK\r\n\r\n", "another HTTP than 1.1"),
+        (b"x" * 70_000, "head of its answer is too large"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", "head of its answer is too large"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n", "head of its answer is too large"),
+    ],
+)
+def test_a_head_that_can_not_be_read_says_what_answers_there(answer, words):
+    """Of a plain request and of a stream; what is asked next goes over a new connection."""
+    good = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
+    with answering(answer, answer, good) as address, Client(address) as client:
+        for ask in (client.tasks, lambda: next(client.logs("web"))):
+            with pytest.raises(Refused) as caught:
+                ask()
+            assert f"what answers at {address} is not Orion: " in caught.value.detail
+            assert words in caught.value.detail
+        assert client.tasks() == []
+
+
+@pytest.mark.parametrize("number", [b"\xb2", b"9" * 5_000, b"-1"])
+def test_an_index_that_is_no_number_is_none(number):
+    answer = b"HTTP/1.1 200 OK\r\nX-Orion-Index: %b\r\nETag: %b\r\nContent-Length: 2\r\n\r\n[]"
+    with answering(answer % (number, number)) as address, Client(address) as client:
+        assert client.poll_tasks() == ([], 0)
 
 
 def test_it_hangs_up_without_an_answer():
