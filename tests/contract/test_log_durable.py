@@ -12,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -59,7 +60,7 @@ class Disk:
         """`before`: there is a log already, which a killed process may have left in the page cache only."""
         self.log, self.data = place / "log", place / "log" / "data.mdb"
         self.place, self.before = place, before
-        self.unsynced = {self.data} if before else set()
+        self.unsynced = {self.data, self.log, self.place} if before else set()
         self.synchronous = set()  # descriptors of the file whose writes are on disk when they return
         self.writers = set()  # threads
         self.answers = []
@@ -69,8 +70,9 @@ class Disk:
     def replay(self, calls):
         for thread, call, rest, result in calls:
             if call == "mkdir":
-                if result == 0 and f'"{self.log}"' in rest:
-                    self.unsynced.add(self.place)  # the directory's name is in it
+                made = Path(rest.split('"')[1])
+                if result == 0 and self.log.is_relative_to(made):
+                    self.unsynced.add(made.parent)  # the directory's name is in it
             elif call == "openat":
                 self._opened(rest, result)
             elif (found := _DESCRIPTOR.match(rest)) is not None:
@@ -131,7 +133,7 @@ def traced(place, trace):
 
 @pytest.fixture(params=["a new log", "a log that is there"])
 def disk(request, tmp_path):
-    place, before = tmp_path / "data", request.param == "a log that is there"
+    place, before = tmp_path / "var" / "orion" / "data", request.param == "a log that is there"
     if before:
         asyncio.run(fill(place))
     disk = Disk(place, before=before)

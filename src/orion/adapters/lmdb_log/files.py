@@ -30,10 +30,18 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def _make(data_dir: Path) -> None:
+    missing = [each for each in (data_dir, *data_dir.parents) if not each.exists()]
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for made in missing:
+        with contextlib.suppress(PermissionError):  # a directory that this user may pass through and not read
+            sync_directory(made.parent)
+
+
 def lock(data_dir: Path) -> int:
     """Makes and locks the directory; the descriptor that holds the lock."""
     try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(data_dir)
         descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise Refused(f"the data directory {data_dir} can't be used: {error.strerror}") from None

@@ -141,9 +141,9 @@ class LmdbLog:
         self._next_generation = self._stored.generation + 1
         while not self._drop_some_chunks(self._stored.generation):
             pass
-        if size == 0:
-            files.sync_directory(directory)
-            files.sync_directory(self._data_dir)
+        # At each start: who made them may have been killed before their names were durable.
+        files.sync_directory(directory)
+        files.sync_directory(self._data_dir)
 
     # --- port ---------------------------------------------------------------------------------------------
 
