@@ -252,7 +252,7 @@ class SimEngineClient:
         obeys = self.engine.rng.random() < 0.9
         wait_ms = self.engine.rng.uniform(5, min(200, grace_ms + 5)) if obeys else grace_ms
         code = 143 if obeys else 137
-        await self._ask(lambda: self.engine.end(held, code, ""), wait_ms, wait_ms + 10)
+        await self._ask(lambda: self.engine.end(held, code, ""), wait_ms, wait_ms + 10, may_fail=True)
 
     async def remove(self, container: str) -> None:
         await self._ask(lambda: self.engine.remove(container), 10, 100, may_fail=True)

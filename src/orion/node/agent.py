@@ -20,8 +20,10 @@ from orion.model.errors import EngineDown, EngineError, NotFound, OrionError
 from orion.model.ids import AllocationId, NodeId, container_name
 from orion.model.job import TaskSpec
 from orion.node.alarm import Alarm
+from orion.node.endings import Endings
 from orion.node.mounts import ConfigReader, Mounted, NotThere, mounted
 from orion.node.requests import Confirm, Confirmed, Work
+from orion.node.sightings import Sightings
 from orion.node.work import WorkSource
 from orion.ports import Clock, Engine
 from orion.reconcile.containers import (
@@ -94,12 +96,13 @@ class Agent:
         self._attempts: dict[AllocationId, Attempts] = {}
         self._told: dict[AllocationId, _Told] = {}
         self._pulls: dict[AllocationId, asyncio.Task[None]] = {}
-        self._containers: dict[str, Container] = {}
-        self._looks = 0
-        self._seen_by: dict[str, int] = {}  # container -> the number of the look that saw it last
+        self._seen = Sightings(engine)
         self._starts = asyncio.Semaphore(PARALLEL_STARTS)
         self._pulling = asyncio.Semaphore(PARALLEL_PULLS)
         self._alarm = Alarm(clock, source.changed.set)
+        self._endings = Endings(
+            clock=clock, engine=engine, seen=self._seen, report=report, rng=rng, alarm=self._alarm
+        )
         self.engine_info: EngineInfo | None = None
         self.engine_down = "it has not answered yet"
         self.asked = asyncio.Event()  # the engine has answered, or been found down, at least once
@@ -142,7 +145,7 @@ class Agent:
         async with asyncio.TaskGroup() as group:
             cluster = await self._cluster()
             group.create_task(self._follow_changes(cluster), name="agent-changes")
-            await self._look_at_all(cluster)
+            await self._seen.look_at_all(cluster)
             group.create_task(self._resync(cluster), name="agent-resync")
             group.create_task(self._reconcile(group), name="agent-reconcile")
 
@@ -156,40 +159,15 @@ class Agent:
 
     async def _follow_changes(self, cluster: int) -> None:
         async for container in self._engine.changes(cluster):
-            await self._look(container)
+            await self._seen.look(container)
             self._source.changed.set()
         raise EngineDown("the container engine closed its event stream")
 
     async def _resync(self, cluster: int) -> None:
         while True:
             await asyncio.sleep(RESYNC_S)
-            await self._look_at_all(cluster)
+            await self._seen.look_at_all(cluster)
             self._source.changed.set()
-
-    async def _look_at_all(self, cluster: int) -> None:
-        look = self._next_look()
-        found = {c.id: c for c in await self._engine.containers(cluster)}
-        for container in dict.fromkeys((*found, *self._containers)):
-            self._saw(container, found.get(container), look)
-        self._seen_by = {c: seen for c, seen in self._seen_by.items() if c in self._containers or seen >= look}
-
-    async def _look(self, container: str) -> None:
-        look = self._next_look()
-        self._saw(container, await self._engine.inspect(container), look)
-
-    def _next_look(self) -> int:
-        self._looks += 1
-        return self._looks
-
-    def _saw(self, container: str, found: Container | None, look: int) -> None:
-        """Looks overlap: what a later one saw is not undone by the answer to an earlier one."""
-        if look < self._seen_by.get(container, 0):
-            return
-        self._seen_by[container] = look
-        if found is None:
-            self._containers.pop(container, None)
-        else:
-            self._containers[container] = found
 
     # --- reconcile ----------------------------------------------------------------------------------------
 
@@ -209,7 +187,7 @@ class Agent:
         return reconcile(
             self._me,
             {a.allocation.id: Desired(a.allocation, a.spec) for a in work.assigned},
-            list(self._containers.values()),
+            list(self._seen.containers.values()),
             self._attempts,
             frozenset(work.neighbours),
             frozenset(self._busy),
@@ -221,6 +199,7 @@ class Agent:
         assigned = {a.allocation.id for a in work.assigned}
         self._attempts = {a: t for a, t in self._attempts.items() if a in assigned}
         self._told = {a: s for a, s in self._told.items() if a in assigned}
+        self._endings.forget()
 
     def _abandon_pulls(self, work: Work) -> None:
         """A long pull for an allocation that is no longer wanted ends now; nothing was created yet."""
@@ -250,8 +229,9 @@ class Agent:
                 self._spawn(group, allocation, partial(self._report_end, allocation, status))
             case Start(allocation=allocation):
                 self._spawn(group, allocation.id, partial(self._start, action, work))
-            case Stop(allocation, container, grace_ms):
-                self._spawn(group, allocation, partial(self._stop, container, grace_ms))
+            case Stop(allocation=allocation):
+                if self._endings.due(action):
+                    self._spawn(group, allocation, partial(self._endings.stop, action))
             case Remove(container, then, owner):
                 self._removing.add(container)
                 group.create_task(self._remove(container, then, owner), name=f"remove-{container[:12]}")
@@ -286,7 +266,7 @@ class Agent:
                         await self._engine.put_files(container, given.files)
                     await self._engine.start(container)
                     tries.restarts = action.restarts  # a start that fails is no restart
-                    await self._look(container)
+                    await self._seen.look(container)
             tries.failures = 0
         except EngineDown:
             raise
@@ -301,7 +281,7 @@ class Agent:
         """
         try:
             await self._engine.remove(container)
-            self._saw(container, None, self._next_look())
+            self._seen.removed(container)
         except EngineDown:
             raise
         except EngineError as error:
@@ -328,7 +308,7 @@ class Agent:
         One that was made and not started may lack its files: this process's predecessor may have died between.
         """
         spec = action.spec
-        known = self._containers.get(action.container)
+        known = self._seen.containers.get(action.container)
         if not spec.configs or (known is not None and known.started_at_ms):
             return Mounted(spec)
         try:
@@ -357,7 +337,7 @@ class Agent:
         labels = Labels(work.cluster, self._me, allocation.job, allocation.index, allocation.id)
         name = container_name(allocation.job, allocation.index, allocation.id)
         container = await self._engine.create(allocation, spec, labels, name=name)
-        await self._look(container)
+        await self._seen.look(container)
         return container
 
     async def _still_wanted(self, allocation: AllocationId, tries: Attempts) -> bool:
@@ -388,10 +368,6 @@ class Agent:
         status = AllocationStatus(state, reason, action.restarts, failed_starts=failed_starts)
         self._report(action.allocation.id, status)
 
-    async def _stop(self, container: str, grace_ms: int) -> None:
-        await self._engine.stop(container, grace_ms)
-        await self._look(container)
-
     async def _remove(self, container: str, then: Report | None, owner: NodeId | None) -> None:
         try:
             if owner is not None and owner not in (await self._confirm(Confirm((), (owner,)))).gone:
@@ -400,7 +376,7 @@ class Agent:
             if owner is not None:
                 log.info("removing container %s, left behind by %s", container[:12], owner)
             await self._engine.remove(container)
-            self._saw(container, None, self._next_look())
+            self._seen.removed(container)
             if then is not None:
                 self._told[then.allocation] = _Told(then.status, self._clock.now_ms())
                 self._report(then.allocation, then.status)
@@ -437,8 +413,7 @@ class Agent:
     # --- logs ---------------------------------------------------------------------------------------------
 
     def container_of(self, allocation: AllocationId) -> Container | None:
-        mine = (c for c in self._containers.values() if c.labels.allocation == allocation)
-        return next(mine, None)
+        return self._seen.of(allocation)
 
     async def logs(self, allocation: AllocationId, query: LogQuery) -> AsyncGenerator[bytes, None]:
         container = self.container_of(allocation)

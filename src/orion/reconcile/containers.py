@@ -38,15 +38,18 @@ class Start(msgspec.Struct, frozen=True):
     restarts: int
 
 
-class Stop(msgspec.Struct, frozen=True):
-    allocation: AllocationId
-    container: str
-    grace_ms: int
-
-
 class Report(msgspec.Struct, frozen=True):
     allocation: AllocationId
     status: AllocationStatus
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """`meanwhile`: what to report, with the engine's words as the reason, when the engine refuses."""
+
+    allocation: AllocationId
+    container: str
+    grace_ms: int
+    meanwhile: Report | None = None
 
 
 class Remove(msgspec.Struct, frozen=True):
@@ -163,7 +166,7 @@ def _held(container: Container) -> tuple[int, ...]:
 def _act(wish: Desired, container: Container | None, tries: Attempts, now_ms: int) -> Action | None:
     allocation = wish.allocation
     if not allocation.wanted or allocation.terminal:
-        return _end(wish, container)
+        return _end(wish, container, tries)
     if tries.gave_up:
         return Report(allocation.id, _failed(allocation, tries.last_error, container))
     if container is None or container.state == "created":
@@ -177,7 +180,7 @@ def _act(wish: Desired, container: Container | None, tries: Attempts, now_ms: in
     return _exited(wish, container, tries, now_ms)
 
 
-def _end(wish: Desired, container: Container | None) -> Action | None:
+def _end(wish: Desired, container: Container | None, tries: Attempts) -> Action | None:
     allocation = wish.allocation
     if allocation.terminal:
         # Its container is kept for its logs, except that of a run that was called lost while it ran on.
@@ -189,7 +192,8 @@ def _end(wish: Desired, container: Container | None) -> Action | None:
     if container is None:
         return Report(allocation.id, _stopped(allocation, None))
     if container.state == "running":
-        return Stop(allocation.id, container.id, wish.spec.stop_grace_ms)
+        running = running_status(container, _restarts(allocation, tries))
+        return Stop(allocation.id, container.id, wish.spec.stop_grace_ms, Report(allocation.id, running))
     return Remove(container.id, Report(allocation.id, _stopped(allocation, container)))
 
 

@@ -19,6 +19,7 @@ from orion.reconcile.containers import (
     backoff_ms,
     gives_up,
     reconcile,
+    running_status,
 )
 
 ME, OTHER, GONE = NodeId("node1"), NodeId("node2"), NodeId("node3")
@@ -140,7 +141,8 @@ def test_restarts_survive_the_agents_own_restart():
 
 def test_unwanted_is_stopped_then_removed_then_reported():
     unwanted = wish(wanted=False)
-    assert actions([unwanted], [container()]) == [Stop(ID, "c1", 10_000)]
+    meanwhile = Report(ID, running_status(container(), 0))
+    assert actions([unwanted], [container()]) == [Stop(ID, "c1", 10_000, meanwhile)]
     (remove,) = actions([unwanted], [container("exited", exit_code=0)])
     assert isinstance(remove, Remove)
     assert remove.then.status.state is AllocationState.STOPPED
