@@ -29,6 +29,8 @@ def apply_plan(state: State, step: Step, command: ApplyPlan) -> Result:
         record = state.jobs.get(group.job)
         if record and record.job.version == group.job_version:
             _tell_placed(step, record, _place(state, record, group, step.at_ms))
+        else:
+            state.capacity_epoch += 1  # what it was to take is free after all: others were refused for it
     for name, text in command.refusals:
         record = state.jobs.get(name)
         if record and record.open_count and record.refusal != text:

@@ -355,6 +355,24 @@ def test_a_refusal_is_said_once_and_taken_back():
     assert cluster.view.refusal("web") == ""
 
 
+# --- what has changed since ---------------------------------------------------------------------------------
+
+
+def test_the_place_of_a_job_that_was_stopped_meanwhile_goes_to_one_that_was_refused():
+    cluster = Cluster(1)
+    cluster.job("a", memory=16 * GB)
+    cluster.job("b", memory=16 * GB)
+    plan = cluster.plan()
+    assert ([group.job for group in plan.placements], dict(plan.refusals).keys()) == (["a"], {"b"})
+    cluster.do(StopJob(1, "a", "stop", 0))
+    planned_at = cluster.view.capacity_epoch
+    cluster.do(plan.command(1))
+    assert cluster.view.refusal("b")
+    assert cluster.view.capacity_epoch != planned_at  # so the leader tries it again
+    cluster.run()
+    assert cluster.where("b") == {0: "n1"}
+
+
 # --- many nodes --------------------------------------------------------------------------------------------
 
 

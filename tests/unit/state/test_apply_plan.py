@@ -64,6 +64,12 @@ def test_what_holds_is_taken_once():
     assert one(world, nodes=[2]) == (False, True)
 
 
+@pytest.mark.parametrize("changes", [{"job": "gone"}, {"job_version": 1}])
+def test_what_a_dropped_group_was_to_take_is_free_for_others(changes):
+    """The plan refused another job for it, which would wait for ever."""
+    assert one(web(), **changes) == (False, True)
+
+
 def test_a_node_that_is_not_schedulable_takes_nothing():
     for change in (
         lambda world: world.drain("node1"),
