@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SERVING_PATIENCE = 8  # the next snapshot waits up to so many times longer for those who fetch this one
+OFFER_PATIENCE = 8  # the next snapshot waits up to so many times longer for those who fetch or install this one
 FEED_BYTES = 32 * 1024  # of a snapshot, restored in one turn of the loop: some five milliseconds
 FETCH_SILENCE_S = 10.0  # a fetch that gets nothing for so long is given up; the leader will offer again
 
@@ -77,11 +77,14 @@ class Snapshots:
 
     def consider(self, driver: "RaftDriver") -> None:
         """Called after entries were applied: is it time?"""
-        entries = driver.applied_index - driver.raft.snapshot_index
-        patience = SERVING_PATIENCE if self._serving else 1
-        due_entries, due_bytes = self._tuning.snapshot_entries * patience, self._tuning.snapshot_bytes * patience
-        if entries >= due_entries or self.applied_bytes >= due_bytes:
+        if self._is_due(driver):
             self._wanted.set()
+
+    def _is_due(self, driver: "RaftDriver") -> bool:
+        entries = driver.applied_index - driver.raft.snapshot_index
+        patience = OFFER_PATIENCE if self._serving or driver.raft.awaits_snapshots else 1
+        due_entries, due_bytes = self._tuning.snapshot_entries * patience, self._tuning.snapshot_bytes * patience
+        return entries >= due_entries or self.applied_bytes >= due_bytes
 
     def _margin(self, entries: int) -> int:
         """How many entries to keep behind a snapshot: as many as the setting, but not more bytes than call for
@@ -97,7 +100,9 @@ class Snapshots:
             # Captured in one turn of the loop: tables, index and configuration belong together.
             status = driver.raft.status()
             meta = SnapshotMeta(driver.applied_index, driver.applied_term, status.conf)
-            if meta.index <= status.snapshot_index and status.snapshot_index != self._damaged:
+            damaged = status.snapshot_index and status.snapshot_index == self._damaged
+            # Looked at again: what was applied while the last one was saved was counted from the one before.
+            if not (damaged or (meta.index > status.snapshot_index and self._is_due(driver))):
                 continue
             captured = capture(driver.state)
             margin = self._margin(meta.index - status.snapshot_index)

@@ -37,6 +37,7 @@ from orion.raft.interface import (
 from orion.raft.member import Member
 from orion.raft.messages import NOBODY, ConfState, MsgReadIndex
 from orion.raft.receive import receive
+from orion.raft.tracker import ProgressState
 
 
 class Raft:
@@ -142,6 +143,11 @@ class Raft:
     @property
     def snapshot_index(self) -> int:
         return self._me.snapshot.index
+
+    @property
+    def awaits_snapshots(self) -> bool:
+        """Whether this member leads and a follower has yet to install what it was offered."""
+        return any(p.state is ProgressState.SNAPSHOT for p in self._me.progress.values())
 
     def next_deadline_ms(self) -> int:
         """When the next Tick is due."""

@@ -149,6 +149,9 @@ def _on_acknowledgement(me: Member, progress: Progress, index: int) -> None:
     elif progress.match >= me.log.offset:
         # However it came by the entries, the log can take it from here.
         progress.become_replicate()
+    elif progress.match == progress.next - 1:
+        # It has what it was offered, and the log behind that is gone by now: it is offered the newest.
+        progress.become_probe()
     if news:
         me.maybe_commit()
 

@@ -27,7 +27,7 @@ def test_a_newer_offer_while_a_snapshot_is_being_installed():
         late.disk.slowness = 2e4
         nodes.heal()
         await nodes.until(lambda: driver.raft.snapshot_index > driver.applied_index)
-        await write(20)
+        await write(60)
         lead = leader.node.driver
         snapshot = leader.node.driver.raft._me.snapshot
         assert snapshot.index > driver.raft.snapshot_index
@@ -40,6 +40,59 @@ def test_a_newer_offer_while_a_snapshot_is_being_installed():
         assert driver.snapshots._fetched is None
 
     run(main, tuning=Tuning(snapshot_entries=5, trailing_entries=0))
+
+
+def test_what_is_applied_while_one_is_saved_does_not_call_for_another():
+    async def main(nodes):
+        leader = nodes.leader
+        driver = leader.node.driver
+        saved = []
+        save = driver._store.save_snapshot
+
+        async def slowly(meta, chunks, **more):
+            saved.append(meta.index)
+            await asyncio.sleep(1)
+            await save(meta, chunks, **more)
+
+        driver._store.save_snapshot = slowly
+        number = 0
+        while not saved or driver.applied_index < saved[0] + 5:
+            await asyncio.shield(leader.run.process.spawn(outcome(driver.propose(drain(number)))))
+            number += 1
+        assert driver.raft.snapshot_index < saved[0], "they were applied meanwhile"
+        await asyncio.sleep(5)
+        assert saved == [driver.raft.snapshot_index]
+
+    run(main, tuning=Tuning(snapshot_entries=10, trailing_entries=0))
+
+
+def test_the_next_one_waits_for_a_follower_that_installs_this_one():
+    """Else it is at once behind what the log begins with, and is given another, and another."""
+
+    async def main(nodes):
+        late = next(m for m in nodes.machines if m is not nodes.leader)
+        nodes.isolate(late)
+        leader, driver = nodes.leader, nodes.leader.node.driver
+
+        async def write(count):
+            for number in range(count):
+                await asyncio.shield(leader.run.process.spawn(outcome(driver.propose(drain(number)))))
+            await asyncio.sleep(0.5)
+
+        await write(20)
+        late.disk.slowness = 2e4
+        nodes.heal()
+        await nodes.until(lambda: late.node.driver.raft.snapshot_index > late.node.driver.applied_index)
+        index = driver.raft.snapshot_index
+        await write(40)
+        assert late.node.driver.applied_index < index, "it installs"
+        assert driver.raft.snapshot_index == index
+        late.disk.slowness = 1.0
+        await nodes.until(lambda: late.node.driver.applied_index == driver.applied_index)
+        await write(12)
+        assert driver.raft.snapshot_index > index
+
+    run(main, tuning=Tuning(snapshot_entries=10, trailing_entries=0))
 
 
 def test_a_snapshot_that_is_being_fetched_is_not_replaced_at_once():

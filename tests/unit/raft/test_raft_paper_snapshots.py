@@ -111,6 +111,21 @@ def test_7_an_answer_that_is_not_enough_does_not_end_the_wait() -> None:
     assert (follower.state, follower.match) == ("snapshot", 4)
 
 
+def test_7_a_follower_whose_snapshot_was_overtaken_is_offered_the_newest_at_once() -> None:
+    solo = offering()
+    assert solo.raft.awaits_snapshots
+    for data in (b"x", b"y"):
+        solo.step(Propose((data,)))
+    solo.receive(MsgAppResp(2, 1, 2, 12))
+    newer = SnapshotMeta(12, 2, CONF)
+    solo.step(Compacted(newer, 13))
+    (offer,) = of_kind(solo.receive(MsgAppResp(3, 1, 2, 10)), MsgSnap)
+    assert (offer.to, offer.meta) == (3, newer)
+    solo.receive(MsgAppResp(3, 1, 2, 12))
+    assert solo.raft.status().followers[3].state == "replicate"
+    assert not solo.raft.awaits_snapshots
+
+
 def test_7_a_follower_that_catches_up_by_other_means_is_welcome() -> None:
     solo = offering(kept=8)
     solo.receive(MsgAppResp(3, 1, 2, 7))
