@@ -56,7 +56,9 @@ log = logging.getLogger(__name__)
 MAX_COMMAND_BYTES = 4 * 1024 * 1024
 MAX_INBOX_MESSAGES = 8_192  # past this, messages are dropped: Raft treats that as loss
 MAX_WAITING_PROPOSALS = 8_192
+MAX_WAITING_BYTES = 64 * 1024 * 1024
 MAX_PROPOSALS_PER_TURN = 512
+MAX_BYTES_PER_TURN = MAX_COMMAND_BYTES  # of proposals, the last one not counted
 MAX_UNAPPLIED_ENTRIES = 16_384  # past this, the core waits
 APPLY_SLICE_MS = 5  # apply this long, then let the loop breathe
 APPLY_LOOK_BYTES = 4_096  # of commands, between two looks at the clock: one plan may take longer than a slice
@@ -108,6 +110,7 @@ class RaftDriver:
         self._address_of = address_of
         self._inbox: deque[AnyMessage] = deque()
         self._proposals: deque[_Proposal] = deque()
+        self._waiting_bytes = 0  # of their commands
         self._waiters: dict[int, _Waiter] = {}
         self._readers: list[asyncio.Future[int]] = []
         self._read_rounds: dict[int, list[asyncio.Future[int]]] = {}
@@ -201,10 +204,11 @@ class RaftDriver:
             raise TooLarge(f"a command of {len(command)} bytes is over the limit of {MAX_COMMAND_BYTES}")
         if self._closed or not self.is_leader:
             raise Unavailable("this node does not lead the cluster")
-        if len(self._proposals) >= MAX_WAITING_PROPOSALS:
+        if len(self._proposals) >= MAX_WAITING_PROPOSALS or self._waiting_bytes >= MAX_WAITING_BYTES:
             raise Unavailable("too many writes are waiting; try again in a moment")
         done: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
         self._proposals.append(_Proposal(command, done))
+        self._waiting_bytes += len(command)
         self._wake.set()
         return await done
 
@@ -280,10 +284,13 @@ class RaftDriver:
 
     def _step_proposals(self, now: int) -> None:
         batch: list[_Proposal] = []
-        while self._proposals and len(batch) < MAX_PROPOSALS_PER_TURN:
+        size = 0
+        while self._proposals and len(batch) < MAX_PROPOSALS_PER_TURN and size < MAX_BYTES_PER_TURN:
             proposal = self._proposals.popleft()
+            self._waiting_bytes -= len(proposal.data)
             if not proposal.done.done():  # else its caller has given up
                 batch.append(proposal)
+                size += len(proposal.data)
         if self._proposals:
             self._wake.set()
         if not batch:
@@ -460,3 +467,4 @@ class RaftDriver:
                     reader.set_result(0)
         self._waiters.clear()
         self._proposals.clear()
+        self._waiting_bytes = 0

@@ -49,7 +49,7 @@ def propose(me: Member, data: tuple[bytes, ...]) -> None:
     log = me.log
     uncommitted = log.bytes_after(log.commit, log.last)
     size = sum(map(len, data)) + ENTRY_BYTES * len(data)
-    # One proposal alone may be of any size.
+    # Some must get through, or one that is larger than the bound never would.
     if uncommitted and uncommitted + size > me.config.max_uncommitted_bytes:
         raise ProposalRefused(
             f"{uncommitted} bytes of writes wait to be committed; try again when the cluster has caught up"

@@ -5,10 +5,16 @@ from cluster_kit import run
 from orion.config import Tuning
 from orion.model.errors import OrionError, Unavailable
 from orion.model.ids import NodeId
-from orion.node.raft_driver import MAX_READ_ROUNDS, RaftDriver
-from orion.raft.interface import Ready
+from orion.node.raft_driver import (
+    MAX_BYTES_PER_TURN,
+    MAX_COMMAND_BYTES,
+    MAX_READ_ROUNDS,
+    MAX_WAITING_BYTES,
+    RaftDriver,
+)
+from orion.raft.interface import Propose, Ready
 from orion.raft.messages import ConfState, Entry, HardState, SnapshotMeta
-from orion.state.commands import DrainNode, encode_command
+from orion.state.commands import DrainNode, PutConfig, encode_command
 
 
 def drain(number):
@@ -77,6 +83,52 @@ def test_a_log_is_never_shorter_than_its_commit_index():
     ready = Ready(1, last, entries, meta, (), (), (), (), None, must_sync=True)
     asyncio.run(driver._install(ready, last))
     assert written == [(10, HardState(1, 0, 10)), (13, last)]
+
+
+def test_so_many_bytes_are_proposed_in_one_turn_and_no_more():
+    """512 commands of a megabyte each, in one Ready, would be one transaction and one message."""
+
+    async def main(nodes):
+        leader = nodes.leader
+        driver = leader.node.driver
+        step, turns = driver.raft.step, []
+
+        def recorded(now, value):
+            if isinstance(value, Propose):
+                turns.append([len(data) for data in value.data])
+            step(now, value)
+
+        driver.raft.step = recorded
+        large = encode_command(PutConfig(1, "key", bytes(1024 * 1024), None, "once", 0))
+        writes = [leader.run.process.spawn(outcome(driver.propose(large))) for _ in range(20)]
+        outcomes = [await asyncio.shield(write) for write in writes]
+        assert sum(len(turn) for turn in turns) == 20
+        assert max(map(sum, turns)) < MAX_BYTES_PER_TURN + len(large)
+        assert max(map(len, turns)) > 1
+        assert not any(isinstance(each, Unavailable) for each in outcomes), "all are in the log"
+        assert driver._waiting_bytes == 0
+
+    run(main)
+
+
+def test_so_many_bytes_wait_to_be_proposed_and_no_more():
+    async def main(nodes):
+        leader = nodes.leader
+        driver = leader.node.driver
+        command = bytes(MAX_COMMAND_BYTES)
+        leader.run.process.stall()
+        waiting = [
+            asyncio.ensure_future(outcome(driver.propose(command)))
+            for _ in range(MAX_WAITING_BYTES // len(command))
+        ]
+        await asyncio.sleep(0)
+        refused = await outcome(driver.propose(command))
+        assert isinstance(refused, Unavailable)
+        assert "too many writes are waiting" in refused.detail
+        for each in waiting:
+            each.cancel()
+
+    run(main)
 
 
 def test_reads_that_were_given_up_are_forgotten():
