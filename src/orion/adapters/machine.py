@@ -1,5 +1,6 @@
 """Fulfils ports.Machine on Linux, from /proc and the control groups this process is in."""
 
+import logging
 import os
 import secrets
 import shutil
@@ -7,6 +8,8 @@ from pathlib import Path
 
 from orion.model.resources import MIB, Resources
 from orion.ports import Usage
+
+log = logging.getLogger(__name__)
 
 # Left to the system, this node and the container engine, out of what is detected.
 RESERVED_CPU_MILLIS = 100
@@ -25,14 +28,22 @@ class LinuxMachine:
         """`root`: where /proc and /sys are looked for."""
         self._root = root
         self._busy, self._total = self._cpu_times()
+        self._last = Usage(0.0, self._memory_in_use())
+        self._unread = False
 
     def usage(self) -> Usage:
-        """The whole machine's: cores busy on average since the last call, memory that can't be given away."""
-        busy, total = self._cpu_times()
-        share = (busy - self._busy) / max(1, total - self._total)
-        self._busy, self._total = busy, total
-        memory = self._memory()
-        return Usage(max(0.0, share) * (os.cpu_count() or 1), memory["MemTotal"] - memory["MemAvailable"])
+        """The whole machine's: cores busy on average since the last call, memory that can't be given away. As it
+        was where it can't be read, with all files taken for one.
+        """
+        try:
+            self._last = self._usage()
+        except (OSError, ValueError, KeyError) as error:
+            if not self._unread:
+                log.warning("can't read what this machine has in use, so the last of it stands: %s", error)
+            self._unread = True
+        else:
+            self._unread = False
+        return self._last
 
     def random_bits(self, bits: int) -> int:
         return secrets.randbits(bits)
@@ -65,6 +76,12 @@ class LinuxMachine:
 
     # --- inside -------------------------------------------------------------------------------------------
 
+    def _usage(self) -> Usage:
+        busy, total = self._cpu_times()
+        share = (busy - self._busy) / max(1, total - self._total)
+        self._busy, self._total = busy, total
+        return Usage(max(0.0, share) * (os.cpu_count() or 1), self._memory_in_use())
+
     def _cpu_times(self) -> tuple[int, int]:
         """Busy and total ticks of all cores since boot."""
         line = (self._root / "proc/stat").read_text(encoding="ascii").partition("\n")[0]
@@ -77,6 +94,10 @@ class LinuxMachine:
         lines = (self._root / "proc/meminfo").read_text(encoding="ascii").splitlines()
         fields = (line.split() for line in lines)
         return {name.rstrip(":"): int(kilobytes) * 1024 for name, kilobytes, *_ in fields}
+
+    def _memory_in_use(self) -> int:
+        memory = self._memory()
+        return memory["MemTotal"] - memory["MemAvailable"]
 
     def _groups(self, controller: str) -> list[Path]:
         """The directories of this process's group for `controller` and of all groups above it, in both versions."""

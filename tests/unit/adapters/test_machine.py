@@ -51,6 +51,37 @@ def test_memory_in_use_is_what_cannot_be_given_away(root):
     assert LinuxMachine(root.path).usage().memory_bytes == 4 * GIB
 
 
+def test_use_stands_where_it_can_not_be_read_and_that_is_said_once(root, caplog):
+    machine, cores = LinuxMachine(root.path), os.cpu_count()
+    assert machine.usage().memory_bytes == 4 * GIB
+    root.cpu(busy=30, idle=70)
+    last = machine.usage()
+    (root.path / "proc/stat").unlink()
+    assert machine.usage() == machine.usage() == last
+    assert [record.message.partition(":")[0] for record in caplog.records] == [
+        "can't read what this machine has in use, so the last of it stands"
+    ]
+    root.cpu(busy=130, idle=70)
+    assert machine.usage().cpu_cores == pytest.approx(cores)
+    (root.path / "proc/meminfo").unlink()
+    machine.usage()
+    assert len(caplog.records) == 2
+
+
+def test_use_stands_when_all_files_are_taken():
+    """With the kernel's own words: no file can be opened."""
+    import resource
+
+    machine = LinuxMachine()
+    last = machine.usage()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        assert machine.usage() == last
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def test_no_groups_no_limits(root):
     machine = LinuxMachine(root.path)
     assert machine.memory_bytes() == 16 * GIB
