@@ -73,7 +73,10 @@ class Leader:
             changed=driver.watch.nudge,
         )
         self._dead_since_ms: dict[RaftId, int] = {}
-        self._voter_settings = VoterSettings(tuning.max_voters, tuning.max_standbys, tuning.dead_voter_grace_ms)
+        self._led_since_ms = 0
+        self._voter_settings = VoterSettings(
+            tuning.max_voters, tuning.max_standbys, tuning.dead_voter_grace_ms, silent_ms=tuning.election_ms
+        )
 
     async def run(self) -> None:
         while True:
@@ -104,6 +107,7 @@ class Leader:
         self._status.clear()
         self._past_runs.clear()
         self._dead_since_ms.clear()
+        self._led_since_ms = self._clock.now_ms()
 
     async def _propose(self, command: AnyCommand) -> Committed | None:
         """None when it was not taken: the duty looks again."""
@@ -255,9 +259,9 @@ class Leader:
         for node in self._driver.view.nodes():
             follower = followers.get(node.raft)
             match = follower.match if follower is not None else None
-            silent = follower is not None and follower.unheard_ms >= self._tuning.election_ms
+            silent_ms = min(follower.unheard_ms, now - self._led_since_ms) if follower is not None else 0
             dead_ms, kept_ms = self._dead_and_kept_ms(node, now)
-            found.append(Candidate(node.id, node.raft, node.number, dead_ms, match, kept_ms, silent))
+            found.append(Candidate(node.id, node.raft, node.number, dead_ms, match, kept_ms, silent_ms))
         return found
 
     def _dead_and_kept_ms(self, node: Node, now: int) -> tuple[int, int]:

@@ -7,7 +7,8 @@ out by the caller. What to do with one allocation depends on (wanted, container 
     wanted, created .............. Start
     wanted, running .............. report
     wanted, exited ............... the restart policy: Start again after a backoff, or the end. One that was
-                                   stopped outside of Orion has not succeeded, and its restart is not counted
+                                   stopped outside of Orion has not succeeded, and its restart is not counted.
+                                   While the engine can't say how it ended, nothing
     not wanted, running .......... Stop
     not wanted, otherwise ........ Remove, then the end
 
@@ -27,6 +28,7 @@ from orion.model.job import RestartMode, RestartPolicy, TaskSpec
 BACKOFF_FIRST_MS = 1_000
 BACKOFF_MAX_MS = 60_000
 FORGIVE_AFTER_MS = 600_000  # running this long forgives earlier restarts
+ENDED_SOMEHOW = "its container has ended, and the engine does not say how"
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -176,6 +178,9 @@ def _act(wish: Desired, container: Container | None, tries: Attempts, now_ms: in
         return Start(allocation, wish.spec, held, _restarts(allocation, tries))
     if container.state == "running":
         status = running_status(container, _restarts(allocation, tries))
+        return Report(allocation.id, status) if status != allocation.status else None
+    if container.exit_code is None:
+        status = msgspec.structs.replace(allocation.status, reason=ENDED_SOMEHOW)
         return Report(allocation.id, status) if status != allocation.status else None
     return _exited(wish, container, tries, now_ms)
 

@@ -36,7 +36,7 @@ def outlook(
         if candidate.raft in conf.voters and candidate.raft not in leaving and candidate.dead_ms:
             found.append(_dead_voter(candidate, candidates, conf, me, last_index, settings))
         elif candidate.raft in conf.learners and not candidate.dead_ms:
-            found += _catching_up(candidate, last_index)
+            found += _catching_up(candidate, last_index, settings)
     wanted = wanted_voters(len(candidates), settings.max_voters)
     if not found and len(conf.voters) < wanted:
         found.append(f"{len(conf.voters)} of {wanted} voters: the others wait for standbys that have caught up")
@@ -88,12 +88,14 @@ def _dead_voter(
     return f"{words}, replaced in {_seconds(left_ms)} unless it returns"
 
 
-def _catching_up(candidate: Candidate, last_index: int) -> Iterator[str]:
-    if candidate.match is None or not candidate.match:
+def _catching_up(candidate: Candidate, last_index: int, settings: VoterSettings) -> Iterator[str]:
+    if candidate.silent_ms >= settings.dead_grace_ms:
+        yield f"{candidate.node} has not answered the leader for {_seconds(candidate.silent_ms)}"
+    elif candidate.match is None or not candidate.match:
         yield f"{candidate.node} is being given the log"
     elif last_index - candidate.match > CAUGHT_UP_ENTRIES:
         yield f"{candidate.node} is catching up: {last_index - candidate.match:,} entries behind"
-    elif candidate.silent:
+    elif candidate.silent_ms >= settings.silent_ms:
         yield f"{candidate.node} does not answer the leader"
 
 

@@ -20,7 +20,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
     `dead_ms`: for how long it has been out of reach; 0 when alive. `match`: its log by the leader's account, None
     when it is not replicating. `kept_ms`: it stopped on purpose, and that is not death yet for so much longer.
-    `silent`: the leader has not heard it lately, whatever gossip says.
+    `silent_ms`: for how long the leader has not heard it, whatever gossip says.
     """
 
     node: NodeId
@@ -29,13 +29,14 @@ class Candidate(msgspec.Struct, frozen=True):
     dead_ms: int = 0
     match: int | None = None
     kept_ms: int = 0
-    silent: bool = False
+    silent_ms: int = 0
 
 
 class VoterSettings(msgspec.Struct, frozen=True):
     max_voters: int = 5
     max_standbys: int = 2
     dead_grace_ms: int = 10_000
+    silent_ms: int = 500  # a standby that was not heard for so long gets no vote
 
 
 def wanted_voters(nodes: int, max_voters: int) -> int:
@@ -81,7 +82,7 @@ def _target_voters(
     promotable = [
         c
         for c in by_raft.values()
-        if c.raft in learners and c.raft not in voters and not c.dead_ms and _may_vote(c, last_index)
+        if c.raft in learners and c.raft not in voters and not c.dead_ms and _may_vote(c, last_index, settings)
     ]
     staying.sort(key=lambda c: (c.raft != me, c.dead_ms > 0, c.number))
     ready = [c.raft for c in staying + _by_age(promotable)]
@@ -110,22 +111,27 @@ def _standbys(
     room: int,
     settings: VoterSettings,
 ) -> set[int]:
-    """Learners: today's first (they hold the log already), then the longest registered."""
+    """Learners: today's first (they hold the log already), then the longest registered. Today's that the leader has
+    not heard for a dead voter's grace come last: gossip may reach what the leader can't, and they would keep the
+    seats of those that could stand in.
+    """
     able = [c for c in _by_age(candidates) if c.raft not in target and c.dead_ms < settings.dead_grace_ms]
     current = [c for c in able if c.raft in conf.learners or c.raft in conf.voters]
     others = [c for c in able if c not in current and not c.dead_ms]
-    return {c.raft for c in (current + others)[:room]}
+    heard = [c for c in current if c.silent_ms < settings.dead_grace_ms]
+    unheard = [c for c in current if c not in heard]
+    return {c.raft for c in (heard + others + unheard)[:room]}
 
 
 def _by_age(candidates: Sequence[Candidate]) -> list[Candidate]:
     return sorted(candidates, key=lambda c: c.number)
 
 
-def _may_vote(candidate: Candidate, last_index: int) -> bool:
+def _may_vote(candidate: Candidate, last_index: int, settings: VoterSettings) -> bool:
     """It holds what the leader holds, and is there: a quorum may need it from then on. One that has never answered
     (match 0) is as far behind as a short log is long, which says nothing: it may be gone, or out of reach for the
     leader.
     """
-    if not candidate.match or candidate.silent:
+    if not candidate.match or candidate.silent_ms >= settings.silent_ms:
         return False
     return last_index - candidate.match <= CAUGHT_UP_ENTRIES

@@ -10,8 +10,8 @@ SETTINGS = VoterSettings()
 LAST = 1_000
 
 
-def node(number, *, dead_ms=0, match=LAST, silent=False):
-    return Candidate(NodeId(f"node{number}"), RaftId(number), number, dead_ms, match, silent=silent)
+def node(number, *, dead_ms=0, match=LAST, silent_ms=0):
+    return Candidate(NodeId(f"node{number}"), RaftId(number), number, dead_ms, match, silent_ms=silent_ms)
 
 
 def change(candidates, voters, learners=(), me=1):
@@ -40,7 +40,7 @@ def test_from_one_straight_to_three():
         [node(1), node(2, match=40), node(3, match=0)], ConfState((1,), (2, 3)), RaftId(1), 50, SETTINGS
     )
     assert short is None, "3 has never answered, and a quorum of three may need it at once"
-    assert change([node(1), node(2), node(3, silent=True)], [1], [2, 3]) is None, "a quorum may need it at once"
+    assert change([node(1), node(2), node(3, silent_ms=500)], [1], [2, 3]) is None, "a quorum may need it at once"
     assert change(both, [1], [2, 3]) == ConfChange((1, 2, 3), ())
 
 
@@ -50,6 +50,21 @@ def test_a_dead_voter_is_replaced_by_a_caught_up_standby_after_its_grace():
 
     assert change(nodes(5_000), [1, 2, 3], [4]) is None
     assert change(nodes(10_000), [1, 2, 3], [4]) == ConfChange((1, 2, 4), ())
+
+
+def test_standbys_that_the_leader_can_t_reach_make_room_for_others():
+    """A firewall: gossip shows them alive, and they would keep the seats for ever."""
+
+    def nodes(silent_ms, others):
+        unreachable = [node(n, match=0, silent_ms=silent_ms) for n in (6, 7)]
+        voters = [node(1), node(2), node(3), node(4), node(5, dead_ms=60_000)]
+        return voters + unreachable + [node(n, match=None) for n in others]
+
+    five = [1, 2, 3, 4, 5]
+    assert change(nodes(9_000, [8, 9, 10]), five, [6, 7]) is None, "they may yet answer"
+    assert change(nodes(10_000, [8, 9, 10]), five, [6, 7]) == ConfChange((1, 2, 3, 4, 5), (8, 9))
+    assert change(nodes(10_000, [8]), five, [6, 7]) == ConfChange((1, 2, 3, 4, 5), (6, 8))
+    assert change(nodes(10_000, []), five, [6, 7]) is None, "there is nobody else"
 
 
 def test_a_dead_voter_with_no_standby_stays():
