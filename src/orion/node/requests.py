@@ -92,7 +92,7 @@ class FetchSnapshot(Request[bytes], frozen=True, array_like=True, tag=9):
 
 
 class WatchWork(Request[bytes], frozen=True, array_like=True, tag=10):
-    """Stream: the work of a node, whole, again whenever it changes."""
+    """Stream: the work of a node, whole, again whenever it changes, as node/pieces.py has it."""
 
     node: NodeId
     raft: RaftId

@@ -5,6 +5,7 @@ worker, as a stream from a voter, and from another voter when that one dies.
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import AsyncGenerator
 
 from orion.model.errors import OrionError, Unavailable
@@ -12,15 +13,15 @@ from orion.model.ids import NodeId, RaftId
 from orion.model.node import NodeStatus
 from orion.node.deadline import deadline
 from orion.node.directory import Directory
+from orion.node.pieces import WorkReceiver, WorkSender
 from orion.node.raft_driver import RaftDriver
 from orion.node.requests import (
     Assigned,
     Confirm,
     Confirmed,
+    NotUnderstood,
     WatchWork,
     Work,
-    decode_reply,
-    encode_reply,
     encode_request,
 )
 from orion.ports import Peers
@@ -34,6 +35,8 @@ SIGN_OF_LIFE_S = 1.0  # a voter sends an empty item this often when there is not
 LEADERLESS_LOOKS = 2  # so many signs of life without a leader: an election takes less, what is shown may be old
 STREAM_SILENCE_S = 3.0  # so this long a silence means that it is gone
 NO_VOTER_AGAIN_S = 0.25
+REFUSED_AGAIN_S = 2.0  # what does not pass by itself
+WARN_EVERY_S = 10.0
 CONFIRM_TIMEOUT_S = 3.0
 
 
@@ -81,6 +84,7 @@ class WorkSource:
         self._directory = directory
         self._peers = peers
         self._fresh = False
+        self._warned_at_s = -math.inf
         self.latest: Work | None = None
         self.changed = asyncio.Event()
 
@@ -112,37 +116,54 @@ class WorkSource:
             await self._until_past(version, self._me)
 
     async def _follow_a_voter(self) -> None:
+        again_s = NO_VOTER_AGAIN_S
         for seen in self._directory.voters():
-            if seen.member.node != self._me:
-                await self._follow(seen.facts.peer_address)
+            if seen.member.node != self._me and not await self._follow(seen.facts.peer_address):
+                again_s = REFUSED_AGAIN_S
             if self._driver.is_member:
                 return
-        await asyncio.sleep(NO_VOTER_AGAIN_S)
+        await asyncio.sleep(again_s)
 
-    async def _follow(self, address: str) -> None:
+    async def _follow(self, address: str) -> bool:
+        """Until the stream ends. False: it did so for a reason that does not pass by itself."""
         stream = self._peers.stream(address, encode_request(WatchWork(self._me, self._raft)))
+        receiver = WorkReceiver(address)
         try:
             while not self._driver.is_member:
                 async with asyncio.timeout(STREAM_SILENCE_S):
                     item = await anext(stream, None)
                 if item is None:
-                    return
-                if item:
-                    self._offer(decode_reply(item, Work, address))
+                    break
+                if item and (work := receiver.take(item)) is not None:
+                    self._offer(work)
         except (OrionError, TimeoutError) as error:
             log.debug("the work stream from %s ended: %s", address, error)
+            if isinstance(error, OrionError) and not _passes(error):
+                self._warn(address, error)
+                return False
         finally:
             await stream.aclose()
+        return True
+
+    def _warn(self, address: str, error: OrionError) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._warned_at_s >= WARN_EVERY_S:
+            self._warned_at_s = now
+            words = "this node does not get its work from %s, so it may start and stop nothing: %s"
+            log.warning(words, address, error.detail)
 
     async def serve(self, request: WatchWork) -> AsyncGenerator[bytes, None]:
         """A voter's side of the stream. Raises Unavailable when this node does not follow the log itself."""
         driver = self._driver
         async with deadline(CONFIRM_TIMEOUT_S, "no quorum answers"):
             await driver.read_barrier()
+        sender = WorkSender()
         looks = 0  # in a row, without a leader
         while driver.is_member:
             version = self._version(request.node)
-            yield encode_reply(work_of(driver.view, driver.applied_index, request.node, request.raft))
+            for piece in sender.pieces(work_of(driver.view, driver.applied_index, request.node, request.raft)):
+                yield piece
+                await asyncio.sleep(0)  # heartbeats go out between
             while not await self._is_past(version, request.node):
                 looks = 0 if driver.standing.leader else looks + 1
                 if looks == LEADERLESS_LOOKS:
@@ -167,3 +188,8 @@ class WorkSource:
     def _version(self, node: NodeId) -> Version:
         view = self._driver.view
         return self._driver.installs, view.work_index(node), view.facts_epoch
+
+
+def _passes(error: OrionError) -> bool:
+    """Whether it is the way of nodes that come and go: another voter will do."""
+    return isinstance(error, Unavailable) and not isinstance(error, NotUnderstood)
