@@ -69,7 +69,8 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
 
 class Job(msgspec.Struct, frozen=True, array_like=True):
     """`version` counts changes of the spec from 0. `stopping`: nothing of it is wanted any more; it is
-    forgotten once its last allocation has ended.
+    forgotten once its last allocation has ended. `created_index`: of the log entry that created it, which tells it
+    from a former one of its name; `apply` says it, and 0 is one of before this was noted.
     """
 
     name: JobName
@@ -79,3 +80,4 @@ class Job(msgspec.Struct, frozen=True, array_like=True):
     version: int = 0
     created_at_ms: int = 0
     stopping: bool = False
+    created_index: int = 0

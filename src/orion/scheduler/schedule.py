@@ -56,6 +56,7 @@ class _Planner:
         self._stops: list[AllocationId] = []
         self._moves: list[AllocationId] = []
         self._refusals: list[tuple[JobName, str]] = []
+        self._refused: list[int] = []
         self._rest: dict[JobName, None] = {}
 
     def plan(self) -> Plan:
@@ -65,6 +66,7 @@ class _Planner:
             tuple(self._refusals),
             tuple(self._rest),
             tuple(self._moves),
+            tuple(self._refused),
         )
 
     def leave_draining(self) -> dict[JobName, list[int]]:
@@ -103,8 +105,7 @@ class _Planner:
             return
         self._room -= 1
         self._moves.append(allocation.id)
-        group = Placements(record.job.name, record.job.version, [allocation.index], choice.nodes, choice.ports)
-        self._placements.append(group)
+        self._placements.append(_group(record, [allocation.index], choice))
 
     def _tried(self, allocation: Allocation) -> set[str]:
         """The engines that could not start it, as `engine_key` names them."""
@@ -134,23 +135,27 @@ class _Planner:
             text = self._place(record, demand, indexes, waiting)
         if not same_news(record.refusal, text):
             self._refusals.append((name, text))
+            self._refused.append(record.job.created_index)
 
     def _place(self, record: JobRecord, demand: Demand, indexes: list[int], waiting: int) -> str:
         """Place what fits; why the rest does not, "" when nothing is refused."""
-        job = record.job
         pool = self._pools.pool(self._view, demand.constraints)
         choice = Choice(self._view, record, indexes, demand, pool, self._overlay)
         self._looks_left -= choice.looked
         placed = len(choice.nodes)
         if placed:
             self._room -= placed
-            group = Placements(job.name, job.version, indexes[:placed], choice.nodes, choice.ports)
-            self._placements.append(group)
+            self._placements.append(_group(record, indexes[:placed], choice))
         if not choice.done:
             text = explain(pool, self._overlay, demand)
             self._looks_left -= len(pool.nodes)
             self._refused_shapes[demand.shape] = text
             return text
         if placed < waiting:
-            self._rest[job.name] = None
+            self._rest[record.job.name] = None
         return ""
+
+
+def _group(record: JobRecord, indexes: list[int], choice: Choice) -> Placements:
+    job = record.job
+    return Placements(job.name, job.version, indexes, choice.nodes, choice.ports, job.created_index)

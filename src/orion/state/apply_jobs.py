@@ -45,8 +45,7 @@ def _create(state: State, step: Step, job: Job) -> JobName | OrionError:
     twice = [key for key, times in Counter(static_port_keys(job.task)).items() if times > 1]
     if twice:
         return Refused(f"{job.name} asks for host {port_text(twice[0])} twice")
-    if job.stopping:
-        job = replace(job, stopping=False)
+    job = replace(job, stopping=False, created_index=step.index)
     ledger.add_job(state, job)
     step.tell("JobCreated", job.name, f"{job.name} created: {tasks_text(job.count)} of {job.task.image}")
     return job.name

@@ -111,7 +111,7 @@ class Placements(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Many tasks of one job, as columns: task `indexes[i]` goes to the node numbered `nodes[i]`.
 
     `ports` is empty when the job asks for none, else one tuple of host ports a task, in the order of the
-    spec's ports.
+    spec's ports. `created_index` is the job's, not of another one of its name; 0 is whichever.
     """
 
     job: JobName
@@ -119,20 +119,23 @@ class Placements(msgspec.Struct, frozen=True, array_like=True, gc=False):
     indexes: list[int]
     nodes: list[int]
     ports: list[tuple[int, ...]] = []
+    created_index: int = 0
 
 
 class ApplyPlan(Command, frozen=True, array_like=True, tag=9):
-    """The scheduler's decision. Each placement is checked again (node schedulable, resources and ports free,
-    slot still empty, version current); one that no longer holds is dropped and its slot stays open.
+    """The scheduler's decision. Each placement is checked again (the same job, version current, node schedulable,
+    resources and ports free, slot still empty); one that no longer holds is dropped and its slot stays open.
 
     `stops`: allocations no longer wanted. `moves`: those that their nodes can't start, no longer wanted unless they
-    have started since. `refusals`: why the rest of a job did not fit, "" to clear.
+    have started since. `refusals`: why the rest of a job did not fit, "" to clear. `refused`: the `created_index`
+    of each of their jobs, as in Placements.
     """
 
     placements: tuple[Placements, ...]
     stops: tuple[AllocationId, ...] = ()
     refusals: tuple[tuple[JobName, str], ...] = ()
     moves: tuple[AllocationId, ...] = ()
+    refused: tuple[int, ...] = ()
 
 
 class PutConfig(Command, frozen=True, array_like=True, tag=10):

@@ -51,7 +51,7 @@ class Cluster:
 
     def job(self, name="web", count=1, cpu=0, memory=0, disk=0, **task):
         spec = TaskSpec("app", resources=Resources(cpu, memory, disk), **task)
-        self.do(CreateJob(1, Job(name, JobKind.SERVICE, count, spec), f"create {name}", 0))
+        self.do(CreateJob(1, Job(name, JobKind.SERVICE, count, spec), f"create {name} {self.state.index}", 0))
 
     def plan(self, *jobs, **limits):
         return schedule(self.view, jobs or waiting(self.view), self.pools, **limits)
@@ -371,6 +371,20 @@ def test_the_place_of_a_job_that_was_stopped_meanwhile_goes_to_one_that_was_refu
     assert cluster.view.capacity_epoch != planned_at  # so the leader tries it again
     cluster.run()
     assert cluster.where("b") == {0: "n1"}
+
+
+@pytest.mark.parametrize("labels", [(), (("disk", "ssd"),)])
+def test_a_plan_says_nothing_of_a_job_that_was_created_again_meanwhile(labels):
+    """It was made for the former one: with `labels` that was placed, else it was refused."""
+    cluster = Cluster(1, labels=labels)
+    cluster.job(constraints=(("disk", "ssd"),))
+    plan = cluster.plan()
+    assert (len(plan.placements), len(plan.refusals)) == ((1, 0) if labels else (0, 1))
+    cluster.do(StopJob(1, "web", "stop", 0))
+    cluster.job(constraints=(("disk", "hdd"),))
+    cluster.do(plan.command(1))
+    assert cluster.where() == {}
+    assert cluster.view.jobs_to_place() == ["web"]
 
 
 # --- many nodes --------------------------------------------------------------------------------------------

@@ -1,10 +1,11 @@
+import msgspec
 import pytest
 from state_kit import ANY, WEB, World, kinds, texts
 
 from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.job import PortBinding
 from orion.model.resources import Resources
-from orion.state.commands import ApplyPlan, Placements, UpdateAllocations
+from orion.state.commands import ApplyPlan, Placements, UpdateAllocations, decode_command
 
 
 def test_placing():
@@ -68,6 +69,47 @@ def test_what_holds_is_taken_once():
 def test_what_a_dropped_group_was_to_take_is_free_for_others(changes):
     """The plan refused another job for it, which would wait for ever."""
     assert one(web(), **changes) == (False, True)
+
+
+def created_twice():
+    """The world, and the indexes of web and of the web that took its place."""
+    world = World(nodes=1)
+    world.create()
+    first = world.index
+    world.stop()
+    world.create()
+    return world, first, world.index
+
+
+def test_what_was_planned_for_a_job_is_nothing_to_the_next_of_its_name():
+    """Its constraints may be others, which nothing checks when the plan is applied."""
+    world, first, second = created_twice()
+    epoch = world.view.capacity_epoch
+    group = Placements("web", 0, [0], [1], [], first)
+    applied = world.do(ApplyPlan(1, (group,), refusals=(("web", "no room"),), refused=(first,)))
+    assert applied.events == ()
+    assert world.view.jobs_to_place() == ["web"]
+    assert world.view.capacity_epoch != epoch
+    group = Placements("web", 0, [0], [1], [], second)
+    assert kinds(world.do(ApplyPlan(1, (group,)))) == ["TaskPlaced"]
+
+
+def test_each_refusal_is_of_its_own_job():
+    world, first, second = created_twice()
+    world.create("other")
+    rows = (("web", "no room"), ("other", "no port"))
+    world.do(ApplyPlan(1, (), refusals=rows, refused=(first, world.index)))
+    assert world.view.jobs_refused() == ["other"]
+    world.do(ApplyPlan(1, (), refusals=rows, refused=(second, 0)))
+    assert world.view.jobs_refused() == ["web", "other"]
+
+
+def test_a_plan_of_before_its_jobs_were_told_apart_is_taken_as_then():
+    world, _, _ = created_twice()
+    world.create("other")
+    raw = [9, 1, [["web", 0, [0], [1], []]], [], [["other", "no room"]], []]
+    plan = decode_command(msgspec.msgpack.encode(raw))
+    assert texts(world.do(plan)) == ["web/0 placed on node1", "other/0 waits: no room"]
 
 
 def test_a_node_that_is_not_schedulable_takes_nothing():

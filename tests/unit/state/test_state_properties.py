@@ -232,6 +232,7 @@ class Machine(RuleBasedStateMachine):
     @rule(
         name=JOBS,
         version=st.sampled_from([0, 0, 0, 1]),
+        created=st.sampled_from([0, 0, 0, 1]),
         rows=st.lists(
             st.tuples(
                 st.integers(-1, 5),
@@ -243,11 +244,11 @@ class Machine(RuleBasedStateMachine):
         stops=st.lists(st.integers(0, 20), max_size=3),
         refusals=st.lists(st.tuples(JOBS, st.sampled_from(["", "no room"])), max_size=2),
     )
-    def plan_anything(self, name, version, rows, stops, refusals):
+    def plan_anything(self, name, version, created, rows, stops, refusals):
         known = sorted(self.state.allocations)
         wrong = tuple(known[at] if at < len(known) else at for at in stops)
-        group = Placements(name, version, [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows])
-        self.commit(ApplyPlan(10, (group,), wrong, tuple(refusals)))
+        group = Placements(name, version, [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows], created)
+        self.commit(ApplyPlan(10, (group,), wrong, tuple(refusals), refused=(created,)))
 
     @rule()
     def schedule_all(self):
