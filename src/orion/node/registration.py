@@ -110,7 +110,7 @@ class Registration:
     def _needed(self) -> bool:
         if self.closing:
             return False
-        if self._said is None or _facts(self._said) != _facts(self._command()):
+        if self._said is None or replace(self._command(), at_ms=self._said.at_ms) != self._said:
             return True
         # An earlier word that came late may have taken the place of the last one.
         if not self._driver.is_member:
@@ -164,7 +164,3 @@ def _stands(known: Node, said: RegisterNode) -> bool:
         engine_down=said.engine_down,
     )
     return known == node
-
-
-def _facts(command: RegisterNode) -> tuple[object, ...]:
-    return (command.engine, command.engine_down, command.capacity, command.labels)
