@@ -27,9 +27,11 @@ from orion.node.deadline import deadline
 from orion.node.directory import Directory
 from orion.node.marks import Marks
 from orion.node.metrics import Metrics
+from orion.node.pieces import cut, joined
 from orion.node.quorum import Quorum
 from orion.node.raft_driver import RaftDriver
 from orion.node.requests import (
+    LISTS,
     AnyRequest,
     AskNode,
     AskNodes,
@@ -41,6 +43,7 @@ from orion.node.requests import (
     Confirmed,
     FetchBackup,
     FetchSnapshot,
+    FindConfigs,
     NotUnderstood,
     ReadLogs,
     Request,
@@ -331,6 +334,8 @@ class Answers:
                 items = self._agent.logs(allocation, query)
             case WatchEvents(after, follow):
                 items = self._encoded_events(after, follow=follow)
+            case AskTasks() | AskNodes() | FindConfigs():
+                items = self._listed(request)
             case _:
                 raise Refused(f"{type(request).__name__} is a call, not a stream")
         try:
@@ -338,6 +343,11 @@ class Answers:
                 yield item
         finally:
             await items.aclose()
+
+    async def _listed(self, request: Request[Any]) -> AsyncGenerator[bytes, None]:
+        for piece in cut(encode_reply(await self._here(request))):
+            yield piece
+            await asyncio.sleep(0)  # heartbeats go out between
 
     async def _encoded_events(self, after: tuple[int, int] | None, *, follow: bool) -> AsyncGenerator[bytes, None]:
         if not self._driver.is_member:
@@ -360,10 +370,7 @@ class Answers:
                 lost: NoMajority | NotUnderstood | None = None
                 for address in self._voter_addresses():
                     try:
-                        reply = await self._peers.call(
-                            address, encode_request(request), timeout_s=timeout_s + CALL_MARGIN_S
-                        )
-                        return decode_answer(reply, request, address)
+                        return await self._put(request, address, timeout_s + CALL_MARGIN_S)
                     except Unavailable as error:
                         log.debug("%s did not answer: %s", address, error.detail)
                         lost = error if isinstance(error, NoMajority | NotUnderstood) else lost
@@ -372,6 +379,16 @@ class Answers:
                 if lost is not None and not self._driver.is_member:
                     raise lost  # none of them knows better
                 await asyncio.sleep(RETRY_S)
+
+    async def _put(self, request: Request[R], address: str, timeout_s: float) -> R:
+        """The caller has a deadline of its own."""
+        body = encode_request(request)
+        if type(request) in LISTS:
+            async with contextlib.aclosing(self._peers.stream(address, body)) as pieces:
+                reply = await joined(pieces, address)
+        else:
+            reply = await self._peers.call(address, body, timeout_s=timeout_s)
+        return decode_answer(reply, request, address)
 
     async def _here(self, request: Request[R]) -> R:
         return cast("R", await self._local[type(request)](request))

@@ -186,6 +186,9 @@ REPLIES: dict[type[Request[Any]], Any] = {
     FindConfigs: tuple[list[ConfigStat], int],
 }
 
+# Those whose answers have no limit: they are asked as streams, and what comes, joined, is the answer.
+LISTS = (AskTasks, AskNodes, FindConfigs)
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyRequest] = msgspec.msgpack.Decoder(AnyRequest)
 
