@@ -199,8 +199,10 @@ PullProgress = Callable[[str], None]  # a short text: "pulling nginx: 12.3 of 54
 
 
 class Engine(Protocol):
-    """A container engine. Every call raises EngineDown when the engine does not answer, EngineError with the
-    engine's words when it refuses. Removing or stopping what is gone is no error.
+    """A container engine. Every call raises EngineDown when there is no engine to be reached, EngineError with the
+    engine's words when it refuses. An answer that does not come in time is EngineDown of `info`, `containers` and
+    `changes`, which concern the whole engine, and EngineError of all others: work on one container may hang while
+    all else goes on. Removing or stopping what is gone is no error.
     """
 
     async def info(self) -> EngineInfo: ...
@@ -224,9 +226,12 @@ class Engine(Protocol):
         """Kills it first if it runs."""
 
     async def containers(self, cluster: int) -> list[Container]:
-        """All of this cluster's on this engine, whichever node's."""
+        """All of this cluster's on this engine, whichever node's. One that the engine can't look into is shown as
+        it was; if its state is another by now, with that, and an `exit_code` of None when it has exited.
+        """
 
-    async def inspect(self, container: str) -> Container | None: ...
+    async def inspect(self, container: str) -> Container | None:
+        """As in `containers`; None when it is gone."""
 
     def changes(self, cluster: int) -> AsyncIterator[str]:
         """The id of each of this cluster's containers that started, died or was removed; ends (raises

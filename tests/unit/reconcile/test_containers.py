@@ -8,6 +8,7 @@ from orion.model.container import Container, Labels
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import RestartMode, RestartPolicy, TaskSpec
 from orion.reconcile.containers import (
+    ENDED_SOMEHOW,
     Attempts,
     BackOff,
     Desired,
@@ -90,6 +91,15 @@ def test_a_crash_backs_off_then_starts_the_same_container_again():
     assert actions([wish()], [crashed], tries) == [Wait(ID, 12_000)]
     (start,) = actions([wish()], [crashed], tries, now_ms=12_000)
     assert (start.container, start.restarts) == ("c1", 1)
+
+
+def test_an_end_that_the_engine_can_t_explain_is_neither_a_success_nor_a_restart():
+    running = wish(status=running_status(container(), 0), policy=RestartPolicy(RestartMode.ALWAYS))
+    unclear = container("exited", exit_code=None)
+    (report,) = actions([running], [unclear])
+    assert (report.status.state, report.status.reason) == (AllocationState.RUNNING, ENDED_SOMEHOW)
+    assert actions([wish(status=report.status)], [unclear]) == []
+    assert isinstance(actions([wish(wanted=False)], [unclear])[0], Remove)
 
 
 @pytest.mark.parametrize(

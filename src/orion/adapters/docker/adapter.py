@@ -6,13 +6,14 @@ import json
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orion.adapters.docker import facts, words
 from orion.adapters.docker.archive import archive
 from orion.adapters.docker.auth import registry_auth
 from orion.adapters.docker.connection import CALL_S, WORK_S, Connection, chunks, json_lines
 from orion.adapters.docker.logs import log_params, unframed
+from orion.adapters.docker.looks import Looks
 from orion.adapters.docker.neighbours import answer_for
 from orion.adapters.docker.pull import Progress
 from orion.adapters.docker.signals import Signals
@@ -40,6 +41,7 @@ T = TypeVar("T")
 PULL_SILENCE_S = 60.0
 PROGRESS_EVERY_S = 1.0  # each text travels through the log
 PARALLEL_INSPECTS = 8
+AGAIN_S = 2.0  # for a look into a container that failed the last time: the others wait for it
 # Changes this long before a subscription are told too, so that what happens between a look at the containers and
 # the subscription is not missed; a change told twice costs one more look.
 EVENTS_BACK_S = 5
@@ -53,20 +55,23 @@ class Docker:
         docker_host: str,
         *,
         call_s: float = CALL_S,
+        work_s: float = WORK_S,
         pull_silence_s: float = PULL_SILENCE_S,
         progress_every_s: float = PROGRESS_EVERY_S,
     ) -> None:
         self._connection = Connection(docker_host, call_s=call_s)
+        self._work_s = work_s
         self._pull_silence_s = pull_silence_s
         self._progress_every_s = progress_every_s
         self._signals = Signals()
+        self._looks = Looks()
         self._local = docker_host.startswith("unix://")
 
     async def close(self) -> None:
         await self._connection.close()
 
     async def info(self) -> EngineInfo:
-        async with self._connection.calling() as client:
+        async with self._connection.calling(self._connection.engine_late) as client:
             version = await self._connection.negotiate(client)
             shown = dict(await client.system.info())
         disk = 0
@@ -78,7 +83,7 @@ class Docker:
 
     async def has_image(self, image: str) -> bool:
         name = image_name(image)
-        async with self._connection.calling() as client:
+        async with self._connection.calling(words.late(f"say whether it has {name}")) as client:
             return await _unless_gone(client.images.inspect(name)) is not None
 
     async def pull(self, image: str, progress: PullProgress) -> None:
@@ -113,11 +118,11 @@ class Docker:
         """
         config = container_config(allocation, spec, labels)
         try:
-            async with self._connection.calling(WORK_S) as client:
+            async with self._connection.calling(words.late("make the container"), self._work_s) as client:
                 created = await client.containers.create(config, name=name)
                 return created.id
         except NameTaken:
-            found = await self.inspect(name)
+            found = await self._look(name)
             if found is None or found.labels != labels:
                 raise
             return found.id
@@ -126,14 +131,14 @@ class Docker:
         # Docker removes a folder that is in a file's way, all that is in it too, unless told not to.
         params = {"path": "/", "noOverwriteDirNonDir": "true"}
         path, headers = f"containers/{container}/archive", {"Content-Type": "application/x-tar"}
-        async with self._connection.calling(WORK_S) as client:
+        async with self._connection.calling(words.late("take the container's files"), self._work_s) as client:
             response = await client._do_query(  # noqa: SLF001
                 path, "PUT", params=params, data=archive(files), headers=headers
             )
             response.release()
 
     async def start(self, container: str) -> None:
-        async with self._connection.calling(WORK_S) as client:
+        async with self._connection.calling(words.late("start the container"), self._work_s) as client:
             await client.containers.container(container).start()
         if self._local:
             await self._answer_for(container)
@@ -141,7 +146,7 @@ class Docker:
     async def _answer_for(self, container: str) -> None:
         """It runs, whatever comes of this."""
         try:
-            async with self._connection.calling() as client:
+            async with self._connection.calling(words.late("show the container")) as client:
                 shown = await client.containers.container(container).show()
             for address, mac in facts.addresses(shown.get("NetworkSettings") or {}):
                 await asyncio.to_thread(answer_for, address, mac)
@@ -150,38 +155,61 @@ class Docker:
 
     async def stop(self, container: str, grace_ms: int) -> None:
         grace_s = grace_seconds(grace_ms)
-        async with self._connection.calling(grace_s + WORK_S) as client:
+        async with self._connection.calling(words.late("stop the container"), grace_s + self._work_s) as client:
             await _unless_gone(client.containers.container(container).stop(t=grace_s))
 
     async def remove(self, container: str) -> None:
         """With its anonymous volumes, as `docker rm --volumes`. Returns once its name and ports are free."""
-        async with self._connection.calling(WORK_S) as client:
+        async with self._connection.calling(words.late("remove the container"), self._work_s) as client:
             await _unless_gone(_remove(client.containers.container(container)))
 
     async def containers(self, cluster: int) -> list[Container]:
         signalled = self._signals.known()
-        async with self._connection.calling() as client:
-            chosen = json.dumps({"label": [f"{PREFIX}cluster={cluster_text(cluster)}"]})
-            listed = await client.containers.list(all=True, filters=chosen)
-        self._signals.forget(signalled - {c.id for c in listed})
+        listed = await self._listed(label=f"{PREFIX}cluster={cluster_text(cluster)}")
+        known = frozenset(entry["Id"] for entry in listed)
+        self._signals.forget(signalled - known)
+        self._looks.forget_all_but(known, cluster)
         # The list says neither when they started nor how they ended.
         room = asyncio.Semaphore(PARALLEL_INSPECTS)
 
-        async def look(container: str) -> Container | None:
+        async def look(entry: dict[str, Any]) -> Container | None:
             async with room:
-                return await self.inspect(container)
+                try:
+                    return await self._look(entry["Id"])
+                except EngineDown:
+                    raise
+                except EngineError as error:
+                    return self._looks.instead(entry, error)
 
         try:
             async with asyncio.TaskGroup() as runners:
-                looks = [runners.create_task(look(c.id)) for c in listed]
+                looks = [runners.create_task(look(entry)) for entry in listed]
         except ExceptionGroup as group:
             raise group.exceptions[0] from group  # they fail alike
         return [found for runner in looks if (found := runner.result()) is not None]
 
     async def inspect(self, container: str) -> Container | None:
-        async with self._connection.calling() as client:
+        try:
+            return await self._look(container)
+        except EngineDown:
+            raise
+        except EngineError as error:
+            listed = await self._listed(id=container)
+            return self._looks.instead(listed[0], error) if listed else None
+
+    async def _listed(self, **chosen: str) -> list[dict[str, Any]]:
+        async with self._connection.calling(self._connection.engine_late) as client:
+            filters = json.dumps({key: [value] for key, value in chosen.items()})
+            return [c._container for c in await client.containers.list(all=True, filters=filters)]  # noqa: SLF001
+
+    async def _look(self, container: str) -> Container | None:
+        deadline_s = min(AGAIN_S, self._connection.call_s) if self._looks.failing(container) else None
+        async with self._connection.calling(words.late("show the container"), deadline_s) as client:
             shown = await _unless_gone(client.containers.container(container).show())
-        return None if shown is None else facts.container(shown, told_to_end=self._signals.told_to_end(shown))
+        if shown is None:
+            return None
+        found = facts.container(shown, told_to_end=self._signals.told_to_end(shown))
+        return None if found is None else self._looks.saw(found)
 
     # --- streams ------------------------------------------------------------------------------------------
 
@@ -193,7 +221,8 @@ class Docker:
             "label": [f"{PREFIX}cluster={cluster_text(cluster)}"],
         }
         params = {"filters": json.dumps(chosen), "since": str(int(time.time()) - EVENTS_BACK_S)}
-        async with self._connection.streaming("GET", "events", params) as response:
+        late = self._connection.engine_late
+        async with self._connection.streaming("GET", "events", params, late=late) as response:
             async for event in json_lines(chunks(response, None)):
                 self._signals.heard(event)
                 if event["Action"] != "kill":  # what comes of it is an event of its own
@@ -204,7 +233,8 @@ class Docker:
         """What is yielded need not end with a line. Following ends when the container does."""
         silence_s = None if query.follow else self._connection.call_s
         path = f"containers/{container}/logs"
-        async with self._connection.streaming("GET", path, log_params(query)) as response:
+        late = words.late("give the container's logs")
+        async with self._connection.streaming("GET", path, log_params(query), late=late) as response:
             async for piece in unframed(chunks(response, silence_s)):
                 yield piece
 

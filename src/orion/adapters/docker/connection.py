@@ -40,12 +40,16 @@ class Connection:
     @contextlib.asynccontextmanager
     async def calling(
         self,
+        late: Lateness,
         deadline_s: float | None = None,
         *,
         refused: Refusal = words.refusal,
-        late: Lateness | None = None,
     ) -> AsyncIterator["aiodocker.Docker"]:
-        """A client for one or several calls that together take at most `deadline_s`; `call_s` where not given."""
+        """A client for one or several calls that together take at most `deadline_s`; `call_s` where not given.
+
+        `late` is `engine_late` for what concerns the engine as a whole, and `words.late` for what is about one
+        container or image: that may hang while all else goes on.
+        """
         if deadline_s is None:
             deadline_s = self.call_s
         client = await self._connected()
@@ -56,7 +60,7 @@ class Connection:
                         await self.negotiate(client)
                     yield client
             except TimeoutError as error:
-                raise (late or self._too_late)(deadline_s) from error
+                raise late(deadline_s) from error
 
     @contextlib.asynccontextmanager
     async def streaming(
@@ -66,16 +70,16 @@ class Connection:
         params: Mapping[str, str],
         headers: Mapping[str, str] | None = None,
         *,
+        late: Lateness,
         deadline_s: float | None = None,
         refused: Refusal = words.refusal,
-        late: Lateness | None = None,
     ) -> AsyncIterator["aiohttp.ClientResponse"]:
         """A response to be read as it comes. The deadline is for its beginning.
 
         aiodocker's own readers of streams are not used: they take a lost connection for the end, queue events
         without bound, and refuse credentials for images of Docker Hub.
         """
-        async with self.calling(deadline_s, refused=refused, late=late) as client:
+        async with self.calling(late, deadline_s, refused=refused) as client:
             response = await client._do_query(path, method, params=params, headers=headers)  # noqa: SLF001
         try:
             with self._translating(refused):
@@ -111,7 +115,7 @@ class Connection:
                 self._client = _client(self.docker_host)
             return self._client
 
-    def _too_late(self, deadline_s: float) -> EngineError:
+    def engine_late(self, deadline_s: float) -> EngineDown:
         return words.too_late(self.docker_host, deadline_s)
 
     @contextlib.contextmanager
@@ -155,7 +159,7 @@ def _client(docker_host: str) -> "aiodocker.Docker":
 
 
 def _silent(silence_s: float) -> EngineError:
-    return EngineDown(f"the Docker Engine stopped in the middle of an answer for {silence_s:.0f} s")
+    return EngineError(f"the Docker Engine stopped in the middle of an answer for {silence_s:.0f} s")
 
 
 async def chunks(

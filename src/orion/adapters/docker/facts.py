@@ -37,6 +37,27 @@ def container(shown: dict[str, Any], *, told_to_end: bool = False) -> Container 
     )
 
 
+def listed(entry: dict[str, Any]) -> Container | None:
+    """From its entry in GET /containers/json, which says neither when it started nor how it ended: no exit code.
+    None when it is not Orion's.
+    """
+    labels = labels_from(entry["Labels"] or {})
+    if labels is None:
+        return None
+    ports = sorted((p for p in entry.get("Ports") or () if p.get("PublicPort")), key=_port_order)
+    return Container(
+        id=entry["Id"],
+        labels=labels,
+        state=_state(entry["State"]),
+        host_ports=tuple(dict.fromkeys(p["PublicPort"] for p in ports)),  # IPv4 and IPv6 are told apart here
+        address=_address(entry.get("NetworkSettings") or {}),
+    )
+
+
+def _port_order(port: dict[str, Any]) -> tuple[int, str]:
+    return port["PrivatePort"], port["Type"]
+
+
 def _state(status: str) -> str:
     if status in _RUNNING:
         return "running"

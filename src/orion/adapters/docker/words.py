@@ -2,7 +2,7 @@
 
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from orion.model.errors import EngineDown, EngineError
 
@@ -99,6 +99,11 @@ def no_answer(docker_host: str, error: BaseException) -> EngineDown:
 
 def too_late(docker_host: str, deadline_s: float) -> EngineDown:
     return EngineDown(f"the Docker Engine at {docker_host} did not answer within {deadline_s:.0f} s")
+
+
+def late(what: str) -> Callable[[float], EngineError]:
+    """For work on one container or image ("stop the container") that may hang in an engine that is well."""
+    return lambda deadline_s: EngineError(f"the Docker Engine did not {what} within {deadline_s:.0f} s")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -1,0 +1,48 @@
+"""What is shown of a container that can't be looked into. The engine holds a container's lock while it works on it,
+for as long as that hangs, and of one that is damaged it has nothing but an error; the list of containers waits for
+no lock.
+"""
+
+import logging
+from typing import Any
+
+from orion.adapters.docker import facts
+from orion.model.container import Container
+from orion.model.errors import EngineError
+
+log = logging.getLogger(__name__)
+
+
+class Looks:
+    """What each container looked like when it was last looked into, and which can't be now."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Container] = {}
+        self._failing: set[str] = set()
+
+    def failing(self, container: str) -> bool:
+        return container in self._failing
+
+    def saw(self, found: Container) -> Container:
+        self._last[found.id] = found
+        self._failing.discard(found.id)
+        return found
+
+    def instead(self, entry: dict[str, Any], error: EngineError) -> Container | None:
+        """As it was, if it is still in that state, else what its entry in the list says."""
+        listed = facts.listed(entry)
+        if listed is None:
+            return None
+        if listed.id not in self._failing:
+            log.warning("container %s is shown as it is listed: %s", listed.id[:12], error.detail)
+            self._failing.add(listed.id)
+        last = self._last.get(listed.id)
+        if last is not None and last.state == listed.state:
+            return last
+        # Remembered, so that the end of a later run is not taken for that of an earlier one.
+        self._last[listed.id] = listed
+        return listed
+
+    def forget_all_but(self, listed: frozenset[str], cluster: int) -> None:
+        self._last = {c: f for c, f in self._last.items() if c in listed or f.labels.cluster != cluster}
+        self._failing &= self._last.keys()

@@ -1,0 +1,204 @@
+"""A real Docker Engine of which one container hangs or is damaged: calls about it, and no others, get no answer or
+an error. Docker does so while a start, a stop or a removal holds the container's lock.
+"""
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from test_engine import CRASHES, FOREVER, DockerBench, Placed, checked, until, until_exited
+from yarl import URL
+
+from orion.adapters.docker import Docker
+from orion.model.container import File, LogQuery
+from orion.model.errors import EngineDown, EngineError
+from orion.model.job import PortBinding, TaskSpec
+from support import api
+
+pytestmark = pytest.mark.engine
+
+SHORT_S = 0.5  # a deadline for what is never answered
+HANGS = 0
+
+
+@dataclass
+class Between:
+    """Stands before the engine and passes on all but what `meddle` names by its beginning, as method and path
+    without the version. It maps to HANGS or the HTTP status of an error.
+    """
+
+    host: str
+    meddle: dict[str, int] = field(default_factory=dict)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        asked = f"{request.method} {re.sub(r'^/v1[.][0-9]+', '', request.path)}"
+        for beginning, status in self.meddle.items():
+            if asked.startswith(beginning):
+                if status == HANGS:
+                    await asyncio.Event().wait()
+                message = "removal of container is already in progress" if status == 409 else "it is damaged"
+                return web.json_response({"message": message}, status=status)
+        return await self._pass_on(request)
+
+    async def _pass_on(self, request: web.Request) -> web.StreamResponse:
+        connector = aiohttp.UnixConnector(self.host.removeprefix("unix://"))
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.request(
+                request.method,
+                URL(f"http://engine{request.raw_path}", encoded=True),
+                data=await request.read(),
+                headers={"Content-Type": request.headers.get("Content-Type", "")},
+            ) as theirs,
+        ):
+            headers = {"Content-Type": theirs.headers["Content-Type"]} if "Content-Type" in theirs.headers else None
+            ours = web.StreamResponse(status=theirs.status, headers=headers)
+            await ours.prepare(request)
+            async for chunk in theirs.content.iter_any():
+                await ours.write(chunk)
+            return ours
+
+
+@contextlib.asynccontextmanager
+async def standing_before(host: str, socket: Path) -> AsyncIterator[Between]:
+    between = Between(host)
+    runner = web.ServerRunner(web.Server(between.answer), shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.UnixSite(runner, str(socket)).start()
+        yield between
+    finally:
+        await runner.cleanup()
+
+
+class StuckBench(DockerBench):
+    def __init__(self, host: str, image: str, socket: Path) -> None:
+        super().__init__(host, image)
+        self.between = Between(host)
+        self._socket = socket
+
+    async def _run(self, check: Callable[[], Awaitable[None]]) -> None:
+        async with standing_before(self.host, self._socket) as self.between:
+            await super()._run(check)
+
+    def stuck(self, **tuning: float) -> Docker:
+        """An adapter that the engine answers as `between` has it; `adapter` gives others."""
+        self._adapters.append(Docker(f"unix://{self._socket}", **tuning))
+        return self._adapters[-1]
+
+
+@pytest.fixture
+def bench(docker_host: str, busybox_image: str, tmp_path: Path) -> StuckBench:
+    return StuckBench(docker_host, busybox_image, tmp_path / "s")
+
+
+class TestOneThatCantBeLookedInto:
+    @pytest.mark.parametrize("status", [HANGS, 500])
+    def test_it_keeps_its_last_look_and_all_others_theirs(self, bench: StuckBench, status: int, caplog) -> None:
+        caplog.set_level(logging.WARNING, "orion.adapters.docker")
+
+        async def check() -> None:
+            engine, cluster = bench.stuck(call_s=3.0), bench.new_cluster()
+            bad = await Placed(cluster, bench.spec(FOREVER), number=1).create(engine)
+            good = await Placed(cluster, bench.spec(CRASHES), number=2).create(engine)
+            await engine.start(bad)
+            before = await until(engine, bad, lambda c: c.state == "running")
+            bench.between.meddle = {f"GET /containers/{bad}/json": status}
+            await engine.start(good)
+            ended = await until_exited(engine, good)
+            for _ in range(2):
+                assert {c.id: c for c in await engine.containers(cluster)} == {bad: before, good: ended}
+                assert await engine.inspect(bad) == before
+            said = [r.getMessage() for r in caplog.records if bad[:12] in r.getMessage()]
+            assert len(said) == 1, said
+
+            await asyncio.to_thread(api.ask, bench.host, "POST", f"/containers/{bad}/stop")
+            found = {c.id: c for c in await engine.containers(cluster)}[bad]
+            assert (found.state, found.exit_code, found.labels) == ("exited", None, before.labels)
+            assert await engine.inspect(bad) == found
+            bench.between.meddle = {}
+            assert (await until_exited(engine, bad)).exit_code == 0
+
+            bench.between.meddle = {f"GET /containers/{bad}/json": status}
+            await engine.remove(bad)
+            assert [c.id for c in await engine.containers(cluster)] == [good]
+            assert await engine.inspect(bad) is None
+
+        bench.run(check)
+
+    @pytest.mark.parametrize("kind", [FOREVER, CRASHES])
+    def test_one_that_was_never_looked_into_is_as_the_list_has_it(self, bench: StuckBench, kind: str) -> None:
+        async def check() -> None:
+            engine, cluster, ports = bench.adapter(), bench.new_cluster(), (bench.free_port(), bench.free_port())
+            shown = bench.spec(kind)
+            bindings = (PortBinding(443, "tcp", ports[0]), PortBinding(80, "tcp", ports[1]))
+            placed = Placed(cluster, TaskSpec(shown.image, shown.command, ports=bindings), ports=ports)
+            id_ = await placed.create(engine)
+            bench.between.meddle = {f"GET /containers/{id_}/json": 500}
+            (created,) = await bench.stuck().containers(cluster)
+            assert (created.id, created.labels, created.state) == (id_, placed.labels, "created")
+            await engine.start(id_)
+            truth = await until(engine, id_, lambda c: c.state == ("running" if kind == FOREVER else "exited"))
+            (found,) = await bench.stuck().containers(cluster)
+            assert (found.state, found.labels, found.exit_code) == (truth.state, truth.labels, None)
+            assert found.address == truth.address
+            assert found.host_ports == (truth.host_ports if kind == FOREVER else ())
+
+        bench.run(check)
+
+
+class TestCallsThatHang:
+    """Each is refused, with what did not happen and the deadline; the engine is not called down for it."""
+
+    async def refused(self, call: Awaitable[object], says: str) -> None:
+        with pytest.raises(EngineError, match=f"did not {says} within") as raised:
+            await call
+        assert not isinstance(raised.value, EngineDown)
+
+    @checked
+    async def test_work_on_a_container(self, bench: StuckBench) -> None:
+        engine, cluster = bench.stuck(work_s=SHORT_S), bench.new_cluster()
+        id_ = await Placed(cluster, bench.spec(FOREVER)).create(bench.adapter())
+        bench.between.meddle = {
+            "POST /containers/create": HANGS,
+            f"PUT /containers/{id_}": HANGS,
+            f"POST /containers/{id_}": HANGS,
+            f"DELETE /containers/{id_}": HANGS,
+        }
+        await self.refused(Placed(cluster, bench.spec(FOREVER), number=2).create(engine), "make the container")
+        await self.refused(engine.put_files(id_, [File("/x", b"", 0o644)]), "take the container's files")
+        await self.refused(engine.start(id_), "start the container")
+        await self.refused(engine.stop(id_, 0), "stop the container")
+        await self.refused(engine.remove(id_), "remove the container")
+        (found,) = await engine.containers(cluster)
+        assert found.state == "created"
+
+    @checked
+    async def test_a_removal_that_is_under_way_and_never_ends(self, bench: StuckBench) -> None:
+        id_ = await Placed(bench.new_cluster(), bench.spec(FOREVER)).create(bench.adapter())
+        bench.between.meddle = {f"DELETE /containers/{id_}": 409, f"POST /containers/{id_}/wait": HANGS}
+        await self.refused(bench.stuck(work_s=SHORT_S).remove(id_), "remove the container")
+
+    @checked
+    async def test_questions_about_an_image_or_logs(self, bench: StuckBench) -> None:
+        engine, image = bench.stuck(call_s=SHORT_S), bench.spec(FOREVER).image
+        id_ = await Placed(bench.new_cluster(), bench.spec(FOREVER)).create(bench.adapter())
+        bench.between.meddle = {"GET /images/": HANGS, f"GET /containers/{id_}/logs": HANGS}
+        await self.refused(engine.has_image(image), f"say whether it has {image}")
+        await self.refused(anext(engine.logs(id_, LogQuery())), "give the container's logs")
+
+    @checked
+    async def test_the_list_and_the_events_are_the_engine_s_own(self, bench: StuckBench) -> None:
+        engine, cluster = bench.stuck(call_s=SHORT_S), bench.new_cluster()
+        bench.between.meddle = {"GET /containers/json": HANGS, "GET /events": HANGS}
+        with pytest.raises(EngineDown, match="did not answer within"):
+            await engine.containers(cluster)
+        with pytest.raises(EngineDown, match="did not answer within"):
+            await anext(engine.changes(cluster))
