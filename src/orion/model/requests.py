@@ -19,6 +19,7 @@ MIN_CPU = 0.01  # cores; Docker's smallest share
 MAX_BYTES = 1 << 60  # more than any machine has; keeps sums of a million tasks in 128 bits
 MAX_CPU = 1_000_000
 MAX_PORTS = 64  # in one task
+MAX_SELECTORS = 64  # of one task
 MAX_GRACE_S = 3600
 MAX_RESTARTS = 1_000_000
 # Linux's MAX_ARG_STRLEN: one argument or one NAME=value, with its final zero byte.
@@ -93,9 +94,10 @@ def name_for(image: str, random: int) -> str:
 def label_error(key: str, value: str) -> str | None:
     """What is wrong with a node label, or None."""
     if not LABEL_KEY.fullmatch(key):
-        return f"{key!r} is not a label's name: use 1 to 63 letters, digits, '.', '_', '/' and '-'"
+        return f"{_short(key)} is not a label's name: use 1 to 63 letters, digits, '.', '_', '/' and '-'"
     if not LABEL_VALUE.fullmatch(value):
-        return f"{value!r} is not a label's value: use at most 128 letters, digits, '.', '_', ':', '/' and '-'"
+        allowed = "at most 128 letters, digits, '.', '_', ':', '/' and '-'"
+        return f"{_short(value)} is not a label's value: use {allowed}"
     return None
 
 
@@ -208,6 +210,10 @@ def _host_port(value: str | int) -> int:
 
 
 def _constraints(selectors: dict[str, str], errors: list[FieldError]) -> tuple[tuple[str, str], ...]:
+    if len(selectors) > MAX_SELECTORS:
+        message = f"nodeSelectors has {len(selectors):,} labels; a task can ask for {MAX_SELECTORS}"
+        errors.append(FieldError("/nodeSelectors", message))
+        return ()
     for key, value in selectors.items():
         wrong = label_error(key, value)
         if wrong:

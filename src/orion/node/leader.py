@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from itertools import islice
 
 from orion.config import Tuning
-from orion.model.errors import OrionError, Unavailable
+from orion.model.errors import OrionError, TooLarge, Unavailable
 from orion.model.ids import JobName, NodeId, RaftId
 from orion.model.node import Node, NodeStatus
 from orion.node.directory import Directory
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 PROPOSE_TIMEOUT_S = 10.0
 LOOK_AGAIN_S = 0.5  # duties look at least this often: graces run out without any event
 NOT_TAKEN_AGAIN_S = 0.1
+REFUSED_AGAIN_S = 1.0
 HEARD_HEARTBEATS = 2  # less than it takes to find a host silent
 MAX_JOBS_PER_PLAN = 64
 STUCK_AGAIN_MS = 2_000  # what its node can't start is looked at so often, when nothing else calls for it
@@ -114,6 +115,11 @@ class Leader:
         try:
             async with asyncio.timeout(PROPOSE_TIMEOUT_S):
                 return await self._driver.propose(encode_command(command))
+        except TooLarge as error:
+            # The same again would be refused again: only another state of things gives another decision.
+            log.error("a decision can't be committed: %s; it was %.300r", error, command)  # noqa: TRY400
+            await asyncio.sleep(REFUSED_AGAIN_S)
+            return None
         except (OrionError, TimeoutError) as error:
             log.info("a decision was not committed: %s", error)
             await asyncio.sleep(NOT_TAKEN_AGAIN_S)

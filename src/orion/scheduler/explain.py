@@ -9,8 +9,10 @@ import msgspec
 from orion.model.job import DYNAMIC_PORTS
 from orion.model.resources import bytes_text
 from orion.scheduler.demand import Demand, Overlay
-from orion.scheduler.pools import Pool
-from orion.state.records import NodeRecord, port_text
+from orion.scheduler.pools import Constraints, Pool
+from orion.state.records import MAX_REASON, NodeRecord, port_text
+
+_MAX_LABELS_TEXT = 500  # characters
 
 
 class _Reason(msgspec.Struct, frozen=True):
@@ -22,7 +24,12 @@ class _Reason(msgspec.Struct, frozen=True):
 
 
 def explain(pool: Pool, overlay: Overlay, demand: Demand) -> str:
-    """Called when no node of the pool fits."""
+    """Called when no node of the pool fits. At most MAX_REASON characters: a plan has many, state keeps them."""
+    text = _sentence(pool, overlay, demand)
+    return text if len(text) <= MAX_REASON else text[: MAX_REASON - 1] + "…"
+
+
+def _sentence(pool: Pool, overlay: Overlay, demand: Demand) -> str:
     rows = overlay.current(pool.nodes)
     unready = [_unready(count, why) for why, count in sorted(pool.unready.items())]
     if not rows and not pool.unlabelled:
@@ -60,9 +67,23 @@ def _unready(count: int, why: str) -> _Reason:
 
 
 def _unlabelled(count: int, demand: Demand) -> _Reason:
-    pairs = " and ".join(f"{key}={value}" for key, value in demand.constraints)
-    labels = f"the label {pairs}" if len(demand.constraints) == 1 else f"the labels {pairs}"
+    labels = _labels_text(demand.constraints)
     return _Reason(count, f"no node has {labels}", f"{count:,} {_lack(count)} {labels}")
+
+
+def _labels_text(constraints: Constraints) -> str:
+    """The first of them where they are many: the other reasons are to be read too."""
+    shown: list[str] = []
+    room = _MAX_LABELS_TEXT
+    for key, value in constraints:
+        pair = f"{key}={value}"
+        room -= len(pair)
+        if shown and room < 0:
+            break
+        shown.append(pair)
+    if len(shown) < len(constraints):
+        shown.append(f"{len(constraints) - len(shown):,} more")
+    return f"the label{'s' if len(shown) > 1 else ''} {' and '.join(shown)}"
 
 
 # What it is called, how much is asked, how much a node has free, as text; in the order of the filters.

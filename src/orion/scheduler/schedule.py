@@ -17,6 +17,13 @@ MAX_PLACEMENTS = 2_000  # of one plan: its entry stays small, and applying it ta
 MAX_MOVES = 64  # of what its node can't start, in one plan
 MAX_TRIED = 4  # engines that could not start a task; then it stays where it is
 MAX_LOOKS = 60_000  # at nodes, for one plan: some ten milliseconds
+# Of one plan, counted roughly and from above, and passed by one job at most: its entry must be one that Raft takes
+# (4 MiB), or the same jobs give the same plan for ever.
+MAX_PLAN_BYTES = 1024 * 1024
+_ROW_BYTES = 20  # of one placement: an index, a node's number, lengths
+_PORT_BYTES = 3
+_JOB_BYTES = 40  # beside its name
+_STOP_BYTES = 5
 
 
 def schedule(
@@ -26,6 +33,7 @@ def schedule(
     *,
     max_placements: int = MAX_PLACEMENTS,
     max_looks: int = MAX_LOOKS,
+    max_bytes: int = MAX_PLAN_BYTES,
     turn: int = 0,
 ) -> Plan:
     """Place the waiting tasks of `jobs`, earlier ones first, and move what is on draining nodes and what its node
@@ -36,7 +44,7 @@ def schedule(
     while none of them changed; without it the answer is the same. `turn`: another one each time, so that of many
     tasks that can't be started each has its turn.
     """
-    planner = _Planner(view, pools or Pools(), max_placements, max_looks)
+    planner = _Planner(view, pools or Pools(), max_placements, max_looks, max_bytes)
     moves = planner.leave_draining()
     for name in dict.fromkeys((*moves, *jobs)):
         planner.place_job(name, moves.get(name, []))
@@ -45,12 +53,13 @@ def schedule(
 
 
 class _Planner:
-    def __init__(self, view: View, pools: Pools, max_placements: int, max_looks: int) -> None:
+    def __init__(self, view: View, pools: Pools, max_placements: int, max_looks: int, max_bytes: int) -> None:
         self._view = view
         self._pools = pools
         self._overlay = Overlay()
         self._room = max_placements
         self._looks_left = max_looks
+        self._bytes_left = max_bytes
         self._refused_shapes: dict[object, str] = {}
         self._placements: list[Placements] = []
         self._stops: list[AllocationId] = []
@@ -69,6 +78,10 @@ class _Planner:
             tuple(self._refused),
         )
 
+    @property
+    def _full(self) -> bool:
+        return self._room <= 0 or self._looks_left <= 0 or self._bytes_left <= 0
+
     def leave_draining(self) -> dict[JobName, list[int]]:
         """Stop what has to leave; the slots that this opens, by job."""
         moves: dict[JobName, list[int]] = {}
@@ -78,6 +91,7 @@ class _Planner:
                     self._rest[allocation.job] = None
                     continue
                 self._stops.append(allocation.id)
+                self._bytes_left -= _STOP_BYTES
                 moves.setdefault(allocation.job, []).append(allocation.index)
         return moves
 
@@ -87,7 +101,7 @@ class _Planner:
         leaving = set(self._stops)
         start = turn * MAX_MOVES % len(stuck) if stuck else 0
         for allocation in (*stuck[start:], *stuck[:start]):
-            if len(self._moves) == MAX_MOVES or self._room <= 0 or self._looks_left <= 0:
+            if len(self._moves) == MAX_MOVES or self._full:
                 return
             if allocation.id not in leaving:
                 self._move(allocation)
@@ -103,9 +117,9 @@ class _Planner:
         choice = Choice(self._view, record, [allocation.index], demand, pool.without(tried), self._overlay)
         if not choice.done:
             return
-        self._room -= 1
         self._moves.append(allocation.id)
-        self._placements.append(_group(record, [allocation.index], choice))
+        self._bytes_left -= _STOP_BYTES
+        self._give(record, [allocation.index], choice)
 
     def _tried(self, allocation: Allocation) -> set[str]:
         """The engines that could not start it, as `engine_key` names them."""
@@ -125,7 +139,7 @@ class _Planner:
         waiting = record.open_count + len(moved)
         if not waiting:
             return
-        if self._room <= 0 or self._looks_left <= 0:
+        if self._full:
             self._rest[name] = None
             return
         del indexes[self._room :]
@@ -136,6 +150,7 @@ class _Planner:
         if not same_news(record.refusal, text):
             self._refusals.append((name, text))
             self._refused.append(record.job.created_index)
+            self._bytes_left -= _JOB_BYTES + len(name) + len(text.encode())
 
     def _place(self, record: JobRecord, demand: Demand, indexes: list[int], waiting: int) -> str:
         """Place what fits; why the rest does not, "" when nothing is refused."""
@@ -144,8 +159,7 @@ class _Planner:
         self._looks_left -= choice.looked
         placed = len(choice.nodes)
         if placed:
-            self._room -= placed
-            self._placements.append(_group(record, indexes[:placed], choice))
+            self._give(record, indexes[:placed], choice)
         if not choice.done:
             text = explain(pool, self._overlay, demand)
             self._looks_left -= len(pool.nodes)
@@ -155,7 +169,10 @@ class _Planner:
             self._rest[record.job.name] = None
         return ""
 
-
-def _group(record: JobRecord, indexes: list[int], choice: Choice) -> Placements:
-    job = record.job
-    return Placements(job.name, job.version, indexes, choice.nodes, choice.ports, job.created_index)
+    def _give(self, record: JobRecord, indexes: list[int], choice: Choice) -> None:
+        job = record.job
+        group = Placements(job.name, job.version, indexes, choice.nodes, choice.ports, job.created_index)
+        self._placements.append(group)
+        self._room -= len(indexes)
+        row_bytes = _ROW_BYTES + _PORT_BYTES * len(job.task.ports)
+        self._bytes_left -= _JOB_BYTES + len(job.name) + row_bytes * len(indexes)

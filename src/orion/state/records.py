@@ -22,7 +22,7 @@ MAX_REMOVED = 1_000  # raft ids remembered after their node was removed
 MAX_ENDED_PER_SLOT = 5  # allocations remembered after their end
 MAX_CONFIGS = 10_000
 MAX_CONFIGS_BYTES = 64 * 1024 * 1024  # of all keys and values together
-MAX_REASON = 2_000  # characters of an allocation's reason
+MAX_REASON = 2_000  # characters of an allocation's reason, or of a refusal
 
 OPEN = 1  # value in `JobRecord.open`: the slot wants an allocation
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from orion.model.errors import Invalid
 from orion.model.ids import JOB_NAME
 from orion.model.job import JobKind, PortBinding, RestartMode, RestartPolicy
-from orion.model.requests import MAX_PORTS, job_from_request, label_error, name_for, pointer
+from orion.model.requests import MAX_PORTS, MAX_SELECTORS, job_from_request, label_error, name_for, pointer
 from orion.model.resources import MIB, Resources
 from orion.model.views import TaskRequest
 
@@ -134,6 +134,7 @@ def test_names_that_are_no_dns_label(name):
         ({"port_bindings": {"80": "1", "80/tcp": "2"}}, "/portBindings/80~1tcp", "given twice"),
         ({"port_bindings": {"80": "8080", "81": "8080"}}, "/portBindings/81", "asked for twice"),
         ({"port_bindings": {str(p): "" for p in range(1, MAX_PORTS + 2)}}, "/portBindings", "a task can have 64"),
+        ({"node_selectors": {f"a{n}": "" for n in range(MAX_SELECTORS + 1)}}, "/nodeSelectors", "can ask for 64"),
     ],
 )
 def test_what_is_wrong_is_named(fields, where, words):
@@ -231,3 +232,8 @@ def test_pointers_are_escaped():
 )
 def test_labels(key, value, ok):
     assert (label_error(key, value) is None) == ok
+
+
+def test_what_is_wrong_with_a_label_is_said_in_few_words():
+    assert len(label_error("k" * 100_000, "")) < 200
+    assert len(label_error("k", "v" * 100_000)) < 200

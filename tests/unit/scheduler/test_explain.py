@@ -6,6 +6,7 @@ from orion.model.job import PortBinding
 from orion.model.node import NodeStatus
 from orion.scheduler.explain import same_news
 from orion.state.commands import DrainNode, SetNodeStatus
+from orion.state.records import MAX_REASON
 
 
 def why(cluster, **job):
@@ -55,6 +56,32 @@ def test_labels():
     assert why(Cluster(2), constraints=(("disk", "ssd"),)) == "no node has the label disk=ssd"
     both = (("disk", "ssd"), ("zone", "a"))
     assert why(Cluster(2), constraints=both) == "no node has the labels disk=ssd and zone=a"
+
+
+def test_of_many_labels_the_first_are_named():
+    many = tuple((f"label{n:02}", "v" * 100) for n in range(64))
+    named = " and ".join(f"label{n:02}={'v' * 100}" for n in range(4))
+    cluster = Cluster(3, cpu=1_000)
+    assert why(cluster, constraints=many) == f"no node has the labels {named} and 60 more"
+    cluster = Cluster(3, cpu=1_000)
+    cluster.node(4, cpu=1_000, labels=many)
+    assert why(cluster, cpu=2_000, constraints=many) == (
+        f"no node fits: 3 lack the labels {named} and 60 more, 1 lacks cores (needs 2, most free 1)"
+    )
+
+
+def test_no_sentence_is_longer_than_a_reason_may_be():
+    cluster = Cluster()
+    ports = []
+    for n in range(100):
+        cluster.node(n + 1)
+        ports.append(PortBinding(n + 1, "tcp", 10_000 + n))
+        cluster.job(f"job{n}", ports=(ports[-1],))
+        cluster.run(f"job{n}")
+    text = why(cluster, ports=tuple(ports))
+    assert len(text) == MAX_REASON
+    assert text.startswith("no node fits: 1 has port 10000 taken, 1 has port 10001 taken, ")
+    assert text.endswith("…")
 
 
 def test_nothing_is_ready():

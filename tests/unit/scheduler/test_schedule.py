@@ -4,8 +4,9 @@ from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.job import DYNAMIC_PORTS, Job, JobKind, PortBinding, TaskSpec
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
+from orion.node.raft_driver import MAX_COMMAND_BYTES
 from orion.scheduler.pools import EXACT, Pools
-from orion.scheduler.schedule import schedule
+from orion.scheduler.schedule import MAX_PLAN_BYTES, schedule
 from orion.state.apply import apply
 from orion.state.commands import (
     ApplyPlan,
@@ -16,6 +17,7 @@ from orion.state.commands import (
     SetNodeStatus,
     StopJob,
     UpdateAllocations,
+    encode_command,
 )
 from orion.state.tables import State
 
@@ -353,6 +355,60 @@ def test_a_refusal_is_said_once_and_taken_back():
     cluster.node(2)
     assert cluster.run().refusals == (("web", ""),)
     assert cluster.view.refusal("web") == ""
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_plan_passes_its_size_by_one_job_at_most(refused):
+    """And what has no room in it has its turn later."""
+    cluster = Cluster(40)
+    label = (("k" * 63, "v" * 128),) if refused else ()
+    ports = tuple(PortBinding(n + 1, "tcp") for n in range(64))
+    names = [f"{n:02}" + "n" * 61 for n in range(60)]
+    for name in names:
+        cluster.job(name, count=3, constraints=label, ports=ports)
+    one = size_of(cluster.plan(max_bytes=1))
+    done = []
+    for size in (1, 600, 5_000, 100_000):
+        plan = cluster.run(*names[len(done) :], max_bytes=size)
+        jobs = [group.job for group in plan.placements] or [name for name, _ in plan.refusals]
+        done += jobs
+        assert done + list(plan.rest) == names
+        assert jobs
+        assert size_of(plan) <= size + one
+
+
+def size_of(plan):
+    return len(encode_command(plan.command(1)))
+
+
+def test_what_is_said_of_the_size_of_plans_is_what_the_log_takes():
+    assert MAX_PLAN_BYTES < MAX_COMMAND_BYTES // 2
+
+
+def test_no_refusals_make_a_plan_too_large_for_the_log():
+    """Jobs of before a request was bounded."""
+    cluster = Cluster(1)
+    for n in range(5):
+        cluster.job(f"job{n}", constraints=tuple((f"{n} {m}", "v" * 100) for m in range(10_000)))
+    assert size_of(cluster.run()) < 10_000
+
+
+def test_a_drain_of_many_jobs_makes_no_plan_too_large_for_the_log():
+    cluster = Cluster()
+    asked = tuple((f"{n:02}" + "k" * 40, "v" * 50) for n in range(5))
+    for n in range(2_000):
+        cluster.job(f"job{n:04}" + "n" * 55, constraints=(*asked, ("n", f"{n:04}" + "x" * 100)))
+    labels = (*asked, *(("n", f"{n:04}" + "x" * 100) for n in range(2_000)))
+    cluster.node(1, labels=labels)
+    cluster.run()
+    cluster.do(DrainNode(1, "n1", draining=True))
+    cluster.node(2)
+    plan = cluster.run()
+    assert len(plan.stops) == 2_000
+    assert plan.rest
+    assert size_of(plan) < MAX_PLAN_BYTES + 1_000
+    cluster.run(*plan.rest)
+    assert len(cluster.view.jobs_refused()) == 2_000
 
 
 # --- what has changed since ---------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ class Machine(RuleBasedStateMachine):
             self.commit(RegisterNode(2, f"n{n}", n, "p", "a", capacity, labels, engine, "0.1"))
         for name, (count, task) in zip("abcd", jobs, strict=False):
             self.commit(CreateJob(6, Job(name, JobKind.SERVICE, count, task), f"first {name}", 0))
-        self.schedule(2_000, 60_000)
+        self.schedule(2_000, 60_000, 1 << 20)
 
     def commit(self, command):
         before = tables(self.state)
@@ -205,14 +205,19 @@ class Machine(RuleBasedStateMachine):
 
     # --- plans ---
 
-    @rule(most=st.sampled_from([1, 3, 2_000]), looks=st.sampled_from([1, 5, 60_000]))
-    def schedule(self, most, looks):
+    @rule(
+        most=st.sampled_from([1, 3, 2_000]),
+        looks=st.sampled_from([1, 5, 60_000]),
+        size=st.sampled_from([1, 100, 1 << 20]),
+    )
+    def schedule(self, most, looks, size):
         """Whatever limits it is given, a plan is taken whole by the state that it was made from."""
         view = self.state.view
         jobs = [*view.jobs_to_place(), *view.jobs_refused()]
-        plan = schedule(view, jobs, self.pools, max_placements=most, max_looks=looks)
-        assert plan == schedule(view, jobs, max_placements=most, max_looks=looks)
-        assert plan == schedule(rebuilt(self.state).view, jobs, max_placements=most, max_looks=looks)
+        limits = {"max_placements": most, "max_looks": looks, "max_bytes": size}
+        plan = schedule(view, jobs, self.pools, **limits)
+        assert plan == schedule(view, jobs, **limits)
+        assert plan == schedule(rebuilt(self.state).view, jobs, **limits)
         assert sum(len(group.indexes) for group in plan.placements) <= most
         before = view.allocation_count()
         draining = {node.id for node in view.nodes() if node.draining}
@@ -252,7 +257,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def schedule_all(self):
-        self.schedule(2_000, 60_000)
+        self.schedule(2_000, 60_000, 1 << 20)
 
     @rule()
     def all_run(self):
