@@ -67,10 +67,11 @@ class Placed:
 
     def __init__(self, cluster: int, spec: TaskSpec, *, number: int = 1, ports: tuple[int, ...] = ()) -> None:
         self.spec = spec
-        self.allocation = Allocation(AllocationId(number), JobName("web"), 0, 0, NODE, ports)
-        self.labels = Labels(cluster, NODE, "web", 0, number)
-        # Unlike real ones these begin with the cluster, so that runs which share an engine don't meet.
-        self.name = f"{cluster:x}-{container_name(JobName('web'), 0, AllocationId(number))}"
+        # Named after the cluster, so that runs which share an engine don't meet.
+        self.job = JobName(f"web-{cluster:x}")
+        self.allocation = Allocation(AllocationId(number), self.job, 0, 0, NODE, ports)
+        self.labels = Labels(cluster, NODE, self.job, 0, number)
+        self.name = container_name(self.job, 0, AllocationId(number))
 
     async def create(self, engine: Engine) -> str:
         return await engine.create(self.allocation, self.spec, self.labels, name=self.name)

@@ -6,6 +6,7 @@ import http.client
 import socket
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from test_engine import CRASHES, DEADLINE_S, FOREVER, DockerBench, Placed, changes_of, checked, until, until_exited
@@ -230,8 +231,8 @@ class TestWhatATaskGets:
             | {
                 "dev.orion.cluster": f"{cluster:016x}",
                 "dev.orion.node": "node1",
-                "dev.orion.job": "web",
-                "dev.orion.task": "web/0",
+                "dev.orion.job": placed.job,
+                "dev.orion.task": f"{placed.job}/0",
                 "dev.orion.allocation": "0000beef",
             }
             == shown["Config"]["Labels"]
@@ -250,7 +251,7 @@ class TestWhatATaskGets:
             "ORION_ALLOCATION=0000beef",
             "ORION_ALLOC_INDEX=0",
             "ORION_NODE=mine",
-            "ORION_TASK=web/0",
+            f"ORION_TASK={placed.job}/0",
         ):
             assert line in environment
 
@@ -456,6 +457,57 @@ class TestNoEngine:
                 assert says in self.refusal(f"unix://{path}")
             finally:
                 thread.join()
+
+
+class TestCopies:
+    """`docker commit` puts a container's labels into the image, and so into whatever is made of it."""
+
+    @checked
+    async def test_a_container_of_an_image_that_was_committed_is_somebody_else_s(self, bench: DockerBench) -> None:
+        engine, cluster = bench.adapter(), bench.new_cluster()
+        placed = Placed(cluster, bench.spec(FOREVER))
+        id_ = await placed.create(engine)
+        image = f"orion-test/committed:{cluster:x}"
+        repository, _, tag = image.partition(":")
+
+        def ask(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+            return api.ask_json(bench.host, method, path, body)
+
+        await asyncio.to_thread(ask, "POST", f"/commit?container={id_}&repo={repository}&tag={tag}")
+        body = {"Image": image, "Cmd": ["true"]}
+        ports = {"PortBindings": {"80/tcp": [{"HostPort": "8000-8010"}]}}
+        copies = []
+        try:
+            for more in ({}, {"HostConfig": ports}):
+                made = await asyncio.to_thread(ask, "POST", "/containers/create", body | more)
+                copies.append(made["Id"])
+                shown = await asyncio.to_thread(ask, "GET", f"/containers/{copies[-1]}/json")
+                assert shown["Config"]["Labels"]["dev.orion.allocation"] == "00000001"
+            assert [c.id for c in await engine.containers(cluster)] == [id_]
+            assert [await engine.inspect(copy) for copy in copies] == [None, None]
+        finally:
+            for copy in copies:
+                await asyncio.to_thread(ask, "DELETE", f"/containers/{copy}?force=1")
+            await asyncio.to_thread(ask, "DELETE", f"/images/{image}?force=1")
+
+    @checked
+    async def test_one_that_was_renamed_is_let_go_until_it_has_its_name_again(self, bench: DockerBench) -> None:
+        engine, cluster = bench.adapter(), bench.new_cluster()
+        placed = Placed(cluster, bench.spec(FOREVER))
+        id_ = await placed.create(engine)
+
+        async def rename(name: str) -> None:
+            await asyncio.to_thread(api.ask, bench.host, "POST", f"/containers/{id_}/rename?name={name}")
+
+        await rename(f"{placed.job}-mine")
+        try:
+            assert await engine.containers(cluster) == []
+            other = await placed.create(engine)
+            assert other != id_
+            await engine.remove(other)
+        finally:
+            await rename(placed.name)
+        assert [c.id for c in await engine.containers(cluster)] == [id_]
 
 
 class TestFiles:

@@ -11,6 +11,7 @@ import pytest
 from orion.adapters.docker import auth, facts, words
 from orion.adapters.docker.connection import MAX_LINE_BYTES, api_version, json_lines
 from orion.adapters.docker.logs import log_params, unframed
+from orion.adapters.docker.looks import Looks
 from orion.adapters.docker.pull import Progress
 from orion.adapters.docker.signals import Signals, number_of
 from orion.adapters.docker.spec import (
@@ -240,6 +241,7 @@ NEVER = "0001-01-01T00:00:00Z"
 def shown(status="running", *, started="2026-11-24T15:21:29.123456789Z", finished=NEVER, **state):
     return {
         "Id": "abc",
+        "Name": "/web-3-0000beef",
         "Config": {"Labels": label_texts(LABELS)},
         "State": {"Status": status, "ExitCode": 0, "Error": "", "OOMKilled": False}
         | {"StartedAt": started, "FinishedAt": finished}
@@ -286,6 +288,55 @@ def test_states(status, state):
 
 def test_a_container_that_is_not_orions():
     assert facts.container(shown() | {"Config": {"Labels": None}}) is None
+
+
+@pytest.mark.parametrize("name", ["/nice_kepler", "/web-3-0000beef-copy", "/web-3-0000beee", "web-3-0000beef", ""])
+def test_labels_without_the_name_that_goes_with_them_are_a_copy_s(name):
+    assert facts.container(shown() | {"Name": name}) is None
+
+
+def listed(**changes):
+    entry = {"Id": "abc", "Names": ["/other/alias", "/web-3-0000beef"], "Labels": label_texts(LABELS)}
+    ports = [
+        {"IP": "::", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"},
+        {"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"},
+        {"PrivatePort": 5, "Type": "tcp"},
+        {"IP": "0.0.0.0", "PrivatePort": 9, "PublicPort": 7, "Type": "udp"},
+    ]
+    networks = {"Networks": {"bridge": {"IPAddress": "172.17.0.2"}}}
+    return entry | {"State": "running", "Ports": ports, "NetworkSettings": networks} | changes
+
+
+def test_an_entry_of_the_list():
+    found = facts.listed(listed())
+    assert found is not None
+    assert (found.state, found.host_ports, found.address) == ("running", (7, 8080), "172.17.0.2")
+    assert found.labels == LABELS
+    assert facts.listed(listed(Names=["/nice_kepler"])) is None
+    assert facts.listed(listed(Labels=None)) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "8000-8010"}]}}},
+        {"HostConfig": {"PortBindings": {"80/tcp": [{}]}}},
+        {"HostConfig": None},
+        {"State": {}},
+        {"State": {"Status": "running", "StartedAt": "yesterday"}},
+        {"Config": None},
+        {"Name": None},
+        {"NetworkSettings": {"Networks": {"bridge": 5}}},
+    ],
+)
+def test_facts_that_can_t_be_understood_are_said_once_and_mean_none(change, caplog):
+    looks = Looks()
+    for _ in range(2):
+        assert looks.saw(shown() | change, Signals()) is None
+    assert len(caplog.records) <= 1, caplog.text
+    assert change == {"Name": None} or "abc" in caplog.text
+    assert looks.saw(shown(), Signals()) is not None
+    assert looks.instead(listed(Ports=[5]), EngineError("it hangs")) is None
 
 
 def test_an_engine_elsewhere_has_no_disk_here():

@@ -206,10 +206,7 @@ class Docker:
         deadline_s = min(AGAIN_S, self._connection.call_s) if self._looks.failing(container) else None
         async with self._connection.calling(words.late("show the container"), deadline_s) as client:
             shown = await _unless_gone(client.containers.container(container).show())
-        if shown is None:
-            return None
-        found = facts.container(shown, told_to_end=self._signals.told_to_end(shown))
-        return None if found is None else self._looks.saw(found)
+        return None if shown is None else self._looks.saw(shown, self._signals)
 
     # --- streams ------------------------------------------------------------------------------------------
 

@@ -1,11 +1,13 @@
 """What GET /containers/{id}/json and /info say, as values."""
 
 import os
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from orion.adapters.docker.spec import labels_from
-from orion.model.container import Container, EngineInfo
+from orion.model.container import Container, EngineInfo, Labels
+from orion.model.ids import AllocationId, JobName, container_name
 from orion.model.resources import Resources
 
 _RUNNING = frozenset({"running", "paused", "restarting"})
@@ -13,7 +15,7 @@ _RUNNING = frozenset({"running", "paused", "restarting"})
 
 def container(shown: dict[str, Any], *, told_to_end: bool = False) -> Container | None:
     """None when it is not Orion's."""
-    labels = labels_from(shown["Config"]["Labels"] or {})
+    labels = _labels(shown["Config"]["Labels"], [shown["Name"]])
     if labels is None:
         return None
     state = shown["State"]
@@ -41,7 +43,7 @@ def listed(entry: dict[str, Any]) -> Container | None:
     """From its entry in GET /containers/json, which says neither when it started nor how it ended: no exit code.
     None when it is not Orion's.
     """
-    labels = labels_from(entry["Labels"] or {})
+    labels = _labels(entry["Labels"], entry["Names"])
     if labels is None:
         return None
     ports = sorted((p for p in entry.get("Ports") or () if p.get("PublicPort")), key=_port_order)
@@ -52,6 +54,17 @@ def listed(entry: dict[str, Any]) -> Container | None:
         host_ports=tuple(dict.fromkeys(p["PublicPort"] for p in ports)),  # IPv4 and IPv6 are told apart here
         address=_address(entry.get("NetworkSettings") or {}),
     )
+
+
+def _labels(texts: dict[str, str] | None, names: Sequence[str]) -> Labels | None:
+    """Orion's are those whose name goes with their labels. Labels alone spread: `docker commit` puts them into the
+    image that it makes, and so into every container that somebody makes of that.
+    """
+    labels = labels_from(texts or {})
+    if labels is None:
+        return None
+    name = container_name(JobName(labels.job), labels.index, AllocationId(labels.allocation))
+    return labels if f"/{name}" in names else None
 
 
 def _port_order(port: dict[str, Any]) -> tuple[int, str]:

@@ -4,9 +4,11 @@ no lock.
 """
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from orion.adapters.docker import facts
+from orion.adapters.docker.signals import Signals
 from orion.model.container import Container
 from orion.model.errors import EngineError
 
@@ -19,18 +21,22 @@ class Looks:
     def __init__(self) -> None:
         self._last: dict[str, Container] = {}
         self._failing: set[str] = set()
+        self._odd: set[str] = set()  # their facts can't be understood
 
     def failing(self, container: str) -> bool:
         return container in self._failing
 
-    def saw(self, found: Container) -> Container:
-        self._last[found.id] = found
-        self._failing.discard(found.id)
+    def saw(self, shown: dict[str, Any], signals: Signals) -> Container | None:
+        """None when it is not Orion's."""
+        found = self._understood(shown, lambda: facts.container(shown, told_to_end=signals.told_to_end(shown)))
+        if found is not None:
+            self._last[found.id] = found
+            self._failing.discard(found.id)
         return found
 
     def instead(self, entry: dict[str, Any], error: EngineError) -> Container | None:
         """As it was, if it is still in that state, else what its entry in the list says."""
-        listed = facts.listed(entry)
+        listed = self._understood(entry, lambda: facts.listed(entry))
         if listed is None:
             return None
         if listed.id not in self._failing:
@@ -46,3 +52,15 @@ class Looks:
     def forget_all_but(self, listed: frozenset[str], cluster: int) -> None:
         self._last = {c: f for c, f in self._last.items() if c in listed or f.labels.cluster != cluster}
         self._failing &= self._last.keys()
+        self._odd &= listed
+
+    def _understood(self, shown: dict[str, Any], read: Callable[[], Container | None]) -> Container | None:
+        """None, said once, when what is shown is not as Docker has it: that is one container's trouble."""
+        try:
+            return read()
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            id_ = str(shown.get("Id"))
+            if id_ not in self._odd:
+                log.warning("container %s is left alone, what is shown of it is odd: %r", id_[:12], error)
+                self._odd.add(id_)
+            return None
