@@ -472,6 +472,37 @@ def test_configurations_without_credentials(docker_config, content):
     assert header_for("ghcr.io/a/b") is None
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "{",
+        {"auths": {"ghcr.io": {"auth": 5}}},
+        {"auths": {"ghcr.io": {"auth": ["x"]}}},
+        {"auths": {"ghcr.io": {"auth": "*"}}},
+        {"auths": {"ghcr.io": {"auth": "é"}}},
+        {"auths": {"ghcr.io": {"identitytoken": 5}}},
+        {"auths": {"ghcr.io": {"username": "ali", "password": {}}}},
+        {"auths": {"ghcr.io": "ali:pw"}},
+        {"auths": ["ghcr.io"]},
+        {"auths": 5},
+        {"credHelpers": ["ghcr.io"]},
+        {"credHelpers": "mine"},
+        {"credHelpers": {"ghcr.io": 5}},
+        {"credsStore": ["mine"]},
+    ],
+)
+def test_a_damaged_configuration_is_said_and_means_none(docker_config, caplog, content):
+    docker_config(content)
+    assert header_for("ghcr.io/a/b") is None
+    assert len(caplog.records) == 1, caplog.text
+
+
+def test_damage_elsewhere_in_the_configuration_does_not_matter(docker_config):
+    docker_config({"auths": {"other": {"auth": 5}, "ghcr.io": {"auth": b64("ali:pw"), "email": None}}})
+    assert header_for("ghcr.io/a/b") == {"username": "ali", "password": "pw", "serveraddress": "ghcr.io"}
+
+
 def test_hub_credentials(docker_config):
     docker_config({"auths": {auth.HUB: {"auth": b64("ali:p:w")}}})
     expected = {"username": "ali", "password": "p:w", "serveraddress": auth.HUB}
@@ -499,7 +530,18 @@ def test_a_registrys_own_helper_comes_before_the_general_one(docker_config):
     assert header_for("nginx") == {"username": "general", "password": auth.HUB, "serveraddress": auth.HUB}
 
 
-@pytest.mark.parametrize("script", ["exit 1", "echo nonsense", "echo '[]'", "echo credentials not found; exit 1"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        "exit 1",
+        "echo nonsense",
+        "echo '[]'",
+        "echo credentials not found; exit 1",
+        """echo '{"Username": "<token>"}'""",
+        """echo '{"Username": 5, "Secret": "x"}'""",
+        """echo '{"Username": "ali", "Secret": null}'""",
+    ],
+)
 def test_a_helper_that_knows_nothing_leaves_it_to_the_file(docker_config, script):
     folder = docker_config({"credsStore": "mine", "auths": {"ghcr.io": {"auth": b64("ali:pw")}}})
     helper(folder, "mine", script)

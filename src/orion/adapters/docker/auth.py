@@ -5,13 +5,14 @@ The rules are those of the docker command line: a registry's own helper, else th
 
 import asyncio
 import base64
-import binascii
 import json
 import logging
 import os
 import re
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 log = logging.getLogger(__name__)
 
@@ -55,26 +56,48 @@ def _config() -> dict[str, Any]:
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: no home directory
         log.warning("no registry credentials: the Docker configuration can't be read: %s", error)
         return {}
-    return loaded if isinstance(loaded, dict) else {}
+    if not isinstance(loaded, dict):
+        log.warning("no registry credentials: the Docker configuration is no JSON object")
+        return {}
+    return loaded
+
+
+def _table(config: dict[str, Any], key: str) -> dict[str, Any]:
+    table = config.get(key) or {}
+    if not isinstance(table, dict):
+        log.warning("%r of the Docker configuration is damaged: it is no JSON object", key)
+        return {}
+    return table
+
+
+class _Entry(msgspec.Struct):
+    auth: str | None = None  # base64 of user:password
+    identitytoken: str | None = None
+    registrytoken: str | None = None
+    username: str | None = None
+    password: str | None = None
 
 
 def _from_file(config: dict[str, Any], server: str) -> dict[str, str] | None:
-    entries = {_plain_host(name): entry for name, entry in (config.get("auths") or {}).items()}
-    entry = entries.get(_plain_host(server))
-    if not isinstance(entry, dict):
+    entries = {_plain_host(name): entry for name, entry in _table(config, "auths").items()}
+    try:
+        return _credentials(msgspec.convert(entries.get(_plain_host(server)) or {}, _Entry))
+    except ValueError as error:  # msgspec's, base64's and UTF-8's too
+        log.warning("the credentials for %s in the Docker configuration are damaged: %s", server, error)
         return None
-    for token in ("identitytoken", "registrytoken"):
-        if entry.get(token):
-            return {token: entry[token]}
-    if entry.get("auth"):
-        try:
-            user, _, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError) as error:
-            log.warning("the credentials for %s in the Docker configuration are damaged: %s", server, error)
-            return None
+
+
+def _credentials(entry: _Entry) -> dict[str, str] | None:
+    """Raises ValueError when `auth` is damaged."""
+    if entry.identitytoken:
+        return {"identitytoken": entry.identitytoken}
+    if entry.registrytoken:
+        return {"registrytoken": entry.registrytoken}
+    if entry.auth:
+        user, _, password = base64.b64decode(entry.auth, validate=True).decode().partition(":")
         return {"username": user, "password": password.rstrip("\0")}
-    if entry.get("username"):
-        return {"username": entry["username"], "password": entry.get("password", "")}
+    if entry.username:
+        return {"username": entry.username, "password": entry.password or ""}
     return None
 
 
@@ -84,7 +107,7 @@ def _plain_host(server: str) -> str:
 
 
 async def _from_helper(config: dict[str, Any], server: str) -> dict[str, str] | None:
-    helper = (config.get("credHelpers") or {}).get(_plain_host(server)) or config.get("credsStore")
+    helper = _table(config, "credHelpers").get(_plain_host(server)) or config.get("credsStore")
     if not helper:
         return None
     if not isinstance(helper, str) or not _HELPER.fullmatch(helper):
@@ -93,12 +116,17 @@ async def _from_helper(config: dict[str, Any], server: str) -> dict[str, str] | 
     answer = await _ask_helper(f"docker-credential-{helper}", server)
     if answer is None:
         return None
-    if answer.get("Username") == _TOKEN_USER:
-        return {"identitytoken": answer["Secret"]}
-    return {"username": answer.get("Username", ""), "password": answer.get("Secret", "")}
+    if answer.username == _TOKEN_USER:
+        return {"identitytoken": answer.secret}
+    return {"username": answer.username, "password": answer.secret}
 
 
-async def _ask_helper(program: str, server: str) -> dict[str, str] | None:
+class _Answer(msgspec.Struct, rename="pascal"):
+    secret: str
+    username: str = ""
+
+
+async def _ask_helper(program: str, server: str) -> _Answer | None:
     """github.com/docker/docker-credential-helpers: the server's name in, a JSON object out."""
     try:
         process = await asyncio.create_subprocess_exec(
@@ -122,8 +150,7 @@ async def _ask_helper(program: str, server: str) -> dict[str, str] | None:
         log.debug("%s has no credentials for %s: %s", program, server, out.decode(errors="replace").strip())
         return None
     try:
-        answer = json.loads(out)
+        return msgspec.json.decode(out, type=_Answer)
     except ValueError as error:
-        log.warning("the credential helper %s answered no JSON: %s", program, error)
+        log.warning("the credential helper %s answered no credentials: %s", program, error)
         return None
-    return answer if isinstance(answer, dict) else None
