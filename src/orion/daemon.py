@@ -29,6 +29,7 @@ from orion.model.ids import RaftId
 from orion.model.node import address_text
 from orion.model.resources import Resources
 from orion.node.node import Node
+from orion.openfiles import raise_limit
 from orion.ports import Identity, LogFailed, LogStore, Machine
 from orion.raft.log import LogBroken
 
@@ -46,6 +47,7 @@ def run(config: Config) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    raise_limit()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(config))

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Generator
 
 import uvicorn
+from uvicorn.server import ServerState
 
 from orion.api.app import App
 from orion.api.limits import Limits
@@ -60,6 +61,8 @@ class Server:
     """Serves `app` on `listener`, which it closes at the end."""
 
     def __init__(self, app: App, listener: socket.socket) -> None:
+        from orion.api.connection import Connection, Connections, most_connections
+
         # Errors are logged where they are answered; uvicorn would tell them again, without the words.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._app = app
@@ -67,7 +70,7 @@ class Server:
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=Connection,
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
@@ -80,6 +83,7 @@ class Server:
                 timeout_graceful_shutdown=CLOSE_S,
             ),
             app.limits,
+            Connections(most_connections()),
         )
 
     @property
@@ -106,9 +110,10 @@ class Server:
 
 
 class _Uvicorn(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, limits: Limits) -> None:
+    def __init__(self, config: uvicorn.Config, limits: Limits, connections: ServerState) -> None:
         super().__init__(config)
         self._limits = limits
+        self.server_state = connections
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

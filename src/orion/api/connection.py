@@ -1,0 +1,156 @@
+"""One connection of the API: uvicorn's own, which waits for ever for a head that does not begin or does not end,
+with bounds on what a client may hold without asking anything.
+"""
+
+import asyncio
+import resource
+from collections import OrderedDict
+from typing import Any
+
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from orion.api.problems import problem
+from orion.model.errors import Unavailable
+
+HEAD_S = 10.0  # for the whole head of a request, from its first byte; for the first of a connection, from its start
+MAX_CONNECTIONS = 4_096
+FEWEST_CONNECTIONS = 16
+# A request may hold two files (logs: one of the engine or of another node besides); half of all are for the rest of
+# the node: its peers, the engine, /proc.
+FILES_FOR_EACH = 4
+# Of all connections; the others are for those who ask next, and be it to hear that there are too many.
+BUSY_SHARE = 0.75
+
+
+def most_connections() -> int:
+    """By the number of files that this process may have open."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    return max(FEWEST_CONNECTIONS, min(MAX_CONNECTIONS, files // FILES_FOR_EACH))
+
+
+class Connections(ServerState):
+    """All connections; at most so many. The one that has asked nothing for longest makes room for the next."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+        self._most_busy = max(1, int(most * BUSY_SHARE))
+        self._idle: OrderedDict[Connection, None] = OrderedDict()  # without a request under way, longest first
+
+    @property
+    def full(self) -> bool:
+        """Whether so many have a request under way that no further one is taken."""
+        return len(self.connections) - len(self._idle) >= self._most_busy
+
+    def opened(self, connection: "Connection") -> None:
+        self._idle[connection] = None
+        while len(self.connections) > self._most:
+            # The new one itself at the last.
+            self.lost(longest := next(each for each in self._idle if not each.unsent))
+            longest.transport.abort()
+
+    def lost(self, connection: "Connection") -> None:
+        self.connections.discard(connection)
+        self._idle.pop(connection, None)
+
+    def busy(self, connection: "Connection") -> None:
+        self._idle.pop(connection, None)
+
+    def done(self, connection: "Connection") -> None:
+        self._idle[connection] = None
+
+
+class Connection(HttpToolsProtocol):
+    """Closed where a head takes too long. Timers and pauses of uvicorn's own are as they were."""
+
+    server_state: Connections
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: Connections,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._in_head = False
+        self._deadline: asyncio.TimerHandle | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """With pipelined requests `cycle` is that of the last."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    @property
+    def unsent(self) -> bool:
+        """Whether the client has yet to take a part of its answer."""
+        return self.transport.get_write_buffer_size() > 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._give(HEAD_S)
+        self.server_state.opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._take_back()
+        self._unset_keepalive_if_required()
+        self.server_state.lost(self)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.transport.is_closing() and not self.under_way:
+            self._wait_for_a_head()
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._take_back()
+        self.app = _too_many if self.server_state.full else self.config.loaded_app
+        super().on_headers_complete()
+        if self.under_way:
+            self.server_state.busy(self)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._give(self.timeout_keep_alive)  # to take its answer
+        elif not self.under_way:
+            self.server_state.done(self)
+            self._wait_for_a_head()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.transport.abort()  # `close` waits until the client has taken its answer, which may be never
+
+    def _wait_for_a_head(self) -> None:
+        """What came may be the beginning of one, or bytes between two, for which uvicorn ends its own timer."""
+        if self._deadline is not None:
+            return
+        if self._in_head:
+            self._give(HEAD_S)
+        elif self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def _give(self, seconds: float) -> None:
+        self._take_back()
+        self._deadline = self.loop.call_later(seconds, self.transport.abort)
+
+    def _take_back(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+_too_many = problem(
+    Unavailable("this node has as many requests under way as it takes at a time: ask another, or later"),
+    {"connection": "close"},
+)
