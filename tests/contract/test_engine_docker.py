@@ -3,9 +3,13 @@
 import asyncio
 import contextlib
 import http.client
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,14 +87,7 @@ class TestLogs:
 
     @checked
     async def test_a_hundred_followers_keep_nobody_waiting(self, bench: DockerBench) -> None:
-        engine = bench.adapter()
-        id_ = await Placed(bench.new_cluster(), shell(bench, "echo hello; sleep 1000000")).create(engine)
-        await engine.start(id_)
-        followers = [engine.logs(id_, LogQuery(follow=True)) for _ in range(110)]
-        assert {await anext(f) for f in followers} == {b"hello\n"}
-        assert (await engine.inspect(id_)) is not None
-        for follower in followers:
-            await follower.aclose()
+        await a_hundred_followers(bench, bench.adapter())
 
     @checked
     async def test_logs_of_nothing(self, bench: DockerBench) -> None:
@@ -318,33 +315,42 @@ class TestTheEngineItself:
 
     @checked
     async def test_over_tcp(self, bench: DockerBench) -> None:
-        assert bench.host.startswith("unix://")
+        here = await bench.adapter().info()
+        async with over_tcp(bench.host) as engine:
+            info = await engine.info()
+            assert (info.id, info.resources.memory_bytes) == (here.id, here.resources.memory_bytes)
+            assert info.resources.disk_bytes == 0  # its disk is not this machine's
+            id_ = await Placed(bench.new_cluster(), bench.spec(CRASHES)).create(engine)
+            await engine.start(id_)
+            await until_exited(engine, id_)
+            assert await words_of(engine, id_, LogQuery()) == "so sorry\n"
 
-        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(OSError), contextlib.closing(sink):
-                while data := await source.read(65_536):
-                    sink.write(data)
-                    await sink.drain()
+    @checked
+    async def test_a_hundred_followers_over_tcp(self, bench: DockerBench) -> None:
+        async with over_tcp(bench.host) as engine:
+            await a_hundred_followers(bench, engine)
 
-        async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            up_reader, up_writer = await asyncio.open_unix_connection(bench.host.removeprefix("unix://"))
-            async with asyncio.TaskGroup() as group:
-                group.create_task(pump(reader, up_writer))
-                group.create_task(pump(up_reader, writer))
+    def test_over_tls(self, bench: DockerBench, certificates: Path, monkeypatch) -> None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates / "ca.pem")
+        tls.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
+        tls.verify_mode = ssl.CERT_REQUIRED
+        monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+        monkeypatch.setenv("DOCKER_CERT_PATH", str(certificates))
 
-        async with await asyncio.start_server(relay, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            engine, here = Docker(f"tcp://127.0.0.1:{port}"), await bench.adapter().info()
-            try:
-                info = await engine.info()
-                assert (info.id, info.resources.memory_bytes) == (here.id, here.resources.memory_bytes)
-                assert info.resources.disk_bytes == 0  # its disk is not this machine's
-                id_ = await Placed(bench.new_cluster(), bench.spec(CRASHES)).create(engine)
-                await engine.start(id_)
-                await until_exited(engine, id_)
-                assert await words_of(engine, id_, LogQuery()) == "so sorry\n"
-            finally:
-                await engine.close()
+        async def check() -> None:
+            async with over_tcp(bench.host, tls) as engine:
+                await a_hundred_followers(bench, engine)
+
+        bench.run(check)
+
+    def test_tls_without_its_certificates_is_told(self, tmp_path: Path, monkeypatch) -> None:
+        monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+        for folder in (str(tmp_path), None):
+            monkeypatch.delenv("DOCKER_CERT_PATH", raising=False)
+            if folder is not None:
+                monkeypatch.setenv("DOCKER_CERT_PATH", folder)
+            with pytest.raises(EngineDown, match="certificates"):
+                asyncio.run(Docker("tcp://127.0.0.1:1").info())
 
     @pytest.mark.root
     def test_two_engines_are_told_apart(self, docker_host: str, own_engine: Dockerd) -> None:
@@ -385,6 +391,51 @@ class TestTheEngineItself:
                 group.create_task(Placed(cluster, bench.spec(CRASHES), number=number).create(engine))
         found = await engine.containers(cluster)
         assert sorted(c.labels.allocation for c in found) == list(range(30))
+
+
+async def a_hundred_followers(bench: DockerBench, engine: Docker) -> None:
+    id_ = await Placed(bench.new_cluster(), shell(bench, "echo hello; sleep 1000000")).create(engine)
+    await engine.start(id_)
+    followers = [engine.logs(id_, LogQuery(follow=True)) for _ in range(110)]
+    assert {await anext(f) for f in followers} == {b"hello\n"}
+    assert (await engine.inspect(id_)) is not None
+    for follower in followers:
+        await follower.aclose()
+
+
+@contextlib.asynccontextmanager
+async def over_tcp(host: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[Docker]:
+    """An adapter that reaches the engine through a port of this machine."""
+    assert host.startswith("unix://")
+
+    async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError), contextlib.closing(sink):
+            while data := await source.read(65_536):
+                sink.write(data)
+                await sink.drain()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_unix_connection(host.removeprefix("unix://"))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(pump(reader, up_writer))
+            group.create_task(pump(up_reader, writer))
+
+    async with await asyncio.start_server(relay, "127.0.0.1", 0, ssl=tls) as server:
+        engine = Docker(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        try:
+            yield engine
+        finally:
+            await engine.close()
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """For DOCKER_CERT_PATH: one certificate for the engine, the client and the authority."""
+    request = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=orion-test -addext subjectAltName=IP:127.0.0.1"
+    made = ["-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"]
+    subprocess.run([*request.split(), *made], check=True, capture_output=True)
+    shutil.copy(tmp_path / "cert.pem", tmp_path / "ca.pem")
+    return tmp_path
 
 
 @pytest.fixture

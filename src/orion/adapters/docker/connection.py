@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import importlib
 import json
+import os
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,8 @@ from orion.adapters.docker import words
 from orion.model.errors import EngineDown, EngineError
 
 if TYPE_CHECKING:
+    import ssl
+
     import aiodocker
     import aiohttp
 
@@ -25,6 +29,7 @@ NO_CONNECTION = 900  # aiodocker's own status, for every failed connection
 MAX_LINE_BYTES = 1024 * 1024
 
 _UNIX = "unix://"
+_TCP = re.compile(r"(tcp|https?)://")
 
 Refusal = Callable[[int, str], EngineError]  # from an HTTP status and the engine's message
 Lateness = Callable[[float], EngineError]  # from the deadline in seconds
@@ -148,14 +153,32 @@ def _client(docker_host: str) -> "aiodocker.Docker":
     import aiodocker
     import aiohttp
 
-    if not docker_host.startswith(_UNIX):
-        try:
-            return aiodocker.Docker(url=docker_host)
-        except ValueError as error:
-            raise EngineDown(f"{docker_host!r} is no address of a Docker Engine: {error}") from error
     # No limit on connections: a hundred people following logs must not stop a container from being started.
-    connector = aiohttp.UnixConnector(docker_host.removeprefix(_UNIX), limit=0)
-    return aiodocker.Docker(url="unix://localhost", connector=connector)
+    if docker_host.startswith(_UNIX):
+        connector = aiohttp.UnixConnector(docker_host.removeprefix(_UNIX), limit=0)
+        return aiodocker.Docker(url="unix://localhost", connector=connector)
+    if _TCP.match(docker_host):
+        tls = _tls()
+        url = docker_host if tls is None else _TCP.sub("https://", docker_host)
+        return aiodocker.Docker(url=url, connector=aiohttp.TCPConnector(limit=0, ssl=tls or True))
+    try:
+        return aiodocker.Docker(url=docker_host)
+    except ValueError as error:
+        raise EngineDown(f"{docker_host!r} is no address of a Docker Engine: {error}") from error
+
+
+def _tls() -> "ssl.SSLContext | None":
+    """As the docker command has it: DOCKER_TLS_VERIFY, with certificates in DOCKER_CERT_PATH."""
+    import aiodocker
+
+    if os.environ.get("DOCKER_TLS_VERIFY", "0") != "1":
+        return None
+    try:
+        return aiodocker.Docker._docker_machine_ssl_context()  # noqa: SLF001
+    except (OSError, ValueError) as error:  # OSError: ssl.SSLError too
+        raise EngineDown(
+            f"DOCKER_TLS_VERIFY is set, and the certificates in DOCKER_CERT_PATH can't be used: {error}"
+        ) from error
 
 
 def _silent(silence_s: float) -> EngineError:
