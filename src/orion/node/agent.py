@@ -92,7 +92,6 @@ class Agent:
         self._rng = rng
         self._on_engine = on_engine
         self._busy: set[AllocationId] = set()
-        self._removing: set[str] = set()
         self._attempts: dict[AllocationId, Attempts] = {}
         self._told: dict[AllocationId, _Told] = {}
         self._pulls: dict[AllocationId, asyncio.Task[None]] = {}
@@ -101,7 +100,15 @@ class Agent:
         self._pulling = asyncio.Semaphore(PARALLEL_PULLS)
         self._alarm = Alarm(clock, source.changed.set)
         self._endings = Endings(
-            clock=clock, engine=engine, seen=self._seen, report=report, rng=rng, alarm=self._alarm
+            clock=clock,
+            engine=engine,
+            seen=self._seen,
+            confirm=confirm,
+            report=report,
+            on_end=self._ended,
+            on_change=source.changed.set,
+            rng=rng,
+            alarm=self._alarm,
         )
         self.engine_info: EngineInfo | None = None
         self.engine_down = "it has not answered yet"
@@ -141,7 +148,7 @@ class Agent:
     async def _work_with_engine(self) -> None:
         # Actions of the time before have ended; those that were cancelled before they began did not say so.
         self._busy.clear()
-        self._removing.clear()
+        self._endings.removing.clear()
         async with asyncio.TaskGroup() as group:
             cluster = await self._cluster()
             group.create_task(self._follow_changes(cluster), name="agent-changes")
@@ -192,7 +199,7 @@ class Agent:
             frozenset(work.neighbours),
             frozenset(self._busy),
             self._clock.now_ms(),
-            frozenset(self._removing),
+            frozenset(self._endings.removing),
         )
 
     def _forget(self, work: Work) -> None:
@@ -232,9 +239,10 @@ class Agent:
             case Stop(allocation=allocation):
                 if self._endings.due(action):
                     self._spawn(group, allocation, partial(self._endings.stop, action))
-            case Remove(container, then, owner):
-                self._removing.add(container)
-                group.create_task(self._remove(container, then, owner), name=f"remove-{container[:12]}")
+            case Remove(container):
+                if self._endings.due(action):
+                    self._endings.removing.add(container)
+                    group.create_task(self._endings.remove(action), name=f"remove-{container[:12]}")
 
     def _spawn(self, group: asyncio.TaskGroup, allocation: AllocationId, action: ActionRunner) -> None:
         self._busy.add(allocation)
@@ -368,26 +376,9 @@ class Agent:
         status = AllocationStatus(state, reason, action.restarts, failed_starts=failed_starts)
         self._report(action.allocation.id, status)
 
-    async def _remove(self, container: str, then: Report | None, owner: NodeId | None) -> None:
-        try:
-            if owner is not None and owner not in (await self._confirm(Confirm((), (owner,)))).gone:
-                await asyncio.sleep(ENGINE_RETRY_S)  # not a leaving after all: look again, but not at once
-                return
-            if owner is not None:
-                log.info("removing container %s, left behind by %s", container[:12], owner)
-            await self._engine.remove(container)
-            self._seen.removed(container)
-            if then is not None:
-                self._told[then.allocation] = _Told(then.status, self._clock.now_ms())
-                self._report(then.allocation, then.status)
-        except EngineDown:
-            raise
-        except OrionError as error:
-            log.warning("could not remove container %s: %s", container[:12], error.detail)
-            await asyncio.sleep(ENGINE_RETRY_S)
-        finally:
-            self._removing.discard(container)
-            self._source.changed.set()
+    def _ended(self, end: Report) -> None:
+        self._told[end.allocation] = _Told(end.status, self._clock.now_ms())
+        self._report(end.allocation, end.status)
 
     async def _report_end(self, allocation: AllocationId, status: AllocationStatus) -> None:
         """With the container's last words, which usually say why."""

@@ -2,21 +2,25 @@
 trouble alone; its allocation's reason says why meanwhile.
 """
 
+import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from orion.model.allocation import AllocationStatus
-from orion.model.errors import EngineDown, EngineError
-from orion.model.ids import AllocationId
+from orion.model.errors import EngineDown, EngineError, OrionError
+from orion.model.ids import AllocationId, NodeId
 from orion.node.alarm import Alarm
+from orion.node.requests import Confirm, Confirmed
 from orion.node.sightings import Sightings
 from orion.ports import Clock, Engine
-from orion.reconcile.containers import Report, Stop, backoff_ms
+from orion.reconcile.containers import Remove, Report, Stop, backoff_ms
 
 log = logging.getLogger(__name__)
+
+ASK_AGAIN_S = 1.0  # whether a node is gone for good
 
 
 class _Refusals(msgspec.Struct):
@@ -36,20 +40,27 @@ class Endings:
         clock: Clock,
         engine: Engine,
         seen: Sightings,
+        confirm: Callable[[Confirm], Awaitable[Confirmed]],
         report: Callable[[AllocationId, AllocationStatus], None],
+        on_end: Callable[[Report], None],
+        on_change: Callable[[], None],
         rng: random.Random,
         alarm: Alarm,
     ) -> None:
         self._clock = clock
         self._engine = engine
         self._seen = seen
+        self._confirm = confirm
         self._report = report
+        self._on_end = on_end
+        self._on_change = on_change
         self._rng = rng
         self._alarm = alarm
+        self.removing: set[str] = set()  # containers
         # By the action too: one that could not be stopped and has ended since may well be removed.
         self._refusals: dict[tuple[type, str], _Refusals] = {}
 
-    def due(self, action: Stop) -> bool:
+    def due(self, action: Stop | Remove) -> bool:
         refusals = self._refusals.get((type(action), action.container))
         if refusals is None or self._clock.now_ms() >= refusals.again_at_ms:
             return True
@@ -66,12 +77,42 @@ class Endings:
         except EngineDown:
             raise
         except EngineError as error:
-            self._refused(action, "can't be stopped", error, action.meanwhile)
+            self._refused(action, "can't be stopped", error)
         else:
             self._refusals.pop((type(action), action.container), None)
             await self._seen.look(action.container)
 
-    def _refused(self, action: Stop, what: str, error: EngineError, meanwhile: Report | None) -> None:
+    async def remove(self, action: Remove) -> None:
+        container, owner = action.container, action.owner
+        try:
+            if owner is not None and not await self._is_gone(owner):
+                await asyncio.sleep(ASK_AGAIN_S)
+                return
+            if owner is not None:
+                log.info("removing container %s, left behind by %s", container[:12], owner)
+            await self._engine.remove(container)
+            self._refusals.pop((Remove, container), None)
+            self._seen.removed(container)
+            if action.then is not None:
+                self._on_end(action.then)
+        except EngineDown:
+            raise
+        except EngineError as error:
+            self._refused(action, "can't be removed", error)
+        finally:
+            self.removing.discard(container)
+            self._on_change()
+
+    async def _is_gone(self, owner: NodeId) -> bool:
+        """As the cluster has it: this node may be behind, or cut off."""
+        try:
+            return owner in (await self._confirm(Confirm((), (owner,)))).gone
+        except OrionError as error:
+            log.info("not removing what %s left behind yet: %s", owner, error.detail)
+            return False
+
+    def _refused(self, action: Stop | Remove, what: str, error: EngineError) -> None:
+        meanwhile = action.meanwhile
         refusals = self._refusals.setdefault((type(action), action.container), _Refusals())
         refusals.times += 1
         wait_ms = backoff_ms(refusals.times, self._rng.random())
@@ -80,5 +121,5 @@ class Endings:
         refusals.words = error.detail
         log.log(level, "container %s %s: %s", action.container[:12], what, error.detail)
         if meanwhile is not None:
-            reason = f"{what}: {error.detail}; trying again in {max(1, round(wait_ms / 1000))} s"
+            reason = f"its container {what}: {error.detail}; trying again in {max(1, round(wait_ms / 1000))} s"
             self._report(meanwhile.allocation, msgspec.structs.replace(meanwhile.status, reason=reason))

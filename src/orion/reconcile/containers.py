@@ -55,7 +55,7 @@ class Stop(msgspec.Struct, frozen=True):
 
 
 class Remove(msgspec.Struct, frozen=True):
-    """`then`: what to report once it is gone; None for a container that nothing explains.
+    """`then`: what to report once it is gone; None for a container that nothing explains. `meanwhile` as in Stop.
 
     `owner`: the container belongs to this other node, which must be confirmed gone first.
     """
@@ -63,6 +63,7 @@ class Remove(msgspec.Struct, frozen=True):
     container: str
     then: Report | None = None
     owner: NodeId | None = None
+    meanwhile: Report | None = None
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -199,7 +200,8 @@ def _end(wish: Desired, container: Container | None, tries: Attempts) -> Action 
     if container.state == "running":
         running = running_status(container, _restarts(allocation, tries))
         return Stop(allocation.id, container.id, wish.spec.stop_grace_ms, Report(allocation.id, running))
-    return Remove(container.id, Report(allocation.id, _stopped(allocation, container)))
+    stopped = Report(allocation.id, _stopped(allocation, container))
+    return Remove(container.id, stopped, meanwhile=Report(allocation.id, allocation.status))
 
 
 def _exited(wish: Desired, container: Container, tries: Attempts, now_ms: int) -> Action:

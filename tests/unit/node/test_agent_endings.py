@@ -2,9 +2,11 @@
 
 import asyncio
 
-from agent_kit import run
+from agent_kit import CLUSTER, run
 
-from orion.model.errors import EngineError
+from orion.model.container import Labels
+from orion.model.errors import EngineError, Unavailable
+from orion.model.ids import NodeId
 from sim.engine import SimEngineClient
 
 REFUSED = "tried to kill container, but did not receive an exit event"
@@ -53,7 +55,7 @@ def test_a_stop_that_is_refused_says_why_and_is_tried_again_after_a_growing_wait
         started_at_ms = bench.reports[-1][1].started_at_ms
         bench.unwant(web)
         await bench.until(lambda: reasons(bench, web)[-1:] and REFUSED in reasons(bench, web)[-1])
-        assert reasons(bench, web)[-1] == f"can't be stopped: {REFUSED}; trying again in 1 s"
+        assert reasons(bench, web)[-1] == f"its container can't be stopped: {REFUSED}; trying again in 1 s"
         shown = bench.reports[-1][1]
         assert (str(shown.state), shown.started_at_ms) == ("running", started_at_ms)
         await asyncio.sleep(600)
@@ -78,3 +80,66 @@ def test_one_that_ended_after_all_is_removed_at_once():
         await bench.until(lambda: bench.states(web)[-1:] == ["stopped"], 2)
 
     run(main, engine_client=Stubborn)
+
+
+class Sticky(Stubborn):
+    """Stops, and refuses to remove."""
+
+    async def stop(self, container, grace_ms):
+        await SimEngineClient.stop(self, container, grace_ms)
+
+    async def remove(self, container):
+        self.removals += 1
+        if self.stubborn:
+            raise EngineError("device or resource busy")
+        await super().remove(container)
+
+
+def test_a_removal_that_is_refused_says_why_and_is_tried_again_after_a_growing_wait(caplog):
+    async def main(bench):
+        web = bench.assign()
+        await bench.until(lambda: bench.states(web)[-1:] == ["running"])
+        bench.unwant(web)
+        await bench.until(lambda: reasons(bench, web))
+        said = "its container can't be removed: device or resource busy; trying again in 1 s"
+        assert reasons(bench, web)[0] == said
+        await asyncio.sleep(600)
+        assert 10 < bench.client.removals < 25
+        bench.client.stubborn = False
+        await bench.until(lambda: bench.states(web)[-1:] == ["stopped"], 90)
+        assert bench.held(web) is None
+
+    run(main, engine_client=Sticky)
+    assert len([r for r in caplog.records if "device or resource busy" in r.getMessage()]) == 1
+
+
+def test_what_nothing_explains_and_can_t_be_removed_is_asked_for_ever_more_seldom():
+    async def main(bench):
+        web = bench.assign()
+        await bench.until(lambda: bench.running(web))
+        bench.drop(web)
+        await asyncio.sleep(600)
+        assert 10 < bench.client.removals < 25
+        other = bench.assign(2)
+        await bench.until(lambda: bench.running(other), 5)
+
+    run(main, engine_client=Sticky)
+
+
+def test_a_neighbours_leavings_are_asked_about_each_second_while_the_cluster_does_not_answer():
+    """Whether they may be removed is no trouble of the engine's, and a port may hang on it."""
+
+    async def main(bench):
+        known = bench.assign(9)
+        spec, allocation = bench.assigned[known].spec, bench.assigned[known].allocation
+        bench.drop(known)
+        await bench.until(lambda: bench.held(known) is None)
+        bench.refuse = Unavailable("no quorum answers")
+        left = bench.engine.create(allocation, spec, Labels(CLUSTER, NodeId("node2"), "job9", 0, 9), "job9-0-9")
+        bench.engine.start(left)
+        await asyncio.sleep(60)
+        assert len([asked for asked in bench.asked if asked.nodes]) > 40
+        bench.refuse = None
+        await bench.until(lambda: left not in bench.engine.containers, 3)
+
+    run(main)
