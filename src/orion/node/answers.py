@@ -25,6 +25,7 @@ from orion.node.backup import Backups
 from orion.node.configs import Configs
 from orion.node.deadline import deadline
 from orion.node.directory import Directory
+from orion.node.events import Events
 from orion.node.marks import Marks
 from orion.node.metrics import Metrics
 from orion.node.pieces import cut, joined
@@ -51,7 +52,6 @@ from orion.node.requests import (
     WatchEvents,
     WatchWork,
     decode_answer,
-    decode_event,
     decode_reply,
     decode_request,
     encode_reply,
@@ -123,6 +123,7 @@ class Answers:
             fresh=self._fresh,
         )
         self._local |= self.configs.local
+        self._events = Events(me=me, driver=driver, directory=directory, peers=peers)
         self._backups = Backups(
             me=me,
             version=version,
@@ -280,22 +281,7 @@ class Answers:
         return await self._ask(request)
 
     def events(self, after: tuple[int, int] | None, *, follow: bool) -> AsyncGenerator[Event | None, None]:
-        if self._driver.is_member:
-            return self._driver.watch.events(after, follow=follow)
-        return self._remote_events(after, follow=follow)
-
-    async def _remote_events(
-        self, after: tuple[int, int] | None, *, follow: bool
-    ) -> AsyncGenerator[Event | None, None]:
-        addresses = self._voter_addresses()
-        if not addresses:
-            raise Unavailable("no voter of the cluster is known yet")
-        stream = self._peers.stream(addresses[0], encode_request(WatchEvents(after, follow)))
-        try:
-            async for item in stream:
-                yield decode_event(item, addresses[0])
-        finally:
-            await stream.aclose()
+        return self._events.stream(WatchEvents(after, follow))
 
     def health(self) -> Health:
         driver = self._driver
@@ -332,8 +318,8 @@ class Answers:
                 items = self._source.serve(request)
             case ReadLogs(allocation, query):
                 items = self._agent.logs(allocation, query)
-            case WatchEvents(after, follow):
-                items = self._encoded_events(after, follow=follow)
+            case WatchEvents():
+                items = self._events.serve(request)
             case AskTasks() | AskNodes() | FindConfigs():
                 items = self._listed(request)
             case _:
@@ -348,13 +334,6 @@ class Answers:
         for piece in cut(encode_reply(await self._here(request))):
             yield piece
             await asyncio.sleep(0)  # heartbeats go out between
-
-    async def _encoded_events(self, after: tuple[int, int] | None, *, follow: bool) -> AsyncGenerator[bytes, None]:
-        if not self._driver.is_member:
-            raise Unavailable(f"{self._me} does not follow the cluster's log")
-        async with contextlib.aclosing(self._driver.watch.events(after, follow=follow)) as events:
-            async for event in events:
-                yield encode_reply(event)
 
     # --- questions, here or at a voter --------------------------------------------------------------------
 

@@ -4,8 +4,9 @@ Waiters are told that the index has moved, never what moved: they look at the st
 """
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from itertools import takewhile
 
 from orion.model.events import Event
@@ -16,7 +17,6 @@ EVENTS_REMEMBERED = 4_096
 class Watch:
     def __init__(self) -> None:
         self.index = 0
-        self._moves = 0
         self._waiting: list[asyncio.Future[None]] = []
         self._events: deque[Event] = deque(maxlen=EVENTS_REMEMBERED)
         self._forgotten = False  # whether events before the oldest remembered one ever were
@@ -38,7 +38,6 @@ class Watch:
 
     def nudge(self) -> None:
         """Wake all waiters though no index moved (gossip changed, the role changed)."""
-        self._moves += 1
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             for waiter in waiting:
@@ -61,20 +60,39 @@ class Watch:
 
     async def events(self, after: tuple[int, int] | None, *, follow: bool) -> AsyncGenerator[Event | None, None]:
         """Remembered events past `after`, then new ones; None where some between were forgotten."""
+        async with contextlib.aclosing(self.batches(after, follow=follow)) as batches:
+            async for batch in batches:
+                for event in batch:
+                    yield event
+
+    async def batches(
+        self,
+        after: tuple[int, int] | None,
+        *,
+        follow: bool,
+        lasts: Callable[[], bool] = lambda: True,
+        pulse_s: float | None = None,
+    ) -> AsyncGenerator[list[Event | None], None]:
+        """The same in batches, an empty one after `pulse_s` without events. Ends once `lasts` is false."""
         everything = (0, 0)
         position = after or (self._last() if follow else everything)
-        while True:
-            moves = self._moves
+        while lasts():
             oldest = _key(self._events[0]) if self._events else position
-            if self._forgotten and everything < position < oldest:
-                yield None
-            for event in self._past(position):
-                position = _key(event)
-                yield event
+            forgotten = self._forgotten and everything < position < oldest
+            if events := self._past(position):
+                position = _key(events[-1])
+                yield [None, *events] if forgotten else [*events]
             if not follow:
                 return
-            while self._moves == moves:
-                await self.changed()
+            try:
+                async with asyncio.timeout(pulse_s):
+                    while lasts() and not self._any_past(position):
+                        await self.changed()
+            except TimeoutError:
+                yield []
+
+    def _any_past(self, position: tuple[int, int]) -> bool:
+        return bool(self._events) and _key(self._events[-1]) > position
 
     def _past(self, position: tuple[int, int]) -> list[Event]:
         """From the newest back: a follower asks after every change, and the old ones are thousands."""
