@@ -1,6 +1,6 @@
 """The pure floors alone: scheduling and applying on 5,000 nodes, and what a million allocations weigh.
 
-    script/bench scheduler [single | death | ports | floor | million ...]
+    script/bench scheduler [single | waiting | death | ports | floor | million ...]
 
 No log, no network, no disk. Each part runs in a process of its own, so that its memory is its own. `floor` is a
 bare loop of heap, msgspec and dicts that does the least a million placements could do, on the same machine in the
@@ -30,6 +30,7 @@ from orion.scheduler.pools import Pools
 from orion.scheduler.schedule import schedule
 from orion.state.apply import apply
 from orion.state.commands import (
+    ApplyPlan,
     CreateJob,
     InitCluster,
     Placements,
@@ -151,6 +152,25 @@ def single():
     timer.table()
 
 
+def waiting():
+    """The jobs of one plan, of very many that wait: `POST /tasks` makes one for each task."""
+    for count in (1_000, 60_000, 200_000):
+        cluster = Cluster()
+        for n in range(count):
+            cluster.create(f"job{n}", 1, TaskSpec("app:1", resources=Resources(0, 10**12, 0)))
+        settle_gc()
+        view, timer = cluster.state.view, Timer()
+        for _ in range(100):
+            jobs = timer.time("list 64 to place", view.jobs_to_place, 64)
+            timer.time("schedule", schedule, view, jobs, cluster.pools)
+        for name in view.jobs_to_place():
+            cluster.apply(ApplyPlan(1, (), (), ((name, "no room"),)))
+        for _ in range(100):
+            assert len(timer.time("list 64 refused", view.jobs_refused, 64)) == 64
+        print(f"{count:,} jobs that wait, {NODES:,} nodes:")
+        timer.table()
+
+
 def death():
     """A node dies: all on it is lost in one command and placed again by one plan."""
     cluster = Cluster()
@@ -263,7 +283,7 @@ def floor():
     print(f"RESULT {cpu:.3f} {after:.1f}")
 
 
-PARTS = {"single": single, "death": death, "ports": ports, "floor": floor, "million": million}
+PARTS = {"single": single, "waiting": waiting, "death": death, "ports": ports, "floor": floor, "million": million}
 
 
 def main():

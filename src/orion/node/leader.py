@@ -6,13 +6,11 @@ Each looks at levels and proposes commands; what was decided is what is committe
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable
-from itertools import islice
 
 from orion.config import Tuning
 from orion.model.errors import OrionError, TooLarge, Unavailable
-from orion.model.ids import JobName, NodeId, RaftId
+from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node, NodeStatus
 from orion.node.directory import Directory
 from orion.node.raft_driver import Committed, RaftDriver
@@ -25,6 +23,7 @@ from orion.reconcile.outlook import outlook
 from orion.reconcile.voters import Candidate, VoterSettings, next_configuration
 from orion.scheduler.pools import Pools
 from orion.scheduler.schedule import schedule
+from orion.scheduler.turns import Turns
 from orion.state.commands import AnyCommand, InitCluster, SetNodeStatus, encode_command
 
 log = logging.getLogger(__name__)
@@ -207,26 +206,24 @@ class Leader:
         has its turn.
         """
         pools = Pools()
-        again: deque[JobName] = deque()  # refused jobs yet to be tried at `epoch`
+        turns = Turns()
         epoch: tuple[int, int] | None = None
         stuck_due_ms = turn = 0
         while True:
             view = self._driver.view
             now = self._driver.installs, view.capacity_epoch
-            if not again and epoch != now:
-                again.extend(view.jobs_refused())
+            if epoch != now:
                 epoch, stuck_due_ms = now, 0
             stuck = view.has_stuck and self._clock.now_ms() >= stuck_due_ms
-            batch = [*view.jobs_to_place()[:MAX_JOBS_PER_PLAN], *islice(again, MAX_JOBS_PER_PLAN)]
+            refused = turns.batch(view, now, MAX_JOBS_PER_PLAN)
+            batch = [*view.jobs_to_place(MAX_JOBS_PER_PLAN), *refused]
             if not batch and not stuck:
                 await self._something_to_plan(timeout_s=LOOK_AGAIN_S if view.has_stuck else None)
                 continue
             plan = schedule(view, batch, pools, turn=turn)
             turn, stuck_due_ms = turn + 1, self._clock.now_ms() + STUCK_AGAIN_MS
             if plan.empty or await self._propose(plan.command(self._clock.wall_ms())) is not None:
-                for _ in range(min(len(again), MAX_JOBS_PER_PLAN)):
-                    if (job := again.popleft()) in plan.rest:
-                        again.append(job)
+                turns.taken(plan.rest)
             await asyncio.sleep(0)
 
     async def _something_to_plan(self, timeout_s: float | None) -> None:

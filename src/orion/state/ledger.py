@@ -105,8 +105,8 @@ def close_job(state: State, record: JobRecord) -> None:
 def forget_job(state: State, record: JobRecord) -> None:
     """Forget a job none of whose allocations is active, and them with it."""
     del state.jobs[record.job.name]
-    state.open_jobs.pop(record.job.name, None)
-    state.refused_jobs.pop(record.job.name, None)
+    state.open_jobs.discard(record.serial)
+    state.refused_jobs.discard(record.serial)
     for index in range(record.job.count):
         for allocation in record.history(index):
             _forget(state, allocation)
@@ -138,12 +138,11 @@ def set_refusal(state: State, record: JobRecord, text: str) -> None:
 
 def _index(state: State, record: JobRecord) -> None:
     """A job with an open slot is in one of two indexes: those that were refused only wait for other capacity."""
-    name = record.job.name
     for index, holds in ((state.open_jobs, not record.refusal), (state.refused_jobs, bool(record.refusal))):
         if holds and record.open_count:
-            index[name] = record
+            index.add(record.serial, record.job.name)
         else:
-            index.pop(name, None)
+            index.discard(record.serial)
 
 
 # --- allocations -------------------------------------------------------------------------------------------

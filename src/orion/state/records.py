@@ -15,6 +15,7 @@ from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.node import Node
 from orion.model.resources import Resources
+from orion.state.by_age import ByAge
 from orion.state.memory import Memory
 
 MAX_COUNT = 1_000_000  # tasks of one job
@@ -307,8 +308,8 @@ class Tables:
         self.engines: dict[str, Ports] = {}
         self.config_keys: list[str] = []
         self.config_bytes = 0
-        self.open_jobs: dict[JobName, JobRecord] = {}  # with a slot to fill, and not refused
-        self.refused_jobs: dict[JobName, JobRecord] = {}
+        self.open_jobs = ByAge()  # with a slot to fill, and not refused
+        self.refused_jobs = ByAge()
         self.stuck: dict[AllocationId, None] = {}
         self.next_serial = 0
         self.capacity_epoch = 0

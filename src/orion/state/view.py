@@ -3,7 +3,8 @@
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterator
+from itertools import islice, takewhile
 
 from orion.model.allocation import TERMINAL, Allocation
 from orion.model.configs import Config, ConfigStat
@@ -124,19 +125,36 @@ class View:
         record = self._tables.jobs.get(name)
         return record.open_indexes(limit) if record else []
 
-    def jobs_to_place(self) -> list[JobName]:
+    def jobs_to_place(self, limit: int | None = None) -> list[JobName]:
         """Jobs with a task that waits to be placed and was not refused, or that has to leave a draining node; the
-        older ones first. Few even where thousands are refused.
+        older ones first. Costs what it gives and what is on draining nodes, not how many wait.
         """
         tables = self._tables
-        names = set(tables.open_jobs)
-        for record in self.draining():
-            names.update(allocation.job for allocation in self.wanted_on(record))
-        return _by_age(tables.jobs[name] for name in names)
+        names = [name for _, name in islice(tables.open_jobs.items(), limit)]
+        leaving = {allocation.job for record in self.draining() for allocation in self.wanted_on(record)}
+        if leaving:
+            names = sorted(leaving.union(names), key=self.serial)[:limit]
+        return names
 
-    def jobs_refused(self) -> list[JobName]:
-        """Jobs with a task that fitted nowhere; the older ones first. Worth a try at another `capacity_epoch`."""
-        return _by_age(self._tables.refused_jobs.values())
+    def jobs_refused(self, limit: int | None = None, serials: range | None = None) -> list[JobName]:
+        """Jobs with a task that fitted nowhere, or those of them with these serials; the older ones first. Worth a
+        try at another `capacity_epoch`.
+        """
+        if serials is not None and not serials:
+            return []
+        found: Iterator[tuple[int, JobName]] = self._tables.refused_jobs.items(serials.start if serials else 0)
+        if serials is not None:
+            found = takewhile(lambda row: row[0] < serials.stop, found)
+        return [name for _, name in islice(found, limit)]
+
+    def serial(self, name: JobName) -> int:
+        """Which of two jobs is older. Of this state only: a restored one gives others."""
+        return self._tables.jobs[name].serial
+
+    @property
+    def next_serial(self) -> int:
+        """More than any job's so far."""
+        return self._tables.next_serial
 
     def task(self, name: JobName, index: int) -> TaskSlot | None:
         """The state of one task; None when there is no such slot."""
@@ -211,7 +229,3 @@ class View:
 
     def config_count(self) -> int:
         return len(self._tables.configs)
-
-
-def _by_age(records: Iterable[JobRecord]) -> list[JobName]:
-    return [record.job.name for record in sorted(records, key=lambda record: record.serial)]

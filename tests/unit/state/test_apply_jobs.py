@@ -26,6 +26,19 @@ def test_jobs_to_place_are_oldest_first():
     assert world.view.jobs_to_place() == ["b", "c"]
     world.update("lost", "a")
     assert world.view.jobs_to_place() == ["b", "a", "c"]
+    assert world.view.jobs_to_place(2) == ["b", "a"]
+
+
+def test_jobs_that_leave_a_node_are_among_the_oldest():
+    world = World(nodes=1)
+    for name in ("a", "b", "c", "d"):
+        world.create(name)
+    world.place("b", (0, "node1"))
+    world.place("d", (0, "node1"))
+    world.drain("node1")
+    assert [world.view.jobs_to_place(most) for most in (1, 2, 9)] == [["a"], ["a", "b"], ["a", "b", "c", "d"]]
+    world.refuse("a", "no room")
+    assert world.view.jobs_to_place(2) == ["b", "c"]
 
 
 def test_refused_jobs_keep_no_other_waiting():
@@ -36,6 +49,11 @@ def test_refused_jobs_keep_no_other_waiting():
     world.refuse("a", "no room")
     assert world.view.jobs_to_place() == ["b", "d"]
     assert world.view.jobs_refused() == ["a", "c"]
+    assert world.view.jobs_refused(1) == ["a"]
+    after = world.view.serial("a") + 1
+    assert world.view.jobs_refused(5, range(after, world.view.next_serial)) == ["c"]
+    assert world.view.jobs_refused(5, range(after)) == ["a"]
+    assert world.view.jobs_refused(5, range(after, after)) == []
 
 
 def test_a_taken_name_is_a_conflict():
