@@ -8,13 +8,14 @@ from collections import OrderedDict
 from typing import Any
 
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from orion.api.problems import problem
-from orion.model.errors import Unavailable
+from orion.api.problems import problem, problem_bytes
+from orion.model.errors import TooLarge, Unavailable
 
 HEAD_S = 10.0  # for the whole head of a request, from its first byte; for the first of a connection, from its start
+MAX_HEAD_BYTES = 64 * 1024
 MAX_CONNECTIONS = 4_096
 FEWEST_CONNECTIONS = 16
 # A request may hold two files (logs: one of the engine or of another node besides); half of all are for the rest of
@@ -64,8 +65,21 @@ class Connections(ServerState):
         self._idle[connection] = None
 
 
+class HeadTooLarge(TooLarge):
+    status = 431
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"the address and the headers are larger than {MAX_HEAD_BYTES} bytes, the most that is taken"
+        )
+
+
 class Connection(HttpToolsProtocol):
-    """Closed where a head takes too long. Timers and pauses of uvicorn's own are as they were."""
+    """Closed where a head takes too long or is too large. Timers and pauses of uvicorn's own are as they were.
+
+    The parser keeps a piece (an address, a header) until it is whole, and tells nothing meanwhile. So both are
+    counted: the pieces of a head, which alone are exact, and what comes in without any news from the parser.
+    """
 
     server_state: Connections
 
@@ -78,6 +92,9 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._in_head = False
+        self._head_bytes = 0
+        self._news = False  # from the parser, of the bytes that it is fed
+        self._bytes_without_news = 0
         self._deadline: asyncio.TimerHandle | None = None
 
     @property
@@ -102,13 +119,42 @@ class Connection(HttpToolsProtocol):
         self.server_state.lost(self)
 
     def data_received(self, data: bytes) -> None:
+        self._news = False
         super().data_received(data)
-        if not self.transport.is_closing() and not self.under_way:
+        if self.transport.is_closing():
+            return
+        self._bytes_without_news = 0 if self._news else self._bytes_without_news + len(data)
+        if self._bytes_without_news > MAX_HEAD_BYTES:
+            self._refuse(HeadTooLarge())
+        elif not self.under_way:
             self._wait_for_a_head()
 
+    def send_400_response(self, msg: str) -> None:
+        """What the parser won't take."""
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse(HeadTooLarge())
+        elif self.under_way:
+            self.transport.abort()
+        else:
+            super().send_400_response(msg)
+
     def on_message_begin(self) -> None:
-        self._in_head = True
+        self._in_head = self._news = True
+        self._head_bytes = 0
         super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # else it is a trailer, behind a chunked body: nothing here wants one
+            self._count(len(name) + len(value) + len(": \r\n"))
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self._news = True
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -128,6 +174,21 @@ class Connection(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         self.transport.abort()  # `close` waits until the client has taken its answer, which may be never
+
+    def _count(self, piece_bytes: int) -> None:
+        """Raises into the parser, which then takes nothing more and has `send_400_response` called."""
+        self._head_bytes += piece_bytes
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise HeadTooLarge
+
+    def _refuse(self, error: HeadTooLarge) -> None:
+        if self.under_way:  # in the midst of another's answer it would be taken for a part of that
+            self.transport.abort()
+            return
+        body = problem_bytes(error)
+        head = b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        self.transport.write(STATUS_LINE[error.status] + head % len(body) + body)
+        self.transport.close()
 
     def _wait_for_a_head(self) -> None:
         """What came may be the beginning of one, or bytes between two, for which uvicorn ends its own timer."""

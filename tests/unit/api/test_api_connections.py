@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from orion.api.connection import most_connections
+from orion.api.connection import MAX_HEAD_BYTES, most_connections
 from unit.api.fake_service import FakeService, running, task_view
 
 ASK = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -72,7 +72,8 @@ def test_a_head_that_drips_has_no_more_time(hurried, api, connect):
     connection.sendall(ASK[:-2])
     deadline = time.monotonic() + 10
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        while not select.select([connection], [], [], SOON_S / 10)[0] and time.monotonic() < deadline:
+        while not select.select([connection], [], [], SOON_S / 10)[0]:
+            assert time.monotonic() < deadline, "it goes on for ever"
             connection.sendall(b"X: y\r\n")
     assert is_closed(connection)
 
@@ -135,6 +136,125 @@ def test_who_does_not_take_its_answer_is_not_kept_for_ever(monkeypatch, close):
         deaf.sendall(b"GET /tasks HTTP/1.1\r\nHost: localhost\r\n" + close + b"\r\n")
         api.wait_until(lambda: service.reads)
         api.wait_until(lambda: not open_ones(api))
+
+
+# --- and its size ------------------------------------------------------------------------------------------
+
+HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+MUCH = 4 * MAX_HEAD_BYTES
+
+
+def refused(connection):
+    """Says why, if that still gets through, and closes."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        head, body = answer(connection)
+        assert head.startswith(b"HTTP/1.1 431 Request Header Fields Too Large")
+        assert b"larger than 65536 bytes" in body
+    return is_closed(connection)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /" + b"x" * MAX_HEAD_BYTES,
+        HEAD + b"X: " + b"y" * MAX_HEAD_BYTES + b"\r\nY",
+        HEAD + b"X: y\r\n" * (MAX_HEAD_BYTES // 6),
+        HEAD + b"X: " + b"y" * MAX_HEAD_BYTES + b"\r\n\r\n",
+    ],
+    ids=["address", "header", "headers", "whole"],
+)
+def test_a_head_that_is_too_large_is_told_so(api, connect, head):
+    connection = connect()
+    connection.sendall(head)
+    got, body = answer(connection)
+    assert got.startswith(b"HTTP/1.1 431 Request Header Fields Too Large")
+    assert b'"code":"too_large"' in body
+    assert is_closed(connection)
+
+
+@pytest.mark.parametrize(
+    ("begun", "goes_on"),
+    [
+        (b"GET /", b"x"),
+        (HEAD + b"X: ", b"y"),
+        (HEAD + b"X", b"x"),
+        (HEAD, b"X: y\r\n"),
+        (b"", b"\r\n"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: ", b"y"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;", b"x"),
+    ],
+    ids=["address", "header", "name", "headers", "nothing", "trailer", "trailers", "extension"],
+)
+def test_what_has_no_end_is_not_kept(api, connect, begun, goes_on):
+    """Whatever the pieces it comes in; answered or not, no more of it is taken than a head may have."""
+    connection = connect()
+    connection.sendall(begun)
+    sent = 0
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):  # noqa: PT012 -- any of many
+        while sent < 1_000 * MAX_HEAD_BYTES:
+            sent += connection.send(goes_on * (10_000 // len(goes_on)))
+    api.wait_until(lambda: not [each for each in open_ones(api) if each.client == connection.getsockname()])
+
+
+def test_an_unfinished_head_is_bounded_before_it_is_whole(api, connect):
+    """Nothing of it is answered by then: what closes it is its size, in steps that are no reads' boundaries."""
+    connection = connect()
+    connection.sendall(HEAD + b"X: ")
+    for _ in range(MUCH // 1_000):
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(b"y" * 1_000)
+    assert refused(connection)
+
+
+def test_as_large_as_it_may_be_and_as_often_as_one_likes(api, connect):
+    """Each head of a connection counts by itself, one behind the other or in a row; bodies don't count."""
+    large = HEAD + b"X: " + b"y" * (MAX_HEAD_BYTES - 200) + b"\r\n\r\n"
+    connection = connect()
+    for _ in range(3):
+        connection.sendall(large)
+        assert answer(connection)[0].startswith(b"HTTP/1.1 200")
+    put = b"PUT /configs/a HTTP/1.1\r\nHost: localhost\r\n"
+    body = b"x" * 60_000
+    for request in (
+        put + b"Content-Length: 60000\r\n\r\n" + body,
+        put
+        + b"Transfer-Encoding: chunked\r\nX: "
+        + b"y" * (MAX_HEAD_BYTES - 200)
+        + b"\r\n\r\nea60\r\n"
+        + body
+        + b"\r\n0\r\n"
+        + b"X: y\r\n" * 1_000
+        + b"\r\n",
+    ):
+        for _ in range(3):
+            connection.sendall(request)
+            assert answer(connection)[0].startswith(b"HTTP/1.1 200")
+    task = b'{"image": "nginx"}' + b" " * 1_000_000
+    connection.sendall(b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(task) + task)
+    assert answer(connection)[0].startswith(b"HTTP/1.1 201")
+    small = HEAD + b"\r\n"
+    connection.sendall(small * 3_000)
+    read = 0
+    with connection.makefile("rb") as lines:
+        while read < 3_000:
+            read += lines.readline().startswith(b'{"ready":true')
+    connection.sendall(HEAD + b"X: " + b"y" * MAX_HEAD_BYTES + b"\r\n\r\n")
+    assert refused(connection)
+
+
+def test_no_answer_is_written_into_another(api, connect):
+    api.service.tasks_by_id["web/0"] = task_view("web")
+    api.service.logs_go_on = True
+    for wrong in (HEAD + b"X: " + b"y" * MUCH, b"garbage\r\n\r\n"):
+        connection = connect()
+        connection.sendall(b"GET /tasks/web/logs?follow=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        got = b""
+        while b"two" not in got:
+            got += connection.recv(65_536)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(wrong)
+        assert is_closed(connection)
 
 
 # --- and there are so many -----------------------------------------------------------------------------------
