@@ -6,10 +6,12 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import NoReturn
 
-from orion.model.errors import OrionError, Unavailable, by_code
+from orion.model.errors import OrionError, TooLarge, Unavailable, by_code
 from orion.model.ids import NodeId, RaftId
 from orion.ports import CallHandler, Knock, MessageHandler, StreamHandler
 from orion.raft.messages import AnyMessage
+from orion.wire.envelopes import Reply, encode_reply
+from orion.wire.frames import FrameError, Kind, encode_frame
 from sim.loop import Process
 from sim.network import Network, host_of
 from sim.world import NS_PER_MS
@@ -227,6 +229,7 @@ class SimPeers:
             try:
                 async with asyncio.timeout(timeout_s):
                     reply = await self._on_call(NodeId(connection.asker.name), request)
+                _must_fit(lambda: encode_reply(Reply(1, reply)))
             except TimeoutError:
                 connection.finish()
                 return  # the asker has given up too
@@ -321,6 +324,7 @@ class SimPeers:
             error: OrionError | None = None
             try:
                 async for data in source:
+                    _must_fit(lambda data=data: encode_frame(Kind.ITEM, data))
                     await room.acquire()
                     connection.carry(forth=False, deliver=lambda data=data: item(data))
             except OrionError as raised:
@@ -344,3 +348,11 @@ class SimPeers:
                 return Knock.REFUSED if network.listener(address) is None else Knock.ACCEPTED
             await asyncio.sleep(KNOCK_EVERY_MS / 1000)
         return Knock.SILENT
+
+
+def _must_fit(encode: Callable[[], bytes]) -> None:
+    """As adapters/peers has it: a frame has a limit."""
+    try:
+        encode()
+    except FrameError as error:
+        raise TooLarge(f"it is too large: {error}") from None

@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 from cluster_kit import run
-from frames_kit import limit_frames
 
 from orion.model.configs import ConfigStat
 from orion.model.errors import TooLarge, Unavailable
@@ -27,7 +26,6 @@ def worker_of(nodes):
 
 def test_lists_of_any_length_reach_a_worker(monkeypatch):
     async def main(nodes):
-        limit_frames(nodes)
         worker = worker_of(nodes)
         service = worker.node.service
         request = TaskRequest("web", name="a")

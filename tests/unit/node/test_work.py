@@ -4,7 +4,6 @@ import asyncio
 import logging
 
 from cluster_kit import run
-from frames_kit import limit_frames
 
 from orion.model.views import TaskRequest
 from orion.node import pieces, work
@@ -47,7 +46,6 @@ def warnings(caplog):
 
 def test_a_worker_gets_more_work_than_a_frame_holds(caplog):
     async def main(nodes):
-        limit_frames(nodes)
         worker = worker_of(nodes)
         await drain_all_but(nodes, worker)
         for number in range(12):
