@@ -62,7 +62,7 @@ class Leader:
         self._driver = driver
         self._directory = directory
         self._since_ms: dict[NodeId, int] = {}
-        self._status: dict[NodeId, NodeStatus] = {}
+        self._status: dict[NodeId, tuple[RaftId, NodeStatus]] = {}
         self._past_runs: dict[NodeId, int] = {}  # gossip's epoch of a run that is over, until it shows another
         self._suspects = Suspects(
             me=me,
@@ -136,15 +136,22 @@ class Leader:
                 await self._cluster_changed()
 
     def _note_statuses(self) -> None:
+        """Another data directory under a name is another node: nothing of the former one counts for it."""
         now = self._clock.now_ms()
-        for node in self._driver.view.nodes():
-            former = self._status.get(node.id)
-            if former is not node.status:
-                self._status[node.id] = node.status
-                self._since_ms[node.id] = now
-                seen = self._directory.seen(node.id)
-                if former and node.status is NodeStatus.READY and seen and seen.member.state != "alive":
-                    self._past_runs[node.id] = seen.member.epoch
+        nodes = self._driver.view.nodes()
+        for node in nodes:
+            raft, former = self._status.get(node.id, (node.raft, None))
+            if raft == node.raft and former is node.status:
+                continue
+            self._status[node.id] = node.raft, node.status
+            self._since_ms[node.id] = now
+            seen = self._directory.seen(node.id)
+            came_back = former and raft == node.raft and node.status is NodeStatus.READY
+            if came_back and seen and seen.member.state != "alive":
+                self._past_runs[node.id] = seen.member.epoch
+        for gone in self._status.keys() - {node.id for node in nodes}:
+            for known in (self._status, self._since_ms, self._past_runs):
+                known.pop(gone, None)
 
     def _sightings(self) -> dict[NodeId, Sighting]:
         """A node that came back by its registration may be faster than gossip: that its former run has left or died

@@ -74,6 +74,7 @@ def drop_node(state: State, record: NodeRecord) -> None:
         del state.by_node[node.id]
     _forget_engine(state, node.engine)
     state.facts_epoch += 1
+    state.capacity_epoch += 1  # no room is freed, but refusals count the node that is gone
 
 
 def _forget_engine(state: State, engine: str) -> None:

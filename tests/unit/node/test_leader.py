@@ -1,9 +1,14 @@
 """What the leader decides, and what becomes of it."""
 
+import asyncio
+
+import pytest
 from cluster_kit import run
 
 from orion.model.node import NodeStatus
+from orion.model.resources import Resources
 from orion.node import raft_driver
+from orion.state.commands import DrainNode, RegisterNode, RemoveNode, encode_command
 
 
 def status(nodes, machine):
@@ -27,3 +32,37 @@ def test_a_decision_that_the_log_can_not_take_is_told_as_an_error(caplog, monkey
         await nodes.until(lambda: status(nodes, gone) is NodeStatus.DOWN)
 
     run(main)
+
+
+@pytest.mark.parametrize("looks", [False, True])
+def test_a_name_that_was_removed_starts_anew(looks):
+    """Whether the leader saw it gone or not: what it waits for from now on is the new one."""
+
+    async def main(nodes):
+        async def propose(command):
+            await nodes.leader.node.driver.propose(encode_command(command))
+
+        async def register(raft):
+            await propose(
+                RegisterNode(1, "ghost", raft, "10.9.9.9:7000", "10.9.9.9:8000", Resources(), (), "", "0.1")
+            )
+
+        await register(98)
+        await asyncio.sleep(6)
+        await propose(DrainNode(1, "ghost", draining=True))
+        removal = propose(RemoveNode(1, "ghost"))
+        if looks:
+            await removal
+            await asyncio.sleep(0.1)
+            await register(99)
+        else:
+            await asyncio.gather(removal, register(99))
+        await asyncio.sleep(6)
+        assert ghost(nodes).status is NodeStatus.READY
+        await nodes.until(lambda: ghost(nodes).status is NodeStatus.DOWN)  # nobody has seen this one either
+
+    run(main)
+
+
+def ghost(nodes):
+    return nodes.leader.node.driver.view.node("ghost")

@@ -1,7 +1,9 @@
 from test_schedule import GB, Cluster
 
+from orion.model.node import NodeStatus
 from orion.scheduler.turns import Turns
 from orion.state.check import rebuilt
+from orion.state.commands import RemoveNode, SetNodeStatus
 
 
 class Refused:
@@ -91,3 +93,16 @@ def test_in_another_state_all_begins_anew():
     state.capacity_epoch = refused.view.capacity_epoch
     refused.view = state.view
     assert refused.rounds() == [["a", "b"], ["c", "d"]]
+
+
+def test_a_node_that_was_removed_is_counted_no_more():
+    refused = Refused()
+    refused.cluster.node(2)
+    refused.cluster.do(SetNodeStatus(1, "n2", 2, NodeStatus.DOWN))
+    refused.create("a")
+    refused.rounds()
+    assert "1 is down" in refused.view.refusal("a")
+    refused.cluster.do(RemoveNode(1, "n2"))
+    assert refused.batch() == ["a"]
+    refused.cluster.run(*refused.batch())
+    assert refused.view.refusal("a") == "needs 100 GB of memory; the largest node has 16 GB free"

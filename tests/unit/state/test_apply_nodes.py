@@ -258,6 +258,15 @@ def test_removing_needs_a_node_that_is_drained_and_empty():
     assert world.view.node("node1") is None
 
 
+def test_refusals_are_worth_another_look_when_a_node_is_removed():
+    """They count it as down, though it frees nothing."""
+    world = World(nodes=2)
+    world.down("node1")
+    epoch = world.view.capacity_epoch
+    world.remove("node1")
+    assert world.view.capacity_epoch != epoch
+
+
 def test_removing_spares_a_node_that_came_back_with_another_data_directory():
     world = World(nodes=1)
     former = world.view.node("node1").raft
