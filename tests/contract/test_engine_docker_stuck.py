@@ -31,16 +31,18 @@ HANGS = 0
 @dataclass
 class Between:
     """Stands before the engine and passes on all but what `meddle` names by its beginning, as method and path
-    without the version. It maps to HANGS or the HTTP status of an error.
+    without the version. It maps to HANGS, the HTTP status of an error, or the JSON of another answer.
     """
 
     host: str
-    meddle: dict[str, int] = field(default_factory=dict)
+    meddle: dict[str, int | bytes] = field(default_factory=dict)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         asked = f"{request.method} {re.sub(r'^/v1[.][0-9]+', '', request.path)}"
         for beginning, status in self.meddle.items():
             if asked.startswith(beginning):
+                if isinstance(status, bytes):
+                    return web.Response(body=status, content_type="application/json")
                 if status == HANGS:
                     await asyncio.Event().wait()
                 message = "removal of container is already in progress" if status == 409 else "it is damaged"
@@ -202,3 +204,40 @@ class TestCallsThatHang:
             await engine.containers(cluster)
         with pytest.raises(EngineDown, match="did not answer within"):
             await anext(engine.changes(cluster))
+
+
+class TestAnswersThatAreNotUnderstood:
+    """They are errors of the call, and nothing more."""
+
+    @checked
+    async def test_of_a_call(self, bench: StuckBench) -> None:
+        engine, cluster = bench.stuck(), bench.new_cluster()
+        placed = Placed(cluster, bench.spec(FOREVER))
+        bench.between.meddle = {"POST /containers/create": b"[]", "GET /containers/json": b"5"}
+        for call in (placed.create(engine), engine.containers(cluster)):
+            with pytest.raises(EngineError, match="is not understood") as raised:
+                await call
+            assert not isinstance(raised.value, EngineDown)
+
+    @checked
+    async def test_of_a_container(self, bench: StuckBench) -> None:
+        engine, cluster = bench.stuck(), bench.new_cluster()
+        bad, good = [await Placed(cluster, bench.spec(FOREVER), number=number).create(engine) for number in (1, 2)]
+        bench.between.meddle = {f"GET /containers/{bad}/json": b'{"Id": "bad"}'}
+        assert [c.id for c in await engine.containers(cluster)] == [good]
+        assert await engine.inspect(bad) is None
+
+    @checked
+    async def test_of_an_engine(self, bench: StuckBench) -> None:
+        bench.between.meddle = {"GET /info": b'{"ID": "x"}'}
+        with pytest.raises(EngineDown, match="is no Docker Engine"):
+            await bench.stuck().info()
+
+    @checked
+    async def test_an_event(self, bench: StuckBench) -> None:
+        events = [b'{"Action": "start"}', b"5", b'{"Action": "die", "Actor": {"ID": "abc", "Attributes": {}}}']
+        bench.between.meddle = {"GET /events": b"\n".join([*events, b""])}
+        changes = bench.stuck().changes(bench.new_cluster())
+        assert await anext(changes) == "abc"
+        with pytest.raises(EngineDown, match="closed its stream"):
+            await anext(changes)

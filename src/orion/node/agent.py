@@ -20,6 +20,7 @@ from orion.model.errors import EngineDown, EngineError, NotFound, OrionError
 from orion.model.ids import AllocationId, NodeId, container_name
 from orion.model.job import TaskSpec
 from orion.node.alarm import Alarm
+from orion.node.bugs import contained
 from orion.node.endings import Endings
 from orion.node.mounts import ConfigReader, Mounted, NotThere, mounted
 from orion.node.requests import Confirm, Confirmed, Work
@@ -121,8 +122,7 @@ class Agent:
         try:
             while True:
                 try:
-                    info = await self._engine.info()
-                    self._set_engine(info, "")
+                    self._set_engine(await self._info(), "")
                     await self._work_with_engine()
                 except* EngineError as group:
                     error = _first(group)
@@ -133,6 +133,13 @@ class Agent:
                     await asyncio.sleep(ENGINE_RETRY_S)
         finally:
             self._alarm.cancel()
+
+    async def _info(self) -> EngineInfo:
+        """An engine that can't say what it is is as good as none."""
+        try:
+            return await self._engine.info()
+        except EngineError as error:
+            raise EngineDown(error.detail) from error
 
     def _set_engine(self, info: EngineInfo | None, down: str) -> None:
         if (info, down) == (self.engine_info, self.engine_down):
@@ -261,20 +268,8 @@ class Agent:
         allocation = action.allocation
         tries = self._attempts.setdefault(allocation.id, Attempts())
         try:
-            if not action.container:
-                await self._fetch_image(action, tries)
-            async with self._starts:
-                given = await self._given(action, tries)
-                container = action.container
-                if not container and given is not None:
-                    container = await self._create(action, tries, work, given.spec)
-                if container and given is not None:
-                    self._tell(action, AllocationState.STARTING, "", tries.failures)
-                    if given.files:
-                        await self._engine.put_files(container, given.files)
-                    await self._engine.start(container)
-                    tries.restarts = action.restarts  # a start that fails is no restart
-                    await self._seen.look(container)
+            with contained(f"starting {allocation.id:08x}"):
+                await self._try_to_start(action, tries, work)
             tries.failures = 0
         except EngineDown:
             raise
@@ -283,12 +278,29 @@ class Agent:
             if action.container and tries.failures >= FAILURES_TO_DISCARD and not tries.gave_up:
                 await self._discard(action.container)
 
+    async def _try_to_start(self, action: Start, tries: Attempts, work: Work) -> None:
+        if not action.container:
+            await self._fetch_image(action, tries)
+        async with self._starts:
+            given = await self._given(action, tries)
+            container = action.container
+            if not container and given is not None:
+                container = await self._create(action, tries, work, given.spec)
+            if container and given is not None:
+                self._tell(action, AllocationState.STARTING, "", tries.failures)
+                if given.files:
+                    await self._engine.put_files(container, given.files)
+                await self._engine.start(container)
+                tries.restarts = action.restarts  # a start that fails is no restart
+                await self._seen.look(container)
+
     async def _discard(self, container: str) -> None:
         """The next try makes a new one. An engine that was killed at the wrong moment never starts the old one: to
         containerd its task "already exists".
         """
         try:
-            await self._engine.remove(container)
+            with contained(f"discarding container {container[:12]}"):
+                await self._engine.remove(container)
             self._seen.removed(container)
         except EngineDown:
             raise
@@ -395,8 +407,9 @@ class Agent:
             async with asyncio.timeout(1.0):
                 since_ms = max(0, container.started_at_ms - START_SLACK_MS)
                 query = LogQuery(tail=LAST_WORDS_LINES, since_ms=since_ms)
-                async for chunk in self._engine.logs(container.id, query):
-                    text += chunk
+                with contained(f"asking for the last words of {allocation:08x}"):
+                    async for chunk in self._engine.logs(container.id, query):
+                        text += chunk
         except (EngineError, TimeoutError) as error:
             log.debug("no last words of %08x: %s", allocation, error)
         return " / ".join(text[-LAST_WORDS_BYTES:].decode(errors="replace").split("\n")).strip(" /")

@@ -13,6 +13,7 @@ from orion.model.allocation import AllocationStatus
 from orion.model.errors import EngineDown, EngineError, OrionError
 from orion.model.ids import AllocationId, NodeId
 from orion.node.alarm import Alarm
+from orion.node.bugs import contained
 from orion.node.requests import Confirm, Confirmed
 from orion.node.sightings import Sightings
 from orion.ports import Clock, Engine
@@ -73,14 +74,15 @@ class Endings:
 
     async def stop(self, action: Stop) -> None:
         try:
-            await self._engine.stop(action.container, action.grace_ms)
+            with contained(f"stopping container {action.container[:12]}"):
+                await self._engine.stop(action.container, action.grace_ms)
+                await self._seen.look(action.container)
         except EngineDown:
             raise
         except EngineError as error:
             self._refused(action, "can't be stopped", error)
         else:
             self._refusals.pop((type(action), action.container), None)
-            await self._seen.look(action.container)
 
     async def remove(self, action: Remove) -> None:
         container, owner = action.container, action.owner
@@ -90,7 +92,8 @@ class Endings:
                 return
             if owner is not None:
                 log.info("removing container %s, left behind by %s", container[:12], owner)
-            await self._engine.remove(container)
+            with contained(f"removing container {container[:12]}"):
+                await self._engine.remove(container)
             self._refusals.pop((Remove, container), None)
             self._seen.removed(container)
             if action.then is not None:

@@ -75,9 +75,12 @@ class Docker:
             version = await self._connection.negotiate(client)
             shown = dict(await client.system.info())
         disk = 0
-        if self._local:
-            disk = await asyncio.to_thread(facts.file_system_bytes, shown.get("DockerRootDir") or "")
-        return facts.engine_info(shown, version, disk_bytes=disk)
+        try:
+            if self._local:
+                disk = await asyncio.to_thread(facts.file_system_bytes, shown.get("DockerRootDir") or "")
+            return facts.engine_info(shown, version, disk_bytes=disk)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise self._connection.no_engine() from error
 
     # --- images -------------------------------------------------------------------------------------------
 
@@ -150,7 +153,7 @@ class Docker:
                 shown = await client.containers.container(container).show()
             for address, mac in facts.addresses(shown.get("NetworkSettings") or {}):
                 await asyncio.to_thread(answer_for, address, mac)
-        except (EngineError, OSError, ValueError) as error:
+        except (EngineError, OSError, AttributeError, LookupError, TypeError, ValueError) as error:
             log.debug("who asked for %s in vain may wait for a second: %s", container[:12], error)
 
     async def stop(self, container: str, grace_ms: int) -> None:
@@ -221,9 +224,15 @@ class Docker:
         late = self._connection.engine_late
         async with self._connection.streaming("GET", "events", params, late=late) as response:
             async for event in json_lines(chunks(response, None)):
-                self._signals.heard(event)
-                if event["Action"] != "kill":  # what comes of it is an event of its own
-                    yield event["Actor"]["ID"]
+                try:
+                    self._signals.heard(event)
+                    # What comes of a kill is an event of its own.
+                    changed = "" if event["Action"] == "kill" else event["Actor"]["ID"]
+                except (AttributeError, KeyError, TypeError) as error:
+                    log.warning("an event of the Docker Engine is not understood (%r): %.200r", error, event)
+                    continue
+                if changed:
+                    yield changed
         raise EngineDown(f"the Docker Engine at {self._connection.docker_host} closed its stream of events")
 
     async def logs(self, container: str, query: LogQuery) -> AsyncGenerator[bytes, None]:

@@ -103,8 +103,11 @@ class Connection:
         except (DockerError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, DockerError) and error.status == NO_CONNECTION:
                 raise
-            raise EngineDown(f"what answers at {self.docker_host} is no Docker Engine") from error
+            raise self.no_engine() from error
         return version
+
+    def no_engine(self) -> EngineDown:
+        return EngineDown(f"what answers at {self.docker_host} is no Docker Engine")
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -136,6 +139,8 @@ class Connection:
             raise refused(error.status, error.message) from error
         except (aiohttp.ClientError, OSError) as error:
             raise words.no_answer(self.docker_host, error) from error
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise words.not_understood(error) from error
 
 
 def api_version(newest: str, oldest: str) -> str:

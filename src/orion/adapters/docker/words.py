@@ -101,6 +101,10 @@ def too_late(docker_host: str, deadline_s: float) -> EngineDown:
     return EngineDown(f"the Docker Engine at {docker_host} did not answer within {deadline_s:.0f} s")
 
 
+def not_understood(error: Exception) -> EngineError:
+    return EngineError(f"the Docker Engine's answer is not understood ({type(error).__name__}: {error})")
+
+
 def late(what: str) -> Callable[[float], EngineError]:
     """For work on one container or image ("stop the container") that may hang in an engine that is well."""
     return lambda deadline_s: EngineError(f"the Docker Engine did not {what} within {deadline_s:.0f} s")
