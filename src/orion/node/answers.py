@@ -154,10 +154,12 @@ class Answers:
 
     async def delete_task(self, task: str, *, timeout_s: float) -> TaskView:
         try:
-            view, _ = await self.task(task, Read(timeout_s=timeout_s))
+            view, seen_at = await self.task(task, Read(timeout_s=timeout_s))
         except NoMajority as error:
             raise NoMajority(f"{error.detail}; nothing was changed") from None
-        command = StopJob(self._clock.wall_ms(), JobName(view.name), *await self._marks.new("", timeout_s))
+        key, since = await self._marks.new("", timeout_s)
+        # This job, and none that is created later: whoever told of it may have been ahead of who gave `since`.
+        command = StopJob(self._clock.wall_ms(), JobName(view.name), key, max(since, seen_at))
         try:
             await self._submitter.submit(command, timeout_s=timeout_s)
         except NotFound:

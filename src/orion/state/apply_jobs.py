@@ -26,8 +26,8 @@ def create_job(state: State, step: Step, command: CreateJob) -> Result:
 
 def stop_job(state: State, step: Step, command: StopJob) -> Result:
     mark = f"stop {command.idempotency_key} {command.job}"
-    name = command.job
-    return once(state.answers, step.index, mark, command.since, name, lambda: _stop(state, step, name))
+    name, since = command.job, command.since
+    return once(state.answers, step.index, mark, since, name, lambda: _stop(state, step, name, since))
 
 
 def _create(state: State, step: Step, job: Job) -> JobName | OrionError:
@@ -51,9 +51,10 @@ def _create(state: State, step: Step, job: Job) -> JobName | OrionError:
     return job.name
 
 
-def _stop(state: State, step: Step, name: JobName) -> JobName | OrionError:
+def _stop(state: State, step: Step, name: JobName, since: int) -> JobName | OrionError:
     record = state.jobs.get(name)
-    if record is None:
+    # A copy that a stalled leader passes on late is not meant for a job that was created after it was made.
+    if record is None or record.job.created_index > since:
         return NotFound(f"there is no job named {name}; orion ps lists what runs")
     if record.job.stopping:
         return name

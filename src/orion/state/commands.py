@@ -93,7 +93,9 @@ class CreateJob(Command, frozen=True, array_like=True, tag=6):
 
 
 class StopJob(Command, frozen=True, array_like=True, tag=7):
-    """Stop all of it and forget it when the last allocation has ended. NotFound when there is none."""
+    """Stop all of it and forget it when the last allocation has ended. NotFound when there is none, or only one
+    that was created after `since`.
+    """
 
     job: JobName
     idempotency_key: str

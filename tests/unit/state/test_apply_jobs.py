@@ -218,10 +218,11 @@ def test_an_unknown_job_is_not_found():
 def test_a_late_copy_of_a_stop_spares_the_next_job_of_the_name():
     world = World()
     world.create("web")
-    stop = stopping()
+    stop, unheard = stopping(since=world.index), stopping(since=world.index)
     assert world.do(stop).result == "web"
     world.create("web")
     assert world.do(stop).result == "web"
+    assert isinstance(world.do(unheard).result, NotFound), "of which no copy had come before"
     assert not world.view.job("web").stopping
     world.stop()
     assert world.view.jobs() == []
