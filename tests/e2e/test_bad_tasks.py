@@ -2,6 +2,8 @@
 
 import pytest
 
+from support import api
+from support.cleanup import containers
 from support.nodes import Cluster, Problem, free_ports
 
 pytestmark = pytest.mark.engine
@@ -56,6 +58,39 @@ def test_a_command_that_exits_at_once(one: Cluster, busybox_image: str) -> None:
     assert failed["allocations"][-1]["restarts"] == 1
     assert failed["allocations"][-1]["exitCode"] == 7
     assert one.any().ask("GET", "/tasks/bad/logs") == "cannot open the database\n" * 2
+
+
+def test_a_shell_in_a_copy_of_a_task_s_image_is_not_the_task(
+    one: Cluster, docker_host: str, busybox_image: str
+) -> None:
+    """`docker commit` and `docker run`, to look into what a task does: the copy has the task's labels."""
+    one.run("web", image=busybox_image, command=["sleep", "1000000"])
+    (original,) = containers(docker_host, f"dev.orion.cluster={one.id}")
+    image = f"orion-test/copy:{one.id}"
+    repository, _, tag = image.partition(":")
+    api.ask(docker_host, "POST", f"/commit?container={original['Id']}&repo={repository}&tag={tag}")
+    copies = []
+    try:
+        for command in (["true"], ["sleep", "1000000"]):
+            made = api.ask_json(docker_host, "POST", "/containers/create", {"Image": image, "Cmd": command})
+            copies.append(made["Id"])
+            api.ask(docker_host, "POST", f"/containers/{copies[-1]}/start")
+        api.ask(docker_host, "POST", f"/containers/{copies[0]}/wait")
+        one.run("later", image=busybox_image, command=["sleep", "1000000"])  # the node has looked since
+        web = one.task("web")
+        assert (web["state"], web["allocations"][-1]["restarts"]) == ("running", 0)
+        one.any().ask("DELETE", "/tasks/web")
+
+        def left() -> set[str]:
+            return {c["Id"] for c in containers(docker_host, f"dev.orion.cluster={one.id}")}
+
+        one.wait(lambda: original["Id"] not in left(), "the task's container to go")
+        one.run("last", image=busybox_image, command=["sleep", "1000000"])
+        assert left() > set(copies)
+    finally:
+        for copy in copies:
+            api.ask(docker_host, "DELETE", f"/containers/{copy}?force=1")
+        api.ask(docker_host, "DELETE", f"/images/{image}?force=1")
 
 
 def test_larger_than_any_node(one: Cluster, web_image: str) -> None:
