@@ -82,6 +82,20 @@ def test_one_that_ended_after_all_is_removed_at_once():
     run(main, engine_client=Stubborn)
 
 
+def test_a_flaky_engine_refuses_stops_too():
+    async def main(bench):
+        web = bench.assign()
+        await bench.until(lambda: bench.states(web)[-1:] == ["running"])
+        bench.engine.faults = 1.0
+        bench.unwant(web)
+        await bench.until(lambda: any("can't be stopped" in reason for reason in reasons(bench, web)))
+        assert bench.running(web)
+        bench.engine.faults = 0.0
+        await bench.until(lambda: bench.states(web)[-1:] == ["stopped"])
+
+    run(main)
+
+
 class Sticky(Stubborn):
     """Stops, and refuses to remove."""
 
