@@ -269,7 +269,7 @@ def floor():
             left, number = free[0]
             heapq.heapreplace(free, (left - need, number))
             chosen.append(number)
-        group = decoder.decode(encoder.encode(Placements(name, 0, list(range(TASKS)), chosen)))
+        group = decoder.decode(encoder.encode(Placements(name, n, 0, list(range(TASKS)), chosen)))
         for index, number in zip(group.indexes, group.nodes, strict=True):
             node = names[number]
             identity = allocation_id(counter, 0)

@@ -70,7 +70,7 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
 class Job(msgspec.Struct, frozen=True, array_like=True):
     """`version` counts changes of the spec from 0. `stopping`: nothing of it is wanted any more; it is
     forgotten once its last allocation has ended. `created_index`: of the log entry that created it, which tells it
-    from a former one of its name; `apply` says it, and 0 is one of before this was noted.
+    from a former one of its name; `apply` says it, and 0 is one that is yet to be created.
     """
 
     name: JobName

@@ -9,7 +9,7 @@ from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.explain import explain, same_news
 from orion.scheduler.plan import Plan
 from orion.scheduler.pools import Pools, engine_key
-from orion.state.commands import Placements
+from orion.state.commands import Placements, Refusal
 from orion.state.records import JobRecord
 from orion.state.view import View
 
@@ -64,8 +64,7 @@ class _Planner:
         self._placements: list[Placements] = []
         self._stops: list[AllocationId] = []
         self._moves: list[AllocationId] = []
-        self._refusals: list[tuple[JobName, str]] = []
-        self._refused: list[int] = []
+        self._refusals: list[Refusal] = []
         self._rest: dict[JobName, None] = {}
 
     def plan(self) -> Plan:
@@ -75,7 +74,6 @@ class _Planner:
             tuple(self._refusals),
             tuple(self._rest),
             tuple(self._moves),
-            tuple(self._refused),
         )
 
     @property
@@ -148,8 +146,7 @@ class _Planner:
         if not text:
             text = self._place(record, demand, indexes, waiting)
         if not same_news(record.refusal, text):
-            self._refusals.append((name, text))
-            self._refused.append(record.job.created_index)
+            self._refusals.append(Refusal(name, record.job.created_index, text))
             self._bytes_left -= _JOB_BYTES + len(name) + len(text.encode())
 
     def _place(self, record: JobRecord, demand: Demand, indexes: list[int], waiting: int) -> str:
@@ -171,7 +168,7 @@ class _Planner:
 
     def _give(self, record: JobRecord, indexes: list[int], choice: Choice) -> None:
         job = record.job
-        group = Placements(job.name, job.version, indexes, choice.nodes, choice.ports, job.created_index)
+        group = Placements(job.name, job.created_index, job.version, indexes, choice.nodes, choice.ports)
         self._placements.append(group)
         self._room -= len(indexes)
         row_bytes = _ROW_BYTES + _PORT_BYTES * len(job.task.ports)

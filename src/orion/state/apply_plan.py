@@ -3,7 +3,6 @@ capacity and host ports are given away, and nowhere else.
 """
 
 from collections.abc import Sequence
-from itertools import chain, repeat
 
 from orion.model.allocation import Allocation
 from orion.model.ids import AllocationId, JobName, allocation_id, task_id
@@ -32,12 +31,12 @@ def apply_plan(state: State, step: Step, command: ApplyPlan) -> Result:
             _tell_placed(step, record, _place(state, record, group, step.at_ms))
         else:
             state.capacity_epoch += 1  # what it was to take is free after all: others were refused for it
-    for (name, text), created_index in zip(command.refusals, chain(command.refused, repeat(0)), strict=False):
-        record = _same_job(state, name, created_index)
-        if record and record.open_count and record.refusal != text:
+    for refusal in command.refusals:
+        record = _same_job(state, refusal.job, refusal.created_index)
+        if record and record.open_count and record.refusal != refusal.text:
             former = record.refusal
-            ledger.set_refusal(state, record, text)
-            if text and _words(text) != _words(former):
+            ledger.set_refusal(state, record, refusal.text)
+            if refusal.text and _words(refusal.text) != _words(former):
                 _tell_refused(step, record)
     return None
 
@@ -45,14 +44,9 @@ def apply_plan(state: State, step: Step, command: ApplyPlan) -> Result:
 def _same_job(state: State, name: JobName, created_index: int) -> JobRecord | None:
     """The job that the plan was made for, None when it is gone. One that was created again under its name may ask
     for something else: what was said of its predecessor says nothing of it.
-
-    0 on either side is whichever: of a job or a plan of before this was noted, and a job's is 0 only where it came
-    with a snapshot of before, so that all nodes must decide as those do.
     """
     record = state.jobs.get(name)
-    if record is None or not created_index or not record.job.created_index:
-        return record
-    return record if record.job.created_index == created_index else None
+    return record if record and record.job.created_index == created_index else None
 
 
 def _place(state: State, record: JobRecord, group: Placements, at_ms: int) -> list[Allocation]:

@@ -113,15 +113,23 @@ class Placements(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Many tasks of one job, as columns: task `indexes[i]` goes to the node numbered `nodes[i]`.
 
     `ports` is empty when the job asks for none, else one tuple of host ports a task, in the order of the
-    spec's ports. `created_index` is the job's, not of another one of its name; 0 is whichever.
+    spec's ports. `created_index` is the job's, not that of another one of its name.
     """
 
     job: JobName
+    created_index: int
     job_version: int
     indexes: list[int]
     nodes: list[int]
     ports: list[tuple[int, ...]] = []
-    created_index: int = 0
+
+
+class Refusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Why the rest of a job did not fit, "" to clear."""
+
+    job: JobName
+    created_index: int  # as in Placements
+    text: str
 
 
 class ApplyPlan(Command, frozen=True, array_like=True, tag=9):
@@ -129,15 +137,13 @@ class ApplyPlan(Command, frozen=True, array_like=True, tag=9):
     resources and ports free, slot still empty); one that no longer holds is dropped and its slot stays open.
 
     `stops`: allocations no longer wanted. `moves`: those that their nodes can't start, no longer wanted unless they
-    have started since. `refusals`: why the rest of a job did not fit, "" to clear. `refused`: the `created_index`
-    of each of their jobs, as in Placements.
+    have started since.
     """
 
     placements: tuple[Placements, ...]
     stops: tuple[AllocationId, ...] = ()
-    refusals: tuple[tuple[JobName, str], ...] = ()
+    refusals: tuple[Refusal, ...] = ()
     moves: tuple[AllocationId, ...] = ()
-    refused: tuple[int, ...] = ()
 
 
 class PutConfig(Command, frozen=True, array_like=True, tag=10):

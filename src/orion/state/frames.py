@@ -9,7 +9,7 @@ from orion.model.job import Job
 from orion.model.node import Node
 from orion.state.memory import Answer
 
-FORMAT = 2
+FORMAT = 3
 LENGTH_BYTES = 4
 MAX_FRAME_BYTES = 64 * 1024 * 1024  # more can't be a length
 

@@ -59,7 +59,9 @@ def test_as_one_after_another(capacities, fill, there, need, cpu, memory):
         cluster.job(f"fill{n}", cpu=fill_cpu, memory=fill_memory)
     cluster.run()
     cluster.job(count=need + len(there), cpu=cpu, memory=memory)
-    before = Placements("web", 0, list(range(need, need + len(there))), there)
+    before = Placements(
+        "web", cluster.view.job("web").created_index, 0, list(range(need, need + len(there))), there
+    )
     cluster.do(ApplyPlan(1, (before,)))
     open_now = cluster.view.open_count("web")
     counts = Counter(cluster.state.nodes[node].number for node in cluster.where().values())

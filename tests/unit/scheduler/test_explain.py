@@ -1,6 +1,6 @@
 """The sentences that users read; contracts.md has two of them."""
 
-from test_schedule import GB, WEB, Cluster
+from test_schedule import GB, WEB, Cluster, said
 
 from orion.model.job import PortBinding
 from orion.model.node import NodeStatus
@@ -11,8 +11,7 @@ from orion.state.records import MAX_REASON
 
 def why(cluster, **job):
     cluster.job("asked", **job)
-    refusals = dict(cluster.plan("asked").refusals)
-    return refusals["asked"]
+    return dict(said(cluster.plan("asked")))["asked"]
 
 
 def test_memory():
@@ -123,7 +122,7 @@ def test_what_this_very_plan_gives_away_counts():
     cluster = Cluster(1)
     cluster.job("first", ports=WEB)
     cluster.job("second", ports=WEB)
-    assert cluster.plan("first", "second").refusals == (("second", "port 8080 is taken on 1 of 1 nodes"),)
+    assert said(cluster.plan("first", "second")) == (("second", "port 8080 is taken on 1 of 1 nodes"),)
 
 
 def test_how_much_is_free_is_no_news():

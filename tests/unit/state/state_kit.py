@@ -18,6 +18,7 @@ from orion.state.commands import (
     InitCluster,
     Placements,
     PutConfig,
+    Refusal,
     RegisterNode,
     RemoveNode,
     SetNodeStatus,
@@ -86,14 +87,15 @@ class World:
     def place(self, name, *where, ports=(), version=0):
         """`where`: (index, node) pairs."""
         numbers = [self.state.nodes[node].number for _, node in where]
-        group = Placements(name, version, [index for index, _ in where], numbers, list(ports))
+        created = self.view.job(name).created_index
+        group = Placements(name, created, version, [index for index, _ in where], numbers, list(ports))
         return self.do(ApplyPlan(90, (group,)))
 
     def stop_allocations(self, *allocations):
         return self.do(ApplyPlan(95, (), tuple(allocations)))
 
     def refuse(self, name, text):
-        return self.do(ApplyPlan(95, (), (), ((name, text),)))
+        return self.do(ApplyPlan(95, (), (), (Refusal(name, self.view.job(name).created_index, text),)))
 
     def newest(self, name="web", index=0):
         return self.view.allocations_of_slot(name, index)[-1]

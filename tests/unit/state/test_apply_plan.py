@@ -1,11 +1,10 @@
-import msgspec
 import pytest
 from state_kit import ANY, WEB, World, kinds, texts
 
 from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.job import PortBinding
 from orion.model.resources import Resources
-from orion.state.commands import ApplyPlan, Placements, UpdateAllocations, decode_command
+from orion.state.commands import ApplyPlan, Placements, Refusal, UpdateAllocations
 
 
 def test_placing():
@@ -21,9 +20,22 @@ def test_placing():
     assert world.view.work_index("node1") == world.index
 
 
+def created(world, job="web"):
+    record = world.view.job(job)
+    return record.created_index if record else 0
+
+
 def one(world, **changes):
     """Try to place web/0 on node1, with something about it changed; whether it was taken."""
-    given = {"job": "web", "job_version": 0, "indexes": [0], "nodes": [1], "ports": [(8080, 20_000)]} | changes
+    index = created(world)
+    given = {
+        "job": "web",
+        "created_index": index,
+        "job_version": 0,
+        "indexes": [0],
+        "nodes": [1],
+        "ports": [(8080, 20_000)],
+    } | changes
     before = world.view.allocation_count()
     epoch = world.view.capacity_epoch
     world.do(ApplyPlan(1, (Placements(**given),)))
@@ -85,31 +97,23 @@ def test_what_was_planned_for_a_job_is_nothing_to_the_next_of_its_name():
     """Its constraints may be others, which nothing checks when the plan is applied."""
     world, first, second = created_twice()
     epoch = world.view.capacity_epoch
-    group = Placements("web", 0, [0], [1], [], first)
-    applied = world.do(ApplyPlan(1, (group,), refusals=(("web", "no room"),), refused=(first,)))
+    group = Placements("web", first, 0, [0], [1])
+    applied = world.do(ApplyPlan(1, (group,), refusals=(Refusal("web", first, "no room"),)))
     assert applied.events == ()
     assert world.view.jobs_to_place() == ["web"]
     assert world.view.capacity_epoch != epoch
-    group = Placements("web", 0, [0], [1], [], second)
+    group = Placements("web", second, 0, [0], [1])
     assert kinds(world.do(ApplyPlan(1, (group,)))) == ["TaskPlaced"]
 
 
 def test_each_refusal_is_of_its_own_job():
     world, first, second = created_twice()
     world.create("other")
-    rows = (("web", "no room"), ("other", "no port"))
-    world.do(ApplyPlan(1, (), refusals=rows, refused=(first, world.index)))
+    other = Refusal("other", world.index, "no port")
+    world.do(ApplyPlan(1, (), refusals=(Refusal("web", first, "no room"), other)))
     assert world.view.jobs_refused() == ["other"]
-    world.do(ApplyPlan(1, (), refusals=rows, refused=(second, 0)))
+    world.do(ApplyPlan(1, (), refusals=(Refusal("web", second, "no room"),)))
     assert world.view.jobs_refused() == ["web", "other"]
-
-
-def test_a_plan_of_before_its_jobs_were_told_apart_is_taken_as_then():
-    world, _, _ = created_twice()
-    world.create("other")
-    raw = [9, 1, [["web", 0, [0], [1], []]], [], [["other", "no room"]], []]
-    plan = decode_command(msgspec.msgpack.encode(raw))
-    assert texts(world.do(plan)) == ["web/0 placed on node1", "other/0 waits: no room"]
 
 
 def test_a_node_that_is_not_schedulable_takes_nothing():
@@ -180,7 +184,7 @@ def test_stops_come_before_placements():
     world.create()
     world.place("web", (0, "node1"))
     old = world.newest()
-    group = Placements("web", 0, [0], [2])
+    group = Placements("web", created(world), 0, [0], [2])
     world.do(ApplyPlan(1, (group,), (old.id,)))
     assert [(a.node, a.wanted) for a in world.view.allocations_of_slot("web", 0)] == [
         ("node1", False),
@@ -242,7 +246,7 @@ def test_why_a_task_leaves_a_node_that_can_not_start_it_is_told():
     former = world.newest("web")
     world.do(UpdateAllocations(1, "node1", ((former.id, stuck),)))
     assert [a.id for a in world.view.stuck()] == [former.id]
-    applied = world.do(ApplyPlan(90, (Placements("web", 0, [0], [2], []),), moves=(former.id,)))
+    applied = world.do(ApplyPlan(90, (Placements("web", created(world), 0, [0], [2]),), moves=(former.id,)))
     assert texts(applied) == [
         "web/0 does not start on node1 (port 80 is taken): another node has its turn",
         "web/0 placed on node2",

@@ -1,4 +1,3 @@
-import msgspec
 import pytest
 from msgspec.structs import replace
 from state_kit import ANY, WEB, World, creation, tables
@@ -8,9 +7,8 @@ from orion.model.configs import MAX_VALUE_BYTES, Config, ConfigStat
 from orion.model.errors import Corrupt
 from orion.model.ids import JobName
 from orion.model.resources import Resources
-from orion.state.apply import apply
 from orion.state.check import check, rebuilt, state_hash
-from orion.state.commands import ApplyPlan, Placements, UpdateAllocations
+from orion.state.commands import UpdateAllocations
 from orion.state.frames import (
     FORMAT,
     MAX_FRAME_BYTES,
@@ -145,22 +143,6 @@ def test_equal_values_become_one_object_again():
     assert first.node is second.node is again.records["node1"].node.id
     assert first.status is second.status
     assert first.job is again.jobs[JobName("web")].job.name
-
-
-# --- of before ----------------------------------------------------------------------------------------------
-
-
-def test_a_job_of_before_jobs_were_told_apart_takes_what_is_planned_for_its_name():
-    """Elsewhere it came with the log, which says which one it is: all nodes must decide alike."""
-    one = registered()
-    apply(one, 3, creation())
-    old_job = msgspec.to_builtins(one.view.job("web"))[:-1]
-    rows = (Header(FORMAT, 3, 1, 2, 0), Nodes([one.nodes["node1"]]), [5, [[old_job, ""]]], End(1, 1, 0))
-    other = restored(frames(*rows))
-    assert (one.view.job("web").created_index, other.view.job("web").created_index) == (3, 0)
-    for state in (one, other):
-        apply(state, 4, ApplyPlan(1, (Placements("web", 0, [0], [1], [], 3),)))
-        assert state.view.task("web", 0).state == "scheduled"
 
 
 # --- damage ------------------------------------------------------------------------------------------------

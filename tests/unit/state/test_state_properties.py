@@ -26,6 +26,7 @@ from orion.state.commands import (
     InitCluster,
     Placements,
     PutConfig,
+    Refusal,
     RegisterNode,
     RemoveNode,
     SetNodeStatus,
@@ -237,7 +238,7 @@ class Machine(RuleBasedStateMachine):
     @rule(
         name=JOBS,
         version=st.sampled_from([0, 0, 0, 1]),
-        created=st.sampled_from([0, 0, 0, 1]),
+        former=st.sampled_from([False, False, False, True]),
         rows=st.lists(
             st.tuples(
                 st.integers(-1, 5),
@@ -249,11 +250,17 @@ class Machine(RuleBasedStateMachine):
         stops=st.lists(st.integers(0, 20), max_size=3),
         refusals=st.lists(st.tuples(JOBS, st.sampled_from(["", "no room"])), max_size=2),
     )
-    def plan_anything(self, name, version, created, rows, stops, refusals):
+    def plan_anything(self, name, version, former, rows, stops, refusals):
         known = sorted(self.state.allocations)
         wrong = tuple(known[at] if at < len(known) else at for at in stops)
-        group = Placements(name, version, [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows], created)
-        self.commit(ApplyPlan(10, (group,), wrong, tuple(refusals), refused=(created,)))
+        columns = [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows]
+        group = Placements(name, self.created(name) - former, version, *columns)
+        said = tuple(Refusal(job, self.created(job) - former, text) for job, text in refusals)
+        self.commit(ApplyPlan(10, (group,), wrong, said))
+
+    def created(self, name):
+        job = self.state.view.job(name)
+        return job.created_index if job else 0
 
     @rule()
     def schedule_all(self):
