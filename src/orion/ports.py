@@ -212,7 +212,7 @@ class Engine(Protocol):
     async def pull(self, image: str, progress: PullProgress) -> None: ...
 
     async def create(self, allocation: Allocation, spec: TaskSpec, labels: Labels, *, name: str) -> str:
-        """`name` is the `container_name` of the labels: by both it is known again, for labels alone may be copied."""
+        """`name` is the `container_name` of the labels: by both it is known again, labels alone may be copied."""
 
     async def put_files(self, container: str, files: Sequence[File]) -> None:
         """Into a container that does not run, missing folders and all. What is there is replaced, unless it is a
