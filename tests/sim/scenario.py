@@ -226,9 +226,13 @@ class _TraceHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         process = current_process()
-        if process is not None and process.alive:
-            self._world.trace(process.name, f"says {record.levelname}: {record.getMessage()}")
-            self._world.count(f"said: {record.msg}")
+        if process is None or not process.alive:
+            return
+        self._world.trace(process.name, f"says {record.levelname}: {record.getMessage()}")
+        self._world.count(f"said: {record.msg}")
+        if record.exc_info and record.exc_info[1] is not None:  # a bug that was contained is one all the same
+            text = "".join(traceback.format_exception(record.exc_info[1]))
+            self._world.fail("no bugs", f"{process.name} says {record.getMessage()}:\n{text}")
 
 
 def replay(seed: int, keep: Keep, sink=None, until_s: float | None = None) -> Outcome:
