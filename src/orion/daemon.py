@@ -32,6 +32,7 @@ from orion.node.node import Node
 from orion.openfiles import raise_limit
 from orion.ports import Identity, LogFailed, LogStore, Machine
 from orion.raft.log import LogBroken
+from orion.stderr import never_wait
 
 log = logging.getLogger("orion")
 
@@ -45,6 +46,7 @@ def run(config: Config) -> int:
     """
     import uvloop
 
+    never_wait()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     raise_limit()

@@ -1,0 +1,177 @@
+"""Standard error on real pipes and files, in a process of its own: who writes never waits, and loses nothing that
+somebody reads.
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BEGIN = """
+import atexit, logging, os, sys, time
+import orion.stderr
+
+def until_the_thread_has_it_all():
+    while sys.stderr._waiting:
+        time.sleep(0.001)
+
+orion.stderr.never_wait()
+"""
+MISSING = re.compile(rb"orion: (\d+) lines are missing here: .*")
+DEADLINE_S = 60
+LINE_BYTES = 100
+
+
+def lines(begin, end):
+    """A program that writes these, numbered."""
+    return f"for n in range({begin}, {end}): print(f'{{n:0{LINE_BYTES}}}', file=sys.stderr)\n"
+
+
+@contextlib.contextmanager
+def program(text):
+    """Runs it with a full pipe as standard error; yields it and the reader's end."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4_096)
+    os.set_blocking(writer, False)
+    filled = os.write(writer, b"\n" * 4_096)
+    os.set_blocking(writer, True)
+    command = [sys.executable, "-c", BEGIN + text]
+    pipes = {"stderr": writer, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with os.fdopen(reader, "rb") as unread, subprocess.Popen(command, **pipes) as process:
+        os.close(writer)
+        try:
+            yield process, unread, filled
+        finally:
+            process.kill()
+
+
+def run(text, stderr=subprocess.PIPE):
+    return subprocess.run(
+        [sys.executable, "-c", BEGIN + text],
+        stderr=stderr,
+        stdout=subprocess.PIPE,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+
+
+def test_all_of_it_in_order_to_the_last_word():
+    done = run(lines(0, 5_000) + "logging.basicConfig(stream=sys.stderr)\nlogging.error('last words')")
+    assert done.stderr.splitlines() == [b"%0100d" % n for n in range(5_000)] + [b"ERROR:root:last words"]
+
+
+def test_a_traceback_at_the_end():
+    done = run("print('before', file=sys.stderr)\nraise ValueError('a mistake')")
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"before\nTraceback (most recent call last):\n")
+    assert done.stderr.endswith(b"ValueError: a mistake\n")
+
+
+def test_what_can_not_be_encoded():
+    assert run("print('\\udcff \\u00fc', file=sys.stderr)").stderr == "\\udcff \u00fc\n".encode()
+
+
+def test_nobody_reads_so_nobody_waits_and_the_gap_is_told_when_somebody_does():
+    total = 40_000  # four times of what may wait
+    ask = "print('goes on', flush=True)\nsys.stdin.readline()\n"
+    end = "print('waits', flush=True)\nsys.stdin.readline()\n"
+    text = lines(0, total) + ask + lines(total, total + 10) + end
+    with program(text) as (process, unread, filled):
+        assert process.stdout.readline() == b"goes on\n"
+        assert len(unread.read(filled)) == filled
+        got = [unread.readline()]
+        while not MISSING.match(got[-1]):
+            got.append(unread.readline())
+        missing = int(MISSING.match(got.pop())[1])
+        kept = [int(line) for line in got]
+        assert kept == list(range(len(kept))), "without a gap, in order"
+        assert len(kept) + missing == total
+        assert len(kept) > 1024 * 1024 // (LINE_BYTES + 1) - 1
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"waits\n"
+        assert [int(unread.readline()) for _ in range(10)] == list(range(total, total + 10))
+
+
+def test_the_end_does_not_wait_for_ever():
+    with program("print('never read', file=sys.stderr)\nraise SystemExit(3)") as (process, _, _):
+        assert process.wait(DEADLINE_S) == 3
+
+
+def test_the_end_waits_for_who_reads_late():
+    text = "atexit.register(sys.stderr.drain, 600)\n" + lines(0, 1_000) + "until_the_thread_has_it_all()\n"
+    with program(text + "print('ends', flush=True)") as (process, unread, filled):
+        assert process.stdout.readline() == b"ends\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        assert [int(line) for line in unread.read()[filled:].splitlines()] == list(range(1_000))
+        assert process.wait(DEADLINE_S) == 0
+
+
+def test_nothing_is_taken_behind_a_gap_until_all_before_it_is():
+    """However small; a text of several lines counts as so many."""
+    text = (
+        "print('first', file=sys.stderr)\nuntil_the_thread_has_it_all()\n"
+        "for letter in 'ab': sys.stderr.write(f'{letter * 300_000}\\n' * 2)\n"
+        "print('small', file=sys.stderr)\nprint('goes on', flush=True)\n"
+    )
+    with program(text) as (process, unread, filled):
+        assert process.stdout.readline() == b"goes on\n"
+        first, *letters, told = unread.read()[filled:].splitlines()
+    assert first == b"first"
+    assert letters == [b"a" * 300_000] * 2
+    assert MISSING.match(told)[1] == b"3"
+
+
+def test_one_line_may_be_as_long_as_it_likes():
+    assert run("print('x' * 3_000_000, file=sys.stderr)").stderr == b"x" * 3_000_000 + b"\n"
+
+
+def test_the_end_of_what_is_no_whole_line():
+    assert run("sys.stderr.write('a\\nb'); sys.stderr.write('c')").stderr == b"a\nbc"
+
+
+def test_who_shares_the_pipe_may_have_said_that_nobody_is_to_wait():
+    text = f"os.set_blocking(2, False)\n{lines(0, 1_000)}until_the_thread_has_it_all()\n"
+    text += "print('goes on', flush=True)\n"
+    with program(text) as (process, unread, filled):
+        assert process.stdout.readline() == b"goes on\n"
+        assert [int(line) for line in unread.read()[filled:].splitlines()] == list(range(1_000))
+        assert process.wait(DEADLINE_S) == 0
+
+
+def test_a_disk_that_was_full_meanwhile(tmp_path):
+    """What could not be written is told at the head of what can: here the file is put in place of /dev/full."""
+    file = tmp_path / "log"
+    text = (
+        "patient = sys.stderr\n"
+        "for n in range(3):\n"
+        "    print('lost', file=patient)\n"
+        "    patient.drain(10)\n"
+        f"os.dup2(os.open({str(file)!r}, os.O_WRONLY | os.O_CREAT), 2)\n"
+        "for _ in range(2):\n"
+        "    print('written', file=patient)\n"
+        "    patient.drain(10)\n"
+    )
+    with Path("/dev/full").open("wb") as full:
+        assert run(text, stderr=full).returncode == 0
+    told, *written = file.read_bytes().splitlines()
+    assert MISSING.match(told)[1] == b"3"
+    assert written == [b"written"] * 2
+
+
+@pytest.mark.parametrize("reader", ["closed", "gone"])
+def test_nobody_is_there_at_all(reader):
+    text = "logging.basicConfig(stream=sys.stderr)\nfor _ in range(1_000): logging.error('x')\nprint('goes on')\n"
+    command = [sys.executable, "-c", BEGIN + text]
+    if reader == "closed":
+        command = ["/bin/sh", "-c", 'exec "$@" 2>&-', "sh", *command]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stderr.close()
+        assert process.stdout.read() == b"goes on\n"
+        assert process.wait(DEADLINE_S) == 0
