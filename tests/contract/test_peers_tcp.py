@@ -130,6 +130,29 @@ class TestStrangers:
 
         check(None, bench)
 
+    def test_those_past_the_bound_are_not_kept(self, bench, monkeypatch):
+        """Each is a file, and the node needs others."""
+        monkeypatch.setattr("orion.openfiles.FEWEST_CONNECTIONS", 3)
+        monkeypatch.setattr("resource.getrlimit", lambda _: (6, 6))
+
+        async def check():
+            a, b = await hosts(bench, 1, 2)
+            assert await b.peers.call(a.address, b"x", timeout_s=DEADLINE_S) == b"n2 asked n1: x"
+            async with contextlib.AsyncExitStack() as stack:
+                closed = []
+                for number in range(3, 8):
+                    reader, writer = await stack.enter_async_context(raw(a))
+                    writer.write(hello(LANE_CALL, node=f"n{number}", raft=number))
+                    await reader.readexactly(4)  # it is greeted
+                    closed.append(asyncio.ensure_future(reader.read()))
+                await until(lambda: sum(each.done() for each in closed) >= 3)
+                assert await b.peers.call(a.address, b"y", timeout_s=DEADLINE_S) == b"n2 asked n1: y"
+                assert [each.done() for each in closed] == [False, False, True, True, True]
+                for each in closed:
+                    each.cancel()
+
+        bench.run(check)
+
     def test_a_dialled_stranger_is_named(self, bench, caplog):
         async def check():
             async def serve(reader, writer):

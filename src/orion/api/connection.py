@@ -3,7 +3,6 @@ with bounds on what a client may hold without asking anything.
 """
 
 import asyncio
-import resource
 from collections import OrderedDict
 from typing import Any
 
@@ -17,20 +16,11 @@ from orion.model.errors import TooLarge, Unavailable
 HEAD_S = 10.0  # for the whole head of a request, from its first byte; for the first of a connection, from its start
 MAX_HEAD_BYTES = 64 * 1024
 MAX_CONNECTIONS = 4_096
-FEWEST_CONNECTIONS = 16
-# A request may hold two files (logs: one of the engine or of another node besides); half of all are for the rest of
-# the node: its peers, the engine, /proc.
+# A request may hold two files (logs: one of the engine or of another node besides), and half of all are for the
+# rest of the node: its peers, the engine, /proc.
 FILES_FOR_EACH = 4
 # Of all connections; the others are for those who ask next, and be it to hear that there are too many.
 BUSY_SHARE = 0.75
-
-
-def most_connections() -> int:
-    """By the number of files that this process may have open."""
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if files == resource.RLIM_INFINITY:
-        return MAX_CONNECTIONS
-    return max(FEWEST_CONNECTIONS, min(MAX_CONNECTIONS, files // FILES_FOR_EACH))
 
 
 class Connections(ServerState):

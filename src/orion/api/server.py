@@ -14,6 +14,7 @@ from orion.api.app import App
 from orion.api.limits import Limits
 from orion.model.errors import Refused
 from orion.model.node import address_text
+from orion.openfiles import connections
 
 BACKLOG = 512
 KEEP_ALIVE_S = 75  # longer than clients think about their next request
@@ -61,7 +62,7 @@ class Server:
     """Serves `app` on `listener`, which it closes at the end."""
 
     def __init__(self, app: App, listener: socket.socket) -> None:
-        from orion.api.connection import Connection, Connections, most_connections
+        from orion.api.connection import FILES_FOR_EACH, MAX_CONNECTIONS, Connection, Connections
 
         # Errors are logged where they are answered; uvicorn would tell them again, without the words.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
@@ -83,7 +84,7 @@ class Server:
                 timeout_graceful_shutdown=CLOSE_S,
             ),
             app.limits,
-            Connections(most_connections()),
+            Connections(connections(FILES_FOR_EACH, most=MAX_CONNECTIONS)),
         )
 
     @property

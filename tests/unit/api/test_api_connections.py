@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from orion.api.connection import MAX_HEAD_BYTES, most_connections
+from orion.api.connection import MAX_HEAD_BYTES
+from orion.openfiles import connections
 from unit.api.fake_service import FakeService, running, task_view
 
 ASK = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -263,7 +264,6 @@ def test_no_answer_is_written_into_another(api, connect):
 @pytest.fixture
 def small(monkeypatch):
     """A server with room for eight connections, six of them with a request under way."""
-    monkeypatch.setattr("orion.api.connection.FEWEST_CONNECTIONS", 1)
     monkeypatch.setattr("orion.api.connection.MAX_CONNECTIONS", 8)
     with running() as api, contextlib.ExitStack() as stack:
         api.dial = lambda: stack.enter_context(dial(api))
@@ -326,4 +326,4 @@ def test_when_all_are_in_use_it_is_said_and_nobody_is_cut_off(small):
 )
 def test_how_many_follows_from_how_many_files_may_be_open(monkeypatch, files, most):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
-    assert most_connections() == most
+    assert connections(4, most=4_096) == most

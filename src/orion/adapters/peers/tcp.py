@@ -4,6 +4,7 @@ import asyncio
 import errno
 from collections.abc import AsyncGenerator, Callable, Sequence
 
+from orion import openfiles
 from orion.adapters.peers.calls import Caller, CallServer
 from orion.adapters.peers.connection import Connection
 from orion.adapters.peers.dial import Dialler
@@ -20,6 +21,7 @@ from orion.wire.envelopes import LANE_CALL, LANE_STREAM, decode_messages, encode
 from orion.wire.frames import Frame, FrameError, Kind
 
 MAX_CONNECTIONS = 8_192
+FILES_FOR_EACH = 2
 
 
 class TcpPeers:
@@ -36,6 +38,7 @@ class TcpPeers:
         self._dialler = Dialler(self._greeter, self._complaints, self._track, self._tell_lost)
         self._runners = Runners()
         self._connections: set[Connection] = set()
+        self._most_connections = openfiles.connections(FILES_FOR_EACH, most=MAX_CONNECTIONS)
         self._outboxes: dict[str, Outbox] = {}
         self._callers: dict[str, Caller] = {}
         self._server: asyncio.Server | None = None
@@ -121,8 +124,8 @@ class TcpPeers:
 
     def _opened(self, connection: Connection) -> None:
         """A peer has connected and said hello."""
-        if len(self._connections) > MAX_CONNECTIONS:
-            raise FrameError(f"there are {MAX_CONNECTIONS} connections already")
+        if len(self._connections) > self._most_connections:
+            raise FrameError(f"there are {self._most_connections} connections already")
         if connection.lane == LANE_CALL:
             CallServer(connection, self._on_call, self._runners)
         elif connection.lane == LANE_STREAM:
