@@ -43,18 +43,17 @@ class Load:
         self._members = members
         self.leader = leader
         self.state = State()
-        self._index = 0
         self._pools = Pools()
         self.proposed = 0
 
-    async def propose(self, command: AnyCommand) -> None:
-        await self._members.call(self.leader, encode_command(command), timeout_s=30)
+    async def propose(self, command: AnyCommand) -> int:
+        """Where it stands in the log."""
+        reply = await self._members.call(self.leader, encode_command(command), timeout_s=30)
         self.proposed += 1
+        return int.from_bytes(reply, "big")
 
     async def keep(self, command: AnyCommand) -> None:
-        self._index += 1
-        apply(self.state, self._index, command)
-        await self.propose(command)
+        apply(self.state, await self.propose(command), command)
 
     async def fill(self, allocations: int) -> None:
         await self.keep(InitCluster(1, 0x0FEDCBA987654321))
