@@ -45,6 +45,7 @@ from orion.reconcile.containers import (
 log = logging.getLogger(__name__)
 
 ENGINE_RETRY_S = 1.0
+CANCEL_AGAIN_S = 0.1
 WAITS_TO_SLOWEST = 4  # 8 s: somebody who puts a missing config then watches the task
 RESYNC_S = 10.0  # look at every container again this often, whatever the event stream said
 TELL_AGAIN_MS = 10_000  # a report that state does not show after so long is made again
@@ -118,21 +119,34 @@ class Agent:
     # --- engine -------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Until cancelled. Survives the engine's absence, and nothing else."""
+        """Until cancelled. Survives the engine's absence, and nothing else.
+
+        Before Python 3.13 a TaskGroup that ends with an error forgets that its task is cancelled in the same turn
+        of the loop; and Docker and Orion are often told to stop at once. So the one that is cancelled has no group,
+        and the other is cancelled until it has ended.
+        """
+        keeper = asyncio.create_task(self._keep_working(), name="agent-keeper")
         try:
-            while True:
-                try:
-                    self._set_engine(await self._info(), "")
-                    await self._work_with_engine()
-                except* EngineError as group:
-                    error = _first(group)
-                    if isinstance(error, EngineDown):
-                        self._set_engine(None, error.detail)
-                    else:
-                        log.warning("looking at all containers again: %s", error.detail)
-                    await asyncio.sleep(ENGINE_RETRY_S)
+            await asyncio.wait([keeper])
+            keeper.result()
         finally:
+            while not keeper.done():
+                keeper.cancel()
+                await asyncio.wait([keeper], timeout=CANCEL_AGAIN_S)
             self._alarm.cancel()
+
+    async def _keep_working(self) -> None:
+        while True:
+            try:
+                self._set_engine(await self._info(), "")
+                await self._work_with_engine()
+            except* EngineError as group:
+                error = _first(group)
+                if isinstance(error, EngineDown):
+                    self._set_engine(None, error.detail)
+                else:
+                    log.warning("looking at all containers again: %s", error.detail)
+                await asyncio.sleep(ENGINE_RETRY_S)
 
     async def _info(self) -> EngineInfo:
         """An engine that can't say what it is is as good as none."""

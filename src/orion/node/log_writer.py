@@ -34,6 +34,7 @@ class LogWriter:
         self._busy = False
         self._moved = asyncio.Event()
         self._hard_state: HardState | None = None  # not yet written
+        self.last_index = 0  # of the log, with all that went into a batch
         self._group: asyncio.TaskGroup
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -67,18 +68,24 @@ class LogWriter:
         self._moved.set()
 
     def _take_batch(self) -> list[Ready]:
-        """Everything up to the next snapshot, which goes alone, or to entries that replace some of this batch: they
-        would never be on disk, but were to be acknowledged when they are.
+        """Everything up to the next snapshot, which goes alone, or to entries that replace others: this batch may
+        acknowledge those, be they its own or of one before, and would do so when they are on disk no more.
         """
-        batch = [self._waiting.popleft()]
-        last = _last_index(batch[0])
+        batch = [self._take()]
         while batch[0].snapshot is None and self._waiting:
             after = self._waiting[0]
-            if after.snapshot is not None or (last and after.entries and after.entries[0].index <= last):
+            if after.snapshot is not None or (after.entries and after.entries[0].index <= self.last_index):
                 break
-            batch.append(self._waiting.popleft())
-            last = _last_index(after) or last
+            batch.append(self._take())
         return batch
+
+    def _take(self) -> Ready:
+        ready = self._waiting.popleft()
+        if ready.snapshot is not None:
+            self.last_index = ready.snapshot.index
+        if ready.entries:
+            self.last_index = ready.entries[-1].index
+        return ready
 
     def _start(self, batch: list[Ready]) -> "asyncio.Future[None] | None":
         """None when nothing needs the disk: a commit index alone waits for the next write that is synced anyway
@@ -106,7 +113,3 @@ class LogWriter:
         self._busy = False
         self._written(batch)
         self._write_waiting()
-
-
-def _last_index(ready: Ready) -> int:
-    return ready.entries[-1].index if ready.entries else 0

@@ -146,6 +146,7 @@ class RaftDriver:
         self.applied_term = persistent.snapshot.term
         self.watch.reset(self.applied_index)
         self.raft = Raft(self._config, persistent, self._rng, self._clock.now_ms())
+        self._writer.last_index = self.raft.last_index
 
     async def run(self) -> None:
         """Until cancelled. A failure of the disk or of `apply` raises out of here and ends the node."""

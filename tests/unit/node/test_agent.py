@@ -1,7 +1,7 @@
 import asyncio
 
 import pytest
-from agent_kit import run
+from agent_kit import Bench, run
 
 from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.container import Labels
@@ -9,6 +9,7 @@ from orion.model.errors import EngineDown, EngineError, Unavailable
 from orion.model.ids import NodeId
 from orion.model.job import RestartMode, RestartPolicy
 from sim.engine import SimEngineClient
+from sim.world import World
 
 
 def test_an_allocation_is_started_and_stopped():
@@ -217,3 +218,32 @@ def test_a_look_at_all_containers_does_not_undo_what_was_seen_since(seed):
         assert bench.states(web) == ["starting", "running"]
 
     run(main, seed=seed, engine_client=SlowList)
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_it_ends_when_its_engine_goes_in_the_same_moment(turns):
+    class Closing(SimEngineClient):
+        async def changes(self, cluster):
+            await self.closing.wait()
+            for container in ():
+                yield container
+
+    async def main():
+        bench = Bench(world, Closing)
+        bench.client.closing = asyncio.Event()
+        web = bench.assign()
+        runner = bench.start()
+        await bench.until(lambda: bench.running(web))
+        bench.client.closing.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        runner.cancel()
+        await asyncio.wait([runner], timeout=10)
+        assert runner.cancelled()
+
+    world = World(1)
+    world.install()
+    try:
+        world.loop.run_until_complete(main())
+    finally:
+        world.loop.close()

@@ -24,10 +24,11 @@ def ready(seq, term, *indexes):
     return Ready(seq, HardState(term, 0, 0), entries, None, (), (), (), (), None, must_sync=True)
 
 
-async def written_in(*readies):
+async def written_in(*readies, last_index=0):
     """How they were grouped, all but the first of them having waited for it."""
     store, groups = Store(), []
     writer = LogWriter(store, None, lambda batch: groups.append([r.persist_seq for r in batch]))
+    writer.last_index = last_index
     for each in readies:
         await writer.put(each)
     while not writer.idle:
@@ -46,3 +47,15 @@ def test_entries_that_are_to_be_acknowledged_are_written_before_others_replace_t
     groups, writes = asyncio.run(written_in(ready(1, 1, 1), ready(2, 1, 2, 3), ready(3, 2), ready(4, 2, 3)))
     assert groups == [[1], [2, 3], [4]]
     assert writes == [[(1, 1)], [(2, 1), (3, 1)], [(3, 2)]]
+
+
+def test_what_an_earlier_transaction_wrote_is_acknowledged_before_others_replace_it():
+    """A leader that repeats itself is told again that entries are there, of which nothing is to be written."""
+    groups, writes = asyncio.run(written_in(ready(1, 1, 1, 2, 3), ready(2, 1), ready(3, 2, 3)))
+    assert groups == [[1], [2], [3]]
+    assert writes == [[(1, 1), (2, 1), (3, 1)], [], [(3, 2)]]
+
+
+def test_what_a_former_process_wrote_too():
+    groups, _ = asyncio.run(written_in(ready(1, 1), ready(2, 1), ready(3, 2, 3), ready(4, 2, 4), last_index=3))
+    assert groups == [[1], [2], [3, 4]]
