@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
-from test_engine import CRASHES, FOREVER, DockerBench, Placed, checked, until, until_exited
+from test_engine import CRASHES, FOREVER, DockerBench, Placed, changes_of, checked, until, until_exited
 from yarl import URL
 
 from orion.adapters.docker import Docker
@@ -132,6 +132,29 @@ class TestOneThatCantBeLookedInto:
             await engine.remove(bad)
             assert [c.id for c in await engine.containers(cluster)] == [good]
             assert await engine.inspect(bad) is None
+
+        bench.run(check)
+
+    @pytest.mark.parametrize("starter", ["this node", "somebody else"])
+    def test_the_end_of_one_run_is_not_taken_for_that_of_the_next(self, bench: StuckBench, starter: str) -> None:
+        async def check() -> None:
+            engine, other, cluster = bench.stuck(), bench.adapter(), bench.new_cluster()
+            id_ = await Placed(cluster, bench.spec(CRASHES)).create(other)
+            async with changes_of(engine if starter == "somebody else" else other, cluster) as changes:
+                await other.start(id_)
+                for _ in ("start", "die"):
+                    await changes.of(id_)
+                first = await until_exited(engine, id_)
+                bench.between.meddle = {f"GET /containers/{id_}/json": 500}
+                assert await engine.inspect(id_) == first
+                await (other if starter == "somebody else" else engine).start(id_)
+                for _ in ("start", "die"):
+                    await changes.of(id_)
+            await until(other, id_, lambda c: c.state == "exited" and c.started_at_ms > first.started_at_ms)
+            found = await engine.inspect(id_)
+            assert found is not None
+            assert (found.state, found.exit_code, found.finished_at_ms) == ("exited", None, 0)
+            assert await engine.containers(cluster) == [found]
 
         bench.run(check)
 

@@ -339,6 +339,36 @@ def test_facts_that_can_t_be_understood_are_said_once_and_mean_none(change, capl
     assert looks.instead(listed(Ports=[5]), EngineError("it hangs")) is None
 
 
+def test_an_end_that_was_seen_is_not_shown_of_a_later_run():
+    looks, hangs = Looks(), EngineError("it hangs")
+    ended = looks.saw(shown("exited", ExitCode=1), Signals())
+    assert looks.instead(listed(State="exited"), hangs) == ended
+    looks.started("abc")
+    found = looks.instead(listed(State="exited"), hangs)
+    assert found is not None
+    assert (found.state, found.exit_code, found.finished_at_ms) == ("exited", None, 0)
+
+
+def test_a_start_that_is_heard_of_late_takes_nothing_from_a_look_into_its_run():
+    looks = Looks()
+    running = looks.saw(shown(), Signals())
+    looks.started("abc")
+    assert looks.instead(listed(), EngineError("it hangs")) == running
+
+
+def test_one_that_fails_to_be_looked_into_is_failing_until_it_is_looked_into_or_gone(caplog):
+    looks, hangs = Looks(), EngineError("it hangs")
+    looks.saw(shown("exited"), Signals())
+    for _ in range(2):
+        looks.instead(listed(State="exited"), hangs)
+        looks.started("abc")
+        looks.forget_all_but(frozenset({"abc"}), LABELS.cluster)
+        assert looks.failing("abc")
+    assert len(caplog.records) == 1
+    looks.forget_all_but(frozenset(), LABELS.cluster)
+    assert not looks.failing("abc")
+
+
 def test_an_engine_elsewhere_has_no_disk_here():
     assert facts.file_system_bytes("/no/such/directory") == 0
     assert facts.file_system_bytes("/") > 0

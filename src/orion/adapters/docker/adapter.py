@@ -141,6 +141,7 @@ class Docker:
             response.release()
 
     async def start(self, container: str) -> None:
+        self._looks.started(container)  # whatever the answer: one that is late may start it all the same
         async with self._connection.calling(words.late("start the container"), self._work_s) as client:
             await client.containers.container(container).start()
         if self._local:
@@ -226,6 +227,8 @@ class Docker:
             async for event in json_lines(chunks(response, None)):
                 try:
                     self._signals.heard(event)
+                    if event["Action"] == "start":
+                        self._looks.started(event["Actor"]["ID"])
                     # What comes of a kill is an event of its own.
                     changed = "" if event["Action"] == "kill" else event["Actor"]["ID"]
                 except (AttributeError, KeyError, TypeError) as error:

@@ -26,6 +26,12 @@ class Looks:
     def failing(self, container: str) -> bool:
         return container in self._failing
 
+    def started(self, container: str) -> None:
+        """An end that was seen is that of the run before, which the list does not tell from that of this run."""
+        last = self._last.get(container)
+        if last is not None and last.state == "exited":
+            del self._last[container]
+
     def saw(self, shown: dict[str, Any], signals: Signals) -> Container | None:
         """None when it is not Orion's."""
         found = self._understood(shown, lambda: facts.container(shown, told_to_end=signals.told_to_end(shown)))
@@ -51,7 +57,7 @@ class Looks:
 
     def forget_all_but(self, listed: frozenset[str], cluster: int) -> None:
         self._last = {c: f for c, f in self._last.items() if c in listed or f.labels.cluster != cluster}
-        self._failing &= self._last.keys()
+        self._failing &= listed
         self._odd &= listed
 
     def _understood(self, shown: dict[str, Any], read: Callable[[], Container | None]) -> Container | None:
