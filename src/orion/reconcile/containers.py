@@ -196,11 +196,11 @@ def _end(wish: Desired, container: Container | None, tries: Attempts) -> Action 
             return Remove(container.id)
         return None
     if container is None:
-        return Report(allocation.id, _stopped(allocation, None))
+        return Report(allocation.id, _stopped(allocation, None, tries))
     if container.state == "running":
         running = running_status(container, _restarts(allocation, tries))
         return Stop(allocation.id, container.id, wish.spec.stop_grace_ms, Report(allocation.id, running))
-    stopped = Report(allocation.id, _stopped(allocation, container))
+    stopped = Report(allocation.id, _stopped(allocation, container, tries))
     return Remove(container.id, stopped, meanwhile=Report(allocation.id, allocation.status))
 
 
@@ -281,12 +281,15 @@ def _failed(allocation: Allocation, reason: str, container: Container | None) ->
     )
 
 
-def _stopped(allocation: Allocation, container: Container | None) -> AllocationStatus:
-    """One that never started keeps why: the scheduler tries nodes that it has not been on."""
+def _stopped(allocation: Allocation, container: Container | None, tries: Attempts) -> AllocationStatus:
+    """One that never started keeps why: the scheduler tries nodes that it has not been on. What was said since, of
+    a pull or of a removal that was refused, is past. Of failures in an earlier process only the status knows.
+    """
     failed_starts = allocation.status.failed_starts
+    why = tries.last_error or allocation.status.reason
     return AllocationStatus(
         AllocationState.STOPPED,
-        allocation.status.reason if failed_starts else "",
+        why if failed_starts else "",
         allocation.status.restarts,
         container.exit_code if container else None,
         container.started_at_ms if container else allocation.status.started_at_ms,

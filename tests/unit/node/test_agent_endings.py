@@ -127,6 +127,28 @@ def test_a_removal_that_is_refused_says_why_and_is_tried_again_after_a_growing_w
     assert len([r for r in caplog.records if "device or resource busy" in r.getMessage()]) == 1
 
 
+class Taken(Sticky):
+    """Makes containers and starts none."""
+
+    async def start(self, container):
+        raise EngineError("port 80 is taken")
+
+
+def test_one_that_never_started_ends_with_why_not_with_what_was_said_of_its_removal():
+    async def main(bench):
+        web = bench.assign()
+        await bench.until(lambda: bench.reports and bench.reports[-1][1].failed_starts == 2)
+        bench.unwant(web)
+        await bench.until(lambda: "device or resource busy" in reasons(bench, web)[-1])
+        bench.publish()  # the agent's work says so too
+        bench.client.stubborn = False
+        await bench.until(lambda: bench.states(web)[-1:] == ["stopped"], 90)
+        end = bench.reports[-1][1]
+        assert (end.reason, end.failed_starts) == ("port 80 is taken", 2)
+
+    run(main, engine_client=Taken)
+
+
 def test_what_nothing_explains_and_can_t_be_removed_is_asked_for_ever_more_seldom():
     async def main(bench):
         web = bench.assign()

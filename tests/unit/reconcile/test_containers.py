@@ -160,6 +160,28 @@ def test_unwanted_is_stopped_then_removed_then_reported():
     assert report.status.state is AllocationState.STOPPED
 
 
+@pytest.mark.parametrize("shown", [ENDED_SOMEHOW, "its container can't be removed: busy", "pulling nginx", ""])
+def test_one_that_never_started_ends_with_why_whatever_was_said_of_it_since(shown):
+    stuck = wish(wanted=False, status=AllocationStatus(AllocationState.STARTING, shown, failed_starts=2))
+    tries = Attempts(failures=2, last_error="port 80 is taken")
+    (gone,) = actions([stuck], [], tries)
+    (remove,) = actions([stuck], [container("created")], tries)
+    for end in (gone.status, remove.then.status):
+        assert (end.state, end.reason, end.failed_starts) == (AllocationState.STOPPED, "port 80 is taken", 2)
+
+
+def test_one_whose_starts_an_earlier_agent_saw_fail_ends_with_what_state_knows():
+    known = AllocationStatus(AllocationState.STARTING, "port 80 is taken; trying again in 2 s", failed_starts=2)
+    (report,) = actions([wish(wanted=False, status=known)], [])
+    assert report.status.reason == known.reason
+
+
+def test_one_that_ran_ends_without_the_error_of_an_earlier_start():
+    ran = wish(wanted=False, status=running_status(container(), 0))
+    (report,) = actions([ran], [], Attempts(last_error="port 80 is taken"))
+    assert report.status.reason == ""
+
+
 def test_an_ended_allocation_keeps_its_container_for_its_logs():
     done = AllocationStatus(AllocationState.FAILED)
     assert actions([wish(status=done)], [container("exited", exit_code=1)]) == []
