@@ -20,6 +20,7 @@ from orion.raft.messages import ConfState
 from orion.raft.quorum import Vote, joint_vote
 from orion.reconcile.nodes import Sighting, Verdict, verdicts
 from orion.reconcile.outlook import outlook
+from orion.reconcile.unreached import Unreached
 from orion.reconcile.voters import Candidate, VoterSettings, next_configuration
 from orion.scheduler.pools import Pools
 from orion.scheduler.schedule import schedule
@@ -74,6 +75,7 @@ class Leader:
         )
         self._dead_since_ms: dict[RaftId, int] = {}
         self._led_since_ms = 0
+        self._unreached = Unreached()
         self._voter_settings = VoterSettings(
             tuning.max_voters, tuning.max_standbys, tuning.dead_voter_grace_ms, silent_ms=tuning.election_ms
         )
@@ -107,6 +109,7 @@ class Leader:
         self._status.clear()
         self._past_runs.clear()
         self._dead_since_ms.clear()
+        self._unreached = Unreached()
         self._led_since_ms = self._clock.now_ms()
 
     async def _propose(self, command: AnyCommand) -> Committed | None:
@@ -252,14 +255,15 @@ class Leader:
         while True:
             status = self._driver.raft.status()
             if not status.conf_pending and not status.conf.voters_outgoing and not status.transfer_to:
-                change = next_configuration(
-                    self._candidates(), status.conf, self._raft, status.last_index, self._voter_settings
-                )
+                candidates, settings = self._candidates(), self._voter_settings
+                change = next_configuration(candidates, status.conf, self._raft, status.last_index, settings)
                 if change is not None:
                     try:
                         self._driver.propose_conf(change)
                     except Unavailable as error:
                         log.debug("a change of voters has to wait: %s", error.detail)
+                    else:
+                        self._unreached.note(change, status.conf, candidates, settings, self._clock.now_ms())
             await self._cluster_changed()
 
     def _candidates(self) -> list[Candidate]:
@@ -269,8 +273,13 @@ class Leader:
         for node in self._driver.view.nodes():
             follower = followers.get(node.raft)
             match = follower.match if follower is not None else None
-            silent_ms = min(follower.unheard_ms, now - self._led_since_ms) if follower is not None else 0
             dead_ms, kept_ms = self._dead_and_kept_ms(node, now)
+            if dead_ms:
+                self._unreached.forget(node.raft)
+            if follower is not None:
+                silent_ms = min(follower.unheard_ms, now - self._led_since_ms)
+            else:
+                silent_ms = self._voter_settings.dead_grace_ms if self._unreached.holds(node.raft, now) else 0
             found.append(Candidate(node.id, node.raft, node.number, dead_ms, match, kept_ms, silent_ms))
         return found
 

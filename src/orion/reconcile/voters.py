@@ -20,7 +20,8 @@ class Candidate(msgspec.Struct, frozen=True):
 
     `dead_ms`: for how long it has been out of reach; 0 when alive. `match`: its log by the leader's account, None
     when it is not replicating. `kept_ms`: it stopped on purpose, and that is not death yet for so much longer.
-    `silent_ms`: for how long the leader has not heard it, whatever gossip says.
+    `silent_ms`: for how long the leader has not heard it, whatever gossip says (unreached.py: or would not, if it
+    were a standby again).
     """
 
     node: NodeId
@@ -111,16 +112,15 @@ def _standbys(
     room: int,
     settings: VoterSettings,
 ) -> set[int]:
-    """Learners: today's first (they hold the log already), then the longest registered. Today's that the leader has
+    """Learners: today's first (they hold the log already), then the longest registered. Those that the leader has
     not heard for a dead voter's grace come last: gossip may reach what the leader can't, and they would keep the
     seats of those that could stand in.
     """
     able = [c for c in _by_age(candidates) if c.raft not in target and c.dead_ms < settings.dead_grace_ms]
     current = [c for c in able if c.raft in conf.learners or c.raft in conf.voters]
     others = [c for c in able if c not in current and not c.dead_ms]
-    heard = [c for c in current if c.silent_ms < settings.dead_grace_ms]
-    unheard = [c for c in current if c not in heard]
-    return {c.raft for c in (heard + others + unheard)[:room]}
+    ranked = sorted(current + others, key=lambda c: c.silent_ms >= settings.dead_grace_ms and not c.kept_ms)
+    return {c.raft for c in ranked[:room]}
 
 
 def _by_age(candidates: Sequence[Candidate]) -> list[Candidate]:

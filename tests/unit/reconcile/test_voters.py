@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from orion.model.ids import NodeId, RaftId
 from orion.raft.messages import ConfChange, ConfState
+from orion.reconcile.unreached import Unreached
 from orion.reconcile.voters import Candidate, VoterSettings, next_configuration, wanted_voters
 
 SETTINGS = VoterSettings()
@@ -100,3 +101,43 @@ def test_always_odd_and_the_leader_stays(nodes, voters):
         assert len(found.voters) % 2 == 1
         assert 1 in found.voters
         assert not set(found.voters) & set(found.learners)
+
+
+def changes_within(seconds, unreachable, reachable):
+    """Nodes 1 to 5 vote, two may stand by, and the leader never hears the unreachable."""
+    conf, unreached, since = ConfState((1, 2, 3, 4, 5), ()), Unreached(), {}
+    made = []
+    for now in range(0, seconds * 1_000, 500):
+        candidates = [node(n) for n in range(1, 6)]
+        for n in (*unreachable, *reachable):
+            if n in conf.learners:
+                silent = now - since[n] if n in unreachable else 0
+                candidates.append(node(n, match=0 if n in unreachable else LAST, silent_ms=silent))
+            else:
+                silent = SETTINGS.dead_grace_ms if unreached.holds(RaftId(n), now) else 0
+                candidates.append(node(n, match=None, silent_ms=silent))
+        change = next_configuration(candidates, conf, RaftId(1), LAST, SETTINGS)
+        if change is not None:
+            unreached.note(change, conf, candidates, SETTINGS, now)
+            since |= {n: now for n in change.learners if n not in conf.learners}
+            conf = ConfState(change.voters, change.learners)
+            made.append(conf.learners)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("unreachable", "reachable"), [((6, 7), (8,)), ((6, 7, 8), ()), ((6, 7), (8, 9)), ((6, 7, 8, 9), (10,))]
+)
+def test_standbys_out_of_reach_do_not_take_turns_without_end(unreachable, reachable):
+    first, day = changes_within(600, unreachable, reachable), changes_within(86_400, unreachable, reachable)
+    assert set(reachable) <= set(day[-1])
+    assert len(first) <= 16
+    assert len(day) <= 120
+
+
+def test_a_standby_that_stopped_on_purpose_keeps_its_seat_for_its_grace():
+    stopped = [
+        Candidate(NodeId(f"node{n}"), RaftId(n), n, dead_ms=1, match=LAST, kept_ms=45_000, silent_ms=15_000)
+        for n in (6, 7)
+    ]
+    assert change([*(node(n) for n in range(1, 6)), *stopped, node(8)], [1, 2, 3, 4, 5], [6, 7]) is None

@@ -1,0 +1,42 @@
+"""Standbys that the leader could not reach, and for how long it does not try them again: gossip shows them alive,
+and two of them would take each other's place for ever.
+"""
+
+from collections.abc import Sequence
+
+from orion.model.ids import RaftId
+from orion.raft.messages import ConfChange, ConfState
+from orion.reconcile.voters import Candidate, VoterSettings
+
+FIRST_WAIT_MS = 60_000
+LONGEST_WAIT_MS = 3_600_000
+
+
+class Unreached:
+    def __init__(self) -> None:
+        self._times: dict[RaftId, int] = {}
+        self._until_ms: dict[RaftId, int] = {}
+
+    def holds(self, raft: RaftId, now_ms: int) -> bool:
+        return now_ms < self._until_ms.get(raft, 0)
+
+    def forget(self, raft: RaftId) -> None:
+        """It has died or stopped since: what comes back may be reached."""
+        self._times.pop(raft, None)
+        self._until_ms.pop(raft, None)
+
+    def note(
+        self,
+        change: ConfChange,
+        conf: ConfState,
+        candidates: Sequence[Candidate],
+        settings: VoterSettings,
+        now_ms: int,
+    ) -> None:
+        """Those that `change` takes out because they were not heard. Each time it is twice as long."""
+        staying = {*change.voters, *change.learners}
+        for each in candidates:
+            lost = each.raft in conf.learners and each.raft not in staying
+            if lost and each.silent_ms >= settings.dead_grace_ms:
+                times = self._times[each.raft] = self._times.get(each.raft, 0) + 1
+                self._until_ms[each.raft] = now_ms + min(FIRST_WAIT_MS << times - 1, LONGEST_WAIT_MS)
