@@ -29,14 +29,10 @@ class Events:
 
     async def serve(self, request: WatchEvents) -> AsyncGenerator[bytes, None]:
         """A voter's side, for a worker: an empty item is a sign of life."""
-        looks = 0  # in a row, without a leader
         async with contextlib.aclosing(self._batches(request)) as batches:
             async for batch in batches:
                 for event in batch:
                     yield encode_reply(event)
-                looks = 0 if batch or self._driver.standing.leader else looks + 1
-                if looks == LEADERLESS_LOOKS:
-                    raise Unavailable("this voter is cut off from its leader")
                 if not batch:
                     yield b""
 
@@ -48,12 +44,16 @@ class Events:
 
     async def _batches(self, request: WatchEvents) -> AsyncGenerator[list[Event | None], None]:
         driver = self._driver
+        looks = 0  # in a row, without a leader
         batches = driver.watch.batches(
             request.after, follow=request.follow, lasts=lambda: driver.is_member, pulse_s=SIGN_OF_LIFE_S
         )
         async with contextlib.aclosing(batches):
             async for batch in batches:
                 yield batch
+                looks = 0 if batch or driver.standing.leader else looks + 1
+                if looks == LEADERLESS_LOOKS:
+                    raise Unavailable(f"{self._me} is cut off from the cluster's leader")
         if not driver.is_member:
             raise Unavailable(f"{self._me} does not follow the cluster's log")
 

@@ -48,7 +48,13 @@ class LogWriter:
         return not self._busy and not self._waiting
 
     async def put(self, ready: Ready) -> None:
-        """Takes what must be written, in its order; waits only while too much waits already."""
+        """Takes what must be written, or sent after what is written, in its order; waits only while too much waits
+        already. What would only repeat the last of it is left out: a leader that gets no answer asks again with
+        every heartbeat, and a long install must not keep those from being heard.
+        """
+        said = self._waiting[-1].messages_after_persist if self._waiting else None
+        if ready.messages_after_persist == said and not ready.must_persist:
+            return
         while len(self._waiting) >= MAX_WAITING:
             self._moved.clear()
             await self._moved.wait()

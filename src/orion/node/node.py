@@ -157,6 +157,7 @@ class Node:
         self._exclusion = Exclusion(raft=raft, driver=self.driver, directory=self.directory, peers=peers)
         self._story = Story(self._name_of)
         self._facts_due = asyncio.Event()
+        self._loaded_index = 0  # the end of the log at the start: what it says is known once it is applied
         self._outcast = asyncio.Event()
         self._why_outcast = ""
 
@@ -165,6 +166,7 @@ class Node:
     async def start(self) -> None:
         """Read the disk, open the ports. Raises OrionErrors that say what to do."""
         await self.driver.load(await self._bootstrap_or_join())
+        self._loaded_index = self.driver.raft.last_index
         self._tell_identity()
         self._peers.on_lost = self._peer_lost
         self._peers.on_stranger = self._met_a_stranger
@@ -290,13 +292,18 @@ class Node:
         """A peer that knows this node's address and is of another cluster, or of this one across a recovery."""
         if cluster == self._identity.cluster:
             self._heard_of_a_recovery(node, recovery)
-        elif self._config.bootstrap and all(known.id == self._config.node for known in self.driver.view.nodes()):
+        elif self._config.bootstrap and self._is_alone():
             self._cast_out(
                 f"this node began a cluster of its own (--bootstrap), but {node} is of another one that knows this"
                 f" node: its disk was lost, it seems. Move {self._config.data_dir} away and start it with --join"
                 f" and the gossip address of {node} in place of --bootstrap; it comes back as a new member. If it"
                 " is to be a cluster of its own: start it as it is, without --bootstrap"
             )
+
+    def _is_alone(self) -> bool:
+        """Nobody else is of its cluster, as far as its log goes."""
+        nodes = self.driver.view.nodes()
+        return self.driver.applied_index >= self._loaded_index and all(n.id == self._config.node for n in nodes)
 
     def _heard_of_a_recovery(self, node: NodeId, recovery: int) -> None:
         """The cluster was recovered from a lost quorum while this node was away. What has never followed the log

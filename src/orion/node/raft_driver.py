@@ -328,7 +328,7 @@ class RaftDriver:
         if ready.entries and self._waiters and not self.is_leader:
             self._tell_replaced(ready.entries)
         self._send(ready.messages)
-        if ready.must_persist or not self._writer.idle:
+        if ready.must_persist or (ready.messages_after_persist and not self._writer.idle):
             await self._writer.put(ready)
         else:
             self._send(ready.messages_after_persist)

@@ -37,7 +37,6 @@ from orion.raft.interface import (
 from orion.raft.member import Member
 from orion.raft.messages import NOBODY, ConfState, MsgReadIndex
 from orion.raft.receive import receive
-from orion.raft.tracker import ProgressState
 
 
 class Raft:
@@ -146,8 +145,10 @@ class Raft:
 
     @property
     def awaits_snapshots(self) -> bool:
-        """Whether this member leads and a follower has yet to install what it was offered."""
-        return any(p.state is ProgressState.SNAPSHOT for p in self._me.progress.values())
+        """Whether this member leads and hears a follower that lacks what its log begins with."""
+        me = self._me
+        since_ms = me.now_ms - replication.SNAPSHOT_PATIENCE_ELECTIONS * me.config.election_ms
+        return any(p.match < me.log.offset and p.heard_ms > since_ms for p in me.progress.values())
 
     def next_deadline_ms(self) -> int:
         """When the next Tick is due."""

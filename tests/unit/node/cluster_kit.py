@@ -84,7 +84,8 @@ def _end(world, nodes):
     runners = asyncio.all_tasks(world.loop)
     for runner in runners:
         runner.cancel()
-    world.loop.run_until_complete(asyncio.wait(runners, timeout=1))
+    if runners:
+        world.loop.run_until_complete(asyncio.wait(runners, timeout=1))
     world.loop.run_until_complete(world.loop.shutdown_asyncgens())
     for runner in runners:
         if not runner.done():  # its wake-up was dropped when its process was killed

@@ -83,7 +83,7 @@ def test_a_voter_that_was_replaced_meanwhile_ends_its_streams():
         nodes.heal()
         await nodes.until(lambda: not voter.node.driver.is_member)
         await nodes.until(lambda: own.ended and served.ended, 5)
-        assert own.why() == f"{voter.name} does not follow the cluster's log"
+        assert own.why() == f"{voter.name} is cut off from the cluster's leader"
         resumed = Reader(voter, own.after)
         await drain(nodes, "node1")
         await nodes.until(lambda: "node1" in subjects(resumed))
@@ -127,12 +127,12 @@ def test_a_stopped_voter_is_not_waited_for():
 def test_a_voter_that_is_cut_off_is_left():
     async def main(nodes):
         worker, voter = worker_of(nodes), nodes.leader
-        reader = Reader(worker, (0, 0))
-        await nodes.until(lambda: reader.got)
+        reader, own = Reader(worker, (0, 0)), Reader(voter, (0, 0))
+        await nodes.until(lambda: reader.got and own.got)
         nodes.cut(voter, *[m for m in nodes.machines if m not in (voter, worker)])
         await nodes.until(lambda: nodes.leader not in (None, voter))
-        await nodes.until(lambda: reader.ended, 10)
-        assert reader.why() == "this voter is cut off from its leader"
+        await nodes.until(lambda: reader.ended and own.ended, 10)
+        assert reader.why() == own.why() == f"{voter.name} is cut off from the cluster's leader"
         resumed = Reader(worker, reader.after)
         await drain(nodes, worker.name)
         await nodes.until(lambda: worker.name in subjects(resumed), 15)

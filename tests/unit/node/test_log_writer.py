@@ -2,9 +2,11 @@
 
 import asyncio
 
+from msgspec.structs import replace
+
 from orion.node.log_writer import LogWriter
 from orion.raft.interface import Ready
-from orion.raft.messages import Entry, EntryKind, HardState
+from orion.raft.messages import Entry, EntryKind, HardState, MsgAppResp
 
 
 class Store:
@@ -59,3 +61,13 @@ def test_what_an_earlier_transaction_wrote_is_acknowledged_before_others_replace
 def test_what_a_former_process_wrote_too():
     groups, _ = asyncio.run(written_in(ready(1, 1), ready(2, 1), ready(3, 2, 3), ready(4, 2, 4), last_index=3))
     assert groups == [[1], [2], [3, 4]]
+
+
+def test_the_same_answer_is_not_kept_twice():
+    answer = replace(
+        ready(2, 1), hard_state=None, messages_after_persist=(MsgAppResp(1, 2, 1, 3),), must_sync=False
+    )
+    more = replace(answer, persist_seq=3), replace(answer, persist_seq=4)
+    other = replace(answer, persist_seq=5, messages_after_persist=(MsgAppResp(1, 2, 1, 4),))
+    groups, _ = asyncio.run(written_in(ready(1, 1, 1), answer, *more, other))
+    assert groups == [[1], [2, 5]]

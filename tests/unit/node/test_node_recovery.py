@@ -47,6 +47,30 @@ def test_a_worker_goes_along_and_members_end():
     run(main, count=8, voters=5)
 
 
+def test_a_stranger_is_a_reason_to_end_only_for_one_that_is_alone():
+    """And knows it: before its log is applied a node of three would think so too."""
+
+    async def main(nodes):
+        node = nodes.machines[0].node
+        assert node._config.bootstrap
+        node._met_a_stranger(NodeId("node9"), 99, 0)
+        assert not node._outcast.is_set()
+
+    run(main, count=3)
+
+    async def alone(nodes):
+        node = nodes.machines[0].node
+        node._loaded_index = node.driver.applied_index + 1
+        node._met_a_stranger(NodeId("node9"), 99, 0)
+        assert not node._outcast.is_set()
+        node._loaded_index = node.driver.applied_index
+        nodes.cluster.has_reason = lambda machine, error: "began a cluster of its own" in str(error)
+        node._met_a_stranger(NodeId("node9"), 99, 0)
+        await nodes.until(lambda: not nodes.machines[0].up)
+
+    run(alone, count=1, voters=1)
+
+
 def seen(node, cluster, recovery):
     facts = Facts(RaftId(77), "10.0.9.9:7000", "10.0.9.9:8000", "0.1", "leader", 3, cluster, None, recovery)
     return MemberState(NodeId(node), "alive", "10.0.9.9:6000", 1, facts.encode())

@@ -66,6 +66,27 @@ def test_what_is_applied_while_one_is_saved_does_not_call_for_another():
     run(main, tuning=Tuning(snapshot_entries=10, trailing_entries=0))
 
 
+def test_heartbeats_are_answered_while_a_snapshot_is_installed():
+    """However long that takes: a standby that is not heard loses its seat, and the next one would fare alike."""
+
+    async def main(nodes):
+        late = next(m for m in nodes.machines if m is not nodes.leader)
+        nodes.isolate(late)
+        leader, driver = nodes.leader, nodes.leader.node.driver
+        for number in range(20):
+            await asyncio.shield(leader.run.process.spawn(outcome(driver.propose(drain(number)))))
+        late.disk.slowness = 1e6
+        nodes.heal()
+        await nodes.until(lambda: late.node.driver.raft.snapshot_index > late.node.driver.applied_index)
+        await asyncio.sleep(20)
+        assert late.node.driver.raft.snapshot_index > late.node.driver.applied_index, "it installs"
+        assert driver.raft.status().followers[late.raft].unheard_ms < 1_000
+        assert driver.raft.awaits_snapshots
+        late.disk.slowness = 1.0
+
+    run(main, tuning=Tuning(snapshot_entries=10, trailing_entries=0))
+
+
 def test_the_next_one_waits_for_a_follower_that_installs_this_one():
     """Else it is at once behind what the log begins with, and is given another, and another."""
 
