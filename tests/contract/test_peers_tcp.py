@@ -153,6 +153,25 @@ class TestStrangers:
 
         bench.run(check)
 
+    def test_of_the_silent_the_oldest_make_room(self, bench, monkeypatch):
+        monkeypatch.setattr("orion.openfiles.FEWEST_CONNECTIONS", 3)
+        monkeypatch.setattr("resource.getrlimit", lambda _: (6, 6))
+        monkeypatch.setattr(connection, "HELLO_TIMEOUT_S", 2 * DEADLINE_S)
+
+        async def check():
+            a, b = await hosts(bench, 1, 2)
+            async with contextlib.AsyncExitStack() as stack:
+                silent = [await stack.enter_async_context(raw(a)) for _ in range(8)]
+                closed = [asyncio.ensure_future(reader.read()) for reader, _ in silent]
+                await until(lambda: sum(each.done() for each in closed) >= 5)
+                assert await b.peers.call(a.address, b"x", timeout_s=DEADLINE_S) == b"n2 asked n1: x"
+                assert [each.done() for each in closed[:5]] == [True] * 5
+                for each in closed:
+                    each.cancel()
+                await asyncio.gather(*closed, return_exceptions=True)
+
+        bench.run(check)
+
     def test_a_dialled_stranger_is_named(self, bench, caplog):
         async def check():
             async def serve(reader, writer):

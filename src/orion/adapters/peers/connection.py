@@ -52,6 +52,7 @@ class Connection(asyncio.Protocol):
         self._greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.closed_here = False
         self.fault = ""  # why it was refused, when it was
+        self.on_made: Callable[[], None] = lambda: None
         self.on_frame: OnFrame = lambda _: None
         self.on_lost: Callable[[], None] = lambda: None
         self.on_writable: Callable[[], None] = lambda: None
@@ -66,6 +67,7 @@ class Connection(asyncio.Protocol):
         self._deadline = asyncio.get_running_loop().call_later(HELLO_TIMEOUT_S, self._too_late)
         if self.lane is not None:
             self._transport.write(encode_hello(self._greeter.hello(self.lane)))
+        self.on_made()
 
     def data_received(self, data: bytes) -> None:
         self._reader.push(data)

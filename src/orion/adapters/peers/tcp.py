@@ -22,6 +22,9 @@ from orion.wire.frames import Frame, FrameError, Kind
 
 MAX_CONNECTIONS = 8_192
 FILES_FOR_EACH = 2
+# Of those that have yet to say hello the oldest makes room: a peer says it at once, and a silent one is a file too.
+MAX_UNGREETED = 1_024
+FILES_FOR_EACH_UNGREETED = 8
 
 
 class TcpPeers:
@@ -39,6 +42,8 @@ class TcpPeers:
         self._runners = Runners()
         self._connections: set[Connection] = set()
         self._most_connections = openfiles.connections(FILES_FOR_EACH, most=MAX_CONNECTIONS)
+        self._ungreeted: dict[Connection, None] = {}  # the oldest first
+        self._most_ungreeted = openfiles.connections(FILES_FOR_EACH_UNGREETED, most=MAX_UNGREETED)
         self._outboxes: dict[str, Outbox] = {}
         self._callers: dict[str, Caller] = {}
         self._server: asyncio.Server | None = None
@@ -119,12 +124,22 @@ class TcpPeers:
 
     def _accept(self) -> Connection:
         connection = Connection(self._greeter, self._complaints, self._opened)
+        connection.on_made = lambda: self._made(connection)
         self._track(connection)
         return connection
 
+    def _made(self, connection: Connection) -> None:
+        self._ungreeted[connection] = None
+        connection.over.add_done_callback(lambda _: self._ungreeted.pop(connection, None))
+        if len(self._ungreeted) > self._most_ungreeted:
+            oldest = next(iter(self._ungreeted))
+            del self._ungreeted[oldest]
+            oldest.abort()
+
     def _opened(self, connection: Connection) -> None:
         """A peer has connected and said hello."""
-        if len(self._connections) > self._most_connections:
+        self._ungreeted.pop(connection, None)
+        if len(self._connections) - len(self._ungreeted) > self._most_connections:
             raise FrameError(f"there are {self._most_connections} connections already")
         if connection.lane == LANE_CALL:
             CallServer(connection, self._on_call, self._runners)
