@@ -4,12 +4,16 @@ calls it dead.
 """
 
 import atexit
+import contextlib
 import io
 import os
 import select
 import sys
 import threading
-from typing import TextIO, cast
+from collections import deque
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any, TextIO, cast
 
 MAX_WAITING_CHARS = 1024 * 1024
 LAST_WORDS_S = 2.0
@@ -31,28 +35,25 @@ def never_wait() -> None:
 class Stderr(io.TextIOBase):
     """Writes where `stream` does, in order, from a thread. When as much waits as may, more is dropped; how many
     lines these were is said in their place, as soon as anything can be written again.
+
+    Nobody waits for a lock here: who allocates may have to run a finalizer, and that logs and wants a lock that
+    another has who writes here. A step that comes in the midst of another is left to who is at that one.
     """
 
     def __init__(self, stream: TextIO) -> None:
         stream.flush()
         self._fd = stream.fileno()
-        # Its lock may be taken again by the thread that has it: a finalizer writes wherever it is run.
-        self._changed = threading.Condition()
+        self._steps: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._stepping = threading.Lock()  # for what follows; only ever tried
         self._begun = ""
-        self._waiting: list[str] = []
         self._waiting_chars = 0
         self._dropped_lines = 0
-        self._writing = False
+        # Lines, how many are missing in this place, and who is to hear that all before it is written.
+        self._waiting: SimpleQueue[str | int | SimpleQueue[None]] = SimpleQueue()
         threading.Thread(target=self._run, name="stderr", daemon=True).start()
 
     def write(self, text: str) -> int:
-        lines, end, begun = text.rpartition("\n")
-        with self._changed:
-            if end:
-                self._take(self._begun + lines + end)
-                self._begun = begun
-            else:  # `print` and tracebacks come in pieces, and only whole lines are kept or dropped
-                self._begun += begun
+        self._step(self._add, *text.rpartition("\n"))
         return len(text)
 
     def writable(self) -> bool:
@@ -66,46 +67,90 @@ class Stderr(io.TextIOBase):
 
     def drain(self, seconds: float) -> None:
         """Waits until all is written, at most so long."""
-        with self._changed:
-            if self._begun:
-                self._take(self._begun)
-                self._begun = ""
-            self._changed.wait_for(lambda: not self._waiting and not self._writing, seconds)
+        written: SimpleQueue[None] = SimpleQueue()
+        self._step(self._end, written)
+        with contextlib.suppress(Empty):
+            written.get(timeout=seconds)
+
+    # --- one step at a time, in whichever thread ------------------------------------------------------------
+
+    def _step(self, step: Callable[..., None], *values: Any) -> None:
+        self._steps.append((step, values))
+        # Looked at again behind the last: what came before the release was left to this one.
+        while self._steps and self._stepping.acquire(blocking=False):
+            try:
+                while self._steps:
+                    step, values = self._steps.popleft()
+                    step(*values)
+            finally:
+                self._stepping.release()
+
+    def _add(self, lines: str, end: str, begun: str) -> None:
+        if end:
+            self._take(self._begun + lines + end)
+            self._begun = begun
+        else:  # `print` and tracebacks come in pieces, and only whole lines are kept or dropped
+            self._begun += begun
 
     def _take(self, lines: str) -> None:
         # Behind a gap nothing is taken until all before it is.
-        if self._waiting and (self._dropped_lines or self._waiting_chars + len(lines) > MAX_WAITING_CHARS):
+        if self._waiting_chars and (self._dropped_lines or self._waiting_chars + len(lines) > MAX_WAITING_CHARS):
             self._dropped_lines += max(1, lines.count("\n"))
         else:
-            self._waiting.append(lines)
             self._waiting_chars += len(lines)
-            self._changed.notify_all()
+            self._waiting.put(lines)
+
+    def _taken(self, chars: int) -> None:
+        self._waiting_chars -= chars
+        if not self._waiting_chars:
+            self._tell_dropped()
+
+    def _end(self, written: "SimpleQueue[None]") -> None:
+        if self._begun:
+            self._take(self._begun)
+            self._begun = ""
+        self._tell_dropped()
+        self._waiting.put(written)
+
+    def _tell_dropped(self) -> None:
+        if self._dropped_lines:
+            self._waiting.put(self._dropped_lines)
+            self._dropped_lines = 0
 
     # --- the thread ---------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        failed_lines = 0
+        missing_lines = 0
         while True:
-            text, dropped_lines = self._next()
-            before = _missing(failed_lines)
-            body = text.encode("utf-8", "backslashreplace")
-            data = before + body + _missing(dropped_lines)
-            written = self._write(data)
-            if written >= len(before):
-                failed_lines = 0
-            if written < len(data):
-                failed_lines += body[max(0, written - len(before)) :].count(b"\n") + dropped_lines
+            lines: list[str] = []
+            for each in self._next():
+                if isinstance(each, str):
+                    lines.append(each)
+                    continue
+                missing_lines = self._write_lines(missing_lines, "".join(lines))
+                lines.clear()
+                if isinstance(each, int):
+                    missing_lines += each
+                else:
+                    each.put(None)
+            missing_lines = self._write_lines(missing_lines, "".join(lines))
 
-    def _next(self) -> tuple[str, int]:
-        with self._changed:
-            self._writing = False
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._waiting)
-            self._writing = True
-            text, dropped_lines = "".join(self._waiting), self._dropped_lines
-            self._waiting.clear()
-            self._waiting_chars = self._dropped_lines = 0
-        return text, dropped_lines
+    def _next(self) -> list[str | int | SimpleQueue[None]]:
+        """All that waits."""
+        taken = [self._waiting.get()]
+        while not self._waiting.empty():
+            taken.append(self._waiting.get())
+        self._step(self._taken, sum(len(each) for each in taken if isinstance(each, str)))
+        return taken
+
+    def _write_lines(self, missing_lines: int, lines: str) -> int:
+        """How many are missing in this place when it has said so of those before, and has written these."""
+        before = _missing(missing_lines)
+        body = lines.encode("utf-8", "backslashreplace")
+        written = self._write(before + body)
+        if written < len(before):
+            return missing_lines + body.count(b"\n")
+        return body[written - len(before) :].count(b"\n")
 
     def _write(self, data: bytes) -> int:
         """How much of it could be written: all, unless the disk is full or the reader has gone."""
