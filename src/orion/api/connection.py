@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from typing import Any
 
+from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -86,6 +87,7 @@ class Connection(HttpToolsProtocol):
         self._news = False  # from the parser, of the bytes that it is fed
         self._bytes_without_news = 0
         self._deadline: asyncio.TimerHandle | None = None
+        self._unsent_bytes = 0  # at the last look
 
     @property
     def under_way(self) -> bool:
@@ -111,13 +113,17 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._news = False
         super().data_received(data)
-        if self.transport.is_closing():
-            return
         self._bytes_without_news = 0 if self._news else self._bytes_without_news + len(data)
-        if self._bytes_without_news > MAX_HEAD_BYTES:
+        if self._bytes_without_news > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._refuse(HeadTooLarge())
+        if self.transport.is_closing():
+            self._closes()
         elif not self.under_way:
             self._wait_for_a_head()
+
+    def eof_received(self) -> None:
+        super().eof_received()
+        self._closes()  # as the transport does now
 
     def send_400_response(self, msg: str) -> None:
         """What the parser won't take."""
@@ -149,21 +155,37 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._take_back()
-        self.app = _too_many if self.server_state.full else self.config.loaded_app
+        self.app = _too_many if self.server_state.full else self._answer
         super().on_headers_complete()
         if self.under_way:
             self.server_state.busy(self)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self._look()
         if self.transport.is_closing():
-            self._give(self.timeout_keep_alive)  # to take its answer
+            self._closes()
         elif not self.under_way:
             self.server_state.done(self)
             self._wait_for_a_head()
 
     def timeout_keep_alive_handler(self) -> None:
-        self.transport.abort()  # `close` waits until the client has taken its answer, which may be never
+        self.timeout_keep_alive_task = None
+        if self._look():
+            self._keep_alive()
+        else:
+            self.transport.abort()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.add_done_callback(self._answered)
+        await self.config.loaded_app(scope, receive, send)
+
+    def _answered(self, _: asyncio.Task[None]) -> None:
+        """Where an answer broke off uvicorn closes, and tells nobody."""
+        if self.transport.is_closing():
+            self._closes()
 
     def _count(self, piece_bytes: int) -> None:
         """Raises into the parser, which then takes nothing more and has `send_400_response` called."""
@@ -187,13 +209,36 @@ class Connection(HttpToolsProtocol):
         if self._in_head:
             self._give(HEAD_S)
         elif self.timeout_keep_alive_task is None:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._keep_alive()
+
+    def _closes(self) -> None:
+        """A client still has its time to take what is there of its answer: `close` alone gives it for ever."""
+        if self._deadline is None and self in self.connections:
+            self._give(self.timeout_keep_alive)
+
+    def _keep_alive(self) -> None:
+        self._look()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
 
     def _give(self, seconds: float) -> None:
         self._take_back()
-        self._deadline = self.loop.call_later(seconds, self.transport.abort)
+        self._look()
+        self._deadline = self.loop.call_later(seconds, self._time_is_over, seconds)
+
+    def _time_is_over(self, seconds: float) -> None:
+        if self._look():
+            self._give(seconds)
+        else:
+            self.transport.abort()
+
+    def _look(self) -> bool:
+        """Whether the client has taken a part of its answer since the last look, but not all: it reads. An answer
+        is done as soon as the transport has it, and may be large.
+        """
+        before, self._unsent_bytes = self._unsent_bytes, self.transport.get_write_buffer_size()
+        return 0 < self._unsent_bytes < before
 
     def _take_back(self) -> None:
         if self._deadline is not None:

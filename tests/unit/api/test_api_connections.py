@@ -1,6 +1,7 @@
 """What a client may hold without asking anything, and that nobody who asks is harmed by it."""
 
 import contextlib
+import re
 import resource
 import select
 import socket
@@ -9,6 +10,7 @@ import time
 import pytest
 
 from orion.api.connection import MAX_HEAD_BYTES
+from orion.model.errors import NotFound
 from orion.openfiles import connections
 from unit.api.fake_service import FakeService, running, task_view
 
@@ -126,17 +128,115 @@ def test_an_empty_line_after_an_answer_does_not_keep_it_for_ever(monkeypatch):
         assert is_closed(connection)
 
 
-@pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
+# --- and so has an answer ----------------------------------------------------------------------------------
+
+MUCH_TO_TAKE = 20_000_000  # more than the kernel keeps
+
+
+def much_to_tell():
+    service = FakeService()
+    service.tasks_by_id = {
+        f"t{i}/0": task_view(f"t{i}", reason="x" * 10_000) for i in range(MUCH_TO_TAKE // 10_000)
+    }
+    return service
+
+
+@contextlib.contextmanager
+def deaf(api, request):
+    """A client that asks and takes none of its answer, once the server has got rid of all it can; and the
+    server's end.
+    """
+    with socket.socket() as client:
+        client.settimeout(10)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        client.connect((api.host, api.port))
+        client.sendall(request)
+        api.wait_until(lambda: any(each.unsent for each in open_ones(api)))
+        yield client, next(iter(open_ones(api)))
+
+
+def ask(path, *headers):
+    return b"\r\n".join([b"GET %s HTTP/1.1" % path, b"Host: localhost", *headers, b"\r\n"])
+
+
+@pytest.mark.parametrize("close", [[], [b"Connection: close"]])
 def test_who_does_not_take_its_answer_is_not_kept_for_ever(monkeypatch, close):
     monkeypatch.setattr("orion.api.server.KEEP_ALIVE_S", SOON_S)
-    service = FakeService()
-    service.tasks_by_id = {f"t{i}/0": task_view(f"t{i}", reason="x" * 10_000) for i in range(2_000)}
-    with running(service) as api, socket.socket() as deaf:
-        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        deaf.connect((api.host, api.port))
-        deaf.sendall(b"GET /tasks HTTP/1.1\r\nHost: localhost\r\n" + close + b"\r\n")
-        api.wait_until(lambda: service.reads)
+    with running(much_to_tell()) as api, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        client.connect((api.host, api.port))
+        client.sendall(ask(b"/tasks", *close))
+        api.wait_until(lambda: api.service.reads)
         api.wait_until(lambda: not open_ones(api))
+
+
+@pytest.mark.parametrize("wrong", [b"garbage\r\n\r\n", b"\r\n" * MAX_HEAD_BYTES], ids=["malformed", "too much"])
+def test_nor_one_that_then_sends_what_is_refused(wrong):
+    with running(much_to_tell()) as api, deaf(api, ask(b"/tasks")) as (client, connection):
+        api.wait_until(lambda: not connection.under_way)
+        connection.timeout_keep_alive = SOON_S  # of the next timer; that of the answer runs already
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            client.sendall(wrong)
+        api.wait_until(lambda: not open_ones(api))
+
+
+def test_nor_one_whose_stream_broke_off(monkeypatch):
+    monkeypatch.setattr("orion.api.server.KEEP_ALIVE_S", SOON_S)
+    service = FakeService()
+    service.tasks_by_id["web/0"] = task_view("web")
+    service.log_items = [b"x" * MUCH_TO_TAKE, NotFound("its node is gone")]
+    with running(service) as api, deaf(api, ask(b"/tasks/web/logs")):
+        api.wait_until(lambda: service.ended == ["logs"])
+        api.wait_until(lambda: not open_ones(api))
+
+
+def test_nor_one_that_ends_its_half(monkeypatch):
+    monkeypatch.setattr("orion.api.server.KEEP_ALIVE_S", SOON_S)
+    service = FakeService()
+    service.tasks_by_id["web/0"] = task_view("web")
+    service.log_items = [b"x" * MUCH_TO_TAKE]
+    service.logs_go_on = True
+    with running(service) as api, deaf(api, ask(b"/tasks/web/logs")) as (client, _):
+        client.shutdown(socket.SHUT_WR)
+        api.wait_until(lambda: not open_ones(api))
+
+
+@pytest.mark.parametrize("close", [[], [b"Connection: close"]], ids=["keep-alive", "close"])
+def test_who_reads_steadily_is_not_cut_off(close):
+    """However often its time is over: the test says when it is."""
+    with running(much_to_tell()) as api, deaf(api, ask(b"/tasks", *close)) as (client, connection):
+        api.wait_until(lambda: not connection.under_way)
+
+        def timer():
+            return connection._deadline if close else connection.timeout_keep_alive_task
+
+        def time_is_over():
+            before = timer()
+            before.cancel()
+            if close:
+                connection._time_is_over(connection.timeout_keep_alive)
+            else:
+                connection.timeout_keep_alive_handler()
+            given_again.append(timer() not in (before, None))
+            return True
+
+        def take():
+            part = client.recv(1_000_000)
+            assert part, "cut off"
+            taken.append(part)
+
+        taken, given_again = [], []
+        for _ in range(3):
+            before = connection.transport.get_write_buffer_size()
+            while connection.transport.get_write_buffer_size() >= before:
+                take()
+            api.wait_until(time_is_over)
+        assert given_again == [True] * 3
+        head, _, body = b"".join(taken).partition(b"\r\n\r\n")
+        left = int(re.search(rb"content-length: (\d+)", head)[1]) - len(body)
+        taken.clear()
+        while sum(map(len, taken)) < left:
+            take()
 
 
 # --- and its size ------------------------------------------------------------------------------------------
