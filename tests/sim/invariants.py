@@ -274,6 +274,8 @@ class Invariants:
 
     def _check_commit(self, machine: Machine, raft: Member, before: Look | None, now: Look) -> None:
         begin = before.commit if before is not None else raft.snapshot.index
+        # What was committed elsewhere may also come with a late vote: then nobody has counted.
+        counted = now.commit >= len(self.committed)
         for index in range(begin + 1, now.commit + 1):
             term = raft.log.term(index)
             if index < len(self.committed):
@@ -290,7 +292,7 @@ class Invariants:
                 )
                 self._commit(machine, index, term or 0)
         leads_on = before is not None and before.role is now.role is Role.LEADER and before.term == now.term
-        if leads_on and now.commit > begin:
+        if leads_on and counted and now.commit > begin:
             # An entry that changes the configuration is committed by the one before it, and may be applied at once.
             confs = (before.conf,) if before.conf == now.conf else (before.conf, now.conf)
             self._check_quorum(machine, now, raft.log.term(now.commit) or 0, confs)
