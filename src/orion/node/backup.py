@@ -10,6 +10,7 @@ from orion.node.directory import Directory
 from orion.node.raft_driver import RaftDriver
 from orion.node.requests import FetchBackup, encode_request
 from orion.node.service import Read
+from orion.node.voter_stream import from_a_voter
 from orion.ports import Clock, Peers
 from orion.state.snapshot import capture, encode
 from orion.wire.backups import FORMAT, About, encode_backup
@@ -67,24 +68,8 @@ class Backups:
             yield part
             await asyncio.sleep(0)
 
-    async def _from_a_voter(self, read: Read) -> AsyncGenerator[bytes, None]:
-        """The next voter is asked only where one has sent nothing yet."""
-        last = Unavailable("no voter of the cluster is known yet")
-        for seen in self._directory.voters():
-            if seen.member.node == self._me:
-                continue
-            begun = False
-            stream = self._peers.stream(seen.facts.peer_address, encode_request(FetchBackup(read)))
-            try:
-                async for part in stream:
-                    begun = True
-                    yield part
-            except Unavailable as error:
-                if begun:
-                    raise
-                last = error
-            else:
-                return
-            finally:
-                await stream.aclose()
-        raise last
+    def _from_a_voter(self, read: Read) -> AsyncGenerator[bytes, None]:
+        request = encode_request(FetchBackup(read))
+        return from_a_voter(
+            request, lambda part, _: part, me=self._me, directory=self._directory, peers=self._peers
+        )

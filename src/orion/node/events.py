@@ -2,7 +2,6 @@
 comes from no longer hears what happens: the client resumes by the id of the last event, perhaps from another.
 """
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
@@ -12,6 +11,7 @@ from orion.model.ids import NodeId
 from orion.node.directory import Directory
 from orion.node.raft_driver import RaftDriver
 from orion.node.requests import WatchEvents, decode_event, encode_reply, encode_request
+from orion.node.voter_stream import from_a_voter
 from orion.node.work import LEADERLESS_LOOKS, SIGN_OF_LIFE_S, STREAM_SILENCE_S
 from orion.ports import Peers
 
@@ -25,7 +25,16 @@ class Events:
 
     def stream(self, request: WatchEvents) -> AsyncGenerator[Event | None, None]:
         """As service.Service has it. Raises Unavailable."""
-        return self._own(request) if self._driver.is_member else self._from_a_voter(request)
+        if self._driver.is_member:
+            return self._own(request)
+        return from_a_voter(
+            encode_request(request),
+            decode_event,
+            me=self._me,
+            directory=self._directory,
+            peers=self._peers,
+            silence_s=STREAM_SILENCE_S,
+        )
 
     async def serve(self, request: WatchEvents) -> AsyncGenerator[bytes, None]:
         """A voter's side, for a worker: an empty item is a sign of life."""
@@ -56,35 +65,3 @@ class Events:
                     raise Unavailable(f"{self._me} is cut off from the cluster's leader")
         if not driver.is_member:
             raise Unavailable(f"{self._me} does not follow the cluster's log")
-
-    async def _from_a_voter(self, request: WatchEvents) -> AsyncGenerator[Event | None, None]:
-        """The next voter is asked only where one has told nothing yet."""
-        last = Unavailable("no voter of the cluster is known yet")
-        for seen in self._directory.voters():
-            if seen.member.node == self._me:
-                continue
-            address, begun = seen.facts.peer_address, False
-            stream = self._peers.stream(address, encode_request(request))
-            try:
-                while (item := await _next(stream, address)) is not None:
-                    if item:
-                        event = decode_event(item, address)
-                        begun = True
-                        yield event
-            except Unavailable as error:
-                if begun:
-                    raise
-                last = error
-            else:
-                return
-            finally:
-                await stream.aclose()
-        raise last
-
-
-async def _next(stream: AsyncGenerator[bytes, None], address: str) -> bytes | None:
-    try:
-        async with asyncio.timeout(STREAM_SILENCE_S):
-            return await anext(stream, None)
-    except TimeoutError:
-        raise Unavailable(f"{address} has said nothing for {STREAM_SILENCE_S:g} s") from None
