@@ -7,27 +7,28 @@ from orion.config import Tuning
 from orion.raft.messages import MsgSnap
 
 
+async def write(leader, count):
+    for number in range(count):
+        await asyncio.shield(leader.run.process.spawn(outcome(leader.node.driver.propose(drain(number)))))
+    await asyncio.sleep(0.5)
+
+
 def test_a_newer_offer_while_a_snapshot_is_being_installed():
     async def main(nodes):
         late = next(m for m in nodes.machines if m is not nodes.leader)
         nodes.isolate(late)
         leader = nodes.leader
 
-        async def write(count):
-            for number in range(count):
-                await asyncio.shield(leader.run.process.spawn(outcome(leader.node.driver.propose(drain(number)))))
-            await asyncio.sleep(0.5)
-
-        await write(20)
+        await write(leader, 20)
         leader.run.process.post(leader.node.driver.transfer, 0)
         await nodes.until(lambda: nodes.leader not in (leader, None))
         leader = nodes.leader
-        await write(1)
+        await write(leader, 1)
         driver = late.node.driver
         late.disk.slowness = 2e4
         nodes.heal()
         await nodes.until(lambda: driver.raft.snapshot_index > driver.applied_index)
-        await write(60)
+        await write(leader, 60)
         lead = leader.node.driver
         snapshot = leader.node.driver.raft._me.snapshot
         assert snapshot.index > driver.raft.snapshot_index
@@ -73,8 +74,7 @@ def test_heartbeats_are_answered_while_a_snapshot_is_installed():
         late = next(m for m in nodes.machines if m is not nodes.leader)
         nodes.isolate(late)
         leader, driver = nodes.leader, nodes.leader.node.driver
-        for number in range(20):
-            await asyncio.shield(leader.run.process.spawn(outcome(driver.propose(drain(number)))))
+        await write(leader, 20)
         late.disk.slowness = 1e6
         nodes.heal()
         await nodes.until(lambda: late.node.driver.raft.snapshot_index > late.node.driver.applied_index)
@@ -95,22 +95,17 @@ def test_the_next_one_waits_for_a_follower_that_installs_this_one():
         nodes.isolate(late)
         leader, driver = nodes.leader, nodes.leader.node.driver
 
-        async def write(count):
-            for number in range(count):
-                await asyncio.shield(leader.run.process.spawn(outcome(driver.propose(drain(number)))))
-            await asyncio.sleep(0.5)
-
-        await write(20)
+        await write(leader, 20)
         late.disk.slowness = 2e4
         nodes.heal()
         await nodes.until(lambda: late.node.driver.raft.snapshot_index > late.node.driver.applied_index)
         index = driver.raft.snapshot_index
-        await write(40)
+        await write(leader, 40)
         assert late.node.driver.applied_index < index, "it installs"
         assert driver.raft.snapshot_index == index
         late.disk.slowness = 1.0
         await nodes.until(lambda: late.node.driver.applied_index == driver.applied_index)
-        await write(12)
+        await write(leader, 12)
         assert driver.raft.snapshot_index > index
 
     run(main, tuning=Tuning(snapshot_entries=10, trailing_entries=0))
@@ -123,18 +118,13 @@ def test_a_snapshot_that_is_being_fetched_is_not_replaced_at_once():
         leader = nodes.leader
         driver = leader.node.driver
 
-        async def write(count):
-            for number in range(count):
-                await asyncio.shield(leader.run.process.spawn(outcome(driver.propose(drain(number)))))
-            await asyncio.sleep(0.5)
-
-        await write(20)
+        await write(leader, 20)
         index = driver.raft.snapshot_index
         fetch = driver.snapshots.serve(index)
         assert await asyncio.shield(leader.run.process.spawn(anext(fetch)))
-        await write(20)
+        await write(leader, 20)
         assert driver.raft.snapshot_index == index
-        await write(60)  # but not for ever
+        await write(leader, 60)  # but not for ever
         assert driver.raft.snapshot_index > index
         await fetch.aclose()
 
