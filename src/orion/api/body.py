@@ -2,13 +2,14 @@
 
 import asyncio
 import functools
-from typing import Any, TypeVar, get_args, get_origin
+from collections.abc import Iterable
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
 from orion.api.problems import problem
-from orion.model.errors import FieldError, Invalid, Refused, TooLarge
+from orion.model.errors import FieldError, FieldErrors, Invalid, Refused, TooLarge
 from orion.model.requests import pointer
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -18,6 +19,7 @@ MAX_BODY_BYTES = 1024 * 1024
 # the answer (RFC 9112, section 9.6); at most so much, for at most so long.
 _DROP_BYTES = 16 * 1024 * 1024
 _DROP_S = 2.0
+MAX_HINTED = 256  # characters of what is looked at for what may have been meant
 
 
 async def read_body(scope: Scope, receive: Receive, most_bytes: int = MAX_BODY_BYTES) -> bytes:
@@ -69,10 +71,13 @@ class TooLargeResponse:
 
 def parse_json(data: bytes, kind: type[T], example: str) -> T:
     """`data` as a `kind`. Raises Refused for what is not JSON, Invalid naming every wrong field."""
-    value = _decoded(data, example)
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        value = _decoded(data, example)  # which says why, or it is a field
     if not isinstance(value, dict):
         raise Refused(f"the body must be a JSON object such as {example}, not {_kind_of(value)}")
-    errors: list[FieldError] = []
+    errors = FieldErrors()
     values = _members(value, kind, "", (), errors)
     if errors:
         raise Invalid(errors)
@@ -84,21 +89,23 @@ def _members(
     kind: type[msgspec.Struct],
     name: str,
     where: tuple[str | int, ...],
-    errors: list[FieldError],
+    errors: FieldErrors,
 ) -> dict[str, Any]:
     """The arguments of a `kind`, of an object that is called `name`."""
     fields = _fields(kind)
     values: dict[str, Any] = {}
     of = f"{name} " if name else ""
-    for key, item in value.items():
-        field = fields.get(key)
-        if field is None:
-            errors.append(FieldError(pointer(*where, key), _unknown(key, list(fields))))
-        else:
-            values[field.name] = _checked(item, field.type, f"{of}{key}", (*where, key), errors)
     for key, field in fields.items():
-        if field.required and key not in value:
+        if key in value:
+            values[field.name] = _checked(value[key], field.type, f"{of}{key}", (*where, key), errors)
+        elif field.required:
             errors.append(FieldError(pointer(*where, key), f"{of}{key} is missing"))
+    unknown = (key for key in value if key not in fields)
+    for key in unknown:
+        errors.append(FieldError(pointer(*where, key), _unknown(key, list(fields))))
+        if errors.full:
+            break
+    errors.count(sum(1 for _ in unknown))
     return values
 
 
@@ -136,7 +143,7 @@ def _malformed(data: bytes, words: str) -> str:
 def _unknown(key: str, known: list[str]) -> str:
     import difflib
 
-    close = difflib.get_close_matches(key, known, n=1)
+    close = difflib.get_close_matches(key, known, n=1) if len(key) <= MAX_HINTED else []
     hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
     return f"{key[:80]!r} is not a field: {hint}"
 
@@ -150,20 +157,19 @@ _WORDS: dict[Any, str] = {
 }
 
 
-def _checked(value: Any, kind: Any, name: str, where: tuple[str | int, ...], errors: list[FieldError]) -> Any:
+def _checked(value: Any, kind: Any, name: str, where: tuple[str | int, ...], errors: FieldErrors) -> Any:
     """`value` as a `kind`; what is wrong is added to `errors`. Only the shapes that request bodies use."""
+    kind, most = _limited(kind)
     origin = get_origin(kind)
     if origin is list:
         if isinstance(value, list):
-            return [
-                _checked(v, get_args(kind)[0], f"{name}[{i}]", (*where, i), errors) for i, v in enumerate(value)
-            ]
+            return _elements(enumerate(value), len(value), most, get_args(kind)[0], name, where, errors)
         errors.append(FieldError(pointer(*where), _not_a_list(value, name)))
         return None
     if origin is not None and kind not in _WORDS:
         if isinstance(value, dict):
-            inner = get_args(kind)[1]
-            return {k: _checked(v, inner, f"{name} {k[:80]}", (*where, k), errors) for k, v in value.items()}
+            items = _elements(value.items(), len(value), most, get_args(kind)[1], name, where, errors)
+            return dict(zip(value, items, strict=False))
         message = f'{name} must be an object such as {{"name": "value"}}, not {_kind_of(value)}'
         errors.append(FieldError(pointer(*where), message))
         return None
@@ -183,9 +189,38 @@ def _checked(value: Any, kind: Any, name: str, where: tuple[str | int, ...], err
         return None
 
 
+def _limited(kind: Any) -> tuple[Any, int | None]:
+    """A list's or an object's kind, and how many elements it may have at the most."""
+    if get_origin(kind) is not Annotated:
+        return kind, None
+    inner, *notes = get_args(kind)
+    return inner, next((n.max_length for n in notes if isinstance(n, msgspec.Meta) and n.max_length), None)
+
+
+def _elements(
+    items: Iterable[tuple[str | int, Any]],
+    count: int,
+    most: int | None,
+    kind: Any,
+    name: str,
+    where: tuple[str | int, ...],
+    errors: FieldErrors,
+) -> list[Any]:
+    """Too many are one error, whatever they are."""
+    if most is not None and count > most:
+        errors.append(FieldError(pointer(*where), f"{name} has {count:,} elements; at most {most:,} are taken"))
+        return []
+    return [
+        _checked(item, kind, f"{name}[{at}]" if isinstance(at, int) else f"{name} {at[:80]}", (*where, at), errors)
+        for at, item in items
+    ]
+
+
 def _not_a_list(value: Any, name: str) -> str:
     if not isinstance(value, str):
         return f"{name} must be a list, not {_kind_of(value)}"
+    if len(value) > MAX_HINTED:
+        return f'{name} must be a list of words: write ["sh","-c","…"]'
     import shlex
 
     try:

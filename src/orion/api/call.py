@@ -1,6 +1,7 @@
 """One request as a handler sees it: typed parameters, a parsed body, and service calls under a deadline."""
 
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -11,7 +12,7 @@ from starlette.types import Receive, Scope
 from orion.api.body import parse_json, read_body
 from orion.api.limits import Limits, until_hang_up
 from orion.api.params import DEFAULT_TIMEOUT_S, INDEX, STALE, TIMEOUT, WAIT, Param
-from orion.model.errors import Refused
+from orion.model.errors import MAX_SHOWN, Refused
 from orion.node.service import Read, Service
 
 T = TypeVar("T")
@@ -19,6 +20,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 # The service answers with its own words at the deadline; this one behind it is for what it forgot.
 MARGIN_S = 2.0
+MAX_PARAMETERS = 100  # in one address
 
 
 class Call:
@@ -78,7 +80,7 @@ class Call:
 
 
 def _parse(scope: Scope, params: tuple[Param[Any], ...]) -> dict[tuple[str, str], Any]:
-    query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+    query = _query(scope["query_string"])
     headers = Headers(scope=scope)
     values: dict[tuple[str, str], Any] = {}
     wrong = []
@@ -97,7 +99,17 @@ def _parse(scope: Scope, params: tuple[Param[Any], ...]) -> dict[tuple[str, str]
         except ValueError as error:
             wrong.append(f"{param.name} {error}, not {text[:80]!r}")
     known = ", ".join(p.name for p in params if p.where == "query") or "none"
-    wrong += [f"{name[:80]!r} is not a parameter here; known are: {known}" for name in query]
+    wrong += [f"{name[:80]!r} is not a parameter here; known are: {known}" for name in islice(query, MAX_SHOWN)]
+    if len(query) > MAX_SHOWN:
+        wrong.append(f"and {len(query) - MAX_SHOWN:,} more")
     if wrong:
         raise Refused("; ".join(wrong))
     return values
+
+
+def _query(text: bytes) -> dict[str, str]:
+    """Raises Refused for more parameters than anything here has."""
+    try:
+        return dict(parse_qsl(text.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS))
+    except ValueError:
+        raise Refused(f"there are more than {MAX_PARAMETERS} parameters in the address") from None

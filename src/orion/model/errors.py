@@ -4,14 +4,56 @@ The class says whose fault it is: `Refused` is the caller's, `Unavailable` is th
 the HTTP status and title it becomes at the API (RFC 9457), so that peers, API and client agree on one set.
 """
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 import msgspec
+
+MAX_SHOWN = 20  # wrong fields of one request that are named; of the others only the number is told
 
 
 class FieldError(msgspec.Struct, frozen=True):
     pointer: str  # JSON Pointer, RFC 6901
     message: str
+
+
+class FieldErrors:
+    """The wrong fields of one request: the first MAX_SHOWN as FieldErrors, and the number of all others.
+
+    A request of 1 MiB can have half a million of them, so words are only made for those that are shown.
+    """
+
+    def __init__(self) -> None:
+        self.shown: list[FieldError] = []
+        self.more = 0
+
+    def __len__(self) -> int:
+        return len(self.shown) + self.more
+
+    @property
+    def full(self) -> bool:
+        return len(self.shown) >= MAX_SHOWN
+
+    def add(self, pointer: Callable[[], str], message: Callable[[], str]) -> None:
+        """Both are called only if the error is shown."""
+        if self.full:
+            self.more += 1
+        else:
+            self.shown.append(FieldError(pointer(), message()))
+
+    def append(self, error: FieldError) -> None:
+        if self.full:
+            self.more += 1
+        else:
+            self.shown.append(error)
+
+    def extend(self, errors: Iterable[FieldError]) -> None:
+        for error in errors:
+            self.append(error)
+
+    def count(self, number: int) -> None:
+        """So many more than can be shown."""
+        self.more += number
 
 
 class OrionError(Exception):
@@ -42,8 +84,14 @@ class Invalid(Refused):
     title = "Some fields are wrong"
     code = "invalid"
 
-    def __init__(self, errors: list[FieldError] | tuple[FieldError, ...], detail: str | None = None) -> None:
-        super().__init__(detail or "; ".join(e.message for e in errors), tuple(errors))
+    def __init__(self, errors: FieldErrors | Sequence[FieldError], detail: str | None = None) -> None:
+        shown, more = (errors.shown, errors.more) if isinstance(errors, FieldErrors) else (errors, 0)
+        super().__init__(detail or _sentence(shown, more), tuple(shown))
+
+
+def _sentence(errors: Sequence[FieldError], more: int) -> str:
+    words = "; ".join(error.message for error in errors)
+    return f"{words}; and {more:,} more" if more else words
 
 
 class NotFound(Refused):

@@ -6,7 +6,6 @@ from orion.model.errors import FieldError
 from orion.model.job import ConfigMount
 from orion.model.views import ConfigMountRequest
 
-MAX_MOUNTS = 64  # in one task: with MAX_VALUE_BYTES each they still fit one answer between nodes
 DEFAULT_MODE = 0o644
 _MODE = re.compile(r"0?[0-7]{3}")
 _PATH = re.compile(r"(?:/[^/\x00-\x1f\x7f]+)+")

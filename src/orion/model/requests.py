@@ -5,25 +5,30 @@ something that Docker takes, so that a task never fails later for the way it was
 """
 
 import re
+from itertools import takewhile
 
 from orion.model.configs import key_error
-from orion.model.errors import FieldError, Invalid
+from orion.model.errors import FieldError, FieldErrors, Invalid
 from orion.model.ids import JOB_NAME, JobName
 from orion.model.job import Job, JobKind, PortBinding, RestartMode, RestartPolicy, TaskSpec
-from orion.model.mounts import MAX_MOUNTS, mode_error, mount_from_request, path_error, paths_that_clash
-from orion.model.resources import MIB, Resources
+from orion.model.limits import (
+    MAX_BYTES,
+    MAX_CPU,
+    MAX_GRACE_S,
+    MAX_KEY_SHOWN,
+    MAX_MOUNTS,
+    MAX_PORTS,
+    MAX_RESTARTS,
+    MAX_SELECTORS,
+    MAX_STRING_BYTES,
+    MAX_VARIABLES,
+    MAX_WORDS,
+    MIN_CPU,
+    MIN_MEMORY_BYTES,
+)
+from orion.model.mounts import mode_error, mount_from_request, path_error, paths_that_clash
+from orion.model.resources import Resources
 from orion.model.views import TaskRequest
-
-MIN_MEMORY_BYTES = 6 * MIB  # Docker refuses a limit below it
-MIN_CPU = 0.01  # cores; Docker's smallest share
-MAX_BYTES = 1 << 60  # more than any machine has; keeps sums of a million tasks in 128 bits
-MAX_CPU = 1_000_000
-MAX_PORTS = 64  # in one task
-MAX_SELECTORS = 64  # of one task
-MAX_GRACE_S = 3600
-MAX_RESTARTS = 1_000_000
-# Linux's MAX_ARG_STRLEN: one argument or one NAME=value, with its final zero byte.
-MAX_STRING_BYTES = 131_071
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 LABEL_KEY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?")
@@ -46,8 +51,11 @@ _RESTART = re.compile(r"(no|always|on-failure)(?::([0-9]{1,9}))?")
 
 
 def pointer(*parts: str | int) -> str:
-    """A JSON Pointer (RFC 6901) to the field under these keys."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    """A JSON Pointer (RFC 6901) to the field under these keys, or to the object around a key that is too long to
+    show.
+    """
+    shown = takewhile(lambda part: isinstance(part, int) or len(part) <= MAX_KEY_SHOWN, parts)
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in shown)
 
 
 def job_from_request(request: TaskRequest, name: str, at_ms: int) -> Job:
@@ -55,7 +63,7 @@ def job_from_request(request: TaskRequest, name: str, at_ms: int) -> Job:
 
     Raises Invalid with an entry for each wrong field.
     """
-    errors: list[FieldError] = []
+    errors = FieldErrors()
     _check_name(name, errors)
     _check_image(request.image, errors)
     _check_strings(request, errors)
@@ -101,13 +109,13 @@ def label_error(key: str, value: str) -> str | None:
     return None
 
 
-def _check_name(name: str, errors: list[FieldError]) -> None:
+def _check_name(name: str, errors: FieldErrors) -> None:
     if not JOB_NAME.fullmatch(name):
         message = f"name {_short(name)} can't be used: write 1 to 63 of a-z, 0-9 and '-', with no '-' at an end"
         errors.append(FieldError("/name", message))
 
 
-def _check_image(image: str, errors: list[FieldError]) -> None:
+def _check_image(image: str, errors: FieldErrors) -> None:
     if not image:
         errors.append(FieldError("/image", "image is empty: name one, as in nginx or nginx:1.27"))
     elif len(image) > _MAX_IMAGE or not _IMAGE.fullmatch(image):
@@ -118,27 +126,47 @@ def _check_image(image: str, errors: list[FieldError]) -> None:
         errors.append(FieldError("/image", message))
 
 
-def _check_strings(request: TaskRequest, errors: list[FieldError]) -> None:
-    for at, word in enumerate(request.command):
-        if at == 0 and not word:
-            errors.append(FieldError("/command/0", "command starts with an empty word: name a program first"))
-        _check_string(word, f"word {at} of command", pointer("command", at), errors)
-    for name, value in request.env.items():
-        where = pointer("env", name)
+def _check_strings(request: TaskRequest, errors: FieldErrors) -> None:
+    counts = (
+        ("command", len(request.command), MAX_WORDS, "words"),
+        ("env", len(request.env), MAX_VARIABLES, "variables"),
+    )
+    for field, count, most, what in counts:
+        if count > most:
+            message = f"{field} has {count:,} {what}; a task can have {most:,}"
+            errors.append(FieldError(pointer(field), message))
+    if len(request.command) <= MAX_WORDS:
+        _check_command(request.command, errors)
+    if len(request.env) <= MAX_VARIABLES:
+        _check_env(request.env, errors)
+
+
+def _check_command(command: list[str], errors: FieldErrors) -> None:
+    if command and not command[0]:
+        errors.append(FieldError("/command/0", "command starts with an empty word: name a program first"))
+    for at, word in enumerate(command):
+        if wrong := _string_error(word):
+            errors.append(FieldError(pointer("command", at), f"word {at} of command {wrong}"))
+
+
+def _check_env(env: dict[str, str], errors: FieldErrors) -> None:
+    for name, value in env.items():
         if not _ENV_NAME.fullmatch(name):
-            errors.append(FieldError(where, _not_a_variable(name)))
-        else:
-            _check_string(f"{name}={value}", f"env {name}", where, errors)
+            errors.append(FieldError(pointer("env", name), _not_a_variable(name)))
+        elif wrong := _string_error(f"{name}={value}"):
+            errors.append(FieldError(pointer("env", name), f"env {name[:80]} {wrong}"))
 
 
-def _check_string(text: str, what: str, where: str, errors: list[FieldError]) -> None:
+def _string_error(text: str) -> str:
+    """What is wrong with one argument or one NAME=value, "" for nothing."""
     if "\0" in text:
-        errors.append(FieldError(where, f"{what} holds a zero byte, which no program can be given"))
-    elif len(text.encode("utf-8", "surrogatepass")) > MAX_STRING_BYTES:
-        errors.append(FieldError(where, f"{what} is longer than Linux allows: at most {MAX_STRING_BYTES} bytes"))
+        return "holds a zero byte, which no program can be given"
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_STRING_BYTES:
+        return f"is longer than Linux allows: at most {MAX_STRING_BYTES} bytes"
+    return ""
 
 
-def _resources(request: TaskRequest, errors: list[FieldError]) -> Resources:
+def _resources(request: TaskRequest, errors: FieldErrors) -> Resources:
     def amount(field: str, value: float, least: float, most: float, unit: str) -> None:
         if value < 0:
             errors.append(FieldError(pointer(field), f"{field} is negative: give {unit}, or 0 for no limit"))
@@ -163,7 +191,7 @@ def _resources(request: TaskRequest, errors: list[FieldError]) -> Resources:
     return Resources(round(request.cpu * 1000), request.memory, request.disk)
 
 
-def _ports(request: TaskRequest, errors: list[FieldError]) -> tuple[PortBinding, ...]:
+def _ports(request: TaskRequest, errors: FieldErrors) -> tuple[PortBinding, ...]:
     if len(request.port_bindings) > MAX_PORTS:
         message = f"portBindings has {len(request.port_bindings)} ports; a task can have {MAX_PORTS}"
         errors.append(FieldError("/portBindings", message))
@@ -209,7 +237,7 @@ def _host_port(value: str | int) -> int:
     return int(text)
 
 
-def _constraints(selectors: dict[str, str], errors: list[FieldError]) -> tuple[tuple[str, str], ...]:
+def _constraints(selectors: dict[str, str], errors: FieldErrors) -> tuple[tuple[str, str], ...]:
     if len(selectors) > MAX_SELECTORS:
         message = f"nodeSelectors has {len(selectors):,} labels; a task can ask for {MAX_SELECTORS}"
         errors.append(FieldError("/nodeSelectors", message))
@@ -221,7 +249,7 @@ def _constraints(selectors: dict[str, str], errors: list[FieldError]) -> tuple[t
     return tuple(sorted(selectors.items()))
 
 
-def _restart(text: str, errors: list[FieldError]) -> RestartPolicy:
+def _restart(text: str, errors: FieldErrors) -> RestartPolicy:
     match = _RESTART.fullmatch(text)
     if not match or (match[2] and match[1] != RestartMode.ON_FAILURE):
         hint = "; always is the same here" if text == "unless-stopped" else ""
@@ -239,7 +267,7 @@ def _restart(text: str, errors: list[FieldError]) -> RestartPolicy:
     return RestartPolicy(mode, int(match[2]))
 
 
-def _grace_ms(seconds: float, errors: list[FieldError]) -> int:
+def _grace_ms(seconds: float, errors: FieldErrors) -> int:
     if not 0 <= seconds <= MAX_GRACE_S:
         message = f"stopGraceSeconds is {seconds:g}: give 0 to {MAX_GRACE_S} seconds"
         errors.append(FieldError("/stopGraceSeconds", message))
@@ -247,7 +275,7 @@ def _grace_ms(seconds: float, errors: list[FieldError]) -> int:
     return round(seconds * 1000)
 
 
-def _check_configs(request: TaskRequest, errors: list[FieldError]) -> None:
+def _check_configs(request: TaskRequest, errors: FieldErrors) -> None:
     if len(request.configs) > MAX_MOUNTS:
         errors.append(FieldError("/configs", f"configs has {len(request.configs)}; a task can have {MAX_MOUNTS}"))
         return
@@ -260,15 +288,17 @@ def _check_configs(request: TaskRequest, errors: list[FieldError]) -> None:
             errors.append(FieldError(pointer("configs", at), message))
         elif mount.path:
             wrongs = {"path": path_error(mount.path), "mode": mode_error(mount.mode)}
-            errors += [FieldError(pointer("configs", at, name), wrong) for name, wrong in wrongs.items() if wrong]
+            errors.extend(
+                FieldError(pointer("configs", at, name), wrong) for name, wrong in wrongs.items() if wrong
+            )
         elif mount.mode:
             errors.append(FieldError(pointer("configs", at, "mode"), "a variable has no mode: only files have"))
         elif not _ENV_NAME.fullmatch(mount.env):
             errors.append(FieldError(pointer("configs", at, "env"), _not_a_variable(mount.env)))
         elif mount.env in names:
-            errors.append(FieldError(pointer("configs", at, "env"), f"variable {mount.env} is given twice"))
+            errors.append(FieldError(pointer("configs", at, "env"), f"variable {mount.env[:80]} is given twice"))
         names.add(mount.env)
-    errors += paths_that_clash([mount.path for mount in request.configs])
+    errors.extend(paths_that_clash([mount.path for mount in request.configs]))
 
 
 def _not_a_variable(name: str) -> str:

@@ -1,8 +1,12 @@
 """What the HTTP API takes and gives, as typed values shared by api, node and client. JSON, camelCase."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
+
+from orion.model.limits import MAX_MOUNTS, MAX_PORTS, MAX_SELECTORS, MAX_VARIABLES, MAX_WORDS
 
 
 class ConfigMountRequest(
@@ -25,16 +29,16 @@ class TaskRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
 
     image: str
     name: str = ""  # made from the image when empty
-    command: list[str] = []
-    env: dict[str, str] = {}
+    command: Annotated[list[str], Meta(max_length=MAX_WORDS)] = []
+    env: Annotated[dict[str, str], Meta(max_length=MAX_VARIABLES)] = {}
     memory: int = 0
     cpu: float = 0.0
     disk: int = 0
-    node_selectors: dict[str, str] = {}
-    port_bindings: Mapping[str, str | int] = {}
+    node_selectors: Annotated[dict[str, str], Meta(max_length=MAX_SELECTORS)] = {}
+    port_bindings: Annotated[Mapping[str, str | int], Meta(max_length=MAX_PORTS)] = {}
     restart_policy: str = "on-failure"
     stop_grace_seconds: float = 10.0
-    configs: list[ConfigMountRequest] = []
+    configs: Annotated[list[ConfigMountRequest], Meta(max_length=MAX_MOUNTS)] = []
 
 
 class AllocationView(msgspec.Struct, frozen=True, rename="camel", gc=False):

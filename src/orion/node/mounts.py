@@ -7,7 +7,7 @@ import msgspec
 from orion.model.configs import Config
 from orion.model.container import File
 from orion.model.job import ConfigMount, TaskSpec
-from orion.model.requests import MAX_STRING_BYTES
+from orion.model.limits import MAX_STRING_BYTES
 
 # Linearizable: what was put before the task was created is seen, wherever the task runs.
 ConfigReader = Callable[[tuple[str, ...]], Awaitable[tuple[Config | None, ...]]]

@@ -1,7 +1,10 @@
 """What is wrong is refused with words, as application/problem+json, and the server goes on."""
 
 import contextlib
+import difflib
+import json
 import socket
+from unittest.mock import Mock
 
 import pytest
 
@@ -84,6 +87,46 @@ def test_all_wrong_fields_are_named_at_once(api):
     body = b'{"imgae": "nginx", "memory": "x", "env": {"A": 1, "B": 2}, "command": [1], "foo": {}}'
     errors = fields(api.ask("POST", "/tasks", body))
     assert sorted(errors) == ["/command/0", "/env/A", "/env/B", "/foo", "/image", "/imgae", "/memory"]
+
+
+MANY = [
+    (lambda: {f"k{n:x}": 1 for n in range(90_000)}, "and 89,981 more", 20),  # image is missing too
+    (lambda: {"image": "nginx", "command": [1] * 500_000}, "500,000", 1),
+    (lambda: {"image": "nginx", "command": ["a"] * 250_000}, "250,000", 1),
+    (lambda: {"image": "nginx", "command": [1] * 4_000}, "and 3,980 more", 20),
+    (lambda: {"image": "nginx", "env": {f"V{n}": n for n in range(4_000)}}, "and 3,980 more", 20),
+    (lambda: {"image": "nginx", "env": {f"V {n}": "" for n in range(4_000)}}, "and 3,980 more", 20),
+    (lambda: {"image": "nginx", "env": {f"V{n}": "" for n in range(50_000)}}, "50,000", 1),
+    (lambda: {"image": "nginx", "configs": [{"key": 1}] * 80_000}, "80,000", 1),
+    (lambda: {"image": "nginx", "configs": [{"key": "a", **{str(n): 1 for n in range(50_000)}}]}, "more", 20),
+    (lambda: {"image": "nginx", "command": "it's " * 200_000}, "must be a list of words", 1),
+    (lambda: {"image": "nginx", "x" * 1_000_000: 1}, "is not a field", 1),
+    (lambda: {"image": "nginx", "env": {"V" * 1_000_000: 1}}, "must be text", 1),
+    (lambda: {"image": "nginx", "env": {"V" * 1_000_000: ""}}, "longer than Linux allows", 1),
+    (lambda: {"image": "x" * 1_000_000}, "not the name of an image", 1),
+    (lambda: {"image": "nginx", "portBindings": {"80": "9" * 1_000_000}}, "does not exist", 1),
+    (lambda: {"image": "nginx", "restartPolicy": "a" * 1_000_000}, "is not known", 1),
+]
+
+
+@pytest.mark.parametrize(("body", "words", "count"), MANY)
+def test_of_very_many_faults_twenty_are_told_and_how_many_more(api, monkeypatch, body, words, count):
+    """One request must not hold the loop, nor the client's memory, for what nobody reads."""
+    find = Mock(wraps=difflib.get_close_matches)
+    monkeypatch.setattr(difflib, "get_close_matches", find)
+    answer = api.ask("POST", "/tasks", json.dumps(body(), separators=(",", ":")))
+    told = problem(answer, 422)
+    assert words in told["detail"]
+    assert len(told["errors"]) == count
+    assert len(answer.body) < 16_384
+    assert find.call_count <= 20
+
+
+def test_an_address_with_very_many_parameters(api):
+    told = problem(api.ask("GET", "/tasks?" + "&".join(f"a{n}" for n in range(50))), 400)
+    assert "and 30 more" in told["detail"]
+    answer = api.ask("GET", "/tasks?" + "&".join(f"a{n}" for n in range(9_000)))
+    assert "more than 100 parameters" in problem(answer, 400)["detail"]
 
 
 def test_a_body_over_a_mebibyte_is_refused_and_not_kept(api):

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from orion.model.errors import Invalid
 from orion.model.ids import JOB_NAME
 from orion.model.job import JobKind, PortBinding, RestartMode, RestartPolicy
-from orion.model.requests import MAX_PORTS, MAX_SELECTORS, job_from_request, label_error, name_for, pointer
+from orion.model.limits import MAX_PORTS, MAX_SELECTORS
+from orion.model.requests import job_from_request, label_error, name_for, pointer
 from orion.model.resources import MIB, Resources
 from orion.model.views import TaskRequest
 

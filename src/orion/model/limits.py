@@ -1,0 +1,18 @@
+"""How much one request may ask for."""
+
+from orion.model.resources import MIB
+
+MIN_MEMORY_BYTES = 6 * MIB  # Docker refuses a limit below it
+MIN_CPU = 0.01  # cores; Docker's smallest share
+MAX_BYTES = 1 << 60  # more than any machine has; keeps sums of a million tasks in 128 bits
+MAX_CPU = 1_000_000
+MAX_MOUNTS = 64  # configs in one task: with MAX_VALUE_BYTES each they still fit one answer between nodes
+MAX_PORTS = 64  # in one task
+MAX_WORDS = 4_096  # of a command
+MAX_VARIABLES = 4_096  # of one task
+MAX_SELECTORS = 64  # of one task
+MAX_GRACE_S = 3600
+MAX_RESTARTS = 1_000_000
+# Linux's MAX_ARG_STRLEN: one argument or one NAME=value, with its final zero byte.
+MAX_STRING_BYTES = 131_071
+MAX_KEY_SHOWN = 256  # characters of a key in a JSON Pointer
