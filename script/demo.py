@@ -47,7 +47,7 @@ def show(cluster: Cluster, image: str, *, keep: bool) -> None:
 
     port = free_ports()[0]
     say(f"deploying nginx on host port {port}")
-    orion(cluster, "run", image, "--name", "web", "--memory", "100m", "-p", f"{port}:80", "--wait")
+    orion(cluster, "run", "--name", "web", "--memory", "100m", "-p", f"{port}:80", "--wait", image)
     server = wait_for_page(cluster, port)
     say(f"the page is served by {server}")
     orion(cluster, "ps")
@@ -103,7 +103,7 @@ def play(cluster: Cluster, docker_host: str) -> None:
     say("the cluster stays until Ctrl-C. Try, in another terminal:")
     print(f"    export ORION_ADDR=http://127.0.0.1:{port} DOCKER_HOST={docker_host}")
     print("    orion ps                          orion members                 orion events -f")
-    print("    orion run nginx -p 9090:80 --wait orion logs web                orion raft")
+    print("    orion run -p 9090:80 --wait nginx orion logs web                orion raft")
     print(f"    docker ps --filter label=dev.orion.cluster={cluster.id}")
     print("    kill -9 one of: " + ", ".join(f"{n.process.pid} ({n.name})" for n in living if n.process))
     with contextlib.suppress(KeyboardInterrupt):

@@ -1,23 +1,13 @@
 """What somebody meets who uses the command line by hand: real processes, a real engine."""
 
-import subprocess
-import sys
-
 import pytest
 
 from support import api, images
 from support.cleanup import containers
-from support.nodes import Cluster, NodeProcess
+from support.command import orion
+from support.nodes import Cluster
 
 pytestmark = pytest.mark.engine
-
-
-def orion(node: NodeProcess | None, *args: str) -> tuple[int, str, str]:
-    """(exit code, output, error output) of a command, asked of `node`."""
-    where = ("--port", str(node.port)) if node else ()
-    command = [sys.executable, "-m", "orion", *args[:1], *where, *args[1:]]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    return done.returncode, done.stdout, done.stderr
 
 
 def test_without_a_majority(shared: Cluster, busybox_image: str) -> None:

@@ -40,7 +40,7 @@ Every server runs `orion`; together they keep your containers running when one o
 \b
 Start a cluster on this machine, run something, look at it:
   orion --id node1 --bootstrap
-  orion run nginx -p 8080:80 --wait
+  orion run -p 8080:80 --wait nginx
   orion ps
 """
 

@@ -1,7 +1,7 @@
 """What commands that ask a node share: which node, in which form to print, and completion of ids."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -77,8 +77,11 @@ def output(*forms: str) -> Callable[[F], F]:
     )
 
 
-def command(name: str | None = None, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
-    return click.command(name, context_settings=SETTINGS, **attributes)
+def command(
+    name: str | None = None, *, settings: Mapping[str, Any] | None = None, **attributes: Any
+) -> Callable[[Callable[..., Any]], click.Command]:
+    """click's, with the settings that all commands share, and these `settings` besides."""
+    return click.command(name, context_settings={**SETTINGS, **(settings or {})}, **attributes)
 
 
 def complete_task(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":

@@ -16,14 +16,17 @@ LAST_LINES = 10
 
 _EXAMPLES = """\b
 Examples:
-  orion run nginx -p 8080:80 --wait
-  orion run busybox --restart no -- sh -c "echo hello"
+  orion run -p 8080:80 --wait nginx
+  orion run --restart no busybox sh -c "echo hello"
+
+Options end at IMAGE: all that follows it is the program's, as it stands (but for a -- right behind IMAGE).
 """
 
 
-@command(epilog=_EXAMPLES)
+# As in docker run: whatever follows IMAGE is the program's, though Orion may have an option of that name.
+@command(epilog=_EXAMPLES, settings={"allow_interspersed_args": False}, options_metavar="[OPTIONS]")
 @click.argument("image")
-@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND...]")
 @click.option("--name", default="", help="The task's name.  [default: made from the image's]")
 @click.option(
     "-p",
@@ -93,7 +96,7 @@ def run(client: "Client", image: str, words: tuple[str, ...], form: str, **asked
     request = TaskRequest(
         image=image,
         name=asked["name"],
-        command=list(words),
+        command=_command(words),
         env=dict(asked["env"]),
         memory=asked["memory"],
         cpu=asked["cpu"],
@@ -115,6 +118,22 @@ def run(client: "Client", image: str, words: tuple[str, ...], form: str, **asked
 
         print_json(task)
     return code
+
+
+def _command(words: tuple[str, ...]) -> list[str]:
+    """The program's words. Says so where they begin with what may have been meant for Orion."""
+    from orion.cli.show import note
+
+    if words[:1] == ("--",):
+        return list(words[1:])
+    name = words[0].partition("=")[0] if words else ""
+    known = {option for param in click.get_current_context().command.params for option in param.opts}
+    if name.startswith("-") and (name in known or (name[:2] in known and name[1] != "-")):
+        note(
+            f"{name} stands behind IMAGE, so the program gets it; options of 'orion run' stand before IMAGE"
+            " (write -- before it if that is meant)"
+        )
+    return list(words)
 
 
 def _wait(client: "Client", task: "TaskView", timeout_s: float) -> "tuple[TaskView, int]":

@@ -64,10 +64,9 @@ def test_ps_wide(orion, api):
 def test_what_is_printed_for_programs(orion, api, tasks):
     assert json.loads(orion("inspect", "web", "-o", "json")[1])["id"] == "web/0"
     assert json.loads(orion("version", "-o", "json")[1]) == {"version": __version__}
-    assert json.loads(orion("run", "nginx", "--name", "new", "-o", "json")[1])["id"] == "new/0"
-    assert json.loads(orion("run", "nginx", "--name", "w", "--wait", "--wait-timeout", "0.1", "-o", "json")[1])[
-        "id"
-    ]
+    assert json.loads(orion("run", "--name", "new", "-o", "json", "nginx")[1])["id"] == "new/0"
+    waited = ("--name", "w", "--wait", "--wait-timeout", "0.1", "-o", "json")
+    assert json.loads(orion("run", *waited, "nginx")[1])["id"]
 
 
 def test_help(orion):
@@ -287,9 +286,28 @@ def test_run_asks_for_all_of_it(orion, api, monkeypatch):
     )
 
 
-def test_flags_may_follow_the_image(orion, api):
-    assert orion("run", "nginx", "-p", "8080:80")[0] == 0
-    assert api.service.creates[0]["request"].port_bindings == {"80/tcp": "8080"}
+@pytest.mark.parametrize(
+    "words", [["redis-server", "--port", "6380"], ["sh", "-c", "echo hi"], ["httpd", "-p", "9000", "--", "--help"]]
+)
+def test_options_end_at_the_image(orion, api, words):
+    assert orion("run", "redis", *words) == (0, "web-00001/0\n", "")
+    assert api.service.creates[0]["request"].command == words
+
+
+@pytest.mark.parametrize("word", ["--port", "-p", "--name=x", "-p8080:80", "--wait"])
+def test_an_option_behind_the_image_is_the_programs_and_that_is_said(orion, api, word):
+    code, out, err = orion("run", "redis", word, "6380")
+    assert (code, out) == (0, "web-00001/0\n")
+    assert api.service.creates[0]["request"].command == [word, "6380"]
+    assert err.endswith("stand before IMAGE (write -- before it if that is meant)\n")
+    api.service.tasks_by_id.clear()
+    assert orion("run", "redis", "--", word, "6380") == (0, "web-00001/0\n", "")
+    assert api.service.creates[1]["request"].command == [word, "6380"]
+
+
+def test_an_option_that_orion_does_not_know_behind_the_image_is_no_news(orion, api):
+    assert orion("run", "app", "--verbose") == (0, "web-00001/0\n", "")
+    assert api.service.creates[0]["request"].command == ["--verbose"]
 
 
 @pytest.mark.parametrize(
@@ -307,7 +325,7 @@ def test_flags_may_follow_the_image(orion, api):
     ],
 )
 def test_bad_usage_is_one_line_and_exits_with_2(orion, api, args, words):
-    code, out, err = orion("run", "nginx", *args)
+    code, out, err = orion("run", *args, "nginx")
     assert (code, out) == (2, "")
     assert err.startswith("orion: ")
     assert err.count("\n") == 1
@@ -317,7 +335,7 @@ def test_bad_usage_is_one_line_and_exits_with_2(orion, api, args, words):
 
 
 def test_what_the_cluster_refuses_is_one_line_and_exits_with_1(orion):
-    code, out, err = orion("run", "Bad Image", "-m", "1m")
+    code, out, err = orion("run", "-m", "1m", "Bad Image")
     assert (code, out) == (1, "")
     assert err.startswith("orion: 'Bad Image' is not the name of an image")
     assert "6 MiB" in err
@@ -332,7 +350,7 @@ def test_run_and_wait(orion, api, monkeypatch):
         {"state": "running", "node_id": "node2", "ports": {"80/tcp": "127.0.0.1:8080"}},
     ]
     tell(api, monkeypatch, story)
-    assert orion("run", "nginx", "--wait") == (
+    assert orion("run", "--wait", "nginx") == (
         0,
         "web-00001/0\n",
         (
@@ -352,7 +370,7 @@ def test_run_and_wait_on_a_terminal(orion, api, monkeypatch):
         {"state": "running", "node_id": "node2"},
     ]
     tell(api, monkeypatch, story)
-    code, out, err = orion("run", "nginx", "--wait")
+    code, out, err = orion("run", "--wait", "nginx")
     assert (code, out) == (0, "web-00001/0\n")
     assert err.endswith("web-00001/0 runs on node2\n")
 
@@ -367,7 +385,7 @@ def test_run_and_wait_on_a_terminal(orion, api, monkeypatch):
 )
 def test_how_waiting_ends(orion, api, monkeypatch, last, code, words):
     tell(api, monkeypatch, [last])
-    found, _, err = orion("run", "nginx", "--wait")
+    found, _, err = orion("run", "--wait", "nginx")
     assert found == code
     assert words in err
 
@@ -380,7 +398,7 @@ def test_what_crashes_within_a_second_does_not_run(orion, api, monkeypatch):
     ]
     tell(api, monkeypatch, story)
     api.service.log_items = [b"reading configuration\nboom\n"]
-    code, _, err = orion("run", "nginx", "--wait")
+    code, _, err = orion("run", "--wait", "nginx")
     assert code == 1
     assert err.splitlines()[2:] == [
         (
@@ -393,7 +411,7 @@ def test_what_crashes_within_a_second_does_not_run(orion, api, monkeypatch):
 
 
 def test_waiting_has_an_end(orion, api):
-    code, out, err = orion("run", "nginx", "--wait", "--wait-timeout", "0.2")
+    code, out, err = orion("run", "--wait", "--wait-timeout", "0.2", "nginx")
     assert (code, out) == (1, "web-00001/0\n")
     assert "is still pending after 0.2 s; it goes on, see 'orion ps'" in err
 
@@ -403,7 +421,7 @@ def test_leaving_leaves_the_task(orion, api, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("orion.client.Client.poll_task", leave)
-    code, out, err = orion("run", "nginx", "--wait")
+    code, out, err = orion("run", "--wait", "nginx")
     assert (code, out) == (1, "web-00001/0\n")
     assert "web-00001/0 goes on without you" in err
     assert "orion stop web-00001/0" in err

@@ -168,10 +168,10 @@ def test_rm_holds_where_its_warning_fails(orion, monkeypatch):
 
 
 def test_run_gives_them_to_a_task(orion, api):
-    assert orion("run", "nginx", "-c", "a=URL", "-c", "b/c=/etc/x.conf", "-c", "d=/y:600")[0] == 0
+    assert orion("run", "-c", "a=URL", "-c", "b/c=/etc/x.conf", "-c", "d=/y:600", "nginx")[0] == 0
     assert api.service.creates[-1]["request"].configs == [
         ConfigMountRequest("a", env="URL"),
         ConfigMountRequest("b/c", path="/etc/x.conf"),
         ConfigMountRequest("d", path="/y", mode="600"),
     ]
-    assert orion("run", "nginx", "-c", "a")[0] == 2
+    assert orion("run", "-c", "a", "nginx")[0] == 2

@@ -44,7 +44,7 @@ def test_help_of_all_loads_no_server(api):
 )
 def test_what_asks_a_node_loads_the_client_and_no_server(api, args):
     api.service.tasks_by_id["web/0"] = task_view("web")
-    modules = loaded(*args, "--port", str(api.port))
+    modules = loaded(*args[:1], "--port", str(api.port), *args[1:])
     assert "http.client" in modules
     assert not modules & HEAVY
 
@@ -57,7 +57,7 @@ def test_importing_the_client_loads_no_server():
 
 @contextlib.contextmanager
 def start(api, *args):
-    command = [sys.executable, "-m", "orion", *args, "--port", str(api.port)]
+    command = [sys.executable, "-m", "orion", *args[:1], "--port", str(api.port), *args[1:]]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     # A test run in the background of a shell ignores SIGINT, and so would its children.
     with subprocess.Popen(command, preexec_fn=_heed_ctrl_c, **pipes) as process:  # noqa: PLW1509 -- resets a signal
@@ -73,7 +73,7 @@ def _heed_ctrl_c():
 
 def test_leaving_with_ctrl_c(api):
     api.service.tasks_by_id["web/0"] = task_view("web")
-    with start(api, "run", "nginx", "--name", "slow", "--wait") as process:
+    with start(api, "run", "--name", "slow", "--wait", "nginx") as process:
         assert process.stdout.readline() == "slow/0\n"
         api.wait_until(lambda: any(read.after_index for read in api.service.reads))
         process.send_signal(signal.SIGINT)
