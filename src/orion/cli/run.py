@@ -17,7 +17,7 @@ LAST_LINES = 10
 _EXAMPLES = """\b
 Examples:
   orion run -p 8080:80 --wait nginx
-  orion run --restart no busybox sh -c "echo hello"
+  orion run --restart no --wait app:2 ./migrate
 
 Options end at IMAGE: all that follows it is the program's, as it stands (but for a -- right behind IMAGE).
 """
@@ -68,7 +68,8 @@ Options end at IMAGE: all that follows it is the program's, as it stands (but fo
     default="on-failure",
     show_default=True,
     metavar="POLICY",
-    help="no, always, on-failure or on-failure:N.",
+    help="no, always, on-failure (as often as it fails) or on-failure:N (at most N times). A job that is to run "
+    "once, such as a migration: no.",
 )
 @click.option(
     "--stop-grace",

@@ -27,7 +27,7 @@ class RestartPolicy(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
 
     mode: RestartMode = RestartMode.ON_FAILURE
-    max_restarts: int = 5
+    max_restarts: int = 0
 
 
 class PortBinding(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -259,12 +259,11 @@ def _restart(text: str, errors: FieldErrors) -> RestartPolicy:
     mode = RestartMode(match[1])
     if mode is not RestartMode.ON_FAILURE:
         return RestartPolicy(mode, 0)
-    if match[2] is None:
-        return RestartPolicy(mode)
-    if int(match[2]) > MAX_RESTARTS:
-        message = f"restartPolicy allows at most {MAX_RESTARTS} restarts; on-failure:0 has no limit"
+    most = int(match[2] or 0)
+    if most > MAX_RESTARTS:
+        message = f"restartPolicy allows at most {MAX_RESTARTS} restarts; on-failure alone has no limit"
         errors.append(FieldError("/restartPolicy", message))
-    return RestartPolicy(mode, int(match[2]))
+    return RestartPolicy(mode, most)
 
 
 def _grace_ms(seconds: float, errors: FieldErrors) -> int:

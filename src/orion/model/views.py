@@ -24,7 +24,7 @@ class TaskRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
     """Body of `POST /tasks`. `memory` and `disk` in bytes, `cpu` in cores.
 
     `portBindings` maps "80/tcp" to a host port, as text or a number; "" or "0" asks for a free one.
-    `restartPolicy` is `no`, `always`, `on-failure` or `on-failure:N`.
+    `restartPolicy` is `no`, `always`, `on-failure` (as often as it fails) or `on-failure:N` (at most N restarts).
     """
 
     image: str

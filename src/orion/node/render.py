@@ -100,8 +100,8 @@ def _allocation(allocation: Allocation) -> AllocationView:
 
 
 def restart_text(policy: RestartPolicy) -> str:
-    """As it is written in a request: on-failure:5, on-failure:0 (no limit), always, no."""
-    if policy.mode is RestartMode.ON_FAILURE:
+    """As it is written in a request: on-failure:5, on-failure (no limit), always, no."""
+    if policy.mode is RestartMode.ON_FAILURE and policy.max_restarts:
         return f"{policy.mode}:{policy.max_restarts}"
     return policy.mode
 

@@ -36,7 +36,7 @@ def task_view(name: str, **fields) -> TaskView:
         "disk": 0,
         "node_selectors": {},
         "port_bindings": {},
-        "restart_policy": "on-failure:5",
+        "restart_policy": "on-failure",
         "created_at": "2025-01-01T00:00:00Z",
         "started_at": None,
         "finished_at": None,

@@ -16,7 +16,7 @@ def test_create(api):
     assert answer.status == 201
     assert answer.kind == "application/json"
     assert answer.headers["Location"] == "/tasks/web-00001/0"
-    assert (answer.json["id"], answer.json["restartPolicy"]) == ("web-00001/0", "on-failure:5")
+    assert (answer.json["id"], answer.json["restartPolicy"]) == ("web-00001/0", "on-failure")
     made = api.service.creates[0]
     assert made["request"] == TaskRequest(image="nginx", memory=100_000_000, port_bindings={"80/tcp": "8080"})
     assert (made["key"], made["timeout_s"], made["wait_running_s"]) == ("", 10.0, 0.0)

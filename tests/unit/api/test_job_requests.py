@@ -12,6 +12,7 @@ from orion.model.limits import MAX_PORTS, MAX_SELECTORS
 from orion.model.requests import job_from_request, label_error, name_for, pointer
 from orion.model.resources import MIB, Resources
 from orion.model.views import TaskRequest
+from orion.node.render import restart_text
 
 
 def job(**fields):
@@ -170,12 +171,18 @@ def test_all_wrong_fields_are_named_at_once():
     [
         ("no", RestartPolicy(RestartMode.NO, 0)),
         ("always", RestartPolicy(RestartMode.ALWAYS, 0)),
-        ("on-failure", RestartPolicy()),
+        ("on-failure", RestartPolicy(RestartMode.ON_FAILURE, 0)),
         ("on-failure:0", RestartPolicy(RestartMode.ON_FAILURE, 0)),
+        ("on-failure:5", RestartPolicy(RestartMode.ON_FAILURE, 5)),
     ],
 )
 def test_restart_policies(text, policy):
     assert job(restart_policy=text).task.restart == policy
+
+
+@pytest.mark.parametrize("text", ["no", "always", "on-failure", "on-failure:5"])
+def test_a_restart_policy_is_shown_as_it_was_given(text):
+    assert restart_text(job(restart_policy=text).task.restart) == text
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_ps_wide(orion, api):
     assert "NODE ADDRESS" in head
     assert row.split() == [
         *("web/0", "nginx", "running", "node1", "127.0.0.1", "-", "3"),
-        *(row.split()[7], "2025-01-01T00:00:00Z", "on-failure:5", "512", "MB", "0.5"),
+        *(row.split()[7], "2025-01-01T00:00:00Z", "on-failure", "512", "MB", "0.5"),
     ]
 
 

@@ -26,6 +26,8 @@ from orion.reconcile.containers import (
 ME, OTHER, GONE = NodeId("node1"), NodeId("node2"), NodeId("node3")
 ID = AllocationId(0xA)
 
+FIVE = RestartPolicy(RestartMode.ON_FAILURE, 5)
+
 
 def wish(*, wanted=True, status=None, ports=(), policy=None):
     allocation = Allocation(ID, JobName("web"), 0, 0, ME, ports, wanted, 0, status or AllocationStatus())
@@ -136,17 +138,25 @@ def test_what_was_stopped_outside_of_orion_has_not_succeeded_and_costs_no_restar
 
 def test_restarts_are_spent_unless_it_ran_long():
     tries = Attempts(restarts=5)
-    (action,) = actions([wish()], [container("exited", exit_code=1)], tries)
+    (action,) = actions([wish(policy=FIVE)], [container("exited", exit_code=1)], tries)
     assert action.status.state is AllocationState.FAILED
-    (action,) = actions([wish()], [container("exited", exit_code=1, ran_ms=600_000)], tries)
+    (action,) = actions([wish(policy=FIVE)], [container("exited", exit_code=1, ran_ms=600_000)], tries)
     assert isinstance(action, BackOff)
     assert action.attempt == 1
 
 
 def test_restarts_survive_the_agents_own_restart():
     known = AllocationStatus(AllocationState.STARTING, restarts=5)
-    (action,) = actions([wish(status=known)], [container("exited", exit_code=1)])
+    (action,) = actions([wish(status=known, policy=FIVE)], [container("exited", exit_code=1)])
     assert action.status.state is AllocationState.FAILED
+
+
+def test_on_failure_without_a_number_restarts_without_a_limit():
+    tries = Attempts(restarts=1_000)
+    (action,) = actions(
+        [wish(policy=RestartPolicy(RestartMode.ON_FAILURE))], [container("exited", exit_code=1)], tries
+    )
+    assert isinstance(action, BackOff)
 
 
 def test_unwanted_is_stopped_then_removed_then_reported():
@@ -209,11 +219,12 @@ def test_a_dead_neighbours_containers_go_before_a_start_that_needs_their_port():
 
 
 def test_gives_up():
-    always, on_failure = RestartPolicy(RestartMode.ALWAYS, 0), RestartPolicy()
+    always = RestartPolicy(RestartMode.ALWAYS)
     assert not gives_up(100, always, permanent=False)
+    assert not gives_up(100, RestartPolicy(RestartMode.ON_FAILURE), permanent=False)
     assert gives_up(3, always, permanent=True)
-    assert not gives_up(5, on_failure, permanent=False)
-    assert gives_up(6, on_failure, permanent=False)
+    assert not gives_up(5, FIVE, permanent=False)
+    assert gives_up(6, FIVE, permanent=False)
     assert gives_up(3, RestartPolicy(RestartMode.NO), permanent=False)
 
 
