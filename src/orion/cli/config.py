@@ -124,40 +124,42 @@ def ls(client: "Client", prefix: str, stale: bool, form: str) -> None:
 @config.command("rm", context_settings=SETTINGS)
 @click.argument("key", nargs=-1, required=True, shell_complete=complete_config)
 @_if_version
+@click.option("--force", is_flag=True, help="Also what tasks still use, without asking.")
 @asks
-def rm(client: "Client", key: tuple[str, ...], if_version: int | None) -> int:
-    """Delete keys. Warns of tasks that still use them."""
+def rm(client: "Client", key: tuple[str, ...], if_version: int | None, force: bool) -> int:
+    """Delete keys. Asks first where tasks still use one."""
     from orion.model.errors import Refused
 
     if if_version is not None and len(key) > 1:
         raise click.UsageError("--if-version is for one key")
-    deleted = []
+    if not force and not _agreed(client, key):
+        say("nothing was deleted; --force deletes what is in use, too")
+        return 1
+    code = 0
     for name in key:
         try:
             client.delete_config(name, if_version=if_version)
         except Refused as error:  # the others can still be deleted
             say(error.detail)
+            code = 1
         else:
             click.echo(name)
-            deleted.append(name)
-    _warn_of_users(client, deleted)
-    return 0 if len(deleted) == len(key) else 1
+    return code
 
 
-def _warn_of_users(client: "Client", deleted: Sequence[str]) -> None:
-    """After the deletion, which holds whether this can be told or not."""
+def _agreed(client: "Client", keys: Sequence[str]) -> bool:
+    """Whether all `keys` may be deleted: no task uses them, or whoever sits at the terminal says so."""
     from orion.cli.run import ENDED
-    from orion.model.errors import OrionError
 
-    try:
-        tasks = client.tasks() if deleted else []
-    except OrionError:
-        return
-    for key in deleted:
-        users = sorted({t.name for t in tasks if t.state not in ENDED and key in {c.key for c in t.configs}})
+    tasks = [task for task in client.tasks() if task.state not in ENDED]
+    in_use = False
+    for key in dict.fromkeys(keys):
+        users = sorted({task.name for task in tasks if key in {use.key for use in task.configs}})
         if users:
+            in_use = True
             whose = "its" if len(users) == 1 else "their"
             say(f"{key} is still used by {_names(users)}: {whose} tasks can't start again without it")
+    return not in_use or (sys.stdin.isatty() and click.confirm("Delete all the same?", err=True))
 
 
 def _names(users: Sequence[str]) -> str:

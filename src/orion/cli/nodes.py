@@ -72,6 +72,19 @@ def _row(node: "NodeView") -> dict[str, str]:
     return dict(zip(_COLUMNS, cells, strict=True))
 
 
+@nodes.command("inspect", context_settings=SETTINGS)
+@click.argument("node", shell_complete=complete_node)
+@click.option("--stale", is_flag=True, help="What this node knows, without asking the others.")
+@output("json")
+@asks
+def inspect(client: "Client", node: str, stale: bool, form: str) -> None:
+    """Show all that is known of a node, as JSON."""
+    from orion.cli import show
+
+    del form  # there is but one; whoever writes -o json everywhere may do so here
+    show.print_json(client.node(node, stale=stale))
+
+
 @nodes.command("rm", context_settings=SETTINGS)
 @click.argument("node", nargs=-1, required=True, shell_complete=complete_node)
 @asks

@@ -21,6 +21,7 @@ _COLORS = {
     "starting": "yellow",
     "suspect": "yellow",
     "draining": "yellow",
+    "drained": "bright_black",
     "failed": "red",
     "lost": "red",
     "dead": "red",

@@ -1,25 +1,34 @@
 """`orion ps`, `inspect` and `stop`."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from orion.cli.asking import asks, command, complete_task, output
+from orion.cli.asking import asks, command, complete_node, complete_task, output
 
 if TYPE_CHECKING:
     from orion.client import Client, TaskView
 
 
 @command()
+@click.argument("job", nargs=-1, shell_complete=complete_task)
+@click.option("--node", default="", metavar="NODE", shell_complete=complete_node, help="Only those on this node.")
 @output("table", "wide", "json")
 @click.option("-q", "--quiet", is_flag=True, help="Only the ids.")
 @click.option("--stale", is_flag=True, help="What this node knows, without asking the others.")
 @asks
-def ps(client: "Client", form: str, quiet: bool, stale: bool) -> None:
-    """List tasks: what runs, where, and why not."""
+def ps(client: "Client", job: tuple[str, ...], node: str, form: str, quiet: bool, stale: bool) -> int:
+    """List tasks: what runs, where, and why not.
+
+    All of them, or those of each JOB, which may also be the id of one task.
+    """
     from orion.cli import show
 
-    tasks = client.tasks(stale=stale)
+    everything = client.tasks(stale=stale)
+    tasks = [t for t in everything if (not job or {t.id, t.name} & set(job)) and node in ("", t.node_id)]
+    if node and not tasks:
+        client.node(node, stale=stale)  # raises when there is none of that name
     if quiet:
         for task in tasks:
             click.echo(task.id)
@@ -31,6 +40,17 @@ def ps(client: "Client", form: str, quiet: bool, stale: bool) -> None:
         columns = [name for name in _COLUMNS if wide or name not in _WIDE]
         rows = [[cell for name, cell in _row(task, where).items() if name in columns] for task in tasks]
         show.print_table(columns, rows, cut=not wide)
+    return _say_missing(job, {name for t in everything for name in (t.id, t.name)})
+
+
+def _say_missing(names: Sequence[str], known: set[str]) -> int:
+    """The exit code: 1 where a name is none of the `known`, each of which is told."""
+    from orion.cli.app import say
+
+    missing = [name for name in names if name not in known]
+    for name in missing:
+        say(f"there is no job {name}; 'orion ps' lists all tasks")
+    return 1 if missing else 0
 
 
 _COLUMNS = (

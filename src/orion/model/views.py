@@ -86,8 +86,8 @@ class Amounts(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class NodeView(msgspec.Struct, frozen=True, rename="camel"):
-    """`role`: leader, voter, learner or worker. `status`: alive, suspect, dead, left, draining, or unknown
-    (nobody leads, and the node asked has not heard of it since it started).
+    """`role`: leader, voter, learner or worker. `status`: alive, suspect, dead, left, draining (tasks are yet to
+    move), drained, or unknown (nobody leads, and the node asked has not heard of it since it started).
     """
 
     name: str

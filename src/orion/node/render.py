@@ -179,7 +179,9 @@ def _status(record: NodeRecord, seen: Seen | None, *, led: bool) -> str:
         return word
     if seen is not None and seen.member.state in ("suspect", "dead"):
         return seen.member.state  # fresher than what a cluster without a quorum can still agree on
-    return "draining" if record.node.draining else word
+    if not record.node.draining:
+        return word
+    return "draining" if record.active else "drained"
 
 
 def why_gone(node: Node | None, seen: Seen | None) -> str:

@@ -63,6 +63,10 @@ def node_view(name: str, **fields) -> NodeView:
     return NodeView(**{**values, **fields})
 
 
+def _status(view: NodeView, draining: bool) -> str:
+    return "alive" if not draining else "draining" if view.tasks else "drained"
+
+
 class FakeService:
     """Tasks by id; `failure` is raised by every call; `hang` makes every call wait for ever."""
 
@@ -168,7 +172,7 @@ class FakeService:
 
     async def drain(self, node: str, *, draining: bool, timeout_s: float) -> NodeView:
         view, _ = await self.node(node, Read(timeout_s=timeout_s))
-        view = msgspec.structs.replace(view, status="draining" if draining else "alive")
+        view = msgspec.structs.replace(view, status=_status(view, draining))
         self.nodes_by_name[node] = view
         return view
 

@@ -101,7 +101,7 @@ def test_nodes(api):
     assert [node["name"] for node in api.ask("GET", "/nodes").json] == ["node1", "node2"]
     node = api.ask("GET", "/nodes/node1").json
     assert node["memory"] == {"total": 8e9, "given": 1e9, "used": None}
-    assert api.ask("POST", "/nodes/node1/drain").json["status"] == "draining"
+    assert api.ask("POST", "/nodes/node1/drain").json["status"] == "drained"
     assert api.ask("POST", "/nodes/node1/ready").json["status"] == "alive"
     removed = api.ask("DELETE", "/nodes/node1")
     assert (removed.status, removed.body) == (204, b"")

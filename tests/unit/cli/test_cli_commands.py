@@ -87,6 +87,26 @@ def test_ps_for_programs(orion, tasks):
     assert orion("ps", "-q")[1] == "big/0\nweb/0\n"
 
 
+def test_ps_of_some(orion, api):
+    views = [
+        task_view("web", id="web/0", node_id="node1"),
+        task_view("web", id="web/1", node_id="node2"),
+        task_view("db", id="db/0", node_id="node1"),
+    ]
+    api.service.tasks_by_id = {view.id: view for view in views}
+    assert orion("ps", "-q", "web") == (0, "web/0\nweb/1\n", "")
+    assert orion("ps", "-q", "web/1", "db")[1] == "db/0\nweb/1\n"
+    assert orion("ps", "-q", "--node", "node1")[1] == "db/0\nweb/0\n"
+    assert orion("ps", "-q", "web", "--node", "node1")[1] == "web/0\n"
+
+
+def test_ps_of_what_does_not_exist_says_so(orion, tasks):
+    code, out, err = orion("ps", "-q", "nope", "web")
+    assert (code, out, err) == (1, "web/0\n", "orion: there is no job nope; 'orion ps' lists all tasks\n")
+    assert orion("ps", "-q", "--node", "node2") == (0, "", "")
+    assert orion("ps", "--node", "node9")[0] == 1
+
+
 def test_how_fresh(orion, api):
     orion("ps", "--stale")
     orion("nodes", "--stale")
@@ -202,6 +222,12 @@ def test_nodes(orion, api):
     assert json.loads(orion("nodes", "-o", "json")[1])[0]["tasks"] == 3
 
 
+def test_nodes_inspect(orion, api):
+    assert json.loads(orion("nodes", "inspect", "node1")[1])["apiAddress"] == "127.0.0.1:8000"
+    assert orion("nodes", "inspect", "node1", "-o", "json")[0] == 0
+    assert orion("nodes", "inspect", "node9")[0] == 1
+
+
 def test_nodes_rm(orion, api):
     assert orion("nodes", "rm", "node1", "node2") == (0, "node1\nnode2\n", "")
     assert orion("nodes", "rm", "node1")[0] == 1
@@ -217,6 +243,8 @@ def test_drain_and_ready(orion, api):
     api.service.nodes_by_name["node1"] = node_view("node1", tasks=2)
     assert "2 tasks to move" in orion("drain", "node1")[1]
     assert api.service.nodes_by_name["node1"].status == "draining"
+    api.service.nodes_by_name["node2"] = node_view("node2", status="drained")
+    assert "drained" in orion("nodes")[1]
     assert orion("drain", "--undo", "node1")[1] == "node1 takes work again\n"
     orion("drain", "node1")
     assert orion("ready", "node1")[1] == "node1 takes work again\n"

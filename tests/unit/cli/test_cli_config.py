@@ -139,11 +139,17 @@ def test_rm_goes_on_after_one_that_is_not_there(orion, configs):
     assert not configs
 
 
-def test_rm_warns_of_those_that_use_it(orion, api):
-    use = [ConfigMountRequest("a", env="A"), ConfigMountRequest("a", path="/a")]
-    tasks = [task_view(f"web{n}", configs=use) for n in range(7)]
+def use(api, **keys):
+    """Tasks by name, each with the config that it uses."""
+    tasks = [task_view(name, configs=[ConfigMountRequest(key, env="A")]) for name, key in keys.items()]
+    api.service.tasks_by_id = {task.id: task for task in tasks}
+
+
+def test_rm_of_what_is_in_use_deletes_nothing_where_nobody_can_be_asked(orion, api, configs):
+    mounts = [ConfigMountRequest("a", env="A"), ConfigMountRequest("a", path="/a")]
+    tasks = [task_view(f"web{n}", configs=mounts) for n in range(7)]
     tasks += [
-        task_view("done", configs=use, state="completed"),
+        task_view("done", configs=mounts, state="completed"),
         task_view("other", configs=[ConfigMountRequest("c")]),
     ]
     api.service.tasks_by_id = {task.id: task for task in tasks}
@@ -151,20 +157,42 @@ def test_rm_warns_of_those_that_use_it(orion, api):
         orion("config", "put", key, "x")
     users = "web0, web1, web2, web3, web4 and 2 more"
     code, out, err = orion("config", "rm", "a", "b", "c")
-    assert (code, out) == (0, "a\nb\nc\n")
+    assert (code, out) == (1, "")
     assert err.splitlines() == [
         f"orion: a is still used by {users}: their tasks can't start again without it",
         "orion: c is still used by other: its tasks can't start again without it",
+        "orion: nothing was deleted; --force deletes what is in use, too",
     ]
+    assert set(configs) == {"a", "b", "c"}
 
 
-def test_rm_holds_where_its_warning_fails(orion, monkeypatch):
+@pytest.mark.parametrize(("answer", "code", "left"), [("y", 0, set()), ("n", 1, {"a"}), ("", 1, {"a"})])
+def test_rm_of_what_is_in_use_asks_at_a_terminal(orion, api, configs, monkeypatch, answer, code, left):
+    use(api, web="a")
+    orion("config", "put", "a", "x")
+    terminal = io.StringIO(f"{answer}\n")
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stdin", terminal)
+    found, _, err = orion("config", "rm", "a")
+    assert (found, set(configs)) == (code, left)
+    assert "Delete all the same? [y/N]" in err
+
+
+def test_rm_by_force_asks_nobody(orion, api, configs, monkeypatch):
+    use(api, web="a")
+    orion("config", "put", "a", "x")
+    assert orion("config", "rm", "--force", "a") == (0, "a\n", "")
+    assert not configs
+
+
+def test_rm_deletes_nothing_where_it_can_t_be_told_who_uses_it(orion, monkeypatch, configs):
     def fail(*args, **kwargs):
         raise Unavailable("no leader")
 
     monkeypatch.setattr("orion.client.Client.tasks", fail)
     orion("config", "put", "a", "x")
-    assert orion("config", "rm", "a") == (0, "a\n", "")
+    assert orion("config", "rm", "a") == (1, "", "orion: no leader\n")
+    assert set(configs) == {"a"}
 
 
 def test_run_gives_them_to_a_task(orion, api):

@@ -126,7 +126,7 @@ def test_polling_configs(client, api):
 def test_nodes(client):
     assert [node.name for node in client.nodes()] == ["node1", "node2"]
     assert client.node("node1").memory.used is None
-    assert client.drain("node1").status == "draining"
+    assert client.drain("node1").status == "drained"
     assert client.ready("node1").status == "alive"
     client.remove_node("node1")
     with pytest.raises(NotFound):
