@@ -24,6 +24,7 @@ from orion.adapters.machine import LinuxMachine
 from orion.adapters.peers import TcpPeers
 from orion.api import Server, create_app, listen
 from orion.config import Config
+from orion.loglines import OneLineFormatter, printable
 from orion.model.errors import OrionError, Refused, Unavailable
 from orion.model.ids import RaftId
 from orion.model.node import address_text
@@ -47,7 +48,9 @@ def run(config: Config) -> int:
     import uvloop
 
     never_wait()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OneLineFormatter("%(asctime)s %(levelname)-7s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     raise_limit()
     try:
@@ -57,7 +60,7 @@ def run(config: Config) -> int:
         reason = _first(error)
         if not isinstance(reason, _TOLD):
             raise
-        print(f"orion: {reason}{_advice(reason, config)}", file=sys.stderr)  # noqa: T201 -- a command's last word
+        print(printable(f"orion: {reason}{_advice(reason, config)}"), file=sys.stderr)  # noqa: T201 -- a command's last word
         return 1
     return 0
 

@@ -220,6 +220,29 @@ def test_a_return_from_another_address_is_no_conflict(bench, caplog):
     bench.run(check)
 
 
+def test_a_member_whose_name_no_node_can_have_is_ignored_and_told_once(bench, caplog):
+    async def check():
+        a = await up(bench, "n1")
+        async with told(a) as heard:
+            stranger = bench.made["stranger"] = Gossip(
+                node="n2\n\x1b[2J", host="127.0.0.1", port=0, seeds=(bench.address("n1"),)
+            )
+            await stranger.start({})
+            assert await stranger.join() == 1
+            await up(bench, "n3", "n1")
+            await until_state(a, "n3", "alive")
+            await until(lambda: len(a._cluster.members()) == 3)
+            assert [m.node for m in a.members()] == ["n1", "n3"]
+            await bench.crash("stranger")
+            await until(lambda: len(a._cluster.members()) == 2)
+            assert {e.member.node for e in heard} == {"n3"}
+
+    bench.run(check)
+    words = [line for line in lines(caplog) if "no node's name" in line]
+    assert len(words) == 3, "each of the three says it once"
+    assert all(r"'n2\n\x1b[2J'" in line for line in words)
+
+
 # --- the protocol runs by itself ---------------------------------------------------------------------------
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import kinship
 
+from orion.loglines import LogThrottle
 from orion.model.errors import FieldError, Invalid, Refused
-from orion.model.ids import NodeId
+from orion.model.ids import NODE_ID, NodeId
 from orion.model.node import address_parts, address_text
 from orion.ports import MemberEvent, MemberState
 
@@ -30,6 +31,9 @@ RETRY_ABSENT_S = 5.0
 LEAVE_TIMEOUT_S = 1.0
 HINT_TIMEOUT_S = 0.5
 CONFLICT_QUIET_S = 30.0  # the same two claimants are reported once in so long
+MAX_CONFLICTS = 64  # and no more than so many of them
+NO_NODE_QUIET_S = 3_600.0  # a member that no node can be is reported once in so long
+MAX_NO_NODES = 16
 MAX_REMEMBERED = 64
 
 TIMINGS = {
@@ -93,7 +97,8 @@ class Gossip:
         self._keeper: asyncio.Task[None] | None = None
         self._known: dict[str, None] = {}  # names ever seen, until kinship forgets them
         self._remembered: list[str] = []  # addresses, the living first
-        self._conflicts: dict[tuple[str, str], float] = {}
+        self._conflicts = LogThrottle(CONFLICT_QUIET_S, MAX_CONFLICTS)
+        self._no_nodes = LogThrottle(NO_NODE_QUIET_S, MAX_NO_NODES)
 
     @property
     def address(self) -> str:
@@ -151,7 +156,7 @@ class Gossip:
 
     def members(self) -> list[MemberState]:
         # kinship lists the living; the dead and the left it tells of by name, as long as it remembers them.
-        found = {member.name: member for member in self._cluster.members()}
+        found = {member.name: member for member in self._living()}
         self._known.update(dict.fromkeys(found))
         for name in [name for name in self._known if name not in found]:
             if (gone := self._cluster.member(name)) is None:
@@ -187,11 +192,15 @@ class Gossip:
     # --- events -------------------------------------------------------------------------------------------
 
     async def _events(self, stream: kinship.EventStream) -> AsyncGenerator[MemberEvent, None]:
+        loop = asyncio.get_running_loop()
         async for event in stream:
             if isinstance(event, kinship.EventsLost):
                 yield MemberEvent("lost", None)
+            elif isinstance(event, kinship.UserMessage) or not self._is_node(event.member):
+                continue
             elif isinstance(event, kinship.NameConflict):
-                if not self._is_new_conflict(event.member.name, event.other_addr):
+                # The same one comes several times a second.
+                if not self._conflicts.is_due((event.member.name, event.other_addr), loop.time()):
                     continue
                 if event.member.state in _GONE:
                     log.warning(
@@ -202,18 +211,21 @@ class Gossip:
                     )
                 else:
                     yield MemberEvent("conflict", _member(event.member), event.other_addr)
-            elif not isinstance(event, kinship.UserMessage):
+            else:
                 self._known[event.member.name] = None
                 yield MemberEvent(_KINDS[type(event)], _member(event.member))
 
-    def _is_new_conflict(self, name: str, other: str) -> bool:
-        """The same one comes several times a second."""
-        now = asyncio.get_running_loop().time()
-        self._conflicts = {c: at for c, at in self._conflicts.items() if now - at < CONFLICT_QUIET_S}
-        if (name, other) in self._conflicts:
-            return False
-        self._conflicts[name, other] = now
-        return True
+    def _living(self) -> list[kinship.Member]:
+        """Alive and suspect ones, this node among them."""
+        return [member for member in self._cluster.members() if self._is_node(member)]
+
+    def _is_node(self, member: kinship.Member) -> bool:
+        """Any program that reaches the port may join under any name."""
+        if NODE_ID.fullmatch(member.name):
+            return True
+        if self._no_nodes.is_due(member.addr, asyncio.get_running_loop().time()):
+            log.warning("%r at %s is in gossip and no node's name: it is ignored", member.name, member.addr)
+        return False
 
     # --- finding the others -------------------------------------------------------------------------------
 
@@ -221,7 +233,7 @@ class Gossip:
         """Seeds and remembered addresses where no living member is. A seed's name may stand for any member, so
         it is worth a try only while this node is alone.
         """
-        present = {member.addr for member in self._cluster.members()}
+        present = {member.addr for member in self._living()}
         alone = len(present) <= 1
         wanted = [seed for seed in self._seeds if alone or _is_ip_address(seed)] + self._remembered
         return [address for address in dict.fromkeys(wanted) if address not in present]
@@ -247,14 +259,14 @@ class Gossip:
             while True:
                 await asyncio.sleep(RETRY_ALONE_S * random.uniform(0.75, 1.25))  # noqa: S311  spread, not secret
                 await self._remember()
-                alone = len(self._cluster.members()) <= 1
+                alone = len(self._living()) <= 1
                 if alone or loop.time() - tried >= RETRY_ABSENT_S:
                     tried = loop.time()
                     if await self._contact(self._absent()) and alone:
                         log.info("another node answers now: this node is not alone any more")
 
     async def _remember(self) -> None:
-        living = [member.addr for member in self._cluster.members() if member.name != self._node]
+        living = [member.addr for member in self._living() if member.name != self._node]
         former = [address for address in self._remembered if address not in living]
         remembered = (sorted(living) + former)[:MAX_REMEMBERED]
         if remembered != self._remembered:

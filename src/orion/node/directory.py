@@ -4,13 +4,18 @@ replicated nodes where gossip knows nothing yet.
 A node's facts in gossip, short keys because all must fit in 512 bytes:
 `r` raft id, `p` peer address, `a` API address, `v` version, `o` role, `t` term (leader only), `c` cluster,
 `u` live use as cpu_millis/memory_bytes, `g` recovery, where there was one.
+
+Whoever reaches the gossip port says what he likes: what can't be read is no facts, and nothing of it raises.
 """
 
+import re
 from collections.abc import Callable
+from typing import NoReturn
 
 import msgspec
 
-from orion.model.ids import NodeId, RaftId, raft_text
+from orion.model.ids import NODE_ID, NodeId, RaftId, raft_text
+from orion.model.node import address_parts
 from orion.model.recovery import belong_together, is_newer
 from orion.ports import MemberState, Usage
 from orion.state.view import View
@@ -45,23 +50,57 @@ class Facts(msgspec.Struct, frozen=True):
         return facts
 
 
+_ROLES = frozenset(("leader", "voter", "learner", "worker"))
+_HEX = re.compile(r"[0-9a-f]{1,16}")
+_DECIMAL = re.compile(r"[0-9]{1,20}")
+_MAX_WORD_CHARS = 280  # a host's name of 253, a port, and some room
+_MAX_UINT64 = 2**64 - 1
+
+
 def parse_facts(facts: dict[str, str]) -> Facts | None:
-    """None when they are not Orion's (another program on the gossip port, a damaged value)."""
+    """Returns None when they are not Orion's: another program on the gossip port, a damaged or a forged value. All
+    numbers have at most 64 bits, all texts are short and printable.
+    """
     try:
-        cpu_millis, _, memory_bytes = facts.get("u", "").partition("/")
         return Facts(
-            raft=RaftId(int(facts["r"], 16)),
-            peer_address=facts["p"],
-            api_address=facts["a"],
-            version=facts["v"],
-            role=facts["o"],
-            term=int(facts.get("t", "0")),
-            cluster=int(facts["c"], 16),
-            usage=Usage(int(cpu_millis) / 1000, int(memory_bytes)) if memory_bytes else None,
-            recovery=int(facts.get("g", "0"), 16),
+            raft=RaftId(_hex(facts["r"]) or _refuse()),
+            peer_address=_address(facts["p"]),
+            api_address=_address(facts["a"]),
+            version=_word(facts["v"]),
+            role=facts["o"] if facts["o"] in _ROLES else _refuse(),
+            term=_decimal(facts.get("t", "0")),
+            cluster=_hex(facts["c"]),
+            usage=_usage(facts["u"]) if "u" in facts else None,
+            recovery=_hex(facts.get("g", "0")),
         )
     except (KeyError, ValueError):
         return None
+
+
+def _refuse() -> NoReturn:
+    raise ValueError("not a value of these facts")
+
+
+def _hex(text: str) -> int:
+    return int(text, 16) if _HEX.fullmatch(text) else _refuse()
+
+
+def _decimal(text: str) -> int:
+    return number if _DECIMAL.fullmatch(text) and (number := int(text)) <= _MAX_UINT64 else _refuse()
+
+
+def _word(text: str) -> str:
+    return text if len(text) <= _MAX_WORD_CHARS and text.isprintable() and " " not in text else _refuse()
+
+
+def _address(text: str) -> str:
+    address_parts(text)
+    return _word(text)
+
+
+def _usage(text: str) -> Usage:
+    cpu_millis, _, memory_bytes = text.partition("/")
+    return Usage(_decimal(cpu_millis) / 1000, _decimal(memory_bytes))
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -90,7 +129,8 @@ class Directory:
 
     def update(self, members: list[MemberState]) -> None:
         self.version += 1
-        seen = [s for m in members if (f := parse_facts(m.facts)) and self._belongs(s := Seen(m, f))]
+        named = [m for m in members if NODE_ID.fullmatch(m.node)]
+        seen = [s for m in named if (f := parse_facts(m.facts)) and self._belongs(s := Seen(m, f))]
         self._by_node = {s.member.node: s for s in seen}
         self._by_raft = {s.facts.raft: s for s in seen}
 

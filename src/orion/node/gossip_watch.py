@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from orion.loglines import LogThrottle
 from orion.model.ids import NodeId, RaftId
 from orion.model.recovery import is_newer
 from orion.node.directory import Directory, Seen
@@ -13,7 +14,8 @@ from orion.ports import Knock, MemberEvent, Membership, Peers
 log = logging.getLogger(__name__)
 
 LEADER_KNOCKS = 3  # a leader taken for dead by mistake costs an election that nobody wins
-
+STRANGER_QUIET_S = 3_600.0  # one line about a stranger in so long
+MAX_STRANGERS = 64  # and about so many of them
 
 _WORDS = {
     "joined": "%s seen by gossip (at %s)",
@@ -40,7 +42,7 @@ class GossipWatch:
         self._directory = directory
         self._driver = driver
         self._changed = asyncio.Event()
-        self._strangers: set[tuple[NodeId, int, int]] = set()
+        self._strangers = LogThrottle(STRANGER_QUIET_S, MAX_STRANGERS)
         directory.on_stranger = self._tell_stranger
 
     async def changed(self) -> None:
@@ -77,12 +79,13 @@ class GossipWatch:
             log.info(_WORDS[event.kind], member.node, member.gossip_address)
 
     def _tell_stranger(self, seen: Seen) -> None:
-        """Once each: who is no member of ours will not become one by itself, and may be meant to."""
+        """Once an hour each: who is no member of ours will not become one by itself, and may be meant to."""
         node, facts, here = seen.member.node, seen.facts, self._directory
         mark = node, facts.cluster, facts.recovery
-        if mark in self._strangers or seen.member.state not in ("alive", "suspect"):
+        if seen.member.state not in ("alive", "suspect"):
             return
-        self._strangers.add(mark)
+        if not self._strangers.is_due(mark, asyncio.get_running_loop().time()):
+            return
         if facts.cluster != here.cluster:
             log.error(
                 "%s (at %s) is of another cluster than this node's data directory: to join it, stop this node, "

@@ -10,6 +10,7 @@ from orion.model.ids import NodeId, RaftId
 from orion.model.recovery import belong_together, is_newer, next_recovery
 from orion.node import render
 from orion.node.directory import Facts
+from orion.node.gossip_watch import MAX_STRANGERS
 from orion.ports import MemberState
 
 
@@ -98,6 +99,18 @@ def test_who_is_of_another_cluster_is_told_once(theirs, words, caplog):
     told = [r.getMessage() for r in caplog.records if r.levelname == "ERROR" and "node9" in r.getMessage()]
     assert len(told) == bool(words)
     assert all(words in text for text in told)
+
+
+def test_a_member_that_claims_a_new_cluster_each_time_floods_no_log(caplog):
+    async def main(nodes):
+        watch = nodes.leader.node._gossip
+        for cluster in range(100, 100 + 3 * MAX_STRANGERS):
+            watch._membership = types.SimpleNamespace(members=lambda c=cluster: [seen("node9", c, 0)])
+            watch._look()
+
+    run(main)
+    told = [r.getMessage() for r in caplog.records if "of another cluster" in r.getMessage()]
+    assert len(told) == MAX_STRANGERS
 
 
 def test_of_whom_nothing_was_heard_since_the_start_nothing_is_said():

@@ -1,0 +1,38 @@
+"""Lines of the log: one line for each message, whatever others have put into it, and no floods of them."""
+
+import logging
+from collections.abc import Hashable
+
+
+def printable(text: str) -> str:
+    """The text with its control characters, line ends and other invisible characters written as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+class OneLineFormatter(logging.Formatter):
+    """Formats a message as one printable line: names and words of other machines are in it, and a line end would
+    let them write lines of their own. Tracebacks follow on lines of their own, as always.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's name
+        return printable(super().formatMessage(record))
+
+
+class LogThrottle:
+    """Says which marks are to be told: each once in `quiet_s`, and at most `most` different ones in that time."""
+
+    def __init__(self, quiet_s: float, most: int) -> None:
+        self._quiet_s = quiet_s
+        self._most = most
+        self._told_s: dict[Hashable, float] = {}  # the oldest first
+
+    def is_due(self, mark: Hashable, now_s: float) -> bool:
+        """Whether to tell it now; if so it counts as told. `now_s` is monotonic."""
+        while self._told_s and now_s - next(iter(self._told_s.values())) >= self._quiet_s:
+            del self._told_s[next(iter(self._told_s))]
+        if mark in self._told_s or len(self._told_s) >= self._most:
+            return False
+        self._told_s[mark] = now_s
+        return True

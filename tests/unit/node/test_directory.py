@@ -1,0 +1,97 @@
+"""What members say of themselves in gossip: understood whole, or no facts at all; nothing of it raises."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orion.model.ids import NodeId, RaftId
+from orion.node.directory import Directory, Facts, parse_facts
+from orion.ports import MemberState, Usage
+from orion.state.tables import State
+from orion.state.view import View
+
+GOOD = Facts(
+    RaftId(2**64 - 1), "10.0.0.1:7000", "[fd00::1]:8000", "0.1.0", "leader", 3, 5, Usage(0.25, 10**9), 7 << 32
+)
+KEYS = tuple(GOOD.encode())
+
+
+def test_what_was_encoded_is_read():
+    assert parse_facts(GOOD.encode()) == GOOD
+    plain = Facts(RaftId(1), "host.example:1", "h:65535", "", "worker", 0, 0)
+    assert parse_facts(plain.encode()) == plain
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("u", "9" * 330 + "/1"),  # no float holds it
+        ("u", f"1/{2**64}"),
+        ("u", "-1/1"),
+        ("u", "1/"),
+        ("u", "nan/1"),
+        ("t", "9" * 400),
+        ("t", str(2**64)),
+        ("t", "-1"),
+        ("t", "1_0"),
+        ("t", "٣"),
+        ("r", "f" * 17),
+        ("r", "0"),
+        ("r", "-1"),
+        ("r", "0x1"),
+        ("c", "1" + "0" * 16),
+        ("c", " 5"),
+        ("g", "f" * 100),
+        ("g", "-1"),
+        ("p", "10.0.0.1:0"),
+        ("p", "10.0.0.1:7000\n2026-11-29 ERROR   forged"),
+        ("p", "\x1b[2Jhost:7000"),
+        ("p", "no address"),
+        ("p", "x" * 300 + ":1"),
+        ("a", "host:²"),
+        ("a", "a..b\x00:1"),
+        ("v", "1\n2"),
+        ("v", "9" * 300),
+        ("o", "emperor"),
+    ],
+)
+def test_what_can_not_be_read_is_no_facts(key, value):
+    assert parse_facts(GOOD.encode() | {key: value}) is None
+
+
+@pytest.mark.parametrize("key", ["r", "p", "a", "v", "o", "c"])
+def test_what_is_left_out_is_no_facts(key):
+    facts = GOOD.encode()
+    del facts[key]
+    assert parse_facts(facts) is None
+
+
+numbers = st.integers(min_value=-(10**400), max_value=10**400)
+words = st.one_of(st.text(max_size=400), numbers.map(str), st.builds("{}/{}".format, numbers, numbers))
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, words)))
+def test_nothing_that_a_member_says_raises(said):
+    for facts in (said, GOOD.encode() | said):
+        found = parse_facts(facts)
+        if found is not None:
+            assert all(0 <= n < 2**64 for n in (found.raft, found.term, found.cluster, found.recovery))
+            assert parse_facts(found.encode()) is not None
+
+
+def directory():
+    found = Directory(lambda: View(State()))
+    found.cluster = 5
+    return found
+
+
+def member(name, **said):
+    facts = Facts(RaftId(77), "10.0.9.9:7000", "10.0.9.9:8000", "0.1", "leader", 3, 5).encode()
+    return MemberState(NodeId(name), "alive", "10.0.9.9:6000", 1, facts | said)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 65, "a b", "node1\n", "\x1b[31mnode1", "größe", "a/b"])
+def test_a_name_that_no_node_may_have_is_not_in_it(name):
+    found = directory()
+    found.update([member(name), member("node2")])
+    assert [s.member.node for s in found.all_seen()] == ["node2"]
