@@ -77,6 +77,12 @@ def output(*forms: str) -> Callable[[F], F]:
     )
 
 
+def no_trunc(command: F) -> F:
+    """--no-trunc, for commands that print a table."""
+    text = "Shorten nothing: a row may take several lines of the terminal."
+    return click.option("--no-trunc", is_flag=True, help=text)(command)
+
+
 def command(
     name: str | None = None, *, settings: Mapping[str, Any] | None = None, **attributes: Any
 ) -> Callable[[Callable[..., Any]], click.Command]:

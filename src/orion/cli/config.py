@@ -8,7 +8,8 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from orion.cli.app import SETTINGS, say
-from orion.cli.asking import asks, complete_config, output
+from orion.cli.asking import asks, complete_config, no_trunc, output
+from orion.cli.table import Column, keep_end
 
 if TYPE_CHECKING:
     from orion.client import Client, ConfigView
@@ -103,12 +104,16 @@ def _with_value(view: "ConfigView", value: bytes) -> dict[str, Any]:
     return {**msgspec.to_builtins(view), "encoding": encoding, "value": text}
 
 
+_COLUMNS = (Column("KEY", 16, keep_end), Column("VERSION"), Column("SIZE"), Column("CHANGED", spare=True))
+
+
 @config.command("ls", context_settings=SETTINGS)
 @click.argument("prefix", default="", shell_complete=complete_config)
 @click.option("--stale", is_flag=True, help="What this node knows, without asking the others.")
 @output("table", "json")
+@no_trunc
 @asks
-def ls(client: "Client", prefix: str, stale: bool, form: str) -> None:
+def ls(client: "Client", prefix: str, stale: bool, form: str, no_trunc: bool) -> None:
     """List keys, all or those that begin with PREFIX."""
     from orion.cli import show
     from orion.model.resources import bytes_text
@@ -118,7 +123,7 @@ def ls(client: "Client", prefix: str, stale: bool, form: str) -> None:
         show.print_json(found)
         return
     rows = [(c.key, str(c.version), bytes_text(c.size), show.age_text(c.changed_at)) for c in found]
-    show.print_table(("KEY", "VERSION", "SIZE", "CHANGED"), rows, cut=False)
+    show.print_table(_COLUMNS, rows, no_trunc=no_trunc)
 
 
 @config.command("rm", context_settings=SETTINGS)

@@ -5,16 +5,27 @@ from typing import TYPE_CHECKING
 import click
 
 from orion.cli.app import SETTINGS
-from orion.cli.asking import asks, command, complete_node, output
+from orion.cli.asking import asks, command, complete_node, no_trunc, output
+from orion.cli.table import Column
 
 if TYPE_CHECKING:
     from orion.client import Client, NodeView
 
 
+_MEMBERS = (
+    Column("NAME", 12),
+    Column("ROLE"),
+    Column("STATUS"),
+    Column("ADDRESS", 21),
+    Column("VERSION", spare=True),
+)
+
+
 @command()
 @output("table", "json")
+@no_trunc
 @asks
-def members(client: "Client", form: str) -> None:
+def members(client: "Client", form: str, no_trunc: bool) -> None:
     """Show who is in the cluster and who is alive, as this node sees it."""
     from orion.cli import show
 
@@ -24,7 +35,7 @@ def members(client: "Client", form: str) -> None:
         show.print_json([{_camel(key): getattr(node, key) for key in keys} for node in found])
     else:
         rows = [(node.name, node.role, node.status, node.api_address, node.version) for node in found]
-        show.print_table(("NAME", "ROLE", "STATUS", "ADDRESS", "VERSION"), rows, cut=False)
+        show.print_table(_MEMBERS, rows, no_trunc=no_trunc)
 
 
 def _camel(key: str) -> str:
@@ -34,10 +45,11 @@ def _camel(key: str) -> str:
 
 @click.group(invoke_without_command=True, context_settings=SETTINGS)
 @output("table", "wide", "json")
+@no_trunc
 @click.option("--stale", is_flag=True, help="What this node knows, without asking the others.")
 @asks
 @click.pass_context
-def nodes(ctx: click.Context, client: "Client", form: str, stale: bool) -> None:
+def nodes(ctx: click.Context, client: "Client", form: str, no_trunc: bool, stale: bool) -> None:
     """List nodes and what they have to give; forget one."""
     if ctx.invoked_subcommand is not None:
         return
@@ -47,18 +59,26 @@ def nodes(ctx: click.Context, client: "Client", form: str, stale: bool) -> None:
     if form == "json":
         show.print_json(found)
         return
-    columns = [name for name in _COLUMNS if form == "wide" or name != "LABELS"]
-    rows = [[cell for name, cell in _row(node).items() if name in columns] for node in found]
-    show.print_table(columns, rows, cut=form != "wide")
+    show.print_table(_NODES, map(_row, found), wide=form == "wide", no_trunc=no_trunc)
 
 
-_COLUMNS = ("NAME", "STATUS", "ROLE", "CPU", "MEMORY", "DISK", "TASKS", "LABELS", "REASON")
+_NODES = (
+    Column("NAME", 16),
+    Column("STATUS"),
+    Column("ROLE"),
+    Column("CPU"),
+    Column("MEMORY"),
+    Column("DISK", spare=True),
+    Column("TASKS"),
+    Column("LABELS", 16, wide=True),
+    Column("REASON", 24, blank=""),
+)
 
 
-def _row(node: "NodeView") -> dict[str, str]:
+def _row(node: "NodeView") -> tuple[str, ...]:
     from orion.cli.show import amount_text
 
-    cells = (
+    return (
         node.name,
         node.status,
         node.role,
@@ -69,7 +89,6 @@ def _row(node: "NodeView") -> dict[str, str]:
         " ".join(f"{key}={value}" for key, value in node.labels.items()),
         node.reason,
     )
-    return dict(zip(_COLUMNS, cells, strict=True))
 
 
 @nodes.command("inspect", context_settings=SETTINGS)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from orion.cli.app import SETTINGS
-from orion.cli.asking import asks, complete_node, output
+from orion.cli.asking import asks, complete_node, no_trunc, output
+from orion.cli.table import Column
 from orion.cli.values import time_text
 
 if TYPE_CHECKING:
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 
 @click.group(invoke_without_command=True, context_settings=SETTINGS)
 @output("table", "json")
+@no_trunc
 @asks
 @click.pass_context
-def raft(ctx: click.Context, client: "Client", form: str) -> None:
+def raft(ctx: click.Context, client: "Client", form: str, no_trunc: bool) -> None:
     """Show who leads and who votes; hand over leadership; recover from a lost quorum."""
     if ctx.invoked_subcommand is not None:
         return
@@ -28,10 +30,21 @@ def raft(ctx: click.Context, client: "Client", form: str) -> None:
     if form == "json":
         show.print_json(view)
     else:
-        _print(view)
+        _print(view, no_trunc=no_trunc)
 
 
-def _print(view: "RaftView") -> None:
+_MEMBERS = (
+    Column("NODE", 12),
+    Column("ROLE"),
+    Column("STATUS"),
+    Column("SINCE"),
+    Column("MATCH", spare=True),
+    Column("BEHIND"),
+    Column("STATE"),
+)
+
+
+def _print(view: "RaftView", *, no_trunc: bool) -> None:
     from orion.cli import show
 
     click.echo(f"this node is {view.state}; {view.leader or 'nobody'} leads in term {view.term}")
@@ -45,7 +58,7 @@ def _print(view: "RaftView") -> None:
         for role, members in (("voter", view.voters), ("standby", view.learners), ("worker", view.workers))
         for member in members
     ]
-    show.print_table(("NODE", "ROLE", "STATUS", "SINCE", "MATCH", "BEHIND", "STATE"), rows, cut=False)
+    show.print_table(_MEMBERS, rows, no_trunc=no_trunc)
     for text in view.next:
         click.echo(text)
     if not view.leader:

@@ -2,13 +2,14 @@
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 import msgspec
 
+from orion.cli.table import Column, lay_out
 from orion.model.resources import bytes_text
 
 _COLORS = {
@@ -29,28 +30,29 @@ _COLORS = {
     "stopped": "bright_black",
     "completed": "bright_black",
 }
-_GAP = "   "
-_LEAST_CUT = 12  # a last column narrower than this says nothing: let the terminal wrap it
 
 
 def print_json(value: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, cut: bool = True) -> None:
-    """Left-aligned columns. On a terminal the last one is cut to its width unless `cut` is false."""
-    lines = [list(columns), *([cell or "-" for cell in row] for row in rows)]
-    for line in lines[1:]:
-        if line[-1] == "-" and columns[-1] == "REASON":
-            line[-1] = ""
-    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
-    room = shutil.get_terminal_size().columns - sum(widths[:-1]) - len(_GAP) * (len(columns) - 1)
-    for number, line in enumerate(lines):
-        if cut and sys.stdout.isatty() and len(line[-1]) > room >= _LEAST_CUT:
-            line[-1] = line[-1][: room - 1] + "…"
-        cells = [cell.ljust(width) for cell, width in zip(line[:-1], widths, strict=False)]
-        text = _GAP.join([*map(_colored, cells), _colored(line[-1])]).rstrip()
-        click.echo(click.style(text, bold=True) if number == 0 else text)
+def print_table(
+    columns: Sequence[Column], rows: Iterable[Sequence[str]], *, wide: bool = False, no_trunc: bool = False
+) -> None:
+    """Rows with a cell for each of the columns, of which those for `wide` tables are left out of others. On a
+    terminal no line is longer than that is wide, unless `no_trunc`.
+    """
+    shown = [at for at, column in enumerate(columns) if wide or not column.wide]
+    columns = [columns[at] for at in shown]
+    rows = [[row[at] for at in shown] for row in rows]
+    fits = sys.stdout.isatty() and not no_trunc
+    width = shutil.get_terminal_size().columns if fits else None
+    ellipsis = "…" if (sys.stdout.encoding or "").lower().startswith("utf") else "..."
+    for number, cells in enumerate(lay_out(columns, rows, width, ellipsis)):
+        if number == 0:
+            click.echo(click.style("".join(cells), bold=True))
+        else:
+            click.echo("".join(map(_colored, cells)))
 
 
 def _colored(cell: str) -> str:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orion.cli.asking import asks, command, complete_node, complete_task, output
+from orion.cli.asking import asks, command, complete_node, complete_task, no_trunc, output
+from orion.cli.table import Column, shorten_image, shorten_task
 
 if TYPE_CHECKING:
     from orion.client import Client, TaskView
@@ -15,10 +16,13 @@ if TYPE_CHECKING:
 @click.argument("job", nargs=-1, shell_complete=complete_task)
 @click.option("--node", default="", metavar="NODE", shell_complete=complete_node, help="Only those on this node.")
 @output("table", "wide", "json")
+@no_trunc
 @click.option("-q", "--quiet", is_flag=True, help="Only the ids.")
 @click.option("--stale", is_flag=True, help="What this node knows, without asking the others.")
 @asks
-def ps(client: "Client", job: tuple[str, ...], node: str, form: str, quiet: bool, stale: bool) -> int:
+def ps(
+    client: "Client", job: tuple[str, ...], node: str, form: str, no_trunc: bool, quiet: bool, stale: bool
+) -> int:
     """List tasks: what runs, where, and why not.
 
     All of them, or those of each JOB, which may also be the id of one task.
@@ -37,9 +41,7 @@ def ps(client: "Client", job: tuple[str, ...], node: str, form: str, quiet: bool
     else:
         wide = form == "wide"
         where = {node.name: node.ip for node in client.nodes(stale=True)} if wide else {}
-        columns = [name for name in _COLUMNS if wide or name not in _WIDE]
-        rows = [[cell for name, cell in _row(task, where).items() if name in columns] for task in tasks]
-        show.print_table(columns, rows, cut=not wide)
+        show.print_table(_COLUMNS, (_row(task, where) for task in tasks), wide=wide, no_trunc=no_trunc)
     return _say_missing(job, {name for t in everything for name in (t.id, t.name)})
 
 
@@ -54,17 +56,27 @@ def _say_missing(names: Sequence[str], known: set[str]) -> int:
 
 
 _COLUMNS = (
-    *("ID", "IMAGE", "STATE", "NODE", "NODE ADDRESS", "PORTS", "RESTARTS", "AGE", "CREATED", "POLICY", "MEMORY"),
-    *("CPU", "REASON"),
+    Column("ID", 20, shorten_task),
+    Column("IMAGE", 12, shorten_image),
+    Column("STATE"),
+    Column("NODE", 8),
+    Column("NODE ADDRESS", wide=True),
+    Column("PORTS", 16),
+    Column("RESTARTS", spare=True),
+    Column("AGE", spare=True),
+    Column("CREATED", spare=True, wide=True),
+    Column("POLICY", spare=True, wide=True),
+    Column("MEMORY", wide=True),
+    Column("CPU", wide=True),
+    Column("REASON", 28, blank=""),
 )
-_WIDE = frozenset({"NODE ADDRESS", "CREATED", "POLICY", "MEMORY", "CPU"})
 
 
-def _row(task: "TaskView", where: dict[str, str]) -> dict[str, str]:
+def _row(task: "TaskView", where: dict[str, str]) -> tuple[str, ...]:
     from orion.cli import show
     from orion.model.resources import bytes_text
 
-    cells = (
+    return (
         task.id,
         task.image,
         task.state,
@@ -79,7 +91,6 @@ def _row(task: "TaskView", where: dict[str, str]) -> dict[str, str]:
         f"{task.cpu:g}" if task.cpu else "",
         task.reason,
     )
-    return dict(zip(_COLUMNS, cells, strict=True))
 
 
 def ports_text(task: "TaskView") -> str:

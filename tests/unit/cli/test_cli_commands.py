@@ -45,7 +45,7 @@ def test_ps_is_cut_and_coloured_on_a_terminal(orion, tasks, monkeypatch):
     _, out, _ = orion("ps")
     assert "…" in out
     assert "\x1b[33mpending" in out
-    assert tasks["big/0"].reason in orion("ps", "-o", "wide")[1]
+    assert tasks["big/0"].reason in orion("ps", "--no-trunc")[1]
 
 
 def test_ps_wide(orion, api):
