@@ -21,6 +21,7 @@ import pytest
 from orion.adapters.docker import Docker
 from orion.model.errors import EngineDown, EngineError
 from support import api, images
+from support.refusals import refusing_registry
 
 pytestmark = pytest.mark.engine
 
@@ -175,17 +176,30 @@ def test_a_mute_registry(docker_host: str, config: Path) -> None:
     assert "does its registry answer?" in error.detail
 
 
-def test_without_credentials_is_permanent(docker_host: str, asking_registry: str, config: Path) -> None:
+def test_without_credentials_it_may_work_once_they_are_there(
+    docker_host: str, asking_registry: str, config: Path
+) -> None:
     error = refusal(docker_host, f"{asking_registry}/private:latest")
-    assert error.permanent
+    assert not error.permanent
     assert "no basic auth credentials" in error.detail
 
 
-def test_wrong_credentials_are_permanent(docker_host: str, asking_registry: str, config: Path) -> None:
+@pytest.mark.parametrize(
+    ("status", "permanent"), [(401, False), (403, False), (429, False), (503, False), (404, True)]
+)
+def test_only_a_registry_that_has_no_such_image_refuses_for_good(
+    docker_host: str, config: Path, status: int, permanent: bool
+) -> None:
+    with refusing_registry() as registry:
+        error = refusal(docker_host, registry.image(status))
+    assert error.permanent is permanent, error.detail
+
+
+def test_wrong_credentials_may_be_put_right(docker_host: str, asking_registry: str, config: Path) -> None:
     wrong = base64.b64encode(f"{USER}:nonsense".encode()).decode()
     config.write_text(json.dumps({"auths": {asking_registry: {"auth": wrong}}}))
     error = refusal(docker_host, f"{asking_registry}/private:latest")
-    assert error.permanent
+    assert not error.permanent
     assert "unauthorized" in error.detail
 
 

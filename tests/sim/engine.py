@@ -48,6 +48,7 @@ class SimEngine:
         self.down = ""  # else the engine's absence in words
         self.faults = 0.0
         self.slowness = 1.0
+        self.registry_refuses = ""  # else why it gives this engine no image now, in its words
         self.containers: dict[str, Held] = {}
         self.files: dict[str, dict[str, File]] = {}  # of each container, by path
         self.images: dict[str, None] = {}
@@ -92,7 +93,7 @@ class SimEngine:
 
     def create(self, allocation: Allocation, spec: TaskSpec, labels: Labels, name: str) -> str:
         if spec.image not in self.images:
-            raise EngineError(f"No such image: {spec.image}", permanent=True)
+            raise EngineError(f"No such image: {spec.image}")
         for held in self.containers.values():
             if held.name == name and held.shown.labels == labels:
                 return held.shown.id  # created by an earlier try whose answer was lost
@@ -224,6 +225,9 @@ class SimEngineClient:
         for step in range(steps):
             await self._ask(lambda: None, 20, 400)
             progress(f"pulling {image}: {10 * (step + 1)} of {10 * steps} MB")
+        if self.engine.registry_refuses:
+            self._world.count("pull refused by the registry")
+            raise EngineError(f"{image} can't be pulled: {self.engine.registry_refuses}")
         if image == MISSING:
             raise EngineError(
                 f"pull access denied for {image}, repository does not exist or may require 'docker login'",

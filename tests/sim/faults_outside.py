@@ -26,6 +26,17 @@ def engine_flaky(kit: Kit) -> None:
     kit.heal_after(500, 5_000, calm_engine, engine)
 
 
+def registry_refuses(kit: Kit) -> None:
+    """For long enough that all tries of a bounded number would be used up."""
+    engine = _engine(kit)
+    kit.did("registry refuses", engine.id)
+    engine.registry_refuses = kit.rng.choice(
+        ("unauthorized", "denied", "toomanyrequests", "503 Service Unavailable")
+    )
+    engine.images.clear()  # and somebody has pruned them
+    kit.heal_after(500, 20_000, setattr, engine, "registry_refuses", "")
+
+
 def container_dies(kit: Kit) -> None:
     engine = _engine(kit)
     running = engine.running()
@@ -40,7 +51,7 @@ def _engine(kit: Kit) -> SimEngine:
 
 
 def calm_engine(engine: SimEngine) -> None:
-    engine.faults, engine.slowness = 0.0, 1.0
+    engine.faults, engine.slowness, engine.registry_refuses = 0.0, 1.0, ""
 
 
 def lose_gossip_events(kit: Kit) -> None:
@@ -122,6 +133,7 @@ async def _remove(kit: Kit, machine: Machine) -> None:
 FAULTS: tuple[Fault, ...] = (
     engine_down,
     engine_flaky,
+    registry_refuses,
     container_dies,
     lose_gossip_events,
     drain,

@@ -12,7 +12,7 @@ from orion.state.records import OPEN, JobRecord, port_key
 from orion.state.slots import task_slot
 from orion.state.tables import State
 from sim.cluster import Cluster
-from sim.engine import CRASHES, SUCCEEDS, Held
+from sim.engine import CRASHES, MISSING, SUCCEEDS, Held
 from sim.world import World
 
 # --- every committed state ---------------------------------------------------------------------------------
@@ -26,6 +26,7 @@ def check_applied(world: World, state: State) -> None:
     wanted: dict[tuple[str, int], Allocation] = {}
     for allocation in state.allocations.values():
         if allocation.terminal:
+            _check_end(world, state, allocation)
             continue
         spec = state.jobs[allocation.job].job.task
         node = state.nodes[allocation.node]
@@ -47,6 +48,13 @@ def check_applied(world: World, state: State) -> None:
             other = wanted.setdefault(slot, allocation)
             if other is not allocation:
                 world.fail("one allocation a slot", f"{slot} has {other} and {allocation}")
+
+
+def _check_end(world: World, state: State, allocation: Allocation) -> None:
+    """Only what the user wrote wrong ends a task that never ran."""
+    image = state.jobs[allocation.job].job.task.image
+    if allocation.status.state is AllocationState.FAILED and not allocation.ran and image != MISSING:
+        world.fail("what never ran is tried again", f"{allocation} of {image} has failed for good")
 
 
 # --- at rest -----------------------------------------------------------------------------------------------

@@ -57,6 +57,8 @@ class AllocationStatus(msgspec.Struct, frozen=True, array_like=True, gc=False):
     finished_at_ms: int = 0
     address: str = ""  # the container's own address on its engine's network
     failed_starts: int = 0  # in a row: pulling, making or starting the container
+    container: str = ""  # the engine's id of it, once there is one
+    refused_port: int = 0  # a host port that Orion chose and that its machine does not give
 
     @property
     def terminal(self) -> bool:
@@ -69,7 +71,8 @@ SCHEDULED = AllocationStatus()  # one value shared by all that were placed and n
 class Allocation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """`ports` are the host ports, in the order of the task spec's ports.
 
-    `wanted` is false once the scheduler or a user has decided that this run is to end.
+    `wanted` is false once the scheduler or a user has decided that this run is to end. `ran`: the program of
+    this task has started at least once, in this run or in one before, so that its spec is known to work.
     """
 
     id: AllocationId
@@ -81,11 +84,13 @@ class Allocation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     wanted: bool = True
     created_at_ms: int = 0
     status: AllocationStatus = SCHEDULED
+    ran: bool = False
 
     @property
     def stuck(self) -> bool:
-        """Its node can't start it, so another may be better."""
-        return self.wanted and self.status.failed_starts >= STUCK_AFTER and not self.terminal
+        """Its node can't start it as it is, so another node, or another port, may be better."""
+        failed = self.status.failed_starts >= STUCK_AFTER or self.status.refused_port > 0
+        return failed and self.wanted and not self.terminal
 
     @property
     def terminal(self) -> bool:

@@ -284,7 +284,7 @@ class Agent:
         try:
             with contained(f"starting {allocation.id:08x}"):
                 await self._try_to_start(action, tries, work)
-            tries.failures = 0
+            tries.failures = tries.refusals = 0
         except EngineDown:
             raise
         except EngineError as error:
@@ -329,12 +329,17 @@ class Agent:
         assert runner is not None
         self._pulls[allocation] = runner
         try:
-            tell = partial(self._tell, action, AllocationState.PULLING, failed_starts=tries.failures)
+            tell = partial(self._tell_pull, action, tries)
             tell(f"pulling {image}")
             async with self._pulling:
                 await self._engine.pull(image, tell)
         finally:
             self._pulls.pop(allocation, None)
+
+    def _tell_pull(self, action: Start, tries: Attempts, progress: str) -> None:
+        """Beside why it failed the last time: of a registry that refuses, that is all there is to know."""
+        text = f"{progress}; the last try: {tries.last_error}" if tries.failures else progress
+        self._tell(action, AllocationState.PULLING, text, tries.failures)
 
     async def _given(self, action: Start, tries: Attempts) -> Mounted | None:
         """What the container is to be given; nothing more once it has run. None: not to be had yet.
@@ -388,14 +393,21 @@ class Agent:
 
     def _start_failed(self, action: Start, tries: Attempts, error: EngineError) -> None:
         tries.failures += 1
+        tries.refusals = tries.refusals + 1 if error.permanent else 0
         tries.last_error = error.detail
-        if gives_up(tries.failures, action.spec.restart, permanent=error.permanent):
+        if gives_up(tries.refusals, ran=self._has_run(action, tries)):
             tries.gave_up = True  # the next look reports it
             return
         wait_ms = backoff_ms(tries.failures, self._rng.random())
         self._retry(tries, wait_ms)
         again = f"{error.detail}; trying again in {max(1, round(wait_ms / 1000))} s"
         self._tell(action, AllocationState.STARTING, again, tries.failures)
+
+    def _has_run(self, action: Start, tries: Attempts) -> bool:
+        """Returns what state says, or what was seen here that state may not know yet."""
+        known = self._seen.containers.get(action.container)
+        seen = tries.restarts is not None or (known is not None and known.started_at_ms > 0)
+        return action.allocation.ran or seen
 
     def _tell(self, action: Start, state: AllocationState, reason: str, failed_starts: int = 0) -> None:
         self._told.pop(action.allocation.id, None)

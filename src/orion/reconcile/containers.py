@@ -23,7 +23,7 @@ import msgspec
 from orion.model.allocation import Allocation, AllocationState, AllocationStatus
 from orion.model.container import Container
 from orion.model.ids import AllocationId, NodeId
-from orion.model.job import RestartMode, RestartPolicy, TaskSpec
+from orion.model.job import RestartMode, TaskSpec
 
 BACKOFF_FIRST_MS = 1_000
 BACKOFF_MAX_MS = 60_000
@@ -92,6 +92,7 @@ class Attempts(msgspec.Struct):
 
     restarts: int | None = None  # as of the last start; None: the status knows
     failures: int = 0  # of pull, create or start, in a row
+    refusals: int = 0  # in a row, and for what the user wrote: the same will be refused again
     waits: int = 0  # for configs, in a row
     retry_at_ms: int = 0
     ending: str = ""  # the container's end that `retry_at_ms` was chosen for
@@ -99,14 +100,16 @@ class Attempts(msgspec.Struct):
     gave_up: bool = False  # the end has come: `last_error` says why
 
 
-PERMANENT_TRIES = 3  # even "no such image" may be a registry that is a moment behind
+CONFIRMING_REFUSALS = 3  # even "no such image" may be a registry that is a moment behind
 
 
-def gives_up(failures: int, policy: RestartPolicy, *, permanent: bool) -> bool:
-    """Whether an allocation whose start has failed so many times in a row is a failure for good."""
-    if permanent or policy.mode is RestartMode.NO:
-        return failures >= PERMANENT_TRIES
-    return policy.mode is RestartMode.ON_FAILURE and 0 < policy.max_restarts < failures
+def gives_up(refusals: int, *, ran: bool) -> bool:
+    """Returns whether a start that was refused so many times in a row, each time for what the user wrote, is a
+    failure for good. A task that has run before was written well: what is missing today may be back tomorrow.
+
+    The restart policy has no say: it is about programs that end, and this one never began.
+    """
+    return refusals >= CONFIRMING_REFUSALS and not ran
 
 
 def backoff_ms(attempt: int, jitter: float) -> int:

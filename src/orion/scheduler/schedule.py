@@ -15,7 +15,10 @@ from orion.state.view import View
 
 MAX_PLACEMENTS = 2_000  # of one plan: its entry stays small, and applying it takes a few milliseconds
 MAX_MOVES = 64  # of what its node can't start, in one plan
-MAX_TRIED = 4  # engines that could not start a task; then it stays where it is
+# Engines that could not start a task, one soon after the other: then it is likely the task's own fault, and others
+# have their turn only when its present one has tried PATIENT_FAILURES times, which takes a good half minute.
+QUICK_ENGINES = 4
+PATIENT_FAILURES = 6
 MAX_LOOKS = 60_000  # at nodes, for one plan: some ten milliseconds
 # Of one plan, counted roughly and from above, and passed by one job at most: its entry must be one that Raft takes
 # (4 MiB), or the same jobs give the same plan for ever.
@@ -94,7 +97,9 @@ class _Planner:
         return moves
 
     def move_stuck(self, turn: int) -> None:
-        """To an engine that has not tried in vain yet, if one has room; else it is tried again where it is."""
+        """To an engine that has not tried in vain yet, if one has room; else it is tried again where it is, and
+        after a good half minute of that on the engine whose try is the longest ago.
+        """
         stuck = self._view.stuck()
         leaving = set(self._stops)
         start = turn * MAX_MOVES % len(stuck) if stuck else 0
@@ -106,28 +111,38 @@ class _Planner:
 
     def _move(self, allocation: Allocation) -> None:
         record = self._view.job_record(allocation.job)
-        tried = self._tried(allocation)
-        if record is None or len(tried) >= MAX_TRIED:
+        if record is None:
             return
-        demand = Demand(record.job.task)
-        pool = self._pools.pool(self._view, demand.constraints)
-        self._looks_left -= len(pool.nodes)
-        choice = Choice(self._view, record, [allocation.index], demand, pool.without(tried), self._overlay)
+        tried = self._tried(allocation)
+        patient = allocation.status.failed_starts >= PATIENT_FAILURES
+        if len(tried) >= QUICK_ENGINES and not patient:
+            return
+        choice = self._elsewhere(record, allocation, tried)
+        if not choice.done and patient and len(tried) > 1:
+            choice = self._elsewhere(record, allocation, tried[1:])
         if not choice.done:
             return
         self._moves.append(allocation.id)
         self._bytes_left -= _STOP_BYTES
         self._give(record, [allocation.index], choice)
 
-    def _tried(self, allocation: Allocation) -> set[str]:
-        """The engines that could not start it, as `engine_key` names them."""
-        tried = [
-            a
-            for a in self._view.allocations_of_slot(allocation.job, allocation.index)
-            if a.status.failed_starts >= STUCK_AFTER
-        ]
-        nodes = {a.node: self._view.node(a.node) for a in tried}
-        return {engine_key(node) if node else name for name, node in nodes.items()}
+    def _elsewhere(self, record: JobRecord, allocation: Allocation, engines: Sequence[str]) -> Choice:
+        """A place for one task on none of these engines."""
+        demand = Demand(record.job.task)
+        pool = self._pools.pool(self._view, demand.constraints)
+        self._looks_left -= len(pool.nodes)
+        return Choice(self._view, record, [allocation.index], demand, pool.without(engines), self._overlay)
+
+    def _tried(self, allocation: Allocation) -> list[str]:
+        """The engines that could not start it, as `engine_key` names them; its present one is the last."""
+        tried: dict[str, None] = {}
+        for each in self._view.allocations_of_slot(allocation.job, allocation.index):
+            if each.status.failed_starts >= STUCK_AFTER:
+                node = self._view.node(each.node)
+                engine = engine_key(node) if node else each.node
+                tried.pop(engine, None)
+                tried[engine] = None
+        return list(tried)
 
     def place_job(self, name: JobName, moved: list[int]) -> None:
         record = self._view.job_record(name)

@@ -4,6 +4,8 @@ capacity and host ports are given away, and nowhere else.
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from orion.model.allocation import Allocation
 from orion.model.ids import AllocationId, JobName, allocation_id, task_id
 from orion.model.job import DYNAMIC_PORTS, PortBinding
@@ -78,6 +80,8 @@ def _place(state: State, record: JobRecord, group: Placements, at_ms: int) -> li
             continue
         slot = small_ints[index] if index < len(small_ints) else index
         allocation = Allocation(_next_id(state), job.name, job.version, slot, node.node.id, ports, True, at_ms)
+        if record.slots[index] is not None and any(former.ran for former in record.history(index)):
+            allocation = replace(allocation, ran=True)
         ledger.insert(state, record, node, allocation)
         placed.append(allocation)
     return placed

@@ -181,7 +181,8 @@ def set_status(state: State, allocation: Allocation, status: AllocationStatus) -
     if len(status.reason) > MAX_REASON:
         status = replace(status, reason=status.reason[:MAX_REASON])
     record = state.jobs[allocation.job]
-    changed = replace(allocation, status=status)
+    ran = allocation.ran or status.state is AllocationState.RUNNING or status.started_at_ms > 0
+    changed = replace(allocation, status=status, ran=ran)
     _store(state, record, allocation, changed)
     if status.state is AllocationState.RUNNING:
         _forgive(state, record, changed.index)

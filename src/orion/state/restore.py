@@ -156,5 +156,6 @@ class Restorer:
             row.wanted,
             self._created_at_ms,
             SCHEDULED if row.status.state is SCHEDULED.state and row.status == SCHEDULED else row.status,
+            row.ran,
         )
         ledger.insert(state, record, node, allocation)

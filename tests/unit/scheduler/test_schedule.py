@@ -6,7 +6,7 @@ from orion.model.node import NodeStatus
 from orion.model.resources import Resources
 from orion.node.raft_driver import MAX_COMMAND_BYTES
 from orion.scheduler.pools import EXACT, Pools
-from orion.scheduler.schedule import MAX_PLAN_BYTES, schedule
+from orion.scheduler.schedule import MAX_PLAN_BYTES, PATIENT_FAILURES, schedule
 from orion.state.apply import apply
 from orion.state.commands import (
     ApplyPlan,
@@ -560,7 +560,33 @@ def test_nodes_that_tried_in_vain_are_not_tried_again():
     assert cluster.where() == {0: "n4"}
     cannot_start(cluster)
     cluster.node(5)
-    assert cluster.plan().empty, "four nodes are enough to say that it is the task"
+    assert cluster.plan().empty, "four nodes are enough to say that it is likely the task"
+    cannot_start(cluster, failures=PATIENT_FAILURES)
+    cluster.run()
+    assert cluster.where() == {0: "n5"}, "and yet it is tried everywhere for as long as it is wanted"
+
+
+def test_what_all_nodes_tried_in_vain_has_its_turn_again_where_it_was_longest_ago():
+    cluster = Cluster(3)
+    cluster.job()
+    cluster.run()
+    tried = [cannot_start(cluster)]
+    for _ in range(5):
+        cluster.run()
+        former = cluster.view.allocations_of_slot("web", 0)[-2]
+        report(cluster, former, AllocationStatus(AllocationState.STOPPED, "port 80 is taken", failed_starts=2))
+        assert len(cluster.where()) == 1
+        tried.append(cannot_start(cluster, failures=PATIENT_FAILURES))
+    assert len(set(tried[:3])) == 3
+    assert tried[3:] == tried[:3]
+
+
+def test_what_only_one_node_can_start_stays_there_however_often_it_fails():
+    cluster = Cluster(1)
+    cluster.job()
+    cluster.run()
+    cannot_start(cluster, failures=10 * PATIENT_FAILURES)
+    assert cluster.plan().empty
 
 
 def test_what_can_not_be_started_stays_where_there_is_no_other_place():

@@ -176,3 +176,25 @@ def test_a_reason_has_a_bound():
     world = placed()
     world.update("failed", reason="x" * 10_000)
     assert len(world.newest().status.reason) == MAX_REASON
+
+
+def test_a_task_that_has_run_is_known_to_have_run_in_every_later_run():
+    world = placed()
+    assert not world.newest().ran
+    world.update("starting")
+    assert not world.newest().ran
+    world.update("running", started_at_ms=1)
+    world.update("starting", reason="exit code 1")
+    assert world.newest().ran
+    for _ in range(7):
+        world.update("lost")
+        world.place("web", (0, "node1"))
+        assert world.newest().ran
+        world.update("starting", failed_starts=3)
+
+
+def test_a_run_that_ended_before_it_was_seen_running_has_run():
+    world = placed()
+    world.update("lost", started_at_ms=1)
+    world.place("web", (0, "node2"))
+    assert world.newest().ran

@@ -39,10 +39,17 @@ _PLAIN: tuple[tuple[re.Pattern[str], str, bool], ...] = (
         True,
     ),
 )
-# A registry's ways of saying that it has no such image, or not for us; asking again won't help.
+# A registry's ways of saying that it has no such image; asking again won't help.
 _NO_SUCH_IMAGE = re.compile(
-    r"manifest unknown|manifest for .* not found|pull access denied|repository .* not found|name unknown"
-    r"|no matching manifest|unauthorized|denied: |no basic auth credentials|: not found$|invalid reference",
+    r"manifest unknown|manifest for \S+ not found|repository \S+ not found|name unknown|\S: not found$"
+    r"|invalid reference",
+    re.IGNORECASE,
+)
+# That it does not give the image to us, now. Credentials expire, quotas refill, and who answers in place of a
+# registry that is away says 401 as readily as 503.
+_NOT_NOW = re.compile(
+    r"unauthorized|denied|no basic auth credentials|forbidden|toomanyrequests|too many requests"
+    r"|parsing HTTP \d+ response|unexpected (HTTP )?status",
     re.IGNORECASE,
 )
 
@@ -70,8 +77,12 @@ def refusal(status: int, message: str) -> EngineError:
 
 
 def pull_refusal(image: str, status: int, message: str) -> EngineError:
+    """`status` is the engine's own: 400 and 404 are its words for a name that is none, and for what was not found,
+    which may be for want of the right to see it.
+    """
     words = " ".join(message.split())
-    permanent = status in {400, 404} or _NO_SUCH_IMAGE.search(words) is not None
+    missing = status in {400, 404} or _NO_SUCH_IMAGE.search(words) is not None
+    permanent = missing and _NOT_NOW.search(words) is None
     return EngineError(f"{image} can't be pulled: {words}", permanent=permanent)
 
 
