@@ -94,6 +94,7 @@ async def serve(config: Config) -> None:
             port=config.raft_port,
             clock=clock,
             cluster=identity.cluster,
+            advertise=address_text(config.advertise, config.raft_port),
         )
         stack.push_async_callback(peers.close)
         gossip = Gossip(
@@ -191,7 +192,8 @@ async def _identity(store: LogStore, config: Config, machine: Machine) -> Identi
     """Whose data directory this is; a new one becomes this node's."""
     known = await store.identity()
     if known is None:
-        known = Identity(config.node, RaftId(machine.random_bits(63) or 1))
+        address = address_text(config.advertise, config.raft_port)
+        known = Identity(config.node, RaftId(machine.random_bits(63) or 1), address=address)
         await store.set_identity(known)
     if known.node != config.node:
         raise Refused(

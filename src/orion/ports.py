@@ -34,13 +34,14 @@ class Clock(Protocol):
 
 class Identity(msgspec.Struct, frozen=True):
     """Whose data directory this is. `cluster` is 0 until the node bootstraps or joins one; `recovery` as in
-    model/recovery.py.
+    model/recovery.py. `address`: where its node was last dialled by peers.
     """
 
     node: NodeId
     raft: RaftId
     cluster: int = 0
     recovery: int = 0
+    address: str = ""
 
 
 class LogBatch(msgspec.Struct, frozen=True):
@@ -116,6 +117,31 @@ class Knock(Enum):
     UNCLEAR = "unclear"  # it was never asked: no such name, no network here
 
 
+class Greeted(msgspec.Struct, frozen=True):
+    """Who greeted, by its own word. `run` tells its process from others with the same data directory; `address` is
+    where it is dialled, "" when unknown.
+    """
+
+    node: NodeId
+    raft: RaftId
+    cluster: int = 0
+    recovery: int = 0
+    run: int = 0
+    address: str = ""
+
+
+class Gate(Protocol):
+    """Decides who is let in at the peer port."""
+
+    def knows(self, greeted: Greeted) -> bool:
+        """True: it is let in at once."""
+
+    async def rival(self, greeted: Greeted) -> str:
+        """The address at which another node with its data directory or its name answers; "" lets it in. Takes at
+        most a few seconds.
+        """
+
+
 class Peers(Protocol):
     """Node-to-node transport. Addresses are `host:port`.
 
@@ -126,10 +152,17 @@ class Peers(Protocol):
     `on_lost`, where set, is told the address whenever a connection to it broke or was refused: time to look
     whether anybody is there. `on_stranger`, where set, is told the node, cluster and recovery of a peer that was
     met and is not spoken with, because its cluster or its recovery (model/recovery.py) is another.
+
+    `gate`, where set, is asked about everybody who greets, before anything else of it is heard. `on_refused`, where
+    set, is told the address of the node that another one has taken this one for a copy of. `run` is what this one
+    greets with.
     """
 
+    run: int
     on_lost: Callable[[str], None] | None
     on_stranger: Callable[[NodeId, int, int], None] | None
+    on_refused: Callable[[str], None] | None
+    gate: Gate | None
 
     async def start(self, on_message: MessageHandler, on_call: CallHandler, on_stream: StreamHandler) -> None: ...
 
@@ -142,6 +175,11 @@ class Peers(Protocol):
     async def knock(self, address: str, *, tries: int) -> Knock:
         """What the host says of a new connection. The kernel answers, however busy the process is. Takes as long as
         the answer, at most a tenth of a second for each try.
+        """
+
+    async def who(self, address: str, *, timeout_s: float) -> Greeted:
+        """Who answers there. Raises Unavailable when nobody does, or somebody of another cluster. May be called
+        before `start`.
         """
 
     def set_cluster(self, cluster: int, recovery: int = 0) -> None:

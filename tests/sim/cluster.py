@@ -126,7 +126,8 @@ class Machine:
         machine = SimMachine(self.world, self.name, self.runs)
         identity = await run.log.identity()
         if identity is None:
-            identity = Identity(self.config.node, RaftId(machine.random_bits(64) | 1))
+            address = f"{self.host}:{self.config.raft_port}"
+            identity = Identity(self.config.node, RaftId(machine.random_bits(64) | 1), address=address)
             await run.log.set_identity(identity)
         if IDENTITY_DAMAGED not in self.disk.written.names_of_damage():
             run.damaged_since = {IDENTITY_DAMAGED}

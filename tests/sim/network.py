@@ -6,6 +6,7 @@ that.
 Calls and streams are connections (peers.py): ordered and whole, or broken.
 """
 
+import itertools
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -54,6 +55,7 @@ class Network:
         self.dark: set[str] = set()  # hosts without power: nothing there answers, not even a refusal
         self.on_send: Callable[[SimPeers, AnyMessage], None] = lambda *_: None
         self.on_arrival: Callable[[SimPeers, AnyMessage], None] = lambda *_: None
+        self.runs = itertools.count(1)
         self._rng = world.rng("network")
         self._cut: set[Path] = set()
         self._listeners: dict[str, SimPeers] = {}

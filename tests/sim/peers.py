@@ -8,11 +8,11 @@ from typing import NoReturn
 
 from orion.model.errors import OrionError, TooLarge, Unavailable, by_code
 from orion.model.ids import NodeId, RaftId
-from orion.ports import CallHandler, Knock, MessageHandler, StreamHandler
+from orion.ports import CallHandler, Gate, Greeted, Knock, MessageHandler, StreamHandler
 from orion.raft.messages import AnyMessage
 from orion.wire.envelopes import Reply, encode_reply
 from orion.wire.frames import FrameError, Kind, encode_frame
-from sim.loop import Process
+from sim.loop import Process, ProcessState
 from sim.network import Network, host_of
 from sim.world import NS_PER_MS
 
@@ -122,6 +122,10 @@ class SimPeers:
         self.host = host_of(address)
         self.cluster = 0
         self.connections: dict[Connection, None] = {}
+        self.run = next(network.runs)
+        self.recovery = 0
+        self.gate: Gate | None = None  # set and never asked: no directory is copied here
+        self.on_refused: Callable[[str], None] | None = None
         self.on_lost: Callable[[str], None] | None = None
         self._heard_by: dict[SimPeers, None] = {}  # whose message connections end here
         self._told_lost_ns: dict[str, int] = {}
@@ -137,7 +141,20 @@ class SimPeers:
         self.network.listen(self)
 
     def set_cluster(self, cluster: int, recovery: int = 0) -> None:
-        self.cluster = cluster
+        self.cluster, self.recovery = cluster, recovery
+
+    async def who(self, address: str, *, timeout_s: float) -> Greeted:
+        try:
+            async with asyncio.timeout(timeout_s):
+                server = await self._connect(address)
+                await asyncio.sleep(2 * self.network.latency_ms(self.host, server.host) / 1000)
+        except TimeoutError:
+            raise Unavailable(f"{address} did not answer within {timeout_s:g} s") from None
+        if server.process.state is not ProcessState.RUNNING:
+            raise Unavailable(f"{address} does not answer")
+        return Greeted(
+            NodeId(server.name), RaftId(server.raft), server.cluster, server.recovery, server.run, server.address
+        )
 
     async def close(self) -> None:
         self.vanish("it closed the connection")

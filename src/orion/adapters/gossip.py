@@ -262,7 +262,8 @@ class Gossip:
                 alone = len(self._living()) <= 1
                 if alone or loop.time() - tried >= RETRY_ABSENT_S:
                     tried = loop.time()
-                    if await self._contact(self._absent()) and alone:
+                    # Who answers may have this node's name, and is none other to gossip then.
+                    if await self._contact(self._absent()) and alone and len(self._cluster.members()) > 1:
                         log.info("another node answers now: this node is not alone any more")
 
     async def _remember(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from orion.loglines import LogThrottle
 from orion.model.ids import NodeId, RaftId
@@ -35,12 +36,14 @@ class GossipWatch:
         peers: Peers,
         directory: Directory,
         driver: RaftDriver,
+        name_contested: Callable[[str], None],
     ) -> None:
         self._me = me
         self._membership = membership
         self._peers = peers
         self._directory = directory
         self._driver = driver
+        self._name_contested = name_contested
         self._changed = asyncio.Event()
         self._strangers = LogThrottle(STRANGER_QUIET_S, MAX_STRANGERS)
         directory.on_stranger = self._tell_stranger
@@ -70,11 +73,11 @@ class GossipWatch:
     def _tell(self, event: MemberEvent) -> None:
         member = event.member
         if event.kind == "conflict" and member is not None:
-            log.error(
-                "two nodes call themselves %s: the one at %s is ignored; give it another --id",
-                member.node,
-                event.other_address,
-            )
+            words = "two nodes call themselves %s: the one at %s is ignored; give it another --id"
+            if member.node == self._me:
+                words = "another node calls itself %s as this one does, at %s: gossip lets in only one of them"
+                self._name_contested(event.other_address)
+            log.error(words, member.node, event.other_address)
         elif event.kind in _WORDS and member is not None:
             log.info(_WORDS[event.kind], member.node, member.gossip_address)
 

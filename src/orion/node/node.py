@@ -25,6 +25,7 @@ from orion.node.registration import Registration
 from orion.node.render import Roles
 from orion.node.reports import Reports
 from orion.node.requests import Confirm, Confirmed, Submitted
+from orion.node.rivals import Rivals
 from orion.node.snapshots import Snapshots
 from orion.node.submit import Submitter
 from orion.node.watch import Watch
@@ -74,7 +75,17 @@ class Node:
         self._identity = identity
         rng = random.Random(machine.random_bits(64))  # noqa: S311 -- timeouts and jitter, no secrets
         me, raft = config.node, identity.raft
+        self._address = address_text(config.advertise, config.raft_port)
         self.directory = Directory(lambda: self.driver.view)
+        self._rivals = Rivals(
+            me=me,
+            raft=raft,
+            address=self._address,
+            data_dir=config.data_dir,
+            peers=peers,
+            directory=self.directory,
+            on_rival=self._cast_out,
+        )
         snapshots = Snapshots(
             store=store,
             peers=peers,
@@ -99,7 +110,13 @@ class Node:
         self.driver.on_standing = self._on_standing
         quorum = Quorum(me=me, driver=self.driver, directory=self.directory, election_ms=config.tuning.election_ms)
         self._submitter = Submitter(
-            me=me, driver=self.driver, directory=self.directory, peers=peers, quorum=quorum, rng=rng
+            me=me,
+            driver=self.driver,
+            directory=self.directory,
+            peers=peers,
+            quorum=quorum,
+            rivals=self._rivals,
+            rng=rng,
         )
         self._reports = Reports(me=me, clock=clock, submitter=self._submitter)
         self._source = WorkSource(me=me, raft=raft, driver=self.driver, directory=self.directory, peers=peers)
@@ -124,10 +141,16 @@ class Node:
             submitter=self._submitter,
             agent=self.agent,
             source=self._source,
+            rivals=self._rivals,
             on_registered=self._on_registered,
         )
         self._gossip = GossipWatch(
-            me=me, membership=membership, peers=peers, directory=self.directory, driver=self.driver
+            me=me,
+            membership=membership,
+            peers=peers,
+            directory=self.directory,
+            driver=self.driver,
+            name_contested=self._rivals.name_contested,
         )
         self._leader = Leader(
             me=me,
@@ -165,14 +188,20 @@ class Node:
 
     async def start(self) -> None:
         """Read the disk, open the ports. Raises OrionErrors that say what to do."""
+        self._tell_identity()
+        await self._rivals.check(self._identity.address)
         await self.driver.load(await self._bootstrap_or_join())
         self._loaded_index = self.driver.raft.last_index
-        self._tell_identity()
         self._peers.on_lost = self._peer_lost
         self._peers.on_stranger = self._met_a_stranger
+        self._peers.on_refused = self._rivals.told
+        self._peers.gate = self._rivals
         self.directory.on_newer_recovery = self._heard_of_a_recovery
         await self._peers.start(self.driver.receive, self.service.on_call, self.service.on_stream)
         await self._membership.start(self._facts(None).encode())
+        if self._identity.address != self._address:
+            self._identity = msgspec.structs.replace(self._identity, address=self._address)
+            await self._store.set_identity(self._identity)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -185,6 +214,7 @@ class Node:
                 ("reports", self._reports.run()),
                 ("registration", self._registration.run()),
                 ("exclusion", self._exclusion.run()),
+                ("rivals", self._rivals.run()),
                 ("facts", self._publish_facts()),
                 ("story", self._tell_story()),
                 ("outcast", self._end_when_outcast()),
@@ -371,7 +401,7 @@ class Node:
         role = Roles(self.driver).of(self._identity.raft) if standing.leader else "worker"
         return Facts(
             raft=self._identity.raft,
-            peer_address=address_text(config.advertise, config.raft_port),
+            peer_address=self._address,
             api_address=address_text(config.advertise, config.port),
             version=self._version,
             role=role,

@@ -14,6 +14,7 @@ from orion.model.resources import Resources
 from orion.node.agent import Agent
 from orion.node.raft_driver import RaftDriver
 from orion.node.requests import Submitted
+from orion.node.rivals import Rivals
 from orion.node.submit import Submitter
 from orion.node.work import WorkSource
 from orion.ports import Clock
@@ -43,6 +44,7 @@ class Registration:
         submitter: Submitter,
         agent: Agent,
         source: WorkSource,
+        rivals: Rivals,
         on_registered: Callable[[Submitted], None],
     ) -> None:
         self._config = config
@@ -54,6 +56,7 @@ class Registration:
         self._submitter = submitter
         self._agent = agent
         self._source = source
+        self._rivals = rivals
         self._on_registered = on_registered
         self._said: RegisterNode | None = None
         self._said_at = 0  # the log index of it
@@ -117,16 +120,24 @@ class Registration:
             work = self._source.latest
             if work is None or work.index < self._said_at:
                 return False
-            return work.node is None or not _stands(work.node, self._said)
-        if self._driver.applied_index < self._said_at:
+        elif self._driver.applied_index < self._said_at:
             return False
-        known = self._driver.view.node(self._config.node)
+        known = self._known()
         if known is None:
             return True
-        return known.raft == self._raft and not _stands(known, self._said)
+        return (known.raft == self._raft or not self._driver.is_member) and not _stands(known, self._said)
+
+    def _known(self) -> Node | None:
+        """As what this node has of the state; None where it has none, or this node is not in it."""
+        if self._driver.is_member:
+            return self._driver.view.node(self._config.node)
+        return self._source.latest.node if self._source.latest is not None else None
 
     async def _register(self) -> None:
         command = self._command()
+        if (known := self._known()) is not None and known.raft == self._raft:
+            # Not where this node said that it is: a copy may have spoken while this one did not answer.
+            await self._rivals.check(known.peer_address)
         self._said = None  # if this is not answered, nobody knows what the cluster holds
         submitted = await self._submitter.submit(command, timeout_s=SUBMIT_TIMEOUT_S)
         self._said, self._said_at = command, submitted.index

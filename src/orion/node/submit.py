@@ -6,13 +6,14 @@ import random
 import msgspec
 
 from orion.model.configs import ConfigStat
-from orion.model.errors import AnswerForgotten, NoMajority, NotTaken, OrionError, Refused, Unavailable
+from orion.model.errors import AnswerForgotten, Conflict, NoMajority, NotTaken, OrionError, Refused, Unavailable
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node
 from orion.node.directory import Directory
 from orion.node.quorum import Quorum
 from orion.node.raft_driver import RaftDriver
 from orion.node.requests import NotUnderstood, Submit, Submitted, decode_reply, encode_request
+from orion.node.rivals import Rivals
 from orion.ports import Peers
 from orion.state.commands import AnyCommand, RegisterNode, decode_command, encode_command
 
@@ -32,6 +33,7 @@ class Submitter:
         directory: Directory,
         peers: Peers,
         quorum: Quorum,
+        rivals: Rivals,
         rng: random.Random,
     ) -> None:
         self._me = me
@@ -39,6 +41,7 @@ class Submitter:
         self._directory = directory
         self._quorum = quorum
         self._peers = peers
+        self._rivals = rivals
         self._rng = rng
 
     async def submit(self, command: AnyCommand, *, timeout_s: float) -> Submitted:
@@ -84,7 +87,7 @@ class Submitter:
         if driver.is_leader:
             if not driver.view.cluster:
                 raise NotTaken("the new cluster has no name yet")  # its leader gives it one first
-            committed = await driver.propose(self._completed(request.command))
+            committed = await driver.propose(await self._completed(request.command))
             result = committed.result
             config = result if isinstance(result, ConfigStat) else None
             return Submitted(committed.index, _subject(result), driver.view.cluster, config, driver.view.recovery)
@@ -109,11 +112,12 @@ class Submitter:
             return self._rng.choice(voters).facts.peer_address, False
         raise NotTaken("no voter of the cluster is known yet")
 
-    def _completed(self, data: bytes) -> bytes:
+    async def _completed(self, data: bytes) -> bytes:
         """A command the log can take: one that can't be decoded would stop every node.
 
         Only the leader can tell whether the node that held an id before is gone: gossip must show the id with the
-        new data directory, and gossip gives a living node's name to nobody else.
+        new data directory, for it gives a living node's name to nobody else, and nobody must answer at the old
+        address with the old one. Raises Conflict for a data directory that a node at another address uses.
         """
         try:
             command = decode_command(data)
@@ -122,10 +126,21 @@ class Submitter:
         if not isinstance(command, RegisterNode):
             return data
         known = self._driver.view.node(command.node)
+        if known is None:
+            return data
+        if known.raft == command.raft:
+            if known.peer_address != command.peer_address and await self._answers(known):
+                raise Conflict(
+                    f"{known.id} runs with this data directory and answers at {known.peer_address}: this is a copy"
+                )
+            return data
         seen = self._directory.seen(command.node)
-        if known is None or known.raft == command.raft or seen is None or seen.facts.raft != command.raft:
+        if seen is None or seen.facts.raft != command.raft or await self._answers(known):
             return data
         return encode_command(msgspec.structs.replace(command, replaces=True))
+
+    async def _answers(self, known: Node) -> bool:
+        return await self._rivals.claimed(known.id, known.raft, known.peer_address)
 
 
 class _Tries:

@@ -19,16 +19,19 @@ MAGIC = b"ORION"
 LANE_RAFT = "raft"
 LANE_CALL = "call"
 LANE_STREAM = "stream"
-_LANES = frozenset((LANE_RAFT, LANE_CALL, LANE_STREAM))
+LANE_WHO = "who"  # the answer to the hello is all that is asked for
+_LANES = frozenset((LANE_RAFT, LANE_CALL, LANE_STREAM, LANE_WHO))
 _KINDS_OF_ENTRY = frozenset(int(kind) for kind in EntryKind)
 _MAX_UINT64 = 2**64 - 1
+_MAX_ADDRESS = 300  # characters: the longest host name, a port
 
 T = TypeVar("T")
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
     """Sent by both ends first. `cluster` is 0 while not in one; `wall_ms` is Unix time, to notice clocks that
-    are far off. `lane` is the dialler's wish, and the answer repeats it. `recovery` as in model/recovery.py.
+    are far off. `lane` is the dialler's wish, and the answer repeats it. `recovery` as in model/recovery.py. `run`
+    tells this process from others with the same data directory; `address` is where others dial it, "" when unknown.
     """
 
     lane: str
@@ -37,6 +40,14 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
     raft: RaftId
     wall_ms: int
     recovery: int = 0
+    run: int = 0
+    address: str = ""
+
+
+class Refusal(msgspec.Struct, frozen=True, array_like=True):
+    """Whoever greeted is not let in: another node with its data directory or its name answers at `address`."""
+
+    address: str
 
 
 class Call(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -68,6 +79,7 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _hello = msgspec.msgpack.Decoder(Hello)
+_refusal = msgspec.msgpack.Decoder(Refusal)
 _messages: msgspec.msgpack.Decoder[tuple[AnyMessage, ...]] = msgspec.msgpack.Decoder(tuple[AnyMessage, ...])
 _call = msgspec.msgpack.Decoder(Call)
 _reply = msgspec.msgpack.Decoder(Reply)
@@ -101,12 +113,28 @@ def decode_hello(frame: Frame) -> Hello:
     if version != bytes((VERSION,)):
         raise FrameError(f"it speaks version {version[0] if version else '?'} of the protocol, we speak {VERSION}")
     hello = _decode(_hello, frame.payload[len(MAGIC) + 1 :], "a hello")
-    _require_counts("hello", hello.cluster, hello.raft, hello.wall_ms, hello.recovery)
+    _require_counts("hello", hello.cluster, hello.raft, hello.wall_ms, hello.recovery, hello.run)
     if hello.lane not in _LANES:
         raise FrameError("hello: an unknown lane")
     if not NODE_ID.fullmatch(hello.node):
         raise FrameError("hello: not a node id")
+    _require_address("hello", hello.address)
     return hello
+
+
+def encode_refusal(refusal: Refusal) -> bytes:
+    return encode_frame(Kind.REFUSED, _encoder.encode(refusal))
+
+
+def decode_refusal(payload: bytes) -> Refusal:
+    refusal = _decode(_refusal, payload, "a refusal")
+    _require_address("refusal", refusal.address)
+    return refusal
+
+
+def _require_address(what: str, address: str) -> None:
+    if len(address) > _MAX_ADDRESS or not address.isprintable():
+        raise FrameError(f"{what}: not an address")
 
 
 # --- Raft messages -----------------------------------------------------------------------------------------

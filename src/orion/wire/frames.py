@@ -20,6 +20,7 @@ class Kind(enum.IntEnum):
     REQUEST = 5  # opens a stream
     ITEM = 6
     END = 7
+    REFUSED = 8  # in place of all else, to who has greeted: why it is not let in
 
 
 _KINDS = frozenset(int(kind) for kind in Kind)

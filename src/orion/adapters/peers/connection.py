@@ -7,8 +7,16 @@ from collections.abc import Callable
 from typing import cast
 
 from orion.adapters.peers.greeting import Complaints, Greeter
-from orion.wire.envelopes import LANE_STREAM, Hello, decode_hello, encode_hello
-from orion.wire.frames import MAX_FRAME_BYTES, MAX_HELLO_BYTES, Frame, FrameError, FrameReader
+from orion.wire.envelopes import (
+    LANE_STREAM,
+    Hello,
+    Refusal,
+    decode_hello,
+    decode_refusal,
+    encode_hello,
+    encode_refusal,
+)
+from orion.wire.frames import MAX_FRAME_BYTES, MAX_HELLO_BYTES, Frame, FrameError, FrameReader, Kind
 
 HELLO_TIMEOUT_S = 2.0
 USER_TIMEOUT_MS = 3_000  # what was sent and not acknowledged for so long ends the connection
@@ -48,6 +56,7 @@ class Connection(asyncio.Protocol):
         self.hello: Hello
         self.opened = False
         self.paused = False
+        self._held = False  # what comes in waits
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.closed_here = False
@@ -71,12 +80,17 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._reader.push(data)
+        self._take()
+
+    def _take(self) -> None:
         try:
-            while not self.closed_here and (frame := self._reader.pop()) is not None:
-                if self.opened:
-                    self.on_frame(frame)
-                else:
+            while not (self.closed_here or self._held) and (frame := self._reader.pop()) is not None:
+                if not self.opened:
                     self._greet(frame)
+                elif self._dialled and frame.kind == Kind.REFUSED:
+                    self._greeter.turned_away(decode_refusal(frame.payload))
+                else:
+                    self.on_frame(frame)
         except FrameError as error:
             self._refuse(str(error))
 
@@ -156,6 +170,22 @@ class Connection(asyncio.Protocol):
     def resume_reading(self) -> None:
         if not self.over.done():
             self._transport.resume_reading()
+
+    def hold(self) -> None:
+        """Nothing is read, and what was read is not given to `on_frame`, until `release` or `turn_away`."""
+        self._held = True
+        self.pause_reading()
+
+    def release(self) -> None:
+        self._held = False
+        self._take()
+        if not self._transport.is_closing():
+            self.resume_reading()
+
+    def turn_away(self, refusal: Refusal) -> None:
+        """Tells the other end why it is not let in, and closes."""
+        self.write(encode_refusal(refusal))
+        self.close()
 
     def close(self) -> None:
         """What was written is sent first."""

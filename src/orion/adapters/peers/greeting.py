@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from orion.model.ids import NodeId, RaftId
 from orion.model.recovery import belong_together, is_newer
-from orion.wire.envelopes import Hello
+from orion.wire.envelopes import Hello, Refusal
 from orion.wire.frames import FrameError
 
 log = logging.getLogger(__name__)
@@ -36,19 +36,32 @@ class Complaints:
 
 class Greeter:
     def __init__(
-        self, node: NodeId, raft: RaftId, cluster: int, wall_ms: Callable[[], int], complaints: Complaints
+        self,
+        node: NodeId,
+        raft: RaftId,
+        cluster: int,
+        wall_ms: Callable[[], int],
+        complaints: Complaints,
+        *,
+        run: int,
+        address: str,
     ) -> None:
         self.node = node
         self.raft = raft
         self.cluster = cluster
         self.recovery = 0
+        self.run = run
+        self.address = address
         self.on_stranger: Callable[[NodeId, int, int], None] = lambda _node, _cluster, _recovery: None
+        self.on_refused: Callable[[str], None] = lambda _address: None
         self.skews: dict[NodeId, int] = {}
         self._wall_ms = wall_ms
         self._complaints = complaints
 
     def hello(self, lane: str) -> Hello:
-        return Hello(lane, self.cluster, self.node, self.raft, self._wall_ms(), self.recovery)
+        return Hello(
+            lane, self.cluster, self.node, self.raft, self._wall_ms(), self.recovery, self.run, self.address
+        )
 
     def belongs(self, hello: Hello) -> bool:
         return belong_together(self.cluster, self.recovery, hello.cluster, hello.recovery)
@@ -59,6 +72,11 @@ class Greeter:
             self.on_stranger(hello.node, hello.cluster, hello.recovery)
             raise FrameError(self._why_strange(hello))
         self._note_skew(hello)
+
+    def turned_away(self, refusal: Refusal) -> None:
+        """Raises FrameError: the other end takes us for a second one of another node."""
+        self.on_refused(refusal.address)
+        raise FrameError(f"it takes this node for a copy of the one that answers at {refusal.address}")
 
     def _why_strange(self, hello: Hello) -> str:
         if hello.cluster != self.cluster:

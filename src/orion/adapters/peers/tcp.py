@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
 
 from orion import openfiles
@@ -13,11 +14,19 @@ from orion.adapters.peers.knock import knock
 from orion.adapters.peers.outbox import Outbox
 from orion.adapters.peers.runners import Runners
 from orion.adapters.peers.streams import StreamServer, open_stream
-from orion.model.errors import Refused
+from orion.model.errors import Refused, Unavailable
 from orion.model.ids import NodeId, RaftId
-from orion.ports import CallHandler, Clock, Knock, MessageHandler, StreamHandler
+from orion.ports import CallHandler, Clock, Gate, Greeted, Knock, MessageHandler, StreamHandler
 from orion.raft.messages import AnyMessage
-from orion.wire.envelopes import LANE_CALL, LANE_STREAM, decode_messages, encode_messages
+from orion.wire.envelopes import (
+    LANE_CALL,
+    LANE_STREAM,
+    LANE_WHO,
+    Hello,
+    Refusal,
+    decode_messages,
+    encode_messages,
+)
 from orion.wire.frames import Frame, FrameError, Kind
 
 MAX_CONNECTIONS = 8_192
@@ -25,19 +34,34 @@ FILES_FOR_EACH = 2
 # Of those that have yet to say hello the oldest makes room: a peer says it at once, and a silent one is a file too.
 MAX_UNGREETED = 1_024
 FILES_FOR_EACH_UNGREETED = 8
+GOODBYE_S = 2.0
 
 
 class TcpPeers:
     """`start` before all else; `close` ends every runner and connection and waits for them.
 
     Garbage, another version and another cluster on the port end that connection, with one line in the log.
+    `advertise` is what others dial, "" when nobody need know.
     """
 
-    def __init__(self, *, node: NodeId, raft: RaftId, host: str, port: int, clock: Clock, cluster: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        node: NodeId,
+        raft: RaftId,
+        host: str,
+        port: int,
+        clock: Clock,
+        cluster: int = 0,
+        advertise: str = "",
+    ) -> None:
         self._host = host
         self._port = port
         self._complaints = Complaints(clock.now_ms)
-        self._greeter = Greeter(node, raft, cluster, clock.wall_ms, self._complaints)
+        self.run = secrets.randbits(63) or 1
+        self._greeter = Greeter(
+            node, raft, cluster, clock.wall_ms, self._complaints, run=self.run, address=advertise
+        )
         self._dialler = Dialler(self._greeter, self._complaints, self._track, self._tell_lost)
         self._runners = Runners()
         self._connections: set[Connection] = set()
@@ -53,6 +77,9 @@ class TcpPeers:
         self.on_lost: Callable[[str], None] | None = None
         self.on_stranger: Callable[[NodeId, int, int], None] | None = None
         self._greeter.on_stranger = self._tell_stranger
+        self.gate: Gate | None = None
+        self.on_refused: Callable[[str], None] | None = None
+        self._greeter.on_refused = self._tell_refused
 
     @property
     def port(self) -> int:
@@ -104,6 +131,15 @@ class TcpPeers:
     async def knock(self, address: str, *, tries: int) -> Knock:
         return await knock(address, tries=tries)
 
+    async def who(self, address: str, *, timeout_s: float) -> Greeted:
+        try:
+            async with asyncio.timeout(timeout_s):
+                connection = await self._dialler.dial(address, LANE_WHO)
+        except TimeoutError:
+            raise Unavailable(f"{address} did not answer within {timeout_s:g} s") from None
+        connection.abort()
+        return _greeted(connection.hello)
+
     def set_cluster(self, cluster: int, recovery: int = 0) -> None:
         self._greeter.cluster, self._greeter.recovery = cluster, recovery
         for connection in [c for c in self._connections if c.opened and not self._greeter.belongs(c.hello)]:
@@ -141,6 +177,39 @@ class TcpPeers:
         self._ungreeted.pop(connection, None)
         if len(self._connections) - len(self._ungreeted) > self._most_connections:
             raise FrameError(f"there are {self._most_connections} connections already")
+        if connection.lane == LANE_WHO:
+            self._wait_for_goodbye(connection)
+            return
+        gate, greeted = self.gate, _greeted(connection.hello)
+        if gate is None or gate.knows(greeted):
+            self._serve(connection)
+            return
+        connection.hold()
+        if self._runners.spawn(self._admit(connection, gate, greeted), f"greeting of {greeted.node}") is None:
+            connection.abort()
+
+    def _wait_for_goodbye(self, connection: Connection) -> None:
+        """Whoever asked hangs up, so that to it the connection is not lost."""
+        waiting = asyncio.get_running_loop().call_later(GOODBYE_S, connection.abort)
+        connection.over.add_done_callback(lambda _: waiting.cancel())
+
+    async def _admit(self, connection: Connection, gate: Gate, greeted: Greeted) -> None:
+        rival = await gate.rival(greeted)
+        if rival:
+            self._complaints.say(
+                f"rival {greeted.node}",
+                "%s greets from %s, but another node with its data directory or its name answers at %s:"
+                " it is not let in",
+                greeted.node,
+                connection.remote,
+                rival,
+            )
+            connection.turn_away(Refusal(rival))
+        elif not connection.lost:
+            self._serve(connection)
+            connection.release()
+
+    def _serve(self, connection: Connection) -> None:
         if connection.lane == LANE_CALL:
             CallServer(connection, self._on_call, self._runners)
         elif connection.lane == LANE_STREAM:
@@ -160,6 +229,10 @@ class TcpPeers:
         if self.on_stranger is not None:
             self.on_stranger(node, cluster, recovery)
 
+    def _tell_refused(self, address: str) -> None:
+        if self.on_refused is not None:
+            self.on_refused(address)
+
     def _messages_came(self, connection: Connection, frame: Frame) -> None:
         if frame.kind != Kind.RAFT:
             raise FrameError("not Raft messages")
@@ -173,3 +246,7 @@ class TcpPeers:
             await outbox.run()
         finally:
             del self._outboxes[outbox.address]
+
+
+def _greeted(hello: Hello) -> Greeted:
+    return Greeted(hello.node, hello.raft, hello.cluster, hello.recovery, hello.run, hello.address)
