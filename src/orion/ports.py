@@ -12,13 +12,13 @@ from typing import Protocol
 import msgspec
 
 from orion.model.allocation import Allocation
-from orion.model.container import Container, EngineInfo, File, Labels, LogQuery
+from orion.model.container import Container, EngineInfo, File, Labels, LogEntry, LogQuery
 from orion.model.ids import NodeId, RaftId
 from orion.model.job import TaskSpec
 from orion.raft.interface import Persistent
 from orion.raft.messages import AnyMessage, Entry, HardState, SnapshotMeta
 
-__all__ = ["Container", "EngineInfo", "File", "Labels", "LogQuery"]
+__all__ = ["Container", "EngineInfo", "File", "Labels", "LogEntry", "LogQuery"]
 
 
 class Clock(Protocol):
@@ -277,7 +277,8 @@ class Engine(Protocol):
         EngineDown) when the engine goes away.
         """
 
-    def logs(self, container: str, query: LogQuery) -> AsyncGenerator[bytes, None]: ...
+    def logs(self, container: str, query: LogQuery) -> AsyncGenerator[list[LogEntry], None]:
+        """The output, as many entries at a time as are there. Following ends when the container does."""
 
     async def close(self) -> None: ...
 

@@ -14,7 +14,7 @@ from orion.model.allocation import Allocation
 from orion.model.errors import EngineDown, EngineError
 from orion.model.job import TaskSpec
 from orion.model.resources import MIB, Resources
-from orion.ports import Container, EngineInfo, File, Labels, LogQuery, PullProgress
+from orion.ports import Container, EngineInfo, File, Labels, LogEntry, LogQuery, PullProgress
 from sim.loop import Process
 from sim.world import World
 
@@ -283,11 +283,11 @@ class SimEngineClient:
             self.engine.unsubscribe(subscriber)
         raise EngineDown("the container engine closed its event stream")
 
-    async def logs(self, container: str, query: LogQuery) -> AsyncGenerator[bytes, None]:
+    async def logs(self, container: str, query: LogQuery) -> AsyncGenerator[list[LogEntry], None]:
         await self._ask(lambda: None, 1, 5)
         if container not in self.engine.containers:
             raise EngineError(f"No such container: {container}")
-        yield b"a line of output\n"
+        yield [LogEntry("2025-01-01T00:00:00.000000000Z", stderr=False, text=b"a line of output\n")]
 
     async def close(self) -> None:
         pass

@@ -11,15 +11,12 @@ from starlette.responses import Response
 from orion.api.call import Call
 from orion.api.params import AFTER, FOLLOW_EVENTS, LAST_EVENT_ID
 from orion.api.problems import json, problem
-from orion.api.stream import Stream
+from orion.api.stream import HEARTBEAT, PREAMBLE, Stream
 from orion.model.errors import Unavailable
 from orion.model.events import Event
 from orion.model.views import EventView, HealthView, TransferRequest
 
 EVENTS_PATIENCE_S = 0.2
-# Browsers try again after this when the stream breaks off.
-_PREAMBLE = b"retry: 1000\n\n"
-_HEARTBEAT = b": still here\n\n"
 # Events between were forgotten. An id of its own would not be one to resume from, so it has none.
 _RESET = b"event: reset\ndata: {}\n\n"
 
@@ -41,14 +38,14 @@ async def events(call: Call) -> Stream:
         items,
         "text/event-stream",
         patience_s=EVENTS_PATIENCE_S,
-        heartbeat=_HEARTBEAT,
+        heartbeat=HEARTBEAT,
         ends_cleanly=True,
     )
 
 
 async def _server_sent(events: AsyncGenerator[Event | None, None]) -> AsyncGenerator[bytes, None]:
     async with contextlib.aclosing(events):
-        head = _PREAMBLE
+        head = PREAMBLE
         async for event in events:
             yield head + (_RESET if event is None else _event_bytes(event))
             head = b""

@@ -9,14 +9,14 @@ import msgspec
 from orion import __version__
 from orion.api.params import Param
 from orion.api.routes import Endpoint
-from orion.model.views import EventView, Problem
+from orion.model.views import EventView, LogsView, Problem, TextView
 
 _COMPONENT = "#/components/schemas/{name}"
 
 
 def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     endpoints = tuple(endpoints)
-    kinds: dict[Any, None] = {Problem: None, EventView: None}
+    kinds: dict[Any, None] = {Problem: None, EventView: None, LogsView: None, TextView: None}
     for endpoint in endpoints:
         kinds |= {kind: None for kind in (endpoint.body, *_structs(endpoint.answer)) if kind}
     _, components = msgspec.json.schema_components(kinds, ref_template=_COMPONENT)

@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from orion.model.configs import MAX_KEY_BYTES, key_error, prefix_error
 from orion.model.events import parse_event_id
+from orion.model.logs import LogPosition, parse_position
 
 T = TypeVar("T")
 
@@ -16,6 +17,7 @@ DEFAULT_TIMEOUT_S = 10.0
 RUNNING_WAIT_S = 300.0  # `?wait=running` without a Request-Timeout: a large image takes minutes to pull
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
+_DURATIONS = re.compile(rf"(?:{_DURATION.pattern}){{1,5}}")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
@@ -118,9 +120,10 @@ def _stream(text: str) -> str:
 
 
 def _since_ms(text: str) -> int:
-    """Unix milliseconds: from a duration before now (10m), a Unix time in seconds, or RFC 3339."""
-    if match := _DURATION.fullmatch(text):
-        return max(0, int((time.time() - float(match[1]) * _UNIT_S[match[2]]) * 1000))
+    """Unix milliseconds: from a duration before now (10m, 1h30m), a Unix time in seconds, or RFC 3339."""
+    if _DURATIONS.fullmatch(text):
+        ago_s = sum(float(number) * _UNIT_S[unit] for number, unit in _DURATION.findall(text))
+        return max(0, int((time.time() - ago_s) * 1000))
     try:
         if re.fullmatch(r"[0-9]{1,11}(\.[0-9]{1,9})?", text):
             return int(float(text) * 1000)
@@ -137,6 +140,21 @@ def _event_id(text: str) -> tuple[int, int]:
     if event is None:
         raise ValueError("must be the id of an event, as in 120.0")
     return event
+
+
+def _log_position(text: str) -> LogPosition:
+    position = parse_position(text)
+    if position is None:
+        raise ValueError("must be the id of an event of these logs")
+    return position
+
+
+def _known_log_position(text: str) -> LogPosition | None:
+    return parse_position(text)
+
+
+def _accepts_events(text: str) -> bool:
+    return any(part.partition(";")[0].strip() == "text/event-stream" for part in text.split(","))
 
 
 def _known_event_id(text: str) -> tuple[int, int] | None:
@@ -177,11 +195,34 @@ IDEMPOTENCY_KEY = Param(
     {"type": "string"},
     "a retry with the same key makes no second task: it is answered as the first try, a refusal too",
 )
-FOLLOW_LOGS = Param("follow", "query", _flag, False, _BOOL, "go on as more is written")
+FOLLOW_LOGS = Param(
+    "follow", "query", _flag, False, _BOOL, "go on as more is written, wherever the task runs, until it has ended"
+)
 TAIL = Param("tail", "query", _tail, None, {"type": "string"}, 'only the last so many lines, or "all"')
-SINCE = Param("since", "query", _since_ms, 0, {"type": "string"}, "a time, or how long ago: 10m")
+SINCE = Param("since", "query", _since_ms, 0, {"type": "string"}, "from a time on, or from how long ago: 10m")
 STREAM = Param(
     "stream", "query", _stream, "all", {"type": "string", "enum": ["stdout", "stderr", "all"]}, "which output"
+)
+LOG_TIMES = Param("timestamps", "query", _flag, False, _BOOL, "with text: the time before each line")
+ACCEPT_EVENTS = Param(
+    "Accept",
+    "header",
+    _accepts_events,
+    False,
+    {"type": "string"},
+    "text/event-stream: as Server-Sent Events, with comments as signs of life; data is a LogsView, or a TextView "
+    "in the events notice (what happened to the task) and end (it has ended). Any other: text, without such signs",
+)
+AFTER_LOG = Param(
+    "after", "query", _log_position, None, {"type": "string"}, "begin just past the event with this id"
+)
+LAST_LOG_ID = Param(
+    "Last-Event-ID",
+    "header",
+    _known_log_position,
+    None,
+    {"type": "string"},
+    "as after, sent by browsers by themselves",
 )
 FOLLOW_EVENTS = Param(
     "follow", "query", _flag, True, {"type": "boolean", "default": True}, "0: end after those that are remembered"

@@ -6,10 +6,12 @@ from typing import Any
 import msgspec
 from starlette.types import ASGIApp
 
-from orion.api import cluster, configs, nodes, snapshot, tasks
+from orion.api import cluster, configs, logs, nodes, snapshot, tasks
 from orion.api.call import Call
 from orion.api.params import (
+    ACCEPT_EVENTS,
     AFTER,
+    AFTER_LOG,
     CONFIG_IDEMPOTENCY_KEY,
     FOLLOW_EVENTS,
     FOLLOW_LOGS,
@@ -19,6 +21,8 @@ from orion.api.params import (
     INDEX,
     KEY,
     LAST_EVENT_ID,
+    LAST_LOG_ID,
+    LOG_TIMES,
     NODE,
     PREFIX,
     SINCE,
@@ -55,7 +59,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 _READ = (STALE, INDEX, WAIT, TIMEOUT)
-_LOGS = (TASK, FOLLOW_LOGS, TAIL, SINCE, STREAM)
+_LOGS = (TASK, FOLLOW_LOGS, TAIL, SINCE, STREAM, LOG_TIMES, ACCEPT_EVENTS, AFTER_LOG, LAST_LOG_ID)
 _CONFIG_CHANGE = (KEY, VERSION, IF_MATCH, IF_NONE_MATCH, CONFIG_IDEMPOTENCY_KEY, TIMEOUT)
 _EVENTS = (AFTER, FOLLOW_EVENTS, LAST_EVENT_ID)
 
@@ -74,7 +78,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
         "/tasks/{id}/logs",
-        tasks.logs,
+        logs.logs,
         "What a task has written",
         _LOGS,
         media="text/plain",

@@ -1,4 +1,4 @@
-"""/tasks: create, read, stop, logs."""
+"""/tasks: create, read, stop."""
 
 from urllib.parse import quote
 
@@ -6,23 +6,16 @@ from starlette.responses import Response
 
 from orion.api.call import Call
 from orion.api.params import (
-    FOLLOW_LOGS,
     IDEMPOTENCY_KEY,
     RUNNING_WAIT_S,
-    SINCE,
-    STREAM,
-    TAIL,
     TASK,
     TIMEOUT,
     WAIT_RUNNING,
 )
 from orion.api.problems import json
-from orion.api.stream import Stream
-from orion.model.container import LogQuery
 from orion.model.views import TaskRequest
 
 EXAMPLE = '{"image": "nginx"}'
-LOGS_PATIENCE_S = 1.0  # long enough for another node to say that there is no such container
 
 
 async def create(call: Call) -> Response:
@@ -50,15 +43,3 @@ async def get(call: Call) -> Response:
 
 async def delete(call: Call) -> Response:
     return json(await call.within(call.service.delete_task(call[TASK], timeout_s=call.timeout_s)), 202)
-
-
-async def logs(call: Call) -> Stream:
-    query = LogQuery(
-        follow=call[FOLLOW_LOGS],
-        tail=call[TAIL],
-        since_ms=call[SINCE],
-        stdout=call[STREAM] != "stderr",
-        stderr=call[STREAM] != "stdout",
-    )
-    items = call.service.logs(call[TASK], query)
-    return Stream(call.limits, items, "text/plain; charset=utf-8", patience_s=LOGS_PATIENCE_S)

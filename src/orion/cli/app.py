@@ -13,7 +13,7 @@ from orion import __version__
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Start a container somewhere in the cluster."),
     "ps": ("tasks", "List tasks: what runs, where, and why not."),
-    "logs": ("logs", "Show what a task has written."),
+    "logs": ("logs", "Show what tasks have written."),
     "inspect": ("tasks", "Show all that is known of a task."),
     "stop": ("tasks", "Stop tasks and forget them."),
     "config": ("config", "Keep small values for tasks to read."),

@@ -187,7 +187,7 @@ def _post_mortem(client: "Client", task: "TaskView") -> int:
     else:
         say(f"{task.id} does not stay up: {why}; it goes on being tried, 'orion stop {task.id}' ends that")
     try:
-        text = b"".join(client.logs(task.id, tail=LAST_LINES)).decode(errors="replace")
+        text = b"".join(line.text for line in client.logs(task.id, tail=LAST_LINES)).decode(errors="replace")
     except OrionError:
         return 1  # it never came to say anything
     for line in text.splitlines():

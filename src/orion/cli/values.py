@@ -60,6 +60,31 @@ class Seconds(click.ParamType[float]):
         return seconds
 
 
+_DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,3})?(?:ms|s|m|h|d))+")
+
+
+class Since(click.ParamType[str]):
+    """How long ago (10m, 1h30m), or a time; one without a zone is of this machine's."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from datetime import datetime
+
+        text = str(value)
+        if not text or _DURATION.fullmatch(text) or re.fullmatch(r"[0-9]{1,11}(\.[0-9]{1,9})?", text):
+            return text
+        text.encode()  # bytes that are no text have words of their own
+        try:
+            return datetime.fromisoformat(text).astimezone().isoformat()
+        except (ValueError, OverflowError, OSError):
+            self.fail(
+                f"{value!r} is not a time: write how long ago (10m, 1h30m), or a time as in 2025-01-31T12:00:00Z",
+                param,
+                ctx,
+            )
+
+
 class NodeName(click.ParamType[str]):
     name = "name"
 

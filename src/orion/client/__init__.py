@@ -11,6 +11,7 @@ asked, `Unavailable` for what may work later.
 """
 
 from orion.client.client import Client
+from orion.client.logs import LogLine
 from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, Unavailable
 from orion.model.views import (
     AllocationView,
@@ -36,6 +37,7 @@ __all__ = [
     "EventView",
     "HealthView",
     "Invalid",
+    "LogLine",
     "MemberView",
     "NodeView",
     "NotFound",

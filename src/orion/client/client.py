@@ -1,12 +1,13 @@
 """What a node can be asked, as typed methods."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Self, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
+from orion.client.logs import LogLine, followed, once
 from orion.client.sse import messages
 from orion.client.transport import MARGIN_S, Answer, Transport
 from orion.model.configs import key_error
@@ -25,7 +26,8 @@ from orion.model.views import (
 
 T = TypeVar("T")
 
-EVENT_SILENCE_S = 45.0  # three missed heartbeats
+EVENT_STREAM = "text/event-stream"
+STREAM_SILENCE_S = 10.0  # three missed heartbeats
 BACKUP_SILENCE_S = 30.0
 
 
@@ -44,6 +46,12 @@ class Client:
     @property
     def address(self) -> str:
         return self._transport.address
+
+    def again(self) -> "Client":
+        """Another one, to the same nodes: for another thread."""
+        other = Client(timeout_s=self._timeout_s)
+        other._transport = self._transport.again()
+        return other
 
     def close(self) -> None:
         self._transport.close()
@@ -89,20 +97,34 @@ class Client:
         return self._decoded(self._ask("DELETE", _path("/tasks", task)), TaskView)
 
     def logs(
-        self, task: str, *, follow: bool = False, tail: int | None = None, since: str = "", stream: str = "all"
-    ) -> Iterator[bytes]:
-        """What the task wrote, in pieces cut anywhere. `since`: how long ago (10m) or an RFC 3339 time. `stream`:
-        stdout, stderr or all.
+        self,
+        task: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: str = "",
+        stream: str = "all",
+        on_notice: Callable[[str], None] = lambda _: None,
+    ) -> Iterator[LogLine]:
+        """What the task wrote. `since`: how long ago (10m) or an RFC 3339 time. `stream`: stdout, stderr or all.
+
+        Following is of the task, wherever it runs, until it has ended. It goes on when the node that is asked, or
+        the way to it, breaks. `on_notice` is told each time what happened, in a sentence.
         """
         query = {"stream": stream, "follow": "1" if follow else "0"}
         if tail is not None:
             query["tail"] = str(tail)
         if since:
             query["since"] = since
-        silence_s = None if follow else self._timeout_s + MARGIN_S
-        return self._transport.stream(
-            f"{_path('/tasks', task)}/logs", query, self._headers({}), self._timeout_s + MARGIN_S, silence_s
-        )
+        connect_s = self._timeout_s + MARGIN_S
+        silence_s = STREAM_SILENCE_S if follow else connect_s
+
+        def open_after(position: str) -> Iterator[bytes]:
+            asked = {**query, "after": position} if position else query
+            path = f"{_path('/tasks', task)}/logs"
+            return self._transport.stream(path, asked, self._headers({}), connect_s, silence_s, EVENT_STREAM)
+
+        return followed(open_after, on_notice) if follow else once(open_after(""))
 
     # --- configs ------------------------------------------------------------------------------------------
 
@@ -190,7 +212,7 @@ class Client:
         if after:
             query["after"] = after
         chunks = self._transport.stream(
-            "/events", query, self._headers({}), self._timeout_s + MARGIN_S, EVENT_SILENCE_S
+            "/events", query, self._headers({}), self._timeout_s + MARGIN_S, STREAM_SILENCE_S, EVENT_STREAM
         )
         for message in messages(chunks):
             if message.event == "reset":

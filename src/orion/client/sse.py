@@ -8,12 +8,13 @@ import msgspec
 class Message(msgspec.Struct, frozen=True):
     event: str  # "message" when the sender names none
     data: str
+    id: str = ""
 
 
 def messages(chunks: Iterable[bytes]) -> Iterator[Message]:
-    """The messages in a stream of bytes cut anywhere. Comments, ids and unknown fields are passed over."""
+    """The messages in a stream of bytes cut anywhere. Comments and unknown fields are passed over."""
     rest = b""
-    event, data = "message", list[str]()
+    event, data, identity = "message", list[str](), ""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
@@ -23,7 +24,9 @@ def messages(chunks: Iterable[bytes]) -> Iterator[Message]:
                 event = value
             elif field == "data":
                 data.append(value)
+            elif field == "id":
+                identity = value
             elif not field and not value:
                 if data:
-                    yield Message(event, "\n".join(data))
-                event, data = "message", []
+                    yield Message(event, "\n".join(data), identity)
+                event, data, identity = "message", [], ""

@@ -1,5 +1,6 @@
 """Requests to a node over http.client: one kept connection, errors as OrionErrors."""
 
+import errno
 import http.client
 import socket
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,10 @@ DEFAULT_PORT = 8000
 MARGIN_S = 3.0  # the node gives up first, and says why
 CONNECT_S = 5.0
 CHUNK_BYTES = 64 * 1024
+# What the kernel does of itself, so that a host that has vanished is noticed while we wait for what it says: after
+# so much silence it asks the other kernel, each second. Unanswered for so long, as what we send, is the end.
+KEEPALIVE_S = 2
+VANISHED_MS = 5_000
 
 # What http.client raises when the other side closed a kept connection before it read the request.
 _STALE = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, http.client.CannotSendRequest)
@@ -89,7 +94,9 @@ class Transport:
             return self.ask(method, path, query, headers, body, timeout_s)
         except OSError as error:
             self.close()
-            raise self._unreachable(error, timeout_s) from None
+            words = self._unreachable(error, timeout_s)
+            self._turn()
+            raise words from None
         except Refused:
             self.close()
             raise
@@ -111,26 +118,51 @@ class Transport:
         headers: Mapping[str, str],
         timeout_s: float,
         silence_s: float | None,
+        media: str = "",
     ) -> Iterator[bytes]:
-        """The body in pieces as they come, over a connection of its own. Raises Unavailable when it breaks off or
-        is silent for longer than `silence_s`.
+        """The body in pieces as they come, over a connection of its own; `media` is its type, where one is named.
+        Raises Unavailable when it breaks off or is silent for longer than `silence_s`; then another address, where
+        there is one, is asked the next time.
         """
         connection = self._open(timeout_s)
+        sock = connection.sock  # `connection` forgets it where the answer is its last, as behind some proxies
+        address, waits_s = self.address, timeout_s
+        response = None
+        if media:
+            headers = {**headers, "Accept": media}
         try:
             response = self._send(connection, "GET", _target(path, query), headers, None)
             if response.status >= 400:
-                raise _error(self.address, _read(response))
-            if connection.sock is not None:
-                connection.sock.settimeout(silence_s)
-                connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                raise _error(address, _read(response))
+            if media and response.headers.get_content_type() != media:
+                raise Refused(f"what answers at {address} is not an Orion of this version: it sends no {media}")
+            sock.settimeout(silence_s)
+            waits_s = silence_s or timeout_s
             while chunk := response.read1(CHUNK_BYTES):
                 yield chunk
         except OSError as error:
-            raise self._unreachable(error, silence_s or timeout_s) from None
+            words = self._unreachable(error, waits_s)
+            self._turn(address)
+            raise words from None
         except http.client.HTTPException:
-            raise Unavailable(f"the stream from {self.address} broke off") from None
+            self._turn(address)
+            raise Unavailable(f"the stream from {address} broke off") from None
+        except Unavailable:
+            self._turn(address)
+            raise
         finally:
+            if response is not None:
+                response.close()
             connection.close()
+
+    def again(self) -> "Transport":
+        """Another one, to the same nodes."""
+        return Transport(",".join(address_text(*address) for address in self._addresses))
+
+    def _turn(self, address: str = "") -> None:
+        """Another node is asked first from now on, unless the one at `address` is not asked any more anyway."""
+        if not address or address == self.address:
+            self._addresses.append(self._addresses.pop(0))
 
     def close(self) -> None:
         if self._kept is not None:
@@ -153,9 +185,10 @@ class Transport:
                 connection.connect()
             except OSError as error:
                 failures.append(self._unreachable(error, connect_s))
-                self._addresses.append(self._addresses.pop(0))
+                self._turn()
             else:
                 connection.sock.settimeout(timeout_s)
+                _notice_vanishing(connection.sock)
                 return connection
         if len(failures) == 1:
             raise failures[0]
@@ -184,6 +217,8 @@ class Transport:
             raise Refused(f"what answers at {self.address} is not Orion: {_what_else(error)}") from None
 
     def _unreachable(self, error: OSError, timeout_s: float) -> Unavailable:
+        if error.errno == errno.ETIMEDOUT:  # of the kernel's, not of our own waiting
+            return Unavailable(f"the host of {self.address}, or the way to it, is gone")
         if isinstance(error, TimeoutError):
             return Unavailable(f"{self.address} did not answer within {timeout_s:g} s")
         if isinstance(error, socket.gaierror):
@@ -194,6 +229,19 @@ class Transport:
                 "name it, or several, with --addr or ORION_ADDR"
             )
         return Unavailable(f"{self.address} can't be reached: {error.strerror or error}")
+
+
+def _notice_vanishing(sock: socket.socket) -> None:
+    """Makes reading fail once the other end's kernel says nothing any more."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        ("TCP_KEEPIDLE", KEEPALIVE_S),
+        ("TCP_KEEPINTVL", 1),
+        ("TCP_KEEPCNT", VANISHED_MS // 1000 - KEEPALIVE_S),
+        ("TCP_USER_TIMEOUT", VANISHED_MS),
+    ):
+        if hasattr(socket, option):  # not everywhere that a client runs
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 def _what_else(error: http.client.HTTPException) -> str:

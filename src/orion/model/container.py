@@ -51,6 +51,18 @@ class File(msgspec.Struct, frozen=True):
 class LogQuery(msgspec.Struct, frozen=True, array_like=True):
     follow: bool = False
     tail: int | None = None  # lines
-    since_ms: int = 0
+    since_ns: int = 0  # Unix time; the output of that very moment is meant too
     stdout: bool = True
     stderr: bool = True
+
+
+class LogEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One piece of output as the engine keeps it: a line with its end, or a part of a long one.
+
+    `at` is RFC 3339 in UTC with nine digits after the point, so that such texts compare as their times do. The
+    parts of one line have the same. Those of one of the two streams never go back, unless the engine's clock did.
+    """
+
+    at: str
+    stderr: bool
+    text: bytes

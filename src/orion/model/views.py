@@ -169,6 +169,29 @@ class HealthView(msgspec.Struct, frozen=True, rename="camel"):
     detail: str
 
 
+class LogLineView(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A line with its end, or a part of a long one. Bytes that are no UTF-8 are `base64`, and `text` is empty."""
+
+    at: str  # RFC 3339, UTC, nanoseconds
+    stream: str  # stdout or stderr
+    text: str
+    base64: str = ""
+
+
+class LogsView(msgspec.Struct, frozen=True, rename="camel"):
+    """Some output of one run of a task, as an event of `GET /tasks/{id}/logs`."""
+
+    allocation: str
+    node_id: str
+    lines: list[LogLineView]
+
+
+class TextView(msgspec.Struct, frozen=True, rename="camel"):
+    """One sentence: what happened to the task meanwhile (event notice), or how it ended (event end)."""
+
+    text: str
+
+
 class EventView(msgspec.Struct, frozen=True, rename="camel"):
     id: str
     at: str

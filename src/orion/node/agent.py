@@ -15,7 +15,7 @@ from functools import partial
 import msgspec
 
 from orion.model.allocation import AllocationState, AllocationStatus
-from orion.model.container import Container, EngineInfo, Labels, LogQuery
+from orion.model.container import Container, EngineInfo, Labels, LogEntry, LogQuery
 from orion.model.errors import EngineDown, EngineError, NotFound, OrionError
 from orion.model.ids import AllocationId, NodeId, container_name
 from orion.model.job import TaskSpec
@@ -432,10 +432,10 @@ class Agent:
         try:
             async with asyncio.timeout(1.0):
                 since_ms = max(0, container.started_at_ms - START_SLACK_MS)
-                query = LogQuery(tail=LAST_WORDS_LINES, since_ms=since_ms)
+                query = LogQuery(tail=LAST_WORDS_LINES, since_ns=since_ms * 1_000_000)
                 with contained(f"asking for the last words of {allocation:08x}"):
-                    async for chunk in self._engine.logs(container.id, query):
-                        text += chunk
+                    async for entries in self._engine.logs(container.id, query):
+                        text += b"".join(entry.text for entry in entries)
         except (EngineError, TimeoutError) as error:
             log.debug("no last words of %08x: %s", allocation, error)
         return " / ".join(text[-LAST_WORDS_BYTES:].decode(errors="replace").split("\n")).strip(" /")
@@ -445,13 +445,13 @@ class Agent:
     def container_of(self, allocation: AllocationId) -> Container | None:
         return self._seen.of(allocation)
 
-    async def logs(self, allocation: AllocationId, query: LogQuery) -> AsyncGenerator[bytes, None]:
+    async def logs(self, allocation: AllocationId, query: LogQuery) -> AsyncGenerator[list[LogEntry], None]:
         container = self.container_of(allocation)
         if container is None:
             raise NotFound(f"allocation {allocation:08x} has no container on {self._me}, so no logs yet")
-        async with contextlib.aclosing(self._engine.logs(container.id, query)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        async with contextlib.aclosing(self._engine.logs(container.id, query)) as batches:
+            async for entries in batches:
+                yield entries
 
 
 def _first(group: BaseExceptionGroup[EngineError]) -> EngineError:

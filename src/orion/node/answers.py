@@ -16,7 +16,8 @@ from orion.model.allocation import TERMINAL
 from orion.model.container import LogQuery
 from orion.model.errors import NoMajority, NotFound, OrionError, Refused, Unavailable
 from orion.model.events import Event
-from orion.model.ids import NODE_ID, AllocationId, JobName, NodeId, RaftId
+from orion.model.ids import NODE_ID, JobName, NodeId, RaftId
+from orion.model.logs import LogItem, LogPosition
 from orion.model.requests import job_from_request, name_for
 from orion.model.views import NodeView, RaftView, TaskRequest, TaskView
 from orion.node import render
@@ -26,6 +27,7 @@ from orion.node.configs import Configs
 from orion.node.deadline import deadline
 from orion.node.directory import Directory
 from orion.node.events import Events
+from orion.node.logs import Logs
 from orion.node.marks import Marks
 from orion.node.metrics import Metrics
 from orion.node.pieces import cut, joined
@@ -100,7 +102,6 @@ class Answers:
         self._quorum = quorum
         self._submitter = submitter
         self._source = source
-        self._agent = agent
         self._outlook = outlook
         self._metrics = Metrics(driver=driver, directory=directory, agent=agent, machine=machine)
         self._local: dict[type[Request[Any]], Callable[[Any], Awaitable[object]]] = {
@@ -123,6 +124,15 @@ class Answers:
             fresh=self._fresh,
         )
         self._local |= self.configs.local
+        self._logs = Logs(
+            me=me,
+            driver=driver,
+            directory=directory,
+            peers=peers,
+            agent=agent,
+            ask_task=self._ask,
+            ask_node=self._ask,
+        )
         self._events = Events(me=me, driver=driver, directory=directory, peers=peers)
         self._backups = Backups(
             me=me,
@@ -176,44 +186,8 @@ class Answers:
     async def task(self, task: str, read: Read) -> tuple[TaskView, int]:
         return await self._ask(AskTask(task, read))
 
-    async def logs(self, task: str, query: LogQuery) -> AsyncGenerator[bytes, None]:
-        view = await self._task_with_logs(task)
-        for allocation in reversed(view.allocations):
-            stream = self._logs_of(AllocationId(int(allocation.id, 16)), NodeId(allocation.node_id), query)
-            said = False
-            try:
-                async for chunk in stream:
-                    said = True
-                    yield chunk
-            except NotFound:
-                continue  # no container yet: an earlier run may have one
-            finally:
-                await stream.aclose()
-            if said or allocation.started_at:
-                return
-        why = f"{view.state}: {view.reason}" if view.reason else view.state
-        raise NotFound(f"{view.id} has not run yet, so it has no logs; it is {why}")
-
-    async def _task_with_logs(self, task: str) -> TaskView:
-        """What this node itself knows is enough where nothing newer can be had: containers outlive a majority."""
-        driver = self._driver
-        try:
-            view, _ = await self.task(task, Read(stale=driver.is_member and not driver.standing.leader))
-        except NoMajority:
-            if not driver.is_member:
-                raise
-            view, _ = await self.task(task, Read(stale=True))
-        return view
-
-    def _logs_of(self, allocation: AllocationId, node: NodeId, query: LogQuery) -> AsyncGenerator[bytes, None]:
-        if node == self._me:
-            return self._agent.logs(allocation, query)
-        address = self._directory.address_of_node(node)
-        if address is None:
-            raise Unavailable(f"{node}, which ran it, is not known any more; its logs can't be read")
-        if gone := render.why_gone(self._driver.view.node(node), self._directory.seen(node)):
-            raise Unavailable(f"the logs are on {node}, which {gone}; they can be read once it is back")
-        return self._peers.stream(address, encode_request(ReadLogs(allocation, query)))
+    def logs(self, task: str, query: LogQuery, after: LogPosition | None = None) -> AsyncGenerator[LogItem, None]:
+        return self._logs.stream(task, query, after)
 
     # --- nodes --------------------------------------------------------------------------------------------
 
@@ -318,8 +292,8 @@ class Answers:
                 items = self._backups.take(read)
             case WatchWork():
                 items = self._source.serve(request)
-            case ReadLogs(allocation, query):
-                items = self._agent.logs(allocation, query)
+            case ReadLogs():
+                items = self._logs.serve(request)
             case WatchEvents():
                 items = self._events.serve(request)
             case AskTasks() | AskNodes() | FindConfigs():

@@ -16,7 +16,7 @@ from orion.model.job import TaskSpec
 from orion.model.node import Node
 from orion.model.views import NodeView, RaftView, TaskView
 from orion.node.service import Read
-from orion.ports import LogQuery
+from orion.ports import LogEntry, LogQuery
 
 R = TypeVar("R")
 
@@ -121,7 +121,7 @@ class Work(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ReadLogs(Request[bytes], frozen=True, array_like=True, tag=11):
-    """Stream: a container's output, from the node that runs the allocation."""
+    """Stream of lists of LogEntries: a container's output, from the node that runs the allocation."""
 
     allocation: AllocationId
     query: LogQuery
@@ -226,6 +226,12 @@ def decode_event(data: bytes, source: str) -> Event | None:
     """An item of a stream of events. Raises NotUnderstood."""
     event: Event | None = _decoded(data, Event | None, source)
     return event
+
+
+def decode_log(data: bytes, source: str) -> list[LogEntry]:
+    """An item of a stream of output. Raises NotUnderstood."""
+    entries: list[LogEntry] = _decoded(data, list[LogEntry], source)
+    return entries
 
 
 def _decoded(data: bytes, kind: Any, source: str) -> Any:

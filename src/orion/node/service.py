@@ -9,6 +9,7 @@ import msgspec
 
 from orion.model.configs import Config
 from orion.model.events import Event
+from orion.model.logs import LogItem, LogPosition
 from orion.model.views import ConfigView, NodeView, RaftView, TaskRequest, TaskView
 from orion.ports import LogQuery
 
@@ -67,7 +68,10 @@ class Service(Protocol):
 
     async def task(self, task: str, read: Read) -> tuple[TaskView, int]: ...
 
-    def logs(self, task: str, query: LogQuery) -> AsyncGenerator[bytes, None]: ...
+    def logs(self, task: str, query: LogQuery, after: LogPosition | None = None) -> AsyncGenerator[LogItem, None]:
+        """The output of the newest run that has any. Followed, of all later ones too, with notices of what happened
+        between and an end when the task has ended; from `after` on, which an earlier stream has come to.
+        """
 
     async def nodes(self, read: Read) -> tuple[list[NodeView], int]: ...
 

@@ -10,9 +10,10 @@ from collections.abc import AsyncGenerator, Iterator
 import msgspec
 
 from orion.api import Server, create_app, listen
-from orion.model.container import LogQuery
+from orion.model.container import LogEntry, LogQuery
 from orion.model.errors import Conflict, NotFound
 from orion.model.events import Event
+from orion.model.logs import LogItem, LogPiece, LogPosition, Mark
 from orion.model.requests import job_from_request
 from orion.model.views import Amounts, MemberView, NodeView, RaftView, TaskRequest, TaskView
 from orion.node.service import Health, Read
@@ -67,6 +68,13 @@ def _status(view: NodeView, draining: bool) -> str:
     return "alive" if not draining else "draining" if view.tasks else "drained"
 
 
+def log_piece(second: int, text: bytes, *, stderr: bool = False, allocation: int = 0xA1) -> LogPiece:
+    """One entry, written at 2025-01-01T00:00:`second`."""
+    at = f"2025-01-01T00:00:{second:02}.000000000Z"
+    position = LogPosition(allocation, Mark(at, 1), Mark(at))
+    return LogPiece(f"{allocation:08x}", "node1", [LogEntry(at, stderr, text)], position)
+
+
 class FakeService:
     """Tasks by id; `failure` is raised by every call; `hang` makes every call wait for ever."""
 
@@ -80,7 +88,8 @@ class FakeService:
         self.reads: list[Read] = []
         self.creates: list[dict] = []
         self.log_queries: list[LogQuery] = []
-        self.log_items: list[bytes | Exception] = [b"one\n", b"two\n"]
+        self.log_items: list[bytes | LogItem | Exception] = [b"one\n", b"two\n"]
+        self.logs_after: list[LogPosition | None] = []
         self.logs_go_on = False
         self.backup_items: list[bytes | Exception] = []
         self.event_items: list[Event | None] = []
@@ -147,14 +156,15 @@ class FakeService:
                 raise item
             yield item
 
-    async def logs(self, task: str, query: LogQuery) -> AsyncGenerator[bytes, None]:
+    async def logs(self, task: str, query: LogQuery, after: LogPosition | None = None):
         self.log_queries.append(query)
+        self.logs_after.append(after)
         try:
             await self.task(task, Read())
-            for item in self.log_items:
+            for number, item in enumerate(self.log_items, 1):
                 if isinstance(item, Exception):
                     raise item
-                yield item
+                yield log_piece(number, item) if isinstance(item, bytes) else item
             if self.logs_go_on:
                 await asyncio.Event().wait()
         finally:

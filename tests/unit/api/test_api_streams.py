@@ -9,7 +9,8 @@ import pytest
 
 from orion.model.errors import EngineDown, NotFound, Unavailable
 from orion.model.events import Event
-from unit.api.fake_service import task_view
+from orion.model.logs import LogEnd, LogNotice
+from unit.api.fake_service import log_piece, task_view
 
 FIRST = Event(1, 0, 1_700_000_000_000, "NodeJoined", "node1", "node1 joined")
 SECOND = Event(1, 1, 1_700_000_000_005, "TaskStarted", "web/0", "web/0 runs\non node1")
@@ -34,7 +35,7 @@ def test_logs(web):
     assert (answer.status, answer.kind, answer.body) == (200, "text/plain", b"one\ntwo\n")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     query = web.service.log_queries[0]
-    assert (query.follow, query.tail, query.since_ms, query.stdout, query.stderr) == (False, None, 0, True, True)
+    assert (query.follow, query.tail, query.since_ns, query.stdout, query.stderr) == (False, None, 0, True, True)
 
 
 @pytest.mark.parametrize(
@@ -42,9 +43,9 @@ def test_logs(web):
     [
         ("follow&tail=5&stream=stdout", {"follow": True, "tail": 5, "stdout": True, "stderr": False}),
         ("follow=0&tail=all&stream=stderr", {"follow": False, "tail": None, "stdout": False, "stderr": True}),
-        ("since=2025-01-01T00:00:00Z", {"since_ms": 1_735_689_600_000}),
-        ("since=2025-01-01T01:00:00%2B01:00", {"since_ms": 1_735_689_600_000}),
-        ("since=1735689600.5", {"since_ms": 1_735_689_600_500}),
+        ("since=2025-01-01T00:00:00Z", {"since_ns": 1_735_689_600_000_000_000}),
+        ("since=2025-01-01T01:00:00%2B01:00", {"since_ns": 1_735_689_600_000_000_000}),
+        ("since=1735689600.5", {"since_ns": 1_735_689_600_500_000_000}),
         ("tail=0", {"tail": 0}),
     ],
 )
@@ -59,7 +60,9 @@ def test_since_how_long_ago(web, monkeypatch):
     web.ask("GET", "/tasks/web/logs?since=10m")
     web.ask("GET", "/tasks/web/logs?since=1.5s")
     web.ask("GET", "/tasks/web/logs?since=9d")
-    assert [query.since_ms for query in web.service.log_queries] == [400_000, 998_500, 0]
+    web.ask("GET", "/tasks/web/logs?since=5m1.5s")
+    since_ms = [query.since_ns // 1_000_000 for query in web.service.log_queries]
+    assert since_ms == [400_000, 998_500, 0, 698_500]
 
 
 def test_logs_come_as_they_are_written_and_end_with_the_client(web):
@@ -72,7 +75,7 @@ def test_logs_come_as_they_are_written_and_end_with_the_client(web):
 
 
 def test_a_silent_log_still_sends_its_head(web, monkeypatch):
-    monkeypatch.setattr("orion.api.tasks.LOGS_PATIENCE_S", 0.01)
+    monkeypatch.setattr("orion.api.logs.PATIENCE_S", 0.01)
     web.service.log_items, web.service.logs_go_on = [], True
     with opened(web, "/tasks/web/logs?follow=1") as response:
         assert response.status == 200
@@ -100,6 +103,57 @@ def test_a_mistake_in_the_service_breaks_it_off_too(web, caplog):
     assert "oops" in caplog.text
     web.service.log_items = [KeyError("oops")]
     assert web.ask("GET", "/tasks/web/logs").status == 500
+
+
+def test_text_with_its_times(web):
+    web.service.log_items = [b"half", b" a line\n", LogNotice("web/0 moved"), b"two\n", LogEnd("web/0 failed")]
+    answer = web.ask("GET", "/tasks/web/logs?timestamps")
+    assert answer.body.decode().splitlines() == [
+        "2025-01-01T00:00:01.000000000Z half a line",
+        "2025-01-01T00:00:04.000000000Z two",
+    ]
+
+
+SENT_EVENTS = {"Accept": "text/event-stream"}
+
+
+def test_logs_as_events(web):
+    web.service.log_items = [b"one\n", LogNotice("web/0 moved"), b"\xff", LogEnd("web/0 failed")]
+    answer = web.ask("GET", "/tasks/web/logs", headers=SENT_EVENTS)
+    assert (answer.status, answer.kind) == (200, "text/event-stream")
+    _, first, notice, second, end, _ = answer.body.decode().split("\n\n")
+    position, data = first.splitlines()
+    assert position == "id: 000000a1,2025-01-01T00:00:01.000000000Z,1,2025-01-01T00:00:01.000000000Z,0"
+    assert json.loads(data.removeprefix("data: ")) == {
+        "allocation": "000000a1",
+        "nodeId": "node1",
+        "lines": [{"at": "2025-01-01T00:00:01.000000000Z", "stream": "stdout", "text": "one\n"}],
+    }
+    assert notice == 'event: notice\ndata: {"text":"web/0 moved"}'
+    (line,) = json.loads(second.splitlines()[1].removeprefix("data: "))["lines"]
+    assert (line["text"], line["base64"]) == ("", "/w==")
+    assert end == 'event: end\ndata: {"text":"web/0 failed"}'
+
+
+@pytest.mark.parametrize("how", ["parameter", "header"])
+def test_logs_go_on_after_an_event(web, how):
+    after = str(log_piece(7, b"seven").position)
+    path, headers = "/tasks/web/logs?follow", {**SENT_EVENTS, "Last-Event-ID": after}
+    if how == "parameter":
+        path, headers = f"{path}&after={after}", SENT_EVENTS
+    assert web.ask("GET", path, headers=headers).status == 200
+    assert [str(position) for position in web.service.logs_after] == [after]
+    assert web.ask("GET", "/tasks/web/logs?after=1.0").status == 400
+
+
+def test_silent_logs_show_signs_of_life(web, monkeypatch):
+    monkeypatch.setattr("orion.api.logs.PATIENCE_S", 0.01)
+    monkeypatch.setattr("orion.api.stream.HEARTBEAT_S", 0.01)
+    web.service.log_items, web.service.logs_go_on = [], True
+    with opened(web, "/tasks/web/logs?follow", SENT_EVENTS) as response:
+        read = b""
+        while read.count(b": still here\n\n") < 3:
+            read += response.read1()
 
 
 def test_many_readers_at_once(web):

@@ -9,6 +9,7 @@ import pytest
 from orion import __version__
 from orion.model.errors import NoMajority, NotFound, Unavailable
 from orion.model.events import Event
+from orion.model.logs import LogEnd
 from orion.model.views import AllocationView, Amounts, TaskRequest
 from unit.api.fake_service import node_view, task_view
 
@@ -142,6 +143,44 @@ def test_logs_are_bytes(orion, api, tasks):
     api.service.log_items = [b"\xff\x00 as it was\n"]
     command = [sys.executable, "-m", "orion", "logs", "web", "--port", str(api.port)]
     assert subprocess.run(command, capture_output=True, check=True, timeout=30).stdout == b"\xff\x00 as it was\n"
+
+
+def test_logs_with_their_times(orion, api, tasks):
+    assert orion("logs", "web", "-t") == (
+        0,
+        "2025-01-01T00:00:01.000000000Z one\n2025-01-01T00:00:02.000000000Z two\n",
+        "",
+    )
+
+
+def test_logs_of_several_tasks_come_in_the_order_of_their_times(orion, api, tasks):
+    code, out, err = orion("logs", "web", "big/0", "web", "nope")
+    assert code == 1
+    assert err.startswith("orion: there is no task nope")
+    assert out == "web   | one\nbig/0 | one\nweb   | two\nbig/0 | two\n"
+
+
+def test_followed_logs_of_several_tasks(orion, api, tasks):
+    """Each line is whole, whoever else writes; what happened is told beside the output."""
+    api.service.log_items = [b"one\n", LogEnd("it has completed")]
+    code, out, err = orion("logs", "-f", "web", "big/0", "nope")
+    assert code == 1
+    assert sorted(out.splitlines()) == ["big/0 | one", "web   | one"]
+    assert sorted(err.splitlines())[:2] == ["it has completed", "it has completed"]
+
+
+def test_a_line_that_has_not_ended_is_ended_for_another_task_s(orion, api, tasks):
+    api.service.log_items = [b"half", b" a line"]
+    assert orion("logs", "web", "big/0")[1] == "web   | half\nbig/0 | half\nweb   |  a line\nbig/0 |  a line"
+
+
+@pytest.mark.parametrize("since", ["yesterday", "10", "10x", "2025-01-01T00:00:00Z", "2025-01-01", "1h30m"])
+def test_since(orion, api, tasks, since):
+    code, _, err = orion("logs", "web", "--since", since)
+    if since in ("yesterday", "10x"):
+        assert (code, "write how long ago" in err) == (2, True)
+    else:
+        assert code == 0
 
 
 def test_events(orion, api):

@@ -10,7 +10,8 @@ from orion.client import Client, Conflict, Invalid, NotFound, OrionError, Refuse
 from orion.client.transport import parse_address
 from orion.model.errors import EngineDown
 from orion.model.events import Event
-from unit.api.fake_service import running, task_view
+from orion.model.logs import LogEnd, LogNotice
+from unit.api.fake_service import log_piece, running, task_view
 
 
 def test_tasks(client, api):
@@ -144,16 +145,19 @@ def test_cluster(client, api):
 
 def test_logs(client, api):
     api.service.tasks_by_id["web/0"] = task_view("web")
-    assert b"".join(client.logs("web", tail=5, since="1735689600", stream="stderr")) == b"one\ntwo\n"
+    assert [line.text for line in client.logs("web", tail=5, since="1735689600", stream="stderr")] == [
+        b"one\n",
+        b"two\n",
+    ]
     query = api.service.log_queries[0]
-    assert (query.follow, query.tail, query.since_ms, query.stdout) == (False, 5, 1_735_689_600_000, False)
+    assert (query.follow, query.tail, query.since_ns, query.stdout) == (False, 5, 1_735_689_600_000_000_000, False)
 
 
 def test_following_logs_can_be_left(client, api):
     api.service.tasks_by_id["web/0"] = task_view("web")
     api.service.logs_go_on = True
     stream = client.logs("web", follow=True)
-    assert next(stream).startswith(b"one\n")
+    assert next(stream).text == b"one\n"
     stream.close()
     api.wait_until(lambda: "logs" in api.service.ended)
 
@@ -162,9 +166,87 @@ def test_logs_that_break_off(client, api):
     api.service.tasks_by_id["web/0"] = task_view("web")
     api.service.log_items = [b"one\n", EngineDown("gone")]
     stream = client.logs("web")
-    assert next(stream) == b"one\n"
+    assert next(stream).text == b"one\n"
     with pytest.raises(Unavailable, match="broke off"):
         next(stream)
+
+
+def test_followed_logs_go_on_where_they_broke_off(client, api):
+    api.service.tasks_by_id["web/0"] = task_view("web")
+    api.service.log_items = [b"one\n", Unavailable("node2 is gone")]
+    told = []
+
+    def on_notice(text):
+        told.append(text)
+        api.service.log_items = [
+            LogNotice("web/0: moved"),
+            log_piece(2, b"\xfftwo\n"),
+            LogEnd("web/0 has completed"),
+        ]
+
+    lines = list(client.logs("web", follow=True, tail=5, on_notice=on_notice))
+    assert [(line.text, line.stream, line.node) for line in lines] == [
+        (b"one\n", "stdout", "node1"),
+        (b"\xfftwo\n", "stdout", "node1"),
+    ]
+    assert api.service.logs_after == [None, log_piece(1, b"").position]
+    assert told == [
+        f"the stream from 127.0.0.1:{api.port} broke off; trying again",
+        "web/0: moved",
+        "web/0 has completed",
+    ]
+
+
+def test_followed_logs_go_on_at_another_node():
+    with running() as first, running() as second:
+        for each in (first, second):
+            each.service.tasks_by_id["web/0"] = task_view("web")
+        first.service.log_items = [b"one\n", Unavailable("cut off")]
+        second.service.log_items = [b"two\n", LogEnd("web/0 has completed")]
+        with Client(f"127.0.0.1:{first.port},127.0.0.1:{second.port}") as client:
+            assert [line.text for line in client.logs("web", follow=True)] == [b"one\n", b"two\n"]
+        assert second.service.logs_after == [log_piece(1, b"").position]
+
+
+def test_logs_that_never_began_are_no_break(client, api):
+    with pytest.raises(NotFound):
+        next(client.logs("web", follow=True))
+    api.service.failure = Unavailable("no majority")
+    with pytest.raises(Unavailable, match="no majority"):
+        next(client.logs("web", follow=True))
+
+
+def test_a_stream_that_falls_silent_is_given_up(monkeypatch):
+    monkeypatch.setattr("orion.client.client.STREAM_SILENCE_S", 0.1)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: still here\n\n"
+    words = pytest.raises(Unavailable, match=r"did not answer within 0.1 s")
+    with silent_after(head) as port, Client(f"127.0.0.1:{port}") as client, words:
+        next(client.events())
+
+
+@contextlib.contextmanager
+def silent_after(answer):
+    """A port whose every connection is answered with these bytes, and stays open."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        kept = []
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    kept.append(connection)
+                    connection.recv(65_536)
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
+            for connection in kept:
+                connection.close()
 
 
 def test_events(client, api):

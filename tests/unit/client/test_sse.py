@@ -11,7 +11,7 @@ STREAM = (
     b"retry: 1000\n\n: a comment\n\nid: 1.0\ndata: {\xc3\xa9}\n\nevent: reset\ndata: {}\n\n"
     b"event: nothing\n\ndata:a\r\ndata: b\r\nunknown: x\r\n\r\ndata: never ended"
 )
-EXPECTED = [Message("message", "{é}"), Message("reset", "{}"), Message("message", "a\nb")]
+EXPECTED = [Message("message", "{é}", "1.0"), Message("reset", "{}"), Message("message", "a\nb")]
 
 
 @given(st.lists(st.integers(0, len(STREAM))))

@@ -12,7 +12,7 @@ from orion.adapters.docker import facts, words
 from orion.adapters.docker.archive import archive
 from orion.adapters.docker.auth import registry_auth
 from orion.adapters.docker.connection import CALL_S, WORK_S, Connection, chunks, json_lines
-from orion.adapters.docker.logs import log_params, unframed
+from orion.adapters.docker.logs import log_entries, log_params
 from orion.adapters.docker.looks import Looks
 from orion.adapters.docker.neighbours import answer_for
 from orion.adapters.docker.pull import Progress
@@ -26,7 +26,7 @@ from orion.adapters.docker.spec import (
 )
 from orion.adapters.docker.words import NameTaken
 from orion.model.allocation import Allocation
-from orion.model.container import Container, EngineInfo, File, Labels, LogQuery
+from orion.model.container import Container, EngineInfo, File, Labels, LogEntry, LogQuery
 from orion.model.errors import EngineDown, EngineError
 from orion.model.job import TaskSpec
 from orion.ports import PullProgress
@@ -238,14 +238,13 @@ class Docker:
                     yield changed
         raise EngineDown(f"the Docker Engine at {self._connection.docker_host} closed its stream of events")
 
-    async def logs(self, container: str, query: LogQuery) -> AsyncGenerator[bytes, None]:
-        """What is yielded need not end with a line. Following ends when the container does."""
+    async def logs(self, container: str, query: LogQuery) -> AsyncGenerator[list[LogEntry], None]:
         silence_s = None if query.follow else self._connection.call_s
         path = f"containers/{container}/logs"
         late = words.late("give the container's logs")
         async with self._connection.streaming("GET", path, log_params(query), late=late) as response:
-            async for piece in unframed(chunks(response, silence_s)):
-                yield piece
+            async for entries in log_entries(chunks(response, silence_s)):
+                yield entries
 
 
 async def _unless_gone(call: Awaitable[T]) -> T | None:

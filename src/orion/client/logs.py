@@ -1,0 +1,95 @@
+"""A task's output as a client reads it: line by line, and followed over breaks of the way to it."""
+
+import time
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from orion.client.sse import messages
+from orion.model.errors import Unavailable
+from orion.model.views import LogLineView, LogsView, TextView
+
+RETRY_S = 1.0
+
+OnNotice = Callable[[str], None]
+# Opens the stream, from just past the event with this id.
+Open = Callable[[str], Iterator[bytes]]
+
+
+class LogLine(msgspec.Struct, frozen=True, gc=False):
+    """A line with its end, or a part of a long one. `at`: RFC 3339, UTC. `stream`: stdout or stderr."""
+
+    at: str
+    stream: str
+    text: bytes
+    node: str
+
+
+def once(chunks: Iterator[bytes]) -> Iterator[LogLine]:
+    for message in messages(chunks):
+        if message.event == "message":
+            yield from _lines(message.data)
+
+
+def followed(open_after: Open, on_notice: OnNotice) -> Iterator[LogLine]:
+    """Goes on where it was, perhaps at another node, whenever the stream breaks off. Raises what comes of it before
+    any stream has begun, and later what is no Unavailable.
+    """
+    following = _Following(open_after, on_notice)
+    while not following.over:
+        words = "the node that was asked ended the stream"
+        try:
+            yield from following.lines()
+        except Unavailable as error:
+            if not following.begun:
+                raise
+            words = error.detail
+        if not following.over:
+            following.pause(words)
+
+
+class _Following:
+    """One stream after the other. `begun`: anything was heard of any of them."""
+
+    def __init__(self, open_after: Open, on_notice: OnNotice) -> None:
+        self._open_after = open_after
+        self._on_notice = on_notice
+        self._position = ""
+        self._told = ""  # of the stream that broke off, while nothing was heard since
+        self.begun = False
+        self.over = False
+
+    def lines(self) -> Iterator[LogLine]:
+        """Those of the next stream."""
+        for message in messages(self._heard(self._open_after(self._position))):
+            if message.event == "message":
+                self._position = message.id
+                yield from _lines(message.data)
+            else:
+                self._on_notice(msgspec.json.decode(message.data, type=TextView).text)
+                self.over = message.event == "end"
+            if self.over:
+                return
+
+    def pause(self, why: str) -> None:
+        if self._told:
+            time.sleep(RETRY_S)
+        if why != self._told:
+            self._told = why
+            self._on_notice(f"{why}; trying again")
+
+    def _heard(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._told, self.begun = "", True
+            yield chunk
+
+
+def _lines(data: str) -> Iterator[LogLine]:
+    view = msgspec.json.decode(data, type=LogsView)
+    for line in view.lines:
+        yield LogLine(line.at, line.stream, _bytes(line), view.node_id)
+
+
+def _bytes(line: LogLineView) -> bytes:
+    return b64decode(line.base64) if line.base64 else line.text.encode()
