@@ -37,7 +37,7 @@ def _pre_campaign(me: Member) -> None:
     index, log_term = me.last_id
     for voter in all_voters(me.conf):
         if voter != me.id:
-            me.messages.append(MsgPreVote(me.id, voter, me.term + 1, index, log_term))
+            me.messages.append(MsgPreVote(me.id, voter, me.term + 1, index, log_term, *me.commit_id))
     _count_vote(me, me.id, granted=True)
 
 
@@ -49,7 +49,7 @@ def _campaign(me: Member, *, transfer: bool) -> None:
     index, log_term = me.last_id
     for voter in all_voters(me.conf):
         if voter != me.id:
-            me.after_persist.append(MsgVote(me.id, voter, me.term, index, log_term, transfer))
+            me.after_persist.append(MsgVote(me.id, voter, me.term, index, log_term, transfer, *me.commit_id))
 
 
 def own_vote_persisted(me: Member) -> None:
@@ -76,6 +76,7 @@ def on_vote(me: Member, message: MsgVote) -> None:
     """At the message's term. A member answers whether or not it believes itself a voter: it may not have heard of
     its promotion yet, and the candidate's quorum may need it.
     """
+    learn_commit(me, message)
     free = me.vote == message.sender or (me.vote == NOBODY and me.leader == NOBODY)
     if free and me.log.is_up_to_date(message.index, message.log_term):
         me.vote = message.sender
@@ -86,12 +87,18 @@ def on_vote(me: Member, message: MsgVote) -> None:
 
 
 def on_pre_vote(me: Member, message: MsgPreVote) -> None:
-    """Changes nothing here. A grant bears the term that was asked for, a refusal our own."""
+    """Changes neither term nor vote. A grant bears the term that was asked for, a refusal our own."""
+    learn_commit(me, message)
     free = message.term > me.term or me.vote == message.sender or (me.vote == NOBODY and me.leader == NOBODY)
     if free and me.log.is_up_to_date(message.index, message.log_term):
         me.after_persist.append(MsgPreVoteResp(me.id, message.sender, message.term, False, *me.commit_id))
     else:
         refuse_pre_vote(me, message)
+
+
+def on_older_pre_vote(me: Member, message: MsgPreVote) -> None:
+    learn_commit(me, message)
+    refuse_pre_vote(me, message)
 
 
 def refuse_pre_vote(me: Member, message: MsgPreVote) -> None:
@@ -109,12 +116,14 @@ def on_pre_vote_response(me: Member, message: MsgPreVoteResp) -> None:
         _count_vote(me, message.sender, granted=not message.reject)
 
 
-def learn_commit(me: Member, message: MsgVoteResp | MsgPreVoteResp) -> None:
-    """What a voter knows to be committed is committed here as well, if it is the same entry (log matching), and
-    whatever the terms are by now.
+def learn_commit(me: Member, message: MsgVote | MsgVoteResp | MsgPreVote | MsgPreVoteResp) -> None:
+    """Takes over what the sender knows to be committed, if this log holds the same entry (log matching), whatever
+    the terms are by now. raft-rs does the same.
 
-    Without this, members that never heard that the joint configuration was left might for ever need the vote of a
-    removed leader, whose log is longer than theirs and who does not stand for election any more.
+    Both sides of an election need this while a configuration changes. A candidate that never heard that the joint
+    configuration was left might for ever need the vote of a removed leader, whose log is longer and who does not
+    stand for election any more. And a member that never heard of its promotion refuses candidates with shorter
+    logs, but does not campaign itself: with the leader dead for good, a living majority would have no leader.
     """
     if message.commit > me.log.commit and me.log.term(message.commit) == message.commit_term:
         me.log.commit_to(message.commit)

@@ -91,15 +91,21 @@ class MsgAppResp(Message, frozen=True, array_like=True, tag=2):
 
 
 class MsgVote(Message, frozen=True, array_like=True, tag=3):
-    """`transfer`: the leader asked for this election, so leases don't count (section 4.2.3 of the thesis)."""
+    """`transfer`: the leader asked for this election, so leases don't count (section 4.2.3 of the thesis).
+
+    `commit` and `commit_term` name the last entry that the candidate knows to be committed: whoever holds the same
+    entry learns it, and so do candidates from the answers.
+    """
 
     index: int
     log_term: int
     transfer: bool = False
+    commit: int = 0
+    commit_term: int = 0
 
 
 class MsgVoteResp(Message, frozen=True, array_like=True, tag=4):
-    """`commit` is what the voter knows to be committed: a candidate that holds the same entry learns it."""
+    """`commit` and `commit_term` as in MsgVote."""
 
     reject: bool
     commit: int = 0
@@ -107,12 +113,16 @@ class MsgVoteResp(Message, frozen=True, array_like=True, tag=4):
 
 
 class MsgPreVote(Message, frozen=True, array_like=True, tag=5):
+    """`commit` and `commit_term` as in MsgVote."""
+
     index: int
     log_term: int
+    commit: int = 0
+    commit_term: int = 0
 
 
 class MsgPreVoteResp(Message, frozen=True, array_like=True, tag=6):
-    """As MsgVoteResp."""
+    """`commit` and `commit_term` as in MsgVote."""
 
     reject: bool
     commit: int = 0

@@ -12,7 +12,7 @@ from itertools import accumulate
 from raft_host import Disk, Host
 from raft_observer import Observer
 
-from orion.raft.confchange import is_joint, members
+from orion.raft.confchange import ConfRefused, decode_change, is_joint, members, next_conf
 from orion.raft.interface import (
     Campaign,
     PeerDead,
@@ -64,6 +64,7 @@ class World(Observer):
         self.wire: list[AnyMessage] = []
         self.history: deque[AnyMessage] = deque(maxlen=HISTORY)
         self.cut: set[tuple[int, int]] = set()
+        self.gone: set[int] = set()  # members that died for good
         self.counter = 0
 
         count = rng.choice((1, 3, 3, 3, 5))
@@ -116,7 +117,7 @@ class World(Observer):
             return
         at = 0 if self.in_order else self.rng.randrange(min(len(self.wire), 30))
         message = self.wire.pop(at)
-        if (message.sender, message.to) not in self.cut:
+        if (message.sender, message.to) not in self.cut and message.to not in self.gone:
             self.receive(message)
 
     def receive(self, message: AnyMessage) -> None:
@@ -124,7 +125,7 @@ class World(Observer):
         self.trace(f"{message}")
         if isinstance(message, MsgSnap):
             source = self.hosts[message.sender].disk
-            if source.snapshot.index != message.meta.index:  # its bytes are gone
+            if message.sender in self.gone or source.snapshot.index != message.meta.index:  # its bytes are gone
                 status = MsgSnapStatus(host.id, message.sender, message.term, message.meta.index)
                 self._send(status)
                 return
@@ -196,7 +197,7 @@ class World(Observer):
         self.any_host().crash()
 
     def tick_due(self) -> None:
-        for host in self.hosts.values():
+        for host in self.alive():
             if host.raft.next_deadline_ms() <= self.now:
                 host.step(Tick())
                 assert host.raft.next_deadline_ms() > self.now, "a tick that changes nothing"
@@ -288,8 +289,28 @@ class World(Observer):
 
     # --- the calm after -----------------------------------------------------------------------------------
 
+    def alive(self) -> list[Host]:
+        return [host for host in self.hosts.values() if host.id not in self.gone]
+
+    def lose_a_minority(self) -> None:
+        """Some members die for good, mostly the leader among them: no more of any configuration that is in force
+        somewhere, or that a log may yet bring into force, than it can do without.
+        """
+        groups = {group for host in self.hosts.values() for conf in _confs(host) for group in _groups(conf)}
+        order = self.rng.sample(list(self.hosts), len(self.hosts))
+        if (leader := self.leading()) is not None and self.rng.random() < 0.7:
+            order.remove(leader.id)
+            order.insert(0, leader.id)
+        for member in order[: self.rng.choice((1, 1, 2, 5))]:
+            gone = self.gone | {member}
+            if all(2 * len(gone & group) < len(group) for group in groups):
+                self.gone = gone
+        self.trace(f"gone for good: {sorted(self.gone)}")
+
     def settle(self, limit_ms: int = 60_000) -> None:
-        """Faults have ended: within `limit_ms` a leader commits, all members follow, no configuration is joint."""
+        """Faults have ended: within `limit_ms` a leader commits, all members that live follow, no configuration is
+        joint.
+        """
         self.loss = self.twice = 0.0
         self.in_order = True
         self.cut.clear()
@@ -297,9 +318,9 @@ class World(Observer):
         self.counter += 1
         final, proposed = b"final %d" % self.counter, 0
         while not self._is_settled(proposed):
-            assert self.now < end, f"not settled: {[h.raft.status() for h in self.hosts.values()]}"
+            assert self.now < end, f"not settled: {[h.raft.status() for h in self.alive()]}"
             self._turn()
-            leaders = [h for h in self.hosts.values() if h.raft.role is Role.LEADER]
+            leaders = [h for h in self.alive() if h.raft.role is Role.LEADER]
             if not proposed and leaders and not is_joint(leaders[0].raft.status().conf):
                 try:
                     leaders[0].step(Propose((final,)))
@@ -317,20 +338,37 @@ class World(Observer):
             busy = bool(self.wire)
             for _ in range(len(self.wire)):
                 self.deliver()
-            for host in self.hosts.values():
+            for host in self.alive():
                 host.drain()
                 busy = busy or bool(host.writes) or bool(host.to_apply) or bool(self.wire)
                 host.finish_writes(len(host.writes))
                 host.apply(len(host.to_apply))
                 host.drain()
-        self.now = max(self.now, min(h.raft.next_deadline_ms() for h in self.hosts.values()))
+        self.now = max(self.now, min(h.raft.next_deadline_ms() for h in self.alive()))
         self.tick_due()
 
     def _is_settled(self, proposed: int) -> bool:
-        leaders = [h for h in self.hosts.values() if h.raft.role is Role.LEADER]
+        leaders = [h for h in self.alive() if h.raft.role is Role.LEADER]
         if not proposed or len(leaders) != 1:
             return False
         status = leaders[0].raft.status()
         if is_joint(status.conf) or status.conf_pending or status.commit < proposed:
             return False
-        return all(self.hosts[m].applied >= proposed for m in members(status.conf))
+        return all(self.hosts[m].applied >= proposed for m in members(status.conf) if m not in self.gone)
+
+
+def _confs(host: Host) -> list[ConfState]:
+    """The configuration in force on this host, and those to which its log leads from there."""
+    me = host.raft._me
+    confs = [me.conf]
+    for index in me.log.confs:
+        if index > me.conf_index:
+            try:
+                confs.append(next_conf(confs[-1], decode_change(me.log.slice(index, index)[0].data)))
+            except ConfRefused:
+                continue
+    return confs
+
+
+def _groups(conf: ConfState) -> list[frozenset[int]]:
+    return [frozenset(group) for group in (conf.voters, conf.voters_outgoing) if group]

@@ -5,7 +5,7 @@ configuration is in force once its entry is applied, not already when it is in t
 import pytest
 from raft_kit import Group, Solo, disk_with, group_of, of_kind
 
-from orion.raft.confchange import encode_change
+from orion.raft.confchange import encode_change, is_voter
 from orion.raft.interface import Campaign, ConfApplied, ProposalRefused, Propose, ProposeConf, Role, TransferLeader
 from orion.raft.messages import (
     ConfChange,
@@ -372,6 +372,54 @@ def test_6_what_a_voter_knows_to_be_committed_is_learnt_only_for_the_same_entry(
     solo.step(Campaign())
     solo.receive(MsgPreVoteResp(2, 1, 1, True, commit=2, commit_term=term))
     assert solo.raft.commit == (2 if term == 2 else 0)
+
+
+# What the leader told of a change before it died for good: voters that know it is committed and lack what follows,
+# and members that hold all of the log and were never told. (before, change, who knows, who has the longer log)
+HALF_TOLD = {
+    "three become five": (ConfState(voters=(1, 2, 3), learners=(4, 5)), ConfChange((1, 2, 3, 4, 5)), (2, 3), (4, 5)),
+    "a voter is replaced": (ConfState(voters=(1, 2, 3), learners=(4,)), ConfChange((1, 2, 4)), (2, 3), (4,)),
+    "two become three": (ConfState(voters=(1, 2), learners=(3,)), ConfChange((1, 2, 3)), (2,), (3,)),
+}
+
+
+@pytest.mark.parametrize("story", HALF_TOLD)
+def test_6_a_living_majority_elects_a_leader_though_its_longest_logs_never_heard_of_their_promotion(
+    story: str,
+) -> None:
+    before, change, knowing, longer = HALF_TOLD[story]
+    promotion = Entry(1, 2, EntryKind.CONF_CHANGE, encode_change(change))
+    group = Group({m: disk_with(1, conf=before, commit=1) for m in (*knowing, *longer)})
+    for member in knowing:
+        group.members[member].receive(MsgApp(1, member, 1, 1, 1, (promotion,), 2))
+    for member in longer:
+        group.members[member].receive(MsgApp(1, member, 1, 1, 1, (promotion, Entry(1, 3, 0, b"x")), 1))
+    assert not is_voter(conf_of(group, longer[0]), longer[0])
+    group.tick(5_000)
+    (leading_,) = group.leaders
+    assert leading_ in longer, "who has the longer log leads"
+    for member in group.members:
+        if member in change.voters:
+            assert conf_of(group, member) == ConfState(voters=change.voters)
+
+
+@pytest.mark.parametrize("kind", [MsgVote, MsgPreVote])
+@pytest.mark.parametrize("term", [1, 2, 9])
+def test_6_what_a_candidate_knows_to_be_committed_is_learnt_only_for_the_same_entry(
+    kind: type[MsgVote | MsgPreVote], term: int
+) -> None:
+    solo = Solo(disk_with(1, 2, 2, term=3))
+    solo.receive(kind(2, 1, 4, 1, 1, commit=2, commit_term=term))
+    assert solo.raft.commit == (2 if term == 2 else 0)
+
+
+@pytest.mark.parametrize("kind", [MsgVote, MsgPreVote])
+def test_6_what_a_candidate_of_an_older_term_knows_to_be_committed_is_learnt_too(
+    kind: type[MsgVote | MsgPreVote],
+) -> None:
+    solo = Solo(disk_with(1, 2, 2, term=9))
+    solo.receive(kind(2, 1, 4, 1, 1, commit=2, commit_term=2))
+    assert (solo.raft.commit, solo.raft.term) == (2, 9)
 
 
 def test_6_a_joint_configuration_is_left_by_whoever_has_committed_in_its_term_and_stays_leader() -> None:
