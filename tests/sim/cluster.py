@@ -68,6 +68,7 @@ class Machine:
         self.runs = 0
         self.wipes = 0
         self.raft = RaftId(0)  # of the last run
+        self.lost = False  # for good
 
     @property
     def up(self) -> bool:
@@ -83,7 +84,7 @@ class Machine:
     # --- life ---------------------------------------------------------------------------------------------
 
     def boot(self) -> None:
-        if self.run is not None:
+        if self.run is not None or self.lost:
             return
         cluster, world, config = self.cluster, self.world, self.config
         self.runs += 1
@@ -159,6 +160,15 @@ class Machine:
             return False
         self.cluster.network.dark.add(self.host)
         return self.disk.lose_power(torn=torn)
+
+    def lose_for_good(self, *, power: bool) -> None:
+        """The machine is killed and never returns; with `power` its host is silent, else it refuses connections. An
+        engine that is no other machine's is gone with it.
+        """
+        self.lost = True
+        self.kill(power=power)
+        if all(m.lost for m in self.cluster.machines.values() if m.engine is self.engine):
+            del self.cluster.engines[self.engine.id]
 
     def wipe(self) -> None:
         """A new disk: the node forgets who it was, and its vote. Its engine and what runs there stay."""
@@ -285,6 +295,10 @@ class Cluster:
 
     def machine_of(self, process: Process | None) -> Machine | None:
         return self.machines.get(process.name) if process is not None else None
+
+    def living(self) -> list[Machine]:
+        """All but those that are lost for good."""
+        return [machine for machine in self.machines.values() if not machine.lost]
 
     def up(self) -> list[Machine]:
         return [machine for machine in self.machines.values() if machine.up]

@@ -7,10 +7,11 @@ a generator of its own, so that leaving one out changes no draw of another: what
 import msgspec
 
 FAULT, OPERATION = "fault", "op"
+LOSSES = "fault:losses"  # machines that die for good when the other faults end
 
 
 class Event(msgspec.Struct, frozen=True):
-    key: str  # "fault:12", "op:client-2:7"
+    key: str  # "fault:12", "fault:losses", "op:client-2:7"
     at_s: float
     what: str
 

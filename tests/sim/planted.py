@@ -130,6 +130,16 @@ def lost_truncation() -> None:
 # --- who decides -------------------------------------------------------------------------------------------
 
 
+def votes_carry_no_commit() -> None:
+    learn = orion.raft.election.learn_commit
+
+    def from_answers_alone(me, message):
+        if not isinstance(message, MsgVote | MsgPreVote):
+            learn(me, message)
+
+    orion.raft.election.learn_commit = from_answers_alone
+
+
 def old_term_committed_by_counting() -> None:
     def maybe_commit(self):
         index = joint_index(self.conf, {member: p.match for member, p in self.progress.items()})
@@ -397,6 +407,7 @@ PLANTED = (
     _bug(lost_allocation_forgotten, "lost with its node"),
     _bug(agent_starts_before_confirm, "a container is confirmed first"),
     _bug(agent_removes_nothing, "liveness"),
+    _bug(votes_carry_no_commit, "liveness"),
 )
 
 

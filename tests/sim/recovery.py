@@ -107,6 +107,11 @@ class Recovery:
         self._lost[machine.raft] = None
         machine.wipe()
 
+    def lost_members(self) -> set[int]:
+        """Raft ids of the disks that are gone, or will be because they are damaged."""
+        to_be = {m.raft for m in self.cluster.machines.values() if m.name in self._to_wipe or m.disk.written.damage}
+        return to_be | set(self._lost)
+
     def _rng(self, machine: Machine) -> random.Random:
         return self.world.rng("recovery", machine.name, machine.runs)
 

@@ -16,13 +16,15 @@ from orion.config import Tuning
 from orion.model.errors import OrionError
 from orion.model.node import NodeStatus
 from orion.node.service import Read
+from orion.raft.messages import ConfState
 from sim.cluster import Cluster, ConnectionLost, Machine
-from sim.events import EVERYTHING, Event, Keep
+from sim.events import EVERYTHING, LOSSES, Event, Keep
 from sim.faults import Faults
 from sim.gate import OperationGate
 from sim.history import check_history
 from sim.invariants import Invariants
 from sim.loop import SimFailure, current_process
+from sim.losses import Losses
 from sim.orchestration import unrest
 from sim.recovery import Recovery
 from sim.repeater import Repeater
@@ -60,11 +62,12 @@ class Plan(msgspec.Struct, frozen=True):
     engines: int  # shared when fewer than nodes
     safety_s: float
     tuning: Tuning
+    losses: bool = False  # at the end of it a minority dies for good
 
 
 def choose_plan(rng: random.Random) -> Plan:
     nodes = rng.choice((1, 2, 2, 3, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7, 9))
-    return Plan(
+    plan = Plan(
         nodes=nodes,
         late=rng.choice((0, 0, 1, 2)) if nodes > 2 else 0,
         engines=nodes if rng.random() < 0.7 else rng.randint(1, nodes),
@@ -77,6 +80,22 @@ def choose_plan(rng: random.Random) -> Plan:
             trailing_entries=rng.choice((0, 5, 30)),
         ),
     )
+    return plan if rng.random() < 0.65 else _with_losses(plan, rng)
+
+
+def _with_losses(plan: Plan, rng: random.Random) -> Plan:
+    """Enough nodes that some may go; mostly the last of them join when the three before them vote, so that there is
+    a change of voters to die in.
+    """
+    nodes = rng.choice((3, 4, 5, 5, 5, 5, 6, 6, 7))
+    return msgspec.structs.replace(
+        plan,
+        losses=True,
+        nodes=nodes,
+        engines=nodes if plan.engines == plan.nodes else rng.randint(1, nodes),
+        late=nodes - 3 if 5 <= nodes <= 6 and rng.random() < 0.8 else 0,
+        safety_s=min(plan.safety_s, rng.uniform(4, 16)),
+    )
 
 
 class Scenario:
@@ -87,6 +106,7 @@ class Scenario:
         self.plan = plan or choose_plan(world.rng("plan"))
         if keep.safety_s is not None:
             self.plan = msgspec.structs.replace(self.plan, safety_s=keep.safety_s)
+        self._keep = keep
         self.cluster = Cluster(world, self.plan.tuning)
         self.invariants = Invariants(self.cluster)
         for number in range(1, self.plan.nodes + 1):
@@ -96,7 +116,9 @@ class Scenario:
         self.first = machines[: len(machines) - self.plan.late]
         invariants = self.invariants
         self.recovery = Recovery(self.cluster, lambda: invariants.latest_conf, lambda: invariants.conf_is_changing)
-        self.faults = Faults(self.cluster, machines[len(self.first) :], self.recovery, keep)
+        late = machines[len(self.first) :]
+        self.faults = Faults(self.cluster, [] if self.plan.losses else late, self.recovery, keep)
+        self.losses = Losses(self.faults.kit, invariants, late)
         self.workload = Workload(self.cluster)
         self.repeater = Repeater(self.cluster)
         self.gate = OperationGate(self.cluster, self.workload, keep)
@@ -107,6 +129,8 @@ class Scenario:
         self.repeater.begin()
         self.faults.begin()
         await asyncio.sleep(self.plan.safety_s)
+        if self.plan.losses and self._keep.takes(LOSSES):
+            await self.losses.strike()
         self.faults.end()
         await self.workload.end()
         await self.repeater.end()
@@ -134,7 +158,7 @@ class Scenario:
 
     def _unrest(self) -> str:
         """What keeps the cluster from being whole, or nothing."""
-        machines = list(self.cluster.machines.values())
+        machines = self.cluster.living()
         for machine in machines:
             if machine.node is None:
                 return f"{machine.name} does not run"
@@ -150,12 +174,9 @@ class Scenario:
         conf = status.conf
         if conf.voters_outgoing or conf.learners_next or status.conf_pending:
             return f"a configuration change is under way: {conf}"
-        count = len(self.cluster.machines)
-        voters = 1 if count <= 2 else 3 if count <= 4 else 5
-        learners = min(self.plan.tuning.max_standbys, count - voters)
-        if (len(conf.voters), len(conf.learners)) != (voters, learners):
-            return f"{count} nodes, but {conf}"
-        for machine in self.cluster.machines.values():
+        if reason := self._members_unrest(conf, len(leader.node.driver.state.nodes)):
+            return reason
+        for machine in self.cluster.living():
             assert machine.node is not None
             if machine.raft in conf.voters or machine.raft in conf.learners:
                 driver = machine.node.driver
@@ -165,11 +186,31 @@ class Scenario:
                     return f"{machine.name} follows {driver.standing.leader}"
         return ""
 
+    def _members_unrest(self, conf: ConfState, count: int) -> str:
+        """`count`: registered nodes. With some of them lost for good the voters survive as many more deaths as any
+        odd group of those that are left.
+        """
+        voters = 1 if count <= 2 else 3 if count <= 4 else 5
+        living = {machine.raft for machine in self.cluster.living()}
+        if len(living) == len(self.cluster.machines):
+            learners = min(self.plan.tuning.max_standbys, count - voters)
+            sizes = (len(conf.voters), len(conf.learners))
+            return "" if sizes == (voters, learners) else f"{count} nodes, but {conf}"
+        best = (min(voters, len(living)) - 1) // 2
+        survives = len(living.intersection(conf.voters)) - (len(conf.voters) // 2 + 1)
+        if survives < best or not living.issuperset(conf.learners):
+            return f"{len(living)} of {count} nodes live, but {conf}, of which {sorted(living)} are left"
+        return ""
+
     def _nodes_unrest(self, leader: Machine) -> str:
         assert leader.node is not None
         nodes = leader.node.driver.state.nodes
         for machine in self.cluster.machines.values():
             known = next((node for node in nodes.values() if node.id == machine.name), None)
+            if machine.lost:
+                if known is not None and known.status is not NodeStatus.DOWN:
+                    return f"{machine.name} is lost for good, and {known.status}"
+                continue
             if known is None or known.raft != machine.raft:
                 return f"{machine.name} is not registered"
             if known.status is not NodeStatus.READY or known.engine_down or known.draining:
@@ -185,7 +226,7 @@ class Scenario:
     async def check_answers(self) -> None:
         """One more read of all from every node, then the whole history must make sense; and all states are one."""
         read = Read(timeout_s=5.0)
-        for machine in self.cluster.machines.values():
+        for machine in self.cluster.living():
             for kind, question in (("list", lambda s: s.tasks(read)), ("ls", lambda s: s.configs.find("", read))):
                 try:
                     await self.workload.look(kind, machine, question)

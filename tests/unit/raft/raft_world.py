@@ -292,13 +292,57 @@ class World(Observer):
     def alive(self) -> list[Host]:
         return [host for host in self.hosts.values() if host.id not in self.gone]
 
+    def tell_half_of_a_change(self) -> None:
+        """Voters and learners change places, and what the leader says of it reaches now these and now those."""
+        self.cut.clear()
+        for wanted in (self._with_learners, self._with_other_voters):
+            leader = self._calm_leader()
+            if leader is None:
+                return
+            try:
+                leader.step(ProposeConf(wanted(leader.raft.conf)))
+            except ProposalRefused:
+                return
+        others = [member for member in self.hosts if member != leader.id]
+        for _ in range(self.rng.randint(2, 12)):
+            deaf = self.rng.sample(others, self.rng.randint(0, len(others)))
+            self.cut = {(leader.id, member) for member in deaf}
+            if self.rng.random() < 0.5:
+                self._propose_at(leader)
+            if self.rng.random() < 0.3:
+                self.pass_time()
+            self.burst()
+            for host in self.hosts.values():
+                host.drain()
+
+    def _calm_leader(self) -> Host | None:
+        """Who leads once all that is under way has arrived, if anybody does within a few elections."""
+        for _ in range(40):
+            leader = self.leading()
+            if leader is not None:
+                status = leader.raft.status()
+                if leader.raft._me.committed_in_term and not status.conf_pending and not is_joint(status.conf):
+                    return leader
+            self._turn()
+        return None
+
+    def _with_learners(self, conf: ConfState) -> ConfChange:
+        voters = conf.voters[: self.rng.choice((1, 2, 3, 3, 3))]  # there are always members that don't vote
+        return ConfChange(voters, tuple(member for member in self.hosts if member not in voters))
+
+    def _with_other_voters(self, conf: ConfState) -> ConfChange:
+        """Learners become voters, or one takes the place of a voter."""
+        learners = self.rng.sample(conf.learners, self.rng.randint(min(1, len(conf.learners)), len(conf.learners)))
+        voters = conf.voters if self.rng.random() < 0.6 else conf.voters[:-1]
+        return ConfChange((*voters, *learners))
+
     def lose_a_minority(self) -> None:
         """Some members die for good, mostly the leader among them: no more of any configuration that is in force
         somewhere, or that a log may yet bring into force, than it can do without.
         """
         groups = {group for host in self.hosts.values() for conf in _confs(host) for group in _groups(conf)}
         order = self.rng.sample(list(self.hosts), len(self.hosts))
-        if (leader := self.leading()) is not None and self.rng.random() < 0.7:
+        if (leader := self.leading()) is not None and self.rng.random() < 0.8:
             order.remove(leader.id)
             order.insert(0, leader.id)
         for member in order[: self.rng.choice((1, 1, 2, 5))]:

@@ -14,11 +14,12 @@ EVENTS = 300
 
 
 def run(seed: int) -> World:
-    """Every other seed ends with the death of a minority, which never returns."""
+    """Every other seed ends with a change of which not all are told, and the death of a minority that never returns."""
     world = World(seed)
     try:
         world.run(EVENTS)
-        if seed % 2:
+        if seed % 2 == 0:
+            world.tell_half_of_a_change()
             world.lose_a_minority()
         world.settle()
     except Exception as error:

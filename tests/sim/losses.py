@@ -1,0 +1,144 @@
+"""Machines that die for good, in the middle of a change of the configuration: what a cluster is made to survive.
+
+The last thing that goes wrong in a seed. A change is provoked, the leader's word of it is made to reach some and not
+others, and then a minority of every configuration in force is gone and never returns.
+"""
+
+import asyncio
+import random
+
+from orion.raft.confchange import ConfRefused, decode_change, members, next_conf
+from orion.raft.messages import ConfChange, ConfState, EntryKind
+from sim.cluster import Machine
+from sim.events import LOSSES
+from sim.fault_kit import Kit
+from sim.invariants import Invariants
+
+PROVOKE_S = 12.0  # for a change to begin
+POLL_S = 0.001
+MOST_TELLINGS = 12
+TELLING_MS = 8  # a few messages' time
+
+
+class Losses:
+    """`kit`: of the seed's other faults, which go on meanwhile. `late`: machines that wait for this to join."""
+
+    def __init__(self, kit: Kit, invariants: Invariants, late: list[Machine]) -> None:
+        self._kit = kit
+        self._cluster = kit.cluster
+        self._world = kit.world
+        self._invariants = invariants
+        self._late = late
+        self._rng: random.Random = self._world.rng("losses")
+
+    async def strike(self) -> None:
+        self._kit.strike(LOSSES)
+        self._provoke()
+        if await self._voters_change():
+            await self._tell_some()
+        changing = _changes_voters(self._cluster.leader())
+        lost = self._choose()
+        for machine in lost:
+            self._kit.did("machine lost for good", machine.name)
+            machine.lose_for_good(power=self._rng.random() < 0.5)
+        if lost and changing:
+            self._kit.did("machines lost while voters change", " ".join(machine.name for machine in lost))
+
+    # --- the change ---------------------------------------------------------------------------------------
+
+    def _provoke(self) -> None:
+        """Nodes join, or a voter is away for so long that another takes its place."""
+        for machine in self._late:
+            self._kit.did("node joins late", machine.name)
+            machine.boot()
+        voters = self._invariants.latest_conf[1].voters
+        away = [m for m in self._cluster.up() if m.raft in voters and m is not self._cluster.leader()]
+        if not self._late and len(voters) > 2 and away:
+            machine = self._rng.choice(away)
+            self._kit.did("down past the grace", machine.name)
+            machine.kill()
+            grace_ms = self._cluster.tuning.dead_voter_grace_ms
+            self._world.after(grace_ms + self._rng.uniform(0, 3_000), machine.boot)
+
+    async def _voters_change(self) -> bool:
+        """Returns once the leader's log has other voters than it goes by, False when that takes too long."""
+        for _ in range(int(PROVOKE_S / POLL_S)):
+            if _changes_voters(self._cluster.leader()):
+                return True
+            await asyncio.sleep(POLL_S)
+        return False
+
+    async def _tell_some(self) -> None:
+        """For a moment the leader's messages reach now these and now those."""
+        for _ in range(self._rng.randint(0, MOST_TELLINGS)):
+            leader = self._cluster.leader()
+            if leader is None:
+                return
+            deaf = [host for host in self._kit.hosts() if host != leader.host and self._rng.random() < 0.5]
+            self._cluster.network.cut({(leader.host, host) for host in deaf})
+            await asyncio.sleep(self._rng.uniform(0, TELLING_MS) / 1000)
+
+    # --- the dead -----------------------------------------------------------------------------------------
+
+    def _choose(self) -> list[Machine]:
+        """Machines, the leader first mostly, that are no more of any group of voters than it can do without, those
+        counted whose disks are gone.
+        """
+        groups = self._groups()
+        order = list(self._cluster.machines.values())
+        self._rng.shuffle(order)
+        if (leader := self._cluster.leader()) is not None and self._rng.random() < 0.8:
+            order.sort(key=lambda machine: machine is not leader)
+        gone = self._kit.recovery.lost_members()
+        lost: list[Machine] = []
+        for machine in order[: self._rng.choice((1, 1, 2, len(order)))]:
+            if len(lost) + 1 < len(order) and _can_do_without(groups, gone | {machine.raft}):
+                gone = gone | {machine.raft}
+                lost.append(machine)
+        return lost
+
+    def _groups(self) -> set[frozenset[int]]:
+        """The voters of each configuration that is in force on a member, or that its log may yet bring into force."""
+        held = [confs for m in self._cluster.machines.values() if (confs := _confs_on(m))]
+        known = {member for confs in held for conf in confs[-1:] for member in members(conf)}
+        known |= set(members(self._invariants.latest_conf[1]))
+        groups = {
+            frozenset(group)
+            for machine in self._cluster.machines.values()
+            if machine.raft in known
+            for conf in _confs_on(machine)
+            for group in (conf.voters, conf.voters_outgoing)
+        }
+        return groups - {frozenset()}
+
+
+def _changes_voters(leader: Machine | None) -> bool:
+    """Whether the voters that this leader goes by are about to be others, or are both for now."""
+    if leader is None:
+        return False
+    first, *rest = _confs_on(leader)
+    return bool(first.voters_outgoing) or any(conf.voters != first.voters for conf in rest)
+
+
+def _can_do_without(groups: set[frozenset[int]], gone: set[int]) -> bool:
+    return all(2 * len(group & gone) < len(group) for group in groups)
+
+
+def _confs_on(machine: Machine) -> list[ConfState]:
+    """The configuration that this machine goes by, or will once it runs again, and those that its log leads to."""
+    image = machine.disk.written
+    confs, committed = [image.snapshot.conf], image.hard_state.commit
+    for entry in image.entries:
+        if entry.kind != EntryKind.CONF_CHANGE or entry.index <= image.snapshot.index:
+            continue
+        conf = _after(confs[-1], decode_change(entry.data))
+        confs = [conf] if entry.index <= committed else [*confs, conf]
+    node = machine.run.node if machine.run is not None else None
+    return [node.driver.raft.conf, *confs[1:]] if node is not None else confs
+
+
+def _after(conf: ConfState, change: ConfChange) -> ConfState:
+    try:
+        return next_conf(conf, change)
+    except ConfRefused:
+        return conf
