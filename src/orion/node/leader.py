@@ -64,6 +64,7 @@ class Leader:
         self._directory = directory
         self._since_ms: dict[NodeId, int] = {}
         self._status: dict[NodeId, tuple[RaftId, NodeStatus]] = {}
+        self._shadowed: set[NodeId] = set()  # gossip shows the end of another data directory under their name
         self._past_runs: dict[NodeId, int] = {}  # gossip's epoch of a run that is over, until it shows another
         self._suspects = Suspects(
             me=me,
@@ -107,6 +108,7 @@ class Leader:
         """A new leader starts all graces anew."""
         self._since_ms.clear()
         self._status.clear()
+        self._shadowed.clear()
         self._past_runs.clear()
         self._dead_since_ms.clear()
         self._unreached = Unreached()
@@ -143,6 +145,7 @@ class Leader:
         now = self._clock.now_ms()
         nodes = self._driver.view.nodes()
         for node in nodes:
+            self._note_shadow(node, now)
             raft, former = self._status.get(node.id, (node.raft, None))
             if raft == node.raft and former is node.status:
                 continue
@@ -155,6 +158,19 @@ class Leader:
         for gone in self._status.keys() - {node.id for node in nodes}:
             for known in (self._status, self._since_ms, self._past_runs):
                 known.pop(gone, None)
+            self._shadowed.discard(gone)
+
+    def _note_shadow(self, node: Node, now: int) -> None:
+        """The node that has a name may live on unseen while another is dead under it, so it is given time to show
+        itself.
+        """
+        seen = self._directory.seen(node.id)
+        shadowed = seen is not None and Sighting(seen.member.state, seen.facts.raft).shows_end_of_other(node.raft)
+        if shadowed and node.id not in self._shadowed:
+            self._shadowed.add(node.id)
+            self._since_ms[node.id] = now
+        elif not shadowed:
+            self._shadowed.discard(node.id)
 
     def _sightings(self) -> dict[NodeId, Sighting]:
         """A node that came back by its registration may be faster than gossip: that its former run has left or died

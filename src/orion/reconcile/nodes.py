@@ -22,6 +22,10 @@ class Sighting(msgspec.Struct, frozen=True):
     refused: bool = False
     silent: bool = False
 
+    def shows_end_of_other(self, raft: RaftId) -> bool:
+        """Gossip's entry for this name was taken by another data directory, which is gone: it shows nobody."""
+        return self.state in ("dead", "left") and self.raft != raft
+
 
 class Verdict(msgspec.Struct, frozen=True):
     node: Node
@@ -35,8 +39,9 @@ def verdicts(
     since_ms: Mapping[NodeId, int],
     now_ms: int,
 ) -> list[Verdict]:
-    """What the leader should commit now. `since_ms`: when this leader first saw the node in its present status
-    (monotonic), from which graces count: a new leader starts them anew rather than trust another clock.
+    """What the leader should commit now. `since_ms`: when this leader first saw the node in its present status, and
+    gossip's entry for its name taken by another or not (monotonic). Graces count from there: a new leader starts them
+    anew rather than trust another clock.
     """
     found = []
     for node in nodes:
@@ -48,6 +53,8 @@ def verdicts(
 
 
 def _verdict(node: Node, seen: Sighting, waited_ms: int) -> Verdict | None:
+    if seen.shows_end_of_other(node.raft):
+        seen = Sighting()  # nobody will register: this node counts as one that gossip does not show
     same_run = not seen.state or seen.raft == node.raft
     alive = seen.state == "alive" and same_run
     if node.status is NodeStatus.DOWN:

@@ -66,3 +66,18 @@ def test_a_name_that_was_removed_starts_anew(looks):
 
 def ghost(nodes):
     return nodes.leader.node.driver.view.node("ghost")
+
+
+def test_a_node_whose_name_a_new_disk_took_and_died_under_before_it_registered_is_down():
+    async def main(nodes):
+        lost = next(m for m in nodes.machines if m is not nodes.leader)
+        former, seen = lost.raft, nodes.leader.node.directory.seen
+        lost.kill()
+        lost.wipe()
+        lost.boot()
+        await nodes.until(lambda: seen(lost.config.node).facts.raft != former)
+        lost.kill()
+        assert status(nodes, lost) is NodeStatus.READY
+        await nodes.until(lambda: status(nodes, lost) is NodeStatus.DOWN)
+
+    run(main)

@@ -377,7 +377,12 @@ def test_6_what_a_voter_knows_to_be_committed_is_learnt_only_for_the_same_entry(
 # What the leader told of a change before it died for good: voters that know it is committed and lack what follows,
 # and members that hold all of the log and were never told. (before, change, who knows, who has the longer log)
 HALF_TOLD = {
-    "three become five": (ConfState(voters=(1, 2, 3), learners=(4, 5)), ConfChange((1, 2, 3, 4, 5)), (2, 3), (4, 5)),
+    "three become five": (
+        ConfState(voters=(1, 2, 3), learners=(4, 5)),
+        ConfChange((1, 2, 3, 4, 5)),
+        (2, 3),
+        (4, 5),
+    ),
     "a voter is replaced": (ConfState(voters=(1, 2, 3), learners=(4,)), ConfChange((1, 2, 4)), (2, 3), (4,)),
     "two become three": (ConfState(voters=(1, 2), learners=(3,)), ConfChange((1, 2, 3)), (2,), (3,)),
 }

@@ -54,6 +54,13 @@ def test_a_node_that_gossip_never_showed_is_given_up_after_a_while():
     assert verdict(node(), None, waited_ms=10_000) is NodeStatus.DOWN
 
 
+@pytest.mark.parametrize("state", ["dead", "left"])
+def test_a_node_whose_name_another_took_and_died_under_is_given_up_like_one_that_gossip_never_showed(state):
+    assert verdict(node(), Sighting(state, RaftId(8)), waited_ms=9_999) is None
+    assert verdict(node(), Sighting(state, RaftId(8)), waited_ms=10_000) is NodeStatus.DOWN
+    assert verdict(node(), Sighting("alive", RaftId(8)), waited_ms=99_999) is None, "it will register"
+
+
 def test_a_planned_stop_has_its_grace_and_is_not_undone_by_its_own_last_words():
     left = node(NodeStatus.LEFT, grace_ms=60_000)
     assert verdict(left, Sighting("alive", RAFT), waited_ms=100) is None
