@@ -33,6 +33,7 @@ from orion.node.node import Node
 from orion.openfiles import raise_limit
 from orion.ports import Identity, LogFailed, LogStore, Machine
 from orion.raft.log import LogBroken
+from orion.running import announced
 from orion.stderr import never_wait
 
 log = logging.getLogger("orion")
@@ -120,12 +121,13 @@ async def serve(config: Config) -> None:
             machine=machine,
             identity=identity,
         )
-        listener = listen(config.bind, config.port)
-        stack.callback(listener.close)
+        listeners = listen(config.bind, config.port)
+        for listener in listeners:
+            stack.callback(listener.close)
         await node.start()
         attempt.begun = True
         _spare_the_collector()
-        api = Server(create_app(node.service), listener)
+        api = Server(create_app(node.service), listeners)
         log.info(
             "node %s %s: API http://%s, gossip %s, peers %s, data %s",
             config.node,
@@ -135,6 +137,8 @@ async def serve(config: Config) -> None:
             address_text(config.advertise, config.raft_port),
             config.data_dir,
         )
+        if unseen := stack.enter_context(announced(config.node, *api.address)):
+            log.info("commands on this machine do not find this node without --port or --addr: %s", unseen)
         await _run_until(stop, node, api)
 
 

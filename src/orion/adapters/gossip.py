@@ -18,7 +18,7 @@ import kinship
 from orion.loglines import LogThrottle
 from orion.model.errors import FieldError, Invalid, Refused
 from orion.model.ids import NODE_ID, NodeId
-from orion.model.node import address_parts, address_text
+from orion.model.node import address_parts, address_text, hosts_meant
 from orion.ports import MemberEvent, MemberState
 
 log = logging.getLogger(__name__)
@@ -245,7 +245,7 @@ class Gossip:
         random.shuffle(addresses)  # the same dead ones must not use up every try's time
         try:
             async with asyncio.timeout(JOIN_TIMEOUT_S):
-                return await self._cluster.join(addresses)
+                return await self._cluster.join([each for address in addresses for each in _meant(address)])
         except (kinship.JoinError, TimeoutError):
             return 0
 
@@ -340,6 +340,7 @@ async def _speaks_http(address: str) -> bool:
 
 async def _ip(host: str) -> str:
     """Names can be neither bound nor advertised. Raises Refused."""
+    host, *_ = hosts_meant(host)
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:
@@ -349,6 +350,12 @@ async def _ip(host: str) -> str:
     except OSError as error:
         raise Refused(f"the address {host} is not known here: {error.strerror}") from None
     return min((str(info[4][0]) for info in infos), key=lambda ip: ":" in ip)
+
+
+def _meant(address: str) -> list[str]:
+    """What to dial for `host:port`."""
+    host, port = address_parts(address)
+    return [address_text(each, port) for each in hosts_meant(host)]
 
 
 def _require_address(text: str) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import errno
 import logging
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 import uvicorn
 from uvicorn.server import ServerState
@@ -13,8 +13,10 @@ from uvicorn.server import ServerState
 from orion.api.app import App
 from orion.api.limits import Limits
 from orion.model.errors import Refused
-from orion.model.node import address_text
+from orion.model.node import address_text, hosts_meant
 from orion.openfiles import connections
+
+log = logging.getLogger(__name__)
 
 BACKLOG = 512
 KEEP_ALIVE_S = 75  # longer than clients think about their next request
@@ -22,8 +24,24 @@ WORK_GRACE_S = 1.0  # a request under way when the node stops
 CLOSE_S = 2  # until connections that don't read their answers are dropped
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; `port` 0 takes a free one. Raises Refused that names the flag to change."""
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets, two where the host is `localhost`; `port` 0 takes a free one. Raises Refused that names
+    the flag to change.
+    """
+    listeners: list[socket.socket] = []
+    for meant in hosts_meant(host):
+        try:
+            listeners.append(_listener(meant, port))
+        except Refused as error:
+            if not listeners:
+                raise
+            # This machine has the other family switched off, or the port is another's there: one is enough.
+            log.warning("not reachable at %s: %s", address_text(meant, port), error.detail)
+        port = port or listeners[0].getsockname()[1]
+    return listeners
+
+
+def _listener(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -59,15 +77,15 @@ def _why_not(host: str, port: int, error: OSError) -> str:
 
 
 class Server:
-    """Serves `app` on `listener`, which it closes at the end."""
+    """Serves `app` on `listeners`, which it closes at the end."""
 
-    def __init__(self, app: App, listener: socket.socket) -> None:
+    def __init__(self, app: App, listeners: Sequence[socket.socket]) -> None:
         from orion.api.connection import FILES_FOR_EACH, MAX_CONNECTIONS, Connection, Connections
 
         # Errors are logged where they are answered; uvicorn would tell them again, without the words.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._app = app
-        self._listener = listener
+        self._listeners = list(listeners)
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 app,
@@ -89,7 +107,7 @@ class Server:
 
     @property
     def address(self) -> tuple[str, int]:
-        host, port = self._listener.getsockname()[:2]
+        host, port = self._listeners[0].getsockname()[:2]
         return str(host), int(port)
 
     def stop(self) -> None:
@@ -100,14 +118,15 @@ class Server:
     async def serve(self) -> None:
         """Returns after `stop`. Cancelled, it drops what is under way."""
         try:
-            await self._uvicorn.serve([self._listener])
+            await self._uvicorn.serve(self._listeners)
         except asyncio.CancelledError:
             if self._uvicorn.started:
                 self._app.limits.end_all()
-                await self._uvicorn.shutdown([self._listener])
+                await self._uvicorn.shutdown(self._listeners)
             raise
         finally:
-            self._listener.close()
+            for listener in self._listeners:
+                listener.close()
 
 
 class _Uvicorn(uvicorn.Server):

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-DEFAULT_ADDRESS = "localhost:8000"
+DEFAULT_PORT = 8000
+DEFAULT_ADDRESS = f"localhost:{DEFAULT_PORT}"
+_MOST_NODES = 3  # that an error names
 COMPLETION_S = 1.0  # a shell that waits longer feels stuck
 
 
@@ -28,9 +30,9 @@ def asks(command: Callable[..., Any]) -> Callable[..., Any]:
         envvar="ORION_ADDR",
         metavar="HOST:PORT",
         help=f"The node to ask; of several, separated by commas, the first that answers. Also ORION_ADDR.  "
-        f"[default: {DEFAULT_ADDRESS}]",
+        f"[default: the node that runs on this machine, else {DEFAULT_ADDRESS}]",
     )
-    @click.option("--port", type=Port(), help="Short for --addr localhost:PORT.")
+    @click.option("--port", type=Port(), help="The node on this machine with this API port.")
     @functools.wraps(command)
     def with_client(*args: Any, addr: str | None, port: int | None, **values: Any) -> Any:
         from orion.client import Client
@@ -53,10 +55,36 @@ def _address(ctx: click.Context) -> str:
     if port is None and not _typed(ctx, "addr") and ctx.parent and "addr" in ctx.parent.params:
         return _address(ctx.parent)
     if port is None:
-        return addr or DEFAULT_ADDRESS
+        return addr or _found_here(None) or DEFAULT_ADDRESS
     if _typed(ctx, "addr"):
         raise click.UsageError("--addr and --port both name the node to ask: give one")
-    return f"localhost:{port}"
+    return _found_here(port) or f"localhost:{port}"
+
+
+def _found_here(port: int | None) -> str:
+    """The address of the node that runs on this machine, with this API port where one is named; "" when none is
+    known. Raises UsageError where it could be one of several.
+    """
+    from orion import running
+    from orion.model.node import LOOPBACKS, address_text
+
+    nodes = [node for node in running.find() if port in (None, node.port)]
+    if (
+        len(nodes) > 1
+    ):  # they may be of different clusters: none is guessed at but the one that localhost:8000 means
+        usual = [node for node in nodes if node.port == (port or DEFAULT_PORT)]
+        nodes = (usual if len(usual) == 1 else [node for node in usual if node.host in LOOPBACKS]) or nodes
+    if len(nodes) <= 1:
+        return "".join(address_text(node.host, node.port) for node in nodes)
+    ports = [node.port for node in nodes]
+    flags = [
+        f"--port {node.port}" if ports.count(node.port) == 1 else f"--addr {address_text(node.host, node.port)}"
+        for node in nodes
+    ]
+    shown = [f"{flag} ({node.node})" for flag, node in zip(flags, nodes, strict=True)]
+    raise click.UsageError(
+        f"{len(nodes)} nodes run on this machine: say which, as in {' or '.join(shown[:_MOST_NODES])}"
+    )
 
 
 def _typed(ctx: click.Context, name: str) -> bool:
@@ -121,6 +149,6 @@ def _complete(
     try:
         with Client(_address(ctx), timeout_s=COMPLETION_S) as client:
             found = ask(client)
-    except OrionError:
+    except (OrionError, click.UsageError):
         return []
     return [CompletionItem(name, help=text) for name, text in found if name.startswith(incomplete)]

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from orion.model.errors import FieldError, OrionError, Refused, Unavailable, by_code
-from orion.model.node import address_text
+from orion.model.node import address_text, hosts_meant
 from orion.model.views import Problem
 
 DEFAULT_PORT = 8000
@@ -57,6 +57,22 @@ class Answer(msgspec.Struct, frozen=True):
     version: int = 0
     created_at: str | None = None
     changed_at: str | None = None
+
+
+class _Connection(http.client.HTTPConnection):
+    def connect(self) -> None:
+        """Raises the OSError of the first of the host's addresses, when none takes the connection."""
+        failure: OSError | None = None
+        for host in hosts_meant(self.host):
+            try:
+                self.sock = socket.create_connection((host, self.port), self.timeout)
+            except OSError as error:
+                failure = failure or error
+            else:
+                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return
+        assert failure is not None, "a host means at least one address"
+        raise failure
 
 
 class Transport:
@@ -180,7 +196,7 @@ class Transport:
         connect_s = min(timeout_s, CONNECT_S)
         failures = []
         for _ in range(len(self._addresses)):
-            connection = http.client.HTTPConnection(*self._addresses[0], timeout=connect_s)
+            connection = _Connection(*self._addresses[0], timeout=connect_s)
             try:
                 connection.connect()
             except OSError as error:

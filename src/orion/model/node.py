@@ -44,6 +44,16 @@ class Node(msgspec.Struct, frozen=True, array_like=True):
         return self.status is NodeStatus.READY and not self.draining and not self.engine_down
 
 
+LOOPBACKS = ("127.0.0.1", "::1")
+
+
+def hosts_meant(host: str) -> tuple[str, ...]:
+    """What to dial or bind for a host: localhost is both loopback addresses, whichever of them a machine gives that
+    name.
+    """
+    return LOOPBACKS if host.lower() == "localhost" else (host,)
+
+
 def address_parts(text: str) -> tuple[str, int]:
     """`host:port` or `[v6]:port` -> (host, port). Raises ValueError with a sentence for a person."""
     host, colon, port = text.rpartition(":")

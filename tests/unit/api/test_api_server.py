@@ -15,7 +15,8 @@ from unit.api.fake_service import FakeService, running, task_view
 
 
 def test_a_taken_port_names_the_flag():
-    with contextlib.closing(listen("127.0.0.1", 0)) as first:
+    (listener,) = listen("127.0.0.1", 0)
+    with contextlib.closing(listener) as first:
         port = first.getsockname()[1]
         with pytest.raises(Refused, match=rf"127.0.0.1:{port} is taken by another program: .*--port"):
             listen("127.0.0.1", port)
@@ -40,8 +41,26 @@ def test_other_failures_are_told_in_words(monkeypatch, code):
 
 
 def test_ipv6():
-    with contextlib.closing(listen("::1", 0)) as listener:
+    (listener,) = listen("::1", 0)
+    with contextlib.closing(listener):
         assert listener.family == socket.AF_INET6
+
+
+def test_localhost_is_listened_on_in_both_families():
+    listeners = listen("localhost", 0)
+    with contextlib.ExitStack() as stack:
+        for listener in listeners:
+            stack.callback(listener.close)
+        assert [listener.getsockname()[0] for listener in listeners] == ["127.0.0.1", "::1"]
+        assert len({listener.getsockname()[1] for listener in listeners}) == 1
+
+
+def test_localhost_of_one_family_is_enough():
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as other:
+        port = other.getsockname()[1]
+        (listener,) = listen("localhost", port)
+        with contextlib.closing(listener):
+            assert listener.getsockname() == ("127.0.0.1", port)
 
 
 def test_stopping_frees_the_port_and_leaves_the_signals_alone():
@@ -63,7 +82,8 @@ def test_stopping_frees_the_port_and_leaves_the_signals_alone():
         return port
 
     port = asyncio.run(serve_and_stop())
-    listen("127.0.0.1", port).close()
+    (listener,) = listen("127.0.0.1", port)
+    listener.close()
 
 
 def test_stopping_before_it_served_is_no_hang():

@@ -292,6 +292,19 @@ def test_nobody_there():
         assert f"no Orion node answers at localhost:{port}: is it running?" in caught.value.detail
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_localhost_is_either_loopback_address(host):
+    """Whatever this machine's hosts file says of it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as server:
+        with (
+            Client(f"localhost:{server.getsockname()[1]}", timeout_s=0.1) as client,
+            pytest.raises(Unavailable) as told,
+        ):
+            client.tasks()
+        assert "did not answer within" in told.value.detail
+
+
 def test_one_of_several_answers(api):
     with Client(f"nowhere.invalid:8000,localhost:1,127.0.0.1:{api.port}") as client:
         assert client.tasks() == []

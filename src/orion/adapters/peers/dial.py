@@ -9,7 +9,7 @@ from typing import TypeVar
 from orion.adapters.peers.connection import Connection
 from orion.adapters.peers.greeting import Complaints, Greeter
 from orion.model.errors import Unavailable
-from orion.model.node import address_parts
+from orion.model.node import address_parts, hosts_meant
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
@@ -80,9 +80,14 @@ async def _connect(make: Callable[[], P], address: str) -> P:
 
 
 async def resolve(host: str) -> list[str]:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        infos = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        return [str(info[4][0]) for info in infos]
-    return [host]
+    """IP addresses. Raises OSError for a name that has none."""
+    found: list[str] = []
+    for meant in hosts_meant(host):
+        try:
+            ipaddress.ip_address(meant)
+        except ValueError:
+            infos = await asyncio.get_running_loop().getaddrinfo(meant, None, type=socket.SOCK_STREAM)
+            found += [str(info[4][0]) for info in infos]
+        else:
+            found.append(meant)
+    return found

@@ -16,6 +16,7 @@ from orion.adapters.peers.runners import Runners
 from orion.adapters.peers.streams import StreamServer, open_stream
 from orion.model.errors import Refused, Unavailable
 from orion.model.ids import NodeId, RaftId
+from orion.model.node import hosts_meant
 from orion.ports import CallHandler, Clock, Gate, Greeted, Knock, MessageHandler, StreamHandler
 from orion.raft.messages import AnyMessage
 from orion.wire.envelopes import (
@@ -97,7 +98,9 @@ class TcpPeers:
         self._on_message, self._on_call, self._on_stream = on_message, on_call, on_stream
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self._accept, self._host, self._port, backlog=512)
+            self._server = await loop.create_server(
+                self._accept, hosts_meant(self._host)[0], self._port, backlog=512
+            )
         except OSError as error:
             why = "is taken" if error.errno == errno.EADDRINUSE else f"can't be used ({error.strerror or error})"
             raise Refused(
