@@ -1,7 +1,7 @@
 """Machines that die for good, in the middle of a change of the configuration: what a cluster is made to survive.
 
-The last thing that goes wrong in a seed. A change is provoked, the leader's word of it is made to reach some and not
-others, and then a minority of every configuration in force is gone and never returns.
+The last thing that goes wrong in a seed. A change is provoked, the leader's word of it is made to reach some and
+not others, and then a minority of every configuration in force is gone and never returns.
 """
 
 import asyncio
@@ -98,7 +98,7 @@ class Losses:
         return lost
 
     def _groups(self) -> set[frozenset[int]]:
-        """The voters of each configuration that is in force on a member, or that its log may yet bring into force."""
+        """The voters of each configuration that is in force on a member, or that its log may yet bring in force."""
         held = [confs for m in self._cluster.machines.values() if (confs := _confs_on(m))]
         known = {member for confs in held for conf in confs[-1:] for member in members(conf)}
         known |= set(members(self._invariants.latest_conf[1]))

@@ -40,12 +40,14 @@ def verdicts(
     now_ms: int,
 ) -> list[Verdict]:
     """What the leader should commit now. `since_ms`: when this leader first saw the node in its present status, and
-    gossip's entry for its name taken by another or not (monotonic). Graces count from there: a new leader starts them
-    anew rather than trust another clock.
+    gossip's entry for its name taken by another or not (monotonic). Graces count from there: a new leader starts
+    them anew rather than trust another clock.
     """
     found = []
     for node in nodes:
         seen = sightings.get(node.id, Sighting())
+        if seen.shows_end_of_other(node.raft):
+            seen = Sighting()  # nobody will register: this node counts as one that gossip does not show
         waited_ms = now_ms - since_ms.get(node.id, now_ms)
         if verdict := _verdict(node, seen, waited_ms):
             found.append(verdict)
@@ -53,8 +55,6 @@ def verdicts(
 
 
 def _verdict(node: Node, seen: Sighting, waited_ms: int) -> Verdict | None:
-    if seen.shows_end_of_other(node.raft):
-        seen = Sighting()  # nobody will register: this node counts as one that gossip does not show
     same_run = not seen.state or seen.raft == node.raft
     alive = seen.state == "alive" and same_run
     if node.status is NodeStatus.DOWN:

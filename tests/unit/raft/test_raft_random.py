@@ -14,7 +14,7 @@ EVENTS = 300
 
 
 def run(seed: int) -> World:
-    """Every other seed ends with a change of which not all are told, and the death of a minority that never returns."""
+    """Every other seed ends with a change that not all are told of, and the death of a minority for good."""
     world = World(seed)
     try:
         world.run(EVENTS)
