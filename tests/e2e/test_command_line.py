@@ -3,8 +3,9 @@
 import pytest
 
 from support import images
+from support.cleanup import containers
 from support.command import orion
-from support.nodes import Cluster
+from support.nodes import Cluster, free_ports
 
 pytestmark = pytest.mark.engine
 
@@ -29,3 +30,105 @@ def test_what_follows_the_image_reaches_the_program(shared: Cluster, busybox_ima
     assert orion(node, "logs", "port") == (0, "redis-server --port 6380\n", "")
     assert orion(node, "logs", "shell") == (0, "hello\n", "")
     assert orion(node, "logs", "publish") == (0, "-p 9000 --wait --name=x --help -- -h\n", "")
+
+
+# Ends a second after it is told to.
+SLOW = ("sh", "-c", "echo begun; trap 'sleep 1; exit 0' TERM; while :; do sleep 0.05; done")
+
+
+def running(shared: Cluster, docker_host: str) -> list[str]:
+    """The images of this cluster's containers that run."""
+    found = containers(docker_host, f"dev.orion.cluster={shared.id}")
+    return [container["Image"] for container in found if container["State"] == "running"]
+
+
+def test_a_stopped_task_is_kept_and_comes_back(shared: Cluster, docker_host: str, busybox_image: str) -> None:
+    """Whoever leads, and whatever dies meanwhile."""
+    shared.grow_to(3)
+    first = shared.nodes[0]
+    assert orion(first, "run", "--name", "web", "--wait", "-e", "A=b", images.BUSYBOX, *SLOW)[0] == 0
+    assert orion(first, "stop", "--wait", "web") == (0, "web/0\n", "")
+    assert running(shared, docker_host) == []
+    task = shared.task("web")
+    assert (task["state"], task["stopped"], task["env"]) == ("stopped", True, {"A": "b"})
+    assert "stopped" in orion(first, "ps")[1]
+    code, _, err = orion(first, "run", "--name", "web", images.BUSYBOX)
+    assert (code, err.count("orion start web")) == (1, 1)
+
+    leader = shared.wait(shared.leader, "a leader")
+    leader.kill()
+    shared.wait(shared.leader, "another leader")
+    living = shared.any()
+    assert shared.task("web")["state"] == "stopped"
+    assert orion(living, "start", "web") == (0, "web/0\n", "")
+    assert shared.wait_task("web", "running")["env"] == {"A": "b"}
+
+
+def test_a_task_that_is_started_while_it_stops_runs_once(
+    shared: Cluster, docker_host: str, busybox_image: str
+) -> None:
+    shared.grow_to(1)
+    node = shared.nodes[0]
+    assert orion(node, "run", "--name", "web", "--wait", images.BUSYBOX, *SLOW)[0] == 0
+    former = shared.task("web")["allocations"][-1]["id"]
+    assert orion(node, "stop", "web") == (0, "web/0\n", "")
+    assert orion(node, "start", "web") == (0, "web/0\n", "")
+    task = shared.task("web")
+    assert (task["state"], task["reason"]) == ("pending", "waits until the former web has ended on node1")
+    task = shared.wait_task("web", "running")
+    assert [run["state"] for run in task["allocations"]] == ["stopped", "running"]
+    assert task["allocations"][0]["id"] == former
+    assert task["allocations"][1]["startedAt"] > task["allocations"][0]["finishedAt"]
+    assert len(running(shared, docker_host)) == 1
+
+
+def test_rm_waits_and_the_name_is_free_at_once(shared: Cluster, docker_host: str, busybox_image: str) -> None:
+    shared.grow_to(1)
+    node = shared.nodes[0]
+    assert orion(node, "run", "--name", "web", "--wait", images.BUSYBOX, *SLOW)[0] == 0
+    assert orion(node, "rm", "web") == (0, "web/0\n", "")
+    assert containers(docker_host, f"dev.orion.cluster={shared.id}") == []
+    assert orion(node, "ps", "-q") == (0, "", "")
+    assert orion(node, "rm", "web")[0] == 1
+
+    assert orion(node, "run", "--name", "web", "--wait", images.BUSYBOX, *SLOW)[0] == 0
+    former = shared.task("web")
+    node.ask("DELETE", "/tasks/web")
+    assert orion(node, "run", "--name", "web", images.BUSYBOX, "sleep", "1000") == (0, "web/0\n", "")
+    waiting = shared.task("web")
+    assert (waiting["state"], waiting["reason"]) == ("pending", "waits until the former web has ended on node1")
+    assert waiting["createdIndex"] > former["createdIndex"]
+    task = shared.wait_task("web", "running")
+    assert (task["command"], len(task["allocations"])) == (["sleep", "1000"], 1)
+    assert len(containers(docker_host, f"dev.orion.cluster={shared.id}")) == 1
+
+
+def test_a_static_port_goes_from_a_removed_task_to_its_namesake(shared: Cluster, web_image: str) -> None:
+    shared.grow_to(1)
+    node = shared.nodes[0]
+    port = str(free_ports()[0])
+    for _ in range(3):
+        assert orion(node, "run", "--name", "web", "-p", f"{port}:80", "--wait", web_image)[0] == 0
+        node.ask("DELETE", "/tasks/web")
+
+
+@pytest.mark.parametrize("script", ["true", "exit 3"])
+def test_the_name_of_a_one_shot_that_has_ended_is_free(shared: Cluster, busybox_image: str, script: str) -> None:
+    shared.grow_to(1)
+    node = shared.nodes[0]
+    command = ("run", "--name", "migrate", "--restart", "no", images.BUSYBOX, "sh", "-c")
+    assert orion(node, *command, script)[0] == 0
+    shared.wait_task("migrate", "failed" if "3" in script else "completed")
+    assert orion(node, *command, "echo again") == (0, "migrate/0\n", "")
+    assert shared.wait_task("migrate", "completed")["command"][-1] == "echo again"
+    assert orion(node, "logs", "migrate")[1] == "again\n"
+
+
+def test_a_one_shot_that_has_ended_runs_again_when_it_is_started(shared: Cluster, busybox_image: str) -> None:
+    shared.grow_to(1)
+    node = shared.nodes[0]
+    assert orion(node, "run", "--name", "once", "--restart", "no", images.BUSYBOX, "echo", "hello")[0] == 0
+    shared.wait_task("once", "completed")
+    assert orion(node, "start", "once") == (0, "once/0\n", "")
+    shared.wait(lambda: len(shared.task("once")["allocations"]) == 2, "a second run")
+    shared.wait_task("once", "completed")

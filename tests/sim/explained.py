@@ -1,13 +1,15 @@
 """Containers come into being only where the log explains them (invariant 6 of ARCHITECTURE.md): for an allocation
-that was placed on that very node, and that was still wanted when the node asked, just before.
+that was placed on that very node, and that was still wanted when the node asked, just before. And none comes into
+being while one of a former job of its name runs, or of its own job from before a stop, but for those called lost.
 """
 
 from collections.abc import Callable
 
 from orion.model.allocation import Allocation
-from orion.model.container import Labels
+from orion.model.container import Container, Labels
 from orion.model.ids import AllocationId, NodeId
 from orion.node.requests import Confirm, Confirmed
+from orion.state.commands import AnyCommand, RegisterNode, RemoveNode, SetNodeStatus
 from orion.state.tables import State
 from sim.cluster import Cluster, Machine, Run
 from sim.loop import Process
@@ -23,18 +25,39 @@ class Explained:
         self._placed: dict[AllocationId, NodeId] = {}
         self._wanted: dict[AllocationId, None] = {}  # in the newest committed state
         self._ceased_ns: dict[AllocationId, int] = {}
+        self._era: dict[AllocationId, int] = {}  # which of the jobs, or of the runs of a job, that its name has had
+        self._eras: dict[str, int] = {}
+        self._halted: set[str] = set()  # names whose job is not wanted in the newest committed state
+        self._active: set[AllocationId] = set()  # in the newest committed state
+        self._lost: set[AllocationId] = set()
         self._confirmed: dict[tuple[Run, AllocationId], int] = {}  # when the question was asked that got a yes
 
     def watch(self, machine: Machine) -> None:
         machine.engine.on_create = self._on_create
 
-    def after_commit(self, state: State) -> None:
-        wanted = {a.id: a.node for a in state.allocations.values() if a.wanted and not a.terminal}
+    def after_commit(self, state: State, command: AnyCommand | None) -> None:
+        active = {a.id: a for a in state.allocations.values() if not a.terminal}
+        wanted = {a.id: a.node for a in active.values() if a.wanted}
         for identity in self._wanted:
             if identity not in wanted:
                 self._ceased_ns[identity] = self.world.loop.now_ns
+        if isinstance(command, SetNodeStatus | RegisterNode | RemoveNode):
+            self._lost.update(self._active.difference(active))
+        self._active = set(active)
+        self._note_eras(state)
+        for identity in wanted.keys() - self._placed.keys():
+            self._era[identity] = self._eras.get(active[identity].job, 0)
         self._placed.update(wanted)
         self._wanted = dict.fromkeys(wanted)
+
+    def _note_eras(self, state: State) -> None:
+        for name, record in state.jobs.items():
+            if not record.job.wanted:
+                self._halted.add(name)
+            elif name in self._halted:
+                self._halted.discard(name)
+                self._eras[name] = self._eras.get(name, 0) + 1
+        self._halted.intersection_update(state.jobs)
 
     def on_start(self, run: Run) -> None:
         """Listen in on what this node's agent asks the cluster."""
@@ -68,4 +91,17 @@ class Explained:
             ceased_ns is None or asked_ns is None or ceased_ns >= asked_ns,
             "a container is explained by the log",
             f"{name} is made, but was not wanted any more when the node asked",
+        )
+        for engine in self.cluster.engines.values():
+            for held in engine.containers.values():
+                self._check_former(name, labels, held.shown)
+
+    def _check_former(self, name: str, labels: Labels, other: Container) -> None:
+        if other.labels.job != labels.job or other.state != "running":
+            return
+        former = AllocationId(other.labels.allocation)
+        self._demand(
+            former in self._lost or self._era.get(former, 0) >= self._era.get(AllocationId(labels.allocation), 0),
+            "a name's former containers have ended",
+            f"{name} of {labels.job} is made while {other.labels.node}'s {former:08x} runs, from before a stop",
         )

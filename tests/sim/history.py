@@ -1,8 +1,8 @@
 """Did the answers that clients got come from one cluster? Tasks and configs, each key for itself, by the checker of
 tests/support; and indexes that never go back.
 
-A key is a task's name or a config's key. A task is absent, present, or stopping: deleted but not yet forgotten,
-which ends by itself.
+A key is a task's name or a config's key. A task is absent, present (and stopped or not), or ending: deleted but not
+yet forgotten, which passes by itself. The name of one that may end by itself may be given to another at any time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,38 +12,61 @@ import msgspec
 from sim.loop import SimFailure
 from support.linearizable import Operation, Verdict, check
 
-ABSENT, PRESENT, STOPPING = "absent", "present", "stopping"
+ABSENT, ENDING = "absent", "ending"
+STAYS, ENDS = b"stays", b"may end"  # what a creation asks for
+STAYS_STOPPED, ENDS_STOPPED = "stays, stopped", "may end, stopped"
 
-# (kind, outcome) -> state before -> the states it may leave. An operation that is not answered may do any of what
-# it could have been answered with, or nothing at all.
+_NEW: dict[bytes, str] = {STAYS: "stays", ENDS: "may end"}
+_STOP = {"stays": STAYS_STOPPED, "may end": ENDS_STOPPED}
+_START = {stopped: present for present, stopped in _STOP.items()}
+_RUNS, _STOPPED = tuple(_STOP), tuple(_START)
+_PRESENT = (*_RUNS, *_STOPPED)
+
+
+def _same(*states: str) -> dict[str, tuple[str, ...]]:
+    return {state: (state,) for state in states}
+
+
+# (kind, outcome) -> state before -> the states it may leave; what a creation leaves is in _NEW. An operation that
+# is not answered may do any of what it could have been answered with, or nothing at all.
 _STEPS: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
-    ("create", "ok"): {ABSENT: (PRESENT,)},
-    ("create", "conflict"): {PRESENT: (PRESENT,), STOPPING: (STOPPING,)},
-    # Created, and gone again when its view was read.
-    ("create", "not found"): {ABSENT: (PRESENT,)},
-    ("create", "unknown"): {ABSENT: (PRESENT,)},
-    # The delete looks first and stops then; somebody may have been faster between the two.
-    ("delete", "ok"): {PRESENT: (STOPPING, ABSENT), STOPPING: (STOPPING,), ABSENT: (ABSENT,)},
-    ("delete", "not found"): {ABSENT: (ABSENT,)},
-    ("delete", "unknown"): {PRESENT: (STOPPING, ABSENT)},
-    ("seen", "ok"): {PRESENT: (PRESENT,), STOPPING: (STOPPING,)},
-    ("unseen", "ok"): {ABSENT: (ABSENT,)},
+    ("create", "conflict"): _same(*_PRESENT),
+    # The delete looks first and deletes then; somebody may have been faster between the two.
+    ("delete", "ok"): {**dict.fromkeys(_PRESENT, (ENDING, ABSENT)), **_same(ENDING, ABSENT)},
+    ("delete", "not found"): _same(ABSENT),
+    ("delete", "unknown"): dict.fromkeys(_PRESENT, (ENDING, ABSENT)),
+    ("stop", "ok"): {**{state: (stopped,) for state, stopped in _STOP.items()}, **_same(*_STOPPED)},
+    ("stop", "conflict"): _same(ENDING),
+    ("stop", "not found"): _same(ABSENT),
+    ("stop", "unknown"): {state: (stopped,) for state, stopped in _STOP.items()},
+    ("start", "ok"): {**{stopped: (state,) for stopped, state in _START.items()}, **_same(*_RUNS)},
+    ("start", "conflict"): _same(ENDING),
+    ("start", "not found"): _same(ABSENT),
+    ("start", "unknown"): {stopped: (state,) for stopped, state in _START.items()},
+    ("seen", "ok"): _same(*_RUNS, ENDING),
+    ("seen stopped", "ok"): _same(*_STOPPED, ENDING),  # what was deleted is shown as it was
+    ("unseen", "ok"): _same(ABSENT),
 }
+
+
+CHANGES = ("create", "delete", "stop", "start")  # of tasks
 
 
 class Op(msgspec.Struct):
     """One operation of one client. `end_ns` None: never answered, so it may have happened or not, at any time.
 
-    `outcome`: ok, conflict, not found or unknown. `names`: the tasks in a list; `versions`: the configs in one.
+    `outcome`: ok, conflict, not found or unknown. `names`: the tasks in a list, `stopped` those of them that are;
+    `versions`: the configs in one.
     """
 
     client: int
-    kind: str  # of tasks: create, delete, list; of configs: put, drop, get, ls
+    kind: str  # of tasks: create, delete, stop, start, list; of configs: put, drop, get, ls
     key: str
     begin_ns: int
     end_ns: int | None = None
     outcome: str = ""
     names: frozenset[str] = frozenset()
+    stopped: frozenset[str] = frozenset()
     index: int = 0
     value: bytes | None = None
     version: int | None = None
@@ -58,20 +81,24 @@ class TaskName:
         return ABSENT
 
     def after(self, state: str, operation: Operation) -> tuple[str, ...]:
+        # One that is answered "not found" was created, and gone again when its view was read.
+        if operation.kind == "create" and operation.outcome != "conflict":
+            assert operation.value is not None
+            return (_NEW[operation.value],) if state in (ABSENT, ENDING, _NEW[ENDS]) else ()
         return _STEPS[operation.kind, operation.outcome].get(state, ())
 
     def drift(self, state: str) -> tuple[str, ...]:
-        return (ABSENT,) if state == STOPPING else ()
+        return (ABSENT,) if state == ENDING else ()
 
     def reads(self, operation: Operation) -> bool:
-        return operation.kind in ("seen", "unseen") or (operation.kind, operation.outcome) == ("create", "conflict")
+        return operation.kind in ("seen", "seen stopped", "unseen") or operation.outcome == "conflict"
 
     def blind(self, operation: Operation) -> bool:
         del operation
         return False
 
     def alike(self, operation: Operation) -> object:
-        return operation.kind
+        return operation.kind, operation.value
 
     def rank(self, operation: Operation) -> None:
         del operation
@@ -93,13 +120,14 @@ def _judge(verdicts: Iterable[Verdict]) -> None:
 
 
 def _of_tasks(history: Sequence[Op]) -> Iterator[Operation]:
-    names = sorted({op.key for op in history if op.kind in ("create", "delete")})
+    names = sorted({op.key for op in history if op.kind in CHANGES})
     for op in history:
-        if op.kind in ("create", "delete"):
+        if op.kind in CHANGES:
             yield _operation(op, op.kind, op.key)
         elif op.kind == "list" and op.outcome == "ok":
             for name in names:
-                yield _operation(op, "seen" if name in op.names else "unseen", name)
+                seen = "seen stopped" if name in op.stopped else "seen"
+                yield _operation(op, seen if name in op.names else "unseen", name)
 
 
 def _of_configs(history: Sequence[Op]) -> Iterator[Operation]:

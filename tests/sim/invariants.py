@@ -335,7 +335,7 @@ class Invariants:
             if command is not None:
                 self._check_once(index, command, apply(self.state, index, command).result)
             check_applied(self.world, self.state)
-            self.explained.after_commit(self.state)
+            self.explained.after_commit(self.state, command)
         self.world.trace("log", f"{index}/{term} committed by {machine.name}: {words}")
         self._hashes[index] = state_hash(self.state)
         if index % FULL_CHECK_EVERY == 0:

@@ -42,8 +42,8 @@ def check_applied(world: World, state: State) -> None:
             world.fail("lost with its node", f"{allocation} is on {node.id}, which is down")
         if allocation.wanted:
             job = state.jobs[allocation.job].job
-            if job.stopping or not 0 <= allocation.index < job.count:
-                world.fail("wanted by its job", f"{allocation} is wanted; stopping: {job.stopping}, of {job.count}")
+            if not job.wanted or not 0 <= allocation.index < job.count:
+                world.fail("wanted by its job", f"{allocation} is wanted, of {job}")
             slot = (allocation.job, allocation.index)
             other = wanted.setdefault(slot, allocation)
             if other is not allocation:
@@ -83,6 +83,8 @@ def unrest(cluster: Cluster, state: State) -> str:
 def _task_unrest(state: State, record: JobRecord, index: int, containers: dict[int, tuple[str, Held]]) -> str:
     if record.job.stopping:
         return "is stopping"
+    if record.successor is not None:
+        return "waits for its own end to start again"
     slot = task_slot(record, index)
     if record.open[index] == OPEN:
         fitting = [node for node in state.nodes.values() if _fits(state, node.id, record)]

@@ -24,6 +24,7 @@ import orion.state.apply_jobs
 import orion.state.apply_nodes
 import orion.state.apply_plan
 import orion.state.ledger
+from orion.model.allocation import AllocationState
 from orion.node.agent import Agent
 from orion.node.log_writer import LogWriter
 from orion.node.raft_driver import RaftDriver
@@ -320,6 +321,36 @@ def capacity_given_twice() -> None:
     orion.state.ledger.set_unwanted, orion.state.ledger._release = too_early, once
 
 
+def a_name_is_used_again_at_once() -> None:
+    """A removed job is forgotten when somebody uses its name again, not when its last container has ended."""
+    create = orion.state.apply_jobs._create
+
+    def too_early(state, step, job):
+        former = state.jobs.get(job.name)
+        if former and former.job.stopping and former.active:
+            for index in range(former.job.count):
+                for allocation in former.history(index):
+                    if not allocation.terminal:
+                        stopped = replace(allocation.status, state=AllocationState.STOPPED)
+                        orion.state.ledger.set_status(state, allocation, stopped)
+            orion.state.apply_jobs.settle(state, step, former)
+        return create(state, step, job)
+
+    orion.state.apply_jobs._create = too_early
+
+
+def a_stop_is_forgotten() -> None:
+    """A job that was stopped is placed again when its allocation has ended."""
+    settle = orion.state.apply_jobs.settle
+
+    def start_again(state, step, record):
+        if record.job.stopped and not record.job.stopping and not record.active:
+            orion.state.ledger.open_job(state, record, replace(record.job, stopped=False))
+        settle(state, step, record)
+
+    orion.state.apply_jobs.settle = start_again
+
+
 def lost_allocation_forgotten() -> None:
     active_of = orion.state.ledger.active_of
     orion.state.ledger.active_of = lambda state, node: active_of(state, node)[1:]
@@ -405,6 +436,8 @@ PLANTED = (
     _bug(static_port_given_twice, "host port once", first=30_045),
     _bug(capacity_given_twice, "capacity", first=30_001),
     _bug(lost_allocation_forgotten, "lost with its node"),
+    _bug(a_name_is_used_again_at_once, "a name's former containers have ended"),
+    _bug(a_stop_is_forgotten, HISTORY),
     _bug(agent_starts_before_confirm, "a container is confirmed first"),
     _bug(agent_removes_nothing, "liveness"),
     _bug(votes_carry_no_commit, "liveness"),

@@ -1,15 +1,17 @@
 import pytest
 
-from sim.history import Op, check_history
+from sim.history import ENDS, STAYS, Op, check_history
 from sim.loop import SimFailure
 
 
 def op(kind, begin, end, outcome="ok", **more):
-    return Op(0, kind, "k", begin, end, outcome, **more)
+    values = {"value": STAYS} if kind == "create" else {}
+    return Op(0, kind, "k", begin, end, outcome, **{**values, **more})
 
 
-def seen(begin, end):
-    return Op(0, "list", "", begin, end, "ok", frozenset({"k"}))
+def seen(begin, end, *, stopped=False):
+    names = frozenset({"k"})
+    return Op(0, "list", "", begin, end, "ok", names, names if stopped else frozenset())
 
 
 def unseen(begin, end):
@@ -58,6 +60,37 @@ def test_a_task_that_was_deleted_may_be_seen_until_it_is_forgotten_but_not_again
 def test_two_creates_of_one_name_cannot_both_be_first():
     with pytest.raises(SimFailure):
         check_history([op("create", 0, 10), op("create", 0, 10)])
+
+
+def test_the_name_of_what_was_deleted_is_free_at_once():
+    deleted = [op("create", 0, 1), op("delete", 2, 3), seen(4, 5)]
+    check_history([*deleted, op("create", 6, 7), seen(8, 9)])
+    with pytest.raises(SimFailure):
+        check_history([*deleted, op("create", 6, 7, "conflict")])
+
+
+def test_the_name_of_what_may_have_ended_may_be_free():
+    check_history([op("create", 0, 1, value=ENDS), op("create", 2, 3, value=ENDS), op("create", 4, 5)])
+    check_history([op("create", 0, 1, value=ENDS), op("create", 2, 3, "conflict")])
+
+
+def test_what_was_stopped_is_kept_until_it_is_started_or_deleted():
+    stopped = [op("create", 0, 1, value=ENDS), op("stop", 2, 3), seen(4, 5, stopped=True)]
+    check_history([*stopped, op("create", 6, 7, "conflict"), op("stop", 8, 9)])
+    check_history([*stopped, op("start", 6, 7), seen(8, 9)])
+    check_history([*stopped, op("delete", 6, 7), op("create", 8, 9), seen(10, 11)])
+    for forgot in (unseen(6, 7), seen(6, 7), op("create", 6, 7), op("stop", 6, 7, "not found")):
+        with pytest.raises(SimFailure):
+            check_history([*stopped, forgot])
+
+
+def test_what_is_not_there_can_be_neither_stopped_nor_started():
+    for kind in ("stop", "start"):
+        check_history(
+            [op(kind, 0, 1, "not found"), op("create", 2, 3), op("delete", 4, 5), op(kind, 6, 7, "conflict")]
+        )
+        with pytest.raises(SimFailure):
+            check_history([op(kind, 0, 1)])
 
 
 def test_an_index_that_goes_back_is_found():

@@ -1,5 +1,5 @@
-"""Clients of the API on all nodes: they create and delete tasks, put and delete configs, read, and remember exactly
-what they were told.
+"""Clients of the API on all nodes: they create, stop, start and delete tasks, put and delete configs, read, and
+remember exactly what they were told.
 """
 
 import asyncio
@@ -9,11 +9,11 @@ from typing import Any
 
 from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, Unavailable
 from orion.model.resources import MIB
-from orion.model.views import TaskRequest
+from orion.model.views import TaskRequest, TaskView
 from orion.node.service import Read, Service
 from sim.cluster import Cluster, ConnectionLost, ConnectionRefused, Machine
 from sim.engine import CRASHES, FOREVER, MISSING, SUCCEEDS
-from sim.history import Op
+from sim.history import ENDS, STAYS, Op
 from sim.world import World
 
 CLIENTS = 4  # of tasks
@@ -23,6 +23,7 @@ CONFIGS = ("app/a", "app/b", "lock")
 NAMES = 12  # few, so that clients meet
 STATIC_PORTS = ("8080", "8081", "8082")
 MEAN_PAUSES_S = (0.05, 0.3, 0.3, 1.0)  # between two operations of a client: each seed draws one
+AT_ONCE = 0.4  # how often a deleted name is used again, and a stopped task started again, without a pause
 PATIENCE_S = 3.0  # a client gives up this long after the node should have
 
 
@@ -56,8 +57,16 @@ class Workload:
             draw = rng.random()
             if draw < 0.4:
                 await self._create(number, machine, rng)
-            elif draw < 0.6:
-                await self._delete(number, machine, rng)
+            elif draw < 0.55:
+                name = await self._change("delete", number, machine, rng)
+                if name and rng.random() < AT_ONCE:  # while its containers end
+                    await self._create(number, machine, rng, name)
+            elif draw < 0.62:
+                name = await self._change("stop", number, machine, rng)
+                if name and rng.random() < AT_ONCE:
+                    await self._change("start", number, machine, rng, name)
+            elif draw < 0.67:
+                await self._change("start", number, machine, rng)
             elif draw < 0.9:
                 await self._list(number, machine, rng)
             else:
@@ -80,9 +89,11 @@ class Workload:
 
     # --- operations on tasks ------------------------------------------------------------------------------
 
-    async def _create(self, client: int, machine: Machine, rng: random.Random) -> None:
-        name, request = self._request(rng)
+    async def _create(self, client: int, machine: Machine, rng: random.Random, name: str = "") -> None:
+        name, request = self._request(rng, name)
         op = self._begin(client, "create", name)
+        stays = request.image == FOREVER and request.restart_policy == "always"
+        op.value = STAYS if stays else ENDS
         timeout_s, wait_s = rng.choice((2.0, 10.0)), rng.choice((0.0, 0.0, 5.0))
         key = f"key-{self._made}" if rng.random() < 0.3 else ""
         await self._do(
@@ -92,9 +103,9 @@ class Workload:
             lambda s: s.create_task(request, idempotency_key=key, timeout_s=timeout_s, wait_running_s=wait_s),
         )
 
-    def _request(self, rng: random.Random) -> tuple[str, TaskRequest]:
+    def _request(self, rng: random.Random, name: str = "") -> tuple[str, TaskRequest]:
         self._made += 1
-        name = f"t{rng.randrange(NAMES)}" if rng.random() < 0.5 else f"u{self._made}"
+        name = name or (f"t{rng.randrange(NAMES)}" if rng.random() < 0.5 else f"u{self._made}")
         ports = {}
         if rng.random() < 0.35:
             ports["80/tcp"] = rng.choice((*STATIC_PORTS, ""))
@@ -112,14 +123,16 @@ class Workload:
         )
         return name, request
 
-    async def _delete(self, client: int, machine: Machine, rng: random.Random) -> None:
+    async def _change(self, kind: str, client: int, machine: Machine, rng: random.Random, name: str = "") -> str:
+        """Delete, stop or start a task that somebody wanted to create; its name, "" when there is none."""
         made = sorted({op.key for op in self.history if op.kind == "create"})
         if not made:
-            return
-        name = rng.choice(made)
-        op = self._begin(client, "delete", name)
+            return ""
+        name = name or rng.choice(made)
+        op = self._begin(client, kind, name)
         timeout_s = rng.choice((2.0, 10.0))
-        await self._do(op, machine, timeout_s, lambda s: s.delete_task(name, timeout_s=timeout_s))
+        await self._do(op, machine, timeout_s, lambda s: _CHANGES[kind](s, name, timeout_s))
+        return name
 
     async def _list(self, client: int, machine: Machine, rng: random.Random) -> None:
         op = self._begin(client, "list", "")
@@ -223,12 +236,20 @@ class Workload:
         self.world.trace(f"client{op.client}", f"{op.kind} {op.key} at {machine.name}: {outcome} {op.index}")
 
 
+_CHANGES: dict[str, Callable[[Service, str, float], Awaitable[TaskView]]] = {
+    "delete": lambda service, name, timeout_s: service.delete_task(name, timeout_s=timeout_s),
+    "stop": lambda service, name, timeout_s: service.stop_task(name, timeout_s=timeout_s),
+    "start": lambda service, name, timeout_s: service.start_task(name, timeout_s=timeout_s),
+}
+
+
 def _note(op: Op, result: Any) -> str:
     """What the answer says, into `op`; the outcome."""
     match op.kind:
         case "list":
             tasks, op.index = result
             op.names = frozenset(task.name for task in tasks)
+            op.stopped = frozenset(task.name for task in tasks if task.stopped)
         case "ls":
             configs, op.index = result
             op.versions = {config.key: config.version for config in configs}

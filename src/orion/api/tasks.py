@@ -1,4 +1,4 @@
-"""/tasks: create, read, stop."""
+"""/tasks: create, read, stop, start, delete."""
 
 from urllib.parse import quote
 
@@ -43,3 +43,11 @@ async def get(call: Call) -> Response:
 
 async def delete(call: Call) -> Response:
     return json(await call.within(call.service.delete_task(call[TASK], timeout_s=call.timeout_s)), 202)
+
+
+async def stop(call: Call) -> Response:
+    return json(await call.within(call.service.stop_task(call[TASK], timeout_s=call.timeout_s)))
+
+
+async def start(call: Call) -> Response:
+    return json(await call.within(call.service.start_task(call[TASK], timeout_s=call.timeout_s)))

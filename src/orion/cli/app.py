@@ -15,7 +15,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ps": ("tasks", "List tasks: what runs, where, and why not."),
     "logs": ("logs", "Show what tasks have written."),
     "inspect": ("tasks", "Show all that is known of a task."),
-    "stop": ("tasks", "Stop tasks and forget them."),
+    "stop": ("lifecycle", "Stop tasks and keep them, to be started again."),
+    "start": ("lifecycle", "Start tasks that were stopped, or have ended."),
+    "rm": ("lifecycle", "Stop tasks and forget them."),
     "config": ("config", "Keep small values for tasks to read."),
     "events": ("events", "Tell what has happened in the cluster."),
     "members": ("nodes", "Show who is in the cluster and who is alive."),
@@ -30,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 HELP = ("-h", "--help")
 HELP_COMMAND = "help"  # orion help run: the same as orion run --help
 COMPLETE_VAR = "_ORION_COMPLETE"
+TIMED_OUT = 4  # exit code: what was waited for has not come in time
 SETTINGS = {"help_option_names": list(HELP), "max_content_width": 110}
 
 

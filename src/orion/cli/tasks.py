@@ -1,4 +1,4 @@
-"""`orion ps`, `inspect` and `stop`."""
+"""`orion ps` and `inspect`."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -109,21 +109,3 @@ def inspect(client: "Client", task: str, stale: bool, form: str) -> None:
 
     del form  # there is but one; whoever writes -o json everywhere may do so here
     show.print_json(client.task(task, stale=stale))
-
-
-@command()
-@click.argument("task", nargs=-1, required=True, shell_complete=complete_task)
-@asks
-def stop(client: "Client", task: tuple[str, ...]) -> int:
-    """Stop tasks and forget them."""
-    from orion.cli.app import say
-    from orion.model.errors import Refused
-
-    code = 0
-    for name in task:
-        try:
-            click.echo(client.delete_task(name).id)
-        except Refused as error:  # the others can still be stopped
-            say(error.detail)
-            code = 1
-    return code

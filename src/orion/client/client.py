@@ -93,8 +93,18 @@ class Client:
         return self._poll(_path("/tasks", task), TaskView, after_index, wait_s)
 
     def delete_task(self, task: str) -> TaskView:
-        """Stop it and forget it."""
+        """Stop it and forget it. It is NotFound once its container has ended. A task that gets its name before then
+        has another `created_index`, and waits.
+        """
         return self._decoded(self._ask("DELETE", _path("/tasks", task)), TaskView)
+
+    def stop_task(self, task: str) -> TaskView:
+        """Stop it and keep it. It may take its grace to end."""
+        return self._decoded(self._ask("POST", f"{_path('/tasks', task)}/stop"), TaskView)
+
+    def start_task(self, task: str) -> TaskView:
+        """Start it again when it was stopped, or has ended."""
+        return self._decoded(self._ask("POST", f"{_path('/tasks', task)}/start"), TaskView)
 
     def logs(
         self,

@@ -68,9 +68,10 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True):
-    """`version` counts changes of the spec from 0. `stopping`: nothing of it is wanted any more; it is
-    forgotten once its last allocation has ended. `created_index`: of the log entry that created it, which tells it
-    from a former one of its name; `apply` says it, and 0 is one that is yet to be created.
+    """`version` counts changes of the spec from 0. `stopping`: it is removed, that is, forgotten once its
+    last allocation has ended. `stopped`: nothing of it is wanted until it is started.
+    `created_index`: of the log entry that created it, which tells it from a former one of its name; `apply` says
+    it, and 0 is one that is yet to be created.
     """
 
     name: JobName
@@ -81,3 +82,8 @@ class Job(msgspec.Struct, frozen=True, array_like=True):
     created_at_ms: int = 0
     stopping: bool = False
     created_index: int = 0
+    stopped: bool = False
+
+    @property
+    def wanted(self) -> bool:
+        return not (self.stopping or self.stopped)

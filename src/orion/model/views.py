@@ -54,6 +54,8 @@ class AllocationView(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class TaskView(msgspec.Struct, frozen=True, rename="camel"):
+    """`stopped`: its job is kept at zero until it is started. `createdIndex` tells it from others of its name."""
+
     id: str
     name: str
     image: str
@@ -75,6 +77,8 @@ class TaskView(msgspec.Struct, frozen=True, rename="camel"):
     finished_at: str | None
     allocations: list[AllocationView]
     configs: list[ConfigMountRequest] = []
+    stopped: bool = False
+    created_index: int = 0
 
 
 class Amounts(msgspec.Struct, frozen=True, rename="camel", gc=False):

@@ -63,7 +63,7 @@ from orion.node.service import Health, Read
 from orion.node.submit import Submitter
 from orion.node.work import WorkSource, confirmed
 from orion.ports import Clock, Machine, Peers
-from orion.state.commands import CreateJob, DrainNode, RemoveNode, StopJob
+from orion.state.commands import CreateJob, DrainNode, RemoveJob, RemoveNode, StartJob, StopJob
 
 log = logging.getLogger(__name__)
 
@@ -159,7 +159,10 @@ class Answers:
         deadline_ms = self._clock.now_ms() + int(wait_running_s * 1000)
         while view.state not in _SETTLED and (left_ms := deadline_ms - self._clock.now_ms()) > 0:
             read = Read(after_index=index, wait_s=min(left_ms / 1000, 10.0), timeout_s=timeout_s)
-            view, index = await self._ask(AskTask(view.id, read))
+            now, index = await self._ask(AskTask(view.id, read))
+            if now.created_index != view.created_index:
+                raise NotFound(f"{view.id} was removed, and another one has its name")
+            view = now
         return view
 
     async def delete_task(self, task: str, *, timeout_s: float) -> TaskView:
@@ -169,16 +172,39 @@ class Answers:
             raise NoMajority(f"{error.detail}; nothing was changed") from None
         key, since = await self._marks.new("", timeout_s)
         # This job, and none that is created later: whoever told of it may have been ahead of who gave `since`.
-        command = StopJob(self._clock.wall_ms(), JobName(view.name), key, max(since, seen_at))
+        command = RemoveJob(self._clock.wall_ms(), JobName(view.name), key, max(since, seen_at))
         try:
             await self._submitter.submit(command, timeout_s=timeout_s)
         except NotFound:
             return view  # somebody else was faster
         try:
-            view, _ = await self.task(view.id, Read(stale=self._driver.is_member, timeout_s=timeout_s))
+            now, _ = await self.task(view.id, Read(stale=self._driver.is_member, timeout_s=timeout_s))
         except NotFound:
             log.debug("%s had nothing to stop", view.id)
-        return view
+            return view
+        return now if now.created_index == view.created_index else view
+
+    async def stop_task(self, task: str, *, timeout_s: float) -> TaskView:
+        return await self._change_job(StopJob, task, timeout_s)
+
+    async def start_task(self, task: str, *, timeout_s: float) -> TaskView:
+        return await self._change_job(StartJob, task, timeout_s)
+
+    async def _change_job(self, kind: type[StopJob | StartJob], task: str, timeout_s: float) -> TaskView:
+        async with deadline(timeout_s, f"{task} was another one at each try"):
+            while True:
+                try:
+                    view, seen_at = await self.task(task, Read(timeout_s=timeout_s))
+                except NoMajority as error:
+                    raise NoMajority(f"{error.detail}; nothing was changed") from None
+                key, since = await self._marks.new("", timeout_s)
+                command = kind(self._clock.wall_ms(), JobName(view.name), key, max(since, seen_at))
+                try:
+                    await self._submitter.submit(command, timeout_s=timeout_s)
+                except NotFound as error:  # another one has the name since, or none
+                    log.debug("looking at %s again: %s", task, error.detail)
+                    continue
+                return (await self.task(view.id, Read(stale=self._driver.is_member, timeout_s=timeout_s)))[0]
 
     async def tasks(self, read: Read) -> tuple[list[TaskView], int]:
         return await self._ask(AskTasks(read))

@@ -30,13 +30,13 @@ def time_text(unix_ms: int) -> str | None:
 
 
 def tasks(view: View) -> list[TaskView]:
-    return [_task(view, job, index) for job in view.jobs() for index in range(job.count)]
+    return [_task(view, job, index) for job in view.latest_jobs() for index in range(job.count)]
 
 
 def task(view: View, text: str) -> TaskView:
     """Raises Invalid for what is no task id, NotFound for one that is not there."""
     name, index = split_task_id(text)
-    job = view.job(name)
+    job = view.latest_job(name)
     if job is None:
         raise NotFound(f"there is no task {text}; 'orion ps' lists them")
     if index is None and job.count > 1:
@@ -50,6 +50,7 @@ def _task(view: View, job: Job, index: int) -> TaskView:
     spec, slot = job.task, view.task(job.name, index)
     assert slot is not None
     shown = slot.allocation
+    runs = view.allocations_of_slot(job.name, index) if _is_current(view, job) else ()
     return TaskView(
         id=task_id(job.name, index),
         name=job.name,
@@ -71,8 +72,16 @@ def _task(view: View, job: Job, index: int) -> TaskView:
         started_at=time_text(shown.status.started_at_ms) if shown else None,
         finished_at=time_text(shown.status.finished_at_ms) if shown else None,
         configs=[mount_to_request(mount) for mount in spec.configs],
-        allocations=[_allocation(a) for a in view.allocations_of_slot(job.name, index)],
+        allocations=[_allocation(a) for a in runs],
+        stopped=job.stopped,
+        created_index=job.created_index,
     )
+
+
+def _is_current(view: View, job: Job) -> bool:
+    """False while it waits for another one of its name to end, whose allocations are not its own."""
+    current = view.job(job.name)
+    return current is not None and current.created_index == job.created_index
 
 
 def _ports(view: View, job: Job, allocation: Allocation) -> dict[str, str]:
@@ -226,7 +235,7 @@ def raft(driver: RaftDriver, directory: Directory, outlook: Sequence[str] = ()) 
         learners=[member(v) for v in sorted(learners)],
         first_index=status.first_index,
         snapshot_index=status.snapshot_index,
-        task_count=sum(job.count for job in driver.view.jobs()),
+        task_count=sum(job.count for job in driver.view.latest_jobs()),
         workers=[member(raft) for raft in records if raft not in voters | learners],
         next=list(outlook),
     )

@@ -61,7 +61,14 @@ class Service(Protocol):
     ) -> TaskView:
         """Committed when it returns. `wait_running_s` > 0: wait until it runs or has ended, or so long."""
 
-    async def delete_task(self, task: str, *, timeout_s: float) -> TaskView: ...
+    async def delete_task(self, task: str, *, timeout_s: float) -> TaskView:
+        """Stop and forget its job. Answers with the task as it is then: it is gone once its container has ended."""
+
+    async def stop_task(self, task: str, *, timeout_s: float) -> TaskView:
+        """Keep its job at zero. Conflict when it is being deleted."""
+
+    async def start_task(self, task: str, *, timeout_s: float) -> TaskView:
+        """Bring back what was stopped, or run again what has ended. Conflict as stop_task."""
 
     async def tasks(self, read: Read) -> tuple[list[TaskView], int]:
         """The tasks, sorted by id, and the index of the state they were read from."""

@@ -4,7 +4,7 @@ from orion.model.allocation import TRANSITIONS, Allocation, AllocationState, All
 from orion.model.errors import NotFound
 from orion.model.ids import task_id
 from orion.state import ledger
-from orion.state.apply_jobs import forget_ended
+from orion.state.apply_jobs import settle_ended
 from orion.state.commands import UpdateAllocations
 from orion.state.step import Result, Step
 from orion.state.tables import State
@@ -28,7 +28,7 @@ def update_allocations(state: State, step: Step, command: UpdateAllocations) -> 
             ended.append(changed)
     if ended and record.node.draining and not record.active:
         step.tell("NodeEmptied", command.node, f"{command.node} is drained: no task is left on it")
-    forget_ended(state, step, ended)
+    settle_ended(state, step, ended)
     return None
 
 

@@ -9,7 +9,7 @@ from orion.model.errors import Conflict, NotFound, OrionError
 from orion.model.ids import NodeId, RaftId, task_id
 from orion.model.node import Node, NodeStatus
 from orion.state import ledger
-from orion.state.apply_jobs import forget_ended
+from orion.state.apply_jobs import settle_ended
 from orion.state.commands import DrainNode, RegisterNode, RemoveNode, SetNodeStatus
 from orion.state.once import once
 from orion.state.records import MAX_REMOVED, NodeRecord
@@ -225,7 +225,7 @@ def _after_loss(state: State, step: Step, lost: list[Allocation]) -> None:
         for allocation in missed:
             task = task_id(allocation.job, allocation.index)
             step.tell("TaskLost", task, f"{task} lost: {allocation.status.reason}")
-    forget_ended(state, step, lost)
+    settle_ended(state, step, lost)
 
 
 def _lost_text(lost: list[Allocation]) -> str:

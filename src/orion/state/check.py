@@ -78,7 +78,17 @@ def _node_parts(record: NodeRecord) -> tuple[object, ...]:
 
 
 def _job_parts(record: JobRecord) -> tuple[object, ...]:
-    return (record.job, record.refusal, record.slots, record.open, record.open_count, record.active)
+    assert record.successor is None or (record.active and not record.job.wanted), f"{record.job.name} need not wait"
+    assert record.active or not record.job.stopping, f"{record.job.name} is over"
+    return (
+        record.job,
+        record.refusal,
+        record.successor,
+        record.slots,
+        record.open,
+        record.open_count,
+        record.active,
+    )
 
 
 def _same(what: str, held: object, meant: object) -> None:

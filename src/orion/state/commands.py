@@ -80,7 +80,8 @@ class RemoveNode(Command, frozen=True, array_like=True, tag=5):
 
 
 class CreateJob(Command, frozen=True, array_like=True, tag=6):
-    """Refused (Conflict) when the name is taken.
+    """Refused (Conflict) when the name is taken. The name of a job that is removed, or has ended by itself, is
+    free; the new one waits until the last allocation of the former one has ended.
 
     As all commands of clients it is answered once (state/once.py): under the same `idempotency_key` (never empty)
     the answer, a refusal too, is as before. `since` is an index that was applied somewhere before the first copy
@@ -92,7 +93,7 @@ class CreateJob(Command, frozen=True, array_like=True, tag=6):
     since: int
 
 
-class StopJob(Command, frozen=True, array_like=True, tag=7):
+class RemoveJob(Command, frozen=True, array_like=True, tag=7):
     """Stop all of it and forget it when the last allocation has ended. NotFound when there is none, or only one
     that was created after `since`.
     """
@@ -165,6 +166,26 @@ class DeleteConfig(Command, frozen=True, array_like=True, tag=11):
     since: int
 
 
+class StopJob(Command, frozen=True, array_like=True, tag=12):
+    """Keep it at zero: nothing of it is wanted until it is started. NotFound as RemoveJob; Conflict when it is
+    removed.
+    """
+
+    job: JobName
+    idempotency_key: str
+    since: int
+
+
+class StartJob(Command, frozen=True, array_like=True, tag=13):
+    """Undo StopJob, once what is stopped has ended. Of a job that is not stopped, run again what has ended. Refused
+    as StopJob.
+    """
+
+    job: JobName
+    idempotency_key: str
+    since: int
+
+
 AnyCommand = (
     InitCluster
     | RegisterNode
@@ -172,11 +193,13 @@ AnyCommand = (
     | DrainNode
     | RemoveNode
     | CreateJob
-    | StopJob
+    | RemoveJob
     | UpdateAllocations
     | ApplyPlan
     | PutConfig
     | DeleteConfig
+    | StopJob
+    | StartJob
 )
 
 _encoder = msgspec.msgpack.Encoder()

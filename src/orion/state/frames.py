@@ -58,6 +58,7 @@ class End(Frame, frozen=True, array_like=True, tag=7):
     jobs: int
     allocations: int
     configs: int = 0
+    successors: int = 0
 
 
 class Configs(Frame, frozen=True, array_like=True, tag=8):
@@ -72,7 +73,13 @@ class ConfigAnswers(Frame, frozen=True, array_like=True, tag=9):
     rows: list[tuple[str, Answer]]
 
 
-AnyFrame = Header | Nodes | Removed | Answers | Jobs | Allocations | End | Configs | ConfigAnswers
+class Successors(Frame, frozen=True, array_like=True, tag=10):
+    """Jobs that wait until the one of their name has ended, which came before."""
+
+    rows: list[Job]
+
+
+AnyFrame = Header | Nodes | Removed | Answers | Jobs | Allocations | End | Configs | ConfigAnswers | Successors
 
 encoder = msgspec.msgpack.Encoder()
 decoder: msgspec.msgpack.Decoder[AnyFrame] = msgspec.msgpack.Decoder(AnyFrame)

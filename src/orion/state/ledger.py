@@ -95,12 +95,28 @@ def add_job(state: State, job: Job, refusal: str = "") -> JobRecord:
     return record
 
 
-def close_job(state: State, record: JobRecord) -> None:
-    """The job is stopping: no slot wants anything."""
-    record.job = replace(record.job, stopping=True)
-    record.open = bytearray(record.job.count)
+def close_job(state: State, record: JobRecord, job: Job) -> None:
+    """It is `job` from here on, which is not wanted: no slot wants anything, and what runs is to end."""
+    record.job = job
+    record.open = bytearray(job.count)
     record.open_count = 0
     set_refusal(state, record, "")
+    for index in range(job.count):
+        for allocation in record.history(index):
+            if allocation.wanted and not allocation.terminal:
+                set_unwanted(state, allocation)
+
+
+def open_job(state: State, record: JobRecord, job: Job) -> None:
+    """It is `job` from here on, which is wanted: what has ended runs again, and former failures count no more."""
+    record.job = job
+    for index in range(job.count):
+        for allocation in record.history(index):
+            status = allocation.status
+            if status.terminal and (allocation.wanted or status.failed_starts):
+                forgiven = replace(status, failed_starts=0)
+                _store(state, record, allocation, replace(allocation, wanted=False, status=forgiven))
+        set_open(state, record, index, is_open=slot_wants(record, index))
 
 
 def forget_job(state: State, record: JobRecord) -> None:

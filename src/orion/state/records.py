@@ -181,23 +181,40 @@ class NodeRecord:
 
 
 class JobRecord:
-    """A job, why the rest of it does not fit (`refusal`, "" when nobody refused), and its slots.
+    """A job, why the rest of it does not fit (`refusal`, "" when nobody refused), and its slots. `successor` is the
+    job that has the name once the last allocation of this one has ended: another one, or this one started again. It
+    is None but while this one ends.
 
     Derived: `open` has one byte a slot (so the next open one is found by memchr, and a job of a million costs
     a megabyte), `open_count` how many are OPEN, `active` how many allocations have not ended, `serial` which
     of two jobs is older.
     """
 
-    __slots__ = ("active", "job", "open", "open_count", "refusal", "serial", "slots")
+    __slots__ = ("active", "job", "open", "open_count", "refusal", "serial", "slots", "successor")
 
     def __init__(self, job: Job, serial: int, refusal: str = "") -> None:
         self.job = job
         self.serial = serial
         self.refusal = refusal
+        self.successor: Job | None = None
         self.slots: list[Slot] = [None] * job.count
-        self.open = bytearray(job.count) if job.stopping else bytearray(b"\x01") * job.count
-        self.open_count = 0 if job.stopping else job.count
+        self.open = bytearray(b"\x01") * job.count if job.wanted else bytearray(job.count)
+        self.open_count = job.count if job.wanted else 0
         self.active = 0
+
+    @property
+    def latest(self) -> Job:
+        """The job that the name stands for: the one that was asked for last."""
+        return self.successor or self.job
+
+    @property
+    def finished(self) -> bool:
+        """Whether all of it has ended by itself, and is not to run again."""
+        return self.job.wanted and not self.active and not self.open_count
+
+    def has_ended(self, index: int) -> bool:
+        """Whether a task has ended and is not to run again."""
+        return not self.open[index] and not any(a.wanted and not a.terminal for a in self.history(index))
 
     def history(self, index: int) -> tuple[Allocation, ...]:
         """The remembered allocations of one slot, newest last."""
@@ -230,7 +247,7 @@ def ends_slot(allocation: Allocation, kind: JobKind) -> bool:
 
 def slot_wants(record: JobRecord, index: int) -> bool:
     """Whether the slot is open, from its remembered allocations alone."""
-    if record.job.stopping:
+    if not record.job.wanted:
         return False
     for allocation in record.history(index):
         if ends_slot(allocation, record.job.kind) or (allocation.wanted and not allocation.terminal):

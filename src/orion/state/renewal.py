@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from orion.model.node import Node
 from orion.state import ledger
-from orion.state.apply_jobs import forget_ended
+from orion.state.apply_jobs import settle_ended
 from orion.state.apply_nodes import bury
 from orion.state.step import Step
 from orion.state.tables import State
@@ -28,7 +28,7 @@ def renew(state: State, index: int, gone: Iterable[Node], reason: str, at_ms: in
     for node in gone:
         record = state.records[node.id]
         lost = ledger.lose_all(state, record, reason, at_ms)
-        forget_ended(state, step, lost)
+        settle_ended(state, step, lost)
         ledger.drop_node(state, record)
         bury(state, node.raft)
 

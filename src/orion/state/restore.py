@@ -24,6 +24,7 @@ from orion.state.frames import (
     Jobs,
     Nodes,
     Removed,
+    Successors,
     decoder,
 )
 from orion.state.records import MAX_COUNT, config_bytes
@@ -52,6 +53,7 @@ class Restorer:
             End: self._take_end,
             Configs: self._take_configs,
             ConfigAnswers: self._take_answers,
+            Successors: self._take_successors,
         }
 
     def feed(self, chunk: bytes) -> None:
@@ -76,7 +78,8 @@ class Restorer:
         state, end = self._state, self._end
         if end is None or self._pending:
             raise Corrupt("the snapshot is not whole: its end is missing")
-        found = End(len(state.nodes), len(state.jobs), len(state.allocations), len(state.configs))
+        successors = sum(record.successor is not None for record in state.jobs.values())
+        found = End(len(state.nodes), len(state.jobs), len(state.allocations), len(state.configs), successors)
         if found != end:
             raise Corrupt(f"the snapshot is damaged: it holds {found}, not {end}")
         return state
@@ -103,6 +106,14 @@ class Restorer:
             if not 0 <= job.count <= MAX_COUNT:
                 raise LookupError(job.count)
             ledger.add_job(self._state, job, refusal)
+
+    def _take_successors(self, frame: Successors) -> None:
+        """Raises LookupError for one that nothing keeps waiting."""
+        for job in frame.rows:
+            record = self._state.jobs[job.name]
+            if record.job.wanted or not record.active or not 0 <= job.count <= MAX_COUNT:
+                raise LookupError(job.name)
+            record.successor = job
 
     def _take_allocations(self, frame: Allocations) -> None:
         for allocation in frame.rows:

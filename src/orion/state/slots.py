@@ -4,6 +4,7 @@ import msgspec
 
 from orion.model.allocation import Allocation, AllocationState
 from orion.state.records import OPEN, JobRecord, ends_slot
+from orion.state.step import tasks_text
 
 PENDING = "pending"
 STOPPED = "stopped"
@@ -21,6 +22,9 @@ class TaskSlot(msgspec.Struct, frozen=True):
 
 
 def task_slot(record: JobRecord, index: int) -> TaskSlot:
+    if record.successor is not None:
+        state = STOPPED if record.successor.stopped else PENDING
+        return TaskSlot(state, _why_after(record), None)
     history = record.history(index)
     if record.open[index] == OPEN:
         return TaskSlot(PENDING, _why_pending(record, history), None)
@@ -28,6 +32,8 @@ def task_slot(record: JobRecord, index: int) -> TaskSlot:
     if current is None:
         return TaskSlot(STOPPED, "", None)
     reason = current.status.reason
+    if record.job.stopped and current.terminal and not ends_slot(current, record.job.kind):
+        return TaskSlot(STOPPED, reason, current)
     if not current.wanted and not current.terminal:
         reason = f"stopping; {reason}" if reason else "stopping"
     return TaskSlot(current.status.state.value, reason, current)
@@ -42,6 +48,15 @@ def _current(record: JobRecord, history: tuple[Allocation, ...]) -> Allocation |
         if ends_slot(allocation, record.job.kind):
             return allocation
     return history[-1] if history else None
+
+
+def _why_after(record: JobRecord) -> str:
+    """What a job waits for that has its name from another one, or from itself before it was stopped."""
+    if record.job.count > 1:
+        verb = "has" if record.active == 1 else "have"
+        return f"waits until {tasks_text(record.active)} of the former {record.job.name} {verb} ended"
+    nodes = sorted(allocation.node for allocation in record.history(0) if not allocation.terminal)
+    return f"waits until the former {record.job.name} has ended on {' and '.join(nodes)}"
 
 
 def _why_pending(record: JobRecord, history: tuple[Allocation, ...]) -> str:

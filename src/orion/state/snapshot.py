@@ -27,6 +27,7 @@ from orion.state.frames import (
     Jobs,
     Nodes,
     Removed,
+    Successors,
     encoder,
 )
 from orion.state.records import Slot
@@ -43,7 +44,7 @@ _Row = TypeVar("_Row")
 class Captured:
     """What `encode` needs of a state, untouched by later commands."""
 
-    __slots__ = ("answers", "config_answers", "configs", "header", "jobs", "nodes", "removed")
+    __slots__ = ("answers", "config_answers", "configs", "header", "jobs", "nodes", "removed", "successors")
 
     def __init__(self, state: State) -> None:
         self.header = Header(
@@ -64,6 +65,7 @@ class Captured:
         self.jobs: list[tuple[Job, str, list[Slot]]] = [
             (record.job, record.refusal, record.slots.copy()) for record in state.jobs.values()
         ]
+        self.successors = [record.successor for record in state.jobs.values() if record.successor]
 
 
 def capture(state: State) -> Captured:
@@ -107,7 +109,9 @@ def _frames(captured: Captured) -> Iterator[AnyFrame]:
         for rows in _batches(_flat(slots)):
             count += len(rows)
             yield Allocations(rows)
-    yield End(len(captured.nodes), len(captured.jobs), count, len(captured.configs))
+    for successor in captured.successors:
+        yield Successors([successor])
+    yield End(len(captured.nodes), len(captured.jobs), count, len(captured.configs), len(captured.successors))
 
 
 def _flat(slots: list[Slot]) -> Iterator[Allocation]:

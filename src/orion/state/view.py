@@ -102,6 +102,15 @@ class View:
         record = self._tables.jobs.get(name)
         return record.job if record else None
 
+    def latest_job(self, name: JobName) -> Job | None:
+        """The job that the name stands for: another than `job` while that one ends and this one waits for it."""
+        record = self._tables.jobs.get(name)
+        return record.latest if record else None
+
+    def latest_jobs(self) -> list[Job]:
+        """By name."""
+        return [self._tables.jobs[name].latest for name in sorted(self._tables.jobs)]
+
     def job_record(self, name: JobName) -> JobRecord | None:
         return self._tables.jobs.get(name)
 
@@ -157,9 +166,9 @@ class View:
         return self._tables.next_serial
 
     def task(self, name: JobName, index: int) -> TaskSlot | None:
-        """The state of one task; None when there is no such slot."""
+        """The state of one task of the latest job of the name; None when there is no such slot."""
         record = self._tables.jobs.get(name)
-        if record is None or not 0 <= index < record.job.count:
+        if record is None or not 0 <= index < record.latest.count:
             return None
         return task_slot(record, index)
 

@@ -138,6 +138,17 @@ class FakeService:
         view, _ = await self.task(task, Read(timeout_s=timeout_s))
         return self.tasks_by_id.pop(view.id)
 
+    async def stop_task(self, task: str, *, timeout_s: float) -> TaskView:
+        return await self._change(task, stopped=True, state="stopped")
+
+    async def start_task(self, task: str, *, timeout_s: float) -> TaskView:
+        return await self._change(task, stopped=False, state="running")
+
+    async def _change(self, task: str, **fields) -> TaskView:
+        view, _ = await self.task(task, Read())
+        self.tasks_by_id[view.id] = msgspec.structs.replace(view, **fields)
+        return self.tasks_by_id[view.id]
+
     async def tasks(self, read: Read):
         await self._read(read)
         return [self.tasks_by_id[key] for key in sorted(self.tasks_by_id)], self.index

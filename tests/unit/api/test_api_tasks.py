@@ -65,6 +65,17 @@ def test_list_and_delete(api):
     assert api.ask("DELETE", "/tasks/a").status == 404
 
 
+def test_a_task_is_stopped_and_started(api):
+    api.ask("POST", "/tasks", '{"image": "nginx", "name": "web"}')
+    for name in ("web", "web/0"):
+        answer = api.ask("POST", f"/tasks/{name}/stop")
+        assert (answer.status, answer.json["stopped"], answer.json["state"]) == (200, True, "stopped")
+        answer = api.ask("POST", f"/tasks/{name}/start")
+        assert (answer.status, answer.json["stopped"]) == (200, False)
+    assert api.ask("POST", "/tasks/nope/stop").status == 404
+    assert api.ask("GET", "/tasks/web/stop").status == 405
+
+
 def test_reads_say_how_fresh(api):
     api.ask("GET", "/tasks")
     api.ask("GET", "/tasks?stale=1", headers={"Request-Timeout": "3"})

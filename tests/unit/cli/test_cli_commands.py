@@ -126,7 +126,62 @@ def test_stop(orion, tasks):
     code, out, err = orion("stop", "web", "nope", "big/0")
     assert (code, out) == (1, "web/0\nbig/0\n")
     assert "nope" in err
+    assert [task.stopped for task in tasks.values()] == [True, True]
+    assert orion("start", "big") == (0, "big/0\n", "")
+    assert [task.stopped for task in tasks.values()] == [False, True]
+
+
+def test_rm(orion, tasks):
+    code, out, err = orion("rm", "web", "nope", "big/0")
+    assert (code, out) == (1, "web/0\nbig/0\n")
+    assert "nope" in err
     assert not tasks
+
+
+STOPPING = {"state": "running", "reason": "stopping", "stopped": True}
+
+
+def test_stop_and_wait(orion, api, monkeypatch):
+    tell(api, monkeypatch, [STOPPING, STOPPING, STOPPING | {"state": "stopped", "reason": ""}])
+    assert orion("stop", "--wait", "web-00001") == (0, "web-00001/0\n", "")
+
+
+def test_stop_and_wait_for_too_long(orion, api, monkeypatch):
+    tell(api, monkeypatch, [STOPPING])
+    assert orion("stop", "--wait", "--wait-timeout", "0.2", "web-00001") == (
+        4,
+        "",
+        "orion: web-00001/0 is still running after 0.2 s: stopping; it goes on ending, see 'orion ps'\n",
+    )
+
+
+def test_stop_and_wait_for_what_somebody_starts_again(orion, api, monkeypatch):
+    tell(api, monkeypatch, [STOPPING, STOPPING, {"state": "running"}])
+    assert orion("stop", "--wait", "web-00001") == (1, "", "orion: web-00001/0 was started again\n")
+
+
+def test_rm_waits_for_the_one_that_it_was_told_of(orion, api, monkeypatch):
+    tell(api, monkeypatch, [{"created_index": 5}, {"created_index": 5}, {"created_index": 5}, {"created_index": 9}])
+    assert orion("rm", "web-00001") == (0, "web-00001/0\n", "")
+
+
+def test_waiting_goes_on_where_a_node_does_not_answer_for_a_moment(orion, api, monkeypatch):
+    tell(api, monkeypatch, [STOPPING, STOPPING, STOPPING | {"state": "stopped"}])
+    service, answers = api.service, iter([Unavailable("no leader")] * 2)
+    task = type(service).task
+
+    async def now_and_then(self, name, read):
+        if (failure := next(answers, None)) is not None:
+            raise failure
+        return await task(self, name, read)
+
+    monkeypatch.setattr(type(service), "task", now_and_then)
+    monkeypatch.setattr("orion.cli.waiting.AGAIN_S", 0.0)
+    assert orion("stop", "--wait", "web-00001") == (
+        0,
+        "web-00001/0\n",
+        "orion: no leader; trying again\n",
+    )
 
 
 def test_logs(orion, api, tasks):
@@ -504,7 +559,15 @@ def tell(api, monkeypatch, story):
         service.index += 1
         return (views.pop(0) if len(views) > 1 else views[0]), service.index
 
+    async def delete_task(self, name, *, timeout_s):
+        return (await task(self, name, None))[0]
+
+    async def change(self, name, **fields):
+        return (await task(self, name, None))[0]
+
     monkeypatch.setattr(type(service), "task", task)
+    monkeypatch.setattr(type(service), "delete_task", delete_task)
+    monkeypatch.setattr(type(service), "_change", change)
 
 
 # --- failures ----------------------------------------------------------------------------------------------

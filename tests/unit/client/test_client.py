@@ -20,7 +20,9 @@ def test_tasks(client, api):
     assert api.service.creates[0]["request"].port_bindings == {"80/tcp": "8080"}
     assert client.tasks() == [made]
     assert client.task("web-00001") == client.task("web-00001/0", stale=True) == made
-    assert client.delete_task("web-00001/0") == made
+    assert client.stop_task("web-00001/0").stopped
+    assert client.start_task("web-00001").state == "running"
+    assert client.delete_task("web-00001/0").id == made.id
     assert client.tasks() == []
 
 

@@ -14,8 +14,8 @@ from orion.state.commands import (
     DrainNode,
     InitCluster,
     RegisterNode,
+    RemoveJob,
     SetNodeStatus,
-    StopJob,
     UpdateAllocations,
     encode_command,
 )
@@ -343,7 +343,7 @@ def test_unknown_stopping_and_finished_jobs_are_passed_over():
     cluster.job("done")
     cluster.job("stopping", count=2)
     cluster.run()
-    cluster.do(StopJob(1, "stopping", "stop", cluster.state.index))
+    cluster.do(RemoveJob(1, "stopping", "stop", cluster.state.index))
     assert cluster.plan("unknown", "done", "stopping", "done").empty
 
 
@@ -424,7 +424,7 @@ def test_the_place_of_a_job_that_was_stopped_meanwhile_goes_to_one_that_was_refu
     cluster.job("b", memory=16 * GB)
     plan = cluster.plan()
     assert ([group.job for group in plan.placements], [r.job for r in plan.refusals]) == (["a"], ["b"])
-    cluster.do(StopJob(1, "a", "stop", cluster.state.index))
+    cluster.do(RemoveJob(1, "a", "stop", cluster.state.index))
     planned_at = cluster.view.capacity_epoch
     cluster.do(plan.command(1))
     assert cluster.view.refusal("b")
@@ -440,7 +440,7 @@ def test_a_plan_says_nothing_of_a_job_that_was_created_again_meanwhile(labels):
     cluster.job(constraints=(("disk", "ssd"),))
     plan = cluster.plan()
     assert (len(plan.placements), len(plan.refusals)) == ((1, 0) if labels else (0, 1))
-    cluster.do(StopJob(1, "web", "stop", cluster.state.index))
+    cluster.do(RemoveJob(1, "web", "stop", cluster.state.index))
     cluster.job(constraints=(("disk", "hdd"),))
     cluster.do(plan.command(1))
     assert cluster.where() == {}
@@ -596,7 +596,7 @@ def test_what_can_not_be_started_stays_where_there_is_no_other_place():
     cluster.run()
     cannot_start(cluster)
     assert cluster.plan().empty
-    cluster.do(StopJob(1, "other", "stop", cluster.state.index))
+    cluster.do(RemoveJob(1, "other", "stop", cluster.state.index))
     cluster.end("other", 0)
     cluster.run()
     assert len(cluster.where()) == 1

@@ -20,8 +20,10 @@ from orion.state.commands import (
     PutConfig,
     Refusal,
     RegisterNode,
+    RemoveJob,
     RemoveNode,
     SetNodeStatus,
+    StartJob,
     StopJob,
     UpdateAllocations,
     encode_command,
@@ -81,8 +83,14 @@ class World:
         key = key or f"create {self.index}"
         return self.do(creation(name, count, key, since=self.index if since is None else since, **task))
 
+    def rm(self, name="web"):
+        return self.do(removing(name, f"rm {self.index}", self.index))
+
     def stop(self, name="web"):
-        return self.do(stopping(name, f"stop {self.index}", self.index))
+        return self.do(StopJob(80, name, f"stop {self.index}", self.index))
+
+    def start(self, name="web"):
+        return self.do(StartJob(80, name, f"start {self.index}", self.index))
 
     def place(self, name, *where, ports=(), version=0):
         """`where`: (index, node) pairs."""
@@ -141,8 +149,8 @@ def creation(name="web", count=1, key="", since=0, kind=JobKind.SERVICE, image="
     return CreateJob(20, job, key or f"key {next(_keys)}", since)
 
 
-def stopping(name="web", key="", since=0):
-    return StopJob(80, name, key or f"key {next(_keys)}", since)
+def removing(name="web", key="", since=0):
+    return RemoveJob(80, name, key or f"key {next(_keys)}", since)
 
 
 _keys = itertools.count()
@@ -151,7 +159,7 @@ _keys = itertools.count()
 def tables(state):
     """All that a state holds but for its index and its answers, comparable, independent of the state."""
     again = rebuilt(state)
-    rows = {name: (record.job, record.refusal, record.slots) for name, record in again.jobs.items()}
+    rows = {name: (r.job, r.successor, r.refusal, r.slots) for name, r in again.jobs.items()}
     counters = (again.cluster, again.next_number, again.next_allocation)
     return again.nodes, list(again.removed), rows, counters, again.configs
 

@@ -1,5 +1,5 @@
 import pytest
-from state_kit import WEB, World, creation, kinds, stopping, texts
+from state_kit import WEB, World, creation, kinds, removing, texts
 
 from orion.model.errors import AnswerForgotten, Conflict, NotFound, Refused
 from orion.model.job import PortBinding
@@ -61,19 +61,7 @@ def test_a_taken_name_is_a_conflict():
     world.create()
     error = world.refused(creation())
     assert isinstance(error, Conflict)
-    assert error.detail == (
-        "a job named web exists already; choose another name or delete it first: orion stop web"
-    )
-
-
-def test_the_name_of_a_stopping_job_is_taken_still():
-    world = World(nodes=1)
-    world.create()
-    world.place("web", (0, "node1"))
-    world.stop()
-    assert "still stopping" in world.refused(creation()).detail
-    world.update("stopped")
-    assert world.create().result == "web"
+    assert error.detail == ("a job named web exists already; choose another name or remove it first: orion rm web")
 
 
 @pytest.mark.parametrize("count", [-1, 1_000_001])
@@ -92,7 +80,7 @@ def test_a_job_of_no_tasks_is_a_job():
     world = World()
     world.create(count=0)
     assert world.view.jobs_to_place() == []
-    assert kinds(world.stop()) == ["JobStopped", "JobForgotten"]
+    assert kinds(world.rm()) == ["JobRemoved", "JobForgotten"]
 
 
 def test_a_key_seen_before_is_answered_as_then():
@@ -102,7 +90,7 @@ def test_a_key_seen_before_is_answered_as_then():
     assert again.result == first.result
     assert again.events == ()
     assert world.view.job("web-2") is None
-    world.stop()
+    world.rm()
     assert world.create("web", key="k").result == first.result
     assert world.view.job("web") is None
 
@@ -113,15 +101,15 @@ def test_a_late_copy_of_a_refused_creation_creates_nothing():
     world.create()
     late = creation("web", count=9)
     told = world.refused(late)
-    world.stop()
+    world.rm()
     again = world.do(late).result
     assert (type(again), again.detail) == (Conflict, told.detail)
     assert world.view.job("web") is None
 
 
-def test_a_late_copy_of_a_refused_stop_stops_nothing():
+def test_a_late_copy_of_a_refused_removal_removes_nothing():
     world = World()
-    late = stopping()
+    late = removing()
     world.refused(late)
     world.create("web")
     assert isinstance(world.do(late).result, NotFound)
@@ -133,7 +121,7 @@ def test_a_copy_that_comes_after_its_answer_was_forgotten_creates_nothing(monkey
     world = World()
     late = creation("web", since=world.index)
     world.do(late)
-    world.stop()
+    world.rm()
     for n in range(2):
         world.create(f"job{n}")
     assert isinstance(world.refused(late), AnswerForgotten)
@@ -158,7 +146,7 @@ def test_an_answer_is_small_however_large_the_job_was():
     world = World()
     large = sum(map(len, encode(capture(world.state)))) + 1_000
     world.create(key="k", env=(("X", "y" * 1_000_000),))
-    world.stop()
+    world.rm()
     assert sum(map(len, encode(capture(world.state)))) < large
     assert world.create(key="k").result == "web"
 
@@ -168,27 +156,27 @@ def test_a_job_never_begins_as_stopping():
 
     world = World()
     command = creation()
-    world.do(replace(command, job=replace(command.job, stopping=True)))
-    assert not world.view.job("web").stopping
+    world.do(replace(command, job=replace(command.job, stopping=True, stopped=True)))
+    assert world.view.job("web").wanted
 
 
-def test_stopping_waits_for_the_last_allocation():
+def test_removing_waits_for_the_last_allocation():
     world = World(nodes=2)
     world.create("web", count=3)
     world.place("web", (0, "node1"), (1, "node2"))
     world.refuse("web", "no room")
     before = world.view.work_index("node1")
-    applied = world.stop()
+    applied = world.rm()
     assert applied.result == "web"
     assert world.view.job("web").stopping
-    assert texts(applied) == ["web is stopping: 2 tasks"]
+    assert texts(applied) == ["web is being removed: 2 tasks to end"]
     assert world.view.refusal("web") == ""
     assert world.view.jobs_to_place() == []
     assert world.view.work_index("node1") != before
     assert [a.wanted for a in world.view.allocations_of_job("web")] == [False, False]
     assert [world.state_of("web", n) for n in range(3)] == ["scheduled", "scheduled", "stopped"]
     assert world.view.task("web", 0).reason == "stopping"
-    again = world.stop()
+    again = world.rm()
     assert again.result == "web"
     assert again.events == ()
     assert kinds(world.update("stopped", index=0)) == ["TaskStopped"]
@@ -198,31 +186,31 @@ def test_stopping_waits_for_the_last_allocation():
     assert world.view.allocations_of_node("node1") == []
 
 
-def test_stopping_a_job_with_nothing_active_forgets_it_at_once():
+def test_removing_a_job_with_nothing_active_forgets_it_at_once():
     world = World(nodes=1)
     world.create()
     world.place("web", (0, "node1"))
     world.update("completed")
-    applied = world.stop()
+    applied = world.rm()
     assert applied.result == "web"
-    assert texts(applied) == ["web is stopping", "web has stopped and is forgotten"]
+    assert texts(applied) == ["web is being removed", "web has stopped and is forgotten"]
     assert world.view.jobs() == []
 
 
 def test_an_unknown_job_is_not_found():
-    error = World().refused(stopping())
+    error = World().refused(removing())
     assert isinstance(error, NotFound)
     assert "no job named web" in error.detail
 
 
-def test_a_late_copy_of_a_stop_spares_the_next_job_of_the_name():
+def test_a_late_copy_of_a_removal_spares_the_next_job_of_the_name():
     world = World()
     world.create("web")
-    stop, unheard = stopping(since=world.index), stopping(since=world.index)
+    stop, unheard = removing(since=world.index), removing(since=world.index)
     assert world.do(stop).result == "web"
     world.create("web")
     assert world.do(stop).result == "web"
     assert isinstance(world.do(unheard).result, NotFound), "of which no copy had come before"
     assert not world.view.job("web").stopping
-    world.stop()
+    world.rm()
     assert world.view.jobs() == []

@@ -334,7 +334,7 @@ def test_removing_a_node_that_left_loses_its_work():
     assert [a.status.state for a in world.view.allocations_of_node("node1")] == ["lost"]
     world.register("node1", raft=77)
     assert len(world.view.allocations_of_node("node1")) == 1
-    world.stop()
+    world.rm()
     assert world.view.allocations_of_node("node1") == []
 
 
@@ -342,7 +342,7 @@ def test_a_stopping_job_is_forgotten_with_the_node_that_had_its_last_task():
     world = World(nodes=1)
     world.create()
     world.place("web", (0, "node1"))
-    world.stop()
+    world.rm()
     applied = world.down("node1")
     assert texts(applied) == ["node1 went down", "web has stopped and is forgotten"]
     assert world.view.job("web") is None

@@ -88,7 +88,7 @@ def created_twice():
     world = World(nodes=1)
     world.create()
     first = world.index
-    world.stop()
+    world.rm()
     world.create()
     return world, first, world.index
 
@@ -174,7 +174,7 @@ def test_a_stopping_job_gets_nothing():
     world = World(nodes=1)
     world.create(count=2)
     world.place("web", (0, "node1"))
-    world.stop()
+    world.rm()
     world.place("web", (1, "node1"))
     assert world.view.task("web", 1).state == "stopped"
 

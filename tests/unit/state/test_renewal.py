@@ -52,7 +52,7 @@ def test_their_data_directories_are_welcome_no_more_but_their_names_are():
 
 def test_a_stopping_job_whose_last_task_is_gone_is_forgotten():
     world = a_cluster()
-    world.stop("old")
+    world.rm("old")
     assert "old" in world.state.jobs
     renewed(world, "node2")
     assert "old" not in world.state.jobs

@@ -33,7 +33,7 @@ def busy():
     world.update("running", started_at_ms=5, address="172.17.0.2")
     world.refuse("web", "port 8080 is taken on 4 of 4 nodes")
     world.create("gone", key="other")
-    world.stop("gone")
+    world.rm("gone")
     world.create("old", count=2)
     world.place("old", (0, "node4"), (1, "node4"))
     world.down("node4")
@@ -41,7 +41,7 @@ def busy():
     world.place("old", (0, "node1"))
     world.create("stopping")
     world.place("stopping", (0, "node2"))
-    world.stop("stopping")
+    world.rm("stopping")
     world.drain("node3")
     world.put("b", b"\x00\xff")
     world.put("a/b", b"")
@@ -95,7 +95,7 @@ def test_a_restored_state_goes_on_as_one_that_never_was():
         world.create("more", count=2)
         world.place("more", (0, "node5"), (1, "node1"))
         world.down("node1")
-        world.stop("web")
+        world.rm("web")
         world.update("stopped", "stopping")
     assert stream(one.state) == stream(two.state)
 
@@ -106,7 +106,7 @@ def test_a_capture_is_not_touched_by_what_comes_after():
     captured = capture(world.state)
     world.update("completed", "web", 1)
     world.down("node1")
-    world.stop("web")
+    world.rm("web")
     world.create("later")
     assert b"".join(encode(captured)) == expected
 

@@ -28,8 +28,10 @@ from orion.state.commands import (
     PutConfig,
     Refusal,
     RegisterNode,
+    RemoveJob,
     RemoveNode,
     SetNodeStatus,
+    StartJob,
     StopJob,
     UpdateAllocations,
     encode_command,
@@ -187,9 +189,9 @@ class Machine(RuleBasedStateMachine):
     def create(self, name, kind, count, task, key):
         self.change(CreateJob(6, Job(name, kind, count, task), key or f"key {self.index}", self.index))
 
-    @rule(name=JOBS)
-    def stop(self, name):
-        self.change(StopJob(7, name, f"key {self.index}", self.index))
+    @rule(name=JOBS, kind=st.sampled_from([RemoveJob, StopJob, StartJob]), since=st.sampled_from([0, 0, 0, -2]))
+    def change_job(self, name, kind, since):
+        self.change(kind(7, name, f"key {self.index}", self.index + since))
 
     # --- allocations ---
 
@@ -303,10 +305,10 @@ class Machine(RuleBasedStateMachine):
                 active = [a for a in history if not a.terminal]
                 wanted = [a for a in active if a.wanted]
                 assert len(wanted) <= 1
-                assert not (record.job.stopping and wanted)
-                assert not (record.open[index] and (wanted or record.job.stopping))
+                assert record.job.wanted or not wanted
+                assert not (record.open[index] and (wanted or not record.job.wanted))
                 assert len(history) - len(active) <= MAX_ENDED_PER_SLOT
-            assert record.active or not record.job.stopping
+            assert record.active or not (record.job.stopping or record.successor)
 
     @invariant()
     def a_node_that_is_down_has_nothing_active(self):

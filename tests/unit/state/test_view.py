@@ -74,7 +74,7 @@ def test_the_state_of_a_task_follows_from_its_slot():
     world.place("web", (0, "node2"), ports=[(20_000,)])
     new = world.newest()
     assert world.view.task("web", 0) == TaskSlot("scheduled", "", new)
-    world.stop()
+    world.rm()
     assert world.view.task("web", 0).reason == "stopping"
     world.update("stopped", allocation=new, reason="exit code 137")
     world.update("stopped", allocation=old)
@@ -86,7 +86,7 @@ def test_an_ended_task_shows_its_end_while_the_job_stops():
     world.create("web", count=2)
     world.place("web", (0, "node1"), (1, "node1"))
     world.update("failed", index=0, reason="exit code 1")
-    world.stop()
+    world.rm()
     slot = world.view.task("web", 0)
     assert (slot.state, slot.reason) == ("failed", "exit code 1")
 

@@ -1,0 +1,79 @@
+"""Waiting for what becomes of a task, through elections and nodes that come and go."""
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orion.client import Client, TaskView
+
+POLL_S = 20.0
+AGAIN_S = 1.0
+
+# States that a task does not leave by itself, and those of a run that is over.
+ENDED = frozenset({"completed", "failed", "stopped"})
+RUN_OVER = ENDED | {"lost"}
+
+
+class Follower:
+    """One task, looked at again whenever the cluster's state has moved on.
+
+    `created_index` is that of the task that is meant; without one it is the first that is seen.
+    """
+
+    def __init__(self, client: "Client", task: str, created_index: int = 0) -> None:
+        self._client = client
+        self._task = task
+        self._created_index = created_index
+        self._index = 0
+        self._told = ""
+
+    def look(self, wait_s: float = POLL_S) -> "TaskView | None":
+        """The task after the next change, or after `wait_s`, and at first as it is. None when it is gone, though
+        another may have its name. Raises Unavailable when nobody has answered for `wait_s`.
+        """
+        from orion.model.errors import NotFound, Unavailable
+
+        since = 0.0
+        while True:
+            try:
+                task, self._index = self._client.poll_task(self._task, self._index, wait_s=max(0.1, wait_s))
+            except NotFound:
+                return None
+            except Unavailable as error:
+                since = since or time.monotonic()
+                if time.monotonic() - since >= wait_s:
+                    raise
+                self._tell(error.detail)
+                time.sleep(AGAIN_S)
+            else:
+                self._told = ""
+                self._created_index = self._created_index or task.created_index
+                return task if task.created_index == self._created_index else None
+
+    def _tell(self, why: str) -> None:
+        from orion.cli.app import say
+
+        if why != self._told:
+            self._told = why
+            say(f"{why}; trying again")
+
+
+class Deadline:
+    """`seconds` None is no deadline."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._until = float("inf") if seconds is None else time.monotonic() + seconds
+
+    @property
+    def passed(self) -> bool:
+        return time.monotonic() >= self._until
+
+    @property
+    def left_s(self) -> float:
+        """For one look: no more than POLL_S."""
+        return max(0.0, min(POLL_S, self._until - time.monotonic()))
+
+
+def exit_code(task: "TaskView") -> int | None:
+    """The program's, of the run that the task's state is about. None when it never ran, or nobody knows."""
+    return next((run.exit_code for run in reversed(task.allocations) if run.state == task.state), None)
