@@ -10,6 +10,9 @@ import msgspec
 
 from orion.raft.messages import NOBODY, ConfChange, ConfState
 
+MAX_MEMBERS = 1_024  # named by one configuration or one change of it
+MAX_ID = (1 << 64) - 1
+
 _decoder = msgspec.msgpack.Decoder(ConfChange)
 
 
@@ -24,6 +27,42 @@ def encode_change(change: ConfChange) -> bytes:
 def decode_change(data: bytes) -> ConfChange:
     """Raises msgspec.DecodeError (a ValidationError too) when `data` is not one."""
     return _decoder.decode(data)
+
+
+def change_fault(data: bytes) -> str:
+    """Why `data` is no change of configuration that a log may hold; "" when it is one. Whether it can be made from
+    the configuration in force is for `next_conf` to say.
+    """
+    try:
+        change = decode_change(data)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        return str(error)
+    return _ids_fault(change.voters + change.learners)
+
+
+def conf_fault(conf: ConfState) -> str:
+    """What is wrong with a configuration; "" when it is sound."""
+    groups = (conf.voters, conf.learners, conf.voters_outgoing, conf.learners_next)
+    if fault := _ids_fault(tuple(member for group in groups for member in group)):
+        return fault
+    voters = {*conf.voters, *conf.voters_outgoing}
+    if any(list(group) != sorted(set(group)) for group in groups):
+        return "not sorted and unique"
+    if voters & set(conf.learners):
+        return "voter and learner at once"
+    if not set(conf.learners_next) <= set(conf.voters_outgoing) - set(conf.voters):
+        return "learners_next are no outgoing voters"
+    if not is_joint(conf) and (conf.learners_next or conf.auto_leave):
+        return "learners_next or auto_leave outside of a joint configuration"
+    return ""
+
+
+def _ids_fault(ids: tuple[int, ...]) -> str:
+    if len(ids) > MAX_MEMBERS:
+        return f"{len(ids):,} members; a configuration has at most {MAX_MEMBERS:,}"
+    if not all(NOBODY < member <= MAX_ID for member in ids):
+        return "a member's id is out of range"
+    return ""
 
 
 def is_joint(conf: ConfState) -> bool:
@@ -42,6 +81,10 @@ def all_voters(conf: ConfState) -> list[int]:
 
 def is_voter(conf: ConfState, member: int) -> bool:
     return member in conf.voters or member in conf.voters_outgoing
+
+
+def is_in(conf: ConfState, member: int) -> bool:
+    return is_voter(conf, member) or member in conf.learners or member in conf.learners_next
 
 
 def is_sole_voter(conf: ConfState, member: int) -> bool:
@@ -88,11 +131,5 @@ def _checked(change: ConfChange) -> tuple[tuple[int, ...], tuple[int, ...]]:
 @lru_cache(maxsize=16)  # asked after every step, about the same one mostly
 def check_conf(conf: ConfState) -> None:
     """Asserts what every configuration obeys."""
-    for group in (conf.voters, conf.learners, conf.voters_outgoing, conf.learners_next):
-        assert list(group) == sorted(set(group)), f"not sorted and unique: {conf}"
-    voters = {*conf.voters, *conf.voters_outgoing}
-    assert not voters & set(conf.learners), f"voter and learner at once: {conf}"
-    assert set(conf.learners_next) <= set(conf.voters_outgoing) - set(conf.voters), f"learners_next: {conf}"
-    if not is_joint(conf):
-        assert not conf.learners_next, f"learners_next outside of a joint configuration: {conf}"
-        assert not conf.auto_leave, f"auto_leave outside of a joint configuration: {conf}"
+    fault = conf_fault(conf)
+    assert not fault, f"{fault}: {conf}"

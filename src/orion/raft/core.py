@@ -10,7 +10,7 @@ from typing import Any
 
 from orion.raft import election, follower, leader, replication
 from orion.raft.check import check
-from orion.raft.confchange import ConfRefused, decode_change, next_conf
+from orion.raft.confchange import ConfRefused, change_fault, decode_change, next_conf
 from orion.raft.interface import (
     Campaign,
     Compacted,
@@ -34,6 +34,7 @@ from orion.raft.interface import (
     Tick,
     TransferLeader,
 )
+from orion.raft.log import LogBroken
 from orion.raft.member import Member
 from orion.raft.messages import NOBODY, ConfState, MsgReadIndex
 from orion.raft.receive import receive
@@ -244,9 +245,11 @@ def _on_persisted(me: Member, value: Persisted) -> None:
 
 
 def _on_conf_applied(me: Member, value: ConfApplied) -> None:
-    """An entry that a snapshot has overtaken changes nothing."""
+    """An entry that a snapshot has overtaken changes nothing. Raises LogBroken for one that nobody can understand."""
     if value.entry.index <= me.conf_index:
         return
+    if fault := change_fault(value.entry.data):
+        raise LogBroken(f"log entry {value.entry.index} holds no configuration: {fault}")
     me.conf_index = value.entry.index
     try:
         conf = next_conf(me.conf, decode_change(value.entry.data))

@@ -25,13 +25,14 @@ from orion.raft.messages import (
     MsgVote,
     MsgVoteResp,
 )
+from orion.raft.trust import is_credible
 
 Handler = Callable[[Member, Any], None]
 
 
 def receive(me: Member, message: AnyMessage) -> None:
-    """Ignores what is not for this member, or not from another."""
-    if message.to != me.id or message.sender in (me.id, NOBODY):
+    """Ignores what is not for this member, not from another, or not to be believed."""
+    if message.to != me.id or message.sender in (me.id, NOBODY) or not is_credible(me, message):
         return
     if message.term > me.term:
         if not _NEWER.get(type(message), _from_newer_term)(me, message):
