@@ -50,10 +50,11 @@ from orion.state.apply import apply
 from orion.state.step import Applied
 from orion.state.tables import State
 from orion.state.view import View
+from orion.wire.envelopes import MAX_ENTRY_BYTES
 
 log = logging.getLogger(__name__)
 
-MAX_COMMAND_BYTES = 4 * 1024 * 1024
+MAX_COMMAND_BYTES = MAX_ENTRY_BYTES
 MAX_INBOX_MESSAGES = 8_192  # past this, messages are dropped: Raft treats that as loss
 MAX_WAITING_PROPOSALS = 8_192
 MAX_WAITING_BYTES = 64 * 1024 * 1024

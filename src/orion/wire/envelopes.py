@@ -11,7 +11,8 @@ import msgspec
 
 from orion.model.errors import FieldError, OrionError, by_code
 from orion.model.ids import NODE_ID, NodeId, RaftId
-from orion.raft.messages import AnyMessage, Entry, EntryKind, MsgApp, MsgSnap
+from orion.raft.confchange import change_fault, conf_fault
+from orion.raft.messages import AnyMessage, Entry, EntryKind, MsgApp, MsgPreVote, MsgSnap, MsgVote
 from orion.wire.frames import MAX_FRAME_BYTES, Frame, FrameError, Kind, encode_frame
 
 VERSION = 1
@@ -24,6 +25,9 @@ _LANES = frozenset((LANE_RAFT, LANE_CALL, LANE_STREAM, LANE_WHO))
 _KINDS_OF_ENTRY = frozenset(int(kind) for kind in EntryKind)
 _MAX_UINT64 = 2**64 - 1
 _MAX_ADDRESS = 300  # characters: the longest host name, a port
+MAX_POSITION = 2**62  # of a term or an index
+MAX_ENTRY_BYTES = 4 * 1024 * 1024  # of an entry's data: in a frame there is room for it whatever is around it
+MAX_CALL_MS = 60 * 60 * 1000  # longer than any client may wait for an answer
 
 T = TypeVar("T")
 
@@ -155,22 +159,41 @@ def decode_messages(payload: bytes) -> tuple[AnyMessage, ...]:
     """Raises FrameError for anything the core could stumble over."""
     messages = _decode(_messages, payload, "Raft messages")
     for message in messages:
+        name = type(message).__name__
+        _require_counts(name, message.sender, message.to)
         if type(message) is MsgApp:
-            _require_counts("MsgApp", message.sender, message.to, message.term)
-            _require_counts("MsgApp", message.index, message.log_term, message.commit)
+            _require_positions(name, message.term, message.index, message.log_term, message.commit)
             _require_run_of_entries(message)
         elif type(message) is MsgSnap:
-            meta = message.meta
-            _require_counts("MsgSnap", message.sender, message.to, message.term, meta.index, meta.term)
-            _require_counts("MsgSnap", *meta.conf.voters, *meta.conf.learners)
-            _require_counts("MsgSnap", *meta.conf.voters_outgoing, *meta.conf.learners_next)
+            _require_positions(name, message.term, message.meta.index, message.meta.term)
+            if fault := conf_fault(message.meta.conf):
+                raise FrameError(f"MsgSnap: {fault}")
         else:
-            _require_counts(type(message).__name__, *msgspec.structs.astuple(message))
+            _require_positions(name, *msgspec.structs.astuple(message)[2:])
+        if _log_term(message) > message.term:
+            raise FrameError(f"{name}: a log is not ahead of its owner's term")
     return messages
 
 
+def _log_term(message: AnyMessage) -> int:
+    """The newest term that the message says is in a log."""
+    if isinstance(message, (MsgVote, MsgPreVote)):
+        return message.log_term + 1  # who stands asks for a term after those in its log
+    if isinstance(message, MsgApp):
+        return message.log_term
+    return message.meta.term if isinstance(message, MsgSnap) else 0
+
+
+def _require_positions(what: str, *numbers: int) -> None:
+    """Terms, indexes, counters: nothing ever comes so far that what is counted up from there would not fit."""
+    if not all(0 <= number <= MAX_POSITION for number in numbers):
+        raise FrameError(f"{what}: a number is out of range")
+
+
 def _require_run_of_entries(message: MsgApp) -> None:
-    """Indexes follow without a gap, terms never fall and never pass the sender's."""
+    """Indexes follow without a gap, terms never fall and never pass the sender's; a change of configuration is one,
+    and no entry is larger than any that is ever proposed.
+    """
     index, term = message.index, message.log_term
     entry: Entry
     for entry in message.entries:
@@ -179,6 +202,10 @@ def _require_run_of_entries(message: MsgApp) -> None:
             raise FrameError("MsgApp: its entries do not follow each other")
         if entry.kind not in _KINDS_OF_ENTRY:
             raise FrameError("MsgApp: an unknown kind of entry")
+        if len(entry.data) > MAX_ENTRY_BYTES:
+            raise FrameError(f"MsgApp: an entry of {len(entry.data)} bytes; the limit is {MAX_ENTRY_BYTES}")
+        if entry.kind == EntryKind.CONF_CHANGE and (fault := change_fault(entry.data)):
+            raise FrameError(f"MsgApp: entry {index} holds no configuration: {fault}")
         term = entry.term
 
 
@@ -191,7 +218,9 @@ def encode_call(call: Call) -> bytes:
 
 def decode_call(payload: bytes) -> Call:
     call = _decode(_call, payload, "a call")
-    _require_counts("call", call.id, call.timeout_ms)
+    _require_counts("call", call.id)
+    if not 0 <= call.timeout_ms <= MAX_CALL_MS:
+        raise FrameError(f"call: a deadline of {call.timeout_ms} ms; the limit is {MAX_CALL_MS}")
     return call
 
 

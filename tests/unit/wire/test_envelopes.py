@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from orion.model.errors import EngineError, FieldError, Invalid, NotFound, OrionError, Unavailable
 from orion.model.ids import NodeId, RaftId
+from orion.raft.confchange import MAX_MEMBERS, encode_change
 from orion.raft.messages import (
     AnyMessage,
+    ConfChange,
     ConfState,
     Entry,
     MsgApp,
@@ -32,6 +34,9 @@ from orion.wire.envelopes import (
     LANE_RAFT,
     LANE_STREAM,
     MAGIC,
+    MAX_CALL_MS,
+    MAX_ENTRY_BYTES,
+    MAX_POSITION,
     VERSION,
     Call,
     Failure,
@@ -52,14 +57,15 @@ from orion.wire.envelopes import (
 from orion.wire.frames import MAX_FRAME_BYTES, Frame, FrameError, FrameReader, Kind
 
 uint = st.integers(0, 2**64 - 1)
-ids = st.tuples(uint, uint, uint)  # sender, to, term
-uints = st.lists(uint, max_size=4).map(tuple)
+positions = st.integers(0, MAX_POSITION)
+ids = st.tuples(uint, uint, positions)  # sender, to, term
+members = st.lists(st.integers(1, 2**64 - 1), min_size=4, max_size=4, unique=True)
 
 
 @st.composite
 def appends(draw):
     sender, to, term = draw(ids)
-    index, log_term = draw(st.integers(0, 2**63)), draw(st.integers(0, term))
+    index, log_term = draw(positions), draw(st.integers(0, term))
     made = []
     for position, rise in enumerate(draw(st.lists(st.integers(0, 3), max_size=5)), 1):
         last = made[-1].term if made else log_term
@@ -67,32 +73,54 @@ def appends(draw):
             Entry(
                 min(term, last + rise),
                 index + position,
-                draw(st.sampled_from([0, 1])),
-                draw(st.binary(max_size=20)),
+                *draw(st.tuples(st.just(0), st.binary(max_size=20)) | st.tuples(st.just(1), changes)),
             )
         )
-    return MsgApp(sender, to, term, index, log_term, tuple(made), draw(uint))
+    return MsgApp(sender, to, term, index, log_term, tuple(made), draw(positions))
+
+
+@st.composite
+def votes(draw, kind, *fields):
+    sender, to, _ = draw(ids)
+    term = draw(st.integers(1, MAX_POSITION))
+    return kind(sender, to, term, draw(positions), draw(st.integers(0, term - 1)), *draw(st.tuples(*fields)))
+
+
+@st.composite
+def offers(draw):
+    sender, to, term = draw(ids)
+    a, b, c, d = draw(members)
+    confs = [
+        ConfState(),
+        ConfState((a,), (b,)),
+        ConfState(tuple(sorted((a, b))), (c,)),
+        ConfState((a,), (c,), tuple(sorted((b, d))), (d,), True),
+    ]
+    meta = SnapshotMeta(draw(positions), draw(st.integers(0, term)), draw(st.sampled_from(confs)))
+    return MsgSnap(sender, to, term, meta)
+
+
+changes = st.builds(lambda ids: encode_change(ConfChange(tuple(ids[:3]), tuple(ids[3:]))), members)
 
 
 def plain(kind, *fields):
     return st.builds(lambda head, rest: kind(*head, *rest), ids, st.tuples(*fields))
 
 
-snapshots = st.builds(SnapshotMeta, uint, uint, st.builds(ConfState, uints, uints, uints, uints, st.booleans()))
 messages = st.one_of(
     appends(),
-    plain(MsgAppResp, uint, st.booleans(), uint, uint),
-    plain(MsgVote, uint, uint, st.booleans()),
+    plain(MsgAppResp, positions, st.booleans(), positions, positions),
+    votes(MsgVote, st.booleans()),
     plain(MsgVoteResp, st.booleans()),
-    plain(MsgPreVote, uint, uint),
+    votes(MsgPreVote),
     plain(MsgPreVoteResp, st.booleans()),
-    plain(MsgHeartbeat, uint, uint),
-    plain(MsgHeartbeatResp, uint),
-    plain(MsgSnap, snapshots),
-    plain(MsgSnapStatus, uint),
+    plain(MsgHeartbeat, positions, positions),
+    plain(MsgHeartbeatResp, positions),
+    offers(),
+    plain(MsgSnapStatus, positions),
     plain(MsgTimeoutNow),
-    plain(MsgReadIndex, uint),
-    plain(MsgReadIndexResp, uint, uint),
+    plain(MsgReadIndex, positions),
+    plain(MsgReadIndexResp, positions, positions),
 )
 hellos = st.builds(
     Hello,
@@ -129,7 +157,7 @@ def test_messages_come_back(sent):
     assert decode_messages(only(data, Kind.RAFT)) == tuple(sent)
 
 
-@given(uint, uint, st.binary(max_size=50))
+@given(uint, st.integers(0, MAX_CALL_MS), st.binary(max_size=50))
 def test_calls_come_back(number, timeout_ms, body):
     call = Call(number, timeout_ms, body)
     assert decode_call(only(encode_call(call), Kind.CALL)) == call
@@ -268,9 +296,40 @@ def test_a_hello_with_a_wrong_field_is_refused(hello):
         MsgApp(1, 2, 3, 4, 3, (Entry(2, 5),), 0),  # an older term after a newer one
         MsgApp(1, 2, 3, 4, 3, (Entry(4, 5),), 0),  # a term past the sender's
         MsgApp(1, 2, 3, 4, 3, (Entry(3, 5, 2),), 0),  # no such kind
+        MsgApp(1, 2, 3, 4, 4, (), 0),  # a log ahead of its owner's term
+        MsgVote(1, 2, 3, 4, 3),
+        MsgPreVote(1, 2, 3, 4, 3),
+        MsgSnap(1, 2, 3, SnapshotMeta(4, 4)),
+        *(MsgHeartbeat(1, 2, term, 4) for term in (MAX_POSITION + 1, 2**64 - 1)),
+        MsgHeartbeat(1, 2, 3, MAX_POSITION + 1),
+        MsgTimeoutNow(1, 2, 2**64 - 1),
+        MsgApp(1, 2, 3, 4, 3, (Entry(3, 5, 0, bytes(MAX_ENTRY_BYTES + 1)),), 0),
+        MsgApp(1, 2, 3, 4, 3, (Entry(3, 5, 1, b""),), 0),  # no configuration
+        MsgApp(1, 2, 3, 4, 3, (Entry(3, 5, 1, b"\xc1"),), 0),
+        *(
+            MsgApp(1, 2, 3, 4, 3, (Entry(3, 5, 1, encode_change(ConfChange(voters))),), 0)
+            for voters in ((0,), (-1,), tuple(range(1, MAX_MEMBERS + 2)))
+        ),
+        *(
+            MsgSnap(1, 2, 3, SnapshotMeta(1, 1, conf))
+            for conf in (
+                ConfState((2, 1)),
+                ConfState((1, 1)),
+                ConfState((0,)),
+                ConfState((1,), (1,)),
+                ConfState((1,), (), (), (2,)),
+                ConfState((1,), auto_leave=True),
+                ConfState(tuple(range(1, MAX_MEMBERS + 2))),
+            )
+        ),
     ],
 )
 def test_messages_that_no_member_sends_are_refused(message):
     (data,) = encode_messages([message])
     with pytest.raises(FrameError):
         decode_messages(only(data, Kind.RAFT))
+
+
+def test_a_call_that_nobody_would_wait_for_is_refused():
+    with pytest.raises(FrameError, match="deadline"):
+        decode_call(only(encode_call(Call(1, 2**64 - 1, b"")), Kind.CALL))
