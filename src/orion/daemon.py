@@ -25,7 +25,7 @@ from orion.adapters.peers import TcpPeers
 from orion.api import Server, create_app, listen
 from orion.config import Config
 from orion.loglines import OneLineFormatter, printable
-from orion.model.errors import OrionError, Refused, Unavailable
+from orion.model.errors import OrionError, Refused, Unavailable, Unreadable
 from orion.model.ids import RaftId
 from orion.model.node import address_text
 from orion.model.resources import Resources
@@ -67,6 +67,12 @@ def run(config: Config) -> int:
 
 
 def _advice(reason: BaseException, config: Config) -> str:
+    if isinstance(reason, Unreadable):
+        return (
+            ". If another version of orion ran on it, start that one. Otherwise move"
+            f" {config.data_dir} away and start this node again with --join: it gets the log back from the others."
+            " Where all nodes say this, begin anew with a backup: orion snapshot restore"
+        )
     if not isinstance(reason, LogBroken):
         return ""
     return (

@@ -15,12 +15,13 @@ import msgspec
 from orion.adapters.lmdb_log import LmdbLog
 from orion.adapters.machine import LinuxMachine
 from orion.adapters.peers.knock import knock
-from orion.model.errors import Conflict, Refused
+from orion.model.errors import Conflict, Refused, Unreadable
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node
 from orion.model.recovery import next_recovery
+from orion.node.intake import require_readable
 from orion.ports import Identity, Knock, LogFailed, as_stream
-from orion.raft.confchange import decode_change, next_conf
+from orion.raft.confchange import ConfRefused, decode_change, next_conf
 from orion.raft.interface import Persistent
 from orion.raft.messages import ConfState, EntryKind, HardState, SnapshotMeta
 from orion.state import renewal
@@ -187,6 +188,13 @@ async def _survivor(store: LmdbLog, data_dir: Path) -> _Survivor:
     identity, persistent = await store.identity(), await store.load()
     if identity is None or not persistent.snapshot.index:
         raise Refused(f"{data_dir} holds no log: a worker goes along with whichever member is recovered")
+    try:
+        require_readable(persistent)
+    except Unreadable as error:
+        raise Refused(
+            f"the log in {data_dir} can't be gone on with: {error.detail}. If another version of orion ran on it,"
+            " use that one; otherwise recover another survivor, or begin anew with a backup: orion snapshot restore"
+        ) from None
     state, conf, last_at_ms = await _replay(store, persistent)
     members = {*conf.voters, *conf.voters_outgoing, *conf.learners, *conf.learners_next}
     if identity.raft not in members:
@@ -234,7 +242,8 @@ async def _replay(store: LmdbLog, persistent: Persistent) -> tuple[State, ConfSt
     state, conf, last_at_ms = restorer.finish(), persistent.snapshot.conf, 0
     for entry in persistent.entries:
         if entry.kind == EntryKind.CONF_CHANGE:
-            conf = next_conf(conf, decode_change(entry.data))
+            with contextlib.suppress(ConfRefused):  # as everywhere
+                conf = next_conf(conf, decode_change(entry.data))
         else:
             command = decode_command(entry.data) if entry.data else None
             last_at_ms = command.at_ms if command else last_at_ms

@@ -1,13 +1,18 @@
 """A node whose disk fails, is full or has changed what was written says so in one line, and ends."""
 
+import contextlib
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import lmdb
 import pytest
 
+from orion.raft.messages import Entry, EntryKind, HardState
+from orion.wire.records import decode_entry, encode_entry, encode_record
 from support.nodes import DEADLINE_S, NO_ENGINE, Cluster, NodeProcess, Problem, cluster, free_ports
 
 NEEDLE = "a needle in the log"
@@ -74,6 +79,88 @@ def _flip(data_dir: Path, table: str, key: bytes | None) -> None:
             record = bytearray(cursor.value())
             record[-1] ^= 1
             cursor.put(cursor.key(), bytes(record))
+
+
+NO_COMMAND = b"\x93\x63\x01\x02"
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "named"),
+    [
+        (EntryKind.NORMAL, NO_COMMAND, "holds no command that this version knows"),
+        (EntryKind.CONF_CHANGE, b"\xc1", "holds no configuration"),
+    ],
+)
+@pytest.mark.parametrize("committed", [True, False])
+def test_an_entry_that_nobody_can_read_is_named_with_the_way_out(
+    alone: Cluster, kind: EntryKind, data: bytes, named: str, *, committed: bool
+) -> None:
+    """Another version wrote it, or a peer that lied to an earlier one."""
+    (node,) = alone.nodes
+    index = _append(node.data_dir, kind, data, committed=committed)
+    node.start()
+    words = last_words(node)
+    assert f"log entry {index} {named}" in words
+    assert "If another version of orion ran on it, start that one" in words
+    assert f"move {node.data_dir} away and start this node again with --join" in words
+
+
+def test_a_term_that_no_election_leads_to_is_named_with_the_way_out(alone: Cluster) -> None:
+    (node,) = alone.nodes
+    with _log_of(node.data_dir) as (env, meta, _), env.begin(write=True) as txn:
+        txn.put(b"hard state", encode_record(HardState(2**64 - 1, 0, 1)), db=meta)
+    node.start()
+    words = last_words(node)
+    assert "the vote record is of term 18446744073709551615" in words
+    assert f"move {node.data_dir} away" in words
+
+
+def _append(data_dir: Path, kind: EntryKind, data: bytes, *, committed: bool) -> int:
+    with _log_of(data_dir) as (env, meta, entries), env.begin(write=True) as txn:
+        cursor = txn.cursor(db=entries)
+        assert cursor.last()
+        index = int.from_bytes(cursor.key(), "big") + 1
+        term = decode_entry(cursor.value(), index - 1).term
+        cursor.put(index.to_bytes(8, "big"), encode_entry(Entry(term, index, kind, data)), append=True)
+        if committed:
+            txn.put(b"hard state", encode_record(HardState(term, 0, index)), db=meta)
+    return index
+
+
+@contextlib.contextmanager
+def _log_of(data_dir: Path) -> Iterator[tuple[Any, Any, Any]]:
+    with lmdb.open(str(data_dir / "log"), max_dbs=3, lock=False, map_size=64 * 1024 * 1024) as env:
+        yield env, env.open_db(b"meta"), env.open_db(b"entries")
+
+
+def test_an_entry_that_nobody_can_read_is_got_back_from_the_others() -> None:
+    with cluster(NO_ENGINE) as made:
+        made.grow_to(3, engines=False)
+        made.any().ask("PUT", "/configs/before", "kept")
+        node = made.nodes[2]
+        node.kill()
+        _append(node.data_dir, EntryKind.NORMAL, NO_COMMAND, committed=True)
+        node.start()
+        last_words(node)
+        command = [
+            sys.executable,
+            "-m",
+            "orion",
+            "raft",
+            "recover",
+            "--data-dir",
+            str(node.data_dir),
+            "--yes",
+            "--force",
+        ]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1
+        assert "holds no command that this version knows" in done.stderr
+        assert "recover another survivor" in done.stderr
+        node.data_dir.rename(node.data_dir.with_name("away"))
+        node.start(*made.joining(node))
+        made.wait_settled(3, engines=False)
+        assert node.ask("GET", "/configs/before?stale=1") == '"kept"'
 
 
 def test_it_comes_back_as_it_was_told(alone: Cluster) -> None:

@@ -172,6 +172,10 @@ class Corrupt(OrionError):
     code = "corrupt"
 
 
+class Unreadable(Corrupt):
+    """What is in the log is whole, but can't be understood: another version wrote it, or a peer that lied."""
+
+
 def by_code(code: str, detail: str, errors: tuple[FieldError, ...] = ()) -> OrionError:
     """Rebuild an error that crossed the wire; an unknown code becomes an OrionError."""
     kind = _BY_CODE.get(code, OrionError)

@@ -20,6 +20,7 @@ import msgspec
 from orion.model.errors import OrionError, TooLarge, Unavailable
 from orion.model.ids import RaftId
 from orion.node.alarm import Alarm
+from orion.node.intake import Intake, require_readable
 from orion.node.log_writer import LogWriter
 from orion.node.snapshots import Snapshots
 from orion.node.watch import Watch
@@ -55,7 +56,8 @@ from orion.wire.envelopes import MAX_ENTRY_BYTES
 log = logging.getLogger(__name__)
 
 MAX_COMMAND_BYTES = MAX_ENTRY_BYTES
-MAX_INBOX_MESSAGES = 8_192  # past this, messages are dropped: Raft treats that as loss
+MAX_INBOX_MESSAGES = 8_192  # past this, messages are dropped
+MAX_INBOX_BYTES = 64 * 1024 * 1024  # of entries; a leader has a quarter of it under way
 MAX_WAITING_PROPOSALS = 8_192
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 MAX_PROPOSALS_PER_TURN = 512
@@ -109,7 +111,9 @@ class RaftDriver:
         self._peers = peers
         self._rng = rng
         self._address_of = address_of
+        self._intake = Intake(clock, address_of)
         self._inbox: deque[AnyMessage] = deque()
+        self._inbox_bytes = 0  # of their entries
         self._proposals: deque[_Proposal] = deque()
         self._waiting_bytes = 0  # of their commands
         self._waiters: dict[int, _Waiter] = {}
@@ -139,8 +143,9 @@ class RaftDriver:
 
     async def load(self, persistent: Persistent) -> None:
         """Begin with what the disk holds: state from its snapshot, the core from its log. Raises Corrupt when the
-        snapshot is damaged.
+        snapshot is damaged, Unreadable when the log holds what can't be understood.
         """
+        require_readable(persistent)
         if persistent.snapshot.index:
             self._set_state(await self.snapshots.restore_stored(persistent.snapshot.index))
         self.applied_index = persistent.snapshot.index
@@ -184,12 +189,18 @@ class RaftDriver:
         self.watch.nudge()
 
     def receive(self, message: AnyMessage) -> None:
-        if isinstance(message, MsgSnap):
+        """Takes a message from a peer, or drops it: Raft treats that as loss."""
+        size = self._intake.size_of(message)
+        if size is None or len(self._inbox) >= MAX_INBOX_MESSAGES or self._inbox_bytes + size > MAX_INBOX_BYTES:
+            return
+        if isinstance(message, MsgSnap) and message.term >= self.raft.term:
             # Its bytes come first; snapshots.py steps the message in when they are here.
-            self.snapshots.offered(message)
-        elif len(self._inbox) < MAX_INBOX_MESSAGES:
-            self._inbox.append(message)
-            self._wake.set()
+            if self.raft.believes(message):
+                self.snapshots.offered(message)
+            return
+        self._inbox.append(message)
+        self._inbox_bytes += size
+        self._wake.set()
 
     def step(self, value: Input) -> None:
         """Step an input that can't be refused."""
@@ -267,6 +278,7 @@ class RaftDriver:
         inbox = self._inbox
         while inbox:
             raft.step(now, Received(inbox.popleft()))
+        self._inbox_bytes = 0
         # After the inbox: a node that was held up has its leader's heartbeats there, and need not doubt it.
         if now >= raft.next_deadline_ms():
             raft.step(now, Tick())

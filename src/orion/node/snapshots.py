@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from orion.config import Tuning
-from orion.model.errors import Corrupt, NotFound, OrionError
+from orion.model.errors import Corrupt, NotFound, OrionError, TooLarge
 from orion.model.ids import RaftId
 from orion.node.requests import FetchSnapshot, encode_request
 from orion.ports import LogStore, Peers, as_stream
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 OFFER_PATIENCE = 8  # the next snapshot waits up to so many times longer for those who fetch or install this one
 FEED_BYTES = 32 * 1024  # of a snapshot, restored in one turn of the loop: some five milliseconds
+MAX_FETCH_BYTES = 4 * 1024 * 1024 * 1024  # a million allocations are a twentieth of it
 FETCH_SILENCE_S = 10.0  # a fetch that gets nothing for so long is given up; the leader will offer again
 
 
@@ -158,7 +159,9 @@ class Snapshots:
                     driver.step(Received(offer))  # the core answers that it is past it
                 continue
             try:
-                self._fetched = await self._fetch(offer)
+                fetched = await self._fetch(offer)
+                _require_of(fetched, driver)
+                self._fetched = fetched
             except OrionError as error:
                 log.warning("could not fetch the snapshot at index %d: %s", offer.meta.index, error.detail)
                 self._refuse(offer)
@@ -175,6 +178,7 @@ class Snapshots:
         log.info("fetching the snapshot at index %d from %s", offer.meta.index, address)
         restorer = Restorer()
         chunks: list[bytes] = []
+        size = 0
         stream = self._peers.stream(address, encode_request(FetchSnapshot(offer.meta.index)))
         try:
             while True:
@@ -184,6 +188,9 @@ class Snapshots:
                     return _Fetched(offer.meta, chunks, restorer.finish())
                 await _feed(restorer, chunk)
                 chunks.append(chunk)
+                size += len(chunk)
+                if size > MAX_FETCH_BYTES:
+                    raise TooLarge(f"{address} sent more than {MAX_FETCH_BYTES:,} bytes of a snapshot")
         except TimeoutError:
             raise NotFound(f"{address} sent nothing for {FETCH_SILENCE_S:.0f} s") from None
         finally:
@@ -214,6 +221,15 @@ class Snapshots:
             while self._replaced:
                 for _ in dismantle(self._replaced.popleft()):
                     await asyncio.sleep(0)
+
+
+def _require_of(fetched: _Fetched, driver: "RaftDriver") -> None:
+    """Raises Corrupt for a state that this node could not go on with."""
+    index, cluster, own = fetched.meta.index, fetched.state.cluster, driver.view.cluster
+    if fetched.state.index > index:
+        raise Corrupt(f"it is of index {fetched.state.index}, and was offered as one of {index}")
+    if own and cluster != own:
+        raise Corrupt(f"it is of cluster {cluster:016x}, and this node of {own:016x}")
 
 
 async def _paced(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -36,8 +36,9 @@ from orion.raft.interface import (
 )
 from orion.raft.log import LogBroken
 from orion.raft.member import Member
-from orion.raft.messages import NOBODY, ConfState, MsgReadIndex
+from orion.raft.messages import NOBODY, AnyMessage, ConfState, MsgReadIndex
 from orion.raft.receive import receive
+from orion.raft.trust import is_credible
 
 
 class Raft:
@@ -64,6 +65,10 @@ class Raft:
         me.settled = False
         me.now_ms = max(me.now_ms, now_ms)
         _STEPS[type(value)](me, value)
+
+    def believes(self, message: AnyMessage) -> bool:
+        """Whether `step` would handle the message rather than ignore it. Changes nothing."""
+        return is_credible(self._me, message)
 
     # --- out ----------------------------------------------------------------------------------------------
 
@@ -245,7 +250,7 @@ def _on_persisted(me: Member, value: Persisted) -> None:
 
 
 def _on_conf_applied(me: Member, value: ConfApplied) -> None:
-    """An entry that a snapshot has overtaken changes nothing. Raises LogBroken for one that nobody can understand."""
+    """An entry that a snapshot has overtaken changes nothing. Raises LogBroken for one that holds no change."""
     if value.entry.index <= me.conf_index:
         return
     if fault := change_fault(value.entry.data):

@@ -13,6 +13,7 @@ from orion.raft.messages import (
     MsgVoteResp,
 )
 from orion.raft.quorum import Vote, joint_vote
+from orion.raft.trust import knows
 
 # --- campaigning ------------------------------------------------------------------------------------------
 
@@ -118,15 +119,17 @@ def on_pre_vote_response(me: Member, message: MsgPreVoteResp) -> None:
 
 def learn_commit(me: Member, message: MsgVote | MsgVoteResp | MsgPreVote | MsgPreVoteResp) -> None:
     """Takes over what the sender knows to be committed, if this log holds the same entry (log matching), whatever
-    the terms are by now. raft-rs does the same.
+    the terms are by now. raft-rs does the same. Not from a stranger: whoever holds the entry that the sender knows
+    to be committed holds what made the sender a member as well.
 
     Both sides of an election need this while a configuration changes. A candidate that never heard that the joint
     configuration was left might for ever need the vote of a removed leader, whose log is longer and who does not
     stand for election any more. And a member that never heard of its promotion refuses candidates with shorter
     logs, but does not campaign itself: with the leader dead for good, a living majority would have no leader.
     """
-    if message.commit > me.log.commit and me.log.term(message.commit) == message.commit_term:
-        me.log.commit_to(message.commit)
+    log = me.log
+    if message.commit > log.commit and log.term(message.commit) == message.commit_term and knows(me, message.sender):
+        log.commit_to(message.commit)
 
 
 # --- time and hints ---------------------------------------------------------------------------------------

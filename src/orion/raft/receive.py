@@ -8,7 +8,6 @@ from orion.raft.confchange import members
 from orion.raft.interface import Role
 from orion.raft.member import Member
 from orion.raft.messages import (
-    NOBODY,
     AnyMessage,
     Message,
     MsgApp,
@@ -32,7 +31,7 @@ Handler = Callable[[Member, Any], None]
 
 def receive(me: Member, message: AnyMessage) -> None:
     """Ignores what is not for this member, not from another, or not to be believed."""
-    if message.to != me.id or message.sender in (me.id, NOBODY) or not is_credible(me, message):
+    if not is_credible(me, message):
         return
     if message.term > me.term:
         if not _NEWER.get(type(message), _from_newer_term)(me, message):

@@ -1,8 +1,8 @@
 """Which messages may be believed at all. A greeting proves nothing, so what one message can do is bounded.
 
-A *stranger* is a sender that this member's log does not know as a member. It may be the leader all the same: a member
-that was away does not know whom the cluster has taken in since. So a stranger is heard, but only where nobody better
-is: not while a leader is heard, and never about what is committed.
+A *stranger* is a sender that this member's log does not know as a member. It may be the leader all the same: who
+was away does not know whom the cluster has taken in since. So a stranger is heard, but only where nobody better is: not
+while a leader is heard, and never about what is committed.
 """
 
 from collections.abc import Callable
@@ -25,15 +25,19 @@ from orion.raft.messages import (
     MsgVote,
 )
 
-# Elections a member can have missed: ten a second for thirteen years. One that believed any term could be brought to
-# the largest there is, after which nobody can be elected.
+# Elections a member can have missed: ten a second for thirteen years. Who believed any term could be brought
+# to the largest there is, after which nobody can be elected.
 MAX_TERM_LEAP = 1 << 32
 
 _FROM_LEADER = (MsgApp, MsgHeartbeat, MsgSnap, MsgTimeoutNow)
 
 
 def is_credible(me: Member, message: AnyMessage) -> bool:
-    """Whether `message` may be handled. A term has one leader, and terms rise by elections."""
+    """Whether `message` is somebody else's to this member, and may be handled. A term has one leader, and terms
+    rise by elections.
+    """
+    if message.to != me.id or message.sender in (me.id, NOBODY):
+        return False
     if message.term - me.term > MAX_TERM_LEAP:
         return False
     if isinstance(message, _FROM_LEADER) and message.term == me.term and me.leader not in (NOBODY, message.sender):

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from orion.model.errors import Corrupt
+from orion.model.errors import Unreadable
 from orion.state import apply_allocations, apply_configs, apply_jobs, apply_nodes, apply_plan
 from orion.state.commands import (
     AnyCommand,
@@ -38,7 +38,7 @@ def apply(state: State, index: int, command: bytes | AnyCommand) -> Applied:
     """Apply the entry at `index`, which is past all that were applied before. Empty bytes (a new leader's first
     entry) change nothing.
 
-    Raises Corrupt for bytes that are no command this version knows. To skip it would part this node's state
+    Raises Unreadable for bytes that are no command this version knows. To skip it would part this node's state
     from that of the others, so the node must stop.
     """
     assert index > state.index, f"entry {index} was applied before: the state is at {state.index}"
@@ -49,7 +49,7 @@ def apply(state: State, index: int, command: bytes | AnyCommand) -> Applied:
         try:
             command = decode_command(command)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise Corrupt(f"log entry {index} holds no command that this version knows: {error}") from error
+            raise Unreadable(f"log entry {index} holds no command that this version knows ({error})") from error
     state.index = index
     step = Step(index, command.at_ms)
     result = _HANDLERS[type(command)](state, step, command)

@@ -90,8 +90,11 @@ class Restorer:
         self._takers[type(frame)](frame)
 
     def _take_nodes(self, frame: Nodes) -> None:
+        state = self._state
         for node in frame.rows:
-            ledger.add_node(self._state, node).work_index = self._state.index
+            if node.id in state.nodes or node.number in state.numbers or node.number >= state.next_number:
+                raise LookupError(node)
+            ledger.add_node(state, node).work_index = state.index
 
     def _take_removed(self, frame: Removed) -> None:
         self._state.removed.update(dict.fromkeys(frame.rows))
@@ -103,8 +106,8 @@ class Restorer:
 
     def _take_jobs(self, frame: Jobs) -> None:
         for job, refusal in frame.rows:
-            if not 0 <= job.count <= MAX_COUNT:
-                raise LookupError(job.count)
+            if not 0 <= job.count <= MAX_COUNT or job.name in self._state.jobs:
+                raise LookupError(job.name)
             ledger.add_job(self._state, job, refusal)
 
     def _take_successors(self, frame: Successors) -> None:
@@ -147,12 +150,12 @@ class Restorer:
         state.recovery = header.recovery
 
     def _take_allocation(self, row: Allocation) -> None:
-        """Raises LookupError when its job, task or node is not there."""
+        """Raises LookupError when its job, task or node is not there, or it is there already."""
         state = self._state
         record = state.jobs[row.job]
         node = state.records.get(row.node)
         sound = 0 <= row.index < record.job.count and len(row.ports) == len(record.job.task.ports)
-        if not sound or (node is None and not row.terminal):
+        if not sound or row.id in state.allocations or (node is None and not row.terminal):
             raise LookupError(row)
         if row.created_at_ms != self._created_at_ms:
             self._created_at_ms = row.created_at_ms

@@ -65,6 +65,7 @@ class Driver:
 
     def __init__(self, state, applied_index):
         self.state, self.applied_index, self.applied_term = state, applied_index, 1
+        self.view = state.view
         status = SimpleNamespace(snapshot_index=0, first_index=1, conf=META.conf)
         self.raft = SimpleNamespace(snapshot_index=0, awaits_snapshots=False, status=lambda: status)
         self.stepped = asyncio.get_running_loop().create_future()

@@ -54,7 +54,12 @@ def standing(solo):
 
 def from_a_leader(sender, term):
     app = MsgApp(sender, 1, term, 5, 5, tuple(entries(term, first=6)), 6)
-    return [app, MsgHeartbeat(sender, 1, term, 10**9), MsgSnap(sender, 1, term, META), MsgTimeoutNow(sender, 1, term)]
+    return [
+        app,
+        MsgHeartbeat(sender, 1, term, 10**9),
+        MsgSnap(sender, 1, term, META),
+        MsgTimeoutNow(sender, 1, term),
+    ]
 
 
 def all_kinds(sender, term):

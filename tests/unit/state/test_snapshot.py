@@ -198,7 +198,7 @@ def frames(*bodies):
 
 
 def test_rows_that_can_not_be_are_damage():
-    header, job = Header(FORMAT, 5, 1, 1, 0), creation().job
+    header, job = Header(FORMAT, 5, 1, 2, 0), creation().job
     node = registered().nodes["node1"]
     fine = Allocation(1, "web", 0, 0, "node1")
     good = (header, Nodes([node]), Jobs([(job, "")]), Allocations([fine]), End(1, 1, 1))
@@ -206,8 +206,13 @@ def test_rows_that_can_not_be_are_damage():
     for at, bad in (
         (0, Nodes([node])),
         (1, header),
+        (1, Nodes([node, node])),
+        (1, Nodes([node, replace(node, id="other")])),
+        (1, Nodes([replace(node, number=2)])),  # the next that a node will get
+        (2, Jobs([(job, ""), (job, "")])),
         (2, Jobs([(replace(job, count=-1), "")])),
         (2, Jobs([(replace(job, count=10**18), "")])),
+        (3, Allocations([fine, fine])),
         (3, Allocations([replace(fine, index=-1)])),
         (3, Allocations([replace(fine, index=1)])),
         (3, Allocations([replace(fine, job="other")])),

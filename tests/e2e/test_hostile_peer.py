@@ -1,0 +1,190 @@
+"""A program that reaches the peer port and greets rightly says what no node would, to a real cluster of three.
+
+Whatever it says, afterwards writes go on and every node can be started again. What somebody who takes a voter's id
+can still do is told in docs/design/peers.md.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from orion.raft.confchange import encode_change
+from orion.raft.messages import (
+    AnyMessage,
+    ConfChange,
+    ConfState,
+    Entry,
+    EntryKind,
+    MsgApp,
+    MsgAppResp,
+    MsgHeartbeat,
+    MsgHeartbeatResp,
+    MsgPreVote,
+    MsgPreVoteResp,
+    MsgReadIndex,
+    MsgReadIndexResp,
+    MsgSnap,
+    MsgSnapStatus,
+    MsgTimeoutNow,
+    MsgVote,
+    MsgVoteResp,
+    SnapshotMeta,
+)
+from support.hostile import say
+from support.nodes import DEADLINE_S, NO_ENGINE, Cluster, NodeProcess, cluster
+
+STRANGER = 0x1234
+LARGEST = 2**64 - 1
+FAR_TERM = 2**40
+FAR_INDEX = 10**9
+NO_COMMAND = b"\x93\x63\x01\x02"
+
+
+@pytest.fixture
+def three() -> Iterator[Cluster]:
+    with cluster(NO_ENGINE) as made:
+        made.grow_to(3, engines=False)
+        made.any().ask("PUT", "/configs/before", "kept")
+        yield made
+        for node in made.nodes:
+            assert "Traceback" not in node.log_file.read_text()
+
+
+class Position:
+    """Where the cluster's log is, and who its voters are."""
+
+    def __init__(self, made: Cluster) -> None:
+        leader = made.wait(made.leader, "a leader")
+        told: dict[str, Any] = leader.ask("GET", "/raft")
+        self.cluster = int(told["cluster"], 16)
+        self.term: int = told["term"]
+        self.index: int = told["commitIndex"]
+        self.leader = leader
+        self.raft = {voter["id"]: int(voter["raftId"], 16) for voter in told["voters"]}
+        self.followers = [node for node in made.nodes if node is not leader]
+
+
+def goes_on(made: Cluster, key: str) -> None:
+    """Writes are taken through every node, and reads agree."""
+    for node in made.nodes:
+        assert node.alive, f"{node.name} has ended:\n{node.log_tail()}"
+        made.wait(lambda n=node: n.ask("PUT", f"/configs/{key}", n.name), f"a write through {node.name}")
+    assert made.any().ask("GET", "/raft")["term"] < 2**34
+
+
+def starts_again(made: Cluster) -> None:
+    """All at once, so that none is helped by another's memory."""
+    for node in made.nodes:
+        node.kill()
+    for node in made.nodes:
+        node.start()
+    made.wait(made.leader, "a leader after all were started again")
+    goes_on(made, "after-a-restart")
+    assert made.any().ask("GET", "/configs/before") == '"kept"'
+
+
+def every_kind(sender: int, to: int, term: int, index: int, log_term: int) -> list[AnyMessage]:
+    conf = ConfState((sender,))
+    low = min(log_term, term - 1)
+    return [
+        MsgApp(sender, to, term, index, log_term, (Entry(term, index + 1, 0, NO_COMMAND),), index + 1),
+        MsgApp(sender, to, term, index, log_term, (Entry(term, index + 1, 1, b"\xc1"),), index + 1),
+        MsgApp(sender, to, term, index, log_term, (), FAR_INDEX),
+        MsgAppResp(sender, to, term, index),
+        MsgVote(sender, to, term, FAR_INDEX, low),
+        MsgVote(sender, to, term, FAR_INDEX, term - 1, transfer=True),
+        MsgVoteResp(sender, to, term, False, index, log_term),
+        MsgPreVote(sender, to, term, FAR_INDEX, term - 1),
+        MsgPreVoteResp(sender, to, term, True, index, log_term),
+        MsgHeartbeat(sender, to, term, index),
+        MsgHeartbeat(sender, to, term, FAR_INDEX, 7),
+        MsgHeartbeatResp(sender, to, term, 7),
+        MsgSnap(sender, to, term, SnapshotMeta(FAR_INDEX, term, conf)),
+        MsgSnapStatus(sender, to, term, index),
+        MsgTimeoutNow(sender, to, term),
+        MsgReadIndex(sender, to, term, 7),
+        MsgReadIndexResp(sender, to, term, 7, FAR_INDEX),
+    ]
+
+
+def attack(made: Cluster, at: Position, node: NodeProcess, *messages: AnyMessage, raft: int = STRANGER) -> None:
+    say(node, at.cluster, *messages, raft=raft, name="stranger" if raft == STRANGER else "node1")
+
+
+@pytest.mark.parametrize("term", [FAR_TERM, LARGEST], ids=["far", "largest"])
+def test_a_term_from_nowhere_stops_nobody(three: Cluster, term: int) -> None:
+    at = Position(three)
+    for node in three.nodes:
+        attack(three, at, node, MsgHeartbeat(STRANGER, at.raft[node.name], term, 0))
+        voter = next(raft for name, raft in at.raft.items() if name != node.name)
+        attack(three, at, node, MsgHeartbeat(voter, at.raft[node.name], term, 0), raft=voter)
+    goes_on(three, "after-a-term")
+    starts_again(three)
+
+
+@pytest.mark.parametrize("member", [False, True], ids=["stranger", "voter"])
+def test_an_entry_that_is_nothing_is_kept_by_nobody(three: Cluster, *, member: bool) -> None:
+    at = Position(three)
+    leader = at.raft[at.leader.name]
+    for node in at.followers:
+        for kind, data in ((EntryKind.NORMAL, NO_COMMAND), (EntryKind.CONF_CHANGE, b"\xc1")):
+            sender, term = (leader, at.term) if member else (STRANGER, at.term + 1)
+            entry = Entry(term, at.index + 1, kind, data)
+            append = MsgApp(sender, at.raft[node.name], term, at.index, at.term, (entry,), at.index + 1)
+            attack(three, at, node, append, raft=sender)
+    goes_on(three, "after-an-entry")
+    starts_again(three)
+
+
+def test_a_commit_index_from_a_stranger_ends_nobody(three: Cluster) -> None:
+    at = Position(three)
+    for node in three.nodes:
+        for term in (at.term, at.term + 1):
+            attack(three, at, node, MsgHeartbeat(STRANGER, at.raft[node.name], term, FAR_INDEX))
+    goes_on(three, "after-a-commit")
+    starts_again(three)
+
+
+def test_every_message_of_a_stranger_at_every_term(three: Cluster) -> None:
+    at = Position(three)
+    evict = encode_change(ConfChange((STRANGER,)))
+    for node in three.nodes:
+        to = at.raft[node.name]
+        for term in (at.term, at.term + 1, FAR_TERM):
+            attack(three, at, node, *every_kind(STRANGER, to, term, at.index, at.term))
+        taken = Entry(at.term + 1, at.index + 1, EntryKind.CONF_CHANGE, evict)
+        attack(three, at, node, MsgApp(STRANGER, to, at.term + 1, at.index, at.term, (taken,), at.index + 1))
+    raft = three.any().ask("GET", "/raft")
+    assert {voter["id"] for voter in raft["voters"]} == set(at.raft)
+    assert (raft["term"], raft["leader"]) == (at.term, at.leader.name), "nobody was moved by any of it"
+    goes_on(three, "after-everything")
+    starts_again(three)
+
+
+def test_what_a_lying_voter_says_of_terms_and_entries_ends_nobody(three: Cluster) -> None:
+    """It can depose a leader, as a voter may; but not for good, and no node ends."""
+    at = Position(three)
+    for node in three.nodes:
+        liar = next(raft for name, raft in at.raft.items() if name != node.name)
+        for message in every_kind(liar, at.raft[node.name], FAR_TERM, at.index, at.term):
+            attack(three, at, node, message, raft=liar)
+        for message in every_kind(liar, at.raft[node.name], 1, at.index, at.term):
+            attack(three, at, node, message, raft=liar)
+    goes_on(three, "after-a-liar")
+    starts_again(three)
+
+
+def test_a_node_that_is_said_to_have_lost_what_it_acknowledged_ends_in_words_and_starts_again(
+    three: Cluster,
+) -> None:
+    """Where its leader says so: that is how a disk put back from a copy is found."""
+    at = Position(three)
+    node, leader = at.followers[0], at.raft[at.leader.name]
+    assert node.process is not None
+    attack(three, at, node, MsgHeartbeat(leader, at.raft[node.name], at.term, FAR_INDEX), raft=leader)
+    assert node.process.wait(DEADLINE_S) == 1
+    assert f"{FAR_INDEX} are committed, but the log ends at" in node.log_tail(1)
+    node.start()
+    three.wait_settled(3, engines=False)
+    goes_on(three, "after-a-lost-log")
