@@ -31,10 +31,9 @@ from orion.raft.messages import (
     MsgVoteResp,
     SnapshotMeta,
 )
-from support.hostile import say
+from support.hostile import STRANGER, greeting_of, say, stranger
 from support.nodes import DEADLINE_S, NO_ENGINE, Cluster, NodeProcess, cluster
 
-STRANGER = 0x1234
 LARGEST = 2**64 - 1
 FAR_TERM = 2**40
 FAR_INDEX = 10**9
@@ -48,7 +47,7 @@ def three() -> Iterator[Cluster]:
         made.any().ask("PUT", "/configs/before", "kept")
         yield made
         for node in made.nodes:
-            assert "Traceback" not in node.log_file.read_text()
+            assert "Traceback" not in node.log_file.read_text(), node.log_tail(100)
 
 
 class Position:
@@ -63,6 +62,11 @@ class Position:
         self.leader = leader
         self.raft = {voter["id"]: int(voter["raftId"], 16) for voter in told["voters"]}
         self.followers = [node for node in made.nodes if node is not leader]
+        self.stranger = stranger(self.cluster)
+
+
+def another(made: Cluster, node: NodeProcess) -> NodeProcess:
+    return next(other for other in made.nodes if other is not node)
 
 
 def goes_on(made: Cluster, key: str) -> None:
@@ -108,17 +112,12 @@ def every_kind(sender: int, to: int, term: int, index: int, log_term: int) -> li
     ]
 
 
-def attack(made: Cluster, at: Position, node: NodeProcess, *messages: AnyMessage, raft: int = STRANGER) -> None:
-    say(node, at.cluster, *messages, raft=raft, name="stranger" if raft == STRANGER else "node1")
-
-
 @pytest.mark.parametrize("term", [FAR_TERM, LARGEST], ids=["far", "largest"])
 def test_a_term_from_nowhere_stops_nobody(three: Cluster, term: int) -> None:
     at = Position(three)
     for node in three.nodes:
-        attack(three, at, node, MsgHeartbeat(STRANGER, at.raft[node.name], term, 0))
-        voter = next(raft for name, raft in at.raft.items() if name != node.name)
-        attack(three, at, node, MsgHeartbeat(voter, at.raft[node.name], term, 0), raft=voter)
+        for who in (at.stranger, greeting_of(another(three, node))):
+            say(node, who, MsgHeartbeat(who.raft, at.raft[node.name], term, 0))
     goes_on(three, "after-a-term")
     starts_again(three)
 
@@ -126,13 +125,11 @@ def test_a_term_from_nowhere_stops_nobody(three: Cluster, term: int) -> None:
 @pytest.mark.parametrize("member", [False, True], ids=["stranger", "voter"])
 def test_an_entry_that_is_nothing_is_kept_by_nobody(three: Cluster, *, member: bool) -> None:
     at = Position(three)
-    leader = at.raft[at.leader.name]
+    who, term = (greeting_of(at.leader), at.term) if member else (at.stranger, at.term + 1)
     for node in at.followers:
         for kind, data in ((EntryKind.NORMAL, NO_COMMAND), (EntryKind.CONF_CHANGE, b"\xc1")):
-            sender, term = (leader, at.term) if member else (STRANGER, at.term + 1)
             entry = Entry(term, at.index + 1, kind, data)
-            append = MsgApp(sender, at.raft[node.name], term, at.index, at.term, (entry,), at.index + 1)
-            attack(three, at, node, append, raft=sender)
+            say(node, who, MsgApp(who.raft, at.raft[node.name], term, at.index, at.term, (entry,), at.index + 1))
     goes_on(three, "after-an-entry")
     starts_again(three)
 
@@ -141,7 +138,7 @@ def test_a_commit_index_from_a_stranger_ends_nobody(three: Cluster) -> None:
     at = Position(three)
     for node in three.nodes:
         for term in (at.term, at.term + 1):
-            attack(three, at, node, MsgHeartbeat(STRANGER, at.raft[node.name], term, FAR_INDEX))
+            say(node, at.stranger, MsgHeartbeat(STRANGER, at.raft[node.name], term, FAR_INDEX))
     goes_on(three, "after-a-commit")
     starts_again(three)
 
@@ -152,9 +149,9 @@ def test_every_message_of_a_stranger_at_every_term(three: Cluster) -> None:
     for node in three.nodes:
         to = at.raft[node.name]
         for term in (at.term, at.term + 1, FAR_TERM):
-            attack(three, at, node, *every_kind(STRANGER, to, term, at.index, at.term))
+            say(node, at.stranger, *every_kind(STRANGER, to, term, at.index, at.term))
         taken = Entry(at.term + 1, at.index + 1, EntryKind.CONF_CHANGE, evict)
-        attack(three, at, node, MsgApp(STRANGER, to, at.term + 1, at.index, at.term, (taken,), at.index + 1))
+        say(node, at.stranger, MsgApp(STRANGER, to, at.term + 1, at.index, at.term, (taken,), at.index + 1))
     raft = three.any().ask("GET", "/raft")
     assert {voter["id"] for voter in raft["voters"]} == set(at.raft)
     assert (raft["term"], raft["leader"]) == (at.term, at.leader.name), "nobody was moved by any of it"
@@ -166,11 +163,9 @@ def test_what_a_lying_voter_says_of_terms_and_entries_ends_nobody(three: Cluster
     """It can depose a leader, as a voter may; but not for good, and no node ends."""
     at = Position(three)
     for node in three.nodes:
-        liar = next(raft for name, raft in at.raft.items() if name != node.name)
-        for message in every_kind(liar, at.raft[node.name], FAR_TERM, at.index, at.term):
-            attack(three, at, node, message, raft=liar)
-        for message in every_kind(liar, at.raft[node.name], 1, at.index, at.term):
-            attack(three, at, node, message, raft=liar)
+        liar = greeting_of(another(three, node))
+        for term in (1, FAR_TERM):
+            say(node, liar, *every_kind(liar.raft, at.raft[node.name], term, at.index, at.term))
     goes_on(three, "after-a-liar")
     starts_again(three)
 
@@ -180,9 +175,9 @@ def test_a_node_that_is_said_to_have_lost_what_it_acknowledged_ends_in_words_and
 ) -> None:
     """Where its leader says so: that is how a disk put back from a copy is found."""
     at = Position(three)
-    node, leader = at.followers[0], at.raft[at.leader.name]
+    node, leader = at.followers[0], greeting_of(at.leader)
     assert node.process is not None
-    attack(three, at, node, MsgHeartbeat(leader, at.raft[node.name], at.term, FAR_INDEX), raft=leader)
+    say(node, leader, MsgHeartbeat(leader.raft, at.raft[node.name], at.term, FAR_INDEX))
     assert node.process.wait(DEADLINE_S) == 1
     assert f"{FAR_INDEX} are committed, but the log ends at" in node.log_tail(1)
     node.start()

@@ -1,29 +1,32 @@
-"""A program that speaks the peer protocol with a right greeting, and says what no node would."""
+"""A program that speaks the peer protocol with a right greeting, and says what no node would. It can greet as a
+living node: all that one says in its own greeting, it says to whoever asks.
+"""
 
 import contextlib
 import socket
 import time
 from collections.abc import Iterator
-from typing import Any
+
+import msgspec
 
 from orion.model.ids import NodeId, RaftId
 from orion.raft.messages import AnyMessage
-from orion.wire.envelopes import LANE_RAFT, Hello, encode_hello, encode_messages
+from orion.wire.envelopes import LANE_RAFT, LANE_WHO, Hello, decode_hello, encode_hello, encode_messages
 from orion.wire.frames import Frame, FrameReader, Kind, encode_frame
 from support.nodes import NodeProcess
 
+STRANGER = RaftId(0x1234)
 TIMEOUT_S = 10.0
 RECEIVED_BYTES = 256 * 1024
 
 
 class HostilePeer:
-    """One connection, greeted. `raft` and `name` are who it says it is."""
+    """One connection, greeted."""
 
-    def __init__(self, sock: socket.socket, told: Hello) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._reader = FrameReader()
         self._frames: list[Frame] = []
-        self.told = told  # the other end's own hello
 
     def send(self, data: bytes) -> None:
         """A connection that was closed already is no news."""
@@ -43,26 +46,38 @@ class HostilePeer:
         return self._frames.pop(0)
 
 
+def stranger(cluster: int) -> Hello:
+    return Hello(LANE_RAFT, cluster, NodeId("stranger"), STRANGER, time.time_ns() // 1_000_000)
+
+
+def greeting_of(node: NodeProcess) -> Hello:
+    """Its own, which `hostile` then says in its place."""
+    with _greeted(node, Hello(LANE_WHO, 0, NodeId("nobody"), RaftId(1), 0)) as (_, hello):
+        return hello
+
+
 @contextlib.contextmanager
-def hostile(
-    node: NodeProcess, cluster: int, *, lane: str = LANE_RAFT, raft: int = 0x1234, name: str = "stranger"
-) -> Iterator[HostilePeer]:
-    with socket.create_connection(("127.0.0.1", node.raft_port), TIMEOUT_S) as sock:
-        wall_ms = time.time_ns() // 1_000_000
-        sock.sendall(encode_hello(Hello(lane, cluster, NodeId(name), RaftId(raft), wall_ms)))
-        peer = HostilePeer(sock, Hello(lane, cluster, NodeId("?"), RaftId(0), 0))
-        frame = peer.frame()
-        assert frame is not None
-        assert frame.kind == Kind.HELLO
+def hostile(node: NodeProcess, who: Hello, lane: str = LANE_RAFT) -> Iterator[HostilePeer]:
+    with _greeted(node, msgspec.structs.replace(who, lane=lane)) as (peer, _):
         yield peer
 
 
-def say(node: NodeProcess, cluster: int, *messages: AnyMessage, **who: Any) -> None:
+@contextlib.contextmanager
+def _greeted(node: NodeProcess, who: Hello) -> Iterator[tuple[HostilePeer, Hello]]:
+    with socket.create_connection(("127.0.0.1", node.raft_port), TIMEOUT_S) as sock:
+        sock.sendall(encode_hello(who))
+        peer = HostilePeer(sock)
+        frame = peer.frame()
+        assert frame is not None
+        yield peer, decode_hello(frame)
+
+
+def say(node: NodeProcess, who: Hello, *messages: AnyMessage) -> None:
     """Raft messages, each on a connection of its own. Returns once the node has read them all: after each it is
     sent what is no Raft message, upon which it hangs up.
     """
     for message in messages:
-        with hostile(node, cluster, **who) as peer:
+        with hostile(node, who) as peer:
             for frame in encode_messages([message]):
                 peer.send(frame)
             peer.send(encode_frame(Kind.CALL, b""))

@@ -1,8 +1,8 @@
 """Which messages may be believed at all. A greeting proves nothing, so what one message can do is bounded.
 
 A *stranger* is a sender that this member's log does not know as a member. It may be the leader all the same: who
-was away does not know whom the cluster has taken in since. So a stranger is heard, but only where nobody better is: not
-while a leader is heard, and never about what is committed.
+was away does not know whom the cluster has taken in since. So a stranger is heard, but only where nobody better is:
+not while a leader is heard, and never about what is committed.
 """
 
 from collections.abc import Callable

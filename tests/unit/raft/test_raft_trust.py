@@ -136,11 +136,22 @@ def test_who_a_change_in_the_log_names_is_no_stranger():
     assert (solo.raft.term, solo.raft.leader) == (6, STRANGER)
 
 
-def test_a_stranger_does_not_say_what_is_committed():
+@pytest.mark.parametrize(
+    "tell",
+    [
+        lambda sender: MsgVoteResp(sender, 1, 5, True, 5, 5),
+        lambda sender: MsgPreVoteResp(sender, 1, 5, True, 5, 5),
+        lambda sender: MsgVote(sender, 1, 6, 5, 5, False, 5, 5),
+        lambda sender: MsgPreVote(sender, 1, 6, 5, 5, 5, 5),
+        lambda sender: MsgVote(sender, 1, 4, 5, 3, False, 5, 5),
+        lambda sender: MsgPreVote(sender, 1, 4, 5, 3, 5, 5),
+    ],
+)
+def test_a_stranger_does_not_say_what_is_committed(tell):
     solo = leaderless()
-    solo.receive(MsgVoteResp(STRANGER, 1, 5, True, 5, 5))
+    solo.receive(tell(STRANGER))
     assert solo.raft.commit == 3
-    solo.receive(MsgVoteResp(2, 1, 5, True, 5, 5))
+    solo.receive(tell(2))
     assert solo.raft.commit == 5
 
 

@@ -110,9 +110,9 @@ def plain(kind, *fields):
 messages = st.one_of(
     appends(),
     plain(MsgAppResp, positions, st.booleans(), positions, positions),
-    votes(MsgVote, st.booleans()),
+    votes(MsgVote, st.booleans(), positions, positions),
     plain(MsgVoteResp, st.booleans()),
-    votes(MsgPreVote),
+    votes(MsgPreVote, positions, positions),
     plain(MsgPreVoteResp, st.booleans()),
     plain(MsgHeartbeat, positions, positions),
     plain(MsgHeartbeatResp, positions),
