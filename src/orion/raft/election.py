@@ -127,9 +127,9 @@ def learn_commit(me: Member, message: MsgVote | MsgVoteResp | MsgPreVote | MsgPr
     stand for election any more. And a member that never heard of its promotion refuses candidates with shorter
     logs, but does not campaign itself: with the leader dead for good, a living majority would have no leader.
     """
-    log = me.log
-    if message.commit > log.commit and log.term(message.commit) == message.commit_term and knows(me, message.sender):
-        log.commit_to(message.commit)
+    index, log = message.commit, me.log
+    if index > log.commit and log.term(index) == message.commit_term and knows(me, message.sender):
+        log.commit_to(index)
 
 
 # --- time and hints ---------------------------------------------------------------------------------------
