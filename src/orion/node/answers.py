@@ -38,7 +38,9 @@ from orion.node.requests import (
     AnyRequest,
     AskNode,
     AskNodes,
+    AskPosition,
     AskRaft,
+    AskRaftId,
     AskTask,
     AskTasks,
     AskTransfer,
@@ -48,6 +50,7 @@ from orion.node.requests import (
     FetchSnapshot,
     FindConfigs,
     NotUnderstood,
+    Position,
     ReadLogs,
     Request,
     Submit,
@@ -63,6 +66,7 @@ from orion.node.service import Health, Read
 from orion.node.submit import Submitter
 from orion.node.work import WorkSource, confirmed
 from orion.ports import Clock, Machine, Peers
+from orion.raft.confchange import members as conf_members
 from orion.state.commands import CreateJob, DrainNode, RemoveJob, RemoveNode, StartJob, StopJob
 
 log = logging.getLogger(__name__)
@@ -112,6 +116,8 @@ class Answers:
             AskNode: self._node,
             AskRaft: self._raft,
             AskTransfer: self._transfer,
+            AskPosition: self._position,
+            AskRaftId: self._raft_id,
             Confirm: self._confirm,
         }
         self._marks = Marks(machine=machine, driver=driver, ask=self._ask)
@@ -244,13 +250,8 @@ class Answers:
 
     async def _raft_of(self, node: NodeId) -> RaftId:
         """Which of those that have had the name has it now, as far as is known here; else 0."""
-        if self._driver.is_member:
-            known = self._driver.view.node(node)
-            return known.raft if known else RaftId(0)
-        view = await self._ask(AskRaft())
-        members = (*view.voters, *view.learners, *view.workers)
-        # Only of one that state knows is there a status: a former voter may still be shown under the name.
-        return next((RaftId(int(m.raft_id, 16)) for m in members if m.id == node and m.status), RaftId(0))
+        request = AskRaftId(node)
+        return await (self._raft_id(request) if self._driver.is_member else self._ask(request))
 
     # --- raft ---------------------------------------------------------------------------------------------
 
@@ -411,9 +412,23 @@ class Answers:
                 return view, index
         raise _unknown(request.node)
 
-    async def _raft(self, _: AskRaft) -> RaftView:
+    async def _position(self, _: AskPosition) -> Position:
+        self._require_member()
+        driver = self._driver
+        members = tuple(RaftId(member) for member in conf_members(driver.raft.conf))
+        return Position(driver.applied_index, driver.is_leader, members)
+
+    async def _raft_id(self, request: AskRaftId) -> RaftId:
+        self._require_member()
+        known = self._driver.view.node(request.node)
+        return known.raft if known else RaftId(0)
+
+    def _require_member(self) -> None:
         if not self._driver.is_member:
             raise Unavailable(f"{self._me} is not a Raft member")
+
+    async def _raft(self, _: AskRaft) -> RaftView:
+        self._require_member()
         return render.raft(self._driver, self._directory, self._outlook())
 
     async def _confirm(self, request: Confirm) -> Confirmed:

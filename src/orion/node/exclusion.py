@@ -8,11 +8,10 @@ import asyncio
 import logging
 
 from orion.model.errors import OrionError
-from orion.model.ids import RaftId, raft_text
-from orion.model.views import RaftView
+from orion.model.ids import RaftId
 from orion.node.directory import Directory, Seen
 from orion.node.raft_driver import RaftDriver
-from orion.node.requests import AskRaft, decode_reply, encode_request
+from orion.node.requests import AskPosition, Position, decode_reply, encode_request
 from orion.ports import Peers
 
 log = logging.getLogger(__name__)
@@ -50,11 +49,10 @@ class Exclusion:
     async def _is_excluded(self, leader: Seen) -> bool:
         driver, address = self._driver, leader.facts.peer_address
         try:
-            reply = await self._peers.call(address, encode_request(AskRaft()), timeout_s=ASK_TIMEOUT_S)
-            view = decode_reply(reply, RaftView, address)
+            reply = await self._peers.call(address, encode_request(AskPosition()), timeout_s=ASK_TIMEOUT_S)
+            theirs = decode_reply(reply, Position, address)
         except OrionError as error:
             log.debug("%s does not say who the members are: %s", leader.member.node, error.detail)
             return False
-        members = {member.raft_id for member in (*view.voters, *view.learners)}
-        newer = view.state == "leader" and view.applied_index >= driver.applied_index
-        return newer and not driver.standing.leader and raft_text(self._raft) not in members
+        newer = theirs.leads and theirs.applied >= driver.applied_index
+        return newer and not driver.standing.leader and self._raft not in theirs.members

@@ -154,6 +154,26 @@ class FetchBackup(Request[bytes], frozen=True, array_like=True, tag=15):
     read: Read
 
 
+class Position(msgspec.Struct, frozen=True, array_like=True):
+    """Where a member is in the cluster's log: the last entry it has applied, and the `members` by that. `leads`: at
+    the time of the answer.
+    """
+
+    applied: int
+    leads: bool
+    members: tuple[RaftId, ...]
+
+
+class AskPosition(Request[Position], frozen=True, array_like=True, tag=20):
+    """What nodes ask each other about Raft; AskRaft is what people are shown."""
+
+
+class AskRaftId(Request[RaftId], frozen=True, array_like=True, tag=21):
+    """The data directory that the node of this name has, by the applied state; 0 when state knows no such node."""
+
+    node: NodeId
+
+
 AnyRequest = (
     Submit
     | AskTasks
@@ -170,6 +190,8 @@ AnyRequest = (
     | AskConfigs
     | FindConfigs
     | FetchBackup
+    | AskPosition
+    | AskRaftId
 )
 
 # What each call answers with.
@@ -184,6 +206,8 @@ REPLIES: dict[type[Request[Any]], Any] = {
     Confirm: Confirmed,
     AskConfigs: tuple[tuple[Config | None, ...], int],
     FindConfigs: tuple[list[ConfigStat], int],
+    AskPosition: Position,
+    AskRaftId: RaftId,
 }
 
 # Those whose answers have no limit: they are asked as streams, and what comes, joined, is the answer.
