@@ -273,8 +273,9 @@ class Engine(Protocol):
         """As in `containers`; None when it is gone."""
 
     def changes(self, cluster: int) -> AsyncIterator[str]:
-        """The id of each of this cluster's containers that started, died or was removed; ends (raises
-        EngineDown) when the engine goes away.
+        """The id of each of this cluster's containers that started, died, was paused or was removed; ends (raises
+        EngineDown) when the engine goes away. Before them, once, "": it listens, so that a look from then on
+        misses nothing, and knows the causes of ends before as well as they can still be known.
         """
 
     def logs(self, container: str, query: LogQuery) -> AsyncGenerator[list[LogEntry], None]:

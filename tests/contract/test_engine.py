@@ -102,10 +102,14 @@ class Changes:
 
     def __init__(self) -> None:
         self.told: list[str] = []  # all so far
+        self.listens = asyncio.Event()
         self._new: asyncio.Queue[str] = asyncio.Queue(1_000)
 
     async def follow(self, engine: Engine, cluster: int) -> None:
         async for container in engine.changes(cluster):
+            if not container:
+                self.listens.set()
+                continue
             self.told.append(container)
             self._new.put_nowait(container)
 
@@ -120,8 +124,9 @@ class Changes:
 async def changes_of(engine: Engine, cluster: int) -> AsyncIterator[Changes]:
     changes = Changes()
     runner = asyncio.create_task(changes.follow(engine, cluster))
-    await asyncio.sleep(0)
     try:
+        async with asyncio.timeout(DEADLINE_S):
+            await changes.listens.wait()
         yield changes
     finally:
         runner.cancel()
@@ -312,7 +317,8 @@ class EngineAbsence:
         id_ = await Placed(cluster, bench.spec(FOREVER)).create(engine)
         changes = Changes()
         runner = asyncio.create_task(changes.follow(engine, cluster))
-        await asyncio.sleep(0)
+        async with asyncio.timeout(DEADLINE_S):
+            await changes.listens.wait()
         await engine.start(id_)
         await changes.of(id_)
         await bench.go_down()

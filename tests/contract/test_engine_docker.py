@@ -8,15 +8,28 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_engine import CRASHES, DEADLINE_S, FOREVER, DockerBench, Placed, changes_of, checked, until, until_exited
+from test_engine import (
+    CRASHES,
+    DEADLINE_S,
+    FOREVER,
+    SUCCEEDS,
+    DockerBench,
+    Placed,
+    changes_of,
+    checked,
+    until,
+    until_exited,
+)
 
 from orion.adapters.docker import Docker
-from orion.model.container import File, LogQuery
+from orion.adapters.docker.signals import RING
+from orion.model.container import Container, EndCause, File, LogQuery
 from orion.model.errors import EngineDown, EngineError
 from orion.model.job import PortBinding, TaskSpec
 from orion.model.resources import MIB, Resources
@@ -115,21 +128,20 @@ class TestWhoEndedIt:
         engine = bench.adapter()
         cluster, id_ = await self._running(bench, engine)
         async with changes_of(engine, cluster) as changes:
-            await changes.of(id_)
             for call in ("kill?signal=HUP", "kill?signal=USR1"):
                 await asyncio.to_thread(api.ask, bench.host, "POST", f"/containers/{id_}/{call}")
             await changes.of(id_)
             ended = await until_exited(engine, id_)
-            assert (ended.exit_code, ended.stopped) == (0, False), "USR1 is no word for end"
+            assert (ended.exit_code, ended.cause) == (0, EndCause.ITSELF), "USR1 is no word for end"
             await engine.start(id_)
             await changes.of(id_)
             await asyncio.to_thread(api.ask, bench.host, "POST", f"/containers/{id_}/stop")
             await changes.of(id_)
             ended = await until_exited(engine, id_)
-            assert (ended.exit_code, ended.stopped) == (0, True)
+            assert (ended.exit_code, ended.cause) == (0, EndCause.TOLD)
             await engine.start(id_)
             await changes.of(id_)
-            assert not (await until(engine, id_, lambda c: c.state == "running")).stopped
+            await until(engine, id_, lambda c: c.state == "running")
 
     @pytest.mark.root
     def test_the_engine_s_own_shutdown_is_no_end_of_the_program_s_own(self, own_engine: Dockerd) -> None:
@@ -144,15 +156,108 @@ class TestWhoEndedIt:
             await following
             await asyncio.to_thread(own_engine.start)
             (ended,) = await engine.containers(cluster)
-            assert (ended.state, ended.exit_code, ended.stopped) == ("exited", 0, True)
+            assert (ended.state, ended.exit_code, ended.cause) == ("exited", 0, EndCause.TOLD)
 
         bench.run(check)
+
+    STUBBORN = "trap '' TERM; while :; do sleep 0.05; done"
+
+    async def _beside_a_stubborn_one(self, bench: DockerBench, engine: Docker) -> tuple[int, str]:
+        """A killed engine that is started again stops what it left, and answers nobody until that has ended."""
+        cluster, id_ = await self._running(bench, engine)
+        other = await Placed(cluster, shell(bench, self.STUBBORN), number=2).create(engine)
+        await engine.start(other)
+        for container in (id_, other):
+            await until(engine, container, lambda c: c.state == "running")
+        return cluster, id_
+
+    @pytest.mark.root
+    @pytest.mark.parametrize("listener", ["this adapter", "nobody"])
+    def test_a_killed_engine_that_stops_what_it_left_is_no_end_of_the_program_s_own(
+        self, own_engine: Dockerd, listener: str
+    ) -> None:
+        bench = DockerBench(own_engine.host, "orion-test/busybox", own_engine)
+
+        async def check() -> None:
+            engine = bench.adapter()
+            cluster, id_ = await self._beside_a_stubborn_one(bench, engine)
+            following = asyncio.create_task(_until_down(engine, cluster))
+            await asyncio.to_thread(own_engine.kill_daemon)
+            await following
+            await asyncio.to_thread(own_engine.start)
+            engine = engine if listener == "this adapter" else bench.adapter()
+            async with changes_of(engine, cluster):
+                ended = await _one_of(engine, cluster, id_)
+                assert (ended.state, ended.exit_code, ended.cause) == ("exited", 0, EndCause.TOLD)
+
+        bench.run(check)
+
+    @pytest.mark.root
+    def test_what_ends_while_the_engine_is_away_has_ended_for_nobody_knows_what(self, own_engine: Dockerd) -> None:
+        bench = DockerBench(own_engine.host, "orion-test/busybox", own_engine)
+
+        async def check() -> None:
+            engine, cluster = bench.adapter(), bench.new_cluster()
+            id_ = await Placed(cluster, shell(bench, "sleep 1")).create(engine)
+            await engine.start(id_)
+            shown = await asyncio.to_thread(api.ask_json, bench.host, "GET", f"/containers/{id_}/json")
+            following = asyncio.create_task(_until_down(engine, cluster))
+            await asyncio.to_thread(own_engine.kill_daemon)
+            await following
+            await asyncio.to_thread(_until_gone, shown["State"]["Pid"])
+            await asyncio.to_thread(own_engine.start)
+            async with changes_of(engine, cluster):
+                ended = await _one_of(engine, cluster, id_)
+                assert (ended.state, ended.exit_code, ended.cause) == ("exited", 0, EndCause.UNKNOWN)
+
+        bench.run(check)
+
+    @checked
+    async def test_what_nobody_heard_docker_still_remembers(self, bench: DockerBench) -> None:
+        engine = bench.adapter()
+        told, id_ = await self._running(bench, engine)
+        itself = await Placed(told, bench.spec(SUCCEEDS), number=2).create(engine)
+        await asyncio.to_thread(api.ask, bench.host, "POST", f"/containers/{id_}/stop")
+        await engine.start(itself)
+        await until_exited(engine, itself)
+        found = {c.id: c.cause for c in await bench.adapter().containers(told)}
+        assert found == {id_: EndCause.TOLD, itself: EndCause.ITSELF}
+
+    @checked
+    async def test_what_docker_has_forgotten_nobody_knows_but_who_heard_it(self, bench: DockerBench) -> None:
+        engine = bench.adapter()
+        cluster, id_ = await self._running(bench, engine)
+        async with changes_of(engine, cluster) as changes:
+            await asyncio.to_thread(api.ask, bench.host, "POST", f"/containers/{id_}/stop")
+            await changes.of(id_)
+            await until_exited(engine, id_)
+            await asyncio.to_thread(_many_events, bench.host)
+            assert (await _one_of(engine, cluster, id_)).cause is EndCause.TOLD
+            assert (await _one_of(bench.adapter(), cluster, id_)).cause is EndCause.UNKNOWN
 
 
 async def _until_down(engine: Docker, cluster: int) -> None:
     with contextlib.suppress(EngineDown):
         async for _ in engine.changes(cluster):
             pass
+
+
+def _until_gone(pid: int) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _many_events(host: str) -> None:
+    """More than Docker remembers."""
+    for _ in range(RING):
+        api.ask(host, "POST", "/images/orion-test/busybox/tag?repo=orion-test/again")
+    api.ask(host, "DELETE", "/images/orion-test/again")
+
+
+async def _one_of(engine: Docker, cluster: int, id_: str) -> Container:
+    return next(c for c in await engine.containers(cluster) if c.id == id_)
 
 
 class TestEnds:

@@ -229,6 +229,9 @@ class TestCallsThatHang:
             await anext(engine.changes(cluster))
 
 
+_DIED = b'{"Type": "container", "Action": "die", "Actor": {"ID": "abc", "Attributes": {}}, "timeNano": 1}'
+
+
 class TestAnswersThatAreNotUnderstood:
     """They are errors of the call, and nothing more."""
 
@@ -258,9 +261,10 @@ class TestAnswersThatAreNotUnderstood:
 
     @checked
     async def test_an_event(self, bench: StuckBench) -> None:
-        events = [b'{"Action": "start"}', b"5", b'{"Action": "die", "Actor": {"ID": "abc", "Attributes": {}}}']
+        events = [b'{"Action": "start"}', b"5", _DIED]
         bench.between.meddle = {"GET /events": b"\n".join([*events, b""])}
         changes = bench.stuck().changes(bench.new_cluster())
+        assert await anext(changes) == ""
         assert await anext(changes) == "abc"
         with pytest.raises(EngineDown, match="closed its stream"):
             await anext(changes)

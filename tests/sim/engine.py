@@ -1,16 +1,19 @@
 """A container engine, and the Engine port of one process to it. The engine outlives the processes that talk to
 it, may be shared by several nodes, takes its time, fails, and once asked finishes what it was asked for even when
-the asker has died meanwhile.
+the asker has died meanwhile. Why a container has ended is known to who heard it and to the engine while it
+remembers, which it does not over its own restart.
 """
 
 import asyncio
 import random
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 
 import msgspec
 
 from orion.model.allocation import Allocation
+from orion.model.container import EndCause
 from orion.model.errors import EngineDown, EngineError
 from orion.model.job import TaskSpec
 from orion.model.resources import MIB, Resources
@@ -25,6 +28,8 @@ CRASHES = "crash"  # ends with exit code 1 after a while
 MISSING = "missing"  # not in the registry
 CAPACITY = Resources(cpu_millis=4_000, memory_bytes=4_096 * MIB, disk_bytes=40_960 * MIB)
 EVENT_BUFFER = 1_024
+OBEYS = 0.7  # of containers that are told to end: so many do so at once and well, the others are killed
+REMEMBERS = 0.7  # of the ends of leftovers: the others were too many
 
 
 class Held(msgspec.Struct):
@@ -36,6 +41,13 @@ class Held(msgspec.Struct):
     ports: tuple[tuple[int, str], ...]  # host port and protocol
     cluster: int
     runs: int = 0  # times started
+
+
+class End(msgspec.Struct, frozen=True):
+    """Which run of a container has ended, and why."""
+
+    run: int
+    cause: EndCause
 
 
 class SimEngine:
@@ -54,6 +66,7 @@ class SimEngine:
         self.images: dict[str, None] = {}
         self.on_create: Callable[[Process, Allocation, Labels], None] = lambda *_: None  # when it is asked to
         self.history: list[tuple[int, str, str]] = []  # when, what, container's name
+        self.remembers: dict[str, End] = {}  # by container
         self._ports: dict[tuple[int, str], str] = {}
         self._subscribers: list[_Subscriber] = []
         self._born = 0
@@ -70,10 +83,28 @@ class SimEngine:
         for subscriber in self._subscribers:
             subscriber.end()
         self._subscribers.clear()
+        self.remembers.clear()
 
     def come_up(self) -> None:
         self.down = ""
         self.world.trace(self.id, "engine up")
+
+    def come_up_after_leftovers(self) -> None:
+        """As Docker after a kill -9: it stops what runs and answers nobody until all of that has ended."""
+        longest_ms = 0.0
+        for held in self.running():
+            obeys = self.rng.random() < OBEYS
+            wait_ms = self.rng.uniform(5, 200) if obeys else self.rng.uniform(500, 12_000)
+            self.world.after(wait_ms, self._end_leftover, held, held.runs, 0 if obeys else 137)
+            longest_ms = max(longest_ms, wait_ms)
+        self.world.after(longest_ms + 1, self.come_up)
+
+    def _end_leftover(self, held: Held, run: int, code: int) -> None:
+        if self.down and held.runs == run and held.shown.state == "running":
+            self.world.count("leftover ended by its engine")
+            self.end(held, code, "")
+            if self.rng.random() < REMEMBERS:
+                self.remembers[held.shown.id] = End(run, EndCause.TOLD)
 
     def perhaps_fail(self) -> None:
         if self.faults and self.rng.random() < self.faults:
@@ -136,14 +167,16 @@ class SimEngine:
 
             self.world.after(self.rng.uniform(500, 8_000), over)
 
-    def end(self, held: Held, exit_code: int, error: str) -> None:
-        """A container's process ends, whatever the reason."""
+    def end(self, held: Held, exit_code: int, error: str, cause: EndCause = EndCause.ITSELF) -> None:
+        """A container's process ends, whatever the reason. An engine that is down hears nothing of it."""
         if held.shown.state != "running":
             return
         for port in held.ports:
             if self._ports.pop(port, None) != held.shown.id:
                 self.world.fail("host port once", f"{self.id}: port {port} was not {held.name}'s")
         self._change(held, state="exited", exit_code=exit_code, error=error, finished_at_ms=self.world.wall_ms)
+        if not self.down:
+            self.remembers[held.shown.id] = End(held.runs, cause)
         self._happened(f"die {exit_code}", held)
 
     def remove(self, id_: str) -> None:
@@ -151,6 +184,7 @@ class SimEngine:
         if held is not None:
             self.end(held, 137, "")
             del self.containers[id_]
+            self.remembers.pop(id_, None)
             self._happened("remove", held)
 
     def _held(self, id_: str) -> Held:
@@ -167,7 +201,7 @@ class SimEngine:
         self.world.trace(self.id, f"engine {what} {held.name} of {held.shown.labels.node}")
         if what != "create":
             for subscriber in self._subscribers:
-                subscriber.tell(held)
+                subscriber.tell(held, self.remembers.get(held.shown.id))
 
     def running(self) -> list[Held]:
         return [held for held in self.containers.values() if held.shown.state == "running"]
@@ -182,12 +216,15 @@ class _Subscriber:
         self._ids: deque[str] = deque()
         self._moved = asyncio.Event()
         self._ended = False
+        self.heard: dict[str, End] = {}
 
-    def tell(self, held: Held) -> None:
+    def tell(self, held: Held, end: End | None) -> None:
         if held.cluster == self._cluster:
-            self._process.post(self._put, held.shown.id)
+            self._process.post(self._put, held.shown.id, end)
 
-    def _put(self, id_: str) -> None:
+    def _put(self, id_: str, end: End | None) -> None:
+        if end is not None:
+            self.heard[id_] = end
         self._ids.append(id_)
         self._moved.set()
         if len(self._ids) > EVENT_BUFFER:
@@ -213,6 +250,7 @@ class SimEngineClient:
         self.engine = engine
         self._process = process
         self._world = engine.world
+        self._heard: dict[str, End] = {}
 
     async def info(self) -> EngineInfo:
         return await self._ask(lambda: EngineInfo(self.engine.id, "27.0-sim", self.engine.capacity), 1, 5)
@@ -256,27 +294,39 @@ class SimEngineClient:
         obeys = self.engine.rng.random() < 0.9
         wait_ms = self.engine.rng.uniform(5, min(200, grace_ms + 5)) if obeys else grace_ms
         code = 143 if obeys else 137
-        await self._ask(lambda: self.engine.end(held, code, ""), wait_ms, wait_ms + 10, may_fail=True)
+        end = partial(self.engine.end, held, code, "", EndCause.TOLD)
+        await self._ask(end, wait_ms, wait_ms + 10, may_fail=True)
 
     async def remove(self, container: str) -> None:
         await self._ask(lambda: self.engine.remove(container), 10, 100, may_fail=True)
 
     async def containers(self, cluster: int) -> list[Container]:
         return await self._ask(
-            lambda: [h.shown for h in self.engine.containers.values() if h.cluster == cluster], 1, 10
+            lambda: [self._shown(h) for h in self.engine.containers.values() if h.cluster == cluster], 1, 10
         )
 
     async def inspect(self, container: str) -> Container | None:
         def look() -> Container | None:
             held = self.engine.containers.get(container)
-            return held.shown if held is not None else None
+            return self._shown(held) if held is not None else None
 
         return await self._ask(look, 1, 5)
+
+    def _shown(self, held: Held) -> Container:
+        if held.shown.state != "exited":
+            return held.shown
+        known = (self.engine.remembers.get(held.shown.id), self._heard.get(held.shown.id))
+        causes = [end.cause for end in known if end is not None and end.run == held.runs]
+        if not causes:
+            self._world.count("end that nobody saw")
+        return msgspec.structs.replace(held.shown, cause=causes[0] if causes else EndCause.UNKNOWN)
 
     async def changes(self, cluster: int) -> AsyncIterator[str]:
         self._check()
         subscriber = self.engine.subscribe(self._process, cluster)
+        subscriber.heard = self._heard
         try:
+            yield ""
             while (id_ := await subscriber.next()) is not None:
                 yield id_
         finally:

@@ -15,8 +15,9 @@ def engine_down(kit: Kit) -> None:
     engine = _engine(kit)
     if not engine.down:
         kit.did("engine down", engine.id)
-        engine.go_down(containers_die=kit.rng.random() < 0.5)
-        kit.heal_after(200, 5_000, engine.come_up)
+        engine.go_down(containers_die=kit.rng.random() < 0.4)
+        back = engine.come_up_after_leftovers if kit.rng.random() < 0.5 else engine.come_up
+        kit.heal_after(200, 5_000, back)
 
 
 def engine_flaky(kit: Kit) -> None:

@@ -51,8 +51,10 @@ def check_applied(world: World, state: State) -> None:
 
 
 def _check_end(world: World, state: State, allocation: Allocation) -> None:
-    """Only what the user wrote wrong ends a task that never ran."""
+    """Only what the user wrote wrong ends a task that never ran; only what ends by itself can be done."""
     image = state.jobs[allocation.job].job.task.image
+    if allocation.status.state is AllocationState.COMPLETED and image != SUCCEEDS:
+        world.fail("what was told to end is not done", f"{allocation} of {image} has completed")
     if allocation.status.state is AllocationState.FAILED and not allocation.ran and image != MISSING:
         world.fail("what never ran is tried again", f"{allocation} of {image} has failed for good")
 

@@ -19,12 +19,15 @@ import orion.raft.member
 import orion.raft.reads
 import orion.raft.receive
 import orion.raft.replication
+import orion.reconcile.containers
 import orion.state.apply_configs
 import orion.state.apply_jobs
 import orion.state.apply_nodes
 import orion.state.apply_plan
 import orion.state.ledger
 from orion.model.allocation import AllocationState
+from orion.model.container import EndCause
+from orion.model.errors import EngineError
 from orion.node.agent import Agent
 from orion.node.log_writer import LogWriter
 from orion.node.raft_driver import RaftDriver
@@ -376,6 +379,24 @@ def agent_removes_nothing() -> None:
     Agent._perform = forget_removals
 
 
+def unseen_end_is_a_success() -> None:
+    exited = orion.reconcile.containers._exited
+
+    def by_itself(wish, container, *rest):
+        return exited(wish, replace(container, cause=EndCause.ITSELF), *rest)
+
+    orion.reconcile.containers._exited = by_itself
+
+
+def failed_start_counts_as_the_program_s() -> None:
+    start_failed = Agent._start_failed
+
+    def for_good(self, action, tries, error):
+        start_failed(self, action, tries, EngineError(error.detail, permanent=True))
+
+    Agent._start_failed = for_good
+
+
 def _bug(plant: Callable[[], None], *rules: str, first: int = FIRST_SEED) -> Planted:
     return Planted(plant.__name__.replace("_", " "), plant, frozenset(rules), first)
 
@@ -441,6 +462,8 @@ PLANTED = (
     _bug(agent_starts_before_confirm, "a container is confirmed first"),
     _bug(agent_removes_nothing, "liveness"),
     _bug(votes_carry_no_commit, "liveness"),
+    _bug(unseen_end_is_a_success, "what was told to end is not done"),
+    _bug(failed_start_counts_as_the_program_s, "what never ran is tried again"),
 )
 
 

@@ -394,6 +394,7 @@ def test_an_engine_that_is_down_says_so_and_ends_its_event_stream():
         with pytest.raises(EngineError, match="pull access denied"):
             await client.pull(MISSING, lambda _: None)
         changes = client.changes(7)
+        assert await anext(changes) == ""
         waiting = asyncio.ensure_future(anext(changes))
         await asyncio.sleep(0.1)
         engine.go_down(containers_die=False)

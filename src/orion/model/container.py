@@ -1,5 +1,7 @@
 """What a container engine shows and is asked for, as values."""
 
+import enum
+
 import msgspec
 
 from orion.model.ids import NodeId
@@ -22,6 +24,14 @@ class Labels(msgspec.Struct, frozen=True):
     allocation: int
 
 
+class EndCause(enum.Enum):
+    """Why a container has ended, which its exit code does not say."""
+
+    ITSELF = "itself"  # its program ended, or the kernel ended it
+    TOLD = "told"  # the engine, or somebody through it, told it to end
+    UNKNOWN = "unknown"  # nobody watched, and the engine remembers nothing of it
+
+
 class Container(msgspec.Struct, frozen=True):
     """One container with Orion's labels. `state`: created, running, exited (all else is shown as one of
     these). Times in Unix milliseconds, 0 when not yet.
@@ -37,7 +47,7 @@ class Container(msgspec.Struct, frozen=True):
     started_at_ms: int = 0
     finished_at_ms: int = 0
     address: str = ""
-    stopped: bool = False  # it has ended because the engine, or somebody through it, told it to, as far as is known
+    cause: EndCause = EndCause.ITSELF  # once it has ended
 
 
 class File(msgspec.Struct, frozen=True):

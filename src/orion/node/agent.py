@@ -172,7 +172,9 @@ class Agent:
         self._endings.removing.clear()
         async with asyncio.TaskGroup() as group:
             cluster = await self._cluster()
-            group.create_task(self._follow_changes(cluster), name="agent-changes")
+            listening = asyncio.Event()
+            group.create_task(self._follow_changes(cluster, listening), name="agent-changes")
+            await listening.wait()
             await self._seen.look_at_all(cluster)
             group.create_task(self._resync(cluster), name="agent-resync")
             group.create_task(self._reconcile(group), name="agent-reconcile")
@@ -185,8 +187,11 @@ class Agent:
         assert work.cluster, "a node can't be registered with a cluster that has no id"
         return work.cluster
 
-    async def _follow_changes(self, cluster: int) -> None:
+    async def _follow_changes(self, cluster: int, listening: asyncio.Event) -> None:
         async for container in self._engine.changes(cluster):
+            if not container:
+                listening.set()
+                continue
             await self._seen.look(container)
             self._source.changed.set()
         raise EngineDown("the container engine closed its event stream")

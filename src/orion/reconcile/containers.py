@@ -7,7 +7,8 @@ out by the caller. What to do with one allocation depends on (wanted, container 
     wanted, created .............. Start
     wanted, running .............. report
     wanted, exited ............... the restart policy: Start again after a backoff, or the end. One that was
-                                   stopped outside of Orion has not succeeded, and its restart is not counted.
+                                   stopped outside of Orion, or by nobody knows whom, has not succeeded, and
+                                   its restart is not counted.
                                    While the engine can't say how it ended, nothing
     not wanted, running .......... Stop
     not wanted, otherwise ........ Remove, then the end
@@ -21,7 +22,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from orion.model.allocation import Allocation, AllocationState, AllocationStatus
-from orion.model.container import Container
+from orion.model.container import Container, EndCause
 from orion.model.ids import AllocationId, NodeId
 from orion.model.job import RestartMode, TaskSpec
 
@@ -29,6 +30,11 @@ BACKOFF_FIRST_MS = 1_000
 BACKOFF_MAX_MS = 60_000
 FORGIVE_AFTER_MS = 600_000  # running this long forgives earlier restarts
 ENDED_SOMEHOW = "its container has ended, and the engine does not say how"
+_CAUSES = {
+    EndCause.ITSELF: "",
+    EndCause.TOLD: ", stopped outside of Orion",
+    EndCause.UNKNOWN: ", and nobody saw whether by itself",
+}
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -209,22 +215,23 @@ def _end(wish: Desired, container: Container | None, tries: Attempts) -> Action 
 
 def _exited(wish: Desired, container: Container, tries: Attempts, now_ms: int) -> Action:
     allocation, policy = wish.allocation, wish.spec.restart
-    succeeded = container.exit_code == 0 and not container.error and not container.stopped
+    by_itself = container.cause is EndCause.ITSELF
+    succeeded = container.exit_code == 0 and not container.error and by_itself
     restarts = _restarts(allocation, tries)
     if container.finished_at_ms - container.started_at_ms >= FORGIVE_AFTER_MS:
         restarts = 0
-    counted = policy.mode is RestartMode.ON_FAILURE and not container.stopped
+    counted = policy.mode is RestartMode.ON_FAILURE and by_itself
     spent = counted and 0 < policy.max_restarts <= restarts
     again = policy.mode is RestartMode.ALWAYS or (policy.mode is RestartMode.ON_FAILURE and not succeeded)
     if spent or not again:
         return Report(allocation.id, ended_status(container, succeeded=succeeded, restarts=restarts))
     ending = f"{container.id} {container.finished_at_ms}"
     if tries.ending != ending:
-        attempt = 1 if container.stopped else restarts + 1
+        attempt = restarts + 1 if by_itself else 1
         return BackOff(allocation.id, attempt, ending, _restarting(container, restarts))
     if now_ms < tries.retry_at_ms:
         return Wait(allocation.id, tries.retry_at_ms)
-    return Start(allocation, wish.spec, container.id, restarts if container.stopped else restarts + 1)
+    return Start(allocation, wish.spec, container.id, restarts + 1 if by_itself else restarts)
 
 
 def _restarts(allocation: Allocation, tries: Attempts) -> int:
@@ -268,9 +275,9 @@ def exit_words(container: Container) -> str:
     if container.error:
         return container.error
     words = f"exit code {container.exit_code}"
-    if container.stopped:
-        return f"{words}, stopped outside of Orion"
-    return f"{words}, out of memory" if container.oom_killed else words
+    if container.oom_killed:
+        return f"{words}, out of memory"
+    return f"{words}{_CAUSES[container.cause]}"
 
 
 def _failed(allocation: Allocation, reason: str, container: Container | None) -> AllocationStatus:

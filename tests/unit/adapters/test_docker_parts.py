@@ -5,6 +5,7 @@ import base64
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,7 +14,7 @@ from orion.adapters.docker.connection import MAX_LINE_BYTES, api_version, json_l
 from orion.adapters.docker.logs import log_entries, log_params
 from orion.adapters.docker.looks import Looks
 from orion.adapters.docker.pull import Progress
-from orion.adapters.docker.signals import Signals, number_of
+from orion.adapters.docker.signals import RING, Event, Signals, event_from, number_of
 from orion.adapters.docker.spec import (
     container_config,
     cpu_shares,
@@ -23,7 +24,7 @@ from orion.adapters.docker.spec import (
     labels_from,
 )
 from orion.model.allocation import Allocation
-from orion.model.container import Labels, LogQuery
+from orion.model.container import EndCause, Labels, LogQuery
 from orion.model.errors import EngineDown, EngineError
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import PortBinding, TaskSpec
@@ -266,7 +267,7 @@ def shown(status="running", *, started="2026-11-24T15:21:29.123456789Z", finishe
 
 
 def test_a_running_container():
-    found = facts.container(shown(finished="2026-11-24T15:20:00Z"))  # of the run before
+    found = facts.container(shown(finished="2026-11-24T15:20:00Z"), Signals().cause)  # of the run before
     assert found is not None
     assert (found.state, found.exit_code, found.finished_at_ms) == ("running", None, 0)
     assert found.started_at_ms == 1_795_533_689_123
@@ -276,7 +277,9 @@ def test_a_running_container():
 
 
 def test_an_ended_container():
-    found = facts.container(shown("exited", finished="2026-11-24T15:21:29.1Z", ExitCode=137, OOMKilled=True))
+    found = facts.container(
+        shown("exited", finished="2026-11-24T15:21:29.1Z", ExitCode=137, OOMKilled=True), Signals().cause
+    )
     assert found is not None
     assert (found.state, found.exit_code, found.oom_killed) == ("exited", 137, True)
     assert found.finished_at_ms == found.started_at_ms
@@ -293,18 +296,18 @@ def test_an_ended_container():
     ],
 )
 def test_states(status, state):
-    found = facts.container(shown(status, started=NEVER))
+    found = facts.container(shown(status, started=NEVER), Signals().cause)
     assert found is not None
     assert (found.state, found.started_at_ms) == (state, 0)
 
 
 def test_a_container_that_is_not_orions():
-    assert facts.container(shown() | {"Config": {"Labels": None}}) is None
+    assert facts.container(shown() | {"Config": {"Labels": None}}, Signals().cause) is None
 
 
 @pytest.mark.parametrize("name", ["/nice_kepler", "/web-3-0000beef-copy", "/web-3-0000beee", "web-3-0000beef", ""])
 def test_labels_without_the_name_that_goes_with_them_are_a_copy_s(name):
-    assert facts.container(shown() | {"Name": name}) is None
+    assert facts.container(shown() | {"Name": name}, Signals().cause) is None
 
 
 def listed(**changes):
@@ -634,26 +637,123 @@ def test_signals_by_name_and_number(text, number):
     assert number_of(text) == number
 
 
+BEGAN_NS = 1_000 * 10**9
+
+
+class Heard:
+    """A container that began at BEGAN_NS, and what is heard of it; a tenth of a second passes with every event."""
+
+    def __init__(self):
+        self.signals = Signals()
+        self.now_ns = BEGAN_NS
+
+    def event(self, action, number=None, container="c"):
+        self.now_ns += 10**8
+        return Event(self.now_ns, action, container, number, ours=True)
+
+    def hears(self, action, number=None, container="c"):
+        self.signals.heard(self.event(action, number, container))
+
+    def remembers(self, *events, others=0):
+        """Docker's memory: so many events of something else before these."""
+        noise = [Event(self.now_ns + n, "tag", "an image", None, ours=False) for n in range(others)]
+        self.signals.remembered([*noise, *events], self.now_ns)
+
+    def cause(self, stop_signal=None, stop_timeout=None, began_ns=BEGAN_NS):
+        began = datetime.fromtimestamp(began_ns / 10**9, UTC).isoformat()
+        config = {"StopSignal": stop_signal, "StopTimeout": stop_timeout}
+        return self.signals.cause({"Id": "c", "Config": config, "State": {"StartedAt": began}})
+
+
 def test_only_what_asks_this_container_to_end_ended_it():
-    def sent(action, number="", container="c"):
-        signals.heard({"Action": action, "Actor": {"ID": container, "Attributes": {"signal": number}}})
+    heard = Heard()
+    heard.hears("kill", 1)
+    heard.hears("kill", 15, "another")
+    heard.hears("die")
+    assert heard.cause() is EndCause.ITSELF
+    heard.hears("kill", 15)
+    assert heard.cause() is EndCause.TOLD
+    assert heard.cause("SIGQUIT") is EndCause.ITSELF
+    heard.hears("kill", 3)
+    assert heard.cause("SIGQUIT") is EndCause.TOLD
+    heard.hears("start")
+    heard.hears("die")
+    assert heard.cause() is EndCause.ITSELF
+    heard.hears("kill", 9)
+    assert heard.cause("SIGQUIT") is EndCause.TOLD
+    heard.signals.forget(heard.signals.known() - {"another"})
+    assert heard.signals.known() == {"another"}
 
-    def told(stop_signal=None):
-        return signals.told_to_end({"Id": "c", "Config": {"StopSignal": stop_signal}})
 
-    signals = Signals()
-    sent("kill", "1")
-    sent("kill", "15", "another")
-    assert not told()
-    sent("kill", "15")
-    assert told()
-    assert not told("SIGQUIT")
-    sent("kill", "3")
-    sent("die")
-    assert told("SIGQUIT")
-    sent("start")
-    assert not told()
-    sent("kill", "9")
-    assert told("SIGQUIT")
-    signals.forget(signals.known() - {"another"})
-    assert signals.known() == {"another"}
+def test_an_end_that_was_not_heard_is_unknown():
+    heard = Heard()
+    assert heard.cause() is EndCause.UNKNOWN
+    heard.hears("kill", 1)
+    assert heard.cause() is EndCause.UNKNOWN
+
+
+def test_what_was_heard_of_an_earlier_run_says_nothing_of_this_one():
+    heard = Heard()
+    heard.hears("kill", 15)
+    heard.hears("die")
+    assert heard.cause(began_ns=heard.now_ns + 10**9) is EndCause.UNKNOWN
+
+
+def test_what_docker_remembers_adds_to_what_was_heard():
+    heard = Heard()
+    heard.hears("kill", 15)
+    heard.remembers(heard.event("die"))
+    assert heard.cause() is EndCause.TOLD
+    heard.remembers(heard.event("kill", 15), heard.event("start"), heard.event("die"))
+    assert heard.cause() is EndCause.ITSELF
+
+
+def test_the_stream_may_tell_late_what_docker_s_memory_has_told():
+    heard = Heard()
+    events = [heard.event("start"), heard.event("kill", 15), heard.event("die")]
+    heard.remembers(*events)
+    for event in events:
+        heard.signals.heard(event)
+        assert heard.cause() is EndCause.TOLD
+
+
+def test_a_signal_that_docker_may_have_forgotten_may_have_ended_it():
+    heard = Heard()
+    heard.remembers(heard.event("die"), others=RING)
+    assert heard.cause() is EndCause.UNKNOWN
+    heard = Heard()
+    heard.remembers(heard.event("die"), others=RING - 2)
+    assert heard.cause() is EndCause.ITSELF, "it remembers all"
+
+
+def test_what_ends_long_after_docker_may_have_forgotten_a_signal_ended_by_itself():
+    heard = Heard()
+    heard.now_ns += 10**9
+    heard.remembers(others=RING)
+    heard.now_ns += 11 * 10**9
+    heard.hears("die")
+    assert heard.cause() is EndCause.ITSELF
+    assert heard.cause(stop_timeout=60) is EndCause.UNKNOWN
+
+
+def test_a_memory_that_goes_on_from_what_was_heard_has_forgotten_nothing_new():
+    heard = Heard()
+    last = heard.event("kill", 1)
+    heard.signals.heard(last)
+    heard.remembers(last, heard.event("die"), others=RING)
+    assert heard.cause() is EndCause.ITSELF
+
+
+@pytest.mark.parametrize(
+    "told", [5, {}, {"Type": "container", "Action": "die"}, {"Type": "x", "Action": "y", "Actor": {"ID": "z"}}]
+)
+def test_what_is_no_event_is_not_understood(told):
+    with pytest.raises((AttributeError, KeyError, TypeError, ValueError)):
+        event_from(told)
+
+
+def test_an_event():
+    attributes = {"signal": "15", "dev.orion.cluster": "00"}
+    told = {"Type": "container", "Action": "kill", "Actor": {"ID": "c", "Attributes": attributes}, "timeNano": 7}
+    assert event_from(told) == Event(7, "kill", "c", 15, ours=True)
+    assert not event_from(told | {"Type": "network"}).ours

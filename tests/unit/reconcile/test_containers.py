@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orion.model.allocation import Allocation, AllocationState, AllocationStatus
-from orion.model.container import Container, Labels
+from orion.model.container import Container, EndCause, Labels
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import RestartMode, RestartPolicy, TaskSpec
 from orion.reconcile.containers import (
@@ -125,7 +125,7 @@ def test_restart_policy(mode, exit_code, expected):
 
 
 def test_what_was_stopped_outside_of_orion_has_not_succeeded_and_costs_no_restart():
-    stopped = msgspec.structs.replace(container("exited", exit_code=0), stopped=True)
+    stopped = msgspec.structs.replace(container("exited", exit_code=0), cause=EndCause.TOLD)
     spent = Attempts(restarts=5)
     (back_off,) = actions([wish()], [stopped], spent)
     assert (back_off.attempt, back_off.status.state) == (1, AllocationState.STARTING)
@@ -133,6 +133,17 @@ def test_what_was_stopped_outside_of_orion_has_not_succeeded_and_costs_no_restar
     (start,) = actions([wish()], [stopped], Attempts(restarts=5, ending=back_off.ending))
     assert (start.container, start.restarts) == ("c1", 5)
     (report,) = actions([wish(policy=RestartPolicy(RestartMode.NO))], [stopped])
+    assert report.status.state is AllocationState.FAILED
+
+
+def test_an_end_that_nobody_saw_is_not_a_success_and_costs_no_restart():
+    unseen = msgspec.structs.replace(container("exited", exit_code=0), cause=EndCause.UNKNOWN)
+    (back_off,) = actions([wish()], [unseen], Attempts(restarts=5))
+    assert (back_off.attempt, back_off.status.state) == (1, AllocationState.STARTING)
+    assert back_off.status.reason == "restarting after exit code 0, and nobody saw whether by itself"
+    (start,) = actions([wish()], [unseen], Attempts(restarts=5, ending=back_off.ending))
+    assert start.restarts == 5
+    (report,) = actions([wish(policy=RestartPolicy(RestartMode.NO))], [unseen])
     assert report.status.state is AllocationState.FAILED
 
 

@@ -5,6 +5,7 @@ import functools
 import json
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +17,7 @@ from orion.adapters.docker.logs import log_entries, log_params
 from orion.adapters.docker.looks import Looks
 from orion.adapters.docker.neighbours import answer_for
 from orion.adapters.docker.pull import Progress
-from orion.adapters.docker.signals import Signals
+from orion.adapters.docker.signals import RING, Event, Signals, event_from
 from orion.adapters.docker.spec import (
     PREFIX,
     cluster_text,
@@ -26,7 +27,7 @@ from orion.adapters.docker.spec import (
 )
 from orion.adapters.docker.words import NameTaken
 from orion.model.allocation import Allocation
-from orion.model.container import Container, EngineInfo, File, Labels, LogEntry, LogQuery
+from orion.model.container import Container, EndCause, EngineInfo, File, Labels, LogEntry, LogQuery
 from orion.model.errors import EngineDown, EngineError
 from orion.model.job import TaskSpec
 from orion.ports import PullProgress
@@ -42,9 +43,6 @@ PULL_SILENCE_S = 60.0
 PROGRESS_EVERY_S = 1.0  # each text travels through the log
 PARALLEL_INSPECTS = 8
 AGAIN_S = 2.0  # for a look into a container that failed the last time: the others wait for it
-# Changes this long before a subscription are told too, so that what happens between a look at the containers and
-# the subscription is not missed; a change told twice costs one more look.
-EVENTS_BACK_S = 5
 
 
 class Docker:
@@ -64,6 +62,7 @@ class Docker:
         self._pull_silence_s = pull_silence_s
         self._progress_every_s = progress_every_s
         self._signals = Signals()
+        self._remembering = asyncio.Lock()
         self._looks = Looks()
         self._local = docker_host.startswith("unix://")
 
@@ -210,32 +209,55 @@ class Docker:
         deadline_s = min(AGAIN_S, self._connection.call_s) if self._looks.failing(container) else None
         async with self._connection.calling(words.late("show the container"), deadline_s) as client:
             shown = await _unless_gone(client.containers.container(container).show())
-        return None if shown is None else self._looks.saw(shown, self._signals)
+        if shown is None:
+            return None
+        found = self._looks.saw(shown, self._signals)
+        if found is None or found.state != "exited" or found.cause is not EndCause.UNKNOWN:
+            return found
+        async with self._remembering:
+            if self._signals.may_learn(shown):
+                await self._ask_what_docker_remembers()
+        return self._looks.saw(shown, self._signals)
+
+    async def _ask_what_docker_remembers(self) -> int:
+        """Returns the engine's time up to which it was asked, in Unix nanoseconds."""
+        async with self._connection.calling(self._connection.engine_late) as client:
+            shown = await client.system.info()
+            now_ns = facts.unix_ns(shown["SystemTime"])
+        params = {"since": "0", "until": _seconds(now_ns)}
+        late = self._connection.engine_late
+        events: deque[Event] = deque(maxlen=RING)
+        async with self._connection.streaming("GET", "events", params, late=late) as response:
+            async for told in json_lines(chunks(response, self._connection.call_s)):
+                if (event := _understood(told)) is not None:
+                    events.append(event)
+        self._signals.remembered(events, now_ns)
+        return now_ns
 
     # --- streams ------------------------------------------------------------------------------------------
 
     async def changes(self, cluster: int) -> AsyncGenerator[str, None]:
         """Silence says nothing of the engine's health: who listens looks at `containers` now and then."""
+        async with self._remembering:
+            since_ns = await self._ask_what_docker_remembers()
         chosen = {
             "type": ["container"],
-            "event": ["start", "kill", "die", "destroy"],
+            "event": ["start", "kill", "die", "destroy", "pause", "unpause"],
             "label": [f"{PREFIX}cluster={cluster_text(cluster)}"],
         }
-        params = {"filters": json.dumps(chosen), "since": str(int(time.time()) - EVENTS_BACK_S)}
+        params = {"filters": json.dumps(chosen), "since": _seconds(since_ns)}
         late = self._connection.engine_late
         async with self._connection.streaming("GET", "events", params, late=late) as response:
-            async for event in json_lines(chunks(response, None)):
-                try:
-                    self._signals.heard(event)
-                    if event["Action"] == "start":
-                        self._looks.started(event["Actor"]["ID"])
-                    # What comes of a kill is an event of its own.
-                    changed = "" if event["Action"] == "kill" else event["Actor"]["ID"]
-                except (AttributeError, KeyError, TypeError) as error:
-                    log.warning("an event of the Docker Engine is not understood (%r): %.200r", error, event)
+            yield ""
+            async for told in json_lines(chunks(response, None)):
+                event = _understood(told)
+                if event is None:
                     continue
-                if changed:
-                    yield changed
+                self._signals.heard(event)
+                if event.action == "start":
+                    self._looks.started(event.subject)
+                if event.action != "kill":  # what comes of one is an event of its own
+                    yield event.subject
         raise EngineDown(f"the Docker Engine at {self._connection.docker_host} closed its stream of events")
 
     async def logs(self, container: str, query: LogQuery) -> AsyncGenerator[list[LogEntry], None]:
@@ -245,6 +267,19 @@ class Docker:
         async with self._connection.streaming("GET", path, log_params(query), late=late) as response:
             async for entries in log_entries(chunks(response, silence_s)):
                 yield entries
+
+
+def _understood(told: dict[str, Any]) -> Event | None:
+    try:
+        return event_from(told)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        log.warning("an event of the Docker Engine is not understood (%r): %.200r", error, told)
+        return None
+
+
+def _seconds(unix_ns: int) -> str:
+    """A time as Docker's parameters have it, exact to the nanosecond."""
+    return f"{unix_ns // 1_000_000_000}.{unix_ns % 1_000_000_000:09d}"
 
 
 async def _unless_gone(call: Awaitable[T]) -> T | None:

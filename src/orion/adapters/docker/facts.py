@@ -1,20 +1,21 @@
 """What GET /containers/{id}/json and /info say, as values."""
 
 import os
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orion.adapters.docker.spec import labels_from
-from orion.model.container import Container, EngineInfo, Labels
+from orion.model.container import Container, EndCause, EngineInfo, Labels
 from orion.model.ids import AllocationId, JobName, container_name
 from orion.model.resources import Resources
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RUNNING = frozenset({"running", "paused", "restarting"})
 
 
-def container(shown: dict[str, Any], *, told_to_end: bool = False) -> Container | None:
-    """None when it is not Orion's."""
+def container(shown: dict[str, Any], cause: Callable[[dict[str, Any]], EndCause]) -> Container | None:
+    """None when it is not Orion's. `cause` is asked of one that has ended."""
     labels = _labels(shown["Config"]["Labels"], [shown["Name"]])
     if labels is None:
         return None
@@ -31,7 +32,7 @@ def container(shown: dict[str, Any], *, told_to_end: bool = False) -> Container 
         host_ports=_host_ports(shown["HostConfig"].get("PortBindings") or {}),
         exit_code=state["ExitCode"] if kind == "exited" else None,
         error=state.get("Error") or "",
-        stopped=told_to_end and kind == "exited",
+        cause=cause(shown) if kind == "exited" else EndCause.ITSELF,
         oom_killed=bool(state.get("OOMKilled")) and kind == "exited",
         started_at_ms=started_at_ms,
         finished_at_ms=finished_at_ms,
@@ -106,9 +107,14 @@ def _address(network: dict[str, Any]) -> str:
 
 def unix_ms(text: str) -> int:
     """Docker's RFC 3339 time; its year 1 means never."""
+    return unix_ns(text) // 1_000_000
+
+
+def unix_ns(text: str) -> int:
+    """As unix_ms, rounded down to microseconds."""
     if not text or text.startswith("0001-"):
         return 0
-    return int(datetime.fromisoformat(text).timestamp() * 1000)
+    return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1) * 1_000
 
 
 def engine_info(shown: dict[str, Any], version: dict[str, Any], *, disk_bytes: int) -> EngineInfo:

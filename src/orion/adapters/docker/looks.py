@@ -34,7 +34,7 @@ class Looks:
 
     def saw(self, shown: dict[str, Any], signals: Signals) -> Container | None:
         """None when it is not Orion's."""
-        found = self._understood(shown, lambda: facts.container(shown, told_to_end=signals.told_to_end(shown)))
+        found = self._understood(shown, lambda: facts.container(shown, signals.cause))
         if found is not None:
             self._last[found.id] = found
             self._failing.discard(found.id)

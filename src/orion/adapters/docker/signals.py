@@ -1,44 +1,121 @@
-"""Who ended a container: Docker keeps no note of it, but its event stream tells of every signal sent through it, by
+"""Who ended a container: Docker keeps no note of it, but its events tell of every signal sent through it, by
 `docker stop`, `docker kill` and by its own shutdown. An exit code says nothing: many programs end with 0 when they
 are told to end.
+
+Events come as a stream, and Docker remembers the last few of its present run (RING), which is asked for whenever
+something may have been missed: at the beginning of each stream, and about an end that the stream has not told of.
+What neither tells stays unknown.
 """
 
 import re
 import signal
-from typing import Any
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from orion.adapters.docker import facts
+from orion.adapters.docker.spec import PREFIX
+from orion.model.container import EndCause
+
+RING = 256  # events of all kinds that Docker remembers; none of its run before
+DEFAULT_GRACE_S = 10  # of `docker stop`, for a container that does not say
 
 _RTMIN, _RTMAX = 34, 64  # as Docker counts them
 _REAL_TIME = re.compile(r"RT(MIN|MAX)(?:([+-])([0-9]{1,2}))?")
 
 
+class Event(NamedTuple):
+    """One of Docker's events. `subject` is a container or whatever else it is about; `signal` that of a kill. Equal
+    ones are the same, told twice.
+    """
+
+    time_ns: int
+    action: str
+    subject: str
+    signal: int | None
+    ours: bool  # of a container of Orion's
+
+
+def event_from(told: dict[str, Any]) -> Event:
+    """Raises AttributeError, KeyError, TypeError or ValueError for what is not as Docker has it."""
+    actor = told["Actor"]
+    attributes = actor.get("Attributes") or {}
+    ours = told["Type"] == "container" and f"{PREFIX}cluster" in attributes
+    number = number_of(attributes.get("signal", "")) if told["Action"] == "kill" else None
+    return Event(int(told["timeNano"]), str(told["Action"]), str(actor["ID"]), number, ours)
+
+
+class _Run(msgspec.Struct):
+    """One run of a container. Times are the engine's, in Unix nanoseconds."""
+
+    sent_ns: dict[int, int] = {}  # signal -> when it was sent last
+    died_ns: int = 0
+
+
 class Signals:
-    """Which signals each container has been sent since it last started, as far as this process heard."""
+    """What each container was told since it last started, and whether its end was heard of."""
 
     def __init__(self) -> None:
-        self._sent: dict[str, set[int]] = {}
+        self._runs: dict[str, _Run] = {}
+        self._recent: deque[Event] = deque(maxlen=RING)  # heard by the stream
+        self._replayed: frozenset[Event] = frozenset()  # told from Docker's memory
+        self._missed_until_ns = 0  # some event before that may have been missed
+        self.asked_ns = 0  # what Docker remembered was asked for at this time of the engine's
 
-    def heard(self, event: dict[str, Any]) -> None:
-        container = event["Actor"]["ID"]
-        if event["Action"] == "kill":
-            number = number_of(event["Actor"]["Attributes"].get("signal", ""))
-            if number is not None:
-                self._sent.setdefault(container, set()).add(number)
-        elif event["Action"] in ("start", "destroy"):
-            self._sent.pop(container, None)
+    def heard(self, event: Event) -> None:
+        """Takes one of the stream, which may tell what Docker's memory has told before."""
+        if event not in self._replayed:
+            self._recent.append(event)
+            self._note(event)
+
+    def remembered(self, events: Sequence[Event], now_ns: int) -> None:
+        """Takes all that Docker remembers at `now_ns`, of whatever kind, oldest first."""
+        again = frozenset(events)
+        goes_on = not again.isdisjoint(self._replayed) or not again.isdisjoint(self._recent)
+        if len(events) >= RING and not goes_on:
+            self._missed_until_ns = events[0].time_ns
+        for event in events:
+            if event.ours:
+                self._note(event)
+        self._replayed, self.asked_ns = again, now_ns
+
+    def _note(self, event: Event) -> None:
+        match event:
+            case Event(action="start" | "destroy", subject=container):
+                self._runs.pop(container, None)
+            case Event(action="kill", subject=container, signal=int(number)):
+                self._runs.setdefault(container, _Run()).sent_ns[number] = event.time_ns
+            case Event(action="die", subject=container):
+                self._runs.setdefault(container, _Run()).died_ns = event.time_ns
 
     def known(self) -> frozenset[str]:
-        return frozenset(self._sent)
+        return frozenset(self._runs)
 
-    def forget(self, containers: frozenset[str]) -> None:
+    def forget(self, containers: Iterable[str]) -> None:
         for container in containers:
-            self._sent.pop(container, None)
+            self._runs.pop(container, None)
 
-    def told_to_end(self, shown: dict[str, Any]) -> bool:
-        """Whether one of them asks this container to end: its own stop signal, or SIGKILL. Others mean what the
-        program makes of them (SIGHUP: read your configuration again).
+    def cause(self, shown: dict[str, Any]) -> EndCause:
+        """Returns why this container, which has ended, did so. Only its own stop signal and SIGKILL ask it to end;
+        others mean what the program makes of them (SIGHUP: read your configuration again).
         """
-        stop = number_of(shown["Config"].get("StopSignal") or "SIGTERM")
-        return not self._sent.get(shown["Id"], set()).isdisjoint({stop, int(signal.SIGKILL)})
+        run = self._runs.get(shown["Id"])
+        if run is None:
+            return EndCause.UNKNOWN
+        config, began_ns = shown["Config"], facts.unix_ns(shown["State"]["StartedAt"])
+        ending = {number_of(config.get("StopSignal") or "SIGTERM"), int(signal.SIGKILL)}
+        if any(number in ending and sent_ns >= began_ns for number, sent_ns in run.sent_ns.items()):
+            return EndCause.TOLD
+        grace_ns = (config.get("StopTimeout") or DEFAULT_GRACE_S) * 1_000_000_000
+        may_have_missed = began_ns < self._missed_until_ns and run.died_ns - grace_ns < self._missed_until_ns
+        return EndCause.UNKNOWN if run.died_ns < began_ns or may_have_missed else EndCause.ITSELF
+
+    def may_learn(self, shown: dict[str, Any]) -> bool:
+        """Returns whether Docker may know more of an end whose cause is unknown than it was asked for so far."""
+        state = shown["State"]
+        return max(facts.unix_ns(state["StartedAt"]), facts.unix_ns(state["FinishedAt"])) > self.asked_ns
 
 
 def number_of(text: str) -> int | None:
