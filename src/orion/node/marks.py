@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 from orion.model.errors import Unavailable
 from orion.node.deadline import deadline
 from orion.node.raft_driver import RaftDriver
-from orion.node.requests import AskRaft, Request
+from orion.node.requests import AskPosition, Request
 from orion.ports import Machine
 
 R = TypeVar("R")
@@ -32,6 +32,6 @@ class Marks:
             return key, self._driver.raft.commit
         try:
             async with deadline(timeout_s, "no voter of the cluster answered"):
-                return key, (await self._ask(AskRaft())).applied_index
+                return key, (await self._ask(AskPosition())).applied
         except Unavailable as error:
             raise type(error)(f"{error.detail}; nothing was changed") from None
