@@ -383,6 +383,30 @@ class TestWhatATaskGets:
 
         bench.run(check)
 
+    def test_its_port_answers_on_its_address_only(self, docker_host: str, web_image: str) -> None:
+        bench = DockerBench(docker_host, web_image)
+
+        async def check() -> None:
+            engine, port = bench.adapter(), bench.free_port()
+            spec = TaskSpec(web_image, ports=(PortBinding(80, "tcp", port, "127.0.0.1"),))
+            id_ = await Placed(bench.new_cluster(), spec, ports=(port,)).create(engine)
+            await engine.start(id_)
+            found = await until(engine, id_, lambda c: c.state == "running")
+            assert found.host_ports == (port,)
+            assert id_[:12] in await page(port)
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.2", port), timeout=DEADLINE_S)
+
+        bench.run(check)
+
+    @checked
+    async def test_an_address_of_another_machine(self, bench: DockerBench) -> None:
+        engine, image = bench.adapter(), bench.spec(FOREVER).image
+        spec = TaskSpec(image, ports=(PortBinding(80, "tcp", 8085, "192.0.2.9"),))
+        id_ = await Placed(bench.new_cluster(), spec, ports=(8085,)).create(engine)
+        with pytest.raises(EngineError, match=r"^192\.0\.2\.9 is not an address of this machine"):
+            await engine.start(id_)
+
     @checked
     async def test_a_port_of_another_program(self, bench: DockerBench) -> None:
         engine, image = bench.adapter(), bench.spec(FOREVER).image

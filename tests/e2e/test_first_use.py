@@ -1,11 +1,13 @@
 """What somebody meets who uses the command line by hand: real processes, a real engine."""
 
+import socket
+
 import pytest
 
 from support import api, images
 from support.cleanup import containers
 from support.command import orion
-from support.nodes import Cluster
+from support.nodes import Cluster, free_ports
 
 pytestmark = pytest.mark.engine
 
@@ -100,3 +102,17 @@ def test_a_running_node_that_is_removed_ends(shared: Cluster) -> None:
     second.start(*shared.joining(second))
     assert second.process.wait(60) == 1
     assert second.log_tail(200).count("not registered: ") == 1, "told once, not for each try"
+
+
+def test_ports_are_shown_where_they_can_be_reached(shared: Cluster, web_image: str) -> None:
+    shared.grow_to(1)
+    (node,) = shared.nodes
+    open_port, own_port = str(free_ports()[0]), str(free_ports()[1])
+    for name, publish in (("open", f"{open_port}:80"), ("own", f"127.0.0.1:{own_port}:80")):
+        assert orion(node, "run", "--name", name, "-p", publish, "--wait", web_image)[0] == 0
+    assert f" 0.0.0.0:{open_port}->80/tcp " in orion(node, "ps", "open")[1]
+    assert f" 127.0.0.1:{own_port}->80/tcp " in orion(node, "ps", "own")[1]
+    with socket.create_connection(("127.0.0.2", int(open_port)), timeout=30):
+        pass
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", int(own_port)), timeout=30)

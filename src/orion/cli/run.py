@@ -1,5 +1,6 @@
 """`orion run`."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,8 +34,9 @@ Options end at IMAGE: all that follows it is the program's, as it stands (but fo
     "--publish",
     type=Published(),
     multiple=True,
-    metavar="[HOST:]PORT[/udp]",
-    help="Make a port reachable: 8080:80, or 80 for a free host port. Repeatable.",
+    metavar="[[ADDRESS:]HOST:]PORT[/udp]",
+    help="Make a port reachable: 8080:80, 80 for a free host port, 127.0.0.1:8080:80 on that address of its node "
+    "only. Repeatable.",
 )
 @click.option(
     "-e",
@@ -103,7 +105,7 @@ def run(client: "Client", image: str, words: tuple[str, ...], form: str, **asked
         cpu=asked["cpu"],
         disk=asked["disk"],
         node_selectors=dict(asked["constraint"]),
-        port_bindings=dict(asked["publish"]),
+        port_bindings=_published(asked["publish"]),
         restart_policy=asked["restart"],
         stop_grace_seconds=asked["stop_grace"],
         configs=[ConfigMountRequest(*use) for use in asked["config"]],
@@ -119,6 +121,15 @@ def run(client: "Client", image: str, words: tuple[str, ...], form: str, **asked
 
         print_json(task)
     return code
+
+
+def _published(ports: Sequence[tuple[str, str]]) -> dict[str, str]:
+    bindings: dict[str, str] = {}
+    for port, host in ports:
+        if port in bindings:
+            raise click.UsageError(f"{port} is published twice: each port of a task has one host port")
+        bindings[port] = host
+    return bindings
 
 
 def _command(words: tuple[str, ...]) -> list[str]:

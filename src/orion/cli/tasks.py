@@ -94,8 +94,18 @@ def _row(task: "TaskView", where: dict[str, str]) -> tuple[str, ...]:
 
 
 def ports_text(task: "TaskView") -> str:
-    """127.0.0.1:8080->80/tcp, as docker writes it."""
-    return ", ".join(f"{host}->{port}" for port, host in task.ports.items())
+    """As docker writes it, where each port can be reached: 10.0.0.1:8080->80/tcp. 0.0.0.0 is every address of a
+    node that is known by a loopback address only, 127.0.0.1 that address alone.
+    """
+    from orion.model.node import EVERYWHERE, LOOPBACKS, address_parts, address_text
+
+    def reached(port: str, answers: str) -> str:
+        host, number = address_parts(answers)
+        bound, _, _ = task.port_bindings.get(port, "").rpartition(":")
+        known = host not in (*LOOPBACKS, "localhost") or bound.strip("[]") not in EVERYWHERE
+        return answers if known else address_text("0.0.0.0", number)  # noqa: S104 -- shown, not bound
+
+    return ", ".join(f"{reached(port, answers)}->{port}" for port, answers in task.ports.items())
 
 
 @command()

@@ -159,21 +159,27 @@ class ConfigUse(click.ParamType[tuple[str, str, str, str]]):
         return key, "", path, mode
 
 
-# [host port:]container port[/protocol]
-_PUBLISHED = re.compile(r"(?:([0-9]{0,5}):)?([0-9]{1,5}(?:/(?:tcp|udp))?)")
+# [[address:]host port:]container port[/protocol]
+_PUBLISHED = re.compile(
+    r"(?:(?:(?P<address>[0-9.]+|\[[0-9A-Fa-f:.]+\]):)?(?P<host>[0-9]{0,5}):)?(?P<container>[0-9]{1,5}(?:/(?:tcp|udp))?)"
+)
 
 
 class Published(click.ParamType[tuple[str, str]]):
-    """As `docker run -p`: `8080:80`, `80`, `53:53/udp` -> (container port, host port or "")."""
+    """As `docker run -p`: `8080:80`, `80`, `53:53/udp`, `127.0.0.1:8080:80` -> a pair of portBindings: container
+    port, host port.
+    """
 
     name = "port"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         match = _PUBLISHED.fullmatch(str(value))
         if not match:
-            self.fail(f"{value!r} is not a port to publish: write 8080:80, 80 or 53:53/udp", param, ctx)
-        port = match[2] if "/" in match[2] else f"{match[2]}/tcp"
-        return port, match[1] or ""
+            text = f"{value!r} is not a port to publish: write 8080:80, 80, 53:53/udp or 127.0.0.1:8080:80"
+            self.fail(text, param, ctx)
+        container, host = match["container"], match["host"] or ""
+        port = container if "/" in container else f"{container}/tcp"
+        return port, f"{match['address']}:{host}" if match["address"] else host
 
 
 def time_text(unix_ms: int) -> str:

@@ -31,11 +31,14 @@ class RestartPolicy(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class PortBinding(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """`host_port` 0 asks for one from 20000-32767, chosen when the task is placed."""
+    """`host_port` 0 asks for one from 20000-32767, chosen when the task is placed. `host_ip`: open on this address
+    of the node only; empty is all of them. A host port is held on all of them either way.
+    """
 
     container_port: int
     protocol: str  # "tcp" or "udp"
     host_port: int = 0
+    host_ip: str = ""
 
     def __str__(self) -> str:
         return f"{self.container_port}/{self.protocol}"

@@ -45,6 +45,7 @@ class Node(msgspec.Struct, frozen=True, array_like=True):
 
 
 LOOPBACKS = ("127.0.0.1", "::1")
+EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 -- compared, not bound
 
 
 def hosts_meant(host: str) -> tuple[str, ...]:

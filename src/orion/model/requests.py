@@ -4,6 +4,7 @@ The JSON's types are the decoder's business; here are the rules that types can't
 something that Docker takes, so that a task never fails later for the way it was written.
 """
 
+import ipaddress
 import re
 from itertools import takewhile
 
@@ -202,7 +203,7 @@ def _ports(request: TaskRequest, errors: FieldErrors) -> tuple[PortBinding, ...]
         where = pointer("portBindings", key)
         try:
             container_port, protocol = _port_key(key)
-            host_port = _host_port(value)
+            host_ip, host_port = _host_address(value)
         except ValueError as error:
             errors.append(FieldError(where, str(error)))
             continue
@@ -212,7 +213,7 @@ def _ports(request: TaskRequest, errors: FieldErrors) -> tuple[PortBinding, ...]
             message = f"host port {host_port}/{protocol} is asked for twice; one task can have it once"
             errors.append(FieldError(where, message))
         asked.add((host_port, protocol))
-        bindings[container_port, protocol] = PortBinding(container_port, protocol, host_port)
+        bindings[container_port, protocol] = PortBinding(container_port, protocol, host_port, host_ip)
     return tuple(bindings[key] for key in sorted(bindings))
 
 
@@ -225,8 +226,22 @@ def _port_key(text: str) -> tuple[int, str]:
     return int(match[1]), match[2] or "tcp"
 
 
-def _host_port(value: str | int) -> int:
-    text = str(value)
+def _host_address(value: str | int) -> tuple[str, int]:
+    """The address, empty for all that the node has, and the port, 0 for a free one."""
+    host, colon, port = str(value).rpartition(":")
+    if not colon:
+        return "", _host_port(port)
+    try:
+        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        address = None
+    if address is None or "%" in host:
+        message = f'{_short(host)} is not an IP address to publish a port on: write it as in "127.0.0.1:8080"'
+        raise ValueError(message)
+    return str(address), _host_port(port)
+
+
+def _host_port(text: str) -> int:
     if text in {"", "0"}:
         return 0
     if not (text.isascii() and text.removeprefix("-").isdigit()):

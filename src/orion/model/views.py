@@ -23,7 +23,8 @@ class ConfigMountRequest(
 class TaskRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Body of `POST /tasks`. `memory` and `disk` in bytes, `cpu` in cores.
 
-    `portBindings` maps "80/tcp" to a host port, as text or a number; "" or "0" asks for a free one.
+    `portBindings` maps "80/tcp" to a host port, as text or a number; "" or "0" asks for a free one, and
+    "127.0.0.1:8080" opens it on that address of its node only.
     `restartPolicy` is `no`, `always`, `on-failure` (as often as it fails) or `on-failure:N` (at most N restarts).
     """
 
@@ -65,7 +66,7 @@ class TaskView(msgspec.Struct, frozen=True, rename="camel"):
     reason: str
     node_id: str | None
     address: str
-    ports: dict[str, str]  # "80/tcp" -> "host:port" that answers
+    ports: dict[str, str]  # "80/tcp" -> "host:port" that answers; who else may ask, portBindings says
     memory: int
     cpu: float
     disk: int

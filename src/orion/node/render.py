@@ -8,9 +8,9 @@ import msgspec
 from orion.model.allocation import Allocation
 from orion.model.errors import NotFound
 from orion.model.ids import RaftId, allocation_text, raft_text, split_task_id, task_id
-from orion.model.job import Job, RestartMode, RestartPolicy
+from orion.model.job import Job, PortBinding, RestartMode, RestartPolicy
 from orion.model.mounts import mount_to_request
-from orion.model.node import Node, NodeStatus, address_parts, address_text
+from orion.model.node import EVERYWHERE, Node, NodeStatus, address_parts, address_text
 from orion.model.views import AllocationView, Amounts, MemberView, NodeView, RaftView, TaskView
 from orion.node.directory import Directory, Seen
 from orion.node.raft_driver import RaftDriver
@@ -66,7 +66,7 @@ def _task(view: View, job: Job, index: int) -> TaskView:
         cpu=spec.resources.cpu_millis / 1000,
         disk=spec.resources.disk_bytes,
         node_selectors=dict(spec.constraints),
-        port_bindings={str(p): str(p.host_port) if p.host_port else "" for p in spec.ports},
+        port_bindings={str(port): _binding_text(port) for port in spec.ports},
         restart_policy=restart_text(spec.restart),
         created_at=time_text(job.created_at_ms),
         started_at=time_text(shown.status.started_at_ms) if shown else None,
@@ -90,7 +90,18 @@ def _ports(view: View, job: Job, allocation: Allocation) -> dict[str, str]:
         return {}
     host, _ = address_parts(node.api_address)
     pairs = zip(job.task.ports, allocation.ports, strict=True)
-    return {str(binding): address_text(host, port) for binding, port in pairs}
+    return {
+        str(binding): address_text(host if binding.host_ip in EVERYWHERE else binding.host_ip, port)
+        for binding, port in pairs
+    }
+
+
+def _binding_text(binding: PortBinding) -> str:
+    """As it is written in a request."""
+    port = str(binding.host_port or "")
+    if not binding.host_ip:
+        return port
+    return f"[{binding.host_ip}]:{port}" if ":" in binding.host_ip else f"{binding.host_ip}:{port}"
 
 
 def _allocation(allocation: Allocation) -> AllocationView:

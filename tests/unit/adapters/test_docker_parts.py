@@ -241,6 +241,13 @@ def test_ports_of_a_task():
     assert list(config["ExposedPorts"]) == ["53/tcp", "53/udp", "80/tcp"]
 
 
+def test_a_port_of_one_address():
+    ports = (PortBinding(80, "tcp", 8080, "127.0.0.1"),)
+    allocation = Allocation(AllocationId(1), JobName("web"), 0, 0, NODE, ports=(8080,))
+    config = container_config(allocation, TaskSpec("web", ports=ports), LABELS)
+    assert config["HostConfig"]["PortBindings"] == {"80/tcp": [{"HostPort": "8080", "HostIp": "127.0.0.1"}]}
+
+
 def test_shares_and_seconds():
     assert [cpu_shares(m) for m in (0, 1, 250, 1_000, 64_000)] == [2, 2, 256, 1_024, 65_536]
     assert [grace_seconds(ms) for ms in (0, 1, 1_000, 1_001, 10_000)] == [0, 1, 1, 2, 10]

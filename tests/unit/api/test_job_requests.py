@@ -132,7 +132,7 @@ def test_names_that_are_no_dns_label(name):
         ({"port_bindings": {"80": "-1"}}, "/portBindings/80", "1 to 65535"),
         ({"port_bindings": {"80": -1}}, "/portBindings/80", "1 to 65535"),
         ({"port_bindings": {"80": 10**30}}, "/portBindings/80", "1 to 65535"),
-        ({"port_bindings": {"80": "127.0.0.1:8080"}}, "/portBindings/80", "write a number"),
+        ({"port_bindings": {"80": "db:8080"}}, "/portBindings/80", "not an IP address"),
         ({"port_bindings": {"80": "1", "80/tcp": "2"}}, "/portBindings/80~1tcp", "given twice"),
         ({"port_bindings": {"80": "8080", "81": "8080"}}, "/portBindings/81", "asked for twice"),
         ({"port_bindings": {str(p): "" for p in range(1, MAX_PORTS + 2)}}, "/portBindings", "a task can have 64"),
@@ -245,3 +245,24 @@ def test_labels(key, value, ok):
 def test_what_is_wrong_with_a_label_is_said_in_few_words():
     assert len(label_error("k" * 100_000, "")) < 200
     assert len(label_error("k", "v" * 100_000)) < 200
+
+
+@pytest.mark.parametrize(
+    ("value", "host_port", "host_ip"),
+    [
+        ("127.0.0.1:8085", 8085, "127.0.0.1"),
+        ("127.0.0.1:", 0, "127.0.0.1"),
+        ("[::1]:8085", 8085, "::1"),
+        ("::1:8085", 8085, "::1"),
+        ("0.0.0.0:80", 80, "0.0.0.0"),
+    ],
+)
+def test_a_port_of_one_address(value, host_port, host_ip):
+    assert job(port_bindings={"80/tcp": value}).task.ports == (PortBinding(80, "tcp", host_port, host_ip),)
+
+
+@pytest.mark.parametrize("value", ["localhost:80", "[fe80::1%eth0]:80", "1.2.3:80", ":80", "127.0.0.1:x"])
+def test_what_is_no_address_to_publish_on(value):
+    with pytest.raises(Invalid) as wrong:
+        job(port_bindings={"80/tcp": value})
+    assert [error.pointer for error in wrong.value.errors] == ["/portBindings/80~1tcp"]

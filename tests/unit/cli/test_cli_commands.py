@@ -34,10 +34,42 @@ def test_ps(orion, tasks):
     head, big, web = lines(out)
     assert head == ["ID", "IMAGE", "STATE", "NODE", "PORTS", "RESTARTS", "AGE", "REASON"]
     assert big[:5] == ["big/0", "nginx", "pending", "-", "-"]
-    assert web[:5] == ["web/0", "nginx", "running", "node1", "127.0.0.1:8080->80/tcp"]
+    assert web[:5] == ["web/0", "nginx", "running", "node1", "0.0.0.0:8080->80/tcp"]
     assert len(web) == 7
     assert out.splitlines()[1].endswith(tasks["big/0"].reason)  # not cut where no terminal is
     assert "\x1b" not in out
+
+
+@pytest.mark.parametrize(
+    ("binding", "answers", "shown"),
+    [
+        ("8080", "127.0.0.1:8080", "0.0.0.0:8080->80/tcp"),
+        ("", "127.0.0.1:20001", "0.0.0.0:20001->80/tcp"),
+        ("0.0.0.0:8080", "[::1]:8080", "0.0.0.0:8080->80/tcp"),
+        ("127.0.0.1:8080", "127.0.0.1:8080", "127.0.0.1:8080->80/tcp"),
+        ("[::1]:", "[::1]:20001", "[::1]:20001->80/tcp"),
+        ("8080", "10.0.0.1:8080", "10.0.0.1:8080->80/tcp"),
+        ("8080", "[fd00::1]:8080", "[fd00::1]:8080->80/tcp"),
+    ],
+)
+def test_a_port_is_shown_where_it_can_be_reached(orion, api, binding, answers, shown):
+    view = task_view("web", ports={"80/tcp": answers}, port_bindings={"80/tcp": binding})
+    api.service.tasks_by_id = {view.id: view}
+    assert shown in orion("ps")[1].split()
+
+
+@pytest.mark.parametrize(
+    ("text", "port", "binding"),
+    [
+        ("127.0.0.1:8085:80", "80/tcp", "127.0.0.1:8085"),
+        ("127.0.0.1::80", "80/tcp", "127.0.0.1:"),
+        ("[::1]:53:53/udp", "53/udp", "[::1]:53"),
+        (":80", "80/tcp", ""),
+    ],
+)
+def test_a_port_may_be_published_on_one_address(orion, api, text, port, binding):
+    assert orion("run", "-p", text, "nginx")[0] == 0
+    assert api.service.creates[-1]["request"].port_bindings == {port: binding}
 
 
 def test_ps_is_cut_and_coloured_on_a_terminal(orion, tasks, monkeypatch):
@@ -435,8 +467,9 @@ def test_an_option_that_orion_does_not_know_behind_the_image_is_no_news(orion, a
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["-p", "99999999:80"], "write 8080:80, 80 or 53:53/udp"),
-        (["-p", "127.0.0.1:8080:80"], "write 8080:80, 80 or 53:53/udp"),
+        (["-p", "99999999:80"], "write 8080:80, 80, 53:53/udp or 127.0.0.1:8080:80"),
+        (["-p", "host:8080:80"], "write 8080:80, 80, 53:53/udp or 127.0.0.1:8080:80"),
+        (["-p", "8080:80", "-p", "8081:80"], "80/tcp is published twice"),
         (["-e", "NOT_SET_HERE"], "NOT_SET_HERE has no value here"),
         (["-m", "lots"], "'lots' is not a size"),
         (["--constraint", "zone"], "'zone' is not name=value"),
@@ -479,7 +512,7 @@ def test_run_and_wait(orion, api, monkeypatch):
             "web-00001/0 is scheduled on node2\n"
             "web-00001/0 is pulling on node2\n"
             "web-00001/0 is running on node2\n"
-            "web-00001/0 runs on node2, 127.0.0.1:8080->80/tcp\n"
+            "web-00001/0 runs on node2, 0.0.0.0:8080->80/tcp\n"
         ),
     )
 

@@ -33,8 +33,10 @@ def container_config(allocation: Allocation, spec: TaskSpec, labels: Labels) -> 
     """The body of POST /containers/create."""
     bindings: dict[str, list[dict[str, str]]] = {}
     for port, host_port in zip(spec.ports, allocation.ports, strict=True):
-        # No HostIp: on every address of the machine, as `docker run -p`.
-        bindings.setdefault(str(port), []).append({"HostPort": str(host_port)})
+        binding = {"HostPort": str(host_port)}
+        if port.host_ip:  # without one on every address of the machine, as `docker run -p`
+            binding["HostIp"] = port.host_ip
+        bindings.setdefault(str(port), []).append(binding)
     host: dict[str, Any] = {
         "PortBindings": bindings,
         "CpuShares": cpu_shares(spec.resources.cpu_millis),

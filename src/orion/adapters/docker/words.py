@@ -29,6 +29,13 @@ _PLAIN: tuple[tuple[re.Pattern[str], str, bool], ...] = (
         False,
     ),
     (
+        re.compile(
+            r"(?:listen \S+ |failed to bind host port (?:for )?)(\S+):\d+: ?\S*: cannot assign requested address"
+        ),
+        r"\1 is not an address of this machine: no port can be published there (cannot assign requested address)",
+        False,
+    ),
+    (
         re.compile(r'exec: ("[^"]+"): (executable file not found in \$PATH|stat \S+: no such file or directory)'),
         r"the image has no command \1 (\2)",
         True,
