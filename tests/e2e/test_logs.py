@@ -1,80 +1,17 @@
 """`orion logs -f` follows the task: over restarts, drains, the death of its node and of the node that is asked."""
 
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
 import pytest
 
 from support import api, images
 from support.cleanup import containers
+from support.following import COUNTS, following, goes_on, told, whole
 from support.nodes import Cluster, NodeProcess
 
 pytestmark = pytest.mark.engine
 
-# A number each tenth of a second, from where the container began.
-COUNTS = ["sh", "-c", 'i=0; while :; do echo "$HOSTNAME $i"; i=$((i+1)); sleep 0.1; done']
 
-
-class Following:
-    """`orion logs -f` in a process of its own, and what it has printed."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self.process = process
-        self.lines: list[str] = []
-        self.notices: list[str] = []
-        assert process.stdout is not None
-        assert process.stderr is not None
-        self._readers = [
-            threading.Thread(target=self._read, args=(stream, lines))
-            for stream, lines in ((process.stdout, self.lines), (process.stderr, self.notices))
-        ]
-        for reader in self._readers:
-            reader.start()
-
-    @staticmethod
-    def _read(stream: Iterator[str], lines: list[str]) -> None:
-        lines += (line.rstrip("\n") for line in stream)
-
-    def runs(self) -> dict[str, list[int]]:
-        """The numbers of each container, by its name, in the order in which they came."""
-        found: dict[str, list[int]] = {}
-        for line in list(self.lines):
-            name, _, number = line.partition(" ")
-            found.setdefault(name, []).append(int(number))
-        return found
-
-    def join(self) -> None:
-        for reader in self._readers:
-            reader.join(30)
-
-
-@contextmanager
-def following(nodes: list[NodeProcess], *args: str) -> Iterator[Following]:
-    addresses = ",".join(f"127.0.0.1:{node.port}" for node in nodes)
-    command = [sys.executable, "-m", "orion", "logs", "-f", "--addr", addresses, *args]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1) as process:
-        follower = Following(process)
-        try:
-            yield follower
-        finally:
-            process.kill()
-            follower.join()
-
-
-def told(follower: Following, *words: str) -> Callable[[], bool]:
-    return lambda: any(all(word in notice for word in words) for notice in list(follower.notices))
-
-
-def goes_on(follower: Following, runs: int) -> Callable[[], bool]:
-    """As many containers were read, and the last has said something for a while."""
-    return lambda: len(found := follower.runs()) == runs and len(list(found.values())[-1]) > 5
-
-
-def whole(numbers: list[int]) -> bool:
-    return numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+def addresses(*nodes: NodeProcess) -> list[str]:
+    return [f"127.0.0.1:{node.port}" for node in nodes]
 
 
 def counter(cluster: Cluster, *, away_from: NodeProcess | None = None) -> NodeProcess:
@@ -93,7 +30,7 @@ def test_over_a_restart_and_a_drain_nothing_is_lost_or_doubled(
     shared.grow_to(3)
     first = shared.nodes[0]
     home = counter(shared, away_from=first)
-    with following([first], "web") as follower:
+    with following(addresses(first), "web") as follower:
         shared.wait(goes_on(follower, 1), "the first lines")
         (container,) = containers(docker_host, f"dev.orion.cluster={shared.id}")
         api.ask(docker_host, "POST", f"/containers/{container['Id']}/kill")
@@ -118,7 +55,7 @@ def test_over_the_death_of_its_node(shared: Cluster, busybox_image: str) -> None
     shared.grow_to(3)
     first = shared.nodes[0]
     home = counter(shared, away_from=first)
-    with following([first], "web") as follower:
+    with following(addresses(first), "web") as follower:
         shared.wait(goes_on(follower, 1), "the first lines")
         home.kill()
         shared.wait(told(follower, f"web/0: {home.name} went down", "running on ", " since "), "the death told")
@@ -137,7 +74,7 @@ def test_over_the_death_of_the_node_that_is_asked(shared: Cluster, busybox_image
     first, second, *_ = shared.nodes
     first.ask("POST", f"/nodes/{second.name}/drain")
     home = counter(shared, away_from=first)
-    with following([first, second], "web") as follower:
+    with following(addresses(first, second), "web") as follower:
         shared.wait(goes_on(follower, 1), "the first lines")
         first.kill()
         shared.wait(told(follower, f"the stream from 127.0.0.1:{first.port} broke off"), "the break told")
@@ -145,7 +82,7 @@ def test_over_the_death_of_the_node_that_is_asked(shared: Cluster, busybox_image
         shared.wait(lambda: len(follower.lines) > seen + 10, "more lines, by the other node")
         (numbers,) = follower.runs().values()
         assert whole(numbers)
-    with following([home, second], "web") as follower:
+    with following(addresses(home, second), "web") as follower:
         shared.wait(goes_on(follower, 1), "the first lines")
         home.kill()
         shared.wait(goes_on(follower, 2), "lines of the new run")
@@ -157,7 +94,7 @@ def test_followed_before_it_runs(shared: Cluster, busybox_image: str) -> None:
     first = shared.nodes[0]
     first.ask("POST", "/nodes/node1/drain")
     first.ask("POST", "/tasks", {"name": "web", "image": images.BUSYBOX, "command": ["sh", "-c", "echo hello"]})
-    with following([first], "web") as follower:
+    with following(addresses(first), "web") as follower:
         shared.wait(told(follower, "web/0 is pending: "), "the wait told")
         first.ask("POST", "/nodes/node1/ready")
         assert follower.process.wait(30) == 0

@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from orion.api.problems import problem, problem_bytes
+from orion.api.reader import Reader
 from orion.model.errors import TooLarge, Unavailable
 
 HEAD_S = 10.0  # for the whole head of a request, from its first byte; for the first of a connection, from its start
@@ -180,6 +181,7 @@ class Connection(HttpToolsProtocol):
         task = asyncio.current_task()
         assert task is not None
         task.add_done_callback(self._answered)
+        Reader(self.transport).offer(scope)
         await self.config.loaded_app(scope, receive, send)
 
     def _answered(self, _: asyncio.Task[None]) -> None:

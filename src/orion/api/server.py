@@ -15,6 +15,7 @@ from orion.api.limits import Limits
 from orion.model.errors import Refused
 from orion.model.node import address_text, hosts_meant
 from orion.openfiles import connections
+from orion.tcp_info import keep_alive
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +52,7 @@ def _listener(host: str, port: int) -> socket.socket:
         raise Refused(f"can't listen on {host}: {error.strerror}; name another address with --bind") from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Inherited by connections: a watcher's machine that vanished is noticed.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        keep_alive(listener)  # inherited by connections: a watcher's machine that vanished is noticed
         listener.bind(address)
         # Only a socket that listens keeps a second process from binding the same address.
         listener.listen(BACKLOG)

@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from orion.api.limits import Limits, until_hang_up
 from orion.api.problems import Mistake, problem
+from orion.api.reader import reader_of
 from orion.model.errors import OrionError
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,13 @@ class Stream:
                 contextlib.aclosing(self._items),
                 until_hang_up(receive, deadline) as group,
             ):
-                await self._pump(group, send)
+                reader = reader_of(scope)
+                watcher = group.create_task(reader.watch()) if reader else None
+                try:
+                    await self._pump(group, send)
+                finally:
+                    if watcher is not None:
+                        watcher.cancel()
         except OrionError as error:
             return error
         except Exception:

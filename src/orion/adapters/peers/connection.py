@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import cast
 
 from orion.adapters.peers.greeting import Complaints, Greeter
+from orion.tcp_info import Socket, tcp_info
 from orion.wire.envelopes import (
     LANE_STREAM,
     Hello,
@@ -21,6 +22,7 @@ from orion.wire.frames import MAX_FRAME_BYTES, MAX_HELLO_BYTES, Frame, FrameErro
 HELLO_TIMEOUT_S = 2.0
 USER_TIMEOUT_MS = 3_000  # what was sent and not acknowledged for so long ends the connection
 KEEPALIVE_S = 1  # after this much silence; three unanswered probes a second apart end the connection
+READER_LOOK_S = 2.0  # whether the host at the other end of a stream is still there
 GATHER_BYTES = 64 * 1024  # written in one turn of the loop before it goes out in the midst of it
 WRITE_HIGH_BYTES = 1024 * 1024  # past this, writers wait
 
@@ -47,6 +49,7 @@ class Connection(asyncio.Protocol):
         self._reader = FrameReader(MAX_HELLO_BYTES)
         self._transport: asyncio.Transport
         self._deadline: asyncio.TimerHandle | None = None
+        self._watcher: asyncio.TimerHandle | None = None
         self._writable: asyncio.Future[None] | None = None  # set while writers wait
         self._turn_over: asyncio.Handle | None = None  # set from the first write of a turn to its end
         self._gathered = bytearray()  # what was written after it
@@ -99,6 +102,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
         self._cancel_deadline()
+        if self._watcher is not None:
+            self._watcher.cancel()
         self.paused = False
         self._wake_writers()
         self.over.set_result(None)
@@ -223,9 +228,20 @@ class Connection(asyncio.Protocol):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_S)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-            if self.lane != LANE_STREAM:
+            if self.lane == LANE_STREAM:
                 # Linux counts a closed window too, and a stream's reader may take its time.
+                self._watch_reader(sock)
+            else:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+
+    def _watch_reader(self, sock: Socket) -> None:
+        """Keepalive does not ask while something is on its way to a host that may be gone."""
+        if (told := tcp_info(sock)) is None:
+            return
+        if told.gone:
+            self._transport.abort()
+        else:
+            self._watcher = asyncio.get_running_loop().call_later(READER_LOOK_S, self._watch_reader, sock)
 
     def _too_late(self) -> None:
         self._refuse(f"no hello within {HELLO_TIMEOUT_S:.0f} s")
