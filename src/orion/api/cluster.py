@@ -9,11 +9,11 @@ import msgspec
 from starlette.responses import Response
 
 from orion.api.call import Call
-from orion.api.params import AFTER, FOLLOW_EVENTS, LAST_EVENT_ID
+from orion.api.params import AFTER, EVENTS_SINCE, EVENTS_TAIL, FOLLOW_EVENTS, LAST_EVENT_ID, SUBJECT
 from orion.api.problems import json, problem
 from orion.api.stream import HEARTBEAT, PREAMBLE, Stream
 from orion.model.errors import Unavailable
-from orion.model.events import Event
+from orion.model.events import Event, EventChoice
 from orion.model.views import EventView, HealthView, TransferRequest
 
 EVENTS_PATIENCE_S = 0.2
@@ -32,7 +32,8 @@ async def transfer(call: Call) -> Response:
 
 async def events(call: Call) -> Stream:
     after = call[LAST_EVENT_ID] or call[AFTER]
-    items = _server_sent(call.service.events(after, follow=call[FOLLOW_EVENTS]))
+    chosen = EventChoice(call[EVENTS_SINCE], call[EVENTS_TAIL], call[SUBJECT])
+    items = _server_sent(call.service.events(after, follow=call[FOLLOW_EVENTS], chosen=chosen))
     return Stream(
         call.limits,
         items,

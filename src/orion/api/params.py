@@ -135,6 +135,13 @@ def _since_ms(text: str) -> int:
     return max(0, int(when.timestamp() * 1000))
 
 
+def _subjects(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise ValueError("must be names, separated by commas")
+    return names
+
+
 def _event_id(text: str) -> tuple[int, int]:
     event = parse_event_id(text) if text.isascii() and len(text) <= 40 else None
     if event is None:
@@ -229,6 +236,20 @@ FOLLOW_EVENTS = Param(
 )
 AFTER = Param(
     "after", "query", _event_id, None, {"type": "string"}, "begin just past this event; 0.0: at the first"
+)
+EVENTS_SINCE = Param(
+    "since", "query", _since_ms, 0, {"type": "string"}, "only from a time on, or how long ago: 10m"
+)
+EVENTS_TAIL = Param(
+    "tail", "query", _tail, None, {"type": "string"}, "of what has happened already, only the last so many"
+)
+SUBJECT: Param[tuple[str, ...]] = Param(
+    "subject",
+    "query",
+    _subjects,
+    (),
+    {"type": "string"},
+    "only what happened to these nodes, tasks or jobs: names, separated by commas",
 )
 LAST_EVENT_ID = Param(
     "Last-Event-ID", "header", _known_event_id, None, {"type": "string"}, "as after, sent by browsers by themselves"

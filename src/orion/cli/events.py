@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orion.cli.asking import asks, command, output
+from orion.cli.asking import asks, command, complete_task, output
+from orion.cli.values import Since
 
 if TYPE_CHECKING:
     from orion.client import Client, EventView
@@ -16,20 +17,32 @@ RETRY_S = 1.0
 
 
 @command()
+@click.argument("name", nargs=-1, shell_complete=complete_task)
 @click.option("-f", "--follow", is_flag=True, help="Go on as more happens.")
 @click.option("--new", is_flag=True, help="With -f: only what happens from now on.")
+@click.option("-n", "--tail", type=click.IntRange(min=0), metavar="EVENTS", help="Only the last so many.")
+@click.option("--since", type=Since(), default="", metavar="TIME", help="From how long ago (10m), or from a time.")
 @output("text", "json")
 @asks
-def events(client: "Client", follow: bool, new: bool, form: str) -> None:
-    """Tell what has happened in the cluster."""
+def events(
+    client: "Client", name: tuple[str, ...], follow: bool, new: bool, tail: int | None, since: str, form: str
+) -> None:
+    """Tell what has happened in the cluster.
+
+    With NAMEs of nodes, tasks or jobs: only what happened to those.
+    """
     from orion.cli.app import say
     from orion.model.errors import Unavailable
 
-    after = "" if new and follow else FIRST
-    told = ""
+    if new and tail is not None:
+        raise click.UsageError("--new and --tail exclude each other: give one")
+    after, told = "" if new and follow else FIRST, ""
     while True:
         try:
-            for event in client.events(after, follow=follow):
+            after = after or _newest(client)
+            # Where some were told, it goes on behind those.
+            last = tail if after == FIRST else None
+            for event in client.events(after, follow=follow, since=since, tail=last, subjects=name):
                 told = ""
                 after = event.id if event else after
                 _tell(event, form)
@@ -42,6 +55,12 @@ def events(client: "Client", follow: bool, new: bool, form: str) -> None:
         if not follow:
             return
         time.sleep(RETRY_S)
+
+
+def _newest(client: "Client") -> str:
+    """The id of the newest event: what comes after it is new, whichever node is asked later."""
+    last = [event.id for event in client.events(FIRST, follow=False, tail=1) if event]
+    return last[-1] if last else FIRST
 
 
 def _tell(event: "EventView | None", form: str) -> None:

@@ -1,7 +1,7 @@
 """What a node can be asked, as typed methods."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Self, TypeVar
 from urllib.parse import quote
 
@@ -214,11 +214,28 @@ class Client:
             "/snapshot", _stale(stale), self._headers({}), self._timeout_s + MARGIN_S, BACKUP_SILENCE_S
         )
 
-    def events(self, after: str = "", *, follow: bool = True) -> Iterator[EventView | None]:
+    def events(
+        self,
+        after: str = "",
+        *,
+        follow: bool = True,
+        since: str = "",
+        tail: int | None = None,
+        subjects: Collection[str] = (),
+    ) -> Iterator[EventView | None]:
         """From just past the event with the id `after` ("0.0": the first one remembered, empty: from now on, or all
         that are remembered when not following). None: events between were forgotten, look at the state again.
+
+        `since` as of logs. `tail`: of those that have happened only the last so many. `subjects`: only what
+        happened to these nodes, tasks or jobs.
         """
         query = {"follow": "1" if follow else "0"}
+        if since:
+            query["since"] = since
+        if tail is not None:
+            query["tail"] = str(tail)
+        if subjects:
+            query["subject"] = ",".join(subjects)
         if after:
             query["after"] = after
         chunks = self._transport.stream(

@@ -21,6 +21,28 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return f"{self.index}.{self.part}"
 
 
+class EventChoice(msgspec.Struct, frozen=True, array_like=True):
+    """Which events are wanted: those since a time, of these `subjects` (none named: all), and of what has happened
+    already the last `tail`. A job's name stands for its tasks too, and a task's id for what happens to its job.
+    """
+
+    since_ms: int = 0
+    tail: int | None = None
+    subjects: tuple[str, ...] = ()
+
+    def takes(self, event: Event) -> bool:
+        if event.at_ms < self.since_ms:
+            return False
+        return not self.subjects or any(_concerns(name, event.subject) for name in self.subjects)
+
+
+ALL_EVENTS = EventChoice()
+
+
+def _concerns(name: str, subject: str) -> bool:
+    return subject == name or subject == name.partition("/")[0] or subject.startswith(f"{name}/")
+
+
 def parse_event_id(text: str) -> tuple[int, int] | None:
     """The (index, part) of a Last-Event-ID, or None when it is not one of ours."""
     index, dot, part = text.partition(".")

@@ -15,7 +15,7 @@ import msgspec
 from orion.model.allocation import TERMINAL
 from orion.model.container import LogQuery
 from orion.model.errors import NoMajority, NotFound, OrionError, Refused, Unavailable
-from orion.model.events import Event
+from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.ids import NODE_ID, JobName, NodeId, RaftId
 from orion.model.logs import LogItem, LogPosition
 from orion.model.requests import job_from_request, name_for
@@ -283,8 +283,10 @@ class Answers:
     async def confirm(self, request: Confirm) -> Confirmed:
         return await self._ask(request)
 
-    def events(self, after: tuple[int, int] | None, *, follow: bool) -> AsyncGenerator[Event | None, None]:
-        return self._events.stream(WatchEvents(after, follow))
+    def events(
+        self, after: tuple[int, int] | None, *, follow: bool, chosen: EventChoice = ALL_EVENTS
+    ) -> AsyncGenerator[Event | None, None]:
+        return self._events.stream(WatchEvents(after, follow, chosen))
 
     def health(self) -> Health:
         driver = self._driver

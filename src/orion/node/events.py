@@ -6,12 +6,13 @@ import contextlib
 from collections.abc import AsyncGenerator
 
 from orion.model.errors import Unavailable
-from orion.model.events import Event
+from orion.model.events import Event, EventChoice
 from orion.model.ids import NodeId
 from orion.node.directory import Directory
 from orion.node.raft_driver import RaftDriver
 from orion.node.requests import WatchEvents, decode_event, encode_reply, encode_request
 from orion.node.voter_stream import from_a_voter
+from orion.node.watch import EVERYTHING
 from orion.node.work import LEADERLESS_LOOKS, SIGN_OF_LIFE_S, STREAM_SILENCE_S
 from orion.ports import Peers
 
@@ -52,16 +53,31 @@ class Events:
                     yield event
 
     async def _batches(self, request: WatchEvents) -> AsyncGenerator[list[Event | None], None]:
-        driver = self._driver
+        driver, chosen = self._driver, request.chosen
+        after, told = request.after, driver.watch.last
+        if after is None and (chosen.since_ms or chosen.tail is not None):
+            after = EVERYTHING
         looks = 0  # in a row, without a leader
         batches = driver.watch.batches(
-            request.after, follow=request.follow, lasts=lambda: driver.is_member, pulse_s=SIGN_OF_LIFE_S
+            after, follow=request.follow, lasts=lambda: driver.is_member, pulse_s=SIGN_OF_LIFE_S
         )
         async with contextlib.aclosing(batches):
             async for batch in batches:
-                yield batch
+                yield _chosen(batch, chosen, told) if batch else batch
                 looks = 0 if batch or driver.standing.leader else looks + 1
                 if looks == LEADERLESS_LOOKS:
                     raise Unavailable(f"{self._me} is cut off from the cluster's leader")
         if not driver.is_member:
             raise Unavailable(f"{self._me} does not follow the cluster's log")
+
+
+def _chosen(batch: list[Event | None], chosen: EventChoice, told: tuple[int, int]) -> list[Event | None]:
+    """`told`: the last event that had happened when the stream began. All up to it come in one batch."""
+    kept = [event for event in batch if event is None or chosen.takes(event)]
+    if chosen.tail is None:
+        return kept
+    past = [event for event in kept if event is not None and (event.index, event.part) <= told]
+    if not past:
+        return kept
+    new = [event for event in kept if event is not None and (event.index, event.part) > told]
+    return [*past[len(past) - min(chosen.tail, len(past)) :], *new]

@@ -10,7 +10,7 @@ import msgspec
 from orion.model.allocation import Allocation
 from orion.model.configs import Config, ConfigStat
 from orion.model.errors import Unavailable
-from orion.model.events import Event
+from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.ids import AllocationId, NodeId, RaftId
 from orion.model.job import TaskSpec
 from orion.model.node import Node
@@ -132,6 +132,7 @@ class WatchEvents(Request[bytes], frozen=True, array_like=True, tag=12):
 
     after: tuple[int, int] | None
     follow: bool
+    chosen: EventChoice = ALL_EVENTS
 
 
 class AskConfigs(Request[tuple[tuple[Config | None, ...], int]], frozen=True, array_like=True, tag=13):

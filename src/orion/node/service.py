@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from orion.model.configs import Config
-from orion.model.events import Event
+from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.logs import LogItem, LogPosition
 from orion.model.views import ConfigView, NodeView, RaftView, TaskRequest, TaskView
 from orion.ports import LogQuery
@@ -96,9 +96,11 @@ class Service(Protocol):
     def backup(self, read: Read) -> AsyncGenerator[bytes, None]:
         """A file of the whole state at one index, in pieces (wire/backups.py)."""
 
-    def events(self, after: tuple[int, int] | None, *, follow: bool) -> AsyncGenerator[Event | None, None]:
-        """From just past `after` (None: from now on, or everything remembered when not following). None is
-        yielded when events between were forgotten: look at the state again.
+    def events(
+        self, after: tuple[int, int] | None, *, follow: bool, chosen: EventChoice = ALL_EVENTS
+    ) -> AsyncGenerator[Event | None, None]:
+        """From just past `after` (None: from now on, or everything remembered when not following, or when `chosen`
+        asks for some of what was). None is yielded when events between were forgotten: look at the state again.
         """
 
     def health(self) -> Health: ...

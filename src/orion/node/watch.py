@@ -12,6 +12,7 @@ from itertools import takewhile
 from orion.model.events import Event
 
 EVENTS_REMEMBERED = 4_096
+EVERYTHING = (0, 0)  # before the first event
 
 
 class Watch:
@@ -74,11 +75,10 @@ class Watch:
         pulse_s: float | None = None,
     ) -> AsyncGenerator[list[Event | None], None]:
         """The same in batches, an empty one after `pulse_s` without events. Ends once `lasts` is false."""
-        everything = (0, 0)
-        position = after or (self._last() if follow else everything)
+        position = after or (self.last if follow else EVERYTHING)
         while lasts():
             oldest = _key(self._events[0]) if self._events else position
-            forgotten = self._forgotten and everything < position < oldest
+            forgotten = self._forgotten and EVERYTHING < position < oldest
             if events := self._past(position):
                 position = _key(events[-1])
                 yield [None, *events] if forgotten else [*events]
@@ -100,7 +100,9 @@ class Watch:
         new.reverse()
         return new
 
-    def _last(self) -> tuple[int, int]:
+    @property
+    def last(self) -> tuple[int, int]:
+        """The position of the newest event, or of the present where none is remembered."""
         return _key(self._events[-1]) if self._events else (self.index, 0)
 
 

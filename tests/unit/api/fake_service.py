@@ -12,7 +12,7 @@ import msgspec
 from orion.api import Server, create_app, listen
 from orion.model.container import LogEntry, LogQuery
 from orion.model.errors import Conflict, NotFound
-from orion.model.events import Event
+from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.logs import LogItem, LogPiece, LogPosition, Mark
 from orion.model.requests import job_from_request
 from orion.model.views import Amounts, MemberView, NodeView, RaftView, TaskRequest, TaskView
@@ -94,6 +94,7 @@ class FakeService:
         self.backup_items: list[bytes | Exception] = []
         self.event_items: list[Event | None] = []
         self.events_asked: list[tuple] = []
+        self.events_chosen: list[EventChoice] = []
         self.events_go_on = False
         self.ended: list[str] = []
         self.transfers: list[str] = []
@@ -216,8 +217,9 @@ class FakeService:
         self.transfers.append(to)
         return await self.raft()
 
-    async def events(self, after, *, follow: bool) -> AsyncGenerator[Event | None, None]:
+    async def events(self, after, *, follow: bool, chosen=ALL_EVENTS) -> AsyncGenerator[Event | None, None]:
         self.events_asked.append((after, follow))
+        self.events_chosen.append(chosen)
         try:
             for event in self.event_items:
                 yield event

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from orion.model.errors import EngineDown, NotFound, Unavailable
-from orion.model.events import Event
+from orion.model.events import Event, EventChoice
 from orion.model.logs import LogEnd, LogNotice
 from unit.api.fake_service import log_piece, task_view
 
@@ -156,6 +156,28 @@ def test_silent_logs_show_signs_of_life(web, monkeypatch):
             read += response.read1()
 
 
+def test_a_reader_that_has_stopped_is_dropped_in_the_end(web, monkeypatch):
+    monkeypatch.setattr("orion.api.reader.LOOK_S", 0.01)
+    monkeypatch.setattr("orion.api.reader.STOPPED_S", 0.05)
+    web.service.log_items, web.service.logs_go_on = [b"x" * 70_000] * 200, True
+    with opened(web, "/tasks/web/logs?follow") as response:
+        web.wait_until(lambda: "logs" in web.service.ended)
+        with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+            response.read()
+
+
+def test_a_reader_that_waits_for_more_is_not_dropped(web, monkeypatch):
+    monkeypatch.setattr("orion.api.reader.LOOK_S", 0.001)
+    monkeypatch.setattr("orion.api.reader.STOPPED_S", 0.02)
+    monkeypatch.setattr("orion.api.stream.HEARTBEAT_S", 0.02)
+    web.service.log_items, web.service.logs_go_on = [], True
+    with opened(web, "/tasks/web/logs?follow", SENT_EVENTS) as response:
+        read = b""
+        while read.count(b": still here\n\n") < 10:
+            read += response.read1()
+        assert not web.service.ended
+
+
 def test_many_readers_at_once(web):
     web.service.log_items = [b"x" * 70_000] * 50
     sizes = []
@@ -207,6 +229,12 @@ def test_events_from_where(api, target, headers, asked):
     api.service.event_items = [FIRST]
     api.ask("GET", target, headers=headers)
     assert api.service.events_asked == [asked]
+
+
+def test_which_events(api):
+    assert api.ask("GET", "/events?follow=0&since=1735689600&tail=5&subject=web,node1").status == 200
+    assert api.service.events_chosen == [EventChoice(1_735_689_600_000, 5, ("web", "node1"))]
+    assert api.ask("GET", "/events?subject=web,,node1").status == 400
 
 
 def test_events_begin_at_once_and_beat_while_nothing_happens(api, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 
 from orion import __version__
 from orion.model.errors import NoMajority, NotFound, Unavailable
-from orion.model.events import Event
+from orion.model.events import Event, EventChoice
 from orion.model.logs import LogEnd
 from orion.model.views import AllocationView, Amounts, TaskRequest
 from unit.api.fake_service import node_view, task_view
@@ -281,6 +281,21 @@ def test_events(orion, api):
     assert [line.split("  ")[1] for line in out.splitlines()] == ["node1 joined", "z"]
     assert json.loads(orion("events", "-o", "json")[1].splitlines()[0])["kind"] == "NodeJoined"
     assert api.service.events_asked[0] == ((0, 0), False)
+
+
+def test_chosen_events(orion, api):
+    assert orion("events", "web", "node1", "-n", "5", "--since", "1735689600")[0] == 0
+    assert api.service.events_chosen == [EventChoice(1_735_689_600_000, 5, ("web", "node1"))]
+    assert orion("events", "-f", "--new", "-n", "5")[0] == 2
+
+
+def test_new_events_are_those_after_the_newest(orion, api, monkeypatch):
+    """By its id, which any node can go on from."""
+    monkeypatch.setattr("orion.cli.events.time.sleep", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    api.service.event_items = [Event(4, 2, 0, "NodeJoined", "node1", "node1 joined")]
+    orion("events", "-f", "--new", "node1")
+    assert api.service.events_asked == [((0, 0), False), ((4, 2), True)]
+    assert api.service.events_chosen == [EventChoice(tail=1), EventChoice(subjects=("node1",))]
 
 
 def test_following_events_goes_on_after_a_break(orion, api, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 from cluster_kit import run
 
 from orion.model.errors import Unavailable
-from orion.model.events import Event
+from orion.model.events import Event, EventChoice
 from orion.node.requests import WatchEvents, encode_request
 from orion.node.watch import Watch
 
@@ -153,6 +153,49 @@ def test_another_voter_is_asked_where_the_first_does_not_answer():
         stalled.run.process.resume()
 
     run(main, count=8, voters=5)
+
+
+def test_only_those_that_were_chosen():
+    """At a voter, and at a worker, whose voter leaves the others out."""
+
+    async def main(nodes):
+        worker = worker_of(nodes)
+        await drain(nodes, "node1", "node2", "node3")
+
+        def chosen(machine, follow=False, **wish):
+            stream = machine.node.service.events(None, follow=follow, chosen=EventChoice(**wish))
+            return Reader(machine, events=stream)
+
+        for machine in (nodes.leader, worker):
+            of_two = chosen(machine, subjects=("node2", "node3"))
+            last = chosen(machine, tail=2)
+            going = chosen(machine, follow=True, tail=1, subjects=("node1", "node2"))
+            await nodes.until(lambda: of_two.ended and last.ended and going.got)  # noqa: B023
+            assert subjects(of_two) == ["node2", "node3"]
+            assert {event.subject for event in of_two.got} == {"node2", "node3"}
+            assert [event.subject for event in last.got] == ["node2", "node3"]
+            assert subjects(going) == ["node2"]
+            at_ms = last.got[1].at_ms
+            since = chosen(machine, since_ms=at_ms)
+            await nodes.until(lambda: since.ended)  # noqa: B023
+            assert since.got
+            assert all(event.at_ms >= at_ms for event in since.got)
+        for name in ("node3", "node1"):
+            await of(nodes.leader, nodes.leader.node.service.drain(name, draining=False, timeout_s=5))
+        await nodes.until(lambda: [event.kind for event in going.got] == ["NodeDrained", "NodeReadied"])
+        assert going.got[-1].subject == "node1"
+
+    run(main, count=8, voters=5)
+
+
+@pytest.mark.parametrize(
+    ("name", "subjects_taken"),
+    [("web", ["web", "web/0"]), ("web/0", ["web", "web/0"]), ("web/1", ["web"]), ("we", []), ("webs", ["webs"])],
+)
+def test_a_job_s_name_stands_for_its_tasks(name, subjects_taken):
+    chosen = EventChoice(subjects=(name,))
+    known = ("web", "web/0", "webs", "node1")
+    assert [s for s in known if chosen.takes(Event(1, 0, 0, "k", s, "t"))] == subjects_taken
 
 
 def test_batches_end_with_their_condition_and_say_when_nothing_comes():
