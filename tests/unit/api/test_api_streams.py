@@ -160,10 +160,8 @@ def test_a_reader_that_has_stopped_is_dropped_in_the_end(web, monkeypatch):
     monkeypatch.setattr("orion.api.reader.LOOK_S", 0.01)
     monkeypatch.setattr("orion.api.reader.STOPPED_S", 0.05)
     web.service.log_items, web.service.logs_go_on = [b"x" * 70_000] * 200, True
-    with opened(web, "/tasks/web/logs?follow") as response:
+    with opened(web, "/tasks/web/logs?follow"):
         web.wait_until(lambda: "logs" in web.service.ended)
-        with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
-            response.read()
 
 
 def test_a_reader_that_waits_for_more_is_not_dropped(web, monkeypatch):
