@@ -254,15 +254,16 @@ def _fail(future: asyncio.Future) -> None:
 
 
 class Cluster:
-    """`nodes` machines; those that share an engine are given by `engine_of` (machine number -> engine number)."""
+    """Machines and their engines; with `clones` all engines say the same id."""
 
-    def __init__(self, world: World, tuning: Tuning) -> None:
+    def __init__(self, world: World, tuning: Tuning, *, clones: bool = False) -> None:
         self.world = world
         self.tuning = tuning
         self.network = Network(world)
         self.gossip = Gossip(self.network)
         self.machines: dict[str, Machine] = {}
         self.engines: dict[str, SimEngine] = {}
+        self._shown_id = "image" if clones else ""
         self.at_boundary: Callable[[SimLog, str], None] = lambda *_: None
         self.on_start: Callable[[Machine, Run], None] = lambda *_: None
         self.on_gone: Callable[[Machine, Run], None] = lambda *_: None
@@ -288,7 +289,7 @@ class Cluster:
             tuning=self.tuning,
         )
         if engine not in self.engines:
-            self.engines[engine] = SimEngine(self.world, engine)
+            self.engines[engine] = SimEngine(self.world, engine, shown_id=self._shown_id)
         machine = Machine(self, config, self.engines[engine])
         self.machines[name] = machine
         return machine

@@ -51,11 +51,15 @@ class End(msgspec.Struct, frozen=True):
 
 
 class SimEngine:
-    """`faults` is the probability that an operation fails for no lasting reason."""
+    """`faults` is the probability that an operation fails for no lasting reason. `shown_id` is what it says of
+    itself: that of clones is the same.
+    """
 
-    def __init__(self, world: World, id_: str, capacity: Resources = CAPACITY) -> None:
+    def __init__(self, world: World, id_: str, capacity: Resources = CAPACITY, *, shown_id: str = "") -> None:
         self.world = world
         self.id = id_
+        self.shown_id = shown_id or id_
+        self.starts = 1
         self.capacity = capacity
         self.down = ""  # else the engine's absence in words
         self.faults = 0.0
@@ -87,6 +91,7 @@ class SimEngine:
 
     def come_up(self) -> None:
         self.down = ""
+        self.starts += 1
         self.world.trace(self.id, "engine up")
 
     def come_up_after_leftovers(self) -> None:
@@ -253,7 +258,11 @@ class SimEngineClient:
         self._heard: dict[str, End] = {}
 
     async def info(self) -> EngineInfo:
-        return await self._ask(lambda: EngineInfo(self.engine.id, "27.0-sim", self.engine.capacity), 1, 5)
+        def look() -> EngineInfo:
+            engine = self.engine
+            return EngineInfo(engine.shown_id, "27.0-sim", engine.capacity, f"{engine.id} run {engine.starts}")
+
+        return await self._ask(look, 1, 5)
 
     async def has_image(self, image: str) -> bool:
         return await self._ask(lambda: image in self.engine.images, 1, 5)

@@ -63,6 +63,7 @@ class Plan(msgspec.Struct, frozen=True):
     safety_s: float
     tuning: Tuning
     losses: bool = False  # at the end of it a minority dies for good
+    clones: bool = False  # their engines say the same id
 
 
 def choose_plan(rng: random.Random) -> Plan:
@@ -103,11 +104,13 @@ class Scenario:
 
     def __init__(self, world: World, plan: Plan | None = None, keep: Keep = EVERYTHING) -> None:
         self.world = world
-        self.plan = plan or choose_plan(world.rng("plan"))
+        self.plan = plan or msgspec.structs.replace(
+            choose_plan(world.rng("plan")), clones=world.rng("clones").random() < 0.3
+        )
         if keep.safety_s is not None:
             self.plan = msgspec.structs.replace(self.plan, safety_s=keep.safety_s)
         self._keep = keep
-        self.cluster = Cluster(world, self.plan.tuning)
+        self.cluster = Cluster(world, self.plan.tuning, clones=self.plan.clones)
         self.invariants = Invariants(self.cluster)
         for number in range(1, self.plan.nodes + 1):
             engine = f"engine{1 + (number - 1) % self.plan.engines}"

@@ -73,6 +73,17 @@ class Dockerd:
                 raise EngineProblem(f"dockerd was not ready after {READY_S:.0f} s; its log:\n{self.log_tail()}")
             time.sleep(0.05)
 
+    def identity(self) -> dict[str, object]:
+        """The settings by which another engine says this one's id, where settings do."""
+        return {"deprecated-key-path": f"{self.home}/key.json"} if _version() < 24 else {}
+
+    def take_identity(self, original: "Dockerd") -> None:
+        """Before the first start: later engines keep their id among their data."""
+        source = original.home / "data/engine-id"
+        if source.exists():
+            (self.home / "data").mkdir(mode=0o710, parents=True)
+            shutil.copy(source, self.home / "data/engine-id")
+
     def stop(self) -> None:
         """With its containers, as a machine that is switched off in order. Its data stays."""
         _end([pid for pid in self._processes() if _program(pid) == "dockerd"], signal.SIGTERM)
@@ -139,9 +150,12 @@ def _config(home: Path) -> dict[str, object]:
     """Instead of the machine's daemon.json. An engine's id of its own: before version 24 it came from one file for
     all engines of a machine.
     """
+    return {"deprecated-key-path": f"{home}/key.json"} if _version() < 24 else {}
+
+
+def _version() -> int:
     shown = subprocess.run(["dockerd", "--version"], check=True, capture_output=True, text=True, timeout=10)
-    major = int(shown.stdout.removeprefix("Docker version ").partition(".")[0])
-    return {"deprecated-key-path": f"{home}/key.json"} if major < 24 else {}
+    return int(shown.stdout.removeprefix("Docker version ").partition(".")[0])
 
 
 def _read(pid: int, file: str) -> str:

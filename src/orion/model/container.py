@@ -9,9 +9,14 @@ from orion.model.resources import Resources
 
 
 class EngineInfo(msgspec.Struct, frozen=True):
-    id: str  # the engine's own: nodes with the same id share one engine
+    """`id` is what the engine says of itself, which a cloned machine's engine says too. `run` tells running engines
+    apart: another one for each clone, and another after each restart; "" when that can't be told.
+    """
+
+    id: str
     version: str
     resources: Resources  # all that the machine has
+    run: str = ""
 
 
 class Labels(msgspec.Struct, frozen=True):

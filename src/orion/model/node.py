@@ -19,8 +19,9 @@ class Node(msgspec.Struct, frozen=True, array_like=True):
 
     `number` is a small integer given at first registration, so that a plan for thousands of tasks names
     nodes in a byte or two. `engine` identifies the container engine: nodes with the same engine share its
-    host ports, and a survivor stops a dead one's containers there. `engine_down` is empty while the engine
-    answers, else why not.
+    host ports, and a survivor stops a dead one's containers there. It is made in `apply` from `engine_id`, which
+    the engine says of itself and clones of a machine share, and `engine_run`, as model/container.py has them.
+    `engine_down` is empty while the engine answers, else why not.
     """
 
     id: NodeId
@@ -38,6 +39,8 @@ class Node(msgspec.Struct, frozen=True, array_like=True):
     registered_at_ms: int = 0
     changed_at_ms: int = 0  # when status last changed, leader's wall clock
     grace_ms: int = 0  # with status left: how long its work waits for it
+    engine_id: str = ""
+    engine_run: str = ""
 
     @property
     def schedulable(self) -> bool:

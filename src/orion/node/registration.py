@@ -156,13 +156,15 @@ class Registration:
             engine=agent.engine_info.id if agent.engine_info else "",
             version=self._version,
             engine_down=agent.engine_down,
+            engine_run=agent.engine_info.run if agent.engine_info else "",
         )
 
 
 def _stands(known: Node, said: RegisterNode) -> bool:
     """Whether the node is in state as it was told, and ready."""
-    # State keeps the engine of one that could not ask its own.
-    engine = said.engine or (known.engine if said.engine_down else "")
+    engine, run = said.engine, said.engine_run
+    if not engine and said.engine_down:  # state keeps the engine of one that could not ask its own
+        engine, run = known.engine_id, known.engine_run
     node = replace(
         known,
         status=NodeStatus.READY,
@@ -170,7 +172,8 @@ def _stands(known: Node, said: RegisterNode) -> bool:
         api_address=said.api_address,
         capacity=said.capacity,
         labels=said.labels,
-        engine=engine,
+        engine_id=engine,
+        engine_run=run,
         version=said.version,
         engine_down=said.engine_down,
     )

@@ -1,5 +1,6 @@
 """Node commands: join, come back, leave, go down, drain, be removed."""
 
+import itertools
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -39,7 +40,8 @@ def _join(state: State, step: Step, command: RegisterNode) -> Result:
     for other in state.nodes.values():
         if other.raft == command.raft:
             return Conflict(f"this data directory belongs to node {other.id}; start it with that --id")
-    record = ledger.add_node(state, _node(command, state.next_number, step.at_ms))
+    node = _node(command, state.next_number, step.at_ms)
+    record = ledger.add_node(state, replace(node, engine=engine_of(state, node)))
     state.next_number += 1
     step.tell("NodeJoined", command.node, f"{command.node} joined")
     _tell_engine(step, record.node, former="")
@@ -49,22 +51,24 @@ def _join(state: State, step: Step, command: RegisterNode) -> Result:
 def _return(state: State, step: Step, record: NodeRecord, command: RegisterNode) -> Result:
     former = record.node
     was_ready = former.status is NodeStatus.READY
-    # A node that starts while its engine is down can't know which engine it has; it has the same one still.
-    engine = command.engine or (former.engine if command.engine_down else "")
     node = replace(
         _node(command, former.number, former.registered_at_ms),
-        engine=engine,
+        engine=former.engine,
         draining=former.draining,
         changed_at_ms=former.changed_at_ms if was_ready else step.at_ms,
     )
+    if not node.engine_id and command.engine_down:
+        # It starts while its engine is down, so it can't know which engine it has: it has the same one still.
+        node = replace(node, engine_id=former.engine_id, engine_run=former.engine_run)
     if node == former:
         return former
+    node = replace(node, engine=engine_of(state, node))
     lost: list[Allocation] = []
-    if engine != former.engine:
+    if node.engine_id != former.engine_id:
         lost = ledger.lose_all(state, record, f"{node.id} has another container engine now", step.at_ms)
     ledger.set_node(state, record, node)
-    if engine != former.engine:
-        ledger.move_engine(state, record, former.engine)
+    if node.engine != former.engine:
+        lost += ledger.move_engine(state, record, former.engine, step.at_ms)
     if not was_ready:
         step.tell("NodeCameBack", node.id, f"{node.id} came back")
     _tell_changes(step, former, node)
@@ -73,14 +77,39 @@ def _return(state: State, step: Step, record: NodeRecord, command: RegisterNode)
     return node
 
 
+def engine_of(state: State, node: Node) -> str:
+    """Which engine the node has: that of another node whose engine says the same id and is not known to be another
+    running one, else one of its own.
+
+    A node whose engine says the same id as before has the same one still, although every engine is another run
+    after a restart, and nodes that share one tell of it one after the other. Only a run that others have too tells
+    more.
+    """
+    if not node.engine_id:
+        return ""
+    others = [o for o in state.nodes.values() if o.engine_id == node.engine_id and o.id != node.id]
+    same_run = [o for o in others if node.engine_run and o.engine_run == node.engine_run]
+    former = state.nodes.get(node.id)
+    known = former.engine if former and (former.raft, former.engine_id) == (node.raft, node.engine_id) else ""
+    if known and (not same_run or any(other.engine == known for other in same_run)):
+        return known
+    unknown = [o for o in others if not (node.engine_run and o.engine_run)]
+    if found := same_run or unknown:
+        return min(found, key=lambda other: other.number).engine
+    taken = {other.engine for other in others}
+    names = itertools.chain([node.engine_id], (f"{node.engine_id} {n}" for n in itertools.count(2)))
+    return next(name for name in names if name not in taken)
+
+
 def _replace(state: State, step: Step, record: NodeRecord, command: RegisterNode) -> Result:
     former = record.node
     lost = ledger.lose_all(state, record, f"{former.id} started anew with an empty data directory", step.at_ms)
     bury(state, former.raft)
     node = replace(_node(command, former.number, step.at_ms), draining=former.draining)
+    node = replace(node, engine=engine_of(state, node))
     ledger.set_node(state, record, node)
     if node.engine != former.engine:
-        ledger.move_engine(state, record, former.engine)
+        ledger.move_engine(state, record, former.engine, step.at_ms)
     step.tell("NodeCameBack", node.id, f"{node.id} came back with an empty data directory{_lost_text(lost)}")
     _tell_engine(step, node, former.engine_down)
     _after_loss(state, step, lost)
@@ -199,7 +228,9 @@ def _node(command: RegisterNode, number: int, registered_at_ms: int) -> Node:
         api_address=command.api_address,
         capacity=command.capacity,
         labels=command.labels,
-        engine=command.engine,
+        engine="",
+        engine_id=command.engine,
+        engine_run=command.engine_run,
         version=command.version,
         engine_down=command.engine_down,
         registered_at_ms=registered_at_ms,
@@ -255,7 +286,7 @@ def _tell_changes(step: Step, former: Node, node: Node) -> None:
             ("addresses", (former.peer_address, former.api_address), (node.peer_address, node.api_address)),
             ("capacity", former.capacity, node.capacity),
             ("labels", former.labels, node.labels),
-            ("engine", former.engine, node.engine),
+            ("engine", former.engine_id, node.engine_id),
             ("version", former.version, node.version),
         )
         if before != now

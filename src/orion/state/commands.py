@@ -28,7 +28,8 @@ class RegisterNode(Command, frozen=True, array_like=True, tag=2):
     """A node says who it is, at every start and when its facts change. Makes it ready again when it was down
     or left. Refused (Conflict) when another live data directory owns the id, or when this one was removed.
 
-    `replaces`: the proposing leader has seen by gossip that the id's former data directory is gone.
+    `replaces`: the proposing leader has seen by gossip that the id's former data directory is gone. `engine` and
+    `engine_run` are an EngineInfo's id and run.
     """
 
     node: NodeId
@@ -41,6 +42,7 @@ class RegisterNode(Command, frozen=True, array_like=True, tag=2):
     version: str
     engine_down: str = ""
     replaces: bool = False
+    engine_run: str = ""
 
 
 class SetNodeStatus(Command, frozen=True, array_like=True, tag=3):

@@ -57,10 +57,24 @@ def _holdings(state: State, node: NodeId) -> Holdings:
     return holdings
 
 
-def move_engine(state: State, record: NodeRecord, former: str) -> None:
-    """The record's node now names another engine than `former`; nothing of it is active any more."""
-    record.ports = state.ports_of(record.node.engine)
+def move_engine(state: State, record: NodeRecord, former: str, at_ms: int) -> list[Allocation]:
+    """The record's node now has another engine than `former`, or turns out to share one. What is still active takes
+    its host ports along; where one is held there already, the allocation is lost.
+    """
+    ports = state.ports_of(record.node.engine)
+    lost: list[Allocation] = []
+    for allocation in active_of(state, record.node.id):
+        bindings = state.jobs[allocation.job].job.task.ports
+        keys = [port_key(port, binding.protocol) for port, binding in zip(allocation.ports, bindings, strict=True)]
+        if any(key in ports for key in keys):
+            reason = f"a host port of it is held by another task on the container engine of {record.node.id}"
+            status = replace(allocation.status, state=AllocationState.LOST, reason=reason, finished_at_ms=at_ms)
+            lost.append(set_status(state, allocation, status))
+        else:
+            ports.update((key, record.ports.pop(key)) for key in keys)
+    record.ports = ports
     _forget_engine(state, former)
+    return lost
 
 
 def drop_node(state: State, record: NodeRecord) -> None:

@@ -41,6 +41,7 @@ from orion.state.tables import State
 
 NODES = st.sampled_from(["n1", "n2", "n3", "n4"])
 RAFTS = st.integers(1, 6)
+RUNS = st.sampled_from(["", "r1", "r2", "r3"])  # of an engine
 JOBS = st.sampled_from(["a", "b", "c", "d"])
 AMOUNTS = st.builds(Resources, st.integers(0, 4), st.integers(0, 4), st.integers(0, 2))
 CAPACITIES = st.builds(Resources, st.integers(2, 12), st.integers(2, 12), st.integers(2, 12))
@@ -120,16 +121,18 @@ class Machine(RuleBasedStateMachine):
         engine=st.sampled_from(["", "e1", "e2"]),
         engine_down=st.sampled_from(["", "", "", "down"]),
         replaces=st.booleans(),
+        run=RUNS,
     )
-    def register(self, node, raft, capacity, labels, engine, engine_down, replaces):
-        facts = ("p", "a", capacity, labels, engine, "0.1", engine_down, replaces)
+    def register(self, node, raft, capacity, labels, engine, engine_down, replaces, run):
+        facts = ("p", "a", capacity, labels, engine, "0.1", engine_down, replaces, run)
         self.commit(RegisterNode(2, node, raft, *facts))
 
-    @rule(node=NODES, capacity=CAPACITIES, engine=st.sampled_from(["", "e1", "e2"]))
-    def register_again(self, node, capacity, engine):
+    @rule(node=NODES, capacity=CAPACITIES, engine=st.sampled_from(["", "e1", "e2"]), run=RUNS)
+    def register_again(self, node, capacity, engine, run):
         known = self.state.nodes.get(node)
         if known:
-            self.commit(RegisterNode(2, node, known.raft, "p", "a", capacity, (), engine, "0.1"))
+            facts = ("p", "a", capacity, (), engine, "0.1", "", False, run)
+            self.commit(RegisterNode(2, node, known.raft, *facts))
 
     @rule(node=NODES, status=st.sampled_from(NodeStatus), raft=st.sampled_from([None, None, None, 1]))
     def set_status(self, node, status, raft):

@@ -73,13 +73,19 @@ class Docker:
         async with self._connection.calling(self._connection.engine_late) as client:
             version = await self._connection.negotiate(client)
             shown = dict(await client.system.info())
+            bridge = await _unless_gone(client.networks.get(facts.BRIDGE))
         disk = 0
         try:
             if self._local:
                 disk = await asyncio.to_thread(facts.file_system_bytes, shown.get("DockerRootDir") or "")
-            return facts.engine_info(shown, version, disk_bytes=disk)
+            run = bridge.id if bridge is not None else await self._boot()
+            return facts.engine_info(shown, version, disk_bytes=disk, run=run)
         except (AttributeError, KeyError, TypeError) as error:
             raise self._connection.no_engine() from error
+
+    async def _boot(self) -> str:
+        """An engine without a bridge is told apart by its machine's boot, where it is this machine."""
+        return await asyncio.to_thread(facts.boot_id) if self._local else ""
 
     # --- images -------------------------------------------------------------------------------------------
 

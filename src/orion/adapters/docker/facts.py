@@ -3,12 +3,17 @@
 import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from orion.adapters.docker.spec import labels_from
 from orion.model.container import Container, EndCause, EngineInfo, Labels
 from orion.model.ids import AllocationId, JobName, container_name
 from orion.model.resources import Resources
+
+# Docker's own network. It is made anew, with another id, whenever an engine starts (but by one that lets containers
+# live on over its restart, while some do).
+BRIDGE = "bridge"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RUNNING = frozenset({"running", "paused", "restarting"})
@@ -117,12 +122,21 @@ def unix_ns(text: str) -> int:
     return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1) * 1_000
 
 
-def engine_info(shown: dict[str, Any], version: dict[str, Any], *, disk_bytes: int) -> EngineInfo:
+def engine_info(shown: dict[str, Any], version: dict[str, Any], *, disk_bytes: int, run: str) -> EngineInfo:
     return EngineInfo(
         id=shown["ID"] or shown["Name"],
         version=version["Version"],
         resources=Resources(shown["NCPU"] * 1000, shown["MemTotal"], disk_bytes),
+        run=run,
     )
+
+
+def boot_id() -> str:
+    """Of the running kernel, "" when it does not say. Blocks."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def file_system_bytes(path: str) -> int:
