@@ -2,6 +2,7 @@
 has come to rest.
 """
 
+import itertools
 from collections.abc import Iterable
 
 from orion.model.allocation import Allocation, AllocationState
@@ -70,9 +71,13 @@ def unrest(cluster: Cluster, state: State) -> str:
         for engine in cluster.engines.values()
         for held in engine.containers.values()
     }
+    homes = {name: machine.engine.id for name, machine in cluster.machines.items()}
+    for one, other in itertools.combinations(state.nodes.values(), 2):
+        if (one.engine == other.engine) != (homes[one.id] == homes[other.id]):
+            return f"{one.id} and {other.id} have engines {one.engine!r} and {other.engine!r}"
     for record in state.jobs.values():
         for index in range(record.job.count):
-            reason = _task_unrest(state, record, index, containers)
+            reason = _task_unrest(state, record, index, containers, homes)
             if reason:
                 return f"{record.job.name}/{index}: {reason}"
     for engine, held in containers.values():
@@ -82,7 +87,13 @@ def unrest(cluster: Cluster, state: State) -> str:
     return ""
 
 
-def _task_unrest(state: State, record: JobRecord, index: int, containers: dict[int, tuple[str, Held]]) -> str:
+def _task_unrest(
+    state: State,
+    record: JobRecord,
+    index: int,
+    containers: dict[int, tuple[str, Held]],
+    homes: dict[str, str],
+) -> str:
     if record.job.stopping:
         return "is stopping"
     if record.successor is not None:
@@ -102,7 +113,7 @@ def _task_unrest(state: State, record: JobRecord, index: int, containers: dict[i
     if found is None or found[1].shown.state != "running":
         return f"is called running, but its container is {found[1].shown.state if found else 'not there'}"
     node = state.nodes[allocation.node]
-    if (found[0], found[1].shown.labels.node) != (node.engine, node.id):
+    if (found[0], found[1].shown.labels.node) != (homes[node.id], node.id):
         return f"runs on {found[0]}, not on {node.id}'s engine"
     return ""
 

@@ -176,6 +176,8 @@ class Agent:
             group.create_task(self._follow_changes(cluster, listening), name="agent-changes")
             await listening.wait()
             await self._seen.look_at_all(cluster)
+            # It may have restarted before anybody listened, while this node waited to be registered.
+            self._set_engine(await self._info(), "")
             group.create_task(self._resync(cluster), name="agent-resync")
             group.create_task(self._reconcile(group), name="agent-reconcile")
 

@@ -246,3 +246,18 @@ def test_it_ends_when_its_engine_goes_in_the_same_moment(turns):
         world.loop.run_until_complete(main())
     finally:
         world.loop.close()
+
+
+def test_an_engine_that_restarts_before_the_node_is_registered_is_known_anew():
+    """Nobody listens to it until then."""
+
+    async def main(bench):
+        bench.source.latest = None
+        await bench.until(bench.agent.asked.is_set)
+        bench.engine.go_down(containers_die=True)
+        bench.engine.come_up()
+        assert bench.agent.engine_info.run == "engine run 1"
+        bench.publish()
+        await bench.until(lambda: bench.agent.engine_info.run == "engine run 2")
+
+    run(main)
