@@ -116,3 +116,18 @@ def test_ports_are_shown_where_they_can_be_reached(shared: Cluster, web_image: s
         pass
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.2", int(own_port)), timeout=30)
+
+
+def test_three_web_servers_started_by_hand_are_on_three_nodes(shared: Cluster, busybox_image: str) -> None:
+    shared.grow_to(3)
+
+    def started(name: str, *flags: str) -> str:
+        words = (*flags, images.BUSYBOX, "sleep", "1000")
+        assert orion(shared.nodes[0], "run", "--name", name, "--wait", *words)[0] == 0
+        return str(shared.task(name)["nodeId"])
+
+    assert {started(name) for name in ("web1", "web2", "web3")} == {"node1", "node2", "node3"}
+    packed = {started(name, "--placement", "pack", "--memory", "32m") for name in ("job1", "job2", "job3")}
+    assert len(packed) == 1
+    assert orion(shared.nodes[1], "config", "put", "orion/placement", "pack")[0] == 0
+    assert {started("job4", "--memory", "32m")} == packed

@@ -5,11 +5,13 @@ import sys
 
 from support.nodes import NodeProcess
 
+_GROUPS = (("config",), ("snapshot",))  # whose options stand behind a second word
 
 def command(node: NodeProcess | None, *args: str) -> list[str]:
     """The words of `orion args…`, asked of `node`."""
     where = ("--port", str(node.port)) if node else ()
-    return [sys.executable, "-m", "orion", *args[:1], *where, *args[1:]]
+    words = 2 if args[:1] in _GROUPS else 1
+    return [sys.executable, "-m", "orion", *args[:words], *where, *args[words:]]
 
 
 def orion(node: NodeProcess | None, *args: str, timeout_s: float = 60) -> tuple[int, str, str]:

@@ -57,6 +57,11 @@ Options end at IMAGE: all that follows it is the program's, as it stands (but fo
 )
 @click.option("-m", "--memory", type=Size(), default=0, help="Memory to reserve and the most it may use: 512m.")
 @click.option("--cpu", "--cpus", type=float, default=0.0, metavar="CORES", help="Cores to reserve, as in 0.25.")
+@click.option(
+    "--placement",
+    type=click.Choice(["spread", "pack"]),
+    help="Of the nodes that fit the least loaded, or the fullest.  [default: the cluster's setting, spread]",
+)
 @click.option("--disk", type=Size(), default=0, help="Disk to reserve, as in 10GB.")
 @click.option(
     "--constraint",
@@ -94,7 +99,7 @@ Options end at IMAGE: all that follows it is the program's, as it stands (but fo
 @asks
 def run(client: "Client", image: str, words: tuple[str, ...], form: str, **asked: Any) -> int:
     """Start a container somewhere in the cluster."""
-    from orion.client import ConfigMountRequest, TaskRequest
+    from orion.client import ConfigMountRequest, PlacementRequest, TaskRequest
 
     request = TaskRequest(
         image=image,
@@ -109,6 +114,7 @@ def run(client: "Client", image: str, words: tuple[str, ...], form: str, **asked
         restart_policy=asked["restart"],
         stop_grace_seconds=asked["stop_grace"],
         configs=[ConfigMountRequest(*use) for use in asked["config"]],
+        placement=PlacementRequest(asked["placement"] or ""),
     )
     task = client.create_task(request)
     if form == "id":

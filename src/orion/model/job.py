@@ -30,6 +30,13 @@ class RestartPolicy(msgspec.Struct, frozen=True, array_like=True, gc=False):
     max_restarts: int = 0
 
 
+class Placement(enum.StrEnum):
+    """Which of the nodes that fit gets a task."""
+
+    SPREAD = "spread"  # the least loaded
+    PACK = "pack"  # the fullest, so that whole nodes stay free for large tasks
+
+
 class PortBinding(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """`host_port` 0 asks for one from 20000-32767, chosen when the task is placed. `host_ip`: open on this address
     of the node only; empty is all of them. A host port is held on all of them either way.
@@ -68,6 +75,7 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     restart: RestartPolicy = RestartPolicy()
     stop_grace_ms: int = 10_000
     configs: tuple[ConfigMount, ...] = ()  # as asked for
+    placement: Placement | None = None  # None: as the cluster has it (model/settings.py)
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True):

@@ -11,7 +11,7 @@ from itertools import takewhile
 from orion.model.configs import key_error
 from orion.model.errors import FieldError, FieldErrors, Invalid
 from orion.model.ids import JOB_NAME, JobName
-from orion.model.job import Job, JobKind, PortBinding, RestartMode, RestartPolicy, TaskSpec
+from orion.model.job import Job, JobKind, Placement, PortBinding, RestartMode, RestartPolicy, TaskSpec
 from orion.model.limits import (
     MAX_BYTES,
     MAX_CPU,
@@ -29,7 +29,7 @@ from orion.model.limits import (
 )
 from orion.model.mounts import mode_error, mount_from_request, path_error, paths_that_clash
 from orion.model.resources import Resources
-from orion.model.views import TaskRequest
+from orion.model.views import PlacementRequest, TaskRequest
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 LABEL_KEY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?")
@@ -74,6 +74,7 @@ def job_from_request(request: TaskRequest, name: str, at_ms: int) -> Job:
     restart = _restart(request.restart_policy, errors)
     grace_ms = _grace_ms(request.stop_grace_seconds, errors)
     _check_configs(request, errors)
+    placement = _placement(request.placement, errors)
     if errors:
         raise Invalid(errors)
     spec = TaskSpec(
@@ -86,6 +87,7 @@ def job_from_request(request: TaskRequest, name: str, at_ms: int) -> Job:
         restart=restart,
         stop_grace_ms=grace_ms,
         configs=tuple(map(mount_from_request, request.configs)),
+        placement=placement,
     )
     return Job(name=JobName(name), kind=JobKind.SERVICE, count=1, task=spec, created_at_ms=at_ms)
 
@@ -108,6 +110,14 @@ def label_error(key: str, value: str) -> str | None:
         allowed = "at most 128 letters, digits, '.', '_', ':', '/' and '-'"
         return f"{_short(value)} is not a label's value: use {allowed}"
     return None
+
+
+def _placement(asked: PlacementRequest, errors: FieldErrors) -> Placement | None:
+    if asked.strategy and asked.strategy not in tuple(Placement):
+        message = f"strategy {_short(asked.strategy)} is unknown: write {' or '.join(Placement)}"
+        errors.append(FieldError("/placement/strategy", message))
+        return None
+    return Placement(asked.strategy) if asked.strategy else None
 
 
 def _check_name(name: str, errors: FieldErrors) -> None:

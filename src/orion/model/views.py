@@ -20,6 +20,12 @@ class ConfigMountRequest(
     mode: str = ""
 
 
+class PlacementRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    """`strategy`: `spread` (the least loaded node that fits), `pack` (the fullest), or "" as the cluster has it."""
+
+    strategy: str = ""
+
+
 class TaskRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Body of `POST /tasks`. `memory` and `disk` in bytes, `cpu` in cores.
 
@@ -40,6 +46,7 @@ class TaskRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
     restart_policy: str = "on-failure"
     stop_grace_seconds: float = 10.0
     configs: Annotated[list[ConfigMountRequest], Meta(max_length=MAX_MOUNTS)] = []
+    placement: PlacementRequest = PlacementRequest()
 
 
 class AllocationView(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -80,6 +87,7 @@ class TaskView(msgspec.Struct, frozen=True, rename="camel"):
     configs: list[ConfigMountRequest] = []
     stopped: bool = False
     created_index: int = 0
+    placement: PlacementRequest = PlacementRequest()
 
 
 class Amounts(msgspec.Struct, frozen=True, rename="camel", gc=False):

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from orion.model.configs import Config, ConfigStat
+from orion.model.errors import Refused
+from orion.model.settings import setting_error
 from orion.model.views import ConfigView
 from orion.node.marks import Ask, Marks
 from orion.node.raft_driver import RaftDriver
@@ -55,6 +57,9 @@ class Configs:
     async def put(
         self, key: str, value: bytes, *, if_version: int | None, idempotency_key: str, timeout_s: float
     ) -> tuple[ConfigView, int]:
+        # Here and not in `apply`: which settings there are is this build's, and all builds must apply alike.
+        if (wrong := setting_error(key, value)) is not None:
+            raise Refused(wrong)
         mark, since = await self._marks.new(idempotency_key, timeout_s)
         command = PutConfig(self._clock.wall_ms(), key, value, if_version, mark, since)
         return _answer(await self._submitter.submit(command, timeout_s=timeout_s))

@@ -11,7 +11,7 @@ from orion.model.ids import RaftId, allocation_text, raft_text, split_task_id, t
 from orion.model.job import Job, PortBinding, RestartMode, RestartPolicy
 from orion.model.mounts import mount_to_request
 from orion.model.node import EVERYWHERE, Node, NodeStatus, address_parts, address_text
-from orion.model.views import AllocationView, Amounts, MemberView, NodeView, RaftView, TaskView
+from orion.model.views import AllocationView, Amounts, MemberView, NodeView, PlacementRequest, RaftView, TaskView
 from orion.node.directory import Directory, Seen
 from orion.node.raft_driver import RaftDriver
 from orion.state.records import NodeRecord
@@ -75,6 +75,7 @@ def _task(view: View, job: Job, index: int) -> TaskView:
         allocations=[_allocation(a) for a in runs],
         stopped=job.stopped,
         created_index=job.created_index,
+        placement=PlacementRequest(spec.placement or ""),
     )
 
 

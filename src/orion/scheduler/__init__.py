@@ -5,5 +5,5 @@ falls by the job's name and the node's number. Nothing here changes state: a pla
 checks it again.
 
 How a node is chosen: `pools` filters by status and labels, `demand` by resources and ports, `choose` picks among
-those that fit (spread the tasks of one job, then best fit), `explain` says why none did.
+those that fit (spread the tasks of one job, then the least loaded or the fullest), `explain` says why none did.
 """

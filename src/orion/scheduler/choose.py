@@ -1,11 +1,13 @@
-"""Among the nodes that fit: those with the fewest tasks of the same job first, and of those the fullest.
+"""Among the nodes that fit: those with the fewest tasks of the same job first, and of those the least loaded
+(spread), or the fullest (pack).
 
-Spreading a job keeps it alive when a node dies; filling nodes (best fit) keeps whole nodes free for large tasks.
+Spreading keeps work alive when a node dies; packing (best fit) keeps whole nodes free for large tasks.
 """
 
 from collections.abc import Iterator, Sequence
 from zlib import crc32
 
+from orion.model.job import Placement
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.pools import EXACT, Pool
 from orion.state.records import JobRecord, NodeRecord
@@ -13,6 +15,10 @@ from orion.state.view import View
 
 SAMPLE = 100  # nodes that fit are enough to choose one from
 _WINDOW = 128
+# A task that asks for neither cpu nor memory loads a node all the same, so it counts as a hundredth of both. Else
+# they would all gather on the nodes that happen to run nothing that asks.
+LIGHT_LOAD = 0.02
+_TIE = 1e-9  # of load, for each task: less than a megabyte is
 
 
 class Choice:
@@ -25,6 +31,7 @@ class Choice:
         "_demand",
         "_indexes",
         "_overlay",
+        "_placement",
         "_pool",
         "_record",
         "_seed",
@@ -43,6 +50,7 @@ class Choice:
         self._demand = demand
         self._pool = pool
         self._overlay = overlay
+        self._placement = record.job.task.placement or view.placement
         self._seed = crc32(record.job.name.encode())
         self.nodes: list[int] = []
         self.ports: list[tuple[int, ...]] = []
@@ -71,8 +79,8 @@ class Choice:
     def _fill(self, rows: list[NodeRecord]) -> None:
         """Give tasks to nodes, for as long as there are both.
 
-        In rounds: a round gives one task to each node that has the fewest of the job so far, the fullest first,
-        and those that still fit go to the next round. The same as taking the best node for one task after
+        In rounds: a round gives one task to each node that has the fewest of the job so far, the best first, and
+        those that still fit go to the next round. The same as taking the best node for one task after
         another, but each node is scored once a round.
         """
         rounds: dict[int, list[NodeRecord]] = {}
@@ -90,18 +98,28 @@ class Choice:
                 rounds.setdefault(fewest + 1, []).extend(again)
 
     def _ordered(self, rows: list[NodeRecord]) -> list[NodeRecord]:
-        """Fullest after the placement first; for a task that asks for neither cpu nor memory, which fills nothing,
-        the node with the fewest allocations. Even ones keep their order.
-        """
-        cpu, memory = float(self._demand.cpu), float(self._demand.memory)
-        keys: list[float]
-        if not cpu and not memory:
-            keys = [row.active for row in rows]
-        elif self._pool.even:  # the task takes the same share of each
-            keys = [row.slack for row in rows]
-        else:
-            keys = [row.slack - cpu * row.cpu_share - memory * row.memory_share for row in rows]
+        """The best first, as nodes would be after the placement. Even ones keep their order."""
+        keys = self._loads(rows) if self._placement is Placement.SPREAD else self._room_left(rows)
         return [rows[at] for at in sorted(range(len(rows)), key=keys.__getitem__)]
+
+    def _loads(self, rows: list[NodeRecord]) -> list[float]:
+        """The shares of cpu and memory that are given away, and of equal ones the fewest tasks."""
+        cpu, memory = float(self._demand.cpu), float(self._demand.memory)
+        if self._pool.even:  # the task takes the same share of each
+            return [row.light * LIGHT_LOAD - row.slack + row.active * _TIE for row in rows]
+        return [
+            row.light * LIGHT_LOAD - row.slack + cpu * row.cpu_share + memory * row.memory_share + row.active * _TIE
+            for row in rows
+        ]
+
+    def _room_left(self, rows: list[NodeRecord]) -> list[float]:
+        """What is left of cpu and memory. A task that asks for neither fills nothing: allocations count for it."""
+        cpu, memory = float(self._demand.cpu), float(self._demand.memory)
+        if not cpu and not memory:
+            return [row.active for row in rows]
+        if self._pool.even:
+            return [row.slack for row in rows]
+        return [row.slack - cpu * row.cpu_share - memory * row.memory_share for row in rows]
 
     def _give_one_each(self, rows: list[NodeRecord]) -> list[NodeRecord]:
         """One task for each node, in order; those on which one more fits."""

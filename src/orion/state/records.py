@@ -95,7 +95,7 @@ class NodeRecord:
     `ports` is one dict for all nodes of the same engine. `active` counts the allocations that have not ended.
     `work_index` is the log index at which `holdings`, or whether one of them is wanted, changed last. `slack`,
     from 0 when cpu and memory are given away to 2 when nothing is, is there so that scores need not be worked out
-    for every node.
+    for every node. `light` counts the active allocations that ask for neither cpu nor memory.
     """
 
     __slots__ = (
@@ -104,6 +104,7 @@ class NodeRecord:
         "cpu_share",
         "disk_free",
         "holdings",
+        "light",
         "memory_free",
         "memory_share",
         "node",
@@ -119,6 +120,7 @@ class NodeRecord:
         self.ports = ports
         self.holdings = holdings
         self.active = 0
+        self.light = 0
         self.work_index = 0
         self.cpu_free = node.capacity.cpu_millis
         self.memory_free = node.capacity.memory_bytes
@@ -151,6 +153,7 @@ class NodeRecord:
         self.memory_free = memory_free = self.memory_free - resources.memory_bytes
         self.disk_free -= resources.disk_bytes
         self.active += 1
+        self.light += not (resources.cpu_millis or resources.memory_bytes)
         self.slack = cpu_free * self.cpu_share + memory_free * self.memory_share
 
     def release(self, resources: Resources) -> None:
@@ -159,6 +162,7 @@ class NodeRecord:
         self.memory_free += resources.memory_bytes
         self.disk_free += resources.disk_bytes
         self.active -= 1
+        self.light -= not (resources.cpu_millis or resources.memory_bytes)
         self._set_slack()
 
     def draft(self) -> "NodeRecord":
@@ -169,6 +173,7 @@ class NodeRecord:
         copy.ports = self.ports
         copy.holdings = self.holdings
         copy.active = self.active
+        copy.light = self.light
         copy.work_index = self.work_index
         copy.cpu_free = self.cpu_free
         copy.memory_free = self.memory_free

@@ -9,9 +9,10 @@ from itertools import islice, takewhile
 from orion.model.allocation import TERMINAL, Allocation
 from orion.model.configs import Config, ConfigStat
 from orion.model.ids import AllocationId, JobName, NodeId
-from orion.model.job import Job, TaskSpec
+from orion.model.job import Job, Placement, TaskSpec
 from orion.model.node import Node
 from orion.model.resources import Resources
+from orion.model.settings import PLACEMENT, placement
 from orion.state.records import JobRecord, NodeRecord, Ports, Tables
 from orion.state.slots import TaskSlot, task_slot
 
@@ -224,6 +225,12 @@ class View:
 
     def config(self, key: str) -> Config | None:
         return self._tables.configs.get(key)
+
+    @property
+    def placement(self) -> Placement:
+        """For tasks that don't say themselves which node they want of those that fit."""
+        config = self.config(PLACEMENT)
+        return placement(config.value if config is not None else None)
 
     def config_stats(self, prefix: str) -> list[ConfigStat]:
         """Of all keys that begin with `prefix`, by key. Costs what it gives, not what there is."""

@@ -8,37 +8,43 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_schedule import Cluster
 
+from orion.model.job import Placement
 from orion.model.resources import Resources
+from orion.scheduler.choose import LIGHT_LOAD
 from orion.scheduler.pools import EXACT, Pool
 from orion.state.commands import ApplyPlan, Placements
 
+LIGHT = Fraction(LIGHT_LOAD).limit_denominator(1_000)
 CAPACITIES = st.tuples(st.integers(1, 8).map(lambda n: n * 1_000), st.integers(1, 8).map(lambda n: n * 1_000))
 
 
-def check_one_after_another(cluster, nodes, cpu, memory, counts):
+def check_one_after_another(cluster, placement, nodes, cpu, memory, counts):
     """The rule as it is told: each task goes to a node that has the fewest of the job, and of those to one that is
-    the fullest after the placement. Returns whether one more would fit."""
+    the least loaded, or the fullest, after the placement. Returns whether one more would fit."""
     records = {record.number: record for record in cluster.view.node_records()}
-    free = {number: [r.cpu_free, r.memory_free, r.active] for number, r in records.items()}
+    free = {number: [r.cpu_free, r.memory_free, r.active, r.light] for number, r in records.items()}
 
     def fit():
-        return [n for n, (left_cpu, left_memory, _) in free.items() if left_cpu >= cpu and left_memory >= memory]
+        return [n for n, (left_cpu, left_memory, *_) in free.items() if left_cpu >= cpu and left_memory >= memory]
 
     def key(number):
         capacity = records[number].node.capacity
-        left_cpu, left_memory, active = free[number]
+        left_cpu, left_memory, active, light = free[number]
         left = Fraction(left_cpu - cpu, capacity.cpu_millis) + Fraction(left_memory - memory, capacity.memory_bytes)
-        return counts[number], left if cpu or memory else active
+        if placement is Placement.SPREAD:
+            return counts[number], light * LIGHT - left, active
+        return counts[number], left if cpu or memory else active, 0
 
     for number in nodes:
-        fewest, fullest = min(key(n) for n in fit())
-        count, left = key(number)
+        fewest, best, fewest_tasks = min(key(n) for n in fit())
+        count, score, tasks = key(number)
         assert number in fit()
-        assert (count, round(left, 9)) == (fewest, round(fullest, 9))
+        assert (count, round(score, 9), tasks) == (fewest, round(best, 9), fewest_tasks)
         counts[number] += 1
         free[number][0] -= cpu
         free[number][1] -= memory
         free[number][2] += 1
+        free[number][3] += not (cpu or memory)
     return bool(fit())
 
 
@@ -50,9 +56,11 @@ def check_one_after_another(cluster, nodes, cpu, memory, counts):
     need=st.integers(1, 12),
     cpu=st.sampled_from([0, 0, 500, 700]),
     memory=st.sampled_from([0, 300, 500]),
+    placement=st.sampled_from(Placement),
 )
-def test_as_one_after_another(capacities, fill, there, need, cpu, memory):
+def test_as_one_after_another(capacities, fill, there, need, cpu, memory, placement):
     cluster = Cluster()
+    cluster.default_to(placement)
     for n, (node_cpu, node_memory) in enumerate(capacities, 1):
         cluster.node(n, cpu=node_cpu, memory=node_memory)
     for n, (fill_cpu, fill_memory) in enumerate(fill):
@@ -67,7 +75,7 @@ def test_as_one_after_another(capacities, fill, there, need, cpu, memory):
     counts = Counter(cluster.state.nodes[node].number for node in cluster.where().values())
     plan = cluster.plan("web")
     nodes = plan.placements[0].nodes if plan.placements else []
-    one_more = check_one_after_another(cluster, nodes, cpu, memory, counts)
+    one_more = check_one_after_another(cluster, placement, nodes, cpu, memory, counts)
     assert len(nodes) == open_now or (plan.refusals and not one_more)
 
 

@@ -1,9 +1,10 @@
 import pytest
 
 from orion.model.allocation import AllocationState, AllocationStatus
-from orion.model.job import DYNAMIC_PORTS, Job, JobKind, PortBinding, TaskSpec
+from orion.model.job import DYNAMIC_PORTS, Job, JobKind, Placement, PortBinding, TaskSpec
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
+from orion.model.settings import PLACEMENT
 from orion.node.raft_driver import MAX_COMMAND_BYTES
 from orion.scheduler.pools import EXACT, Pools
 from orion.scheduler.schedule import MAX_PLAN_BYTES, PATIENT_FAILURES, schedule
@@ -13,6 +14,7 @@ from orion.state.commands import (
     CreateJob,
     DrainNode,
     InitCluster,
+    PutConfig,
     RegisterNode,
     RemoveJob,
     SetNodeStatus,
@@ -59,6 +61,10 @@ class Cluster:
         spec = TaskSpec("app", resources=Resources(cpu, memory, disk), **task)
         self.do(CreateJob(1, Job(name, JobKind.SERVICE, count, spec), f"create {name} {self.state.index}", 0))
 
+    def default_to(self, placement):
+        """The cluster's setting."""
+        self.do(PutConfig(1, PLACEMENT, placement.encode(), None, f"placement {self.state.index}", 0))
+
     def plan(self, *jobs, **limits):
         return schedule(self.view, jobs or waiting(self.view), self.pools, **limits)
 
@@ -84,8 +90,91 @@ class Cluster:
 # --- which node --------------------------------------------------------------------------------------------
 
 
-def test_best_fit_fills_the_fullest_node_that_fits():
+@pytest.mark.parametrize("asked", [{}, {"memory": GB}, {"cpu": 500}, {"cpu": 500, "memory": GB}])
+def test_tasks_started_one_by_one_are_on_as_many_nodes(asked):
     cluster = Cluster(3)
+    for name in ("a", "b", "c"):
+        cluster.job(name, **asked)
+        cluster.run()
+    assert {cluster.where(name)[0] for name in ("a", "b", "c")} == {"n1", "n2", "n3"}
+
+
+def test_a_task_goes_to_the_node_of_which_the_smallest_share_is_given_away():
+    cluster = Cluster(3)
+    for name, memory in (("one", 4 * GB), ("two", 3 * GB), ("three", 2 * GB)):
+        cluster.job(name, memory=memory)
+        cluster.run()
+    cluster.job("next", memory=GB)
+    cluster.run()
+    assert cluster.where("next") == cluster.where("three")
+    cluster.job("cpu", cpu=3_000)  # three quarters of a node's cores weigh more than a quarter of its memory
+    cluster.run()
+    cluster.job("last", memory=GB)
+    cluster.run()
+    assert cluster.where("last")[0] != cluster.where("cpu")[0]
+
+
+def test_of_nodes_with_equal_shares_the_one_with_the_fewest_tasks_is_taken():
+    cluster = Cluster(2)
+    cluster.job("one", memory=2 * GB)
+    cluster.run()
+    for name in ("half", "other"):
+        cluster.job(name, memory=GB)
+        cluster.run()
+    assert cluster.where("half") == cluster.where("other") != cluster.where("one")
+    cluster.job("next", memory=GB)
+    cluster.run()
+    assert cluster.where("next") == cluster.where("one")
+
+
+def test_the_least_loaded_is_so_after_the_placement():
+    """An empty small node that the task fills is more loaded than a large one that runs something."""
+    cluster = Cluster()
+    cluster.node(1, memory=4 * GB)
+    cluster.node(2, memory=64 * GB)
+    cluster.job("there", memory=GB, constraints=())
+    cluster.run()
+    cluster.job(memory=4 * GB)
+    cluster.run()
+    assert cluster.where() == {0: "n2"}
+
+
+def test_tasks_that_ask_for_nothing_do_not_gather_where_nothing_asks():
+    cluster = Cluster(3)
+    cluster.job("database", memory=GB)
+    cluster.run()
+    for number in range(30):
+        cluster.job(f"site{number}")
+        cluster.run()
+    tasks = [record.active for record in cluster.view.node_records()]
+    assert max(tasks) - min(tasks) <= 6
+
+
+def test_a_job_may_be_packed_where_the_others_are_spread():
+    cluster = Cluster(2)
+    for name in ("one", "two"):
+        cluster.job(name, memory=GB, placement=Placement.PACK)
+        cluster.run()
+    assert cluster.where("one") == cluster.where("two")
+    cluster.default_to("pack")
+    cluster.job("three", memory=GB, placement=Placement.SPREAD)
+    cluster.run()
+    assert cluster.where("three") != cluster.where("two")
+
+
+@pytest.mark.parametrize("value", ["", "upwards"])
+def test_a_setting_that_this_build_does_not_know_counts_as_the_default(value):
+    cluster = Cluster(2)
+    cluster.default_to(value)
+    for name in ("one", "two"):
+        cluster.job(name, memory=GB)
+        cluster.run()
+    assert cluster.where("one") != cluster.where("two")
+
+
+def test_pack_fills_the_fullest_node_that_fits():
+    cluster = Cluster(3)
+    cluster.default_to("pack")
     cluster.job("one", memory=2 * GB)
     cluster.run()
     cluster.job("two", memory=GB)
@@ -99,6 +188,7 @@ def test_best_fit_fills_the_fullest_node_that_fits():
 def test_fullest_means_after_the_placement():
     """Half a small node is more of it than half of a large one."""
     cluster = Cluster()
+    cluster.default_to("pack")
     cluster.node(1, memory=64 * GB)
     cluster.node(2, memory=8 * GB)
     cluster.job(memory=2 * GB)
@@ -108,6 +198,7 @@ def test_fullest_means_after_the_placement():
 
 def test_cpu_and_memory_both_count():
     cluster = Cluster(2)
+    cluster.default_to("pack")
     cluster.job("cpu", cpu=3_000)
     cluster.run()
     cluster.job("memory", memory=GB)
@@ -115,15 +206,17 @@ def test_cpu_and_memory_both_count():
     assert cluster.where("memory") == cluster.where("cpu")
 
 
-def test_tasks_of_one_job_are_spread():
+@pytest.mark.parametrize("placement", Placement)
+def test_tasks_of_one_job_are_spread(placement):
     cluster = Cluster(3)
+    cluster.default_to(placement)
     cluster.job("first", memory=GB)
     cluster.run()
     cluster.job(count=6, memory=GB)
     cluster.run()
     assert sorted(cluster.where().values()) == ["n1", "n1", "n2", "n2", "n3", "n3"]
-    # the fullest first
-    assert cluster.where()[0] == cluster.where("first")[0]
+    fullest_first = cluster.where()[0] == cluster.where("first")[0]
+    assert fullest_first is (placement is Placement.PACK)
 
 
 def test_a_task_that_is_placed_again_keeps_the_spread():
