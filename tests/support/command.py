@@ -7,6 +7,7 @@ from support.nodes import NodeProcess
 
 _GROUPS = (("config",), ("snapshot",))  # whose options stand behind a second word
 
+
 def command(node: NodeProcess | None, *args: str) -> list[str]:
     """The words of `orion args…`, asked of `node`."""
     where = ("--port", str(node.port)) if node else ()
