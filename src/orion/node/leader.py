@@ -26,6 +26,7 @@ from orion.scheduler.pools import Pools
 from orion.scheduler.schedule import schedule
 from orion.scheduler.turns import Turns
 from orion.state.commands import AnyCommand, InitCluster, SetNodeStatus, encode_command
+from orion.state.sound import fault_of
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +117,10 @@ class Leader:
 
     async def _propose(self, command: AnyCommand) -> Committed | None:
         """None when it was not taken: the duty looks again."""
+        if fault := fault_of(command):
+            log.error("a decision that nobody could carry out: %s; it was %.300r", fault, command)
+            await asyncio.sleep(REFUSED_AGAIN_S)
+            return None
         try:
             async with asyncio.timeout(PROPOSE_TIMEOUT_S):
                 return await self._driver.propose(encode_command(command))

@@ -8,14 +8,23 @@ import msgspec
 from orion.model.configs import ConfigStat
 from orion.model.errors import AnswerForgotten, Conflict, NoMajority, NotTaken, OrionError, Refused, Unavailable
 from orion.model.ids import NodeId, RaftId
-from orion.model.node import Node
+from orion.model.node import Node, NodeStatus
 from orion.node.directory import Directory
 from orion.node.quorum import Quorum
 from orion.node.raft_driver import RaftDriver
 from orion.node.requests import NotUnderstood, Submit, Submitted, decode_reply, encode_request
 from orion.node.rivals import Rivals
 from orion.ports import Peers
-from orion.state.commands import AnyCommand, RegisterNode, decode_command, encode_command
+from orion.state.commands import (
+    AnyCommand,
+    ApplyPlan,
+    InitCluster,
+    RegisterNode,
+    SetNodeStatus,
+    decode_command,
+    encode_command,
+)
+from orion.state.sound import fault_of
 
 RETRY_FIRST_S = 0.02
 RETRY_MAX_S = 0.25
@@ -113,7 +122,8 @@ class Submitter:
         raise NotTaken("no voter of the cluster is known yet")
 
     async def _completed(self, data: bytes) -> bytes:
-        """A command the log can take: one that can't be decoded would stop every node.
+        """A command the log can take: one that can't be understood would stop every node. What a leader decides
+        is taken from nobody else.
 
         Only the leader can tell whether the node that held an id before is gone: gossip must show the id with the
         new data directory, for it gives a living node's name to nobody else, and nobody must answer at the old
@@ -123,8 +133,14 @@ class Submitter:
             command = decode_command(data)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise Refused(f"not a command that this version knows: {error}") from None
+        if fault := fault_of(command):
+            raise Refused(f"not a command that can be carried out: {fault}")
+        if _is_for_leaders(command):
+            raise Refused(f"{type(command).__name__} is for the cluster's leader to decide")
         if not isinstance(command, RegisterNode):
             return data
+        if command.replaces:
+            raise Refused("whether a node takes another one's place is for the cluster's leader to decide")
         known = self._driver.view.node(command.node)
         if known is None:
             return data
@@ -141,6 +157,12 @@ class Submitter:
 
     async def _answers(self, known: Node) -> bool:
         return await self._rivals.claimed(known.id, known.raft, known.peer_address)
+
+
+def _is_for_leaders(command: AnyCommand) -> bool:
+    if isinstance(command, SetNodeStatus):
+        return command.status is not NodeStatus.LEFT  # a node says of itself that it stops
+    return isinstance(command, InitCluster | ApplyPlan)
 
 
 class _Tries:

@@ -1,0 +1,251 @@
+"""Commands that no honest node proposes: each is either named as such, or does no harm when it is applied."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from state_kit import World
+
+from orion.model.allocation import AllocationState, AllocationStatus
+from orion.model.ids import task_id
+from orion.model.job import ConfigMount, Job, JobKind, PortBinding, RestartPolicy, TaskSpec
+from orion.model.node import NodeStatus
+from orion.model.resources import Resources
+from orion.node import render
+from orion.state.apply import apply
+from orion.state.check import check
+from orion.state.commands import (
+    ApplyPlan,
+    CreateJob,
+    DeleteConfig,
+    DrainNode,
+    InitCluster,
+    Placements,
+    PutConfig,
+    Refusal,
+    RegisterNode,
+    RemoveJob,
+    RemoveNode,
+    SetNodeStatus,
+    StartJob,
+    StopJob,
+    UpdateAllocations,
+    encode_command,
+)
+from orion.state.sound import MAX_MS, MAX_TEXT, MAX_WORD, command_fault, fault_of
+
+SPEC = TaskSpec("app", resources=Resources(100, 1_000_000, 0))
+JOB = Job("web", JobKind.SERVICE, 1, SPEC)
+NODE = RegisterNode(1, "node9", 9, "10.0.0.9:7000", "[::1]:8000", Resources(1, 2, 3), (("a", "b"),), "e", "0.1")
+STATUS = AllocationStatus(AllocationState.RUNNING)
+
+
+def job(**changes):
+    return CreateJob(1, replace(JOB, **changes), "key", 0)
+
+
+def spec(**changes):
+    return job(task=replace(SPEC, **changes))
+
+
+def report(**changes):
+    return UpdateAllocations(1, "node1", ((1, STATUS), (2, replace(STATUS, **changes))))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        InitCluster(1, 2**64 - 1),
+        NODE,
+        replace(NODE, engine_down="x" * MAX_TEXT, labels=(("a" * 100, "b" * 1_000),) * 50),
+        SetNodeStatus(1, "node1", 1, NodeStatus.LEFT, "stops on purpose", 60_000),
+        DrainNode(1, "node1", draining=True),
+        RemoveNode(1, "node1", 0, "k" * 128, 5),
+        job(),
+        spec(ports=(PortBinding(80, "tcp", 8080), PortBinding(65_535, "udp")), env=(("A", "x" * 1_000_000),)),
+        spec(configs=(ConfigMount("a", path="/a", mode=0o644),), restart=RestartPolicy(max_restarts=10**6)),
+        RemoveJob(1, "web", "key", 0),
+        report(reason="x" * 10_000, address="172.17.0.2", started_at_ms=-62_135_596_800_000),
+        ApplyPlan(MAX_MS, (Placements("web", 5, 0, [0], [1]),), (1,), (Refusal("web", 5, "x" * 2_000),)),
+        PutConfig(1, "a", bytes(65_536), None, "key", 0),
+        PutConfig(1, "a" * 600, b"", None, "key", 0),  # refused by state, in words
+    ],
+)
+def test_what_honest_nodes_propose_is_sound(command):
+    assert fault_of(command) == command_fault(encode_command(command)) == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (replace(NODE, at_ms=-1), "at_ms is -1"),
+        (replace(NODE, at_ms=MAX_MS + 1), "at_ms is 253402300800000"),
+        (InitCluster(1, 0), "cluster is 0"),
+        (replace(NODE, node=""), "'' is no node's name"),
+        (replace(NODE, node="a/b"), "'a/b' is no node's name"),
+        (replace(NODE, raft=0), "raft is 0"),
+        (replace(NODE, raft=-(2**63)), "raft is -9223372036854775808"),
+        (replace(NODE, peer_address="nowhere"), "'nowhere' is not an address"),
+        (replace(NODE, api_address=":1"), "':1' is not an address"),
+        (replace(NODE, peer_address="x" * 10_000 + ":1"), "an address is 10,002 characters long"),
+        (replace(NODE, capacity=Resources(-1)), "cpu_millis is -1"),
+        (replace(NODE, capacity=Resources(1, 2**64 - 1)), "memory_bytes is 18446744073709551615"),
+        (replace(NODE, labels=(("a", "x" * MAX_TEXT),)), "labels is 65,537 characters long"),
+        (replace(NODE, version="x" * 2_000), "version is 2,000 characters long"),
+        (SetNodeStatus(1, "node1", 1, NodeStatus.LEFT, grace_ms=2**63), "grace_ms is 9223372036854775808"),
+        (DrainNode(1, "x" * 65, draining=True), "is no node's name"),
+        (RemoveNode(1, "node1", 0, "k" * (MAX_WORD + 1)), "idempotency_key is 1,025 characters long"),
+        (job(name="../web"), "'../web' is no job's name"),
+        (job(created_at_ms=2**63), "created_at_ms is 9223372036854775808"),
+        (spec(resources=Resources(-1)), "cpu_millis is -1"),
+        (spec(ports=(PortBinding(0, "tcp"),)), "container_port is 0"),
+        (spec(ports=(PortBinding(80, "tcp", 65_536),)), "host_port is 65536"),
+        (spec(ports=(PortBinding(80, "sctp"),)), "'sctp' is no protocol"),
+        (spec(stop_grace_ms=-1), "stop_grace_ms is -1"),
+        (spec(restart=RestartPolicy(max_restarts=-1)), "max_restarts is -1"),
+        (spec(configs=(ConfigMount("a", path="/a", mode=-1),)), "mode is -1"),
+        (StopJob(1, "x" * 2_000, "key", 0), "job is 2,000 characters long"),
+        (StartJob(1, "web", "k" * 2_000, 0), "idempotency_key is 2,000 characters long"),
+        (report(finished_at_ms=2**63), "finished_at_ms is 9223372036854775808"),
+        (report(reason="x" * (MAX_TEXT + 1)), "reason is 65,537 characters long"),
+        (report(refused_port=-1), "refused_port is -1"),
+        (ApplyPlan(1, (), refusals=(Refusal("web", 1, "x" * (MAX_TEXT + 1)),)), "refusal is 65,537"),
+        (PutConfig(1, "a" * 5_000, b"", None, "key", 0), "key is 5,000 characters long"),
+        (DeleteConfig(1, "a", None, "k" * 2_000, 0), "idempotency_key is 2,000 characters long"),
+    ],
+)
+def test_what_nobody_could_go_on_with_is_named(command, words):
+    assert words in fault_of(command)
+    assert words in command_fault(encode_command(command))
+
+
+# --- anything that can be decoded ---------------------------------------------------------------------------
+
+NUMBERS = st.sampled_from([0, 1, 2, 5, 80, 8080, -1, -(2**63), 2**31, 2**53, 2**62, 2**63, 2**64 - 1])
+TIMES = st.sampled_from([0, 1, 1_700_000_000_000, MAX_MS, -1, 2**63])
+WORDS = st.sampled_from(["", "node1", "node2", "web", "a", "a/b", "é\u202e", "x" * 60, "x" * 1_000, "127.0.0.1:7"])
+TEXTS = WORDS | st.just("x" * 70_000)
+COUNTS = st.sampled_from([0, 1, 2, -1, 2**40, 2**64 - 1])
+FLAGS = st.booleans()
+LISTS = st.lists(st.integers(0, 3) | NUMBERS, max_size=3)
+
+
+@st.composite
+def near(draw, base, **fields):
+    """`base` with a field or two as somebody hostile would have them."""
+    names = draw(st.lists(st.sampled_from(sorted(fields)), max_size=2, unique=True))
+    return replace(base, **{name: draw(fields[name]) for name in names})
+
+
+AMOUNTS = near(SPEC.resources, cpu_millis=NUMBERS, memory_bytes=NUMBERS, disk_bytes=NUMBERS)
+PORTS = near(PortBinding(80, "tcp", 8080), container_port=NUMBERS, protocol=WORDS, host_port=NUMBERS)
+SPECS = near(
+    SPEC,
+    image=WORDS,
+    resources=AMOUNTS,
+    ports=st.lists(PORTS, max_size=2).map(tuple),
+    restart=st.builds(RestartPolicy, max_restarts=NUMBERS),
+    stop_grace_ms=NUMBERS,
+    configs=st.lists(st.builds(ConfigMount, WORDS, WORDS, WORDS, NUMBERS), max_size=1).map(tuple),
+)
+JOBS = near(
+    JOB,
+    name=WORDS,
+    kind=st.sampled_from(JobKind),
+    count=COUNTS,
+    task=SPECS,
+    version=NUMBERS,
+    created_at_ms=TIMES,
+    stopping=FLAGS,
+    created_index=NUMBERS,
+    stopped=FLAGS,
+)
+STATUSES = near(
+    STATUS,
+    state=st.sampled_from(AllocationState),
+    reason=TEXTS,
+    restarts=NUMBERS,
+    exit_code=st.none() | NUMBERS,
+    started_at_ms=TIMES,
+    finished_at_ms=TIMES,
+    address=TEXTS,
+    failed_starts=NUMBERS,
+    container=TEXTS,
+    refused_port=NUMBERS,
+)
+GROUPS = near(
+    Placements("web", 4, 0, [0], [1]),
+    job=WORDS,
+    created_index=NUMBERS,
+    job_version=NUMBERS,
+    indexes=LISTS,
+    nodes=LISTS,
+    ports=st.lists(LISTS.map(tuple), max_size=3),
+)
+CHANGE = {"at_ms": TIMES, "idempotency_key": WORDS, "since": NUMBERS}
+COMMANDS = st.one_of(
+    near(InitCluster(1, 7), at_ms=TIMES, cluster=NUMBERS),
+    near(
+        NODE,
+        at_ms=TIMES,
+        node=WORDS,
+        raft=NUMBERS,
+        peer_address=WORDS,
+        api_address=WORDS,
+        capacity=AMOUNTS,
+        engine=WORDS,
+        version=TEXTS,
+        engine_down=TEXTS,
+        replaces=FLAGS,
+    ),
+    near(
+        SetNodeStatus(1, "node9", 9, NodeStatus.DOWN),
+        at_ms=TIMES,
+        node=WORDS,
+        raft=NUMBERS,
+        status=st.sampled_from(NodeStatus),
+        reason=TEXTS,
+        grace_ms=NUMBERS,
+    ),
+    near(DrainNode(1, "node1", draining=True), node=WORDS, draining=FLAGS, **CHANGE),
+    near(RemoveNode(1, "node9", 0, "key"), node=WORDS, raft=NUMBERS, **CHANGE),
+    near(CreateJob(1, JOB, "key", 100), job=JOBS, **CHANGE),
+    near(RemoveJob(1, "web", "key", 100), job=WORDS, **CHANGE),
+    near(StopJob(1, "web", "key", 100), job=WORDS, **CHANGE),
+    near(StartJob(1, "web", "key", 100), job=WORDS, **CHANGE),
+    st.builds(lambda status, at_ms: UpdateAllocations(at_ms, "node1", ((0, status),)), STATUSES, TIMES),
+    near(
+        ApplyPlan(1, (Placements("web", 4, 0, [0], [1]),)),
+        at_ms=TIMES,
+        placements=st.lists(GROUPS, max_size=2).map(tuple),
+        stops=LISTS.map(tuple),
+        refusals=st.lists(st.builds(Refusal, WORDS, NUMBERS, TEXTS), max_size=1).map(tuple),
+        moves=LISTS.map(tuple),
+    ),
+    near(PutConfig(1, "a", b"", None, "key", 100), key=WORDS, if_version=st.none() | NUMBERS, **CHANGE),
+    near(DeleteConfig(1, "a", None, "key", 100), key=WORDS, if_version=st.none() | NUMBERS, **CHANGE),
+)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(COMMANDS, min_size=1, max_size=8))
+def test_whatever_is_sound_is_applied_shown_and_restored(commands):
+    state = World(nodes=2).state
+    apply(state, 4, CreateJob(1, JOB, "first", 100))
+    apply(state, 5, ApplyPlan(1, (Placements("web", 4, 0, [0], [1]),)))
+    (placed,) = state.allocations
+    for command in commands:
+        if isinstance(command, UpdateAllocations):
+            command = replace(command, updates=((placed, command.updates[0][1]),))  # noqa: PLW2901
+        data = encode_command(command)
+        if command_fault(data):
+            continue
+        apply(state, state.index + 1, data)
+        check(state)
+        for record in state.jobs.values():
+            if record.job.count:
+                render.task(state.view, task_id(record.job.name, 0))
+        for node in state.nodes.values():
+            render.time_text(node.registered_at_ms)
+            render.address_parts(node.peer_address)
+            render.address_parts(node.api_address)
