@@ -197,7 +197,7 @@ def insert(state: State, record: JobRecord, node: NodeRecord | None, allocation:
         node.hold(record.job.task.resources)
         node.work_index = state.index
         record.active += 1
-        if status.failed_starts:
+        if status.failed_starts or status.refused_port:
             _note_stuck(state, allocation)
         if allocation.ports:
             for port, binding in zip(allocation.ports, record.job.task.ports, strict=True):

@@ -187,6 +187,7 @@ def _spec_fault(spec: TaskSpec) -> str:
     ports = (
         _outside("container_port", port.container_port, MAX_PORT, 1)
         or _outside("host_port", port.host_port, MAX_PORT)
+        or _longer("host_ip", len(port.host_ip), MAX_WORD)
         or ("" if port.protocol in {"tcp", "udp"} else f"{port.protocol[:20]!r} is no protocol")
         for port in spec.ports
     )

@@ -198,3 +198,12 @@ def test_a_run_that_ended_before_it_was_seen_running_has_run():
     world.update("lost", started_at_ms=1)
     world.place("web", (0, "node2"))
     assert world.newest().ran
+
+
+def test_one_that_waits_for_another_port_is_restored_as_such():
+    """Else only those of the leaders that never restarted would move it. World checks against a restored state."""
+    w = World(nodes=1)
+    w.create(count=1)
+    w.place("web", (0, "node1"))
+    w.update("starting", refused_port=20_000)
+    assert list(w.state.stuck) == [w.newest().id]
