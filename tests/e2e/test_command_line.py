@@ -1,10 +1,13 @@
 """`orion run` and what goes with it, as those who know Docker expect it: real processes, a real engine."""
 
+import signal
+import subprocess
+
 import pytest
 
 from support import images
 from support.cleanup import containers
-from support.command import orion
+from support.command import command, orion
 from support.nodes import Cluster, free_ports
 
 pytestmark = pytest.mark.engine
@@ -132,3 +135,113 @@ def test_a_one_shot_that_has_ended_runs_again_when_it_is_started(shared: Cluster
     assert orion(node, "start", "once") == (0, "once/0\n", "")
     shared.wait(lambda: len(shared.task("once")["allocations"]) == 2, "a second run")
     shared.wait_task("once", "completed")
+
+
+# --- exit codes --------------------------------------------------------------------------------------------
+
+
+def test_waiting_for_a_one_shot_is_waiting_for_its_end(shared: Cluster, busybox_image: str) -> None:
+    shared.grow_to(1)
+    node = shared.nodes[0]
+    once = ("run", "--restart", "no", "--wait", "--name")
+    code, out, err = orion(node, *once, "bad", images.BUSYBOX, "sh", "-c", "sleep 3; echo no database; exit 5")
+    assert (code, out) == (1, "bad/0\n")
+    assert err.endswith("orion: bad/0 failed: exit code 5: no database\n  no database\n")
+    assert orion(node, *once, "good", images.BUSYBOX, "sleep", "2")[0] == 0
+    assert shared.task("good")["state"] == "completed"
+    code, _, err = orion(node, *once, "long", "--wait-timeout", "1.5", images.BUSYBOX, "sleep", "1000")
+    assert (code, err.splitlines()[-1]) == (
+        4,
+        "orion: long/0 is still running after 1.5 s; it goes on, see 'orion ps'",
+    )
+
+
+def test_wait_gives_the_programs_own_exit_code(shared: Cluster, busybox_image: str) -> None:
+    shared.grow_to(1)
+    node = shared.nodes[0]
+    for name, script in (("seven", "sleep 1; exit 7"), ("well", "true"), ("stays", "sleep 1000")):
+        assert orion(node, "run", "--restart", "no", "--name", name, images.BUSYBOX, "sh", "-c", script)[0] == 0
+    assert orion(node, "wait", "seven") == (7, "7\n", "")
+    assert orion(node, "wait", "well", "seven", "well") == (7, "0\n7\n0\n", "")
+    assert orion(node, "wait", "--timeout", "0.5", "stays") == (
+        4,
+        "",
+        "orion: stays/0 is still running after 0.5 s\n",
+    )
+    assert orion(node, "wait", "nobody")[0] == 1
+    orion(node, "run", "--name", "ghost", "--restart", "no", images.BUSYBOX, "/no/such/program")
+    code, _, err = orion(node, "wait", "ghost")
+    assert code != 0
+    assert "/no/such/program" in err
+    with subprocess.Popen(command(node, "wait", "stays"), stderr=subprocess.PIPE, text=True) as waiting:
+        shared.wait_task("stays", "running")
+        assert orion(node, "rm", "stays")[0] == 0
+        assert waiting.wait(30) == 1
+        assert waiting.stderr is not None
+        assert waiting.stderr.read() == "orion: stays/0 was removed\n"
+
+
+def test_a_program_in_the_foreground(shared: Cluster, docker_host: str, busybox_image: str) -> None:
+    """Its two outputs, its exit code, and nothing left of it."""
+    shared.grow_to(3)
+    node = shared.nodes[0]
+    script = "echo one; echo two >&2; sleep 2; printf three; exit 3"
+    found = orion(node, "run", "--rm", "--name", "mine", images.BUSYBOX, "sh", "-c", script)
+    assert found == (3, "one\nthree", "two\n")
+    assert orion(node, "run", "--rm", images.BUSYBOX, "echo", "-n", "hello") == (0, "hello", "")
+    assert orion(node, "run", "--rm", images.BUSYBOX, "cat", "/proc/self/cmdline") == (
+        0,
+        "cat\0/proc/self/cmdline\0",
+        "",
+    )
+    assert orion(node, "ps", "-q") == (0, "", "")
+    assert containers(docker_host, f"dev.orion.cluster={shared.id}") == []
+    code, out, err = orion(node, "run", "--rm", images.BUSYBOX, "/no/such/program")
+    assert (code != 0, out) == (True, "")
+    assert "/no/such/program" in err
+    assert orion(node, "run", "--rm", "-o", "json", images.BUSYBOX)[0] == 2
+    assert orion(node, "ps", "-q") == (0, "", "")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_leaving_the_foreground_removes_what_ran_there(
+    shared: Cluster, docker_host: str, busybox_image: str, number: signal.Signals, code: int
+) -> None:
+    shared.grow_to(1)
+    node = shared.nodes[0]
+    words = command(node, "run", "--rm", "--name", "mine", images.BUSYBOX, *SLOW)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, text=True, preexec_fn=_heed_ctrl_c, **pipes) as process:  # noqa: PLW1509 -- resets a signal
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (code, "orion: mine/0 is being removed\n")
+    assert containers(docker_host, f"dev.orion.cluster={shared.id}") == []
+    assert orion(node, "ps", "-q") == (0, "", "")
+
+
+def _heed_ctrl_c() -> None:
+    """A test run in the background of a shell ignores SIGINT, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def test_the_foreground_goes_on_when_its_node_dies_which_is_also_the_one_that_is_asked(
+    shared: Cluster, busybox_image: str
+) -> None:
+    shared.grow_to(3)
+    for other in ("node1", "node3"):
+        assert orion(shared.nodes[1], "drain", other)[0] == 0
+    script = "echo from $ORION_NODE; [ $ORION_NODE != node2 ] || exec sleep 1000; sleep 1; exit 5"
+    addresses = ",".join(f"127.0.0.1:{node.port}" for node in (shared.nodes[1], shared.nodes[0], shared.nodes[2]))
+    words = command(None, "run", "--addr", addresses, "--rm", images.BUSYBOX, "sh", "-c", script)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "from node2\n"
+        for other in ("node1", "node3"):
+            assert orion(shared.nodes[1], "ready", other)[0] == 0
+        shared.nodes[1].kill()
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 5, err
+    assert out in {"from node1\n", "from node3\n"}
+    assert orion(shared.any(), "ps", "-q") == (0, "", "")

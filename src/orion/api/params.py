@@ -194,6 +194,9 @@ WAIT_RUNNING = Param(
     {"type": "string", "enum": ["running"]},
     f"answer when the task runs or has ended, at the latest after Request-Timeout ({RUNNING_WAIT_S:g} s)",
 )
+CREATED_INDEX = Param(
+    "createdIndex", "query", _whole, 0, _COUNT, "only the task of this createdIndex, not another of its name"
+)
 IDEMPOTENCY_KEY = Param(
     "Idempotency-Key",
     "header",

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from orion.api.call import Call
 from orion.api.params import (
+    CREATED_INDEX,
     IDEMPOTENCY_KEY,
     RUNNING_WAIT_S,
     TASK,
@@ -42,7 +43,8 @@ async def get(call: Call) -> Response:
 
 
 async def delete(call: Call) -> Response:
-    return json(await call.within(call.service.delete_task(call[TASK], timeout_s=call.timeout_s)), 202)
+    work = call.service.delete_task(call[TASK], created_index=call[CREATED_INDEX], timeout_s=call.timeout_s)
+    return json(await call.within(work), 202)
 
 
 async def stop(call: Call) -> Response:

@@ -2,9 +2,12 @@
 
 
 def main() -> int:
-    """The console script. The exit code: 0 done, 1 failed, 2 bad usage."""
+    """The console script. The exit code: 0 as asked, 1 not so, 2 bad usage, 4 timed out, 130 interrupted."""
     import sys
 
-    from orion.cli.app import run
+    try:
+        from orion.cli.app import run
 
-    return run(sys.argv[1:])
+        return run(sys.argv[1:])
+    except KeyboardInterrupt:  # while this was loading
+        return 130

@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "inspect": ("tasks", "Show all that is known of a task."),
     "stop": ("lifecycle", "Stop tasks and keep them, to be started again."),
     "start": ("lifecycle", "Start tasks that were stopped, or have ended."),
+    "wait": ("lifecycle", "Wait until tasks have ended; the exit code is the program's."),
     "rm": ("lifecycle", "Stop tasks and forget them."),
     "config": ("config", "Keep small values for tasks to read."),
     "events": ("events", "Tell what has happened in the cluster."),
@@ -32,7 +33,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 HELP = ("-h", "--help")
 HELP_COMMAND = "help"  # orion help run: the same as orion run --help
 COMPLETE_VAR = "_ORION_COMPLETE"
-TIMED_OUT = 4  # exit code: what was waited for has not come in time
+# Exit codes, beside 0: it is as asked, 1: it is not, and 2: bad usage.
+TIMED_OUT = 4
+INTERRUPTED = 130
 SETTINGS = {"help_option_names": list(HELP), "max_content_width": 110}
 
 
@@ -117,7 +120,7 @@ def run(args: Sequence[str]) -> int:
     except click.Abort as error:
         return _aborted(error)
     except KeyboardInterrupt:
-        return 1
+        return INTERRUPTED
     except Exception as error:
         words = _words(error, of_node=command is not orion)
         if words is None:
@@ -143,11 +146,14 @@ def _stand_in_for_closed_streams() -> None:
 
 
 def _aborted(error: click.Abort) -> int:
-    """Quiet where somebody has left with Ctrl-C, which click names as the cause; else a question had no answer."""
+    """Quiet where somebody has left with Ctrl-C, which click names as the cause; else a question had no answer, and
+    only the context tells a Ctrl-C from an end of the input.
+    """
     if error.__cause__ is None:
         click.echo(err=True)  # the question's line has not ended
         say("nothing was changed")
-    return 1
+    left = isinstance(error.__cause__ or error.__context__, KeyboardInterrupt)
+    return INTERRUPTED if left else 1
 
 
 def _words(error: Exception, *, of_node: bool) -> str | None:

@@ -154,9 +154,9 @@ def rm(client: "Client", key: tuple[str, ...], if_version: int | None, force: bo
 
 def _agreed(client: "Client", keys: Sequence[str]) -> bool:
     """Whether all `keys` may be deleted: no task uses them, or whoever sits at the terminal says so."""
-    from orion.cli.run import ENDED
+    from orion.cli.waiting import ENDED
 
-    tasks = [task for task in client.tasks() if task.state not in ENDED]
+    tasks = [task for task in client.tasks() if task.stopped or task.state not in ENDED]
     in_use = False
     for key in dict.fromkeys(keys):
         users = sorted({task.name for task in tasks if key in {use.key for use in task.configs}})

@@ -1,4 +1,4 @@
-"""`orion stop`, `start` and `rm`."""
+"""`orion stop`, `start`, `rm` and `wait`."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,35 @@ def start(client: "Client", task: tuple[str, ...]) -> int:
     """Start tasks that were stopped, or have ended."""
     started, code = _each(task, client.start_task)
     _print(started)
+    return code
+
+
+@command()
+@_TASKS
+@click.option("--timeout", type=Seconds(), metavar="SECONDS", help="The longest wait.  [default: none]")
+@asks
+def wait(client: "Client", task: tuple[str, ...], timeout: float | None) -> int:
+    """Wait until tasks have ended; the exit code is the program's.
+
+    Prints the exit code of each. Of several tasks the first that is not 0 counts.
+    """
+    from orion.cli.app import say
+    from orion.cli.foreground import verdict
+    from orion.cli.waiting import ENDED, Deadline, Follower
+
+    known, code = _each(task, client.task)
+    deadline = Deadline(timeout)
+    for one in known:
+        follower = Follower(client, one.id, one.created_index)
+        while (now := follower.look(deadline.left_s)) is not None and now.state not in ENDED:
+            if deadline.passed:
+                say(f"{one.id} is still {now.state} after {timeout:g} s")
+                return TIMED_OUT
+        if now is None:
+            say(f"{one.id} was removed")
+        found = 1 if now is None else verdict(now)
+        click.echo(str(found))
+        code = code or found
     return code
 
 

@@ -11,7 +11,7 @@ from orion.cli.values import ConfigUse, Environment, Label, Published, Seconds, 
 if TYPE_CHECKING:
     from orion.client import Client, TaskView
 
-POLL_S = 20.0
+START_TIMEOUT_S = 300.0  # a large image takes minutes to pull
 STAYS_S = 1.0  # running this long is running: most of what can't work has crashed by then
 LAST_LINES = 10
 
@@ -19,6 +19,7 @@ _EXAMPLES = """\b
 Examples:
   orion run -p 8080:80 --wait nginx
   orion run --restart no --wait app:2 ./migrate
+  orion run --rm busybox sh -c "echo hello; exit 3"
 
 Options end at IMAGE: all that follows it is the program's, as it stands (but for a -- right behind IMAGE).
 """
@@ -72,11 +73,10 @@ Options end at IMAGE: all that follows it is the program's, as it stands (but fo
 )
 @click.option(
     "--restart",
-    default="on-failure",
-    show_default=True,
+    default="",
     metavar="POLICY",
     help="no, always, on-failure (as often as it fails) or on-failure:N (at most N times). A job that is to run "
-    "once, such as a migration: no.",
+    "once, such as a migration: no.  [default: on-failure]",
 )
 @click.option(
     "--stop-grace",
@@ -86,14 +86,21 @@ Options end at IMAGE: all that follows it is the program's, as it stands (but fo
     metavar="SECONDS",
     help="Time to end by itself when stopped.",
 )
-@click.option("--wait", is_flag=True, help="Wait until it has run for a second, or has ended.")
+@click.option(
+    "--rm",
+    "foreground",
+    is_flag=True,
+    help="Run it in the foreground: show what it writes, end with its exit code, and forget it. Once, unless "
+    "--restart says otherwise.",
+)
+@click.option(
+    "--wait", is_flag=True, help="Wait until it has run for a second or, with --restart no, until it has ended."
+)
 @click.option(
     "--wait-timeout",
     type=Seconds(),
-    default=300,
-    show_default=True,
     metavar="SECONDS",
-    help="The longest wait.",
+    help=f"The longest wait.  [default: {START_TIMEOUT_S:g}; with --restart no only until it runs]",
 )
 @output("id", "json")
 @asks
@@ -101,6 +108,7 @@ def run(client: "Client", image: str, words: tuple[str, ...], form: str, **asked
     """Start a container somewhere in the cluster."""
     from orion.client import ConfigMountRequest, PlacementRequest, TaskRequest
 
+    _check_together(form, asked)
     request = TaskRequest(
         image=image,
         name=asked["name"],
@@ -111,17 +119,21 @@ def run(client: "Client", image: str, words: tuple[str, ...], form: str, **asked
         disk=asked["disk"],
         node_selectors=dict(asked["constraint"]),
         port_bindings=_published(asked["publish"]),
-        restart_policy=asked["restart"],
+        restart_policy=asked["restart"] or ("no" if asked["foreground"] else "on-failure"),
         stop_grace_seconds=asked["stop_grace"],
         configs=[ConfigMountRequest(*use) for use in asked["config"]],
         placement=PlacementRequest(asked["placement"] or ""),
     )
+    if asked["foreground"]:
+        from orion.cli.foreground import run_in_foreground
+
+        return run_in_foreground(client, request)
     task = client.create_task(request)
     if form == "id":
         click.echo(task.id)
     code = 0
     if asked["wait"]:
-        task, code = _wait(client, task, asked["wait_timeout"])
+        task, code = wait_until_up(client, task, asked["wait_timeout"])
     if form == "json":
         from orion.cli.show import print_json
 
@@ -136,6 +148,18 @@ def _published(ports: Sequence[tuple[str, str]]) -> dict[str, str]:
             raise click.UsageError(f"{port} is published twice: each port of a task has one host port")
         bindings[port] = host
     return bindings
+
+
+def _check_together(form: str, asked: dict[str, Any]) -> None:
+    """Raises UsageError for options that do not go with --rm."""
+    if not asked["foreground"]:
+        return
+    if form != "id":
+        raise click.UsageError("--rm prints what the program writes, so there is no place for -o json")
+    if asked["wait_timeout"] is not None:
+        raise click.UsageError("--rm waits until the program has ended: --wait-timeout does not go with it")
+    if asked["restart"] == "always":
+        raise click.UsageError("--rm waits until the program has ended, which --restart always never lets it")
 
 
 def _command(words: tuple[str, ...]) -> list[str]:
@@ -154,38 +178,43 @@ def _command(words: tuple[str, ...]) -> list[str]:
     return list(words)
 
 
-def _wait(client: "Client", task: "TaskView", timeout_s: float) -> "tuple[TaskView, int]":
-    """Follows the task until it has stayed running for STAYS_S or has ended, on standard error. As it is then, and
-    the exit code.
+def wait_until_up(client: "Client", task: "TaskView", timeout_s: float | None) -> "tuple[TaskView, int]":
+    """Follows the task, on standard error, until it has stayed running for STAYS_S or has ended. One that is to run
+    once (restart policy no) is followed until it has ended. The task as it is then, and the exit code.
+
+    `timeout_s` None is START_TIMEOUT_S, but for what is to run once and runs: for that it is no limit.
     """
     import time
 
-    from orion.cli.app import say
+    from orion.cli.app import INTERRUPTED, say
     from orion.cli.progress import progress
+    from orion.cli.waiting import ENDED, Deadline, Follower
 
-    until = time.monotonic() + timeout_s
-    index = 0
+    once = task.restart_policy == "no"
+    deadline = Deadline(START_TIMEOUT_S if timeout_s is None else timeout_s)
+    follower = Follower(client, task.id, task.created_index)
     stays = float("inf")  # when it will have stayed running
     try:
         with progress() as show:
             while True:
-                left_s = min(POLL_S, until - time.monotonic(), stays - time.monotonic())
-                task, index = client.poll_task(task.id, index, wait_s=max(0.1, left_s))
+                now = follower.look(min(deadline.left_s, stays - time.monotonic()))
+                if now is None:
+                    say(f"{task.id} was removed before it ran")
+                    return task, 1
+                task = now
                 show(task)
-                now = time.monotonic()
-                if task.state == "running":
-                    stays = min(stays, now + STAYS_S)
-                if task.state in ENDED or _crashed(task) or now >= min(stays, until):
+                if task.state == "running" and once and timeout_s is None:
+                    deadline = Deadline(None)
+                elif task.state == "running" and not once:
+                    stays = min(stays, time.monotonic() + STAYS_S)
+                if task.state in ENDED or _crashed(task) or deadline.passed or time.monotonic() >= stays:
                     break
     except KeyboardInterrupt:
         say(f"{task.id} goes on without you: 'orion ps' shows it, 'orion stop {task.id}' stops it")
-        return task, 1
+        return task, INTERRUPTED
     if task.state == "failed" or _crashed(task):
         return task, _post_mortem(client, task)
-    return task, _verdict(task, timeout_s)
-
-
-ENDED = frozenset({"completed", "failed", "stopped"})
+    return task, _verdict(task, deadline.seconds if deadline.passed else None)
 
 
 def _crashed(task: "TaskView") -> bool:
@@ -212,13 +241,13 @@ def _post_mortem(client: "Client", task: "TaskView") -> int:
     return 1
 
 
-def _verdict(task: "TaskView", timeout_s: float) -> int:
-    from orion.cli.app import say
+def _verdict(task: "TaskView", timed_out_s: float | None) -> int:
+    from orion.cli.app import TIMED_OUT, say
     from orion.cli.show import note
     from orion.cli.tasks import ports_text
 
     match task.state:
-        case "running":
+        case "running" if task.restart_policy != "no":
             note(f"{task.id} runs on {task.node_id}{', ' if task.ports else ''}{ports_text(task)}")
             return 0
         case "completed":
@@ -228,5 +257,6 @@ def _verdict(task: "TaskView", timeout_s: float) -> int:
             say(f"{task.id} stopped: {task.reason or 'no reason is known'}")
         case _:
             why = f": {task.reason}" if task.reason else ""
-            say(f"{task.id} is still {task.state} after {timeout_s:g} s{why}; it goes on, see 'orion ps'")
+            say(f"{task.id} is still {task.state} after {timed_out_s or 0:g} s{why}; it goes on, see 'orion ps'")
+            return TIMED_OUT
     return 1

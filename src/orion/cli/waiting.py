@@ -62,6 +62,7 @@ class Deadline:
     """`seconds` None is no deadline."""
 
     def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
         self._until = float("inf") if seconds is None else time.monotonic() + seconds
 
     @property

@@ -92,11 +92,12 @@ class Client:
         """As poll_tasks."""
         return self._poll(_path("/tasks", task), TaskView, after_index, wait_s)
 
-    def delete_task(self, task: str) -> TaskView:
+    def delete_task(self, task: str, *, created_index: int = 0) -> TaskView:
         """Stop it and forget it. It is NotFound once its container has ended. A task that gets its name before then
-        has another `created_index`, and waits.
+        has another `created_index`, and waits. Where one is given, no other than that is deleted, but NotFound.
         """
-        return self._decoded(self._ask("DELETE", _path("/tasks", task)), TaskView)
+        query = {"createdIndex": str(created_index)} if created_index else {}
+        return self._decoded(self._ask("DELETE", _path("/tasks", task), query), TaskView)
 
     def stop_task(self, task: str) -> TaskView:
         """Stop it and keep it. It may take its grace to end."""
@@ -115,11 +116,13 @@ class Client:
         since: str = "",
         stream: str = "all",
         on_notice: Callable[[str], None] = lambda _: None,
+        on_end: Callable[[str], None] | None = None,
     ) -> Iterator[LogLine]:
         """What the task wrote. `since`: how long ago (10m) or an RFC 3339 time. `stream`: stdout, stderr or all.
 
         Following is of the task, wherever it runs, until it has ended. It goes on when the node that is asked, or
-        the way to it, breaks. `on_notice` is told each time what happened, in a sentence.
+        the way to it, breaks. `on_notice` is told each time what happened, in a sentence; `on_end`, if
+        it is given, in its place how the task has ended.
         """
         query = {"stream": stream, "follow": "1" if follow else "0"}
         if tail is not None:
@@ -134,7 +137,7 @@ class Client:
             path = f"{_path('/tasks', task)}/logs"
             return self._transport.stream(path, asked, self._headers({}), connect_s, silence_s, EVENT_STREAM)
 
-        return followed(open_after, on_notice) if follow else once(open_after(""))
+        return followed(open_after, on_notice, on_end or on_notice) if follow else once(open_after(""))
 
     # --- configs ------------------------------------------------------------------------------------------
 

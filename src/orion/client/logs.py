@@ -32,11 +32,11 @@ def once(chunks: Iterator[bytes]) -> Iterator[LogLine]:
             yield from _lines(message.data)
 
 
-def followed(open_after: Open, on_notice: OnNotice) -> Iterator[LogLine]:
+def followed(open_after: Open, on_notice: OnNotice, on_end: OnNotice) -> Iterator[LogLine]:
     """Goes on where it was, perhaps at another node, whenever the stream breaks off. Raises what comes of it before
     any stream has begun, and later what is no Unavailable.
     """
-    following = _Following(open_after, on_notice)
+    following = _Following(open_after, on_notice, on_end)
     while not following.over:
         words = "the node that was asked ended the stream"
         try:
@@ -52,9 +52,10 @@ def followed(open_after: Open, on_notice: OnNotice) -> Iterator[LogLine]:
 class _Following:
     """One stream after the other. `begun`: anything was heard of any of them."""
 
-    def __init__(self, open_after: Open, on_notice: OnNotice) -> None:
+    def __init__(self, open_after: Open, on_notice: OnNotice, on_end: OnNotice) -> None:
         self._open_after = open_after
         self._on_notice = on_notice
+        self._on_end = on_end
         self._position = ""
         self._told = ""  # of the stream that broke off, while nothing was heard since
         self.begun = False
@@ -67,8 +68,9 @@ class _Following:
                 self._position = message.id
                 yield from _lines(message.data)
             else:
-                self._on_notice(msgspec.json.decode(message.data, type=TextView).text)
                 self.over = message.event == "end"
+                tell = self._on_end if self.over else self._on_notice
+                tell(msgspec.json.decode(message.data, type=TextView).text)
             if self.over:
                 return
 

@@ -171,14 +171,17 @@ class Answers:
             view = now
         return view
 
-    async def delete_task(self, task: str, *, timeout_s: float) -> TaskView:
+    async def delete_task(self, task: str, *, created_index: int = 0, timeout_s: float) -> TaskView:
         try:
             view, seen_at = await self.task(task, Read(timeout_s=timeout_s))
         except NoMajority as error:
             raise NoMajority(f"{error.detail}; nothing was changed") from None
+        if created_index not in (0, view.created_index):
+            raise NotFound(f"the {view.id} that is meant is gone: another one has its name")
         key, since = await self._marks.new("", timeout_s)
-        # This job, and none that is created later: whoever told of it may have been ahead of who gave `since`.
-        command = RemoveJob(self._clock.wall_ms(), JobName(view.name), key, max(since, seen_at))
+        # Whoever told of this job may have been ahead of who gave `since`.
+        since = max(since, seen_at)
+        command = RemoveJob(self._clock.wall_ms(), JobName(view.name), key, since, view.created_index)
         try:
             await self._submitter.submit(command, timeout_s=timeout_s)
         except NotFound:

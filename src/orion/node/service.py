@@ -61,8 +61,11 @@ class Service(Protocol):
     ) -> TaskView:
         """Committed when it returns. `wait_running_s` > 0: wait until it runs or has ended, or so long."""
 
-    async def delete_task(self, task: str, *, timeout_s: float) -> TaskView:
-        """Stop and forget its job. Answers with the task as it is then: it is gone once its container has ended."""
+    async def delete_task(self, task: str, *, created_index: int = 0, timeout_s: float) -> TaskView:
+        """Stop and forget its job: only the one that was created at `created_index`, if that is not 0.
+
+        Answers with the task as it is then: it is gone once its container has ended. Raises NotFound.
+        """
 
     async def stop_task(self, task: str, *, timeout_s: float) -> TaskView:
         """Keep its job at zero. Conflict when it is being deleted."""

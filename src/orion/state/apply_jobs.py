@@ -31,7 +31,7 @@ def create_job(state: State, step: Step, command: CreateJob) -> Result:
 
 
 def remove_job(state: State, step: Step, command: RemoveJob) -> Result:
-    return _once(state, step, "remove", command, lambda: _remove(state, step, command.job, command.since))
+    return _once(state, step, "remove", command, lambda: _remove(state, step, command))
 
 
 def stop_job(state: State, step: Step, command: StopJob) -> Result:
@@ -86,13 +86,16 @@ def _taken(job: Job) -> Conflict:
 # --- remove ------------------------------------------------------------------------------------------------
 
 
-def _remove(state: State, step: Step, name: JobName, since: int) -> JobName | OrionError:
+def _remove(state: State, step: Step, command: RemoveJob) -> JobName | OrionError:
+    name, since = command.job, command.since
     record = state.jobs.get(name)
     # A copy that a stalled leader passes on late is not meant for a job that was created after it was made.
     if record is None or record.job.created_index > since:
         return _unknown(name)
     if record.latest.created_index > since or record.latest.stopping:
         return name  # it is removed already
+    if command.created_index not in (0, record.latest.created_index):
+        return name if command.created_index == record.job.created_index else _unknown(name)
     record.successor = None
     if not record.job.stopping:
         ledger.close_job(state, record, replace(record.job, stopping=True))

@@ -97,12 +97,13 @@ class CreateJob(Command, frozen=True, array_like=True, tag=6):
 
 class RemoveJob(Command, frozen=True, array_like=True, tag=7):
     """Stop all of it and forget it when the last allocation has ended. NotFound when there is none, or only one
-    that was created after `since`.
+    that was created after `since`, or at another index than `created_index`; 0 is whichever.
     """
 
     job: JobName
     idempotency_key: str
     since: int
+    created_index: int = 0
 
 
 class UpdateAllocations(Command, frozen=True, array_like=True, tag=8):

@@ -135,8 +135,10 @@ class FakeService:
         self.tasks_by_id[view.id] = view
         return view
 
-    async def delete_task(self, task: str, *, timeout_s: float) -> TaskView:
+    async def delete_task(self, task: str, *, created_index=0, timeout_s: float) -> TaskView:
         view, _ = await self.task(task, Read(timeout_s=timeout_s))
+        if created_index not in (0, view.created_index):
+            raise NotFound(f"another {task}")
         return self.tasks_by_id.pop(view.id)
 
     async def stop_task(self, task: str, *, timeout_s: float) -> TaskView:

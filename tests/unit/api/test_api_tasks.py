@@ -61,6 +61,7 @@ def test_list_and_delete(api):
     listing = api.ask("GET", "/tasks")
     assert [task["id"] for task in listing.json] == ["a/0", "b/0"]
     assert listing.headers["X-Orion-Index"] == "7"
+    assert api.ask("DELETE", "/tasks/a?createdIndex=7").status == 404
     assert api.ask("DELETE", "/tasks/a").status == 202
     assert api.ask("DELETE", "/tasks/a").status == 404
 

@@ -582,7 +582,7 @@ def test_what_crashes_within_a_second_does_not_run(orion, api, monkeypatch):
 
 def test_waiting_has_an_end(orion, api):
     code, out, err = orion("run", "--wait", "--wait-timeout", "0.2", "nginx")
-    assert (code, out) == (1, "web-00001/0\n")
+    assert (code, out) == (4, "web-00001/0\n")
     assert "is still pending after 0.2 s; it goes on, see 'orion ps'" in err
 
 
@@ -592,7 +592,7 @@ def test_leaving_leaves_the_task(orion, api, monkeypatch):
 
     monkeypatch.setattr("orion.client.Client.poll_task", leave)
     code, out, err = orion("run", "--wait", "nginx")
-    assert (code, out) == (1, "web-00001/0\n")
+    assert (code, out) == (130, "web-00001/0\n")
     assert "web-00001/0 goes on without you" in err
     assert "orion stop web-00001/0" in err
     assert "web-00001/0" in api.service.tasks_by_id
@@ -607,7 +607,7 @@ def tell(api, monkeypatch, story):
         service.index += 1
         return (views.pop(0) if len(views) > 1 else views[0]), service.index
 
-    async def delete_task(self, name, *, timeout_s):
+    async def delete_task(self, name, *, created_index, timeout_s):
         return (await task(self, name, None))[0]
 
     async def change(self, name, **fields):

@@ -78,7 +78,7 @@ def test_leaving_with_ctrl_c(api):
         api.wait_until(lambda: any(read.after_index for read in api.service.reads))
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert "slow/0 goes on without you" in err
     assert "Traceback" not in err
     assert "slow/0" in api.service.tasks_by_id

@@ -216,6 +216,20 @@ def test_a_late_removal_of_the_former_spares_the_one_that_waits(world):
     assert world.view.latest_job("web").task.image == "two"
 
 
+def test_a_removal_that_names_one_job_spares_others_of_its_name(world):
+    first = world.view.job("web").created_index
+    world.update("completed")
+    world.create("web", image="two")
+    second = world.view.job("web").created_index
+    error = world.refused(replace(removing(since=world.index), created_index=first))
+    assert isinstance(error, NotFound)
+    world.place("web", (0, "node1"))
+    world.do(replace(removing(since=world.index), created_index=second))
+    world.create("web", image="three")
+    assert world.do(replace(removing(since=world.index), created_index=second)).result == "web", "removed already"
+    assert world.view.latest_job("web").task.image == "three"
+
+
 @pytest.mark.parametrize("end", ["completed", "failed"])
 def test_the_name_of_what_has_ended_by_itself_is_free(world, end):
     world.update(end)

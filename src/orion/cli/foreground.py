@@ -1,0 +1,138 @@
+"""`orion run --rm`: a program in the cluster as if it ran here: its output, its exit code, nothing left."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, NoReturn
+
+from orion.cli.app import INTERRUPTED
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from orion.cli.waiting import Follower
+    from orion.client import Client, TaskRequest, TaskView
+
+_LEAVE = (signal.SIGTERM, signal.SIGHUP)
+_REMOVE_S = 300.0  # more than most stop graces
+
+
+class _Told(KeyboardInterrupt):
+    """Raised where a signal other than Ctrl-C says that this is to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def run_in_foreground(client: "Client", request: "TaskRequest") -> int:
+    """The program's exit code; 1 where it has none, 128 and the number of a signal that ends this before it."""
+    from orion.cli.app import say
+
+    with _heeding():
+        try:
+            task = client.create_task(request)
+        except KeyboardInterrupt:
+            say("left before it was known whether it was created: 'orion ps' shows it if it was")
+            raise
+        try:
+            code = _follow(client, task)
+        except KeyboardInterrupt as left:
+            say(f"{task.id} is being removed")
+            code = 128 + left.number if isinstance(left, _Told) else INTERRUPTED
+        except BaseException:  # its output can't be written, or nobody answers
+            _remove(client, task)
+            raise
+        _remove(client, task)
+        return code
+
+
+@contextmanager
+def _heeding() -> Iterator[None]:
+    def tell(number: int, frame: "FrameType | None") -> NoReturn:
+        del frame
+        raise _Told(number)
+
+    before = {number: signal.signal(number, tell) for number in _LEAVE}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _follow(client: "Client", task: "TaskView") -> int:
+    from orion.cli.app import say
+    from orion.cli.waiting import ENDED, Follower
+    from orion.model.errors import NotFound
+
+    follower = Follower(client, task.id, task.created_index)
+    _show_start(task, follower)
+    with suppress(NotFound):  # it never ran, or is gone
+        _show_output(client, task)
+    while (now := follower.look()) is not None and now.state not in ENDED:
+        pass
+    if now is None:
+        say(f"{task.id} was removed by somebody else")
+        return 1
+    return verdict(now)
+
+
+def _show_start(task: "TaskView", follower: "Follower") -> None:
+    """On a terminal, shows how far it is until it runs."""
+    from orion.cli.progress import progress
+    from orion.cli.waiting import ENDED
+
+    if not sys.stderr.isatty():
+        return
+    with progress() as show:
+        show(task)
+        while (now := follower.look()) is not None and now.state != "running" and now.state not in ENDED:
+            show(now)
+
+
+def _show_output(client: "Client", task: "TaskView") -> None:
+    """Until the task has ended."""
+    from orion.cli.show import note
+
+    for line in client.logs(task.id, follow=True, on_notice=note, on_end=lambda _: None):
+        out = sys.stderr.buffer if line.stream == "stderr" else sys.stdout.buffer
+        out.write(line.text)
+        out.flush()
+
+
+def verdict(task: "TaskView") -> int:
+    """The exit code of a task that has ended, as the program's own; why, where that does not tell."""
+    from orion.cli.app import say
+    from orion.cli.waiting import exit_code
+
+    code = exit_code(task)
+    why = f": {task.reason}" if task.reason else ""
+    if task.state == "stopped":
+        say(f"{task.id} was stopped{why}")
+    elif code is None:
+        say(f"{task.id} {task.state}{why}")
+    elif "out of memory" in task.reason:
+        say(f"{task.id}{why}")
+    return (0 if task.state == "completed" else 1) if code is None else code
+
+
+def _remove(client: "Client", task: "TaskView") -> None:
+    """Waits until it is gone."""
+    from orion.cli.app import say
+    from orion.cli.waiting import Deadline, Follower
+    from orion.model.errors import NotFound, OrionError
+
+    deadline = Deadline(_REMOVE_S)
+    follower = Follower(client, task.id, task.created_index)
+    try:
+        client.delete_task(task.id, created_index=task.created_index)
+        while follower.look(deadline.left_s) is not None and not deadline.passed:
+            pass
+    except NotFound:
+        return
+    except OrionError as error:
+        say(f"{task.id} could not be removed: {error.detail}; 'orion rm {task.id}' does it")
+    except KeyboardInterrupt:
+        say(f"{task.id} goes on ending; 'orion ps' shows whether it is gone")
