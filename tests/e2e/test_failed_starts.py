@@ -1,10 +1,14 @@
 """What can't be started now is wanted all the same: it is tried again, here and elsewhere, until it runs."""
 
+import contextlib
+import socket
+from typing import Any
+
 import pytest
 
 from support import api, images
 from support.dockerd import Dockerd
-from support.nodes import cluster
+from support.nodes import Cluster, cluster
 from support.refusals import refusing_registry
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
@@ -39,3 +43,34 @@ def test_a_registry_that_refuses_at_failover_ends_no_task(docker_host: str, own_
         third.start(*made.joining(third))
         for status in STATUSES:
             assert made.wait_task(f"s{status}", "running", 60)["nodeId"] == "node3"
+
+
+def test_a_port_that_orion_chose_and_the_machine_refuses_is_chosen_anew(docker_host: str, web_image: str) -> None:
+    """What a task of this name gets is known once it got it: another program takes that, and the next one too."""
+    ask = {"image": web_image, "portBindings": {"80/tcp": ""}}
+    with cluster(docker_host) as made, contextlib.ExitStack() as programs:
+        made.grow_to(1)
+        first = host_port(made.run("web", **ask))
+        remove(made, "web")
+        for port in (first, first + 1):
+            taken = programs.enter_context(socket.socket())
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(("", port))
+            taken.listen()
+        web = made.run("web", **ask)
+        assert host_port(web) not in (first, first + 1)
+        assert [a["state"] for a in web["allocations"]] == ["stopped", "stopped", "running"]
+        assert f"port {first} is taken" in web["allocations"][0]["reason"]
+        remove(made, "web")
+        web = made.run("web", **ask)
+        assert host_port(web) not in (first, first + 1)
+        assert len(web["allocations"]) == 1, "what was refused is not tried again"
+
+
+def host_port(task: dict[str, Any]) -> int:
+    return int(task["ports"]["80/tcp"].rpartition(":")[2])
+
+
+def remove(made: Cluster, task: str) -> None:
+    made.any().ask("DELETE", f"/tasks/{task}")
+    made.wait(lambda: not made.any().ask("GET", "/tasks"), f"{task} to be forgotten")

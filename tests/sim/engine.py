@@ -14,7 +14,7 @@ import msgspec
 
 from orion.model.allocation import Allocation
 from orion.model.container import EndCause
-from orion.model.errors import EngineDown, EngineError
+from orion.model.errors import EngineDown, EngineError, PortRefused
 from orion.model.job import TaskSpec
 from orion.model.resources import MIB, Resources
 from orion.ports import Container, EngineInfo, File, Labels, LogEntry, LogQuery, PullProgress
@@ -64,6 +64,7 @@ class SimEngine:
         self.down = ""  # else the engine's absence in words
         self.faults = 0.0
         self.slowness = 1.0
+        self.ports_of_others = range(0)  # that other programs of the machine hold
         self.registry_refuses = ""  # else why it gives this engine no image now, in its words
         self.containers: dict[str, Held] = {}
         self.files: dict[str, dict[str, File]] = {}  # of each container, by path
@@ -150,10 +151,14 @@ class SimEngine:
         for port in held.ports:
             if port in self._ports:
                 self.world.count("host port refused by the engine")
-                raise EngineError(
+                raise PortRefused(
                     f"driver failed programming external connectivity on endpoint {held.name}: Bind for"
-                    f" 0.0.0.0:{port[0]} failed: port is already allocated"
+                    f" 0.0.0.0:{port[0]} failed: port is already allocated",
+                    port=port[0],
                 )
+            if port[0] in self.ports_of_others:
+                self.world.count("host port held by another program")
+                raise PortRefused(f"listen tcp4 0.0.0.0:{port[0]}: bind: address already in use", port=port[0])
         for port in held.ports:
             self._ports[port] = id_
         held.runs += 1

@@ -3,6 +3,7 @@
 import asyncio
 
 from orion.model.errors import Conflict, NotFound, OrionError
+from orion.model.job import DYNAMIC_PORTS
 from orion.model.node import NodeStatus
 from sim.cluster import ConnectionLost, Machine
 from sim.engine import SimEngine
@@ -38,6 +39,15 @@ def registry_refuses(kit: Kit) -> None:
     kit.heal_after(500, 20_000, setattr, engine, "registry_refuses", "")
 
 
+def ports_are_taken(kit: Kit) -> None:
+    """One of three ports that Orion may choose: other programs of the machine have them."""
+    engine = _engine(kit)
+    kit.did("ports taken by other programs", engine.id)
+    third = kit.rng.randrange(3)
+    engine.ports_of_others = range(DYNAMIC_PORTS.start + third, DYNAMIC_PORTS.stop, 3)
+    kit.heal_after(500, 8_000, setattr, engine, "ports_of_others", range(0))
+
+
 def container_dies(kit: Kit) -> None:
     engine = _engine(kit)
     running = engine.running()
@@ -53,6 +63,7 @@ def _engine(kit: Kit) -> SimEngine:
 
 def calm_engine(engine: SimEngine) -> None:
     engine.faults, engine.slowness, engine.registry_refuses = 0.0, 1.0, ""
+    engine.ports_of_others = range(0)
 
 
 def lose_gossip_events(kit: Kit) -> None:
@@ -135,6 +146,7 @@ FAULTS: tuple[Fault, ...] = (
     engine_down,
     engine_flaky,
     registry_refuses,
+    ports_are_taken,
     container_dies,
     lose_gossip_events,
     drain,

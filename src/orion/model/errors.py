@@ -158,6 +158,16 @@ class EngineError(OrionError):
         self.permanent = permanent
 
 
+class PortRefused(EngineError):
+    """The engine's machine does not give the host port `port`: another program has it, or nobody may."""
+
+    code = "port_refused"
+
+    def __init__(self, detail: str, *, permanent: bool = False, port: int = 0) -> None:
+        super().__init__(detail, permanent=permanent)
+        self.port = port
+
+
 class EngineDown(EngineError):
     """The container engine does not answer at all."""
 
@@ -199,6 +209,7 @@ _BY_CODE: dict[str, type[OrionError]] = {
         NotTaken,
         AnswerForgotten,
         EngineError,
+        PortRefused,
         EngineDown,
         Corrupt,
     )

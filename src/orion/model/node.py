@@ -21,7 +21,8 @@ class Node(msgspec.Struct, frozen=True, array_like=True):
     nodes in a byte or two. `engine` identifies the container engine: nodes with the same engine share its
     host ports, and a survivor stops a dead one's containers there. It is made in `apply` from `engine_id`, which
     the engine says of itself and clones of a machine share, and `engine_run`, as model/container.py has them.
-    `engine_down` is empty while the engine answers, else why not.
+    `engine_down` is empty while the engine answers, else why not. `refused_ports` are the last host ports that
+    Orion chose and its machine did not give, as `port << 1 | udp`: others are chosen in their place.
     """
 
     id: NodeId
@@ -41,6 +42,7 @@ class Node(msgspec.Struct, frozen=True, array_like=True):
     grace_ms: int = 0  # with status left: how long its work waits for it
     engine_id: str = ""
     engine_run: str = ""
+    refused_ports: tuple[int, ...] = ()
 
     @property
     def schedulable(self) -> bool:

@@ -16,7 +16,7 @@ import msgspec
 
 from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.container import Container, EngineInfo, Labels, LogEntry, LogQuery
-from orion.model.errors import EngineDown, EngineError, NotFound, OrionError
+from orion.model.errors import EngineDown, EngineError, NotFound, OrionError, PortRefused
 from orion.model.ids import AllocationId, NodeId, container_name
 from orion.model.job import TaskSpec
 from orion.node.alarm import Alarm
@@ -407,8 +407,9 @@ class Agent:
             return
         wait_ms = backoff_ms(tries.failures, self._rng.random())
         self._retry(tries, wait_ms)
-        again = f"{error.detail}; trying again in {max(1, round(wait_ms / 1000))} s"
-        self._tell(action, AllocationState.STARTING, again, tries.failures)
+        port = _chosen_port(action, error)
+        again = "another is chosen" if port else f"trying again in {max(1, round(wait_ms / 1000))} s"
+        self._tell(action, AllocationState.STARTING, f"{error.detail}; {again}", tries.failures, port)
 
     def _has_run(self, action: Start, tries: Attempts) -> bool:
         """Returns what state says, or what was seen here that state may not know yet."""
@@ -416,9 +417,13 @@ class Agent:
         seen = tries.restarts is not None or (known is not None and known.started_at_ms > 0)
         return action.allocation.ran or seen
 
-    def _tell(self, action: Start, state: AllocationState, reason: str, failed_starts: int = 0) -> None:
+    def _tell(
+        self, action: Start, state: AllocationState, reason: str, failed_starts: int = 0, refused_port: int = 0
+    ) -> None:
         self._told.pop(action.allocation.id, None)
-        status = AllocationStatus(state, reason, action.restarts, failed_starts=failed_starts)
+        status = AllocationStatus(
+            state, reason, action.restarts, failed_starts=failed_starts, refused_port=refused_port
+        )
         self._report(action.allocation.id, status)
 
     def _ended(self, end: Report) -> None:
@@ -459,6 +464,18 @@ class Agent:
         async with contextlib.aclosing(self._engine.logs(container.id, query)) as batches:
             async for entries in batches:
                 yield entries
+
+
+def _chosen_port(action: Start, error: EngineError) -> int:
+    """The host port that the machine refuses, if Orion chose it; else 0."""
+    if not isinstance(error, PortRefused):
+        return 0
+    chosen = (
+        port
+        for port, binding in zip(action.allocation.ports, action.spec.ports, strict=True)
+        if not binding.host_port
+    )
+    return error.port if error.port in chosen else 0
 
 
 def _first(group: BaseExceptionGroup[EngineError]) -> EngineError:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from orion.model.job import DYNAMIC_PORTS, TaskSpec
-from orion.state.records import NodeRecord, Ports, static_port_keys
+from orion.state.records import NodeRecord, static_port_keys
 
 
 class Demand:
@@ -69,7 +69,7 @@ class Overlay:
     def claim_ports(self, row: NodeRecord, demand: Demand, seed: int) -> tuple[int, ...] | None:
         """Take host ports for one task, in the order of its bindings; None when there are not enough. Those left to
         choose are the first free ones from a place that `seed` says, so that a port just freed is seldom the next
-        one given.
+        one given. What the node's machine has refused is not free.
         """
         if demand.static_keys and self.taken_key(row, demand.static_keys) is not None:
             return None
@@ -80,7 +80,7 @@ class Overlay:
             port = binding.host_port
             if not port:
                 udp = binding.protocol == "udp"
-                port = _free_port(seed, udp, row.ports, claims, keys)
+                port = _free_port(seed, udp, row, claims, keys)
                 if not port:
                     return None
                 keys.add(port << 1 | udp)
@@ -89,12 +89,13 @@ class Overlay:
         return tuple(ports)
 
 
-def _free_port(seed: int, udp: bool, held: Ports, claims: set[int], keys: set[int]) -> int:
+def _free_port(seed: int, udp: bool, row: NodeRecord, claims: set[int], keys: set[int]) -> int:
     """0 when there is none."""
+    held, refused = row.ports, row.node.refused_ports
     port = DYNAMIC_PORTS.start + seed % len(DYNAMIC_PORTS)
     for _ in DYNAMIC_PORTS:
         key = port << 1 | udp
-        if key not in held and key not in claims and key not in keys:
+        if key not in held and key not in claims and key not in keys and key not in refused:
             return port
         port = port + 1 if port + 1 < DYNAMIC_PORTS.stop else DYNAMIC_PORTS.start
     return 0

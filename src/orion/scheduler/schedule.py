@@ -98,7 +98,8 @@ class _Planner:
 
     def move_stuck(self, turn: int) -> None:
         """To an engine that has not tried in vain yet, if one has room; else it is tried again where it is, and
-        after a good half minute of that on the engine whose try is the longest ago.
+        after a good half minute of that on the engine whose try is the longest ago. One whose machine refuses a
+        port that was chosen for it gets another port, there or elsewhere.
         """
         stuck = self._view.stuck()
         leaving = set(self._stops)
@@ -113,6 +114,9 @@ class _Planner:
         record = self._view.job_record(allocation.job)
         if record is None:
             return
+        if allocation.status.refused_port:
+            self._choose_another_port(record, allocation)
+            return
         tried = self._tried(allocation)
         patient = allocation.status.failed_starts >= PATIENT_FAILURES
         if len(tried) >= QUICK_ENGINES and not patient:
@@ -120,11 +124,23 @@ class _Planner:
         choice = self._elsewhere(record, allocation, tried)
         if not choice.done and patient and len(tried) > 1:
             choice = self._elsewhere(record, allocation, tried[1:])
-        if not choice.done:
-            return
+        if choice.done:
+            self._leave(allocation)
+            self._give(record, [allocation.index], choice)
+
+    def _choose_another_port(self, record: JobRecord, allocation: Allocation) -> None:
+        """Where there is no room for both it ends first, for as it is it can't run: its slot is open then."""
+        self._leave(allocation)
+        tried = self._tried(allocation)
+        node = self._view.node(allocation.node)
+        others = [engine for engine in tried if node is None or engine != engine_key(node)]
+        choice = self._elsewhere(record, allocation, others)
+        if choice.done:
+            self._give(record, [allocation.index], choice)
+
+    def _leave(self, allocation: Allocation) -> None:
         self._moves.append(allocation.id)
         self._bytes_left -= _STOP_BYTES
-        self._give(record, [allocation.index], choice)
 
     def _elsewhere(self, record: JobRecord, allocation: Allocation, engines: Sequence[str]) -> Choice:
         """A place for one task on none of these engines."""

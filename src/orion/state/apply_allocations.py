@@ -23,6 +23,8 @@ def update_allocations(state: State, step: Step, command: UpdateAllocations) -> 
         if former is None or former.node != command.node or not _follows(former.status, status):
             continue
         changed = ledger.set_status(state, former, status)
+        if status.refused_port:
+            ledger.note_refused_port(state, record, changed)
         _tell(step, former, changed)
         if changed.terminal:
             ended.append(changed)

@@ -56,6 +56,7 @@ def _return(state: State, step: Step, record: NodeRecord, command: RegisterNode)
         engine=former.engine,
         draining=former.draining,
         changed_at_ms=former.changed_at_ms if was_ready else step.at_ms,
+        refused_ports=former.refused_ports,
     )
     if not node.engine_id and command.engine_down:
         # It starts while its engine is down, so it can't know which engine it has: it has the same one still.
@@ -66,6 +67,7 @@ def _return(state: State, step: Step, record: NodeRecord, command: RegisterNode)
     lost: list[Allocation] = []
     if node.engine_id != former.engine_id:
         lost = ledger.lose_all(state, record, f"{node.id} has another container engine now", step.at_ms)
+        node = replace(node, refused_ports=())
     ledger.set_node(state, record, node)
     if node.engine != former.engine:
         lost += ledger.move_engine(state, record, former.engine, step.at_ms)

@@ -112,7 +112,8 @@ def _next_id(state: State) -> AllocationId:
 
 def _tell_leaving(step: Step, allocation: Allocation) -> None:
     task = task_id(allocation.job, allocation.index)
-    text = f"{task} does not start on {allocation.node} ({allocation.status.reason}): another node has its turn"
+    turn = "another port is chosen" if allocation.status.refused_port else "another node has its turn"
+    text = f"{task} does not start on {allocation.node} ({allocation.status.reason}): {turn}"
     step.tell("TaskMoved", task, text)
 
 

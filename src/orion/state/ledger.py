@@ -9,6 +9,7 @@ from orion.model.node import Node
 from orion.state.records import (
     MAX_ENDED_PER_SLOT,
     MAX_REASON,
+    MAX_REFUSED_PORTS,
     OPEN,
     Holdings,
     JobRecord,
@@ -221,6 +222,20 @@ def set_status(state: State, allocation: Allocation, status: AllocationStatus) -
         _trim(state, record, changed.index)
         set_open(state, record, changed.index, is_open=slot_wants(record, changed.index))
     return changed
+
+
+def note_refused_port(state: State, node: NodeRecord, allocation: Allocation) -> None:
+    """The node's machine does not give a host port that Orion chose for the allocation."""
+    refused = allocation.status.refused_port
+    bindings = state.jobs[allocation.job].job.task.ports
+    keys = [
+        port_key(port, binding.protocol)
+        for port, binding in zip(allocation.ports, bindings, strict=True)
+        if port == refused and not binding.host_port
+    ]
+    if keys:
+        kept = [key for key in node.node.refused_ports if key not in keys]
+        set_node(state, node, replace(node.node, refused_ports=(*kept, *keys)[-MAX_REFUSED_PORTS:]))
 
 
 def set_unwanted(state: State, allocation: Allocation) -> None:

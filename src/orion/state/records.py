@@ -21,6 +21,7 @@ from orion.state.memory import Memory
 MAX_COUNT = 1_000_000  # tasks of one job
 MAX_REMOVED = 1_000  # raft ids remembered after their node was removed
 MAX_ENDED_PER_SLOT = 5  # allocations remembered after their end
+MAX_REFUSED_PORTS = 32  # of one node, oldest out first
 MAX_CONFIGS = 10_000
 MAX_CONFIGS_BYTES = 64 * 1024 * 1024  # of all keys and values together
 MAX_REASON = 2_000  # characters of an allocation's reason, or of a refusal

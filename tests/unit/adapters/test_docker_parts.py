@@ -25,7 +25,7 @@ from orion.adapters.docker.spec import (
 )
 from orion.model.allocation import Allocation
 from orion.model.container import EndCause, Labels, LogQuery
-from orion.model.errors import EngineDown, EngineError
+from orion.model.errors import EngineDown, EngineError, PortRefused
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import PortBinding, TaskSpec
 
@@ -113,6 +113,28 @@ _NEW_RUNC = (
 def test_plain_words(message, expected, permanent):
     error = words.refusal(500, message)
     assert (error.detail, error.permanent) == (expected, permanent)
+
+
+@pytest.mark.parametrize(
+    ("message", "port"),
+    [
+        (f"{_ENDPOINT}Bind for 0.0.0.0:20001 failed: port is already allocated", 20_001),
+        (
+            f"{_ENDPOINT}Error starting userland proxy: listen tcp4 0.0.0.0:20002: bind: address already in use",
+            20_002,
+        ),
+        (
+            f"{_NEW_ENDPOINT}failed to bind host port for 0.0.0.0:20003:172.17.0.2:80/tcp: address already in use",
+            20_003,
+        ),
+        ("failed to bind host port [::]:20004/udp: cannot assign requested address", 20_004),
+    ],
+)
+def test_a_port_that_the_machine_refuses_is_named(message, port):
+    error = words.refusal(500, message)
+    assert isinstance(error, PortRefused)
+    assert error.port == port
+    assert str(port) in error.detail
 
 
 def test_a_bad_request_never_gets_better():

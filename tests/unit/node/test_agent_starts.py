@@ -7,8 +7,8 @@ from agent_kit import run
 from msgspec.structs import replace
 
 from orion.model.allocation import AllocationState
-from orion.model.errors import EngineError
-from orion.model.job import RestartMode, RestartPolicy
+from orion.model.errors import EngineError, PortRefused
+from orion.model.job import PortBinding, RestartMode, RestartPolicy
 from sim.engine import MISSING, SimEngineClient
 
 POLICIES = (
@@ -82,3 +82,23 @@ def test_a_refusal_that_is_not_repeated_confirms_nothing():
         assert "failed" not in bench.states(web)
 
     run(main, engine_client=Moody)
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_a_refused_port_is_told_to_who_chose_it(chosen):
+    class Refusing(SimEngineClient):
+        async def start(self, container):
+            raise PortRefused("port 20000 is taken on this machine", port=20_000)
+
+    async def main(bench):
+        web = bench.assign(ports=(20_000,))
+        if chosen:
+            known = bench.assigned[web]
+            bench._put(known.allocation, replace(known.spec, ports=(PortBinding(80, "tcp"),)))
+            bench.publish()
+        await bench.until(lambda: any(s.failed_starts for _, s in bench.reports))
+        status = next(s for _, s in bench.reports if s.failed_starts)
+        assert status.refused_port == (20_000 if chosen else 0)
+        assert ("another is chosen" in status.reason) is chosen
+
+    run(main, engine_client=Refusing)

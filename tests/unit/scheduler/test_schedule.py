@@ -674,6 +674,59 @@ def test_what_all_nodes_tried_in_vain_has_its_turn_again_where_it_was_longest_ag
     assert tried[3:] == tried[:3]
 
 
+def refuses_its_port(cluster, index=0):
+    allocation = cluster.view.allocations_of_slot("web", index)[-1]
+    (port,) = allocation.ports
+    report(cluster, allocation, AllocationStatus(AllocationState.STARTING, failed_starts=1, refused_port=port))
+    return port
+
+
+ANY_PORT = (PortBinding(80, "tcp"),)
+
+
+def test_a_chosen_port_that_the_machine_refuses_is_chosen_anew_at_once():
+    cluster = Cluster(1)
+    cluster.job(ports=ANY_PORT)
+    cluster.run()
+    refused = [refuses_its_port(cluster)]
+    for _ in range(3):
+        cluster.run()
+        former, now = cluster.view.allocations_of_slot("web", 0)[-2:]
+        assert not former.wanted
+        assert now.wanted
+        report(cluster, former, AllocationStatus(AllocationState.STOPPED, failed_starts=1))
+        refused.append(refuses_its_port(cluster))
+    assert len(set(refused)) == 4
+
+
+def test_a_refused_port_is_given_to_no_later_task():
+    cluster = Cluster(1)
+    cluster.job(ports=ANY_PORT)
+    cluster.run()
+    refused = refuses_its_port(cluster)
+    cluster.do(RemoveJob(1, "web", "stop", cluster.state.index))
+    cluster.end("web", 0)
+    cluster.job(ports=ANY_PORT)
+    cluster.run()
+    (again,) = cluster.view.allocations_of_slot("web", 0)
+    assert again.ports != (refused,)
+
+
+def test_where_there_is_no_room_for_both_one_with_a_refused_port_ends_first():
+    cluster = Cluster(1, memory=GB)
+    cluster.job(memory=GB, ports=ANY_PORT)
+    cluster.run()
+    refused = refuses_its_port(cluster)
+    cluster.run()
+    (former,) = cluster.view.allocations_of_slot("web", 0)
+    assert not former.wanted
+    report(cluster, former, AllocationStatus(AllocationState.STOPPED, failed_starts=1))
+    cluster.run()
+    now = cluster.view.allocations_of_slot("web", 0)[-1]
+    assert now.wanted
+    assert now.ports != (refused,)
+
+
 def test_what_only_one_node_can_start_stays_there_however_often_it_fails():
     cluster = Cluster(1)
     cluster.job()

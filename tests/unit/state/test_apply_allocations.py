@@ -8,7 +8,7 @@ from orion.model.errors import NotFound
 from orion.model.job import JobKind
 from orion.model.resources import Resources
 from orion.state.commands import UpdateAllocations
-from orion.state.records import MAX_REASON
+from orion.state.records import MAX_REASON, MAX_REFUSED_PORTS
 
 
 def placed(kind=JobKind.SERVICE, **task):
@@ -207,3 +207,38 @@ def test_one_that_waits_for_another_port_is_restored_as_such():
     w.place("web", (0, "node1"))
     w.update("starting", refused_port=20_000)
     assert list(w.state.stuck) == [w.newest().id]
+
+
+def refuse_port(world, port):
+    return world.update("starting", reason=f"port {port} is taken", failed_starts=1, refused_port=port)
+
+
+def test_a_refused_port_that_was_chosen_is_remembered_of_its_node():
+    world = placed(ports=(ANY,))
+    refuse_port(world, 20_000)
+    assert world.view.node("node1").refused_ports == (20_000 << 1,)
+    assert world.view.node("node2").refused_ports == ()
+    assert [a.id for a in world.view.stuck()] == [world.newest().id]
+    world.register("node1", version="0.2")
+    assert world.view.node("node1").refused_ports == (20_000 << 1,)
+    world.register("node1", engine="another")
+    assert world.view.node("node1").refused_ports == ()
+
+
+def test_a_refused_port_that_was_asked_for_is_not_remembered():
+    world = placed(ports=(WEB,))
+    refuse_port(world, WEB.host_port)
+    refuse_port(world, 20_000)
+    assert world.view.node("node1").refused_ports == ()
+
+
+def test_the_last_refused_ports_are_remembered():
+    world = World(nodes=1)
+    world.create(count=MAX_REFUSED_PORTS + 1, ports=(ANY,))
+    for index in range(MAX_REFUSED_PORTS + 1):
+        port = 20_000 + index
+        world.place("web", (index, "node1"), ports=[(port,)])
+        world.update("starting", index=index, failed_starts=1, refused_port=port)
+    refused = world.view.node("node1").refused_ports
+    assert len(refused) == MAX_REFUSED_PORTS
+    assert refused[-1] == port << 1
