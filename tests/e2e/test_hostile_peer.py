@@ -4,11 +4,32 @@ Whatever it says, afterwards writes go on and every node can be started again. W
 can still do is told in docs/design/peers.md.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from orion.model.container import LogQuery
+from orion.model.ids import AllocationId, JobName, NodeId, RaftId
+from orion.model.job import Job, JobKind, TaskSpec
+from orion.model.node import NodeStatus
+from orion.model.resources import Resources
+from orion.node.requests import (
+    AskConfigs,
+    AskTask,
+    AskTasks,
+    AskTransfer,
+    Confirm,
+    FetchBackup,
+    FetchSnapshot,
+    ReadLogs,
+    Request,
+    Submit,
+    WatchWork,
+)
+from orion.node.service import Read
 from orion.raft.confchange import encode_change
 from orion.raft.messages import (
     AnyMessage,
@@ -31,7 +52,18 @@ from orion.raft.messages import (
     MsgVoteResp,
     SnapshotMeta,
 )
-from support.hostile import STRANGER, greeting_of, say, stranger
+from orion.state.commands import (
+    ApplyPlan,
+    Command,
+    CreateJob,
+    DrainNode,
+    InitCluster,
+    PutConfig,
+    RegisterNode,
+    SetNodeStatus,
+    encode_command,
+)
+from support.hostile import STRANGER, ask, greeting_of, say, stranger, stream
 from support.nodes import DEADLINE_S, NO_ENGINE, Cluster, NodeProcess, cluster
 
 LARGEST = 2**64 - 1
@@ -167,6 +199,62 @@ def test_what_a_lying_voter_says_of_terms_and_entries_ends_nobody(three: Cluster
         for term in (1, FAR_TERM):
             say(node, liar, *every_kind(liar.raft, at.raft[node.name], term, at.index, at.term))
     goes_on(three, "after-a-liar")
+    starts_again(three)
+
+
+NEW = RegisterNode(1, "node9", 9, "10.0.0.9:7000", "10.0.0.9:8000", Resources(1, 2, 3), (), "", "0.1")
+COMMANDS: list[Command] = [
+    replace(NEW, peer_address="nowhere"),
+    replace(NEW, at_ms=2**63),
+    replace(NEW, node="../node1"),
+    replace(NEW, node="node1", replaces=True),
+    replace(NEW, labels=(("a", "x" * 3_000_000),)),
+    DrainNode(1, NodeId("x" * 3_000_000), draining=True, idempotency_key="k" * 500_000),
+    CreateJob(2**63, Job(JobName("web"), JobKind.SERVICE, 1, TaskSpec("app")), "key", 10**6),
+    CreateJob(1, Job(JobName("../web"), JobKind.SERVICE, 1, TaskSpec("app")), "key", 10**6),
+    PutConfig(1, "k" * 1_000_000, b"", None, "key", 10**6),
+    SetNodeStatus(1, NodeId("node1"), RaftId(1), NodeStatus.DOWN),
+    ApplyPlan(1, ()),
+    InitCluster(1, 7),
+]
+QUESTIONS: list[Request[Any]] = [
+    Submit(NO_COMMAND),
+    Submit(b""),
+    AskConfigs(("before",) * 1_000_000, Read()),
+    AskTask("before", Read(timeout_s=math.nan)),
+    Confirm(tuple(AllocationId(number) for number in range(500_000)), ()),
+    AskTransfer("nobody"),
+    FetchSnapshot(FAR_INDEX),
+]
+STREAMS: list[Request[Any]] = [
+    FetchSnapshot(-1),
+    FetchSnapshot(LARGEST),
+    FetchBackup(Read(timeout_s=math.inf)),
+    AskTasks(Read(wait_s=1e300, after_index=LARGEST)),
+    WatchWork(NodeId("x" * 1_000_000), RaftId(-1)),
+    ReadLogs(AllocationId(-1), LogQuery(tail=-1)),
+]
+
+
+def test_no_call_and_no_stream_leaves_anything_behind(three: Cluster) -> None:
+    """Commands that state, a snapshot or a view could not go on with, and questions without an end."""
+    at = Position(three)
+    shown = at.leader.ask("GET", "/nodes")
+    for node in three.nodes:
+        for command in COMMANDS:
+            answer = ask(node, at.stranger, Submit(encode_command(command)))
+            assert answer.failure is not None, command
+            assert answer.failure.code == "refused", answer.failure
+        for question in QUESTIONS:
+            assert ask(node, at.stranger, question).failure is not None, question
+        for question in STREAMS:
+            assert stream(node, at.stranger, question) is not None, question
+    for node in three.nodes:
+        assert [(n["name"], n["status"]) for n in node.ask("GET", "/nodes")] == [
+            (n["name"], n["status"]) for n in shown
+        ]
+        assert node.ask("GET", "/tasks") == []
+    goes_on(three, "after-calls")
     starts_again(three)
 
 

@@ -6,12 +6,29 @@ import contextlib
 import socket
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
 from orion.model.ids import NodeId, RaftId
+from orion.node.requests import Request, encode_request
 from orion.raft.messages import AnyMessage
-from orion.wire.envelopes import LANE_RAFT, LANE_WHO, Hello, decode_hello, encode_hello, encode_messages
+from orion.wire.envelopes import (
+    LANE_CALL,
+    LANE_RAFT,
+    LANE_STREAM,
+    LANE_WHO,
+    Call,
+    Failure,
+    Hello,
+    Reply,
+    decode_end,
+    decode_hello,
+    decode_reply,
+    encode_call,
+    encode_hello,
+    encode_messages,
+)
 from orion.wire.frames import Frame, FrameReader, Kind, encode_frame
 from support.nodes import NodeProcess
 
@@ -70,6 +87,26 @@ def _greeted(node: NodeProcess, who: Hello) -> Iterator[tuple[HostilePeer, Hello
         frame = peer.frame()
         assert frame is not None
         yield peer, decode_hello(frame)
+
+
+def ask(node: NodeProcess, who: Hello, request: Request[Any]) -> Reply:
+    """A call, and what comes back."""
+    with hostile(node, who, LANE_CALL) as peer:
+        peer.send(encode_call(Call(1, int(TIMEOUT_S * 1000), encode_request(request))))
+        frame = peer.frame()
+        assert frame is not None
+        assert frame.kind == Kind.REPLY
+        return decode_reply(frame.payload)
+
+
+def stream(node: NodeProcess, who: Hello, request: Request[Any]) -> Failure | None:
+    """Opens a stream and takes all that comes; how it ended."""
+    with hostile(node, who, LANE_STREAM) as peer:
+        peer.send(encode_frame(Kind.REQUEST, encode_request(request)))
+        while (frame := peer.frame()) is not None and frame.kind == Kind.ITEM:
+            pass
+        assert frame is not None
+        return decode_end(frame.payload)
 
 
 def say(node: NodeProcess, who: Hello, *messages: AnyMessage) -> None:

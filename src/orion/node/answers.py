@@ -23,6 +23,7 @@ from orion.model.views import NodeView, RaftView, TaskRequest, TaskView
 from orion.node import render
 from orion.node.agent import Agent
 from orion.node.backup import Backups
+from orion.node.bounds import request_fault
 from orion.node.configs import Configs
 from orion.node.deadline import deadline
 from orion.node.directory import Directory
@@ -482,9 +483,12 @@ def _unknown(node: str) -> NotFound:
 
 def _decoded(node: NodeId, body: bytes) -> AnyRequest:
     try:
-        return decode_request(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        request = decode_request(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"a request from {node} can't be read ({error}); do all nodes run one version?") from None
+    if fault := request_fault(request):
+        raise Refused(f"{type(request).__name__} from {node} asks for too much: {fault}")
+    return request
 
 
 def _is_stale(request: Request[Any]) -> bool:

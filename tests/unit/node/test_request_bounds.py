@@ -1,0 +1,101 @@
+"""What a peer asks for in one request is bounded: whoever greets may ask."""
+
+import math
+
+import pytest
+from cluster_kit import run
+from msgspec.structs import replace
+
+from orion.model.container import LogQuery
+from orion.model.errors import Refused
+from orion.model.node import NodeStatus
+from orion.model.resources import Resources
+from orion.node.bounds import MAX_CONFIRMED, request_fault
+from orion.node.requests import (
+    AskConfigs,
+    AskNodes,
+    AskPosition,
+    AskRaftId,
+    AskTasks,
+    Confirm,
+    FetchBackup,
+    FindConfigs,
+    ReadLogs,
+    Submit,
+    WatchWork,
+    encode_request,
+)
+from orion.node.service import Read
+from orion.state.commands import (
+    ApplyPlan,
+    DrainNode,
+    InitCluster,
+    RegisterNode,
+    SetNodeStatus,
+    encode_command,
+)
+
+ENDLESS = [
+    AskTasks(Read(timeout_s=math.nan)),
+    AskNodes(Read(timeout_s=math.inf)),
+    AskNodes(Read(timeout_s=-1.0)),
+    FindConfigs("", Read(wait_s=1e300)),
+    FetchBackup(Read(timeout_s=1e9)),
+    AskTasks(Read(after_index=-1)),
+    AskConfigs(("a",) * 65, Read()),
+    Confirm(tuple(range(MAX_CONFIRMED + 1)), ()),
+    WatchWork("x" * 100, 1),
+    AskRaftId(""),
+    ReadLogs(1, LogQuery(tail=-1)),
+]
+FAIR = [
+    AskTasks(Read(wait_s=600.0, timeout_s=600.0)),
+    AskConfigs(("a",) * 64, Read()),
+    Confirm(tuple(range(5_000)), ("node1",)),
+    WatchWork("node1", 1),
+    ReadLogs(1, LogQuery(tail=0)),
+    AskPosition(),
+]
+NODE = RegisterNode(1, "node9", 9, "10.0.0.9:7000", "10.0.0.9:8000", Resources(1, 2, 3), (), "e", "0.1")
+FOR_LEADERS = [
+    (InitCluster(1, 5), "InitCluster is for the cluster's leader to decide"),
+    (ApplyPlan(1, ()), "ApplyPlan is for the cluster's leader to decide"),
+    (SetNodeStatus(1, "node2", 5, NodeStatus.DOWN), "SetNodeStatus is for the cluster's leader to decide"),
+    (
+        replace(NODE, replaces=True),
+        "takes another one's place is for the cluster's leader to decide",
+    ),
+    (DrainNode(-1, "node1", draining=True), "not a command that can be carried out: at_ms is -1"),
+]
+
+
+@pytest.mark.parametrize("request_", ENDLESS, ids=lambda r: type(r).__name__)
+def test_a_request_without_end_is_refused(request_):
+    assert request_fault(request_)
+
+    async def main(nodes):
+        service = nodes.leader.node.service
+        body = encode_request(request_)
+        with pytest.raises(Refused, match=f"{type(request_).__name__} from node2 asks for too much"):
+            await service.on_call("node2", body)
+        with pytest.raises(Refused, match="asks for too much"):
+            await anext(service.on_stream("node2", body))
+
+    run(main)
+
+
+@pytest.mark.parametrize("request_", FAIR, ids=lambda r: type(r).__name__)
+def test_what_nodes_ask_for_is_answered(request_):
+    assert request_fault(request_) == ""
+
+
+@pytest.mark.parametrize(("command", "words"), FOR_LEADERS)
+def test_what_a_leader_decides_is_taken_from_nobody_else(command, words):
+    async def main(nodes):
+        leader = nodes.leader
+        before = leader.node.driver.raft.last_index
+        with pytest.raises(Refused, match=words):
+            await leader.node.service.on_call("node2", encode_request(Submit(encode_command(command), True)))
+        assert leader.node.driver.raft.last_index == before
+
+    run(main)
