@@ -126,6 +126,7 @@ async def serve(config: Config) -> None:
             engine=engine,
             machine=machine,
             identity=identity,
+            on_stop_asked=stop.set,
         )
         listeners = listen(config.bind, config.port)
         for listener in listeners:
@@ -184,11 +185,11 @@ async def _run_until(stop: asyncio.Event, node: Node, api: Server) -> None:
         serving = group.create_task(_serve(api, stop), name="api")
         await stop.wait()
         log.info("stopping: containers stay, another voter takes over")
-        await node.stop()
+        last_words = await node.stop()
         api.stop()
         await serving
         running.cancel()
-    log.info("stopped")
+    log.info("%s", last_words)
 
 
 async def _serve(api: Server, stop: asyncio.Event) -> None:

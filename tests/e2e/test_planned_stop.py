@@ -5,8 +5,11 @@ import threading
 
 import pytest
 
+from support import images
 from support.cleanup import containers
-from support.nodes import Cluster, NodeProcess, Problem
+from support.command import orion
+from support.dockerd import Dockerd
+from support.nodes import Cluster, NodeProcess, Problem, cluster
 
 pytestmark = pytest.mark.engine
 
@@ -86,6 +89,57 @@ def test_drain_then_remove_a_node_for_good(shared: Cluster, web_image: str) -> N
     assert gone.process is not None
     assert gone.process.wait(40) == 1
     assert "was removed" in gone.log_tail()
+
+
+def test_the_last_line_of_a_stop_names_what_runs_on(web_image: str, docker_host: str, own_engine: Dockerd) -> None:
+    """Where the others have engines of their own, it runs twice later, and the line says from when on."""
+    images.web(own_engine.host)
+    with cluster([docker_host, docker_host, own_engine.host]) as made:
+        made.grow_to(3)
+        made.run("web", image=web_image, nodeSelectors={"id": "node3"})
+        third = made.node("node3")
+        assert third.stop() == 0
+        last = third.log_tail().splitlines()[-1]
+        assert (
+            "stopped. web/0 runs on in its container, and nobody looks after it. Unless node3 is back by " in last
+        )
+        assert " (in 60 s), it is started on another node too and runs twice until it is back; " in last
+        assert last.endswith("'orion drain node3 --stop' moves tasks before it stops a node")
+        reason = made.any().ask("GET", "/nodes/node3")["reason"]
+        assert reason.startswith("stopped on purpose; its tasks wait for it until 2")
+
+
+@pytest.mark.parametrize("asked", ["another node", "the node itself"])
+def test_drain_and_stop_leaves_nothing_behind(
+    shared: Cluster, docker_host: str, web_image: str, asked: str
+) -> None:
+    shared.grow_to(3)
+    home = shared.node(shared.run("web", image=web_image)["nodeId"])
+    other = next(node for node in shared.nodes if node is not home)
+    with pytest.raises(Problem, match=f"{home.name} still has tasks"):
+        other.ask("POST", f"/nodes/{home.name}/stop")
+    code, out, err = orion(home if asked == "the node itself" else other, "drain", "--stop", home.name)
+    assert (code, out.splitlines()[-1]) == (
+        0,
+        f"{home.name} has stopped. Once it is started again, 'orion ready {home.name}' gives it work",
+    ), err
+    assert home.process is not None
+    assert home.process.wait(20) == 0
+    assert home.log_tail().splitlines()[-1].endswith(f"stopped; {home.name} runs no task")
+    task = other.ask("GET", "/tasks/web")
+    assert task["nodeId"] != home.name
+    assert [run["state"] for run in task["allocations"]] == ["stopped", task["state"]]
+    found = containers(docker_host, f"dev.orion.cluster={shared.id}")
+    assert [c["Labels"]["dev.orion.node"] for c in found] == [task["nodeId"]]
+    home.start(*shared.joining(home))
+
+    def back() -> bool:
+        view = other.ask("GET", f"/nodes/{home.name}")
+        return view["status"] == "drained" and view["reason"] == f"gets no work until 'orion ready {home.name}'"
+
+    shared.wait(back, "it to be back, and drained")
+    assert orion(other, "ready", home.name)[0] == 0
+    shared.wait_settled(3)
 
 
 def test_a_second_sigterm_changes_nothing(shared: Cluster) -> None:

@@ -30,6 +30,10 @@ async def _set_draining(call: Call, *, draining: bool) -> Response:
     return json(await call.within(work))
 
 
+async def stop(call: Call) -> Response:
+    return json(await call.within(call.service.stop_node(call[NODE], timeout_s=call.timeout_s)), 202)
+
+
 async def remove(call: Call) -> Response:
     await call.within(call.service.remove_node(call[NODE], timeout_s=call.timeout_s))
     return Response(status_code=204)

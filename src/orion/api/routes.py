@@ -120,6 +120,15 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "POST", "/nodes/{id}/drain", nodes.drain, "Move a node's tasks elsewhere", (NODE, TIMEOUT), answer=NodeView
     ),
+    Endpoint(
+        "POST",
+        "/nodes/{id}/stop",
+        nodes.stop,
+        "Stop a node that has no tasks; its program ends as after SIGTERM",
+        (NODE, TIMEOUT),
+        answer=NodeView,
+        status=202,
+    ),
     Endpoint("POST", "/nodes/{id}/ready", nodes.ready, "Give a node work again", (NODE, TIMEOUT), answer=NodeView),
     Endpoint(
         "GET", "/configs", configs.listing, "All configs, without values", (PREFIX, *_READ), answer=list[ConfigView]

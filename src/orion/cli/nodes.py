@@ -118,21 +118,55 @@ def remove(client: "Client", node: tuple[str, ...]) -> None:
 @click.argument("node", shell_complete=complete_node)
 @click.option("--undo", is_flag=True, help="Give it work again: the same as 'orion ready'.")
 @click.option("--wait", is_flag=True, help="Wait until none of its tasks is left.")
+@click.option("--stop", is_flag=True, help="Then stop the node: what a reboot wants. Its program ends, well.")
 @asks
-def drain(client: "Client", node: str, undo: bool, wait: bool) -> None:
+def drain(client: "Client", node: str, undo: bool, wait: bool, stop: bool) -> int:
     """Move a node's tasks elsewhere, before work on it."""
+    if undo and (stop or wait):
+        raise click.UsageError("--undo takes back a drain; it goes with neither --wait nor --stop")
     if undo:
         _make_ready(client, node)
-        return
+        return 0
     view = client.drain(node)
-    if wait:
+    if stop or wait:
         _wait_until_empty(client, node)
-    elif view.tasks:
+        return _stop(client, node) if stop else 0
+    if view.tasks:
         click.echo(
             f"{view.name} gets no more work; {_tasks(view.tasks)} to move, 'orion nodes' shows how far it is"
         )
     else:
         click.echo(f"{view.name} gets no more work; it has none left")
+    return 0
+
+
+STOP_S = 30.0  # handing over leadership, and what is under way
+LOOK_S = 0.2
+
+
+def _stop(client: "Client", node: str) -> int:
+    """Stops a drained node and waits until that shows."""
+    import time
+
+    from orion.cli.app import say
+    from orion.model.errors import Unavailable
+
+    view = client.stop_node(node)
+    deadline = time.monotonic() + STOP_S
+    try:
+        while view.status in _RUNS:
+            if time.monotonic() >= deadline:
+                say(f"{node} has not stopped within {STOP_S:g} s, or was started again at once, by systemd perhaps")
+                return 1
+            time.sleep(LOOK_S)
+            view = client.node(node, stale=True)  # without it there may be no majority
+    except Unavailable:
+        pass  # who was asked is the one that stops, and nobody else was named
+    click.echo(f"{node} has stopped. Once it is started again, 'orion ready {node}' gives it work")
+    return 0
+
+
+_RUNS = frozenset({"alive", "suspect", "draining", "drained"})
 
 
 def _wait_until_empty(client: "Client", node: str) -> None:

@@ -195,6 +195,10 @@ class Client:
         """Undo a drain."""
         return self._decoded(self._ask("POST", f"{_path('/nodes', node)}/ready"), NodeView)
 
+    def stop_node(self, node: str) -> NodeView:
+        """A planned stop of one that has no tasks; Conflict where it has."""
+        return self._decoded(self._ask("POST", f"{_path('/nodes', node)}/stop"), NodeView)
+
     def remove_node(self, node: str) -> None:
         """Forget a node that is dead, stopped, or drained. One that still runs ends then."""
         self._ask("DELETE", _path("/nodes", node))

@@ -17,7 +17,7 @@ import msgspec
 from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.container import Container, EngineInfo, Labels, LogEntry, LogQuery
 from orion.model.errors import EngineDown, EngineError, NotFound, OrionError, PortRefused
-from orion.model.ids import AllocationId, NodeId, container_name
+from orion.model.ids import AllocationId, JobName, NodeId, container_name, task_id
 from orion.model.job import TaskSpec
 from orion.node.alarm import Alarm
 from orion.node.bugs import contained
@@ -451,6 +451,17 @@ class Agent:
         except (EngineError, TimeoutError) as error:
             log.debug("no last words of %08x: %s", allocation, error)
         return " / ".join(text[-LAST_WORDS_BYTES:].decode(errors="replace").split("\n")).strip(" /")
+
+    def running_tasks(self) -> list[str]:
+        """Whose containers run on this node, as far as they are wanted."""
+        work = self._source.latest
+        wanted = {a.allocation.id for a in work.assigned if a.allocation.wanted} if work else set()
+        running = [c.labels for c in self._seen.containers.values() if c.state == "running"]
+        return sorted(
+            task_id(JobName(each.job), each.index)
+            for each in running
+            if each.node == self._me and each.allocation in wanted
+        )
 
     # --- logs ---------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import msgspec
 
 from orion.model.allocation import TERMINAL
 from orion.model.container import LogQuery
-from orion.model.errors import NoMajority, NotFound, OrionError, Refused, Unavailable
+from orion.model.errors import Conflict, NoMajority, NotFound, OrionError, Refused, Unavailable
 from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.ids import NODE_ID, JobName, NodeId, RaftId
 from orion.model.logs import LogItem, LogPosition
@@ -54,6 +54,8 @@ from orion.node.requests import (
     Position,
     ReadLogs,
     Request,
+    StopNode,
+    Stopping,
     Submit,
     WatchEvents,
     WatchWork,
@@ -97,6 +99,7 @@ class Answers:
         source: WorkSource,
         agent: Agent,
         outlook: Callable[[], Sequence[str]],
+        on_stop_asked: Callable[[], None] = lambda: None,
     ) -> None:
         self._me = me
         self._clock = clock
@@ -108,6 +111,7 @@ class Answers:
         self._submitter = submitter
         self._source = source
         self._outlook = outlook
+        self._on_stop_asked = on_stop_asked
         self._metrics = Metrics(driver=driver, directory=directory, agent=agent, machine=machine)
         self._local: dict[type[Request[Any]], Callable[[Any], Awaitable[object]]] = {
             Submit: submitter.take,
@@ -120,6 +124,7 @@ class Answers:
             AskPosition: self._position,
             AskRaftId: self._raft_id,
             Confirm: self._confirm,
+            StopNode: self._stop,
         }
         self._marks = Marks(machine=machine, driver=driver, ask=self._ask)
         self.configs = Configs(
@@ -241,6 +246,30 @@ class Answers:
         await self._submitter.submit(command, timeout_s=timeout_s)
         view, _ = await self.node(node, Read(stale=self._driver.is_member, timeout_s=timeout_s))
         return view
+
+    async def stop_node(self, node: str, *, timeout_s: float) -> NodeView:
+        view, _ = await self.node(node, Read(timeout_s=timeout_s))
+        if view.tasks:
+            raise Conflict(f"{node} still has tasks ({view.tasks}); move them first: orion drain {node} --stop")
+        if view.status in ("left", "dead"):
+            raise Conflict(f"{node} does not run: it is {view.status}")
+        request = StopNode(NodeId(node))
+        if node == self._me:
+            await self._stop(request)
+            return view
+        address = self._directory.address_of_node(NodeId(node))
+        if address is None:
+            raise Unavailable(f"nobody has heard of {node} since this node started; ask another node")
+        reply = await self._peers.call(address, encode_request(request), timeout_s=timeout_s)
+        decode_answer(reply, request, address)
+        return view
+
+    async def _stop(self, request: StopNode) -> Stopping:
+        if request.node != self._me:
+            raise Refused(f"this is {self._me}, not {request.node}; nothing was stopped")
+        log.info("a user asked for this stop")
+        self._on_stop_asked()
+        return Stopping()
 
     async def remove_node(self, node: str, *, timeout_s: float) -> None:
         try:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import random
+from collections.abc import Callable
 
 import msgspec
 
@@ -19,6 +20,7 @@ from orion.node.directory import Directory, Facts
 from orion.node.exclusion import Exclusion
 from orion.node.gossip_watch import GossipWatch
 from orion.node.leader import Leader, Story
+from orion.node.planned_stop import PlannedStop
 from orion.node.quorum import Quorum
 from orion.node.raft_driver import RaftDriver
 from orion.node.registration import Registration
@@ -48,7 +50,8 @@ NAMES_PATIENCE_S = 5.0
 class Node:
     """`await start()`, then `run()` until cancelled or after `stop()`.
 
-    `capacity` is what the scheduler may give away; `version` and labels are told to the cluster.
+    `capacity` is what the scheduler may give away; `version` and labels are told to the cluster. `on_stop_asked` is
+    called when a user wants a planned stop of this node.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Node:
         engine: Engine,
         machine: Machine,
         identity: Identity,
+        on_stop_asked: Callable[[], None] = lambda: None,
     ) -> None:
         self._config = config
         self._version = version
@@ -176,6 +180,7 @@ class Node:
             source=self._source,
             agent=self.agent,
             outlook=self._leader.outlook,
+            on_stop_asked=on_stop_asked,
         )
         self._exclusion = Exclusion(raft=raft, driver=self.driver, directory=self.directory, peers=peers)
         self._story = Story(self._name_of)
@@ -222,18 +227,31 @@ class Node:
                 group.create_task(runner, name=name)
             await self._membership.join()
 
-    async def stop(self) -> None:
+    async def stop(self) -> str:
         """The first half of a planned stop, while `run` still runs: say so, hand over leadership, leave. Containers
-        stay; their work waits for this node's return for the grace period.
+        stay; their work waits for this node's return for the grace period. Returns the stop's last words.
         """
-        await self._announce_stop()
+        me, grace_ms, work = self._config.node, self._config.tuning.stop_grace_ms, self._source.latest
+        others = any(s.member.node != me and s.member.state == "alive" for s in self.directory.all_seen())
+        at_ms, untold = await self._announce_stop()
         await self._hand_over()
         await self._membership.leave()
+        stopped = PlannedStop(
+            node=me,
+            tasks=self.agent.running_tasks(),
+            others=others,
+            shares_engine=bool(work and work.neighbours),
+            untold=untold,
+            until_ms=at_ms + grace_ms,
+            grace_ms=grace_ms,
+        )
+        return stopped.words
 
-    async def _announce_stop(self) -> None:
-        config = self._config
+    async def _announce_stop(self) -> tuple[int, str]:
+        """Returns when, on the wall clock, and why the cluster could not be told, "" when it was."""
+        config, at_ms = self._config, self._clock.wall_ms()
         command = SetNodeStatus(
-            self._clock.wall_ms(),
+            at_ms,
             config.node,
             self._identity.raft,
             NodeStatus.LEFT,
@@ -245,6 +263,8 @@ class Node:
             await self._submitter.submit(command, timeout_s=ANNOUNCE_TIMEOUT_S)
         except OrionError as error:
             log.warning("could not announce this stop, so the others will call this node dead: %s", error.detail)
+            return at_ms, error.detail
+        return at_ms, ""
 
     async def _hand_over(self) -> None:
         driver = self.driver

@@ -166,7 +166,7 @@ def _node(record: NodeRecord, seen: Seen | None, roles: Roles, *, led: bool) -> 
         api_address=node.api_address,
         role=roles.of(node.raft),
         status=_status(record, seen, led=led),
-        reason=_why_idle(node),
+        reason=_why_idle(record),
         version=node.version,
         labels=dict(node.labels),
         cpu=Amounts(
@@ -184,10 +184,16 @@ def _node(record: NodeRecord, seen: Seen | None, roles: Roles, *, led: bool) -> 
     )
 
 
-def _why_idle(node: Node) -> str:
+def _why_idle(record: NodeRecord) -> str:
     """Why it takes no work, "" when it does."""
+    node = record.node
+    if node.status is NodeStatus.LEFT and record.active:
+        until = time_text(node.changed_at_ms + node.grace_ms)
+        return f"stopped on purpose; its tasks wait for it until {until}, then others start them"
     if node.status is NodeStatus.LEFT:
-        return f"stopped on purpose; its tasks wait for it for {node.grace_ms // 1000} s"
+        return "stopped on purpose"
+    if node.draining and node.status is NodeStatus.READY and not node.engine_down:
+        return f"gets no work until 'orion ready {node.id}'"
     return node.engine_down
 
 

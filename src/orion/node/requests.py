@@ -175,6 +175,16 @@ class AskRaftId(Request[RaftId], frozen=True, array_like=True, tag=21):
     node: NodeId
 
 
+class Stopping(msgspec.Struct, frozen=True, array_like=True):
+    """The node stops now."""
+
+
+class StopNode(Request[Stopping], frozen=True, array_like=True, tag=22):
+    """A planned stop of the node that is asked, which is this one."""
+
+    node: NodeId
+
+
 AnyRequest = (
     Submit
     | AskTasks
@@ -191,6 +201,7 @@ AnyRequest = (
     | AskConfigs
     | FindConfigs
     | FetchBackup
+    | StopNode
     | AskPosition
     | AskRaftId
 )
@@ -209,6 +220,7 @@ REPLIES: dict[type[Request[Any]], Any] = {
     FindConfigs: tuple[list[ConfigStat], int],
     AskPosition: Position,
     AskRaftId: RaftId,
+    StopNode: Stopping,
 }
 
 # Those whose answers have no limit: they are asked as streams, and what comes, joined, is the answer.

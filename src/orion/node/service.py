@@ -89,6 +89,9 @@ class Service(Protocol):
 
     async def drain(self, node: str, *, draining: bool, timeout_s: float) -> NodeView: ...
 
+    async def stop_node(self, node: str, *, timeout_s: float) -> NodeView:
+        """A planned stop of one that is there and has no tasks; it has begun when this returns."""
+
     async def remove_node(self, node: str, *, timeout_s: float) -> None: ...
 
     async def raft(self) -> RaftView: ...

@@ -11,6 +11,10 @@ import msgspec
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node, NodeStatus
 
+# A stop leaves containers running: whoever meets two of them is to know why.
+_GONE_TOO_LONG = (
+    "did not return within {} s of its planned stop; what it left running there may run on until it is back"
+)
 UNSEEN_GRACE_MS = 10_000  # a registered node that gossip has never shown to this leader: wait so long
 
 
@@ -62,7 +66,7 @@ def _verdict(node: Node, seen: Sighting, waited_ms: int) -> Verdict | None:
     if node.status is NodeStatus.LEFT:
         # Back by its own registration only: "alive" may be the last word of the process that is leaving.
         if waited_ms >= node.grace_ms:
-            return Verdict(node, NodeStatus.DOWN, f"did not return within {node.grace_ms // 1000} s")
+            return Verdict(node, NodeStatus.DOWN, _GONE_TOO_LONG.format(node.grace_ms // 1000))
         return None
     if not same_run:
         return None  # another data directory under this id; registration decides

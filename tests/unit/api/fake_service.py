@@ -200,6 +200,11 @@ class FakeService:
         self.nodes_by_name[node] = view
         return view
 
+    async def stop_node(self, node: str, *, timeout_s: float) -> NodeView:
+        view, _ = await self.node(node, Read(timeout_s=timeout_s))
+        self.nodes_by_name[node] = msgspec.structs.replace(view, status="left")
+        return view
+
     async def remove_node(self, node: str, *, timeout_s: float) -> None:
         await self.node(node, Read(timeout_s=timeout_s))
         del self.nodes_by_name[node]

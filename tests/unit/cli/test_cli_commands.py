@@ -5,6 +5,7 @@ import json
 
 import click
 import pytest
+from msgspec.structs import replace
 
 from orion import __version__
 from orion.model.errors import NoMajority, NotFound, Unavailable
@@ -412,6 +413,38 @@ def test_drain_and_wait(orion, api, monkeypatch):
         "node1 gets no more work; it has none left\n",
         "2 tasks to move from node1\n1 task to move from node1\n",
     )
+
+
+def test_drain_and_stop(orion, api):
+    assert orion("drain", "--stop", "node1")[::2] == (0, "")
+    assert api.service.nodes_by_name["node1"].status == "left"
+    assert orion("drain", "--stop", "--undo", "node1")[0] == 2
+
+
+def test_the_node_that_is_asked_stops_itself(orion, api, monkeypatch):
+    """It answers no more then, and nobody else was named."""
+    fake = type(api.service)
+    stop_node = fake.stop_node
+
+    async def stop(self, node, *, timeout_s):
+        view = await stop_node(self, node, timeout_s=timeout_s)
+        self.failure = Unavailable("this node is stopping: ask another")
+        return replace(view, status="drained")
+
+    monkeypatch.setattr(fake, "stop_node", stop)
+    code, out, err = orion("drain", "--stop", "node1")
+    assert (code, err) == (0, "")
+    assert "node1 has stopped" in out
+
+
+def test_a_node_that_does_not_stop(orion, api, monkeypatch):
+    async def stop(self, node, *, timeout_s):
+        return self.nodes_by_name[node]
+
+    monkeypatch.setattr(type(api.service), "stop_node", stop)
+    monkeypatch.setattr("orion.cli.nodes.STOP_S", 0.1)
+    code, _, err = orion("drain", "--stop", "node1")
+    assert (code, "has not stopped within 0.1 s" in err) == (1, True)
 
 
 def test_raft(orion, api):
