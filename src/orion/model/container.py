@@ -53,6 +53,7 @@ class Container(msgspec.Struct, frozen=True):
     finished_at_ms: int = 0
     address: str = ""
     cause: EndCause = EndCause.ITSELF  # once it has ended
+    paused: bool = False  # it runs, and its processes are frozen until somebody unpauses it
 
 
 class File(msgspec.Struct, frozen=True):

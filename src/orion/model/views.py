@@ -50,6 +50,10 @@ class TaskRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
 
 
 class AllocationView(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """One run of a task on one node. `containerId` and `containerName` are as the node's engine has them, "" while
+    there is no container.
+    """
+
     id: str
     node_id: str
     state: str
@@ -59,6 +63,8 @@ class AllocationView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     created_at: str | None  # RFC 3339, UTC
     started_at: str | None
     finished_at: str | None
+    container_id: str = ""
+    container_name: str = ""
 
 
 class TaskView(msgspec.Struct, frozen=True, rename="camel"):

@@ -422,7 +422,12 @@ class Agent:
     ) -> None:
         self._told.pop(action.allocation.id, None)
         status = AllocationStatus(
-            state, reason, action.restarts, failed_starts=failed_starts, refused_port=refused_port
+            state,
+            reason,
+            action.restarts,
+            failed_starts=failed_starts,
+            container=action.container,
+            refused_port=refused_port,
         )
         self._report(action.allocation.id, status)
 

@@ -3,9 +3,10 @@ trouble alone; its allocation's reason says why meanwhile.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
 
@@ -22,6 +23,7 @@ from orion.reconcile.containers import Remove, Report, Stop, backoff_ms
 log = logging.getLogger(__name__)
 
 ASK_AGAIN_S = 1.0  # whether a node is gone for good
+OVERDUE_S = 5.0  # what takes longer than it should by so much is told before it is over
 
 
 class _Refusals(msgspec.Struct):
@@ -74,7 +76,10 @@ class Endings:
 
     async def stop(self, action: Stop) -> None:
         try:
-            with contained(f"stopping container {action.container[:12]}"):
+            with (
+                self._told_when_overdue(action, action.grace_ms / 1000, "still runs"),
+                contained(f"stopping container {action.container[:12]}"),
+            ):
                 await self._engine.stop(action.container, action.grace_ms)
                 await self._seen.look(action.container)
         except EngineDown:
@@ -92,7 +97,10 @@ class Endings:
                 return
             if owner is not None:
                 log.info("removing container %s, left behind by %s", container[:12], owner)
-            with contained(f"removing container {container[:12]}"):
+            with (
+                self._told_when_overdue(action, 0.0, "is still there"),
+                contained(f"removing container {container[:12]}"),
+            ):
                 await self._engine.remove(container)
             self._refusals.pop((Remove, container), None)
             self._seen.removed(container)
@@ -113,6 +121,24 @@ class Endings:
         except OrionError as error:
             log.info("not removing what %s left behind yet: %s", owner, error.detail)
             return False
+
+    @contextlib.contextmanager
+    def _told_when_overdue(self, action: Stop | Remove, due_s: float, still: str) -> Iterator[None]:
+        """An engine that hangs over one container says nothing by itself, for a minute at least."""
+        late_s = due_s + OVERDUE_S
+
+        def tell() -> None:
+            words = f"its container {still} {late_s:.0f} s after it was told to end: the engine does not end it"
+            log.warning("container %s: %s", action.container[:12], words)
+            if action.meanwhile is not None:
+                status = msgspec.structs.replace(action.meanwhile.status, reason=f"{words}, and is waited for")
+                self._report(action.meanwhile.allocation, status)
+
+        timer = asyncio.get_running_loop().call_later(late_s, tell)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _refused(self, action: Stop | Remove, what: str, error: EngineError) -> None:
         meanwhile = action.meanwhile

@@ -77,10 +77,10 @@ class Logs:
                         said = True
                         yield piece
             except NotFound:
-                continue  # no container yet: an earlier run may have one
+                continue  # no container yet, or no longer: an earlier run may have one
             if said or run.started_at:
                 return
-        raise _has_not_run(view)
+        raise _nothing_to_read(view)
 
     async def task(self, task: str) -> tuple[TaskView, int]:
         """Returns what this node itself knows where nothing newer can be had: containers outlive a majority."""
@@ -162,7 +162,7 @@ class _Follower:
     async def follow(self, task: str, after: LogPosition | None) -> AsyncGenerator[LogItem, None]:
         self._view, self._index = await self._logs.task(task)
         if self._view.state in _ENDED and not any(run.started_at for run in self._view.allocations):
-            raise _has_not_run(self._view)
+            raise _nothing_to_read(self._view)
         if notice := self._begin(after):
             yield notice
         while True:
@@ -313,9 +313,15 @@ class _Follower:
         return f"{view.id} {words}: {view.reason}" if view.reason else f"{view.id} {words}"
 
 
-def _has_not_run(view: TaskView) -> NotFound:
+def _nothing_to_read(view: TaskView) -> NotFound:
     why = f"{view.state}: {view.reason}" if view.reason else view.state
-    return NotFound(f"{view.id} has not run yet, so it has no logs; it is {why}")
+    ran = next((run for run in reversed(view.allocations) if run.started_at), None)
+    if ran is None:
+        return NotFound(f"{view.id} has not run yet, so it has no logs; it is {why}")
+    return NotFound(
+        f"{view.id} has run on {ran.node_id}, but somebody has removed its container (docker container prune does),"
+        f" and its logs with it; it is {why}"
+    )
 
 
 def _id_of(run: AllocationView) -> AllocationId:

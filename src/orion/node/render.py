@@ -7,7 +7,7 @@ import msgspec
 
 from orion.model.allocation import Allocation
 from orion.model.errors import NotFound
-from orion.model.ids import RaftId, allocation_text, raft_text, split_task_id, task_id
+from orion.model.ids import RaftId, allocation_text, container_name, raft_text, split_task_id, task_id
 from orion.model.job import Job, PortBinding, RestartMode, RestartPolicy
 from orion.model.mounts import mount_to_request
 from orion.model.node import EVERYWHERE, Node, NodeStatus, address_parts, address_text
@@ -117,6 +117,8 @@ def _allocation(allocation: Allocation) -> AllocationView:
         created_at=time_text(allocation.created_at_ms),
         started_at=time_text(status.started_at_ms),
         finished_at=time_text(status.finished_at_ms),
+        container_id=status.container,
+        container_name=container_name(allocation.job, allocation.index, allocation.id) if status.container else "",
     )
 
 

@@ -23,7 +23,7 @@ import msgspec
 
 from orion.model.allocation import Allocation, AllocationState, AllocationStatus
 from orion.model.container import Container, EndCause
-from orion.model.ids import AllocationId, NodeId
+from orion.model.ids import AllocationId, JobName, NodeId, container_name
 from orion.model.job import RestartMode, TaskSpec
 
 BACKOFF_FIRST_MS = 1_000
@@ -241,10 +241,18 @@ def _restarts(allocation: Allocation, tries: Attempts) -> int:
 def running_status(container: Container, restarts: int) -> AllocationStatus:
     return AllocationStatus(
         AllocationState.RUNNING,
-        restarts=restarts,
+        _paused_words(container) if container.paused else "",
+        restarts,
         started_at_ms=container.started_at_ms,
         address=container.address,
+        container=container.id,
     )
+
+
+def _paused_words(container: Container) -> str:
+    labels = container.labels
+    name = container_name(JobName(labels.job), labels.index, AllocationId(labels.allocation))
+    return f"paused, until somebody says docker unpause {name}"
 
 
 def _restarting(container: Container, restarts: int) -> AllocationStatus:
@@ -255,6 +263,7 @@ def _restarting(container: Container, restarts: int) -> AllocationStatus:
         container.exit_code,
         container.started_at_ms,
         container.finished_at_ms,
+        container=container.id,
     )
 
 
@@ -267,6 +276,7 @@ def ended_status(container: Container, *, succeeded: bool, restarts: int) -> All
         container.exit_code,
         container.started_at_ms,
         container.finished_at_ms,
+        container=container.id,
     )
 
 
@@ -288,6 +298,7 @@ def _failed(allocation: Allocation, reason: str, container: Container | None) ->
         container.exit_code if container else None,
         container.started_at_ms if container else 0,
         container.finished_at_ms if container else 0,
+        container=container.id if container else "",
     )
 
 

@@ -108,6 +108,21 @@ _NEW_RUNC = (
             False,
         ),
         ("no space left on device", "no space left on device", False),
+        (
+            "No command specified",
+            "the image has no command of its own: say which, as in orion run IMAGE COMMAND",
+            True,
+        ),
+        (
+            'Error processing tar file(exit status 1): cannot overwrite directory "/etc" with non-directory "/"',
+            "the image has a folder at /etc, where a file was to be put: give the config another path",
+            True,
+        ),
+        (
+            "Error processing tar file(exit status 1): open /etc/passwd/x: not a directory",
+            "/etc/passwd/x can't be made, a part of its path is a file of the image: give the config another path",
+            True,
+        ),
     ],
 )
 def test_plain_words(message, expected, permanent):

@@ -179,3 +179,53 @@ def test_a_neighbours_leavings_are_asked_about_each_second_while_the_cluster_doe
         await bench.until(lambda: left not in bench.engine.containers, 3)
 
     run(main)
+
+
+class Hanging(SimEngineClient):
+    """Does not stop or remove anything, nor says so, until `lets_go`."""
+
+    hangs = ("stop", "remove")
+
+    def __init__(self, engine, process):
+        super().__init__(engine, process)
+        self.lets_go = asyncio.Event()
+
+    async def stop(self, container, grace_ms):
+        if "stop" in self.hangs:
+            await self.lets_go.wait()
+        await super().stop(container, grace_ms)
+
+    async def remove(self, container):
+        if "remove" in self.hangs:
+            await self.lets_go.wait()
+        await super().remove(container)
+
+
+def test_a_stop_that_hangs_is_told_while_it_does():
+    async def main(bench):
+        web = bench.assign(stop_grace_ms=3_000)
+        await bench.until(lambda: bench.states(web)[-1:] == ["running"])
+        bench.unwant(web)
+        await asyncio.sleep(7)
+        assert reasons(bench, web) == [], "it has its grace, and a little more"
+        await bench.until(lambda: reasons(bench, web))
+        assert "its container still runs 8 s after it was told to end" in reasons(bench, web)[-1]
+        assert bench.states(web)[-1] == "running"
+        bench.client.lets_go.set()
+        await bench.until(lambda: bench.states(web)[-1:] == ["stopped"])
+        assert bench.reports[-1][1].reason == ""
+
+    run(main, engine_client=Hanging)
+
+
+def test_a_removal_that_hangs_is_told_while_it_does():
+    async def main(bench):
+        web = bench.assign()
+        await bench.until(lambda: bench.states(web)[-1:] == ["running"])
+        bench.client.hangs = ("remove",)
+        bench.unwant(web)
+        await bench.until(lambda: reasons(bench, web) and "is still there" in reasons(bench, web)[-1])
+        bench.client.lets_go.set()
+        await bench.until(lambda: bench.states(web)[-1:] == ["stopped"])
+
+    run(main, engine_client=Hanging)

@@ -74,8 +74,20 @@ def test_a_failed_start_waits_for_its_backoff():
 
 def test_running_is_reported_once_state_does_not_know():
     (report,) = actions([wish()], [container()])
-    assert report.status == AllocationStatus(AllocationState.RUNNING, started_at_ms=1_000, address="172.17.0.2")
+    assert report.status == AllocationStatus(
+        AllocationState.RUNNING, started_at_ms=1_000, address="172.17.0.2", container="c1"
+    )
     assert actions([wish(status=report.status)], [container()]) == []
+
+
+def test_a_paused_container_is_told_and_told_again_when_it_goes_on():
+    paused = msgspec.structs.replace(container(), paused=True)
+    (report,) = actions([wish()], [paused])
+    assert report.status.state is AllocationState.RUNNING
+    assert report.status.reason == "paused, until somebody says docker unpause web-0-0000000a"
+    assert actions([wish(status=report.status)], [paused]) == []
+    (report,) = actions([wish(status=report.status)], [container()])
+    assert report.status.reason == ""
 
 
 def test_a_busy_allocation_is_left_alone():

@@ -42,6 +42,7 @@ def container(shown: dict[str, Any], cause: Callable[[dict[str, Any]], EndCause]
         started_at_ms=started_at_ms,
         finished_at_ms=finished_at_ms,
         address=_address(shown.get("NetworkSettings") or {}),
+        paused=state["Status"] == "paused",
     )
 
 
@@ -59,6 +60,7 @@ def listed(entry: dict[str, Any]) -> Container | None:
         state=_state(entry["State"]),
         host_ports=tuple(dict.fromkeys(p["PublicPort"] for p in ports)),  # IPv4 and IPv6 are told apart here
         address=_address(entry.get("NetworkSettings") or {}),
+        paused=entry["State"] == "paused",
     )
 
 

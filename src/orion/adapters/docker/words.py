@@ -37,6 +37,21 @@ _PLAIN: tuple[tuple[re.Pattern[str], str, bool], ...] = (
         False,
     ),
     (
+        re.compile(r"no command specified", re.IGNORECASE),
+        "the image has no command of its own: say which, as in orion run IMAGE COMMAND",
+        True,
+    ),
+    (
+        re.compile(r'cannot overwrite directory "?(/[^" ]*)"? with non-directory'),
+        r"the image has a folder at \1, where a file was to be put: give the config another path",
+        True,
+    ),
+    (
+        re.compile(r"tar file\(.*?\): \w+ (/\S+): not a directory"),
+        r"\1 can't be made, a part of its path is a file of the image: give the config another path",
+        True,
+    ),
+    (
         re.compile(r'exec: ("[^"]+"): (executable file not found in \$PATH|stat \S+: no such file or directory)'),
         r"the image has no command \1 (\2)",
         True,
