@@ -178,8 +178,8 @@ class Peers(Protocol):
         """
 
     async def who(self, address: str, *, timeout_s: float) -> Greeted:
-        """Who answers there. Raises Unavailable when nobody does, or somebody of another cluster. May be called
-        before `start`.
+        """Who answers there, of whatever cluster and recovery. Only a process that runs does: one that is frozen
+        accepts connections and no more. Raises Unavailable. May be called before `start`.
         """
 
     def set_cluster(self, cluster: int, recovery: int = 0) -> None:

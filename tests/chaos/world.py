@@ -39,16 +39,16 @@ _ENGINE_SETTINGS = (("iptables", False), ("userland-proxy", True))
 
 
 class World:
-    def __init__(self, run: str, bug: str = "") -> None:
+    def __init__(self, run: str, bug: str = "", nodes: int = NODES) -> None:
         self.run = run
         self._bug = bug
         self.home = _ROOT / f"{_PREFIX}{run}"
-        self.lab = Lab(run, NODES)
+        self.lab = Lab(run, nodes)
         self.engines = [
             Dockerd(_ROOT / f"{_PREFIX}{run}-{host}", self.lab.name(host), _ENGINE_SETTINGS)
             for host in self.lab.hosts
         ]
-        self.nodes = [ChaosNode(h, self.lab, self.home, self.engines[h - 1], NODES) for h in self.lab.hosts]
+        self.nodes = [ChaosNode(h, self.lab, self.home, self.engines[h - 1], nodes) for h in self.lab.hosts]
 
     @property
     def addresses(self) -> list[str]:
@@ -84,12 +84,12 @@ class World:
                 last.callback(node.kill)
 
     def form(self) -> None:
-        """Start all nodes and wait until they are one cluster of five voters."""
+        """Start all nodes, three or five, and wait until they are one cluster in which all vote."""
         self.nodes[0].start()
         wait(lambda: self.leader() == "n1", "n1 to lead")
         for node in self.nodes[1:]:
             node.start()
-        wait(lambda: len(_raft(self.nodes[0]).get("voters", [])) == NODES, "five voters")
+        wait(lambda: len(_raft(self.nodes[0]).get("voters", [])) == len(self.nodes), "all to vote")
         wait(lambda: all(_raft(node).get("leader") for node in self.nodes), "all to know a leader")
 
     def leader(self) -> str:
@@ -131,10 +131,10 @@ class World:
 
 
 @contextlib.contextmanager
-def world(bug: str = "") -> Iterator[World]:
+def world(bug: str = "", nodes: int = NODES) -> Iterator[World]:
     """`bug`: one of sim.planted, in all nodes, to see whether it is found."""
     sweep()
-    made = World(secrets.token_hex(3), bug)
+    made = World(secrets.token_hex(3), bug, nodes)
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     try:
         made.make()

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from contract.test_membership import GossipBench, free_port, later_millisecond, seen, told, until, until_state, up
-from orion.adapters import gossip
+from orion.adapters import datagrams, gossip
 from orion.adapters.gossip import Gossip
 from orion.model.errors import Invalid, Refused
 
@@ -241,6 +241,53 @@ def test_a_member_whose_name_no_node_can_have_is_ignored_and_told_once(bench, ca
     words = [line for line in lines(caplog) if "no node's name" in line]
     assert len(words) == 3, "each of the three says it once"
     assert all(r"'n2\n\x1b[2J'" in line for line in words)
+
+
+# --- datagrams ---------------------------------------------------------------------------------------------
+
+
+def test_who_answers_by_tcp_and_never_by_udp_is_told_once(bench, caplog, monkeypatch):
+    """And again once UDP gets through. One that is quiet on purpose stands in for one behind a firewall."""
+    monkeypatch.setattr(datagrams, "EVERY_S", 0.05)
+    caplog.set_level(logging.INFO)
+    told = lambda words: [line for line in lines(caplog) if words in line]  # noqa: E731
+
+    async def check():
+        a = await up(bench, "n1")
+        b = await up(bench, "n2", "n1")
+        c = await up(bench, "n3", "n1")
+        await until_state(a, "n2", "alive")
+        await until_state(a, "n3", "alive")
+        answers = asyncio.Event()
+
+        async def no_answers(member, data):
+            if answers.is_set() or data == datagrams._PING:
+                await send(member, data)
+
+        send, b._datagrams._send = b._datagrams._send, no_answers
+        await until(lambda: len(told(f"UDP to {b.address}, the gossip port of n2, does not get through")) == 2)
+        sent = [each._cluster.stats().user_messages_sent for each in (a, b, c)]
+        for each, so_far in zip((a, b, c), sent, strict=True):
+            await until(lambda each=each, so_far=so_far: each._cluster.stats().user_messages_sent >= so_far + 20)
+        answers.set()
+        await until(lambda: len(told(f"UDP to {b.address}, the gossip port of n2, gets through now")) == 2)
+
+    bench.run(check)
+    assert len(told("does not get through, or no answer does; TCP does")) == 2, "n1 and n3 of n2, once each"
+
+
+def test_who_answers_by_no_way_is_not_told_to_be_behind_a_firewall(bench, caplog, monkeypatch):
+    monkeypatch.setattr(datagrams, "EVERY_S", 0.02)
+
+    async def check():
+        a = await up(bench, "n1")
+        await up(bench, "n2", "n1")
+        await until_state(a, "n2", "alive")
+        await bench.crash("n2")
+        await until_state(a, "n2", "dead")
+
+    bench.run(check)
+    assert not [line for line in lines(caplog) if "get through" in line]
 
 
 # --- the protocol runs by itself ---------------------------------------------------------------------------

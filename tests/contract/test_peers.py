@@ -15,7 +15,7 @@ from orion.adapters.clock import SystemClock
 from orion.adapters.peers import TcpPeers
 from orion.model.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
 from orion.model.ids import NodeId, RaftId
-from orion.ports import Knock, Peers
+from orion.ports import Greeted, Knock, Peers
 from orion.raft.messages import AnyMessage, Entry, MsgApp, MsgHeartbeat
 
 DEADLINE_S = 20.0
@@ -306,6 +306,21 @@ class PeersContract:
         assert await a.peers.knock(b.address, tries=4) is Knock.REFUSED
         await hosts(bench, 2)
         assert await a.peers.knock(b.address, tries=4) is Knock.ACCEPTED
+
+    @checked
+    async def test_who_listens_says_who_it_is(self, bench: PeersBench) -> None:
+        """To strangers too: they are told apart by it."""
+        a, b = await hosts(bench, 1, 2, cluster=CLUSTER)
+        (stranger,) = await hosts(bench, 3, cluster=OTHER_CLUSTER)
+        b.peers.set_cluster(CLUSTER, 7)
+        for other, cluster, recovery in ((b, CLUSTER, 7), (stranger, OTHER_CLUSTER, 0)):
+            who = await a.peers.who(other.address, timeout_s=DEADLINE_S)
+            assert who == Greeted(other.node, other.raft, cluster, recovery, other.peers.run, who.address)
+        with pytest.raises(Unavailable):
+            await a.peers.who(await bench.empty_address(), timeout_s=DEADLINE_S)
+        await b.peers.close()
+        with pytest.raises(Unavailable):
+            await a.peers.who(b.address, timeout_s=DEADLINE_S)
 
     @checked
     async def test_another_cluster_is_not_spoken_with(self, bench: PeersBench) -> None:

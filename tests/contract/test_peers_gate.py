@@ -105,12 +105,3 @@ def test_who_answers_is_told_whatever_the_gate_says(bench):
             await a.peers.who(await bench.empty_address(), timeout_s=DEADLINE_S)
 
     bench.run(check)
-
-
-def test_one_of_another_cluster_is_nobody(bench):
-    async def check():
-        (a,), (b,) = await hosts(bench, 1, cluster=CLUSTER), await hosts(bench, 2, cluster=OTHER_CLUSTER)
-        with pytest.raises(Unavailable):
-            await a.peers.who(b.address, timeout_s=DEADLINE_S)
-
-    bench.run(check)

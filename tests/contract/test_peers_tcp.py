@@ -493,7 +493,10 @@ def test_a_frozen_process_is_no_dead_one(bench):
             with pytest.raises(Unavailable, match="did not answer"):
                 await a.peers.call(address, b"x", timeout_s=0.3)
             assert await a.peers.knock(address, tries=4) is Knock.ACCEPTED
+            with pytest.raises(Unavailable, match="does not answer"):
+                await a.peers.who(address, timeout_s=0.3)
             child.send_signal(signal.SIGCONT)
+            assert (await a.peers.who(address, timeout_s=DEADLINE_S)).node == "n2"
             assert await a.peers.call(address, b"x", timeout_s=DEADLINE_S) == b"x"
 
     bench.run(check)
@@ -566,6 +569,25 @@ def test_an_answer_counts_that_came_while_the_loop_was_held(bench):
         await asyncio.sleep(0)
         time.sleep(1)  # noqa: ASYNC251 -- all of the time that an answer is waited for, and more
         assert await knocking is Knock.ACCEPTED
+
+    bench.run(check)
+
+
+@pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.0 400 Bad Request\r\n" * 100, b""])
+def test_who_answers_but_is_no_node_has_not_introduced_itself(bench, answer):
+    async def other(_, writer):
+        writer.write(answer)
+        writer.close()
+
+    async def check():
+        (a,) = await hosts(bench, 1)
+        async with await asyncio.start_server(other, "127.0.0.1", 0) as server:
+            address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            with pytest.raises(Unavailable, match=address):
+                await a.peers.who(address, timeout_s=DEADLINE_S)
+        for address in ("no-such-host.invalid:7000", "127.0.0.1", "[ff00::1]:0"):
+            with pytest.raises(Unavailable, match="can't be reached"):
+                await a.peers.who(address, timeout_s=DEADLINE_S)
 
     bench.run(check)
 

@@ -1,6 +1,7 @@
 """A small SWIM for simulated machines: what its users can observe is what kinship shows. Members probe each other,
 directly and through others; one that does not answer is suspect, and dead unless it refutes that in time; views
-spread by exchange between members that reach each other.
+spread by exchange between members that reach each other. Where no datagrams get through, a probe goes by a
+connection, which may be late, and views meet by push and pull alone: nobody hears in time that he is suspect.
 
 The protocol runs beside the process, as kinship's thread does: a busy event loop is not a dead member, but a
 stalled or killed process is.
@@ -22,6 +23,7 @@ PROBE_EVERY_TICKS = 2
 SUSPICION_MS = 750
 INDIRECT_PROBES = 3
 GOSSIP_TO = 2
+PUSH_PULL_MS = 10_000
 RECONNECT_MS = 2_000  # how often a dead member, and seeds that are no members, are tried again
 LEAVE_MS = 400
 EVENT_BUFFER = 1_024
@@ -53,6 +55,7 @@ class Gossip:
     def __init__(self, network: Network) -> None:
         self.network = network
         self.world = network.world
+        self.late_pings = 0.0  # probability that a ping by a connection, where no datagrams get through, is late
         self.lose_events = 0.0  # probability, at each event, that a reader's buffer is lost
         self.members: dict[str, SimMembership] = {}
         self.epochs: dict[str, int] = {}
@@ -61,6 +64,8 @@ class Gossip:
     def hears(self, one: "SimMembership", other: "SimMembership | None") -> bool:
         """Whether a probe from one to the other is answered in time."""
         if other is None or other.process.state is not ProcessState.RUNNING or not other.running:
+            return False
+        if self.network.no_datagrams and self.late_pings and self.rng.random() < self.late_pings:
             return False
         return self.network.arrives(one.host, other.host)
 
@@ -159,7 +164,11 @@ class SimMembership:
                 self._probe()
             self._bury()
             self._reconnect()
-        self._spread()
+        if not self._gossip.network.no_datagrams:
+            self._spread()
+        elif self._ticks % (PUSH_PULL_MS // TICK_MS) == 0:
+            self._spread()
+            self._world.count("push and pull without datagrams")
 
     def _others(self, *states: str) -> list[Record]:
         return [r for n, r in sorted(self.view.items()) if n != self._node and r.state in states]
@@ -183,6 +192,8 @@ class SimMembership:
             return True
         if gossip.hears(self, target):
             return True
+        if gossip.network.no_datagrams:
+            return False
         others = [r for r in self._others("alive") if r.node != record.node]
         for other in gossip.rng.sample(others, min(INDIRECT_PROBES, len(others))):
             helper = gossip.members.get(other.address)

@@ -52,6 +52,7 @@ class Network:
         self.world = world
         self.quality = CALM
         self.slow_paths: dict[Path, float] = {}  # milliseconds added
+        self.no_datagrams = False  # gossip's are dropped on the way between any two hosts; connections work
         self.dark: set[str] = set()  # hosts without power: nothing there answers, not even a refusal
         self.on_send: Callable[[SimPeers, AnyMessage], None] = lambda *_: None
         self.on_arrival: Callable[[SimPeers, AnyMessage], None] = lambda *_: None

@@ -12,7 +12,7 @@ from orion.ports import CallHandler, Gate, Greeted, Knock, MessageHandler, Strea
 from orion.raft.messages import AnyMessage
 from orion.wire.envelopes import Reply, encode_reply
 from orion.wire.frames import FrameError, Kind, encode_frame
-from sim.loop import Process, ProcessState
+from sim.loop import Process
 from sim.network import Network, host_of
 from sim.world import NS_PER_MS
 
@@ -143,19 +143,6 @@ class SimPeers:
     def set_cluster(self, cluster: int, recovery: int = 0) -> None:
         self.cluster, self.recovery = cluster, recovery
 
-    async def who(self, address: str, *, timeout_s: float) -> Greeted:
-        try:
-            async with asyncio.timeout(timeout_s):
-                server = await self._connect(address)
-                await asyncio.sleep(2 * self.network.latency_ms(self.host, server.host) / 1000)
-        except TimeoutError:
-            raise Unavailable(f"{address} did not answer within {timeout_s:g} s") from None
-        if server.process.state is not ProcessState.RUNNING:
-            raise Unavailable(f"{address} does not answer")
-        return Greeted(
-            NodeId(server.name), RaftId(server.raft), server.cluster, server.recovery, server.run, server.address
-        )
-
     async def close(self) -> None:
         self.vanish("it closed the connection")
 
@@ -227,7 +214,7 @@ class SimPeers:
             self._call_lanes[server] = Lane(self.network, self, server), Lane(self.network, server, self)
         return self._call_lanes[server]
 
-    async def _connect(self, address: str) -> "SimPeers":
+    async def _connect(self, address: str, *, strangers: bool = False) -> "SimPeers":
         host, world = host_of(address), self.network.world
         if not self.network.both_ways(self.host, host):
             await asyncio.sleep(CONNECT_TIMEOUT_MS / 1000)
@@ -236,7 +223,7 @@ class SimPeers:
         server = self.network.listener(address)
         if server is None:
             raise Unavailable(f"{address} refuses the connection")
-        if not self._knows(server):
+        if not strangers and not self._knows(server):
             world.count("peer of another cluster refused")
             raise Unavailable(f"{address} belongs to another cluster")
         return server
@@ -365,6 +352,37 @@ class SimPeers:
                 return Knock.REFUSED if network.listener(address) is None else Knock.ACCEPTED
             await asyncio.sleep(KNOCK_EVERY_MS / 1000)
         return Knock.SILENT
+
+    async def who(self, address: str, *, timeout_s: float) -> Greeted:
+        told: asyncio.Future[Greeted] = self.network.world.loop.create_future()
+
+        def broken(reason: str) -> None:
+            if not told.done():
+                told.set_exception(Unavailable(f"{address} did not answer: {reason}"))
+
+        connection: Connection | None = None
+        try:
+            async with asyncio.timeout(timeout_s):
+                server = await self._connect(address, strangers=True)
+                made = connection = Connection(self, server, broken)
+                made.carry(
+                    forth=True,
+                    deliver=lambda: made.carry(forth=False, deliver=lambda: _tell(told, server.introduced())),
+                )
+                return await told
+        except TimeoutError:
+            raise Unavailable(f"{address} does not answer") from None
+        finally:
+            if connection is not None:
+                connection.finish()
+
+    def introduced(self) -> Greeted:
+        return Greeted(NodeId(self.name), RaftId(self.raft), self.cluster, self.recovery, self.run, self.address)
+
+
+def _tell(told: asyncio.Future, what: Greeted) -> None:
+    if not told.done():
+        told.set_result(what)
 
 
 def _must_fit(encode: Callable[[], bytes]) -> None:

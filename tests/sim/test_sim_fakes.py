@@ -162,7 +162,10 @@ def test_a_stalled_process_and_a_dark_host_do_not_refuse():
         network, a, b = await pair(world)
         b.process.stall()
         assert await in_process(a.process, a.peers.knock(b.address, tries=4)) is Knock.ACCEPTED
+        with pytest.raises(Unavailable, match="does not answer"):
+            await in_process(a.process, a.peers.who(b.address, timeout_s=1))
         b.process.resume()
+        assert (await in_process(a.process, a.peers.who(b.address, timeout_s=1))).node == "n2"
         b.process.kill()
         b.peers.vanish()
         network.dark.add("10.0.0.2")

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from orion.config import Tuning
 from orion.model.resources import MIB
 from orion.model.views import TaskRequest
+from orion.node import render
 from orion.node.service import Read
 from sim.runner import report, run_seeds
 from sim.scenario import Plan, Scenario, bound, run_seed
@@ -208,6 +209,41 @@ class ALeadersSnapshotRots(Story):
         victim.boot()
 
 
+class DatagramsAreDroppedAndConnectionsWork(Story):
+    """The commonest slip in a firewall. Gossip gives up living nodes again and again; none is called dead, nothing
+    moves, and one that dies is still found out.
+    """
+
+    async def happens(self):
+        await self.create(6, memory=600 * MIB)  # three on a node
+        before = await self.where()
+        self.cluster.network.no_datagrams, self.cluster.gossip.late_pings = True, 0.3
+        downs = await self.downs_within(60)
+        assert self.world.counts["member called dead though it runs"] >= 5, "gossip was wrong often enough"
+        assert downs == []
+        assert await self.where() == before
+        busy = {node for node, _ in before.values()} - {self.leader.name}
+        victim = self.cluster.machines[min(busy)]
+        victim.kill()
+        await self.until(5, "a dead node's tasks run elsewhere", self.all_run_without, victim, len(before))
+        self.cluster.network.no_datagrams = False
+        victim.boot()
+
+    async def downs_within(self, seconds):
+        """Who was called dead, by anybody's state, or is shown so by anybody."""
+        found = []
+        for _ in range(seconds * 20):
+            await asyncio.sleep(0.05)
+            for machine in self.cluster.machines.values():
+                shown = render.nodes(machine.node.driver, machine.node.directory)
+                found += [n.name for n in shown if n.status not in ("alive", "suspect")]
+        return found
+
+    async def all_run_without(self, machine, count):
+        where = await self.where()
+        return len(where) == count and machine.name not in {node for node, _ in where.values()}
+
+
 @pytest.mark.sim
 @pytest.mark.parametrize(
     "story",
@@ -220,6 +256,7 @@ class ALeadersSnapshotRots(Story):
         AnOlderCopyOfALogIsFoundOut,
         AnOlderCopyOfALogGoesUnnoticed,
         ALeadersSnapshotRots,
+        DatagramsAreDroppedAndConnectionsWork,
     ],
     ids=lambda story: story.__name__,
 )

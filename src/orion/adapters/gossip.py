@@ -15,6 +15,7 @@ from pathlib import Path
 
 import kinship
 
+from orion.adapters.datagrams import Datagrams
 from orion.loglines import LogThrottle
 from orion.model.errors import FieldError, Invalid, Refused
 from orion.model.ids import NODE_ID, NodeId
@@ -93,6 +94,7 @@ class Gossip:
         self._advertise = advertise
         self._memory = memory
         self._cluster: kinship.Cluster
+        self._datagrams: Datagrams
         self._started = False
         self._keeper: asyncio.Task[None] | None = None
         self._known: dict[str, None] = {}  # names ever seen, until kinship forgets them
@@ -139,6 +141,7 @@ class Gossip:
                 f"gossip port {self._port} on {self._host} {why}: choose another with --gossip-port"
             ) from None
         self._started = True
+        self._datagrams = Datagrams(self._cluster, self._living)
         self._remembered = await asyncio.to_thread(self._recall)
 
     async def join(self) -> int:
@@ -151,7 +154,7 @@ class Gossip:
                 await _api_hint(self._seeds),
             )
         if self._keeper is None:
-            self._keeper = asyncio.get_running_loop().create_task(self._keep(), name="gossip contacts")
+            self._keeper = asyncio.get_running_loop().create_task(self._keep(), name="gossip")
         return answered
 
     def members(self) -> list[MemberState]:
@@ -250,6 +253,11 @@ class Gossip:
             return 0
 
     async def _keep(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_contacts(), name="gossip contacts")
+            group.create_task(self._datagrams.run(), name="gossip datagrams")
+
+    async def _keep_contacts(self) -> None:
         """Heals what gossip itself forgets: it drops the dead after 30 s, and with them the way back together
         after a longer partition. Ends when kinship does.
         """

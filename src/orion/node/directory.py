@@ -50,6 +50,7 @@ class Facts(msgspec.Struct, frozen=True):
         return facts
 
 
+_VOTING = frozenset(("leader", "voter"))
 _ROLES = frozenset(("leader", "voter", "learner", "worker"))
 _HEX = re.compile(r"[0-9a-f]{1,16}")
 _DECIMAL = re.compile(r"[0-9]{1,20}")
@@ -175,10 +176,10 @@ class Directory:
         return next((s.facts.raft for s in self._by_node.values() if s.facts.peer_address == peer_address), None)
 
     def voters(self) -> list[Seen]:
-        """Members to ask when this node holds no state, the newest leader first."""
-        ranked = [
-            s
-            for s in self._by_node.values()
-            if s.facts.role in ("leader", "voter") and s.member.state in ("alive", "suspect")
-        ]
-        return sorted(ranked, key=lambda s: (-s.facts.term, s.member.state, s.member.node))
+        """Members to ask when this node holds no state, the newest leader first. Those that gossip gives up come
+        last: it may be wrong, and where it finds nobody they are all there is.
+        """
+        ranked = [s for s in self._by_node.values() if s.facts.role in _VOTING and s.member.state != "left"]
+        return sorted(
+            ranked, key=lambda s: (s.member.state == "dead", -s.facts.term, s.member.state, s.member.node)
+        )

@@ -22,7 +22,7 @@ _WORDS = {
     "joined": "%s seen by gossip (at %s)",
     "suspect": "%s suspect: it does not answer probes (gossip at %s)",
     "recovered": "%s alive again (gossip at %s)",
-    "dead": "%s dead (gossip at %s)",
+    "dead": "%s given up by gossip (at %s)",  # a word, not the verdict: that is the leader's
     "left": "%s left (gossip at %s)",
 }
 

@@ -15,7 +15,7 @@ from orion.model.node import Node, NodeStatus
 from orion.node.directory import Directory
 from orion.node.raft_driver import Committed, RaftDriver
 from orion.node.suspects import Suspects
-from orion.ports import Clock, Knock, Machine, Peers
+from orion.ports import Clock, Machine, Peers
 from orion.raft.messages import ConfState
 from orion.raft.quorum import Vote, joint_vote
 from orion.reconcile.nodes import Sighting, Verdict, verdicts
@@ -71,7 +71,9 @@ class Leader:
             me=me,
             peers=peers,
             directory=directory,
+            view=lambda: driver.view,
             gossip_changed=gossip_changed,
+            hears=self._hears,
             hears_others=self._hears_others,
             changed=driver.watch.nudge,
         )
@@ -188,10 +190,15 @@ class Leader:
                 self._past_runs.pop(node, None)
             elif self._past_runs.get(node) == seen.member.epoch:
                 continue
-            answer = self._suspects.answer(node)
-            refused, silent = answer is Knock.REFUSED, answer is Knock.SILENT
-            sightings[node] = Sighting(state, seen.facts.raft, refused=refused, silent=silent)
+            sightings[node] = Sighting(state, seen.facts.raft, self._suspects.proof(node))
+        for node in self._suspects.in_doubt():
+            sightings.setdefault(node, Sighting(proof=self._suspects.proof(node)))
         return sightings
+
+    def _hears(self, member: RaftId) -> bool:
+        """A Raft message of that member has come lately: less than it takes gossip to give up one that is gone."""
+        follower = self._driver.raft.status().followers.get(member)
+        return follower is not None and follower.unheard_ms <= self._tuning.election_ms
 
     def _hears_others(self, but: RaftId) -> bool:
         """A quorum, and somebody besides that member: a sole voter is a quorum by itself."""

@@ -113,7 +113,8 @@ class Logs:
         address = self._directory.address_of_node(node)
         if address is None:
             raise Unavailable(f"{node}, which ran it, is not known any more; its logs can't be read")
-        if gone := render.why_gone(self._driver.view.node(node), self._directory.seen(node)):
+        known, seen = self._driver.view.node(node), self._directory.seen(node)
+        if gone := render.why_gone(known, seen, led=bool(self._driver.standing.leader)):
             raise Unavailable(f"the logs are on {node}, which {gone}; they can be read once it is back")
         stream = self._peers.stream(address, encode_request(ReadLogs(allocation, query)))
         async with contextlib.aclosing(stream):

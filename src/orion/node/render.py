@@ -207,18 +207,22 @@ def _status(record: NodeRecord, seen: Seen | None, *, led: bool) -> str:
     if word != "alive":
         return word
     if seen is not None and seen.member.state in ("suspect", "dead"):
-        return seen.member.state  # fresher than what a cluster without a quorum can still agree on
+        # Fresher than what a cluster without a quorum can still agree on. Where there is one, death is its leader's
+        # to tell: gossip may give up a node that answers.
+        return "suspect" if led else seen.member.state
     if not record.node.draining:
         return word
     return "draining" if record.active else "drained"
 
 
-def why_gone(node: Node | None, seen: Seen | None) -> str:
-    """Of a node that can't be asked now: "is dead since …"; "" when it may answer, or nothing is known of it."""
+def why_gone(node: Node | None, seen: Seen | None, *, led: bool) -> str:
+    """Of a node that can't be asked now: "is dead since …"; "" when it may answer, or nothing is known of it. Where
+    nobody leads, gossip's word is all there is.
+    """
     if node is not None and node.status is not NodeStatus.READY:
         word = "stopped on purpose" if node.status is NodeStatus.LEFT else "is dead"
         return f"{word} since {time_text(node.changed_at_ms)}"
-    return "does not answer" if seen is not None and seen.member.state in ("dead", "left") else ""
+    return "does not answer" if not led and seen is not None and seen.member.state in ("dead", "left") else ""
 
 
 # --- raft --------------------------------------------------------------------------------------------------

@@ -94,10 +94,13 @@ class Rivals:
             del self._admitted[next(iter(self._admitted))]
 
     async def _who(self, address: str) -> Greeted | None:
+        """None also for one that may not be spoken with: to this node it is nobody."""
         try:
-            return await self._peers.who(address, timeout_s=ASK_TIMEOUT_S)
+            other = await self._peers.who(address, timeout_s=ASK_TIMEOUT_S)
         except Unavailable:
             return None
+        here = self._directory
+        return other if belong_together(here.cluster, here.recovery, other.cluster, other.recovery) else None
 
     # --- at the log's ----------------------------------------------------------------------------------------
 

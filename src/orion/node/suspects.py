@@ -1,18 +1,37 @@
-"""The second proof of death: what the hosts of those whom gossip suspects say of a connection."""
+"""The second proof of death, and of life: what peer ports say of nodes that gossip does not call alive."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
+import msgspec
+
+from orion.model.errors import Unavailable
 from orion.model.ids import NodeId, RaftId
-from orion.node.directory import Directory, Facts, Seen
+from orion.model.node import Node, NodeStatus
+from orion.model.recovery import belong_together
+from orion.node.directory import Directory
 from orion.ports import Knock, Peers
+from orion.reconcile.nodes import Proof, Sighting
+from orion.state.view import View
 
 AGAIN_S = 0.1
+ANSWERED_AGAIN_S = 0.5  # one that answers is asked so often while gossip does not find it
+LOOK_AGAIN_S = 0.5
 KNOCKS = 6  # a network that is gone for half a second is no death
+ANSWER_TIMEOUT_S = 2.0  # a busy process needs less
+
+
+class Doubt(msgspec.Struct, frozen=True):
+    """A node that state calls ready and gossip does not call alive: `state` as gossip's, "" where it shows none."""
+
+    node: NodeId
+    raft: RaftId
+    address: str
+    state: str
 
 
 class Suspects:
-    """Knocks at each suspect's peer port, again and again while it is one. Calls `changed` at every new answer."""
+    """Asks at each such node's peer port, again and again while it is one. Calls `changed` at every new answer."""
 
     def __init__(
         self,
@@ -20,70 +39,116 @@ class Suspects:
         me: NodeId,
         peers: Peers,
         directory: Directory,
+        view: Callable[[], View],
         gossip_changed: Callable[[], Awaitable[None]],
+        hears: Callable[[RaftId], bool],
         hears_others: Callable[[RaftId], bool],
         changed: Callable[[], None],
     ) -> None:
-        """`hears_others`: whether this node hears enough members, and one besides that one, to know that a silence
-        is not its own.
+        """`hears`: whether a Raft message of that member has come lately. `hears_others`: whether this node hears
+        enough members, and one besides that one, to know that a silence is not its own.
         """
         self._me = me
         self._peers = peers
         self._directory = directory
+        self._view = view
         self._gossip_changed = gossip_changed
+        self._hears = hears
         self._hears_others = hears_others
         self._changed = changed
         self._asked: set[NodeId] = set()
-        self._answers: dict[NodeId, Knock] = {}
-        self.version = 0  # how often an answer changed
+        self._proofs: dict[NodeId, Proof] = {}
+        self.version = 0  # how often a proof changed
 
-    def answer(self, node: NodeId) -> Knock | None:
-        """None while it is no suspect, or has not been asked to the end."""
-        return self._answers.get(node)
+    def proof(self, node: NodeId) -> Proof | None:
+        """None while it is not in doubt, or has not been asked to the end."""
+        return self._proofs.get(node)
+
+    def in_doubt(self) -> Iterable[NodeId]:
+        """Nodes that have been asked to the end."""
+        return self._proofs.keys()
 
     async def run(self) -> None:
-        self._answers.clear()
+        self._proofs.clear()
         self._asked.clear()
         async with asyncio.TaskGroup() as group:
             while True:
-                for seen in self._directory.all_seen():
-                    if (node := seen.member.node) not in self._asked and self._suspect(node):
-                        group.create_task(self._ask(node), name=f"suspect-{node}")
-                        self._asked.add(node)
+                for node in self._view().nodes():
+                    if node.id not in self._asked and self._doubt(node):
+                        group.create_task(self._ask(node.id), name=f"suspect-{node.id}")
+                        self._asked.add(node.id)
+                await self._something_changed()
+
+    async def _something_changed(self) -> None:
+        try:
+            async with asyncio.timeout(LOOK_AGAIN_S):  # what state calls ready changes without gossip
                 await self._gossip_changed()
+        except TimeoutError:
+            return
 
     async def _ask(self, node: NodeId) -> None:
         try:
-            while seen := self._suspect(node):
-                answer = await self._knock(seen.facts)
-                if self._suspect(node):
-                    self._note(node, answer)
-                await asyncio.sleep(AGAIN_S)
+            while doubt := self._doubt(self._view().node(node)):
+                proof = await self._prove(doubt)
+                now = self._doubt(self._view().node(node))
+                if now is not None and now.raft == doubt.raft:
+                    self._note(node, proof)
+                slowly = proof is Proof.ANSWERS and doubt.state != "suspect"
+                await asyncio.sleep(ANSWERED_AGAIN_S if slowly else AGAIN_S)
         finally:
             self._asked.discard(node)
             self._note(node, None)
 
-    async def _knock(self, facts: Facts) -> Knock:
+    async def _prove(self, doubt: Doubt) -> Proof:
+        """A conversation that goes on is stronger than a new connection without an answer, which may be dropped."""
+        knock = await self._knock(doubt)
+        if knock is Knock.REFUSED:
+            return Proof.REFUSED
+        if self._hears(doubt.raft):
+            return Proof.ANSWERS
+        if knock is Knock.SILENT:
+            return Proof.SILENT
+        if knock is Knock.ACCEPTED and await self._answers(doubt):
+            return Proof.ANSWERS
+        return Proof.MUTE
+
+    async def _knock(self, doubt: Doubt) -> Knock:
         """Silence is told only when, after it, others were heard, and then this one still was not: else it may have
         been this node that was cut off, and its verdict would be committed once that is over.
         """
-        answer = await self._peers.knock(facts.peer_address, tries=KNOCKS)
+        answer = await self._peers.knock(doubt.address, tries=KNOCKS)
         if answer is not Knock.SILENT:
             return answer
-        if not self._hears_others(facts.raft):
+        if not self._hears_others(doubt.raft):
             return Knock.UNCLEAR
-        return await self._peers.knock(facts.peer_address, tries=1)
+        return await self._peers.knock(doubt.address, tries=1)
 
-    def _suspect(self, node: NodeId) -> Seen | None:
-        seen = self._directory.seen(node)
-        return seen if seen is not None and seen.member.state == "suspect" and node != self._me else None
+    async def _answers(self, doubt: Doubt) -> bool:
+        """Whether it is this very member that answers, and one that may be spoken with."""
+        try:
+            who = await self._peers.who(doubt.address, timeout_s=ANSWER_TIMEOUT_S)
+        except Unavailable:
+            return False
+        here = self._directory
+        ours = belong_together(here.cluster, here.recovery, who.cluster, who.recovery)
+        return ours and (who.node, who.raft) == (doubt.node, doubt.raft)
 
-    def _note(self, node: NodeId, answer: Knock | None) -> None:
-        if answer is self._answers.get(node):
+    def _doubt(self, node: Node | None) -> Doubt | None:
+        if node is None or node.id == self._me or node.status is not NodeStatus.READY:
+            return None
+        seen = self._directory.seen(node.id)
+        if seen is None or Sighting(seen.member.state, seen.facts.raft).shows_end_of_other(node.raft):
+            return Doubt(node.id, node.raft, node.peer_address, "")
+        if seen.member.state == "alive" or seen.facts.raft != node.raft:
+            return None
+        return Doubt(node.id, node.raft, seen.facts.peer_address, seen.member.state)
+
+    def _note(self, node: NodeId, proof: Proof | None) -> None:
+        if proof is self._proofs.get(node):
             return
-        if answer is None:
-            del self._answers[node]
+        if proof is None:
+            del self._proofs[node]
         else:
-            self._answers[node] = answer
+            self._proofs[node] = proof
         self.version += 1
         self._changed()

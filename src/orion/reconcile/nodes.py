@@ -1,10 +1,13 @@
 """Which nodes are up: gossip's view against the replicated one -> the leader's verdicts.
 
-Death is what gossip says. A node that gossip only suspects is dead at once by a second, independent proof: its peer
-port refuses connections, or its host's kernel answers none of several. A planned stop keeps its work for its grace.
+A node is dead by two proofs. Gossip suspects it, and its peer port refuses connections or its host's kernel answers
+none of several; or gossip gives it up, or has never shown it, and no process answers at its peer port. Where one
+does, it lives, whatever gossip says: gossip's datagrams may not get through where all else does. A planned stop
+keeps its work for its grace.
 """
 
 from collections.abc import Iterable, Mapping
+from enum import Enum
 
 import msgspec
 
@@ -18,13 +21,23 @@ _GONE_TOO_LONG = (
 UNSEEN_GRACE_MS = 10_000  # a registered node that gossip has never shown to this leader: wait so long
 
 
+class Proof(Enum):
+    """What comes of asking at the peer port of a node that gossip does not call alive."""
+
+    REFUSED = "refused"  # nobody listens there
+    SILENT = "silent"  # its host's kernel does not answer, and others do
+    MUTE = "mute"  # no process answers; why, is not clear
+    ANSWERS = "answers"
+
+
 class Sighting(msgspec.Struct, frozen=True):
-    """What gossip and the peer port say of a node: `state` as gossip's, "" when gossip does not know it."""
+    """What gossip and the peer port say of a node: `state` as gossip's, "" when gossip does not know it; `proof`
+    None while it has not been asked to the end.
+    """
 
     state: str = ""
     raft: RaftId = RaftId(0)
-    refused: bool = False
-    silent: bool = False
+    proof: Proof | None = None
 
     def shows_end_of_other(self, raft: RaftId) -> bool:
         """Gossip's entry for this name was taken by another data directory, which is gone: it shows nobody."""
@@ -51,7 +64,8 @@ def verdicts(
     for node in nodes:
         seen = sightings.get(node.id, Sighting())
         if seen.shows_end_of_other(node.raft):
-            seen = Sighting()  # nobody will register: this node counts as one that gossip does not show
+            # Nobody will register: this node counts as one that gossip does not show.
+            seen = Sighting(proof=seen.proof)
         waited_ms = now_ms - since_ms.get(node.id, now_ms)
         if verdict := _verdict(node, seen, waited_ms):
             found.append(verdict)
@@ -70,14 +84,15 @@ def _verdict(node: Node, seen: Sighting, waited_ms: int) -> Verdict | None:
         return None
     if not same_run:
         return None  # another data directory under this id; registration decides
-    if seen.state == "dead":
-        return Verdict(node, NodeStatus.DOWN, "gossip declares it dead")
-    if seen.state == "suspect" and seen.refused:
+    unanswered = seen.proof not in (None, Proof.ANSWERS)
+    if seen.state == "dead" and unanswered:
+        return Verdict(node, NodeStatus.DOWN, "gossip declares it dead and its peer port does not answer")
+    if seen.state == "suspect" and seen.proof is Proof.REFUSED:
         return Verdict(node, NodeStatus.DOWN, "gossip suspects it and its peer port refuses connections")
-    if seen.state == "suspect" and seen.silent:
+    if seen.state == "suspect" and seen.proof is Proof.SILENT:
         return Verdict(node, NodeStatus.DOWN, "gossip suspects it and its host does not answer")
     if seen.state == "left":
         return Verdict(node, NodeStatus.LEFT, "left the cluster")
-    if not seen.state and waited_ms >= UNSEEN_GRACE_MS:
+    if not seen.state and unanswered and waited_ms >= UNSEEN_GRACE_MS:
         return Verdict(node, NodeStatus.DOWN, f"not seen for {waited_ms // 1000} s")
     return None

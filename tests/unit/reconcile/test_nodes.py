@@ -3,7 +3,7 @@ import pytest
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node, NodeStatus
 from orion.model.resources import Resources
-from orion.reconcile.nodes import Sighting, verdicts
+from orion.reconcile.nodes import Proof, Sighting, verdicts
 
 RAFT = RaftId(7)
 
@@ -34,14 +34,19 @@ def verdict(known, seen, waited_ms=0):
     ("seen", "expected"),
     [
         (Sighting("alive", RAFT), None),
+        *((Sighting("alive", RAFT, proof), None) for proof in Proof),
         (Sighting("suspect", RAFT), None),
-        (Sighting("alive", RAFT, refused=True), None),
-        (Sighting("suspect", RAFT, refused=True), NodeStatus.DOWN),
-        (Sighting("alive", RAFT, silent=True), None),
-        (Sighting("suspect", RAFT, silent=True), NodeStatus.DOWN),
-        (Sighting("dead", RAFT), NodeStatus.DOWN),
+        (Sighting("suspect", RAFT, Proof.REFUSED), NodeStatus.DOWN),
+        (Sighting("suspect", RAFT, Proof.SILENT), NodeStatus.DOWN),
+        (Sighting("suspect", RAFT, Proof.MUTE), None),
+        (Sighting("suspect", RAFT, Proof.ANSWERS), None),
+        (Sighting("dead", RAFT), None),  # it has not been asked yet
+        (Sighting("dead", RAFT, Proof.REFUSED), NodeStatus.DOWN),
+        (Sighting("dead", RAFT, Proof.SILENT), NodeStatus.DOWN),
+        (Sighting("dead", RAFT, Proof.MUTE), NodeStatus.DOWN),
+        (Sighting("dead", RAFT, Proof.ANSWERS), None),
         (Sighting("left", RAFT), NodeStatus.LEFT),
-        (Sighting("dead", RaftId(8)), None),
+        (Sighting("dead", RaftId(8), Proof.REFUSED), None),
         (None, None),
     ],
 )
@@ -50,21 +55,24 @@ def test_a_ready_node(seen, expected):
 
 
 def test_a_node_that_gossip_never_showed_is_given_up_after_a_while():
-    assert verdict(node(), None, waited_ms=9_999) is None
-    assert verdict(node(), None, waited_ms=10_000) is NodeStatus.DOWN
+    for proof in (Proof.REFUSED, Proof.SILENT, Proof.MUTE):
+        assert verdict(node(), Sighting(proof=proof), waited_ms=9_999) is None
+        assert verdict(node(), Sighting(proof=proof), waited_ms=10_000) is NodeStatus.DOWN
+    for proof in (None, Proof.ANSWERS):
+        assert verdict(node(), Sighting(proof=proof), waited_ms=60_000) is None
 
 
 @pytest.mark.parametrize("state", ["dead", "left"])
 def test_a_node_whose_name_another_took_and_died_under_is_given_up_like_one_that_gossip_never_showed(state):
-    assert verdict(node(), Sighting(state, RaftId(8)), waited_ms=9_999) is None
-    assert verdict(node(), Sighting(state, RaftId(8)), waited_ms=10_000) is NodeStatus.DOWN
+    assert verdict(node(), Sighting(state, RaftId(8), Proof.REFUSED), waited_ms=9_999) is None
+    assert verdict(node(), Sighting(state, RaftId(8), Proof.REFUSED), waited_ms=10_000) is NodeStatus.DOWN
     assert verdict(node(), Sighting("alive", RaftId(8)), waited_ms=99_999) is None, "it will register"
 
 
 def test_a_planned_stop_has_its_grace_and_is_not_undone_by_its_own_last_words():
     left = node(NodeStatus.LEFT, grace_ms=60_000)
     assert verdict(left, Sighting("alive", RAFT), waited_ms=100) is None
-    assert verdict(left, Sighting("dead", RAFT), waited_ms=59_999) is None
+    assert verdict(left, Sighting("dead", RAFT, Proof.REFUSED), waited_ms=59_999) is None
     assert verdict(left, Sighting("left", RAFT), waited_ms=60_000) is NodeStatus.DOWN
 
 

@@ -36,7 +36,7 @@ class Dialler:
         connection: Connection | None = None
         try:
             async with asyncio.timeout(DIAL_TIMEOUT_S):
-                connection = await _connect(
+                connection = await connect(
                     lambda: Connection(self._greeter, self._complaints, self._opened, lane), address
                 )
                 await connection.greeted()
@@ -46,14 +46,15 @@ class Dialler:
             if isinstance(error, ConnectionRefusedError):
                 self._on_lost(address)
             if isinstance(error, (OSError, ValueError)):  # TimeoutError is an OSError
-                raise _unavailable(address, error) from None
+                raise unavailable(address, error) from None
             raise
         made = connection
         made.over.add_done_callback(lambda _: None if made.closed_here else self._on_lost(address))
         return made
 
 
-def _unavailable(address: str, error: Exception) -> Unavailable:
+def unavailable(address: str, error: Exception) -> Unavailable:
+    """Says why there is no connection to the address."""
     if isinstance(error, TimeoutError):
         return Unavailable(f"{address} does not answer")
     if isinstance(error, ConnectionRefusedError):
@@ -61,9 +62,9 @@ def _unavailable(address: str, error: Exception) -> Unavailable:
     return Unavailable(f"{address} can't be reached: {error}")
 
 
-async def _connect(make: Callable[[], P], address: str) -> P:
-    """Raises ValueError for what is no address, ConnectionRefusedError when any of the host's addresses refuses
-    and none accepts, else OSError.
+async def connect(make: Callable[[], P], address: str) -> P:
+    """Returns the protocol of a new connection. Raises ValueError for what is no address, ConnectionRefusedError
+    when any of the host's addresses refuses and none accepts, else OSError.
     """
     host, port = address_parts(address)
     loop = asyncio.get_running_loop()

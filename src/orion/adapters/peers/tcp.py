@@ -10,11 +10,12 @@ from orion.adapters.peers.calls import Caller, CallServer
 from orion.adapters.peers.connection import Connection
 from orion.adapters.peers.dial import Dialler
 from orion.adapters.peers.greeting import Complaints, Greeter
+from orion.adapters.peers.introduce import introduction
 from orion.adapters.peers.knock import knock
 from orion.adapters.peers.outbox import Outbox
 from orion.adapters.peers.runners import Runners
 from orion.adapters.peers.streams import StreamServer, open_stream
-from orion.model.errors import Refused, Unavailable
+from orion.model.errors import Refused
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import hosts_meant
 from orion.ports import CallHandler, Clock, Gate, Greeted, Knock, MessageHandler, StreamHandler
@@ -135,13 +136,7 @@ class TcpPeers:
         return await knock(address, tries=tries)
 
     async def who(self, address: str, *, timeout_s: float) -> Greeted:
-        try:
-            async with asyncio.timeout(timeout_s):
-                connection = await self._dialler.dial(address, LANE_WHO)
-        except TimeoutError:
-            raise Unavailable(f"{address} did not answer within {timeout_s:g} s") from None
-        connection.abort()
-        return _greeted(connection.hello)
+        return _greeted(await introduction(self._greeter, address, timeout_s=timeout_s))
 
     def set_cluster(self, cluster: int, recovery: int = 0) -> None:
         self._greeter.cluster, self._greeter.recovery = cluster, recovery

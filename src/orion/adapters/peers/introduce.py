@@ -1,0 +1,59 @@
+"""Who answers at a peer port: the process itself, not its kernel alone. Strangers are answered too."""
+
+import asyncio
+from typing import cast
+
+from orion.adapters.peers.dial import connect, unavailable
+from orion.adapters.peers.greeting import Greeter
+from orion.model.errors import Unavailable
+from orion.wire.envelopes import LANE_WHO, Hello, decode_hello, encode_hello
+from orion.wire.frames import MAX_HELLO_BYTES, FrameError, FrameReader
+
+
+async def introduction(greeter: Greeter, address: str, *, timeout_s: float) -> Hello:
+    """Raises Unavailable when nobody does within `timeout_s`, or something else than a node."""
+    asker: _Asker | None = None
+    try:
+        async with asyncio.timeout(timeout_s):
+            asker = await connect(lambda: _Asker(greeter), address)
+            return await asker.answer
+    except (OSError, ValueError) as error:  # TimeoutError is an OSError
+        raise unavailable(address, error) from None
+    except FrameError as error:
+        raise Unavailable(f"{address} is no node's peer port: {error}") from None
+    finally:
+        if asker is not None:
+            asker.abort()
+
+
+class _Asker(asyncio.Protocol):
+    """Says hello and reads one; the connection is not used for anything else."""
+
+    def __init__(self, greeter: Greeter) -> None:
+        self._greeter = greeter
+        self._reader = FrameReader(MAX_HELLO_BYTES)
+        self._transport: asyncio.Transport
+        self.answer: asyncio.Future[Hello] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.write(encode_hello(self._greeter.hello(LANE_WHO)))
+
+    def data_received(self, data: bytes) -> None:
+        if self.answer.done():
+            return
+        self._reader.push(data)
+        try:
+            if (frame := self._reader.pop()) is not None:
+                self.answer.set_result(decode_hello(frame))
+        except FrameError as error:
+            self.answer.set_exception(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(exc if isinstance(exc, OSError) else ConnectionError("it hung up"))
+
+    def abort(self) -> None:
+        if not self.answer.cancel() and not self.answer.cancelled():
+            self.answer.exception()  # nobody may be waiting for it any more
+        self._transport.abort()
