@@ -5,7 +5,7 @@ import asyncio
 import pytest
 import uvloop
 
-from contract.test_peers import CLUSTER, DEADLINE_S, OTHER_CLUSTER, TcpBench, hosts, one_reaches, until
+from contract.test_peers import DEADLINE_S, TcpBench, hosts, one_reaches, until
 from orion.model.errors import Unavailable
 from orion.ports import Greeted
 

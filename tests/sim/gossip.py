@@ -116,7 +116,7 @@ class SimMembership:
 
     async def join(self) -> int:
         await asyncio.sleep(self._gossip.rng.uniform(1, 10) / 1000)
-        return self._try_seeds()
+        return self._try_seeds(everyone=True)
 
     def members(self) -> list[MemberState]:
         return [record.shown() for _, record in sorted(self.view.items())]
@@ -229,8 +229,9 @@ class SimMembership:
             if target is not None and self._gossip.hears(self, target):
                 self._gossip.exchange(self, target)
 
-    def _try_seeds(self) -> int:
+    def _try_seeds(self, *, everyone: bool = False) -> int:
         """Those that are not live members, until one answers: two islands must not each be content with itself."""
+        answered = 0
         living = {record.address for record in self._others("alive", "suspect")}
         for seed in (*self._seeds, *self._memory):
             if seed in living or seed == self._address:
@@ -238,8 +239,10 @@ class SimMembership:
             target = self._gossip.members.get(seed)
             if target is not None and self._gossip.hears(self, target):
                 self._gossip.exchange(self, target)
-                return 1
-        return 0
+                answered += 1
+                if not everyone:
+                    break
+        return answered
 
     # --- views --------------------------------------------------------------------------------------------
 

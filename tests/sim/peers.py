@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from orion.model.errors import OrionError, TooLarge, Unavailable, by_code
 from orion.model.ids import NodeId, RaftId
+from orion.model.recovery import belong_together
 from orion.ports import CallHandler, Gate, Greeted, Knock, MessageHandler, StreamHandler
 from orion.raft.messages import AnyMessage
 from orion.wire.envelopes import Reply, encode_reply
@@ -127,6 +128,7 @@ class SimPeers:
         self.gate: Gate | None = None  # set and never asked: no directory is copied here
         self.on_refused: Callable[[str], None] | None = None
         self.on_lost: Callable[[str], None] | None = None
+        self.on_stranger: Callable[[NodeId, int, int], None] | None = None
         self._heard_by: dict[SimPeers, None] = {}  # whose message connections end here
         self._told_lost_ns: dict[str, int] = {}
         self._call_lanes: dict[SimPeers, tuple[Lane, Lane]] = {}  # all calls to one process share a connection
@@ -186,7 +188,13 @@ class SimPeers:
             self._on_message(message)
 
     def _knows(self, other: "SimPeers") -> bool:
-        return not self.cluster or not other.cluster or self.cluster == other.cluster
+        """Whether the two speak with each other. If not, each is told of the other, as by its hello."""
+        if belong_together(self.cluster, self.recovery, other.cluster, other.recovery):
+            return True
+        for one, met in ((self, other), (other, self)):
+            if one.on_stranger is not None and one.process.alive:
+                one.process.post(one.on_stranger, NodeId(met.name), met.cluster, met.recovery)
+        return False
 
     # --- calls --------------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ MAX_CONFLICTS = 64  # and no more than so many of them
 NO_NODE_QUIET_S = 3_600.0  # a member that no node can be is reported once in so long
 MAX_NO_NODES = 16
 MAX_REMEMBERED = 64
+MAX_FIRST = 8  # contacts at the start, all at a time
 
 TIMINGS = {
     "probe_interval": 0.1,
@@ -146,7 +147,11 @@ class Gossip:
 
     async def join(self) -> int:
         """Once now; from now on, again and again for whoever is not there."""
-        answered = await self._contact(self._absent())
+        absent = self._absent()
+        # Each of the first by itself: one that answers may know nothing of another, and what that one says may be
+        # news that decides what this node is to do.
+        answers = await asyncio.gather(*(self._contact([address]) for address in absent[:MAX_FIRST]))
+        answered = sum(answers) or await self._contact(absent[MAX_FIRST:])
         if self._seeds and not answered:
             log.warning(
                 "no node answers at %s: alone for now, this node goes on trying%s",

@@ -451,7 +451,7 @@ class Answers:
         self._require_member()
         driver = self._driver
         members = tuple(RaftId(member) for member in conf_members(driver.raft.conf))
-        return Position(driver.applied_index, driver.is_leader, members)
+        return Position(driver.applied_index, driver.is_leader, members, bool(driver.standing.leader))
 
     async def _raft_id(self, request: AskRaftId) -> RaftId:
         self._require_member()

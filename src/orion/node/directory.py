@@ -115,7 +115,7 @@ class Directory:
     """`view` is asked anew each time: a snapshot may have replaced the state.
 
     Members of another cluster than `cluster`, or of this one before or after another `recovery`, are not in it; of
-    a newer one `on_newer_recovery` is told, of the others `on_stranger`.
+    a newer one, by their own word, `on_newer_recovery` is told, of the others `on_stranger`.
     """
 
     def __init__(self, view: Callable[[], View]) -> None:
@@ -123,7 +123,7 @@ class Directory:
         self.version = 0  # how often it was updated
         self.cluster = 0
         self.recovery = 0
-        self.on_newer_recovery: Callable[[NodeId, int], None] = lambda _node, _recovery: None
+        self.on_newer_recovery: Callable[[Seen], None] = lambda _seen: None
         self.on_stranger: Callable[[Seen], None] = lambda _seen: None
         self._by_node: dict[NodeId, Seen] = {}
         self._by_raft: dict[RaftId, Seen] = {}
@@ -140,7 +140,7 @@ class Directory:
         if belong_together(self.cluster, self.recovery, facts.cluster, facts.recovery):
             return True
         if facts.cluster == self.cluster and is_newer(facts.recovery, self.recovery):
-            self.on_newer_recovery(seen.member.node, facts.recovery)
+            self.on_newer_recovery(seen)
         else:
             self.on_stranger(seen)
         return False
@@ -175,11 +175,12 @@ class Directory:
         """Whose peer address it is."""
         return next((s.facts.raft for s in self._by_node.values() if s.facts.peer_address == peer_address), None)
 
-    def voters(self) -> list[Seen]:
-        """Members to ask when this node holds no state, the newest leader first. Those that gossip gives up come
-        last: it may be wrong, and where it finds nobody they are all there is.
+    def voters(self, *, given_up: bool = False) -> list[Seen]:
+        """Members to ask when this node holds no state, the newest leader first. With `given_up`, those that gossip
+        calls dead come last: it may be wrong, and where it finds nobody they are all there is.
         """
-        ranked = [s for s in self._by_node.values() if s.facts.role in _VOTING and s.member.state != "left"]
+        states = ("alive", "suspect", "dead") if given_up else ("alive", "suspect")
+        ranked = [s for s in self._by_node.values() if s.facts.role in _VOTING and s.member.state in states]
         return sorted(
             ranked, key=lambda s: (s.member.state == "dead", -s.facts.term, s.member.state, s.member.node)
         )

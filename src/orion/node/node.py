@@ -23,6 +23,7 @@ from orion.node.leader import Leader, Story
 from orion.node.planned_stop import PlannedStop
 from orion.node.quorum import Quorum
 from orion.node.raft_driver import RaftDriver
+from orion.node.recovery_claims import RecoveryClaims
 from orion.node.registration import Registration
 from orion.node.render import Roles
 from orion.node.reports import Reports
@@ -183,6 +184,14 @@ class Node:
             on_stop_asked=on_stop_asked,
         )
         self._exclusion = Exclusion(raft=raft, driver=self.driver, directory=self.directory, peers=peers)
+        self._recovery_claims = RecoveryClaims(
+            me=me,
+            clock=clock,
+            driver=self.driver,
+            directory=self.directory,
+            peers=peers,
+            believed=self._was_left_behind,
+        )
         self._story = Story(self._name_of)
         self._facts_due = asyncio.Event()
         self._loaded_index = 0  # the end of the log at the start: what it says is known once it is applied
@@ -201,7 +210,7 @@ class Node:
         self._peers.on_stranger = self._met_a_stranger
         self._peers.on_refused = self._rivals.told
         self._peers.gate = self._rivals
-        self.directory.on_newer_recovery = self._heard_of_a_recovery
+        self.directory.on_newer_recovery = self._recovery_claims.hear_gossip
         await self._peers.start(self.driver.receive, self.service.on_call, self.service.on_stream)
         await self._membership.start(self._facts(None).encode())
         if self._identity.address != self._address:
@@ -222,6 +231,7 @@ class Node:
                 ("rivals", self._rivals.run()),
                 ("facts", self._publish_facts()),
                 ("story", self._tell_story()),
+                ("recovery claims", self._recovery_claims.run()),
                 ("outcast", self._end_when_outcast()),
             ):
                 group.create_task(runner, name=name)
@@ -341,7 +351,8 @@ class Node:
     def _met_a_stranger(self, node: NodeId, cluster: int, recovery: int) -> None:
         """A peer that knows this node's address and is of another cluster, or of this one across a recovery."""
         if cluster == self._identity.cluster:
-            self._heard_of_a_recovery(node, recovery)
+            if is_newer(recovery, self._identity.recovery):
+                self._recovery_claims.hear_hello(node, recovery)
         elif self._config.bootstrap and self._is_alone():
             self._cast_out(
                 f"this node began a cluster of its own (--bootstrap), but {node} is of another one that knows this"
@@ -355,12 +366,10 @@ class Node:
         nodes = self.driver.view.nodes()
         return self.driver.applied_index >= self._loaded_index and all(n.id == self._config.node for n in nodes)
 
-    def _heard_of_a_recovery(self, node: NodeId, recovery: int) -> None:
+    def _was_left_behind(self, node: NodeId, recovery: int) -> None:
         """The cluster was recovered from a lost quorum while this node was away. What has never followed the log
         can go along; a log may hold what the others have lost, and votes of an old configuration.
         """
-        if not is_newer(recovery, self._identity.recovery):
-            return
         status = self.driver.raft.status()
         if status.last_index or status.term:
             self._cast_out(

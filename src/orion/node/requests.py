@@ -156,13 +156,14 @@ class FetchBackup(Request[bytes], frozen=True, array_like=True, tag=15):
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
-    """Where a member is in the cluster's log: the last entry it has applied, and the `members` by that. `leads`: at
-    the time of the answer.
+    """Where a member is in the cluster's log: the last entry it has applied, and the `members` by that. At the time
+    of the answer it `leads`, or is `led`: by itself or by a leader that it hears.
     """
 
     applied: int
     leads: bool
     members: tuple[RaftId, ...]
+    led: bool
 
 
 class AskPosition(Request[Position], frozen=True, array_like=True, tag=20):

@@ -117,7 +117,7 @@ class WorkSource:
 
     async def _follow_a_voter(self) -> None:
         again_s = NO_VOTER_AGAIN_S
-        for seen in self._directory.voters():
+        for seen in self._directory.voters(given_up=True):
             if seen.member.node != self._me and not await self._follow(seen.facts.peer_address):
                 again_s = REFUSED_AGAIN_S
             if self._driver.is_member:

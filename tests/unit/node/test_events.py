@@ -143,6 +143,7 @@ def test_a_voter_that_is_cut_off_is_left():
 def test_another_voter_is_asked_where_the_first_does_not_answer():
     async def main(nodes):
         worker = worker_of(nodes)
+        await nodes.until(lambda: len(worker.node.directory.voters()) > 1)  # gossip may be later than the log
         first = worker.node.directory.voters()[0]
         stalled = next(m for m in nodes.machines if m.config.node == first.member.node)
         stalled.run.process.stall()

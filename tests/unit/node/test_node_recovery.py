@@ -5,13 +5,15 @@ import types
 
 import pytest
 from cluster_kit import run
+from msgspec.structs import replace
 
 from orion.model.ids import NodeId, RaftId
 from orion.model.recovery import belong_together, is_newer, next_recovery
 from orion.node import render
-from orion.node.directory import Facts
+from orion.node.directory import Facts, Seen, parse_facts
 from orion.node.gossip_watch import MAX_STRANGERS
 from orion.ports import MemberState
+from orion.reconcile.nodes import UNSEEN_GRACE_MS
 
 
 def test_recoveries_made_apart_are_never_taken_for_one():
@@ -29,21 +31,119 @@ def test_recoveries_made_apart_are_never_taken_for_one():
     assert belong_together(0, 0, 5, first)
 
 
-def test_a_worker_goes_along_and_members_end():
+RECOVERED = next_recovery(0, 1)
+
+
+def recover(machine):
+    """It comes back as one that was made to go on alone. (Without votes it leads nobody here.)"""
+    machine.kill()
+    for image in (machine.disk.written, machine.disk.durable):
+        image.identity = replace(image.identity, recovery=RECOVERED)
+    machine.boot()
+
+
+def say(caplog, words):
+    return [record.getMessage() for record in caplog.records if words in record.getMessage()]
+
+
+NOT_BELIEVED = "That is not believed, for a majority of this one is heard"
+
+
+def test_a_recovery_that_was_a_mistake_ends_no_healthy_majority(caplog):
+    """Its peer port confirms it, and it goes on claiming while the majority elects another leader."""
+
     async def main(nodes):
-        cluster = nodes.leader.node.driver.view.cluster
+        victim = next(m for m in nodes.machines if m is not nodes.leader)
+        healthy = [m for m in nodes.machines if m is not victim]
+        recover(victim)
+        await nodes.until(lambda: len(say(caplog, NOT_BELIEVED)) == len(healthy))
+        leader = nodes.leader
+        leader.kill()
+        await nodes.until(lambda: nodes.leader not in (None, leader))
+        await asyncio.sleep(20)
+        assert all(m.up for m in healthy if m is not leader)
+        assert {m.node.directory.recovery for m in healthy if m is not leader} == {0}
+        assert len(say(caplog, NOT_BELIEVED)) == len(healthy), "each says it once"
+
+    run(main, count=5, voters=5)
+
+
+def test_a_claim_in_gossip_that_no_peer_port_confirms_is_not_believed(caplog):
+    """Not even by a node that hears nobody else: neither where nobody listens, nor where another answers."""
+
+    async def main(nodes):
+        alone, *others = nodes.machines
+        for machine in others:
+            machine.kill()
+        own = f"{alone.host}:{alone.config.raft_port}"
+        await asyncio.sleep(5)
+        for name, address in (("node9", "10.0.9.9:7000"), ("node8", own)):
+            claim = seen(name, alone.node.directory.cluster, RECOVERED, address)
+            for _ in range(5):
+                alone.node.directory.on_newer_recovery(Seen(claim, parse_facts(claim.facts)))
+                await asyncio.sleep(1)
+        assert alone.up
+        assert len(say(caplog, "does not confirm it: not believed")) == 2, "each is told once"
+
+    run(main)
+
+
+def test_members_end_that_were_left_behind_though_they_are_a_majority():
+    async def main(nodes):
+        for machine in nodes.machines:
+            machine.kill()
+        survivor, *others = nodes.machines
+        recover(survivor)
+        nodes.cluster.has_reason = lambda machine, error: "without this node" in str(error)
+        await asyncio.sleep(1)
+        for machine in others:
+            machine.boot()
+        await nodes.until(lambda: not any(m.up for m in others), 5)
+        assert survivor.up
+
+    run(main)
+
+
+def test_a_member_that_lives_on_without_the_others_ends_when_it_meets_the_survivor():
+    """It has heard a quorum before, so it waits whether there is one again."""
+
+    async def main(nodes):
+        survivor, left, gone = nodes.machines
+        gone.kill()
+        nodes.cluster.has_reason = lambda machine, error: "without this node" in str(error)
+        recover(survivor)
+        await nodes.until(lambda: not left.up, 10)
+        assert survivor.up
+
+    run(main)
+
+
+def test_a_worker_goes_along_before_it_is_called_dead():
+    async def main(nodes):
         worker = next(m for m in nodes.machines if not m.node.driver.is_member)
         members = [m for m in nodes.machines if m is not worker]
-        recovery = next_recovery(0, 1)
-        nodes.cluster.has_reason = lambda machine, error: "without this node" in str(error)
-        for machine in (worker, members[0]):
-            machine.run.process.post(machine.node.directory.on_newer_recovery, "node9", recovery)
-        await nodes.until(lambda: not any(m.up for m in members))  # gossip tells the others
+        cluster = nodes.leader.node.driver.view.cluster
+        await nodes.until(lambda: worker.node.directory.cluster == cluster)
+        for machine in members:
+            machine.kill()
+        await asyncio.sleep(1)
+        recover(members[0])
+        await nodes.until(lambda: worker.node.directory.recovery == RECOVERED, UNSEEN_GRACE_MS / 1000 / 2)
+        assert (worker.node._identity.cluster, worker.node._identity.recovery) == (cluster, RECOVERED)
+        await asyncio.sleep(5)
         assert worker.up
-        identity = worker.node._identity
-        assert (identity.cluster, identity.recovery) == (cluster, recovery)
-        assert worker.node.directory.recovery == recovery
-        await nodes.until(lambda: not worker.node.directory.voters())  # those of before are none any more
+
+    run(main, count=8, voters=5)
+
+
+def test_a_worker_of_a_healthy_cluster_does_not_change_sides():
+    async def main(nodes):
+        worker = next(m for m in nodes.machines if not m.node.driver.is_member)
+        victim = next(m for m in nodes.machines if m is not worker and m is not nodes.leader)
+        recover(victim)
+        await asyncio.sleep(20)
+        assert worker.node.directory.recovery == 0
+        assert all(m.up for m in nodes.machines)
 
     run(main, count=8, voters=5)
 
@@ -72,8 +172,8 @@ def test_a_stranger_is_a_reason_to_end_only_for_one_that_is_alone():
     run(alone, count=1, voters=1)
 
 
-def seen(node, cluster, recovery):
-    facts = Facts(RaftId(77), "10.0.9.9:7000", "10.0.9.9:8000", "0.1", "leader", 3, cluster, None, recovery)
+def seen(node, cluster, recovery, address="10.0.9.9:7000"):
+    facts = Facts(RaftId(77), address, "10.0.9.9:8000", "0.1", "leader", 3, cluster, None, recovery)
     return MemberState(NodeId(node), "alive", "10.0.9.9:6000", 1, facts.encode())
 
 

@@ -1,9 +1,14 @@
 from cluster_kit import run
 
 
+def _followers(leader):
+    return leader.node.driver.raft.status().followers.values()
+
+
 def test_every_node_shows_how_all_are():
     async def main(nodes):
         leader = nodes.leader
+        await nodes.until(lambda: all(f.state == "replicate" for f in _followers(leader)))
         views = [await machine.ask(lambda s: s.raft()) for machine in nodes.machines]
         for machine, view in zip(nodes.machines, views, strict=True):
             assert view.leader == leader.name

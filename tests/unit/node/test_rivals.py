@@ -34,7 +34,7 @@ class Net:
 class Known:
     """Where the cluster has each, as a directory says it."""
 
-    cluster = 5
+    cluster, recovery = 5, 0
 
     def __init__(self, *known):
         self.known = known
