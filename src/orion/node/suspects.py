@@ -18,6 +18,7 @@ AGAIN_S = 0.1
 ANSWERED_AGAIN_S = 0.5  # one that answers is asked so often while gossip does not find it
 LOOK_AGAIN_S = 0.5
 KNOCKS = 6  # a network that is gone for half a second is no death
+KNOCK_DEAD_S = 0.3  # whom gossip gives up: it has waited before
 ANSWER_TIMEOUT_S = 2.0  # a busy process needs less
 
 
@@ -57,6 +58,7 @@ class Suspects:
         self._hears_others = hears_others
         self._changed = changed
         self._asked: set[NodeId] = set()
+        self._knocking: dict[NodeId, tuple[asyncio.Timeout, float]] = {}  # and when it has been long enough
         self._proofs: dict[NodeId, Proof] = {}
         self.version = 0  # how often a proof changed
 
@@ -73,6 +75,7 @@ class Suspects:
         self._asked.clear()
         async with asyncio.TaskGroup() as group:
             while True:
+                self._hasten()
                 for node in self._view().nodes():
                     if node.id not in self._asked and self._doubt(node):
                         group.create_task(self._ask(node.id), name=f"suspect-{node.id}")
@@ -116,12 +119,31 @@ class Suspects:
         """Silence is told only when, after it, others were heard, and then this one still was not: else it may have
         been this node that was cut off, and its verdict would be committed once that is over.
         """
-        answer = await self._peers.knock(doubt.address, tries=KNOCKS)
+        answer = await self._knock_long_enough(doubt)
         if answer is not Knock.SILENT:
             return answer
         if not self._hears_others(doubt.raft):
             return Knock.UNCLEAR
         return await self._peers.knock(doubt.address, tries=1)
+
+    async def _knock_long_enough(self, doubt: Doubt) -> Knock:
+        """For less long where gossip gives it up, before or meanwhile: who does not answer is not asked why."""
+        enough_s = asyncio.get_running_loop().time() + KNOCK_DEAD_S
+        try:
+            async with asyncio.timeout_at(enough_s if doubt.state == "dead" else None) as scope:
+                self._knocking[doubt.node] = scope, enough_s
+                return await self._peers.knock(doubt.address, tries=KNOCKS)
+        except TimeoutError:
+            return Knock.UNCLEAR
+        finally:
+            del self._knocking[doubt.node]
+
+    def _hasten(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        for node, (scope, enough_s) in self._knocking.items():
+            doubt = self._doubt(self._view().node(node))
+            if doubt is not None and doubt.state == "dead" and not scope.expired():
+                scope.reschedule(max(now_s, enough_s))
 
     async def _answers(self, doubt: Doubt) -> bool:
         """Whether it is this very member that answers, and one that may be spoken with."""
