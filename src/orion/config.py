@@ -7,6 +7,8 @@ import msgspec
 from orion.model.ids import NodeId
 from orion.model.resources import Resources
 
+DOCKER_HOST = "unix:///var/run/docker.sock"
+
 
 class Tuning(msgspec.Struct, frozen=True):
     """Times and sizes that a user rarely sees. Milliseconds."""
@@ -36,6 +38,6 @@ class Config(msgspec.Struct, frozen=True):
     bootstrap: bool = False
     labels: tuple[tuple[str, str], ...] = ()
     capacity: Resources | None = None  # what is None or 0 is detected
-    docker_host: str = "unix:///var/run/docker.sock"
+    docker_host: str = DOCKER_HOST
     insecure: bool = False
     tuning: Tuning = Tuning()

@@ -20,6 +20,7 @@ from orion.adapters.clock import SystemClock
 from orion.adapters.docker import Docker
 from orion.adapters.gossip import Gossip
 from orion.adapters.lmdb_log import LmdbLog
+from orion.adapters.lmdb_log.former import former_directories
 from orion.adapters.machine import LinuxMachine
 from orion.adapters.peers import TcpPeers
 from orion.api import Server, create_app, listen
@@ -202,6 +203,8 @@ async def _serve(api: Server, stop: asyncio.Event) -> None:
 async def _identity(store: LogStore, config: Config, machine: Machine) -> Identity:
     """Whose data directory this is; a new one becomes this node's."""
     known = await store.identity()
+    if config.bootstrap and (known is None or not known.cluster):
+        await _refuse_beside_a_former_one(config)
     if known is None:
         address = address_text(config.advertise, config.raft_port)
         known = Identity(config.node, RaftId(machine.random_bits(63) or 1), address=address)
@@ -212,6 +215,20 @@ async def _identity(store: LogStore, config: Config, machine: Machine) -> Identi
             f" --id {known.node}, or give {config.node} a directory of its own with --data-dir"
         )
     return known
+
+
+async def _refuse_beside_a_former_one(config: Config) -> None:
+    """Whoever moved the directory away, or lost the disk that it was to be on, does not want an empty cluster."""
+    former = await asyncio.to_thread(former_directories, Path(config.data_dir), config.node)
+    if not former:
+        return
+    path, identity = former[0]
+    raise Refused(
+        f"{config.node} is a node of cluster {identity.cluster:016x} by {path}, and --bootstrap would begin"
+        f" another, empty one in {config.data_dir}. To go on with what is there: --data-dir {path}. To come back as"
+        " a new member of that cluster: --join and the gossip address of a node of it, without --bootstrap. To"
+        f" begin a new cluster all the same: move {path} out of {path.parent} first"
+    )
 
 
 def _capacity(config: Config, machine: LinuxMachine) -> Resources:

@@ -269,6 +269,9 @@ class Engine(Protocol):
         it was; if its state is another by now, with that, and an `exit_code` of None when it has exited.
         """
 
+    async def of_others(self, cluster: int) -> list[Container]:
+        """Those of other clusters that run on this engine, as they are listed: without their times."""
+
     async def inspect(self, container: str) -> Container | None:
         """As in `containers`; None when it is gone."""
 

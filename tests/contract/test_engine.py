@@ -10,6 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
+import msgspec
 import pytest
 
 from orion.adapters.docker import Docker
@@ -306,6 +307,17 @@ class EngineContract:
         await engine.start(id_)
         assert (await until_exited(engine, id_)).exit_code == 0
 
+    @checked
+    async def test_what_runs_of_other_clusters_is_shown(self, bench: Bench) -> None:
+        engine, mine, other = bench.adapter(), bench.new_cluster(), bench.new_cluster()
+        placed = [Placed(cluster, bench.spec(FOREVER)) for cluster in (mine, other, other)]
+        running, of_other, _ = [await each.create(engine) for each in placed]
+        await engine.start(running)
+        await engine.start(of_other)
+        shown = {found.id: found for found in await engine.of_others(mine) if found.labels.cluster in (mine, other)}
+        assert list(shown) == [of_other]
+        assert (shown[of_other].labels, shown[of_other].state) == (placed[1].labels, "running")
+
 
 class EngineAbsence:
     """For benches whose engine may be taken down."""
@@ -341,7 +353,10 @@ class EngineAbsence:
             await anext(engine.changes(cluster))
 
         await bench.come_up()
-        assert await engine.info() == before
+        after = await engine.info()
+        assert msgspec.structs.replace(after, run=before.run) == before
+        assert after.run != before.run, "by which an engine is told from a clone of its machine"
+        assert after == await engine.info()
         (found,) = await engine.containers(cluster)
         assert (found.id, found.state) == (id_, "exited")
         await engine.start(id_)

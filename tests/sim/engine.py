@@ -319,6 +319,13 @@ class SimEngineClient:
             lambda: [self._shown(h) for h in self.engine.containers.values() if h.cluster == cluster], 1, 10
         )
 
+    async def of_others(self, cluster: int) -> list[Container]:
+        return await self._ask(
+            lambda: [h.shown for h in self.engine.running() if h.cluster != cluster],
+            1,
+            10,
+        )
+
     async def inspect(self, container: str) -> Container | None:
         def look() -> Container | None:
             held = self.engine.containers.get(container)

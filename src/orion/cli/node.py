@@ -13,13 +13,12 @@ import click
 
 from orion.cli.configfile import read_defaults
 from orion.cli.values import Address, Label, NodeName, Port, Size
-from orion.config import Config
+from orion.config import DOCKER_HOST, Config
 from orion.model.ids import NodeId
 from orion.model.resources import Resources
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_DOCKER_HOST = "unix:///var/run/docker.sock"
 _DOCKER_HOSTS = re.compile(r"unix:///.+|(tcp|https?)://[^/].*")
 
 
@@ -55,7 +54,9 @@ def _flag(name: str, **attributes: Any) -> Callable[[F], F]:
     metavar="HOST:GOSSIP_PORT",
     help="Join the cluster of this node. Repeatable.",
 )
-@_flag("bootstrap", is_flag=True, help="Start a new cluster. Does nothing on one that exists.")
+@_flag(
+    "bootstrap", is_flag=True, help="Start a new cluster. Not with --join; does nothing on a cluster that exists."
+)
 @_flag(
     "data-dir",
     type=click.Path(),
@@ -66,7 +67,7 @@ def _flag(name: str, **attributes: Any) -> Callable[[F], F]:
 @_flag("memory", type=Size(), help="Memory to give to tasks, as in 4g.  [default: the machine's, less a reserve]")
 @_flag("cpus", type=float, metavar="CORES", help="Cores to give to tasks, as in 1.5.  [default: the machine's]")
 @_flag("disk", type=Size(), help="Disk to give to tasks, as in 100GB.  [default: the machine's, less a reserve]")
-@_flag("docker-host", metavar="URL", help=f"The Docker Engine.  [default: $DOCKER_HOST, else {_DOCKER_HOST}]")
+@_flag("docker-host", metavar="URL", help=f"The Docker Engine.  [default: $DOCKER_HOST, else {DOCKER_HOST}]")
 @_flag("insecure", is_flag=True, help="Allow addresses beyond this machine, open to all who reach them.")
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED, metavar="")
 def node(rest: tuple[str, ...], **flags: Any) -> int:
@@ -102,6 +103,11 @@ def build_config(
     """Raises click.UsageError for what can't be meant."""
     name = NodeName().convert(id or os.uname().nodename, _param("id"), click.get_current_context(silent=True))
     advertise = advertise or bind
+    if bootstrap and join:
+        raise click.UsageError(
+            f"--bootstrap begins a new cluster, and --join {join[0]} enters one that exists: leave out one of the"
+            " two. The first node of a new cluster has --bootstrap, every other one --join"
+        )
     _check_reach(bind, advertise, insecure=insecure)
     _check_ports(port, gossip_port, raft_port)
     return Config(
@@ -169,7 +175,7 @@ def _check_ports(port: int, gossip_port: int, raft_port: int) -> None:
 
 
 def _docker_host(named: str | None) -> str:
-    host = named or os.environ.get("DOCKER_HOST") or _DOCKER_HOST
+    host = named or os.environ.get("DOCKER_HOST") or DOCKER_HOST
     if not _DOCKER_HOSTS.fullmatch(host):
         where = "--docker-host" if named else "DOCKER_HOST"
         raise click.UsageError(

@@ -83,6 +83,7 @@ class Agent:
         report: Reporter,
         rng: random.Random,
         on_engine: Callable[[], None],
+        on_leftovers: Callable[[list[Container]], None],
     ) -> None:
         self._me = me
         self._clock = clock
@@ -93,6 +94,8 @@ class Agent:
         self._report = report
         self._rng = rng
         self._on_engine = on_engine
+        self._on_leftovers = on_leftovers
+        self._looked_for_leftovers = False
         self._busy: set[AllocationId] = set()
         self._attempts: dict[AllocationId, Attempts] = {}
         self._told: dict[AllocationId, _Told] = {}
@@ -178,6 +181,7 @@ class Agent:
             await self._seen.look_at_all(cluster)
             # It may have restarted before anybody listened, while this node waited to be registered.
             self._set_engine(await self._info(), "")
+            await self._look_for_leftovers(cluster)
             group.create_task(self._resync(cluster), name="agent-resync")
             group.create_task(self._reconcile(group), name="agent-reconcile")
 
@@ -188,6 +192,12 @@ class Agent:
             await self._source.changed.wait()
         assert work.cluster, "a node can't be registered with a cluster that has no id"
         return work.cluster
+
+    async def _look_for_leftovers(self, cluster: int) -> None:
+        """Once: what another cluster does later is not told."""
+        if not self._looked_for_leftovers:
+            self._on_leftovers(await self._engine.of_others(cluster))
+            self._looked_for_leftovers = True
 
     async def _follow_changes(self, cluster: int, listening: asyncio.Event) -> None:
         async for container in self._engine.changes(cluster):

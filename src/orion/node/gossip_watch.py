@@ -1,10 +1,12 @@
 """Gossip into the directory, the log's plain lines, and hints to the consensus core."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 
 from orion.loglines import LogThrottle
+from orion.model.errors import Unavailable
 from orion.model.ids import NodeId, RaftId
 from orion.model.recovery import is_newer
 from orion.node.directory import Directory, Seen
@@ -17,6 +19,7 @@ log = logging.getLogger(__name__)
 LEADER_KNOCKS = 3  # a leader taken for dead by mistake costs an election that nobody wins
 STRANGER_QUIET_S = 3_600.0  # one line about a stranger in so long
 MAX_STRANGERS = 64  # and about so many of them
+GREETING_S = 2.0
 
 _WORDS = {
     "joined": "%s seen by gossip (at %s)",
@@ -45,6 +48,8 @@ class GossipWatch:
         self._driver = driver
         self._name_contested = name_contested
         self._changed = asyncio.Event()
+        self._astray: dict[NodeId, str] = {}  # addresses of registered nodes that are of another cluster now
+        self._went_astray = asyncio.Event()
         self._strangers = LogThrottle(STRANGER_QUIET_S, MAX_STRANGERS)
         directory.on_stranger = self._tell_stranger
 
@@ -56,6 +61,7 @@ class GossipWatch:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(), name="gossip-events")
             group.create_task(self._watch_the_leader(), name="gossip-leader")
+            group.create_task(self._greet_the_astray(), name="gossip-astray")
 
     async def _follow(self) -> None:
         events = self._membership.events()
@@ -96,6 +102,10 @@ class GossipWatch:
                 node,
                 facts.peer_address,
             )
+            known = self._driver.view.node(node)
+            if known is not None and known.peer_address == facts.peer_address:
+                self._astray[node] = facts.peer_address
+                self._went_astray.set()
         elif not is_newer(here.recovery, facts.recovery):
             log.error(
                 "%s (at %s) was recovered apart from this node: they are two clusters now. Stop one of them, move "
@@ -103,6 +113,18 @@ class GossipWatch:
                 node,
                 facts.peer_address,
             )
+
+    async def _greet_the_astray(self) -> None:
+        """A node of ours that lost its disk and began a cluster of its own ends when one of us greets it (node.py).
+        Raft dials it only while it has its vote.
+        """
+        while True:
+            await self._went_astray.wait()
+            self._went_astray.clear()
+            while self._astray:
+                _, address = self._astray.popitem()
+                with contextlib.suppress(Unavailable):  # each hangs up on the other
+                    await self._peers.who(address, timeout_s=GREETING_S)
 
     async def _watch_the_leader(self) -> None:
         """A follower need not wait for its election timeout once the leader is dead by two proofs: gossip does not

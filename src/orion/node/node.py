@@ -9,11 +9,13 @@ from collections.abc import Callable
 import msgspec
 
 from orion.config import Config
+from orion.model.container import Container
 from orion.model.errors import OrionError, Refused
 from orion.model.ids import NodeId, RaftId, raft_text
 from orion.model.node import NodeStatus, address_parts, address_text
 from orion.model.recovery import is_newer
 from orion.model.resources import Resources
+from orion.node import leftovers
 from orion.node.agent import Agent
 from orion.node.answers import Answers
 from orion.node.directory import Directory, Facts
@@ -135,6 +137,7 @@ class Node:
             report=self._reports.add,
             rng=rng,
             on_engine=self._engine_changed,
+            on_leftovers=self._found_leftovers,
         )
         self._registration = Registration(
             config=config,
@@ -360,6 +363,15 @@ class Node:
                 f" and the gossip address of {node} in place of --bootstrap; it comes back as a new member. If it"
                 " is to be a cluster of its own: start it as it is, without --bootstrap"
             )
+
+    def _found_leftovers(self, containers: list[Container]) -> None:
+        config = self._config
+        for cluster, theirs in leftovers.by_cluster(containers).items():
+            mine = leftovers.started_by(config.node, theirs)
+            if mine and config.bootstrap and self._is_alone() and not self.driver.view.jobs():
+                self._cast_out(leftovers.outcast(config, cluster, mine))
+            else:
+                log.warning("%s", leftovers.told(config, cluster, theirs))
 
     def _is_alone(self) -> bool:
         """Nobody else is of its cluster, as far as its log goes."""

@@ -121,7 +121,6 @@ def test_the_environment(node, monkeypatch):
         "ORION_ID": "env",
         "ORION_PORT": "8100",
         "ORION_JOIN": "a:1 b:2",
-        "ORION_BOOTSTRAP": "1",
         "ORION_LABEL": "zone=a disk=ssd",
         "ORION_GOSSIP_PORT": "6100",
         "ORION_DATA_DIR": "/data",
@@ -130,7 +129,7 @@ def test_the_environment(node, monkeypatch):
     }.items():
         monkeypatch.setenv(name, value)
     found = config(node)
-    assert (found.node, found.port, found.join, found.bootstrap) == ("env", 8100, ("a:1", "b:2"), True)
+    assert (found.node, found.port, found.join, found.bootstrap) == ("env", 8100, ("a:1", "b:2"), False)
     assert (found.labels, found.gossip_port, found.data_dir) == ((("disk", "ssd"), ("zone", "a")), 6100, "/data")
     assert (found.docker_host, found.capacity) == ("tcp://c:3", Resources(0, 1024**3, 0))
     assert config(node, "--id", "flag", "--port", "9000").port == 9000
@@ -148,12 +147,12 @@ def file(tmp_path):
 
 def test_the_file(node, file):
     path = file(
-        'id = "toml"\nport = 8200\ngossip-port = 6200\nraft_port = 7200\njoin = ["a:1"]\nbootstrap = true\n'
+        'id = "toml"\nport = 8200\ngossip-port = 6200\nraft_port = 7200\njoin = ["a:1"]\n'
         'memory = "2g"\ncpus = 2\ndisk = 1000\n[label]\nzone = "c"\n'
     )
     found = config(node, "--config", path)
     assert (found.node, found.port, found.gossip_port, found.raft_port) == ("toml", 8200, 6200, 7200)
-    assert (found.join, found.bootstrap, found.labels) == (("a:1",), True, (("zone", "c"),))
+    assert (found.join, found.bootstrap, found.labels) == (("a:1",), False, (("zone", "c"),))
     assert found.capacity == Resources(2000, 2 * 1024**3, 1000)
     assert config(node, "--config", file('label = ["a=b"]')).labels == (("a", "b"),)
 
@@ -255,3 +254,14 @@ def test_insecure_on_loopback_says_nothing(node):
 def test_the_daemons_exit_code_is_the_commands(node, monkeypatch):
     monkeypatch.setattr(sys.modules["orion.daemon"], "run", lambda config: 1)
     assert node("--id", "a")[0] == 1
+
+
+@pytest.mark.parametrize("from_environment", [True, False])
+def test_to_begin_a_cluster_and_to_join_one_is_refused(node, file, monkeypatch, from_environment):
+    flags = ["--join", "10.0.0.1:6000"]
+    if from_environment:
+        monkeypatch.setenv("ORION_BOOTSTRAP", "1")
+    else:
+        flags += ["--config", file("bootstrap = true")]
+    words = refused(node, *flags)
+    assert "--bootstrap begins a new cluster, and --join 10.0.0.1:6000 enters one that exists" in words

@@ -38,6 +38,7 @@ class Bench:
         self.asked = []
         self.configs = {}  # key -> Config
         self.read = []  # keys
+        self.leftovers = []
         self.wanted: set[AllocationId] = set()
         self.refuse = None  # an error that the cluster gives instead of an answer
         self.neighbours: tuple[NodeId, ...] = ()
@@ -52,6 +53,7 @@ class Bench:
             report=self.report,
             rng=random.Random(1),
             on_engine=lambda: None,
+            on_leftovers=self.leftovers.append,
         )
 
     async def read_configs(self, keys):

@@ -197,6 +197,11 @@ class Docker:
             raise group.exceptions[0] from group  # they fail alike
         return [found for runner in looks if (found := runner.result()) is not None]
 
+    async def of_others(self, cluster: int) -> list[Container]:
+        listed = await self._listed(label=f"{PREFIX}cluster")
+        found = [container for entry in listed if (container := facts.listed(entry)) is not None]
+        return [c for c in found if c.state == "running" and c.labels.cluster != cluster]
+
     async def inspect(self, container: str) -> Container | None:
         try:
             return await self._look(container)

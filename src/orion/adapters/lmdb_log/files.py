@@ -9,6 +9,9 @@ from lmdb.verify import VerifyError, verify
 
 from orion.model.errors import Conflict, Refused
 
+META = b"meta"  # the database in which a node says who it is
+IDENTITY = b"identity"
+
 
 def damage(directory: Path) -> str:
     """What is wrong with the file's pages, "" when nothing is. LMDB maps the file and trusts it: a page that points

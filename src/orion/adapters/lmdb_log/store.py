@@ -33,7 +33,6 @@ DELETES_PER_TRANSACTION = 2_000  # entries
 CHUNK_DELETES_PER_TRANSACTION = 64
 
 _HARD_STATE = b"hard state"
-_IDENTITY = b"identity"
 _SNAPSHOT = b"snapshot"
 _KEY_BYTES = 8
 
@@ -131,7 +130,7 @@ class LmdbLog:
         # A process killed between a commit's last write and its fsync left what it wrote in the page cache only;
         # what is acted on from here must be on disk, whatever happens to the machine's power next.
         self._env.sync(True)
-        self._meta = self._env.open_db(b"meta")
+        self._meta = self._env.open_db(files.META)
         self._entries = self._env.open_db(b"entries")
         self._chunks = self._env.open_db(b"chunks")
         with self._env.begin() as txn:
@@ -155,7 +154,7 @@ class LmdbLog:
 
     async def set_identity(self, identity: Identity) -> None:
         record = records.encode_record(identity)
-        await self._on_thread(lambda: self._commit(lambda txn: txn.put(_IDENTITY, record, db=self._meta)))
+        await self._on_thread(lambda: self._commit(lambda txn: txn.put(files.IDENTITY, record, db=self._meta)))
 
     def persist(self, batch: LogBatch) -> asyncio.Future[None]:
         """Batches that wait at the same time share a transaction, in their order. A batch that need not be
@@ -263,7 +262,7 @@ class LmdbLog:
 
     def _identity(self) -> Identity | None:
         with self._env.begin() as txn:
-            record = txn.get(_IDENTITY, db=self._meta)
+            record = txn.get(files.IDENTITY, db=self._meta)
         if record is None:
             return None
         return self._read(lambda: records.decode_record(record, Identity, "the node's identity"))
@@ -344,7 +343,7 @@ class LmdbLog:
             if hard_state is not None:
                 txn.put(_HARD_STATE, records.encode_record(hard_state), db=self._meta)
             if identity is not None:
-                txn.put(_IDENTITY, records.encode_record(identity), db=self._meta)
+                txn.put(files.IDENTITY, records.encode_record(identity), db=self._meta)
 
         self._commit(write)
         self._stored = stored
