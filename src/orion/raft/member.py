@@ -147,6 +147,8 @@ class Member:
         self.reset_election_timer()
 
     def become_follower(self, term: int, leader: int = NOBODY) -> None:
+        if self.role is Role.LEADER:
+            self.contact_ms = self.now_ms
         self.reset(term)
         self.role = Role.FOLLOWER
         if leader != NOBODY:

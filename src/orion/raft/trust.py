@@ -2,7 +2,7 @@
 
 A *stranger* is a sender that this member's log does not know as a member. It may be the leader all the same: who
 was away does not know whom the cluster has taken in since. So a stranger is heard, but only where nobody better is:
-not while a leader is heard, and never about what is committed.
+not while a leader is heard or soon after, and never about what is committed.
 """
 
 from collections.abc import Callable
@@ -28,6 +28,10 @@ from orion.raft.messages import (
 # Elections a member can have missed: ten a second for thirteen years. Who believed any term could be brought
 # to the largest there is, after which nobody can be elected.
 MAX_TERM_LEAP = 1 << 32
+
+# Election timeouts without a leader before a stranger is followed: by then the members that this one knows have
+# elected one of themselves, if they can. Who knows no members yet has nobody to wait for.
+STRANGER_PATIENCE_ELECTIONS = 4
 
 _FROM_LEADER = (MsgApp, MsgHeartbeat, MsgSnap, MsgTimeoutNow)
 
@@ -68,8 +72,13 @@ def _never(me: Member, message: Message) -> bool:  # noqa: ARG001 -- as all of t
 
 
 def _lead(me: Member, message: MsgApp | MsgSnap) -> bool:
-    """A leader is believed where none is heard. One of an older term is told so."""
-    return message.term < me.term or message.sender == me.leader or not me.in_lease
+    """A leader is believed where none has been heard for long. One of an older term is told so."""
+    return message.term < me.term or message.sender == me.leader or _would_follow_anybody(me)
+
+
+def _would_follow_anybody(me: Member) -> bool:
+    patience_ms = STRANGER_PATIENCE_ELECTIONS * me.config.election_ms if me.conf.voters else 0
+    return not me.in_lease and me.now_ms - me.contact_ms >= patience_ms
 
 
 def _lead_without_a_claim(me: Member, message: MsgHeartbeat) -> bool:

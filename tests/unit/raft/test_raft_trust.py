@@ -27,7 +27,7 @@ from orion.raft.messages import (
     MsgVoteResp,
     SnapshotMeta,
 )
-from orion.raft.trust import MAX_TERM_LEAP
+from orion.raft.trust import MAX_TERM_LEAP, STRANGER_PATIENCE_ELECTIONS
 
 STRANGER = 99
 META = SnapshotMeta(50, 9, ConfState(voters=(1, STRANGER)))
@@ -41,9 +41,9 @@ def follower():
 
 
 def leaderless():
-    """The same, a while after its leader was last heard."""
+    """The same, long after its leader was last heard."""
     solo = follower()
-    solo.now += 2 * solo.config.election_ms
+    solo.now += STRANGER_PATIENCE_ELECTIONS * solo.config.election_ms
     return solo
 
 
@@ -114,12 +114,34 @@ def test_a_leader_that_this_member_does_not_know_is_followed_once_nobody_better_
     """The cluster may have taken it in while this member was away."""
     solo = follower()
     new = MsgApp(STRANGER, 1, 6, 5, 5, tuple(entries(6, first=6)), 3)
-    assert solo.receive(new) == []
-    solo.now += solo.config.election_ms
+    for _ in range(STRANGER_PATIENCE_ELECTIONS):
+        assert solo.receive(new) == []
+        assert solo.raft.term == 5
+        solo.now += solo.config.election_ms
     answers = solo.receive(new)
     assert of_kind(answers, MsgAppResp) == [MsgAppResp(1, STRANGER, 6, 6)]
     assert (solo.raft.term, solo.raft.leader) == (6, STRANGER)
     assert solo.receive(MsgHeartbeat(STRANGER, 1, 6, 6)), "it is heard from then on"
+
+
+def test_a_leader_that_steps_down_follows_no_stranger_at_once():
+    solo = Solo(disk_with(1, 1, commit=2))
+    solo.elect(2)
+    term = solo.raft.term
+    for _ in range(4 * STRANGER_PATIENCE_ELECTIONS):
+        solo.tick(solo.config.election_ms // 2)
+        solo.receive(MsgHeartbeatResp(2, 1, term))
+    assert solo.raft.role is Role.LEADER
+    solo.receive(MsgAppResp(2, 1, term + 1, 0))
+    assert (solo.raft.role, solo.raft.term) == (Role.FOLLOWER, term + 1)
+    solo.receive(MsgHeartbeat(STRANGER, 1, term + 2, 0))
+    assert (solo.raft.term, solo.raft.leader) == (term + 1, 0)
+
+
+def test_who_knows_no_members_follows_whoever_leads_at_once():
+    solo = Solo(disk_with(conf=ConfState()))
+    assert solo.receive(MsgApp(STRANGER, 1, 3, 0, 0, tuple(entries(3)), 0))
+    assert (solo.raft.term, solo.raft.leader) == (3, STRANGER)
 
 
 def test_a_candidate_that_this_member_does_not_know_gets_its_vote_where_nobody_leads():
