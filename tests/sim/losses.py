@@ -133,8 +133,10 @@ def _confs_on(machine: Machine) -> list[ConfState]:
             continue
         conf = _after(confs[-1], decode_change(entry.data))
         confs = [conf] if entry.index <= committed else [*confs, conf]
-    node = machine.run.node if machine.run is not None else None
-    return [node.driver.raft.conf, *confs[1:]] if node is not None else confs
+    run = machine.run
+    if run is None or run.node is None or not run.started:
+        return confs
+    return [run.node.driver.raft.conf, *confs[1:]]
 
 
 def _after(conf: ConfState, change: ConfChange) -> ConfState:
