@@ -173,6 +173,7 @@ class FakeService:
     async def logs(self, task: str, query: LogQuery, after: LogPosition | None = None):
         self.log_queries.append(query)
         self.logs_after.append(after)
+        ended = self.ended  # of the test that began it
         try:
             await self.task(task, Read())
             for number, item in enumerate(self.log_items, 1):
@@ -182,7 +183,7 @@ class FakeService:
             if self.logs_go_on:
                 await asyncio.Event().wait()
         finally:
-            self.ended.append("logs")
+            ended.append("logs")
 
     async def nodes(self, read: Read):
         await self._read(read)
@@ -227,13 +228,14 @@ class FakeService:
     async def events(self, after, *, follow: bool, chosen=ALL_EVENTS) -> AsyncGenerator[Event | None, None]:
         self.events_asked.append((after, follow))
         self.events_chosen.append(chosen)
+        ended = self.ended
         try:
             for event in self.event_items:
                 yield event
             if follow and self.events_go_on:
                 await asyncio.Event().wait()
         finally:
-            self.ended.append("events")
+            ended.append("events")
 
     def health(self) -> Health:
         return Health(self.is_ready, "leader" if self.is_ready else "no leader")

@@ -166,12 +166,12 @@ def test_a_reader_that_has_stopped_is_dropped_in_the_end(web, monkeypatch):
 
 def test_a_reader_that_waits_for_more_is_not_dropped(web, monkeypatch):
     monkeypatch.setattr("orion.api.reader.LOOK_S", 0.001)
-    monkeypatch.setattr("orion.api.reader.STOPPED_S", 0.02)
+    monkeypatch.setattr("orion.api.reader.STOPPED_S", 0.2)
     monkeypatch.setattr("orion.api.stream.HEARTBEAT_S", 0.02)
     web.service.log_items, web.service.logs_go_on = [], True
     with opened(web, "/tasks/web/logs?follow", SENT_EVENTS) as response:
         read = b""
-        while read.count(b": still here\n\n") < 10:
+        while read.count(b": still here\n\n") < 20:  # for longer than it takes to be called stopped
             read += response.read1()
         assert not web.service.ended
 
