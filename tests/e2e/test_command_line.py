@@ -55,6 +55,7 @@ def test_a_stopped_task_is_kept_and_comes_back(shared: Cluster, docker_host: str
     task = shared.task("web")
     assert (task["state"], task["stopped"], task["env"]) == ("stopped", True, {"A": "b"})
     assert "stopped" in orion(first, "ps")[1]
+    assert orion(first, "logs", "web") == (0, "begun\n", "")
     code, _, err = orion(first, "run", "--name", "web", images.BUSYBOX)
     assert (code, err.count("orion start web")) == (1, 1)
 
@@ -65,6 +66,8 @@ def test_a_stopped_task_is_kept_and_comes_back(shared: Cluster, docker_host: str
     assert shared.task("web")["state"] == "stopped"
     assert orion(living, "start", "web") == (0, "web/0\n", "")
     assert shared.wait_task("web", "running")["env"] == {"A": "b"}
+    assert orion(living, "rm", "web")[0] == 0
+    shared.wait(lambda: not containers(docker_host, f"dev.orion.cluster={shared.id}"), "nothing to be left of it")
 
 
 def test_a_task_that_is_started_while_it_stops_runs_once(

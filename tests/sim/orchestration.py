@@ -72,7 +72,9 @@ def unrest(cluster: Cluster, state: State) -> str:
         for held in engine.containers.values()
     }
     homes = {name: machine.engine.id for name, machine in cluster.machines.items()}
-    for one, other in itertools.combinations(state.nodes.values(), 2):
+    # One that died for good before its engine answered never says which it has.
+    known = [node for node in state.nodes.values() if node.engine or node.status is NodeStatus.READY]
+    for one, other in itertools.combinations(known, 2):
         if (one.engine == other.engine) != (homes[one.id] == homes[other.id]):
             return f"{one.id} and {other.id} have engines {one.engine!r} and {other.engine!r}"
     for record in state.jobs.values():

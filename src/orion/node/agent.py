@@ -229,9 +229,10 @@ class Agent:
             await changed.wait()
 
     def _actions(self, work: Work) -> list[Action]:
+        kept = frozenset(work.kept)
         return reconcile(
             self._me,
-            {a.allocation.id: Desired(a.allocation, a.spec) for a in work.assigned},
+            {a.allocation.id: Desired(a.allocation, a.spec, a.allocation.id in kept) for a in work.assigned},
             list(self._seen.containers.values()),
             self._attempts,
             frozenset(work.neighbours),

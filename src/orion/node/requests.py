@@ -109,7 +109,8 @@ class Work(msgspec.Struct, frozen=True, array_like=True):
     """All that state says to one node's agent, as of `index`.
 
     `registered`: state knows this node under this data directory, and as `node`. `neighbours`: other nodes on the
-    same container engine that are not down, whose containers there are theirs.
+    same container engine that are not down, whose containers there are theirs. `kept`: allocations of stopped jobs,
+    whose containers are kept for their logs.
     """
 
     index: int
@@ -118,6 +119,7 @@ class Work(msgspec.Struct, frozen=True, array_like=True):
     assigned: tuple[Assigned, ...]
     neighbours: tuple[NodeId, ...]
     node: Node | None = None
+    kept: tuple[AllocationId, ...] = ()
 
 
 class ReadLogs(Request[bytes], frozen=True, array_like=True, tag=11):

@@ -9,7 +9,7 @@ import math
 from collections.abc import AsyncGenerator
 
 from orion.model.errors import OrionError, Unavailable
-from orion.model.ids import NodeId, RaftId
+from orion.model.ids import AllocationId, NodeId, RaftId
 from orion.model.node import NodeStatus
 from orion.node.deadline import deadline
 from orion.node.directory import Directory
@@ -55,7 +55,22 @@ def work_of(view: View, index: int, node: NodeId, raft: RaftId) -> Work:
         for other in view.nodes()
         if other.engine == known.engine and other.id != node and other.status is not NodeStatus.DOWN
     )
-    return Work(index, view.cluster, registered=True, assigned=assigned, neighbours=neighbours, node=known)
+    return Work(
+        index,
+        view.cluster,
+        registered=True,
+        assigned=assigned,
+        neighbours=neighbours,
+        node=known,
+        kept=_kept(view, assigned),
+    )
+
+
+def _kept(view: View, assigned: tuple[Assigned, ...]) -> tuple[AllocationId, ...]:
+    unwanted = [a.allocation for a in assigned if not a.allocation.wanted]
+    return tuple(
+        a.id for a in unwanted if (job := view.job(a.job)) is not None and job.stopped and not job.stopping
+    )
 
 
 def confirmed(view: View, request: Confirm) -> Confirmed:
@@ -71,7 +86,12 @@ def confirmed(view: View, request: Confirm) -> Confirmed:
 
 def same_work(one: Work, other: Work) -> bool:
     """Equal but for the index."""
-    return (one.registered, one.assigned, one.neighbours) == (other.registered, other.assigned, other.neighbours)
+    return (one.registered, one.assigned, one.neighbours, one.kept) == (
+        other.registered,
+        other.assigned,
+        other.neighbours,
+        other.kept,
+    )
 
 
 class WorkSource:

@@ -11,6 +11,7 @@ out by the caller. What to do with one allocation depends on (wanted, container 
                                    its restart is not counted.
                                    While the engine can't say how it ended, nothing
     not wanted, running .......... Stop
+    not wanted, exited, kept ..... the end
     not wanted, otherwise ........ Remove, then the end
 
 Containers that no allocation explains are removed; those of a node that is down on the same engine too, and
@@ -127,8 +128,11 @@ def backoff_ms(attempt: int, jitter: float) -> int:
 
 
 class Desired(msgspec.Struct, frozen=True):
+    """`kept`: when it is not wanted and has ended, its container stays, for its logs."""
+
     allocation: Allocation
     spec: TaskSpec
+    kept: bool = False
 
 
 def reconcile(
@@ -210,6 +214,8 @@ def _end(wish: Desired, container: Container | None, tries: Attempts) -> Action 
         running = running_status(container, _restarts(allocation, tries))
         return Stop(allocation.id, container.id, wish.spec.stop_grace_ms, Report(allocation.id, running))
     stopped = Report(allocation.id, _stopped(allocation, container, tries))
+    if wish.kept and container.state == "exited":
+        return stopped
     return Remove(container.id, stopped, meanwhile=Report(allocation.id, allocation.status))
 
 

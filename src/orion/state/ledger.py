@@ -118,8 +118,8 @@ def close_job(state: State, record: JobRecord, job: Job) -> None:
     set_refusal(state, record, "")
     for index in range(job.count):
         for allocation in record.history(index):
-            if allocation.wanted and not allocation.terminal:
-                set_unwanted(state, allocation)
+            if not allocation.terminal:
+                _let_end(state, allocation)
 
 
 def open_job(state: State, record: JobRecord, job: Job) -> None:
@@ -236,6 +236,16 @@ def note_refused_port(state: State, node: NodeRecord, allocation: Allocation) ->
     if keys:
         kept = [key for key in node.node.refused_ports if key not in keys]
         set_node(state, node, replace(node.node, refused_ports=(*kept, *keys)[-MAX_REFUSED_PORTS:]))
+
+
+def _let_end(state: State, allocation: Allocation) -> None:
+    """It is to end, and its node to look again, even if it knows that: a stopped job leaves more behind than
+    one that is removed.
+    """
+    if allocation.wanted:
+        set_unwanted(state, allocation)
+    else:
+        state.records[allocation.node].work_index = state.index
 
 
 def set_unwanted(state: State, allocation: Allocation) -> None:

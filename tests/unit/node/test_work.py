@@ -88,3 +88,21 @@ def test_a_worker_that_can_t_have_its_work_says_so_once_in_a_while(caplog, monke
     said = warnings(caplog)
     assert 2 <= len(said) <= 3
     assert said[0].endswith(": the work of this node is more than 500,000 bytes of allocations and their specs")
+
+
+def test_a_worker_keeps_the_container_of_a_stopped_task_until_it_is_removed():
+    async def main(nodes):
+        worker = worker_of(nodes)
+        await drain_all_but(nodes, worker)
+        await create(nodes, 1, variables=0)
+        await nodes.until(lambda: running(worker) == 1)
+        service = nodes.leader.node.service
+        await of(nodes.leader, service.stop_task("task1", timeout_s=5))
+        await nodes.until(lambda: running(worker) == 0)
+        await asyncio.sleep(15)  # longer than the agent takes to look at everything again
+        (held,) = worker.engine.containers.values()
+        assert held.shown.state == "exited"
+        await of(nodes.leader, service.delete_task("task1", timeout_s=5))
+        await nodes.until(lambda: not worker.engine.containers)
+
+    run(main, count=8, voters=5)

@@ -29,9 +29,9 @@ ID = AllocationId(0xA)
 FIVE = RestartPolicy(RestartMode.ON_FAILURE, 5)
 
 
-def wish(*, wanted=True, status=None, ports=(), policy=None):
+def wish(*, wanted=True, status=None, ports=(), policy=None, kept=False):
     allocation = Allocation(ID, JobName("web"), 0, 0, ME, ports, wanted, 0, status or AllocationStatus())
-    return Desired(allocation, TaskSpec("nginx", restart=policy or RestartPolicy()))
+    return Desired(allocation, TaskSpec("nginx", restart=policy or RestartPolicy()), kept)
 
 
 def container(state="running", *, node=ME, allocation=ID, exit_code=None, ports=(), name="c1", ran_ms=0):
@@ -180,6 +180,16 @@ def test_on_failure_without_a_number_restarts_without_a_limit():
         [wish(policy=RestartPolicy(RestartMode.ON_FAILURE))], [container("exited", exit_code=1)], tries
     )
     assert isinstance(action, BackOff)
+
+
+def test_the_container_of_a_stopped_job_stays_for_its_logs():
+    stopped = wish(wanted=False, kept=True)
+    assert isinstance(actions([stopped], [container()])[0], Stop)
+    (report,) = actions([stopped], [container("exited", exit_code=143)])
+    assert (report.status.state, report.status.exit_code) == (AllocationState.STOPPED, 143)
+    ended = wish(wanted=False, kept=True, status=report.status)
+    assert actions([ended], [container("exited", exit_code=143)]) == []
+    assert isinstance(actions([stopped], [container("created")])[0], Remove), "which has written nothing"
 
 
 def test_unwanted_is_stopped_then_removed_then_reported():
