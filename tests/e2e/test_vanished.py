@@ -12,6 +12,7 @@ from support.lab_nodes import PORT, LabNodes, lab_nodes
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
 CLIENT = 4
+SECONDS = 20.0  # several times what it takes
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_silent_events_break_off_when_the_host_vanishes(hosts: LabNodes) -> None
         try:
             hosts.wait(lambda: connections(hosts, 1), "the stream")
             hosts.vanish(1)
-            hosts.wait(lambda: connections(hosts, 2), "the stream from the other node")
+            hosts.wait(lambda: connections(hosts, 2), "the stream from the other node", SECONDS)
         finally:
             process.kill()
 

@@ -84,8 +84,8 @@ class LabNodes:
         finally:
             connection.close()
 
-    def wait(self, look: Callable[[], T | None], what: str) -> T:
-        deadline, last = time.monotonic() + DEADLINE_S, None
+    def wait(self, look: Callable[[], T | None], what: str, deadline_s: float = DEADLINE_S) -> T:
+        deadline, last = time.monotonic() + deadline_s, None
         while time.monotonic() < deadline:
             try:
                 if found := look():
@@ -96,7 +96,7 @@ class LabNodes:
         logs = "\n".join(
             f"--- {path.name}\n{path.read_text()[-3000:]}" for path in sorted(self._root.glob("*.log"))
         )
-        raise AssertionError(f"waited {DEADLINE_S:g} s for {what}; last error: {last}\n{logs}")
+        raise AssertionError(f"waited {deadline_s:g} s for {what}; last error: {last}\n{logs}")
 
     def vanish(self, host: int) -> None:
         """Nothing comes or goes any more; nobody is told."""

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from orion.api.problems import problem, problem_bytes
-from orion.api.reader import Reader
+from orion.api.reader import LEAST_TAKEN_BYTES, Reader
 from orion.model.errors import TooLarge, Unavailable
 
 HEAD_S = 10.0  # for the whole head of a request, from its first byte; for the first of a connection, from its start
@@ -88,7 +88,7 @@ class Connection(HttpToolsProtocol):
         self._news = False  # from the parser, of the bytes that it is fed
         self._bytes_without_news = 0
         self._deadline: asyncio.TimerHandle | None = None
-        self._unsent_bytes = 0  # at the last look
+        self._taken_bytes = 0  # at the last look
 
     @property
     def under_way(self) -> bool:
@@ -236,11 +236,11 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
 
     def _look(self) -> bool:
-        """Whether the client has taken a part of its answer since the last look, but not all: it reads. An answer
-        is done as soon as the transport has it, and may be large.
+        """Whether the client has taken a fair part of its answer since the last look, but not all: it reads. An
+        answer is done as soon as the transport has it, and may be large.
         """
-        before, self._unsent_bytes = self._unsent_bytes, self.transport.get_write_buffer_size()
-        return 0 < self._unsent_bytes < before
+        before, self._taken_bytes = self._taken_bytes, Reader(self.transport).taken_bytes()
+        return self.unsent and self._taken_bytes - before >= LEAST_TAKEN_BYTES
 
     def _take_back(self) -> None:
         if self._deadline is not None:

@@ -6,7 +6,7 @@ from typing import cast
 
 from starlette.types import Scope
 
-from orion.tcp_info import Socket, tcp_info
+from orion.tcp_info import Socket, TcpInfo, tcp_info
 
 log = logging.getLogger(__name__)
 
@@ -14,6 +14,8 @@ LOOK_S = 2.0
 # A reader may stop for a while (Ctrl-S, a pager) and go on. Of one that has stopped for so long nobody knows
 # whether it ever will; a client of ours goes on by itself where it was.
 STOPPED_S = 900.0
+# Less than this, in that time, is as good as nothing.
+LEAST_TAKEN_BYTES = 16 * 1024
 
 _KEY = "orion.reader"
 
@@ -28,21 +30,30 @@ class Reader:
         """Makes it known to who answers the request."""
         scope.setdefault("extensions", {})[_KEY] = self
 
+    def taken_bytes(self) -> int:
+        """How much it has acknowledged ever; 0 once the connection is closed."""
+        told = self._told()
+        return told.taken_bytes if told is not None else 0
+
     async def watch(self) -> None:
-        """Breaks the connection once its host is gone, or it has taken nothing of what waits for STOPPED_S. Whoever
-        answers sees it as any that was hung up.
+        """Breaks the connection once its host is gone, or it has hardly taken anything of what waits for STOPPED_S.
+        Whoever answers sees it as any that was hung up.
         """
-        sock = cast("Socket | None", self._transport.get_extra_info("socket"))
         loop = asyncio.get_running_loop()
-        taken, since = -1, loop.time()
-        while sock is not None and (told := tcp_info(sock)) is not None:
-            if told.taken_bytes != taken or not self._transport.get_write_buffer_size():
+        taken, since = 0, loop.time()
+        while (told := self._told()) is not None:
+            reads = told.taken_bytes - taken >= LEAST_TAKEN_BYTES
+            if reads or not self._transport.get_write_buffer_size():
                 taken, since = told.taken_bytes, loop.time()
             if told.gone or loop.time() - since >= STOPPED_S:
                 log.info("dropped a reader that %s", "is gone" if told.gone else "has stopped reading")
                 self._transport.abort()
                 return
             await asyncio.sleep(LOOK_S)
+
+    def _told(self) -> TcpInfo | None:
+        sock = cast("Socket | None", self._transport.get_extra_info("socket"))
+        return tcp_info(sock) if sock is not None else None
 
 
 def reader_of(scope: Scope) -> Reader | None:

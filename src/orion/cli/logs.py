@@ -121,14 +121,15 @@ def _follow_all(client: "Client", names: tuple[str, ...], read: Read, printer: _
     came: queue.Queue[tuple[str, LogLine | OrionError | None]] = queue.Queue(WAITING_LINES)
 
     def follow(name: str) -> None:
+        end: OrionError | None = None
         with client.again() as own:
             try:
                 for line in read(own, name):
                     came.put((name, line))
             except OrionError as error:
-                came.put((name, error))
-            else:
-                came.put((name, None))
+                end = error
+            finally:
+                came.put((name, end))
 
     for name in names:
         threading.Thread(target=follow, args=(name,), daemon=True).start()

@@ -239,6 +239,18 @@ def test_who_reads_steadily_is_not_cut_off(close):
             take()
 
 
+def test_who_takes_next_to_nothing_is_cut_off(monkeypatch):
+    """A little each time would hold the whole answer for ever."""
+    monkeypatch.setattr("orion.api.connection.LEAST_TAKEN_BYTES", 1 << 30)
+    with running(much_to_tell()) as api, deaf(api, ask(b"/tasks")) as (client, connection):
+        api.wait_until(lambda: not connection.under_way)
+        before = connection.transport.get_write_buffer_size()
+        while connection.transport.get_write_buffer_size() >= before:
+            assert client.recv(1_000_000)
+        api.loop.call_soon_threadsafe(connection.timeout_keep_alive_handler)
+        api.wait_until(connection.transport.is_closing)
+
+
 # --- and its size ------------------------------------------------------------------------------------------
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
