@@ -408,6 +408,18 @@ def test_an_end_that_was_seen_is_not_shown_of_a_later_run():
     assert (found.state, found.exit_code, found.finished_at_ms) == ("exited", None, 0)
 
 
+def test_a_start_that_docker_remembers_ends_only_what_was_seen_before_it():
+    looks, hangs = Looks(), EngineError("it hangs")
+    ended = looks.saw(shown("exited", ExitCode=1), Signals())
+    assert ended is not None
+    looks.started("abc", ended.finished_at_ms)
+    assert looks.instead(listed(State="exited"), hangs) == ended
+    looks.started("abc", ended.finished_at_ms + 1)
+    found = looks.instead(listed(State="exited"), hangs)
+    assert found is not None
+    assert found.exit_code is None
+
+
 def test_a_start_that_is_heard_of_late_takes_nothing_from_a_look_into_its_run():
     looks = Looks()
     running = looks.saw(shown(), Signals())
@@ -786,6 +798,18 @@ def test_a_memory_that_goes_on_from_what_was_heard_has_forgotten_nothing_new():
     heard.signals.heard(last)
     heard.remembers(last, heard.event("die"), others=RING)
     assert heard.cause() is EndCause.ITSELF
+
+
+def test_docker_is_asked_about_an_end_once():
+    heard = Heard()
+    ended = shown("exited", started="2026-11-24T15:21:29Z", finished="2026-11-24T15:21:30Z")
+    assert heard.signals.may_learn(ended)
+    assert not heard.signals.may_learn(ended)
+    later = shown("exited", started="2026-11-24T15:21:31Z", finished="2026-11-24T15:21:32Z")
+    heard.signals.remembered([], facts.unix_ns("2026-11-24T15:21:32Z"))
+    assert not heard.signals.may_learn(later), "it was asked since"
+    heard.signals.forget(["abc"])
+    assert heard.signals.known() == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -243,6 +243,9 @@ class Docker:
                 if (event := _understood(told)) is not None:
                     events.append(event)
         self._signals.remembered(events, now_ns)
+        for event in events:
+            if event.ours and event.action == "start":
+                self._looks.started(event.subject, event.time_ns // 1_000_000)
         return now_ns
 
     # --- streams ------------------------------------------------------------------------------------------

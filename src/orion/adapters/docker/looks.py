@@ -26,10 +26,12 @@ class Looks:
     def failing(self, container: str) -> bool:
         return container in self._failing
 
-    def started(self, container: str) -> None:
-        """An end that was seen is that of the run before, which the list does not tell from that of this run."""
+    def started(self, container: str, at_ms: int | None = None) -> None:
+        """An end that was seen is that of the run before, which the list does not tell from that of this run.
+        `at_ms` where it is not news: an end that was seen since stays.
+        """
         last = self._last.get(container)
-        if last is not None and last.state == "exited":
+        if last is not None and last.state == "exited" and (at_ms is None or last.finished_at_ms < at_ms):
             del self._last[container]
 
     def saw(self, shown: dict[str, Any], signals: Signals) -> Container | None:

@@ -62,7 +62,8 @@ class Signals:
         self._recent: deque[Event] = deque(maxlen=RING)  # heard by the stream
         self._replayed: frozenset[Event] = frozenset()  # told from Docker's memory
         self._missed_until_ns = 0  # some event before that may have been missed
-        self.asked_ns = 0  # what Docker remembered was asked for at this time of the engine's
+        self._asked_ns = 0  # what Docker remembered was asked for at this time of the engine's
+        self._asked_about: dict[str, int] = {}  # container -> the end that it was asked for
 
     def heard(self, event: Event) -> None:
         """Takes one of the stream, which may tell what Docker's memory has told before."""
@@ -79,7 +80,7 @@ class Signals:
         for event in events:
             if event.ours:
                 self._note(event)
-        self._replayed, self.asked_ns = again, now_ns
+        self._replayed, self._asked_ns = again, now_ns
 
     def _note(self, event: Event) -> None:
         match event:
@@ -91,11 +92,12 @@ class Signals:
                 self._runs.setdefault(container, _Run()).died_ns = event.time_ns
 
     def known(self) -> frozenset[str]:
-        return frozenset(self._runs)
+        return frozenset(self._runs) | frozenset(self._asked_about)
 
     def forget(self, containers: Iterable[str]) -> None:
         for container in containers:
             self._runs.pop(container, None)
+            self._asked_about.pop(container, None)
 
     def cause(self, shown: dict[str, Any]) -> EndCause:
         """Returns why this container, which has ended, did so. Only its own stop signal and SIGKILL ask it to end;
@@ -113,9 +115,15 @@ class Signals:
         return EndCause.UNKNOWN if run.died_ns < began_ns or may_have_missed else EndCause.ITSELF
 
     def may_learn(self, shown: dict[str, Any]) -> bool:
-        """Returns whether Docker may know more of an end whose cause is unknown than it was asked for so far."""
+        """Returns whether Docker may know more of this end, whose cause is unknown, than it was asked for so far.
+        Once for each end: on a machine whose clock was set back, all that Docker knows may seem to be older.
+        """
         state = shown["State"]
-        return max(facts.unix_ns(state["StartedAt"]), facts.unix_ns(state["FinishedAt"])) > self.asked_ns
+        ended_ns = max(facts.unix_ns(state["StartedAt"]), facts.unix_ns(state["FinishedAt"]))
+        if ended_ns <= self._asked_ns or self._asked_about.get(shown["Id"]) == ended_ns:
+            return False
+        self._asked_about[shown["Id"]] = ended_ns
+        return True
 
 
 def number_of(text: str) -> int | None:
