@@ -19,6 +19,7 @@ MAX_MOVES = 64  # of what its node can't start, in one plan
 # have their turn only when its present one has tried PATIENT_FAILURES times, which takes a good half minute.
 QUICK_ENGINES = 4
 PATIENT_FAILURES = 6
+QUICK_PORTS = 4  # that one task is given one soon after the other
 MAX_LOOKS = 60_000  # at nodes, for one plan: some ten milliseconds
 # Of one plan, counted roughly and from above, and passed by one job at most: its entry must be one that Raft takes
 # (4 MiB), or the same jobs give the same plan for ever.
@@ -129,7 +130,13 @@ class _Planner:
             self._give(record, [allocation.index], choice)
 
     def _choose_another_port(self, record: JobRecord, allocation: Allocation) -> None:
-        """Where there is no room for both it ends first, for as it is it can't run: its slot is open then."""
+        """Where there is no room for both it ends first, for as it is it can't run: its slot is open then. After
+        several in a row it is hardly the port: the next has its turn only after a good half minute.
+        """
+        history = self._view.allocations_of_slot(allocation.job, allocation.index)
+        in_vain = sum(former.terminal and former.status.failed_starts > 0 for former in history)
+        if in_vain >= QUICK_PORTS and allocation.status.failed_starts < PATIENT_FAILURES:
+            return
         self._leave(allocation)
         tried = self._tried(allocation)
         node = self._view.node(allocation.node)

@@ -142,7 +142,7 @@ def test_plain_words(message, expected, permanent):
             f"{_NEW_ENDPOINT}failed to bind host port for 0.0.0.0:20003:172.17.0.2:80/tcp: address already in use",
             20_003,
         ),
-        ("failed to bind host port [::]:20004/udp: cannot assign requested address", 20_004),
+        ("failed to bind host port [::]:20004/udp: address already in use", 20_004),
     ],
 )
 def test_a_port_that_the_machine_refuses_is_named(message, port):
@@ -150,6 +150,12 @@ def test_a_port_that_the_machine_refuses_is_named(message, port):
     assert isinstance(error, PortRefused)
     assert error.port == port
     assert str(port) in error.detail
+
+
+def test_an_address_that_the_machine_does_not_have_is_no_trouble_of_the_port():
+    """Another port would not help, and there are many."""
+    refused = words.refusal(500, "listen tcp4 192.0.2.9:20001: bind: cannot assign requested address")
+    assert not isinstance(refused, PortRefused)
 
 
 def test_a_bad_request_never_gets_better():

@@ -7,7 +7,7 @@ from orion.model.resources import Resources
 from orion.model.settings import PLACEMENT
 from orion.node.raft_driver import MAX_COMMAND_BYTES
 from orion.scheduler.pools import EXACT, Pools
-from orion.scheduler.schedule import MAX_PLAN_BYTES, PATIENT_FAILURES, schedule
+from orion.scheduler.schedule import MAX_PLAN_BYTES, PATIENT_FAILURES, QUICK_PORTS, schedule
 from orion.state.apply import apply
 from orion.state.commands import (
     ApplyPlan,
@@ -674,10 +674,11 @@ def test_what_all_nodes_tried_in_vain_has_its_turn_again_where_it_was_longest_ag
     assert tried[3:] == tried[:3]
 
 
-def refuses_its_port(cluster, index=0):
-    allocation = cluster.view.allocations_of_slot("web", index)[-1]
+def refuses_its_port(cluster, failures=1):
+    allocation = cluster.view.allocations_of_slot("web", 0)[-1]
     (port,) = allocation.ports
-    report(cluster, allocation, AllocationStatus(AllocationState.STARTING, failed_starts=1, refused_port=port))
+    status = AllocationStatus(AllocationState.STARTING, failed_starts=failures, refused_port=port)
+    report(cluster, allocation, status)
     return port
 
 
@@ -697,6 +698,22 @@ def test_a_chosen_port_that_the_machine_refuses_is_chosen_anew_at_once():
         report(cluster, former, AllocationStatus(AllocationState.STOPPED, failed_starts=1))
         refused.append(refuses_its_port(cluster))
     assert len(set(refused)) == 4
+
+
+def test_one_port_after_the_other_is_refused_and_the_next_one_waits():
+    cluster = Cluster(1)
+    cluster.job(ports=ANY_PORT)
+    cluster.run()
+    for _ in range(QUICK_PORTS):
+        refuses_its_port(cluster)
+        cluster.run()
+        former = cluster.view.allocations_of_slot("web", 0)[-2]
+        report(cluster, former, AllocationStatus(AllocationState.STOPPED, failed_starts=1))
+    refused = refuses_its_port(cluster)
+    assert cluster.plan().empty
+    refuses_its_port(cluster, PATIENT_FAILURES)
+    cluster.run()
+    assert cluster.view.allocations_of_slot("web", 0)[-1].ports != (refused,)
 
 
 def test_a_refused_port_is_given_to_no_later_task():

@@ -13,9 +13,9 @@ _NOISE = re.compile(
     r"|OCI runtime create failed: |container_linux\.go:\d+: |runc create failed: "
     r"|(unable to start container process|starting container process caused): |: unknown$"
 )
-# A host port that the machine does not give, whatever the reason that follows.
+# A host port that the machine does not give, and then the reason.
 _BIND = r"(?:listen \S+ \S*:(\d+): bind|failed to bind host port (?:for )?(?:\[\S*?\]|[^\s:]*):(\d+)\S*?): "
-_PORT = re.compile(rf"{_BIND}|Bind for \S*?:(\d+) failed: ")
+_PORT_TAKEN = re.compile(rf"{_BIND}address already in use|Bind for \S*?:(\d+) failed: port is already allocated")
 # pattern -> plain words, is it permanent
 _PLAIN: tuple[tuple[re.Pattern[str], str, bool], ...] = (
     (
@@ -28,7 +28,6 @@ _PLAIN: tuple[tuple[re.Pattern[str], str, bool], ...] = (
         r"port \1\2 is taken on this machine by another program (address already in use)",
         False,
     ),
-    (re.compile(rf"{_BIND}(.+)"), r"port \1\2 can't be had on this machine (\3)", False),
     (
         re.compile(
             r"(?:listen \S+ |failed to bind host port (?:for )?)(\S+):\d+: ?\S*: cannot assign requested address"
@@ -94,7 +93,7 @@ def plain(message: str) -> tuple[str, bool]:
 def refusal(status: int, message: str) -> EngineError:
     """The engine answered `status` with `message`. 400 is its word for a request that can never be carried out."""
     words, permanent = plain(message)
-    if port := _PORT.search(message):
+    if port := _PORT_TAKEN.search(message):
         return PortRefused(words, port=int(port[port.lastindex or 0]))
     if status == 409 and "is already in use by container" in words:
         return NameTaken(words)
