@@ -131,3 +131,20 @@ def test_three_web_servers_started_by_hand_are_on_three_nodes(shared: Cluster, b
     assert len(packed) == 1
     assert orion(shared.nodes[1], "config", "put", "orion/placement", "pack")[0] == 0
     assert {started("job4", "--memory", "32m")} == packed
+
+
+def test_labels_of_a_running_node_are_changed_and_survive_its_restarts(shared: Cluster, busybox_image: str) -> None:
+    shared.grow_to(1)
+    (node,) = shared.nodes
+    assert orion(node, "run", "--name", "fast", "--constraint", "disk=ssd", busybox_image, "sleep", "1000")[0] == 0
+    shared.wait(lambda: shared.task("fast")["reason"] == "no node has the label disk=ssd", "a reason")
+    code, out, _ = orion(node, "nodes", "label", "node1", "disk=ssd")
+    assert (code, " disk=ssd " in out) == (0, True)
+    shared.wait_task("fast", "running")
+    node.kill()
+    node.start("--label", "disk=hdd")
+    shared.wait(lambda: node.ask("GET", "/nodes/node1")["labelChanges"] == {"disk": "ssd"}, "node1 to be back")
+    assert node.ask("GET", "/nodes/node1")["labels"]["disk"] == "ssd"
+    assert orion(node, "nodes", "label", "node1", "disk-")[0] == 0
+    assert "disk" not in node.ask("GET", "/nodes/node1")["labels"]
+    assert shared.task("fast")["state"] == "running", "it stays where it is"

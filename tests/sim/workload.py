@@ -140,9 +140,19 @@ class Workload:
         await self._do(op, machine, timeout_s, lambda s: s.tasks(Read(timeout_s=timeout_s)))
 
     async def _look(self, machine: Machine, rng: random.Random) -> None:
-        """Reads whose answers are not held against anybody; they must only not break."""
+        """Questions, and labels, whose answers are not held against anybody; they must only not break."""
         read = Read(stale=rng.random() < 0.5, timeout_s=2.0)
-        question = rng.choice((lambda s: s.nodes(read), lambda s: s.tasks(read), lambda s: s.raft(), _health))
+        labels = {"zone": rng.choice(("a", "b", None))}
+        name = rng.choice(list(self.cluster.machines.values())).name
+        question = rng.choice(
+            (
+                lambda s: s.nodes(read),
+                lambda s: s.tasks(read),
+                lambda s: s.raft(),
+                lambda s: s.label_node(name, labels, timeout_s=2.0),
+                _health,
+            )
+        )
         try:
             async with asyncio.timeout(5.0 + PATIENCE_S):
                 await machine.ask(question)

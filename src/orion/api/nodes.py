@@ -1,10 +1,11 @@
-"""/nodes: read, drain, make ready, forget."""
+"""/nodes: read, drain, make ready, label, forget."""
 
 from starlette.responses import Response
 
 from orion.api.call import Call
 from orion.api.params import NODE
 from orion.api.problems import json
+from orion.model.views import LabelsRequest
 
 
 async def listing(call: Call) -> Response:
@@ -32,6 +33,12 @@ async def _set_draining(call: Call, *, draining: bool) -> Response:
 
 async def stop(call: Call) -> Response:
     return json(await call.within(call.service.stop_node(call[NODE], timeout_s=call.timeout_s)), 202)
+
+
+async def label(call: Call) -> Response:
+    request = await call.body(LabelsRequest, '{"labels": {"disk": "ssd", "old": null}}')
+    work = call.service.label_node(call[NODE], request.labels, timeout_s=call.timeout_s)
+    return json(await call.within(work))
 
 
 async def remove(call: Call) -> Response:

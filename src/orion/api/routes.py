@@ -40,7 +40,16 @@ from orion.api.params import (
     WAIT_RUNNING,
     Param,
 )
-from orion.model.views import ConfigView, HealthView, NodeView, RaftView, TaskRequest, TaskView, TransferRequest
+from orion.model.views import (
+    ConfigView,
+    HealthView,
+    LabelsRequest,
+    NodeView,
+    RaftView,
+    TaskRequest,
+    TaskView,
+    TransferRequest,
+)
 
 Handler = Callable[[Call], Awaitable[ASGIApp]]
 
@@ -130,6 +139,15 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         status=202,
     ),
     Endpoint("POST", "/nodes/{id}/ready", nodes.ready, "Give a node work again", (NODE, TIMEOUT), answer=NodeView),
+    Endpoint(
+        "POST",
+        "/nodes/{id}/labels",
+        nodes.label,
+        "Change a node's labels, over what it says of itself; takes effect at once and survives its restarts",
+        (NODE, TIMEOUT),
+        body=LabelsRequest,
+        answer=NodeView,
+    ),
     Endpoint(
         "GET", "/configs", configs.listing, "All configs, without values", (PREFIX, *_READ), answer=list[ConfigView]
     ),

@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("config", "Keep small values for tasks to read."),
     "events": ("events", "Tell what has happened in the cluster."),
     "members": ("nodes", "Show who is in the cluster and who is alive."),
-    "nodes": ("nodes", "List nodes and what they have to give; forget one."),
+    "nodes": ("nodes", "List nodes and what they have to give; label or forget one."),
     "drain": ("nodes", "Move a node's tasks elsewhere, before work on it."),
     "ready": ("nodes", "Give a drained node work again."),
     "raft": ("raft", "Show who leads and who votes; hand over leadership; recover from a lost quorum."),

@@ -7,6 +7,7 @@ import click
 from orion.cli.app import SETTINGS
 from orion.cli.asking import asks, command, complete_node, no_trunc, output
 from orion.cli.table import Column
+from orion.cli.values import LabelChange
 
 if TYPE_CHECKING:
     from orion.client import Client, NodeView
@@ -50,7 +51,7 @@ def _camel(key: str) -> str:
 @asks
 @click.pass_context
 def nodes(ctx: click.Context, client: "Client", form: str, no_trunc: bool, stale: bool) -> None:
-    """List nodes and what they have to give; forget one."""
+    """List nodes and what they have to give; label or forget one."""
     if ctx.invoked_subcommand is not None:
         return
     from orion.cli import show
@@ -102,6 +103,23 @@ def inspect(client: "Client", node: str, stale: bool, form: str) -> None:
 
     del form  # there is but one; whoever writes -o json everywhere may do so here
     show.print_json(client.node(node, stale=stale))
+
+
+@nodes.command("label", context_settings=SETTINGS)
+@click.argument("node", shell_complete=complete_node)
+@click.argument("label", nargs=-1, required=True, type=LabelChange(), metavar="NAME=VALUE|NAME-...")
+@asks
+def label(client: "Client", node: str, label: tuple[tuple[str, str | None], ...]) -> None:
+    """Set labels of a node (disk=ssd) or take them away (disk-), while it runs.
+
+    Tasks are placed by them from now on; what runs stays where it is. What is said here stands over the node's own
+    --label, over its restarts too, until it is said otherwise.
+    """
+    changes = dict(label)
+    if len(changes) < len(label):
+        raise click.UsageError("a label is given twice")
+    view = client.label_node(node, changes)
+    click.echo(f"{view.name} has {' '.join(f'{key}={value}' for key, value in view.labels.items())}")
 
 
 @nodes.command("rm", context_settings=SETTINGS)

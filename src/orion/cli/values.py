@@ -128,6 +128,22 @@ class Label(click.ParamType[tuple[str, str]]):
         return key, text
 
 
+class LabelChange(click.ParamType[tuple[str, str | None]]):
+    """A node's label to set, `name=value`, or to take away, `name-`."""
+
+    name = "name=value|name-"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str | None]:
+        text = str(value)
+        if "=" not in text and text.endswith("-"):
+            return text[:-1], None
+        if "=" not in text:
+            self.fail(f"{text!r} is neither name=value, to set a label, nor name-, to take one away", param, ctx)
+        return Label().convert(value, param, ctx)
+
+
 class Environment(click.ParamType[tuple[str, str]]):
     """`NAME=VALUE`, or `NAME` alone for the value it has here."""
 

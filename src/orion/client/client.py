@@ -17,6 +17,7 @@ from orion.model.views import (
     ConfigView,
     EventView,
     HealthView,
+    LabelsRequest,
     NodeView,
     RaftView,
     TaskRequest,
@@ -198,6 +199,11 @@ class Client:
     def stop_node(self, node: str) -> NodeView:
         """A planned stop of one that has no tasks; Conflict where it has."""
         return self._decoded(self._ask("POST", f"{_path('/nodes', node)}/stop"), NodeView)
+
+    def label_node(self, node: str, labels: Mapping[str, str | None]) -> NodeView:
+        """Sets these labels, and takes away those of None, whatever the node says of itself."""
+        body = msgspec.json.encode(LabelsRequest(dict(labels)))
+        return self._decoded(self._ask("POST", f"{_path('/nodes', node)}/labels", body=body), NodeView)
 
     def remove_node(self, node: str) -> None:
         """Forget a node that is dead, stopped, or drained. One that still runs ends then."""

@@ -22,7 +22,9 @@ class Node(msgspec.Struct, frozen=True, array_like=True):
     host ports, and a survivor stops a dead one's containers there. It is made in `apply` from `engine_id`, which
     the engine says of itself and clones of a machine share, and `engine_run`, as model/container.py has them.
     `engine_down` is empty while the engine answers, else why not. `refused_ports` are the last host ports that
-    Orion chose and its machine did not give, as `port << 1 | udp`: others are chosen in their place.
+    Orion chose and its machine did not give, as `port << 1 | udp`: others are chosen in their place. `labels` are
+    those that count: what the node says (`own_labels`) with what was said over it (`label_changes`), as
+    model/labels.py has it.
     """
 
     id: NodeId
@@ -43,6 +45,8 @@ class Node(msgspec.Struct, frozen=True, array_like=True):
     engine_id: str = ""
     engine_run: str = ""
     refused_ports: tuple[int, ...] = ()
+    own_labels: tuple[tuple[str, str], ...] = ()  # sorted
+    label_changes: tuple[tuple[str, str | None], ...] = ()  # sorted; None: taken away
 
     @property
     def schedulable(self) -> bool:

@@ -107,6 +107,8 @@ class Amounts(msgspec.Struct, frozen=True, rename="camel", gc=False):
 class NodeView(msgspec.Struct, frozen=True, rename="camel"):
     """`role`: leader, voter, learner or worker. `status`: alive, suspect, dead, left, draining (tasks are yet to
     move), drained, or unknown (nobody leads, and the node asked has not heard of it since it started).
+    `labels` are those that count; `labelChanges`: what POST /nodes/{id}/labels has said over what the node says of
+    itself, null for what it took away.
     """
 
     name: str
@@ -121,6 +123,7 @@ class NodeView(msgspec.Struct, frozen=True, rename="camel"):
     memory: Amounts
     disk: Amounts
     tasks: int
+    label_changes: dict[str, str | None] = {}
 
 
 class MemberView(msgspec.Struct, frozen=True, rename="camel"):
@@ -173,6 +176,12 @@ class ConfigValue(msgspec.Struct, frozen=True, gc=False):
     key: str
     value: bytes
     version: int
+
+
+class LabelsRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Body of `POST /nodes/{id}/labels`: labels to set, null for those to take away. The others stay."""
+
+    labels: Annotated[dict[str, str | None], Meta(max_length=MAX_SELECTORS)]
 
 
 class TransferRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

@@ -7,16 +7,17 @@ Reads come from this node's state while it follows the log; a worker, or a membe
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
 
 from orion.model.allocation import TERMINAL
 from orion.model.container import LogQuery
-from orion.model.errors import Conflict, NoMajority, NotFound, OrionError, Refused, Unavailable
+from orion.model.errors import Conflict, Invalid, NoMajority, NotFound, OrionError, Refused, Unavailable
 from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.ids import NODE_ID, JobName, NodeId, RaftId
+from orion.model.labels import changes_errors
 from orion.model.logs import LogItem, LogPosition
 from orion.model.requests import job_from_request, name_for
 from orion.model.views import NodeView, RaftView, TaskRequest, TaskView
@@ -70,7 +71,7 @@ from orion.node.submit import Submitter
 from orion.node.work import WorkSource, confirmed
 from orion.ports import Clock, Machine, Peers
 from orion.raft.confchange import members as conf_members
-from orion.state.commands import CreateJob, DrainNode, RemoveJob, RemoveNode, StartJob, StopJob
+from orion.state.commands import CreateJob, DrainNode, LabelNode, RemoveJob, RemoveNode, StartJob, StopJob
 
 log = logging.getLogger(__name__)
 
@@ -270,6 +271,17 @@ class Answers:
         log.info("a user asked for this stop")
         self._on_stop_asked()
         return Stopping()
+
+    async def label_node(self, node: str, labels: Mapping[str, str | None], *, timeout_s: float) -> NodeView:
+        if wrong := changes_errors(labels):
+            raise Invalid(wrong)
+        if not NODE_ID.fullmatch(node):
+            raise _unknown(node)
+        mark = await self._marks.new("", timeout_s)
+        command = LabelNode(self._clock.wall_ms(), NodeId(node), tuple(sorted(labels.items())), *mark)
+        await self._submitter.submit(command, timeout_s=timeout_s)
+        view, _ = await self.node(node, Read(stale=self._driver.is_member, timeout_s=timeout_s))
+        return view
 
     async def remove_node(self, node: str, *, timeout_s: float) -> None:
         try:

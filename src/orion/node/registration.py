@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from orion.config import Config
 from orion.model.errors import Conflict, OrionError
 from orion.model.ids import RaftId
+from orion.model.labels import effective
 from orion.model.node import Node, NodeStatus, address_text
 from orion.model.resources import Resources
 from orion.node.agent import Agent
@@ -171,7 +172,8 @@ def _stands(known: Node, said: RegisterNode) -> bool:
         peer_address=said.peer_address,
         api_address=said.api_address,
         capacity=said.capacity,
-        labels=said.labels,
+        labels=effective(said.labels, known.label_changes),
+        own_labels=said.labels,
         engine_id=engine,
         engine_run=run,
         version=said.version,

@@ -183,6 +183,7 @@ def _node(record: NodeRecord, seen: Seen | None, roles: Roles, *, led: bool) -> 
         ),
         disk=Amounts(capacity.disk_bytes, capacity.disk_bytes - record.disk_free, None),
         tasks=record.active,
+        label_changes=dict(node.label_changes),
     )
 
 

@@ -2,7 +2,7 @@
 holds no state, asks a voter. Errors are OrionErrors, ready to be shown.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
 import msgspec
@@ -86,6 +86,9 @@ class Service(Protocol):
     async def nodes(self, read: Read) -> tuple[list[NodeView], int]: ...
 
     async def node(self, node: str, read: Read) -> tuple[NodeView, int]: ...
+
+    async def label_node(self, node: str, labels: Mapping[str, str | None], *, timeout_s: float) -> NodeView:
+        """Sets these labels, or takes away those of None, for good."""
 
     async def drain(self, node: str, *, draining: bool, timeout_s: float) -> NodeView: ...
 

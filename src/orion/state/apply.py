@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from orion.model.errors import Unreadable
-from orion.state import apply_allocations, apply_configs, apply_jobs, apply_nodes, apply_plan
+from orion.state import apply_allocations, apply_configs, apply_jobs, apply_labels, apply_nodes, apply_plan
 from orion.state.commands import (
     AnyCommand,
     ApplyPlan,
@@ -20,6 +20,7 @@ from orion.state.commands import (
     DeleteConfig,
     DrainNode,
     InitCluster,
+    LabelNode,
     PutConfig,
     RegisterNode,
     RemoveJob,
@@ -69,6 +70,7 @@ _HANDLERS: dict[type[Command], Callable[[State, Step, Any], Result]] = {
     RegisterNode: apply_nodes.register_node,
     SetNodeStatus: apply_nodes.set_node_status,
     DrainNode: apply_nodes.drain_node,
+    LabelNode: apply_labels.label_node,
     RemoveNode: apply_nodes.remove_node,
     CreateJob: apply_jobs.create_job,
     RemoveJob: apply_jobs.remove_job,

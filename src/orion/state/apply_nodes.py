@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from orion.model.allocation import Allocation
 from orion.model.errors import Conflict, NotFound, OrionError
 from orion.model.ids import NodeId, RaftId, task_id
+from orion.model.labels import Changes, effective
 from orion.model.node import Node, NodeStatus
 from orion.state import ledger
 from orion.state.apply_jobs import settle_ended
@@ -40,7 +41,7 @@ def _join(state: State, step: Step, command: RegisterNode) -> Result:
     for other in state.nodes.values():
         if other.raft == command.raft:
             return Conflict(f"this data directory belongs to node {other.id}; start it with that --id")
-    node = _node(command, state.next_number, step.at_ms)
+    node = _node(command, state.next_number, step.at_ms, ())
     record = ledger.add_node(state, replace(node, engine=engine_of(state, node)))
     state.next_number += 1
     step.tell("NodeJoined", command.node, f"{command.node} joined")
@@ -52,7 +53,7 @@ def _return(state: State, step: Step, record: NodeRecord, command: RegisterNode)
     former = record.node
     was_ready = former.status is NodeStatus.READY
     node = replace(
-        _node(command, former.number, former.registered_at_ms),
+        _node(command, former.number, former.registered_at_ms, former.label_changes),
         engine=former.engine,
         draining=former.draining,
         changed_at_ms=former.changed_at_ms if was_ready else step.at_ms,
@@ -107,7 +108,8 @@ def _replace(state: State, step: Step, record: NodeRecord, command: RegisterNode
     former = record.node
     lost = ledger.lose_all(state, record, f"{former.id} started anew with an empty data directory", step.at_ms)
     bury(state, former.raft)
-    node = replace(_node(command, former.number, step.at_ms), draining=former.draining)
+    node = _node(command, former.number, step.at_ms, former.label_changes)
+    node = replace(node, draining=former.draining)
     node = replace(node, engine=engine_of(state, node))
     ledger.set_node(state, record, node)
     if node.engine != former.engine:
@@ -121,7 +123,7 @@ def _replace(state: State, step: Step, record: NodeRecord, command: RegisterNode
 def set_node_status(state: State, step: Step, command: SetNodeStatus) -> Result:
     record = state.records.get(command.node)
     if record is None:
-        return _unknown(command.node)
+        return unknown_node(command.node)
     former = record.node
     if former.raft != command.raft:
         return None
@@ -183,7 +185,7 @@ def _once(
 def _drain(state: State, step: Step, command: DrainNode) -> NodeId | OrionError:
     record = state.records.get(command.node)
     if record is None:
-        return _unknown(command.node)
+        return unknown_node(command.node)
     if record.node.draining == command.draining:
         return command.node
     node = replace(record.node, draining=command.draining)
@@ -199,7 +201,7 @@ def _drain(state: State, step: Step, command: DrainNode) -> NodeId | OrionError:
 def _remove(state: State, step: Step, command: RemoveNode) -> NodeId | OrionError:
     record = state.records.get(command.node)
     if record is None:
-        return _unknown(command.node)
+        return unknown_node(command.node)
     node = record.node
     if command.raft not in (0, node.raft):
         return Conflict(
@@ -221,7 +223,7 @@ def _remove(state: State, step: Step, command: RemoveNode) -> NodeId | OrionErro
     return node.id
 
 
-def _node(command: RegisterNode, number: int, registered_at_ms: int) -> Node:
+def _node(command: RegisterNode, number: int, registered_at_ms: int, label_changes: Changes) -> Node:
     return Node(
         id=command.node,
         raft=command.raft,
@@ -229,7 +231,7 @@ def _node(command: RegisterNode, number: int, registered_at_ms: int) -> Node:
         peer_address=command.peer_address,
         api_address=command.api_address,
         capacity=command.capacity,
-        labels=command.labels,
+        labels=effective(command.labels, label_changes),
         engine="",
         engine_id=command.engine,
         engine_run=command.engine_run,
@@ -237,10 +239,12 @@ def _node(command: RegisterNode, number: int, registered_at_ms: int) -> Node:
         engine_down=command.engine_down,
         registered_at_ms=registered_at_ms,
         changed_at_ms=registered_at_ms,
+        own_labels=command.labels,
+        label_changes=label_changes,
     )
 
 
-def _unknown(node: str) -> NotFound:
+def unknown_node(node: str) -> NotFound:
     return NotFound(f"there is no node named {node}; orion nodes lists them")
 
 

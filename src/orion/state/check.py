@@ -3,6 +3,7 @@
 import hashlib
 
 from orion.model.ids import AllocationId, NodeId
+from orion.model.labels import effective
 from orion.state.memory import Answer, Memory
 from orion.state.records import JobRecord, NodeRecord
 from orion.state.restore import Restorer
@@ -53,6 +54,8 @@ def check(state: State) -> None:
     _same("refused jobs", list(state.refused_jobs.items()), [row for row in waiting if state.jobs[row[1]].refusal])
     _same("holdings", _holdings(state), _holdings(again))
     for node, record in state.records.items():
+        labels = effective(record.node.own_labels, record.node.label_changes)
+        _same(f"labels of {node}", record.node.labels, labels)
         assert record is state.numbers[record.number]
         _same(f"record of {node}", _node_parts(record), _node_parts(again.records[node]))
     for job, task in state.jobs.items():

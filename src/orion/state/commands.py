@@ -189,6 +189,17 @@ class StartJob(Command, frozen=True, array_like=True, tag=13):
     since: int
 
 
+class LabelNode(Command, frozen=True, array_like=True, tag=14):
+    """Each of `labels` is set, or with None taken away, whatever the node says of itself; the others stay. Carried
+    out once. NotFound; Refused when there are too many, and for what can be no label or is the node's own to say.
+    """
+
+    node: NodeId
+    labels: tuple[tuple[str, str | None], ...]
+    idempotency_key: str
+    since: int
+
+
 AnyCommand = (
     InitCluster
     | RegisterNode
@@ -203,6 +214,7 @@ AnyCommand = (
     | DeleteConfig
     | StopJob
     | StartJob
+    | LabelNode
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -23,6 +23,7 @@ from orion.state.commands import (
     DeleteConfig,
     DrainNode,
     InitCluster,
+    LabelNode,
     PutConfig,
     RegisterNode,
     RemoveJob,
@@ -103,8 +104,13 @@ def _of_status(command: SetNodeStatus) -> str:
     )
 
 
-def _of_node_change(command: DrainNode | RemoveNode) -> str:
+def _of_node_change(command: DrainNode | RemoveNode | LabelNode) -> str:
     return _node_fault(command.node) or _longer("idempotency_key", len(command.idempotency_key), MAX_WORD)
+
+
+def _of_labels(command: LabelNode) -> str:
+    labels = sum(len(key) + len(value or "") for key, value in command.labels)
+    return _of_node_change(command) or _longer("labels", labels, MAX_TEXT)
 
 
 def _of_creation(command: CreateJob) -> str:
@@ -148,6 +154,7 @@ _FAULTS: dict[type[Command], Callable[[Any], str]] = {
     SetNodeStatus: _of_status,
     DrainNode: _of_node_change,
     RemoveNode: _of_node_change,
+    LabelNode: _of_labels,
     CreateJob: _of_creation,
     RemoveJob: _of_job_change,
     StopJob: _of_job_change,

@@ -195,6 +195,13 @@ class FakeService:
             raise NotFound(f"there is no node {node}")
         return self.nodes_by_name[node], self.index
 
+    async def label_node(self, node: str, labels, *, timeout_s: float) -> NodeView:
+        view, _ = await self.node(node, Read(timeout_s=timeout_s))
+        changed = {key: value for key, value in {**view.labels, **labels}.items() if value is not None}
+        view = msgspec.structs.replace(view, labels=changed, label_changes=dict(labels))
+        self.nodes_by_name[node] = view
+        return view
+
     async def drain(self, node: str, *, draining: bool, timeout_s: float) -> NodeView:
         view, _ = await self.node(node, Read(timeout_s=timeout_s))
         view = msgspec.structs.replace(view, status=_status(view, draining))

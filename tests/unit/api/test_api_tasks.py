@@ -115,6 +115,8 @@ def test_nodes(api):
     assert node["memory"] == {"total": 8e9, "given": 1e9, "used": None}
     assert api.ask("POST", "/nodes/node1/drain").json["status"] == "drained"
     assert api.ask("POST", "/nodes/node1/ready").json["status"] == "alive"
+    labelled = api.ask("POST", "/nodes/node1/labels", b'{"labels": {"disk": "ssd", "id": null}}').json
+    assert (labelled["labels"], labelled["labelChanges"]) == ({"disk": "ssd"}, {"disk": "ssd", "id": None})
     removed = api.ask("DELETE", "/nodes/node1")
     assert (removed.status, removed.body) == (204, b"")
     assert api.ask("GET", "/nodes/node1").status == 404

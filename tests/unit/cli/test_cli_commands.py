@@ -370,6 +370,28 @@ def test_nodes_inspect(orion, api):
     assert orion("nodes", "inspect", "node9")[0] == 1
 
 
+def test_nodes_label(orion, api):
+    api.service.nodes_by_name = {"node1": node_view("node1", labels={"id": "node1", "old": "x"})}
+    assert orion("nodes", "label", "node1", "disk=ssd", "old-") == (0, "node1 has id=node1 disk=ssd\n", "")
+    assert api.service.nodes_by_name["node1"].label_changes == {"disk": "ssd", "old": None}
+    assert orion("nodes", "label", "node9", "a=b")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["node1"], "missing argument"),
+        (["node1", "disk"], "neither name=value, to set a label, nor name-"),
+        (["node1", "disk=a b"], "is not a label's value"),
+        (["node1", "a=1", "a-"], "given twice"),
+    ],
+)
+def test_what_is_no_change_of_labels(orion, args, words):
+    code, _, err = orion("nodes", "label", *args)
+    assert code == 2
+    assert words in err
+
+
 def test_nodes_rm(orion, api):
     assert orion("nodes", "rm", "node1", "node2") == (0, "node1\nnode2\n", "")
     assert orion("nodes", "rm", "node1")[0] == 1

@@ -150,7 +150,7 @@ def test_rm_of_what_is_in_use_deletes_nothing_where_nobody_can_be_asked(orion, a
     tasks = [task_view(f"web{n}", configs=mounts) for n in range(7)]
     tasks += [
         task_view("done", configs=mounts, state="completed"),
-        task_view("other", configs=[ConfigMountRequest("c")]),
+        task_view("other", configs=[ConfigMountRequest("c")], state="stopped", stopped=True),
     ]
     api.service.tasks_by_id = {task.id: task for task in tasks}
     for key in ("a", "b", "c"):

@@ -10,7 +10,7 @@ import sys
 import termios
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orion.cli.table import Column, keep_end, lay_out, shorten_image, shorten_task, width_of
@@ -35,6 +35,7 @@ def lines(columns, rows, width):
     return ["".join(cells) for cells in lay_out(columns, rows, width)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(WORDS, WORDS, st.sampled_from(["running", "failed"]), st.just("3"), WORDS), max_size=5))
 def test_no_line_is_longer_than_the_terminal_and_a_row_is_one_line(rows):
     for width in (12, 20, 40, 80, 200):

@@ -1,7 +1,12 @@
 """Nodes as the API shows them."""
 
+import asyncio
+
+import pytest
 from cluster_kit import run
 
+from orion.model.errors import Invalid, NotFound
+from orion.model.node import NodeStatus
 from orion.model.views import TaskRequest
 from orion.node.service import Read
 from sim.engine import FOREVER
@@ -30,5 +35,32 @@ def test_a_node_is_draining_until_its_last_task_has_moved_and_drained_from_then_
         assert list(dict.fromkeys(seen)) == ["alive", "draining", "drained"]
         await machine.ask(lambda s: s.drain(home, draining=False, timeout_s=5))
         assert (await shown(home)).status == "alive"
+
+    run(main)
+
+
+def test_labels_are_changed_while_a_node_runs_and_survive_its_restarts():
+    async def main(nodes):
+        machine = next(m for m in nodes.machines if m is not nodes.leader)
+        own = dict(machine.config.labels)
+        view = await machine.ask(lambda s: s.label_node(machine.name, {"zone": None, "disk": "ssd"}, timeout_s=5))
+        wanted = {"disk": "ssd"} | {key: value for key, value in own.items() if key != "zone"}
+        assert (view.labels, view.label_changes) == (wanted, {"disk": "ssd", "zone": None})
+        with pytest.raises(Invalid):
+            await machine.ask(lambda s: s.label_node(machine.name, {"id": "other"}, timeout_s=5))
+        with pytest.raises(NotFound):
+            await machine.ask(lambda s: s.label_node("nobody", {"a": "b"}, timeout_s=5))
+
+        machine.kill()
+        down, ready = NodeStatus.DOWN, NodeStatus.READY
+        await nodes.until(lambda: nodes.leader and nodes.leader.node.driver.view.node(machine.name).status is down)
+        machine.boot()
+        await nodes.until(lambda: nodes.leader.node.driver.view.node(machine.name).status is ready)
+        await asyncio.sleep(10)
+        view, index = await nodes.leader.ask(lambda s: s.node(machine.name, Read()))
+        assert view.labels == wanted
+        await asyncio.sleep(10)
+        _, later = await nodes.leader.ask(lambda s: s.node(machine.name, Read()))
+        assert later == index, "it does not go on saying who it is because of labels that are not its own"
 
     run(main)

@@ -16,6 +16,7 @@ from orion.state.commands import (
     DeleteConfig,
     DrainNode,
     InitCluster,
+    LabelNode,
     Placements,
     PutConfig,
     Refusal,
@@ -72,6 +73,9 @@ class World:
 
     def left(self, node, grace_ms=60_000):
         return self.do(SetNodeStatus(50, node, self.state.nodes[node].raft, NodeStatus.LEFT, "", grace_ms))
+
+    def label(self, node, **labels):
+        return self.do(LabelNode(60, node, tuple(sorted(labels.items())), f"label {self.index}", self.index))
 
     def drain(self, node, draining=True):
         return self.do(DrainNode(60, node, draining))

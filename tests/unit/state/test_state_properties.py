@@ -24,6 +24,7 @@ from orion.state.commands import (
     DeleteConfig,
     DrainNode,
     InitCluster,
+    LabelNode,
     Placements,
     PutConfig,
     Refusal,
@@ -143,6 +144,10 @@ class Machine(RuleBasedStateMachine):
     @rule(node=NODES, draining=st.booleans())
     def drain(self, node, draining):
         self.change(DrainNode(4, node, draining, f"key {self.index}", self.index))
+
+    @rule(node=NODES, zone=st.sampled_from(["a", "b", None]), other=st.sampled_from(["x", None]))
+    def label(self, node, zone, other):
+        self.change(LabelNode(4, node, (("other", other), ("zone", zone)), f"key {self.index}", self.index))
 
     @rule(node=NODES, raft=st.sampled_from([0, 0, 1]))
     def remove(self, node, raft):
