@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from orion.cli.table import Column, lay_out
-from orion.model.resources import bytes_text
+from orion.model.resources import is_written, size_text
 
 _COLORS = {
     "running": "green",
@@ -74,8 +74,9 @@ def age_text(when: str | None) -> str:
 
 
 def amount_text(given: float, total: float) -> str:
-    """Bytes: 1.5 of 8 GB."""
-    given_text, total_text = bytes_text(int(given)), bytes_text(int(total))
+    """Bytes: 1.5 of 8 GB. In the units of the total where somebody has set it, else of what is given away."""
+    like = int(total if is_written(int(total)) else given)
+    given_text, total_text = size_text(int(given), like=like), size_text(int(total), like=like)
     number, _, unit = given_text.partition(" ")
     return f"{number if total_text.endswith(f' {unit}') or not given else given_text} of {total_text}"
 

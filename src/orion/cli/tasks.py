@@ -74,7 +74,7 @@ _COLUMNS = (
 
 def _row(task: "TaskView", where: dict[str, str]) -> tuple[str, ...]:
     from orion.cli import show
-    from orion.model.resources import bytes_text
+    from orion.model.resources import size_text
 
     return (
         task.id,
@@ -87,7 +87,7 @@ def _row(task: "TaskView", where: dict[str, str]) -> tuple[str, ...]:
         show.age_text(task.created_at),
         task.created_at or "",
         task.restart_policy,
-        bytes_text(task.memory) if task.memory else "",
+        size_text(task.memory) if task.memory else "",
         f"{task.cpu:g}" if task.cpu else "",
         task.reason,
     )

@@ -32,11 +32,48 @@ class Resources(msgspec.Struct, frozen=True, array_like=True, gc=False):
         )
 
 
-def bytes_text(count: int) -> str:
-    """Bytes for people, decimal as Docker and disk makers count: 100 GB, 15.2 GB, 512 kB."""
+# The larger units that people write, by whether they are powers of 1024.
+_UNITS = {
+    False: (("kB", 1000), ("MB", 1000**2), ("GB", 1000**3), ("TB", 1000**4), ("PB", 1000**5)),
+    True: (("KiB", 1024), ("MiB", 1024**2), ("GiB", 1024**3), ("TiB", 1024**4), ("PiB", 1024**5)),
+}
+_MOST_DIGITS = 4  # of an amount that somebody has written
+
+
+def bytes_text(count: int, *, binary: bool = False) -> str:
+    """Bytes for people: 100 GB, 15.2 GB, 512 kB, as Docker and disk makers count; `binary`: 15.2 GiB."""
     value, unit = float(count), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if abs(value) < 1000:
+    for larger, size in _UNITS[binary]:
+        if abs(count) < size:
             break
-        value, unit = value / 1000, larger
+        value, unit = count / size, larger
     return f"{value:.0f} {unit}" if value == int(value) else f"{value:.1f} {unit}"
+
+
+def size_text(count: int, *, like: int | None = None) -> str:
+    """Bytes in the units that they were given in, or that `like` was: 512m is 512 MiB, 100000000 is 100 MB. What
+    nobody has written is decimal.
+    """
+    binary = _in_binary(count if like is None else like)
+    return _written(count, binary=binary) or bytes_text(count, binary=binary)
+
+
+def is_written(count: int) -> bool:
+    """Whether an amount is round in some unit, as those are that people write; what is measured seldom is."""
+    return bool(_written(count, binary=False) or _written(count, binary=True))
+
+
+def _in_binary(count: int) -> bool:
+    decimal, binary = _written(count, binary=False), _written(count, binary=True)
+    return bool(binary) and (not decimal or len(binary.split()[0]) < len(decimal.split()[0]))
+
+
+def _written(count: int, *, binary: bool) -> str:
+    """The amount, if it takes few digits in its largest unit or in a smaller one; else ""."""
+    for unit, size in reversed(_UNITS[binary]):
+        thousandths, rest = divmod(count * 1000, size)
+        if count < size or rest:
+            continue
+        text = f"{thousandths // 1000}.{thousandths % 1000:03}".rstrip("0").rstrip(".")
+        return f"{text} {unit}" if len(text.replace(".", "").rstrip("0")) <= _MOST_DIGITS else ""
+    return ""

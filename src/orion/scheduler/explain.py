@@ -7,7 +7,7 @@ from operator import attrgetter
 import msgspec
 
 from orion.model.job import DYNAMIC_PORTS
-from orion.model.resources import bytes_text
+from orion.model.resources import size_text
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.pools import Constraints, Pool
 from orion.state.records import MAX_REASON, NodeRecord, port_text
@@ -42,7 +42,8 @@ def _sentence(pool: Pool, overlay: Overlay, demand: Demand) -> str:
     for what, asked, free, text in _RESOURCES:
         lacking, rows = _split(rows, asked(demand), free)
         if lacking:
-            reasons.append(_lacking(what, text(asked(demand)), text(max(0, *lacking)), len(lacking)))
+            needs, most = asked(demand), max(0, *lacking)
+            reasons.append(_lacking(what, text(needs, needs), text(most, needs), len(lacking)))
     reasons += _ports(rows, total, overlay, demand)
     reasons += unready
     if len(reasons) == 1:
@@ -51,7 +52,7 @@ def _sentence(pool: Pool, overlay: Overlay, demand: Demand) -> str:
     return "no node fits: " + ", ".join(reason.among for reason in reasons)
 
 
-_AMOUNT_FREE = re.compile(r"(most free|node has) [\d.]+( [kMGT]?B)?")
+_AMOUNT_FREE = re.compile(r"(most free|node has) [\d.]+( [kKMGTP]?i?B)?")
 
 
 def same_news(former: str, text: str) -> bool:
@@ -86,11 +87,23 @@ def _labels_text(constraints: Constraints) -> str:
     return f"the label{'s' if len(shown) > 1 else ''} {' and '.join(shown)}"
 
 
+def _cores_text(millis: int, asked: int) -> str:
+    del asked  # cores have one unit
+    return f"{millis / 1000:g}"
+
+
+def _bytes_text(count: int, asked: int) -> str:
+    """In the units that were asked in: what is asked and what is free are to be compared."""
+    return size_text(count, like=asked)
+
+
 # What it is called, how much is asked, how much a node has free, as text; in the order of the filters.
-_RESOURCES: tuple[tuple[str, Callable[[Demand], int], Callable[[NodeRecord], int], Callable[[int], str]], ...] = (
-    ("cores", attrgetter("cpu"), attrgetter("cpu_free"), lambda millis: f"{millis / 1000:g}"),
-    ("memory", attrgetter("memory"), attrgetter("memory_free"), bytes_text),
-    ("disk", attrgetter("disk"), attrgetter("disk_free"), bytes_text),
+_RESOURCES: tuple[
+    tuple[str, Callable[[Demand], int], Callable[[NodeRecord], int], Callable[[int, int], str]], ...
+] = (
+    ("cores", attrgetter("cpu"), attrgetter("cpu_free"), _cores_text),
+    ("memory", attrgetter("memory"), attrgetter("memory_free"), _bytes_text),
+    ("disk", attrgetter("disk"), attrgetter("disk_free"), _bytes_text),
 )
 
 

@@ -7,6 +7,7 @@ import pytest
 from orion.cli.progress import done_percent
 from orion.cli.show import age_text, amount_text
 from orion.cli.values import parse_size
+from orion.model.resources import size_text
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,27 @@ from orion.cli.values import parse_size
 )
 def test_sizes(text, count):
     assert parse_size(text) == count
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("512m", "512 MiB"),
+        ("1.5g", "1.5 GiB"),
+        ("1500m", "1500 MiB"),
+        ("2GiB", "2 GiB"),
+        ("100000000", "100 MB"),
+        ("1.5GB", "1.5 GB"),
+        ("1TB", "1 TB"),
+        ("64k", "64 KiB"),
+        ("64kB", "64 kB"),
+        ("123456789", "123.5 MB"),
+        ("500", "500 B"),
+        ("0", "0 B"),
+    ],
+)
+def test_a_size_is_shown_in_the_units_it_was_given_in(given, shown):
+    assert size_text(parse_size(given)) == shown
 
 
 @pytest.mark.parametrize("text", ["", "m", "1x", "-1", "1e9", "1.2.3", "1 2", "GB", "1gg", "inf"])
@@ -70,6 +92,10 @@ def test_no_age():
         (0, 16e9, "0 of 16 GB"),
         (5_000_000, 16e9, "5 MB of 16 GB"),
         (0, 0, "0 of 0 B"),
+        (512 * 1024**2, 4 * 1024**3, "512 MiB of 4 GiB"),
+        (1536 * 1024**2, 16_106_127_000, "1.5 of 15.0 GiB"),
+        (100_000_000, 16_106_127_000, "100 MB of 16.1 GB"),
+        (512 * 1024**2, 8_000_000_000, "536.9 MB of 8 GB"),
     ],
 )
 def test_amounts(given, total, text):

@@ -128,5 +128,15 @@ def test_what_this_very_plan_gives_away_counts():
 def test_how_much_is_free_is_no_news():
     assert same_news("needs 4 cores; the largest node has 1.5 free", "needs 4 cores; the largest node has 1 free")
     assert same_news("x (needs 4 GB, most free 1.2 GB)", "x (needs 4 GB, most free 900 MB)")
+    assert same_news("x (needs 4 GiB, most free 1.2 GiB)", "x (needs 4 GiB, most free 900 MiB)")
     assert not same_news("port 8080 is taken on 3 of 3 nodes", "port 8080 is taken on 4 of 4 nodes")
     assert not same_news("", "no node is ready")
+
+
+def test_what_is_free_is_told_in_the_units_that_were_asked_in():
+    assert why(Cluster(3, memory=15_200_000_000), memory=64 * 1024**3) == (
+        "needs 64 GiB of memory; the largest node has 14.2 GiB free"
+    )
+    assert why(Cluster(1, memory=512 * 1024**2), memory=GB) == (
+        "needs 1 GB of memory; the largest node has 536.9 MB free"
+    )
