@@ -37,7 +37,7 @@ def test_the_first_minute_works_as_it_stands_and_leaves_nothing_behind(own_engin
     assert install.startswith("python3 -m venv .venv && .venv/bin/pip install . && export PATH=")
     # What has been installed for the tests takes the place of the README's own environment.
     path = f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin"
-    words = "\n".join((start, READY, use, "ls /var/lib/orion", end, "ls /var/lib/orion"))
+    words = f"{start}\n{READY}\n{use}\nls /var/lib/orion\n{end}\nls /var/lib/orion"
     done = subprocess.run(
         ["nsenter", f"--net=/var/run/netns/{own_engine.namespace}", "unshare", "--mount", "bash", "-c",
          SCRIPT.format(private=PRIVATE, home=tmp_path, words=words)],
