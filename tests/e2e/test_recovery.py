@@ -29,7 +29,7 @@ def test_two_of_three_are_lost_for_good() -> None:
         made.wait(made.leader, "another leader")
         others[0].ask("PUT", "/configs/after", "lost: the survivor has not heard of it")
         code, _, err = recover(one.data_dir, "--yes")
-        assert code == 1
+        assert code == 1, err
         assert "node2 (127.0.0.1:" in err, "nothing is lost while others answer"
         assert "answer: where a majority of the voters lives, nothing is lost" in err
         for node in others:

@@ -39,7 +39,10 @@ def asks(command: Callable[..., Any]) -> Callable[..., Any]:
         from orion.model.errors import NoMajority
 
         del addr, port  # they stand in the context too, where a group's are found
-        with Client(_address(click.get_current_context())) as client:
+        context = click.get_current_context()
+        if context.invoked_subcommand is not None:
+            return None  # a group: its subcommand asks, or, as raft recover, needs no node at all
+        with Client(_address(context)) as client:
             try:
                 return command(client, *args, **values)
             except NoMajority as error:

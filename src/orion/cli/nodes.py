@@ -49,11 +49,8 @@ def _camel(key: str) -> str:
 @no_trunc
 @click.option("--stale", is_flag=True, help="What this node knows, without asking the others.")
 @asks
-@click.pass_context
-def nodes(ctx: click.Context, client: "Client", form: str, no_trunc: bool, stale: bool) -> None:
+def nodes(client: "Client", form: str, no_trunc: bool, stale: bool) -> None:
     """List nodes and what they have to give; label or forget one."""
-    if ctx.invoked_subcommand is not None:
-        return
     from orion.cli import show
 
     found = client.nodes(stale=stale)

@@ -19,11 +19,8 @@ if TYPE_CHECKING:
 @output("table", "json")
 @no_trunc
 @asks
-@click.pass_context
-def raft(ctx: click.Context, client: "Client", form: str, no_trunc: bool) -> None:
+def raft(client: "Client", form: str, no_trunc: bool) -> None:
     """Show who leads and who votes; hand over leadership; recover from a lost quorum."""
-    if ctx.invoked_subcommand is not None:
-        return
     from orion.cli import show
 
     view = client.raft()
