@@ -92,7 +92,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "GET",
         "/tasks/{id}/logs",
         logs.logs,
-        "What a task has written",
+        "What a task has written: text, or with Accept: text/event-stream Server-Sent Events",
         _LOGS,
         media="text/plain",
         goes_on=True,

@@ -22,10 +22,20 @@ RETRY_S = 1.0
 @click.option("--new", is_flag=True, help="With -f: only what happens from now on.")
 @click.option("-n", "--tail", type=click.IntRange(min=0), metavar="EVENTS", help="Only the last so many.")
 @click.option("--since", type=Since(), default="", metavar="TIME", help="From how long ago (10m), or from a time.")
+@click.option(
+    "-t", "--timestamps", is_flag=True, help="Times to the millisecond, in UTC, as 'orion logs -t' has them."
+)
 @output("text", "json")
 @asks
 def events(
-    client: "Client", name: tuple[str, ...], follow: bool, new: bool, tail: int | None, since: str, form: str
+    client: "Client",
+    name: tuple[str, ...],
+    follow: bool,
+    new: bool,
+    tail: int | None,
+    since: str,
+    timestamps: bool,
+    form: str,
 ) -> None:
     """Tell what has happened in the cluster.
 
@@ -45,7 +55,7 @@ def events(
             for event in client.events(after, follow=follow, since=since, tail=last, subjects=name):
                 told = ""
                 after = event.id if event else after
-                _tell(event, form)
+                _tell(event, form, timestamps=timestamps)
         except Unavailable as error:
             if not follow:
                 raise
@@ -63,13 +73,15 @@ def _newest(client: "Client") -> str:
     return last[-1] if last else FIRST
 
 
-def _tell(event: "EventView | None", form: str) -> None:
+def _tell(event: "EventView | None", form: str, *, timestamps: bool) -> None:
     import msgspec
 
     if event is None:
         click.echo("orion: some events between are forgotten", err=True)
     elif form == "json":
         click.echo(msgspec.json.encode(event))
+    elif timestamps:
+        click.echo(f"{event.at} {event.text}")
     else:
         at = datetime.fromisoformat(event.at).astimezone()
         click.echo(f"{click.style(f'{at:%Y-%m-%d %H:%M:%S}', dim=True)}  {event.text}")

@@ -1,9 +1,6 @@
 """`orion logs`."""
 
-import heapq
-import queue
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -95,6 +92,8 @@ Read = Callable[["Client", str], "Iterator[LogLine]"]
 
 def _show_all(client: "Client", names: tuple[str, ...], read: Read, printer: _Printer) -> int:
     """Merges what all have written by its times."""
+    import heapq
+
     from orion.cli.app import say
     from orion.model.errors import OrionError
 
@@ -115,6 +114,9 @@ def _show_all(client: "Client", names: tuple[str, ...], read: Read, printer: _Pr
 
 def _follow_all(client: "Client", names: tuple[str, ...], read: Read, printer: _Printer) -> int:
     """Prints lines as they come, each task's read by a thread of its own."""
+    import queue
+    import threading
+
     from orion.cli.app import say
     from orion.model.errors import OrionError
 

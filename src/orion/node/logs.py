@@ -158,6 +158,7 @@ class _Follower:
         self._cut = ""  # why the last reading broke off, "" where it came to the end of what there is
         self._cut_at_s: float | None = None  # when that began
         self._cut_told = False
+        self._whole = False  # the last reading that had anything came to that end
         self._ending = ""  # how the run's container ended that is to be started again
 
     async def follow(self, task: str, after: LogPosition | None) -> AsyncGenerator[LogItem, None]:
@@ -199,6 +200,7 @@ class _Follower:
 
     def _set_run(self, run: AllocationView | None, position: LogPosition | None = None) -> None:
         self._run = run
+        self._whole = False
         if run is not None:
             self._reader = LogReader(position or _start_of(run))
 
@@ -208,12 +210,21 @@ class _Follower:
         try:
             async with contextlib.aclosing(self._logs.read(run, query, self._reader)) as pieces:
                 async for piece in pieces:
-                    self._cut_at_s, self._cut_told = None, False
+                    self._cut_at_s, self._cut_told, self._whole = None, False, False
                     yield piece
+            self._whole = True
         except NotFound:
-            return  # no container yet, or no longer
-        except (Unavailable, EngineError) as error:
-            self._cut = error.detail
+            self._break("its container is gone" if self._reader.position.last_at else "")
+        except EngineError as error:
+            self._break(error.detail)
+        except Unavailable as error:
+            self._whole = False
+            self._break(error.detail)
+
+    def _break(self, why: str) -> None:
+        """A container that is gone once all of it was read is missed by nobody."""
+        if why and not self._whole:
+            self._cut = why
             self._cut_at_s = _now_s() if self._cut_at_s is None else self._cut_at_s
 
     async def _look(self, wait_s: float) -> bool:
@@ -301,7 +312,7 @@ class _Follower:
         return view.status in ("draining", "drained")
 
     def _missing(self, run: AllocationView) -> str:
-        if not self._cut:
+        if not self._cut and run.state != "lost":
             return ""
         last_at = self._reader.position.last_at
         return f" (what it wrote on {run.node_id}{f' after {last_at}' if last_at else ''} can't be read)"

@@ -284,6 +284,11 @@ def test_events(orion, api):
     assert api.service.events_asked[0] == ((0, 0), False)
 
 
+def test_events_with_their_times(orion, api):
+    api.service.event_items = [Event(1, 0, 1_735_689_600_007, "NodeJoined", "node1", "node1 joined")]
+    assert orion("events", "-t")[1] == "2025-01-01T00:00:00.007Z node1 joined\n"
+
+
 def test_chosen_events(orion, api):
     assert orion("events", "web", "node1", "-n", "5", "--since", "1735689600")[0] == 0
     assert api.service.events_chosen == [EventChoice(1_735_689_600_000, 5, ("web", "node1"))]
