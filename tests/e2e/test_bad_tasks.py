@@ -5,6 +5,7 @@ import pytest
 from support import api
 from support.cleanup import containers
 from support.nodes import Cluster, Problem, free_ports
+from support.refusals import refusing_registry
 
 pytestmark = pytest.mark.engine
 
@@ -37,9 +38,12 @@ def test_a_port_that_another_program_holds(one: Cluster, web_image: str) -> None
 
 
 def test_an_image_that_does_not_exist(one: Cluster) -> None:
-    one.any().ask("POST", "/tasks", {"name": "ghost", "image": "127.0.0.1:1/no/such:image"})
-    found = one.wait_task("ghost", "failed", 60)
-    assert "no/such" in found["reason"] or "connection refused" in found["reason"]
+    with refusing_registry() as registry:
+        image = registry.image(404)
+        one.any().ask("POST", "/tasks", {"name": "ghost", "image": image, "restartPolicy": "always"})
+        found = one.wait_task("ghost", "failed", 60)
+    assert found["reason"].startswith(f"{image} can't be pulled: ")
+    assert "manifest unknown" in found["reason"]
 
 
 def test_a_command_that_exits_at_once(one: Cluster, busybox_image: str) -> None:
