@@ -1,11 +1,15 @@
 """Tables for people. On a terminal a row is one line: what is long is shortened, and what says little gives way."""
 
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 _GAPS = (3, 2)  # between two columns: the second where the first is too wide
 _LEAST = 4  # characters of a shortened cell, where not even the columns' own leasts fit
+_ESCAPE = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)"
+)  # colours, and a terminal's title
 _SAYS_NOTHING = frozenset({"", "-", "0"})
 
 Shorten = Callable[[str, int, str], str]  # text, width, ellipsis -> at most `width` characters wide
@@ -168,4 +172,5 @@ def _one_line(text: str) -> str:
     """A program's own words may be among a reason's: neither line ends nor what steers a terminal gets through."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    words = _ESCAPE.sub("", text).split()
+    return "".join(c if c.isprintable() else "?" for c in " ".join(words))

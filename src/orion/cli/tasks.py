@@ -61,7 +61,7 @@ _COLUMNS = (
     Column("STATE"),
     Column("NODE", 8),
     Column("NODE ADDRESS", wide=True),
-    Column("PORTS", 16),
+    Column("PORTS", 22),
     Column("RESTARTS", spare=True),
     Column("AGE", spare=True),
     Column("CREATED", spare=True, wide=True),

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import click
 import pytest
@@ -12,6 +13,7 @@ from orion.model.errors import NoMajority, NotFound, Unavailable
 from orion.model.events import Event, EventChoice
 from orion.model.logs import LogEnd
 from orion.model.views import AllocationView, Amounts, TaskRequest
+from orion.running import RunningNode
 from unit.api.fake_service import node_view, task_view
 
 
@@ -699,6 +701,53 @@ def test_the_next_of_several_is_asked_where_one_refuses(orion, api, monkeypatch)
     assert orion("ps", "--addr", "localhost:1,localhost:2")[2] == (
         "orion: no Orion node answers at any of localhost:1, localhost:2: is one running?\n"
     )
+
+
+def here(monkeypatch, *nodes):
+    """Lets these nodes, (name, host, port), run on this machine."""
+    monkeypatch.delenv("ORION_ADDR")
+    monkeypatch.setattr("orion.running.find", lambda: [RunningNode(*node, network=1) for node in nodes])
+
+
+def test_the_node_of_this_machine_is_asked_where_none_is_named(orion, api, monkeypatch):
+    here(monkeypatch, ("node1", "127.0.0.1", api.port))
+    assert orion("members")[0] == 0
+    here_twice = [("node1", "127.0.0.1", api.port), ("node2", "10.0.0.1", 8001)]
+    monkeypatch.setenv("ORION_ADDR", "nobody:1")
+    here(monkeypatch, *here_twice)
+    assert orion("members", "--port", str(api.port))[0] == 0
+    monkeypatch.setenv("ORION_ADDR", f"127.0.0.1:{api.port}")
+    assert orion("members")[0] == 0, "what the environment names goes before it"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "args", "words"),
+    [
+        (
+            [("n1", "127.0.0.1", 8001), ("n2", "10.0.0.1", 8002)],
+            [],
+            "2 nodes run on this machine: say which, as in --port 8001 (n1) or --port 8002 (n2)",
+        ),
+        (
+            [("n1", "10.0.0.1", 8001), ("n2", "10.0.0.2", 8001)],
+            ["--port", "8001"],
+            "--addr 10.0.0.1:8001 (n1) or --addr 10.0.0.2:8001 (n2)",
+        ),
+    ],
+)
+def test_of_several_nodes_of_this_machine_none_is_guessed_at(orion, monkeypatch, nodes, args, words):
+    here(monkeypatch, *nodes)
+    code, _, err = orion("members", *args)
+    assert code == 2
+    assert words in err
+
+
+@pytest.mark.parametrize("other", [("n2", "10.0.0.1", 8001), ("n2", "10.0.0.1", 8000)])
+def test_of_several_the_one_that_localhost_8000_means_is_asked(orion, monkeypatch, other):
+    here(monkeypatch, ("n1", "::1", 8000), other)
+    monkeypatch.setattr("orion.client.Client.nodes", lambda client, **how: pytest.fail(client.address))
+    with pytest.raises(pytest.fail.Exception, match=re.escape("[::1]:8000")):
+        orion("members")
 
 
 def test_port_wins_over_the_environment_and_over_nothing(orion, api):
