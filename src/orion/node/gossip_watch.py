@@ -135,12 +135,18 @@ class GossipWatch:
             if leader is None or leader.member.state == "alive":
                 await self._changed.wait()
                 continue
-            if await self._peers.knock(leader.facts.peer_address, tries=LEADER_KNOCKS) in (
-                Knock.REFUSED,
-                Knock.SILENT,
-            ):
+            if await self._is_gone(leader.facts.peer_address):
                 self._driver.peer_dead(leader.facts.raft)  # by now another may lead
             await asyncio.sleep(AGAIN_S)
+
+    async def _is_gone(self, address: str) -> bool:
+        """New connections may be dropped on the way while the leader's own goes on: it is heard meanwhile."""
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        answer = await self._peers.knock(address, tries=LEADER_KNOCKS)
+        if answer is Knock.SILENT:
+            return self._driver.leader_unheard_ms > (loop.time() - began_s) * 1000
+        return answer is Knock.REFUSED
 
     def _leader(self) -> Seen | None:
         standing = self._driver.standing

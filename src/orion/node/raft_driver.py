@@ -238,6 +238,11 @@ class RaftDriver:
     def peer_unreachable(self, peer: RaftId) -> None:
         self.step(PeerUnreachable(peer))
 
+    @property
+    def leader_unheard_ms(self) -> int:
+        """For how long a member that does not lead has not heard its leader."""
+        return self._clock.now_ms() - self.raft.leader_heard_ms
+
     def peer_dead(self, peer: RaftId) -> None:
         self.step(PeerDead(peer))
 

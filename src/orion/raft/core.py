@@ -134,6 +134,11 @@ class Raft:
         return self._me.leader
 
     @property
+    def leader_heard_ms(self) -> int:
+        """When a leader was last heard; for one that does not lead."""
+        return self._me.contact_ms
+
+    @property
     def commit(self) -> int:
         return self._me.log.commit
 

@@ -8,11 +8,36 @@ from cluster_kit import run
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
 from orion.node import raft_driver
+from orion.ports import Knock
 from orion.state.commands import DrainNode, RegisterNode, RemoveNode, encode_command
 
 
 def status(nodes, machine):
     return nodes.leader.node.driver.view.node(machine.config.node).status
+
+
+def test_a_conversation_that_goes_on_is_stronger_than_gossip_and_dropped_connections():
+    """Gossip gives up everybody and new connections are not answered, while Raft goes on."""
+
+    async def main(nodes):
+        leader, term, hints = nodes.leader, nodes.leader.node.driver.raft.term, []
+
+        async def no_answer(address, *, tries):
+            await asyncio.sleep(tries * 0.1)
+            return Knock.SILENT
+
+        for machine in nodes.machines:
+            machine.run.peers.knock = no_answer
+            machine.node.driver.peer_dead = hints.append
+        nodes.cluster.network.no_datagrams, nodes.cluster.gossip.late_pings = True, 1.0
+        await nodes.until(lambda: nodes.world.counts["member called dead though it runs"] >= 6)
+        for _ in range(100):
+            await asyncio.sleep(0.1)
+            assert {status(nodes, machine) for machine in nodes.machines} == {NodeStatus.READY}
+        assert (nodes.leader, leader.node.driver.raft.term) == (leader, term)
+        assert not hints, "nor does a follower take its leader for dead"
+
+    run(main)
 
 
 def errors(caplog):
