@@ -25,6 +25,8 @@ LOOK_EVERY_S = 0.5
 ASK_AGAIN_S = 0.2  # whoever repeats a claim is not asked more often
 ASK_TIMEOUT_S = 1.0
 MAX_ASKED = 8
+SAME_AGAIN_MS = 3_000  # a claim that was decided is not looked at again for so long, however often it is made
+MAX_DECIDED = 64
 # Without a quorum for so long; an election takes less. A worker whose cluster was recovered has to go along before
 # its new leader, which has never seen it, calls it dead (UNSEEN_GRACE_MS).
 PATIENCE_MS = 3_000
@@ -58,6 +60,7 @@ class RecoveryClaims:
         self._peers = peers
         self._believed = believed
         self._claims: dict[NodeId, Claim] = {}
+        self._decided_ms: dict[Claim, int] = {}  # the oldest first
         self._came = asyncio.Event()
         self._told = LogThrottle(QUIET_S, MAX_TOLD)
         self._heard_one = False  # a quorum, since this process began
@@ -74,9 +77,22 @@ class RecoveryClaims:
             self._hear(Claim(node, recovery, address))
 
     def _hear(self, claim: Claim) -> None:
-        if claim.node != self._me and (claim.node in self._claims or len(self._claims) < MAX_CLAIMS):
+        decided_ms = self._decided_ms.get(claim)
+        if claim.node == self._me:
+            return
+        if decided_ms is not None and self._clock.now_ms() - decided_ms < SAME_AGAIN_MS:
+            return
+        if claim.node in self._claims or len(self._claims) < MAX_CLAIMS:
             self._claims[claim.node] = claim
             self._came.set()
+
+    def _decide(self, claim: Claim) -> None:
+        """Not to believe it, for now."""
+        self._claims.pop(claim.node, None)
+        self._decided_ms.pop(claim, None)
+        self._decided_ms[claim] = self._clock.now_ms()
+        if len(self._decided_ms) > MAX_DECIDED:
+            del self._decided_ms[next(iter(self._decided_ms))]
 
     async def run(self) -> None:
         while True:
@@ -98,10 +114,10 @@ class RecoveryClaims:
         self._note(heard=self._follows_a_leader() or await self._others_have_a_leader())
         for claim in list(self._claims.values()):
             if self._unheard_since_ms is None:
-                del self._claims[claim.node]
+                self._decide(claim)
                 self._tell_refused(claim)
             elif not await self._is_confirmed(claim):
-                self._claims.pop(claim.node, None)
+                self._decide(claim)
                 self._tell_unconfirmed(claim)
             elif self._follows_a_leader():
                 self._note(heard=True)  # while it was asked

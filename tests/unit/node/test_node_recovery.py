@@ -12,6 +12,8 @@ from orion.model.recovery import belong_together, is_newer, next_recovery
 from orion.node import render
 from orion.node.directory import Facts, Seen, parse_facts
 from orion.node.gossip_watch import MAX_STRANGERS
+from orion.node.recovery_claims import MAX_ASKED, SAME_AGAIN_MS
+from orion.node.requests import AskPosition, encode_request
 from orion.ports import MemberState
 from orion.reconcile.nodes import UNSEEN_GRACE_MS
 
@@ -140,9 +142,22 @@ def test_a_worker_of_a_healthy_cluster_does_not_change_sides():
     async def main(nodes):
         worker = next(m for m in nodes.machines if not m.node.driver.is_member)
         victim = next(m for m in nodes.machines if m is not worker and m is not nodes.leader)
+        asked, call = [], worker.run.peers.call
+
+        async def count(address, request, *, timeout_s):
+            asked.append(request)
+            return await call(address, request, timeout_s=timeout_s)
+
+        worker.run.peers.call = count
         recover(victim)
-        await asyncio.sleep(20)
+        own = f"{victim.host}:{victim.config.raft_port}"
+        claim = seen(victim.name, worker.node.directory.cluster, RECOVERED, own)
+        for _ in range(200):
+            worker.node.directory.on_newer_recovery(Seen(claim, parse_facts(claim.facts)))
+            await asyncio.sleep(0.1)
         assert worker.node.directory.recovery == 0
+        looks = 20_000 / SAME_AGAIN_MS + 1
+        assert asked.count(encode_request(AskPosition())) <= MAX_ASKED * looks, "a claim that is repeated is cheap"
         assert all(m.up for m in nodes.machines)
 
     run(main, count=8, voters=5)
