@@ -3,7 +3,7 @@
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from orion.cli.app import INTERRUPTED
@@ -54,7 +54,9 @@ def _heeding() -> Iterator[None]:
         del frame
         raise _Told(number)
 
-    before = {number: signal.signal(number, tell) for number in _LEAVE}
+    # What is ignored stays so: nohup.
+    heeded = [number for number in _LEAVE if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, tell) for number in heeded}
     try:
         yield
     finally:
@@ -64,18 +66,19 @@ def _heeding() -> Iterator[None]:
 
 def _follow(client: "Client", task: "TaskView") -> int:
     from orion.cli.app import say
-    from orion.cli.waiting import ENDED, Follower
-    from orion.model.errors import NotFound
+    from orion.cli.waiting import AGAIN_S, ENDED, POLL_S, Follower
 
     follower = Follower(client, task.id, task.created_index)
     _show_start(task, follower)
-    with suppress(NotFound):  # it never ran, or is gone
-        _show_output(client, task)
-    while (now := follower.look()) is not None and now.state not in ENDED:
-        pass
+    if unread := _show_output(client, task):
+        say(f"{unread}; trying again")
+    while (now := follower.look(AGAIN_S if unread else POLL_S)) is not None and now.state not in ENDED:
+        unread = unread and _show_output(client, task)
     if now is None:
         say(f"{task.id} was removed by somebody else")
         return 1
+    if unread and (unread := _show_output(client, task)):
+        say(f"what {task.id} has written can't be shown: {unread}")
     return verdict(now)
 
 
@@ -92,14 +95,21 @@ def _show_start(task: "TaskView", follower: "Follower") -> None:
             show(now)
 
 
-def _show_output(client: "Client", task: "TaskView") -> None:
-    """Until the task has ended."""
+def _show_output(client: "Client", task: "TaskView") -> str:
+    """Shows what the task writes until it has ended. Why it can't, "" when it could."""
     from orion.cli.show import note
+    from orion.model.errors import NotFound, OrionError
 
-    for line in client.logs(task.id, follow=True, on_notice=note, on_end=lambda _: None):
-        out = sys.stderr.buffer if line.stream == "stderr" else sys.stdout.buffer
-        out.write(line.text)
-        out.flush()
+    try:
+        for line in client.logs(task.id, follow=True, on_notice=note, on_end=lambda _: None):
+            out = sys.stderr.buffer if line.stream == "stderr" else sys.stdout.buffer
+            out.write(line.text)
+            out.flush()
+    except NotFound:
+        return ""  # it never ran, or is gone: there is nothing to be shown
+    except OrionError as error:
+        return error.detail
+    return ""
 
 
 def verdict(task: "TaskView") -> int:

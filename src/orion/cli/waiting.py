@@ -7,7 +7,9 @@ if TYPE_CHECKING:
     from orion.client import Client, TaskView
 
 POLL_S = 20.0
+PAUSE_S = 0.1  # before each look but the first: on a busy cluster something else changes all the time
 AGAIN_S = 1.0
+PATIENCE_S = 5.0  # with nodes that do not answer, however short the look
 
 # States that a task does not leave by itself, and those of a run that is over.
 ENDED = frozenset({"completed", "failed", "stopped"})
@@ -29,11 +31,13 @@ class Follower:
 
     def look(self, wait_s: float = POLL_S) -> "TaskView | None":
         """The task after the next change, or after `wait_s`, and at first as it is. None when it is gone, though
-        another may have its name. Raises Unavailable when nobody has answered for `wait_s`.
+        another may have its name. Raises Unavailable when nobody has answered for `wait_s`, or for PATIENCE_S.
         """
         from orion.model.errors import NotFound, Unavailable
 
         since = 0.0
+        if self._index:
+            time.sleep(PAUSE_S)
         while True:
             try:
                 task, self._index = self._client.poll_task(self._task, self._index, wait_s=max(0.1, wait_s))
@@ -41,7 +45,7 @@ class Follower:
                 return None
             except Unavailable as error:
                 since = since or time.monotonic()
-                if time.monotonic() - since >= wait_s:
+                if time.monotonic() - since >= max(wait_s, PATIENCE_S):
                     raise
                 self._tell(error.detail)
                 time.sleep(AGAIN_S)

@@ -1,5 +1,7 @@
 """What exit codes say: 0 as asked, 1 not so, 2 bad usage, 4 timed out, 130 interrupted; else the program's own."""
 
+import signal
+
 import click
 import pytest
 
@@ -83,6 +85,43 @@ def test_what_never_ran_in_the_foreground_says_why(orion, api, monkeypatch):
     monkeypatch.setattr("orion.cli.foreground._remove", lambda client, task: removed.append(task.id))
     assert orion("run", "--rm", "nginx") == (1, "", "orion: web/0 failed: no such image\n")
     assert removed == ["web-00001/0"]
+
+
+def test_output_that_can_t_be_had_for_a_moment_is_shown_after_it(orion, api, monkeypatch):
+    running = task_view("web-00001", state="running")
+    ran = ended("failed", 3, name="web-00001")
+    tell(api, monkeypatch, running, running, running, ran, ran, None)
+    logs, refusals = type(api.service).logs, iter([Unavailable("no leader")])
+
+    def now_and_then(self, *args):
+        self.log_items = [next(refusals, b"one\n"), LogEnd("")]
+        return logs(self, *args)
+
+    monkeypatch.setattr(type(api.service), "logs", now_and_then)
+    assert orion("run", "--rm", "nginx") == (3, "one\n", "orion: no leader; trying again\n")
+
+
+def test_output_that_can_t_be_had_at_all_is_said_and_the_exit_code_counts(orion, api, monkeypatch):
+    ran = ended("failed", 3, name="web-00001")
+    tell(api, monkeypatch, ran, ran, ran, ran, None)
+    api.service.log_items = [Unavailable("node2 is dead")]
+    code, out, err = orion("run", "--rm", "nginx")
+    assert (code, out) == (3, "")
+    assert err.splitlines()[-1] == "orion: what web-00001/0 has written can't be shown: node2 is dead"
+
+
+def test_a_signal_that_is_ignored_stays_so(orion, api, monkeypatch):
+    """As under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    seen = []
+    monkeypatch.setattr(
+        "orion.cli.foreground._follow", lambda *args: seen.append(signal.getsignal(signal.SIGHUP)) or 0
+    )
+    try:
+        assert orion("run", "--rm", "nginx")[0] == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert seen == [signal.SIG_IGN]
 
 
 def test_the_foreground_is_removed_though_its_output_can_t_be_written(orion, api, monkeypatch):
