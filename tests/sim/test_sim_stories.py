@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from orion.config import Tuning
 from orion.model.resources import MIB
-from orion.model.views import TaskRequest
+from orion.model.views import TaskRequest, TaskView
 from orion.node import render
 from orion.node.service import Read
 from sim.runner import report, run_seeds
@@ -57,7 +57,8 @@ class Story(Scenario):
 
     async def where(self):
         """Task -> (its node, its allocation's id), of those that run."""
-        tasks, _ = await self.leader.ask(lambda s: s.tasks(Read(timeout_s=5.0)))
+        listing = await self.leader.ask(lambda s: s.tasks(Read(timeout_s=5.0)))
+        tasks = listing.rows(TaskView)
         return {t.id: (t.node_id, t.allocations[-1].id) for t in tasks if t.state == "running"}
 
     async def until(self, seconds, what, holds, *args):
@@ -235,7 +236,7 @@ class DatagramsAreDroppedAndConnectionsWork(Story):
         for _ in range(seconds * 20):
             await asyncio.sleep(0.05)
             for machine in self.cluster.machines.values():
-                shown = render.nodes(machine.node.driver, machine.node.directory)
+                shown, _ = render.nodes(machine.node.driver, machine.node.directory)
                 found += [n.name for n in shown if n.status not in ("alive", "suspect")]
         return found
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, Unavailable
 from orion.model.resources import MIB
-from orion.model.views import TaskRequest, TaskView
+from orion.model.views import ConfigView, TaskRequest, TaskView
 from orion.node.service import Read, Service
 from sim.cluster import Cluster, ConnectionLost, ConnectionRefused, Machine
 from sim.engine import CRASHES, FOREVER, MISSING, SUCCEEDS
@@ -257,12 +257,12 @@ def _note(op: Op, result: Any) -> str:
     """What the answer says, into `op`; the outcome."""
     match op.kind:
         case "list":
-            tasks, op.index = result
+            tasks, op.index = result.rows(TaskView), result.index
             op.names = frozenset(task.name for task in tasks)
             op.stopped = frozenset(task.name for task in tasks if task.stopped)
         case "ls":
-            configs, op.index = result
-            op.versions = {config.key: config.version for config in configs}
+            op.index = result.index
+            op.versions = {config.key: config.version for config in result.rows(ConfigView)}
         case "get":
             config, op.index = result
             if config is None:

@@ -46,6 +46,7 @@ class NodeProcess:
         self.log_file = root / f"{name}.log"
         self._docker_host = docker_host
         self._extra = extra
+        self.program = [sys.executable, "-m", "orion"]
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -58,7 +59,7 @@ class NodeProcess:
 
     def start(self, *flags: str) -> None:
         assert not self.alive, f"{self.name} runs already"
-        command = [sys.executable, "-m", "orion", "--id", self.name, "--port", str(self.port)]
+        command = [*self.program, "--id", self.name, "--port", str(self.port)]
         command += ["--gossip-port", str(self.gossip_port), "--raft-port", str(self.raft_port)]
         command += ["--data-dir", str(self.data_dir), "--docker-host", self._docker_host]
         with self.log_file.open("ab") as output:
@@ -129,6 +130,7 @@ class Cluster:
         self._docker_hosts = docker_hosts
         self._extra = extra or []
         self.nodes: list[NodeProcess] = []
+        self.program: Callable[[str], list[str]] | None = None  # what runs as the node of that name, if not orion
         self.id = ""  # as in the containers' labels, once there is a leader
 
     def add(self, *flags: str) -> NodeProcess:
@@ -137,6 +139,8 @@ class Cluster:
         hosts = self._docker_hosts
         host = hosts if isinstance(hosts, str) else hosts[number]
         node = NodeProcess(f"node{number + 1}", self._root, host, free_ports(), self._extra)
+        if self.program is not None:
+            node.program = self.program(node.name)
         self.nodes.append(node)
         node.start(*(flags or self.joining(node)))
         return node

@@ -11,9 +11,10 @@ from starlette.types import Receive, Scope
 
 from orion.api.body import parse_json, read_body
 from orion.api.limits import Limits, until_hang_up
-from orion.api.params import DEFAULT_TIMEOUT_S, INDEX, STALE, TIMEOUT, WAIT, Param
+from orion.api.lists import ListResponse
+from orion.api.params import DEFAULT_TIMEOUT_S, INDEX, LIMIT, STALE, TIMEOUT, WAIT, Param
 from orion.model.errors import MAX_SHOWN, Refused
-from orion.node.service import Read, Service
+from orion.node.service import Listing, Page, Read, Service
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
@@ -77,6 +78,10 @@ class Call:
             timeout_s=self.timeout_s,
         )
         return await (self.waiting(ask(read), read.wait_s) if read.after_index else self.within(ask(read)))
+
+    async def listing(self, ask: Callable[[Read, Page], Awaitable[Listing]], after: str) -> ListResponse:
+        page = Page(after, self[LIMIT])
+        return ListResponse(self.limits, await self.read(lambda read: ask(read, page)))
 
 
 def _parse(scope: Scope, params: tuple[Param[Any], ...]) -> dict[tuple[str, str], Any]:

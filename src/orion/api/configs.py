@@ -3,7 +3,8 @@
 from starlette.responses import Response
 
 from orion.api.call import Call
-from orion.api.params import CONFIG_IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, KEY, PREFIX, VERSION
+from orion.api.lists import ListResponse
+from orion.api.params import CONFIG_IDEMPOTENCY_KEY, CONFIGS_AFTER, IF_MATCH, IF_NONE_MATCH, KEY, PREFIX, VERSION
 from orion.api.problems import json, problem
 from orion.model.configs import MAX_VALUE_BYTES, ConfigStat
 from orion.model.errors import NotFound, Refused
@@ -11,9 +12,9 @@ from orion.model.views import ConfigView
 from orion.node.render import time_text
 
 
-async def listing(call: Call) -> Response:
-    views, index = await call.read(lambda read: call.service.configs.find(call[PREFIX], read))
-    return json(views, headers={"x-orion-index": str(index)})
+async def listing(call: Call) -> ListResponse:
+    find, prefix = call.service.configs.find, call[PREFIX]
+    return await call.listing(lambda read, page: find(prefix, read, page), call[CONFIGS_AFTER])
 
 
 async def get(call: Call) -> Response:

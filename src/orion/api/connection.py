@@ -14,10 +14,12 @@ from uvicorn.server import ServerState
 from orion.api.problems import problem, problem_bytes
 from orion.api.reader import LEAST_TAKEN_BYTES, Reader
 from orion.model.errors import TooLarge, Unavailable
+from orion.node.turnstile import Turnstile
 
 HEAD_S = 10.0  # for the whole head of a request, from its first byte; for the first of a connection, from its start
 MAX_HEAD_BYTES = 64 * 1024
 MAX_CONNECTIONS = 4_096
+UNSENT_BYTES = 16 * 1024  # beyond it an answer that goes on waits: it is written in the turn in which there is room
 # A request may hold two files (logs: one of the engine or of another node besides), and half of all are for the
 # rest of the node: its peers, the engine, /proc.
 FILES_FOR_EACH = 4
@@ -32,6 +34,7 @@ class Connections(ServerState):
         super().__init__()
         self._most = most
         self._most_busy = max(1, int(most * BUSY_SHARE))
+        self.starts = Turnstile()  # for requests
         self._idle: OrderedDict[Connection, None] = OrderedDict()  # without a request under way, longest first
 
     @property
@@ -102,6 +105,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=UNSENT_BYTES)
         self._give(HEAD_S)
         self.server_state.opened(self)
 
@@ -182,6 +186,7 @@ class Connection(HttpToolsProtocol):
         assert task is not None
         task.add_done_callback(self._answered)
         Reader(self.transport).offer(scope)
+        await self.server_state.starts.passed()
         await self.config.loaded_app(scope, receive, send)
 
     def _answered(self, _: asyncio.Task[None]) -> None:

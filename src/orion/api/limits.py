@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 from starlette.types import Receive
 
 from orion.model.errors import Unavailable
+from orion.node.turnstile import Turnstile
 
 
 class Limits:
@@ -17,6 +18,7 @@ class Limits:
 
     def __init__(self) -> None:
         self.stopping = False
+        self.sends = Turnstile()  # for chunks of what many clients wait for
         self._waits: set[asyncio.Timeout] = set()
         self._works: set[asyncio.Timeout] = set()
 

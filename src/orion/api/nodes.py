@@ -3,14 +3,14 @@
 from starlette.responses import Response
 
 from orion.api.call import Call
-from orion.api.params import NODE
+from orion.api.lists import ListResponse
+from orion.api.params import NODE, NODES_AFTER
 from orion.api.problems import json
 from orion.model.views import LabelsRequest
 
 
-async def listing(call: Call) -> Response:
-    views, index = await call.read(call.service.nodes)
-    return json(views, headers={"x-orion-index": str(index)})
+async def listing(call: Call) -> ListResponse:
+    return await call.listing(call.service.nodes, call[NODES_AFTER])
 
 
 async def get(call: Call) -> Response:

@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
 from orion.model.configs import MAX_KEY_BYTES, key_error, prefix_error
+from orion.model.errors import Invalid
 from orion.model.events import parse_event_id
+from orion.model.ids import NODE_ID, split_task_id
 from orion.model.logs import LogPosition, parse_position
 
 T = TypeVar("T")
@@ -53,6 +55,26 @@ def _whole(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise ValueError("must be a whole number, 0 or more")
     return int(text)
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0):
+        raise ValueError("must be a whole number of rows, 1 or more")
+    return int(text)
+
+
+def _task_id(text: str) -> str:
+    try:
+        split_task_id(text)
+    except Invalid:
+        raise ValueError("must be a task's id, as in web/0") from None
+    return text
+
+
+def _node_name(text: str) -> str:
+    if not NODE_ID.fullmatch(text):
+        raise ValueError("must be a node's name")
+    return text
 
 
 def _tail(text: str) -> int | None:
@@ -186,6 +208,17 @@ TIMEOUT = Param(
 STALE = Param("stale", "query", _flag, False, _BOOL, "answer from this node's own state, at once")
 INDEX = Param("index", "query", _whole, 0, _COUNT, "wait until the state has passed this index (X-Orion-Index)")
 WAIT = Param("wait", "query", _seconds, 30.0, {**_NUMBER, "default": 30}, "with index: the longest wait, seconds")
+LIMIT = Param(
+    "limit",
+    "query",
+    _limit,
+    0,
+    {"type": "integer", "minimum": 1, "maximum": 999_999_999},
+    "at most so many; X-Orion-Next is then what to give as after to go on",
+)
+TASKS_AFTER = Param("after", "query", _task_id, "", {"type": "string"}, "begin past the task with this id")
+NODES_AFTER = Param("after", "query", _node_name, "", {"type": "string"}, "begin past the node with this name")
+CONFIGS_AFTER = Param("after", "query", _config_key, "", {"type": "string"}, "begin past the config with this key")
 WAIT_RUNNING = Param(
     "wait",
     "query",

@@ -13,6 +13,7 @@ from orion.api.params import (
     AFTER,
     AFTER_LOG,
     CONFIG_IDEMPOTENCY_KEY,
+    CONFIGS_AFTER,
     CREATED_INDEX,
     EVENTS_SINCE,
     EVENTS_TAIL,
@@ -25,8 +26,10 @@ from orion.api.params import (
     KEY,
     LAST_EVENT_ID,
     LAST_LOG_ID,
+    LIMIT,
     LOG_TIMES,
     NODE,
+    NODES_AFTER,
     PREFIX,
     SINCE,
     STALE,
@@ -34,6 +37,7 @@ from orion.api.params import (
     SUBJECT,
     TAIL,
     TASK,
+    TASKS_AFTER,
     TIMEOUT,
     VERSION,
     WAIT,
@@ -72,6 +76,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 _READ = (STALE, INDEX, WAIT, TIMEOUT)
+_PAGE = (LIMIT, *_READ)
 _LOGS = (TASK, FOLLOW_LOGS, TAIL, SINCE, STREAM, LOG_TIMES, ACCEPT_EVENTS, AFTER_LOG, LAST_LOG_ID)
 _CONFIG_CHANGE = (KEY, VERSION, IF_MATCH, IF_NONE_MATCH, CONFIG_IDEMPOTENCY_KEY, TIMEOUT)
 _EVENTS = (AFTER, FOLLOW_EVENTS, EVENTS_SINCE, EVENTS_TAIL, SUBJECT, LAST_EVENT_ID)
@@ -87,7 +92,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         answer=TaskView,
         status=201,
     ),
-    Endpoint("GET", "/tasks", tasks.listing, "All tasks", _READ, answer=list[TaskView]),
+    Endpoint("GET", "/tasks", tasks.listing, "All tasks, by id", (TASKS_AFTER, *_PAGE), answer=list[TaskView]),
     Endpoint(
         "GET",
         "/tasks/{id}/logs",
@@ -123,7 +128,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         answer=TaskView,
         status=202,
     ),
-    Endpoint("GET", "/nodes", nodes.listing, "All nodes, the dead ones too", _READ, answer=list[NodeView]),
+    Endpoint(
+        "GET", "/nodes", nodes.listing, "All nodes, the dead ones too", (NODES_AFTER, *_PAGE), answer=list[NodeView]
+    ),
     Endpoint("GET", "/nodes/{id}", nodes.get, "One node", (NODE, *_READ), answer=NodeView),
     Endpoint("DELETE", "/nodes/{id}", nodes.remove, "Forget a node that is gone", (NODE, TIMEOUT), status=204),
     Endpoint(
@@ -149,7 +156,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         answer=NodeView,
     ),
     Endpoint(
-        "GET", "/configs", configs.listing, "All configs, without values", (PREFIX, *_READ), answer=list[ConfigView]
+        "GET",
+        "/configs",
+        configs.listing,
+        "All configs, without values",
+        (PREFIX, CONFIGS_AFTER, *_PAGE),
+        answer=list[ConfigView],
     ),
     Endpoint(
         "GET",

@@ -20,6 +20,7 @@ from orion.tcp_info import keep_alive
 log = logging.getLogger(__name__)
 
 BACKLOG = 512
+SEND_BUFFER_BYTES = 128 * 1024  # of one connection; Linux takes twice as much
 KEEP_ALIVE_S = 75  # longer than clients think about their next request
 WORK_GRACE_S = 1.0  # a request under way when the node stops
 CLOSE_S = 2  # until connections that don't read their answers are dropped
@@ -53,6 +54,8 @@ def _listener(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         keep_alive(listener)  # inherited by connections: a watcher's machine that vanished is noticed
+        # So too: what a client has yet to take waits here, where it is counted, and not in the kernel.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         listener.bind(address)
         # Only a socket that listens keeps a second process from binding the same address.
         listener.listen(BACKLOG)

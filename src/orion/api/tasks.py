@@ -5,11 +5,13 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from orion.api.call import Call
+from orion.api.lists import ListResponse
 from orion.api.params import (
     CREATED_INDEX,
     IDEMPOTENCY_KEY,
     RUNNING_WAIT_S,
     TASK,
+    TASKS_AFTER,
     TIMEOUT,
     WAIT_RUNNING,
 )
@@ -32,9 +34,8 @@ async def create(call: Call) -> Response:
     return json(view, 201, {"location": f"/tasks/{quote(view.id)}"})
 
 
-async def listing(call: Call) -> Response:
-    views, index = await call.read(call.service.tasks)
-    return json(views, headers={"x-orion-index": str(index)})
+async def listing(call: Call) -> ListResponse:
+    return await call.listing(call.service.tasks, call[TASKS_AFTER])
 
 
 async def get(call: Call) -> Response:

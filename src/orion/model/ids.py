@@ -21,6 +21,7 @@ AllocationId = NewType("AllocationId", int)
 NODE_ID = re.compile(r"[a-zA-Z0-9._-]{1,64}")
 # A job's name becomes part of a container name and, later, a DNS label (RFC 1123): at most 63 bytes.
 JOB_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_INDEX = re.compile(r"[0-9]{1,9}")
 
 # Knuth's multiplicative hash, odd, so that counter -> id is a bijection on 32 bits: ids never repeat
 # within a cluster, and two clusters that share an engine rarely choose the same container name.
@@ -53,8 +54,8 @@ def split_task_id(text: str) -> tuple[JobName, int | None]:
     Raises Invalid when it is neither.
     """
     name, slash, index = text.partition("/")
-    if not JOB_NAME.fullmatch(name) or (slash and not (index.isascii() and index.isdigit())):
-        raise Invalid([FieldError("/id", f"{text!r} is not a task id: write job/index, as in web/0")])
+    if not JOB_NAME.fullmatch(name) or (slash and not _INDEX.fullmatch(index)):
+        raise Invalid([FieldError("/id", f"{text[:80]!r} is not a task id: write job/index, as in web/0")])
     return JobName(name), int(index) if slash else None
 
 

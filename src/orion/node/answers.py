@@ -24,19 +24,21 @@ from orion.model.views import NodeView, RaftView, TaskRequest, TaskView
 from orion.node import render
 from orion.node.agent import Agent
 from orion.node.backup import Backups
+from orion.node.barrier import Barrier
 from orion.node.bounds import request_fault
 from orion.node.configs import Configs
 from orion.node.deadline import deadline
 from orion.node.directory import Directory
 from orion.node.events import Events
+from orion.node.flights import Flights
+from orion.node.lists import Captured, Lists, sent
 from orion.node.logs import Logs
 from orion.node.marks import Marks
 from orion.node.metrics import Metrics
-from orion.node.pieces import cut, joined
 from orion.node.quorum import Quorum
 from orion.node.raft_driver import RaftDriver
 from orion.node.requests import (
-    LISTS,
+    AnyList,
     AnyRequest,
     AskNode,
     AskNodes,
@@ -66,7 +68,7 @@ from orion.node.requests import (
     encode_reply,
     encode_request,
 )
-from orion.node.service import Health, Read
+from orion.node.service import ALL, Epoch, Health, Listing, Page, Read
 from orion.node.submit import Submitter
 from orion.node.work import WorkSource, confirmed
 from orion.ports import Clock, Machine, Peers
@@ -127,6 +129,9 @@ class Answers:
             Confirm: self._confirm,
             StopNode: self._stop,
         }
+        self._barrier = Barrier(driver)
+        self._lists = Lists()
+        self._asked = Flights()
         self._marks = Marks(machine=machine, driver=driver, ask=self._ask)
         self.configs = Configs(
             clock=clock,
@@ -135,6 +140,7 @@ class Answers:
             ask=self._ask,
             marks=self._marks,
             fresh=self._fresh,
+            lists=self._lists,
         )
         self._local |= self.configs.local
         self._logs = Logs(
@@ -222,8 +228,8 @@ class Answers:
                     continue
                 return (await self.task(view.id, Read(stale=self._driver.is_member, timeout_s=timeout_s)))[0]
 
-    async def tasks(self, read: Read) -> tuple[list[TaskView], int]:
-        return await self._ask(AskTasks(read))
+    async def tasks(self, read: Read, page: Page = ALL) -> Listing:
+        return await self._ask(AskTasks(read, page))
 
     async def task(self, task: str, read: Read) -> tuple[TaskView, int]:
         return await self._ask(AskTask(task, read))
@@ -233,8 +239,8 @@ class Answers:
 
     # --- nodes --------------------------------------------------------------------------------------------
 
-    async def nodes(self, read: Read) -> tuple[list[NodeView], int]:
-        return await self._ask(AskNodes(read))
+    async def nodes(self, read: Read, page: Page = ALL) -> Listing:
+        return await self._ask(AskNodes(read, page))
 
     async def node(self, node: str, read: Read) -> tuple[NodeView, int]:
         return await self._ask(AskNode(node, read))
@@ -380,10 +386,10 @@ class Answers:
         finally:
             await items.aclose()
 
-    async def _listed(self, request: Request[Any]) -> AsyncGenerator[bytes, None]:
-        for piece in cut(encode_reply(await self._here(request))):
-            yield piece
-            await asyncio.sleep(0)  # heartbeats go out between
+    async def _listed(self, request: AnyList) -> AsyncGenerator[bytes, None]:
+        async with contextlib.aclosing(sent(await self._here(request))) as items:
+            async for item in items:
+                yield item
 
     # --- questions, here or at a voter --------------------------------------------------------------------
 
@@ -393,6 +399,11 @@ class Answers:
         """
         if self._driver.is_member and (self._driver.standing.leader or _is_stale(request)):
             return await self._here(request)
+        if isinstance(request, AnyList):
+            return cast("R", await self._asked.join(request, lambda: self._ask_a_voter(request)))
+        return await self._ask_a_voter(request)
+
+    async def _ask_a_voter(self, request: Request[R]) -> R:
         timeout_s = _patience_s(request)
         async with self._quorum.deadline(timeout_s, "no voter of the cluster answered"):
             while True:
@@ -412,11 +423,10 @@ class Answers:
     async def _put(self, request: Request[R], address: str, timeout_s: float) -> R:
         """The caller has a deadline of its own."""
         body = encode_request(request)
-        if type(request) in LISTS:
-            async with contextlib.aclosing(self._peers.stream(address, body)) as pieces:
-                reply = await joined(pieces, address)
-        else:
-            reply = await self._peers.call(address, body, timeout_s=timeout_s)
+        if isinstance(request, AnyList):
+            async with contextlib.aclosing(self._peers.stream(address, body)) as items:
+                return cast("R", await self._lists.received(items, address))
+        reply = await self._peers.call(address, body, timeout_s=timeout_s)
         return decode_answer(reply, request, address)
 
     async def _here(self, request: Request[R]) -> R:
@@ -425,39 +435,59 @@ class Answers:
     def _voter_addresses(self) -> list[str]:
         return [s.facts.peer_address for s in self._directory.voters() if s.member.node != self._me]
 
-    async def _fresh(self, read: Read) -> None:
-        """Returns when applied state is as fresh as the read demands."""
+    async def _fresh(self, read: Read) -> int:
+        """Returns when applied state is as fresh as the read demands: an index that state which will do is at, or
+        past.
+        """
         driver = self._driver
+        at_least = 0
         if read.after_index:
             try:
                 async with self._quorum.deadline(read.wait_s, f"nothing past {read.after_index}"):
-                    await driver.watch.reached(read.after_index + 1)
+                    await driver.watch.polled(read.after_index + 1)
+                at_least = read.after_index + 1
             except Unavailable as error:
                 if isinstance(error, NoMajority) and not read.stale:
                     raise
                 log.debug("long poll: %s", error.detail)
-        if not read.stale:
-            async with self._quorum.deadline(read.timeout_s, "no majority of the voters answered"):
-                await driver.read_barrier()
+        if read.stale:
+            return driver.applied_index
+        async with self._quorum.deadline(read.timeout_s, "no majority of the voters answered"):
+            return max(at_least, await self._barrier.passed())
 
-    async def _tasks(self, request: AskTasks) -> tuple[list[TaskView], int]:
-        await self._fresh(request.read)
-        return render.tasks(self._driver.view), self._driver.applied_index
+    async def _tasks(self, request: AskTasks) -> Listing:
+        at_least = await self._fresh(request.read)
+        driver = self._driver
+
+        def capture() -> Captured:
+            views, following = render.tasks(driver.view, request.page)
+            return Captured(driver.applied_index, (), following, views)
+
+        return await self._lists.get(("tasks", request.page), at_least, tuple, capture)
 
     async def _task(self, request: AskTask) -> tuple[TaskView, int]:
         await self._fresh(request.read)
         return render.task(self._driver.view, request.task), self._driver.applied_index
 
-    async def _nodes(self, request: AskNodes) -> tuple[list[NodeView], int]:
-        await self._fresh(request.read)
-        return render.nodes(self._driver, self._directory), self._driver.applied_index
+    async def _nodes(self, request: AskNodes) -> Listing:
+        at_least = await self._fresh(request.read)
+        driver, directory = self._driver, self._directory
+
+        def epoch() -> Epoch:
+            return directory.version, driver.standing.leader
+
+        def capture() -> Captured:
+            views, following = render.nodes(driver, directory, request.page)
+            return Captured(driver.applied_index, epoch(), following, iter(views))
+
+        return await self._lists.get(("nodes", request.page), at_least, epoch, capture)
 
     async def _node(self, request: AskNode) -> tuple[NodeView, int]:
-        views, index = await self._nodes(AskNodes(request.read))
-        for view in views:
-            if view.name == request.node:
-                return view, index
-        raise _unknown(request.node)
+        await self._fresh(request.read)
+        view = render.node(self._driver, self._directory, request.node)
+        if view is None:
+            raise _unknown(request.node)
+        return view, self._driver.applied_index
 
     async def _position(self, _: AskPosition) -> Position:
         self._require_member()

@@ -28,7 +28,7 @@ class Backups:
         driver: RaftDriver,
         directory: Directory,
         peers: Peers,
-        fresh: Callable[[Read], Awaitable[None]],
+        fresh: Callable[[Read], Awaitable[int]],
     ) -> None:
         self._me = me
         self._version = version

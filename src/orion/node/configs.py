@@ -3,15 +3,16 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from orion.model.configs import Config, ConfigStat
+from orion.model.configs import Config
 from orion.model.errors import Refused
 from orion.model.settings import setting_error
 from orion.model.views import ConfigView
+from orion.node import render
+from orion.node.lists import Captured, Lists
 from orion.node.marks import Ask, Marks
 from orion.node.raft_driver import RaftDriver
-from orion.node.render import time_text
 from orion.node.requests import AskConfigs, FindConfigs, Request, Submitted
-from orion.node.service import Read
+from orion.node.service import ALL, Listing, Page, Read
 from orion.node.submit import Submitter
 from orion.ports import Clock
 from orion.state.commands import DeleteConfig, PutConfig
@@ -28,7 +29,8 @@ class Configs:
         submitter: Submitter,
         ask: Ask,
         marks: Marks,
-        fresh: Callable[[Read], Awaitable[None]],
+        fresh: Callable[[Read], Awaitable[int]],
+        lists: Lists,
     ) -> None:
         self._clock = clock
         self._driver = driver
@@ -36,6 +38,7 @@ class Configs:
         self._ask = ask
         self._marks = marks
         self._fresh = fresh
+        self._lists = lists
         self.local: dict[type[Request[Any]], Callable[[Any], Awaitable[object]]] = {
             AskConfigs: self._read,
             FindConfigs: self._find,
@@ -50,9 +53,8 @@ class Configs:
         configs, _ = await self._ask(AskConfigs(keys, Read()))
         return configs
 
-    async def find(self, prefix: str, read: Read) -> tuple[list[ConfigView], int]:
-        stats, index = await self._ask(FindConfigs(prefix, read))
-        return [_view(stat) for stat in stats], index
+    async def find(self, prefix: str, read: Read, page: Page = ALL) -> Listing:
+        return await self._ask(FindConfigs(prefix, read, page))
 
     async def put(
         self, key: str, value: bytes, *, if_version: int | None, idempotency_key: str, timeout_s: float
@@ -76,21 +78,17 @@ class Configs:
         view = self._driver.view
         return tuple(view.config(key) for key in request.keys), self._driver.applied_index
 
-    async def _find(self, request: FindConfigs) -> tuple[list[ConfigStat], int]:
-        await self._fresh(request.read)
-        return self._driver.view.config_stats(request.prefix), self._driver.applied_index
+    async def _find(self, request: FindConfigs) -> Listing:
+        at_least = await self._fresh(request.read)
+        driver = self._driver
+
+        def capture() -> Captured:
+            views, following = render.configs(driver.view, request.prefix, request.page)
+            return Captured(driver.applied_index, (), following, iter(views))
+
+        return await self._lists.get(("configs", request.prefix, request.page), at_least, tuple, capture)
 
 
 def _answer(submitted: Submitted) -> tuple[ConfigView, int]:
     assert submitted.config is not None, "a change of a config is answered with it"
-    return _view(submitted.config), submitted.index
-
-
-def _view(stat: ConfigStat) -> ConfigView:
-    return ConfigView(
-        key=stat.key,
-        version=stat.version,
-        size=stat.size_bytes,
-        created_at=time_text(stat.created_at_ms),
-        changed_at=time_text(stat.changed_at_ms),
-    )
+    return render.config(submitted.config), submitted.index

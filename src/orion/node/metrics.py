@@ -29,7 +29,7 @@ class Metrics:
             "orion_raft_is_leader": status.role is Role.LEADER,
             "orion_raft_has_leader": bool(status.leader),
             "orion_raft_disk_bytes": driver.disk_bytes(),
-            "orion_jobs": len(driver.view.jobs()),
+            "orion_jobs": driver.view.job_count(),
             "orion_nodes": len(driver.view.nodes()),
             "orion_engine_up": not self._agent.engine_down,
             "orion_machine_cpu_cores_used": usage.cpu_cores,

@@ -1,10 +1,10 @@
-"""What one node sends another in pieces, because a frame has a limit and this has none: lists, and a node's work.
+"""A node's work, which a voter sends it in pieces, because a frame has a limit and this has none.
 
 Work goes whole whenever it may have changed, for which any node's change of state is enough, and environments are
 most of it: so a stream carries each spec once, and again only when it is another.
 """
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
@@ -17,7 +17,6 @@ from orion.node.requests import Assigned, NotUnderstood, Work, decode_reply, enc
 # A piece ends with the allocation or the spec that makes it longer than this; a spec came in a request of 1 MiB.
 PIECE_BYTES = 1024 * 1024
 MAX_WORK_BYTES = 512 * 1024 * 1024  # what a node takes on, as encoded
-MAX_ANSWER_BYTES = 512 * 1024 * 1024
 
 Key = tuple[JobName, int]  # of a spec: the job and its version
 
@@ -108,18 +107,3 @@ class WorkReceiver:
         self._held_bytes = sum(held.size_bytes for held in specs.values())
         self._allocations, self._came_bytes = [], 0
         return msgspec.structs.replace(rest, assigned=tuple(assigned))
-
-
-def cut(answer: bytes) -> Iterator[bytes]:
-    for start in range(0, len(answer), PIECE_BYTES):
-        yield answer[start : start + PIECE_BYTES]
-
-
-async def joined(pieces: AsyncGenerator[bytes, None], source: str) -> bytes:
-    """Raises TooLarge when there is no end to it."""
-    answer = bytearray()
-    async for piece in pieces:
-        answer += piece
-        if len(answer) > MAX_ANSWER_BYTES:
-            raise TooLarge(f"the answer of {source} is more than {MAX_ANSWER_BYTES:,} bytes")
-    return bytes(answer)

@@ -1,20 +1,43 @@
 """Applied state and gossip -> what the API shows. Pure reads."""
 
-from collections.abc import Sequence
+import sys
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
 from orion.model.allocation import Allocation
+from orion.model.configs import ConfigStat
 from orion.model.errors import NotFound
-from orion.model.ids import RaftId, allocation_text, container_name, raft_text, split_task_id, task_id
+from orion.model.ids import (
+    JobName,
+    NodeId,
+    RaftId,
+    allocation_text,
+    container_name,
+    raft_text,
+    split_task_id,
+    task_id,
+)
 from orion.model.job import Job, PortBinding, RestartMode, RestartPolicy
 from orion.model.mounts import mount_to_request
 from orion.model.node import EVERYWHERE, Node, NodeStatus, address_parts, address_text
-from orion.model.views import AllocationView, Amounts, MemberView, NodeView, PlacementRequest, RaftView, TaskView
+from orion.model.views import (
+    AllocationView,
+    Amounts,
+    ConfigView,
+    MemberView,
+    NodeView,
+    PlacementRequest,
+    RaftView,
+    TaskView,
+)
 from orion.node.directory import Directory, Seen
 from orion.node.raft_driver import RaftDriver
-from orion.state.records import NodeRecord
+from orion.node.service import ALL, Page
+from orion.state.records import JobRecord, NodeRecord, Slot
+from orion.state.slots import task_slot
 from orion.state.view import View
 
 
@@ -29,28 +52,101 @@ def time_text(unix_ms: int) -> str | None:
 # --- tasks -------------------------------------------------------------------------------------------------
 
 
-def tasks(view: View) -> list[TaskView]:
-    return [_task(view, job, index) for job in view.latest_jobs() for index in range(job.count)]
+def tasks(view: View, page: Page) -> tuple[Iterator[TaskView], str]:
+    """The tasks of a page, made when asked for but as they are now; and the id of the last, if there are more."""
+    names = view.job_names()
+    first, skip = _place(names, page.after)
+    rows, room, following = _Rows(), page.limit or sys.maxsize, ""
+    for at in range(first, len(names)):
+        record = view.job_record(names[at])
+        assert record is not None
+        start = skip if at == first else 0
+        count = record.latest.count
+        indexes = range(start, min(count, start + room))
+        room -= rows.take(record, indexes)
+        if start + len(indexes) < count:
+            following = rows.last
+            break
+    return rows.views({node.id: node for node in view.nodes()}.get), following
+
+
+class _Rows:
+    """Tasks as they are now. Most jobs are of one task, and are kept as columns: an object for each of thousands
+    would have the collector look at all that there is.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: list[Job] = []
+        self._refusals: list[str] = []
+        self._open: list[int] = []
+        self._slots: list[Slot | JobRecord] = []  # or the whole record
+        self._indexes: list[range] = []
+
+    def take(self, record: JobRecord, indexes: range) -> int:
+        """How many they are."""
+        if not indexes:
+            return 0
+        plain = record.job.count == 1 and record.successor is None
+        self._jobs.append(record.latest)
+        self._refusals.append(record.refusal)
+        self._open.append(record.open[0] if plain else 0)
+        self._slots.append(record.slots[0] if plain else _copy(record))
+        self._indexes.append(_ONLY if plain else indexes)
+        return len(indexes)
+
+    @property
+    def last(self) -> str:
+        return task_id(self._jobs[-1].name, self._indexes[-1][-1]) if self._jobs else ""
+
+    def views(self, node_of: Callable[[NodeId], Node | None]) -> Iterator[TaskView]:
+        columns = zip(self._jobs, self._refusals, self._open, self._slots, self._indexes, strict=True)
+        for job, refusal, is_open, slot, indexes in columns:
+            if isinstance(slot, JobRecord):
+                record = slot
+            else:
+                record = JobRecord.of(job, refusal, [slot], bytearray((is_open,)))
+            for index in indexes:
+                yield _task(record, index, node_of)
+
+
+def _copy(record: JobRecord) -> JobRecord:
+    slots, opened = record.slots.copy(), record.open[:]
+    return JobRecord.of(record.job, record.refusal, slots, opened, record.successor, record.active)
+
+
+_ONLY = range(1)
+
+
+def _place(names: list[JobName], after: str) -> tuple[int, int]:
+    """Where in `names` the tasks past the one with the id `after` begin: at which name, and index."""
+    if not after:
+        return 0, 0
+    name, index = split_task_id(after)
+    first = bisect_left(names, name)
+    if first < len(names) and names[first] == name:
+        return first, (index or 0) + 1
+    return first, 0
 
 
 def task(view: View, text: str) -> TaskView:
     """Raises Invalid for what is no task id, NotFound for one that is not there."""
     name, index = split_task_id(text)
-    job = view.latest_job(name)
-    if job is None:
+    record = view.job_record(name)
+    if record is None:
         raise NotFound(f"there is no task {text}; 'orion ps' lists them")
+    job = record.latest
     if index is None and job.count > 1:
         raise NotFound(f"{name} has {job.count} tasks: say which, as in {name}/0")
     if (index or 0) >= job.count:
         raise NotFound(f"{name} has no task {index}: its tasks are 0 to {job.count - 1}")
-    return _task(view, job, index or 0)
+    return _task(record, index or 0, view.node)
 
 
-def _task(view: View, job: Job, index: int) -> TaskView:
-    spec, slot = job.task, view.task(job.name, index)
-    assert slot is not None
-    shown = slot.allocation
-    runs = view.allocations_of_slot(job.name, index) if _is_current(view, job) else ()
+def _task(record: JobRecord, index: int, node_of: Callable[[NodeId], Node | None]) -> TaskView:
+    job, slot = record.latest, task_slot(record, index)
+    spec, shown = job.task, slot.allocation
+    # While it waits for another one of its name to end, that one's allocations are not its own.
+    runs = record.history(index) if record.job.created_index == job.created_index else ()
     return TaskView(
         id=task_id(job.name, index),
         name=job.name,
@@ -61,7 +157,7 @@ def _task(view: View, job: Job, index: int) -> TaskView:
         reason=slot.reason,
         node_id=shown.node if shown else None,
         address=shown.status.address if shown else "",
-        ports=_ports(view, job, shown) if shown and not shown.terminal else {},
+        ports=_ports(node_of(shown.node), job, shown) if shown and not shown.terminal else {},
         memory=spec.resources.memory_bytes,
         cpu=spec.resources.cpu_millis / 1000,
         disk=spec.resources.disk_bytes,
@@ -79,14 +175,7 @@ def _task(view: View, job: Job, index: int) -> TaskView:
     )
 
 
-def _is_current(view: View, job: Job) -> bool:
-    """False while it waits for another one of its name to end, whose allocations are not its own."""
-    current = view.job(job.name)
-    return current is not None and current.created_index == job.created_index
-
-
-def _ports(view: View, job: Job, allocation: Allocation) -> dict[str, str]:
-    node = view.node(allocation.node)
+def _ports(node: Node | None, job: Job, allocation: Allocation) -> dict[str, str]:
     if node is None:
         return {}
     host, _ = address_parts(node.api_address)
@@ -132,11 +221,21 @@ def restart_text(policy: RestartPolicy) -> str:
 # --- nodes -------------------------------------------------------------------------------------------------
 
 
-def nodes(driver: RaftDriver, directory: Directory) -> list[NodeView]:
-    roles = Roles(driver)
+def nodes(driver: RaftDriver, directory: Directory, page: Page = ALL) -> tuple[list[NodeView], str]:
+    """The nodes of a page, and the name of the last, if there are more."""
     records = sorted(driver.view.node_records(), key=lambda record: record.node.id)
-    led = bool(driver.standing.leader)
-    return [_node(record, directory.seen(record.node.id), roles, led=led) for record in records]
+    records = [record for record in records if record.node.id > page.after]
+    shown = records[: page.limit or None]
+    roles, led = Roles(driver), bool(driver.standing.leader)
+    views = [_node(record, directory.seen(record.node.id), roles, led=led) for record in shown]
+    return views, views[-1].name if views and len(shown) < len(records) else ""
+
+
+def node(driver: RaftDriver, directory: Directory, name: str) -> NodeView | None:
+    record = driver.view.node_record(NodeId(name))
+    if record is None:
+        return None
+    return _node(record, directory.seen(record.node.id), Roles(driver), led=bool(driver.standing.leader))
 
 
 class Roles:
@@ -226,6 +325,26 @@ def why_gone(node: Node | None, seen: Seen | None, *, led: bool) -> str:
     return "does not answer" if not led and seen is not None and seen.member.state in ("dead", "left") else ""
 
 
+# --- configs -----------------------------------------------------------------------------------------------
+
+
+def configs(view: View, prefix: str, page: Page) -> tuple[list[ConfigView], str]:
+    """The configs of a page, and the key of the last, if there are more."""
+    stats = view.config_stats(prefix, page.after, page.limit + 1 if page.limit else None)
+    shown = stats[: page.limit or None]
+    return [config(stat) for stat in shown], shown[-1].key if len(shown) < len(stats) else ""
+
+
+def config(stat: ConfigStat) -> ConfigView:
+    return ConfigView(
+        key=stat.key,
+        version=stat.version,
+        size=stat.size_bytes,
+        created_at=time_text(stat.created_at_ms),
+        changed_at=time_text(stat.changed_at_ms),
+    )
+
+
 # --- raft --------------------------------------------------------------------------------------------------
 
 
@@ -260,7 +379,7 @@ def raft(driver: RaftDriver, directory: Directory, outlook: Sequence[str] = ()) 
         learners=[member(v) for v in sorted(learners)],
         first_index=status.first_index,
         snapshot_index=status.snapshot_index,
-        task_count=sum(job.count for job in driver.view.latest_jobs()),
+        task_count=driver.view.task_count(),
         workers=[member(raft) for raft in records if raft not in voters | learners],
         next=list(outlook),
     )

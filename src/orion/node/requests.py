@@ -15,7 +15,7 @@ from orion.model.ids import AllocationId, NodeId, RaftId
 from orion.model.job import TaskSpec
 from orion.model.node import Node
 from orion.model.views import NodeView, RaftView, TaskView
-from orion.node.service import Read
+from orion.node.service import ALL, Listing, Page, Read
 from orion.ports import LogEntry, LogQuery
 
 R = TypeVar("R")
@@ -44,8 +44,18 @@ class Submit(Request[Submitted], frozen=True, array_like=True, tag=1):
     forwarded: bool = False
 
 
-class AskTasks(Request[tuple[list[TaskView], int]], frozen=True, array_like=True, tag=2):
+class ListHead(msgspec.Struct, frozen=True, array_like=True):
+    """What comes before the JSON of a list, as service.Listing has it."""
+
+    index: int
+    next: str
+
+
+class AskTasks(Request[Listing], frozen=True, array_like=True, tag=2):
+    """Stream: a list, as node/lists.py has it."""
+
     read: Read
+    page: Page = ALL
 
 
 class AskTask(Request[tuple[TaskView, int]], frozen=True, array_like=True, tag=3):
@@ -53,8 +63,11 @@ class AskTask(Request[tuple[TaskView, int]], frozen=True, array_like=True, tag=3
     read: Read
 
 
-class AskNodes(Request[tuple[list[NodeView], int]], frozen=True, array_like=True, tag=4):
+class AskNodes(Request[Listing], frozen=True, array_like=True, tag=4):
+    """Stream: a list."""
+
     read: Read
+    page: Page = ALL
 
 
 class AskNode(Request[tuple[NodeView, int]], frozen=True, array_like=True, tag=5):
@@ -144,11 +157,12 @@ class AskConfigs(Request[tuple[tuple[Config | None, ...], int]], frozen=True, ar
     read: Read
 
 
-class FindConfigs(Request[tuple[list[ConfigStat], int]], frozen=True, array_like=True, tag=14):
-    """All whose key begins with `prefix`, by key."""
+class FindConfigs(Request[Listing], frozen=True, array_like=True, tag=14):
+    """Stream: a list of all whose key begins with `prefix`, by key."""
 
     prefix: str
     read: Read
+    page: Page = ALL
 
 
 class FetchBackup(Request[bytes], frozen=True, array_like=True, tag=15):
@@ -212,22 +226,19 @@ AnyRequest = (
 # What each call answers with.
 REPLIES: dict[type[Request[Any]], Any] = {
     Submit: Submitted,
-    AskTasks: tuple[list[TaskView], int],
     AskTask: tuple[TaskView, int],
-    AskNodes: tuple[list[NodeView], int],
     AskNode: tuple[NodeView, int],
     AskRaft: RaftView,
     AskTransfer: RaftView,
     Confirm: Confirmed,
     AskConfigs: tuple[tuple[Config | None, ...], int],
-    FindConfigs: tuple[list[ConfigStat], int],
     AskPosition: Position,
     AskRaftId: RaftId,
     StopNode: Stopping,
 }
 
-# Those whose answers have no limit: they are asked as streams, and what comes, joined, is the answer.
-LISTS = (AskTasks, AskNodes, FindConfigs)
+# Those whose answers have no limit: they are asked as streams.
+AnyList = AskTasks | AskNodes | FindConfigs
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyRequest] = msgspec.msgpack.Decoder(AnyRequest)

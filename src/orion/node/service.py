@@ -3,7 +3,7 @@ holds no state, asks a voter. Errors are OrionErrors, ready to be shown.
 """
 
 from collections.abc import AsyncGenerator, Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -12,6 +12,8 @@ from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.logs import LogItem, LogPosition
 from orion.model.views import ConfigView, NodeView, RaftView, TaskRequest, TaskView
 from orion.ports import LogQuery
+
+T = TypeVar("T")
 
 
 class Read(msgspec.Struct, frozen=True, array_like=True):
@@ -23,6 +25,36 @@ class Read(msgspec.Struct, frozen=True, array_like=True):
     after_index: int = 0
     wait_s: float = 0.0
     timeout_s: float = 10.0
+
+
+class Page(msgspec.Struct, frozen=True, array_like=True):
+    """A part of a list: at most `limit` rows (0: all), past the row with the id `after`, be it there or not."""
+
+    after: str = ""
+    limit: int = 0
+
+
+ALL = Page()
+
+
+Epoch = tuple[int, ...]  # what a list depends on besides the index
+
+
+class Listing:
+    """A list as of `index`, as JSON in chunks. `next`: the id past which there are more rows, "" without any."""
+
+    __slots__ = ("__weakref__", "chunks", "epoch", "index", "next", "size_bytes")
+
+    def __init__(self, index: int, epoch: Epoch, following: str, chunks: tuple[bytes, ...]) -> None:
+        self.index = index
+        self.epoch = epoch
+        self.next = following
+        self.chunks = chunks
+        self.size_bytes = sum(map(len, chunks))
+
+    def rows(self, kind: type[T]) -> list[T]:
+        """What it holds, as views of a `kind`."""
+        return msgspec.json.decode(b"".join(self.chunks), type=list[kind])  # type: ignore[valid-type]
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -39,8 +71,8 @@ class ConfigService(Protocol):
     async def get(self, key: str, read: Read) -> tuple[Config | None, int]:
         """None when there is no such key; and the index of the state it was read from."""
 
-    async def find(self, prefix: str, read: Read) -> tuple[list[ConfigView], int]:
-        """All whose key begins with `prefix`, by key."""
+    async def find(self, prefix: str, read: Read, page: Page = ALL) -> Listing:
+        """ConfigViews of all whose key begins with `prefix`, by key."""
 
     async def put(
         self, key: str, value: bytes, *, if_version: int | None, idempotency_key: str, timeout_s: float
@@ -73,8 +105,8 @@ class Service(Protocol):
     async def start_task(self, task: str, *, timeout_s: float) -> TaskView:
         """Bring back what was stopped, or run again what has ended. Conflict as stop_task."""
 
-    async def tasks(self, read: Read) -> tuple[list[TaskView], int]:
-        """The tasks, sorted by id, and the index of the state they were read from."""
+    async def tasks(self, read: Read, page: Page = ALL) -> Listing:
+        """TaskViews, by job and index."""
 
     async def task(self, task: str, read: Read) -> tuple[TaskView, int]: ...
 
@@ -83,7 +115,8 @@ class Service(Protocol):
         between and an end when the task has ended; from `after` on, which an earlier stream has come to.
         """
 
-    async def nodes(self, read: Read) -> tuple[list[NodeView], int]: ...
+    async def nodes(self, read: Read, page: Page = ALL) -> Listing:
+        """NodeViews, by name."""
 
     async def node(self, node: str, read: Read) -> tuple[NodeView, int]: ...
 

@@ -5,20 +5,26 @@ Waiters are told that the index has moved, never what moved: they look at the st
 
 import asyncio
 import contextlib
+import heapq
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from itertools import takewhile
 
 from orion.model.events import Event
+from orion.node.turnstile import Turnstile
 
 EVENTS_REMEMBERED = 4_096
 EVERYTHING = (0, 0)  # before the first event
+MIN_TARGETS = 64
 
 
 class Watch:
     def __init__(self) -> None:
         self.index = 0
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: dict[asyncio.Future[None], None] = {}  # for any change; in order of coming
+        self._reaching = _Targets()
+        self._polling = _Targets()  # as many as there are clients
+        self._turnstile = Turnstile()
         self._events: deque[Event] = deque(maxlen=EVENTS_REMEMBERED)
         self._forgotten = False  # whether events before the oldest remembered one ever were
 
@@ -29,6 +35,10 @@ class Watch:
                 self._forgotten = True
             self._events.append(event)
         self.index = max(self.index, index)
+        for due in self._reaching.due(self.index):
+            _wake(due)
+        for due in self._polling.due(self.index):
+            self._turnstile.admit(due)
         self.nudge()
 
     def reset(self, index: int) -> None:
@@ -38,26 +48,29 @@ class Watch:
         self.advance(index)
 
     def nudge(self) -> None:
-        """Wake all waiters though no index moved (gossip changed, the role changed)."""
+        """Wake all that wait for any change though no index moved (gossip changed, the role changed)."""
         if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            for waiter in waiting:
-                if not waiter.done():
-                    waiter.set_result(None)
+            waiting, self._waiting = self._waiting, {}
+            _wake(waiting)
 
     async def changed(self) -> None:
         """Returns at the next advance or nudge after this call."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
+        self._waiting[waiter] = None
         try:
             await waiter
         finally:
-            if waiter.cancelled() and waiter in self._waiting:
-                self._waiting.remove(waiter)
+            self._waiting.pop(waiter, None)
 
     async def reached(self, index: int) -> None:
-        while self.index < index:
-            await self.changed()
+        """Returns once state is at `index`. Costs nothing until then, however often it moves on."""
+        if self.index < index:
+            await self._reaching.wait(index)
+
+    async def polled(self, index: int) -> None:
+        """As `reached`, for very many who need not all go on in the same turn of the loop."""
+        if self.index < index:
+            await self._polling.wait(index)
 
     async def events(self, after: tuple[int, int] | None, *, follow: bool) -> AsyncGenerator[Event | None, None]:
         """Remembered events past `after`, then new ones; None where some between were forgotten."""
@@ -108,3 +121,45 @@ class Watch:
 
 def _key(event: Event) -> tuple[int, int]:
     return event.index, event.part
+
+
+class _Targets:
+    """Waiters by the index that they wait for."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, dict[asyncio.Future[None], None]] = {}  # in order of coming
+        self._order: list[int] = []  # a heap of the keys
+        self._most = MIN_TARGETS
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    async def wait(self, index: int) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if (waiting := self._waiting.get(index)) is None:
+            self._forget_abandoned()
+            waiting = self._waiting[index] = {}
+            heapq.heappush(self._order, index)
+        waiting[waiter] = None
+        try:
+            await waiter
+        finally:
+            waiting.pop(waiter, None)
+
+    def due(self, index: int) -> Iterator[list[asyncio.Future[None]]]:
+        """Those that wait for what is not past `index`, who wait here no more."""
+        while self._order and self._order[0] <= index:
+            yield list(self._waiting.pop(heapq.heappop(self._order)))
+
+    def _forget_abandoned(self) -> None:
+        """What nobody waits for any more may never be reached. Looked for when there is twice as much as before."""
+        if len(self._order) >= self._most:
+            self._waiting = {index: waiting for index, waiting in self._waiting.items() if waiting}
+            self._order = sorted(self._waiting)
+            self._most = max(MIN_TARGETS, 2 * len(self._order))
+
+
+def _wake(waiters: Iterable[asyncio.Future[None]]) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)

@@ -222,6 +222,16 @@ class JobRecord:
         """Whether a task has ended and is not to run again."""
         return not self.open[index] and not any(a.wanted and not a.terminal for a in self.history(index))
 
+    @staticmethod
+    def of(
+        job: Job, refusal: str, slots: list[Slot], opened: bytearray, successor: Job | None = None, active: int = 0
+    ) -> "JobRecord":
+        """To be read: what follows from other tables is not in it."""
+        record = JobRecord.__new__(JobRecord)
+        record.job, record.refusal, record.slots, record.open = job, refusal, slots, opened
+        record.successor, record.active = successor, active
+        return record
+
     def history(self, index: int) -> tuple[Allocation, ...]:
         """The remembered allocations of one slot, newest last."""
         slot = self.slots[index]

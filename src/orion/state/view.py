@@ -2,7 +2,7 @@
 `apply`. Lists are sorted, so that equal states are shown alike whatever way they came about.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from itertools import islice, takewhile
 
@@ -20,12 +20,14 @@ from orion.state.slots import TaskSlot, task_slot
 class View:
     """Records that it gives out are for reading only."""
 
-    __slots__ = ("_nodes", "_nodes_epoch", "_tables")
+    __slots__ = ("_job_names", "_names_serial", "_nodes", "_nodes_epoch", "_tables")
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._nodes: tuple[Node, ...] = ()
         self._nodes_epoch = -1  # never sorted: the tables may hold nodes already, from a snapshot
+        self._job_names: list[JobName] = []
+        self._names_serial = 0
 
     @property
     def index(self) -> int:
@@ -64,6 +66,9 @@ class View:
     def node(self, node: NodeId) -> Node | None:
         return self._tables.nodes.get(node)
 
+    def node_record(self, node: NodeId) -> NodeRecord | None:
+        return self._tables.records.get(node)
+
     def node_by_number(self, number: int) -> Node | None:
         record = self._tables.numbers.get(number)
         return record.node if record else None
@@ -97,7 +102,29 @@ class View:
 
     def jobs(self) -> list[Job]:
         """By name."""
-        return [self._tables.jobs[name].job for name in sorted(self._tables.jobs)]
+        return [self._tables.jobs[name].job for name in self.job_names()]
+
+    def job_count(self) -> int:
+        return len(self._tables.jobs)
+
+    def task_count(self) -> int:
+        return sum(record.latest.count for record in self._tables.jobs.values())
+
+    def job_names(self) -> list[JobName]:
+        """Sorted. Asked for after every change of anything, so what has come and gone since is all that costs."""
+        jobs, names = self._tables.jobs, self._job_names
+        new: list[JobName] = []
+        for name in reversed(jobs):  # the newest first
+            if jobs[name].serial < self._names_serial:
+                break
+            new.append(name)
+        if len(names) + len(new) != len(jobs):  # one that went, and came again, is new
+            came = set(new)
+            names = [name for name in names if name in jobs and name not in came]
+        if new:
+            names = sorted(names + new)
+        self._job_names, self._names_serial = names, self._tables.next_serial
+        return names
 
     def job(self, name: JobName) -> Job | None:
         record = self._tables.jobs.get(name)
@@ -110,7 +137,7 @@ class View:
 
     def latest_jobs(self) -> list[Job]:
         """By name."""
-        return [self._tables.jobs[name].latest for name in sorted(self._tables.jobs)]
+        return [self._tables.jobs[name].latest for name in self.job_names()]
 
     def job_record(self, name: JobName) -> JobRecord | None:
         return self._tables.jobs.get(name)
@@ -232,13 +259,14 @@ class View:
         config = self.config(PLACEMENT)
         return placement(config.value if config is not None else None)
 
-    def config_stats(self, prefix: str) -> list[ConfigStat]:
-        """Of all keys that begin with `prefix`, by key. Costs what it gives, not what there is."""
+    def config_stats(self, prefix: str, after: str = "", limit: int | None = None) -> list[ConfigStat]:
+        """Of all keys past `after` that begin with `prefix`, by key. Costs what it gives, not what there is."""
         tables = self._tables
-        stats = []
-        for at in range(bisect_left(tables.config_keys, prefix), len(tables.config_keys)):
-            key = tables.config_keys[at]
-            if not key.startswith(prefix):
+        stats: list[ConfigStat] = []
+        keys = tables.config_keys
+        for at in range(max(bisect_left(keys, prefix), bisect_right(keys, after)), len(keys)):
+            key = keys[at]
+            if not key.startswith(prefix) or len(stats) == limit:
                 break
             stats.append(tables.configs[key].stat)
         return stats

@@ -2,6 +2,7 @@
 
 from orion.model.errors import OrionError
 from orion.model.views import ConfigView
+from orion.node.service import ALL
 from orion.state.apply import apply
 from orion.state.commands import DeleteConfig, PutConfig
 from orion.state.tables import State
@@ -19,9 +20,10 @@ class FakeConfigs:
         await self._service._read(read)
         return self.state.view.config(key), self._service.index
 
-    async def find(self, prefix, read):
+    async def find(self, prefix, read, page=ALL):
         await self._service._read(read)
-        return [view(stat) for stat in self.state.view.config_stats(prefix)], self._service.index
+        views = [view(stat) for stat in self.state.view.config_stats(prefix)]
+        return self._service.listing(views, "key", page)
 
     async def put(self, key, value, *, if_version, idempotency_key, timeout_s):
         mark = idempotency_key or f"put {self._service.index}"

@@ -16,7 +16,8 @@ from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.logs import LogItem, LogPiece, LogPosition, Mark
 from orion.model.requests import job_from_request
 from orion.model.views import Amounts, MemberView, NodeView, RaftView, TaskRequest, TaskView
-from orion.node.service import Health, Read
+from orion.node.lists import CHUNK_BYTES
+from orion.node.service import ALL, Health, Listing, Page, Read
 from unit.api.fake_configs import FakeConfigs
 
 
@@ -152,9 +153,17 @@ class FakeService:
         self.tasks_by_id[view.id] = msgspec.structs.replace(view, **fields)
         return self.tasks_by_id[view.id]
 
-    async def tasks(self, read: Read):
+    async def tasks(self, read: Read, page: Page = ALL):
         await self._read(read)
-        return [self.tasks_by_id[key] for key in sorted(self.tasks_by_id)], self.index
+        return self.listing([self.tasks_by_id[key] for key in sorted(self.tasks_by_id)], "id", page)
+
+    def listing(self, views, key: str, page: Page) -> Listing:
+        views = [view for view in views if getattr(view, key) > page.after]
+        shown = views[: page.limit or None]
+        following = getattr(shown[-1], key) if len(shown) < len(views) else ""
+        data = msgspec.json.encode(shown) + b"\n"
+        chunks = tuple(data[at : at + CHUNK_BYTES] for at in range(0, len(data), CHUNK_BYTES))
+        return Listing(self.index, (), following, chunks)
 
     async def task(self, task: str, read: Read):
         await self._read(read)
@@ -185,9 +194,9 @@ class FakeService:
         finally:
             ended.append("logs")
 
-    async def nodes(self, read: Read):
+    async def nodes(self, read: Read, page: Page = ALL):
         await self._read(read)
-        return list(self.nodes_by_name.values()), self.index
+        return self.listing(list(self.nodes_by_name.values()), "name", page)
 
     async def node(self, node: str, read: Read):
         await self._read(read)

@@ -173,7 +173,7 @@ def test_a_wrong_request_timeout(api, value):
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("/tasks?stael=1", "'stael' is not a parameter here; known are: stale, index, wait"),
+        ("/tasks?stael=1", "'stael' is not a parameter here; known are: after, limit, stale, index, wait"),
         ("/tasks?stale=maybe", "stale must be 1 or 0, not 'maybe'"),
         ("/tasks?index=-1", "index must be a whole number"),
         ("/tasks?index=1&wait=9999", "wait must be a number of seconds"),

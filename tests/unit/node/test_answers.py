@@ -4,6 +4,7 @@ import pytest
 from cluster_kit import run
 
 from orion.model.errors import NoMajority, Unavailable
+from orion.model.views import NodeView
 from orion.node.service import Read
 
 
@@ -22,8 +23,8 @@ def test_a_stale_answer_needs_no_leader():
         nodes.isolate(alone)
         await nodes.until(lambda: not alone.node.driver.standing.leader)
         async with asyncio.timeout(0.1):
-            views, _ = await of(alone, alone.node.service.nodes(Read(stale=True)))
-        assert len(views) == 3
+            listing = await of(alone, alone.node.service.nodes(Read(stale=True)))
+        assert len(listing.rows(NodeView)) == 3
 
     run(main)
 

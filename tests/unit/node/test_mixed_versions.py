@@ -7,17 +7,17 @@ from cluster_kit import run
 
 from orion.model.errors import Unavailable
 from orion.model.resources import MIB
-from orion.model.views import RaftView, TaskRequest
+from orion.model.views import RaftView, TaskRequest, TaskView
 from orion.node.exclusion import Exclusion
 from orion.node.requests import (
     AskTasks,
     Confirm,
+    ListHead,
     Submit,
     Submitted,
     WatchEvents,
     WatchWork,
     Work,
-    decode_answer,
     decode_event,
     decode_reply,
     decode_request,
@@ -34,7 +34,7 @@ def test_what_can_t_be_read_is_unavailable_and_named(data):
         lambda: decode_reply(data, Submitted, "host:1"),
         lambda: decode_reply(data, Work, "host:1"),
         lambda: decode_reply(data, RaftView, "host:1"),
-        lambda: decode_answer(data, AskTasks(Read()), "host:1"),
+        lambda: decode_reply(data, ListHead, "host:1"),
         lambda: decode_event(data, "host:1"),
     ):
         with pytest.raises(
@@ -79,7 +79,7 @@ def of(machine, question):
 
 
 async def _states(nodes):
-    views, _ = await of(nodes.leader, nodes.leader.node.service.tasks(Read()))
+    views = (await of(nodes.leader, nodes.leader.node.service.tasks(Read()))).rows(TaskView)
     return [view.state for view in views]
 
 

@@ -239,7 +239,7 @@ def test_of_whom_nothing_was_heard_since_the_start_nothing_is_said():
         alone.boot()
         await asyncio.sleep(3)
         driver, directory = alone.node.driver, alone.node.directory
-        assert {n.name: n.status for n in render.nodes(driver, directory)} == {
+        assert {n.name: n.status for n in render.nodes(driver, directory)[0]} == {
             "node1": "unknown",
             "node2": "alive",
             "node3": "unknown",

@@ -5,7 +5,7 @@ import logging
 
 from cluster_kit import run
 
-from orion.model.views import TaskRequest
+from orion.model.views import TaskRequest, TaskView
 from orion.node import pieces, work
 from orion.node.service import Read
 from sim.engine import FOREVER
@@ -79,7 +79,7 @@ def test_a_worker_that_can_t_have_its_work_says_so_once_in_a_while(caplog, monke
         assert worker.up
         looks = (nodes.world.loop.time() - began_s) / work.REFUSED_AGAIN_S
         assert len(asked) <= 5 * (looks + 1), "the voters are not pestered"
-        views, _ = await of(nodes.leader, nodes.leader.node.service.tasks(Read()))
+        views = (await of(nodes.leader, nodes.leader.node.service.tasks(Read()))).rows(TaskView)
         assert [v.state for v in views] == ["scheduled"]
         monkeypatch.setattr(pieces, "MAX_WORK_BYTES", 600_000)
         await nodes.until(lambda: running(worker) == 1)
