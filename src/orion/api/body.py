@@ -25,7 +25,7 @@ MAX_HINTED = 256  # characters of what is looked at for what may have been meant
 async def read_body(scope: Scope, receive: Receive, most_bytes: int = MAX_BODY_BYTES) -> bytes:
     """The whole body. Raises TooLarge as soon as it is known to be over `most_bytes`."""
     for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > most_bytes:
+        if name == b"content-length" and value.isdigit() and (len(value) > 18 or int(value) > most_bytes):
             raise _too_large(most_bytes)
     body = bytearray()
     while True:

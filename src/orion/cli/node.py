@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 import click
 
 from orion.cli.configfile import read_defaults
-from orion.cli.values import Address, Label, NodeName, Port, Size
+from orion.cli.values import Address, Host, Label, NodeName, Port, Size
 from orion.config import DOCKER_HOST, Config
 from orion.model.ids import NodeId
 from orion.model.resources import Resources
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_DOCKER_HOSTS = re.compile(r"unix:///.+|(tcp|https?)://[^/].*")
+_DOCKER_HOSTS = re.compile(r"unix:///.+|(?:tcp|https?)://(?P<host>[^/]+)(?:/.*)?")
 
 
 def _flag(name: str, **attributes: Any) -> Callable[[F], F]:
@@ -42,8 +42,10 @@ def _flag(name: str, **attributes: Any) -> Callable[[F], F]:
     help="Read flags from this TOML file.",
 )
 @_flag("id", type=NodeName(), help="The node's name, unique in the cluster.  [default: the host's name]")
-@_flag("bind", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Listen on this address.")
-@_flag("advertise", metavar="ADDRESS", help="What other nodes dial.  [default: the --bind address]")
+@_flag(
+    "bind", type=Host(), default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Listen on this address."
+)
+@_flag("advertise", type=Host(), metavar="ADDRESS", help="What other nodes dial.  [default: the --bind address]")
 @_flag("port", type=Port(), default=8000, show_default=True, help="HTTP API (TCP).")
 @_flag("gossip-port", type=Port(), default=6000, show_default=True, help="Membership (UDP and TCP).")
 @_flag("raft-port", type=Port(), default=7000, show_default=True, help="Node to node (TCP).")
@@ -176,13 +178,25 @@ def _check_ports(port: int, gossip_port: int, raft_port: int) -> None:
 
 def _docker_host(named: str | None) -> str:
     host = named or os.environ.get("DOCKER_HOST") or DOCKER_HOST
-    if not _DOCKER_HOSTS.fullmatch(host):
+    match = _DOCKER_HOSTS.fullmatch(host)
+    if not match or (match["host"] and not _dialled(match["host"])):
         where = "--docker-host" if named else "DOCKER_HOST"
         raise click.UsageError(
             f"{host!r} ({where}) is no address of a Docker Engine: write unix:///path/to/docker.sock, "
             "tcp://host:port or https://host:port"
         )
     return host
+
+
+def _dialled(address: str) -> bool:
+    """Whether it is host or host:port."""
+    from orion.model.hosts import is_host
+    from orion.model.node import address_parts
+
+    try:
+        return is_host(address) or bool(address_parts(address))
+    except ValueError:
+        return False
 
 
 def _labels(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:

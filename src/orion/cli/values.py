@@ -109,6 +109,20 @@ class Address(click.ParamType[str]):
         return str(value)
 
 
+class Host(click.ParamType[str]):
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from orion.model.hosts import is_host
+
+        host = str(value)
+        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        if not is_host(bare):
+            shown = repr(host if len(host) <= 80 else host[:77] + "...")
+            self.fail(f"{shown} is not an address: write an IP or a host's name, without a port", param, ctx)
+        return bare
+
+
 class Label(click.ParamType[tuple[str, str]]):
     """A node's label: `name=value`."""
 

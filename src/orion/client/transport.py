@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from orion.model.errors import FieldError, OrionError, Refused, Unavailable, by_code
+from orion.model.hosts import is_host, port_number
 from orion.model.node import address_text, hosts_meant
 from orion.model.views import Problem
 
@@ -29,15 +30,16 @@ def parse_address(text: str) -> tuple[str, int]:
     """`host:port`, `host`, `:port` or `http://host:port` -> (host, port). Raises Refused."""
     rest = text.removeprefix("http://").rstrip("/")
     if "://" in rest or "/" in rest:
-        raise Refused(f"{text!r} is not a node's address: write host:port")
-    if rest.count(":") > 1 and not rest.startswith("["):  # an IPv6 address alone
+        raise Refused(f"{text[:80]!r} is not a node's address: write host:port")
+    if is_host(rest) and ":" in rest:  # an IPv6 address alone
         return rest, DEFAULT_PORT
     host, colon, port = rest.rpartition(":") if not rest.endswith("]") else (rest, "", "")
     if not colon:
         host, port = rest, str(DEFAULT_PORT)
-    if not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65_535):
-        raise Refused(f"{text!r} is not a node's address: write host:port with a port from 1 to 65535")
-    return host.removeprefix("[").removesuffix("]") or "localhost", int(port)
+    host = host.removeprefix("[").removesuffix("]") or "localhost"
+    if not port_number(port) or not is_host(host):
+        raise Refused(f"{text[:80]!r} is not a node's address: write host:port with a port from 1 to 65535")
+    return host, port_number(port)
 
 
 def parse_addresses(text: str) -> list[tuple[str, int]]:

@@ -46,6 +46,6 @@ def _concerns(name: str, subject: str) -> bool:
 def parse_event_id(text: str) -> tuple[int, int] | None:
     """The (index, part) of a Last-Event-ID, or None when it is not one of ours."""
     index, dot, part = text.partition(".")
-    if dot and index.isdigit() and part.isdigit():
+    if text.isascii() and len(text) <= 40 and dot and index.isdigit() and part.isdigit():
         return int(index), int(part)
     return None

@@ -4,6 +4,7 @@ import enum
 
 import msgspec
 
+from orion.model.hosts import is_host, port_number
 from orion.model.ids import NodeId, RaftId
 from orion.model.resources import Resources
 
@@ -66,10 +67,17 @@ def hosts_meant(host: str) -> tuple[str, ...]:
 
 def address_parts(text: str) -> tuple[str, int]:
     """`host:port` or `[v6]:port` -> (host, port). Raises ValueError with a sentence for a person."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdigit() or not 1 <= int(port) <= 65_535:
-        raise ValueError(f"{text!r} is not an address: write host:port with a port from 1 to 65535")
-    return host.removeprefix("[").removesuffix("]"), int(port)
+    host, _, port = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not port_number(port) or not is_host(bare) or (":" in bare) != (bare != host):
+        shown = repr(text if len(text) <= 80 else text[:77] + "...")
+        hint = ""
+        if "://" in text:
+            hint = ", without http://"
+        elif "," in text:
+            hint = ", one at a time"
+        raise ValueError(f"{shown} is not an address: write host:port with a port from 1 to 65535{hint}")
+    return bare, port_number(port)
 
 
 def address_text(host: str, port: int) -> str:

@@ -136,6 +136,16 @@ def test_a_body_over_a_mebibyte_is_refused_and_not_kept(api):
     assert api.ask("POST", "/tasks", just_fits).status == 201
 
 
+@pytest.mark.parametrize("digits", [5_001, 60_000])
+def test_a_length_without_an_end_is_refused(api, digits):
+    with contextlib.closing(socket.create_connection((api.host, api.port), 10)) as connection:
+        head = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: %s\r\n\r\n"
+        connection.sendall(head % (b"0" * (digits - 2) + b"18"))
+        connection.sendall(b'{"image": "nginx"}')
+        assert connection.recv(65_536).split()[1] in {b"400", b"413"}
+    assert api.ask("GET", "/tasks/web/" + "9" * digits).status in {404, 422}
+
+
 def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(api):
     with contextlib.closing(socket.create_connection((api.host, api.port), 10)) as connection:
         connection.sendall(b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n{")
