@@ -240,7 +240,7 @@ def test_who_reads_steadily_is_not_cut_off(close):
 def test_who_takes_next_to_nothing_is_cut_off(monkeypatch):
     """A little each time would hold the whole answer for ever."""
     monkeypatch.setattr("orion.api.connection.LEAST_TAKEN_BYTES", 1 << 30)
-    with running(much_to_tell()) as api, deaf(api, ask(b"/tasks")) as (client, connection):
+    with running(much_to_tell()) as api, deaf(api, ask(b"/tasks/much")) as (client, connection):
         api.wait_until(lambda: not connection.under_way)
         before = connection.transport.get_write_buffer_size()
         while connection.transport.get_write_buffer_size() >= before:
