@@ -38,6 +38,7 @@ class Config(msgspec.Struct, frozen=True):
     bootstrap: bool = False
     labels: tuple[tuple[str, str], ...] = ()
     capacity: Resources | None = None  # what is None or 0 is detected
+    pids_limit: int = 4_096  # processes and threads of one container; 0: no limit
     docker_host: str = DOCKER_HOST
     insecure: bool = False
     tuning: Tuning = Tuning()

@@ -114,7 +114,7 @@ async def serve(config: Config) -> None:
             memory=Path(config.data_dir) / "members",
         )
         stack.push_async_callback(gossip.close)
-        engine = Docker(config.docker_host)
+        engine = Docker(config.docker_host, pids_limit=config.pids_limit)
         stack.push_async_callback(engine.close)
         node = Node(
             config=_with_own_labels(config),

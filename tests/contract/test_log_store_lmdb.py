@@ -487,3 +487,49 @@ def test_a_log_that_cannot_be_opened_is_refused_in_words(tmp_path):
     (tmp_path / "log").write_text("a file where the directory should be")
     with pytest.raises(Refused, match="can't be opened"):
         run(lambda: LmdbLog.open(tmp_path))
+
+
+# --- nobody else's -----------------------------------------------------------------------------------------
+
+
+def opened(place):
+    async def check():
+        store = await LmdbLog.open(place)
+        await store.close()
+
+    run(check)
+
+
+def test_a_data_directory_that_others_can_read_is_made_private(tmp_path, caplog):
+    caplog.set_level("INFO")
+    place = tmp_path / "data"
+    opened(place)
+    assert place.stat().st_mode & 0o777 == 0o700
+    assert not caplog.records
+    place.chmod(0o755)
+    opened(place)
+    assert place.stat().st_mode & 0o777 == 0o700
+    assert "was open to others (mode 755); it is private now" in caplog.text
+    empty = tmp_path / "empty"
+    empty.mkdir(mode=0o755)
+    opened(empty)
+    assert empty.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_directory_of_others_is_left_as_it_is(tmp_path):
+    place = tmp_path / "shared"
+    place.mkdir(mode=0o755)
+    (place / "something").write_text("mine")
+    with pytest.raises(Refused, match=r"is open to others \(mode 755\) and holds other things"):
+        opened(place)
+    assert place.stat().st_mode & 0o777 == 0o755
+    assert [each.name for each in place.iterdir()] == ["something"]
+
+
+def test_a_directory_that_can_t_be_made_private_is_refused(tmp_path, monkeypatch):
+    place = tmp_path / "data"
+    opened(place)
+    place.chmod(0o750)
+    monkeypatch.setattr("pathlib.Path.chmod", lambda *_: None)
+    with pytest.raises(Refused, match=r"mode 750\) and can't be made private"):
+        opened(place)

@@ -1,5 +1,7 @@
 """Tasks that can't run say why, each in one sentence, and nothing is lost."""
 
+import socket
+
 import pytest
 
 from support import api
@@ -29,12 +31,36 @@ def test_two_tasks_that_want_one_static_port(one: Cluster, web_image: str) -> No
 
 
 def test_a_port_that_another_program_holds(one: Cluster, web_image: str) -> None:
-    port = one.nodes[0].port  # the node's own API
-    one.any().ask("POST", "/tasks", {"name": "web", "image": web_image, "portBindings": {"80/tcp": str(port)}})
-    found = one.wait(
-        lambda: (t := one.task("web"))["state"] == "starting" and "trying again" in t["reason"] and t, "why"
-    )
-    assert str(port) in found["reason"]
+    with socket.socket() as other:
+        other.bind(("0.0.0.0", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        one.any().ask("POST", "/tasks", {"name": "web", "image": web_image, "portBindings": {"80/tcp": str(port)}})
+        found = one.wait(
+            lambda: (t := one.task("web"))["state"] == "starting" and "trying again" in t["reason"] and t, "why"
+        )
+        assert str(port) in found["reason"]
+
+
+def test_orion_s_own_ports_are_refused_at_once(one: Cluster, web_image: str) -> None:
+    node = one.nodes[0]
+    ports = {"80/tcp": node.port, "81/tcp": node.raft_port, "82/tcp": node.gossip_port, "53/udp": node.gossip_port}
+    for key, port in ports.items():
+        with pytest.raises(Problem) as caught:
+            node.ask("POST", "/tasks", {"name": "web", "image": web_image, "portBindings": {key: str(port)}})
+        assert caught.value.status == 422
+        (error,) = caught.value.body["errors"]
+        assert error["pointer"] == "/portBindings/" + key.replace("/", "~1")
+        assert f"host port {port}" in error["message"]
+        assert "Orion itself listens on" in error["message"]
+    assert one.any().ask("GET", "/tasks") == []
+
+
+def test_a_container_has_a_limit_of_processes(one: Cluster, docker_host: str, busybox_image: str) -> None:
+    one.run("web", image=busybox_image, command=["sleep", "1000000"])
+    (found,) = containers(docker_host, f"dev.orion.cluster={one.id}")
+    shown = api.ask_json(docker_host, "GET", f"/containers/{found['Id']}/json")
+    assert shown["HostConfig"]["PidsLimit"] == 4_096
 
 
 def test_an_image_that_does_not_exist(one: Cluster) -> None:

@@ -69,6 +69,14 @@ def _flag(name: str, **attributes: Any) -> Callable[[F], F]:
 @_flag("memory", type=Size(), help="Memory to give to tasks, as in 4g.  [default: the machine's, less a reserve]")
 @_flag("cpus", type=float, metavar="CORES", help="Cores to give to tasks, as in 1.5.  [default: the machine's]")
 @_flag("disk", type=Size(), help="Disk to give to tasks, as in 100GB.  [default: the machine's, less a reserve]")
+@_flag(
+    "pids-limit",
+    type=click.IntRange(0, 4_194_304),
+    default=4_096,
+    show_default=True,
+    metavar="N",
+    help="Processes and threads that one container may have. 0: no limit.",
+)
 @_flag("docker-host", metavar="URL", help=f"The Docker Engine.  [default: $DOCKER_HOST, else {DOCKER_HOST}]")
 @_flag("insecure", is_flag=True, help="Allow addresses beyond this machine, open to all who reach them.")
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED, metavar="")
@@ -99,6 +107,7 @@ def build_config(
     memory: int | None,
     cpus: float | None,
     disk: int | None,
+    pids_limit: int,
     docker_host: str | None,
     insecure: bool,
 ) -> Config:
@@ -124,6 +133,7 @@ def build_config(
         bootstrap=bootstrap,
         labels=_labels(label),
         capacity=_capacity(memory, cpus, disk),
+        pids_limit=pids_limit,
         docker_host=_docker_host(docker_host),
         insecure=insecure,
     )

@@ -48,6 +48,7 @@ class Node(msgspec.Struct, frozen=True, array_like=True):
     refused_ports: tuple[int, ...] = ()
     own_labels: tuple[tuple[str, str], ...] = ()  # sorted
     label_changes: tuple[tuple[str, str | None], ...] = ()  # sorted; None: taken away
+    gossip_port: int = 0  # 0: not known
 
     @property
     def schedulable(self) -> bool:

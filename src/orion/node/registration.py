@@ -158,6 +158,7 @@ class Registration:
             version=self._version,
             engine_down=agent.engine_down,
             engine_run=agent.engine_info.run if agent.engine_info else "",
+            gossip_port=config.gossip_port,
         )
 
 
@@ -176,6 +177,7 @@ def _stands(known: Node, said: RegisterNode) -> bool:
         own_labels=said.labels,
         engine_id=engine,
         engine_run=run,
+        gossip_port=said.gossip_port,
         version=said.version,
         engine_down=said.engine_down,
     )

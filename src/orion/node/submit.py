@@ -10,6 +10,7 @@ from orion.model.errors import AnswerForgotten, Conflict, NoMajority, NotTaken, 
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node, NodeStatus
 from orion.node.directory import Directory
+from orion.node.own_ports import refuse_own_ports
 from orion.node.quorum import Quorum
 from orion.node.raft_driver import RaftDriver
 from orion.node.requests import NotUnderstood, Submit, Submitted, decode_reply, encode_request
@@ -18,6 +19,7 @@ from orion.ports import Peers
 from orion.state.commands import (
     AnyCommand,
     ApplyPlan,
+    CreateJob,
     InitCluster,
     RegisterNode,
     SetNodeStatus,
@@ -129,14 +131,9 @@ class Submitter:
         new data directory, for it gives a living node's name to nobody else, and nobody must answer at the old
         address with the old one. Raises Conflict for a data directory that a node at another address uses.
         """
-        try:
-            command = decode_command(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise Refused(f"not a command that this version knows: {error}") from None
-        if fault := fault_of(command):
-            raise Refused(f"not a command that can be carried out: {fault}")
-        if _is_for_leaders(command):
-            raise Refused(f"{type(command).__name__} is for the cluster's leader to decide")
+        command = _understood(data)
+        if isinstance(command, CreateJob):
+            refuse_own_ports(self._driver.view, command.job)
         if not isinstance(command, RegisterNode):
             return data
         if command.replaces:
@@ -163,6 +160,19 @@ def _is_for_leaders(command: AnyCommand) -> bool:
     if isinstance(command, SetNodeStatus):
         return command.status is not NodeStatus.LEFT  # a node says of itself that it stops
     return isinstance(command, InitCluster | ApplyPlan)
+
+
+def _understood(data: bytes) -> AnyCommand:
+    """Raises Refused for what nobody but the leader may say, or is no command that can be carried out."""
+    try:
+        command = decode_command(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Refused(f"not a command that this version knows: {error}") from None
+    if fault := fault_of(command):
+        raise Refused(f"not a command that can be carried out: {fault}")
+    if _is_for_leaders(command):
+        raise Refused(f"{type(command).__name__} is for the cluster's leader to decide")
+    return command
 
 
 class _Tries:

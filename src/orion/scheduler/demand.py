@@ -1,8 +1,9 @@
 """What one task asks of a node, and an overlay of what this plan has given away so far."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from orion.model.job import DYNAMIC_PORTS, TaskSpec
+from orion.model.node import Node
 from orion.state.records import NodeRecord, static_port_keys
 
 
@@ -28,9 +29,10 @@ class Overlay:
     copied when something is first given away of it.
     """
 
-    __slots__ = ("_claims", "_drafts")
+    __slots__ = ("_claims", "_drafts", "_own")
 
-    def __init__(self) -> None:
+    def __init__(self, own_ports: Callable[[Node], frozenset[int]] = lambda _: frozenset()) -> None:
+        self._own = own_ports
         self._drafts: dict[int, NodeRecord] = {}
         self._claims: dict[int, set[int]] = {}  # id() of an engine's ports -> keys claimed there
 
@@ -55,8 +57,12 @@ class Overlay:
 
     def taken_key(self, row: NodeRecord, keys: Sequence[int]) -> int | None:
         """The first of these host ports that is not free on the node's engine."""
-        claims = self._claims.get(id(row.ports), ())
-        return next((key for key in keys if key in row.ports or key in claims), None)
+        claims, own = self._claims.get(id(row.ports), ()), self._own(row.node)
+        return next((key for key in keys if key in row.ports or key in claims or key in own), None)
+
+    def is_own(self, row: NodeRecord, key: int) -> bool:
+        """Whether a node on this one's engine listens on the port itself."""
+        return key in self._own(row.node)
 
     def give(self, row: NodeRecord, demand: Demand) -> NodeRecord:
         """Give one task's resources away; the node as it stands then."""
@@ -80,7 +86,7 @@ class Overlay:
             port = binding.host_port
             if not port:
                 udp = binding.protocol == "udp"
-                port = _free_port(seed, udp, row, claims, keys)
+                port = _free_port(seed, udp, row, claims, keys | self._own(row.node))
                 if not port:
                     return None
                 keys.add(port << 1 | udp)

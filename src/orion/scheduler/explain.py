@@ -126,17 +126,21 @@ def _lacking(what: str, needs: str, most: str, count: int) -> _Reason:
 
 def _ports(rows: Sequence[NodeRecord], total: int, overlay: Overlay, demand: Demand) -> list[_Reason]:
     """`rows` lack no resources, and yet did not take the task."""
-    taken: dict[int | None, int] = {}
+    taken: dict[tuple[int | None, bool], int] = {}
     for row in rows:
         key = overlay.taken_key(row, demand.static_keys)
-        taken[key] = taken.get(key, 0) + 1
+        why = key, key is not None and overlay.is_own(row, key)
+        taken[why] = taken.get(why, 0) + 1
     reasons = []
-    for key, count in taken.items():
+    for (key, own), count in taken.items():
         has = "has" if count == 1 else "have"
         if key is None:
             span = f"{DYNAMIC_PORTS.start} to {DYNAMIC_PORTS.stop - 1}"
             alone = f"no port from {span} is free on {count:,} of {total:,} nodes"
             reasons.append(_Reason(count, alone, f"{count:,} {has} no port from {span} free"))
+        elif own:
+            alone = f"{port_text(key)} is Orion's own on {count:,} of {total:,} nodes"
+            reasons.append(_Reason(count, alone, f"{count:,} {_need(count)} {port_text(key)} for Orion itself"))
         else:
             port = port_text(key)
             alone = f"{port} is taken on {count:,} of {total:,} nodes"
@@ -146,3 +150,7 @@ def _ports(rows: Sequence[NodeRecord], total: int, overlay: Overlay, demand: Dem
 
 def _lack(count: int) -> str:
     return "lacks" if count == 1 else "lack"
+
+
+def _need(count: int) -> str:
+    return "needs" if count == 1 else "need"

@@ -60,7 +60,7 @@ class _Planner:
     def __init__(self, view: View, pools: Pools, max_placements: int, max_looks: int, max_bytes: int) -> None:
         self._view = view
         self._pools = pools
-        self._overlay = Overlay()
+        self._overlay = Overlay(view.own_ports)
         self._room = max_placements
         self._looks_left = max_looks
         self._bytes_left = max_bytes

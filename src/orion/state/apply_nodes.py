@@ -237,6 +237,7 @@ def _node(command: RegisterNode, number: int, registered_at_ms: int, label_chang
         engine_run=command.engine_run,
         version=command.version,
         engine_down=command.engine_down,
+        gossip_port=command.gossip_port,
         registered_at_ms=registered_at_ms,
         changed_at_ms=registered_at_ms,
         own_labels=command.labels,

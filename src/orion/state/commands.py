@@ -43,6 +43,7 @@ class RegisterNode(Command, frozen=True, array_like=True, tag=2):
     engine_down: str = ""
     replaces: bool = False
     engine_run: str = ""
+    gossip_port: int = 0
 
 
 class SetNodeStatus(Command, frozen=True, array_like=True, tag=3):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from orion.model.allocation import Allocation, AllocationState
 from orion.model.configs import Config
+from orion.model.hosts import port_number
 from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.node import Node
@@ -46,6 +47,13 @@ def port_text(key: int) -> str:
 def static_port_keys(task: TaskSpec) -> tuple[int, ...]:
     """The host ports that a task asks for by number."""
     return tuple(port_key(binding.host_port, binding.protocol) for binding in task.ports if binding.host_port)
+
+
+def own_port_keys(node: Node) -> list[int]:
+    """The host ports that a node itself listens on: for its peers, its API and gossip."""
+    streams = [port_number(address.rpartition(":")[2]) for address in (node.peer_address, node.api_address)]
+    keys = [port_key(port, "tcp") for port in (*streams, node.gossip_port) if port]
+    return [*keys, port_key(node.gossip_port, "udp")] if node.gossip_port else keys
 
 
 class Holdings:

@@ -90,6 +90,7 @@ def _of_registration(command: RegisterNode) -> str:
             _longer("engine", len(command.engine), MAX_WORD),
             _longer("version", len(command.version), MAX_WORD),
             _longer("engine_down", len(command.engine_down), MAX_TEXT),
+            _outside("gossip_port", command.gossip_port, MAX_PORT),
         )
     )
 

@@ -13,14 +13,14 @@ from orion.model.job import Job, Placement, TaskSpec
 from orion.model.node import Node
 from orion.model.resources import Resources
 from orion.model.settings import PLACEMENT, placement
-from orion.state.records import JobRecord, NodeRecord, Ports, Tables
+from orion.state.records import JobRecord, NodeRecord, Ports, Tables, own_port_keys
 from orion.state.slots import TaskSlot, task_slot
 
 
 class View:
     """Records that it gives out are for reading only."""
 
-    __slots__ = ("_job_names", "_names_serial", "_nodes", "_nodes_epoch", "_tables")
+    __slots__ = ("_job_names", "_names_serial", "_nodes", "_nodes_epoch", "_own_epoch", "_own_ports", "_tables")
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
@@ -28,6 +28,8 @@ class View:
         self._nodes_epoch = -1  # never sorted: the tables may hold nodes already, from a snapshot
         self._job_names: list[JobName] = []
         self._names_serial = 0
+        self._own_ports: dict[str, frozenset[int]] = {}
+        self._own_epoch = -1
 
     @property
     def index(self) -> int:
@@ -92,6 +94,19 @@ class View:
     def ports_held(self, engine: str) -> Ports:
         """port_key -> allocation, of the host ports given away on an engine that names itself."""
         return self._tables.engines.get(engine, {})
+
+    def own_ports(self, node: Node) -> frozenset[int]:
+        """The host ports, as port_key, that the nodes on this one's engine listen on themselves. A node that names
+        no engine shares it with nobody.
+        """
+        tables = self._tables
+        if self._own_epoch != tables.facts_epoch:
+            self._own_epoch = tables.facts_epoch
+            found: dict[str, set[int]] = {}
+            for each in tables.nodes.values():
+                found.setdefault(each.engine or f"of {each.id}", set()).update(own_port_keys(each))
+            self._own_ports = {engine: frozenset(keys) for engine, keys in found.items()}
+        return self._own_ports.get(node.engine or f"of {node.id}", frozenset())
 
     def work_index(self, node: NodeId) -> int:
         """The log index at which the node's set of allocations, or which of them are wanted, changed last."""

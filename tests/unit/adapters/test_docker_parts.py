@@ -272,6 +272,14 @@ def test_a_bare_task():
     assert not {"Memory", "MemorySwap"} & set(config["HostConfig"])
 
 
+def test_a_container_has_a_limit_of_processes():
+    allocation = Allocation(AllocationId(0xBEEF), JobName("web"), 0, 3, NODE)
+    spec = TaskSpec("nginx")
+    assert container_config(allocation, spec, LABELS)["HostConfig"]["PidsLimit"] == 4_096
+    assert container_config(allocation, spec, LABELS, 100)["HostConfig"]["PidsLimit"] == 100
+    assert "PidsLimit" not in container_config(allocation, spec, LABELS, 0)["HostConfig"]
+
+
 def test_ports_of_a_task():
     ports = (PortBinding(53, "tcp"), PortBinding(53, "udp", 53), PortBinding(80, "tcp", 8080))
     allocation = Allocation(AllocationId(1), JobName("dns"), 0, 0, NODE, ports=(20_001, 53, 8080))

@@ -210,6 +210,7 @@ def test_a_file_that_is_not_there(node):
         (["--join", "node1"], "write host:port"),
         (["--join", "http://10.0.0.1:6000"], "write host:port with a port from 1 to 65535, without http://"),
         (["--join", "a:1,b:2"], "one at a time"),
+        (["--pids-limit", "-1"], "--pids-limit"),
         (["--join", "a b:1"], "'a b:1' is not an address"),
         (["--join=-x:1"], "'-x:1' is not an address"),
         (["--join", "a..b:1"], "is not an address"),

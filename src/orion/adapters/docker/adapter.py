@@ -19,6 +19,7 @@ from orion.adapters.docker.neighbours import answer_for
 from orion.adapters.docker.pull import Progress
 from orion.adapters.docker.signals import RING, Event, Signals, event_from
 from orion.adapters.docker.spec import (
+    PIDS_LIMIT,
     PREFIX,
     cluster_text,
     container_config,
@@ -46,18 +47,22 @@ AGAIN_S = 2.0  # for a look into a container that failed the last time: the othe
 
 
 class Docker:
-    """`docker_host` as in DOCKER_HOST: unix:///path, or tcp://host:port (with DOCKER_TLS_VERIFY as usual)."""
+    """`docker_host` as in DOCKER_HOST: unix:///path, or tcp://host:port (with DOCKER_TLS_VERIFY as usual).
+    `pids_limit`: the processes and threads that one container may have, 0 for no limit.
+    """
 
     def __init__(
         self,
         docker_host: str,
         *,
+        pids_limit: int = PIDS_LIMIT,
         call_s: float = CALL_S,
         work_s: float = WORK_S,
         pull_silence_s: float = PULL_SILENCE_S,
         progress_every_s: float = PROGRESS_EVERY_S,
     ) -> None:
         self._connection = Connection(docker_host, call_s=call_s)
+        self._pids_limit = pids_limit
         self._work_s = work_s
         self._pull_silence_s = pull_silence_s
         self._progress_every_s = progress_every_s
@@ -124,7 +129,7 @@ class Docker:
         """A container of that name which is this very allocation's is taken as the one created: the answer to an
         earlier call was lost.
         """
-        config = container_config(allocation, spec, labels)
+        config = container_config(allocation, spec, labels, self._pids_limit)
         try:
             async with self._connection.calling(words.late("make the container"), self._work_s) as client:
                 created = await client.containers.create(config, name=name)

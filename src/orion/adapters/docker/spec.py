@@ -14,6 +14,9 @@ PREFIX = "dev.orion."
 _IMAGE = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]+)?(/[A-Za-z0-9][A-Za-z0-9._-]*)*(:[\w.-]+)?(@[\w+.-]+:[0-9a-fA-F]+)?"
 )
+# One task that forks without end must not take the machine's other processes with it. Far more than a service has;
+# Podman's default is 2,048.
+PIDS_LIMIT = 4_096
 # Enough to read back what happened, and no task can fill the disk with words.
 _LOG_CONFIG = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
 
@@ -29,8 +32,10 @@ def image_name(image: str) -> str:
     return image if ":" in last or "@" in last else f"{image}:latest"
 
 
-def container_config(allocation: Allocation, spec: TaskSpec, labels: Labels) -> dict[str, Any]:
-    """The body of POST /containers/create."""
+def container_config(
+    allocation: Allocation, spec: TaskSpec, labels: Labels, pids_limit: int = PIDS_LIMIT
+) -> dict[str, Any]:
+    """The body of POST /containers/create. `pids_limit` 0: none."""
     bindings: dict[str, list[dict[str, str]]] = {}
     for port, host_port in zip(spec.ports, allocation.ports, strict=True):
         binding = {"HostPort": str(host_port)}
@@ -43,6 +48,8 @@ def container_config(allocation: Allocation, spec: TaskSpec, labels: Labels) -> 
         "RestartPolicy": {"Name": "no"},  # restarting is Orion's: Docker would do it behind its back
         "LogConfig": _LOG_CONFIG,
     }
+    if pids_limit:
+        host["PidsLimit"] = pids_limit
     if spec.resources.memory_bytes > 0:
         # MemorySwap is memory and swap together: equal means none. Unset, Docker doubles the limit with swap.
         host |= {"Memory": spec.resources.memory_bytes, "MemorySwap": spec.resources.memory_bytes}

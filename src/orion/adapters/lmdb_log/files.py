@@ -2,12 +2,15 @@
 
 import contextlib
 import fcntl
+import logging
 import os
 from pathlib import Path
 
 from lmdb.verify import VerifyError, verify
 
 from orion.model.errors import Conflict, Refused
+
+log = logging.getLogger(__name__)
 
 META = b"meta"  # the database in which a node says who it is
 IDENTITY = b"identity"
@@ -41,10 +44,34 @@ def _make(data_dir: Path) -> None:
             sync_directory(made.parent)
 
 
+def _make_private(data_dir: Path) -> None:
+    """Configs, and the environments of tasks with their passwords, are in it. Raises Refused where others can read
+    it and that can't be changed, or the directory is not this program's alone.
+    """
+    mode = data_dir.stat().st_mode & 0o777
+    if not mode & 0o077:
+        return
+    of_orion = (data_dir / "log").is_dir()
+    if not of_orion and any(data_dir.iterdir()):
+        raise Refused(
+            f"the data directory {data_dir} is open to others (mode {mode:03o}) and holds other things: give this"
+            " node a directory of its own with --data-dir"
+        )
+    with contextlib.suppress(OSError):
+        data_dir.chmod(0o700)
+    if data_dir.stat().st_mode & 0o077:
+        raise Refused(
+            f"the data directory {data_dir} is open to others (mode {mode:03o}) and can't be made private: give it"
+            " to the user that runs the node, with mode 700"
+        )
+    log.info("the data directory %s was open to others (mode %03o); it is private now", data_dir, mode)
+
+
 def lock(data_dir: Path) -> int:
     """Makes and locks the directory; the descriptor that holds the lock."""
     try:
         _make(data_dir)
+        _make_private(data_dir)
         descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise Refused(f"the data directory {data_dir} can't be used: {error.strerror}") from None
