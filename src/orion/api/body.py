@@ -154,6 +154,7 @@ _WORDS: dict[Any, str] = {
     float: "a number",
     bool: "true or false",
     str | int: "text or a whole number",
+    str | None: "text or null",
 }
 
 
@@ -180,7 +181,7 @@ def _checked(value: Any, kind: Any, name: str, where: tuple[str | int, ...], err
             return kind(**values) if len(errors) == wrong else None
         errors.append(FieldError(pointer(*where), f"{name} must be an object, not {_kind_of(value)}"))
         return None
-    if kind is int and isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and (kind is int or int in get_args(kind)):
         return int(value)
     try:
         return msgspec.convert(value, kind)

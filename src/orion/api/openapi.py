@@ -9,6 +9,7 @@ import msgspec
 from orion import __version__
 from orion.api.params import Param
 from orion.api.routes import Endpoint
+from orion.model.configs import MAX_VALUE_BYTES
 from orion.model.views import EventView, LogsView, Problem, TextView
 
 _COMPONENT = "#/components/schemas/{name}"
@@ -47,10 +48,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
                 "description": http.HTTPStatus(endpoint.status).phrase,
                 **_content(endpoint),
             },
-            "default": {
-                "description": "What went wrong (RFC 9457)",
-                "content": {"application/problem+json": {"schema": _ref(Problem)}},
-            },
+            **_refusals(endpoint),
         },
     }
     if endpoint.body:
@@ -59,9 +57,43 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
             "content": {"application/json": {"schema": _ref(endpoint.body)}},
         }
     if endpoint.raw_body:
-        content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+        schema = {"type": "string", "format": "binary", "maxLength": MAX_VALUE_BYTES}
+        content = {"application/octet-stream": {"schema": schema}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+_WHY = {
+    400: "The request can't be read: a parameter or the JSON is wrong",
+    403: "A web page asks, or by a name that is not this machine's",
+    404: "There is no such thing",
+    405: "There is such a thing, but not for this method",
+    409: "It clashes with what is there",
+    413: "The body, or the answer, is larger than what is taken",
+    422: "Some fields are wrong; the first twenty are named",
+    431: "The address and the headers are larger than what is taken",
+    500: "This node made a mistake; its log says which",
+    502: "The container engine failed",
+    503: "Not now: no leader, no majority, no answer in time, or too much under way. Retrying may help",
+}
+_ALWAYS = {400, 403, 405, 431, 500, 503}
+
+
+def _refusals(endpoint: Endpoint) -> dict[str, Any]:
+    """Every status that it may be refused with, all of them problem documents."""
+    codes = set(_ALWAYS)
+    if any(param.where == "path" for param in endpoint.params):
+        codes |= {404, 422}
+    if endpoint.method != "GET":
+        codes |= {409, 422}
+    if endpoint.body or endpoint.raw_body or endpoint.answer is not None:
+        codes |= {413}
+    if endpoint.body:
+        codes |= {404}
+    if endpoint.goes_on:
+        codes |= {404, 502}
+    content = {"application/problem+json": {"schema": _ref(Problem)}}
+    return {str(code): {"description": _WHY[code], "content": content} for code in sorted(codes)}
 
 
 def _parameter(param: Param[Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from orion.model.configs import MAX_KEY_BYTES, key_error, prefix_error
 from orion.model.errors import Invalid
 from orion.model.events import parse_event_id
 from orion.model.ids import NODE_ID, split_task_id
-from orion.model.logs import LogPosition, parse_position
+from orion.model.logs import POSITION, LogPosition, parse_position
 
 T = TypeVar("T")
 
@@ -20,6 +20,7 @@ RUNNING_WAIT_S = 300.0  # `?wait=running` without a Request-Timeout: a large ima
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
 _DURATIONS = re.compile(rf"(?:{_DURATION.pattern}){{1,5}}")
+_DECIMAL = re.compile(r"[0-9]{0,9}\.?[0-9]{1,30}(?:[eE][+-]?[0-9]{1,3})?")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
@@ -86,10 +87,7 @@ def _tail(text: str) -> int | None:
 
 
 def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
+    value = float(text) if _DECIMAL.fullmatch(text) else -1.0
     if not 0 < value <= MAX_WAIT_S:
         raise ValueError(f"must be a number of seconds, more than 0 and at most {MAX_WAIT_S:g}")
     return value
@@ -191,12 +189,31 @@ def _known_event_id(text: str) -> tuple[int, int] | None:
     return parse_event_id(text) if text.isascii() and len(text) <= 40 else None
 
 
-_NUMBER = {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_WAIT_S}
-_COUNT = {"type": "integer", "minimum": 0}
-_BOOL = {"type": "boolean", "default": False}
+def _text(pattern: str, most: int | None = None) -> dict[str, Any]:
+    return {"type": "string", "pattern": pattern} | ({"maxLength": most} if most is not None else {})
 
-TASK = Param("id", "path", str, "", {"type": "string"}, "`job/index`, or `job` alone for a job of one task")
-NODE = Param("id", "path", str, "", {"type": "string"}, "the node's name")
+
+_NUMBER = {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_WAIT_S}
+_COUNT = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
+# As text, for that is what an address is: 1 and true are one, and a name alone is true.
+_BOOL = {"type": "string", "enum": ["", "0", "1", "false", "true"], "default": "false"}
+_TASK_ID = _text(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(/[0-9]{1,9})?$")
+_NODE_NAME = _text(r"^[a-zA-Z0-9._-]{1,64}$")
+_CONFIG_KEY = _text(r"^(?!(.*/)?\.{1,2}(/|$))[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$", MAX_KEY_BYTES)
+_ONCE_KEY = _text(r"^[!-~]([ -~]{0,126}[!-~])?$")
+_LINES = _text(r"^(all|[0-9]{1,9})$")
+_TIME = {
+    "type": "string",
+    "anyOf": [
+        {"pattern": r"^([0-9]{1,9}(\.[0-9]{1,3})?(ms|s|m|h|d)){1,5}$"},
+        {"pattern": r"^[0-9]{1,11}(\.[0-9]{1,9})?$"},
+        {"format": "date-time"},
+    ],
+}
+_EVENT_ID = _text(r"^[0-9]{1,19}\.[0-9]{1,19}$")
+
+TASK = Param("id", "path", str, "", _TASK_ID, "`job/index`, or `job` alone for a job of one task")
+NODE = Param("id", "path", str, "", _NODE_NAME, "the node's name")
 TIMEOUT = Param(
     "Request-Timeout",
     "header",
@@ -216,9 +233,9 @@ LIMIT = Param(
     {"type": "integer", "minimum": 1, "maximum": 999_999_999},
     "at most so many; X-Orion-Next is then what to give as after to go on",
 )
-TASKS_AFTER = Param("after", "query", _task_id, "", {"type": "string"}, "begin past the task with this id")
-NODES_AFTER = Param("after", "query", _node_name, "", {"type": "string"}, "begin past the node with this name")
-CONFIGS_AFTER = Param("after", "query", _config_key, "", {"type": "string"}, "begin past the config with this key")
+TASKS_AFTER = Param("after", "query", _task_id, "", _TASK_ID, "begin past the task with this id")
+NODES_AFTER = Param("after", "query", _node_name, "", _NODE_NAME, "begin past the node with this name")
+CONFIGS_AFTER = Param("after", "query", _config_key, "", _CONFIG_KEY, "begin past the config with this key")
 WAIT_RUNNING = Param(
     "wait",
     "query",
@@ -235,14 +252,14 @@ IDEMPOTENCY_KEY = Param(
     "header",
     _key,
     "",
-    {"type": "string"},
+    _ONCE_KEY,
     "a retry with the same key makes no second task: it is answered as the first try, a refusal too",
 )
 FOLLOW_LOGS = Param(
     "follow", "query", _flag, False, _BOOL, "go on as more is written, wherever the task runs, until it has ended"
 )
-TAIL = Param("tail", "query", _tail, None, {"type": "string"}, 'only the last so many lines, or "all"')
-SINCE = Param("since", "query", _since_ms, 0, {"type": "string"}, "from a time on, or from how long ago: 10m")
+TAIL = Param("tail", "query", _tail, None, _LINES, 'only the last so many lines, or "all"')
+SINCE = Param("since", "query", _since_ms, 0, _TIME, "from a time on, or from how long ago: 10m")
 STREAM = Param(
     "stream", "query", _stream, "all", {"type": "string", "enum": ["stdout", "stderr", "all"]}, "which output"
 )
@@ -257,7 +274,7 @@ ACCEPT_EVENTS = Param(
     "in the events notice (what happened to the task) and end (it has ended). Any other: text, without such signs",
 )
 AFTER_LOG = Param(
-    "after", "query", _log_position, None, {"type": "string"}, "begin just past the event with this id"
+    "after", "query", _log_position, None, _text(f"^{POSITION}$"), "begin just past the event with this id"
 )
 LAST_LOG_ID = Param(
     "Last-Event-ID",
@@ -268,30 +285,26 @@ LAST_LOG_ID = Param(
     "as after, sent by browsers by themselves",
 )
 FOLLOW_EVENTS = Param(
-    "follow", "query", _flag, True, {"type": "boolean", "default": True}, "0: end after those that are remembered"
+    "follow", "query", _flag, True, {**_BOOL, "default": "true"}, "0: end after those that are remembered"
 )
-AFTER = Param(
-    "after", "query", _event_id, None, {"type": "string"}, "begin just past this event; 0.0: at the first"
-)
-EVENTS_SINCE = Param(
-    "since", "query", _since_ms, 0, {"type": "string"}, "only from a time on, or how long ago: 10m"
-)
-EVENTS_TAIL = Param(
-    "tail", "query", _tail, None, {"type": "string"}, "of what has happened already, only the last so many"
-)
+AFTER = Param("after", "query", _event_id, None, _EVENT_ID, "begin just past this event; 0.0: at the first")
+EVENTS_SINCE = Param("since", "query", _since_ms, 0, _TIME, "only from a time on, or how long ago: 10m")
+EVENTS_TAIL = Param("tail", "query", _tail, None, _LINES, "of what has happened already, only the last so many")
 SUBJECT: Param[tuple[str, ...]] = Param(
     "subject",
     "query",
     _subjects,
     (),
-    {"type": "string"},
+    _text(r"^[^,\s]+(,[^,\s]+)*$"),
     "only what happened to these nodes, tasks or jobs: names, separated by commas",
 )
 LAST_EVENT_ID = Param(
-    "Last-Event-ID", "header", _known_event_id, None, {"type": "string"}, "as after, sent by browsers by themselves"
+    "Last-Event-ID", "header", _known_event_id, None, _EVENT_ID, "as after, sent by browsers by themselves"
 )
-KEY = Param("key", "path", _config_key, "", {"type": "string"}, "a config's key: app/database/url")
-PREFIX = Param("prefix", "query", _prefix, "", {"type": "string"}, "only keys that begin with this")
+KEY = Param("key", "path", _config_key, "", _CONFIG_KEY, "a config's key: app/database/url")
+PREFIX = Param(
+    "prefix", "query", _prefix, "", _text(r"^[A-Za-z0-9._/-]*$", MAX_KEY_BYTES), "only keys that begin with this"
+)
 VERSION = Param(
     "version",
     "query",
@@ -300,13 +313,17 @@ VERSION = Param(
     _COUNT,
     "change it only if it is at this version; 0: only if it does not exist",
 )
-IF_MATCH = Param("If-Match", "header", _etag, None, {"type": "string"}, "as version, as an ETag")
-IF_NONE_MATCH = Param("If-None-Match", "header", _nothing, None, {"type": "string"}, "*: as version=0")
+IF_MATCH = Param(
+    "If-Match", "header", _etag, None, _text(r'^("[0-9]{1,18}"|[0-9]{1,18})$'), "as version, as an ETag"
+)
+IF_NONE_MATCH = Param(
+    "If-None-Match", "header", _nothing, None, {"type": "string", "enum": ["*"]}, "*: as version=0"
+)
 CONFIG_IDEMPOTENCY_KEY = Param(
     "Idempotency-Key",
     "header",
     _key,
     "",
-    {"type": "string"},
+    _ONCE_KEY,
     "a retry with the same key is answered as the first try",
 )

@@ -12,7 +12,8 @@ from orion.model.ids import AllocationId, allocation_text
 NS = 1_000_000_000
 
 _AT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{9}Z"
-_POSITION = re.compile(rf"([0-9a-f]{{8}}),({_AT})?,([0-9]{{1,9}}),({_AT})?,([0-9]{{1,9}})")
+POSITION = rf"([0-9a-f]{{8}}),({_AT})?,([0-9]{{1,9}}),({_AT})?,([0-9]{{1,9}})"
+_POSITION = re.compile(POSITION)
 # The two streams are written side by side, each in its own order: one may be so much behind the other.
 _SLACK_NS = NS
 

@@ -1,12 +1,83 @@
 """What the HTTP API takes and gives, as typed values shared by api, node and client. JSON, camelCase."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from orion.model.limits import MAX_MOUNTS, MAX_PORTS, MAX_SELECTORS, MAX_VARIABLES, MAX_WORDS
+from orion.model.configs import MAX_KEY_BYTES
+from orion.model.limits import (
+    MAX_BYTES,
+    MAX_CPU,
+    MAX_GRACE_S,
+    MAX_MOUNTS,
+    MAX_PORTS,
+    MAX_SELECTORS,
+    MAX_STRING_BYTES,
+    MAX_VARIABLES,
+    MAX_WORDS,
+    MIN_CPU,
+    MIN_MEMORY_BYTES,
+)
+
+# What types can't say, for /openapi.json; model/requests.py enforces it, and says what is wrong in words.
+VARIABLE = r"[A-Za-z_][A-Za-z0-9_.-]*"
+NAME = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+CONFIG_KEY = r"^(?!(.*/)?\.{1,2}(/|$))[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$"
+FILE_PATH = (
+    r"^$|^(?!/(proc|sys|dev)(/|$))(?!/etc/(hosts|hostname|resolv\.conf)$)(?!.*/\.{1,2}(/|$))"
+    r"(/[^/\x00-\x1f\x7f]+)+$"
+)
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
+_PART = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
+IMAGE = (
+    rf"^(({_LABEL}(\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(:[0-9]+)?/)?{_PART}(/{_PART})*"
+    r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@[A-Za-z][A-Za-z0-9]*([-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$"
+)
+RESTART = r"^(no|always|on-failure(:([0-9]{1,6}|1000000))?)$"
+LABEL = "^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$"
+_A_PROGRAM = {"prefixItems": [{"type": "string", "minLength": 1}]}
+_PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+
+
+def _schema(**keywords: Any) -> Meta:
+    return Meta(extra_json_schema=keywords)
+
+
+def _none_or(least: float, most: float) -> list[dict[str, float]]:
+    """0 is no limit."""
+    return [{"const": 0}, {"minimum": least, "maximum": most}]
+
+
+_BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = rf"{_BYTE}(\.{_BYTE}){{3}}"
+_H = "[0-9A-Fa-f]{1,4}"
+_IPV6 = "|".join(
+    (
+        f"({_H}:){{7}}{_H}",
+        f"({_H}:){{1,7}}:",
+        *(f"({_H}:){{1,{7 - count}}}(:{_H}){{1,{count}}}" for count in range(1, 7)),
+        f":(:{_H}){{1,7}}",
+        "::",
+    )
+)
+_Word = Annotated[str, _schema(pattern=r"^[^\x00]*$", maxLength=MAX_STRING_BYTES)]
+_LabelValue = Annotated[str, _schema(pattern="^[A-Za-z0-9._:/-]{0,128}$")]
+_NOT_ITS_OWN = "^(?!(id|hostname|os|arch)$)"
+_LabelChange = Annotated[str | None, _schema(pattern="^[A-Za-z0-9._:/-]{0,128}$")]
+_HostPort = Annotated[
+    str | int,
+    _schema(
+        minimum=0,
+        maximum=65_535,
+        pattern=rf"^(({_IPV4}|\[({_IPV6})\]):)?({_PORT}|0)?$",
+    ),
+]
+
+
+def _named(names: str, most: int) -> Meta:
+    return Meta(max_length=most, extra_json_schema={"propertyNames": {"pattern": names}})
 
 
 class ConfigMountRequest(
@@ -14,16 +85,28 @@ class ConfigMountRequest(
 ):
     """A config that a task gets: as the variable `env`, or as the file `path` with `mode` (0644)."""
 
-    key: str
-    env: str = ""
-    path: str = ""
-    mode: str = ""
+    key: Annotated[str, _schema(pattern=CONFIG_KEY, maxLength=MAX_KEY_BYTES)]
+    env: Annotated[str, _schema(pattern=rf"^({VARIABLE})?$")] = ""
+    path: Annotated[str, _schema(pattern=FILE_PATH, maxLength=1_024)] = ""
+    mode: Annotated[str, _schema(pattern="^(0?[0-7]{3})?$")] = ""
+
+
+_EMPTY = {"maxLength": 0}
+_ONE_USE = _schema(
+    oneOf=[
+        {
+            "required": ["env"],
+            "properties": {"env": {"minLength": 1}, "path": _EMPTY, "mode": _EMPTY},
+        },
+        {"required": ["path"], "properties": {"path": {"minLength": 1}, "env": _EMPTY}},
+    ]
+)
 
 
 class PlacementRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
     """`strategy`: `spread` (the least loaded node that fits), `pack` (the fullest), or "" as the cluster has it."""
 
-    strategy: str = ""
+    strategy: Annotated[str, _schema(enum=["", "spread", "pack"])] = ""
 
 
 class TaskRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -34,18 +117,18 @@ class TaskRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
     `restartPolicy` is `no`, `always`, `on-failure` (as often as it fails) or `on-failure:N` (at most N restarts).
     """
 
-    image: str
-    name: str = ""  # made from the image when empty
-    command: Annotated[list[str], Meta(max_length=MAX_WORDS)] = []
-    env: Annotated[dict[str, str], Meta(max_length=MAX_VARIABLES)] = {}
-    memory: int = 0
-    cpu: float = 0.0
-    disk: int = 0
-    node_selectors: Annotated[dict[str, str], Meta(max_length=MAX_SELECTORS)] = {}
-    port_bindings: Annotated[Mapping[str, str | int], Meta(max_length=MAX_PORTS)] = {}
-    restart_policy: str = "on-failure"
-    stop_grace_seconds: float = 10.0
-    configs: Annotated[list[ConfigMountRequest], Meta(max_length=MAX_MOUNTS)] = []
+    image: Annotated[str, _schema(pattern=IMAGE, maxLength=512)]
+    name: Annotated[str, _schema(pattern=rf"^({NAME})?$")] = ""  # made from the image when empty
+    command: Annotated[list[_Word], Meta(max_length=MAX_WORDS, extra_json_schema=_A_PROGRAM)] = []
+    env: Annotated[dict[str, _Word], _named(f"^{VARIABLE}$", MAX_VARIABLES)] = {}
+    memory: Annotated[int, _schema(anyOf=_none_or(MIN_MEMORY_BYTES, MAX_BYTES))] = 0
+    cpu: Annotated[float, _schema(anyOf=_none_or(MIN_CPU, MAX_CPU))] = 0.0
+    disk: Annotated[int, _schema(minimum=0, maximum=MAX_BYTES)] = 0
+    node_selectors: Annotated[dict[str, _LabelValue], _named(LABEL, MAX_SELECTORS)] = {}
+    port_bindings: Annotated[Mapping[str, _HostPort], _named(rf"^{_PORT}(/(tcp|udp))?$", MAX_PORTS)] = {}
+    restart_policy: Annotated[str, _schema(pattern=RESTART)] = "on-failure"
+    stop_grace_seconds: Annotated[float, _schema(minimum=0, maximum=MAX_GRACE_S)] = 10.0
+    configs: Annotated[list[Annotated[ConfigMountRequest, _ONE_USE]], Meta(max_length=MAX_MOUNTS)] = []
     placement: PlacementRequest = PlacementRequest()
 
 
@@ -181,7 +264,7 @@ class ConfigValue(msgspec.Struct, frozen=True, gc=False):
 class LabelsRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Body of `POST /nodes/{id}/labels`: labels to set, null for those to take away. The others stay."""
 
-    labels: Annotated[dict[str, str | None], Meta(max_length=MAX_SELECTORS)]
+    labels: Annotated[dict[str, _LabelChange], _named(_NOT_ITS_OWN + LABEL[1:], MAX_SELECTORS)]
 
 
 class TransferRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

@@ -519,14 +519,14 @@ class Answers:
             return await self._transfer_elsewhere(request)
         target, me = RaftId(0), driver.raft.status().id
         if not any(v != me for v in driver.raft.conf.voters):
-            raise Refused(f"{self._me} is the only voter: there is nobody to hand leadership to")
+            raise Conflict(f"{self._me} is the only voter: there is nobody to hand leadership to")
         if request.to:
             node = driver.view.node(NodeId(request.to))
             if node is None:
                 raise _unknown(request.to)
             target = node.raft
             if target not in driver.raft.conf.voters:
-                raise Refused(f"{request.to} does not vote, so it can't lead; 'orion raft' shows the voters")
+                raise Conflict(f"{request.to} does not vote, so it can't lead; 'orion raft' shows the voters")
         driver.transfer(target)
         async with deadline(CALL_MARGIN_S * 5, "leadership was not handed over"):
             while driver.is_leader and target != me:

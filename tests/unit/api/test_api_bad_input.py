@@ -73,6 +73,7 @@ def test_what_is_no_json_object(api, body, words):
         (b'{"image": "nginx", "portBindings": ["80"]}', "/portBindings", "must be an object"),
         (b'{"image": "nginx", "restartPolicy": "maybe"}', "/restartPolicy", "on-failure:N"),
         (b'{"image": "nginx", "name": "Web Server"}', "/name", "a-z"),
+        (b'{"image": "nginx", "portBindings": {"80": 8080.5}}', "/portBindings/80", "text or a whole number"),
         (b'{"image": "http://nginx"}', "/image", "not the name of an image"),
     ],
 )
@@ -127,6 +128,11 @@ def test_an_address_with_very_many_parameters(api):
     assert "and 30 more" in told["detail"]
     answer = api.ask("GET", "/tasks?" + "&".join(f"a{n}" for n in range(9_000)))
     assert "more than 100 parameters" in problem(answer, 400)["detail"]
+
+
+def test_a_label_is_text_or_null(api):
+    errors = fields(api.ask("POST", "/nodes/node1/labels", b'{"labels": {"a": 5}}'))
+    assert errors == {"/labels/a": "labels a must be text or null, not a number"}
 
 
 def test_a_body_over_a_mebibyte_is_refused_and_not_kept(api):

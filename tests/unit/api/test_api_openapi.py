@@ -61,3 +61,26 @@ def test_request_fields_are_camel_case_and_closed(api):
     assert create["responses"]["201"]["content"]["application/json"]["schema"] == {
         "$ref": "#/components/schemas/TaskView"
     }
+
+
+def test_every_refusal_is_a_problem_document_and_none_is_left_open(api):
+    for methods in document(api)["paths"].values():
+        for operation in methods.values():
+            codes = set(operation["responses"])
+            assert {"400", "403", "405", "431", "500", "503"} <= codes
+            assert "default" not in codes
+            for code in codes - {"200", "201", "202", "204"}:
+                response = operation["responses"][code]
+                assert response["description"]
+                assert list(response["content"]) == ["application/problem+json"]
+
+
+def test_what_is_refused_is_what_the_description_says(api):
+    """Of limits that are easy to count: one less is taken, one more is not."""
+    schema = document(api)["components"]["schemas"]["TaskRequest"]["properties"]
+    for field, least_wrong in (("command", 4_097), ("env", 4_097), ("nodeSelectors", 65), ("portBindings", 65)):
+        limit = schema[field].get("maxItems", schema[field].get("maxProperties"))
+        assert limit == least_wrong - 1
+    assert schema["configs"]["maxItems"] == 64
+    assert schema["stopGraceSeconds"]["maximum"] == 3_600
+    assert schema["image"]["maxLength"] == 512
