@@ -109,6 +109,9 @@ def test_messages_of_somebody_that_is_nowhere_known_are_not_taken():
         await nodes.until(lambda: not raft_of(machine).leader)
         term = raft_of(machine).term
         last, _, last_term, _ = log_of(machine)
+        # It hears nobody new until those that it knows have had their time.
+        claim = append(STRANGER, machine, GOOD, term=term + 1)
+        await nodes.until(lambda: raft_of(machine).believes(claim))
         own = raft_of(machine)._me.id
         for message in (
             MsgHeartbeat(STRANGER, own, term + 1, 10**9),
