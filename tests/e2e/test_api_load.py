@@ -3,10 +3,13 @@
 import contextlib
 import http.client
 import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from support.nodes import Cluster
+from support.nodes import NO_ENGINE, Cluster, NodeProcess, cluster
 
 pytestmark = pytest.mark.engine
 
@@ -32,3 +35,46 @@ def test_bodies_full_of_faults_depose_no_leader(shared: Cluster) -> None:
             assert len(told) < 16_384
     raft = leader.ask("GET", "/raft")
     assert (raft["state"], raft["term"]) == ("leader", term)
+
+
+def test_many_long_polls_on_many_tasks_depose_no_leader_and_take_little() -> None:
+    """Each with a list of its own they would be half a gigabyte, and seconds without a heartbeat."""
+    with cluster(NO_ENGINE) as made:
+        made.grow_to(3, engines=False)
+        leader = made.wait(made.leader, "a leader")
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda number: _create(leader, f"task-{number}"), range(TASKS)))
+        whole = leader.ask("GET", "/tasks")
+        raft = leader.ask("GET", "/raft")
+        before_kb = _resident_kb(leader)
+        with contextlib.ExitStack() as stack:
+            polls = [stack.enter_context(_poll(leader, raft["appliedIndex"])) for _ in range(POLLERS)]
+            _create(leader, "news")
+            answers = [poll.getresponse() for poll in polls]
+            for answer in answers:
+                assert answer.status == 200
+                assert len(json.loads(answer.read())) >= len(whole) == TASKS
+        after = leader.ask("GET", "/raft")
+        assert (after["state"], after["term"]) == ("leader", raft["term"])
+        assert _resident_kb(leader) - before_kb < 150_000
+
+
+TASKS = 1_000
+POLLERS = 150
+
+
+def _create(node: NodeProcess, name: str) -> None:
+    node.ask("POST", "/tasks", {"name": name, "image": "nginx", "memory": 10**15, "env": {"A": "x" * 1_000}})
+
+
+@contextlib.contextmanager
+def _poll(node: NodeProcess, index: int) -> Iterator[http.client.HTTPConnection]:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", node.port, timeout=60)) as connection:
+        connection.request("GET", f"/tasks?index={index}&wait=60")
+        yield connection
+
+
+def _resident_kb(node: NodeProcess) -> int:
+    assert node.process is not None
+    status = Path(f"/proc/{node.process.pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0])
