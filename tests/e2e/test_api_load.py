@@ -38,7 +38,7 @@ def test_bodies_full_of_faults_depose_no_leader(shared: Cluster) -> None:
 
 
 def test_many_long_polls_on_many_tasks_depose_no_leader_and_take_little() -> None:
-    """Each with a list of its own they would be half a gigabyte, and seconds without a heartbeat."""
+    """Each with a list of its own they would be a gigabyte, and seconds without a heartbeat."""
     with cluster(NO_ENGINE) as made:
         made.grow_to(3, engines=False)
         leader = made.wait(made.leader, "a leader")
@@ -53,14 +53,14 @@ def test_many_long_polls_on_many_tasks_depose_no_leader_and_take_little() -> Non
             answers = [poll.getresponse() for poll in polls]
             for answer in answers:
                 assert answer.status == 200
-                assert len(json.loads(answer.read())) >= len(whole) == TASKS
+                assert answer.read().count(b'"nodeId":null') >= len(whole) == TASKS
         after = leader.ask("GET", "/raft")
         assert (after["state"], after["term"]) == ("leader", raft["term"])
         assert _resident_kb(leader) - before_kb < 150_000
 
 
-TASKS = 1_000
-POLLERS = 150
+TASKS = 3_000
+POLLERS = 300
 
 
 def _create(node: NodeProcess, name: str) -> None:
