@@ -154,7 +154,7 @@ def test_an_entry_that_nobody_can_read_is_got_back_from_the_others() -> None:
             "--force",
         ]
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 1
+        assert done.returncode
         assert "holds no command that this version knows" in done.stderr
         assert "recover another survivor" in done.stderr
         node.data_dir.rename(node.data_dir.with_name("away"))
