@@ -1,5 +1,7 @@
 """Commands that no honest node proposes: each is either named as such, or does no harm when it is applied."""
 
+import typing
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from orion.node import render
 from orion.state.apply import apply
 from orion.state.check import check
 from orion.state.commands import (
+    AnyCommand,
     ApplyPlan,
     CreateJob,
     DeleteConfig,
@@ -33,7 +36,7 @@ from orion.state.commands import (
     UpdateAllocations,
     encode_command,
 )
-from orion.state.sound import MAX_MS, MAX_TEXT, MAX_WORD, command_fault, fault_of
+from orion.state.sound import _FAULTS, MAX_MS, MAX_TEXT, MAX_WORD, command_fault, fault_of
 
 SPEC = TaskSpec("app", resources=Resources(100, 1_000_000, 0))
 JOB = Job("web", JobKind.SERVICE, 1, SPEC)
@@ -235,6 +238,12 @@ COMMANDS = st.one_of(
     near(PutConfig(1, "a", b"", None, "key", 100), key=WORDS, if_version=st.none() | NUMBERS, **CHANGE),
     near(DeleteConfig(1, "a", None, "key", 100), key=WORDS, if_version=st.none() | NUMBERS, **CHANGE),
 )
+
+
+def test_every_command_has_its_rules_and_is_tried():
+    everyone = set(typing.get_args(AnyCommand))
+    assert set(_FAULTS) == everyone
+    assert len(COMMANDS.original_strategies) == len(everyone)
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
