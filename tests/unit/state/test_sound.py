@@ -246,7 +246,7 @@ def test_every_command_has_its_rules_and_is_tried():
     assert len(COMMANDS.original_strategies) == len(everyone)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(COMMANDS, min_size=1, max_size=8))
 def test_whatever_is_sound_is_applied_shown_and_restored(commands):
     state = World(nodes=2).state
@@ -262,7 +262,7 @@ def test_whatever_is_sound_is_applied_shown_and_restored(commands):
         apply(state, state.index + 1, data)
         check(state)
         for record in state.jobs.values():
-            if record.job.count:
+            if record.latest.count:
                 render.task(state.view, task_id(record.job.name, 0))
         for node in state.nodes.values():
             render.time_text(node.registered_at_ms)
