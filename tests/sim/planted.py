@@ -454,7 +454,7 @@ PLANTED = (
     _bug(command_carried_out_twice, HISTORY, "exactly once under one key"),
     _bug(duplicate_apply, "one state per index"),
     _bug(apply_depends_on_the_node, "one state per index"),
-    _bug(static_port_given_twice, "host port once", first=30_045),
+    _bug(static_port_given_twice, "host port once", first=30_010),
     _bug(capacity_given_twice, "capacity", first=30_001),
     _bug(lost_allocation_forgotten, "lost with its node"),
     _bug(a_name_is_used_again_at_once, "a name's former containers have ended"),
@@ -463,7 +463,7 @@ PLANTED = (
     _bug(agent_removes_nothing, "liveness"),
     _bug(votes_carry_no_commit, "liveness"),
     _bug(unseen_end_is_a_success, "what was told to end is not done"),
-    _bug(failed_start_counts_as_the_program_s, "what never ran is tried again"),
+    _bug(failed_start_counts_as_the_program_s, "what never ran is tried again", first=30_050),
 )
 
 
