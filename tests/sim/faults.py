@@ -82,6 +82,7 @@ class Faults:
         kit.armed.clear()
         cluster.network.quality = CALM
         cluster.network.slow_paths.clear()
+        cluster.network.lose_nothing()
         cluster.network.cut(set())
         cluster.gossip.lose_events = 0.0
         for engine in cluster.engines.values():

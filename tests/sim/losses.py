@@ -6,9 +6,10 @@ not others, and then a minority of every configuration in force is gone and neve
 
 import asyncio
 import random
+from collections.abc import Callable
 
 from orion.raft.confchange import ConfRefused, decode_change, members, next_conf
-from orion.raft.messages import ConfChange, ConfState, EntryKind
+from orion.raft.messages import AnyMessage, ConfChange, ConfState, EntryKind, MsgApp, MsgHeartbeat
 from sim.cluster import Machine
 from sim.events import LOSSES
 from sim.fault_kit import Kit
@@ -16,8 +17,10 @@ from sim.invariants import Invariants
 
 PROVOKE_S = 12.0  # for a change to begin
 POLL_S = 0.001
-MOST_TELLINGS = 12
-TELLING_MS = 8  # a few messages' time
+MOST_TELLINGS = 4
+TELLING_MS = 250  # two heartbeats are within
+
+Loses = Callable[[str, str, AnyMessage], bool]
 
 
 class Losses:
@@ -69,14 +72,47 @@ class Losses:
         return False
 
     async def _tell_some(self) -> None:
-        """For a moment the leader's messages reach now these and now those."""
-        for _ in range(self._rng.randint(0, MOST_TELLINGS)):
+        """For a moment the leader's messages reach some and not others, and what voters have of its log it hears
+        late, so that entries get ahead of what is known to be committed.
+        """
+        part = self._by_meaning if self._rng.random() < 0.7 else self._by_kind
+        for _ in range(self._rng.randint(1, MOST_TELLINGS)):
             leader = self._cluster.leader()
             if leader is None:
                 return
-            deaf = [host for host in self._kit.hosts() if host != leader.host and self._rng.random() < 0.5]
-            self._cluster.network.cut({(leader.host, host) for host in deaf})
+            voters = {m.host for m in self._cluster.machines.values() if m.raft in _confs_on(leader)[0].voters}
+            for host in voters - {leader.host}:
+                self._cluster.network.slow_paths[host, leader.host] = self._rng.uniform(0, TELLING_MS)
+            self._cluster.network.loses = part(leader, voters)
             await asyncio.sleep(self._rng.uniform(0, TELLING_MS) / 1000)
+
+    def _by_kind(self, leader: Machine, voters: set[str]) -> Loses:
+        """Entries and heartbeats reach now these and now those."""
+        alike = self._rng.random() < 0.7  # all voters hear the same, and all others
+        deaf = {
+            host in voters if alike else host: {kind for kind in (MsgApp, MsgHeartbeat) if self._rng.random() < 0.5}
+            for host in sorted(self._kit.hosts())
+        }
+
+        def loses(source: str, target: str, message: AnyMessage) -> bool:
+            return source == leader.host and type(message) in deaf[target in voters if alike else target]
+
+        return loses
+
+    def _by_meaning(self, leader: Machine, voters: set[str]) -> Loses:
+        """What follows the change reaches only those who do not vote, and that it is committed only those who do.
+        So the longest logs are of members that never heard of their promotion.
+        """
+        change = _change_on(leader)
+
+        def loses(source: str, target: str, message: AnyMessage) -> bool:
+            if source != leader.host or not isinstance(message, MsgApp | MsgHeartbeat):
+                return False
+            if target not in voters:
+                return message.commit >= change
+            return isinstance(message, MsgApp) and message.index + len(message.entries) > change
+
+        return loses
 
     # --- the dead -----------------------------------------------------------------------------------------
 
@@ -118,6 +154,12 @@ def _changes_voters(leader: Machine | None) -> bool:
         return False
     first, *rest = _confs_on(leader)
     return bool(first.voters_outgoing) or any(conf.voters != first.voters for conf in rest)
+
+
+def _change_on(leader: Machine) -> int:
+    """The index of the last change of the configuration in this leader's log."""
+    image = leader.disk.written
+    return max((e.index for e in image.entries if e.kind == EntryKind.CONF_CHANGE), default=image.snapshot.index)
 
 
 def _can_do_without(groups: set[frozenset[int]], gone: set[int]) -> bool:

@@ -53,6 +53,7 @@ class Network:
         self.quality = CALM
         self.slow_paths: dict[Path, float] = {}  # milliseconds added
         self.no_datagrams = False  # gossip's are dropped on the way between any two hosts; connections work
+        self.loses: Callable[[str, str, AnyMessage], bool] = _loses_none  # what is lost from one host to another
         self.dark: set[str] = set()  # hosts without power: nothing there answers, not even a refusal
         self.on_send: Callable[[SimPeers, AnyMessage], None] = lambda *_: None
         self.on_arrival: Callable[[SimPeers, AnyMessage], None] = lambda *_: None
@@ -68,6 +69,9 @@ class Network:
 
     def cut(self, paths: set[Path]) -> None:
         self._cut = set(paths)
+
+    def lose_nothing(self) -> None:
+        self.loses = _loses_none
 
     def is_open(self, one: str, other: str) -> bool:
         """Whether packets get from one host to the other."""
@@ -117,6 +121,9 @@ class Network:
         if target is None or not self.is_open(source.host, host):
             if target is not None:
                 self.world.count("message lost to a partition")
+            return
+        if self.loses(source.host, host, message):
+            self.world.count("message lost by its kind")
             return
         quality, rng = self.quality, self._rng
         if quality.loss and rng.random() < quality.loss:
@@ -170,6 +177,10 @@ class Network:
         self.world.trace(target.name, f"< {source.name} {describe(message)}")
         self.on_arrival(target, message)
         target.receive(source, message)
+
+
+def _loses_none(source: str, target: str, message: AnyMessage) -> bool:
+    return False
 
 
 def host_of(address: str) -> str:
