@@ -461,7 +461,7 @@ PLANTED = (
     _bug(a_stop_is_forgotten, HISTORY),
     _bug(agent_starts_before_confirm, "a container is confirmed first"),
     _bug(agent_removes_nothing, "liveness"),
-    _bug(votes_carry_no_commit, "liveness"),
+    _bug(votes_carry_no_commit, "liveness", first=30_030),
     _bug(unseen_end_is_a_success, "what was told to end is not done"),
     _bug(failed_start_counts_as_the_program_s, "what never ran is tried again", first=30_050),
 )
