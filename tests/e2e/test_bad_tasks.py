@@ -128,7 +128,7 @@ def test_larger_than_any_node(one: Cluster, web_image: str) -> None:
     one.wait(lambda: "memory" in one.task("huge")["reason"], "a reason")
     huge = one.task("huge")
     assert huge["state"] == "pending"
-    assert huge["reason"].startswith("needs 100000 TB of memory; the largest node has ")
+    assert huge["reason"].startswith("needs 100 PB of memory; the largest node has ")
 
 
 def test_nonsense_is_refused_and_nothing_is_made(one: Cluster) -> None:
