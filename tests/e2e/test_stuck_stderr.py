@@ -68,7 +68,7 @@ def test_what_waited_is_heard_later(made: tuple[Cluster, Unheard]) -> None:
     assert node.stop() == 0
     told = node.heard()
     assert told[0].endswith("started a new cluster with node1 as its only voter")
-    assert told[-2].endswith("stopped")
+    assert told[-2].endswith("stopped; node1 runs no task")
 
 
 def test_the_last_words_of_a_refused_start(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ class Losses:
             if leader is None:
                 return
             voters = {m.host for m in self._cluster.machines.values() if m.raft in _confs_on(leader)[0].voters}
-            for host in voters - {leader.host}:
+            for host in sorted(voters - {leader.host}):
                 self._cluster.network.slow_paths[host, leader.host] = self._rng.uniform(0, TELLING_MS)
             self._cluster.network.loses = part(leader, voters)
             await asyncio.sleep(self._rng.uniform(0, TELLING_MS) / 1000)

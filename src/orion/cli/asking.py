@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from orion.client import Client
+    from orion.running import RunningNode
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -20,6 +21,7 @@ DEFAULT_PORT = 8000
 DEFAULT_ADDRESS = f"localhost:{DEFAULT_PORT}"
 _MOST_NODES = 3  # that an error names
 COMPLETION_S = 1.0  # a shell that waits longer feels stuck
+LOOK_S = 1.0  # for a node of this machine to say which cluster it is of
 
 
 def asks(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,7 +68,8 @@ def _address(ctx: click.Context) -> str:
 
 def _found_here(port: int | None) -> str:
     """The address of the node that runs on this machine, with this API port where one is named; "" when none is
-    known. Raises UsageError where it could be one of several.
+    known. Of several of one cluster all of them, so that the first which answers is asked. Raises UsageError where
+    it could be one of several clusters.
     """
     from orion import running
     from orion.model.node import LOOPBACKS, address_text
@@ -79,6 +82,8 @@ def _found_here(port: int | None) -> str:
         nodes = (usual if len(usual) == 1 else [node for node in usual if node.host in LOOPBACKS]) or nodes
     if len(nodes) <= 1:
         return "".join(address_text(node.host, node.port) for node in nodes)
+    if port is None and (addresses := _of_one_cluster(nodes)):
+        return ",".join(addresses)
     ports = [node.port for node in nodes]
     flags = [
         f"--port {node.port}" if ports.count(node.port) == 1 else f"--addr {address_text(node.host, node.port)}"
@@ -88,6 +93,22 @@ def _found_here(port: int | None) -> str:
     raise click.UsageError(
         f"{len(nodes)} nodes run on this machine: say which, as in {' or '.join(shown[:_MOST_NODES])}"
     )
+
+
+def _of_one_cluster(nodes: "list[RunningNode]") -> list[str]:
+    """Where those answer that do, if all of these are of one cluster; else nothing."""
+    from orion.client import Client, OrionError
+    from orion.model.node import address_text
+
+    clusters: dict[str, list[str]] = {}
+    for node in nodes:
+        address = address_text(node.host, node.port)
+        try:
+            with Client(address, timeout_s=LOOK_S) as client:
+                clusters.setdefault(client.raft().cluster, []).append(address)
+        except OrionError:
+            continue
+    return clusters.popitem()[1] if len(clusters) == 1 and "" not in clusters else []
 
 
 def _typed(ctx: click.Context, name: str) -> bool:

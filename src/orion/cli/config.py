@@ -37,7 +37,7 @@ def config() -> None:
 @_if_version
 @asks
 def put(client: "Client", key: str, value: str | None, if_version: int | None) -> None:
-    """Set KEY to VALUE; @FILE takes a file's bytes, - or nothing what comes on standard input.
+    """Set KEY to VALUE; @FILE takes a file's bytes, - what comes on standard input.
 
     A KEY is at most 512 letters, digits, '.', '_' and '-', in parts with one '/' between them; a VALUE has at most
     64 KiB. Containers keep what they have: a change reaches only those that are made afterwards.
@@ -49,9 +49,9 @@ def put(client: "Client", key: str, value: str | None, if_version: int | None) -
 
 
 def _bytes(value: str | None) -> bytes:
-    if value is None and sys.stdin.isatty():
+    if value is None:  # not what happens to be there: under cron or ssh -n that is nothing
         raise click.UsageError("give a value, @FILE, or - for standard input")
-    if value is None or value == "-":
+    if value == "-":
         return _at_most_one_value(sys.stdin.buffer, "standard input")
     if not value.startswith("@"):
         return value.encode("utf-8", "surrogateescape")

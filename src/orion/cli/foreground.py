@@ -26,8 +26,10 @@ class _Told(KeyboardInterrupt):
         self.number = number
 
 
-def run_in_foreground(client: "Client", request: "TaskRequest") -> int:
-    """The program's exit code; 1 where it has none, 128 and the number of a signal that ends this before it."""
+def run_in_foreground(client: "Client", request: "TaskRequest", start_timeout_s: float) -> int:
+    """The program's exit code; 1 where it has none, 4 where it has not begun in time, 128 and the number of a
+    signal that ends this before it.
+    """
     from orion.cli.app import say
 
     with _heeding():
@@ -37,7 +39,7 @@ def run_in_foreground(client: "Client", request: "TaskRequest") -> int:
             say("left before it was known whether it was created: 'orion ps' shows it if it was")
             raise
         try:
-            code = _follow(client, task)
+            code = _follow(client, task, start_timeout_s)
         except KeyboardInterrupt as left:
             say(f"{task.id} is being removed")
             code = 128 + left.number if isinstance(left, _Told) else INTERRUPTED
@@ -64,12 +66,15 @@ def _heeding() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _follow(client: "Client", task: "TaskView") -> int:
-    from orion.cli.app import say
+def _follow(client: "Client", task: "TaskView", start_timeout_s: float) -> int:
+    from orion.cli.app import TIMED_OUT, say
     from orion.cli.waiting import AGAIN_S, ENDED, POLL_S, Follower
 
     follower = Follower(client, task.id, task.created_index)
-    _show_start(task, follower)
+    late = _wait_for_start(task, follower, start_timeout_s)
+    if late is not None:
+        say(f"{task.id} does not run after {start_timeout_s:g} s: it is {late.state}; {late.reason}")
+        return TIMED_OUT
     if unread := _show_output(client, task):
         say(f"{unread}; trying again")
     while (now := follower.look(AGAIN_S if unread else POLL_S)) is not None and now.state not in ENDED:
@@ -82,17 +87,25 @@ def _follow(client: "Client", task: "TaskView") -> int:
     return verdict(now)
 
 
-def _show_start(task: "TaskView", follower: "Follower") -> None:
-    """On a terminal, shows how far it is until it runs."""
-    from orion.cli.progress import progress
-    from orion.cli.waiting import ENDED
+def _wait_for_start(task: "TaskView", follower: "Follower", timeout_s: float) -> "TaskView | None":
+    """Returns None once it has run, has ended or is gone, and how it stands when the time is over. Shows on a
+    terminal how far it is.
+    """
+    from contextlib import nullcontext
 
-    if not sys.stderr.isatty():
-        return
-    with progress() as show:
+    from orion.cli.progress import progress
+    from orion.cli.waiting import ENDED, Deadline
+
+    deadline = Deadline(timeout_s)
+    with progress() if sys.stderr.isatty() else nullcontext(lambda _: None) as show:
         show(task)
-        while (now := follower.look()) is not None and now.state != "running" and now.state not in ENDED:
+        while (now := follower.look(deadline.left_s)) is not None:
+            if now.state == "running" or now.state in ENDED or any(run.started_at for run in now.allocations):
+                return None
+            if deadline.passed:
+                return now
             show(now)
+    return None
 
 
 def _show_output(client: "Client", task: "TaskView") -> str:

@@ -145,7 +145,8 @@ def drain(client: "Client", node: str, undo: bool, wait: bool, stop: bool) -> in
     view = client.drain(node)
     if stop or wait:
         _wait_until_empty(client, node)
-        return _stop(client, node) if stop else 0
+        code = _tell_homeless(client, node)
+        return _stop(client, node) or code if stop else code
     if view.tasks:
         click.echo(
             f"{view.name} gets no more work; {_tasks(view.tasks)} to move, 'orion nodes' shows how far it is"
@@ -196,6 +197,18 @@ def _wait_until_empty(client: "Client", node: str) -> None:
         if view.tasks != told:
             told = view.tasks
             note(f"{_tasks(told)} to move from {view.name}")
+
+
+def _tell_homeless(client: "Client", node: str) -> int:
+    """Names the tasks that left the node and run nowhere now; 1 when there are any: that is not what was asked."""
+    from orion.cli.app import say
+
+    waiting = [
+        t for t in client.tasks() if t.state == "pending" and t.allocations and t.allocations[-1].node_id == node
+    ]
+    for task in waiting:
+        say(f"{task.id} runs nowhere now: {task.reason}")
+    return 1 if waiting else 0
 
 
 def _tasks(count: int) -> str:

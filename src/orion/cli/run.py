@@ -100,7 +100,7 @@ Options end at IMAGE: all that follows it is the program's, as it stands (but fo
     "--wait-timeout",
     type=Seconds(),
     metavar="SECONDS",
-    help=f"The longest wait.  [default: {START_TIMEOUT_S:g}; with --restart no only until it runs]",
+    help=f"The longest wait.  [default: {START_TIMEOUT_S:g}; with --restart no and --rm only until it runs]",
 )
 @output("id", "json")
 @asks
@@ -127,7 +127,8 @@ def run(client: "Client", image: str, words: tuple[str, ...], form: str, **asked
     if asked["foreground"]:
         from orion.cli.foreground import run_in_foreground
 
-        return run_in_foreground(client, request)
+        start_timeout_s = START_TIMEOUT_S if asked["wait_timeout"] is None else asked["wait_timeout"]
+        return run_in_foreground(client, request, start_timeout_s)
     task = client.create_task(request)
     if form == "id":
         click.echo(task.id)
@@ -156,8 +157,6 @@ def _check_together(form: str, asked: dict[str, Any]) -> None:
         return
     if form != "id":
         raise click.UsageError("--rm prints what the program writes, so there is no place for -o json")
-    if asked["wait_timeout"] is not None:
-        raise click.UsageError("--rm waits until the program has ended: --wait-timeout does not go with it")
     if asked["restart"] == "always":
         raise click.UsageError("--rm waits until the program has ended, which --restart always never lets it")
 

@@ -41,7 +41,7 @@ def _difference(before: Pairs, now: Pairs) -> str:
     keys = dict(now)
     new = [f"{key}={value}" for key, value in now if (key, value) not in before]
     gone = [key for key, _ in before if key not in keys]
-    words = [f"has {' '.join(new)} now"] if new else []
+    words = [f"has the label{'s' * (len(new) > 1)} {' '.join(new)} now"] if new else []
     if gone:
-        words.append(f"has no {' and no '.join(gone)} any more")
+        words.append(f"has no label {' and no label '.join(gone)} any more")
     return ", and ".join(words)

@@ -422,6 +422,15 @@ def test_drain_and_ready(orion, api):
     assert api.service.nodes_by_name["node1"].status == "alive"
 
 
+def test_a_drain_that_leaves_a_task_without_a_place_says_so_and_is_no_success(orion, api):
+    ran = AllocationView("a", "node1", "lost", "", 0, None, None, None, None)
+    waits = task_view("pin", state="pending", reason="no node has the label id=node1", allocations=[ran])
+    api.service.tasks_by_id = {"pin/0": waits}
+    api.service.nodes_by_name["node1"] = node_view("node1", tasks=0)
+    code, _, err = orion("drain", "--wait", "node1")
+    assert (code, err) == (1, "orion: pin/0 runs nowhere now: no node has the label id=node1\n")
+
+
 def test_drain_and_wait(orion, api, monkeypatch):
     views = [node_view("node1", tasks=tasks) for tasks in (2, 2, 1, 0)]
     service = api.service
@@ -718,6 +727,11 @@ def test_the_node_of_this_machine_is_asked_where_none_is_named(orion, api, monke
     assert orion("members", "--port", str(api.port))[0] == 0
     monkeypatch.setenv("ORION_ADDR", f"127.0.0.1:{api.port}")
     assert orion("members")[0] == 0, "what the environment names goes before it"
+
+
+def test_of_several_nodes_of_one_cluster_the_first_that_answers_is_asked(orion, api, monkeypatch):
+    here(monkeypatch, ("node2", "127.0.0.1", 1), ("node1", "127.0.0.1", api.port))
+    assert orion("members")[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -34,10 +34,9 @@ def test_put_takes_a_file(orion, configs, tmp_path):
     assert (code, err) == (1, f"orion: {tmp_path}/none can't be read: No such file or directory\n")
 
 
-@pytest.mark.parametrize("args", [("-",), ()])
-def test_put_takes_standard_input(orion, configs, monkeypatch, args):
+def test_put_takes_standard_input(orion, configs, monkeypatch):
     type_in(monkeypatch, b"piped\xff\n")
-    assert orion("config", "put", "a", *args)[0] == 0
+    assert orion("config", "put", "a", "-")[0] == 0
     assert configs["a"].value == b"piped\xff\n"
 
 
@@ -72,12 +71,16 @@ def test_what_is_no_key(orion, configs, key, words):
     assert configs["a"].value == b"x"
 
 
-def test_put_does_not_wait_for_a_person_to_type(orion, monkeypatch):
+@pytest.mark.parametrize("terminal", [True, False])
+def test_put_without_a_value_reads_nothing_that_was_not_named(orion, configs, monkeypatch, terminal):
+    """Neither a person's typing nor, under cron or ssh -n, nothing at all."""
+    configs.clear()
     type_in(monkeypatch, b"")
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: terminal, raising=False)
     code, _, err = orion("config", "put", "a")
     assert code == 2
     assert "give a value, @FILE, or -" in err
+    assert not configs
 
 
 def test_get_writes_the_very_bytes(orion):

@@ -30,6 +30,16 @@ def tell(api, monkeypatch, *views):
     monkeypatch.setattr(type(service), "task", task)
 
 
+def create_as(api, monkeypatch, view):
+    """What is created is this."""
+
+    async def create(self, request, **given):
+        self.tasks_by_id[view.id] = view
+        return view
+
+    monkeypatch.setattr(type(api.service), "create_task", create)
+
+
 @pytest.mark.parametrize(
     ("view", "code", "words"),
     [
@@ -128,6 +138,7 @@ def test_the_foreground_is_removed_though_its_output_can_t_be_written(orion, api
     def fail(*args):
         raise OSError(28, "No space left on device")
 
+    create_as(api, monkeypatch, task_view("web", state="running"))
     monkeypatch.setattr("orion.cli.foreground._show_output", fail)
     assert orion("run", "--rm", "nginx")[0] == 1
     assert not api.service.tasks_by_id
@@ -144,19 +155,32 @@ def test_the_programs_exit_code_counts_though_it_can_t_be_removed(orion, api, mo
     assert orion("run", "--rm", "nginx") == (3, "", words)
 
 
-@pytest.mark.parametrize(
-    "options", [["-o", "json"], ["--wait-timeout", "3"], ["--restart", "always"]], ids=lambda options: options[0]
-)
+@pytest.mark.parametrize("options", [["-o", "json"], ["--restart", "always"]], ids=lambda options: options[0])
 def test_what_does_not_go_with_the_foreground(orion, api, options):
     code, out, err = orion("run", "--rm", *options, "nginx")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert not api.service.creates
 
 
+def test_the_foreground_gives_up_what_does_not_start_in_time(orion, api, monkeypatch):
+    stuck = task_view(
+        "web", state="pulling", reason="pulling nginx; the last try: no route to host", allocations=[]
+    )
+    create_as(api, monkeypatch, stuck)
+    code, out, err = orion("run", "--rm", "--wait-timeout", "0.2", "nginx")
+    assert (code, out) == (4, "")
+    assert (
+        err
+        == "orion: web/0 does not run after 0.2 s: it is pulling; pulling nginx; the last try: no route to host\n"
+    )
+    assert "web/0" not in api.service.tasks_by_id
+
+
 def test_leaving_the_foreground_twice_leaves_the_rest_to_the_cluster(orion, api, monkeypatch):
     def leave(*args, **kwargs):
         raise KeyboardInterrupt
 
+    create_as(api, monkeypatch, task_view("web-00001", state="running"))
     monkeypatch.setattr("orion.client.Client.logs", leave)
     monkeypatch.setattr("orion.client.Client.delete_task", leave)
     code, out, err = orion("run", "--rm", "nginx")

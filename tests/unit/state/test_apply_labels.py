@@ -27,14 +27,14 @@ def labels(world):
 def test_what_is_said_stands_over_what_the_node_says(world):
     applied = world.label("node1", disk="ssd", zone="b")
     assert applied.result == "node1"
-    assert texts(applied) == ["node1 has disk=ssd zone=b now"]
+    assert texts(applied) == ["node1 has the labels disk=ssd zone=b now"]
     assert labels(world) == {"disk": "ssd", "id": "node1", "zone": "b"}
 
 
 def test_a_label_of_the_node_s_own_can_be_taken_away(world):
-    assert texts(world.label("node1", disk=None)) == ["node1 has no disk any more"]
+    assert texts(world.label("node1", disk=None)) == ["node1 has no label disk any more"]
     assert labels(world) == {"id": "node1"}
-    assert texts(world.label("node1", disk="hdd")) == ["node1 has disk=hdd now"]
+    assert texts(world.label("node1", disk="hdd")) == ["node1 has the label disk=hdd now"]
 
 
 def test_what_is_said_survives_the_nodes_restarts_and_its_disk(world):

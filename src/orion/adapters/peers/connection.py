@@ -48,6 +48,7 @@ class Connection(asyncio.Protocol):
         self._on_open = on_open
         self._reader = FrameReader(MAX_HELLO_BYTES)
         self._transport: asyncio.Transport
+        self._made = False
         self._deadline: asyncio.TimerHandle | None = None
         self._watcher: asyncio.TimerHandle | None = None
         self._writable: asyncio.Future[None] | None = None  # set while writers wait
@@ -73,6 +74,10 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._made = True
+        if self.closed_here:  # it was not wanted any more before it was there
+            self._transport.close()
+            return
         self._transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         name = transport.get_extra_info("peername")
         self.remote = f"{name[0]}:{name[1]}" if name else "?"
@@ -195,8 +200,9 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """What was written is sent first."""
         self.closed_here = True
-        self._flush()
-        self._transport.close()
+        if self._made:
+            self._flush()
+            self._transport.close()
 
     def abort(self) -> None:
         self.closed_here = True
