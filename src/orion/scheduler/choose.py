@@ -15,10 +15,6 @@ from orion.state.view import View
 
 SAMPLE = 100  # nodes that fit are enough to choose one from
 _WINDOW = 128
-# A task that asks for neither cpu nor memory loads a node all the same, so it counts as a hundredth of both. Else
-# they would all gather on the nodes that happen to run nothing that asks.
-LIGHT_LOAD = 0.02
-_TIE = 1e-9  # of load, for each task: less than a megabyte is
 
 
 class Choice:
@@ -106,11 +102,8 @@ class Choice:
         """The shares of cpu and memory that are given away, and of equal ones the fewest tasks."""
         cpu, memory = float(self._demand.cpu), float(self._demand.memory)
         if self._pool.even:  # the task takes the same share of each
-            return [row.light * LIGHT_LOAD - row.slack + row.active * _TIE for row in rows]
-        return [
-            row.light * LIGHT_LOAD - row.slack + cpu * row.cpu_share + memory * row.memory_share + row.active * _TIE
-            for row in rows
-        ]
+            return [row.load for row in rows]
+        return [row.load + cpu * row.cpu_share + memory * row.memory_share for row in rows]
 
     def _room_left(self, rows: list[NodeRecord]) -> list[float]:
         """What is left of cpu and memory. A task that asks for neither fills nothing: allocations count for it."""

@@ -98,13 +98,20 @@ class Holdings:
         return bool(self.by_job)
 
 
+# A task that asks for neither cpu nor memory loads a node all the same, so it counts as a hundredth of both. Else
+# they would all gather on the nodes that happen to run nothing that asks.
+LIGHT_LOAD = 0.02
+_TIE = 1e-9  # of load, for each allocation: less than a megabyte is
+
+
 class NodeRecord:
     """A node and what is given away of it. All but `node` is derived.
 
     `ports` is one dict for all nodes of the same engine. `active` counts the allocations that have not ended.
     `work_index` is the log index at which `holdings`, or whether one of them is wanted, changed last. `slack`,
-    from 0 when cpu and memory are given away to 2 when nothing is, is there so that scores need not be worked out
-    for every node. `light` counts the active allocations that ask for neither cpu nor memory.
+    from 0 when cpu and memory are given away to 2 when nothing is, and `load` are there so that scores need not be
+    worked out for every node. `light` counts the active allocations that ask for neither cpu nor memory. `load` is
+    the less the less is given away and, of equal shares, the fewer allocations there are.
     """
 
     __slots__ = (
@@ -114,6 +121,7 @@ class NodeRecord:
         "disk_free",
         "holdings",
         "light",
+        "load",
         "memory_free",
         "memory_share",
         "node",
@@ -155,6 +163,7 @@ class NodeRecord:
     def _set_slack(self) -> None:
         # Made anew from integers each time: a sum of floats would drift.
         self.slack = self.cpu_free * self.cpu_share + self.memory_free * self.memory_share
+        self.load = self.light * LIGHT_LOAD + self.active * _TIE - self.slack
 
     def hold(self, resources: Resources) -> None:
         """One more active allocation."""
@@ -162,8 +171,10 @@ class NodeRecord:
         self.memory_free = memory_free = self.memory_free - resources.memory_bytes
         self.disk_free -= resources.disk_bytes
         self.active += 1
-        self.light += not (resources.cpu_millis or resources.memory_bytes)
-        self.slack = cpu_free * self.cpu_share + memory_free * self.memory_share
+        if not resources.cpu_millis and not resources.memory_bytes:
+            self.light += 1
+        self.slack = slack = cpu_free * self.cpu_share + memory_free * self.memory_share
+        self.load = self.light * LIGHT_LOAD + self.active * _TIE - slack
 
     def release(self, resources: Resources) -> None:
         """One active allocation less."""
@@ -171,7 +182,8 @@ class NodeRecord:
         self.memory_free += resources.memory_bytes
         self.disk_free += resources.disk_bytes
         self.active -= 1
-        self.light -= not (resources.cpu_millis or resources.memory_bytes)
+        if not resources.cpu_millis and not resources.memory_bytes:
+            self.light -= 1
         self._set_slack()
 
     def draft(self) -> "NodeRecord":
@@ -183,6 +195,7 @@ class NodeRecord:
         copy.holdings = self.holdings
         copy.active = self.active
         copy.light = self.light
+        copy.load = self.load
         copy.work_index = self.work_index
         copy.cpu_free = self.cpu_free
         copy.memory_free = self.memory_free
