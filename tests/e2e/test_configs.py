@@ -41,7 +41,7 @@ def test_a_task_gets_one_as_a_variable_and_one_as_a_file(shared: Cluster, busybo
     ]
     one.ask("POST", "/tasks", {"name": "web", "image": images.BUSYBOX, "command": shell, "configs": wanted})
     shared.wait(lambda: "config app/conf does not exist" in shared.task("web")["reason"], "the reason")
-    orion(other, "config", "put", "app/conf", given=b"from a file\n")
+    orion(other, "config", "put", "app/conf", "-", given=b"from a file\n")
     task = shared.wait_task("web", "running")
     assert task["configs"] == wanted
     words = "hello\nfrom a file\n640\n"

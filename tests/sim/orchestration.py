@@ -72,8 +72,8 @@ def unrest(cluster: Cluster, state: State) -> str:
         for held in engine.containers.values()
     }
     homes = {name: machine.engine.id for name, machine in cluster.machines.items()}
-    # One that died for good before its engine answered never says which it has.
-    known = [node for node in state.nodes.values() if node.engine or node.status is NodeStatus.READY]
+    # One that died for good may never have said which it has, or not since its engine was started again.
+    known = [node for node in state.nodes.values() if node.status is NodeStatus.READY]
     for one, other in itertools.combinations(known, 2):
         if (one.engine == other.engine) != (homes[one.id] == homes[other.id]):
             return f"{one.id} and {other.id} have engines {one.engine!r} and {other.engine!r}"
