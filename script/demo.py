@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from support import api, cleanup, images
+from support.command import command
 from support.engine import engine
 from support.nodes import Cluster, free_ports
 
@@ -110,10 +111,9 @@ def play(cluster: Cluster, docker_host: str) -> None:
         signal.pause()
 
 
-def orion(cluster: Cluster, *command: str) -> None:
-    print(f"\n$ orion {' '.join(command)}", flush=True)
-    port = str(cluster.any().port)
-    subprocess.run([sys.executable, "-m", "orion", *command, "--port", port], check=True)
+def orion(cluster: Cluster, *words: str) -> None:
+    print(f"\n$ orion {' '.join(words)}", flush=True)
+    subprocess.run(command(cluster.any(), *words), check=True)
 
 
 def say(text: str) -> None:

@@ -123,7 +123,7 @@ def test_a_full_disk_under_the_output_is_one_line(api, command):
     assert done.stderr == b"orion: reading or writing failed: No space left on device\n"
 
 
-@pytest.mark.parametrize("command", ["config put a - <&-", "config put a - <&-", "config get a >&-", "version >&-"])
+@pytest.mark.parametrize("command", ["config put a - <&-", "config get a >&-", "version >&-"])
 def test_a_closed_stream_is_one_line(api, command):
     api.ask("PUT", "/configs/a", b"x")
     env = {**os.environ, "ORION_ADDR": f"127.0.0.1:{api.port}"}
