@@ -75,9 +75,8 @@ def _found_here(port: int | None) -> str:
     from orion.model.node import LOOPBACKS, address_text
 
     nodes = [node for node in running.find() if port in (None, node.port)]
-    if (
-        len(nodes) > 1
-    ):  # they may be of different clusters: none is guessed at but the one that localhost:8000 means
+    if len(nodes) > 1:
+        # They may be of different clusters: none is guessed at but the one that localhost:8000 means.
         usual = [node for node in nodes if node.port == (port or DEFAULT_PORT)]
         nodes = (usual if len(usual) == 1 else [node for node in usual if node.host in LOOPBACKS]) or nodes
     if len(nodes) <= 1:
@@ -96,19 +95,19 @@ def _found_here(port: int | None) -> str:
 
 
 def _of_one_cluster(nodes: "list[RunningNode]") -> list[str]:
-    """Where those answer that do, if all of these are of one cluster; else nothing."""
+    """Where they answer, if all do and are of one cluster; else nothing: a silent one may be of another."""
     from orion.client import Client, OrionError
     from orion.model.node import address_text
 
-    clusters: dict[str, list[str]] = {}
-    for node in nodes:
-        address = address_text(node.host, node.port)
+    addresses = [address_text(node.host, node.port) for node in nodes]
+    clusters = set()
+    for address in addresses:
         try:
             with Client(address, timeout_s=LOOK_S) as client:
-                clusters.setdefault(client.raft().cluster, []).append(address)
+                clusters.add(client.raft().cluster)
         except OrionError:
-            continue
-    return clusters.popitem()[1] if len(clusters) == 1 and "" not in clusters else []
+            return []
+    return addresses if len(clusters) == 1 and "" not in clusters else []
 
 
 def _typed(ctx: click.Context, name: str) -> bool:

@@ -730,8 +730,16 @@ def test_the_node_of_this_machine_is_asked_where_none_is_named(orion, api, monke
 
 
 def test_of_several_nodes_of_one_cluster_the_first_that_answers_is_asked(orion, api, monkeypatch):
-    here(monkeypatch, ("node2", "127.0.0.1", 1), ("node1", "127.0.0.1", api.port))
+    here(monkeypatch, ("node2", "127.0.0.1", api.port), ("node1", "localhost", api.port))
     assert orion("members")[0] == 0
+
+
+def test_of_several_nodes_none_is_asked_while_one_is_silent_for_it_may_be_of_another_cluster(
+    orion, api, monkeypatch
+):
+    here(monkeypatch, ("node2", "127.0.0.1", 1), ("node1", "127.0.0.1", api.port))
+    code, _, err = orion("members")
+    assert (code, "2 nodes run on this machine: say which" in err) == (2, True)
 
 
 @pytest.mark.parametrize(
