@@ -5,6 +5,7 @@ Spreading keeps work alive when a node dies; packing (best fit) keeps whole node
 """
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from zlib import crc32
 
 from orion.model.job import Placement
@@ -15,6 +16,7 @@ from orion.state.view import View
 
 SAMPLE = 100  # nodes that fit are enough to choose one from
 _WINDOW = 128
+_LOAD = attrgetter("load")
 
 
 class Choice:
@@ -95,47 +97,52 @@ class Choice:
 
     def _ordered(self, rows: list[NodeRecord]) -> list[NodeRecord]:
         """The best first, as nodes would be after the placement. Even ones keep their order."""
-        keys = self._loads(rows) if self._placement is Placement.SPREAD else self._room_left(rows)
+        spread = self._placement is Placement.SPREAD
+        if spread and self._pool.even:  # the task takes the same share of each
+            return sorted(rows, key=_LOAD)
+        keys = self._loads(rows) if spread else self._room_left(rows)
         return [rows[at] for at in sorted(range(len(rows)), key=keys.__getitem__)]
 
     def _loads(self, rows: list[NodeRecord]) -> list[float]:
         """The shares of cpu and memory that are given away, and of equal ones the fewest tasks."""
         cpu, memory = float(self._demand.cpu), float(self._demand.memory)
-        if self._pool.even:  # the task takes the same share of each
-            return [row.load for row in rows]
         return [row.load + cpu * row.cpu_share + memory * row.memory_share for row in rows]
 
     def _room_left(self, rows: list[NodeRecord]) -> list[float]:
         """What is left of cpu and memory. A task that asks for neither fills nothing: allocations count for it."""
-        cpu, memory = float(self._demand.cpu), float(self._demand.memory)
+        cpu, memory = self._demand.cpu, self._demand.memory
         if not cpu and not memory:
             return [row.active for row in rows]
-        if self._pool.even:
-            return [row.slack for row in rows]
-        return [row.slack - cpu * row.cpu_share - memory * row.memory_share for row in rows]
+        return [
+            (row.cpu_free - cpu) * row.cpu_share + (row.memory_free - memory) * row.memory_share for row in rows
+        ]
 
     def _give_one_each(self, rows: list[NodeRecord]) -> list[NodeRecord]:
-        """One task for each node, in order; those on which one more fits."""
+        """One task for each node, in order; those on which one more fits, unless that was the last task."""
         demand, overlay = self._demand, self._overlay
+        if demand.bindings:
+            rows = [row for row in rows if self._give_ports(row)]
+        else:
+            del rows[len(self._indexes) - len(self.nodes) :]
+            self.nodes += [row.number for row in rows]
+        drafts = overlay.give(rows, demand)
+        if self.done:
+            return []
         cpu, memory, disk = demand.cpu, demand.memory, demand.disk
-        again: list[NodeRecord] = []
-        for row in rows if demand.bindings else rows[: len(self._indexes) - len(self.nodes)]:
-            if demand.bindings and not self._give_ports(row):
-                if self.done:
-                    break
-                continue
-            self.nodes.append(row.number)
-            draft = overlay.give(row, demand)
-            if draft.cpu_free >= cpu and draft.memory_free >= memory and draft.disk_free >= disk:
-                again.append(draft)
-        return again
+        return [
+            draft
+            for draft in drafts
+            if draft.cpu_free >= cpu and draft.memory_free >= memory and draft.disk_free >= disk
+        ]
 
     def _give_ports(self, row: NodeRecord) -> bool:
+        """Give the next task the node and host ports there, if it has enough of them."""
         if self.done:
             return False
         ports = self._overlay.claim_ports(row, self._demand, self._seed + self._indexes[len(self.nodes)])
         if ports is None:
             return False
+        self.nodes.append(row.number)
         self.ports.append(ports)
         return True
 

@@ -64,13 +64,19 @@ class Overlay:
         """Whether a node on this one's engine listens on the port itself."""
         return key in self._own(row.node)
 
-    def give(self, row: NodeRecord, demand: Demand) -> NodeRecord:
-        """Give one task's resources away; the node as it stands then."""
-        draft = self._drafts.get(row.number)
-        if draft is None:
-            draft = self._drafts[row.number] = row.draft()
-        draft.hold(demand.resources)
-        return draft
+    def give(self, rows: Sequence[NodeRecord], demand: Demand) -> list[NodeRecord]:
+        """Give one task's resources away on each of these nodes; the nodes as they stand then."""
+        drafts, resources = self._drafts, demand.resources
+        given: list[NodeRecord] = []
+        for row in rows:
+            number = row.number
+            if number in drafts:
+                draft = drafts[number]
+                draft.hold(resources)
+            else:
+                draft = drafts[number] = row.draft(resources)
+            given.append(draft)
+        return given
 
     def claim_ports(self, row: NodeRecord, demand: Demand, seed: int) -> tuple[int, ...] | None:
         """Take host ports for one task, in the order of its bindings; None when there are not enough. Those left to

@@ -2,7 +2,7 @@
 capacity and host ports are given away, and nowhere else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -62,14 +62,16 @@ def _place(state: State, record: JobRecord, group: Placements, at_ms: int) -> li
     )
     bindings = job.task.ports
     columns = group.ports if bindings else [()] * len(group.indexes)
-    small_ints = state.small_ints
+    numbers, slots, small_ints = state.numbers, record.slots, state.small_ints
+    name, version, count = job.name, job.version, job.count
     placed: list[Allocation] = []
+    ids = _free_ids(state)
     for index, number, ports in zip(group.indexes, group.nodes, columns, strict=False):
-        node = state.numbers.get(number)
+        node = numbers.get(number)
         if (
             node is None
             or not node.schedulable
-            or not 0 <= index < job.count
+            or not 0 <= index < count
             or is_open[index] != OPEN
             or cpu > node.cpu_free
             or memory > node.memory_free
@@ -79,8 +81,8 @@ def _place(state: State, record: JobRecord, group: Placements, at_ms: int) -> li
             state.capacity_epoch += 1  # what the plan knew is out of date: worth another look
             continue
         slot = small_ints[index] if index < len(small_ints) else index
-        allocation = Allocation(_next_id(state), job.name, job.version, slot, node.node.id, ports, True, at_ms)
-        if record.slots[index] is not None and any(former.ran for former in record.history(index)):
+        allocation = Allocation(next(ids), name, version, slot, node.node.id, ports, True, at_ms)
+        if slots[index] is not None and any(former.ran for former in record.history(index)):
             allocation = replace(allocation, ran=True)
         ledger.insert(state, record, node, allocation)
         placed.append(allocation)
@@ -101,13 +103,14 @@ def ports_fit(held: Ports, bindings: Sequence[PortBinding], ports: Sequence[int]
     return True
 
 
-def _next_id(state: State) -> AllocationId:
-    """The next id that is not in use: after 2**32 allocations the counter's ids come round again."""
+def _free_ids(state: State) -> Iterator[AllocationId]:
+    """The next ids that are not in use: after 2**32 allocations the counter's ids come round again."""
+    allocations, salt = state.allocations, state.salt
     while True:
-        identity = allocation_id(state.next_allocation, state.salt)
+        identity = allocation_id(state.next_allocation, salt)
         state.next_allocation += 1
-        if identity not in state.allocations:
-            return identity
+        if identity not in allocations:
+            yield identity
 
 
 def _tell_leaving(step: Step, allocation: Allocation) -> None:

@@ -76,8 +76,8 @@ def _holdings(state: State) -> dict[NodeId, list[AllocationId]]:
 
 def _node_parts(record: NodeRecord) -> tuple[object, ...]:
     free = (record.cpu_free, record.memory_free, record.disk_free)
-    shares = (record.cpu_share, record.memory_share, record.slack, record.load)
-    return (record.node, record.number, record.schedulable, free, shares, record.ports, record.active, record.light)
+    shares = (record.cpu_share, record.memory_share, record.load)
+    return (record.node, record.number, record.schedulable, free, shares, record.ports, record.tasks)
 
 
 def _job_parts(record: JobRecord) -> tuple[object, ...]:

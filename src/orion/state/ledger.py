@@ -186,22 +186,23 @@ def insert(state: State, record: JobRecord, node: NodeRecord | None, allocation:
     Called once for each of a million placements, so kept flat.
     """
     identity, index, status = allocation.id, allocation.index, allocation.status
+    job = record.job
     state.allocations[identity] = allocation
-    (node.holdings if node else _holdings(state, allocation.node)).add(record.job.name, identity)
-    slot = record.slots[index]
-    record.slots[index] = allocation if slot is None else (*record.history(index), allocation)
+    (node.holdings if node else _holdings(state, allocation.node)).add(job.name, identity)
+    slots = record.slots
+    slots[index] = allocation if slots[index] is None else (*record.history(index), allocation)
     if status is not SCHEDULED and status.state in TERMINAL:
-        closes = ends_slot(allocation, record.job.kind)
+        closes = ends_slot(allocation, job.kind)
     else:
         assert node is not None, "an active allocation has a node"
         closes = allocation.wanted
-        node.hold(record.job.task.resources)
+        node.hold(job.task.resources)
         node.work_index = state.index
         record.active += 1
-        if status.failed_starts or status.refused_port:
+        if status is not SCHEDULED:
             _note_stuck(state, allocation)
         if allocation.ports:
-            for port, binding in zip(allocation.ports, record.job.task.ports, strict=True):
+            for port, binding in zip(allocation.ports, job.task.ports, strict=True):
                 node.ports[port_key(port, binding.protocol)] = identity
     if closes and record.open[index]:
         _close(state, record, index)

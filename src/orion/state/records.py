@@ -69,10 +69,10 @@ class Holdings:
         self.by_job: dict[JobName, AllocationId | list[AllocationId]] = {}
 
     def add(self, job: JobName, identity: AllocationId) -> None:
-        held = self.by_job.get(job)
-        if held is None:
-            self.by_job[job] = identity
-        elif isinstance(held, list):
+        held = self.by_job.setdefault(job, identity)
+        if held is identity:  # the first
+            return
+        if isinstance(held, list):
             held.append(identity)
         else:
             self.by_job[job] = [held, identity]
@@ -101,26 +101,28 @@ class Holdings:
 # A task that asks for neither cpu nor memory loads a node all the same, so it counts as a hundredth of both. Else
 # they would all gather on the nodes that happen to run nothing that asks.
 LIGHT_LOAD = 0.02
-_TIE = 1e-9  # of load, for each allocation: less than a megabyte is
+# `NodeRecord.tasks` is two counts in one integer, so that a placement writes one: the active allocations, and above
+# these 32 bits those of them that are light.
+_ACTIVE_BITS = 32
+_ACTIVE = (1 << _ACTIVE_BITS) - 1
+_LIGHT_TASK = (1 << _ACTIVE_BITS) + 1
+_TASK_LOAD = LIGHT_LOAD / (1 << _ACTIVE_BITS)  # of one that is not light: less than a byte is on most machines
 
 
 class NodeRecord:
     """A node and what is given away of it. All but `node` is derived.
 
-    `ports` is one dict for all nodes of the same engine. `active` counts the allocations that have not ended.
-    `work_index` is the log index at which `holdings`, or whether one of them is wanted, changed last. `slack`,
-    from 0 when cpu and memory are given away to 2 when nothing is, and `load` are there so that scores need not be
-    worked out for every node. `light` counts the active allocations that ask for neither cpu nor memory. `load` is
-    the less the less is given away and, of equal shares, the fewer allocations there are.
+    `ports` is one dict for all nodes of the same engine. `work_index` is the log index at which `holdings`, or
+    whether one of them is wanted, changed last. `load` is there so that it need not be worked out for every node:
+    it is the less the less is given away (-2 when no cpu and no memory is) and, of equal shares, the fewer active
+    allocations there are.
     """
 
     __slots__ = (
-        "active",
         "cpu_free",
         "cpu_share",
         "disk_free",
         "holdings",
-        "light",
         "load",
         "memory_free",
         "memory_share",
@@ -128,7 +130,7 @@ class NodeRecord:
         "number",
         "ports",
         "schedulable",
-        "slack",
+        "tasks",
         "work_index",
     )
 
@@ -136,8 +138,7 @@ class NodeRecord:
         self.number = node.number
         self.ports = ports
         self.holdings = holdings
-        self.active = 0
-        self.light = 0
+        self.tasks = 0
         self.work_index = 0
         self.cpu_free = node.capacity.cpu_millis
         self.memory_free = node.capacity.memory_bytes
@@ -158,52 +159,64 @@ class NodeRecord:
         # The fraction of the node that one thousandth of a core, or one byte, is: scores need no division.
         self.cpu_share = 1 / node.capacity.cpu_millis if node.capacity.cpu_millis > 0 else 0.0
         self.memory_share = 1 / node.capacity.memory_bytes if node.capacity.memory_bytes > 0 else 0.0
-        self._set_slack()
+        self._set_load()
 
-    def _set_slack(self) -> None:
+    @property
+    def active(self) -> int:
+        """How many allocations have not ended."""
+        return self.tasks & _ACTIVE
+
+    @property
+    def light(self) -> int:
+        """How many active allocations ask for neither cpu nor memory."""
+        return self.tasks >> _ACTIVE_BITS
+
+    @property
+    def slack(self) -> float:
+        """From 0 when cpu and memory are given away to 2 when nothing is."""
+        return self.cpu_free * self.cpu_share + self.memory_free * self.memory_share
+
+    def _set_load(self) -> None:
         # Made anew from integers each time: a sum of floats would drift.
-        self.slack = self.cpu_free * self.cpu_share + self.memory_free * self.memory_share
-        self.load = self.light * LIGHT_LOAD + self.active * _TIE - self.slack
+        self.load = self.tasks * _TASK_LOAD - self.cpu_free * self.cpu_share - self.memory_free * self.memory_share
 
     def hold(self, resources: Resources) -> None:
-        """One more active allocation."""
-        self.cpu_free = cpu_free = self.cpu_free - resources.cpu_millis
-        self.memory_free = memory_free = self.memory_free - resources.memory_bytes
+        """One more active allocation. Called twice for each placement, so kept flat."""
+        cpu, memory = resources.cpu_millis, resources.memory_bytes
+        self.cpu_free = cpu_free = self.cpu_free - cpu
+        self.memory_free = memory_free = self.memory_free - memory
         self.disk_free -= resources.disk_bytes
-        self.active += 1
-        if not resources.cpu_millis and not resources.memory_bytes:
-            self.light += 1
-        self.slack = slack = cpu_free * self.cpu_share + memory_free * self.memory_share
-        self.load = self.light * LIGHT_LOAD + self.active * _TIE - slack
+        self.tasks = tasks = self.tasks + (1 if cpu or memory else _LIGHT_TASK)
+        self.load = tasks * _TASK_LOAD - cpu_free * self.cpu_share - memory_free * self.memory_share
 
     def release(self, resources: Resources) -> None:
         """One active allocation less."""
         self.cpu_free += resources.cpu_millis
         self.memory_free += resources.memory_bytes
         self.disk_free += resources.disk_bytes
-        self.active -= 1
-        if not resources.cpu_millis and not resources.memory_bytes:
-            self.light -= 1
-        self._set_slack()
+        self.tasks -= 1 if resources.cpu_millis or resources.memory_bytes else _LIGHT_TASK
+        self._set_load()
 
-    def draft(self) -> "NodeRecord":
-        """A copy whose free resources a planner may change; ports and holdings are shared, to be read."""
+    def draft(self, resources: Resources) -> "NodeRecord":
+        """A copy with one more active allocation, for a planner. Ports and holdings are shared, to be read.
+
+        Called once for each placement, so kept flat.
+        """
         copy = NodeRecord.__new__(NodeRecord)
+        cpu, memory = resources.cpu_millis, resources.memory_bytes
+        copy.cpu_free = cpu_free = self.cpu_free - cpu
+        copy.memory_free = memory_free = self.memory_free - memory
+        copy.disk_free = self.disk_free - resources.disk_bytes
+        copy.tasks = tasks = self.tasks + (1 if cpu or memory else _LIGHT_TASK)
+        copy.cpu_share = cpu_share = self.cpu_share
+        copy.memory_share = memory_share = self.memory_share
+        copy.load = tasks * _TASK_LOAD - cpu_free * cpu_share - memory_free * memory_share
         copy.node = self.node
         copy.number = self.number
         copy.ports = self.ports
         copy.holdings = self.holdings
-        copy.active = self.active
-        copy.light = self.light
-        copy.load = self.load
         copy.work_index = self.work_index
-        copy.cpu_free = self.cpu_free
-        copy.memory_free = self.memory_free
-        copy.disk_free = self.disk_free
-        copy.cpu_share = self.cpu_share
-        copy.memory_share = self.memory_share
         copy.schedulable = self.schedulable
-        copy.slack = self.slack
         return copy
 
 
