@@ -26,10 +26,10 @@ from orion.adapters.peers.tcp import TcpPeers
 from orion.config import Tuning
 from orion.model.errors import OrionError
 from orion.model.ids import NodeId, RaftId
-from orion.node.raft_driver import RaftDriver
-from orion.node.requests import FetchSnapshot, decode_request
-from orion.node.snapshots import Snapshots
-from orion.node.watch import Watch
+from orion.node.consensus.applied import Watch
+from orion.node.consensus.driver import RaftDriver
+from orion.node.consensus.snapshots import Snapshots
+from orion.node.rpc.requests import FetchSnapshot, decode_request
 from orion.ports import as_stream
 from orion.raft.interface import RaftConfig
 from orion.raft.messages import ConfState, HardState, SnapshotMeta

@@ -19,7 +19,7 @@ from orion.model.errors import Conflict, Refused, Unreadable
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node
 from orion.model.recovery import next_recovery
-from orion.node.intake import require_readable
+from orion.node.consensus.intake import require_readable
 from orion.ports import Identity, Knock, LogFailed, as_stream
 from orion.raft.confchange import ConfRefused, decode_change, next_conf
 from orion.raft.interface import Persistent

@@ -3,7 +3,7 @@
 import pytest
 
 from orion.model.ids import RaftId
-from orion.node.directory import Facts
+from orion.node.membership.directory import Facts
 from support.gossiper import gossiper
 from support.nodes import NO_ENGINE, Cluster, cluster
 

@@ -16,7 +16,7 @@ from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
-from orion.node.requests import (
+from orion.node.rpc.requests import (
     AskConfigs,
     AskTask,
     AskTasks,
@@ -29,7 +29,7 @@ from orion.node.requests import (
     Submit,
     WatchWork,
 )
-from orion.node.service import Read
+from orion.node.services.service import Read
 from orion.raft.confchange import encode_change
 from orion.raft.messages import (
     AnyMessage,

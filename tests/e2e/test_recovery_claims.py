@@ -5,7 +5,7 @@ import threading
 
 from orion.model.ids import NodeId, RaftId
 from orion.model.recovery import next_recovery
-from orion.node.directory import Facts
+from orion.node.membership.directory import Facts
 from orion.wire.envelopes import LANE_CALL, Hello, encode_hello
 from support.gossiper import gossiper
 from support.nodes import NO_ENGINE, Cluster, cluster

@@ -11,7 +11,7 @@ from orion.config import Config, Tuning
 from orion.model.ids import NodeId, RaftId
 from orion.model.resources import MIB, Resources
 from orion.node.node import Node
-from orion.node.service import Service
+from orion.node.services.service import Service
 from orion.ports import Identity
 from sim.disk import Disk
 from sim.engine import SimEngine, SimEngineClient

@@ -11,13 +11,13 @@ from itertools import combinations
 import msgspec
 
 from orion.model.errors import OrionError
-from orion.node.log_writer import MAX_WAITING
-from orion.node.raft_driver import (
+from orion.node.consensus.driver import (
     MAX_INBOX_MESSAGES,
     MAX_READ_ROUNDS,
     MAX_UNAPPLIED_ENTRIES,
     MAX_WAITING_PROPOSALS,
 )
+from orion.node.consensus.log_writer import MAX_WAITING
 from orion.raft.interface import Role
 from orion.raft.member import Member
 from orion.raft.messages import ConfState, Entry, EntryKind

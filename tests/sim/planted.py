@@ -10,9 +10,9 @@ from collections.abc import Callable
 import msgspec
 from msgspec.structs import replace
 
-import orion.node.log_writer
-import orion.node.raft_driver
-import orion.node.snapshots
+import orion.node.consensus.driver
+import orion.node.consensus.log_writer
+import orion.node.consensus.snapshots
 import orion.raft.election
 import orion.raft.leader
 import orion.raft.member
@@ -28,9 +28,9 @@ import orion.state.ledger
 from orion.model.allocation import AllocationState
 from orion.model.container import EndCause
 from orion.model.errors import EngineError
-from orion.node.agent import Agent
-from orion.node.log_writer import LogWriter
-from orion.node.raft_driver import RaftDriver
+from orion.node.agent.agent import Agent
+from orion.node.consensus.driver import RaftDriver
+from orion.node.consensus.log_writer import LogWriter
 from orion.ports import LogBatch
 from orion.raft.core import Raft
 from orion.raft.interface import ConfApplied, Role
@@ -65,7 +65,7 @@ def vote_not_persisted() -> None:
         kept = replace(hard_state, vote=NOBODY) if hard_state is not None else None
         return LogBatch(kept, entries, must_sync=must_sync)
 
-    orion.node.log_writer.LogBatch = batch
+    orion.node.consensus.log_writer.LogBatch = batch
 
 
 def acknowledge_before_fsync() -> None:
@@ -246,7 +246,7 @@ def leader_reads_without_a_round() -> None:
 
 
 def snapshot_past_the_applied_index() -> None:
-    orion.node.snapshots.SnapshotMeta = lambda index, term, conf: SnapshotMeta(index + 1, term, conf)
+    orion.node.consensus.snapshots.SnapshotMeta = lambda index, term, conf: SnapshotMeta(index + 1, term, conf)
 
 
 def snapshot_forgets_idempotency() -> None:
@@ -276,14 +276,14 @@ def duplicate_apply() -> None:
             apply(state, index, queue[0])
         return applied
 
-    orion.node.raft_driver.apply = stutter
+    orion.node.consensus.driver.apply = stutter
 
 
 def apply_depends_on_the_node() -> None:
     def skip_some(state, index, command):
         return Applied(None) if index % 7 == 0 and id(state) // 64 % 2 else apply(state, index, command)
 
-    orion.node.raft_driver.apply = skip_some
+    orion.node.consensus.driver.apply = skip_some
 
 
 def static_port_given_twice() -> None:

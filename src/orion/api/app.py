@@ -17,7 +17,7 @@ from orion.api.origin import refuse_web_pages
 from orion.api.problems import Mistake, WrongMethod, problem
 from orion.api.routes import ENDPOINTS, Endpoint
 from orion.model.errors import NotFound, OrionError, TooLarge
-from orion.node.service import Service
+from orion.node.services.service import Service
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from orion.api.problems import json, problem
 from orion.model.configs import MAX_VALUE_BYTES, ConfigStat
 from orion.model.errors import NotFound, Refused
 from orion.model.views import ConfigView
-from orion.node.render import time_text
+from orion.node.views.render import time_text
 
 
 async def listing(call: Call) -> ListResponse:

@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 from orion.api.problems import problem, problem_bytes
 from orion.api.reader import LEAST_TAKEN_BYTES, Reader
 from orion.model.errors import TooLarge, Unavailable
-from orion.node.turnstile import Turnstile
+from orion.node.runtime.turnstile import Turnstile
 
 HEAD_S = 10.0  # for the whole head of a request, from its first byte; for the first of a connection, from its start
 MAX_HEAD_BYTES = 64 * 1024

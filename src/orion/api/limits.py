@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 from starlette.types import Receive
 
 from orion.model.errors import Unavailable
-from orion.node.turnstile import Turnstile
+from orion.node.runtime.turnstile import Turnstile
 
 
 class Limits:

@@ -15,26 +15,26 @@ from orion.model.ids import NodeId, RaftId, raft_text
 from orion.model.node import NodeStatus, address_parts, address_text
 from orion.model.recovery import is_newer
 from orion.model.resources import Resources
-from orion.node import leftovers
-from orion.node.agent import Agent
-from orion.node.answers import Answers
-from orion.node.directory import Directory, Facts
-from orion.node.exclusion import Exclusion
-from orion.node.gossip_watch import GossipWatch
-from orion.node.leader import Leader, Story
+from orion.node.agent import leftovers
+from orion.node.agent.agent import Agent
+from orion.node.agent.assignments import WorkSource
+from orion.node.agent.registration import Registration
+from orion.node.agent.status_updates import Reports
+from orion.node.consensus.applied import Watch
+from orion.node.consensus.driver import RaftDriver
+from orion.node.consensus.snapshots import Snapshots
+from orion.node.leader.leader import Leader, Story
+from orion.node.membership.directory import Directory, Facts
+from orion.node.membership.gossip_watch import GossipWatch
+from orion.node.membership.quorum_watch import Quorum
+from orion.node.membership.recovery_claims import RecoveryClaims
+from orion.node.membership.removed_member import Exclusion
+from orion.node.membership.rivals import Rivals
 from orion.node.planned_stop import PlannedStop
-from orion.node.quorum import Quorum
-from orion.node.raft_driver import RaftDriver
-from orion.node.recovery_claims import RecoveryClaims
-from orion.node.registration import Registration
-from orion.node.render import Roles
-from orion.node.reports import Reports
-from orion.node.requests import Confirm, Confirmed, Submitted
-from orion.node.rivals import Rivals
-from orion.node.snapshots import Snapshots
-from orion.node.submit import Submitter
-from orion.node.watch import Watch
-from orion.node.work import WorkSource
+from orion.node.routing.submit import Submitter
+from orion.node.rpc.requests import Confirm, Confirmed, Submitted
+from orion.node.services.answers import Answers
+from orion.node.views.render import Roles
 from orion.ports import Clock, Engine, Identity, LogStore, Machine, Membership, Peers, Usage, as_stream
 from orion.raft.interface import Persistent, RaftConfig, Role, Standing
 from orion.raft.messages import ConfState, HardState, SnapshotMeta

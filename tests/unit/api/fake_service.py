@@ -16,8 +16,8 @@ from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.logs import LogItem, LogPiece, LogPosition, Mark
 from orion.model.requests import job_from_request
 from orion.model.views import Amounts, MemberView, NodeView, RaftView, TaskRequest, TaskView
-from orion.node.lists import CHUNK_BYTES
-from orion.node.service import ALL, Health, Listing, Page, Read
+from orion.node.services.lists import CHUNK_BYTES
+from orion.node.services.service import ALL, Health, Listing, Page, Read
 from unit.api.fake_configs import FakeConfigs
 
 

@@ -12,7 +12,7 @@ from orion.model.limits import MAX_PORTS, MAX_SELECTORS
 from orion.model.requests import job_from_request, label_error, name_for, pointer
 from orion.model.resources import MIB, Resources
 from orion.model.views import TaskRequest
-from orion.node.render import restart_text
+from orion.node.views.render import restart_text
 
 
 def job(**fields):

@@ -8,8 +8,8 @@ import msgspec
 from orion.model.allocation import Allocation, AllocationStatus
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import PortBinding, TaskSpec
-from orion.node.agent import Agent
-from orion.node.requests import Assigned, Confirmed, Work
+from orion.node.agent.agent import Agent
+from orion.node.rpc.requests import Assigned, Confirmed, Work
 from sim.engine import FOREVER, SimEngine, SimEngineClient
 from sim.loop import Process
 from sim.world import SimClock, World

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orion.model.ids import NodeId, RaftId
-from orion.node.directory import Directory, Facts, parse_facts
+from orion.node.membership.directory import Directory, Facts, parse_facts
 from orion.ports import MemberState, Usage
 from orion.state.tables import State
 from orion.state.view import View

@@ -7,8 +7,8 @@ from cluster_kit import run
 
 from orion.model.errors import Unavailable
 from orion.model.events import Event, EventChoice
-from orion.node.requests import WatchEvents, encode_request
-from orion.node.watch import Watch
+from orion.node.consensus.applied import Watch
+from orion.node.rpc.requests import WatchEvents, encode_request
 
 
 def of(machine, question):

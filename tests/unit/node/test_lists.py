@@ -10,11 +10,12 @@ from cluster_kit import run
 from orion.model.configs import ConfigStat
 from orion.model.errors import TooLarge, Unavailable
 from orion.model.views import ConfigView, NodeView, TaskRequest, TaskView
-from orion.node import lists, render
-from orion.node.lists import Captured
-from orion.node.service import Page, Read
-from orion.node.turnstile import Turnstile
-from orion.node.watch import Watch
+from orion.node.consensus.applied import Watch
+from orion.node.runtime.turnstile import Turnstile
+from orion.node.services import lists
+from orion.node.services.lists import Captured
+from orion.node.services.service import Page, Read
+from orion.node.views import render
 from orion.state.view import View
 
 MANY = 40_000  # of 8 MiB, each has 210 bytes

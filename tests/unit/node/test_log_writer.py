@@ -4,7 +4,7 @@ import asyncio
 
 from msgspec.structs import replace
 
-from orion.node.log_writer import LogWriter
+from orion.node.consensus.log_writer import LogWriter
 from orion.raft.interface import Ready
 from orion.raft.messages import Entry, EntryKind, HardState, MsgAppResp
 

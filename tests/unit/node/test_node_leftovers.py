@@ -2,7 +2,7 @@
 
 from orion.config import Config
 from orion.model.container import Container, Labels
-from orion.node import leftovers
+from orion.node.agent import leftovers
 
 CONFIG = Config(node="node1", data_dir="/data")
 

@@ -7,9 +7,9 @@ from orion.model.allocation import Allocation
 from orion.model.errors import TooLarge, Unavailable
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import TaskSpec
-from orion.node import pieces
-from orion.node.pieces import Piece, WorkReceiver, WorkSender
-from orion.node.requests import Assigned, Work
+from orion.node.rpc import chunks as pieces
+from orion.node.rpc.chunks import Piece, WorkReceiver, WorkSender
+from orion.node.rpc.requests import Assigned, Work
 from orion.wire.frames import Kind, encode_frame
 
 ME = NodeId("node1")

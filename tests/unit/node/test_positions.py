@@ -7,9 +7,9 @@ from cluster_kit import run
 
 from orion.model.errors import Unavailable
 from orion.model.views import TaskRequest
-from orion.node import render
-from orion.node.exclusion import Exclusion
-from orion.node.requests import AskPosition, AskRaft, AskRaftId, AskTransfer, decode_request
+from orion.node.membership.removed_member import Exclusion
+from orion.node.rpc.requests import AskPosition, AskRaft, AskRaftId, AskTransfer, decode_request
+from orion.node.views import render
 
 
 def worker_of(nodes):

@@ -1,7 +1,7 @@
 import asyncio
 import contextlib
 
-from orion.node.quorum import LOOK_EVERY_S, _Lookout
+from orion.node.membership.quorum_watch import LOOK_EVERY_S, _Lookout
 
 
 def test_a_look_at_a_deadline_that_has_passed_changes_nothing():

@@ -5,7 +5,7 @@ from cluster_kit import run
 from orion.config import Tuning
 from orion.model.errors import OrionError, Unavailable
 from orion.model.ids import NodeId
-from orion.node.raft_driver import (
+from orion.node.consensus.driver import (
     MAX_BYTES_PER_TURN,
     MAX_COMMAND_BYTES,
     MAX_READ_ROUNDS,

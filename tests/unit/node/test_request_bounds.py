@@ -10,8 +10,8 @@ from orion.model.container import LogQuery
 from orion.model.errors import Refused
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
-from orion.node.bounds import MAX_CONFIRMED, request_fault
-from orion.node.requests import (
+from orion.node.rpc.bounds import MAX_CONFIRMED, request_fault
+from orion.node.rpc.requests import (
     AskConfigs,
     AskNodes,
     AskPosition,
@@ -25,7 +25,7 @@ from orion.node.requests import (
     WatchWork,
     encode_request,
 )
-from orion.node.service import Read
+from orion.node.services.service import Read
 from orion.state.commands import (
     ApplyPlan,
     DrainNode,

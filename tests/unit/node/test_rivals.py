@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from orion.model.errors import Conflict, Unavailable
-from orion.node.rivals import Rivals
+from orion.node.membership.rivals import Rivals
 from orion.ports import Greeted, Knock
 
 ME = Greeted("node1", 1, 5, 0, 11, "10.0.0.1:7000")

@@ -13,8 +13,8 @@ import pytest
 from orion.config import Tuning
 from orion.model.configs import MAX_VALUE_BYTES
 from orion.model.ids import RaftId
-from orion.node import snapshots as module
-from orion.node.snapshots import Snapshots
+from orion.node.consensus import snapshots as module
+from orion.node.consensus.snapshots import Snapshots
 from orion.raft.messages import ConfState, MsgSnap, SnapshotMeta
 from orion.state.apply import apply
 from orion.state.check import state_hash

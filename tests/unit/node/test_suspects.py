@@ -9,9 +9,9 @@ from orion.model.errors import Unavailable
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node, NodeStatus
 from orion.model.resources import Resources
-from orion.node import suspects
-from orion.node.directory import Directory, Facts
-from orion.node.suspects import Suspects
+from orion.node.membership import liveness as suspects
+from orion.node.membership.directory import Directory, Facts
+from orion.node.membership.liveness import Suspects
 from orion.ports import Greeted, Knock, MemberState
 from orion.reconcile.nodes import Proof
 from sim.world import World

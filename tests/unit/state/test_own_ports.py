@@ -5,7 +5,7 @@ from state_kit import World
 
 from orion.model.errors import Invalid
 from orion.model.job import DYNAMIC_PORTS, PortBinding
-from orion.node.own_ports import refuse_own_ports
+from orion.node.routing.own_ports import refuse_own_ports
 from orion.scheduler.pools import Pools
 from orion.scheduler.schedule import schedule
 

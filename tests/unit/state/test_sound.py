@@ -13,7 +13,7 @@ from orion.model.ids import task_id
 from orion.model.job import ConfigMount, Job, JobKind, PortBinding, RestartPolicy, TaskSpec
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
-from orion.node import render
+from orion.node.views import render
 from orion.state.apply import apply
 from orion.state.check import check
 from orion.state.commands import (

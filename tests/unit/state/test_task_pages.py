@@ -5,8 +5,8 @@ import random
 import msgspec
 from state_kit import ANY, World
 
-from orion.node import render
-from orion.node.service import ALL, Page
+from orion.node.services.service import ALL, Page
+from orion.node.views import render
 
 
 def shown(world, page=ALL):

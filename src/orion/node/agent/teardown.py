@@ -1,0 +1,154 @@
+"""Containers that are to end. What the engine refuses is tried again after a growing wait, and is that container's
+trouble alone; its allocation's reason says why meanwhile.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterator
+
+import msgspec
+
+from orion.model.allocation import AllocationStatus
+from orion.model.errors import EngineDown, EngineError, OrionError
+from orion.model.ids import AllocationId, NodeId
+from orion.node.agent.isolation import contained
+from orion.node.agent.observed import Sightings
+from orion.node.rpc.requests import Confirm, Confirmed
+from orion.node.runtime.alarm import Alarm
+from orion.ports import Clock, Engine
+from orion.reconcile.containers import Remove, Report, Stop, backoff_ms
+
+log = logging.getLogger(__name__)
+
+ASK_AGAIN_S = 1.0  # whether a node is gone for good
+OVERDUE_S = 5.0  # what takes longer than it should by so much is told before it is over
+
+
+class _Refusals(msgspec.Struct):
+    """Of one action on one container, in a row."""
+
+    times: int = 0
+    again_at_ms: int = 0
+    words: str = ""
+
+
+class Endings:
+    """Outlives the engine's absences: what was refused before is not asked for at once after."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        engine: Engine,
+        seen: Sightings,
+        confirm: Callable[[Confirm], Awaitable[Confirmed]],
+        report: Callable[[AllocationId, AllocationStatus], None],
+        on_end: Callable[[Report], None],
+        on_change: Callable[[], None],
+        rng: random.Random,
+        alarm: Alarm,
+    ) -> None:
+        self._clock = clock
+        self._engine = engine
+        self._seen = seen
+        self._confirm = confirm
+        self._report = report
+        self._on_end = on_end
+        self._on_change = on_change
+        self._rng = rng
+        self._alarm = alarm
+        self.removing: set[str] = set()  # containers
+        # By the action too: one that could not be stopped and has ended since may well be removed.
+        self._refusals: dict[tuple[type, str], _Refusals] = {}
+
+    def due(self, action: Stop | Remove) -> bool:
+        refusals = self._refusals.get((type(action), action.container))
+        if refusals is None or self._clock.now_ms() >= refusals.again_at_ms:
+            return True
+        self._alarm.set(refusals.again_at_ms)
+        return False
+
+    def forget(self) -> None:
+        """What is known of containers that are gone."""
+        self._refusals = {key: r for key, r in self._refusals.items() if key[1] in self._seen.containers}
+
+    async def stop(self, action: Stop) -> None:
+        try:
+            with (
+                self._told_when_overdue(action, action.grace_ms / 1000, "still runs"),
+                contained(f"stopping container {action.container[:12]}"),
+            ):
+                await self._engine.stop(action.container, action.grace_ms)
+                await self._seen.look(action.container)
+        except EngineDown:
+            raise
+        except EngineError as error:
+            self._refused(action, "can't be stopped", error)
+        else:
+            self._refusals.pop((type(action), action.container), None)
+
+    async def remove(self, action: Remove) -> None:
+        container, owner = action.container, action.owner
+        try:
+            if owner is not None and not await self._is_gone(owner):
+                await asyncio.sleep(ASK_AGAIN_S)
+                return
+            if owner is not None:
+                log.info("removing container %s, left behind by %s", container[:12], owner)
+            with (
+                self._told_when_overdue(action, 0.0, "is still there"),
+                contained(f"removing container {container[:12]}"),
+            ):
+                await self._engine.remove(container)
+            self._refusals.pop((Remove, container), None)
+            self._seen.removed(container)
+            if action.then is not None:
+                self._on_end(action.then)
+        except EngineDown:
+            raise
+        except EngineError as error:
+            self._refused(action, "can't be removed", error)
+        finally:
+            self.removing.discard(container)
+            self._on_change()
+
+    async def _is_gone(self, owner: NodeId) -> bool:
+        """As the cluster has it: this node may be behind, or cut off."""
+        try:
+            return owner in (await self._confirm(Confirm((), (owner,)))).gone
+        except OrionError as error:
+            log.info("not removing what %s left behind yet: %s", owner, error.detail)
+            return False
+
+    @contextlib.contextmanager
+    def _told_when_overdue(self, action: Stop | Remove, due_s: float, still: str) -> Iterator[None]:
+        """An engine that hangs over one container says nothing by itself, for a minute at least."""
+        late_s = due_s + OVERDUE_S
+
+        def tell() -> None:
+            words = f"its container {still} {late_s:.0f} s after it was told to end: the engine does not end it"
+            log.warning("container %s: %s", action.container[:12], words)
+            if action.meanwhile is not None:
+                status = msgspec.structs.replace(action.meanwhile.status, reason=f"{words}, and is waited for")
+                self._report(action.meanwhile.allocation, status)
+
+        timer = asyncio.get_running_loop().call_later(late_s, tell)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _refused(self, action: Stop | Remove, what: str, error: EngineError) -> None:
+        meanwhile = action.meanwhile
+        refusals = self._refusals.setdefault((type(action), action.container), _Refusals())
+        refusals.times += 1
+        wait_ms = backoff_ms(refusals.times, self._rng.random())
+        refusals.again_at_ms = self._clock.now_ms() + wait_ms
+        level = logging.DEBUG if error.detail == refusals.words else logging.WARNING
+        refusals.words = error.detail
+        log.log(level, "container %s %s: %s", action.container[:12], what, error.detail)
+        if meanwhile is not None:
+            reason = f"its container {what}: {error.detail}; trying again in {max(1, round(wait_ms / 1000))} s"
+            self._report(meanwhile.allocation, msgspec.structs.replace(meanwhile.status, reason=reason))

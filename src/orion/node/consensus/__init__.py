@@ -1,0 +1,1 @@
+"""The runners around the consensus core: persist, send, apply, in that order; snapshots; what was applied."""

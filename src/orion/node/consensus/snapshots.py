@@ -1,0 +1,246 @@
+"""Snapshots: taken without stopping the loop, fetched by a follower that lags too far, installed, compacted.
+
+A leader offers a snapshot (MsgSnap); the follower fetches its bytes from it as a stream, chunk by chunk, so that
+TCP paces it; only then is the offer stepped into the core, which decides whether to install it.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from orion.config import Tuning
+from orion.model.errors import Corrupt, NotFound, OrionError, TooLarge
+from orion.model.ids import RaftId
+from orion.node.rpc.requests import FetchSnapshot, encode_request
+from orion.ports import LogStore, Peers, as_stream
+from orion.raft.interface import Compacted, Received
+from orion.raft.messages import HardState, MsgSnap, MsgSnapStatus, SnapshotMeta
+from orion.state.dismantle import dismantle
+from orion.state.restore import Restorer
+from orion.state.snapshot import capture, encode
+from orion.state.tables import State
+
+if TYPE_CHECKING:
+    from orion.node.consensus.driver import RaftDriver
+
+log = logging.getLogger(__name__)
+
+OFFER_PATIENCE = 8  # the next snapshot waits up to so many times longer for those who fetch or install this one
+FEED_BYTES = 32 * 1024  # of a snapshot, restored in one turn of the loop: some five milliseconds
+MAX_FETCH_BYTES = 4 * 1024 * 1024 * 1024  # a million allocations are a twentieth of it
+FETCH_SILENCE_S = 10.0  # a fetch that gets nothing for so long is given up; the leader will offer again
+
+
+class _Fetched(msgspec.Struct):
+    meta: SnapshotMeta
+    chunks: list[bytes]
+    state: State
+
+
+class Snapshots:
+    def __init__(
+        self,
+        *,
+        store: LogStore,
+        peers: Peers,
+        tuning: Tuning,
+        me: RaftId,
+        address_of: Callable[[RaftId], str | None],
+    ) -> None:
+        self._store = store
+        self._peers = peers
+        self._tuning = tuning
+        self._me = me
+        self._address_of = address_of
+        self._wanted = asyncio.Event()
+        self._offers = asyncio.Event()
+        self._offer: MsgSnap | None = None
+        self._replaced: deque[State] = deque()  # states that a snapshot took the place of
+        self._retired = asyncio.Event()
+        self._fetched: _Fetched | None = None
+        self._serving = 0  # followers that fetch at this moment
+        self._damaged = 0  # the index of a stored snapshot that can't be read any more
+        self.applied_bytes = 0  # of commands, since the last snapshot was captured
+
+    async def run(self, driver: "RaftDriver") -> None:
+        """Takes and fetches snapshots, one at a time each, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._take_when_due(driver), name="snapshot-taker")
+            group.create_task(self._fetch_offers(driver), name="snapshot-fetcher")
+            group.create_task(self._free_replaced(), name="snapshot-freer")
+
+    # --- taking -------------------------------------------------------------------------------------------
+
+    def consider(self, driver: "RaftDriver") -> None:
+        """Called after entries were applied: is it time?"""
+        if self._is_due(driver):
+            self._wanted.set()
+
+    def _is_due(self, driver: "RaftDriver") -> bool:
+        entries = driver.applied_index - driver.raft.snapshot_index
+        patience = OFFER_PATIENCE if self._serving or driver.raft.awaits_snapshots else 1
+        due_entries, due_bytes = self._tuning.snapshot_entries * patience, self._tuning.snapshot_bytes * patience
+        return entries >= due_entries or self.applied_bytes >= due_bytes
+
+    def _margin(self, entries: int) -> int:
+        """How many entries to keep behind a snapshot: as many as the setting, but not more bytes than call for
+        a snapshot by themselves.
+        """
+        mean_bytes = max(1, self.applied_bytes // max(1, entries))
+        return min(self._tuning.trailing_entries, self._tuning.snapshot_bytes // mean_bytes)
+
+    async def _take_when_due(self, driver: "RaftDriver") -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            # Captured in one turn of the loop: tables, index and configuration belong together.
+            status = driver.raft.status()
+            meta = SnapshotMeta(driver.applied_index, driver.applied_term, status.conf)
+            damaged = status.snapshot_index and status.snapshot_index == self._damaged
+            # Looked at again: what was applied while the last one was saved was counted from the one before.
+            if not (damaged or (meta.index > status.snapshot_index and self._is_due(driver))):
+                continue
+            captured = capture(driver.state)
+            margin = self._margin(meta.index - status.snapshot_index)
+            first_kept = max(status.first_index, meta.index + 1 - margin)
+            self.applied_bytes = 0
+            await self._store.save_snapshot(meta, _paced(encode(captured)), first_kept=first_kept, hard_state=None)
+            if meta.index > driver.raft.snapshot_index:
+                driver.step(Compacted(meta, first_kept))
+                log.info("took a snapshot at index %d, log kept from %d", meta.index, first_kept)
+
+    async def restore_stored(self, index: int) -> State:
+        """The state in this node's own stored snapshot. Raises Corrupt when it is damaged."""
+        restorer = Restorer()
+        async for chunk in self._store.snapshot_chunks(index):
+            await _feed(restorer, chunk)
+        return restorer.finish()
+
+    # --- giving -------------------------------------------------------------------------------------------
+
+    async def serve(self, index: int) -> AsyncGenerator[bytes, None]:
+        """The chunks of the snapshot at `index`, for a follower. Raises NotFound when it is gone.
+
+        A damaged one is replaced at once: the state it was made of is here, and a follower that asks can't do
+        without one.
+        """
+        self._serving += 1
+        try:
+            async with contextlib.aclosing(self._store.snapshot_chunks(index)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except Corrupt:
+            log.warning("the stored snapshot at index %d is damaged, so another is taken", index)
+            self._damaged = index
+            self._wanted.set()
+            raise NotFound(f"the snapshot at index {index} is damaged; another is being taken") from None
+        finally:
+            self._serving -= 1
+
+    # --- fetching -----------------------------------------------------------------------------------------
+
+    def offered(self, offer: MsgSnap) -> None:
+        """A leader offers a snapshot; the newest offer counts."""
+        self._offer = offer
+        self._offers.set()
+
+    async def _fetch_offers(self, driver: "RaftDriver") -> None:
+        while True:
+            await self._offers.wait()
+            self._offers.clear()
+            offer, self._offer = self._offer, None
+            if offer is None or offer.meta.index <= driver.applied_index:
+                if offer is not None:
+                    driver.step(Received(offer))  # the core answers that it is past it
+                continue
+            try:
+                fetched = await self._fetch(offer)
+                _require_of(fetched, driver)
+                self._fetched = fetched
+            except OrionError as error:
+                log.warning("could not fetch the snapshot at index %d: %s", offer.meta.index, error.detail)
+                self._refuse(offer)
+                continue
+            driver.step(Received(offer))
+            if driver.raft.snapshot_index == offer.meta.index:
+                await driver.watch.reached(offer.meta.index)  # its bytes are needed until it is installed
+            self._fetched = None
+
+    async def _fetch(self, offer: MsgSnap) -> _Fetched:
+        address = self._address_of(RaftId(offer.sender))
+        if address is None:
+            raise NotFound("the leader's address is not known")
+        log.info("fetching the snapshot at index %d from %s", offer.meta.index, address)
+        restorer = Restorer()
+        chunks: list[bytes] = []
+        size = 0
+        stream = self._peers.stream(address, encode_request(FetchSnapshot(offer.meta.index)))
+        try:
+            while True:
+                async with asyncio.timeout(FETCH_SILENCE_S):
+                    chunk = await anext(stream, None)
+                if chunk is None:
+                    return _Fetched(offer.meta, chunks, restorer.finish())
+                await _feed(restorer, chunk)
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > MAX_FETCH_BYTES:
+                    raise TooLarge(f"{address} sent more than {MAX_FETCH_BYTES:,} bytes of a snapshot")
+        except TimeoutError:
+            raise NotFound(f"{address} sent nothing for {FETCH_SILENCE_S:.0f} s") from None
+        finally:
+            await stream.aclose()
+
+    def _refuse(self, offer: MsgSnap) -> None:
+        if address := self._address_of(RaftId(offer.sender)):
+            status = MsgSnapStatus(self._me, offer.sender, offer.term, offer.meta.index)
+            self._peers.send(address, RaftId(offer.sender), (status,))
+
+    async def install(self, meta: SnapshotMeta, hard_state: HardState | None, driver: "RaftDriver") -> None:
+        """Write the fetched snapshot in place of the log, then make its state the state."""
+        fetched, self._fetched = self._fetched, None
+        assert fetched is not None, f"the core installs a snapshot at {meta.index} that was not fetched"
+        assert fetched.meta.index == meta.index
+        await self._store.save_snapshot(
+            meta, as_stream(fetched.chunks), first_kept=meta.index + 1, hard_state=hard_state
+        )
+        self._replaced.append(driver.state)
+        self._retired.set()
+        driver.installed(fetched.state, meta.index, meta.term)
+        log.info("installed the snapshot at index %d", meta.index)
+
+    async def _free_replaced(self) -> None:
+        while True:
+            await self._retired.wait()
+            self._retired.clear()
+            while self._replaced:
+                for _ in dismantle(self._replaced.popleft()):
+                    await asyncio.sleep(0)
+
+
+def _require_of(fetched: _Fetched, driver: "RaftDriver") -> None:
+    """Raises Corrupt for a state that this node could not go on with."""
+    index, cluster, own = fetched.meta.index, fetched.state.cluster, driver.view.cluster
+    if fetched.state.index > index:
+        raise Corrupt(f"it is of index {fetched.state.index}, and was offered as one of {index}")
+    if own and cluster != own:
+        raise Corrupt(f"it is of cluster {cluster:016x}, and this node of {own:016x}")
+
+
+async def _paced(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """One chunk is encoded a turn of the loop, so that heartbeats go out between."""
+    for chunk in chunks:
+        yield chunk
+        await asyncio.sleep(0)
+
+
+async def _feed(restorer: Restorer, chunk: bytes) -> None:
+    """A whole chunk would hold the loop for as long as a heartbeat or two may be late."""
+    for start in range(0, len(chunk), FEED_BYTES):
+        restorer.feed(chunk[start : start + FEED_BYTES])
+        await asyncio.sleep(0)

@@ -1,0 +1,155 @@
+"""Gossip into the directory, the log's plain lines, and hints to the consensus core."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+from orion.loglines import LogThrottle
+from orion.model.errors import Unavailable
+from orion.model.ids import NodeId, RaftId
+from orion.model.recovery import is_newer
+from orion.node.consensus.driver import RaftDriver
+from orion.node.membership.directory import Directory, Seen
+from orion.node.membership.liveness import AGAIN_S
+from orion.ports import Knock, MemberEvent, Membership, Peers
+
+log = logging.getLogger(__name__)
+
+LEADER_KNOCKS = 3  # a leader taken for dead by mistake costs an election that nobody wins
+STRANGER_QUIET_S = 3_600.0  # one line about a stranger in so long
+MAX_STRANGERS = 64  # and about so many of them
+GREETING_S = 2.0
+
+_WORDS = {
+    "joined": "%s seen by gossip (at %s)",
+    "suspect": "%s suspect: it does not answer probes (gossip at %s)",
+    "recovered": "%s alive again (gossip at %s)",
+    "dead": "%s given up by gossip (at %s)",  # a word, not the verdict: that is the leader's
+    "left": "%s left (gossip at %s)",
+}
+
+
+class GossipWatch:
+    def __init__(
+        self,
+        *,
+        me: NodeId,
+        membership: Membership,
+        peers: Peers,
+        directory: Directory,
+        driver: RaftDriver,
+        name_contested: Callable[[str], None],
+    ) -> None:
+        self._me = me
+        self._membership = membership
+        self._peers = peers
+        self._directory = directory
+        self._driver = driver
+        self._name_contested = name_contested
+        self._changed = asyncio.Event()
+        self._astray: dict[NodeId, str] = {}  # addresses of registered nodes that are of another cluster now
+        self._went_astray = asyncio.Event()
+        self._strangers = LogThrottle(STRANGER_QUIET_S, MAX_STRANGERS)
+        directory.on_stranger = self._tell_stranger
+
+    async def changed(self) -> None:
+        """Returns at the next gossip event after this call."""
+        await self._changed.wait()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow(), name="gossip-events")
+            group.create_task(self._watch_the_leader(), name="gossip-leader")
+            group.create_task(self._greet_the_astray(), name="gossip-astray")
+
+    async def _follow(self) -> None:
+        events = self._membership.events()
+        self._look()
+        async for event in events:
+            self._tell(event)
+            self._look()
+
+    def _look(self) -> None:
+        self._directory.update(self._membership.members())
+        self._changed.set()
+        self._changed = asyncio.Event()
+        self._driver.watch.nudge()
+
+    def _tell(self, event: MemberEvent) -> None:
+        member = event.member
+        if event.kind == "conflict" and member is not None:
+            words = "two nodes call themselves %s: the one at %s is ignored; give it another --id"
+            if member.node == self._me:
+                words = "another node calls itself %s as this one does, at %s: gossip lets in only one of them"
+                self._name_contested(event.other_address)
+            log.error(words, member.node, event.other_address)
+        elif event.kind in _WORDS and member is not None:
+            log.info(_WORDS[event.kind], member.node, member.gossip_address)
+
+    def _tell_stranger(self, seen: Seen) -> None:
+        """Once an hour each: who is no member of ours will not become one by itself, and may be meant to."""
+        node, facts, here = seen.member.node, seen.facts, self._directory
+        mark = node, facts.cluster, facts.recovery
+        if seen.member.state not in ("alive", "suspect"):
+            return
+        if not self._strangers.is_due(mark, asyncio.get_running_loop().time()):
+            return
+        if facts.cluster != here.cluster:
+            log.error(
+                "%s (at %s) is of another cluster than this node's data directory: to join it, stop this node, "
+                "move that directory away and start it again with --join",
+                node,
+                facts.peer_address,
+            )
+            known = self._driver.view.node(node)
+            if known is not None and known.peer_address == facts.peer_address:
+                self._astray[node] = facts.peer_address
+                self._went_astray.set()
+        elif not is_newer(here.recovery, facts.recovery):
+            log.error(
+                "%s (at %s) was recovered apart from this node: they are two clusters now. Stop one of them, move "
+                "its data directory away and start it again with --join",
+                node,
+                facts.peer_address,
+            )
+
+    async def _greet_the_astray(self) -> None:
+        """A node of ours that lost its disk and began a cluster of its own ends when one of us greets it (node.py).
+        Raft dials it only while it has its vote.
+        """
+        while True:
+            await self._went_astray.wait()
+            self._went_astray.clear()
+            while self._astray:
+                _, address = self._astray.popitem()
+                with contextlib.suppress(Unavailable):  # each hangs up on the other
+                    await self._peers.who(address, timeout_s=GREETING_S)
+
+    async def _watch_the_leader(self) -> None:
+        """A follower need not wait for its election timeout once the leader is dead by two proofs: gossip does not
+        call it alive, and its host refuses connections or is silent. Gossip alone may still tell of a former run.
+        """
+        while True:
+            leader = self._leader()
+            if leader is None or leader.member.state == "alive":
+                await self._changed.wait()
+                continue
+            if await self._is_gone(leader.facts.peer_address):
+                self._driver.peer_dead(leader.facts.raft)  # by now another may lead
+            await asyncio.sleep(AGAIN_S)
+
+    async def _is_gone(self, address: str) -> bool:
+        """New connections may be dropped on the way while the leader's own goes on: it is heard meanwhile."""
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        answer = await self._peers.knock(address, tries=LEADER_KNOCKS)
+        if answer is Knock.SILENT:
+            return self._driver.leader_unheard_ms > (loop.time() - began_s) * 1000
+        return answer is Knock.REFUSED
+
+    def _leader(self) -> Seen | None:
+        standing = self._driver.standing
+        if not standing.leader or self._driver.is_leader:
+            return None
+        return self._directory.seen_raft(RaftId(standing.leader))

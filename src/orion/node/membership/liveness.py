@@ -1,0 +1,176 @@
+"""The second proof of death, and of life: what peer ports say of nodes that gossip does not call alive."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+import msgspec
+
+from orion.model.errors import Unavailable
+from orion.model.ids import NodeId, RaftId
+from orion.model.node import Node, NodeStatus
+from orion.model.recovery import belong_together
+from orion.node.membership.directory import Directory
+from orion.ports import Knock, Peers
+from orion.reconcile.nodes import Proof, Sighting
+from orion.state.view import View
+
+AGAIN_S = 0.1
+ANSWERED_AGAIN_S = 0.5  # one that answers is asked so often while gossip does not find it
+LOOK_AGAIN_S = 0.5
+KNOCKS = 6  # a network that is gone for half a second is no death
+KNOCK_DEAD_S = 0.3  # whom gossip gives up: it has waited before
+ANSWER_TIMEOUT_S = 2.0  # a busy process needs less
+
+
+class Doubt(msgspec.Struct, frozen=True):
+    """A node that state calls ready and gossip does not call alive: `state` as gossip's, "" where it shows none."""
+
+    node: NodeId
+    raft: RaftId
+    address: str
+    state: str
+
+
+class Suspects:
+    """Asks at each such node's peer port, again and again while it is one. Calls `changed` at every new answer."""
+
+    def __init__(
+        self,
+        *,
+        me: NodeId,
+        peers: Peers,
+        directory: Directory,
+        view: Callable[[], View],
+        gossip_changed: Callable[[], Awaitable[None]],
+        hears: Callable[[RaftId], bool],
+        hears_others: Callable[[RaftId], bool],
+        changed: Callable[[], None],
+    ) -> None:
+        """`hears`: whether a Raft message of that member has come lately. `hears_others`: whether this node hears
+        enough members, and one besides that one, to know that a silence is not its own.
+        """
+        self._me = me
+        self._peers = peers
+        self._directory = directory
+        self._view = view
+        self._gossip_changed = gossip_changed
+        self._hears = hears
+        self._hears_others = hears_others
+        self._changed = changed
+        self._asked: set[NodeId] = set()
+        self._knocking: dict[NodeId, tuple[asyncio.Timeout, float]] = {}  # and when it has been long enough
+        self._proofs: dict[NodeId, Proof] = {}
+        self.version = 0  # how often a proof changed
+
+    def proof(self, node: NodeId) -> Proof | None:
+        """None while it is not in doubt, or has not been asked to the end."""
+        return self._proofs.get(node)
+
+    def in_doubt(self) -> Iterable[NodeId]:
+        """Nodes that have been asked to the end."""
+        return self._proofs.keys()
+
+    async def run(self) -> None:
+        self._proofs.clear()
+        self._asked.clear()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._hasten()
+                for node in self._view().nodes():
+                    if node.id not in self._asked and self._doubt(node):
+                        group.create_task(self._ask(node.id), name=f"suspect-{node.id}")
+                        self._asked.add(node.id)
+                await self._something_changed()
+
+    async def _something_changed(self) -> None:
+        try:
+            async with asyncio.timeout(LOOK_AGAIN_S):  # what state calls ready changes without gossip
+                await self._gossip_changed()
+        except TimeoutError:
+            return
+
+    async def _ask(self, node: NodeId) -> None:
+        try:
+            while doubt := self._doubt(self._view().node(node)):
+                proof = await self._prove(doubt)
+                now = self._doubt(self._view().node(node))
+                if now is not None and now.raft == doubt.raft:
+                    self._note(node, proof)
+                slowly = proof is Proof.ANSWERS and doubt.state != "suspect"
+                await asyncio.sleep(ANSWERED_AGAIN_S if slowly else AGAIN_S)
+        finally:
+            self._asked.discard(node)
+            self._note(node, None)
+
+    async def _prove(self, doubt: Doubt) -> Proof:
+        """A conversation that goes on is stronger than a new connection without an answer, which may be dropped."""
+        knock = await self._knock(doubt)
+        if knock is Knock.REFUSED:
+            return Proof.REFUSED
+        if self._hears(doubt.raft):
+            return Proof.ANSWERS
+        if knock is Knock.SILENT:
+            return Proof.SILENT
+        if knock is Knock.ACCEPTED and await self._answers(doubt):
+            return Proof.ANSWERS
+        return Proof.MUTE
+
+    async def _knock(self, doubt: Doubt) -> Knock:
+        """Silence is told only when, after it, others were heard, and then this one still was not: else it may have
+        been this node that was cut off, and its verdict would be committed once that is over.
+        """
+        answer = await self._knock_long_enough(doubt)
+        if answer is not Knock.SILENT:
+            return answer
+        if not self._hears_others(doubt.raft):
+            return Knock.UNCLEAR
+        return await self._peers.knock(doubt.address, tries=1)
+
+    async def _knock_long_enough(self, doubt: Doubt) -> Knock:
+        """For less long where gossip gives it up, before or meanwhile: who does not answer is not asked why."""
+        enough_s = asyncio.get_running_loop().time() + KNOCK_DEAD_S
+        try:
+            async with asyncio.timeout_at(enough_s if doubt.state == "dead" else None) as scope:
+                self._knocking[doubt.node] = scope, enough_s
+                return await self._peers.knock(doubt.address, tries=KNOCKS)
+        except TimeoutError:
+            return Knock.UNCLEAR
+        finally:
+            del self._knocking[doubt.node]
+
+    def _hasten(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        for node, (scope, enough_s) in self._knocking.items():
+            doubt = self._doubt(self._view().node(node))
+            if doubt is not None and doubt.state == "dead" and not scope.expired():
+                scope.reschedule(max(now_s, enough_s))
+
+    async def _answers(self, doubt: Doubt) -> bool:
+        """Whether it is this very member that answers, and one that may be spoken with."""
+        try:
+            who = await self._peers.who(doubt.address, timeout_s=ANSWER_TIMEOUT_S)
+        except Unavailable:
+            return False
+        here = self._directory
+        ours = belong_together(here.cluster, here.recovery, who.cluster, who.recovery)
+        return ours and (who.node, who.raft) == (doubt.node, doubt.raft)
+
+    def _doubt(self, node: Node | None) -> Doubt | None:
+        if node is None or node.id == self._me or node.status is not NodeStatus.READY:
+            return None
+        seen = self._directory.seen(node.id)
+        if seen is None or Sighting(seen.member.state, seen.facts.raft).shows_end_of_other(node.raft):
+            return Doubt(node.id, node.raft, node.peer_address, "")
+        if seen.member.state == "alive" or seen.facts.raft != node.raft:
+            return None
+        return Doubt(node.id, node.raft, seen.facts.peer_address, seen.member.state)
+
+    def _note(self, node: NodeId, proof: Proof | None) -> None:
+        if proof is self._proofs.get(node):
+            return
+        if proof is None:
+            del self._proofs[node]
+        else:
+            self._proofs[node] = proof
+        self.version += 1
+        self._changed()

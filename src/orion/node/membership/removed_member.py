@@ -1,0 +1,58 @@
+"""A member that was taken out of the configuration while it was down or cut off never hears of it: nobody sends it
+the entry that removed it, and nobody in a lease answers its candidacies. It would believe in its old configuration
+for ever, and in the work that its old state gives it. So a member that has long had no leader, while gossip shows
+one, asks that leader who the members are.
+"""
+
+import asyncio
+import logging
+
+from orion.model.errors import OrionError
+from orion.model.ids import RaftId
+from orion.node.consensus.driver import RaftDriver
+from orion.node.membership.directory import Directory, Seen
+from orion.node.rpc.requests import AskPosition, Position, decode_reply, encode_request
+from orion.ports import Peers
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.0
+PATIENCE_LOOKS = 2  # without a leader in a row: an election takes less
+ASK_TIMEOUT_S = 2.0
+
+
+class Exclusion:
+    """Sets `driver.excluded`, which the driver clears itself as soon as a leader speaks to it again."""
+
+    def __init__(self, *, raft: RaftId, driver: RaftDriver, directory: Directory, peers: Peers) -> None:
+        self._raft = raft
+        self._driver = driver
+        self._directory = directory
+        self._peers = peers
+
+    async def run(self) -> None:
+        looks = 0
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            waits = self._driver.is_member and not self._driver.standing.leader
+            looks = looks + 1 if waits else 0
+            if looks >= PATIENCE_LOOKS:
+                await self._ask()
+
+    async def _ask(self) -> None:
+        for seen in self._directory.voters():
+            if seen.facts.role == "leader" and seen.facts.raft != self._raft and await self._is_excluded(seen):
+                log.warning("the cluster took this node out of Raft while it was away: it is a worker now")
+                self._driver.exclude()
+                return
+
+    async def _is_excluded(self, leader: Seen) -> bool:
+        driver, address = self._driver, leader.facts.peer_address
+        try:
+            reply = await self._peers.call(address, encode_request(AskPosition()), timeout_s=ASK_TIMEOUT_S)
+            theirs = decode_reply(reply, Position, address)
+        except OrionError as error:
+            log.debug("%s does not say who the members are: %s", leader.member.node, error.detail)
+            return False
+        newer = theirs.leads and theirs.applied >= driver.applied_index
+        return newer and not driver.standing.leader and self._raft not in theirs.members

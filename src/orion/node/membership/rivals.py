@@ -1,0 +1,186 @@
+"""Keeps one data directory, and one name, from being two nodes at a time.
+
+A copied directory has its original's Raft id: it would vote twice, take the original's work and announce its end.
+So whoever greets is compared with who is known under that Raft id and that name. Where somebody else is, and still
+answers, the newcomer is turned away at the peer port, which is the way to everything: votes, registration, work,
+announcements. It then asks at that address itself, and ends. Who does not answer has no claim: a node may move.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from orion.model.errors import Conflict, Unavailable
+from orion.model.ids import NodeId, RaftId
+from orion.model.recovery import belong_together
+from orion.node.membership.directory import Directory
+from orion.ports import Greeted, Knock, Peers
+
+log = logging.getLogger(__name__)
+
+ASK_TIMEOUT_S = 1.0  # twice on the way of a registration, which waits 2 s for its answer
+MAX_REMEMBERED = 4_096
+NAME_PATIENCE_S = 3.0  # for so long gossip may show a former process of this node's
+NAME_KNOCKS = 3
+
+
+class Rivals:
+    """Fulfils ports.Gate. `on_rival` is told in one sentence why this node has to end."""
+
+    def __init__(
+        self,
+        *,
+        me: NodeId,
+        raft: RaftId,
+        address: str,
+        data_dir: str,
+        peers: Peers,
+        directory: Directory,
+        on_rival: Callable[[str], None],
+    ) -> None:
+        self._me = me
+        self._raft = raft
+        self._address = address
+        self._data_dir = data_dir
+        self._peers = peers
+        self._directory = directory
+        self._on_rival = on_rival
+        self._admitted: dict[RaftId, tuple[int, str]] = {}  # run and address, the latest last
+        self._told = ""  # where a rival is said to answer
+        self._was_told = asyncio.Event()
+        self._namesake = ""  # the gossip address of another node of this name
+        self._name_contested = asyncio.Event()
+
+    # --- at the peer port ---------------------------------------------------------------------------------
+
+    def knows(self, greeted: Greeted) -> bool:
+        if self._is_me(greeted):
+            return True
+        if greeted.raft == self._raft or greeted.node == self._me:
+            return False
+        if self._admitted.get(greeted.raft) == (greeted.run, greeted.address):
+            return True
+        if self._elsewhere(greeted):
+            return False
+        self._admit(greeted)
+        return True
+
+    async def rival(self, greeted: Greeted) -> str:
+        if greeted.raft == self._raft or greeted.node == self._me:
+            return self._address
+        for address in self._elsewhere(greeted):
+            other = await self._who(address)
+            if other is not None and other.run != greeted.run and _are_rivals(greeted, other):
+                return address
+        self._admit(greeted)
+        return ""
+
+    def _is_me(self, greeted: Greeted) -> bool:
+        return greeted.raft == self._raft and greeted.run == self._peers.run
+
+    def _elsewhere(self, greeted: Greeted) -> list[str]:
+        """Where somebody else may answer under its Raft id or its name."""
+        found: dict[str, None] = {}
+        if former := self._admitted.get(greeted.raft):
+            found[former[1]] = None  # the same address too: two hosts may call it theirs
+        known = self._directory.address_of_raft(greeted.raft), self._directory.address_of_node(greeted.node)
+        found |= dict.fromkeys(address for address in known if address and address != greeted.address)
+        return [address for address in found if address and address != self._address]
+
+    def _admit(self, greeted: Greeted) -> None:
+        self._admitted.pop(greeted.raft, None)
+        self._admitted[greeted.raft] = greeted.run, greeted.address
+        if len(self._admitted) > MAX_REMEMBERED:
+            del self._admitted[next(iter(self._admitted))]
+
+    async def _who(self, address: str) -> Greeted | None:
+        """None also for one that may not be spoken with: to this node it is nobody."""
+        try:
+            other = await self._peers.who(address, timeout_s=ASK_TIMEOUT_S)
+        except Unavailable:
+            return None
+        here = self._directory
+        return other if belong_together(here.cluster, here.recovery, other.cluster, other.recovery) else None
+
+    # --- at the log's ----------------------------------------------------------------------------------------
+
+    async def claimed(self, node: NodeId, raft: RaftId, address: str) -> bool:
+        """Whether that node, with that data directory, answers at `address`."""
+        if address == self._address:
+            return (node, raft) == (self._me, self._raft)
+        other = await self._who(address)
+        return other is not None and (other.node, other.raft) == (node, raft)
+
+    # --- of this node itself ----------------------------------------------------------------------------------
+
+    async def check(self, address: str) -> None:
+        """Raises Conflict when another process answers there with this node's data directory, or its name."""
+        if not address or address == self._address:
+            return
+        other = await self._who(address)
+        if other is not None and (why := self._why(other, address)):
+            raise Conflict(why)
+
+    def told(self, address: str) -> None:
+        """Another node turned this one away for the sake of whoever answers at `address`."""
+        self._told = address
+        self._was_told.set()
+
+    def name_contested(self, gossip_address: str) -> None:
+        """Gossip has met another living node of this name there."""
+        self._namesake = gossip_address
+        self._name_contested.set()
+
+    async def run(self) -> None:
+        """Believes what it is told once it has seen it."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._look_where_told(), name="rivals-told")
+            group.create_task(self._look_after_name(), name="rivals-name")
+
+    async def _look_where_told(self) -> None:
+        while True:
+            await self._was_told.wait()
+            self._was_told.clear()
+            try:
+                await self.check(self._told)
+            except Conflict as conflict:
+                self._on_rival(conflict.detail)
+
+    async def _look_after_name(self) -> None:
+        """A node that has met others is turned away by them. One that was told to join its own namesake meets
+        nobody: gossip takes the namesake for itself, and says no more of it than where it is.
+        """
+        while True:
+            await self._name_contested.wait()
+            self._name_contested.clear()
+            await asyncio.sleep(NAME_PATIENCE_S)
+            others = any(seen.member.node != self._me for seen in self._directory.all_seen())
+            if self._directory.cluster or others:
+                continue
+            if await self._peers.knock(self._namesake, tries=NAME_KNOCKS) is Knock.ACCEPTED:
+                self._on_rival(self._name_is_taken(f"{self._namesake} (gossip)"))
+
+    def _why(self, other: Greeted, address: str) -> str:
+        if other.run == self._peers.run:
+            return ""
+        if other.raft == self._raft:
+            return (
+                f"{self._me} runs already and answers at {address}, with the same data directory as"
+                f" {self._data_dir}: one of the two is a copy, and two nodes can't be one. For another node start"
+                " it with an empty data directory, another --id and --join"
+            )
+        if other.node == self._me:
+            return self._name_is_taken(address)
+        return ""
+
+    def _name_is_taken(self, where: str) -> str:
+        return (
+            f"the name {self._me} is taken: a node of that name answers at {where}. Start this one with another"
+            " --id (without that flag it is the host's name)"
+        )
+
+
+def _are_rivals(one: Greeted, other: Greeted) -> bool:
+    if not belong_together(one.cluster, one.recovery, other.cluster, other.recovery):
+        return False
+    return one.raft == other.raft or one.node == other.node

@@ -1,0 +1,202 @@
+"""Commands into the log, from whichever node: here when this one leads, else through the leader."""
+
+import asyncio
+import random
+
+import msgspec
+
+from orion.model.configs import ConfigStat
+from orion.model.errors import AnswerForgotten, Conflict, NoMajority, NotTaken, OrionError, Refused, Unavailable
+from orion.model.ids import NodeId, RaftId
+from orion.model.node import Node, NodeStatus
+from orion.node.consensus.driver import RaftDriver
+from orion.node.membership.directory import Directory
+from orion.node.membership.quorum_watch import Quorum
+from orion.node.membership.rivals import Rivals
+from orion.node.routing.own_ports import refuse_own_ports
+from orion.node.rpc.requests import NotUnderstood, Submit, Submitted, decode_reply, encode_request
+from orion.ports import Peers
+from orion.state.commands import (
+    AnyCommand,
+    ApplyPlan,
+    CreateJob,
+    InitCluster,
+    RegisterNode,
+    SetNodeStatus,
+    decode_command,
+    encode_command,
+)
+from orion.state.sound import fault_of
+
+RETRY_FIRST_S = 0.02
+RETRY_MAX_S = 0.25
+ATTEMPT_TIMEOUT_S = 2.0
+
+
+class Submitter:
+    """One per node; every write goes through it."""
+
+    def __init__(
+        self,
+        *,
+        me: NodeId,
+        driver: RaftDriver,
+        directory: Directory,
+        peers: Peers,
+        quorum: Quorum,
+        rivals: Rivals,
+        rng: random.Random,
+    ) -> None:
+        self._me = me
+        self._driver = driver
+        self._directory = directory
+        self._quorum = quorum
+        self._peers = peers
+        self._rivals = rivals
+        self._rng = rng
+
+    async def submit(self, command: AnyCommand, *, timeout_s: float) -> Submitted:
+        """Returns once committed, applied on the leader and, where this node follows the log, here too.
+
+        Tries again through elections until the deadline, so the command must bear being applied twice. Raises
+        Refused kinds as `apply` decided; Unavailable at the deadline, NoMajority and AnswerForgotten as soon as
+        that is known, all three saying whether the command may survive.
+        """
+        data = encode_command(command)
+        tries = _Tries()
+        try:
+            async with self._quorum.deadline(timeout_s, "no leader with a majority of the voters took the change"):
+                submitted = await self._until_taken(data, tries)
+                if self._driver.is_member:
+                    await self._driver.watch.reached(submitted.index)
+                return submitted
+        except Unavailable as error:
+            kind = type(error) if isinstance(error, NoMajority | AnswerForgotten) else Unavailable
+            raise kind(f"{error.detail}; {tries.outcome}") from None
+
+    async def _until_taken(self, data: bytes, tries: "_Tries") -> Submitted:
+        wait_s = RETRY_FIRST_S
+        while True:
+            tries.taken = True  # by whoever is asked now, until it says otherwise
+            try:
+                return await self.take(Submit(data))
+            except Refused:
+                raise
+            except (AnswerForgotten, NotUnderstood) as error:
+                tries.failed(error)
+                raise  # as any later copy would be answered
+            except OrionError as error:
+                tries.failed(error)
+            await asyncio.sleep(wait_s * (0.5 + self._rng.random()))
+            wait_s = min(RETRY_MAX_S, wait_s * 2)
+
+    async def take(self, request: Submit) -> Submitted:
+        """One try: propose here, or hand on to the leader. Raises NotTaken when neither can be done, another
+        Unavailable when nobody knows how it ended.
+        """
+        driver = self._driver
+        if driver.is_leader:
+            if not driver.view.cluster:
+                raise NotTaken("the new cluster has no name yet")  # its leader gives it one first
+            committed = await driver.propose(await self._completed(request.command))
+            result = committed.result
+            config = result if isinstance(result, ConfigStat) else None
+            return Submitted(committed.index, _subject(result), driver.view.cluster, config, driver.view.recovery)
+        if request.forwarded:
+            raise NotTaken(f"{self._me} does not lead the cluster")
+        address, forwarded = self._leader()
+        reply = await self._peers.call(
+            address, encode_request(Submit(request.command, forwarded)), timeout_s=ATTEMPT_TIMEOUT_S
+        )
+        return decode_reply(reply, Submitted, address)
+
+    def _leader(self) -> tuple[str, bool]:
+        """Where to send a command: the leader's address and True, else any voter's and False (it passes it on)."""
+        leader = self._driver.standing.leader
+        if self._driver.is_member and leader and (address := self._directory.address_of_raft(RaftId(leader))):
+            return address, True
+        voters = [s for s in self._directory.voters() if s.member.node != self._me]
+        leading = [s for s in voters if s.facts.role == "leader"]
+        if leading:
+            return leading[0].facts.peer_address, False
+        if voters:
+            return self._rng.choice(voters).facts.peer_address, False
+        raise NotTaken("no voter of the cluster is known yet")
+
+    async def _completed(self, data: bytes) -> bytes:
+        """A command the log can take: one that can't be understood would stop every node. What a leader decides
+        is taken from nobody else.
+
+        Only the leader can tell whether the node that held an id before is gone: gossip must show the id with the
+        new data directory, for it gives a living node's name to nobody else, and nobody must answer at the old
+        address with the old one. Raises Conflict for a data directory that a node at another address uses.
+        """
+        command = _understood(data)
+        if isinstance(command, CreateJob):
+            refuse_own_ports(self._driver.view, command.job)
+        if not isinstance(command, RegisterNode):
+            return data
+        if command.replaces:
+            raise Refused("whether a node takes another one's place is for the cluster's leader to decide")
+        known = self._driver.view.node(command.node)
+        if known is None:
+            return data
+        if known.raft == command.raft:
+            if known.peer_address != command.peer_address and await self._answers(known):
+                raise Conflict(
+                    f"{known.id} runs with this data directory and answers at {known.peer_address}: this is a copy"
+                )
+            return data
+        seen = self._directory.seen(command.node)
+        if seen is None or seen.facts.raft != command.raft or await self._answers(known):
+            return data
+        return encode_command(msgspec.structs.replace(command, replaces=True))
+
+    async def _answers(self, known: Node) -> bool:
+        return await self._rivals.claimed(known.id, known.raft, known.peer_address)
+
+
+def _is_for_leaders(command: AnyCommand) -> bool:
+    if isinstance(command, SetNodeStatus):
+        return command.status is not NodeStatus.LEFT  # a node says of itself that it stops
+    return isinstance(command, InitCluster | ApplyPlan)
+
+
+def _understood(data: bytes) -> AnyCommand:
+    """Raises Refused for what nobody but the leader may say, or is no command that can be carried out."""
+    try:
+        command = decode_command(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Refused(f"not a command that this version knows: {error}") from None
+    if fault := fault_of(command):
+        raise Refused(f"not a command that can be carried out: {fault}")
+    if _is_for_leaders(command):
+        raise Refused(f"{type(command).__name__} is for the cluster's leader to decide")
+    return command
+
+
+class _Tries:
+    """Whether one of the tries may have put the command into a log that survives."""
+
+    def __init__(self) -> None:
+        self.taken = False  # the try under way
+        self._earlier = False
+
+    def failed(self, error: OrionError) -> None:
+        self._earlier |= not isinstance(error, NotTaken | AnswerForgotten)
+        self.taken = False
+
+    @property
+    def outcome(self) -> str:
+        if self.taken or self._earlier:
+            return "the change may still have been made: look before you repeat it"
+        return "nothing was changed"
+
+
+def _subject(result: object) -> str:
+    match result:
+        case str():
+            return result
+        case Node(id=node):
+            return node
+    return ""

@@ -1,0 +1,109 @@
+"""A node's work, which a voter sends it in pieces, because a frame has a limit and this has none.
+
+Work goes whole whenever it may have changed, for which any node's change of state is enough, and environments are
+most of it: so a stream carries each spec once, and again only when it is another.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from orion.model.allocation import Allocation
+from orion.model.errors import TooLarge
+from orion.model.ids import JobName
+from orion.model.job import TaskSpec
+from orion.node.rpc.requests import Assigned, NotUnderstood, Work, decode_reply, encode_reply
+
+# A piece ends with the allocation or the spec that makes it longer than this; a spec came in a request of 1 MiB.
+PIECE_BYTES = 1024 * 1024
+MAX_WORK_BYTES = 512 * 1024 * 1024  # what a node takes on, as encoded
+
+Key = tuple[JobName, int]  # of a spec: the job and its version
+
+
+class Spec(msgspec.Struct, frozen=True, array_like=True):
+    job: JobName
+    version: int
+    body: bytes
+
+
+class Piece(msgspec.Struct, frozen=True, array_like=True):
+    """`specs`: those of `allocations` that this stream has not carried yet. `rest`: in the last piece of a Work all
+    of it but what is assigned.
+    """
+
+    allocations: tuple[Allocation, ...]
+    specs: tuple[Spec, ...]
+    rest: Work | None
+
+
+class WorkSender:
+    """A voter's side of one stream."""
+
+    def __init__(self) -> None:
+        self._sent: dict[Key, TaskSpec] = {}  # the specs of the Work before
+
+    def pieces(self, work: Work) -> Iterator[bytes]:
+        sent, self._sent = self._sent, {}
+        allocations, specs, size = list[msgspec.Raw](), list[Spec](), 0
+        for assigned in work.assigned:
+            allocation, spec = assigned.allocation, assigned.spec
+            encoded = encode_reply(allocation)
+            allocations.append(msgspec.Raw(encoded))
+            size += len(encoded)
+            key = allocation.job, allocation.job_version
+            # Its identity: a job that was forgotten and made anew has the same key.
+            if self._sent.get(key) is not spec:
+                self._sent[key] = spec
+                if sent.get(key) is not spec:
+                    specs.append(Spec(*key, encode_reply(spec)))
+                    size += len(specs[-1].body)
+            if size >= PIECE_BYTES:
+                yield encode_reply((allocations, specs, None))
+                allocations, specs, size = [], [], 0
+        yield encode_reply((allocations, specs, msgspec.structs.replace(work, assigned=())))
+
+
+class _Held(msgspec.Struct, frozen=True):
+    spec: TaskSpec
+    size_bytes: int
+
+
+class WorkReceiver:
+    """The node's side of it. `source`: whom it comes from."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._specs: dict[Key, _Held] = {}
+        self._held_bytes = 0  # of the specs of the Work before
+        self._allocations: list[Allocation] = []
+        self._came_bytes = 0  # of the Work that is coming
+
+    def take(self, item: bytes) -> Work | None:
+        """The Work that it completes. Raises NotUnderstood; TooLarge when it is more than this node takes on."""
+        self._came_bytes += len(item)
+        if self._held_bytes + self._came_bytes > MAX_WORK_BYTES:
+            raise TooLarge(
+                f"the work of this node is more than {MAX_WORK_BYTES:,} bytes of allocations and their specs"
+            )
+        piece = decode_reply(item, Piece, self._source)
+        for spec in piece.specs:
+            body = decode_reply(spec.body, TaskSpec, self._source)
+            self._specs[spec.job, spec.version] = _Held(body, len(spec.body))
+        self._allocations += piece.allocations
+        return None if piece.rest is None else self._whole(piece.rest)
+
+    def _whole(self, rest: Work) -> Work:
+        specs: dict[Key, _Held] = {}
+        assigned = []
+        for allocation in self._allocations:
+            key = allocation.job, allocation.job_version
+            held = self._specs.get(key)
+            if held is None:
+                raise NotUnderstood(f"{self._source} did not say how allocation {allocation.id:08x} is to run")
+            specs[key] = held
+            assigned.append(Assigned(allocation, held.spec))
+        self._specs = specs  # as the sender: the next Work needs no others
+        self._held_bytes = sum(held.size_bytes for held in specs.values())
+        self._allocations, self._came_bytes = [], 0
+        return msgspec.structs.replace(rest, assigned=tuple(assigned))

@@ -1,0 +1,1 @@
+"""What api/ and peers may ask of this node, a file a noun."""

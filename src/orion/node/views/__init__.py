@@ -1,0 +1,1 @@
+"""Applied state and gossip -> what people and Prometheus are shown. Pure reads."""
