@@ -16,6 +16,7 @@ from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
+from orion.node.rpc.reads import Read
 from orion.node.rpc.requests import (
     AskConfigs,
     AskTask,
@@ -29,7 +30,6 @@ from orion.node.rpc.requests import (
     Submit,
     WatchWork,
 )
-from orion.node.services.service import Read
 from orion.raft.confchange import encode_change
 from orion.raft.messages import (
     AnyMessage,

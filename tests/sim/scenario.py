@@ -15,7 +15,7 @@ import msgspec
 from orion.config import Tuning
 from orion.model.errors import OrionError
 from orion.model.node import NodeStatus
-from orion.node.services.service import Read
+from orion.node.rpc.reads import Read
 from orion.raft.messages import ConfState
 from sim.cluster import Cluster, ConnectionLost, Machine
 from sim.events import EVERYTHING, LOSSES, Event, Keep

@@ -10,7 +10,8 @@ from typing import Any
 from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, Unavailable
 from orion.model.resources import MIB
 from orion.model.views import ConfigView, TaskRequest, TaskView
-from orion.node.services.service import Read, Service
+from orion.node.rpc.reads import Read
+from orion.node.services.service import Service
 from sim.cluster import Cluster, ConnectionLost, ConnectionRefused, Machine
 from sim.engine import CRASHES, FOREVER, MISSING, SUCCEEDS
 from sim.history import ENDS, STAYS, Op

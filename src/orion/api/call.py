@@ -14,7 +14,8 @@ from orion.api.limits import Limits, until_hang_up
 from orion.api.lists import ListResponse
 from orion.api.params import DEFAULT_TIMEOUT_S, INDEX, LIMIT, STALE, TIMEOUT, WAIT, Param
 from orion.model.errors import MAX_SHOWN, Refused
-from orion.node.services.service import Listing, Page, Read, Service
+from orion.node.rpc.reads import Listing, Page, Read
+from orion.node.services.service import Service
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)

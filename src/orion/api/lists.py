@@ -6,7 +6,7 @@ from starlette.types import Receive, Scope, Send
 
 from orion.api.limits import Limits
 from orion.model.errors import Unavailable
-from orion.node.services.service import Listing
+from orion.node.rpc.reads import Listing
 
 TAKE_S = 30.0  # for a client to take a chunk of 64 KiB, else it is cut off: all chunks are kept for it
 

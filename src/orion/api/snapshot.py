@@ -3,7 +3,7 @@
 from orion.api.call import MARGIN_S, Call
 from orion.api.params import STALE
 from orion.api.stream import Stream
-from orion.node.services.service import Read
+from orion.node.rpc.reads import Read
 
 
 async def save(call: Call) -> Stream:

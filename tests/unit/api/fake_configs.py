@@ -2,7 +2,7 @@
 
 from orion.model.errors import OrionError
 from orion.model.views import ConfigView
-from orion.node.services.service import ALL
+from orion.node.rpc.reads import ALL
 from orion.state.apply import apply
 from orion.state.commands import DeleteConfig, PutConfig
 from orion.state.tables import State

@@ -16,8 +16,9 @@ from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.logs import LogItem, LogPiece, LogPosition, Mark
 from orion.model.requests import job_from_request
 from orion.model.views import Amounts, MemberView, NodeView, RaftView, TaskRequest, TaskView
+from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.node.services.lists import CHUNK_BYTES
-from orion.node.services.service import ALL, Health, Listing, Page, Read
+from orion.node.services.service import Health
 from unit.api.fake_configs import FakeConfigs
 
 

@@ -5,7 +5,7 @@ from cluster_kit import run
 
 from orion.model.errors import NoMajority, Unavailable
 from orion.model.views import NodeView
-from orion.node.services.service import Read
+from orion.node.rpc.reads import Read
 
 
 def of(machine, question):

@@ -11,10 +11,10 @@ from orion.model.configs import ConfigStat
 from orion.model.errors import TooLarge, Unavailable
 from orion.model.views import ConfigView, NodeView, TaskRequest, TaskView
 from orion.node.consensus.applied import Watch
+from orion.node.rpc.reads import Page, Read
 from orion.node.runtime.turnstile import Turnstile
 from orion.node.services import lists
 from orion.node.services.lists import Captured
-from orion.node.services.service import Page, Read
 from orion.node.views import render
 from orion.state.view import View
 

@@ -9,6 +9,7 @@ from orion.model.errors import Unavailable
 from orion.model.resources import MIB
 from orion.model.views import RaftView, TaskRequest, TaskView
 from orion.node.membership.removed_member import Exclusion
+from orion.node.rpc.reads import Read
 from orion.node.rpc.requests import (
     AskTasks,
     Confirm,
@@ -22,7 +23,6 @@ from orion.node.rpc.requests import (
     decode_reply,
     decode_request,
 )
-from orion.node.services.service import Read
 from sim.engine import FOREVER
 
 STRANGE = [b"", b"\xc1", b"\x91\xa3new", b"\x92\x01", b"\xa1\xff", b"\x91" * 100_000]

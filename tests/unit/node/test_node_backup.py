@@ -2,7 +2,7 @@ import pytest
 from cluster_kit import run
 
 from orion.model.errors import NoMajority, Unavailable
-from orion.node.services.service import Read
+from orion.node.rpc.reads import Read
 from orion.state.check import state_hash
 from orion.state.restore import Restorer
 from orion.wire.backups import BackupReader

@@ -100,6 +100,6 @@ def test_what_does_not_run_is_not_stopped(word, monkeypatch):
 
 
 def _stale():
-    from orion.node.services.service import Read
+    from orion.node.rpc.reads import Read
 
     return Read(stale=True)

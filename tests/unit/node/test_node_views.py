@@ -8,7 +8,7 @@ from cluster_kit import run
 from orion.model.errors import Invalid, NotFound
 from orion.model.node import NodeStatus
 from orion.model.views import TaskRequest
-from orion.node.services.service import Read
+from orion.node.rpc.reads import Read
 from sim.engine import FOREVER
 
 

@@ -11,6 +11,7 @@ from orion.model.errors import Refused
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
 from orion.node.rpc.bounds import MAX_CONFIRMED, request_fault
+from orion.node.rpc.reads import Read
 from orion.node.rpc.requests import (
     AskConfigs,
     AskNodes,
@@ -25,7 +26,6 @@ from orion.node.rpc.requests import (
     WatchWork,
     encode_request,
 )
-from orion.node.services.service import Read
 from orion.state.commands import (
     ApplyPlan,
     DrainNode,

@@ -8,7 +8,7 @@ from cluster_kit import run
 from orion.model.views import TaskRequest, TaskView
 from orion.node.agent import assignments as work
 from orion.node.rpc import chunks as pieces
-from orion.node.services.service import Read
+from orion.node.rpc.reads import Read
 from sim.engine import FOREVER
 
 VARIABLE_BYTES = 128_000  # Linux takes no longer one

@@ -5,7 +5,7 @@ import random
 import msgspec
 from state_kit import ANY, World
 
-from orion.node.services.service import ALL, Page
+from orion.node.rpc.reads import ALL, Page
 from orion.node.views import render
 
 

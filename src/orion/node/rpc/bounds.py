@@ -4,8 +4,8 @@ from typing import Any
 
 from orion.model.ids import NODE_ID
 from orion.model.limits import MAX_MOUNTS
+from orion.node.rpc.reads import Read
 from orion.node.rpc.requests import AskConfigs, AskRaftId, Confirm, ReadLogs, Request, WatchWork
-from orion.node.services.service import Read
 from orion.wire.envelopes import MAX_CALL_MS
 
 MAX_CONFIRMED = 65_536  # allocations, and nodes: more than run on one machine

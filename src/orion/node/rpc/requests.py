@@ -15,7 +15,7 @@ from orion.model.ids import AllocationId, NodeId, RaftId
 from orion.model.job import TaskSpec
 from orion.model.node import Node
 from orion.model.views import NodeView, RaftView, TaskView
-from orion.node.services.service import ALL, Listing, Page, Read
+from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.ports import LogEntry, LogQuery
 
 R = TypeVar("R")
@@ -45,7 +45,7 @@ class Submit(Request[Submitted], frozen=True, array_like=True, tag=1):
 
 
 class ListHead(msgspec.Struct, frozen=True, array_like=True):
-    """What comes before the JSON of a list, as service.Listing has it."""
+    """What comes before the JSON of a list, as rpc/reads.py has it."""
 
     index: int
     next: str

@@ -30,6 +30,7 @@ from orion.node.membership.quorum_watch import Quorum
 from orion.node.routing.idempotency import Marks
 from orion.node.routing.submit import Submitter
 from orion.node.rpc.bounds import request_fault
+from orion.node.rpc.reads import ALL, Epoch, Listing, Page, Read
 from orion.node.rpc.requests import (
     AnyList,
     AnyRequest,
@@ -68,7 +69,7 @@ from orion.node.services.events import Events
 from orion.node.services.flights import Flights
 from orion.node.services.lists import Captured, Lists, sent
 from orion.node.services.logs import Logs
-from orion.node.services.service import ALL, Epoch, Health, Listing, Page, Read
+from orion.node.services.service import Health
 from orion.node.views import render
 from orion.node.views.metrics import Metrics
 from orion.ports import Clock, Machine, Peers

@@ -9,8 +9,8 @@ from orion.model.ids import NodeId
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
 from orion.node.routing.forward import from_a_voter
+from orion.node.rpc.reads import Read
 from orion.node.rpc.requests import FetchBackup, encode_request
-from orion.node.services.service import Read
 from orion.ports import Clock, Peers
 from orion.state.snapshot import capture, encode
 from orion.wire.backups import FORMAT, About, encode_backup

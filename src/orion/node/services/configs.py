@@ -10,9 +10,9 @@ from orion.model.views import ConfigView
 from orion.node.consensus.driver import RaftDriver
 from orion.node.routing.idempotency import Ask, Marks
 from orion.node.routing.submit import Submitter
+from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.node.rpc.requests import AskConfigs, FindConfigs, Request, Submitted
 from orion.node.services.lists import Captured, Lists
-from orion.node.services.service import ALL, Listing, Page, Read
 from orion.node.views import render
 from orion.ports import Clock
 from orion.state.commands import DeleteConfig, PutConfig

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from orion.node.rpc.reads import Listing
 from orion.node.rpc.requests import AnyList
 from orion.node.runtime.turnstile import Outcome, Turnstile
-from orion.node.services.service import Listing
 
 MAX_UNDER_WAY = 4  # of those that do not wait for news
 

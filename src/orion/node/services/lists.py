@@ -12,9 +12,9 @@ from collections.abc import AsyncGenerator, Callable, Hashable, Iterator
 import msgspec
 
 from orion.model.errors import TooLarge, Unavailable
+from orion.node.rpc.reads import Epoch, Listing
 from orion.node.rpc.requests import ListHead, decode_reply, encode_reply
 from orion.node.runtime.turnstile import Outcome, Turnstile
-from orion.node.services.service import Epoch, Listing
 
 MAX_HELD_BYTES = 64 * 1024 * 1024  # of lists that are made or on their way; a larger one has them alone
 MAX_LIST_BYTES = 512 * 1024 * 1024

@@ -17,8 +17,8 @@ from orion.model.views import AllocationView, NodeView, TaskView
 from orion.node.agent.agent import Agent
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
+from orion.node.rpc.reads import Read
 from orion.node.rpc.requests import AskNode, AskTask, ReadLogs, decode_log, encode_reply, encode_request
-from orion.node.services.service import Read
 from orion.node.views import render
 from orion.ports import Peers
 

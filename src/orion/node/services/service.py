@@ -3,7 +3,7 @@ holds no state, asks a voter. Errors are OrionErrors, ready to be shown.
 """
 
 from collections.abc import AsyncGenerator, Mapping
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import msgspec
 
@@ -11,50 +11,8 @@ from orion.model.configs import Config
 from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.logs import LogItem, LogPosition
 from orion.model.views import ConfigView, NodeView, RaftView, TaskRequest, TaskView
+from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.ports import LogQuery
-
-T = TypeVar("T")
-
-
-class Read(msgspec.Struct, frozen=True, array_like=True):
-    """How fresh a read must be: linearizable, or `stale` from what this node has applied. `after_index` > 0:
-    wait up to `wait_s` until the state has passed that index (long poll).
-    """
-
-    stale: bool = False
-    after_index: int = 0
-    wait_s: float = 0.0
-    timeout_s: float = 10.0
-
-
-class Page(msgspec.Struct, frozen=True, array_like=True):
-    """A part of a list: at most `limit` rows (0: all), past the row with the id `after`, be it there or not."""
-
-    after: str = ""
-    limit: int = 0
-
-
-ALL = Page()
-
-
-Epoch = tuple[int, ...]  # what a list depends on besides the index
-
-
-class Listing:
-    """A list as of `index`, as JSON in chunks. `next`: the id past which there are more rows, "" without any."""
-
-    __slots__ = ("__weakref__", "chunks", "epoch", "index", "next", "size_bytes")
-
-    def __init__(self, index: int, epoch: Epoch, following: str, chunks: tuple[bytes, ...]) -> None:
-        self.index = index
-        self.epoch = epoch
-        self.next = following
-        self.chunks = chunks
-        self.size_bytes = sum(map(len, chunks))
-
-    def rows(self, kind: type[T]) -> list[T]:
-        """What it holds, as views of a `kind`."""
-        return msgspec.json.decode(b"".join(self.chunks), type=list[kind])  # type: ignore[valid-type]
 
 
 class Health(msgspec.Struct, frozen=True):

@@ -35,7 +35,7 @@ from orion.model.views import (
 )
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory, Seen
-from orion.node.services.service import ALL, Page
+from orion.node.rpc.reads import ALL, Page
 from orion.state.records import JobRecord, NodeRecord, Slot
 from orion.state.slots import task_slot
 from orion.state.view import View
