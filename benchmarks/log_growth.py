@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 from orion.adapters.lmdb_log import FIRST_MAP_BYTES, LmdbLog
-from orion.config import Tuning
-from orion.ports import LogBatch
+from orion.ports.log import LogBatch
+from orion.process.config import Tuning
 from orion.raft.messages import ConfState, Entry, EntryKind, HardState, SnapshotMeta
 
 MB = 1_000_000

@@ -39,8 +39,8 @@ class LoopWatch:
 
 
 def main() -> None:
-    from orion import daemon
     from orion.cli import main as orion
+    from orion.process import daemon
 
     watch = LoopWatch(Path(sys.argv[1]))
     serve = daemon.serve

@@ -23,14 +23,14 @@ import msgspec
 from orion.adapters.clock import SystemClock
 from orion.adapters.lmdb_log.store import LmdbLog
 from orion.adapters.peers.tcp import TcpPeers
-from orion.config import Tuning
 from orion.model.errors import OrionError
 from orion.model.ids import NodeId, RaftId
 from orion.node.consensus.applied import Watch
 from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.snapshots import Snapshots
 from orion.node.rpc.requests import FetchSnapshot, decode_request
-from orion.ports import as_stream
+from orion.ports.log import as_stream
+from orion.process.config import Tuning
 from orion.raft.interface import RaftConfig
 from orion.raft.messages import ConfState, HardState, SnapshotMeta
 from orion.state.snapshot import capture, encode

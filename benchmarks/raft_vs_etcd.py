@@ -23,7 +23,7 @@ from typing import Self
 import grpc.aio
 
 from member import PROFILE, READ, Members
-from orion.config import Tuning
+from orion.process.config import Tuning
 from orion.state.commands import PutConfig, encode_command
 from support.nodes import free_ports
 

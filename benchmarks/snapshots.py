@@ -16,11 +16,11 @@ import sys
 import time
 
 from member import RESET, Members, Status
-from orion.config import Tuning
 from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.ids import JobName, NodeId, RaftId
 from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.resources import Resources
+from orion.process.config import Tuning
 from orion.raft.interface import RaftConfig
 from orion.scheduler.pools import Pools
 from orion.scheduler.schedule import schedule

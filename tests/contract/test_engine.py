@@ -19,7 +19,7 @@ from orion.model.container import Container, File, Labels
 from orion.model.errors import EngineDown, EngineError
 from orion.model.ids import AllocationId, JobName, NodeId, container_name
 from orion.model.job import PortBinding, TaskSpec
-from orion.ports import Engine
+from orion.ports.engine import Engine
 from support.dockerd import Dockerd
 
 DEADLINE_S = 30.0

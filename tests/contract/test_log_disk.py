@@ -17,7 +17,7 @@ WRITER = """
     import asyncio, json, os, sys
     from contract.test_log_store import batch, chunks, entries, meta
     from orion.adapters.lmdb_log import LmdbLog
-    from orion.ports import LogFailed
+    from orion.ports.log import LogFailed
     from orion.raft.messages import HardState
 
     async def main():

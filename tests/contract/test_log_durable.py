@@ -26,7 +26,7 @@ WRITER = """
     from contract.test_log_store import batch, chunks, entries, meta
     from orion.adapters.lmdb_log import LmdbLog
     from orion.model.ids import NodeId, RaftId
-    from orion.ports import Identity
+    from orion.ports.log import Identity
     from orion.raft.messages import HardState
 
     def say(what):

@@ -7,7 +7,7 @@ import pytest
 from orion.adapters.lmdb_log import LmdbLog
 from orion.adapters.lmdb_log.former import former_directories
 from orion.model.ids import NodeId, RaftId
-from orion.ports import Identity
+from orion.ports.log import Identity
 
 ME = NodeId("node1")
 

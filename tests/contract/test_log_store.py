@@ -12,7 +12,7 @@ import pytest
 from orion.adapters.lmdb_log import LmdbLog
 from orion.model.errors import NotFound
 from orion.model.ids import NodeId, RaftId
-from orion.ports import Identity, LogBatch, LogStore
+from orion.ports.log import Identity, LogBatch, LogStore
 from orion.raft.messages import ConfState, Entry, EntryKind, HardState, SnapshotMeta
 
 MIB = 1024 * 1024

@@ -15,7 +15,7 @@ from contract.test_log_store import MIB, TERM_1, batch, chunks, entries, meta, r
 from orion.adapters.lmdb_log import FIRST_MAP_BYTES, LmdbLog
 from orion.model.errors import Conflict, Corrupt, Refused
 from orion.model.ids import NodeId, RaftId
-from orion.ports import Identity, LogFailed
+from orion.ports.log import Identity, LogFailed
 from orion.raft.messages import Entry, EntryKind, HardState
 
 DEADLINE_S = 60
@@ -35,7 +35,7 @@ def process(place, body):
         import asyncio, json, sys
         from contract.test_log_store import batch, chunks, entries, meta
         from orion.adapters.lmdb_log import LmdbLog
-        from orion.ports import LogFailed
+        from orion.ports.log import LogFailed
         from orion.raft.messages import HardState
 
         def say(value):

@@ -14,7 +14,7 @@ import uvloop
 
 from orion.adapters.gossip import Gossip
 from orion.model.ids import NodeId
-from orion.ports import MemberEvent, Membership, MemberState
+from orion.ports.membership import MemberEvent, Membership, MemberState
 
 DEADLINE_S = 30.0
 

@@ -15,7 +15,7 @@ from orion.adapters.clock import SystemClock
 from orion.adapters.peers import TcpPeers
 from orion.model.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
 from orion.model.ids import NodeId, RaftId
-from orion.ports import Greeted, Knock, Peers
+from orion.ports.peers import Greeted, Knock, Peers
 from orion.raft.messages import AnyMessage, Entry, MsgApp, MsgHeartbeat
 
 DEADLINE_S = 20.0

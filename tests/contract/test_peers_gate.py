@@ -7,7 +7,7 @@ import uvloop
 
 from contract.test_peers import DEADLINE_S, TcpBench, hosts, one_reaches, until
 from orion.model.errors import Unavailable
-from orion.ports import Greeted
+from orion.ports.peers import Greeted
 
 ELSEWHERE = "10.1.2.3:7000"
 

@@ -18,7 +18,7 @@ from orion.adapters.peers import TcpPeers, calls, connection
 from orion.adapters.peers.outbox import MAX_QUEUED_BYTES, MAX_QUEUED_FRAMES, Outbox
 from orion.model.errors import OrionError, Refused, TooLarge, Unavailable
 from orion.model.ids import NodeId, RaftId
-from orion.ports import Knock
+from orion.ports.peers import Knock
 from orion.raft.messages import MsgHeartbeat
 from orion.wire.envelopes import LANE_CALL, LANE_RAFT, LANE_STREAM, MAGIC, Hello, encode_hello, encode_messages
 from orion.wire.frames import HEADER, MAX_FRAME_BYTES, Kind, encode_frame
@@ -132,7 +132,7 @@ class TestStrangers:
 
     def test_those_past_the_bound_are_not_kept(self, bench, monkeypatch):
         """Each is a file, and the node needs others."""
-        monkeypatch.setattr("orion.openfiles.FEWEST_CONNECTIONS", 3)
+        monkeypatch.setattr("orion.process.fd_limits.FEWEST_CONNECTIONS", 3)
         monkeypatch.setattr("resource.getrlimit", lambda _: (6, 6))
 
         async def check():
@@ -154,7 +154,7 @@ class TestStrangers:
         bench.run(check)
 
     def test_of_the_silent_the_oldest_make_room(self, bench, monkeypatch):
-        monkeypatch.setattr("orion.openfiles.FEWEST_CONNECTIONS", 3)
+        monkeypatch.setattr("orion.process.fd_limits.FEWEST_CONNECTIONS", 3)
         monkeypatch.setattr("resource.getrlimit", lambda _: (6, 6))
         monkeypatch.setattr(connection, "HELLO_TIMEOUT_S", 2 * DEADLINE_S)
 

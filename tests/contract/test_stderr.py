@@ -14,13 +14,13 @@ import pytest
 
 BEGIN = """
 import atexit, logging, os, sys, time
-import orion.stderr
+import orion.process.stderr
 
 def until_the_thread_has_it_all():
     while sys.stderr._waiting_chars:
         time.sleep(0.001)
 
-orion.stderr.never_wait()
+orion.process.stderr.never_wait()
 """
 MISSING = re.compile(rb"orion: (\d+) lines are missing here: .*")
 DEADLINE_S = 60
@@ -170,7 +170,7 @@ TRACE = """
 import itertools, queue, threading
 
 def trace(frame, event, _):
-    if frame.f_code.co_filename == orion.stderr.__file__:
+    if frame.f_code.co_filename == orion.process.stderr.__file__:
         finalizer()
         return trace
 
@@ -190,7 +190,7 @@ def finalizer():
 asked, wanted, done = queue.SimpleQueue(), queue.SimpleQueue(), queue.SimpleQueue()
 sys.stderr = sys.__stderr__
 threading.settrace(trace)
-orion.stderr.never_wait()
+orion.process.stderr.never_wait()
 logging.basicConfig(stream=sys.stderr)
 for n in range(100):
     lines, asked_line = itertools.count(), n % 10

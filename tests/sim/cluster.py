@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from orion.config import Config, Tuning
 from orion.model.ids import NodeId, RaftId
 from orion.model.resources import MIB, Resources
 from orion.node.node import Node
 from orion.node.services.service import Service
-from orion.ports import Identity
+from orion.ports.log import Identity
+from orion.process.config import Config, Tuning
 from sim.disk import Disk
 from sim.engine import SimEngine, SimEngineClient
 from sim.gossip import Gossip, SimMembership
@@ -123,7 +123,7 @@ class Machine:
         self._gone("the connection was closed")
 
     async def _build(self, run: Run) -> Node:
-        """As daemon.py does, from our adapters."""
+        """As process/daemon.py does, from our adapters."""
         machine = SimMachine(self.world, self.name, self.runs)
         identity = await run.log.identity()
         if identity is None:
@@ -233,7 +233,7 @@ class Machine:
 
 
 def innermost(error: BaseException) -> BaseException:
-    """The first of a group, as daemon.py tells it."""
+    """The first of a group, as process/daemon.py tells it."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

@@ -13,11 +13,11 @@ from functools import partial
 import msgspec
 
 from orion.model.allocation import Allocation
-from orion.model.container import EndCause
+from orion.model.container import Container, EndCause, EngineInfo, File, Labels, LogEntry, LogQuery
 from orion.model.errors import EngineDown, EngineError, PortRefused
 from orion.model.job import TaskSpec
 from orion.model.resources import MIB, Resources
-from orion.ports import Container, EngineInfo, File, Labels, LogEntry, LogQuery, PullProgress
+from orion.ports.engine import PullProgress
 from sim.loop import Process
 from sim.world import World
 

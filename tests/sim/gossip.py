@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from orion.model.ids import NodeId
-from orion.ports import MemberEvent, MemberState
+from orion.ports.membership import MemberEvent, MemberState
 from sim.loop import Process, ProcessState
 from sim.network import Network, host_of
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from orion.model.errors import Corrupt
-from orion.ports import Identity
+from orion.ports.log import Identity
 from orion.raft.interface import Persistent
 from orion.raft.messages import Entry, HardState, SnapshotMeta
 from orion.wire import records

@@ -1,7 +1,7 @@
 """The Machine port: use that wanders a little, and randomness from the seed."""
 
 from orion.model.resources import MIB
-from orion.ports import Usage
+from orion.ports.machine import Usage
 from sim.world import World
 
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 from orion.model.errors import OrionError, TooLarge, Unavailable, by_code
 from orion.model.ids import NodeId, RaftId
 from orion.model.recovery import belong_together
-from orion.ports import CallHandler, Gate, Greeted, Knock, MessageHandler, StreamHandler
+from orion.ports.peers import CallHandler, Gate, Greeted, Knock, MessageHandler, StreamHandler
 from orion.raft.messages import AnyMessage
 from orion.wire.envelopes import Reply, encode_reply
 from orion.wire.frames import FrameError, Kind, encode_frame

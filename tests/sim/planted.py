@@ -24,14 +24,14 @@ import orion.state.apply_configs
 import orion.state.apply_jobs
 import orion.state.apply_nodes
 import orion.state.apply_plan
-import orion.state.ledger
+import orion.state.mutations
 from orion.model.allocation import AllocationState
 from orion.model.container import EndCause
 from orion.model.errors import EngineError
 from orion.node.agent.agent import Agent
 from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.log_writer import LogWriter
-from orion.ports import LogBatch
+from orion.ports.log import LogBatch
 from orion.raft.core import Raft
 from orion.raft.interface import ConfApplied, Role
 from orion.raft.log import RaftLog
@@ -288,7 +288,7 @@ def apply_depends_on_the_node() -> None:
 
 def static_port_given_twice() -> None:
     """A port is free again when its task is told to end, not when it has ended."""
-    set_unwanted, release = orion.state.ledger.set_unwanted, orion.state.ledger._release
+    set_unwanted, release = orion.state.mutations.set_unwanted, orion.state.mutations._release
 
     def keys(state, allocation):
         bindings = state.jobs[allocation.job].job.task.ports
@@ -304,12 +304,12 @@ def static_port_given_twice() -> None:
             state.records[allocation.node].ports.setdefault(key, allocation.id)
         release(state, record, allocation)
 
-    orion.state.ledger.set_unwanted, orion.state.ledger._release = too_early, what_is_left
+    orion.state.mutations.set_unwanted, orion.state.mutations._release = too_early, what_is_left
 
 
 def capacity_given_twice() -> None:
     """Resources of a task that is told to end are given away before it has ended."""
-    set_unwanted, release = orion.state.ledger.set_unwanted, orion.state.ledger._release
+    set_unwanted, release = orion.state.mutations.set_unwanted, orion.state.mutations._release
 
     def too_early(state, allocation):
         set_unwanted(state, allocation)
@@ -321,7 +321,7 @@ def capacity_given_twice() -> None:
             state.records[allocation.node].hold(record.job.task.resources)
         release(state, record, allocation)
 
-    orion.state.ledger.set_unwanted, orion.state.ledger._release = too_early, once
+    orion.state.mutations.set_unwanted, orion.state.mutations._release = too_early, once
 
 
 def a_name_is_used_again_at_once() -> None:
@@ -335,7 +335,7 @@ def a_name_is_used_again_at_once() -> None:
                 for allocation in former.history(index):
                     if not allocation.terminal:
                         stopped = replace(allocation.status, state=AllocationState.STOPPED)
-                        orion.state.ledger.set_status(state, allocation, stopped)
+                        orion.state.mutations.set_status(state, allocation, stopped)
             orion.state.apply_jobs.settle(state, step, former)
         return create(state, step, job)
 
@@ -348,15 +348,15 @@ def a_stop_is_forgotten() -> None:
 
     def start_again(state, step, record):
         if record.job.stopped and not record.job.stopping and not record.active:
-            orion.state.ledger.open_job(state, record, replace(record.job, stopped=False))
+            orion.state.mutations.open_job(state, record, replace(record.job, stopped=False))
         settle(state, step, record)
 
     orion.state.apply_jobs.settle = start_again
 
 
 def lost_allocation_forgotten() -> None:
-    active_of = orion.state.ledger.active_of
-    orion.state.ledger.active_of = lambda state, node: active_of(state, node)[1:]
+    active_of = orion.state.mutations.active_of
+    orion.state.mutations.active_of = lambda state, node: active_of(state, node)[1:]
 
 
 # --- containers --------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 
 from orion.model.errors import Conflict, Corrupt, Refused
-from orion.ports import LogFailed
+from orion.ports.log import LogFailed
 from orion.raft.log import LogBroken
 from orion.raft.messages import ConfState
 from sim.cluster import Cluster, Machine, Run

@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from orion.config import Tuning
 from orion.model.errors import OrionError
 from orion.model.node import NodeStatus
 from orion.node.rpc.reads import Read
+from orion.process.config import Tuning
 from orion.raft.messages import ConfState
 from sim.cluster import Cluster, ConnectionLost, Machine
 from sim.events import EVERYTHING, LOSSES, Event, Keep

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 from orion.model.errors import NotFound, Refused
-from orion.ports import Identity, LogBatch, LogFailed
+from orion.ports.log import Identity, LogBatch, LogFailed
 from orion.raft.interface import Persistent
 from orion.raft.messages import HardState, SnapshotMeta
 from sim.disk import Disk, DiskError

@@ -6,7 +6,7 @@ import pytest
 
 from orion.model.errors import Corrupt, Refused
 from orion.model.ids import NodeId, RaftId
-from orion.ports import Identity, LogBatch, LogFailed
+from orion.ports.log import Identity, LogBatch, LogFailed
 from orion.raft.messages import Entry, HardState, SnapshotMeta
 from sim.disk import EIO, ENOSPC, Disk
 from sim.image import CHUNK, ENTRY, IDENTITY, PAGES, VOTE

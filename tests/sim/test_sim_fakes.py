@@ -10,7 +10,8 @@ from orion.model.container import Labels
 from orion.model.errors import Conflict, EngineDown, EngineError, Unavailable
 from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.job import PortBinding, TaskSpec
-from orion.ports import Knock, LogBatch
+from orion.ports.log import LogBatch
+from orion.ports.peers import Knock
 from orion.raft.messages import Entry, HardState, MsgHeartbeat, MsgReadIndexResp
 from sim.disk import Disk
 from sim.engine import FOREVER, MISSING, SimEngine, SimEngineClient

@@ -7,11 +7,11 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from orion.config import Tuning
 from orion.model.resources import MIB
 from orion.model.views import TaskRequest, TaskView
 from orion.node.rpc.reads import Read
 from orion.node.views import render
+from orion.process.config import Tuning
 from sim.runner import report, run_seeds
 from sim.scenario import Plan, Scenario, bound, run_seed
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from orion import running
-from orion.running import announced, find
+from orion.process import running
+from orion.process.running import announced, find
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def test_a_node_is_found_while_it_runs(directory):
 
 def test_what_a_killed_node_left_is_not_believed_and_swept_by_the_next(directory):
     program = (
-        "import os, signal, sys, pathlib; from orion import running\n"
+        "import os, signal, sys, pathlib; from orion.process import running\n"
         "os.geteuid, running.SYSTEM = lambda: 1000, pathlib.Path('/nonexistent/orion')\n"
         "with running.announced('gone', '::', 8000): print(flush=True); signal.pause()"
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import kinship
 
-from orion.loglines import LogThrottle
+from orion.process.loglines import LogThrottle
 
 log = logging.getLogger(__name__)
 

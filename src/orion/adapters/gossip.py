@@ -16,11 +16,11 @@ from pathlib import Path
 import kinship
 
 from orion.adapters.datagrams import Datagrams
-from orion.loglines import LogThrottle
 from orion.model.errors import FieldError, Invalid, Refused
 from orion.model.ids import NODE_ID, NodeId
 from orion.model.node import address_parts, address_text, hosts_meant
-from orion.ports import MemberEvent, MemberState
+from orion.ports.membership import MemberEvent, MemberState
+from orion.process.loglines import LogThrottle
 
 log = logging.getLogger(__name__)
 

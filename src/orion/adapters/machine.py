@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from orion.model.resources import MIB, Resources
-from orion.ports import Usage
+from orion.ports.machine import Usage
 
 log = logging.getLogger(__name__)
 

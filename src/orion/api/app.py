@@ -10,12 +10,12 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from orion.api.body import TooLargeResponse
-from orion.api.call import Call
-from orion.api.limits import Limits
-from orion.api.origin import refuse_web_pages
-from orion.api.problems import Mistake, WrongMethod, problem
-from orion.api.routes import ENDPOINTS, Endpoint
+from orion.api.endpoints import ENDPOINTS, Endpoint
+from orion.api.http.body import TooLargeResponse
+from orion.api.http.deadlines import Limits
+from orion.api.http.origin import refuse_web_pages
+from orion.api.http.problems import Mistake, WrongMethod, problem
+from orion.api.http.request import Call
 from orion.model.errors import NotFound, OrionError, TooLarge
 from orion.node.services.service import Service
 

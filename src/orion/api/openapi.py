@@ -7,8 +7,8 @@ from typing import Any, get_args
 import msgspec
 
 from orion import __version__
+from orion.api.endpoints import Endpoint
 from orion.api.params import Param
-from orion.api.routes import Endpoint
 from orion.model.configs import MAX_VALUE_BYTES
 from orion.model.views import EventView, LogsView, Problem, TextView
 

@@ -6,7 +6,7 @@ from typing import cast
 
 from starlette.types import Scope
 
-from orion.tcp_info import Socket, TcpInfo, tcp_info
+from orion.process.tcp_info import Socket, TcpInfo, tcp_info
 
 log = logging.getLogger(__name__)
 

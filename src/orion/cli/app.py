@@ -9,7 +9,7 @@ import click
 
 from orion import __version__
 
-# name -> module below orion.cli, and the line that `orion --help` shows without loading it.
+# name -> module below orion.cli.commands, and the line that `orion --help` shows without loading it.
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Start a container somewhere in the cluster."),
     "ps": ("tasks", "List tasks: what runs, where, and why not."),
@@ -64,7 +64,7 @@ class _Commands(click.Group):
             return None
         from importlib import import_module
 
-        module = import_module(f"orion.cli.{COMMANDS[cmd_name][0]}")
+        module = import_module(f"orion.cli.commands.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name)
         return command
 
@@ -84,7 +84,7 @@ class _Commands(click.Group):
         formatter.write_usage(ctx.command_path, "[NODE FLAGS]    (runs a node)", "         ")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from orion.cli.node import node
+        from orion.cli.commands.node import node
 
         with formatter.section("Commands ('orion help COMMAND' says more)"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
@@ -104,7 +104,7 @@ def run(args: Sequence[str]) -> int:
         args = (*args[1:], HELP[0])
     command: click.Command = orion
     if _means_node(args):
-        from orion.cli.node import node
+        from orion.cli.commands.node import node
 
         command = node
     else:

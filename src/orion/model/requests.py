@@ -8,6 +8,7 @@ import ipaddress
 import re
 from itertools import takewhile
 
+from orion.model.config_refs import mode_error, mount_from_request, path_error, paths_that_clash
 from orion.model.configs import key_error
 from orion.model.errors import FieldError, FieldErrors, Invalid
 from orion.model.ids import JOB_NAME, JobName
@@ -27,7 +28,6 @@ from orion.model.limits import (
     MIN_CPU,
     MIN_MEMORY_BYTES,
 )
-from orion.model.mounts import mode_error, mount_from_request, path_error, paths_that_clash
 from orion.model.resources import Resources
 from orion.model.views import PlacementRequest, TaskRequest
 

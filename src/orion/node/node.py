@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import msgspec
 
-from orion.config import Config
 from orion.model.container import Container
 from orion.model.errors import OrionError, Refused
 from orion.model.ids import NodeId, RaftId, raft_text
@@ -35,7 +34,13 @@ from orion.node.routing.submit import Submitter
 from orion.node.rpc.requests import Confirm, Confirmed, Submitted
 from orion.node.services.answers import Answers
 from orion.node.views.render import Roles
-from orion.ports import Clock, Engine, Identity, LogStore, Machine, Membership, Peers, Usage, as_stream
+from orion.ports.clock import Clock
+from orion.ports.engine import Engine
+from orion.ports.log import Identity, LogStore, as_stream
+from orion.ports.machine import Machine, Usage
+from orion.ports.membership import Membership
+from orion.ports.peers import Peers
+from orion.process.config import Config
 from orion.raft.interface import Persistent, RaftConfig, Role, Standing
 from orion.raft.messages import ConfState, HardState, SnapshotMeta
 from orion.state.commands import SetNodeStatus

@@ -3,7 +3,7 @@
 from orion.model.allocation import TRANSITIONS, Allocation, AllocationState, AllocationStatus
 from orion.model.errors import NotFound
 from orion.model.ids import task_id
-from orion.state import ledger
+from orion.state import mutations
 from orion.state.apply_jobs import settle_ended
 from orion.state.commands import UpdateAllocations
 from orion.state.step import Result, Step
@@ -22,9 +22,9 @@ def update_allocations(state: State, step: Step, command: UpdateAllocations) -> 
         former = state.allocations.get(identity)
         if former is None or former.node != command.node or not _follows(former.status, status):
             continue
-        changed = ledger.set_status(state, former, status)
+        changed = mutations.set_status(state, former, status)
         if status.refused_port:
-            ledger.note_refused_port(state, record, changed)
+            mutations.note_refused_port(state, record, changed)
         _tell(step, former, changed)
         if changed.terminal:
             ended.append(changed)

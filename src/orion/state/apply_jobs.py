@@ -13,9 +13,9 @@ from orion.model.allocation import Allocation
 from orion.model.errors import Conflict, NotFound, OrionError, Refused
 from orion.model.ids import JobName
 from orion.model.job import Job
-from orion.state import ledger
+from orion.state import mutations
 from orion.state.commands import CreateJob, RemoveJob, StartJob, StopJob
-from orion.state.once import once
+from orion.state.idempotency import once
 from orion.state.records import MAX_COUNT, JobRecord, port_text, static_port_keys
 from orion.state.step import Answered, Result, Step, tasks_text
 from orion.state.tables import State
@@ -67,7 +67,7 @@ def _create(state: State, step: Step, job: Job) -> JobName | OrionError:
     else:
         if former:
             _forget(state, step, former, "has ended and makes room for a new one")
-        ledger.add_job(state, job)
+        mutations.add_job(state, job)
     after = f", once the former {job.name} has ended" if former and former.active else ""
     step.tell("JobCreated", job.name, f"{job.name} created: {tasks_text(job.count)} of {job.task.image}{after}")
     return job.name
@@ -98,7 +98,7 @@ def _remove(state: State, step: Step, command: RemoveJob) -> JobName | OrionErro
         return name if command.created_index == record.job.created_index else _unknown(name)
     record.successor = None
     if not record.job.stopping:
-        ledger.close_job(state, record, replace(record.job, stopping=True))
+        mutations.close_job(state, record, replace(record.job, stopping=True))
     text = f"{name} is being removed"
     step.tell("JobRemoved", name, f"{text}: {tasks_text(record.active)} to end" if record.active else text)
     settle(state, step, record)
@@ -124,7 +124,7 @@ def _stop(state: State, step: Step, record: JobRecord) -> None:
     if latest.stopped:
         return
     if record.successor is None:
-        ledger.close_job(state, record, replace(latest, stopped=True))
+        mutations.close_job(state, record, replace(latest, stopped=True))
     elif not record.job.stopping:  # it was to start again
         record.successor = None
     else:
@@ -141,7 +141,7 @@ def _start(state: State, step: Step, record: JobRecord) -> None:
     if record.active and latest.stopped:
         record.successor = job
     else:
-        ledger.open_job(state, record, job)
+        mutations.open_job(state, record, job)
     step.tell("JobStarted", job.name, f"{job.name} is started: {tasks_text(job.count)}")
 
 
@@ -162,13 +162,13 @@ def settle(state: State, step: Step, record: JobRecord) -> None:
     if record.job.stopping:
         _forget(state, step, record, "has stopped and is forgotten")
         if successor:
-            ledger.add_job(state, successor)
+            mutations.add_job(state, successor)
     elif successor:
-        ledger.open_job(state, record, successor)
+        mutations.open_job(state, record, successor)
 
 
 def _forget(state: State, step: Step, record: JobRecord, how: str) -> None:
-    ledger.forget_job(state, record)
+    mutations.forget_job(state, record)
     step.tell("JobForgotten", record.job.name, f"{record.job.name} {how}")
 
 

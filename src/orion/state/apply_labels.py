@@ -5,10 +5,10 @@ from msgspec.structs import replace
 from orion.model.errors import OrionError, Refused
 from orion.model.ids import NodeId
 from orion.model.labels import MAX_CHANGES, Pairs, changed, changes_errors, effective
-from orion.state import ledger
+from orion.state import mutations
 from orion.state.apply_nodes import unknown_node
 from orion.state.commands import LabelNode
-from orion.state.once import once
+from orion.state.idempotency import once
 from orion.state.step import Result, Step
 from orion.state.tables import State
 
@@ -31,7 +31,7 @@ def _label(state: State, step: Step, command: LabelNode) -> NodeId | OrionError:
     node = replace(former, labels=effective(former.own_labels, changes), label_changes=changes)
     if node == former:
         return node.id
-    ledger.set_node(state, record, node)
+    mutations.set_node(state, record, node)
     if text := _difference(former.labels, node.labels):
         step.tell("NodeLabelled", node.id, f"{node.id} {text}")
     return node.id

@@ -10,10 +10,10 @@ from orion.model.errors import Conflict, NotFound, OrionError
 from orion.model.ids import NodeId, RaftId, task_id
 from orion.model.labels import Changes, effective
 from orion.model.node import Node, NodeStatus
-from orion.state import ledger
+from orion.state import mutations
 from orion.state.apply_jobs import settle_ended
 from orion.state.commands import DrainNode, RegisterNode, RemoveNode, SetNodeStatus
-from orion.state.once import once
+from orion.state.idempotency import once
 from orion.state.records import MAX_REMOVED, NodeRecord
 from orion.state.step import MAX_EVENTS_EACH, Answered, Result, Step, tasks_text
 from orion.state.tables import State
@@ -42,7 +42,7 @@ def _join(state: State, step: Step, command: RegisterNode) -> Result:
         if other.raft == command.raft:
             return Conflict(f"this data directory belongs to node {other.id}; start it with that --id")
     node = _node(command, state.next_number, step.at_ms, ())
-    record = ledger.add_node(state, replace(node, engine=engine_of(state, node)))
+    record = mutations.add_node(state, replace(node, engine=engine_of(state, node)))
     state.next_number += 1
     step.tell("NodeJoined", command.node, f"{command.node} joined")
     _tell_engine(step, record.node, former="")
@@ -67,11 +67,11 @@ def _return(state: State, step: Step, record: NodeRecord, command: RegisterNode)
     node = replace(node, engine=engine_of(state, node))
     lost: list[Allocation] = []
     if node.engine_id != former.engine_id:
-        lost = ledger.lose_all(state, record, f"{node.id} has another container engine now", step.at_ms)
+        lost = mutations.lose_all(state, record, f"{node.id} has another container engine now", step.at_ms)
         node = replace(node, refused_ports=())
-    ledger.set_node(state, record, node)
+    mutations.set_node(state, record, node)
     if node.engine != former.engine:
-        lost += ledger.move_engine(state, record, former.engine, step.at_ms)
+        lost += mutations.move_engine(state, record, former.engine, step.at_ms)
     if not was_ready:
         step.tell("NodeCameBack", node.id, f"{node.id} came back")
     _tell_changes(step, former, node)
@@ -106,14 +106,14 @@ def engine_of(state: State, node: Node) -> str:
 
 def _replace(state: State, step: Step, record: NodeRecord, command: RegisterNode) -> Result:
     former = record.node
-    lost = ledger.lose_all(state, record, f"{former.id} started anew with an empty data directory", step.at_ms)
+    lost = mutations.lose_all(state, record, f"{former.id} started anew with an empty data directory", step.at_ms)
     bury(state, former.raft)
     node = _node(command, former.number, step.at_ms, former.label_changes)
     node = replace(node, draining=former.draining)
     node = replace(node, engine=engine_of(state, node))
-    ledger.set_node(state, record, node)
+    mutations.set_node(state, record, node)
     if node.engine != former.engine:
-        ledger.move_engine(state, record, former.engine, step.at_ms)
+        mutations.move_engine(state, record, former.engine, step.at_ms)
     step.tell("NodeCameBack", node.id, f"{node.id} came back with an empty data directory{_lost_text(lost)}")
     _tell_engine(step, node, former.engine_down)
     _after_loss(state, step, lost)
@@ -138,8 +138,8 @@ def set_node_status(state: State, step: Step, command: SetNodeStatus) -> Result:
     )
     lost: list[Allocation] = []
     if command.status is NodeStatus.DOWN:
-        lost = ledger.lose_all(state, record, f"{node.id} went down", step.at_ms)
-    ledger.set_node(state, record, node)
+        lost = mutations.lose_all(state, record, f"{node.id} went down", step.at_ms)
+    mutations.set_node(state, record, node)
     reason = f" ({command.reason})" if command.reason else ""
     if command.status is NodeStatus.DOWN:
         step.tell("NodeWentDown", node.id, f"{node.id} went down{reason}{_lost_text(lost)}")
@@ -189,7 +189,7 @@ def _drain(state: State, step: Step, command: DrainNode) -> NodeId | OrionError:
     if record.node.draining == command.draining:
         return command.node
     node = replace(record.node, draining=command.draining)
-    ledger.set_node(state, record, node)
+    mutations.set_node(state, record, node)
     if command.draining:
         text = f"{node.id} is draining: {tasks_text(record.active)} to move" if record.active else ""
         step.tell("NodeDrained", node.id, text or f"{node.id} is drained")
@@ -215,10 +215,10 @@ def _remove(state: State, step: Step, command: RemoveNode) -> NodeId | OrionErro
             return Conflict(
                 f"{node.id} still has {tasks_text(record.active)}; wait until it is drained, or stop it first"
             )
-    lost = ledger.lose_all(state, record, f"{node.id} was removed", step.at_ms)
+    lost = mutations.lose_all(state, record, f"{node.id} was removed", step.at_ms)
     step.tell("NodeRemoved", node.id, f"{node.id} was removed{_lost_text(lost)}")
     _after_loss(state, step, lost)
-    ledger.drop_node(state, record)
+    mutations.drop_node(state, record)
     bury(state, node.raft)
     return node.id
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from orion.model.allocation import Allocation
 from orion.model.ids import AllocationId, JobName, allocation_id, task_id
 from orion.model.job import DYNAMIC_PORTS, PortBinding
-from orion.state import ledger
+from orion.state import mutations
 from orion.state.commands import ApplyPlan, Placements
 from orion.state.records import OPEN, JobRecord, Ports, port_key
 from orion.state.step import MAX_EVENTS_EACH, Result, Step, tasks_text
@@ -21,12 +21,12 @@ def apply_plan(state: State, step: Step, command: ApplyPlan) -> Result:
     for identity in command.stops:
         allocation = state.allocations.get(identity)
         if allocation and allocation.wanted and not allocation.terminal:
-            ledger.set_unwanted(state, allocation)
+            mutations.set_unwanted(state, allocation)
     for identity in command.moves:
         allocation = state.allocations.get(identity)
         if allocation and allocation.stuck:  # still: it may have started since
             _tell_leaving(step, allocation)
-            ledger.set_unwanted(state, allocation)
+            mutations.set_unwanted(state, allocation)
     for group in command.placements:
         record = _same_job(state, group.job, group.created_index)
         if record and record.job.version == group.job_version:
@@ -37,7 +37,7 @@ def apply_plan(state: State, step: Step, command: ApplyPlan) -> Result:
         record = _same_job(state, refusal.job, refusal.created_index)
         if record and record.open_count and record.refusal != refusal.text:
             former = record.refusal
-            ledger.set_refusal(state, record, refusal.text)
+            mutations.set_refusal(state, record, refusal.text)
             if refusal.text and _words(refusal.text) != _words(former):
                 _tell_refused(step, record)
     return None
@@ -84,7 +84,7 @@ def _place(state: State, record: JobRecord, group: Placements, at_ms: int) -> li
         allocation = Allocation(next(ids), name, version, slot, node.node.id, ports, True, at_ms)
         if slots[index] is not None and any(former.ran for former in record.history(index)):
             allocation = replace(allocation, ran=True)
-        ledger.insert(state, record, node, allocation)
+        mutations.insert(state, record, node, allocation)
         placed.append(allocation)
     return placed
 

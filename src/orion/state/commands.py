@@ -86,9 +86,9 @@ class CreateJob(Command, frozen=True, array_like=True, tag=6):
     """Refused (Conflict) when the name is taken. The name of a job that is removed, or has ended by itself, is
     free; the new one waits until the last allocation of the former one has ended.
 
-    As all commands of clients it is answered once (state/once.py): under the same `idempotency_key` (never empty)
-    the answer, a refusal too, is as before. `since` is an index that was applied somewhere before the first copy
-    was made, so that one which comes later than answers are remembered is known as such.
+    As all commands of clients it is answered once (state/idempotency.py): under the same `idempotency_key` (never
+    empty) the answer, a refusal too, is as before. `since` is an index that was applied somewhere before the first
+    copy was made, so that one which comes later than answers are remembered is known as such.
     """
 
     job: Job

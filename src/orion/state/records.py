@@ -1,6 +1,6 @@
 """What the tables of the replicated state are made of, and the indexes beside them.
 
-**Invariant:** only `ledger` and the apply_* modules write here. Everything marked *derived* follows from the
+**Invariant:** only `mutations` and the apply_* modules write here. Everything marked *derived* follows from the
 tables, is not in a snapshot, and is rebuilt by a restore; `check` compares the two.
 
 Order: dicts keep the order in which the log inserted, which a restore repeats; whatever else is iterated where
@@ -16,8 +16,8 @@ from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.node import Node
 from orion.model.resources import Resources
-from orion.state.by_age import ByAge
-from orion.state.memory import Memory
+from orion.state.dedup import Memory
+from orion.state.job_queue import ByAge
 
 MAX_COUNT = 1_000_000  # tasks of one job
 MAX_REMOVED = 1_000  # raft ids remembered after their node was removed

@@ -8,7 +8,7 @@ import msgspec
 from orion.model.allocation import SCHEDULED, Allocation
 from orion.model.errors import Corrupt
 from orion.model.ids import NodeId
-from orion.state import ledger
+from orion.state import mutations
 from orion.state.frames import (
     FORMAT,
     LENGTH_BYTES,
@@ -94,7 +94,7 @@ class Restorer:
         for node in frame.rows:
             if node.id in state.nodes or node.number in state.numbers or node.number >= state.next_number:
                 raise LookupError(node)
-            ledger.add_node(state, node).work_index = state.index
+            mutations.add_node(state, node).work_index = state.index
 
     def _take_removed(self, frame: Removed) -> None:
         self._state.removed.update(dict.fromkeys(frame.rows))
@@ -108,7 +108,7 @@ class Restorer:
         for job, refusal in frame.rows:
             if not 0 <= job.count <= MAX_COUNT or job.name in self._state.jobs:
                 raise LookupError(job.name)
-            ledger.add_job(self._state, job, refusal)
+            mutations.add_job(self._state, job, refusal)
 
     def _take_successors(self, frame: Successors) -> None:
         """Raises LookupError for one that nothing keeps waiting."""
@@ -172,4 +172,4 @@ class Restorer:
             SCHEDULED if row.status.state is SCHEDULED.state and row.status == SCHEDULED else row.status,
             row.ran,
         )
-        ledger.insert(state, record, node, allocation)
+        mutations.insert(state, record, node, allocation)

@@ -3,7 +3,7 @@
 import contextlib
 import socket
 
-from orion.tcp_info import TcpInfo, keep_alive, tcp_info
+from orion.process.tcp_info import TcpInfo, keep_alive, tcp_info
 
 
 @contextlib.contextmanager

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from orion.api.connection import MAX_HEAD_BYTES
+from orion.api.http.connection import MAX_HEAD_BYTES
 from orion.model.errors import NotFound
-from orion.openfiles import connections
+from orion.process.fd_limits import connections
 from unit.api.fake_service import FakeService, running, task_view
 
 ASK = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -60,7 +60,7 @@ def open_ones(api):
 
 @pytest.fixture
 def hurried(monkeypatch):
-    monkeypatch.setattr("orion.api.connection.HEAD_S", SOON_S)
+    monkeypatch.setattr("orion.api.http.connection.HEAD_S", SOON_S)
 
 
 @pytest.mark.parametrize("begun", [b"", b"\r\n", b"GET /hea", ASK[:-2], ASK[:-1]])
@@ -119,7 +119,7 @@ def test_who_has_asked_is_not_hurried(hurried, api, connect):
 
 
 def test_an_empty_line_after_an_answer_does_not_keep_it_for_ever(monkeypatch):
-    monkeypatch.setattr("orion.api.server.KEEP_ALIVE_S", SOON_S)
+    monkeypatch.setattr("orion.api.http.server.KEEP_ALIVE_S", SOON_S)
     with running() as api, dial(api) as connection:
         connection.sendall(ASK + b"\r\n")
         answer(connection)
@@ -159,7 +159,7 @@ def ask(path, *headers):
 
 @pytest.mark.parametrize("close", [[], [b"Connection: close"]])
 def test_who_does_not_take_its_answer_is_not_kept_for_ever(monkeypatch, close):
-    monkeypatch.setattr("orion.api.server.KEEP_ALIVE_S", SOON_S)
+    monkeypatch.setattr("orion.api.http.server.KEEP_ALIVE_S", SOON_S)
     with running(much_to_tell()) as api, socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         client.connect((api.host, api.port))
@@ -179,7 +179,7 @@ def test_nor_one_that_then_sends_what_is_refused(wrong):
 
 
 def test_nor_one_whose_stream_broke_off(monkeypatch):
-    monkeypatch.setattr("orion.api.server.KEEP_ALIVE_S", SOON_S)
+    monkeypatch.setattr("orion.api.http.server.KEEP_ALIVE_S", SOON_S)
     service = FakeService()
     service.tasks_by_id["web/0"] = task_view("web")
     service.log_items = [b"x" * MUCH_TO_TAKE, NotFound("its node is gone")]
@@ -189,7 +189,7 @@ def test_nor_one_whose_stream_broke_off(monkeypatch):
 
 
 def test_nor_one_that_ends_its_half(monkeypatch):
-    monkeypatch.setattr("orion.api.server.KEEP_ALIVE_S", SOON_S)
+    monkeypatch.setattr("orion.api.http.server.KEEP_ALIVE_S", SOON_S)
     service = FakeService()
     service.tasks_by_id["web/0"] = task_view("web")
     service.log_items = [b"x" * MUCH_TO_TAKE]
@@ -239,7 +239,7 @@ def test_who_reads_steadily_is_not_cut_off(close):
 
 def test_who_takes_next_to_nothing_is_cut_off(monkeypatch):
     """A little each time would hold the whole answer for ever."""
-    monkeypatch.setattr("orion.api.connection.LEAST_TAKEN_BYTES", 1 << 30)
+    monkeypatch.setattr("orion.api.http.connection.LEAST_TAKEN_BYTES", 1 << 30)
     with running(much_to_tell()) as api, deaf(api, ask(b"/tasks/much")) as (client, connection):
         api.wait_until(lambda: not connection.under_way)
         before = connection.transport.get_write_buffer_size()
@@ -374,7 +374,7 @@ def test_no_answer_is_written_into_another(api, connect):
 @pytest.fixture
 def small(monkeypatch):
     """A server with room for eight connections, six of them with a request under way."""
-    monkeypatch.setattr("orion.api.connection.MAX_CONNECTIONS", 8)
+    monkeypatch.setattr("orion.api.http.connection.MAX_CONNECTIONS", 8)
     with running() as api, contextlib.ExitStack() as stack:
         api.dial = lambda: stack.enter_context(dial(api))
         yield api

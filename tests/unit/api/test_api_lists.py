@@ -72,8 +72,8 @@ def listings():
 
 
 def test_who_takes_nothing_of_a_list_is_cut_off_and_it_is_let_go(monkeypatch):
-    monkeypatch.setattr("orion.api.lists.TAKE_S", 0.05)
-    monkeypatch.setattr("orion.api.server.KEEP_ALIVE_S", 0.05)
+    monkeypatch.setattr("orion.api.http.lists.TAKE_S", 0.05)
+    monkeypatch.setattr("orion.api.http.server.KEEP_ALIVE_S", 0.05)
     with running(much_to_list()) as api, asking(api):
         api.wait_until(lambda: api.service.reads)
         api.wait_until(lambda: not api.server._uvicorn.server_state.connections)

@@ -3,7 +3,7 @@
 import json
 import re
 
-from orion.api.routes import ENDPOINTS
+from orion.api.endpoints import ENDPOINTS
 
 
 def document(api):

@@ -141,7 +141,7 @@ def test_stopping_ends_what_waits_and_what_streams():
 
 
 def test_stopping_lets_short_work_finish_and_cuts_long_work(monkeypatch):
-    monkeypatch.setattr("orion.api.server.WORK_GRACE_S", 0.05)
+    monkeypatch.setattr("orion.api.http.server.WORK_GRACE_S", 0.05)
     service = FakeService()
     service.hang = True
     with running(service) as api, contextlib.closing(api.connect()) as connection:
@@ -157,7 +157,7 @@ def test_stopping_lets_short_work_finish_and_cuts_long_work(monkeypatch):
 
 
 def test_a_client_that_does_not_read_holds_nothing_up(monkeypatch):
-    monkeypatch.setattr("orion.api.server.CLOSE_S", 1)
+    monkeypatch.setattr("orion.api.http.server.CLOSE_S", 1)
     service = FakeService()
     service.tasks_by_id["web/0"] = task_view("web")
     service.log_items = [b"x" * 1_000_000] * 64

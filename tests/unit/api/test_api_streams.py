@@ -75,7 +75,7 @@ def test_logs_come_as_they_are_written_and_end_with_the_client(web):
 
 
 def test_a_silent_log_still_sends_its_head(web, monkeypatch):
-    monkeypatch.setattr("orion.api.logs.PATIENCE_S", 0.01)
+    monkeypatch.setattr("orion.api.routes.logs.PATIENCE_S", 0.01)
     web.service.log_items, web.service.logs_go_on = [], True
     with opened(web, "/tasks/web/logs?follow=1") as response:
         assert response.status == 200
@@ -147,8 +147,8 @@ def test_logs_go_on_after_an_event(web, how):
 
 
 def test_silent_logs_show_signs_of_life(web, monkeypatch):
-    monkeypatch.setattr("orion.api.logs.PATIENCE_S", 0.01)
-    monkeypatch.setattr("orion.api.stream.HEARTBEAT_S", 0.01)
+    monkeypatch.setattr("orion.api.routes.logs.PATIENCE_S", 0.01)
+    monkeypatch.setattr("orion.api.http.stream.HEARTBEAT_S", 0.01)
     web.service.log_items, web.service.logs_go_on = [], True
     with opened(web, "/tasks/web/logs?follow", SENT_EVENTS) as response:
         read = b""
@@ -167,7 +167,7 @@ def test_a_reader_that_has_stopped_is_dropped_in_the_end(web, monkeypatch):
 def test_a_reader_that_waits_for_more_is_not_dropped(web, monkeypatch):
     monkeypatch.setattr("orion.api.reader.LOOK_S", 0.001)
     monkeypatch.setattr("orion.api.reader.STOPPED_S", 0.2)
-    monkeypatch.setattr("orion.api.stream.HEARTBEAT_S", 0.02)
+    monkeypatch.setattr("orion.api.http.stream.HEARTBEAT_S", 0.02)
     web.service.log_items, web.service.logs_go_on = [], True
     with opened(web, "/tasks/web/logs?follow", SENT_EVENTS) as response:
         read = b""
@@ -236,8 +236,8 @@ def test_which_events(api):
 
 
 def test_events_begin_at_once_and_beat_while_nothing_happens(api, monkeypatch):
-    monkeypatch.setattr("orion.api.cluster.EVENTS_PATIENCE_S", 0.01)
-    monkeypatch.setattr("orion.api.stream.HEARTBEAT_S", 0.01)
+    monkeypatch.setattr("orion.api.routes.cluster.EVENTS_PATIENCE_S", 0.01)
+    monkeypatch.setattr("orion.api.http.stream.HEARTBEAT_S", 0.01)
     api.service.events_go_on = True
     with opened(api, "/events") as response:
         read = b""

@@ -186,7 +186,7 @@ def test_what_the_service_raises_is_a_problem_document(api, error, status, code,
 
 
 def test_a_service_that_forgets_its_deadline_is_cut_off(api, monkeypatch):
-    monkeypatch.setattr("orion.api.call.MARGIN_S", 0.05)
+    monkeypatch.setattr("orion.api.http.request.MARGIN_S", 0.05)
     api.service.hang = True
     answer = api.ask("GET", "/tasks", headers={"Request-Timeout": "0.01"})
     assert (answer.status, answer.json["code"]) == (503, "unavailable")

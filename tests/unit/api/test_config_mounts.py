@@ -3,9 +3,9 @@
 import pytest
 from fake_service import running
 
+from orion.model.config_refs import mount_to_request
 from orion.model.errors import Invalid
 from orion.model.job import ConfigMount
-from orion.model.mounts import mount_to_request
 from orion.model.requests import job_from_request
 from orion.model.views import ConfigMountRequest, TaskRequest
 

@@ -13,7 +13,7 @@ from orion.model.errors import NoMajority, NotFound, Unavailable
 from orion.model.events import Event, EventChoice
 from orion.model.logs import LogEnd
 from orion.model.views import AllocationView, Amounts, TaskRequest
-from orion.running import RunningNode
+from orion.process.running import RunningNode
 from unit.api.fake_service import node_view, task_view
 
 
@@ -211,7 +211,7 @@ def test_waiting_goes_on_where_a_node_does_not_answer_for_a_moment(orion, api, m
         return await task(self, name, read)
 
     monkeypatch.setattr(type(service), "task", now_and_then)
-    monkeypatch.setattr("orion.cli.waiting.AGAIN_S", 0.0)
+    monkeypatch.setattr("orion.cli.shared.waiting.AGAIN_S", 0.0)
     assert orion("stop", "--wait", "web-00001") == (
         0,
         "web-00001/0\n",
@@ -299,7 +299,7 @@ def test_chosen_events(orion, api):
 
 def test_new_events_are_those_after_the_newest(orion, api, monkeypatch):
     """By its id, which any node can go on from."""
-    monkeypatch.setattr("orion.cli.events.time.sleep", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("orion.cli.commands.events.time.sleep", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     api.service.event_items = [Event(4, 2, 0, "NodeJoined", "node1", "node1 joined")]
     orion("events", "-f", "--new", "node1")
     assert api.service.events_asked == [((0, 0), False), ((4, 2), True)]
@@ -317,7 +317,7 @@ def test_following_events_goes_on_after_a_break(orion, api, monkeypatch):
         if len(pauses) == 2:
             raise LeftError
 
-    monkeypatch.setattr("orion.cli.events.time.sleep", pause)
+    monkeypatch.setattr("orion.cli.commands.events.time.sleep", pause)
     api.service.event_items = [Event(4, 2, 0, "NodeJoined", "node1", "node1 joined")]
     with pytest.raises(LeftError):
         orion("events", "-f")
@@ -335,7 +335,7 @@ def test_a_break_is_told_once(orion, monkeypatch, capsys):
         if len(pauses) == 3:
             raise LeftError
 
-    monkeypatch.setattr("orion.cli.events.time.sleep", pause)
+    monkeypatch.setattr("orion.cli.commands.events.time.sleep", pause)
     with pytest.raises(LeftError):
         orion("events", "-f", "--port", "1")
     assert capsys.readouterr().err.count("trying again") == 1
@@ -480,7 +480,7 @@ def test_a_node_that_does_not_stop(orion, api, monkeypatch):
         return self.nodes_by_name[node]
 
     monkeypatch.setattr(type(api.service), "stop_node", stop)
-    monkeypatch.setattr("orion.cli.nodes.STOP_S", 0.1)
+    monkeypatch.setattr("orion.cli.commands.nodes.STOP_S", 0.1)
     code, _, err = orion("drain", "--stop", "node1")
     assert (code, "has not stopped within 0.1 s" in err) == (1, True)
 
@@ -715,7 +715,7 @@ def test_the_next_of_several_is_asked_where_one_refuses(orion, api, monkeypatch)
 def here(monkeypatch, *nodes):
     """Lets these nodes, (name, host, port), run on this machine."""
     monkeypatch.delenv("ORION_ADDR")
-    monkeypatch.setattr("orion.running.find", lambda: [RunningNode(*node, network=1) for node in nodes])
+    monkeypatch.setattr("orion.process.running.find", lambda: [RunningNode(*node, network=1) for node in nodes])
 
 
 def test_the_node_of_this_machine_is_asked_where_none_is_named(orion, api, monkeypatch):
@@ -836,7 +836,7 @@ def test_a_bug_shows_where_it_is(orion, monkeypatch):
 
 def test_a_question_without_an_answer_changes_nothing(orion, monkeypatch, tmp_path):
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    monkeypatch.setattr("orion.offline.recover", lambda *args, **kwargs: click.confirm("Really?", err=True))
+    monkeypatch.setattr("orion.process.offline.recover", lambda *args, **kwargs: click.confirm("Really?", err=True))
     code, _, err = orion("raft", "recover", "--data-dir", str(tmp_path))
     assert code == 1
     assert err.endswith("Really? [y/N]: \norion: nothing was changed\n")

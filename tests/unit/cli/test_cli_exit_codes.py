@@ -92,7 +92,7 @@ def test_what_never_ran_in_the_foreground_says_why(orion, api, monkeypatch):
     tell(api, monkeypatch, ended("failed", None, "no such image"))
     api.service.log_items = [NotFound("it has not run")]
     removed = []
-    monkeypatch.setattr("orion.cli.foreground._remove", lambda client, task: removed.append(task.id))
+    monkeypatch.setattr("orion.cli.shared.foreground._remove", lambda client, task: removed.append(task.id))
     assert orion("run", "--rm", "nginx") == (1, "", "orion: web/0 failed: no such image\n")
     assert removed == ["web-00001/0"]
 
@@ -125,7 +125,7 @@ def test_a_signal_that_is_ignored_stays_so(orion, api, monkeypatch):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     seen = []
     monkeypatch.setattr(
-        "orion.cli.foreground._follow", lambda *args: seen.append(signal.getsignal(signal.SIGHUP)) or 0
+        "orion.cli.shared.foreground._follow", lambda *args: seen.append(signal.getsignal(signal.SIGHUP)) or 0
     )
     try:
         assert orion("run", "--rm", "nginx")[0] == 0
@@ -139,7 +139,7 @@ def test_the_foreground_is_removed_though_its_output_can_t_be_written(orion, api
         raise OSError(28, "No space left on device")
 
     create_as(api, monkeypatch, task_view("web", state="running"))
-    monkeypatch.setattr("orion.cli.foreground._show_output", fail)
+    monkeypatch.setattr("orion.cli.shared.foreground._show_output", fail)
     assert orion("run", "--rm", "nginx")[0] == 1
     assert not api.service.tasks_by_id
 
@@ -215,7 +215,7 @@ def test_a_question_that_is_left_with_ctrl_c_changes_nothing(orion, monkeypatch,
         raise KeyboardInterrupt
 
     monkeypatch.setattr("click.termui.visible_prompt_func", leave)
-    monkeypatch.setattr("orion.offline.recover", lambda *args, **kwargs: click.confirm("Really?", err=True))
+    monkeypatch.setattr("orion.process.offline.recover", lambda *args, **kwargs: click.confirm("Really?", err=True))
     code, _, err = orion("raft", "recover", "--data-dir", str(tmp_path))
     assert code == 130
     assert err.endswith("\norion: nothing was changed\n")

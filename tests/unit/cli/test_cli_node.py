@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orion.config import Config
 from orion.model.resources import Resources
+from orion.process.config import Config
 
 
 @pytest.fixture
@@ -17,9 +17,9 @@ def node(monkeypatch, capsys):
     from orion.cli.app import run
 
     started = []
-    daemon = types.ModuleType("orion.daemon")
+    daemon = types.ModuleType("orion.process.daemon")
     daemon.run = lambda config: started.append(config) or 0
-    monkeypatch.setitem(sys.modules, "orion.daemon", daemon)
+    monkeypatch.setitem(sys.modules, "orion.process.daemon", daemon)
 
     def command(*args):
         started.clear()
@@ -271,7 +271,7 @@ def test_insecure_on_loopback_says_nothing(node):
 
 
 def test_the_daemons_exit_code_is_the_commands(node, monkeypatch):
-    monkeypatch.setattr(sys.modules["orion.daemon"], "run", lambda config: 1)
+    monkeypatch.setattr(sys.modules["orion.process.daemon"], "run", lambda config: 1)
     assert node("--id", "a")[0] == 1
 
 

@@ -9,11 +9,11 @@ import sys
 
 import pytest
 
-from orion import offline
 from orion.adapters.lmdb_log import LmdbLog
 from orion.model.errors import Corrupt, NoMajority
-from orion.offline import inspect
-from orion.ports import LogFailed
+from orion.ports.log import LogFailed
+from orion.process import offline
+from orion.process.offline import inspect
 from orion.state.snapshot import capture, encode
 from orion.wire.backups import FORMAT, About, encode_backup
 from unit.state.state_kit import CLUSTER, World
@@ -124,7 +124,7 @@ def test_two_that_save_to_one_file(orion, api, parts, tmp_path, monkeypatch):
             assert orion("snapshot", "save", str(path))[0] == 0
         return inspect(partial)
 
-    monkeypatch.setattr("orion.offline.inspect", look)
+    monkeypatch.setattr("orion.process.offline.inspect", look)
     assert orion("snapshot", "save", str(path))[0] == 0
     assert seen[0][0] != seen[1][0]
     assert [mode for _, mode in seen] == [0o600, 0o600]

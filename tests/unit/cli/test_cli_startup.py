@@ -11,7 +11,7 @@ import pytest
 
 from unit.api.fake_service import task_view
 
-SERVER = {"orion.api", "orion.node", "orion.raft", "orion.state", "orion.adapters", "orion.daemon"}
+SERVER = {"orion.api", "orion.node", "orion.raft", "orion.state", "orion.adapters", "orion.process.daemon"}
 HEAVY = {*SERVER, "asyncio", "starlette", "uvicorn", "uvloop", "lmdb", "kinship", "aiodocker", "rich"}
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orion.cli.table import Column, keep_end, lay_out, shorten_image, shorten_task, width_of
+from orion.cli.shared.table import Column, keep_end, lay_out, shorten_image, shorten_task, width_of
 from orion.model.views import AllocationView
 from unit.api.fake_service import node_view, task_view
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orion.cli.progress import done_percent
-from orion.cli.show import age_text, amount_text
-from orion.cli.values import parse_size
+from orion.cli.shared.output import age_text, amount_text
+from orion.cli.shared.progress import done_percent
+from orion.cli.shared.types import parse_size
 from orion.model.resources import size_text
 
 
@@ -77,7 +77,7 @@ def test_ages(ago, text, monkeypatch):
         def now(cls, zone=None):
             return now
 
-    monkeypatch.setattr("orion.cli.show.datetime", Then)
+    monkeypatch.setattr("orion.cli.shared.output.datetime", Then)
     assert age_text((now - ago).isoformat()) == text
 
 

@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 
-from orion.config import Tuning
 from orion.model.node import NodeStatus
+from orion.process.config import Tuning
 from sim.cluster import Cluster
 from sim.loop import ProcessState
 from sim.world import World

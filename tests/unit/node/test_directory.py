@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from orion.model.ids import NodeId, RaftId
 from orion.node.membership.directory import Directory, Facts, parse_facts
-from orion.ports import MemberState, Usage
+from orion.ports.machine import Usage
+from orion.ports.membership import MemberState
 from orion.state.tables import State
 from orion.state.view import View
 

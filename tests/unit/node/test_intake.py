@@ -6,12 +6,12 @@ import msgspec
 import pytest
 from cluster_kit import run
 
-from orion.config import Tuning
 from orion.model.errors import Unreadable
 from orion.model.ids import NodeId
 from orion.node.consensus import driver as raft_driver
 from orion.node.consensus import snapshots
 from orion.node.consensus.intake import require_readable
+from orion.process.config import Tuning
 from orion.raft.confchange import encode_change
 from orion.raft.interface import Persistent
 from orion.raft.messages import (

@@ -8,7 +8,7 @@ from cluster_kit import run
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
 from orion.node.consensus import driver as raft_driver
-from orion.ports import Knock
+from orion.ports.peers import Knock
 from orion.state.commands import DrainNode, RegisterNode, RemoveNode, encode_command
 
 

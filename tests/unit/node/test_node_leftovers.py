@@ -1,8 +1,8 @@
 """How containers of another cluster are told of."""
 
-from orion.config import Config
 from orion.model.container import Container, Labels
 from orion.node.agent import leftovers
+from orion.process.config import Config
 
 CONFIG = Config(node="node1", data_dir="/data")
 

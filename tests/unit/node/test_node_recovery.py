@@ -14,7 +14,7 @@ from orion.node.membership.gossip_watch import MAX_STRANGERS
 from orion.node.membership.recovery_claims import MAX_ASKED, SAME_AGAIN_MS
 from orion.node.rpc.requests import AskPosition, encode_request
 from orion.node.views import render
-from orion.ports import MemberState
+from orion.ports.membership import MemberState
 from orion.reconcile.nodes import UNSEEN_GRACE_MS
 
 

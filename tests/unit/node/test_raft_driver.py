@@ -2,7 +2,6 @@ import asyncio
 
 from cluster_kit import run
 
-from orion.config import Tuning
 from orion.model.errors import OrionError, Unavailable
 from orion.model.ids import NodeId
 from orion.node.consensus.driver import (
@@ -12,6 +11,7 @@ from orion.node.consensus.driver import (
     MAX_WAITING_BYTES,
     RaftDriver,
 )
+from orion.process.config import Tuning
 from orion.raft.interface import Propose, Ready
 from orion.raft.messages import ConfState, Entry, HardState, SnapshotMeta
 from orion.state.commands import DrainNode, PutConfig, encode_command

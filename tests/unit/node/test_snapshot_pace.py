@@ -10,11 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from orion.config import Tuning
 from orion.model.configs import MAX_VALUE_BYTES
 from orion.model.ids import RaftId
 from orion.node.consensus import snapshots as module
 from orion.node.consensus.snapshots import Snapshots
+from orion.process.config import Tuning
 from orion.raft.messages import ConfState, MsgSnap, SnapshotMeta
 from orion.state.apply import apply
 from orion.state.check import state_hash

@@ -4,7 +4,7 @@ import asyncio
 
 from cluster_kit import run
 
-from orion.config import Tuning
+from orion.process.config import Tuning
 from orion.state.commands import PutConfig, encode_command
 
 COMMAND_BYTES = 1_000  # and a little

@@ -3,7 +3,7 @@ import asyncio
 from cluster_kit import run
 from test_raft_driver import drain, outcome
 
-from orion.config import Tuning
+from orion.process.config import Tuning
 from orion.raft.messages import MsgSnap
 
 

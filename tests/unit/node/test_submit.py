@@ -4,7 +4,7 @@ import pytest
 from cluster_kit import run
 
 from orion.model.errors import AnswerForgotten, Unavailable
-from orion.state import memory
+from orion.state import dedup
 
 
 def put(machine, key, service=None):
@@ -19,7 +19,7 @@ def follower(nodes):
 
 def test_a_change_that_came_too_late_to_be_known_is_not_tried_again(monkeypatch):
     """By a node that knew the state of before so many changes that their answers are forgotten."""
-    monkeypatch.setattr(memory, "MAX_ANSWERS", 20)
+    monkeypatch.setattr(dedup, "MAX_ANSWERS", 20)
 
     async def main(nodes):
         behind, leader = follower(nodes), nodes.leader

@@ -9,10 +9,11 @@ from orion.model.errors import Unavailable
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node, NodeStatus
 from orion.model.resources import Resources
-from orion.node.membership import liveness as suspects
+from orion.node.membership import liveness
 from orion.node.membership.directory import Directory, Facts
 from orion.node.membership.liveness import Suspects
-from orion.ports import Greeted, Knock, MemberState
+from orion.ports.membership import MemberState
+from orion.ports.peers import Greeted, Knock
 from orion.reconcile.nodes import Proof
 from sim.world import World
 
@@ -53,7 +54,7 @@ class View:
 
 
 class Scene:
-    """A leader's suspects, with what it hears by Raft and what gossip shows in the test's hand."""
+    """A leader's liveness, with what it hears by Raft and what gossip shows in the test's hand."""
 
     def __init__(self, net, state, *, raft=TWO.raft, status=NodeStatus.READY, hears=False, others=True):
         self.view = View(status)
@@ -166,7 +167,7 @@ def test_whom_gossip_gives_up_is_waited_for_less_long():
 
     proof, took_s = run(main)
     assert proof is Proof.MUTE
-    assert took_s < 0.1 * suspects.KNOCKS
+    assert took_s < 0.1 * liveness.KNOCKS
 
 
 def test_a_suspect_that_gossip_gives_up_meanwhile_is_waited_for_less_long():
@@ -177,7 +178,7 @@ def test_a_suspect_that_gossip_gives_up_meanwhile_is_waited_for_less_long():
 
     proof, took_s = run(main)
     assert proof is Proof.MUTE
-    assert 0.4 <= took_s < 0.1 * suspects.KNOCKS
+    assert 0.4 <= took_s < 0.1 * liveness.KNOCKS
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A worker's work, as it comes from the voters."""
+"""A worker's assignments, as it comes from the voters."""
 
 import asyncio
 import logging
@@ -6,8 +6,8 @@ import logging
 from cluster_kit import run
 
 from orion.model.views import TaskRequest, TaskView
-from orion.node.agent import assignments as work
-from orion.node.rpc import chunks as pieces
+from orion.node.agent import assignments
+from orion.node.rpc import chunks
 from orion.node.rpc.reads import Read
 from sim.engine import FOREVER
 
@@ -42,7 +42,9 @@ def running(machine):
 
 
 def warnings(caplog):
-    return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING and r.name == work.log.name]
+    return [
+        r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING and r.name == assignments.log.name
+    ]
 
 
 def test_a_worker_gets_more_work_than_a_frame_holds(caplog):
@@ -66,7 +68,7 @@ def test_a_worker_gets_more_work_than_a_frame_holds(caplog):
 
 
 def test_a_worker_that_can_t_have_its_work_says_so_once_in_a_while(caplog, monkeypatch):
-    monkeypatch.setattr(pieces, "MAX_WORK_BYTES", 500_000)
+    monkeypatch.setattr(chunks, "MAX_WORK_BYTES", 500_000)
     asked = []
 
     async def main(nodes):
@@ -78,11 +80,11 @@ def test_a_worker_that_can_t_have_its_work_says_so_once_in_a_while(caplog, monke
         await create(nodes, 1, variables=4)
         await asyncio.sleep(25)
         assert worker.up
-        looks = (nodes.world.loop.time() - began_s) / work.REFUSED_AGAIN_S
+        looks = (nodes.world.loop.time() - began_s) / assignments.REFUSED_AGAIN_S
         assert len(asked) <= 5 * (looks + 1), "the voters are not pestered"
         views = (await of(nodes.leader, nodes.leader.node.service.tasks(Read()))).rows(TaskView)
         assert [v.state for v in views] == ["scheduled"]
-        monkeypatch.setattr(pieces, "MAX_WORK_BYTES", 600_000)
+        monkeypatch.setattr(chunks, "MAX_WORK_BYTES", 600_000)
         await nodes.until(lambda: running(worker) == 1)
 
     run(main, count=8, voters=5)

@@ -3,7 +3,7 @@ from test_voters import LAST, SETTINGS, node
 
 from orion.model.ids import RaftId
 from orion.raft.messages import ConfState
-from orion.reconcile.outlook import outlook
+from orion.reconcile.forecast import outlook
 from orion.reconcile.voters import next_configuration
 
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from orion.model.ids import NodeId, RaftId
 from orion.raft.messages import ConfChange, ConfState
-from orion.reconcile.unreached import Unreached
+from orion.reconcile.standby_backoff import Unreached
 from orion.reconcile.voters import Candidate, VoterSettings, next_configuration, wanted_voters
 
 SETTINGS = VoterSettings()

@@ -1,7 +1,7 @@
 from test_schedule import GB, Cluster
 
 from orion.model.node import NodeStatus
-from orion.scheduler.turns import Turns
+from orion.scheduler.retry_rotation import Turns
 from orion.state.check import rebuilt
 from orion.state.commands import RemoveNode, SetNodeStatus
 

@@ -3,7 +3,7 @@ from state_kit import World
 
 from orion.model.configs import MAX_KEY_BYTES, MAX_VALUE_BYTES, key_error
 from orion.model.errors import AnswerForgotten, Conflict, NotFound, Refused, TooLarge
-from orion.state import apply_configs, memory
+from orion.state import apply_configs, dedup
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_an_idempotency_key_is_of_one_verb_only(world):
 
 
 def test_a_copy_that_comes_after_its_answer_was_forgotten_is_known_as_such(world, monkeypatch):
-    monkeypatch.setattr(memory, "MAX_ANSWERS", 3)
+    monkeypatch.setattr(dedup, "MAX_ANSWERS", 3)
     since = world.index
     world.put("a", b"old", idem="x", since=since)
     world.put("a", b"new")

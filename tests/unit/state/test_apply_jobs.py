@@ -3,7 +3,7 @@ from state_kit import WEB, World, creation, kinds, removing, texts
 
 from orion.model.errors import AnswerForgotten, Conflict, NotFound, Refused
 from orion.model.job import PortBinding
-from orion.state import memory
+from orion.state import dedup
 from orion.state.snapshot import capture, encode
 
 
@@ -117,7 +117,7 @@ def test_a_late_copy_of_a_refused_removal_removes_nothing():
 
 
 def test_a_copy_that_comes_after_its_answer_was_forgotten_creates_nothing(monkeypatch):
-    monkeypatch.setattr(memory, "MAX_ANSWERS", 2)
+    monkeypatch.setattr(dedup, "MAX_ANSWERS", 2)
     world = World()
     late = creation("web", since=world.index)
     world.do(late)
@@ -131,7 +131,7 @@ def test_a_copy_that_comes_after_its_answer_was_forgotten_creates_nothing(monkey
 
 def test_changes_of_configs_make_nobody_forget_a_creation(monkeypatch):
     """Such as many tries for a lock that is held: refused, and yet remembered."""
-    monkeypatch.setattr(memory, "MAX_ANSWERS", 2)
+    monkeypatch.setattr(dedup, "MAX_ANSWERS", 2)
     world = World()
     world.create("web-1", key="k")
     world.put("lock")

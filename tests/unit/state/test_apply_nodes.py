@@ -4,7 +4,7 @@ from orion.model.errors import AnswerForgotten, Conflict, NotFound
 from orion.model.ids import allocation_id
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
-from orion.state import apply_nodes, memory
+from orion.state import apply_nodes, dedup
 from orion.state.commands import DrainNode, InitCluster, RemoveNode, SetNodeStatus
 
 
@@ -313,7 +313,7 @@ def test_a_late_copy_of_a_refused_removal_is_refused():
 
 
 def test_a_copy_that_comes_after_its_answer_was_forgotten_drains_nothing(monkeypatch):
-    monkeypatch.setattr(memory, "MAX_ANSWERS", 1)
+    monkeypatch.setattr(dedup, "MAX_ANSWERS", 1)
     world = World(nodes=1)
     drain = DrainNode(1, "node1", True, "x", world.index)
     world.do(drain)

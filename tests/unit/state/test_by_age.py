@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orion.state.by_age import ByAge
+from orion.state.job_queue import ByAge
 
 SERIALS = st.integers(0, 3_000)
 

@@ -4,7 +4,7 @@ import sys
 
 from state_kit import World
 
-from orion.state.dismantle import dismantle
+from orion.state.incremental_free import dismantle
 
 
 def test_nothing_of_a_dismantled_state_is_kept_alive_by_it():

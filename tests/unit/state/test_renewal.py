@@ -2,7 +2,7 @@ from state_kit import CLUSTER, WEB, World
 
 from orion.model.allocation import AllocationState
 from orion.model.errors import Conflict
-from orion.state import renewal
+from orion.state import recovery
 from orion.state.check import check, rebuilt
 
 
@@ -20,8 +20,8 @@ def a_cluster():
 
 def renewed(world, *names):
     gone = [world.state.nodes[name] for name in names]
-    world.index += renewal.LEAP
-    renewal.renew(world.state, world.index, gone, "the cluster was restored from a backup", 500)
+    world.index += recovery.LEAP
+    recovery.renew(world.state, world.index, gone, "the cluster was restored from a backup", 500)
     check(world.state)
     return world
 
@@ -63,7 +63,7 @@ def test_ids_never_come_twice_across_another_name():
     world = a_cluster()
     seen = set(world.state.allocations)
     renewed(world, "node1", "node2", "node3")
-    renewal.rename(world.state, 0x12345678)
+    recovery.rename(world.state, 0x12345678)
     assert world.state.cluster == 0x1234567800000000 | CLUSTER & 0xFFFFFFFF
     check(world.state)
     world.register("node9")

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from orion.loglines import LogThrottle, OneLineFormatter, printable
+from orion.process.loglines import LogThrottle, OneLineFormatter, printable
 
 
 @pytest.fixture

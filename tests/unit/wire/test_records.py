@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orion.model.errors import Corrupt
-from orion.ports import Identity
+from orion.ports.log import Identity
 from orion.raft.messages import Entry, HardState
 from orion.wire import records
 

@@ -31,7 +31,7 @@ from orion.model.allocation import Allocation
 from orion.model.container import Container, EndCause, EngineInfo, File, Labels, LogEntry, LogQuery
 from orion.model.errors import EngineDown, EngineError
 from orion.model.job import TaskSpec
-from orion.ports import PullProgress
+from orion.ports.engine import PullProgress
 
 if TYPE_CHECKING:
     from aiodocker.containers import DockerContainer

@@ -10,7 +10,7 @@ import lmdb
 from orion.adapters.lmdb_log import files
 from orion.model.errors import Corrupt
 from orion.model.ids import NodeId
-from orion.ports import Identity
+from orion.ports.log import Identity
 from orion.wire import records
 
 MAX_SIBLINGS = 1_000

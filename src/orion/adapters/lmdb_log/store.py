@@ -17,7 +17,7 @@ import msgspec
 
 from orion.adapters.lmdb_log import files
 from orion.model.errors import Corrupt, NotFound, Refused
-from orion.ports import Identity, LogBatch, LogFailed
+from orion.ports.log import Identity, LogBatch, LogFailed
 from orion.raft.interface import Persistent
 from orion.raft.messages import Entry, HardState, SnapshotMeta
 from orion.wire import records

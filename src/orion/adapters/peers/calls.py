@@ -7,7 +7,7 @@ from orion.adapters.peers.connection import Connection
 from orion.adapters.peers.dial import Dialler
 from orion.adapters.peers.runners import Runners
 from orion.model.errors import OrionError, TooLarge, Unavailable
-from orion.ports import CallHandler
+from orion.ports.peers import CallHandler
 from orion.wire.envelopes import (
     LANE_CALL,
     Call,

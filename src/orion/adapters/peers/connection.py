@@ -6,8 +6,8 @@ import socket
 from collections.abc import Callable
 from typing import cast
 
-from orion.adapters.peers.greeting import Complaints, Greeter
-from orion.tcp_info import Socket, tcp_info
+from orion.adapters.peers.handshake import Complaints, Greeter
+from orion.process.tcp_info import Socket, tcp_info
 from orion.wire.envelopes import (
     LANE_STREAM,
     Hello,

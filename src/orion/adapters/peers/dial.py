@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from orion.adapters.peers.connection import Connection
-from orion.adapters.peers.greeting import Complaints, Greeter
+from orion.adapters.peers.handshake import Complaints, Greeter
 from orion.model.errors import Unavailable
 from orion.model.node import address_parts, hosts_meant
 

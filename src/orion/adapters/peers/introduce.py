@@ -4,7 +4,7 @@ import asyncio
 from typing import cast
 
 from orion.adapters.peers.dial import connect, unavailable
-from orion.adapters.peers.greeting import Greeter
+from orion.adapters.peers.handshake import Greeter
 from orion.model.errors import Unavailable
 from orion.wire.envelopes import LANE_WHO, Hello, decode_hello, encode_hello
 from orion.wire.frames import MAX_HELLO_BYTES, FrameError, FrameReader

@@ -8,7 +8,7 @@ import struct
 
 from orion.adapters.peers.dial import resolve
 from orion.model.node import address_parts
-from orion.ports import Knock
+from orion.ports.peers import Knock
 
 TRY_EVERY_S = 0.1
 RESOLVE_S = 0.5

@@ -10,7 +10,7 @@ from orion.adapters.peers.connection import Connection
 from orion.adapters.peers.dial import Dialler
 from orion.adapters.peers.runners import Runners
 from orion.model.errors import OrionError, TooLarge, Unavailable
-from orion.ports import StreamHandler
+from orion.ports.peers import StreamHandler
 from orion.wire.envelopes import LANE_STREAM, Failure, decode_end, encode_end, failure_of
 from orion.wire.frames import Frame, FrameError, Kind, encode_frame
 

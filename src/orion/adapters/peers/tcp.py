@@ -5,11 +5,10 @@ import errno
 import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
 
-from orion import openfiles
 from orion.adapters.peers.calls import Caller, CallServer
 from orion.adapters.peers.connection import Connection
 from orion.adapters.peers.dial import Dialler
-from orion.adapters.peers.greeting import Complaints, Greeter
+from orion.adapters.peers.handshake import Complaints, Greeter
 from orion.adapters.peers.introduce import introduction
 from orion.adapters.peers.knock import knock
 from orion.adapters.peers.outbox import Outbox
@@ -18,7 +17,9 @@ from orion.adapters.peers.streams import StreamServer, open_stream
 from orion.model.errors import Refused
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import hosts_meant
-from orion.ports import CallHandler, Clock, Gate, Greeted, Knock, MessageHandler, StreamHandler
+from orion.ports.clock import Clock
+from orion.ports.peers import CallHandler, Gate, Greeted, Knock, MessageHandler, StreamHandler
+from orion.process import fd_limits
 from orion.raft.messages import AnyMessage
 from orion.wire.envelopes import (
     LANE_CALL,
@@ -67,9 +68,9 @@ class TcpPeers:
         self._dialler = Dialler(self._greeter, self._complaints, self._track, self._tell_lost)
         self._runners = Runners()
         self._connections: set[Connection] = set()
-        self._most_connections = openfiles.connections(FILES_FOR_EACH, most=MAX_CONNECTIONS)
+        self._most_connections = fd_limits.connections(FILES_FOR_EACH, most=MAX_CONNECTIONS)
         self._ungreeted: dict[Connection, None] = {}  # the oldest first
-        self._most_ungreeted = openfiles.connections(FILES_FOR_EACH_UNGREETED, most=MAX_UNGREETED)
+        self._most_ungreeted = fd_limits.connections(FILES_FOR_EACH_UNGREETED, most=MAX_UNGREETED)
         self._outboxes: dict[str, Outbox] = {}
         self._callers: dict[str, Caller] = {}
         self._server: asyncio.Server | None = None

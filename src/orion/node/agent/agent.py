@@ -26,7 +26,8 @@ from orion.node.agent.observed import Sightings
 from orion.node.agent.teardown import Endings
 from orion.node.rpc.requests import Confirm, Confirmed, Work
 from orion.node.runtime.alarm import Alarm
-from orion.ports import Clock, Engine
+from orion.ports.clock import Clock
+from orion.ports.engine import Engine
 from orion.reconcile.containers import (
     Action,
     Attempts,

@@ -24,7 +24,7 @@ from orion.node.rpc.requests import (
     encode_request,
 )
 from orion.node.runtime.deadline import deadline
-from orion.ports import Peers
+from orion.ports.peers import Peers
 from orion.state.view import View
 
 log = logging.getLogger(__name__)

@@ -5,9 +5,9 @@ to end them.
 
 from collections.abc import Iterable, Sequence
 
-from orion.config import DOCKER_HOST, Config
 from orion.model.container import Container
 from orion.model.ids import AllocationId, JobName, NodeId, container_name
+from orion.process.config import DOCKER_HOST, Config
 
 MAX_NAMED = 8
 

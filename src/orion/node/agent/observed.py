@@ -2,7 +2,7 @@
 
 from orion.model.container import Container
 from orion.model.ids import AllocationId
-from orion.ports import Engine
+from orion.ports.engine import Engine
 
 
 class Sightings:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from orion.config import Config
 from orion.model.errors import Conflict, OrionError
 from orion.model.ids import RaftId
 from orion.model.labels import effective
@@ -18,7 +17,8 @@ from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.rivals import Rivals
 from orion.node.routing.submit import Submitter
 from orion.node.rpc.requests import Submitted
-from orion.ports import Clock
+from orion.ports.clock import Clock
+from orion.process.config import Config
 from orion.state.commands import RegisterNode
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from orion.model.allocation import AllocationStatus
 from orion.model.errors import OrionError, Refused
 from orion.model.ids import AllocationId, NodeId
 from orion.node.routing.submit import Submitter
-from orion.ports import Clock
+from orion.ports.clock import Clock
 from orion.state.commands import UpdateAllocations
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,8 @@ from orion.node.agent.isolation import contained
 from orion.node.agent.observed import Sightings
 from orion.node.rpc.requests import Confirm, Confirmed
 from orion.node.runtime.alarm import Alarm
-from orion.ports import Clock, Engine
+from orion.ports.clock import Clock
+from orion.ports.engine import Engine
 from orion.reconcile.containers import Remove, Report, Stop, backoff_ms
 
 log = logging.getLogger(__name__)

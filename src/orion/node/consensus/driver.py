@@ -24,7 +24,9 @@ from orion.node.consensus.intake import Intake, require_readable
 from orion.node.consensus.log_writer import LogWriter
 from orion.node.consensus.snapshots import Snapshots
 from orion.node.runtime.alarm import Alarm
-from orion.ports import Clock, LogBatch, LogStore, Peers
+from orion.ports.clock import Clock
+from orion.ports.log import LogBatch, LogStore
+from orion.ports.peers import Peers
 from orion.raft.core import Raft
 from orion.raft.interface import (
     ConfApplied,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from orion.model.errors import Unreadable
 from orion.model.ids import RaftId
-from orion.ports import Clock
+from orion.ports.clock import Clock
 from orion.raft.confchange import change_fault
 from orion.raft.interface import Persistent
 from orion.raft.log import ENTRY_BYTES

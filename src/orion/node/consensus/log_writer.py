@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from orion.ports import LogBatch, LogStore
+from orion.ports.log import LogBatch, LogStore
 from orion.raft.interface import Ready
 from orion.raft.messages import Entry, HardState
 

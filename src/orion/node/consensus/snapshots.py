@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from orion.config import Tuning
 from orion.model.errors import Corrupt, NotFound, OrionError, TooLarge
 from orion.model.ids import RaftId
 from orion.node.rpc.requests import FetchSnapshot, encode_request
-from orion.ports import LogStore, Peers, as_stream
+from orion.ports.log import LogStore, as_stream
+from orion.ports.peers import Peers
+from orion.process.config import Tuning
 from orion.raft.interface import Compacted, Received
 from orion.raft.messages import HardState, MsgSnap, MsgSnapStatus, SnapshotMeta
-from orion.state.dismantle import dismantle
+from orion.state.incremental_free import dismantle
 from orion.state.restore import Restorer
 from orion.state.snapshot import capture, encode
 from orion.state.tables import State

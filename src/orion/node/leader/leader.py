@@ -8,23 +8,25 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
-from orion.config import Tuning
 from orion.model.errors import OrionError, TooLarge, Unavailable
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node, NodeStatus
 from orion.node.consensus.driver import Committed, RaftDriver
 from orion.node.membership.directory import Directory
 from orion.node.membership.liveness import Suspects
-from orion.ports import Clock, Machine, Peers
+from orion.ports.clock import Clock
+from orion.ports.machine import Machine
+from orion.ports.peers import Peers
+from orion.process.config import Tuning
 from orion.raft.messages import ConfState
 from orion.raft.quorum import Vote, joint_vote
+from orion.reconcile.forecast import outlook
 from orion.reconcile.nodes import Sighting, Verdict, verdicts
-from orion.reconcile.outlook import outlook
-from orion.reconcile.unreached import Unreached
+from orion.reconcile.standby_backoff import Unreached
 from orion.reconcile.voters import Candidate, VoterSettings, next_configuration
 from orion.scheduler.pools import Pools
+from orion.scheduler.retry_rotation import Turns
 from orion.scheduler.schedule import schedule
-from orion.scheduler.turns import Turns
 from orion.state.commands import AnyCommand, InitCluster, SetNodeStatus, encode_command
 from orion.state.sound import fault_of
 

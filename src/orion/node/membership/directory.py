@@ -17,7 +17,8 @@ import msgspec
 from orion.model.ids import NODE_ID, NodeId, RaftId, raft_text
 from orion.model.node import address_parts
 from orion.model.recovery import belong_together, is_newer
-from orion.ports import MemberState, Usage
+from orion.ports.machine import Usage
+from orion.ports.membership import MemberState
 from orion.state.view import View
 
 

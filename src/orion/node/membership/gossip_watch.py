@@ -5,14 +5,15 @@ import contextlib
 import logging
 from collections.abc import Callable
 
-from orion.loglines import LogThrottle
 from orion.model.errors import Unavailable
 from orion.model.ids import NodeId, RaftId
 from orion.model.recovery import is_newer
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory, Seen
 from orion.node.membership.liveness import AGAIN_S
-from orion.ports import Knock, MemberEvent, Membership, Peers
+from orion.ports.membership import MemberEvent, Membership
+from orion.ports.peers import Knock, Peers
+from orion.process.loglines import LogThrottle
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node, NodeStatus
 from orion.model.recovery import belong_together
 from orion.node.membership.directory import Directory
-from orion.ports import Knock, Peers
+from orion.ports.peers import Knock, Peers
 from orion.reconcile.nodes import Proof, Sighting
 from orion.state.view import View
 

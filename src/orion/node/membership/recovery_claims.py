@@ -9,14 +9,15 @@ from collections.abc import Callable
 
 import msgspec
 
-from orion.loglines import LogThrottle
 from orion.model.errors import OrionError, Unavailable
 from orion.model.ids import NodeId
 from orion.model.recovery import is_newer
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory, Seen
 from orion.node.rpc.requests import AskPosition, Position, decode_reply, encode_request
-from orion.ports import Clock, Peers
+from orion.ports.clock import Clock
+from orion.ports.peers import Peers
+from orion.process.loglines import LogThrottle
 
 log = logging.getLogger(__name__)
 

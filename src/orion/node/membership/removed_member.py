@@ -12,7 +12,7 @@ from orion.model.ids import RaftId
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory, Seen
 from orion.node.rpc.requests import AskPosition, Position, decode_reply, encode_request
-from orion.ports import Peers
+from orion.ports.peers import Peers
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from orion.model.errors import Conflict, Unavailable
 from orion.model.ids import NodeId, RaftId
 from orion.model.recovery import belong_together
 from orion.node.membership.directory import Directory
-from orion.ports import Greeted, Knock, Peers
+from orion.ports.peers import Greeted, Knock, Peers
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 from orion.model.errors import Unavailable
 from orion.model.ids import NodeId
 from orion.node.membership.directory import Directory
-from orion.ports import Peers
+from orion.ports.peers import Peers
 
 T = TypeVar("T")
 

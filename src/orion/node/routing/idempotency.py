@@ -6,7 +6,7 @@ from orion.model.errors import Unavailable
 from orion.node.consensus.driver import RaftDriver
 from orion.node.rpc.requests import AskPosition, Request
 from orion.node.runtime.deadline import deadline
-from orion.ports import Machine
+from orion.ports.machine import Machine
 
 R = TypeVar("R")
 
@@ -24,7 +24,7 @@ class Marks:
         self._ask = ask
 
     async def new(self, idempotency_key: str, timeout_s: float) -> tuple[str, int]:
-        """What state/once.py asks for: the command's `idempotency_key` (the caller's, or one of its own) and
+        """What state/idempotency.py asks for: the command's `idempotency_key` (the caller's, or one of its own) and
         `since`, an index from before the first copy.
         """
         key = idempotency_key or f"{self._machine.random_bits(64):016x}"

@@ -15,7 +15,7 @@ from orion.node.membership.quorum_watch import Quorum
 from orion.node.membership.rivals import Rivals
 from orion.node.routing.own_ports import refuse_own_ports
 from orion.node.rpc.requests import NotUnderstood, Submit, Submitted, decode_reply, encode_request
-from orion.ports import Peers
+from orion.ports.peers import Peers
 from orion.state.commands import (
     AnyCommand,
     ApplyPlan,

@@ -9,6 +9,7 @@ import msgspec
 
 from orion.model.allocation import Allocation
 from orion.model.configs import Config, ConfigStat
+from orion.model.container import LogEntry, LogQuery
 from orion.model.errors import Unavailable
 from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.ids import AllocationId, NodeId, RaftId
@@ -16,7 +17,6 @@ from orion.model.job import TaskSpec
 from orion.model.node import Node
 from orion.model.views import NodeView, RaftView, TaskView
 from orion.node.rpc.reads import ALL, Listing, Page, Read
-from orion.ports import LogEntry, LogQuery
 
 R = TypeVar("R")
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from orion.ports import Clock
+from orion.ports.clock import Clock
 
 
 class Alarm:

@@ -72,7 +72,9 @@ from orion.node.services.logs import Logs
 from orion.node.services.service import Health
 from orion.node.views import render
 from orion.node.views.metrics import Metrics
-from orion.ports import Clock, Machine, Peers
+from orion.ports.clock import Clock
+from orion.ports.machine import Machine
+from orion.ports.peers import Peers
 from orion.raft.confchange import members as conf_members
 from orion.state.commands import CreateJob, DrainNode, LabelNode, RemoveJob, RemoveNode, StartJob, StopJob
 

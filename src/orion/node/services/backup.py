@@ -11,7 +11,8 @@ from orion.node.membership.directory import Directory
 from orion.node.routing.forward import from_a_voter
 from orion.node.rpc.reads import Read
 from orion.node.rpc.requests import FetchBackup, encode_request
-from orion.ports import Clock, Peers
+from orion.ports.clock import Clock
+from orion.ports.peers import Peers
 from orion.state.snapshot import capture, encode
 from orion.wire.backups import FORMAT, About, encode_backup
 

@@ -14,7 +14,7 @@ from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.node.rpc.requests import AskConfigs, FindConfigs, Request, Submitted
 from orion.node.services.lists import Captured, Lists
 from orion.node.views import render
-from orion.ports import Clock
+from orion.ports.clock import Clock
 from orion.state.commands import DeleteConfig, PutConfig
 
 

@@ -14,7 +14,7 @@ from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
 from orion.node.routing.forward import from_a_voter
 from orion.node.rpc.requests import WatchEvents, decode_event, encode_reply, encode_request
-from orion.ports import Peers
+from orion.ports.peers import Peers
 
 
 class Events:

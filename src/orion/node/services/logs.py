@@ -20,7 +20,7 @@ from orion.node.membership.directory import Directory
 from orion.node.rpc.reads import Read
 from orion.node.rpc.requests import AskNode, AskTask, ReadLogs, decode_log, encode_reply, encode_request
 from orion.node.views import render
-from orion.ports import Peers
+from orion.ports.peers import Peers
 
 LOOK_S = 10.0  # one long poll for what becomes of the task
 PAUSE_S = 0.1  # before each: on a busy cluster something else changes all the time

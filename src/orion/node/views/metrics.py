@@ -5,7 +5,7 @@ from collections import Counter
 from orion.node.agent.agent import Agent
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
-from orion.ports import Machine
+from orion.ports.machine import Machine
 from orion.raft.interface import Role
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from orion.model.allocation import Allocation
+from orion.model.config_refs import mount_to_request
 from orion.model.configs import ConfigStat
 from orion.model.errors import NotFound
 from orion.model.ids import (
@@ -21,7 +22,6 @@ from orion.model.ids import (
     task_id,
 )
 from orion.model.job import Job, PortBinding, RestartMode, RestartPolicy
-from orion.model.mounts import mount_to_request
 from orion.model.node import EVERYWHERE, Node, NodeStatus, address_parts, address_text
 from orion.model.views import (
     AllocationView,

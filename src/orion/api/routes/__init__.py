@@ -1,0 +1,1 @@
+"""Handlers, a file a noun: parse, call one service method, render."""

@@ -1,0 +1,121 @@
+"""`orion ps` and `inspect`."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from orion.cli.shared.options import asks, command, complete_node, complete_task, no_trunc, output
+from orion.cli.shared.table import Column, shorten_image, shorten_task
+
+if TYPE_CHECKING:
+    from orion.client import Client, TaskView
+
+
+@command()
+@click.argument("job", nargs=-1, shell_complete=complete_task)
+@click.option("--node", default="", metavar="NODE", shell_complete=complete_node, help="Only those on this node.")
+@output("table", "wide", "json")
+@no_trunc
+@click.option("-q", "--quiet", is_flag=True, help="Only the ids.")
+@click.option("--stale", is_flag=True, help="What this node knows, without asking the others.")
+@asks
+def ps(
+    client: "Client", job: tuple[str, ...], node: str, form: str, no_trunc: bool, quiet: bool, stale: bool
+) -> int:
+    """List tasks: what runs, where, and why not.
+
+    All of them, or those of each JOB, which may also be the id of one task.
+    """
+    from orion.cli.shared import output
+
+    everything = client.tasks(stale=stale)
+    tasks = [t for t in everything if (not job or {t.id, t.name} & set(job)) and node in ("", t.node_id)]
+    if node and not tasks:
+        client.node(node, stale=stale)  # raises when there is none of that name
+    if quiet:
+        for task in tasks:
+            click.echo(task.id)
+    elif form == "json":
+        output.print_json(tasks)
+    else:
+        wide = form == "wide"
+        where = {node.name: node.ip for node in client.nodes(stale=True)} if wide else {}
+        output.print_table(_COLUMNS, (_row(task, where) for task in tasks), wide=wide, no_trunc=no_trunc)
+    return _say_missing(job, {name for t in everything for name in (t.id, t.name)})
+
+
+def _say_missing(names: Sequence[str], known: set[str]) -> int:
+    """The exit code: 1 where a name is none of the `known`, each of which is told."""
+    from orion.cli.app import say
+
+    missing = [name for name in names if name not in known]
+    for name in missing:
+        say(f"there is no job {name}; 'orion ps' lists all tasks")
+    return 1 if missing else 0
+
+
+_COLUMNS = (
+    Column("ID", 20, shorten_task),
+    Column("IMAGE", 12, shorten_image),
+    Column("STATE"),
+    Column("NODE", 8),
+    Column("NODE ADDRESS", wide=True),
+    Column("PORTS", 22),
+    Column("RESTARTS", spare=True),
+    Column("AGE", spare=True),
+    Column("CREATED", spare=True, wide=True),
+    Column("POLICY", spare=True, wide=True),
+    Column("MEMORY", wide=True),
+    Column("CPU", wide=True),
+    Column("REASON", 28, blank=""),
+)
+
+
+def _row(task: "TaskView", where: dict[str, str]) -> tuple[str, ...]:
+    from orion.cli.shared import output
+    from orion.model.resources import size_text
+
+    return (
+        task.id,
+        task.image,
+        task.state,
+        task.node_id or "",
+        where.get(task.node_id or "", ""),
+        ports_text(task),
+        str(task.allocations[-1].restarts if task.allocations else 0),
+        output.age_text(task.created_at),
+        task.created_at or "",
+        task.restart_policy,
+        size_text(task.memory) if task.memory else "",
+        f"{task.cpu:g}" if task.cpu else "",
+        task.reason,
+    )
+
+
+def ports_text(task: "TaskView") -> str:
+    """As docker writes it, where each port can be reached: 10.0.0.1:8080->80/tcp. 0.0.0.0 is every address of a
+    node that is known by a loopback address only, 127.0.0.1 that address alone.
+    """
+    from orion.model.node import EVERYWHERE, LOOPBACKS, address_parts, address_text
+
+    def reached(port: str, answers: str) -> str:
+        host, number = address_parts(answers)
+        bound, _, _ = task.port_bindings.get(port, "").rpartition(":")
+        known = host not in (*LOOPBACKS, "localhost") or bound.strip("[]") not in EVERYWHERE
+        return answers if known else address_text("0.0.0.0", number)  # noqa: S104 -- shown, not bound
+
+    return ", ".join(f"{reached(port, answers)}->{port}" for port, answers in task.ports.items())
+
+
+@command()
+@click.argument("task", shell_complete=complete_task)
+@click.option("--stale", is_flag=True, help="What this node knows, without asking the others.")
+@output("json")
+@asks
+def inspect(client: "Client", task: str, stale: bool, form: str) -> None:
+    """Show all that is known of a task, as JSON."""
+    from orion.cli.shared import output
+
+    del form  # there is but one; whoever writes -o json everywhere may do so here
+    output.print_json(client.task(task, stale=stale))

@@ -1,0 +1,86 @@
+"""Printing: tables for people, JSON for programs, ages and amounts as people say them."""
+
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import msgspec
+
+from orion.cli.shared.table import Column, lay_out
+from orion.model.resources import is_written, size_text
+
+_COLORS = {
+    "running": "green",
+    "alive": "green",
+    "leader": "cyan",
+    "pending": "yellow",
+    "scheduled": "yellow",
+    "pulling": "yellow",
+    "starting": "yellow",
+    "suspect": "yellow",
+    "draining": "yellow",
+    "drained": "bright_black",
+    "failed": "red",
+    "lost": "red",
+    "dead": "red",
+    "left": "bright_black",
+    "stopped": "bright_black",
+    "completed": "bright_black",
+}
+
+
+def print_json(value: Any) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def print_table(
+    columns: Sequence[Column], rows: Iterable[Sequence[str]], *, wide: bool = False, no_trunc: bool = False
+) -> None:
+    """Rows with a cell for each of the columns, of which those for `wide` tables are left out of others. On a
+    terminal no line is longer than that is wide, unless `no_trunc`.
+    """
+    shown = [at for at, column in enumerate(columns) if wide or not column.wide]
+    columns = [columns[at] for at in shown]
+    rows = [[row[at] for at in shown] for row in rows]
+    fits = sys.stdout.isatty() and not no_trunc
+    width = shutil.get_terminal_size().columns if fits else None
+    ellipsis = "…" if (sys.stdout.encoding or "").lower().startswith("utf") else "..."
+    for number, cells in enumerate(lay_out(columns, rows, width, ellipsis)):
+        if number == 0:
+            click.echo(click.style("".join(cells), bold=True))
+        else:
+            click.echo("".join(map(_colored, cells)))
+
+
+def _colored(cell: str) -> str:
+    """Click drops the colour again where the output is no terminal."""
+    color = _COLORS.get(cell.rstrip())
+    return click.style(cell, fg=color) if color else cell
+
+
+def age_text(when: str | None) -> str:
+    """How long ago an RFC 3339 time was: 42s, 5m, 3h, 12d."""
+    if not when:
+        return ""
+    seconds = max(0, int((datetime.now(UTC) - datetime.fromisoformat(when)).total_seconds()))
+    if seconds < 120:
+        return f"{seconds}s"
+    if seconds < 7200:
+        return f"{seconds // 60}m"
+    return f"{seconds // 3600}h" if seconds < 172_800 else f"{seconds // 86_400}d"
+
+
+def amount_text(given: float, total: float) -> str:
+    """Bytes: 1.5 of 8 GB. In the units of the total where somebody has set it, else of what is given away."""
+    like = int(total if is_written(int(total)) else given)
+    given_text, total_text = size_text(int(given), like=like), size_text(int(total), like=like)
+    number, _, unit = given_text.partition(" ")
+    return f"{number if total_text.endswith(f' {unit}') or not given else given_text} of {total_text}"
+
+
+def note(text: str) -> None:
+    """A line for the person at the terminal, beside the output."""
+    click.echo(text, err=True)

@@ -1,0 +1,61 @@
+"""A container engine."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from typing import Protocol
+
+from orion.model.allocation import Allocation
+from orion.model.container import Container, EngineInfo, File, Labels, LogEntry, LogQuery
+from orion.model.job import TaskSpec
+
+PullProgress = Callable[[str], None]  # a short text: "pulling nginx: 12.3 of 54.1 MB"
+
+
+class Engine(Protocol):
+    """A container engine. Every call raises EngineDown when there is no engine to be reached, EngineError with the
+    engine's words when it refuses. An answer that does not come in time is EngineDown of `info`, `containers` and
+    `changes`, which concern the whole engine, and EngineError of all others: work on one container may hang while
+    all else goes on. Removing or stopping what is gone is no error.
+    """
+
+    async def info(self) -> EngineInfo: ...
+
+    async def has_image(self, image: str) -> bool: ...
+
+    async def pull(self, image: str, progress: PullProgress) -> None: ...
+
+    async def create(self, allocation: Allocation, spec: TaskSpec, labels: Labels, *, name: str) -> str:
+        """`name` is the `container_name` of the labels: by both it is known again, labels alone may be copied."""
+
+    async def put_files(self, container: str, files: Sequence[File]) -> None:
+        """Into a container that does not run, missing folders and all. What is there is replaced, unless it is a
+        folder, which is refused.
+        """
+
+    async def start(self, container: str) -> None: ...
+
+    async def stop(self, container: str, grace_ms: int) -> None: ...
+
+    async def remove(self, container: str) -> None:
+        """Kills it first if it runs."""
+
+    async def containers(self, cluster: int) -> list[Container]:
+        """All of this cluster's on this engine, whichever node's. One that the engine can't look into is shown as
+        it was; if its state is another by now, with that, and an `exit_code` of None when it has exited.
+        """
+
+    async def of_others(self, cluster: int) -> list[Container]:
+        """Those of other clusters that run on this engine, as they are listed: without their times."""
+
+    async def inspect(self, container: str) -> Container | None:
+        """As in `containers`; None when it is gone."""
+
+    def changes(self, cluster: int) -> AsyncIterator[str]:
+        """The id of each of this cluster's containers that started, died, was paused or was removed; ends (raises
+        EngineDown) when the engine goes away. Before them, once, "": it listens, so that a look from then on
+        misses nothing, and knows the causes of ends before as well as they can still be known.
+        """
+
+    def logs(self, container: str, query: LogQuery) -> AsyncGenerator[list[LogEntry], None]:
+        """The output, as many entries at a time as are there. Following ends when the container does."""
+
+    async def close(self) -> None: ...

@@ -1,0 +1,44 @@
+"""Flags, environment and file become one frozen value. The command line wins over the environment, which wins
+over the file; cli/commands/node.py does the merging with click.
+"""
+
+import msgspec
+
+from orion.model.ids import NodeId
+from orion.model.resources import Resources
+
+DOCKER_HOST = "unix:///var/run/docker.sock"
+
+
+class Tuning(msgspec.Struct, frozen=True):
+    """Times and sizes that a user rarely sees. Milliseconds."""
+
+    heartbeat_ms: int = 100
+    election_ms: int = 500
+    stop_grace_ms: int = 60_000  # a planned stop: how long the cluster waits for the node's return
+    dead_voter_grace_ms: int = 10_000  # a dead voter is replaced after this
+    max_voters: int = 5
+    max_standbys: int = 2
+    snapshot_entries: int = 10_000
+    snapshot_bytes: int = 8 * 1024 * 1024
+    trailing_entries: int = 2_000  # kept behind a snapshot for followers that lag a little
+
+
+class Config(msgspec.Struct, frozen=True):
+    """Everything a node is told at start."""
+
+    node: NodeId
+    data_dir: str
+    bind: str = "127.0.0.1"
+    advertise: str = "127.0.0.1"
+    port: int = 8000
+    gossip_port: int = 6000
+    raft_port: int = 7000
+    join: tuple[str, ...] = ()
+    bootstrap: bool = False
+    labels: tuple[tuple[str, str], ...] = ()
+    capacity: Resources | None = None  # what is None or 0 is detected
+    pids_limit: int = 4_096  # processes and threads of one container; 0: no limit
+    docker_host: str = DOCKER_HOST
+    insecure: bool = False
+    tuning: Tuning = Tuning()
