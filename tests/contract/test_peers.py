@@ -15,7 +15,7 @@ from orion.adapters.clock import SystemClock
 from orion.adapters.peers import TcpPeers
 from orion.model.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
 from orion.model.ids import NodeId, RaftId
-from orion.ports.peers import Greeted, Knock, Peers
+from orion.ports.peers import Greeted, Peers, PortProbe
 from orion.raft.messages import AnyMessage, Entry, MsgApp, MsgHeartbeat
 
 DEADLINE_S = 20.0
@@ -300,12 +300,12 @@ class PeersContract:
     @checked
     async def test_refusing_is_told_from_listening(self, bench: PeersBench) -> None:
         a, b = await hosts(bench, 1, 2)
-        assert await a.peers.knock(b.address, tries=4) is Knock.ACCEPTED
-        assert await a.peers.knock(await bench.empty_address(), tries=4) is Knock.REFUSED
+        assert await a.peers.probe(b.address, tries=4) is PortProbe.ACCEPTED
+        assert await a.peers.probe(await bench.empty_address(), tries=4) is PortProbe.REFUSED
         await b.peers.close()
-        assert await a.peers.knock(b.address, tries=4) is Knock.REFUSED
+        assert await a.peers.probe(b.address, tries=4) is PortProbe.REFUSED
         await hosts(bench, 2)
-        assert await a.peers.knock(b.address, tries=4) is Knock.ACCEPTED
+        assert await a.peers.probe(b.address, tries=4) is PortProbe.ACCEPTED
 
     @checked
     async def test_who_listens_says_who_it_is(self, bench: PeersBench) -> None:

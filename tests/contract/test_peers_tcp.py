@@ -18,7 +18,7 @@ from orion.adapters.peers import TcpPeers, calls, connection
 from orion.adapters.peers.outbox import MAX_QUEUED_BYTES, MAX_QUEUED_FRAMES, Outbox
 from orion.model.errors import OrionError, Refused, TooLarge, Unavailable
 from orion.model.ids import NodeId, RaftId
-from orion.ports.peers import Knock
+from orion.ports.peers import PortProbe
 from orion.raft.messages import MsgHeartbeat
 from orion.wire.envelopes import LANE_CALL, LANE_RAFT, LANE_STREAM, MAGIC, Hello, encode_hello, encode_messages
 from orion.wire.frames import HEADER, MAX_FRAME_BYTES, Kind, encode_frame
@@ -461,7 +461,7 @@ def test_a_killed_process_is_known_on_every_lane(bench, lane):
             assert a.lost == []
             child.kill()
             await until(lambda: address in a.lost)
-            assert await a.peers.knock(address, tries=4) is Knock.REFUSED
+            assert await a.peers.probe(address, tries=4) is PortProbe.REFUSED
             if stream is not None:
                 with pytest.raises(Unavailable):
                     await anext(stream)
@@ -492,7 +492,7 @@ def test_a_frozen_process_is_no_dead_one(bench):
             child.send_signal(signal.SIGSTOP)
             with pytest.raises(Unavailable, match="did not answer"):
                 await a.peers.call(address, b"x", timeout_s=0.3)
-            assert await a.peers.knock(address, tries=4) is Knock.ACCEPTED
+            assert await a.peers.probe(address, tries=4) is PortProbe.ACCEPTED
             with pytest.raises(Unavailable, match="does not answer"):
                 await a.peers.who(address, timeout_s=0.3)
             child.send_signal(signal.SIGCONT)
@@ -555,7 +555,7 @@ def test_a_host_that_vanished_is_known_within_seconds(bench, other_host):
                 await peers.call(address, b"x", timeout_s=DEADLINE_S)
             await until(lambda: address in lost)
             assert asyncio.get_running_loop().time() - began < 10
-            assert await peers.knock(address, tries=4) is Knock.SILENT
+            assert await peers.probe(address, tries=4) is PortProbe.SILENT
 
     bench.run(check)
 
@@ -565,10 +565,10 @@ def test_an_answer_counts_that_came_while_the_loop_was_held(bench):
 
     async def check():
         a, b = await hosts(bench, 1, 2)
-        knocking = asyncio.ensure_future(a.peers.knock(b.address, tries=4))
+        knocking = asyncio.ensure_future(a.peers.probe(b.address, tries=4))
         await asyncio.sleep(0)
         time.sleep(1)  # noqa: ASYNC251 -- all of the time that an answer is waited for, and more
-        assert await knocking is Knock.ACCEPTED
+        assert await knocking is PortProbe.ACCEPTED
 
     bench.run(check)
 
@@ -596,6 +596,6 @@ def test_who_can_not_be_asked_is_not_called_silent(bench):
     async def check():
         (a,) = await hosts(bench, 1)
         for address in ("no-such-host.invalid:7000", "127.0.0.1", "[ff00::1]:0", "255.255.255.255:7000"):
-            assert await a.peers.knock(address, tries=4) is Knock.UNCLEAR, address
+            assert await a.peers.probe(address, tries=4) is PortProbe.UNCLEAR, address
 
     bench.run(check)

@@ -28,7 +28,7 @@ from orion.node.rpc.requests import (
     ReadLogs,
     Request,
     Submit,
-    WatchWork,
+    WatchAssignments,
 )
 from orion.raft.confchange import encode_change
 from orion.raft.messages import (
@@ -231,7 +231,7 @@ STREAMS: list[Request[Any]] = [
     FetchSnapshot(LARGEST),
     FetchBackup(Read(timeout_s=math.inf)),
     AskTasks(Read(wait_s=1e300, after_index=LARGEST)),
-    WatchWork(NodeId("x" * 1_000_000), RaftId(-1)),
+    WatchAssignments(NodeId("x" * 1_000_000), RaftId(-1)),
     ReadLogs(AllocationId(-1), LogQuery(tail=-1)),
 ]
 

@@ -5,7 +5,7 @@ import threading
 
 from orion.model.ids import NodeId, RaftId
 from orion.model.recovery import next_recovery
-from orion.node.membership.directory import Facts
+from orion.node.membership.directory import NodeMetadata
 from orion.wire.envelopes import LANE_CALL, Hello, encode_hello
 from support.gossiper import gossiper
 from support.nodes import NO_ENGINE, Cluster, cluster
@@ -41,7 +41,9 @@ class PeerPort:
 
 def claim(name: str, made: Cluster, address: str) -> dict[str, str]:
     cluster_id = int(made.id, 16)
-    return Facts(RaftId(77), address, "127.0.0.1:2", "0.1.0", "leader", 9, cluster_id, None, RECOVERY).encode()
+    return NodeMetadata(
+        RaftId(77), address, "127.0.0.1:2", "0.1.0", "leader", 9, cluster_id, None, RECOVERY
+    ).encode()
 
 
 def told_by(made: Cluster, words: str) -> bool:

@@ -202,7 +202,7 @@ class SimMembership:
         return False
 
     def _bury(self) -> None:
-        """Suspects whose time is up are dead."""
+        """Liveness whose time is up are dead."""
         for record in self._others("suspect"):
             if self._world.now_ms - record.since_ms >= SUSPICION_MS:
                 target = self._gossip.members.get(record.address)

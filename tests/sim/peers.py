@@ -9,7 +9,7 @@ from typing import NoReturn
 from orion.model.errors import OrionError, TooLarge, Unavailable, by_code
 from orion.model.ids import NodeId, RaftId
 from orion.model.recovery import belong_together
-from orion.ports.peers import CallHandler, Gate, Greeted, Knock, MessageHandler, StreamHandler
+from orion.ports.peers import CallHandler, Gate, Greeted, MessageHandler, PortProbe, StreamHandler
 from orion.raft.messages import AnyMessage
 from orion.wire.envelopes import Reply, encode_reply
 from orion.wire.frames import FrameError, Kind, encode_frame
@@ -351,15 +351,15 @@ class SimPeers:
 
     # --- proofs of death -----------------------------------------------------------------------------------
 
-    async def knock(self, address: str, *, tries: int) -> Knock:
+    async def probe(self, address: str, *, tries: int) -> PortProbe:
         host, network = host_of(address), self.network
         for left in range(tries, 0, -1):
             way_ms = network.latency_ms(self.host, host) + network.latency_ms(host, self.host)
             if network.arrives(self.host, host) and way_ms <= left * KNOCK_EVERY_MS:
                 await asyncio.sleep(way_ms / 1000)
-                return Knock.REFUSED if network.listener(address) is None else Knock.ACCEPTED
+                return PortProbe.REFUSED if network.listener(address) is None else PortProbe.ACCEPTED
             await asyncio.sleep(KNOCK_EVERY_MS / 1000)
-        return Knock.SILENT
+        return PortProbe.SILENT
 
     async def who(self, address: str, *, timeout_s: float) -> Greeted:
         told: asyncio.Future[Greeted] = self.network.world.loop.create_future()

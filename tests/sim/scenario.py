@@ -274,7 +274,7 @@ class _TraceHandler(logging.Handler):
             return
         self._world.trace(process.name, f"says {record.levelname}: {record.getMessage()}")
         self._world.count(f"said: {record.msg}")
-        if record.exc_info and record.exc_info[1] is not None:  # a bug that was contained is one all the same
+        if record.exc_info and record.exc_info[1] is not None:  # a bug that was isolated is one all the same
             text = "".join(traceback.format_exception(record.exc_info[1]))
             self._world.fail("no bugs", f"{process.name} says {record.getMessage()}:\n{text}")
 

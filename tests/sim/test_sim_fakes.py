@@ -11,7 +11,7 @@ from orion.model.errors import Conflict, EngineDown, EngineError, Unavailable
 from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.job import PortBinding, TaskSpec
 from orion.ports.log import LogBatch
-from orion.ports.peers import Knock
+from orion.ports.peers import PortProbe
 from orion.raft.messages import Entry, HardState, MsgHeartbeat, MsgReadIndexResp
 from sim.disk import Disk
 from sim.engine import FOREVER, MISSING, SimEngine, SimEngineClient
@@ -150,7 +150,7 @@ def test_a_death_breaks_connections_and_is_noticed():
         b.peers.vanish()
         with pytest.raises(Unavailable, match="reset"):
             await call
-        assert await in_process(a.process, a.peers.knock(b.address, tries=4)) is Knock.REFUSED
+        assert await in_process(a.process, a.peers.probe(b.address, tries=4)) is PortProbe.REFUSED
         return world.loop.time(), a.lost, b.address
 
     at, lost, address = run(main)
@@ -162,7 +162,7 @@ def test_a_stalled_process_and_a_dark_host_do_not_refuse():
     async def main(world):
         network, a, b = await pair(world)
         b.process.stall()
-        assert await in_process(a.process, a.peers.knock(b.address, tries=4)) is Knock.ACCEPTED
+        assert await in_process(a.process, a.peers.probe(b.address, tries=4)) is PortProbe.ACCEPTED
         with pytest.raises(Unavailable, match="does not answer"):
             await in_process(a.process, a.peers.who(b.address, timeout_s=1))
         b.process.resume()
@@ -170,7 +170,7 @@ def test_a_stalled_process_and_a_dark_host_do_not_refuse():
         b.process.kill()
         b.peers.vanish()
         network.dark.add("10.0.0.2")
-        assert await in_process(a.process, a.peers.knock(b.address, tries=4)) is Knock.SILENT
+        assert await in_process(a.process, a.peers.probe(b.address, tries=4)) is PortProbe.SILENT
 
     run(main)
 

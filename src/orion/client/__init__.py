@@ -15,7 +15,7 @@ from orion.client.logs import LogLine
 from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, Unavailable
 from orion.model.views import (
     AllocationView,
-    ConfigMountRequest,
+    ConfigRefRequest,
     ConfigValue,
     ConfigView,
     EventView,
@@ -31,7 +31,7 @@ from orion.model.views import (
 __all__ = [
     "AllocationView",
     "Client",
-    "ConfigMountRequest",
+    "ConfigRefRequest",
     "ConfigValue",
     "ConfigView",
     "Conflict",

@@ -3,8 +3,8 @@
 import re
 
 from orion.model.errors import FieldError
-from orion.model.job import ConfigMount
-from orion.model.views import ConfigMountRequest
+from orion.model.job import ConfigRef
+from orion.model.views import ConfigRefRequest
 
 DEFAULT_MODE = 0o644
 _MODE = re.compile(r"0?[0-7]{3}")
@@ -31,14 +31,14 @@ def mode_error(mode: str) -> str | None:
     return None
 
 
-def mount_from_request(request: ConfigMountRequest) -> ConfigMount:
+def mount_from_request(request: ConfigRefRequest) -> ConfigRef:
     """Of one that has no errors."""
     mode = int(request.mode, 8) if request.mode else DEFAULT_MODE
-    return ConfigMount(request.key, request.env, request.path, mode if request.path else 0)
+    return ConfigRef(request.key, request.env, request.path, mode if request.path else 0)
 
 
-def mount_to_request(mount: ConfigMount) -> ConfigMountRequest:
-    return ConfigMountRequest(mount.key, mount.env, mount.path, f"{mount.mode:04o}" if mount.path else "")
+def mount_to_request(mount: ConfigRef) -> ConfigRefRequest:
+    return ConfigRefRequest(mount.key, mount.env, mount.path, f"{mount.mode:04o}" if mount.path else "")
 
 
 def paths_that_clash(paths: list[str]) -> list[FieldError]:

@@ -54,7 +54,7 @@ class PortBinding(msgspec.Struct, frozen=True, array_like=True, gc=False):
 DYNAMIC_PORTS = range(20_000, 32_768)
 
 
-class ConfigMount(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class ConfigRef(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A config as the variable `env`, or as a file at `path` with the permissions `mode`; the other is empty."""
 
     key: str
@@ -74,7 +74,7 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     constraints: tuple[tuple[str, str], ...] = ()  # node labels that must be equal; sorted
     restart: RestartPolicy = RestartPolicy()
     stop_grace_ms: int = 10_000
-    configs: tuple[ConfigMount, ...] = ()  # as asked for
+    configs: tuple[ConfigRef, ...] = ()  # as asked for
     placement: Placement | None = None  # None: as the cluster has it (model/settings.py)
 
 

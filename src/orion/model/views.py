@@ -80,9 +80,7 @@ def _named(names: str, most: int) -> Meta:
     return Meta(max_length=most, extra_json_schema={"propertyNames": {"pattern": names}})
 
 
-class ConfigMountRequest(
-    msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True
-):
+class ConfigRefRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
     """A config that a task gets: as the variable `env`, or as the file `path` with `mode` (0644)."""
 
     key: Annotated[str, _schema(pattern=CONFIG_KEY, maxLength=MAX_KEY_BYTES)]
@@ -128,7 +126,7 @@ class TaskRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
     port_bindings: Annotated[Mapping[str, _HostPort], _named(rf"^{_PORT}(/(tcp|udp))?$", MAX_PORTS)] = {}
     restart_policy: Annotated[str, _schema(pattern=RESTART)] = "on-failure"
     stop_grace_seconds: Annotated[float, _schema(minimum=0, maximum=MAX_GRACE_S)] = 10.0
-    configs: Annotated[list[Annotated[ConfigMountRequest, _ONE_USE]], Meta(max_length=MAX_MOUNTS)] = []
+    configs: Annotated[list[Annotated[ConfigRefRequest, _ONE_USE]], Meta(max_length=MAX_MOUNTS)] = []
     placement: PlacementRequest = PlacementRequest()
 
 
@@ -173,7 +171,7 @@ class TaskView(msgspec.Struct, frozen=True, rename="camel"):
     started_at: str | None
     finished_at: str | None
     allocations: list[AllocationView]
-    configs: list[ConfigMountRequest] = []
+    configs: list[ConfigRefRequest] = []
     stopped: bool = False
     created_index: int = 0
     placement: PlacementRequest = PlacementRequest()

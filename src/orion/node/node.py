@@ -16,18 +16,18 @@ from orion.model.recovery import is_newer
 from orion.model.resources import Resources
 from orion.node.agent import leftovers
 from orion.node.agent.agent import Agent
-from orion.node.agent.assignments import WorkSource
+from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.agent.registration import Registration
-from orion.node.agent.status_updates import Reports
-from orion.node.consensus.applied import Watch
+from orion.node.agent.status_updates import StatusUpdates
+from orion.node.consensus.applied import AppliedWatch
 from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.snapshots import Snapshots
 from orion.node.leader.leader import Leader, Story
-from orion.node.membership.directory import Directory, Facts
+from orion.node.membership.directory import Directory, NodeMetadata
 from orion.node.membership.gossip_watch import GossipWatch
-from orion.node.membership.quorum_watch import Quorum
+from orion.node.membership.quorum_watch import QuorumWatch
 from orion.node.membership.recovery_claims import RecoveryClaims
-from orion.node.membership.removed_member import Exclusion
+from orion.node.membership.removed_member import RemovedMember
 from orion.node.membership.rivals import Rivals
 from orion.node.planned_stop import PlannedStop
 from orion.node.routing.submit import Submitter
@@ -41,7 +41,7 @@ from orion.ports.machine import Machine, Usage
 from orion.ports.membership import Membership
 from orion.ports.peers import Peers
 from orion.process.config import Config
-from orion.raft.interface import Persistent, RaftConfig, Role, Standing
+from orion.raft.interface import Persistent, RaftConfig, Role, SoftState
 from orion.raft.messages import ConfState, HardState, SnapshotMeta
 from orion.state.commands import SetNodeStatus
 from orion.state.snapshot import capture, encode
@@ -114,13 +114,15 @@ class Node:
             clock=clock,
             store=store,
             peers=peers,
-            watch=Watch(),
+            watch=AppliedWatch(),
             snapshots=snapshots,
             rng=rng,
             address_of=self.directory.address_of_raft,
         )
         self.driver.on_standing = self._on_standing
-        quorum = Quorum(me=me, driver=self.driver, directory=self.directory, election_ms=config.tuning.election_ms)
+        quorum = QuorumWatch(
+            me=me, driver=self.driver, directory=self.directory, election_ms=config.tuning.election_ms
+        )
         self._submitter = Submitter(
             me=me,
             driver=self.driver,
@@ -130,8 +132,10 @@ class Node:
             rivals=self._rivals,
             rng=rng,
         )
-        self._reports = Reports(me=me, clock=clock, submitter=self._submitter)
-        self._source = WorkSource(me=me, raft=raft, driver=self.driver, directory=self.directory, peers=peers)
+        self._reports = StatusUpdates(me=me, clock=clock, submitter=self._submitter)
+        self._source = AssignmentWatcher(
+            me=me, raft=raft, driver=self.driver, directory=self.directory, peers=peers
+        )
         self.agent = Agent(
             me=me,
             clock=clock,
@@ -191,7 +195,7 @@ class Node:
             outlook=self._leader.outlook,
             on_stop_asked=on_stop_asked,
         )
-        self._exclusion = Exclusion(raft=raft, driver=self.driver, directory=self.directory, peers=peers)
+        self._exclusion = RemovedMember(raft=raft, driver=self.driver, directory=self.directory, peers=peers)
         self._recovery_claims = RecoveryClaims(
             me=me,
             clock=clock,
@@ -409,7 +413,7 @@ class Node:
 
     # --- facts and story ----------------------------------------------------------------------------------
 
-    def _on_standing(self, standing: Standing) -> None:
+    def _on_standing(self, standing: SoftState) -> None:
         if standing.role is Role.LEADER:
             log.info("%s leads in term %d", self._config.node, standing.term)
         elif standing.leader:
@@ -425,7 +429,7 @@ class Node:
     async def _publish_facts(self) -> None:
         """Role, cluster and live use, to all by gossip: at once when the role changes, use now and then."""
         written = self._identity
-        said: Facts | None = None
+        said: NodeMetadata | None = None
         while True:
             usage = self._machine.usage()
             try:
@@ -442,10 +446,10 @@ class Node:
             except TimeoutError:
                 continue
 
-    def _facts(self, usage: Usage | None) -> Facts:
+    def _facts(self, usage: Usage | None) -> NodeMetadata:
         config, standing = self._config, self.driver.standing
         role = Roles(self.driver).of(self._identity.raft) if standing.leader else "worker"
-        return Facts(
+        return NodeMetadata(
             raft=self._identity.raft,
             peer_address=self._address,
             api_address=address_text(config.advertise, config.port),

@@ -15,7 +15,7 @@ StreamHandler = Callable[[NodeId, bytes], AsyncGenerator[bytes, None]]
 MessageHandler = Callable[[AnyMessage], None]
 
 
-class Knock(Enum):
+class PortProbe(Enum):
     """What a host says of a new connection to its peer port."""
 
     ACCEPTED = "accepted"
@@ -79,7 +79,7 @@ class Peers(Protocol):
 
     def stream(self, address: str, request: bytes) -> AsyncGenerator[bytes, None]: ...
 
-    async def knock(self, address: str, *, tries: int) -> Knock:
+    async def probe(self, address: str, *, tries: int) -> PortProbe:
         """What the host says of a new connection. The kernel answers, however busy the process is. Takes as long as
         the answer, at most a tenth of a second for each try.
         """

@@ -14,14 +14,14 @@ import msgspec
 
 from orion.adapters.lmdb_log import LmdbLog
 from orion.adapters.machine import LinuxMachine
-from orion.adapters.peers.knock import knock
+from orion.adapters.peers.port_probe import probe
 from orion.model.errors import Conflict, Refused, Unreadable
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node
 from orion.model.recovery import next_recovery
 from orion.node.consensus.intake import require_readable
 from orion.ports.log import Identity, LogFailed, as_stream
-from orion.ports.peers import Knock
+from orion.ports.peers import PortProbe
 from orion.raft.confchange import ConfRefused, decode_change, next_conf
 from orion.raft.interface import Persistent
 from orion.raft.messages import ConfState, EntryKind, HardState, SnapshotMeta
@@ -222,9 +222,9 @@ async def _make_sure_that_none_answers(members: Sequence[Node]) -> None:
     """Raises Refused, naming those that do: a majority that lives would be ended by this, with what it has
     acknowledged since.
     """
-    answers = await asyncio.gather(*(knock(node.peer_address, tries=KNOCKS) for node in members))
+    answers = await asyncio.gather(*(probe(node.peer_address, tries=KNOCKS) for node in members))
     alive = [
-        f"{n.id} ({n.peer_address})" for n, said in zip(members, answers, strict=True) if said is Knock.ACCEPTED
+        f"{n.id} ({n.peer_address})" for n, said in zip(members, answers, strict=True) if said is PortProbe.ACCEPTED
     ]
     if alive:
         raise Refused(

@@ -30,7 +30,7 @@ from orion.raft.interface import (
     Ready,
     Received,
     Role,
-    Standing,
+    SoftState,
     Tick,
     TransferLeader,
 )
@@ -85,7 +85,7 @@ class Raft:
             or me.ack is not None
             or me.install is not None
             or me.hard_state() != me.given_hard_state
-            or _standing(me) != me.given_standing
+            or _soft_state(me) != me.given_soft_state
         )
 
     def ready(self) -> Ready:
@@ -221,15 +221,15 @@ def _commits_conf(me: Member) -> bool:
     return any(me.given_hard_state.commit < index <= me.log.commit for index in me.log.confs)
 
 
-def _standing(me: Member) -> Standing:
-    return Standing(me.role, me.term, me.leader)
+def _soft_state(me: Member) -> SoftState:
+    return SoftState(me.role, me.term, me.leader)
 
 
-def _new_standing(me: Member) -> Standing | None:
-    standing = _standing(me)
-    if standing == me.given_standing:
+def _new_standing(me: Member) -> SoftState | None:
+    standing = _soft_state(me)
+    if standing == me.given_soft_state:
         return None
-    me.given_standing = standing
+    me.given_soft_state = standing
     return standing
 
 

@@ -148,7 +148,7 @@ class ReadState(msgspec.Struct, frozen=True):
     index: int
 
 
-class Standing(msgspec.Struct, frozen=True):
+class SoftState(msgspec.Struct, frozen=True):
     """Role, term and known leader, given in a Ready only when one of them changed."""
 
     role: Role
@@ -165,7 +165,7 @@ class Ready(msgspec.Struct, frozen=True):
     messages_after_persist: tuple[AnyMessage, ...]
     committed: tuple[Entry, ...]
     reads: tuple[ReadState, ...]
-    standing: Standing | None
+    standing: SoftState | None
     must_sync: bool
 
     @property

@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping
 
 from orion.raft.confchange import is_sole_voter, is_voter
-from orion.raft.interface import Persistent, RaftConfig, ReadState, Role, Standing
+from orion.raft.interface import Persistent, RaftConfig, ReadState, Role, SoftState
 from orion.raft.log import RaftLog
 from orion.raft.messages import (
     NOBODY,
@@ -70,7 +70,7 @@ class Member:
         self.after_persist: list[AnyMessage] = []
         self.read_states: list[ReadState] = []
         self.given_hard_state = hard
-        self.given_standing = Standing(Role.FOLLOWER, 0, NOBODY)
+        self.given_soft_state = SoftState(Role.FOLLOWER, 0, NOBODY)
         self.reset_election_timer()
         self.hurry_sole_voter()
 

@@ -12,7 +12,7 @@ FIRST_WAIT_MS = 60_000
 LONGEST_WAIT_MS = 3_600_000
 
 
-class Unreached:
+class StandbyBackoff:
     def __init__(self) -> None:
         self._times: dict[RaftId, int] = {}
         self._until_ms: dict[RaftId, int] = {}

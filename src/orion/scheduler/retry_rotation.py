@@ -8,7 +8,7 @@ from orion.model.ids import JobName
 from orion.state.view import View
 
 
-class Turns:
+class RetryRotation:
     """In rounds: what is refused when one begins is tried once, the older ones first, then those again that
     a plan had no room for. A round begins when the last is over and scheduling anew may give another answer.
 

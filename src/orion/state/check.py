@@ -4,7 +4,7 @@ import hashlib
 
 from orion.model.ids import AllocationId, NodeId
 from orion.model.labels import effective
-from orion.state.dedup import Answer, Memory
+from orion.state.dedup import Answer, DedupTable
 from orion.state.records import JobRecord, NodeRecord
 from orion.state.restore import Restorer
 from orion.state.snapshot import capture, encode
@@ -62,7 +62,7 @@ def check(state: State) -> None:
         _same(f"record of {job}", _job_parts(task), _job_parts(again.jobs[job]))
 
 
-def _remembered(memory: Memory) -> tuple[int, list[tuple[str, Answer]]]:
+def _remembered(memory: DedupTable) -> tuple[int, list[tuple[str, Answer]]]:
     return memory.forgotten, list(memory.answers.items())
 
 

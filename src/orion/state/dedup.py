@@ -19,7 +19,7 @@ class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     detail: str = ""
 
 
-class Memory:
+class DedupTable:
     """The newest answers by mark, oldest first. `forgotten` is the index of the newest that is out."""
 
     __slots__ = ("answers", "forgotten")

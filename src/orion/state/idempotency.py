@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 from orion.model.configs import ConfigStat
 from orion.model.errors import AnswerForgotten, OrionError, by_code
-from orion.state.dedup import Answer, Memory
+from orion.state.dedup import Answer, DedupTable
 from orion.state.step import Answered
 
 
 def once(
-    memory: Memory, index: int, mark: str, since: int, subject: str, change: Callable[[], Answered]
+    memory: DedupTable, index: int, mark: str, since: int, subject: str, change: Callable[[], Answered]
 ) -> Answered:
     """`mark`: the same for copies of one command, and for no others. `since`: an index applied somewhere before the
     first copy was made.

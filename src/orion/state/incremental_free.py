@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from orion.state.job_queue import ByAge
+from orion.state.job_queue import JobQueue
 from orion.state.tables import State
 
 _AT_ONCE = 2_000  # allocations: freeing them takes about a millisecond
@@ -25,7 +25,12 @@ def dismantle(state: State) -> Iterator[None]:
         while record.slots:
             del record.slots[-_AT_ONCE:]
             yield
-    tables: tuple[dict[Any, Any] | ByAge, ...] = (state.open_jobs, state.refused_jobs, state.by_node, state.engines)
+    tables: tuple[dict[Any, Any] | JobQueue, ...] = (
+        state.open_jobs,
+        state.refused_jobs,
+        state.by_node,
+        state.engines,
+    )
     for table in (*tables, state.answers.answers, state.config_answers.answers, state.configs, state.stuck):
         table.clear()
         yield

@@ -8,7 +8,7 @@ from orion.model.ids import JobName
 _SPAN = 256  # serials of one bucket
 
 
-class ByAge:
+class JobQueue:
     """Names of jobs by serial, which says which is older.
 
     In buckets of neighbouring serials, and only the numbers of the buckets are kept in order: a new job, one that

@@ -16,8 +16,8 @@ from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.node import Node
 from orion.model.resources import Resources
-from orion.state.dedup import Memory
-from orion.state.job_queue import ByAge
+from orion.state.dedup import DedupTable
+from orion.state.job_queue import JobQueue
 
 MAX_COUNT = 1_000_000  # tasks of one job
 MAX_REMOVED = 1_000  # raft ids remembered after their node was removed
@@ -364,8 +364,8 @@ class Tables:
         self.jobs: dict[JobName, JobRecord] = {}
         self.removed: dict[RaftId, None] = {}
         self.configs: dict[str, Config] = {}
-        self.answers = Memory()
-        self.config_answers = Memory()
+        self.answers = DedupTable()
+        self.config_answers = DedupTable()
 
         self.records: dict[NodeId, NodeRecord] = {}
         self.numbers: dict[int, NodeRecord] = {}
@@ -375,8 +375,8 @@ class Tables:
         self.engines: dict[str, Ports] = {}
         self.config_keys: list[str] = []
         self.config_bytes = 0
-        self.open_jobs = ByAge()  # with a slot to fill, and not refused
-        self.refused_jobs = ByAge()
+        self.open_jobs = JobQueue()  # with a slot to fill, and not refused
+        self.refused_jobs = JobQueue()
         self.stuck: dict[AllocationId, None] = {}
         self.next_serial = 0
         self.capacity_epoch = 0

@@ -5,13 +5,13 @@ from fake_service import running
 
 from orion.model.config_refs import mount_to_request
 from orion.model.errors import Invalid
-from orion.model.job import ConfigMount
+from orion.model.job import ConfigRef
 from orion.model.requests import job_from_request
-from orion.model.views import ConfigMountRequest, TaskRequest
+from orion.model.views import ConfigRefRequest, TaskRequest
 
 
 def mounts(*asked, **fields):
-    request = TaskRequest(image="nginx", configs=[ConfigMountRequest(**one) for one in asked], **fields)
+    request = TaskRequest(image="nginx", configs=[ConfigRefRequest(**one) for one in asked], **fields)
     return job_from_request(request, "web", 5).task.configs
 
 
@@ -29,9 +29,9 @@ def test_mounts_and_back():
     ]
     made = mounts(*asked)
     assert made == (
-        ConfigMount("a", env="A"),
-        ConfigMount("a", path="/etc/a b", mode=0o644),
-        ConfigMount("b/c", path="/x", mode=0o600),
+        ConfigRef("a", env="A"),
+        ConfigRef("a", path="/etc/a b", mode=0o644),
+        ConfigRef("b/c", path="/x", mode=0o600),
     )
     assert (
         mounts(*({f: getattr(mount_to_request(m), f) for f in ("key", "env", "path", "mode")} for m in made))
@@ -91,4 +91,4 @@ def test_the_body_is_checked_to_its_depth():
         }
         body = '{"image": "nginx", "configs": [{"key": "a", "env": "A"}]}'
         assert api.ask("POST", "/tasks", body).status == 201
-        assert api.service.creates[-1]["request"].configs == [ConfigMountRequest("a", env="A")]
+        assert api.service.creates[-1]["request"].configs == [ConfigRefRequest("a", env="A")]

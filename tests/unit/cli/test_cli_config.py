@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from orion.client import ConfigMountRequest
+from orion.client import ConfigRefRequest
 from orion.model.configs import MAX_VALUE_BYTES
 from orion.model.errors import Unavailable
 from unit.api.fake_service import task_view
@@ -144,16 +144,16 @@ def test_rm_goes_on_after_one_that_is_not_there(orion, configs):
 
 def use(api, **keys):
     """Tasks by name, each with the config that it uses."""
-    tasks = [task_view(name, configs=[ConfigMountRequest(key, env="A")]) for name, key in keys.items()]
+    tasks = [task_view(name, configs=[ConfigRefRequest(key, env="A")]) for name, key in keys.items()]
     api.service.tasks_by_id = {task.id: task for task in tasks}
 
 
 def test_rm_of_what_is_in_use_deletes_nothing_where_nobody_can_be_asked(orion, api, configs):
-    mounts = [ConfigMountRequest("a", env="A"), ConfigMountRequest("a", path="/a")]
+    mounts = [ConfigRefRequest("a", env="A"), ConfigRefRequest("a", path="/a")]
     tasks = [task_view(f"web{n}", configs=mounts) for n in range(7)]
     tasks += [
         task_view("done", configs=mounts, state="completed"),
-        task_view("other", configs=[ConfigMountRequest("c")], state="stopped", stopped=True),
+        task_view("other", configs=[ConfigRefRequest("c")], state="stopped", stopped=True),
     ]
     api.service.tasks_by_id = {task.id: task for task in tasks}
     for key in ("a", "b", "c"):
@@ -201,8 +201,8 @@ def test_rm_deletes_nothing_where_it_can_t_be_told_who_uses_it(orion, monkeypatc
 def test_run_gives_them_to_a_task(orion, api):
     assert orion("run", "-c", "a=URL", "-c", "b/c=/etc/x.conf", "-c", "d=/y:600", "nginx")[0] == 0
     assert api.service.creates[-1]["request"].configs == [
-        ConfigMountRequest("a", env="URL"),
-        ConfigMountRequest("b/c", path="/etc/x.conf"),
-        ConfigMountRequest("d", path="/y", mode="600"),
+        ConfigRefRequest("a", env="URL"),
+        ConfigRefRequest("b/c", path="/etc/x.conf"),
+        ConfigRefRequest("d", path="/y", mode="600"),
     ]
     assert orion("run", "-c", "a", "nginx")[0] == 2

@@ -9,7 +9,7 @@ from orion.model.allocation import Allocation, AllocationStatus
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import PortBinding, TaskSpec
 from orion.node.agent.agent import Agent
-from orion.node.rpc.requests import Assigned, Confirmed, Work
+from orion.node.rpc.requests import Assignment, AssignmentSet, Confirmed
 from sim.engine import FOREVER, SimEngine, SimEngineClient
 from sim.loop import Process
 from sim.world import SimClock, World
@@ -19,7 +19,7 @@ CLUSTER = 7
 
 
 class Source:
-    """What the agent sees of a WorkSource."""
+    """What the agent sees of a AssignmentWatcher."""
 
     def __init__(self):
         self.latest = None
@@ -42,7 +42,7 @@ class Bench:
         self.wanted: set[AllocationId] = set()
         self.refuse = None  # an error that the cluster gives instead of an answer
         self.neighbours: tuple[NodeId, ...] = ()
-        self.assigned: dict[AllocationId, Assigned] = {}
+        self.assigned: dict[AllocationId, Assignment] = {}
         self.agent = Agent(
             me=ME,
             clock=SimClock(world),
@@ -104,10 +104,10 @@ class Bench:
         self.publish()
 
     def _put(self, allocation, spec):
-        self.assigned[allocation.id] = Assigned(allocation, spec)
+        self.assigned[allocation.id] = Assignment(allocation, spec)
 
     def publish(self):
-        self.source.latest = Work(
+        self.source.latest = AssignmentSet(
             1, CLUSTER, registered=True, assigned=tuple(self.assigned.values()), neighbours=self.neighbours
         )
         self.source.changed.set()

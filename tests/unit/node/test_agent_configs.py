@@ -6,11 +6,11 @@ from orion.model.configs import Config, ConfigStat
 from orion.model.container import Labels
 from orion.model.errors import EngineError, Unavailable
 from orion.model.ids import NodeId
-from orion.model.job import ConfigMount, RestartMode, RestartPolicy
+from orion.model.job import ConfigRef, RestartMode, RestartPolicy
 from sim.engine import SimEngineClient
 
-ENV = ConfigMount("app/url", env="URL")
-FILE = ConfigMount("app/conf", path="/etc/app.conf", mode=0o600)
+ENV = ConfigRef("app/url", env="URL")
+FILE = ConfigRef("app/conf", path="/etc/app.conf", mode=0o600)
 
 
 class Noting(SimEngineClient):

@@ -59,14 +59,14 @@ def test_a_new_leader_is_not_taken_for_the_dead_one_before_it():
         told = []
 
         def slow(driver, peers):
-            knock = peers.knock
+            probe = peers.probe
 
             async def answer(address, **tries):
-                answered = await knock(address, **tries)
+                answered = await probe(address, **tries)
                 await nodes.until(lambda: driver.standing.leader not in (old.raft, 0))
                 return answered
 
-            peers.knock = answer
+            peers.probe = answer
             driver.peer_dead = told.append
 
         for machine in nodes.machines:

@@ -5,22 +5,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orion.model.ids import NodeId, RaftId
-from orion.node.membership.directory import Directory, Facts, parse_facts
+from orion.node.membership.directory import Directory, NodeMetadata, parse_metadata
 from orion.ports.machine import Usage
 from orion.ports.membership import MemberState
 from orion.state.tables import State
 from orion.state.view import View
 
-GOOD = Facts(
+GOOD = NodeMetadata(
     RaftId(2**64 - 1), "10.0.0.1:7000", "[fd00::1]:8000", "0.1.0", "leader", 3, 5, Usage(0.25, 10**9), 7 << 32
 )
 KEYS = tuple(GOOD.encode())
 
 
 def test_what_was_encoded_is_read():
-    assert parse_facts(GOOD.encode()) == GOOD
-    plain = Facts(RaftId(1), "host.example:1", "h:65535", "", "worker", 0, 0)
-    assert parse_facts(plain.encode()) == plain
+    assert parse_metadata(GOOD.encode()) == GOOD
+    plain = NodeMetadata(RaftId(1), "host.example:1", "h:65535", "", "worker", 0, 0)
+    assert parse_metadata(plain.encode()) == plain
 
 
 @pytest.mark.parametrize(
@@ -57,14 +57,14 @@ def test_what_was_encoded_is_read():
     ],
 )
 def test_what_can_not_be_read_is_no_facts(key, value):
-    assert parse_facts(GOOD.encode() | {key: value}) is None
+    assert parse_metadata(GOOD.encode() | {key: value}) is None
 
 
 @pytest.mark.parametrize("key", ["r", "p", "a", "v", "o", "c"])
 def test_what_is_left_out_is_no_facts(key):
     facts = GOOD.encode()
     del facts[key]
-    assert parse_facts(facts) is None
+    assert parse_metadata(facts) is None
 
 
 numbers = st.integers(min_value=-(10**400), max_value=10**400)
@@ -74,10 +74,10 @@ words = st.one_of(st.text(max_size=400), numbers.map(str), st.builds("{}/{}".for
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, words)))
 def test_nothing_that_a_member_says_raises(said):
     for facts in (said, GOOD.encode() | said):
-        found = parse_facts(facts)
+        found = parse_metadata(facts)
         if found is not None:
             assert all(0 <= n < 2**64 for n in (found.raft, found.term, found.cluster, found.recovery))
-            assert parse_facts(found.encode()) is not None
+            assert parse_metadata(found.encode()) is not None
 
 
 def directory():
@@ -87,7 +87,7 @@ def directory():
 
 
 def member(name, **said):
-    facts = Facts(RaftId(77), "10.0.9.9:7000", "10.0.9.9:8000", "0.1", "leader", 3, 5).encode()
+    facts = NodeMetadata(RaftId(77), "10.0.9.9:7000", "10.0.9.9:8000", "0.1", "leader", 3, 5).encode()
     return MemberState(NodeId(name), "alive", "10.0.9.9:6000", 1, facts | said)
 
 

@@ -7,7 +7,7 @@ from cluster_kit import run
 
 from orion.model.errors import Unavailable
 from orion.model.events import Event, EventChoice
-from orion.node.consensus.applied import Watch
+from orion.node.consensus.applied import AppliedWatch
 from orion.node.rpc.requests import WatchEvents, encode_request
 
 
@@ -201,7 +201,7 @@ def test_a_job_s_name_stands_for_its_tasks(name, subjects_taken):
 
 def test_batches_end_with_their_condition_and_say_when_nothing_comes():
     async def main():
-        watch = Watch()
+        watch = AppliedWatch()
         watch.advance(1, [Event(1, 0, 0, "k", "s", "t")])
         going = [True]
         batches = watch.batches((0, 0), follow=True, lasts=lambda: going[0], pulse_s=0.01)

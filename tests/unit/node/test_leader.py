@@ -8,7 +8,7 @@ from cluster_kit import run
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
 from orion.node.consensus import driver as raft_driver
-from orion.ports.peers import Knock
+from orion.ports.peers import PortProbe
 from orion.state.commands import DrainNode, RegisterNode, RemoveNode, encode_command
 
 
@@ -24,10 +24,10 @@ def test_a_conversation_that_goes_on_is_stronger_than_gossip_and_dropped_connect
 
         async def no_answer(address, *, tries):
             await asyncio.sleep(tries * 0.1)
-            return Knock.SILENT
+            return PortProbe.SILENT
 
         for machine in nodes.machines:
-            machine.run.peers.knock = no_answer
+            machine.run.peers.probe = no_answer
             machine.node.driver.peer_dead = hints.append
         nodes.cluster.network.no_datagrams, nodes.cluster.gossip.late_pings = True, 1.0
         await nodes.until(lambda: nodes.world.counts["member called dead though it runs"] >= 6)

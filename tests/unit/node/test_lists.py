@@ -10,7 +10,7 @@ from cluster_kit import run
 from orion.model.configs import ConfigStat
 from orion.model.errors import TooLarge, Unavailable
 from orion.model.views import ConfigView, NodeView, TaskRequest, TaskView
-from orion.node.consensus.applied import Watch
+from orion.node.consensus.applied import AppliedWatch
 from orion.node.rpc.reads import Page, Read
 from orion.node.runtime.turnstile import Turnstile
 from orion.node.services import lists
@@ -252,7 +252,7 @@ def test_so_many_a_turn_go_through_a_turnstile_in_order():
 
 def test_who_waits_for_an_index_sleeps_until_then():
     async def main():
-        watch = Watch()
+        watch = AppliedWatch()
         early, late = (asyncio.create_task(watch.reached(index)) for index in (2, 3))
         for number in range(1_000):
             gone = asyncio.create_task(watch.reached(10**6 + number))

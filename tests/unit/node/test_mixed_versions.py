@@ -8,17 +8,17 @@ from cluster_kit import run
 from orion.model.errors import Unavailable
 from orion.model.resources import MIB
 from orion.model.views import RaftView, TaskRequest, TaskView
-from orion.node.membership.removed_member import Exclusion
+from orion.node.membership.removed_member import RemovedMember
 from orion.node.rpc.reads import Read
 from orion.node.rpc.requests import (
     AskTasks,
+    AssignmentSet,
     Confirm,
     ListHead,
     Submit,
     Submitted,
+    WatchAssignments,
     WatchEvents,
-    WatchWork,
-    Work,
     decode_event,
     decode_reply,
     decode_request,
@@ -32,7 +32,7 @@ STRANGE = [b"", b"\xc1", b"\x91\xa3new", b"\x92\x01", b"\xa1\xff", b"\x91" * 100
 def test_what_can_t_be_read_is_unavailable_and_named(data):
     for decode in (
         lambda: decode_reply(data, Submitted, "host:1"),
-        lambda: decode_reply(data, Work, "host:1"),
+        lambda: decode_reply(data, AssignmentSet, "host:1"),
         lambda: decode_reply(data, RaftView, "host:1"),
         lambda: decode_reply(data, ListHead, "host:1"),
         lambda: decode_event(data, "host:1"),
@@ -85,7 +85,7 @@ async def _states(nodes):
 
 def test_a_worker_that_can_t_read_its_work_or_its_leave_to_start_lives_and_starts_later():
     async def main(nodes):
-        undo = [garble(worker, WatchWork, Confirm) for worker in workers_of(nodes)]
+        undo = [garble(worker, WatchAssignments, Confirm) for worker in workers_of(nodes)]
         # One fills a node.
         for number in range(len(nodes.machines)):
             request = TaskRequest(FOREVER, name=f"big{number}", memory=1_500 * MIB)
@@ -150,7 +150,7 @@ def test_a_leader_that_can_t_be_read_has_excluded_nobody():
     async def main(nodes):
         voter = next(m for m in nodes.machines if m is not nodes.leader)
         node = voter.node
-        exclusion = Exclusion(raft=voter.raft, driver=node.driver, directory=node.directory, peers=Strange())
+        exclusion = RemovedMember(raft=voter.raft, driver=node.driver, directory=node.directory, peers=Strange())
         assert not await exclusion._is_excluded(node.directory.seen(nodes.leader.config.node))
 
     run(main)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from orion.model.ids import NodeId, RaftId
 from orion.model.recovery import belong_together, is_newer, next_recovery
-from orion.node.membership.directory import Facts, Seen, parse_facts
+from orion.node.membership.directory import NodeMetadata, Seen, parse_metadata
 from orion.node.membership.gossip_watch import MAX_STRANGERS
 from orion.node.membership.recovery_claims import MAX_ASKED, SAME_AGAIN_MS
 from orion.node.rpc.requests import AskPosition, encode_request
@@ -82,7 +82,7 @@ def test_a_claim_in_gossip_that_no_peer_port_confirms_is_not_believed(caplog):
         for name, address in (("node9", "10.0.9.9:7000"), ("node8", own)):
             claim = seen(name, alone.node.directory.cluster, RECOVERED, address)
             for _ in range(5):
-                alone.node.directory.on_newer_recovery(Seen(claim, parse_facts(claim.facts)))
+                alone.node.directory.on_newer_recovery(Seen(claim, parse_metadata(claim.facts)))
                 await asyncio.sleep(1)
         assert alone.up
         assert len(say(caplog, "does not confirm it: not believed")) == 2, "each is told once"
@@ -153,7 +153,7 @@ def test_a_worker_of_a_healthy_cluster_does_not_change_sides():
         own = f"{victim.host}:{victim.config.raft_port}"
         claim = seen(victim.name, worker.node.directory.cluster, RECOVERED, own)
         for _ in range(200):
-            worker.node.directory.on_newer_recovery(Seen(claim, parse_facts(claim.facts)))
+            worker.node.directory.on_newer_recovery(Seen(claim, parse_metadata(claim.facts)))
             await asyncio.sleep(0.1)
         assert worker.node.directory.recovery == 0
         looks = 20_000 / SAME_AGAIN_MS + 1
@@ -188,7 +188,7 @@ def test_a_stranger_is_a_reason_to_end_only_for_one_that_is_alone():
 
 
 def seen(node, cluster, recovery, address="10.0.9.9:7000"):
-    facts = Facts(RaftId(77), address, "10.0.9.9:8000", "0.1", "leader", 3, cluster, None, recovery)
+    facts = NodeMetadata(RaftId(77), address, "10.0.9.9:8000", "0.1", "leader", 3, cluster, None, recovery)
     return MemberState(NodeId(node), "alive", "10.0.9.9:6000", 1, facts.encode())
 
 

@@ -7,7 +7,7 @@ from cluster_kit import run
 
 from orion.model.errors import Unavailable
 from orion.model.views import TaskRequest
-from orion.node.membership.removed_member import Exclusion
+from orion.node.membership.removed_member import RemovedMember
 from orion.node.rpc.requests import AskPosition, AskRaft, AskRaftId, AskTransfer, decode_request
 from orion.node.views import render
 
@@ -75,11 +75,13 @@ def test_a_member_that_was_removed_learns_so_from_its_leaders_position():
                 continue
             asked = requests_of(machine)
             driver = machine.node.driver
-            exclusion = Exclusion(
+            exclusion = RemovedMember(
                 raft=machine.raft, driver=driver, directory=machine.node.directory, peers=machine.run.peers
             )
             assert not await of(machine, exclusion._is_excluded(leader_seen))
-            stranger = Exclusion(raft=77, driver=driver, directory=machine.node.directory, peers=machine.run.peers)
+            stranger = RemovedMember(
+                raft=77, driver=driver, directory=machine.node.directory, peers=machine.run.peers
+            )
             driver.standing = driver.standing.__class__(driver.standing.role, driver.standing.term, 0)
             assert await of(machine, stranger._is_excluded(leader_seen))
             assert {kind for kind, _ in asked} == {AskPosition}

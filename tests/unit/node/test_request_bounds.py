@@ -23,7 +23,7 @@ from orion.node.rpc.requests import (
     FindConfigs,
     ReadLogs,
     Submit,
-    WatchWork,
+    WatchAssignments,
     encode_request,
 )
 from orion.state.commands import (
@@ -44,7 +44,7 @@ ENDLESS = [
     AskTasks(Read(after_index=-1)),
     AskConfigs(("a",) * 65, Read()),
     Confirm(tuple(range(MAX_CONFIRMED + 1)), ()),
-    WatchWork("x" * 100, 1),
+    WatchAssignments("x" * 100, 1),
     AskRaftId(""),
     ReadLogs(1, LogQuery(tail=-1)),
 ]
@@ -52,7 +52,7 @@ FAIR = [
     AskTasks(Read(wait_s=600.0, timeout_s=600.0)),
     AskConfigs(("a",) * 64, Read()),
     Confirm(tuple(range(5_000)), ("node1",)),
-    WatchWork("node1", 1),
+    WatchAssignments("node1", 1),
     ReadLogs(1, LogQuery(tail=0)),
     AskPosition(),
 ]

@@ -6,7 +6,7 @@ import pytest
 
 from orion.model.errors import Conflict, Unavailable
 from orion.node.membership.rivals import Rivals
-from orion.ports.peers import Greeted, Knock
+from orion.ports.peers import Greeted, PortProbe
 
 ME = Greeted("node1", 1, 5, 0, 11, "10.0.0.1:7000")
 TWO = Greeted("node2", 2, 5, 0, 22, "10.0.0.2:7000")
@@ -27,8 +27,8 @@ class Net:
             raise Unavailable("nobody")
         return self.there[address]
 
-    async def knock(self, address, *, tries):
-        return Knock.ACCEPTED if address in self.there else Knock.REFUSED
+    async def probe(self, address, *, tries):
+        return PortProbe.ACCEPTED if address in self.there else PortProbe.REFUSED
 
 
 class Known:

@@ -15,7 +15,7 @@ from orion.raft.interface import (
     ReadState,
     Received,
     Role,
-    Standing,
+    SoftState,
     Tick,
     TransferLeader,
 )
@@ -340,13 +340,13 @@ def test_standing_is_told_when_it_changes_and_only_then() -> None:
     solo.receive(MsgHeartbeat(2, 1, 4, 1))
     solo.receive(MsgHeartbeat(2, 1, 4, 1))
     solo.receive(MsgApp(3, 1, 5, 1, 1, (), 1))
-    assert [s for s in told if s] == [Standing(Role.FOLLOWER, 4, 2), Standing(Role.FOLLOWER, 5, 3)]
+    assert [s for s in told if s] == [SoftState(Role.FOLLOWER, 4, 2), SoftState(Role.FOLLOWER, 5, 3)]
 
 
 def test_a_restarted_member_tells_its_term() -> None:
     raft = Raft(RaftConfig(id=1), disk_with(1, term=4).persistent(), Solo().raft._me.rng, 0)
     assert raft.has_ready()
-    assert raft.ready().standing == Standing(Role.FOLLOWER, 4, 0)
+    assert raft.ready().standing == SoftState(Role.FOLLOWER, 4, 0)
     assert not raft.has_ready()
 
 

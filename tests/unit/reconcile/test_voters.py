@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from orion.model.ids import NodeId, RaftId
 from orion.raft.messages import ConfChange, ConfState
-from orion.reconcile.standby_backoff import Unreached
+from orion.reconcile.standby_backoff import StandbyBackoff
 from orion.reconcile.voters import Candidate, VoterSettings, next_configuration, wanted_voters
 
 SETTINGS = VoterSettings()
@@ -105,7 +105,7 @@ def test_always_odd_and_the_leader_stays(nodes, voters):
 
 def changes_within(seconds, unreachable, reachable):
     """Nodes 1 to 5 vote, two may stand by, and the leader never hears the unreachable."""
-    conf, unreached, since = ConfState((1, 2, 3, 4, 5), ()), Unreached(), {}
+    conf, unreached, since = ConfState((1, 2, 3, 4, 5), ()), StandbyBackoff(), {}
     made = []
     for now in range(0, seconds * 1_000, 500):
         candidates = [node(n) for n in range(1, 6)]

@@ -10,7 +10,7 @@ from state_kit import World
 
 from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.ids import task_id
-from orion.model.job import ConfigMount, Job, JobKind, PortBinding, RestartPolicy, TaskSpec
+from orion.model.job import ConfigRef, Job, JobKind, PortBinding, RestartPolicy, TaskSpec
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
 from orion.node.views import render
@@ -68,7 +68,7 @@ def report(**changes):
         LabelNode(1, "node1", (("a", None), ("b", "c")), "k", 5),
         job(),
         spec(ports=(PortBinding(80, "tcp", 8080), PortBinding(65_535, "udp")), env=(("A", "x" * 1_000_000),)),
-        spec(configs=(ConfigMount("a", path="/a", mode=0o644),), restart=RestartPolicy(max_restarts=10**6)),
+        spec(configs=(ConfigRef("a", path="/a", mode=0o644),), restart=RestartPolicy(max_restarts=10**6)),
         RemoveJob(1, "web", "key", 0),
         report(reason="x" * 10_000, address="172.17.0.2", started_at_ms=-62_135_596_800_000),
         ApplyPlan(MAX_MS, (Placements("web", 5, 0, [0], [1]),), (1,), (Refusal("web", 5, "x" * 2_000),)),
@@ -110,7 +110,7 @@ def test_what_honest_nodes_propose_is_sound(command):
         (spec(ports=(PortBinding(80, "sctp"),)), "'sctp' is no protocol"),
         (spec(stop_grace_ms=-1), "stop_grace_ms is -1"),
         (spec(restart=RestartPolicy(max_restarts=-1)), "max_restarts is -1"),
-        (spec(configs=(ConfigMount("a", path="/a", mode=-1),)), "mode is -1"),
+        (spec(configs=(ConfigRef("a", path="/a", mode=-1),)), "mode is -1"),
         (StopJob(1, "x" * 2_000, "key", 0), "job is 2,000 characters long"),
         (StartJob(1, "web", "k" * 2_000, 0), "idempotency_key is 2,000 characters long"),
         (report(finished_at_ms=2**63), "finished_at_ms is 9223372036854775808"),
@@ -153,7 +153,7 @@ SPECS = near(
     ports=st.lists(PORTS, max_size=2).map(tuple),
     restart=st.builds(RestartPolicy, max_restarts=NUMBERS),
     stop_grace_ms=NUMBERS,
-    configs=st.lists(st.builds(ConfigMount, WORDS, WORDS, WORDS, NUMBERS), max_size=1).map(tuple),
+    configs=st.lists(st.builds(ConfigRef, WORDS, WORDS, WORDS, NUMBERS), max_size=1).map(tuple),
 )
 JOBS = near(
     JOB,

@@ -10,15 +10,15 @@ from orion.adapters.peers.connection import Connection
 from orion.adapters.peers.dial import Dialler
 from orion.adapters.peers.handshake import Complaints, Greeter
 from orion.adapters.peers.introduce import introduction
-from orion.adapters.peers.knock import knock
 from orion.adapters.peers.outbox import Outbox
+from orion.adapters.peers.port_probe import probe
 from orion.adapters.peers.runners import Runners
 from orion.adapters.peers.streams import StreamServer, open_stream
 from orion.model.errors import Refused
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import hosts_meant
 from orion.ports.clock import Clock
-from orion.ports.peers import CallHandler, Gate, Greeted, Knock, MessageHandler, StreamHandler
+from orion.ports.peers import CallHandler, Gate, Greeted, MessageHandler, PortProbe, StreamHandler
 from orion.process import fd_limits
 from orion.raft.messages import AnyMessage
 from orion.wire.envelopes import (
@@ -133,8 +133,8 @@ class TcpPeers:
     def stream(self, address: str, request: bytes) -> AsyncGenerator[bytes, None]:
         return open_stream(self._dialler, address, request)
 
-    async def knock(self, address: str, *, tries: int) -> Knock:
-        return await knock(address, tries=tries)
+    async def probe(self, address: str, *, tries: int) -> PortProbe:
+        return await probe(address, tries=tries)
 
     async def who(self, address: str, *, timeout_s: float) -> Greeted:
         return _greeted(await introduction(self._greeter, address, timeout_s=timeout_s))

@@ -106,7 +106,7 @@ Options end at IMAGE: all that follows it is the program's, as it stands (but fo
 @asks
 def run(client: "Client", image: str, words: tuple[str, ...], form: str, **asked: Any) -> int:
     """Start a container somewhere in the cluster."""
-    from orion.client import ConfigMountRequest, PlacementRequest, TaskRequest
+    from orion.client import ConfigRefRequest, PlacementRequest, TaskRequest
 
     _check_together(form, asked)
     request = TaskRequest(
@@ -121,7 +121,7 @@ def run(client: "Client", image: str, words: tuple[str, ...], form: str, **asked
         port_bindings=_published(asked["publish"]),
         restart_policy=asked["restart"] or ("no" if asked["foreground"] else "on-failure"),
         stop_grace_seconds=asked["stop_grace"],
-        configs=[ConfigMountRequest(*use) for use in asked["config"]],
+        configs=[ConfigRefRequest(*use) for use in asked["config"]],
         placement=PlacementRequest(asked["placement"] or ""),
     )
     if asked["foreground"]:

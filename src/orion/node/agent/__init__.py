@@ -1,1 +1,1 @@
-"""Assigned allocations -> containers on this node, and what they do back into the log."""
+"""Assignment allocations -> containers on this node, and what they do back into the log."""

@@ -1,4 +1,4 @@
-"""Assigned allocations -> containers on this node.
+"""Assignment allocations -> containers on this node.
 
 One runner reconciles whenever the work, a container or a timer changes; each action runs in a runner of its own,
 one at a time for an allocation, so that a slow pull holds up nobody else. What the agent sees becomes the
@@ -19,12 +19,12 @@ from orion.model.container import Container, EngineInfo, Labels, LogEntry, LogQu
 from orion.model.errors import EngineDown, EngineError, NotFound, OrionError, PortRefused
 from orion.model.ids import AllocationId, JobName, NodeId, container_name, task_id
 from orion.model.job import TaskSpec
-from orion.node.agent.assignments import WorkSource
+from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.agent.config_injection import ConfigReader, Mounted, NotThere, mounted
-from orion.node.agent.isolation import contained
-from orion.node.agent.observed import Sightings
-from orion.node.agent.teardown import Endings
-from orion.node.rpc.requests import Confirm, Confirmed, Work
+from orion.node.agent.isolation import isolated
+from orion.node.agent.observed import ObservedContainers
+from orion.node.agent.teardown import Teardown
+from orion.node.rpc.requests import AssignmentSet, Confirm, Confirmed
 from orion.node.runtime.alarm import Alarm
 from orion.ports.clock import Clock
 from orion.ports.engine import Engine
@@ -78,7 +78,7 @@ class Agent:
         me: NodeId,
         clock: Clock,
         engine: Engine,
-        source: WorkSource,
+        source: AssignmentWatcher,
         confirm: Confirmer,
         read_configs: ConfigReader,
         report: Reporter,
@@ -101,11 +101,11 @@ class Agent:
         self._attempts: dict[AllocationId, Attempts] = {}
         self._told: dict[AllocationId, _Told] = {}
         self._pulls: dict[AllocationId, asyncio.Task[None]] = {}
-        self._seen = Sightings(engine)
+        self._seen = ObservedContainers(engine)
         self._starts = asyncio.Semaphore(PARALLEL_STARTS)
         self._pulling = asyncio.Semaphore(PARALLEL_PULLS)
         self._alarm = Alarm(clock, source.changed.set)
-        self._endings = Endings(
+        self._endings = Teardown(
             clock=clock,
             engine=engine,
             seen=self._seen,
@@ -229,7 +229,7 @@ class Agent:
                     self._perform(action, work, group)
             await changed.wait()
 
-    def _actions(self, work: Work) -> list[Action]:
+    def _actions(self, work: AssignmentSet) -> list[Action]:
         kept = frozenset(work.kept)
         return reconcile(
             self._me,
@@ -242,19 +242,19 @@ class Agent:
             frozenset(self._endings.removing),
         )
 
-    def _forget(self, work: Work) -> None:
+    def _forget(self, work: AssignmentSet) -> None:
         assigned = {a.allocation.id for a in work.assigned}
         self._attempts = {a: t for a, t in self._attempts.items() if a in assigned}
         self._told = {a: s for a, s in self._told.items() if a in assigned}
         self._endings.forget()
 
-    def _abandon_pulls(self, work: Work) -> None:
+    def _abandon_pulls(self, work: AssignmentSet) -> None:
         """A long pull for an allocation that is no longer wanted ends now; nothing was created yet."""
         wanted = {a.allocation.id for a in work.assigned if a.allocation.wanted and not a.allocation.terminal}
         for allocation in [a for a in self._pulls if a not in wanted]:
             self._pulls.pop(allocation).cancel()
 
-    def _perform(self, action: Action, work: Work, group: asyncio.TaskGroup) -> None:
+    def _perform(self, action: Action, work: AssignmentSet, group: asyncio.TaskGroup) -> None:
         match action:
             case Report(allocation, status):
                 told = self._told.get(allocation)
@@ -297,11 +297,11 @@ class Agent:
 
     # --- actions ------------------------------------------------------------------------------------------
 
-    async def _start(self, action: Start, work: Work) -> None:
+    async def _start(self, action: Start, work: AssignmentSet) -> None:
         allocation = action.allocation
         tries = self._attempts.setdefault(allocation.id, Attempts())
         try:
-            with contained(f"starting {allocation.id:08x}"):
+            with isolated(f"starting {allocation.id:08x}"):
                 await self._try_to_start(action, tries, work)
             tries.failures = tries.refusals = 0
         except EngineDown:
@@ -311,7 +311,7 @@ class Agent:
             if action.container and tries.failures >= FAILURES_TO_DISCARD and not tries.gave_up:
                 await self._discard(action.container)
 
-    async def _try_to_start(self, action: Start, tries: Attempts, work: Work) -> None:
+    async def _try_to_start(self, action: Start, tries: Attempts, work: AssignmentSet) -> None:
         if not action.container:
             await self._fetch_image(action, tries)
         async with self._starts:
@@ -332,7 +332,7 @@ class Agent:
         containerd its task "already exists".
         """
         try:
-            with contained(f"discarding container {container[:12]}"):
+            with isolated(f"discarding container {container[:12]}"):
                 await self._engine.remove(container)
             self._seen.removed(container)
         except EngineDown:
@@ -387,7 +387,7 @@ class Agent:
         tries.retry_at_ms = self._clock.now_ms() + wait_ms
         self._alarm.set(tries.retry_at_ms)
 
-    async def _create(self, action: Start, tries: Attempts, work: Work, spec: TaskSpec) -> str:
+    async def _create(self, action: Start, tries: Attempts, work: AssignmentSet, spec: TaskSpec) -> str:
         """The new container's id, "" when the allocation is no longer wanted."""
         allocation = action.allocation
         if not await self._still_wanted(allocation.id, tries):
@@ -462,7 +462,7 @@ class Agent:
             async with asyncio.timeout(1.0):
                 since_ms = max(0, container.started_at_ms - START_SLACK_MS)
                 query = LogQuery(tail=LAST_WORDS_LINES, since_ns=since_ms * 1_000_000)
-                with contained(f"asking for the last words of {allocation:08x}"):
+                with isolated(f"asking for the last words of {allocation:08x}"):
                     async for entries in self._engine.logs(container.id, query):
                         text += b"".join(entry.text for entry in entries)
         except (EngineError, TimeoutError) as error:

@@ -13,14 +13,14 @@ from orion.model.ids import AllocationId, NodeId, RaftId
 from orion.model.node import NodeStatus
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
-from orion.node.rpc.chunks import WorkReceiver, WorkSender
+from orion.node.rpc.chunks import AssignmentReceiver, AssignmentSender
 from orion.node.rpc.requests import (
-    Assigned,
+    Assignment,
+    AssignmentSet,
     Confirm,
     Confirmed,
     NotUnderstood,
-    WatchWork,
-    Work,
+    WatchAssignments,
     encode_request,
 )
 from orion.node.runtime.deadline import deadline
@@ -40,13 +40,13 @@ WARN_EVERY_S = 10.0
 CONFIRM_TIMEOUT_S = 3.0
 
 
-def work_of(view: View, index: int, node: NodeId, raft: RaftId) -> Work:
+def assignments_of(view: View, index: int, node: NodeId, raft: RaftId) -> AssignmentSet:
     """All that state says to one node's agent."""
     known = view.node(node)
     if known is None or known.raft != raft:
-        return Work(index, view.cluster, registered=False, assigned=(), neighbours=())
+        return AssignmentSet(index, view.cluster, registered=False, assigned=(), neighbours=())
     assigned = tuple(
-        Assigned(a, spec)
+        Assignment(a, spec)
         for a in view.allocations_of_node(node)
         if (spec := view.spec(a.job, a.job_version)) is not None
     )
@@ -55,7 +55,7 @@ def work_of(view: View, index: int, node: NodeId, raft: RaftId) -> Work:
         for other in view.nodes()
         if other.engine == known.engine and other.id != node and other.status is not NodeStatus.DOWN
     )
-    return Work(
+    return AssignmentSet(
         index,
         view.cluster,
         registered=True,
@@ -66,7 +66,7 @@ def work_of(view: View, index: int, node: NodeId, raft: RaftId) -> Work:
     )
 
 
-def _kept(view: View, assigned: tuple[Assigned, ...]) -> tuple[AllocationId, ...]:
+def _kept(view: View, assigned: tuple[Assignment, ...]) -> tuple[AllocationId, ...]:
     unwanted = [a.allocation for a in assigned if not a.allocation.wanted]
     return tuple(
         a.id for a in unwanted if (job := view.job(a.job)) is not None and job.stopped and not job.stopping
@@ -84,7 +84,7 @@ def confirmed(view: View, request: Confirm) -> Confirmed:
     return Confirmed(wanted, gone)
 
 
-def same_work(one: Work, other: Work) -> bool:
+def same_assignments(one: AssignmentSet, other: AssignmentSet) -> bool:
     """Equal but for the index."""
     return (one.registered, one.assigned, one.neighbours, one.kept) == (
         other.registered,
@@ -94,7 +94,7 @@ def same_work(one: Work, other: Work) -> bool:
     )
 
 
-class WorkSource:
+class AssignmentWatcher:
     """Runs for the node's life; `latest` is None until the cluster has said something."""
 
     def __init__(self, *, me: NodeId, raft: RaftId, driver: RaftDriver, directory: Directory, peers: Peers) -> None:
@@ -105,7 +105,7 @@ class WorkSource:
         self._peers = peers
         self._fresh = False
         self._warned_at_s = -math.inf
-        self.latest: Work | None = None
+        self.latest: AssignmentSet | None = None
         self.changed = asyncio.Event()
 
     async def run(self) -> None:
@@ -115,11 +115,11 @@ class WorkSource:
             else:
                 await self._follow_a_voter()
 
-    def _offer(self, work: Work) -> None:
+    def _offer(self, work: AssignmentSet) -> None:
         """Never go back: another voter may be behind the one before."""
         if self.latest is None or work.index >= self.latest.index:
             before, self.latest = self.latest, work
-            if before is None or not same_work(before, work):
+            if before is None or not same_assignments(before, work):
                 self.changed.set()
 
     async def _follow_state(self) -> None:
@@ -132,7 +132,7 @@ class WorkSource:
                 self._fresh = True
         while driver.is_member:
             version = self._version(self._me)
-            self._offer(work_of(driver.view, driver.applied_index, self._me, self._raft))
+            self._offer(assignments_of(driver.view, driver.applied_index, self._me, self._raft))
             await self._until_past(version, self._me)
 
     async def _follow_a_voter(self) -> None:
@@ -146,8 +146,8 @@ class WorkSource:
 
     async def _follow(self, address: str) -> bool:
         """Until the stream ends. False: it did so for a reason that does not pass by itself."""
-        stream = self._peers.stream(address, encode_request(WatchWork(self._me, self._raft)))
-        receiver = WorkReceiver(address)
+        stream = self._peers.stream(address, encode_request(WatchAssignments(self._me, self._raft)))
+        receiver = AssignmentReceiver(address)
         try:
             while not self._driver.is_member:
                 async with asyncio.timeout(STREAM_SILENCE_S):
@@ -172,17 +172,19 @@ class WorkSource:
             words = "this node does not get its work from %s, so it may start and stop nothing: %s"
             log.warning(words, address, error.detail)
 
-    async def serve(self, request: WatchWork) -> AsyncGenerator[bytes, None]:
+    async def serve(self, request: WatchAssignments) -> AsyncGenerator[bytes, None]:
         """A voter's side of the stream. Raises Unavailable when this node does not follow the log itself."""
         driver = self._driver
         async with deadline(CONFIRM_TIMEOUT_S, "no quorum answers"):
             await driver.read_barrier()
-        sender = WorkSender()
+        sender = AssignmentSender()
         looks = 0  # in a row, without a leader
         while driver.is_member:
             version = self._version(request.node)
-            for piece in sender.pieces(work_of(driver.view, driver.applied_index, request.node, request.raft)):
-                yield piece
+            for chunk in sender.chunks(
+                assignments_of(driver.view, driver.applied_index, request.node, request.raft)
+            ):
+                yield chunk
                 await asyncio.sleep(0)  # heartbeats go out between
             while not await self._is_past(version, request.node):
                 looks = 0 if driver.standing.leader else looks + 1

@@ -6,7 +6,7 @@ import msgspec
 
 from orion.model.configs import Config
 from orion.model.container import File
-from orion.model.job import ConfigMount, TaskSpec
+from orion.model.job import ConfigRef, TaskSpec
 from orion.model.limits import MAX_STRING_BYTES
 
 # Linearizable: what was put before the task was created is seen, wherever the task runs.
@@ -42,7 +42,7 @@ async def mounted(spec: TaskSpec, read: ConfigReader) -> Mounted:
     return Mounted(msgspec.structs.replace(spec, env=tuple(sorted(env.items()))), tuple(files))
 
 
-def _variable(mount: ConfigMount, value: bytes) -> str:
+def _variable(mount: ConfigRef, value: bytes) -> str:
     what = f"config {mount.key} can't be the variable {mount.env}"
     if len(mount.env) + 1 + len(value) > MAX_STRING_BYTES:
         raise NotThere(f"{what}: it is longer than Linux allows")

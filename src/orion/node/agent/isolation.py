@@ -16,7 +16,7 @@ UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeEr
 
 
 @contextlib.contextmanager
-def contained(doing: str) -> Iterator[None]:
+def isolated(doing: str) -> Iterator[None]:
     try:
         yield
     except UNFORESEEN as error:

@@ -5,7 +5,7 @@ from orion.model.ids import AllocationId
 from orion.ports.engine import Engine
 
 
-class Sightings:
+class ObservedContainers:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.containers: dict[str, Container] = {}  # by the engine's id

@@ -12,7 +12,7 @@ from orion.model.labels import effective
 from orion.model.node import Node, NodeStatus, address_text
 from orion.model.resources import Resources
 from orion.node.agent.agent import Agent
-from orion.node.agent.assignments import WorkSource
+from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.rivals import Rivals
 from orion.node.routing.submit import Submitter
@@ -44,7 +44,7 @@ class Registration:
         driver: RaftDriver,
         submitter: Submitter,
         agent: Agent,
-        source: WorkSource,
+        source: AssignmentWatcher,
         rivals: Rivals,
         on_registered: Callable[[Submitted], None],
     ) -> None:

@@ -19,7 +19,7 @@ RETRY_S = 0.2
 MAX_UPDATES = 1_000  # in one command
 
 
-class Reports:
+class StatusUpdates:
     def __init__(self, *, me: NodeId, clock: Clock, submitter: Submitter) -> None:
         self._me = me
         self._clock = clock

@@ -13,8 +13,8 @@ import msgspec
 from orion.model.allocation import AllocationStatus
 from orion.model.errors import EngineDown, EngineError, OrionError
 from orion.model.ids import AllocationId, NodeId
-from orion.node.agent.isolation import contained
-from orion.node.agent.observed import Sightings
+from orion.node.agent.isolation import isolated
+from orion.node.agent.observed import ObservedContainers
 from orion.node.rpc.requests import Confirm, Confirmed
 from orion.node.runtime.alarm import Alarm
 from orion.ports.clock import Clock
@@ -35,7 +35,7 @@ class _Refusals(msgspec.Struct):
     words: str = ""
 
 
-class Endings:
+class Teardown:
     """Outlives the engine's absences: what was refused before is not asked for at once after."""
 
     def __init__(
@@ -43,7 +43,7 @@ class Endings:
         *,
         clock: Clock,
         engine: Engine,
-        seen: Sightings,
+        seen: ObservedContainers,
         confirm: Callable[[Confirm], Awaitable[Confirmed]],
         report: Callable[[AllocationId, AllocationStatus], None],
         on_end: Callable[[Report], None],
@@ -79,7 +79,7 @@ class Endings:
         try:
             with (
                 self._told_when_overdue(action, action.grace_ms / 1000, "still runs"),
-                contained(f"stopping container {action.container[:12]}"),
+                isolated(f"stopping container {action.container[:12]}"),
             ):
                 await self._engine.stop(action.container, action.grace_ms)
                 await self._seen.look(action.container)
@@ -100,7 +100,7 @@ class Endings:
                 log.info("removing container %s, left behind by %s", container[:12], owner)
             with (
                 self._told_when_overdue(action, 0.0, "is still there"),
-                contained(f"removing container {container[:12]}"),
+                isolated(f"removing container {container[:12]}"),
             ):
                 await self._engine.remove(container)
             self._refusals.pop((Remove, container), None)

@@ -18,7 +18,7 @@ EVERYTHING = (0, 0)  # before the first event
 MIN_TARGETS = 64
 
 
-class Watch:
+class AppliedWatch:
     def __init__(self) -> None:
         self.index = 0
         self._waiting: dict[asyncio.Future[None], None] = {}  # for any change; in order of coming

@@ -19,7 +19,7 @@ import msgspec
 
 from orion.model.errors import OrionError, TooLarge, Unavailable
 from orion.model.ids import RaftId
-from orion.node.consensus.applied import Watch
+from orion.node.consensus.applied import AppliedWatch
 from orion.node.consensus.intake import Intake, require_readable
 from orion.node.consensus.log_writer import LogWriter
 from orion.node.consensus.snapshots import Snapshots
@@ -44,7 +44,7 @@ from orion.raft.interface import (
     Ready,
     Received,
     Role,
-    Standing,
+    SoftState,
     Tick,
     TransferLeader,
 )
@@ -102,7 +102,7 @@ class RaftDriver:
         clock: Clock,
         store: LogStore,
         peers: Peers,
-        watch: Watch,
+        watch: AppliedWatch,
         snapshots: Snapshots,
         rng: random.Random,
         address_of: Callable[[RaftId], str | None],
@@ -137,8 +137,8 @@ class RaftDriver:
         self.installs = 0  # how often another state took the place of this one
         self.applied_index = 0
         self.applied_term = 0
-        self.standing = Standing(role=Role.FOLLOWER, term=0, leader=0)
-        self.on_standing: Callable[[Standing], None] = lambda _: None
+        self.standing = SoftState(role=Role.FOLLOWER, term=0, leader=0)
+        self.on_standing: Callable[[SoftState], None] = lambda _: None
         self.raft: Raft
 
     # --- life ---------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node, NodeStatus
 from orion.node.consensus.driver import Committed, RaftDriver
 from orion.node.membership.directory import Directory
-from orion.node.membership.liveness import Suspects
+from orion.node.membership.liveness import Liveness
 from orion.ports.clock import Clock
 from orion.ports.machine import Machine
 from orion.ports.peers import Peers
@@ -22,10 +22,10 @@ from orion.raft.messages import ConfState
 from orion.raft.quorum import Vote, joint_vote
 from orion.reconcile.forecast import outlook
 from orion.reconcile.nodes import Sighting, Verdict, verdicts
-from orion.reconcile.standby_backoff import Unreached
+from orion.reconcile.standby_backoff import StandbyBackoff
 from orion.reconcile.voters import Candidate, VoterSettings, next_configuration
 from orion.scheduler.pools import Pools
-from orion.scheduler.retry_rotation import Turns
+from orion.scheduler.retry_rotation import RetryRotation
 from orion.scheduler.schedule import schedule
 from orion.state.commands import AnyCommand, InitCluster, SetNodeStatus, encode_command
 from orion.state.sound import fault_of
@@ -69,7 +69,7 @@ class Leader:
         self._status: dict[NodeId, tuple[RaftId, NodeStatus]] = {}
         self._shadowed: set[NodeId] = set()  # gossip shows the end of another data directory under their name
         self._past_runs: dict[NodeId, int] = {}  # gossip's epoch of a run that is over, until it shows another
-        self._suspects = Suspects(
+        self._suspects = Liveness(
             me=me,
             peers=peers,
             directory=directory,
@@ -81,7 +81,7 @@ class Leader:
         )
         self._dead_since_ms: dict[RaftId, int] = {}
         self._led_since_ms = 0
-        self._unreached = Unreached()
+        self._unreached = StandbyBackoff()
         self._voter_settings = VoterSettings(
             tuning.max_voters, tuning.max_standbys, tuning.dead_voter_grace_ms, silent_ms=tuning.election_ms
         )
@@ -116,7 +116,7 @@ class Leader:
         self._shadowed.clear()
         self._past_runs.clear()
         self._dead_since_ms.clear()
-        self._unreached = Unreached()
+        self._unreached = StandbyBackoff()
         self._led_since_ms = self._clock.now_ms()
 
     async def _propose(self, command: AnyCommand) -> Committed | None:
@@ -246,7 +246,7 @@ class Leader:
         has its turn.
         """
         pools = Pools()
-        turns = Turns()
+        turns = RetryRotation()
         epoch: tuple[int, int] | None = None
         stuck_due_ms = turn = 0
         while True:

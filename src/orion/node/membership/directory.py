@@ -22,7 +22,7 @@ from orion.ports.membership import MemberState
 from orion.state.view import View
 
 
-class Facts(msgspec.Struct, frozen=True):
+class NodeMetadata(msgspec.Struct, frozen=True):
     raft: RaftId
     peer_address: str
     api_address: str
@@ -59,12 +59,12 @@ _MAX_WORD_CHARS = 280  # a host's name of 253, a port, and some room
 _MAX_UINT64 = 2**64 - 1
 
 
-def parse_facts(facts: dict[str, str]) -> Facts | None:
+def parse_metadata(facts: dict[str, str]) -> NodeMetadata | None:
     """Returns None when they are not Orion's: another program on the gossip port, a damaged or a forged value. All
     numbers have at most 64 bits, all texts are short and printable.
     """
     try:
-        return Facts(
+        return NodeMetadata(
             raft=RaftId(_hex(facts["r"]) or _refuse()),
             peer_address=_address(facts["p"]),
             api_address=_address(facts["a"]),
@@ -109,7 +109,7 @@ class Seen(msgspec.Struct, frozen=True):
     """A member with its facts understood."""
 
     member: MemberState
-    facts: Facts
+    facts: NodeMetadata
 
 
 class Directory:
@@ -132,7 +132,7 @@ class Directory:
     def update(self, members: list[MemberState]) -> None:
         self.version += 1
         named = [m for m in members if NODE_ID.fullmatch(m.node)]
-        seen = [s for m in named if (f := parse_facts(m.facts)) and self._belongs(s := Seen(m, f))]
+        seen = [s for m in named if (f := parse_metadata(m.facts)) and self._belongs(s := Seen(m, f))]
         self._by_node = {s.member.node: s for s in seen}
         self._by_raft = {s.facts.raft: s for s in seen}
 

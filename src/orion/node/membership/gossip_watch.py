@@ -12,7 +12,7 @@ from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory, Seen
 from orion.node.membership.liveness import AGAIN_S
 from orion.ports.membership import MemberEvent, Membership
-from orion.ports.peers import Knock, Peers
+from orion.ports.peers import Peers, PortProbe
 from orion.process.loglines import LogThrottle
 
 log = logging.getLogger(__name__)
@@ -144,10 +144,10 @@ class GossipWatch:
         """New connections may be dropped on the way while the leader's own goes on: it is heard meanwhile."""
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        answer = await self._peers.knock(address, tries=LEADER_KNOCKS)
-        if answer is Knock.SILENT:
+        answer = await self._peers.probe(address, tries=LEADER_KNOCKS)
+        if answer is PortProbe.SILENT:
             return self._driver.leader_unheard_ms > (loop.time() - began_s) * 1000
-        return answer is Knock.REFUSED
+        return answer is PortProbe.REFUSED
 
     def _leader(self) -> Seen | None:
         standing = self._driver.standing

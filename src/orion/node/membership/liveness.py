@@ -10,7 +10,7 @@ from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node, NodeStatus
 from orion.model.recovery import belong_together
 from orion.node.membership.directory import Directory
-from orion.ports.peers import Knock, Peers
+from orion.ports.peers import Peers, PortProbe
 from orion.reconcile.nodes import Proof, Sighting
 from orion.state.view import View
 
@@ -22,7 +22,7 @@ KNOCK_DEAD_S = 0.3  # whom gossip gives up: it has waited before
 ANSWER_TIMEOUT_S = 2.0  # a busy process needs less
 
 
-class Doubt(msgspec.Struct, frozen=True):
+class LivenessDoubt(msgspec.Struct, frozen=True):
     """A node that state calls ready and gossip does not call alive: `state` as gossip's, "" where it shows none."""
 
     node: NodeId
@@ -31,7 +31,7 @@ class Doubt(msgspec.Struct, frozen=True):
     state: str
 
 
-class Suspects:
+class Liveness:
     """Asks at each such node's peer port, again and again while it is one. Calls `changed` at every new answer."""
 
     def __init__(
@@ -102,39 +102,39 @@ class Suspects:
             self._asked.discard(node)
             self._note(node, None)
 
-    async def _prove(self, doubt: Doubt) -> Proof:
+    async def _prove(self, doubt: LivenessDoubt) -> Proof:
         """A conversation that goes on is stronger than a new connection without an answer, which may be dropped."""
-        knock = await self._knock(doubt)
-        if knock is Knock.REFUSED:
+        probe = await self._knock(doubt)
+        if probe is PortProbe.REFUSED:
             return Proof.REFUSED
         if self._hears(doubt.raft):
             return Proof.ANSWERS
-        if knock is Knock.SILENT:
+        if probe is PortProbe.SILENT:
             return Proof.SILENT
-        if knock is Knock.ACCEPTED and await self._answers(doubt):
+        if probe is PortProbe.ACCEPTED and await self._answers(doubt):
             return Proof.ANSWERS
         return Proof.MUTE
 
-    async def _knock(self, doubt: Doubt) -> Knock:
+    async def _knock(self, doubt: LivenessDoubt) -> PortProbe:
         """Silence is told only when, after it, others were heard, and then this one still was not: else it may have
         been this node that was cut off, and its verdict would be committed once that is over.
         """
         answer = await self._knock_long_enough(doubt)
-        if answer is not Knock.SILENT:
+        if answer is not PortProbe.SILENT:
             return answer
         if not self._hears_others(doubt.raft):
-            return Knock.UNCLEAR
-        return await self._peers.knock(doubt.address, tries=1)
+            return PortProbe.UNCLEAR
+        return await self._peers.probe(doubt.address, tries=1)
 
-    async def _knock_long_enough(self, doubt: Doubt) -> Knock:
+    async def _knock_long_enough(self, doubt: LivenessDoubt) -> PortProbe:
         """For less long where gossip gives it up, before or meanwhile: who does not answer is not asked why."""
         enough_s = asyncio.get_running_loop().time() + KNOCK_DEAD_S
         try:
             async with asyncio.timeout_at(enough_s if doubt.state == "dead" else None) as scope:
                 self._knocking[doubt.node] = scope, enough_s
-                return await self._peers.knock(doubt.address, tries=KNOCKS)
+                return await self._peers.probe(doubt.address, tries=KNOCKS)
         except TimeoutError:
-            return Knock.UNCLEAR
+            return PortProbe.UNCLEAR
         finally:
             del self._knocking[doubt.node]
 
@@ -145,7 +145,7 @@ class Suspects:
             if doubt is not None and doubt.state == "dead" and not scope.expired():
                 scope.reschedule(max(now_s, enough_s))
 
-    async def _answers(self, doubt: Doubt) -> bool:
+    async def _answers(self, doubt: LivenessDoubt) -> bool:
         """Whether it is this very member that answers, and one that may be spoken with."""
         try:
             who = await self._peers.who(doubt.address, timeout_s=ANSWER_TIMEOUT_S)
@@ -155,15 +155,15 @@ class Suspects:
         ours = belong_together(here.cluster, here.recovery, who.cluster, who.recovery)
         return ours and (who.node, who.raft) == (doubt.node, doubt.raft)
 
-    def _doubt(self, node: Node | None) -> Doubt | None:
+    def _doubt(self, node: Node | None) -> LivenessDoubt | None:
         if node is None or node.id == self._me or node.status is not NodeStatus.READY:
             return None
         seen = self._directory.seen(node.id)
         if seen is None or Sighting(seen.member.state, seen.facts.raft).shows_end_of_other(node.raft):
-            return Doubt(node.id, node.raft, node.peer_address, "")
+            return LivenessDoubt(node.id, node.raft, node.peer_address, "")
         if seen.member.state == "alive" or seen.facts.raft != node.raft:
             return None
-        return Doubt(node.id, node.raft, seen.facts.peer_address, seen.member.state)
+        return LivenessDoubt(node.id, node.raft, seen.facts.peer_address, seen.member.state)
 
     def _note(self, node: NodeId, proof: Proof | None) -> None:
         if proof is self._proofs.get(node):

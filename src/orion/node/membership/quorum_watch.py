@@ -14,7 +14,7 @@ PATIENCE_ELECTIONS = 2  # a candidate's timeout is at most two of them
 MAX_NAMED = 5
 
 
-class Quorum:
+class QuorumWatch:
     def __init__(self, *, me: NodeId, driver: RaftDriver, directory: Directory, election_ms: int) -> None:
         self._me = me
         self._driver = driver

@@ -21,7 +21,7 @@ PATIENCE_LOOKS = 2  # without a leader in a row: an election takes less
 ASK_TIMEOUT_S = 2.0
 
 
-class Exclusion:
+class RemovedMember:
     """Sets `driver.excluded`, which the driver clears itself as soon as a leader speaks to it again."""
 
     def __init__(self, *, raft: RaftId, driver: RaftDriver, directory: Directory, peers: Peers) -> None:

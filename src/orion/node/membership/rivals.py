@@ -14,7 +14,7 @@ from orion.model.errors import Conflict, Unavailable
 from orion.model.ids import NodeId, RaftId
 from orion.model.recovery import belong_together
 from orion.node.membership.directory import Directory
-from orion.ports.peers import Greeted, Knock, Peers
+from orion.ports.peers import Greeted, Peers, PortProbe
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ class Rivals:
             others = any(seen.member.node != self._me for seen in self._directory.all_seen())
             if self._directory.cluster or others:
                 continue
-            if await self._peers.knock(self._namesake, tries=NAME_KNOCKS) is Knock.ACCEPTED:
+            if await self._peers.probe(self._namesake, tries=NAME_KNOCKS) is PortProbe.ACCEPTED:
                 self._on_rival(self._name_is_taken(f"{self._namesake} (gossip)"))
 
     def _why(self, other: Greeted, address: str) -> str:

@@ -11,7 +11,7 @@ from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node, NodeStatus
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
-from orion.node.membership.quorum_watch import Quorum
+from orion.node.membership.quorum_watch import QuorumWatch
 from orion.node.membership.rivals import Rivals
 from orion.node.routing.own_ports import refuse_own_ports
 from orion.node.rpc.requests import NotUnderstood, Submit, Submitted, decode_reply, encode_request
@@ -43,7 +43,7 @@ class Submitter:
         driver: RaftDriver,
         directory: Directory,
         peers: Peers,
-        quorum: Quorum,
+        quorum: QuorumWatch,
         rivals: Rivals,
         rng: random.Random,
     ) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from orion.model.ids import NODE_ID
 from orion.model.limits import MAX_MOUNTS
 from orion.node.rpc.reads import Read
-from orion.node.rpc.requests import AskConfigs, AskRaftId, Confirm, ReadLogs, Request, WatchWork
+from orion.node.rpc.requests import AskConfigs, AskRaftId, Confirm, ReadLogs, Request, WatchAssignments
 from orion.wire.envelopes import MAX_CALL_MS
 
 MAX_CONFIRMED = 65_536  # allocations, and nodes: more than run on one machine
@@ -22,7 +22,7 @@ def request_fault(request: Request[Any]) -> str:
             return f"{len(keys):,} configs at a time; at most {MAX_MOUNTS} are given"
         case Confirm(allocations=allocations, nodes=nodes) if max(len(allocations), len(nodes)) > MAX_CONFIRMED:
             return f"more than {MAX_CONFIRMED:,} allocations or nodes at a time"
-        case WatchWork(node=node) | AskRaftId(node=node) if not NODE_ID.fullmatch(node):
+        case WatchAssignments(node=node) | AskRaftId(node=node) if not NODE_ID.fullmatch(node):
             return "not a node's name"
         case ReadLogs(query=query) if query.tail is not None and not 0 <= query.tail <= MAX_TAIL:
             return f"the last {query.tail} lines"

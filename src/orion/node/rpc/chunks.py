@@ -1,7 +1,7 @@
-"""A node's work, which a voter sends it in pieces, because a frame has a limit and this has none.
+"""A node's assignments, which a voter sends in chunks, because a frame has a limit and these have none.
 
-Work goes whole whenever it may have changed, for which any node's change of state is enough, and environments are
-most of it: so a stream carries each spec once, and again only when it is another.
+They go whole whenever they may have changed, for which any node's change of state is enough. Environments are most
+of them. So a stream carries each spec once, and again only when it is another.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from orion.model.allocation import Allocation
 from orion.model.errors import TooLarge
 from orion.model.ids import JobName
 from orion.model.job import TaskSpec
-from orion.node.rpc.requests import Assigned, NotUnderstood, Work, decode_reply, encode_reply
+from orion.node.rpc.requests import Assignment, AssignmentSet, NotUnderstood, decode_reply, encode_reply
 
-# A piece ends with the allocation or the spec that makes it longer than this; a spec came in a request of 1 MiB.
+# A chunk ends with the allocation or the spec that makes it longer than this; a spec came in a request of 1 MiB.
 PIECE_BYTES = 1024 * 1024
 MAX_WORK_BYTES = 512 * 1024 * 1024  # what a node takes on, as encoded
 
@@ -27,23 +27,23 @@ class Spec(msgspec.Struct, frozen=True, array_like=True):
     body: bytes
 
 
-class Piece(msgspec.Struct, frozen=True, array_like=True):
-    """`specs`: those of `allocations` that this stream has not carried yet. `rest`: in the last piece of a Work all
+class Chunk(msgspec.Struct, frozen=True, array_like=True):
+    """`specs`: those of `allocations` that this stream has not carried yet. `rest`: in the last chunk of a set all
     of it but what is assigned.
     """
 
     allocations: tuple[Allocation, ...]
     specs: tuple[Spec, ...]
-    rest: Work | None
+    rest: AssignmentSet | None
 
 
-class WorkSender:
+class AssignmentSender:
     """A voter's side of one stream."""
 
     def __init__(self) -> None:
-        self._sent: dict[Key, TaskSpec] = {}  # the specs of the Work before
+        self._sent: dict[Key, TaskSpec] = {}  # the specs of the set before
 
-    def pieces(self, work: Work) -> Iterator[bytes]:
+    def chunks(self, work: AssignmentSet) -> Iterator[bytes]:
         sent, self._sent = self._sent, {}
         allocations, specs, size = list[msgspec.Raw](), list[Spec](), 0
         for assigned in work.assigned:
@@ -69,31 +69,31 @@ class _Held(msgspec.Struct, frozen=True):
     size_bytes: int
 
 
-class WorkReceiver:
+class AssignmentReceiver:
     """The node's side of it. `source`: whom it comes from."""
 
     def __init__(self, source: str) -> None:
         self._source = source
         self._specs: dict[Key, _Held] = {}
-        self._held_bytes = 0  # of the specs of the Work before
+        self._held_bytes = 0  # of the specs of the set before
         self._allocations: list[Allocation] = []
-        self._came_bytes = 0  # of the Work that is coming
+        self._came_bytes = 0  # of the set that is coming
 
-    def take(self, item: bytes) -> Work | None:
-        """The Work that it completes. Raises NotUnderstood; TooLarge when it is more than this node takes on."""
+    def take(self, item: bytes) -> AssignmentSet | None:
+        """The set that it completes. Raises NotUnderstood; TooLarge when it is more than this node takes on."""
         self._came_bytes += len(item)
         if self._held_bytes + self._came_bytes > MAX_WORK_BYTES:
             raise TooLarge(
                 f"the work of this node is more than {MAX_WORK_BYTES:,} bytes of allocations and their specs"
             )
-        piece = decode_reply(item, Piece, self._source)
-        for spec in piece.specs:
+        chunk = decode_reply(item, Chunk, self._source)
+        for spec in chunk.specs:
             body = decode_reply(spec.body, TaskSpec, self._source)
             self._specs[spec.job, spec.version] = _Held(body, len(spec.body))
-        self._allocations += piece.allocations
-        return None if piece.rest is None else self._whole(piece.rest)
+        self._allocations += chunk.allocations
+        return None if chunk.rest is None else self._whole(chunk.rest)
 
-    def _whole(self, rest: Work) -> Work:
+    def _whole(self, rest: AssignmentSet) -> AssignmentSet:
         specs: dict[Key, _Held] = {}
         assigned = []
         for allocation in self._allocations:
@@ -102,8 +102,8 @@ class WorkReceiver:
             if held is None:
                 raise NotUnderstood(f"{self._source} did not say how allocation {allocation.id:08x} is to run")
             specs[key] = held
-            assigned.append(Assigned(allocation, held.spec))
-        self._specs = specs  # as the sender: the next Work needs no others
+            assigned.append(Assignment(allocation, held.spec))
+        self._specs = specs  # as the sender: the next set needs no others
         self._held_bytes = sum(held.size_bytes for held in specs.values())
         self._allocations, self._came_bytes = [], 0
         return msgspec.structs.replace(rest, assigned=tuple(assigned))

@@ -104,21 +104,21 @@ class FetchSnapshot(Request[bytes], frozen=True, array_like=True, tag=9):
     index: int
 
 
-class WatchWork(Request[bytes], frozen=True, array_like=True, tag=10):
+class WatchAssignments(Request[bytes], frozen=True, array_like=True, tag=10):
     """Stream: the work of a node, whole, again whenever it changes, as node/rpc/chunks.py has it."""
 
     node: NodeId
     raft: RaftId
 
 
-class Assigned(msgspec.Struct, frozen=True, array_like=True):
+class Assignment(msgspec.Struct, frozen=True, array_like=True):
     """An allocation that its node must act on, with what to run."""
 
     allocation: Allocation
     spec: TaskSpec
 
 
-class Work(msgspec.Struct, frozen=True, array_like=True):
+class AssignmentSet(msgspec.Struct, frozen=True, array_like=True):
     """All that state says to one node's agent, as of `index`.
 
     `registered`: state knows this node under this data directory, and as `node`. `neighbours`: other nodes on the
@@ -129,7 +129,7 @@ class Work(msgspec.Struct, frozen=True, array_like=True):
     index: int
     cluster: int
     registered: bool
-    assigned: tuple[Assigned, ...]
+    assigned: tuple[Assignment, ...]
     neighbours: tuple[NodeId, ...]
     node: Node | None = None
     kept: tuple[AllocationId, ...] = ()
@@ -212,7 +212,7 @@ AnyRequest = (
     | AskTransfer
     | Confirm
     | FetchSnapshot
-    | WatchWork
+    | WatchAssignments
     | ReadLogs
     | WatchEvents
     | AskConfigs

@@ -22,11 +22,11 @@ from orion.model.logs import LogItem, LogPosition
 from orion.model.requests import job_from_request, name_for
 from orion.model.views import NodeView, RaftView, TaskRequest, TaskView
 from orion.node.agent.agent import Agent
-from orion.node.agent.assignments import WorkSource, confirmed
+from orion.node.agent.assignments import AssignmentWatcher, confirmed
 from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.read_barrier import Barrier
 from orion.node.membership.directory import Directory
-from orion.node.membership.quorum_watch import Quorum
+from orion.node.membership.quorum_watch import QuorumWatch
 from orion.node.routing.idempotency import Marks
 from orion.node.routing.submit import Submitter
 from orion.node.rpc.bounds import request_fault
@@ -54,8 +54,8 @@ from orion.node.rpc.requests import (
     StopNode,
     Stopping,
     Submit,
+    WatchAssignments,
     WatchEvents,
-    WatchWork,
     decode_answer,
     decode_reply,
     decode_request,
@@ -100,9 +100,9 @@ class Answers:
         driver: RaftDriver,
         directory: Directory,
         peers: Peers,
-        quorum: Quorum,
+        quorum: QuorumWatch,
         submitter: Submitter,
-        source: WorkSource,
+        source: AssignmentWatcher,
         agent: Agent,
         outlook: Callable[[], Sequence[str]],
         on_stop_asked: Callable[[], None] = lambda: None,
@@ -373,7 +373,7 @@ class Answers:
                 items = self._driver.snapshots.serve(index)
             case FetchBackup(read):
                 items = self._backups.take(read)
-            case WatchWork():
+            case WatchAssignments():
                 items = self._source.serve(request)
             case ReadLogs():
                 items = self._logs.serve(request)

@@ -8,24 +8,24 @@ import struct
 
 from orion.adapters.peers.dial import resolve
 from orion.model.node import address_parts
-from orion.ports.peers import Knock
+from orion.ports.peers import PortProbe
 
 TRY_EVERY_S = 0.1
 RESOLVE_S = 0.5
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _ANSWERS = {
-    0: Knock.ACCEPTED,
-    errno.ECONNRESET: Knock.ACCEPTED,
-    errno.ECONNREFUSED: Knock.REFUSED,
-    errno.EINPROGRESS: Knock.SILENT,
-    errno.EHOSTUNREACH: Knock.SILENT,  # nobody at that address says who has it
-    errno.ETIMEDOUT: Knock.SILENT,
+    0: PortProbe.ACCEPTED,
+    errno.ECONNRESET: PortProbe.ACCEPTED,
+    errno.ECONNREFUSED: PortProbe.REFUSED,
+    errno.EINPROGRESS: PortProbe.SILENT,
+    errno.EHOSTUNREACH: PortProbe.SILENT,  # nobody at that address says who has it
+    errno.ETIMEDOUT: PortProbe.SILENT,
 }
-_STRONGEST_FIRST = (Knock.ACCEPTED, Knock.REFUSED, Knock.SILENT)
+_STRONGEST_FIRST = (PortProbe.ACCEPTED, PortProbe.REFUSED, PortProbe.SILENT)
 
 
-async def knock(address: str, *, tries: int) -> Knock:
+async def probe(address: str, *, tries: int) -> PortProbe:
     """Each try is a connection of its own, because a lost SYN is sent again only after a second."""
     made: list[_Try] = []
     try:
@@ -38,11 +38,11 @@ async def knock(address: str, *, tries: int) -> Knock:
             await _answered(opened)
             # Asked of the kernel once more: the answer may have come while the event loop was held.
             answers = {each.look() for each in made}
-            if Knock.ACCEPTED in answers or Knock.REFUSED in answers:
+            if PortProbe.ACCEPTED in answers or PortProbe.REFUSED in answers:
                 break
-        return next((answer for answer in _STRONGEST_FIRST if answer in answers), Knock.UNCLEAR)
+        return next((answer for answer in _STRONGEST_FIRST if answer in answers), PortProbe.UNCLEAR)
     except (OSError, ValueError):
-        return Knock.UNCLEAR
+        return PortProbe.UNCLEAR
     finally:
         for each in made:
             each.close()
@@ -58,7 +58,7 @@ async def _answered(tries: list["_Try"]) -> None:
         for each in [each for each in waiting if each.is_over]:
             waiting.remove(each)
             loop.remove_writer(each.fileno())
-        if Knock.ACCEPTED in answers or Knock.SILENT not in answers:
+        if PortProbe.ACCEPTED in answers or PortProbe.SILENT not in answers:
             done.set()
 
     waiting = [each for each in tries if not each.is_over]
@@ -92,13 +92,13 @@ class _Try:
         """Its answer will not change any more, though the address may yet answer another."""
         return self._error != errno.EINPROGRESS
 
-    def look(self) -> Knock:
+    def look(self) -> PortProbe:
         if self._error == errno.EINPROGRESS:
             poll = select.poll()
             poll.register(self._socket, select.POLLOUT)
             if poll.poll(0):
                 self._error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        return _ANSWERS.get(self._error, Knock.UNCLEAR)
+        return _ANSWERS.get(self._error, PortProbe.UNCLEAR)
 
     def close(self) -> None:
         self._socket.close()

@@ -1,14 +1,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orion.state.job_queue import ByAge
+from orion.state.job_queue import JobQueue
 
 SERIALS = st.integers(0, 3_000)
 
 
 @given(st.lists(st.tuples(st.booleans(), SERIALS), max_size=60), SERIALS)
 def test_it_is_a_dict_in_the_order_of_serials(changes, start):
-    ages, names = ByAge(), {}
+    ages, names = JobQueue(), {}
     for added, serial in changes:
         if added:
             ages.add(serial, f"job{serial}")

@@ -8,8 +8,8 @@ from orion.model.errors import TooLarge, Unavailable
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import TaskSpec
 from orion.node.rpc import chunks
-from orion.node.rpc.chunks import Piece, WorkReceiver, WorkSender
-from orion.node.rpc.requests import Assigned, Work
+from orion.node.rpc.chunks import AssignmentReceiver, AssignmentSender, Chunk
+from orion.node.rpc.requests import Assignment, AssignmentSet
 from orion.wire.frames import Kind, encode_frame
 
 ME = NodeId("node1")
@@ -21,10 +21,10 @@ def spec(size=0, image="x"):
 
 def work(index, assigned, neighbours=()):
     allocations = tuple(
-        Assigned(Allocation(AllocationId(number), JobName(job), version, 0, ME), how)
+        Assignment(Allocation(AllocationId(number), JobName(job), version, 0, ME), how)
         for number, (job, version, how) in enumerate(assigned)
     )
-    return Work(index, 7, registered=True, assigned=allocations, neighbours=neighbours)
+    return AssignmentSet(index, 7, registered=True, assigned=allocations, neighbours=neighbours)
 
 
 def through(sender, receiver, sent):
@@ -35,36 +35,36 @@ def through(sender, receiver, sent):
 
 
 def _framed(sender, sent):
-    for item in sender.pieces(sent):
+    for item in sender.chunks(sent):
         encode_frame(Kind.ITEM, item)  # raises when it is over the limit
         yield item
 
 
 def test_much_work_comes_whole_in_frames_that_can_be_sent():
     many = work(5, [(f"job{n}", 0, spec(900_000)) for n in range(30)], (NodeId("node2"),))
-    assert through(WorkSender(), WorkReceiver("v"), many) == many
+    assert through(AssignmentSender(), AssignmentReceiver("v"), many) == many
     crowd = work(6, [("job", 0, spec(10))] * 100_000)
-    assert through(WorkSender(), WorkReceiver("v"), crowd) == crowd
-    nothing = Work(1, 7, registered=False, assigned=(), neighbours=())
-    assert through(WorkSender(), WorkReceiver("v"), nothing) == nothing
+    assert through(AssignmentSender(), AssignmentReceiver("v"), crowd) == crowd
+    nothing = AssignmentSet(1, 7, registered=False, assigned=(), neighbours=())
+    assert through(AssignmentSender(), AssignmentReceiver("v"), nothing) == nothing
 
 
 def test_a_spec_is_sent_once():
-    sender, receiver = WorkSender(), WorkReceiver("v")
+    sender, receiver = AssignmentSender(), AssignmentReceiver("v")
     one, other = spec(1_000), spec(1_000)
     first = work(5, [("a", 0, one), ("a", 0, one), ("b", 0, other)])
-    (item,) = sender.pieces(first)
-    assert [s.job for s in msgspec.msgpack.decode(item, type=Piece).specs] == ["a", "b"]
+    (item,) = sender.chunks(first)
+    assert [s.job for s in msgspec.msgpack.decode(item, type=Chunk).specs] == ["a", "b"]
     assert receiver.take(item) == first
     again = work(6, [("b", 0, other), ("a", 0, one)])
-    (item,) = sender.pieces(again)
+    (item,) = sender.chunks(again)
     assert len(item) < 200
     assert receiver.take(item) == again
 
 
 def test_another_spec_under_the_same_name_is_sent():
     """The job was forgotten and made anew."""
-    sender, receiver = WorkSender(), WorkReceiver("v")
+    sender, receiver = AssignmentSender(), AssignmentReceiver("v")
     through(sender, receiver, work(5, [("a", 0, spec(image="x"))]))
     anew = work(6, [("a", 0, spec(image="y"))])
     assert through(sender, receiver, anew) == anew
@@ -77,7 +77,7 @@ _WORKS = st.lists(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 1), 
 def test_whatever_follows_whatever(works, piece_bytes):
     """`works`: job, version, and which of three specs it has at that time."""
     specs = [spec(50 * n) for n in range(3)]
-    sender, receiver = WorkSender(), WorkReceiver("v")
+    sender, receiver = AssignmentSender(), AssignmentReceiver("v")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunks, "PIECE_BYTES", piece_bytes)
         for index, assigned in enumerate(works):
@@ -92,19 +92,19 @@ def test_no_more_is_taken_on_than_the_limit(monkeypatch):
     monkeypatch.setattr(chunks, "MAX_WORK_BYTES", 5_000_000)
     big = [(f"job{n}", 0, spec(900_000)) for n in range(6)]
     with pytest.raises(TooLarge, match="more than 5,000,000 bytes"):
-        through(WorkSender(), WorkReceiver("v"), work(5, big))
-    sender, receiver = WorkSender(), WorkReceiver("v")
+        through(AssignmentSender(), AssignmentReceiver("v"), work(5, big))
+    sender, receiver = AssignmentSender(), AssignmentReceiver("v")
     through(sender, receiver, work(5, big[:5]))
     with pytest.raises(TooLarge):  # one by one as well
         through(sender, receiver, work(6, big))
-    sender, receiver = WorkSender(), WorkReceiver("v")
+    sender, receiver = AssignmentSender(), AssignmentReceiver("v")
     for index in range(20):  # what is gone counts no longer
         through(sender, receiver, work(index, [(f"job{index}", 0, spec(900_000))]))
 
 
 def test_an_allocation_without_its_spec_is_not_understood():
-    sender = WorkSender()
+    sender = AssignmentSender()
     sent = work(5, [("a", 0, spec())])
-    list(sender.pieces(sent))
+    list(sender.chunks(sent))
     with pytest.raises(Unavailable, match="v did not say how allocation 00000000 is to run"):
-        through(sender, WorkReceiver("v"), sent)
+        through(sender, AssignmentReceiver("v"), sent)

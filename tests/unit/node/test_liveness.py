@@ -10,10 +10,10 @@ from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node, NodeStatus
 from orion.model.resources import Resources
 from orion.node.membership import liveness
-from orion.node.membership.directory import Directory, Facts
-from orion.node.membership.liveness import Suspects
+from orion.node.membership.directory import Directory, NodeMetadata
+from orion.node.membership.liveness import Liveness
 from orion.ports.membership import MemberState
-from orion.ports.peers import Greeted, Knock
+from orion.ports.peers import Greeted, PortProbe
 from orion.reconcile.nodes import Proof
 from sim.world import World
 
@@ -29,10 +29,10 @@ class Net:
         self.who_is_there = who
         self.asked = []
 
-    async def knock(self, address, *, tries):
+    async def probe(self, address, *, tries):
         self.asked.append(address)
         answer = self.knocks.pop(0) if len(self.knocks) > 1 else self.knocks[0]
-        await asyncio.sleep(0.1 * tries if answer is Knock.SILENT else 0.001)
+        await asyncio.sleep(0.1 * tries if answer is PortProbe.SILENT else 0.001)
         return answer
 
     async def who(self, address, *, timeout_s):
@@ -62,7 +62,7 @@ class Scene:
         self.directory.cluster = CLUSTER
         self.gossip = asyncio.Event()
         self.show(state, raft)
-        self.suspects = Suspects(
+        self.suspects = Liveness(
             me=NodeId("node1"),
             peers=net,
             directory=self.directory,
@@ -74,7 +74,7 @@ class Scene:
         )
 
     def show(self, state, raft=TWO.raft):
-        facts = Facts(raft, "10.0.0.22:7000", "10.0.0.22:8000", "", "voter", 0, CLUSTER).encode()
+        facts = NodeMetadata(raft, "10.0.0.22:7000", "10.0.0.22:8000", "", "voter", 0, CLUSTER).encode()
         self.directory.update([MemberState(TWO.node, state, "10.0.0.22:6000", 1, facts)] if state else [])
         self.gossip.set()
         self.gossip = asyncio.Event()
@@ -120,15 +120,15 @@ RECOVERED = Greeted(TWO.node, TWO.raft, CLUSTER, 1 << 32)
 @pytest.mark.parametrize(
     ("net", "more", "expected"),
     [
-        (Net(Knock.REFUSED), {}, Proof.REFUSED),
-        (Net(Knock.REFUSED), {"hears": True}, Proof.REFUSED),  # the last it said is older than that
-        (Net(Knock.ACCEPTED, who=TWO), {}, Proof.ANSWERS),
-        (Net(Knock.ACCEPTED), {}, Proof.MUTE),  # frozen: its kernel accepts
-        (Net(Knock.ACCEPTED), {"hears": True}, Proof.ANSWERS),
-        (Net(Knock.ACCEPTED, who=OTHER), {}, Proof.MUTE),  # another data directory at its place
-        (Net(Knock.ACCEPTED, who=RECOVERED), {}, Proof.MUTE),
-        (Net(Knock.UNCLEAR), {}, Proof.MUTE),
-        (Net(Knock.UNCLEAR), {"hears": True}, Proof.ANSWERS),
+        (Net(PortProbe.REFUSED), {}, Proof.REFUSED),
+        (Net(PortProbe.REFUSED), {"hears": True}, Proof.REFUSED),  # the last it said is older than that
+        (Net(PortProbe.ACCEPTED, who=TWO), {}, Proof.ANSWERS),
+        (Net(PortProbe.ACCEPTED), {}, Proof.MUTE),  # frozen: its kernel accepts
+        (Net(PortProbe.ACCEPTED), {"hears": True}, Proof.ANSWERS),
+        (Net(PortProbe.ACCEPTED, who=OTHER), {}, Proof.MUTE),  # another data directory at its place
+        (Net(PortProbe.ACCEPTED, who=RECOVERED), {}, Proof.MUTE),
+        (Net(PortProbe.UNCLEAR), {}, Proof.MUTE),
+        (Net(PortProbe.UNCLEAR), {"hears": True}, Proof.ANSWERS),
     ],
 )
 @pytest.mark.parametrize("state", ["suspect", "dead", ""])
@@ -149,21 +149,21 @@ def test_what_is_heard_at_its_port(state, net, more, expected):
 )
 def test_a_suspects_silence(more, expected):
     async def main():
-        return (await proof_of(Scene(Net(Knock.SILENT), "suspect", **more)))[0]
+        return (await proof_of(Scene(Net(PortProbe.SILENT), "suspect", **more)))[0]
 
     assert run(main) is expected
 
 
 def test_one_that_is_silent_again_is_none():
     async def main():
-        return (await proof_of(Scene(Net(Knock.SILENT, Knock.ACCEPTED, who=TWO), "suspect")))[0]
+        return (await proof_of(Scene(Net(PortProbe.SILENT, PortProbe.ACCEPTED, who=TWO), "suspect")))[0]
 
     assert run(main) is Proof.ANSWERS
 
 
 def test_whom_gossip_gives_up_is_waited_for_less_long():
     async def main():
-        return await proof_of(Scene(Net(Knock.SILENT), "dead"))
+        return await proof_of(Scene(Net(PortProbe.SILENT), "dead"))
 
     proof, took_s = run(main)
     assert proof is Proof.MUTE
@@ -172,7 +172,7 @@ def test_whom_gossip_gives_up_is_waited_for_less_long():
 
 def test_a_suspect_that_gossip_gives_up_meanwhile_is_waited_for_less_long():
     async def main():
-        scene = Scene(Net(Knock.SILENT), "suspect")
+        scene = Scene(Net(PortProbe.SILENT), "suspect")
         asyncio.get_running_loop().call_later(0.4, scene.show, "dead")
         return await proof_of(scene)
 
@@ -192,7 +192,7 @@ def test_a_suspect_that_gossip_gives_up_meanwhile_is_waited_for_less_long():
 )
 def test_nobody_else_is_asked(state, more):
     async def main():
-        net = Net(Knock.REFUSED)
+        net = Net(PortProbe.REFUSED)
         return (await proof_of(Scene(net, state, **more), 3.0))[0], net.asked
 
     assert run(main) == (None, [])
@@ -209,7 +209,7 @@ def test_nobody_else_is_asked(state, more):
 )
 def test_it_is_asked_where_gossip_shows_it_else_where_state_has_it(state, raft, address):
     async def main():
-        net = Net(Knock.REFUSED)
+        net = Net(PortProbe.REFUSED)
         await proof_of(Scene(net, state, raft=raft))
         return set(net.asked)
 

@@ -1,7 +1,7 @@
 from test_schedule import GB, Cluster
 
 from orion.model.node import NodeStatus
-from orion.scheduler.retry_rotation import Turns
+from orion.scheduler.retry_rotation import RetryRotation
 from orion.state.check import rebuilt
 from orion.state.commands import RemoveNode, SetNodeStatus
 
@@ -11,7 +11,7 @@ class Refused:
 
     def __init__(self, *names):
         self.cluster = Cluster(1)
-        self.turns = Turns()
+        self.turns = RetryRotation()
         self.view = self.cluster.view
         self.installs = 0
         self.create(*names)
