@@ -184,7 +184,7 @@ def death():
     for _ in range(20):
         victim = max(cluster.state.records.values(), key=lambda record: record.active).node
         lost.append(cluster.state.records[victim.id].active)
-        timer.time("apply the death", cluster.apply, SetNodeStatus(1, victim.id, victim.raft, NodeStatus.DOWN))
+        timer.time("apply the death", cluster.apply, SetNodeStatus(1, victim.id, victim.raft_id, NodeStatus.DOWN))
         jobs = timer.time("list the jobs", cluster.state.view.jobs_to_place)
         plan = timer.time("schedule", schedule, cluster.state.view, jobs, cluster.pools)
         assert sum(len(group.nodes) for group in plan.placements) == lost[-1]

@@ -49,7 +49,7 @@ def test_nothing_is_heard_of_one_that_is_not_let_in_yet(bench):
         item = asyncio.ensure_future(anext(stream))
         await until(lambda: len(gate.asked) == 3)
         assert (b.got, b.open, call.done(), item.done()) == ([], 0, False, False)
-        assert {(g.node, g.raft, g.run) for g in gate.asked} == {("n1", 1, a.peers.run)}
+        assert {(g.node, g.raft_id, g.run) for g in gate.asked} == {("n1", 1, a.peers.run)}
         gate.opened.set()
         assert await call == b"n1 asked n2: x"
         assert await item == b"n1"

@@ -149,7 +149,7 @@ def test_a_term_from_nowhere_stops_nobody(three: Cluster, term: int) -> None:
     at = Position(three)
     for node in three.nodes:
         for who in (at.stranger, greeting_of(another(three, node))):
-            say(node, who, MsgHeartbeat(who.raft, at.raft[node.name], term, 0))
+            say(node, who, MsgHeartbeat(who.raft_id, at.raft[node.name], term, 0))
     goes_on(three, "after-a-term")
     starts_again(three)
 
@@ -161,7 +161,7 @@ def test_an_entry_that_is_nothing_is_kept_by_nobody(three: Cluster, *, member: b
     for node in at.followers:
         for kind, data in ((EntryKind.NORMAL, NO_COMMAND), (EntryKind.CONF_CHANGE, b"\xc1")):
             entry = Entry(term, at.index + 1, kind, data)
-            say(node, who, MsgApp(who.raft, at.raft[node.name], term, at.index, at.term, (entry,), at.index + 1))
+            say(node, who, MsgApp(who.raft_id, at.raft[node.name], term, at.index, at.term, (entry,), at.index + 1))
     goes_on(three, "after-an-entry")
     starts_again(three)
 
@@ -197,7 +197,7 @@ def test_what_a_lying_voter_says_of_terms_and_entries_ends_nobody(three: Cluster
     for node in three.nodes:
         liar = greeting_of(another(three, node))
         for term in (1, FAR_TERM):
-            say(node, liar, *every_kind(liar.raft, at.raft[node.name], term, at.index, at.term))
+            say(node, liar, *every_kind(liar.raft_id, at.raft[node.name], term, at.index, at.term))
     goes_on(three, "after-a-liar")
     starts_again(three)
 
@@ -265,7 +265,7 @@ def test_a_node_that_is_said_to_have_lost_what_it_acknowledged_ends_in_words_and
     at = Position(three)
     node, leader = at.followers[0], greeting_of(at.leader)
     assert node.process is not None
-    say(node, leader, MsgHeartbeat(leader.raft, at.raft[node.name], at.term, FAR_INDEX))
+    say(node, leader, MsgHeartbeat(leader.raft_id, at.raft[node.name], at.term, FAR_INDEX))
     assert node.process.wait(DEADLINE_S) == 1
     assert f"{FAR_INDEX} are committed, but the log ends at" in node.log_tail(1)
     node.start()

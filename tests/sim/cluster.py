@@ -132,7 +132,7 @@ class Machine:
             await run.log.set_identity(identity)
         if IDENTITY_DAMAGED not in self.disk.written.names_of_damage():
             run.damaged_since = {IDENTITY_DAMAGED}
-        self.raft = run.peers.raft = identity.raft
+        self.raft = run.peers.raft = identity.raft_id
         run.peers.set_cluster(identity.cluster)
         return Node(
             config=self.config,

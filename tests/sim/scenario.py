@@ -214,7 +214,7 @@ class Scenario:
                 if known is not None and known.status is not NodeStatus.DOWN:
                     return f"{machine.name} is lost for good, and {known.status}"
                 continue
-            if known is None or known.raft != machine.raft:
+            if known is None or known.raft_id != machine.raft:
                 return f"{machine.name} is not registered"
             if known.status is not NodeStatus.READY or known.engine_down or known.draining:
                 return f"{machine.name} is {known.status}, draining: {known.draining}; {known.engine_down}"

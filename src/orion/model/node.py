@@ -29,7 +29,7 @@ class Node(msgspec.Struct, frozen=True, array_like=True):
     """
 
     id: NodeId
-    raft: RaftId
+    raft_id: RaftId
     number: int
     peer_address: str  # host:port that other nodes dial
     api_address: str

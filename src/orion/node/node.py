@@ -86,7 +86,7 @@ class Node:
         self._machine = machine
         self._identity = identity
         rng = random.Random(machine.random_bits(64))  # noqa: S311 -- timeouts and jitter, no secrets
-        me, raft = config.node, identity.raft
+        me, raft = config.node, identity.raft_id
         self._address = address_text(config.advertise, config.raft_port)
         self.directory = Directory(lambda: self.driver.view)
         self._rivals = Rivals(
@@ -275,7 +275,7 @@ class Node:
         command = SetNodeStatus(
             at_ms,
             config.node,
-            self._identity.raft,
+            self._identity.raft_id,
             NodeStatus.LEFT,
             "stops on purpose",
             config.tuning.stop_grace_ms,
@@ -290,7 +290,7 @@ class Node:
 
     async def _hand_over(self) -> None:
         driver = self.driver
-        others = [v for v in driver.raft.conf.voters if v != self._identity.raft]
+        others = [v for v in driver.raft.conf.voters if v != self._identity.raft_id]
         if not driver.is_leader or not others:
             return
         try:
@@ -317,7 +317,7 @@ class Node:
         if known:
             return persistent
         if self._config.bootstrap:
-            me = ConfState(voters=(self._identity.raft,))
+            me = ConfState(voters=(self._identity.raft_id,))
             meta = SnapshotMeta(index=1, term=1, conf=me)
             empty = as_stream(encode(capture(State())))
             await self._store.save_snapshot(meta, empty, first_kept=2, hard_state=HardState(term=1, commit=1))
@@ -422,7 +422,7 @@ class Node:
         self.driver.watch.nudge()
 
     def _name_of(self, raft: RaftId) -> str:
-        if raft == self._identity.raft:
+        if raft == self._identity.raft_id:
             return self._config.node
         return self.directory.node_of_raft(raft) or raft_text(raft)
 
@@ -448,9 +448,9 @@ class Node:
 
     def _facts(self, usage: Usage | None) -> NodeMetadata:
         config, standing = self._config, self.driver.standing
-        role = Roles(self.driver).of(self._identity.raft) if standing.leader else "worker"
+        role = Roles(self.driver).of(self._identity.raft_id) if standing.leader else "worker"
         return NodeMetadata(
-            raft=self._identity.raft,
+            raft_id=self._identity.raft_id,
             peer_address=self._address,
             api_address=address_text(config.advertise, config.port),
             version=self._version,

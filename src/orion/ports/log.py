@@ -17,7 +17,7 @@ class Identity(msgspec.Struct, frozen=True):
     """
 
     node: NodeId
-    raft: RaftId
+    raft_id: RaftId = msgspec.field(name="raft")  # as directories of before have it
     cluster: int = 0
     recovery: int = 0
     address: str = ""

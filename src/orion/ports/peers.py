@@ -30,7 +30,7 @@ class Greeted(msgspec.Struct, frozen=True):
     """
 
     node: NodeId
-    raft: RaftId
+    raft_id: RaftId
     cluster: int = 0
     recovery: int = 0
     run: int = 0

@@ -98,7 +98,7 @@ async def serve(config: Config) -> None:
         identity = await _identity(store, config, machine)
         peers = TcpPeers(
             node=config.node,
-            raft=identity.raft,
+            raft=identity.raft_id,
             host=config.bind,
             port=config.raft_port,
             clock=clock,

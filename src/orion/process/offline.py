@@ -198,11 +198,11 @@ async def _survivor(store: LmdbLog, data_dir: Path) -> _Survivor:
         ) from None
     state, conf, last_at_ms = await _replay(store, persistent)
     members = {*conf.voters, *conf.voters_outgoing, *conf.learners, *conf.learners_next}
-    if identity.raft not in members:
+    if identity.raft_id not in members:
         raise Refused(f"{identity.node} was neither voter nor standby: recover one that was, or leave it")
-    if members == {identity.raft}:
+    if members == {identity.raft_id}:
         raise Refused(f"{identity.node} is its cluster's only voter: there is nothing to recover, start it")
-    gone = tuple(node for node in state.nodes.values() if node.raft in members - {identity.raft})
+    gone = tuple(node for node in state.nodes.values() if node.raft_id in members - {identity.raft_id})
     hard, last = persistent.hard_state, persistent.entries[-1] if persistent.entries else persistent.snapshot
     names = tuple(sorted(node.id for node in gone))
     loss = Loss(identity.node, hard.commit, last.index, last.term, last_at_ms, names)
@@ -215,7 +215,7 @@ async def _go_on_alone(store: LmdbLog, survivor: _Survivor) -> None:
     recovery.renew(state, index, survivor.gone, "the cluster was recovered without its node", _wall_ms())
     state.recovery = next_recovery(max(state.recovery, former.recovery), LinuxMachine().random_bits(32))
     identity = msgspec.structs.replace(former, cluster=state.cluster, recovery=state.recovery)
-    await _begin(store, SnapshotMeta(index, term, ConfState(voters=(identity.raft,))), state, identity)
+    await _begin(store, SnapshotMeta(index, term, ConfState(voters=(identity.raft_id,))), state, identity)
 
 
 async def _make_sure_that_none_answers(members: Sequence[Node]) -> None:

@@ -25,7 +25,7 @@ def outlook(
     settings: VoterSettings,
 ) -> tuple[str, ...]:
     """Arguments as next_configuration's, but at any time. () when all is as it should be."""
-    names = {int(c.raft): str(c.node) for c in candidates}
+    names = {int(c.raft_id): str(c.node) for c in candidates}
     if conf.voters_outgoing:
         voters = ", ".join(sorted(names.get(v, "a removed node") for v in conf.voters))
         return (f"the voters are being changed to {voters}",)
@@ -33,9 +33,9 @@ def outlook(
     found = list(_steps(change, conf, names)) if change else []
     leaving = set(conf.voters) - set(change.voters) if change else set[int]()
     for candidate in candidates:
-        if candidate.raft in conf.voters and candidate.raft not in leaving and candidate.dead_ms:
+        if candidate.raft_id in conf.voters and candidate.raft_id not in leaving and candidate.dead_ms:
             found.append(_dead_voter(candidate, candidates, conf, me, last_index, settings))
-        elif candidate.raft in conf.learners and not candidate.dead_ms:
+        elif candidate.raft_id in conf.learners and not candidate.dead_ms:
             found += _catching_up(candidate, last_index, settings)
     wanted = wanted_voters(len(candidates), settings.max_voters)
     if not found and len(conf.voters) < wanted:
@@ -81,7 +81,7 @@ def _dead_voter(
     given_up = replace(candidate, dead_ms=max(candidate.dead_ms, settings.dead_grace_ms))
     later = [given_up if c is candidate else c for c in candidates]
     then = next_configuration(later, conf, me, last_index, settings)
-    if then is None or candidate.raft in then.voters:
+    if then is None or candidate.raft_id in then.voters:
         return f"{words}; it stays a voter, for there is no standby to take its place"
     if left_ms <= 0:
         return f"{words}, being replaced"

@@ -36,12 +36,12 @@ class Sighting(msgspec.Struct, frozen=True):
     """
 
     state: str = ""
-    raft: RaftId = RaftId(0)
+    raft_id: RaftId = RaftId(0)
     proof: Proof | None = None
 
     def shows_end_of_other(self, raft: RaftId) -> bool:
         """Gossip's entry for this name was taken by another data directory, which is gone: it shows nobody."""
-        return self.state in ("dead", "left") and self.raft != raft
+        return self.state in ("dead", "left") and self.raft_id != raft
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -63,7 +63,7 @@ def verdicts(
     found = []
     for node in nodes:
         seen = sightings.get(node.id, Sighting())
-        if seen.shows_end_of_other(node.raft):
+        if seen.shows_end_of_other(node.raft_id):
             # Nobody will register: this node counts as one that gossip does not show.
             seen = Sighting(proof=seen.proof)
         waited_ms = now_ms - since_ms.get(node.id, now_ms)
@@ -73,7 +73,7 @@ def verdicts(
 
 
 def _verdict(node: Node, seen: Sighting, waited_ms: int) -> Verdict | None:
-    same_run = not seen.state or seen.raft == node.raft
+    same_run = not seen.state or seen.raft_id == node.raft_id
     alive = seen.state == "alive" and same_run
     if node.status is NodeStatus.DOWN:
         return Verdict(node, NodeStatus.READY, "answers again") if alive else None

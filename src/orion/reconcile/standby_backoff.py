@@ -36,7 +36,7 @@ class StandbyBackoff:
         """Those that `change` takes out because they were not heard. Each time it is twice as long."""
         staying = {*change.voters, *change.learners}
         for each in candidates:
-            lost = each.raft in conf.learners and each.raft not in staying
+            lost = each.raft_id in conf.learners and each.raft_id not in staying
             if lost and each.silent_ms >= settings.dead_grace_ms:
-                times = self._times[each.raft] = self._times.get(each.raft, 0) + 1
-                self._until_ms[each.raft] = now_ms + min(FIRST_WAIT_MS << times - 1, LONGEST_WAIT_MS)
+                times = self._times[each.raft_id] = self._times.get(each.raft_id, 0) + 1
+                self._until_ms[each.raft_id] = now_ms + min(FIRST_WAIT_MS << times - 1, LONGEST_WAIT_MS)

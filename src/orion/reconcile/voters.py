@@ -25,7 +25,7 @@ class Candidate(msgspec.Struct, frozen=True):
     """
 
     node: NodeId
-    raft: RaftId
+    raft_id: RaftId
     number: int
     dead_ms: int = 0
     match: int | None = None
@@ -58,7 +58,7 @@ def next_configuration(
     Only called with no change under way. Learners come first, promotion only when enough of them have caught up
     that the number of voters stays odd.
     """
-    by_raft: dict[int, Candidate] = {c.raft: c for c in candidates}
+    by_raft: dict[int, Candidate] = {c.raft_id: c for c in candidates}
     voters, learners = set(conf.voters), set(conf.learners)
     wanted = wanted_voters(len(candidates), settings.max_voters)
     target = _target_voters(voters, learners, by_raft, me, last_index, wanted, settings)
@@ -83,10 +83,13 @@ def _target_voters(
     promotable = [
         c
         for c in by_raft.values()
-        if c.raft in learners and c.raft not in voters and not c.dead_ms and _may_vote(c, last_index, settings)
+        if c.raft_id in learners
+        and c.raft_id not in voters
+        and not c.dead_ms
+        and _may_vote(c, last_index, settings)
     ]
-    staying.sort(key=lambda c: (c.raft != me, c.dead_ms > 0, c.number))
-    ready = [c.raft for c in staying + _by_age(promotable)]
+    staying.sort(key=lambda c: (c.raft_id != me, c.dead_ms > 0, c.number))
+    ready = [c.raft_id for c in staying + _by_age(promotable)]
     size = min(wanted, len(ready))
     if size == 0:
         return voters
@@ -116,11 +119,11 @@ def _standbys(
     not heard for a dead voter's grace come last: gossip may reach what the leader can't, and they would keep the
     seats of those that could stand in.
     """
-    able = [c for c in _by_age(candidates) if c.raft not in target and c.dead_ms < settings.dead_grace_ms]
-    current = [c for c in able if c.raft in conf.learners or c.raft in conf.voters]
+    able = [c for c in _by_age(candidates) if c.raft_id not in target and c.dead_ms < settings.dead_grace_ms]
+    current = [c for c in able if c.raft_id in conf.learners or c.raft_id in conf.voters]
     others = [c for c in able if c not in current and not c.dead_ms]
     ranked = sorted(current + others, key=lambda c: c.silent_ms >= settings.dead_grace_ms and not c.kept_ms)
-    return {c.raft for c in ranked[:room]}
+    return {c.raft_id for c in ranked[:room]}
 
 
 def _by_age(candidates: Sequence[Candidate]) -> list[Candidate]:

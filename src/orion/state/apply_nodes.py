@@ -20,14 +20,14 @@ from orion.state.tables import State
 
 
 def register_node(state: State, step: Step, command: RegisterNode) -> Result:
-    if command.raft in state.removed:
+    if command.raft_id in state.removed:
         return Conflict(
             "this data directory belonged to a node that was removed; start it with an empty data directory"
         )
     record = state.records.get(command.node)
     if record is None:
         return _join(state, step, command)
-    if record.node.raft == command.raft:
+    if record.node.raft_id == command.raft_id:
         return _return(state, step, record, command)
     if command.replaces:
         return _replace(state, step, record, command)
@@ -39,7 +39,7 @@ def register_node(state: State, step: Step, command: RegisterNode) -> Result:
 
 def _join(state: State, step: Step, command: RegisterNode) -> Result:
     for other in state.nodes.values():
-        if other.raft == command.raft:
+        if other.raft_id == command.raft_id:
             return Conflict(f"this data directory belongs to node {other.id}; start it with that --id")
     node = _node(command, state.next_number, step.at_ms, ())
     record = mutations.add_node(state, replace(node, engine=engine_of(state, node)))
@@ -93,7 +93,7 @@ def engine_of(state: State, node: Node) -> str:
     others = [o for o in state.nodes.values() if o.engine_id == node.engine_id and o.id != node.id]
     same_run = [o for o in others if node.engine_run and o.engine_run == node.engine_run]
     former = state.nodes.get(node.id)
-    known = former.engine if former and (former.raft, former.engine_id) == (node.raft, node.engine_id) else ""
+    known = former.engine if former and (former.raft_id, former.engine_id) == (node.raft_id, node.engine_id) else ""
     if known and (not same_run or any(other.engine == known for other in same_run)):
         return known
     unknown = [o for o in others if not (node.engine_run and o.engine_run)]
@@ -107,7 +107,7 @@ def engine_of(state: State, node: Node) -> str:
 def _replace(state: State, step: Step, record: NodeRecord, command: RegisterNode) -> Result:
     former = record.node
     lost = mutations.lose_all(state, record, f"{former.id} started anew with an empty data directory", step.at_ms)
-    bury(state, former.raft)
+    bury(state, former.raft_id)
     node = _node(command, former.number, step.at_ms, former.label_changes)
     node = replace(node, draining=former.draining)
     node = replace(node, engine=engine_of(state, node))
@@ -125,7 +125,7 @@ def set_node_status(state: State, step: Step, command: SetNodeStatus) -> Result:
     if record is None:
         return unknown_node(command.node)
     former = record.node
-    if former.raft != command.raft:
+    if former.raft_id != command.raft_id:
         return None
     if (former.status, command.status) not in _STATUS_CHANGES:
         return former
@@ -203,7 +203,7 @@ def _remove(state: State, step: Step, command: RemoveNode) -> NodeId | OrionErro
     if record is None:
         return unknown_node(command.node)
     node = record.node
-    if command.raft not in (0, node.raft):
+    if command.raft_id not in (0, node.raft_id):
         return Conflict(
             f"{node.id} has another data directory than the node that was to be removed; look at it before you"
             " remove it: orion nodes"
@@ -219,14 +219,14 @@ def _remove(state: State, step: Step, command: RemoveNode) -> NodeId | OrionErro
     step.tell("NodeRemoved", node.id, f"{node.id} was removed{_lost_text(lost)}")
     _after_loss(state, step, lost)
     mutations.drop_node(state, record)
-    bury(state, node.raft)
+    bury(state, node.raft_id)
     return node.id
 
 
 def _node(command: RegisterNode, number: int, registered_at_ms: int, label_changes: Changes) -> Node:
     return Node(
         id=command.node,
-        raft=command.raft,
+        raft_id=command.raft_id,
         number=number,
         peer_address=command.peer_address,
         api_address=command.api_address,

@@ -33,7 +33,7 @@ class RegisterNode(Command, frozen=True, array_like=True, tag=2):
     """
 
     node: NodeId
-    raft: RaftId
+    raft_id: RaftId
     peer_address: str
     api_address: str
     capacity: Resources
@@ -54,7 +54,7 @@ class SetNodeStatus(Command, frozen=True, array_like=True, tag=3):
     """
 
     node: NodeId
-    raft: RaftId
+    raft_id: RaftId
     status: NodeStatus
     reason: str = ""
     grace_ms: int = 0
@@ -77,7 +77,7 @@ class RemoveNode(Command, frozen=True, array_like=True, tag=5):
     """
 
     node: NodeId
-    raft: RaftId = RaftId(0)
+    raft_id: RaftId = RaftId(0)
     idempotency_key: str = ""
     since: int = 0
 

@@ -30,7 +30,7 @@ def renew(state: State, index: int, gone: Iterable[Node], reason: str, at_ms: in
         lost = mutations.lose_all(state, record, reason, at_ms)
         settle_ended(state, step, lost)
         mutations.drop_node(state, record)
-        bury(state, node.raft)
+        bury(state, node.raft_id)
 
 
 def rename(state: State, bits: int) -> None:

@@ -82,7 +82,7 @@ def _of_registration(command: RegisterNode) -> str:
     return _first(
         (
             _node_fault(command.node),
-            _outside("raft", command.raft, MAX_ID, 1),
+            _outside("raft_id", command.raft_id, MAX_ID, 1),
             _address_fault(command.peer_address),
             _address_fault(command.api_address),
             _resources_fault(command.capacity),

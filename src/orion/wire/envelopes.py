@@ -41,7 +41,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
     lane: str
     cluster: int
     node: NodeId
-    raft: RaftId
+    raft_id: RaftId
     wall_ms: int
     recovery: int = 0
     run: int = 0
@@ -117,7 +117,7 @@ def decode_hello(frame: Frame) -> Hello:
     if version != bytes((VERSION,)):
         raise FrameError(f"it speaks version {version[0] if version else '?'} of the protocol, we speak {VERSION}")
     hello = _decode(_hello, frame.payload[len(MAGIC) + 1 :], "a hello")
-    _require_counts("hello", hello.cluster, hello.raft, hello.wall_ms, hello.recovery, hello.run)
+    _require_counts("hello", hello.cluster, hello.raft_id, hello.wall_ms, hello.recovery, hello.run)
     if hello.lane not in _LANES:
         raise FrameError("hello: an unknown lane")
     if not NODE_ID.fullmatch(hello.node):

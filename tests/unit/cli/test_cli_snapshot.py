@@ -232,7 +232,7 @@ def test_restore(orion, saved, tmp_path):
     persistent, identity = asyncio.run(look())
     assert identity.node == "fresh"
     assert identity.cluster not in (0, CLUSTER)
-    assert persistent.snapshot.conf.voters == (identity.raft,)
+    assert persistent.snapshot.conf.voters == (identity.raft_id,)
     assert persistent.snapshot.index > 1_000_000
     assert persistent.hard_state.commit == persistent.snapshot.index
     again = orion("snapshot", "restore", str(saved), "--data-dir", str(data_dir), "--id", "fresh")

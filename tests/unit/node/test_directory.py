@@ -76,7 +76,7 @@ def test_nothing_that_a_member_says_raises(said):
     for facts in (said, GOOD.encode() | said):
         found = parse_metadata(facts)
         if found is not None:
-            assert all(0 <= n < 2**64 for n in (found.raft, found.term, found.cluster, found.recovery))
+            assert all(0 <= n < 2**64 for n in (found.raft_id, found.term, found.cluster, found.recovery))
             assert parse_metadata(found.encode()) is not None
 
 

@@ -59,7 +59,7 @@ def test_a_removal_spares_the_node_that_has_the_name_by_then():
 
     async def main(nodes):
         machine = next(m for m in nodes.machines if m is not nodes.leader)
-        former = node_of(nodes, machine).raft
+        former = node_of(nodes, machine).raft_id
         machine.kill()
         await nodes.until(lambda: node_of(nodes, machine).status is NodeStatus.DOWN)
         leader = nodes.leader
@@ -67,7 +67,7 @@ def test_a_removal_spares_the_node_that_has_the_name_by_then():
         await spawn(leader, leader.node.service.remove_node(machine.name, timeout_s=5))
         (removal,) = asked
         assert isinstance(removal, RemoveNode)
-        assert (removal.raft, bool(removal.idempotency_key)) == (former, True)
+        assert (removal.raft_id, bool(removal.idempotency_key)) == (former, True)
         assert node_of(nodes, machine) is None
         machine.wipe()
         machine.boot()
@@ -75,7 +75,7 @@ def test_a_removal_spares_the_node_that_has_the_name_by_then():
         machine.kill()
         await nodes.until(lambda: node_of(nodes, machine).status is NodeStatus.DOWN)
         await propose(nodes.leader, removal)
-        assert node_of(nodes, machine).raft not in (former, 0)
+        assert node_of(nodes, machine).raft_id not in (former, 0)
         # Nor would it be removed if the first copy came only now.
         with pytest.raises(Conflict, match="another data directory"):
             await propose(nodes.leader, replace(removal, idempotency_key="another"))
@@ -92,7 +92,7 @@ def test_a_worker_too_names_the_data_directory_that_a_removal_means():
         await nodes.until(lambda: node_of(nodes, machine).status is NodeStatus.DOWN)
         asked = log_of(worker.node.service._submitter)
         await spawn(worker, worker.node.service.remove_node(machine.name, timeout_s=5))
-        assert [command.raft for command in asked] == [machine.raft]
+        assert [command.raft_id for command in asked] == [machine.raft]
         await nodes.until(lambda: node_of(nodes, machine) is None)
 
     run(main, count=8, voters=5)
@@ -109,7 +109,9 @@ def test_an_earlier_registration_is_corrected(count, voters):
         )  # a worker, where there is one
         node = node_of(nodes, machine)
         small, labels = Resources(1, 1, 1), (("old", "1"),)
-        early = RegisterNode(1, node.id, node.raft, "10.9.9.9:1", "10.9.9.9:2", small, labels, node.engine, "0.0")
+        early = RegisterNode(
+            1, node.id, node.raft_id, "10.9.9.9:1", "10.9.9.9:2", small, labels, node.engine, "0.0"
+        )
         await propose(nodes.leader, early)
         assert node_of(nodes, machine).capacity == small
         await nodes.until(lambda: node_of(nodes, machine) == node, 10)

@@ -44,7 +44,9 @@ class Net:
 
 class View:
     def __init__(self, status=NodeStatus.READY):
-        self.known = Node(TWO.node, TWO.raft, 2, "10.0.0.2:7000", "10.0.0.2:8000", Resources(), (), "", "", status)
+        self.known = Node(
+            TWO.node, TWO.raft_id, 2, "10.0.0.2:7000", "10.0.0.2:8000", Resources(), (), "", "", status
+        )
 
     def nodes(self):
         return (self.known,)
@@ -56,7 +58,7 @@ class View:
 class Scene:
     """A leader's liveness, with what it hears by Raft and what gossip shows in the test's hand."""
 
-    def __init__(self, net, state, *, raft=TWO.raft, status=NodeStatus.READY, hears=False, others=True):
+    def __init__(self, net, state, *, raft=TWO.raft_id, status=NodeStatus.READY, hears=False, others=True):
         self.view = View(status)
         self.directory = Directory(lambda: self.view)
         self.directory.cluster = CLUSTER
@@ -73,7 +75,7 @@ class Scene:
             changed=lambda: None,
         )
 
-    def show(self, state, raft=TWO.raft):
+    def show(self, state, raft=TWO.raft_id):
         facts = NodeMetadata(raft, "10.0.0.22:7000", "10.0.0.22:8000", "", "voter", 0, CLUSTER).encode()
         self.directory.update([MemberState(TWO.node, state, "10.0.0.22:6000", 1, facts)] if state else [])
         self.gossip.set()
@@ -114,7 +116,7 @@ async def proof_of(scene, seconds=5.0):
 
 
 OTHER = Greeted(NodeId("node2"), RaftId(3), CLUSTER, 0)
-RECOVERED = Greeted(TWO.node, TWO.raft, CLUSTER, 1 << 32)
+RECOVERED = Greeted(TWO.node, TWO.raft_id, CLUSTER, 1 << 32)
 
 
 @pytest.mark.parametrize(
@@ -201,8 +203,8 @@ def test_nobody_else_is_asked(state, more):
 @pytest.mark.parametrize(
     ("state", "raft", "address"),
     [
-        ("dead", TWO.raft, "10.0.0.22:7000"),
-        ("", TWO.raft, "10.0.0.2:7000"),
+        ("dead", TWO.raft_id, "10.0.0.22:7000"),
+        ("", TWO.raft_id, "10.0.0.2:7000"),
         ("dead", RaftId(3), "10.0.0.2:7000"),  # gossip shows the end of another under its name
         ("left", RaftId(3), "10.0.0.2:7000"),
     ],

@@ -40,7 +40,7 @@ class Known:
         self.known = known
 
     def address_of_raft(self, raft):
-        return next((k.address for k in self.known if k.raft == raft), None)
+        return next((k.address for k in self.known if k.raft_id == raft), None)
 
     def address_of_node(self, node):
         return next((k.address for k in self.known if k.node == node), None)
@@ -54,13 +54,13 @@ def changed(greeted, **changes):
 
 
 COPY = changed(TWO, run=99, address="10.0.0.9:7000")
-NAMESAKE = changed(COPY, raft=9, cluster=0)
+NAMESAKE = changed(COPY, raft_id=9, cluster=0)
 
 
 def gate(net, directory, ended=None):
     return Rivals(
         me=ME.node,
-        raft=ME.raft,
+        raft=ME.raft_id,
         address=ME.address,
         data_dir="/data",
         peers=net,
@@ -88,7 +88,7 @@ def test_the_second_one_is_turned_away_while_the_first_answers(second, met_befor
     asyncio.run(check())
 
 
-ANOTHER = changed(TWO, node="node7", raft=7)
+ANOTHER = changed(TWO, node="node7", raft_id=7)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_whoever_comes_as_this_very_node_is_turned_away(changes):
             "node1 runs already and answers at 10.0.0.2:7000, with the same",
         ),
         (
-            changed(ME, run=99, raft=9, address=TWO.address),
+            changed(ME, run=99, raft_id=9, address=TWO.address),
             "the name node1 is taken: a node of that name answers at",
         ),
         (changed(ME, address=TWO.address), ""),
@@ -183,10 +183,10 @@ def test_a_node_ends_only_by_what_it_has_seen(there, words):
 def test_an_address_belongs_to_who_answers_there_with_its_data_directory():
     async def check():
         rivals = gate(Net(TWO), Known(TWO))
-        assert await rivals.claimed(TWO.node, TWO.raft, TWO.address)
+        assert await rivals.claimed(TWO.node, TWO.raft_id, TWO.address)
         assert not await rivals.claimed(TWO.node, 9, TWO.address)
-        assert not await rivals.claimed(TWO.node, TWO.raft, "10.0.0.8:7000")
-        assert await rivals.claimed(ME.node, ME.raft, ME.address)
+        assert not await rivals.claimed(TWO.node, TWO.raft_id, "10.0.0.8:7000")
+        assert await rivals.claimed(ME.node, ME.raft_id, ME.address)
         assert not await rivals.claimed(ME.node, 9, ME.address)
 
     asyncio.run(check())

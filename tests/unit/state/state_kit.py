@@ -68,11 +68,11 @@ class World:
         return self.do(registration(node, raft, **facts))
 
     def down(self, node, reason="", **more):
-        raft = self.state.nodes[node].raft
+        raft = self.state.nodes[node].raft_id
         return self.do(SetNodeStatus(50, node, raft, NodeStatus.DOWN, reason, **more))
 
     def left(self, node, grace_ms=60_000):
-        return self.do(SetNodeStatus(50, node, self.state.nodes[node].raft, NodeStatus.LEFT, "", grace_ms))
+        return self.do(SetNodeStatus(50, node, self.state.nodes[node].raft_id, NodeStatus.LEFT, "", grace_ms))
 
     def label(self, node, **labels):
         return self.do(LabelNode(60, node, tuple(sorted(labels.items())), f"label {self.index}", self.index))

@@ -66,7 +66,7 @@ def test_another_data_directory_replaces_one_that_is_gone():
         "node1 came back with an empty data directory: 1 task lost",
         "web/0 lost: node1 started anew with an empty data directory",
     ]
-    assert applied.result.raft == 2
+    assert applied.result.raft_id == 2
     assert applied.result.number == 1
     assert world.state_of() == "pending"
     assert "removed" in world.refused(registration("node1", raft=1)).detail
@@ -92,7 +92,7 @@ def test_removed_data_directories_are_remembered_up_to_a_bound(monkeypatch):
         world.down("node1")
         world.remove("node1")
     assert list(world.state.removed) == [3, 4, 5]
-    assert world.register("node1", raft=1).result.raft == 1
+    assert world.register("node1", raft=1).result.raft_id == 1
 
 
 # --- status ------------------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def test_left_keeps_the_work():
 
 def test_only_left_and_down_nodes_come_back():
     world = World(nodes=1)
-    raft = world.view.node("node1").raft
+    raft = world.view.node("node1").raft_id
     assert world.do(SetNodeStatus(1, "node1", raft, NodeStatus.READY)).events == ()
     world.down("node1")
     assert kinds(world.do(SetNodeStatus(1, "node1", raft, NodeStatus.READY))) == ["NodeCameBack"]
@@ -269,7 +269,7 @@ def test_refusals_are_worth_another_look_when_a_node_is_removed():
 
 def test_removing_spares_a_node_that_came_back_with_another_data_directory():
     world = World(nodes=1)
-    former = world.view.node("node1").raft
+    former = world.view.node("node1").raft_id
     world.down("node1")
     world.register("node1", raft=former + 1, replaces=True)
     world.down("node1")
@@ -301,7 +301,7 @@ def test_a_late_copy_of_a_removal_removes_nothing():
     world.register("node1", raft=77)
     world.down("node1")
     assert world.do(removal).result == "node1"
-    assert world.view.node("node1").raft == 77
+    assert world.view.node("node1").raft_id == 77
 
 
 def test_a_late_copy_of_a_refused_removal_is_refused():

@@ -133,13 +133,13 @@ class Machine(RuleBasedStateMachine):
         known = self.state.nodes.get(node)
         if known:
             facts = ("p", "a", capacity, (), engine, "0.1", "", False, run)
-            self.commit(RegisterNode(2, node, known.raft, *facts))
+            self.commit(RegisterNode(2, node, known.raft_id, *facts))
 
     @rule(node=NODES, status=st.sampled_from(NodeStatus), raft=st.sampled_from([None, None, None, 1]))
     def set_status(self, node, status, raft):
         known = self.state.nodes.get(node)
         if known or raft:
-            self.commit(SetNodeStatus(3, node, raft or known.raft, status))
+            self.commit(SetNodeStatus(3, node, raft or known.raft_id, status))
 
     @rule(node=NODES, draining=st.booleans())
     def drain(self, node, draining):

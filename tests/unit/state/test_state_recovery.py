@@ -44,7 +44,7 @@ def test_what_ran_on_nodes_that_are_gone_is_lost_and_is_placed_again():
 
 def test_their_data_directories_are_welcome_no_more_but_their_names_are():
     world = a_cluster()
-    former = world.state.nodes["node2"].raft
+    former = world.state.nodes["node2"].raft_id
     renewed(world, "node2")
     assert isinstance(world.register("node2", former).result, Conflict)
     assert world.register("node2", former + 1).result.id == "node2"

@@ -237,7 +237,7 @@ class TcpPeers:
             raise FrameError("not Raft messages")
         for message in decode_messages(frame.payload):
             # An address may have a new owner: each end speaks and listens for itself alone.
-            if message.to == self._greeter.raft and message.sender == connection.hello.raft:
+            if message.to == self._greeter.raft and message.sender == connection.hello.raft_id:
                 self._on_message(message)
 
     async def _run_outbox(self, outbox: Outbox) -> None:
@@ -248,4 +248,4 @@ class TcpPeers:
 
 
 def _greeted(hello: Hello) -> Greeted:
-    return Greeted(hello.node, hello.raft, hello.cluster, hello.recovery, hello.run, hello.address)
+    return Greeted(hello.node, hello.raft_id, hello.cluster, hello.recovery, hello.run, hello.address)

@@ -43,7 +43,7 @@ CONFIRM_TIMEOUT_S = 3.0
 def assignments_of(view: View, index: int, node: NodeId, raft: RaftId) -> AssignmentSet:
     """All that state says to one node's agent."""
     known = view.node(node)
-    if known is None or known.raft != raft:
+    if known is None or known.raft_id != raft:
         return AssignmentSet(index, view.cluster, registered=False, assigned=(), neighbours=())
     assigned = tuple(
         Assignment(a, spec)
@@ -182,7 +182,7 @@ class AssignmentWatcher:
         while driver.is_member:
             version = self._version(request.node)
             for chunk in sender.chunks(
-                assignments_of(driver.view, driver.applied_index, request.node, request.raft)
+                assignments_of(driver.view, driver.applied_index, request.node, request.raft_id)
             ):
                 yield chunk
                 await asyncio.sleep(0)  # heartbeats go out between

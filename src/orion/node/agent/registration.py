@@ -126,7 +126,7 @@ class Registration:
         known = self._known()
         if known is None:
             return True
-        return (known.raft == self._raft or not self._driver.is_member) and not _stands(known, self._said)
+        return (known.raft_id == self._raft or not self._driver.is_member) and not _stands(known, self._said)
 
     def _known(self) -> Node | None:
         """As what this node has of the state; None where it has none, or this node is not in it."""
@@ -136,7 +136,7 @@ class Registration:
 
     async def _register(self) -> None:
         command = self._command()
-        if (known := self._known()) is not None and known.raft == self._raft:
+        if (known := self._known()) is not None and known.raft_id == self._raft:
             # Not where this node said that it is: a copy may have spoken while this one did not answer.
             await self._rivals.check(known.peer_address)
         self._said = None  # if this is not answered, nobody knows what the cluster holds
@@ -149,7 +149,7 @@ class Registration:
         return RegisterNode(
             at_ms=self._clock.wall_ms(),
             node=config.node,
-            raft=self._raft,
+            raft_id=self._raft,
             peer_address=address_text(config.advertise, config.raft_port),
             api_address=address_text(config.advertise, config.port),
             capacity=self._capacity,

@@ -155,13 +155,13 @@ class Leader:
         nodes = self._driver.view.nodes()
         for node in nodes:
             self._note_shadow(node, now)
-            raft, former = self._status.get(node.id, (node.raft, None))
-            if raft == node.raft and former is node.status:
+            raft, former = self._status.get(node.id, (node.raft_id, None))
+            if raft == node.raft_id and former is node.status:
                 continue
-            self._status[node.id] = node.raft, node.status
+            self._status[node.id] = node.raft_id, node.status
             self._since_ms[node.id] = now
             seen = self._directory.seen(node.id)
-            came_back = former and raft == node.raft and node.status is NodeStatus.READY
+            came_back = former and raft == node.raft_id and node.status is NodeStatus.READY
             if came_back and seen and seen.member.state != "alive":
                 self._past_runs[node.id] = seen.member.epoch
         for gone in self._status.keys() - {node.id for node in nodes}:
@@ -174,7 +174,9 @@ class Leader:
         itself.
         """
         seen = self._directory.seen(node.id)
-        shadowed = seen is not None and Sighting(seen.member.state, seen.facts.raft).shows_end_of_other(node.raft)
+        shadowed = seen is not None and Sighting(seen.member.state, seen.facts.raft_id).shows_end_of_other(
+            node.raft_id
+        )
         if shadowed and node.id not in self._shadowed:
             self._shadowed.add(node.id)
             self._since_ms[node.id] = now
@@ -192,7 +194,7 @@ class Leader:
                 self._past_runs.pop(node, None)
             elif self._past_runs.get(node) == seen.member.epoch:
                 continue
-            sightings[node] = Sighting(state, seen.facts.raft, self._suspects.proof(node))
+            sightings[node] = Sighting(state, seen.facts.raft_id, self._suspects.proof(node))
         for node in self._suspects.in_doubt():
             sightings.setdefault(node, Sighting(proof=self._suspects.proof(node)))
         return sightings
@@ -213,7 +215,9 @@ class Leader:
     async def _commit(self, verdict: Verdict) -> None:
         node = verdict.node
         grace_ms = self._tuning.stop_grace_ms if verdict.status is NodeStatus.LEFT else 0
-        command = SetNodeStatus(self._clock.wall_ms(), node.id, node.raft, verdict.status, verdict.reason, grace_ms)
+        command = SetNodeStatus(
+            self._clock.wall_ms(), node.id, node.raft_id, verdict.status, verdict.reason, grace_ms
+        )
         await self._propose(command)
 
     async def _cluster_changed(self) -> None:
@@ -301,24 +305,24 @@ class Leader:
         followers = self._driver.raft.status().followers
         found = []
         for node in self._driver.view.nodes():
-            follower = followers.get(node.raft)
+            follower = followers.get(node.raft_id)
             match = follower.match if follower is not None else None
             dead_ms, kept_ms = self._dead_and_kept_ms(node, now)
             if dead_ms:
-                self._unreached.forget(node.raft)
+                self._unreached.forget(node.raft_id)
             if follower is not None:
                 silent_ms = min(follower.unheard_ms, now - self._led_since_ms)
             else:
-                silent_ms = self._voter_settings.dead_grace_ms if self._unreached.holds(node.raft, now) else 0
-            found.append(Candidate(node.id, node.raft, node.number, dead_ms, match, kept_ms, silent_ms))
+                silent_ms = self._voter_settings.dead_grace_ms if self._unreached.holds(node.raft_id, now) else 0
+            found.append(Candidate(node.id, node.raft_id, node.number, dead_ms, match, kept_ms, silent_ms))
         return found
 
     def _dead_and_kept_ms(self, node: Node, now: int) -> tuple[int, int]:
-        if node.status is NodeStatus.READY or node.raft == self._raft:
-            self._dead_since_ms.pop(node.raft, None)
+        if node.status is NodeStatus.READY or node.raft_id == self._raft:
+            self._dead_since_ms.pop(node.raft_id, None)
             return 0, 0
         # A node that stops on purpose is expected back: its vote is kept for its grace.
-        since = self._dead_since_ms.setdefault(node.raft, now)
+        since = self._dead_since_ms.setdefault(node.raft_id, now)
         grace = node.grace_ms if node.status is NodeStatus.LEFT else 0
         return max(1, now - since - grace), max(0, since + grace - now)
 

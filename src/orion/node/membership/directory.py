@@ -23,7 +23,7 @@ from orion.state.view import View
 
 
 class NodeMetadata(msgspec.Struct, frozen=True):
-    raft: RaftId
+    raft_id: RaftId
     peer_address: str
     api_address: str
     version: str
@@ -35,7 +35,7 @@ class NodeMetadata(msgspec.Struct, frozen=True):
 
     def encode(self) -> dict[str, str]:
         facts = {
-            "r": raft_text(self.raft),
+            "r": raft_text(self.raft_id),
             "p": self.peer_address,
             "a": self.api_address,
             "v": self.version,
@@ -65,7 +65,7 @@ def parse_metadata(facts: dict[str, str]) -> NodeMetadata | None:
     """
     try:
         return NodeMetadata(
-            raft=RaftId(_hex(facts["r"]) or _refuse()),
+            raft_id=RaftId(_hex(facts["r"]) or _refuse()),
             peer_address=_address(facts["p"]),
             api_address=_address(facts["a"]),
             version=_word(facts["v"]),
@@ -134,7 +134,7 @@ class Directory:
         named = [m for m in members if NODE_ID.fullmatch(m.node)]
         seen = [s for m in named if (f := parse_metadata(m.facts)) and self._belongs(s := Seen(m, f))]
         self._by_node = {s.member.node: s for s in seen}
-        self._by_raft = {s.facts.raft: s for s in seen}
+        self._by_raft = {s.facts.raft_id: s for s in seen}
 
     def _belongs(self, seen: Seen) -> bool:
         facts = seen.facts
@@ -158,7 +158,7 @@ class Directory:
     def address_of_raft(self, raft: RaftId) -> str | None:
         if seen := self._by_raft.get(raft):
             return seen.facts.peer_address
-        return next((n.peer_address for n in self._view().nodes() if n.raft == raft), None)
+        return next((n.peer_address for n in self._view().nodes() if n.raft_id == raft), None)
 
     def address_of_node(self, node: NodeId) -> str | None:
         if seen := self._by_node.get(node):
@@ -167,14 +167,14 @@ class Directory:
         return known.peer_address if known else None
 
     def node_of_raft(self, raft: RaftId) -> NodeId | None:
-        known = next((n.id for n in self._view().nodes() if n.raft == raft), None)
+        known = next((n.id for n in self._view().nodes() if n.raft_id == raft), None)
         if known is None and (seen := self._by_raft.get(raft)):
             return seen.member.node
         return known
 
     def raft_at(self, peer_address: str) -> RaftId | None:
         """Whose peer address it is."""
-        return next((s.facts.raft for s in self._by_node.values() if s.facts.peer_address == peer_address), None)
+        return next((s.facts.raft_id for s in self._by_node.values() if s.facts.peer_address == peer_address), None)
 
     def voters(self, *, given_up: bool = False) -> list[Seen]:
         """Members to ask when this node holds no state, the newest leader first. With `given_up`, those that gossip

@@ -137,7 +137,7 @@ class GossipWatch:
                 await self._changed.wait()
                 continue
             if await self._is_gone(leader.facts.peer_address):
-                self._driver.peer_dead(leader.facts.raft)  # by now another may lead
+                self._driver.peer_dead(leader.facts.raft_id)  # by now another may lead
             await asyncio.sleep(AGAIN_S)
 
     async def _is_gone(self, address: str) -> bool:

@@ -26,7 +26,7 @@ class LivenessDoubt(msgspec.Struct, frozen=True):
     """A node that state calls ready and gossip does not call alive: `state` as gossip's, "" where it shows none."""
 
     node: NodeId
-    raft: RaftId
+    raft_id: RaftId
     address: str
     state: str
 
@@ -94,7 +94,7 @@ class Liveness:
             while doubt := self._doubt(self._view().node(node)):
                 proof = await self._prove(doubt)
                 now = self._doubt(self._view().node(node))
-                if now is not None and now.raft == doubt.raft:
+                if now is not None and now.raft_id == doubt.raft_id:
                     self._note(node, proof)
                 slowly = proof is Proof.ANSWERS and doubt.state != "suspect"
                 await asyncio.sleep(ANSWERED_AGAIN_S if slowly else AGAIN_S)
@@ -107,7 +107,7 @@ class Liveness:
         probe = await self._knock(doubt)
         if probe is PortProbe.REFUSED:
             return Proof.REFUSED
-        if self._hears(doubt.raft):
+        if self._hears(doubt.raft_id):
             return Proof.ANSWERS
         if probe is PortProbe.SILENT:
             return Proof.SILENT
@@ -122,7 +122,7 @@ class Liveness:
         answer = await self._knock_long_enough(doubt)
         if answer is not PortProbe.SILENT:
             return answer
-        if not self._hears_others(doubt.raft):
+        if not self._hears_others(doubt.raft_id):
             return PortProbe.UNCLEAR
         return await self._peers.probe(doubt.address, tries=1)
 
@@ -153,17 +153,17 @@ class Liveness:
             return False
         here = self._directory
         ours = belong_together(here.cluster, here.recovery, who.cluster, who.recovery)
-        return ours and (who.node, who.raft) == (doubt.node, doubt.raft)
+        return ours and (who.node, who.raft_id) == (doubt.node, doubt.raft_id)
 
     def _doubt(self, node: Node | None) -> LivenessDoubt | None:
         if node is None or node.id == self._me or node.status is not NodeStatus.READY:
             return None
         seen = self._directory.seen(node.id)
-        if seen is None or Sighting(seen.member.state, seen.facts.raft).shows_end_of_other(node.raft):
-            return LivenessDoubt(node.id, node.raft, node.peer_address, "")
-        if seen.member.state == "alive" or seen.facts.raft != node.raft:
+        if seen is None or Sighting(seen.member.state, seen.facts.raft_id).shows_end_of_other(node.raft_id):
+            return LivenessDoubt(node.id, node.raft_id, node.peer_address, "")
+        if seen.member.state == "alive" or seen.facts.raft_id != node.raft_id:
             return None
-        return LivenessDoubt(node.id, node.raft, seen.facts.peer_address, seen.member.state)
+        return LivenessDoubt(node.id, node.raft_id, seen.facts.peer_address, seen.member.state)
 
     def _note(self, node: NodeId, proof: Proof | None) -> None:
         if proof is self._proofs.get(node):

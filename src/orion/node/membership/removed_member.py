@@ -41,7 +41,7 @@ class RemovedMember:
 
     async def _ask(self) -> None:
         for seen in self._directory.voters():
-            if seen.facts.role == "leader" and seen.facts.raft != self._raft and await self._is_excluded(seen):
+            if seen.facts.role == "leader" and seen.facts.raft_id != self._raft and await self._is_excluded(seen):
                 log.warning("the cluster took this node out of Raft while it was away: it is a worker now")
                 self._driver.exclude()
                 return

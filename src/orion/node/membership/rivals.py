@@ -56,9 +56,9 @@ class Rivals:
     def knows(self, greeted: Greeted) -> bool:
         if self._is_me(greeted):
             return True
-        if greeted.raft == self._raft or greeted.node == self._me:
+        if greeted.raft_id == self._raft or greeted.node == self._me:
             return False
-        if self._admitted.get(greeted.raft) == (greeted.run, greeted.address):
+        if self._admitted.get(greeted.raft_id) == (greeted.run, greeted.address):
             return True
         if self._elsewhere(greeted):
             return False
@@ -66,7 +66,7 @@ class Rivals:
         return True
 
     async def rival(self, greeted: Greeted) -> str:
-        if greeted.raft == self._raft or greeted.node == self._me:
+        if greeted.raft_id == self._raft or greeted.node == self._me:
             return self._address
         for address in self._elsewhere(greeted):
             other = await self._who(address)
@@ -76,20 +76,20 @@ class Rivals:
         return ""
 
     def _is_me(self, greeted: Greeted) -> bool:
-        return greeted.raft == self._raft and greeted.run == self._peers.run
+        return greeted.raft_id == self._raft and greeted.run == self._peers.run
 
     def _elsewhere(self, greeted: Greeted) -> list[str]:
         """Where somebody else may answer under its Raft id or its name."""
         found: dict[str, None] = {}
-        if former := self._admitted.get(greeted.raft):
+        if former := self._admitted.get(greeted.raft_id):
             found[former[1]] = None  # the same address too: two hosts may call it theirs
-        known = self._directory.address_of_raft(greeted.raft), self._directory.address_of_node(greeted.node)
+        known = self._directory.address_of_raft(greeted.raft_id), self._directory.address_of_node(greeted.node)
         found |= dict.fromkeys(address for address in known if address and address != greeted.address)
         return [address for address in found if address and address != self._address]
 
     def _admit(self, greeted: Greeted) -> None:
-        self._admitted.pop(greeted.raft, None)
-        self._admitted[greeted.raft] = greeted.run, greeted.address
+        self._admitted.pop(greeted.raft_id, None)
+        self._admitted[greeted.raft_id] = greeted.run, greeted.address
         if len(self._admitted) > MAX_REMEMBERED:
             del self._admitted[next(iter(self._admitted))]
 
@@ -109,7 +109,7 @@ class Rivals:
         if address == self._address:
             return (node, raft) == (self._me, self._raft)
         other = await self._who(address)
-        return other is not None and (other.node, other.raft) == (node, raft)
+        return other is not None and (other.node, other.raft_id) == (node, raft)
 
     # --- of this node itself ----------------------------------------------------------------------------------
 
@@ -163,7 +163,7 @@ class Rivals:
     def _why(self, other: Greeted, address: str) -> str:
         if other.run == self._peers.run:
             return ""
-        if other.raft == self._raft:
+        if other.raft_id == self._raft:
             return (
                 f"{self._me} runs already and answers at {address}, with the same data directory as"
                 f" {self._data_dir}: one of the two is a copy, and two nodes can't be one. For another node start"
@@ -183,4 +183,4 @@ class Rivals:
 def _are_rivals(one: Greeted, other: Greeted) -> bool:
     if not belong_together(one.cluster, one.recovery, other.cluster, other.recovery):
         return False
-    return one.raft == other.raft or one.node == other.node
+    return one.raft_id == other.raft_id or one.node == other.node

@@ -141,19 +141,19 @@ class Submitter:
         known = self._driver.view.node(command.node)
         if known is None:
             return data
-        if known.raft == command.raft:
+        if known.raft_id == command.raft_id:
             if known.peer_address != command.peer_address and await self._answers(known):
                 raise Conflict(
                     f"{known.id} runs with this data directory and answers at {known.peer_address}: this is a copy"
                 )
             return data
         seen = self._directory.seen(command.node)
-        if seen is None or seen.facts.raft != command.raft or await self._answers(known):
+        if seen is None or seen.facts.raft_id != command.raft_id or await self._answers(known):
             return data
         return encode_command(msgspec.structs.replace(command, replaces=True))
 
     async def _answers(self, known: Node) -> bool:
-        return await self._rivals.claimed(known.id, known.raft, known.peer_address)
+        return await self._rivals.claimed(known.id, known.raft_id, known.peer_address)
 
 
 def _is_for_leaders(command: AnyCommand) -> bool:

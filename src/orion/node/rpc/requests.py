@@ -108,7 +108,7 @@ class WatchAssignments(Request[bytes], frozen=True, array_like=True, tag=10):
     """Stream: the work of a node, whole, again whenever it changes, as node/rpc/chunks.py has it."""
 
     node: NodeId
-    raft: RaftId
+    raft_id: RaftId
 
 
 class Assignment(msgspec.Struct, frozen=True, array_like=True):

@@ -501,7 +501,7 @@ class Answers:
     async def _raft_id(self, request: AskRaftId) -> RaftId:
         self._require_member()
         known = self._driver.view.node(request.node)
-        return known.raft if known else RaftId(0)
+        return known.raft_id if known else RaftId(0)
 
     def _require_member(self) -> None:
         if not self._driver.is_member:
@@ -527,7 +527,7 @@ class Answers:
             node = driver.view.node(NodeId(request.to))
             if node is None:
                 raise _unknown(request.to)
-            target = node.raft
+            target = node.raft_id
             if target not in driver.raft.conf.voters:
                 raise Conflict(f"{request.to} does not vote, so it can't lead; 'orion raft' shows the voters")
         driver.transfer(target)

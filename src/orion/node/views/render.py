@@ -265,7 +265,7 @@ def _node(record: NodeRecord, seen: Seen | None, roles: Roles, *, led: bool) -> 
         name=node.id,
         ip=address_parts(node.peer_address)[0],
         api_address=node.api_address,
-        role=roles.of(node.raft),
+        role=roles.of(node.raft_id),
         status=_status(record, seen, led=led),
         reason=_why_idle(record),
         version=node.version,
@@ -350,7 +350,7 @@ def config(stat: ConfigStat) -> ConfigView:
 
 def raft(driver: RaftDriver, directory: Directory, outlook: Sequence[str] = ()) -> RaftView:
     status = driver.raft.status()
-    records = {record.node.raft: record for record in driver.view.node_records()}
+    records = {record.node.raft_id: record for record in driver.view.node_records()}
 
     def member(identity: int) -> MemberView:
         follower, record = status.followers.get(identity), records.get(RaftId(identity))
