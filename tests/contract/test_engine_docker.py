@@ -28,7 +28,7 @@ from test_engine import (
 )
 
 from orion.adapters.docker import Docker
-from orion.adapters.docker.signals import RING
+from orion.adapters.docker.stop_detection import RING
 from orion.model.container import Container, EndCause, File, LogQuery
 from orion.model.errors import EngineDown, EngineError
 from orion.model.job import PortBinding, TaskSpec

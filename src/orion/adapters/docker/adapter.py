@@ -9,15 +9,15 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from orion.adapters.docker import facts, words
+from orion.adapters.docker import decode, errors
 from orion.adapters.docker.archive import archive
+from orion.adapters.docker.arp import answer_for
 from orion.adapters.docker.auth import registry_auth
 from orion.adapters.docker.connection import CALL_S, WORK_S, Connection, chunks, json_lines
+from orion.adapters.docker.errors import NameTaken
+from orion.adapters.docker.inspect_cache import InspectCache
 from orion.adapters.docker.logs import log_entries, log_params
-from orion.adapters.docker.looks import Looks
-from orion.adapters.docker.neighbours import answer_for
 from orion.adapters.docker.pull import Progress
-from orion.adapters.docker.signals import RING, Event, Signals, event_from
 from orion.adapters.docker.spec import (
     PIDS_LIMIT,
     PREFIX,
@@ -26,7 +26,7 @@ from orion.adapters.docker.spec import (
     grace_seconds,
     image_name,
 )
-from orion.adapters.docker.words import NameTaken
+from orion.adapters.docker.stop_detection import RING, Event, StopDetection, event_from
 from orion.model.allocation import Allocation
 from orion.model.container import Container, EndCause, EngineInfo, File, Labels, LogEntry, LogQuery
 from orion.model.errors import EngineDown, EngineError
@@ -66,9 +66,9 @@ class Docker:
         self._work_s = work_s
         self._pull_silence_s = pull_silence_s
         self._progress_every_s = progress_every_s
-        self._signals = Signals()
+        self._stop_detection = StopDetection()
         self._remembering = asyncio.Lock()
-        self._looks = Looks()
+        self._inspect_cache = InspectCache()
         self._local = docker_host.startswith("unix://")
 
     async def close(self) -> None:
@@ -78,45 +78,45 @@ class Docker:
         async with self._connection.calling(self._connection.engine_late) as client:
             version = await self._connection.negotiate(client)
             shown = dict(await client.system.info())
-            bridge = await _unless_gone(client.networks.get(facts.BRIDGE))
+            bridge = await _unless_gone(client.networks.get(decode.BRIDGE))
         disk = 0
         try:
             if self._local:
-                disk = await asyncio.to_thread(facts.file_system_bytes, shown.get("DockerRootDir") or "")
+                disk = await asyncio.to_thread(decode.file_system_bytes, shown.get("DockerRootDir") or "")
             run = bridge.id if bridge is not None else await self._boot()
-            return facts.engine_info(shown, version, disk_bytes=disk, run=run)
+            return decode.engine_info(shown, version, disk_bytes=disk, run=run)
         except (AttributeError, KeyError, TypeError) as error:
             raise self._connection.no_engine() from error
 
     async def _boot(self) -> str:
         """An engine without a bridge is told apart by its machine's boot, where it is this machine."""
-        return await asyncio.to_thread(facts.boot_id) if self._local else ""
+        return await asyncio.to_thread(decode.boot_id) if self._local else ""
 
     # --- images -------------------------------------------------------------------------------------------
 
     async def has_image(self, image: str) -> bool:
         name = image_name(image)
-        async with self._connection.calling(words.late(f"say whether it has {name}")) as client:
+        async with self._connection.calling(errors.late(f"say whether it has {name}")) as client:
             return await _unless_gone(client.images.inspect(name)) is not None
 
     async def pull(self, image: str, progress: PullProgress) -> None:
         """Cancelling it makes Docker drop the download. Raises EngineError after a minute of silence."""
         name = image_name(image)
         auth = await registry_auth(name)
-        late = functools.partial(words.pull_silence, name)
+        late = functools.partial(errors.pull_silence, name)
         async with self._connection.streaming(
             "POST",
             "images/create",
             {"fromImage": name},
             {"X-Registry-Auth": auth} if auth else None,
             deadline_s=self._pull_silence_s,
-            refused=functools.partial(words.pull_refusal, name),
+            refused=functools.partial(errors.pull_refusal, name),
             late=late,
         ) as response:
             so_far, told, told_at = Progress(name), "", -self._progress_every_s
             async for line in json_lines(chunks(response, self._pull_silence_s, late)):
                 if "error" in line:
-                    raise words.pull_refusal(name, 0, line["error"])
+                    raise errors.pull_refusal(name, 0, line["error"])
                 so_far.add(line)
                 now = time.monotonic()
                 if so_far.text != told and now - told_at >= self._progress_every_s:
@@ -131,7 +131,7 @@ class Docker:
         """
         config = container_config(allocation, spec, labels, self._pids_limit)
         try:
-            async with self._connection.calling(words.late("make the container"), self._work_s) as client:
+            async with self._connection.calling(errors.late("make the container"), self._work_s) as client:
                 created = await client.containers.create(config, name=name)
                 return created.id
         except NameTaken:
@@ -144,15 +144,15 @@ class Docker:
         # Docker removes a folder that is in a file's way, all that is in it too, unless told not to.
         params = {"path": "/", "noOverwriteDirNonDir": "true"}
         path, headers = f"containers/{container}/archive", {"Content-Type": "application/x-tar"}
-        async with self._connection.calling(words.late("take the container's files"), self._work_s) as client:
+        async with self._connection.calling(errors.late("take the container's files"), self._work_s) as client:
             response = await client._do_query(  # noqa: SLF001
                 path, "PUT", params=params, data=archive(files), headers=headers
             )
             response.release()
 
     async def start(self, container: str) -> None:
-        self._looks.started(container)  # whatever the answer: one that is late may start it all the same
-        async with self._connection.calling(words.late("start the container"), self._work_s) as client:
+        self._inspect_cache.started(container)  # whatever the answer: one that is late may start it all the same
+        async with self._connection.calling(errors.late("start the container"), self._work_s) as client:
             await client.containers.container(container).start()
         if self._local:
             await self._answer_for(container)
@@ -160,29 +160,29 @@ class Docker:
     async def _answer_for(self, container: str) -> None:
         """It runs, whatever comes of this."""
         try:
-            async with self._connection.calling(words.late("show the container")) as client:
+            async with self._connection.calling(errors.late("show the container")) as client:
                 shown = await client.containers.container(container).show()
-            for address, mac in facts.addresses(shown.get("NetworkSettings") or {}):
+            for address, mac in decode.addresses(shown.get("NetworkSettings") or {}):
                 await asyncio.to_thread(answer_for, address, mac)
         except (EngineError, OSError, AttributeError, LookupError, TypeError, ValueError) as error:
             log.debug("who asked for %s in vain may wait for a second: %s", container[:12], error)
 
     async def stop(self, container: str, grace_ms: int) -> None:
         grace_s = grace_seconds(grace_ms)
-        async with self._connection.calling(words.late("stop the container"), grace_s + self._work_s) as client:
+        async with self._connection.calling(errors.late("stop the container"), grace_s + self._work_s) as client:
             await _unless_gone(client.containers.container(container).stop(t=grace_s))
 
     async def remove(self, container: str) -> None:
         """With its anonymous volumes, as `docker rm --volumes`. Returns once its name and ports are free."""
-        async with self._connection.calling(words.late("remove the container"), self._work_s) as client:
+        async with self._connection.calling(errors.late("remove the container"), self._work_s) as client:
             await _unless_gone(_remove(client.containers.container(container)))
 
     async def containers(self, cluster: int) -> list[Container]:
-        signalled = self._signals.known()
+        signalled = self._stop_detection.known()
         listed = await self._listed(label=f"{PREFIX}cluster={cluster_text(cluster)}")
         known = frozenset(entry["Id"] for entry in listed)
-        self._signals.forget(signalled - known)
-        self._looks.forget_all_but(known, cluster)
+        self._stop_detection.forget(signalled - known)
+        self._inspect_cache.forget_all_but(known, cluster)
         # The list says neither when they started nor how they ended.
         room = asyncio.Semaphore(PARALLEL_INSPECTS)
 
@@ -193,7 +193,7 @@ class Docker:
                 except EngineDown:
                     raise
                 except EngineError as error:
-                    return self._looks.instead(entry, error)
+                    return self._inspect_cache.instead(entry, error)
 
         try:
             async with asyncio.TaskGroup() as runners:
@@ -204,7 +204,7 @@ class Docker:
 
     async def of_others(self, cluster: int) -> list[Container]:
         listed = await self._listed(label=f"{PREFIX}cluster")
-        found = [container for entry in listed if (container := facts.listed(entry)) is not None]
+        found = [container for entry in listed if (container := decode.listed(entry)) is not None]
         return [c for c in found if c.state == "running" and c.labels.cluster != cluster]
 
     async def inspect(self, container: str) -> Container | None:
@@ -214,7 +214,7 @@ class Docker:
             raise
         except EngineError as error:
             listed = await self._listed(id=container)
-            return self._looks.instead(listed[0], error) if listed else None
+            return self._inspect_cache.instead(listed[0], error) if listed else None
 
     async def _listed(self, **chosen: str) -> list[dict[str, Any]]:
         async with self._connection.calling(self._connection.engine_late) as client:
@@ -222,24 +222,24 @@ class Docker:
             return [c._container for c in await client.containers.list(all=True, filters=filters)]  # noqa: SLF001
 
     async def _look(self, container: str) -> Container | None:
-        deadline_s = min(AGAIN_S, self._connection.call_s) if self._looks.failing(container) else None
-        async with self._connection.calling(words.late("show the container"), deadline_s) as client:
+        deadline_s = min(AGAIN_S, self._connection.call_s) if self._inspect_cache.failing(container) else None
+        async with self._connection.calling(errors.late("show the container"), deadline_s) as client:
             shown = await _unless_gone(client.containers.container(container).show())
         if shown is None:
             return None
-        found = self._looks.saw(shown, self._signals)
+        found = self._inspect_cache.saw(shown, self._stop_detection)
         if found is None or found.state != "exited" or found.cause is not EndCause.UNKNOWN:
             return found
         async with self._remembering:
-            if self._signals.may_learn(shown):
+            if self._stop_detection.may_learn(shown):
                 await self._ask_what_docker_remembers()
-        return self._looks.saw(shown, self._signals)
+        return self._inspect_cache.saw(shown, self._stop_detection)
 
     async def _ask_what_docker_remembers(self) -> int:
         """Returns the engine's time up to which it was asked, in Unix nanoseconds."""
         async with self._connection.calling(self._connection.engine_late) as client:
             shown = await client.system.info()
-            now_ns = facts.unix_ns(shown["SystemTime"])
+            now_ns = decode.unix_ns(shown["SystemTime"])
         params = {"since": "0", "until": _seconds(now_ns)}
         late = self._connection.engine_late
         events: deque[Event] = deque(maxlen=RING)
@@ -247,10 +247,10 @@ class Docker:
             async for told in json_lines(chunks(response, self._connection.call_s)):
                 if (event := _understood(told)) is not None:
                     events.append(event)
-        self._signals.remembered(events, now_ns)
+        self._stop_detection.remembered(events, now_ns)
         for event in events:
             if event.ours and event.action == "start":
-                self._looks.started(event.subject, event.time_ns // 1_000_000)
+                self._inspect_cache.started(event.subject, event.time_ns // 1_000_000)
         return now_ns
 
     # --- streams ------------------------------------------------------------------------------------------
@@ -272,9 +272,9 @@ class Docker:
                 event = _understood(told)
                 if event is None:
                     continue
-                self._signals.heard(event)
+                self._stop_detection.heard(event)
                 if event.action == "start":
-                    self._looks.started(event.subject)
+                    self._inspect_cache.started(event.subject)
                 if event.action != "kill":  # what comes of one is an event of its own
                     yield event.subject
         raise EngineDown(f"the Docker Engine at {self._connection.docker_host} closed its stream of events")
@@ -282,7 +282,7 @@ class Docker:
     async def logs(self, container: str, query: LogQuery) -> AsyncGenerator[list[LogEntry], None]:
         silence_s = None if query.follow else self._connection.call_s
         path = f"containers/{container}/logs"
-        late = words.late("give the container's logs")
+        late = errors.late("give the container's logs")
         async with self._connection.streaming("GET", path, log_params(query), late=late) as response:
             async for entries in log_entries(chunks(response, silence_s)):
                 yield entries

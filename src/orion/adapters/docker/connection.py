@@ -11,7 +11,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from orion.adapters.docker import words
+from orion.adapters.docker import errors
 from orion.model.errors import EngineDown, EngineError
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ class Connection:
         late: Lateness,
         deadline_s: float | None = None,
         *,
-        refused: Refusal = words.refusal,
+        refused: Refusal = errors.refusal,
     ) -> AsyncIterator["aiodocker.Docker"]:
         """A client for one or several calls that together take at most `deadline_s`; `call_s` where not given.
 
-        `late` is `engine_late` for what concerns the engine as a whole, and `words.late` for what is about one
+        `late` is `engine_late` for what concerns the engine as a whole, and `errors.late` for what is about one
         container or image: that may hang while all else goes on.
         """
         if deadline_s is None:
@@ -77,7 +77,7 @@ class Connection:
         *,
         late: Lateness,
         deadline_s: float | None = None,
-        refused: Refusal = words.refusal,
+        refused: Refusal = errors.refusal,
     ) -> AsyncIterator["aiohttp.ClientResponse"]:
         """A response to be read as it comes. The deadline is for its beginning.
 
@@ -124,7 +124,7 @@ class Connection:
             return self._client
 
     def engine_late(self, deadline_s: float) -> EngineDown:
-        return words.too_late(self.docker_host, deadline_s)
+        return errors.too_late(self.docker_host, deadline_s)
 
     @contextlib.contextmanager
     def _translating(self, refused: Refusal) -> Iterator[None]:
@@ -135,12 +135,12 @@ class Connection:
             yield
         except DockerError as error:
             if error.status == NO_CONNECTION:
-                raise words.no_answer(self.docker_host, error) from error
+                raise errors.no_answer(self.docker_host, error) from error
             raise refused(error.status, error.message) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise words.no_answer(self.docker_host, error) from error
+            raise errors.no_answer(self.docker_host, error) from error
         except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise words.not_understood(error) from error
+            raise errors.not_understood(error) from error
 
 
 def api_version(newest: str, oldest: str) -> str:

@@ -7,15 +7,15 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from orion.adapters.docker import facts
-from orion.adapters.docker.signals import Signals
+from orion.adapters.docker import decode
+from orion.adapters.docker.stop_detection import StopDetection
 from orion.model.container import Container
 from orion.model.errors import EngineError
 
 log = logging.getLogger(__name__)
 
 
-class Looks:
+class InspectCache:
     """What each container looked like when it was last looked into, and which can't be now."""
 
     def __init__(self) -> None:
@@ -34,9 +34,9 @@ class Looks:
         if last is not None and last.state == "exited" and (at_ms is None or last.finished_at_ms < at_ms):
             del self._last[container]
 
-    def saw(self, shown: dict[str, Any], signals: Signals) -> Container | None:
+    def saw(self, shown: dict[str, Any], stop_detection: StopDetection) -> Container | None:
         """None when it is not Orion's."""
-        found = self._understood(shown, lambda: facts.container(shown, signals.cause))
+        found = self._understood(shown, lambda: decode.container(shown, stop_detection.cause))
         if found is not None:
             self._last[found.id] = found
             self._failing.discard(found.id)
@@ -44,7 +44,7 @@ class Looks:
 
     def instead(self, entry: dict[str, Any], error: EngineError) -> Container | None:
         """As it was, if it is still in that state, else what its entry in the list says."""
-        listed = self._understood(entry, lambda: facts.listed(entry))
+        listed = self._understood(entry, lambda: decode.listed(entry))
         if listed is None:
             return None
         if listed.id not in self._failing:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from orion.adapters.docker import facts
+from orion.adapters.docker import decode
 from orion.adapters.docker.spec import PREFIX
 from orion.model.container import EndCause
 
@@ -54,7 +54,7 @@ class _Run(msgspec.Struct):
     died_ns: int = 0
 
 
-class Signals:
+class StopDetection:
     """What each container was told since it last started, and whether its end was heard of."""
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ class Signals:
         run = self._runs.get(shown["Id"])
         if run is None:
             return EndCause.UNKNOWN
-        config, began_ns = shown["Config"], facts.unix_ns(shown["State"]["StartedAt"])
+        config, began_ns = shown["Config"], decode.unix_ns(shown["State"]["StartedAt"])
         ending = {number_of(config.get("StopSignal") or "SIGTERM"), int(signal.SIGKILL)}
         if any(number in ending and sent_ns >= began_ns for number, sent_ns in run.sent_ns.items()):
             return EndCause.TOLD
@@ -119,7 +119,7 @@ class Signals:
         Once for each end: on a machine whose clock was set back, all that Docker knows may seem to be older.
         """
         state = shown["State"]
-        ended_ns = max(facts.unix_ns(state["StartedAt"]), facts.unix_ns(state["FinishedAt"]))
+        ended_ns = max(decode.unix_ns(state["StartedAt"]), decode.unix_ns(state["FinishedAt"]))
         if ended_ns <= self._asked_ns or self._asked_about.get(shown["Id"]) == ended_ns:
             return False
         self._asked_about[shown["Id"]] = ended_ns

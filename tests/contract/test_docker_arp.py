@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orion.adapters.docker.neighbours import answer_for
+from orion.adapters.docker.arp import answer_for
 
 pytestmark = pytest.mark.root
 
@@ -41,7 +41,7 @@ def ask(namespace: str) -> tuple[bool, str]:
     program = f"""
 import json, socket
 from pathlib import Path
-from orion.adapters.docker.neighbours import ARP_TABLE, answer_for
+from orion.adapters.docker.arp import ARP_TABLE, answer_for
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
     sender.sendto(b"x", ({THERE!r}, 9))
 while {THERE!r} not in ARP_TABLE.read_text():

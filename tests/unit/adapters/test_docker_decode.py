@@ -1,0 +1,65 @@
+"""What Docker shows, as values."""
+
+import pytest
+
+from orion.adapters.docker import decode
+from orion.adapters.docker.stop_detection import StopDetection
+from unit.adapters.docker_answers import LABELS, NEVER, listed, shown
+
+
+def test_a_running_container():
+    found = decode.container(shown(finished="2026-11-24T15:20:00Z"), StopDetection().cause)  # of the run before
+    assert found is not None
+    assert (found.state, found.exit_code, found.finished_at_ms) == ("running", None, 0)
+    assert found.started_at_ms == 1_795_533_689_123
+    assert found.host_ports == (7, 8080)
+    assert found.address == "172.17.0.2"
+    assert found.labels == LABELS
+
+
+def test_an_ended_container():
+    found = decode.container(
+        shown("exited", finished="2026-11-24T15:21:29.1Z", ExitCode=137, OOMKilled=True), StopDetection().cause
+    )
+    assert found is not None
+    assert (found.state, found.exit_code, found.oom_killed) == ("exited", 137, True)
+    assert found.finished_at_ms == found.started_at_ms
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("created", "created"),
+        ("paused", "running"),
+        ("restarting", "running"),
+        ("removing", "exited"),
+        ("dead", "exited"),
+    ],
+)
+def test_states(status, state):
+    found = decode.container(shown(status, started=NEVER), StopDetection().cause)
+    assert found is not None
+    assert (found.state, found.started_at_ms) == (state, 0)
+
+
+def test_a_container_that_is_not_orions():
+    assert decode.container(shown() | {"Config": {"Labels": None}}, StopDetection().cause) is None
+
+
+@pytest.mark.parametrize("name", ["/nice_kepler", "/web-3-0000beef-copy", "/web-3-0000beee", "web-3-0000beef", ""])
+def test_labels_without_the_name_that_goes_with_them_are_a_copy_s(name):
+    assert decode.container(shown() | {"Name": name}, StopDetection().cause) is None
+
+
+def test_an_entry_of_the_list():
+    found = decode.listed(listed())
+    assert found is not None
+    assert (found.state, found.host_ports, found.address) == ("running", (7, 8080), "172.17.0.2")
+    assert found.labels == LABELS
+    assert decode.listed(listed(Names=["/nice_kepler"])) is None
+    assert decode.listed(listed(Labels=None)) is None
+
+
+def test_an_engine_elsewhere_has_no_disk_here():
+    assert decode.file_system_bytes("/no/such/directory") == 0
+    assert decode.file_system_bytes("/") > 0
