@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import http.client
+import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -192,18 +194,22 @@ class TestWhoEndedIt:
 
         bench.run(check)
 
+    ENDS_AT_HUP = "trap 'exit 0' HUP; echo ready; while :; do sleep 0.05; done"
+
     @pytest.mark.root
     def test_what_ends_while_the_engine_is_away_has_ended_for_nobody_knows_what(self, own_engine: Dockerd) -> None:
         bench = DockerBench(own_engine.host, "orion-test/busybox", own_engine)
 
         async def check() -> None:
             engine, cluster = bench.adapter(), bench.new_cluster()
-            id_ = await Placed(cluster, shell(bench, "sleep 1")).create(engine)
+            id_ = await Placed(cluster, shell(bench, self.ENDS_AT_HUP)).create(engine)
             await engine.start(id_)
+            await _says_ready(engine, id_)
             shown = await asyncio.to_thread(api.ask_json, bench.host, "GET", f"/containers/{id_}/json")
             following = asyncio.create_task(_until_down(engine, cluster))
             await asyncio.to_thread(own_engine.kill_daemon)
             await following
+            os.kill(shown["State"]["Pid"], signal.SIGHUP)
             await asyncio.to_thread(_until_gone, shown["State"]["Pid"])
             await asyncio.to_thread(own_engine.start)
             async with changes_of(engine, cluster):
@@ -234,6 +240,14 @@ class TestWhoEndedIt:
             await asyncio.to_thread(_many_events, bench.host)
             assert (await _one_of(engine, cluster, id_)).cause is EndCause.TOLD
             assert (await _one_of(bench.adapter(), cluster, id_)).cause is EndCause.UNKNOWN
+
+
+async def _says_ready(engine: Docker, container: str) -> None:
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        contextlib.aclosing(engine.logs(container, LogQuery(follow=True))) as logs,
+    ):
+        assert [entry.text for entry in await anext(logs)] == [b"ready\n"]
 
 
 async def _until_down(engine: Docker, cluster: int) -> None:
