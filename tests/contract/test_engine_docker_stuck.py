@@ -4,17 +4,15 @@ an error. Docker does so while a start, a stop or a removal holds the container'
 
 import asyncio
 import contextlib
+import json
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import aiohttp
 import pytest
-from aiohttp import web
 from test_engine import CRASHES, FOREVER, DockerBench, Placed, changes_of, checked, until, until_exited
-from yarl import URL
 
 from orion.adapters.docker import Docker
 from orion.model.container import File, LogQuery
@@ -37,47 +35,56 @@ class Between:
     host: str
     meddle: dict[str, int | bytes] = field(default_factory=dict)
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        asked = f"{request.method} {re.sub(r'^/v1[.][0-9]+', '', request.path)}"
-        for beginning, status in self.meddle.items():
-            if asked.startswith(beginning):
-                if isinstance(status, bytes):
-                    return web.Response(body=status, content_type="application/json")
-                if status == HANGS:
-                    await asyncio.Event().wait()
-                message = "removal of container is already in progress" if status == 409 else "it is damaged"
-                return web.json_response({"message": message}, status=status)
-        return await self._pass_on(request)
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One request of a connection, which ends with its answer."""
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError), contextlib.closing(writer):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"(?i)content-length: ([0-9]+)", head)
+            body = await reader.readexactly(int(length[1])) if length else b""
+            method, path = head.decode().split(" ")[:2]
+            asked = f"{method} {re.sub(r'^/v1[.][0-9]+', '', path)}"
+            for beginning, answer in self.meddle.items():
+                if asked.startswith(beginning):
+                    await self._meddle(answer, writer)
+                    return
+            await self._pass_on(head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1) + body, writer)
 
-    async def _pass_on(self, request: web.Request) -> web.StreamResponse:
-        connector = aiohttp.UnixConnector(self.host.removeprefix("unix://"))
-        async with (
-            aiohttp.ClientSession(connector=connector) as session,
-            session.request(
-                request.method,
-                URL(f"http://engine{request.raw_path}", encoded=True),
-                data=await request.read(),
-                headers={"Content-Type": request.headers.get("Content-Type", "")},
-            ) as theirs,
-        ):
-            headers = {"Content-Type": theirs.headers["Content-Type"]} if "Content-Type" in theirs.headers else None
-            ours = web.StreamResponse(status=theirs.status, headers=headers)
-            await ours.prepare(request)
-            async for chunk in theirs.content.iter_any():
-                await ours.write(chunk)
-            return ours
+    async def _meddle(self, answer: int | bytes, writer: asyncio.StreamWriter) -> None:
+        if answer == HANGS:
+            await asyncio.Event().wait()
+        status, body = 200, answer
+        if isinstance(answer, int):
+            message = "removal of container is already in progress" if answer == 409 else "it is damaged"
+            status, body = answer, json.dumps({"message": message}).encode()
+        head = f"HTTP/1.1 {status} Meddled\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        writer.write(f"{head}Connection: close\r\n\r\n".encode() + body)
+        await writer.drain()
+
+    async def _pass_on(self, request: bytes, writer: asyncio.StreamWriter) -> None:
+        theirs, ours = await asyncio.open_unix_connection(self.host.removeprefix("unix://"))
+        with contextlib.closing(ours):
+            ours.write(request)
+            while data := await theirs.read(65_536):
+                writer.write(data)
+                await writer.drain()
 
 
 @contextlib.asynccontextmanager
 async def standing_before(host: str, socket: Path) -> AsyncIterator[Between]:
-    between = Between(host)
-    runner = web.ServerRunner(web.Server(between.answer), shutdown_timeout=0.1)
-    await runner.setup()
+    between, served = Between(host), set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.add(asyncio.current_task())
+        await between.serve(reader, writer)
+
+    server = await asyncio.start_unix_server(serve, socket)
     try:
-        await web.UnixSite(runner, str(socket)).start()
         yield between
     finally:
-        await runner.cleanup()
+        server.close()
+        for runner in served:
+            runner.cancel()
+        await asyncio.gather(*served, return_exceptions=True)
 
 
 class StuckBench(DockerBench):

@@ -31,12 +31,14 @@ class EngineProblem(RuntimeError):
 class Dockerd:
     """All of it lives under `home`, whose path must be short (a socket path has at most 107 bytes).
 
-    `namespace` is the name of a network namespace, "" for this process' own. `settings` are keys of daemon.json.
+    `namespace` is the name of a network namespace, "" for this process' own. `settings` are keys of daemon.json,
+    and `listens` addresses beside its socket.
     """
 
     home: Path
     namespace: str = ""
     settings: tuple[tuple[str, object], ...] = ()
+    listens: tuple[str, ...] = ()
 
     @property
     def host(self) -> str:
@@ -55,10 +57,11 @@ class Dockerd:
         # containerd namespaces of its own, in case it finds the system's containerd and uses that.
         name = self.home.name
         command = [
-            *enter, "dockerd", "--host", self.host, "--data-root", f"{self.home}/data",
-            "--exec-root", f"{self.home}/exec", "--pidfile", f"{self.home}/dockerd.pid",
+            *enter, "dockerd", "--host", self.host, *(f"--host={each}" for each in self.listens),
+            "--data-root", f"{self.home}/data", "--exec-root", f"{self.home}/exec",
+            "--pidfile", f"{self.home}/dockerd.pid", "--shutdown-timeout", "2",
             "--containerd-namespace", name, "--containerd-plugins-namespace", f"{name}-plugins",
-            "--shutdown-timeout", "2", "--config-file", f"{self.home}/daemon.json",
+            "--config-file", f"{self.home}/daemon.json",
         ]  # fmt: skip
         started = subprocess.run(
             ["sh", "-c", _DETACHED, "sh", str(self.log), *command], check=True, stdout=subprocess.PIPE, timeout=10

@@ -1,5 +1,7 @@
 """The Docker Engine's messages as errors."""
 
+import ssl
+
 import pytest
 
 from orion.adapters.docker import errors
@@ -153,15 +155,15 @@ def test_which_failed_pulls_are_permanent(status, message, permanent):
             "this user may not use the Docker Engine at unix:///s: add it to the group docker",
         ),
         (ConnectionRefusedError(111, "no"), "refuses connections: is it running?"),
-        (RuntimeError("odd"), "does not answer at unix:///s: is it running, and may this user use it? (odd)"),
+        (ConnectionError("odd"), "does not answer at unix:///s: is it running, and may this user use it? (odd)"),
     ],
 )
 def test_no_answer_says_what_to_do(error, says):
-    wrapped = RuntimeError("around it")
-    wrapped.__cause__ = error
-    for given in (error, wrapped):
-        if given is wrapped and type(error) is RuntimeError:
-            continue
-        down = errors.no_answer("unix:///s", given)
-        assert isinstance(down, EngineDown)
-        assert says in down.detail
+    down = errors.no_answer("unix:///s", error)
+    assert isinstance(down, EngineDown)
+    assert says in down.detail
+
+
+def test_the_number_of_a_failed_handshake_is_none_of_the_kernel_s():
+    down = errors.no_answer("tcp://h:2376", ssl.SSLError(1, "certificate verify failed"))
+    assert "certificate verify failed" in down.detail

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from orion.adapters.docker.connection import MAX_LINE_BYTES, json_lines
 from orion.adapters.docker.logs import log_entries, log_params
+from orion.adapters.docker.streams import MAX_LINE_BYTES, json_lines
 from orion.model.container import LogQuery
 from orion.model.errors import EngineError
 

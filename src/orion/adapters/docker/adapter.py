@@ -7,14 +7,15 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from orion.adapters.docker import decode, errors
 from orion.adapters.docker.archive import archive
 from orion.adapters.docker.arp import answer_for
 from orion.adapters.docker.auth import registry_auth
-from orion.adapters.docker.connection import CALL_S, WORK_S, Connection, chunks, json_lines
+from orion.adapters.docker.connection import CALL_S, WORK_S, Api, Connection
 from orion.adapters.docker.errors import NameTaken
+from orion.adapters.docker.http import Refused
 from orion.adapters.docker.inspect_cache import InspectCache
 from orion.adapters.docker.logs import log_entries, log_params
 from orion.adapters.docker.pull import Progress
@@ -27,14 +28,12 @@ from orion.adapters.docker.spec import (
     image_name,
 )
 from orion.adapters.docker.stop_detection import RING, Event, StopDetection, event_from
+from orion.adapters.docker.streams import json_lines, pieces
 from orion.model.allocation import Allocation
 from orion.model.container import Container, EndCause, EngineInfo, File, Labels, LogEntry, LogQuery
 from orion.model.errors import EngineDown, EngineError
 from orion.model.job import TaskSpec
 from orion.ports.engine import PullProgress
-
-if TYPE_CHECKING:
-    from aiodocker.containers import DockerContainer
 
 log = logging.getLogger(__name__)
 
@@ -75,15 +74,15 @@ class Docker:
         await self._connection.close()
 
     async def info(self) -> EngineInfo:
-        async with self._connection.calling(self._connection.engine_late) as client:
-            version = await self._connection.negotiate(client)
-            shown = dict(await client.system.info())
-            bridge = await _unless_gone(client.networks.get(decode.BRIDGE))
+        async with self._connection.calling(self._connection.engine_late) as api:
+            version = await self._connection.negotiate(api)
+            shown = await api.ask("GET", "info")
+            bridge = await _unless_gone(api.ask("GET", f"networks/{decode.BRIDGE}"))
         disk = 0
         try:
             if self._local:
                 disk = await asyncio.to_thread(decode.file_system_bytes, shown.get("DockerRootDir") or "")
-            run = bridge.id if bridge is not None else await self._boot()
+            run = bridge["Id"] if bridge is not None else await self._boot()
             return decode.engine_info(shown, version, disk_bytes=disk, run=run)
         except (AttributeError, KeyError, TypeError) as error:
             raise self._connection.no_engine() from error
@@ -96,8 +95,8 @@ class Docker:
 
     async def has_image(self, image: str) -> bool:
         name = image_name(image)
-        async with self._connection.calling(errors.late(f"say whether it has {name}")) as client:
-            return await _unless_gone(client.images.inspect(name)) is not None
+        async with self._connection.calling(errors.late(f"say whether it has {name}")) as api:
+            return await _unless_gone(api.ask("GET", f"images/{name}/json")) is not None
 
     async def pull(self, image: str, progress: PullProgress) -> None:
         """Cancelling it makes Docker drop the download. Raises EngineError after a minute of silence."""
@@ -112,9 +111,9 @@ class Docker:
             deadline_s=self._pull_silence_s,
             refused=functools.partial(errors.pull_refusal, name),
             late=late,
-        ) as response:
+        ) as answer:
             so_far, told, told_at = Progress(name), "", -self._progress_every_s
-            async for line in json_lines(chunks(response, self._pull_silence_s, late)):
+            async for line in json_lines(pieces(answer, self._pull_silence_s, late)):
                 if "error" in line:
                     raise errors.pull_refusal(name, 0, line["error"])
                 so_far.add(line)
@@ -131,9 +130,9 @@ class Docker:
         """
         config = container_config(allocation, spec, labels, self._pids_limit)
         try:
-            async with self._connection.calling(errors.late("make the container"), self._work_s) as client:
-                created = await client.containers.create(config, name=name)
-                return created.id
+            async with self._connection.calling(errors.late("make the container"), self._work_s) as api:
+                created = await api.ask("POST", "containers/create", {"name": name}, body=config)
+                return str(created["Id"])
         except NameTaken:
             found = await self._look(name)
             if found is None or found.labels != labels:
@@ -143,25 +142,22 @@ class Docker:
     async def put_files(self, container: str, files: Sequence[File]) -> None:
         # Docker removes a folder that is in a file's way, all that is in it too, unless told not to.
         params = {"path": "/", "noOverwriteDirNonDir": "true"}
-        path, headers = f"containers/{container}/archive", {"Content-Type": "application/x-tar"}
-        async with self._connection.calling(errors.late("take the container's files"), self._work_s) as client:
-            response = await client._do_query(  # noqa: SLF001
-                path, "PUT", params=params, data=archive(files), headers=headers
-            )
-            response.release()
+        path, tar = f"containers/{container}/archive", archive(files)
+        async with self._connection.calling(errors.late("take the container's files"), self._work_s) as api:
+            await api.ask("PUT", path, params, body=tar, content_type="application/x-tar")
 
     async def start(self, container: str) -> None:
         self._inspect_cache.started(container)  # whatever the answer: one that is late may start it all the same
-        async with self._connection.calling(errors.late("start the container"), self._work_s) as client:
-            await client.containers.container(container).start()
+        async with self._connection.calling(errors.late("start the container"), self._work_s) as api:
+            await api.ask("POST", f"containers/{container}/start")
         if self._local:
             await self._answer_for(container)
 
     async def _answer_for(self, container: str) -> None:
         """It runs, whatever comes of this."""
         try:
-            async with self._connection.calling(errors.late("show the container")) as client:
-                shown = await client.containers.container(container).show()
+            async with self._connection.calling(errors.late("show the container")) as api:
+                shown = await api.ask("GET", f"containers/{container}/json")
             for address, mac in decode.addresses(shown.get("NetworkSettings") or {}):
                 await asyncio.to_thread(answer_for, address, mac)
         except (EngineError, OSError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -169,13 +165,13 @@ class Docker:
 
     async def stop(self, container: str, grace_ms: int) -> None:
         grace_s = grace_seconds(grace_ms)
-        async with self._connection.calling(errors.late("stop the container"), grace_s + self._work_s) as client:
-            await _unless_gone(client.containers.container(container).stop(t=grace_s))
+        async with self._connection.calling(errors.late("stop the container"), grace_s + self._work_s) as api:
+            await _unless_gone(api.ask("POST", f"containers/{container}/stop", {"t": str(grace_s)}))
 
     async def remove(self, container: str) -> None:
         """With its anonymous volumes, as `docker rm --volumes`. Returns once its name and ports are free."""
-        async with self._connection.calling(errors.late("remove the container"), self._work_s) as client:
-            await _unless_gone(_remove(client.containers.container(container)))
+        async with self._connection.calling(errors.late("remove the container"), self._work_s) as api:
+            await _unless_gone(_remove(api, container))
 
     async def containers(self, cluster: int) -> list[Container]:
         signalled = self._stop_detection.known()
@@ -217,14 +213,16 @@ class Docker:
             return self._inspect_cache.instead(listed[0], error) if listed else None
 
     async def _listed(self, **chosen: str) -> list[dict[str, Any]]:
-        async with self._connection.calling(self._connection.engine_late) as client:
+        async with self._connection.calling(self._connection.engine_late) as api:
             filters = json.dumps({key: [value] for key, value in chosen.items()})
-            return [c._container for c in await client.containers.list(all=True, filters=filters)]  # noqa: SLF001
+            return [
+                dict(entry) for entry in await api.ask("GET", "containers/json", {"all": "1", "filters": filters})
+            ]
 
     async def _look(self, container: str) -> Container | None:
         deadline_s = min(AGAIN_S, self._connection.call_s) if self._inspect_cache.failing(container) else None
-        async with self._connection.calling(errors.late("show the container"), deadline_s) as client:
-            shown = await _unless_gone(client.containers.container(container).show())
+        async with self._connection.calling(errors.late("show the container"), deadline_s) as api:
+            shown = await _unless_gone(api.ask("GET", f"containers/{container}/json"))
         if shown is None:
             return None
         found = self._inspect_cache.saw(shown, self._stop_detection)
@@ -237,14 +235,14 @@ class Docker:
 
     async def _ask_what_docker_remembers(self) -> int:
         """Returns the engine's time up to which it was asked, in Unix nanoseconds."""
-        async with self._connection.calling(self._connection.engine_late) as client:
-            shown = await client.system.info()
+        async with self._connection.calling(self._connection.engine_late) as api:
+            shown = await api.ask("GET", "info")
             now_ns = decode.unix_ns(shown["SystemTime"])
         params = {"since": "0", "until": _seconds(now_ns)}
         late = self._connection.engine_late
         events: deque[Event] = deque(maxlen=RING)
-        async with self._connection.streaming("GET", "events", params, late=late) as response:
-            async for told in json_lines(chunks(response, self._connection.call_s)):
+        async with self._connection.streaming("GET", "events", params, late=late) as answer:
+            async for told in json_lines(pieces(answer, self._connection.call_s)):
                 if (event := _understood(told)) is not None:
                     events.append(event)
         self._stop_detection.remembered(events, now_ns)
@@ -266,9 +264,9 @@ class Docker:
         }
         params = {"filters": json.dumps(chosen), "since": _seconds(since_ns)}
         late = self._connection.engine_late
-        async with self._connection.streaming("GET", "events", params, late=late) as response:
+        async with self._connection.streaming("GET", "events", params, late=late) as answer:
             yield ""
-            async for told in json_lines(chunks(response, None)):
+            async for told in json_lines(pieces(answer, None)):
                 event = _understood(told)
                 if event is None:
                     continue
@@ -283,8 +281,8 @@ class Docker:
         silence_s = None if query.follow else self._connection.call_s
         path = f"containers/{container}/logs"
         late = errors.late("give the container's logs")
-        async with self._connection.streaming("GET", path, log_params(query), late=late) as response:
-            async for entries in log_entries(chunks(response, silence_s)):
+        async with self._connection.streaming("GET", path, log_params(query), late=late) as answer:
+            async for entries in log_entries(pieces(answer, silence_s)):
                 yield entries
 
 
@@ -303,22 +301,18 @@ def _seconds(unix_ns: int) -> str:
 
 async def _unless_gone(call: Awaitable[T]) -> T | None:
     """None when the engine says that there is no such thing."""
-    from aiodocker.exceptions import DockerError
-
     try:
         return await call
-    except DockerError as error:
+    except Refused as error:
         if error.status != 404:
             raise
         return None
 
 
-async def _remove(container: "DockerContainer") -> None:
-    from aiodocker.exceptions import DockerError
-
+async def _remove(api: Api, container: str) -> None:
     try:
-        await container.delete(force=True, v=True)
-    except DockerError as error:
+        await api.ask("DELETE", f"containers/{container}", {"force": "1", "v": "1"})
+    except Refused as error:
         if error.status != 409 or "already in progress" not in error.message:
             raise
-        await container.wait(condition="removed")
+        await api.ask("POST", f"containers/{container}/wait", {"condition": "removed"})

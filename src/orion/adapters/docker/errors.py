@@ -2,7 +2,7 @@
 
 import errno
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from orion.model.errors import EngineDown, EngineError, PortRefused
 
@@ -114,9 +114,8 @@ def pull_silence(image: str, silence_s: float) -> EngineError:
     return EngineError(f"{image} can't be pulled: no progress for {silence_s:.0f} s; does its registry answer?")
 
 
-def no_answer(docker_host: str, error: BaseException) -> EngineDown:
-    number = next((e.errno for e in _causes(error) if isinstance(e, OSError) and e.errno), None)
-    match number:
+def no_answer(docker_host: str, error: OSError) -> EngineDown:
+    match _kernel_number(error):
         case errno.ENOENT:
             return EngineDown(f"there is no Docker Engine at {docker_host}: is it installed and running?")
         case errno.EACCES | errno.EPERM:
@@ -145,10 +144,8 @@ def late(what: str) -> Callable[[float], EngineError]:
     return lambda deadline_s: EngineError(f"the Docker Engine did not {what} within {deadline_s:.0f} s")
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        inner = getattr(error, "os_error", None)
-        if isinstance(inner, OSError):
-            yield inner
-        error = error.__cause__ or error.__context__
+def _kernel_number(error: OSError) -> int | None:
+    """An SSLError's number is OpenSSL's, of which 1 is not EPERM."""
+    import ssl
+
+    return None if isinstance(error, ssl.SSLError) else error.errno

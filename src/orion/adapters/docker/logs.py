@@ -1,18 +1,15 @@
-"""Docker's log stream: stdout and stderr in frames of one connection (Engine API, "Stream format")."""
+"""What a container wrote, with its times."""
 
 import re
-import struct
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime
 
+from orion.adapters.docker.frames import STDERR, Frame, Frames
 from orion.model.container import LogEntry, LogQuery
 from orion.model.errors import EngineError
 
-MAX_ENTRY_BYTES = 1024 * 1024  # Docker itself cuts lines into pieces of 16 kB
 _NS = 1_000_000_000
 
-_HEADER = struct.Struct(">BxxxL")  # which stream, how many bytes follow
-_STDERR = 2
 # A log driver's times may be of another zone than UTC (journald).
 _TIME = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
 
@@ -32,27 +29,15 @@ def log_params(query: LogQuery) -> dict[str, str]:
 
 async def log_entries(body: AsyncIterator[bytes]) -> AsyncGenerator[list[LogEntry], None]:
     """The frames, each an entry, as many at a time as have come. Raises EngineError for what is none."""
-    pending = bytearray()
-    async for chunk in body:
-        pending += chunk
-        found, begin = [], 0
-        while len(pending) - begin >= _HEADER.size:
-            stream, size = _HEADER.unpack_from(pending, begin)
-            if size > MAX_ENTRY_BYTES:
-                raise EngineError(f"the Docker Engine sent a line of {size} bytes of a container's output")
-            end = begin + _HEADER.size + size
-            if end > len(pending):
-                break
-            found.append(_entry(stream, bytes(pending[begin + _HEADER.size : end])))
-            begin = end
-        del pending[:begin]
-        if found:
+    frames = Frames()
+    async for piece in body:
+        if found := [_entry(frame) for frame in frames.feed(piece)]:
             yield found
 
 
-def _entry(stream: int, line: bytes) -> LogEntry:
-    at, _, text = line.partition(b" ")
-    return LogEntry(_utc(at), stream == _STDERR, text)
+def _entry(frame: Frame) -> LogEntry:
+    at, _, text = frame.data.partition(b" ")
+    return LogEntry(_utc(at), frame.stream == STDERR, text)
 
 
 def _utc(at: bytes) -> str:
