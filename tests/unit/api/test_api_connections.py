@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from orion.api.http.connection import MAX_HEAD_BYTES
+from orion.api.http.head import MAX_HEAD_BYTES
 from orion.model.errors import NotFound
 from orion.process.fd_limits import connections
 from unit.api.fake_service import FakeService, running, task_view
@@ -52,7 +52,7 @@ def answer(connection):
 
 
 def open_ones(api):
-    return api.server._uvicorn.server_state.connections
+    return api.server.connections.open
 
 
 # --- a head has its time -----------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ def test_who_does_not_take_its_answer_is_not_kept_for_ever(monkeypatch, close):
 def test_nor_one_that_then_sends_what_is_refused(wrong):
     with running(much_to_tell()) as api, deaf(api, ask(b"/tasks/much")) as (client, connection):
         api.wait_until(lambda: not connection.under_way)
-        connection.timeout_keep_alive = SOON_S  # of the next timer; that of the answer runs already
+        connection._keep_alive_s = SOON_S  # of the next timer; that of the answer runs already
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             client.sendall(wrong)
         api.wait_until(lambda: not open_ones(api))
@@ -206,15 +206,15 @@ def test_who_reads_steadily_is_not_cut_off(close):
         api.wait_until(lambda: not connection.under_way)
 
         def timer():
-            return connection._deadline if close else connection.timeout_keep_alive_task
+            return connection._deadline if close else connection._keeping
 
         def time_is_over():
             before = timer()
             before.cancel()
             if close:
-                connection._time_is_over(connection.timeout_keep_alive)
+                connection._time_is_over(connection._keep_alive_s)
             else:
-                connection.timeout_keep_alive_handler()
+                connection._kept_long_enough()
             given_again.append(timer() not in (before, None))
             return True
 
@@ -245,7 +245,7 @@ def test_who_takes_next_to_nothing_is_cut_off(monkeypatch):
         before = connection.transport.get_write_buffer_size()
         while connection.transport.get_write_buffer_size() >= before:
             assert client.recv(1_000_000)
-        api.loop.call_soon_threadsafe(connection.timeout_keep_alive_handler)
+        api.loop.call_soon_threadsafe(connection._kept_long_enough)
         api.wait_until(connection.transport.is_closing)
 
 
@@ -374,7 +374,7 @@ def test_no_answer_is_written_into_another(api, connect):
 @pytest.fixture
 def small(monkeypatch):
     """A server with room for eight connections, six of them with a request under way."""
-    monkeypatch.setattr("orion.api.http.connection.MAX_CONNECTIONS", 8)
+    monkeypatch.setattr("orion.api.http.server.MAX_CONNECTIONS", 8)
     with running() as api, contextlib.ExitStack() as stack:
         api.dial = lambda: stack.enter_context(dial(api))
         yield api

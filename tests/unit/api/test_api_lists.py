@@ -76,14 +76,14 @@ def test_who_takes_nothing_of_a_list_is_cut_off_and_it_is_let_go(monkeypatch):
     monkeypatch.setattr("orion.api.http.server.KEEP_ALIVE_S", 0.05)
     with running(much_to_list()) as api, asking(api):
         api.wait_until(lambda: api.service.reads)
-        api.wait_until(lambda: not api.server._uvicorn.server_state.connections)
+        api.wait_until(lambda: not api.server.connections.open)
         api.wait_until(lambda: not listings())
 
 
 def test_of_a_list_that_is_taken_slowly_little_waits_in_a_connection():
     with running(much_to_list()) as api, asking(api) as client:
-        api.wait_until(lambda: any(each.unsent for each in api.server._uvicorn.server_state.connections))
-        (connection,) = api.server._uvicorn.server_state.connections
+        api.wait_until(lambda: any(each.unsent for each in api.server.connections.open))
+        (connection,) = api.server.connections.open
         taken, most = 0, 0
         while taken < MUCH:
             most = max(most, connection.transport.get_write_buffer_size())

@@ -12,7 +12,7 @@ import pytest
 from unit.api.fake_service import task_view
 
 SERVER = {"orion.api", "orion.node", "orion.raft", "orion.state", "orion.adapters", "orion.process.daemon"}
-HEAVY = {*SERVER, "asyncio", "starlette", "uvicorn", "uvloop", "lmdb", "kinship", "httptools", "rich"}
+HEAVY = {*SERVER, "asyncio", "starlette", "uvloop", "lmdb", "kinship", "httptools", "rich"}
 
 
 def loaded(*args, **env):

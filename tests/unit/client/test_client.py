@@ -422,7 +422,7 @@ def test_a_kept_connection_that_was_closed_meanwhile_is_opened_again(monkeypatch
     monkeypatch.setattr("orion.api.http.server.KEEP_ALIVE_S", 0.01)
     with running() as api, Client(f"127.0.0.1:{api.port}") as client:
         client.create_task(TaskRequest(image="nginx"))
-        api.wait_until(lambda: not api.server._uvicorn.server_state.connections)
+        api.wait_until(lambda: not api.server.connections.open)
         client.create_task(TaskRequest(image="nginx", name="b"))
         assert len(api.service.creates) == 2
 

@@ -1,7 +1,6 @@
 """Files as the archive that Docker unpacks into a container."""
 
 import io
-import tarfile
 from collections.abc import Sequence
 
 from orion.model.container import File
@@ -11,6 +10,8 @@ def archive(files: Sequence[File]) -> bytes:
     """A tar of files alone, all root's. Folders are not in it: of those that are there it would change the mode,
     and those that are missing Docker makes.
     """
+    import tarfile  # with two compressors; most nodes put no files
+
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for file in files:

@@ -1,125 +1,94 @@
-"""One connection of the API: uvicorn's own, which waits for ever for a head that does not begin or does not end,
-with bounds on what a client may hold without asking anything.
+"""One connection of the API: requests out of bytes, on httptools, and answers in their order.
+
+A connection that waits has a deadline, whatever it waits for: a head to begin or to end, the next request, a client
+that takes nothing of its answer.
 """
 
 import asyncio
-from collections import OrderedDict
-from typing import Any
+from collections import deque
+from urllib.parse import unquote
 
-from starlette.types import Receive, Scope, Send
-from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-from uvicorn.server import ServerState
+import httptools
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from orion.api.http.connections import Connections
+from orion.api.http.exchange import Exchange, status_line
+from orion.api.http.head import Head, HeadTooLarge
 from orion.api.http.problems import problem, problem_bytes
 from orion.api.reader import LEAST_TAKEN_BYTES, Reader
-from orion.model.errors import TooLarge, Unavailable
-from orion.node.runtime.turnstile import Turnstile
+from orion.model.errors import OrionError, Refused, Unavailable
 
 HEAD_S = 10.0  # for the whole head of a request, from its first byte; for the first of a connection, from its start
-MAX_HEAD_BYTES = 64 * 1024
-MAX_CONNECTIONS = 4_096
 UNSENT_BYTES = 16 * 1024  # beyond it an answer that goes on waits: it is written in the turn in which there is room
-# A request may hold two files (logs: one of the engine or of another node besides), and half of all are for the
-# rest of the node: its peers, the engine, /proc.
-FILES_FOR_EACH = 4
-# Of all connections; the others are for those who ask next, and be it to hear that there are too many.
-BUSY_SHARE = 0.75
 
 
-class Connections(ServerState):
-    """All connections; at most so many. The one that has asked nothing for longest makes room for the next."""
+class Connection(asyncio.Protocol):
+    """A protocol of asyncio. Requests that come before an answer is complete wait, and nothing more is read."""
 
-    def __init__(self, most: int) -> None:
-        super().__init__()
-        self._most = most
-        self._most_busy = max(1, int(most * BUSY_SHARE))
-        self.starts = Turnstile()  # for requests
-        self._idle: OrderedDict[Connection, None] = OrderedDict()  # without a request under way, longest first
+    transport: asyncio.Transport
 
-    @property
-    def full(self) -> bool:
-        """Whether so many have a request under way that no further one is taken."""
-        return len(self.connections) - len(self._idle) >= self._most_busy
-
-    def opened(self, connection: "Connection") -> None:
-        self._idle[connection] = None
-        while len(self.connections) > self._most:
-            # The new one itself at the last.
-            self.lost(longest := next(each for each in self._idle if not each.unsent))
-            longest.transport.abort()
-
-    def lost(self, connection: "Connection") -> None:
-        self.connections.discard(connection)
-        self._idle.pop(connection, None)
-
-    def busy(self, connection: "Connection") -> None:
-        self._idle.pop(connection, None)
-
-    def done(self, connection: "Connection") -> None:
-        self._idle[connection] = None
-
-
-class HeadTooLarge(TooLarge):
-    status = 431
-
-    def __init__(self) -> None:
-        super().__init__(
-            f"the address and the headers are larger than {MAX_HEAD_BYTES} bytes, the most that is taken"
-        )
-
-
-class Connection(HttpToolsProtocol):
-    """Closed where a head takes too long or is too large. Timers and pauses of uvicorn's own are as they were.
-
-    The parser keeps a piece (an address, a header) until it is whole, and tells nothing meanwhile. So both are
-    counted: the pieces of a head, which alone are exact, and what comes in without any news from the parser.
-    """
-
-    server_state: Connections
-
-    def __init__(
-        self,
-        config: Config,
-        server_state: Connections,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._in_head = False
-        self._head_bytes = 0
-        self._news = False  # from the parser, of the bytes that it is fed
-        self._bytes_without_news = 0
+    def __init__(self, app: ASGIApp, connections: Connections, keep_alive_s: float) -> None:
+        self._app = app
+        self._connections = connections
+        self._keep_alive_s = keep_alive_s
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        # Bytes behind a request that says it is the last are nothing, and no mistake.
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._head = Head()
+        self._taking: Exchange | None = None  # whose body comes
+        self._exchanges: deque[tuple[Exchange, ASGIApp]] = deque()  # the first is under way
+        self._reads = True
+        self._room = asyncio.Event()
+        self._room.set()
         self._deadline: asyncio.TimerHandle | None = None
+        self._keeping: asyncio.TimerHandle | None = None  # the deadline of one that may ask again
         self._taken_bytes = 0  # at the last look
 
     @property
     def under_way(self) -> bool:
-        """With pipelined requests `cycle` is that of the last."""
-        return self.cycle is not None and not self.cycle.response_complete
+        return bool(self._exchanges)
 
     @property
     def unsent(self) -> bool:
-        """Whether the client has yet to take a part of its answer."""
+        """True if the client has yet to take a part of its answer."""
         return self.transport.get_write_buffer_size() > 0
 
+    def end(self) -> None:
+        """No further request is taken."""
+        if self.under_way:
+            for exchange, _ in self._exchanges:
+                exchange.be_the_last()
+        else:
+            self.transport.close()
+
+    # --- the event loop calls these -----------------------------------------------------------------------
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        self.transport = transport
         transport.set_write_buffer_limits(high=UNSENT_BYTES)
         self._give(HEAD_S)
-        self.server_state.opened(self)
+        self._connections.opened(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio's signature
+        for exchange, _ in self._exchanges:
+            exchange.hang_up()
+        self._room.set()
         self._take_back()
-        self._unset_keepalive_if_required()
-        self.server_state.lost(self)
+        self._keep_no_longer()
+        self._connections.lost(self)
+        del self._parser  # which refers to this object, as this does to it
 
     def data_received(self, data: bytes) -> None:
-        self._news = False
-        super().data_received(data)
-        self._bytes_without_news = 0 if self._news else self._bytes_without_news + len(data)
-        if self._bytes_without_news > MAX_HEAD_BYTES and not self.transport.is_closing():
+        self._keep_no_longer()
+        self._head.fed()
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # to what, nobody here knows; the request is answered as if it had not asked
+        except httptools.HttpParserError:
+            self._refuse(HeadTooLarge() if self._head.too_large else NoHttp())
+        if self._head.drags_on(len(data)) and not self.transport.is_closing():
             self._refuse(HeadTooLarge())
         if self.transport.is_closing():
             self._closes()
@@ -127,112 +96,168 @@ class Connection(HttpToolsProtocol):
             self._wait_for_a_head()
 
     def eof_received(self) -> None:
-        super().eof_received()
         self._closes()  # as the transport does now
 
-    def send_400_response(self, msg: str) -> None:
-        """What the parser won't take."""
-        if self._head_bytes > MAX_HEAD_BYTES:
-            self._refuse(HeadTooLarge())
-        elif self.under_way:
-            self.transport.abort()
-        else:
-            super().send_400_response(msg)
+    def pause_writing(self) -> None:
+        self._room.clear()
+
+    def resume_writing(self) -> None:
+        self._room.set()
+
+    # --- the parser calls these ---------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        self._in_head = self._news = True
-        self._head_bytes = 0
-        super().on_message_begin()
+        self._head.begin()
 
     def on_url(self, url: bytes) -> None:
-        self._count(len(url))
-        super().on_url(url)
+        self._head.add_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:  # else it is a trailer, behind a chunked body: nothing here wants one
-            self._count(len(name) + len(value) + len(": \r\n"))
-            super().on_header(name, value)
-
-    def on_body(self, body: bytes) -> None:
-        self._news = True
-        super().on_body(body)
+        self._head.add_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        version = self._parser.get_http_version()
+        head = self._head.complete()
         self._take_back()
-        self.app = _too_many if self.server_state.full else self._answer
-        super().on_headers_complete()
-        if self.under_way:
-            self.server_state.busy(self)
+        exchange = Exchange(
+            self._scope(head, version),
+            self,
+            keep_alive=version != "1.0" and self._parser.should_keep_alive(),
+            expects_continue=head.expects_continue,
+        )
+        app = _too_many if self._connections.full else self._answer
+        self._taking = exchange
+        self._exchanges.append((exchange, app))
+        self._connections.busy(self)
+        if len(self._exchanges) == 1:
+            self._start()
+        else:
+            self.pause_reading()
 
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
+    def on_body(self, body: bytes) -> None:
+        self._head.is_news()
+        assert self._taking is not None
+        self._taking.take(body)
+
+    def on_message_complete(self) -> None:
+        assert self._taking is not None
+        self._taking.taken_whole()
+
+    # --- an exchange calls these --------------------------------------------------------------------------
+
+    def pause_reading(self) -> None:
+        if self._reads:
+            self._reads = False
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._reads:
+            self._reads = True
+            self.transport.resume_reading()
+
+    async def room(self) -> None:
+        await self._room.wait()
+
+    def answered(self) -> None:
+        self._exchanges.popleft()
         self._look()
         if self.transport.is_closing():
             self._closes()
-        elif not self.under_way:
-            self.server_state.done(self)
+            return
+        self.resume_reading()
+        if self.under_way:
+            self._start()
+        else:
+            self._connections.done(self)
             self._wait_for_a_head()
 
-    def timeout_keep_alive_handler(self) -> None:
-        self.timeout_keep_alive_task = None
-        if self._look():
-            self._keep_alive()
-        else:
-            self.transport.abort()
+    def broken_off(self) -> None:
+        self.transport.close()
+        self._closes()
+
+    # --- requests -----------------------------------------------------------------------------------------
+
+    def _scope(self, head: Head, version: str) -> Scope:
+        """Raises into the parser, which then takes nothing more, for an address that is none."""
+        address = httptools.parse_url(head.url)
+        if address.path is None:
+            raise NoHttp
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": version,
+            "server": self._host_and_port("sockname"),
+            "client": self._host_and_port("peername"),
+            "scheme": "http",
+            "root_path": "",
+            "method": self._parser.get_method().decode("ascii"),
+            "path": unquote(address.path.decode("ascii")),
+            "raw_path": address.path,
+            "query_string": address.query or b"",
+            "headers": head.headers,
+        }
+
+    def _host_and_port(self, end: str) -> tuple[str, int] | None:
+        """None for a connection that was reset before anybody asked."""
+        address = self.transport.get_extra_info(end)
+        return (address[0], address[1]) if address else None
+
+    def _start(self) -> None:
+        exchange, app = self._exchanges[0]
+        answer = self._loop.create_task(exchange.run(app))
+        self._connections.answers.add(answer)
+        answer.add_done_callback(self._connections.answers.discard)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        task.add_done_callback(self._answered)
         Reader(self.transport).offer(scope)
-        await self.server_state.starts.passed()
-        await self.config.loaded_app(scope, receive, send)
+        await self._connections.starts.passed()
+        await self._app(scope, receive, send)
 
-    def _answered(self, _: asyncio.Task[None]) -> None:
-        """Where an answer broke off uvicorn closes, and tells nobody."""
-        if self.transport.is_closing():
-            self._closes()
-
-    def _count(self, piece_bytes: int) -> None:
-        """Raises into the parser, which then takes nothing more and has `send_400_response` called."""
-        self._head_bytes += piece_bytes
-        if self._head_bytes > MAX_HEAD_BYTES:
-            raise HeadTooLarge
-
-    def _refuse(self, error: HeadTooLarge) -> None:
+    def _refuse(self, error: OrionError) -> None:
         if self.under_way:  # in the midst of another's answer it would be taken for a part of that
             self.transport.abort()
             return
         body = problem_bytes(error)
         head = b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-        self.transport.write(STATUS_LINE[error.status] + head % len(body) + body)
+        self.transport.write(status_line(error.status) + head % len(body) + body)
         self.transport.close()
 
+    # --- deadlines ----------------------------------------------------------------------------------------
+
     def _wait_for_a_head(self) -> None:
-        """What came may be the beginning of one, or bytes between two, for which uvicorn ends its own timer."""
+        """What came may be the beginning of one, or bytes between two, which give no further time."""
         if self._deadline is not None:
             return
-        if self._in_head:
+        if self._head.begun:
             self._give(HEAD_S)
-        elif self.timeout_keep_alive_task is None:
+        elif self._keeping is None:
             self._keep_alive()
 
     def _closes(self) -> None:
         """A client still has its time to take what is there of its answer: `close` alone gives it for ever."""
-        if self._deadline is None and self in self.connections:
-            self._give(self.timeout_keep_alive)
+        if self._deadline is None and self in self._connections.open:
+            self._give(self._keep_alive_s)
 
     def _keep_alive(self) -> None:
         self._look()
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
+        self._keeping = self._loop.call_later(self._keep_alive_s, self._kept_long_enough)
+
+    def _kept_long_enough(self) -> None:
+        self._keeping = None
+        if self._look():
+            self._keep_alive()
+        else:
+            self.transport.abort()
+
+    def _keep_no_longer(self) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
+            self._keeping = None
 
     def _give(self, seconds: float) -> None:
         self._take_back()
         self._look()
-        self._deadline = self.loop.call_later(seconds, self._time_is_over, seconds)
+        self._deadline = self._loop.call_later(seconds, self._time_is_over, seconds)
 
     def _time_is_over(self, seconds: float) -> None:
         if self._look():
@@ -241,8 +266,8 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
 
     def _look(self) -> bool:
-        """Whether the client has taken a fair part of its answer since the last look, but not all: it reads. An
-        answer is done as soon as the transport has it, and may be large.
+        """Returns whether the client reads: since the last look it took a fair part of its answer, but not all.
+        An answer is done as soon as the transport has it, and may be large.
         """
         before, self._taken_bytes = self._taken_bytes, Reader(self.transport).taken_bytes()
         return self.unsent and self._taken_bytes - before >= LEAST_TAKEN_BYTES
@@ -251,6 +276,14 @@ class Connection(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+class NoHttp(Refused):
+    status = 400
+    title = "No HTTP"
+
+    def __init__(self) -> None:
+        super().__init__("what was sent is no HTTP request")
 
 
 _too_many = problem(

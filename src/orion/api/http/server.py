@@ -1,17 +1,15 @@
-"""The HTTP server: a listening socket that is bound before anything else starts, and uvicorn on it."""
+"""The HTTP server: listening sockets, bound before anything else starts, and the connections that they take."""
 
 import asyncio
 import contextlib
 import errno
 import logging
 import socket
-from collections.abc import Generator, Sequence
-
-import uvicorn
-from uvicorn.server import ServerState
+from collections.abc import Sequence
 
 from orion.api.app import App
-from orion.api.http.deadlines import Limits
+from orion.api.http.connection import Connection
+from orion.api.http.connections import FILES_FOR_EACH, MAX_CONNECTIONS, Connections
 from orion.model.errors import Refused
 from orion.model.node import address_text, hosts_meant
 from orion.process.fd_limits import connections
@@ -83,30 +81,10 @@ class Server:
     """Serves `app` on `listeners`, which it closes at the end."""
 
     def __init__(self, app: App, listeners: Sequence[socket.socket]) -> None:
-        from orion.api.http.connection import FILES_FOR_EACH, MAX_CONNECTIONS, Connection, Connections
-
-        # Errors are logged where they are answered; uvicorn would tell them again, without the words.
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        self.connections = Connections(connections(FILES_FOR_EACH, most=MAX_CONNECTIONS))
         self._app = app
         self._listeners = list(listeners)
-        self._uvicorn = _Uvicorn(
-            uvicorn.Config(
-                app,
-                http=Connection,
-                ws="none",
-                lifespan="off",
-                interface="asgi3",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                backlog=BACKLOG,
-                timeout_keep_alive=KEEP_ALIVE_S,
-                timeout_graceful_shutdown=CLOSE_S,
-            ),
-            app.limits,
-            Connections(connections(FILES_FOR_EACH, most=MAX_CONNECTIONS)),
-        )
+        self._stopped = asyncio.Event()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -116,39 +94,33 @@ class Server:
     def stop(self) -> None:
         """`serve` returns soon: waits and streams end at once, other requests within a second."""
         self._app.limits.end_waits()
-        self._uvicorn.should_exit = True
+        self._stopped.set()
 
     async def serve(self) -> None:
         """Returns after `stop`. Cancelled, it drops what is under way."""
         try:
-            await self._uvicorn.serve(self._listeners)
+            async with contextlib.AsyncExitStack() as stack:
+                for listener in self._listeners:
+                    stack.callback(listener.close)
+                for listener in self._listeners:
+                    server = await asyncio.get_running_loop().create_server(
+                        self._connection, sock=listener, backlog=BACKLOG
+                    )
+                    stack.callback(server.close)
+                await self._stopped.wait()
         except asyncio.CancelledError:
-            if self._uvicorn.started:
-                self._app.limits.end_all()
-                await self._uvicorn.shutdown(self._listeners)
+            self._app.limits.end_all()
             raise
         finally:
-            for listener in self._listeners:
-                listener.close()
+            await self._end()
 
+    def _connection(self) -> Connection:
+        return Connection(self._app, self.connections, KEEP_ALIVE_S)
 
-class _Uvicorn(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, limits: Limits, connections: ServerState) -> None:
-        super().__init__(config)
-        self._limits = limits
-        self.server_state = connections
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Signals are the daemon's."""
-        yield
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._limits.end_waits()
-        last_call = asyncio.get_running_loop().call_later(WORK_GRACE_S, self._limits.end_all)
+    async def _end(self) -> None:
+        self._app.limits.end_waits()
+        last_call = asyncio.get_running_loop().call_later(WORK_GRACE_S, self._app.limits.end_all)
         try:
-            await super().shutdown(sockets)
+            await self.connections.end(CLOSE_S)
         finally:
             last_call.cancel()
-            for connection in tuple(self.server_state.connections):
-                connection.transport.abort()

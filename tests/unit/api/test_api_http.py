@@ -1,0 +1,186 @@
+"""HTTP as the server speaks it, byte by byte."""
+
+import contextlib
+import re
+import socket
+
+import pytest
+
+from unit.api.fake_service import FakeService, running, task_view
+
+END = b"\r\n\r\n"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.fixture
+def dial(api):
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(socket.create_connection((api.host, api.port), 10))
+
+
+def read_until(connection, end):
+    got = b""
+    while not got.endswith(end):
+        more = connection.recv(65_536)
+        assert more, f"it ends after {got!r}"
+        got += more
+    return got
+
+
+def all_of(connection):
+    got = b""
+    while more := connection.recv(65_536):
+        got += more
+    return got
+
+
+def test_requests_that_come_at_once_are_answered_in_their_order(dial):
+    connection = dial()
+    asked = b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    connection.sendall(HEALTH + asked + HEALTH + asked.replace(b"Host", b"Connection: close\r\nHost"))
+    assert re.findall(rb"HTTP/1.1 (\d+)", all_of(connection)) == [b"200", b"404", b"200", b"404"]
+
+
+def test_a_request_of_one_byte_at_a_time(dial):
+    connection = dial()
+    for byte in HEALTH:
+        connection.sendall(bytes([byte]))
+    assert read_until(connection, b"\n").startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_a_body_in_chunks(api, dial):
+    connection, body = dial(), b'{"image": "nginx", "name": "web"}'
+    head = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = b"".join(b"%x;x=y\r\n%s\r\n" % (len(part), part) for part in (body[:5], body[5:]))
+    connection.sendall(head + chunks + b"0\r\nDigest: x\r\n\r\n" + HEALTH)
+    answers = re.findall(rb"HTTP/1.1 (\d+)", read_until(connection, b'"leader"}\n'))
+    assert answers == [b"201", b"200"]
+
+
+def test_a_client_that_waits_for_leave_to_send_its_body_gets_it(dial):
+    connection, body = dial(), b'{"image": "nginx"}'
+    head = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+    connection.sendall(head % len(body))
+    assert read_until(connection, END) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    connection.sendall(body)
+    assert read_until(connection, b"\n").startswith(b"HTTP/1.1 201 Created\r\n")
+
+
+def test_head_has_the_length_and_not_the_body(dial):
+    connection = dial()
+    connection.sendall(HEALTH.replace(b"GET", b"HEAD") + HEALTH.replace(b"Host", b"Connection: close\r\nHost"))
+    answers = all_of(connection)
+    assert re.findall(rb"content-length: (\d+)", answers) == [b"%d" % len(answers.rpartition(END)[2])] * 2
+    assert answers.count(b"leader") == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "stays"),
+    [
+        (HEALTH, True),
+        (HEALTH.replace(b"1.1", b"1.0"), False),
+        (HEALTH.replace(b"Host", b"Connection: close\r\nHost"), False),
+        (HEALTH.replace(b"1.1", b"1.0").replace(b"Host", b"Connection: keep-alive\r\nHost"), False),
+    ],
+)
+def test_a_connection_goes_on_unless_the_client_said_otherwise(dial, asked, stays):
+    connection = dial()
+    connection.sendall(asked)
+    assert (
+        b"connection: close" in read_until(connection, END + b'{"ready":true,"detail":"leader"}\n')
+    ) is not stays
+    if stays:
+        connection.sendall(HEALTH)
+    assert bool(all_of_now(connection)) is stays
+
+
+def all_of_now(connection):
+    """What comes next, b"" when the connection ends instead."""
+    return connection.recv(1)
+
+
+def test_a_stream_that_goes_on_comes_in_chunks(dial, api):
+    api.service.tasks_by_id["web/0"] = task_view("web")
+    connection = dial()
+    connection.sendall(b"GET /tasks/web/logs HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    got = read_until(connection, b"0\r\n\r\n")
+    assert b"transfer-encoding: chunked\r\n" in got
+    assert b"4\r\none\n\r\n" in got
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        HEALTH.replace(
+            b"Host", b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\nHost"
+        ),
+        HEALTH.replace(b"Host", b"Connection: Upgrade\r\nUpgrade: websocket\r\nHost"),
+        HEALTH.replace(b"/healthz", b"http://localhost/healthz"),
+        HEALTH.replace(b"/healthz", b"/%68ealthz"),
+        HEALTH.replace(b"/healthz", b"*"),
+        b"\r\n" + HEALTH,
+    ],
+)
+def test_odd_requests_are_answered(dial, asked):
+    connection = dial()
+    connection.sendall(asked)
+    status = b"404 Not Found" if b" * " in asked else b"200 OK"
+    assert read_until(connection, b"\n").startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        HEALTH.replace(b"/healthz", b"healthz"),
+        HEALTH.replace(b"HTTP/1.1", b"HTTP/9.9"),
+        HEALTH.replace(b"Host: localhost", b"Host localhost"),
+        HEALTH.replace(b"Host", b"Content-Length: 1\r\nContent-Length: 2\r\nHost"),
+        HEALTH.replace(b"Host", b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\nHost"),
+        b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_told_and_the_connection_closed(dial, asked):
+    connection = dial()
+    connection.sendall(asked)
+    got = all_of(connection)
+    assert got.startswith(b"HTTP/1.1 400 Bad Request\r\n"), got
+    assert b"application/problem+json" in got
+
+
+def test_an_answer_that_fails_before_it_began_is_a_500_and_after_that_an_end(monkeypatch):
+    async def fails(scope, receive, send):
+        raise ZeroDivisionError
+
+    async def fails_later(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        raise ZeroDivisionError
+
+    for app, expected in ((fails, b"HTTP/1.1 500 Internal"), (fails_later, b"half")):
+        with running(FakeService()) as api:
+            monkeypatch.setattr(api.server, "_app", Wrapped(app, api.server._app.limits))
+            with socket.create_connection((api.host, api.port), 10) as connection:
+                connection.sendall(HEALTH)
+                assert expected in all_of(connection)
+
+
+class Wrapped:
+    def __init__(self, app, limits):
+        self.limits = limits
+        self._app = app
+
+    async def __call__(self, scope, receive, send):
+        await self._app(scope, receive, send)
+
+
+def test_a_header_can_t_smuggle_another(monkeypatch):
+    async def app(scope, receive, send):
+        headers = [(b"x", b"a\r\ny: b"), (b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    with running(FakeService()) as api:
+        monkeypatch.setattr(api.server, "_app", Wrapped(app, api.server._app.limits))
+        with socket.create_connection((api.host, api.port), 10) as connection:
+            connection.sendall(HEALTH)
+            got = all_of(connection)
+            assert b"y: b" not in got
