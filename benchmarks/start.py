@@ -17,7 +17,7 @@ from support.nodes import NodeProcess, Problem, cluster
 
 IDLE_S = 10
 DEADLINE_S = 30
-LIBRARIES = "import asyncio, uvloop, msgspec, lmdb, kinship, starlette.routing, httptools, click"
+LIBRARIES = "import asyncio, uvloop, msgspec, lmdb, kinship, httptools, click"
 
 
 def run_s(code: str) -> float:

@@ -4,39 +4,21 @@ import functools
 import logging
 
 import msgspec
-from starlette.convertors import Convertor, register_url_convertor
-from starlette.datastructures import Headers
-from starlette.responses import Response
-from starlette.routing import Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orion.api.endpoints import ENDPOINTS, Endpoint
+from orion.api.http.asgi import ASGIApp, Receive, Response, Scope, Send
 from orion.api.http.body import TooLargeResponse
 from orion.api.http.deadlines import Limits
 from orion.api.http.origin import refuse_web_pages
 from orion.api.http.problems import Mistake, WrongMethod, problem
 from orion.api.http.request import Call
+from orion.api.http.router import Router
 from orion.model.errors import NotFound, OrionError, TooLarge
 from orion.node.services.service import Service
 
 log = logging.getLogger(__name__)
 
 _CONFIGS = "/configs/"
-
-
-class _Whole(Convertor[str]):
-    """All the rest of a path. Starlette's own `path` stops at a line end, and finds what was not asked for."""
-
-    regex = r"[\s\S]*"
-
-    def convert(self, value: str) -> str:
-        return value
-
-    def to_string(self, value: str) -> str:
-        return value
-
-
-register_url_convertor("whole", _Whole())
 
 
 class App:
@@ -47,10 +29,8 @@ class App:
         by_path: dict[str, dict[str, Endpoint]] = {}
         for endpoint in (*ENDPOINTS, _OPENAPI):
             by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-        routes = [
-            Route(_pattern(path), _Resource(service, self.limits, methods)) for path, methods in by_path.items()
-        ]
-        self._router = Router(routes, redirect_slashes=False, default=_nothing_here)
+        apps = {_pattern(path): _Resource(service, self.limits, methods) for path, methods in by_path.items()}
+        self._router = Router(apps, default=_nothing_here)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -85,7 +65,7 @@ class _Resource:
 
     async def _answer(self, scope: Scope, receive: Receive) -> ASGIApp:
         try:
-            refuse_web_pages(scope, Headers(scope=scope))
+            refuse_web_pages(scope)
             endpoint = self._endpoint(scope)
             return await endpoint.handler(Call(self._service, self._limits, scope, receive, endpoint.params))
         except WrongMethod as error:

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from starlette.types import ASGIApp
 
+from orion.api.http.asgi import ASGIApp
 from orion.api.http.request import Call
 from orion.api.params import (
     ACCEPT_EVENTS,

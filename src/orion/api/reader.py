@@ -4,8 +4,7 @@ import asyncio
 import logging
 from typing import cast
 
-from starlette.types import Scope
-
+from orion.api.http.asgi import Scope
 from orion.process.tcp_info import Socket, TcpInfo, tcp_info
 
 log = logging.getLogger(__name__)

@@ -3,6 +3,8 @@
 import contextlib
 import re
 import socket
+import time
+from email.utils import format_datetime, parsedate_to_datetime
 
 import pytest
 
@@ -184,3 +186,12 @@ def test_a_header_can_t_smuggle_another(monkeypatch):
             connection.sendall(HEALTH)
             got = all_of(connection)
             assert b"y: b" not in got
+
+
+def test_the_date_of_an_answer_is_as_http_has_it(dial):
+    connection = dial()
+    connection.sendall(HEALTH)
+    date = re.search(rb"\r\ndate: (.*)\r\n", read_until(connection, b"\n"))
+    said = parsedate_to_datetime(date[1].decode())
+    assert format_datetime(said, usegmt=True).encode() == date[1]
+    assert abs(said.timestamp() - time.time()) < 60

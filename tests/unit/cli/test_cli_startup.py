@@ -12,7 +12,7 @@ import pytest
 from unit.api.fake_service import task_view
 
 SERVER = {"orion.api", "orion.node", "orion.raft", "orion.state", "orion.adapters", "orion.process.daemon"}
-HEAVY = {*SERVER, "asyncio", "starlette", "uvloop", "lmdb", "kinship", "httptools", "rich"}
+HEAVY = {*SERVER, "asyncio", "uvloop", "lmdb", "kinship", "httptools", "rich"}
 
 
 def loaded(*args, **env):
@@ -47,6 +47,17 @@ def test_what_asks_a_node_loads_the_client_and_no_server(api, args):
     modules = loaded(*args[:1], "--port", str(api.port), *args[1:])
     assert "http.client" in modules
     assert not modules & HEAVY
+
+
+# What a library brought once, or a node needs now and then. Together they are megabytes and tens of milliseconds.
+NOT_FOR_A_NODE = {"aiohttp", "uvicorn", "starlette", "anyio", "email", "http.client", "tarfile", "logging.config"}
+NOT_FOR_A_NODE |= {"multiprocessing", "rich", "urllib.request", "unittest", "xml", "sqlite3"}
+
+
+def test_a_node_loads_no_more_than_it_needs():
+    program = "import sys, orion.cli.app, orion.process.daemon, uvloop; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert not set(done.stdout.split()) & NOT_FOR_A_NODE
 
 
 def test_importing_the_client_loads_no_server():

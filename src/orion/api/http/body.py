@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
-from starlette.types import Message, Receive, Scope, Send
 
+from orion.api.http.asgi import Message, Receive, Scope, Send
 from orion.api.http.problems import problem
 from orion.model.errors import FieldError, FieldErrors, Invalid, Refused, TooLarge
 from orion.model.requests import pointer

@@ -9,8 +9,8 @@ from collections import deque
 from urllib.parse import unquote
 
 import httptools
-from starlette.types import ASGIApp, Receive, Scope, Send
 
+from orion.api.http.asgi import ASGIApp, Receive, Scope, Send
 from orion.api.http.connections import Connections
 from orion.api.http.exchange import Exchange, status_line
 from orion.api.http.head import Head, HeadTooLarge

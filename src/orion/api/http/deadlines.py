@@ -7,8 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
-from starlette.types import Receive
-
+from orion.api.http.asgi import Receive
 from orion.model.errors import Unavailable
 from orion.node.runtime.turnstile import Turnstile
 

@@ -5,11 +5,10 @@ import logging
 import re
 import time
 from collections.abc import MutableMapping
-from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from starlette.types import ASGIApp, Message, Scope
+from orion.api.http.asgi import ASGIApp, Message, Scope
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +70,7 @@ class Exchange:
         try:
             await app(self._scope, self.receive, self.send)
         except Exception:
-            log.debug("an answer broke off", exc_info=True)
+            log.exception("the answer to %s %s broke off", self._scope["method"], self._scope["path"])
         except BaseException:
             self._break_off()
             raise
@@ -187,6 +186,8 @@ class Exchange:
         self._wire.answered()
 
 
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _date_of: tuple[int, bytes] = (0, b"")
 
 
@@ -195,5 +196,8 @@ def _date() -> bytes:
     global _date_of  # noqa: PLW0603 -- one clock for all
     now = int(time.time())
     if _date_of[0] != now:
-        _date_of = now, f"date: {formatdate(now, usegmt=True)}\r\n".encode("ascii")
+        at = time.gmtime(now)
+        day = f"{_DAYS[at.tm_wday]}, {at.tm_mday:02} {_MONTHS[at.tm_mon - 1]} {at.tm_year}"
+        time_of_day = f"{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02} GMT"
+        _date_of = now, f"date: {day} {time_of_day}\r\n".encode("ascii")
     return _date_of[1]

@@ -2,8 +2,7 @@
 
 import asyncio
 
-from starlette.types import Receive, Scope, Send
-
+from orion.api.http.asgi import Receive, Scope, Send
 from orion.api.http.deadlines import Limits
 from orion.model.errors import Unavailable
 from orion.node.rpc.reads import Listing

@@ -6,20 +6,18 @@ name a loopback address by number or as localhost, so neither check is in a pers
 import ipaddress
 import os
 
-from starlette.datastructures import Headers
-from starlette.types import Scope
-
+from orion.api.http.asgi import Scope, header
 from orion.api.http.problems import Forbidden
 
 _MY_NAME = os.uname().nodename.lower()
 
 
-def refuse_web_pages(scope: Scope, headers: Headers) -> None:
+def refuse_web_pages(scope: Scope) -> None:
     """Raises Forbidden."""
-    host = headers.get("host", "").lower()
+    host = (header(scope, "host") or "").lower()
     if scope["server"] and _loopback(scope["server"][0]) and not _names_this_machine(host):
         raise Forbidden(f"{host[:80]!r} is not a name of this machine: ask for localhost or its address instead")
-    origin = headers.get("origin")
+    origin = header(scope, "origin")
     if scope["method"] not in {"GET", "HEAD"} and origin and origin.lower().partition("://")[2] != host:
         raise Forbidden(f"a page of {origin[:80]!r} can't change anything here")
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from starlette.responses import Response
 
+from orion.api.http.asgi import Response
 from orion.model.errors import OrionError, Refused
 from orion.model.views import Problem
 

@@ -6,9 +6,8 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.datastructures import Headers
-from starlette.types import Receive, Scope
 
+from orion.api.http.asgi import Receive, Scope, header
 from orion.api.http.body import parse_json, read_body
 from orion.api.http.deadlines import Limits, until_hang_up
 from orion.api.http.lists import ListResponse
@@ -87,7 +86,6 @@ class Call:
 
 def _parse(scope: Scope, params: tuple[Param[Any], ...]) -> dict[tuple[str, str], Any]:
     query = _query(scope["query_string"])
-    headers = Headers(scope=scope)
     values: dict[tuple[str, str], Any] = {}
     wrong = []
     for param in params:
@@ -95,7 +93,7 @@ def _parse(scope: Scope, params: tuple[Param[Any], ...]) -> dict[tuple[str, str]
             case "query":
                 text = query.pop(param.name, None)
             case "header":
-                text = headers.get(param.name)
+                text = header(scope, param.name.lower())
             case _:
                 text = scope["path_params"][param.name]
         if text is None:

@@ -5,8 +5,7 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator
 
-from starlette.types import Receive, Scope, Send
-
+from orion.api.http.asgi import Receive, Scope, Send
 from orion.api.http.deadlines import Limits, until_hang_up
 from orion.api.http.problems import Mistake, problem
 from orion.api.reader import reader_of

@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 
 import msgspec
-from starlette.responses import Response
 
+from orion.api.http.asgi import Response
 from orion.api.http.problems import json, problem
 from orion.api.http.request import Call
 from orion.api.http.stream import HEARTBEAT, PREAMBLE, Stream
@@ -75,7 +75,9 @@ async def ready(call: Call) -> Response:
 
 
 async def metrics(call: Call) -> Response:
-    return Response(metrics_text(call.service.metrics()), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(
+        metrics_text(call.service.metrics()).encode(), media_type="text/plain; version=0.0.4; charset=utf-8"
+    )
 
 
 def metrics_text(samples: Mapping[str, float]) -> str:

@@ -1,7 +1,6 @@
 """/configs: values under keys, raw bytes in and out, the version as an ETag."""
 
-from starlette.responses import Response
-
+from orion.api.http.asgi import Response
 from orion.api.http.lists import ListResponse
 from orion.api.http.problems import json, problem
 from orion.api.http.request import Call

@@ -1,7 +1,6 @@
 """/nodes: read, drain, make ready, label, forget."""
 
-from starlette.responses import Response
-
+from orion.api.http.asgi import Response
 from orion.api.http.lists import ListResponse
 from orion.api.http.problems import json
 from orion.api.http.request import Call
@@ -43,4 +42,4 @@ async def label(call: Call) -> Response:
 
 async def remove(call: Call) -> Response:
     await call.within(call.service.remove_node(call[NODE], timeout_s=call.timeout_s))
-    return Response(status_code=204)
+    return Response(status=204)

@@ -2,8 +2,7 @@
 
 from urllib.parse import quote
 
-from starlette.responses import Response
-
+from orion.api.http.asgi import Response
 from orion.api.http.lists import ListResponse
 from orion.api.http.problems import json
 from orion.api.http.request import Call
