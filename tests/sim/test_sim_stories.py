@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
+from orion.model.api.views import TaskRequest, TaskView
 from orion.model.resources import MIB
-from orion.model.views import TaskRequest, TaskView
 from orion.node.rpc.reads import Read
 from orion.node.views import render
 from orion.process.config import Tuning

@@ -7,9 +7,9 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from orion.model.api.views import ConfigView, TaskRequest, TaskView
 from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, Unavailable
 from orion.model.resources import MIB
-from orion.model.views import ConfigView, TaskRequest, TaskView
 from orion.node.rpc.reads import Read
 from orion.node.services.service import Service
 from sim.cluster import Cluster, ConnectionLost, ConnectionRefused, Machine

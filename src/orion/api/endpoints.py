@@ -44,7 +44,7 @@ from orion.api.params import (
     Param,
 )
 from orion.api.routes import cluster, configs, logs, nodes, snapshot, tasks
-from orion.model.views import (
+from orion.model.api.views import (
     ConfigView,
     HealthView,
     LabelsRequest,

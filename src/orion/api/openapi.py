@@ -9,8 +9,8 @@ import msgspec
 from orion import __version__
 from orion.api.endpoints import Endpoint
 from orion.api.params import Param
+from orion.model.api.views import EventView, LogsView, Problem, TextView
 from orion.model.configs import MAX_VALUE_BYTES
-from orion.model.views import EventView, LogsView, Problem, TextView
 
 _COMPONENT = "#/components/schemas/{name}"
 

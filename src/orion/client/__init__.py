@@ -12,8 +12,7 @@ asked, `Unavailable` for what may work later.
 
 from orion.client.client import Client
 from orion.client.logs import LogLine
-from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, Unavailable
-from orion.model.views import (
+from orion.model.api.views import (
     AllocationView,
     ConfigRefRequest,
     ConfigValue,
@@ -27,6 +26,7 @@ from orion.model.views import (
     TaskRequest,
     TaskView,
 )
+from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, Unavailable
 
 __all__ = [
     "AllocationView",

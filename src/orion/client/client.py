@@ -10,9 +10,7 @@ import msgspec
 from orion.client.logs import LogLine, followed, once
 from orion.client.sse import messages
 from orion.client.transport import MARGIN_S, Answer, Transport
-from orion.model.configs import key_error
-from orion.model.errors import Refused
-from orion.model.views import (
+from orion.model.api.views import (
     ConfigValue,
     ConfigView,
     EventView,
@@ -24,6 +22,8 @@ from orion.model.views import (
     TaskView,
     TransferRequest,
 )
+from orion.model.configs import key_error
+from orion.model.errors import Refused
 
 T = TypeVar("T")
 

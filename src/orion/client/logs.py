@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from orion.client.sse import messages
+from orion.model.api.views import LogLineView, LogsView, TextView
 from orion.model.errors import Unavailable
-from orion.model.views import LogLineView, LogsView, TextView
 
 RETRY_S = 1.0
 

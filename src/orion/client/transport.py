@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from orion.model.api.views import Problem
 from orion.model.errors import FieldError, OrionError, Refused, Unavailable, by_code
 from orion.model.hosts import is_host, port_number
 from orion.model.node import address_text, hosts_meant
-from orion.model.views import Problem
 
 DEFAULT_PORT = 8000
 MARGIN_S = 3.0  # the node gives up first, and says why

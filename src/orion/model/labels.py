@@ -6,8 +6,8 @@ last word, and a label that was taken away does not come back with a restart.
 
 from collections.abc import Mapping
 
+from orion.model.api.requests import label_error, pointer
 from orion.model.errors import FieldError
-from orion.model.requests import label_error, pointer
 
 Pairs = tuple[tuple[str, str], ...]  # sorted by key
 Changes = tuple[tuple[str, str | None], ...]  # key -> value, None: taken away; sorted by key

@@ -1,7 +1,7 @@
 """The configs of a FakeService: a real replicated state, without the log."""
 
+from orion.model.api.views import ConfigView
 from orion.model.errors import OrionError
-from orion.model.views import ConfigView
 from orion.node.rpc.reads import ALL
 from orion.state.apply import apply
 from orion.state.commands import DeleteConfig, PutConfig

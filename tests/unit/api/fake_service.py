@@ -10,12 +10,12 @@ from collections.abc import AsyncGenerator, Iterator
 import msgspec
 
 from orion.api import Server, create_app, listen
+from orion.model.api.requests import job_from_request
+from orion.model.api.views import Amounts, MemberView, NodeView, RaftView, TaskRequest, TaskView
 from orion.model.container import LogEntry, LogQuery
 from orion.model.errors import Conflict, NotFound
 from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.logs import LogItem, LogPiece, LogPosition, Mark
-from orion.model.requests import job_from_request
-from orion.model.views import Amounts, MemberView, NodeView, RaftView, TaskRequest, TaskView
 from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.node.services.lists import CHUNK_BYTES
 from orion.node.services.service import Health

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
+from orion.model.api.views import TaskRequest
 from orion.model.errors import Conflict, Unavailable
-from orion.model.views import TaskRequest
 from unit.api.fake_service import task_view
 
 

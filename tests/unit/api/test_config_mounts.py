@@ -3,11 +3,11 @@
 import pytest
 from fake_service import running
 
-from orion.model.config_refs import mount_to_request
+from orion.model.api.config_refs import mount_to_request
+from orion.model.api.requests import job_from_request
+from orion.model.api.views import ConfigRefRequest, TaskRequest
 from orion.model.errors import Invalid
 from orion.model.job import ConfigRef
-from orion.model.requests import job_from_request
-from orion.model.views import ConfigRefRequest, TaskRequest
 
 
 def mounts(*asked, **fields):

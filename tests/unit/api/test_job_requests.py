@@ -1,17 +1,17 @@
-"""model/requests.py: what a task request may say, and how every wrong field is named."""
+"""model/api/requests.py: what a task request may say, and how every wrong field is named."""
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orion.model.api.requests import job_from_request, label_error, name_for, pointer
+from orion.model.api.views import TaskRequest
 from orion.model.errors import Invalid
 from orion.model.ids import JOB_NAME
 from orion.model.job import JobKind, PortBinding, RestartMode, RestartPolicy
 from orion.model.limits import MAX_PORTS, MAX_SELECTORS
-from orion.model.requests import job_from_request, label_error, name_for, pointer
 from orion.model.resources import MIB, Resources
-from orion.model.views import TaskRequest
 from orion.node.views.render import restart_text
 
 

@@ -9,10 +9,10 @@ import pytest
 from msgspec.structs import replace
 
 from orion import __version__
+from orion.model.api.views import AllocationView, Amounts, TaskRequest
 from orion.model.errors import NoMajority, NotFound, Unavailable
 from orion.model.events import Event, EventChoice
 from orion.model.logs import LogEnd
-from orion.model.views import AllocationView, Amounts, TaskRequest
 from orion.process.running import RunningNode
 from unit.api.fake_service import node_view, task_view
 

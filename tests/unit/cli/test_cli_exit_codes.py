@@ -6,9 +6,9 @@ import click
 import pytest
 
 from orion.cli import main
+from orion.model.api.views import AllocationView
 from orion.model.errors import NotFound, Unavailable
 from orion.model.logs import LogEnd, LogNotice
-from orion.model.views import AllocationView
 from unit.api.fake_service import task_view
 
 

@@ -3,8 +3,8 @@ import asyncio
 import pytest
 from cluster_kit import run
 
+from orion.model.api.views import NodeView
 from orion.model.errors import NoMajority, Unavailable
-from orion.model.views import NodeView
 from orion.node.rpc.reads import Read
 
 

@@ -7,9 +7,9 @@ import weakref
 import pytest
 from cluster_kit import run
 
+from orion.model.api.views import ConfigView, NodeView, TaskRequest, TaskView
 from orion.model.configs import ConfigStat
 from orion.model.errors import TooLarge, Unavailable
-from orion.model.views import ConfigView, NodeView, TaskRequest, TaskView
 from orion.node.consensus.applied import AppliedWatch
 from orion.node.rpc.reads import Page, Read
 from orion.node.runtime.turnstile import Turnstile

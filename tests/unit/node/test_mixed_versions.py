@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from cluster_kit import run
 
+from orion.model.api.views import RaftView, TaskRequest, TaskView
 from orion.model.errors import Unavailable
 from orion.model.resources import MIB
-from orion.model.views import RaftView, TaskRequest, TaskView
 from orion.node.membership.removed_member import RemovedMember
 from orion.node.rpc.reads import Read
 from orion.node.rpc.requests import (

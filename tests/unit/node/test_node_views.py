@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from cluster_kit import run
 
+from orion.model.api.views import TaskRequest
 from orion.model.errors import Invalid, NotFound
 from orion.model.node import NodeStatus
-from orion.model.views import TaskRequest
 from orion.node.rpc.reads import Read
 from sim.engine import FOREVER
 

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from cluster_kit import run
 
+from orion.model.api.views import TaskRequest
 from orion.model.errors import Unavailable
-from orion.model.views import TaskRequest
 from orion.node.membership.removed_member import RemovedMember
 from orion.node.rpc.requests import AskPosition, AskRaft, AskRaftId, AskTransfer, decode_request
 from orion.node.views import render

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from orion.api.http.asgi import Response
+from orion.model.api.views import Problem
 from orion.model.errors import OrionError, Refused
-from orion.model.views import Problem
 
 
 class Forbidden(Refused):

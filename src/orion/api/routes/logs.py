@@ -19,9 +19,9 @@ from orion.api.params import (
     TAIL,
     TASK,
 )
+from orion.model.api.views import LogLineView, LogsView, TextView
 from orion.model.container import LogEntry, LogQuery
 from orion.model.logs import LogEnd, LogItem, LogNotice, LogPiece
-from orion.model.views import LogLineView, LogsView, TextView
 
 PATIENCE_S = 1.0  # long enough for another node to say that there is no such container
 

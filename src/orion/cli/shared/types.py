@@ -129,7 +129,7 @@ class Label(click.ParamType[tuple[str, str]]):
     name = "name=value"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        from orion.model.requests import label_error
+        from orion.model.api.requests import label_error
 
         if isinstance(value, tuple):
             return value

@@ -2,9 +2,9 @@
 is written. Where some node may give it, the scheduler finds that one.
 """
 
+from orion.model.api.requests import pointer
 from orion.model.errors import FieldError, Invalid
 from orion.model.job import Job
-from orion.model.requests import pointer
 from orion.state.records import port_key, port_text
 from orion.state.view import View
 

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from orion.model.allocation import Allocation
+from orion.model.api.views import NodeView, RaftView, TaskView
 from orion.model.configs import Config, ConfigStat
 from orion.model.container import LogEntry, LogQuery
 from orion.model.errors import Unavailable
@@ -15,7 +16,6 @@ from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.ids import AllocationId, NodeId, RaftId
 from orion.model.job import TaskSpec
 from orion.model.node import Node
-from orion.model.views import NodeView, RaftView, TaskView
 from orion.node.rpc.reads import ALL, Listing, Page, Read
 
 R = TypeVar("R")

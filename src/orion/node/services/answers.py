@@ -13,14 +13,14 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from orion.model.allocation import TERMINAL
+from orion.model.api.requests import job_from_request, name_for
+from orion.model.api.views import NodeView, RaftView, TaskRequest, TaskView
 from orion.model.container import LogQuery
 from orion.model.errors import Conflict, Invalid, NoMajority, NotFound, OrionError, Refused, Unavailable
 from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.ids import NODE_ID, JobName, NodeId, RaftId
 from orion.model.labels import changes_errors
 from orion.model.logs import LogItem, LogPosition
-from orion.model.requests import job_from_request, name_for
-from orion.model.views import NodeView, RaftView, TaskRequest, TaskView
 from orion.node.agent.agent import Agent
 from orion.node.agent.assignments import AssignmentWatcher, confirmed
 from orion.node.consensus.driver import RaftDriver

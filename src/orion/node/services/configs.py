@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from orion.model.api.views import ConfigView
 from orion.model.configs import Config
 from orion.model.errors import Refused
 from orion.model.settings import setting_error
-from orion.model.views import ConfigView
 from orion.node.consensus.driver import RaftDriver
 from orion.node.routing.idempotency import Ask, Marks
 from orion.node.routing.submit import Submitter

@@ -9,11 +9,11 @@ from enum import Enum
 
 from msgspec.structs import replace
 
+from orion.model.api.views import AllocationView, NodeView, TaskView
 from orion.model.container import LogEntry, LogQuery
 from orion.model.errors import EngineError, NoMajority, NotFound, OrionError, Unavailable
 from orion.model.ids import AllocationId, NodeId
 from orion.model.logs import LogEnd, LogItem, LogNotice, LogPiece, LogPosition, LogReader
-from orion.model.views import AllocationView, NodeView, TaskView
 from orion.node.agent.agent import Agent
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory

@@ -7,11 +7,11 @@ from typing import Protocol
 
 import msgspec
 
+from orion.model.api.views import ConfigView, NodeView, RaftView, TaskRequest, TaskView
 from orion.model.configs import Config
 from orion.model.container import LogQuery
 from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.logs import LogItem, LogPosition
-from orion.model.views import ConfigView, NodeView, RaftView, TaskRequest, TaskView
 from orion.node.rpc.reads import ALL, Listing, Page, Read
 
 

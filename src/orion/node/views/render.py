@@ -8,7 +8,17 @@ from datetime import UTC, datetime
 import msgspec
 
 from orion.model.allocation import Allocation
-from orion.model.config_refs import mount_to_request
+from orion.model.api.config_refs import mount_to_request
+from orion.model.api.views import (
+    AllocationView,
+    Amounts,
+    ConfigView,
+    MemberView,
+    NodeView,
+    PlacementRequest,
+    RaftView,
+    TaskView,
+)
 from orion.model.configs import ConfigStat
 from orion.model.errors import NotFound
 from orion.model.ids import (
@@ -23,16 +33,6 @@ from orion.model.ids import (
 )
 from orion.model.job import Job, PortBinding, RestartMode, RestartPolicy
 from orion.model.node import EVERYWHERE, Node, NodeStatus, address_parts, address_text
-from orion.model.views import (
-    AllocationView,
-    Amounts,
-    ConfigView,
-    MemberView,
-    NodeView,
-    PlacementRequest,
-    RaftView,
-    TaskView,
-)
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory, Seen
 from orion.node.rpc.reads import ALL, Page

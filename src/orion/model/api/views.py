@@ -21,7 +21,7 @@ from orion.model.limits import (
     MIN_MEMORY_BYTES,
 )
 
-# What types can't say, for /openapi.json; model/requests.py enforces it, and says what is wrong in words.
+# What types can't say, for /openapi.json; model/api/requests.py enforces it, and says what is wrong in words.
 VARIABLE = r"[A-Za-z_][A-Za-z0-9_.-]*"
 NAME = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 CONFIG_KEY = r"^(?!(.*/)?\.{1,2}(/|$))[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$"

@@ -8,7 +8,8 @@ import ipaddress
 import re
 from itertools import takewhile
 
-from orion.model.config_refs import mode_error, mount_from_request, path_error, paths_that_clash
+from orion.model.api.config_refs import mode_error, mount_from_request, path_error, paths_that_clash
+from orion.model.api.views import PlacementRequest, TaskRequest
 from orion.model.configs import key_error
 from orion.model.errors import FieldError, FieldErrors, Invalid
 from orion.model.ids import JOB_NAME, JobName
@@ -29,7 +30,6 @@ from orion.model.limits import (
     MIN_MEMORY_BYTES,
 )
 from orion.model.resources import Resources
-from orion.model.views import PlacementRequest, TaskRequest
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 LABEL_KEY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?")

@@ -2,9 +2,9 @@
 
 import re
 
+from orion.model.api.views import ConfigRefRequest
 from orion.model.errors import FieldError
 from orion.model.job import ConfigRef
-from orion.model.views import ConfigRefRequest
 
 DEFAULT_MODE = 0o644
 _MODE = re.compile(r"0?[0-7]{3}")
