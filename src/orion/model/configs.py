@@ -4,6 +4,8 @@ import re
 
 import msgspec
 
+from orion.model.errors import shown
+
 MAX_KEY_BYTES = 512
 MAX_VALUE_BYTES = 64 * 1024
 
@@ -34,8 +36,7 @@ def key_error(key: str) -> str | None:
     if len(key) > MAX_KEY_BYTES:
         return f"the key is {len(key):,} characters long; at most {MAX_KEY_BYTES} are taken"
     if not _KEY.fullmatch(key) or {".", ".."} & set(key.split("/")):
-        shown = repr(key if len(key) <= 80 else key[:77] + "...")
-        return f"{shown} is not a key: write parts of letters, digits, '.', '_' and '-' with '/' between them"
+        return f"{shown(key)} is not a key: write parts of letters, digits, '.', '_' and '-' with '/' between them"
     return None
 
 

@@ -5,16 +5,31 @@ the HTTP status and title it becomes at the API (RFC 9457), so that peers, API a
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from typing import ClassVar
 
 import msgspec
 
+MAX_KEY_SHOWN = 256  # characters of a key in a JSON Pointer
 MAX_SHOWN = 20  # wrong fields of one request that are named; of the others only the number is told
 
 
 class FieldError(msgspec.Struct, frozen=True):
     pointer: str  # JSON Pointer, RFC 6901
     message: str
+
+
+def pointer(*parts: str | int) -> str:
+    """A JSON Pointer (RFC 6901) to the field under these keys, or to the object around a key that is too long to
+    show.
+    """
+    shown = takewhile(lambda part: isinstance(part, int) or len(part) <= MAX_KEY_SHOWN, parts)
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in shown)
+
+
+def shown(text: str) -> str:
+    """What somebody wrote, quoted, and cut where it is long."""
+    return repr(text if len(text) <= 80 else text[:77] + "...")
 
 
 class FieldErrors:

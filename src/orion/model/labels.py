@@ -4,16 +4,28 @@ A change stands until another is made, whatever the node says when it starts aga
 last word, and a label that was taken away does not come back with a restart.
 """
 
+import re
 from collections.abc import Mapping
 
-from orion.model.api.requests import label_error, pointer
-from orion.model.errors import FieldError
+from orion.model.errors import FieldError, pointer, shown
 
 Pairs = tuple[tuple[str, str], ...]  # sorted by key
 Changes = tuple[tuple[str, str | None], ...]  # key -> value, None: taken away; sorted by key
 
 MAX_CHANGES = 64  # of one node
+LABEL_KEY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?")
+LABEL_VALUE = re.compile(r"[A-Za-z0-9._:/-]{0,128}")
 OWN = ("id", "hostname", "os", "arch")  # facts: only the node itself knows them
+
+
+def label_error(key: str, value: str) -> str | None:
+    """What is wrong with a node label, or None."""
+    if not LABEL_KEY.fullmatch(key):
+        return f"{shown(key)} is not a label's name: use 1 to 63 letters, digits, '.', '_', '/' and '-'"
+    if not LABEL_VALUE.fullmatch(value):
+        allowed = "at most 128 letters, digits, '.', '_', ':', '/' and '-'"
+        return f"{shown(value)} is not a label's value: use {allowed}"
+    return None
 
 
 def effective(own: Pairs, changes: Changes) -> Pairs:

@@ -15,4 +15,3 @@ MAX_GRACE_S = 3600
 MAX_RESTARTS = 1_000_000
 # Linux's MAX_ARG_STRLEN: one argument or one NAME=value, with its final zero byte.
 MAX_STRING_BYTES = 131_071
-MAX_KEY_SHOWN = 256  # characters of a key in a JSON Pointer

@@ -4,6 +4,7 @@ import enum
 
 import msgspec
 
+from orion.model.errors import shown
 from orion.model.hosts import is_host, port_number
 from orion.model.ids import NodeId, RaftId
 from orion.model.resources import Resources
@@ -71,13 +72,12 @@ def address_parts(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not port_number(port) or not is_host(bare) or (":" in bare) != (bare != host):
-        shown = repr(text if len(text) <= 80 else text[:77] + "...")
         hint = ""
         if "://" in text:
             hint = ", without http://"
         elif "," in text:
             hint = ", one at a time"
-        raise ValueError(f"{shown} is not an address: write host:port with a port from 1 to 65535{hint}")
+        raise ValueError(f"{shown(text)} is not an address: write host:port with a port from 1 to 65535{hint}")
     return bare, port_number(port)
 
 

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orion.model.api.requests import job_from_request, label_error, name_for, pointer
+from orion.model.api.requests import job_from_request, name_for
 from orion.model.api.views import TaskRequest
-from orion.model.errors import Invalid
+from orion.model.errors import Invalid, pointer
 from orion.model.ids import JOB_NAME
 from orion.model.job import JobKind, PortBinding, RestartMode, RestartPolicy
+from orion.model.labels import label_error
 from orion.model.limits import MAX_PORTS, MAX_SELECTORS
 from orion.model.resources import MIB, Resources
 from orion.node.views.render import restart_text

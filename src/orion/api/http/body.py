@@ -9,8 +9,7 @@ import msgspec
 
 from orion.api.http.asgi import Message, Receive, Scope, Send
 from orion.api.http.problems import problem
-from orion.model.api.requests import pointer
-from orion.model.errors import FieldError, FieldErrors, Invalid, Refused, TooLarge
+from orion.model.errors import FieldError, FieldErrors, Invalid, Refused, TooLarge, pointer
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -113,13 +113,13 @@ class Host(click.ParamType[str]):
     name = "address"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from orion.model.errors import shown
         from orion.model.hosts import is_host
 
         host = str(value)
         bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
         if not is_host(bare):
-            shown = repr(host if len(host) <= 80 else host[:77] + "...")
-            self.fail(f"{shown} is not an address: write an IP or a host's name, without a port", param, ctx)
+            self.fail(f"{shown(host)} is not an address: write an IP or a host's name, without a port", param, ctx)
         return bare
 
 
@@ -129,7 +129,7 @@ class Label(click.ParamType[tuple[str, str]]):
     name = "name=value"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        from orion.model.api.requests import label_error
+        from orion.model.labels import label_error
 
         if isinstance(value, tuple):
             return value

@@ -3,7 +3,7 @@
 import re
 
 from orion.model.api.views import ConfigRefRequest
-from orion.model.errors import FieldError
+from orion.model.errors import FieldError, shown
 from orion.model.job import ConfigRef
 
 DEFAULT_MODE = 0o644
@@ -18,8 +18,7 @@ _DOCKERS = frozenset({"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"})
 def path_error(path: str) -> str | None:
     """What is wrong with the path of a file in a container, or None."""
     if len(path) > _MAX_PATH or not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
-        shown = repr(path if len(path) <= 80 else path[:77] + "...")
-        return f"{shown} is not a file's path: write it from the root and plainly, as in /etc/app.conf"
+        return f"{shown(path)} is not a file's path: write it from the root and plainly, as in /etc/app.conf"
     if path in _DOCKERS or any(path == top or path.startswith(f"{top}/") for top in _HIDDEN):
         return f"{path} is the container engine's own: choose another path"
     return None

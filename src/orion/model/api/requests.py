@@ -6,19 +6,18 @@ something that Docker takes, so that a task never fails later for the way it was
 
 import ipaddress
 import re
-from itertools import takewhile
 
 from orion.model.api.config_refs import mode_error, mount_from_request, path_error, paths_that_clash
 from orion.model.api.views import PlacementRequest, TaskRequest
 from orion.model.configs import key_error
-from orion.model.errors import FieldError, FieldErrors, Invalid
+from orion.model.errors import FieldError, FieldErrors, Invalid, pointer, shown
 from orion.model.ids import JOB_NAME, JobName
 from orion.model.job import Job, JobKind, Placement, PortBinding, RestartMode, RestartPolicy, TaskSpec
+from orion.model.labels import label_error
 from orion.model.limits import (
     MAX_BYTES,
     MAX_CPU,
     MAX_GRACE_S,
-    MAX_KEY_SHOWN,
     MAX_MOUNTS,
     MAX_PORTS,
     MAX_RESTARTS,
@@ -32,8 +31,6 @@ from orion.model.limits import (
 from orion.model.resources import Resources
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-LABEL_KEY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?")
-LABEL_VALUE = re.compile(r"[A-Za-z0-9._:/-]{0,128}")
 
 # An image reference, after the grammar of the OCI distribution project's reference package:
 # [domain[:port]/]path[:tag][@digest].
@@ -49,14 +46,6 @@ _MAX_IMAGE = 512
 
 _PORT_KEY = re.compile(r"([0-9]{1,9})(?:/([A-Za-z]+))?")
 _RESTART = re.compile(r"(no|always|on-failure)(?::([0-9]{1,9}))?")
-
-
-def pointer(*parts: str | int) -> str:
-    """A JSON Pointer (RFC 6901) to the field under these keys, or to the object around a key that is too long to
-    show.
-    """
-    shown = takewhile(lambda part: isinstance(part, int) or len(part) <= MAX_KEY_SHOWN, parts)
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in shown)
 
 
 def job_from_request(request: TaskRequest, name: str, at_ms: int) -> Job:
@@ -102,19 +91,9 @@ def name_for(image: str, random: int) -> str:
     return f"{name or 'task'}-{random:05x}"
 
 
-def label_error(key: str, value: str) -> str | None:
-    """What is wrong with a node label, or None."""
-    if not LABEL_KEY.fullmatch(key):
-        return f"{_short(key)} is not a label's name: use 1 to 63 letters, digits, '.', '_', '/' and '-'"
-    if not LABEL_VALUE.fullmatch(value):
-        allowed = "at most 128 letters, digits, '.', '_', ':', '/' and '-'"
-        return f"{_short(value)} is not a label's value: use {allowed}"
-    return None
-
-
 def _placement(asked: PlacementRequest, errors: FieldErrors) -> Placement | None:
     if asked.strategy and asked.strategy not in tuple(Placement):
-        message = f"strategy {_short(asked.strategy)} is unknown: write {' or '.join(Placement)}"
+        message = f"strategy {shown(asked.strategy)} is unknown: write {' or '.join(Placement)}"
         errors.append(FieldError("/placement/strategy", message))
         return None
     return Placement(asked.strategy) if asked.strategy else None
@@ -122,7 +101,7 @@ def _placement(asked: PlacementRequest, errors: FieldErrors) -> Placement | None
 
 def _check_name(name: str, errors: FieldErrors) -> None:
     if not JOB_NAME.fullmatch(name):
-        message = f"name {_short(name)} can't be used: write 1 to 63 of a-z, 0-9 and '-', with no '-' at an end"
+        message = f"name {shown(name)} can't be used: write 1 to 63 of a-z, 0-9 and '-', with no '-' at an end"
         errors.append(FieldError("/name", message))
 
 
@@ -132,7 +111,7 @@ def _check_image(image: str, errors: FieldErrors) -> None:
     elif len(image) > _MAX_IMAGE or not _IMAGE.fullmatch(image):
         hint = "; names of images are in lower case" if image.lower() != image else ""
         message = (
-            f"{_short(image)} is not the name of an image: write it as in nginx, nginx:1.27 or host:5000/app{hint}"
+            f"{shown(image)} is not the name of an image: write it as in nginx, nginx:1.27 or host:5000/app{hint}"
         )
         errors.append(FieldError("/image", message))
 
@@ -230,7 +209,7 @@ def _ports(request: TaskRequest, errors: FieldErrors) -> tuple[PortBinding, ...]
 def _port_key(text: str) -> tuple[int, str]:
     match = _PORT_KEY.fullmatch(text)
     if not match or match[2] not in {None, "tcp", "udp"}:
-        raise ValueError(f"{_short(text)} is not a container's port: write it as in 80/tcp, 53/udp or 80")
+        raise ValueError(f"{shown(text)} is not a container's port: write it as in 80/tcp, 53/udp or 80")
     if not 1 <= int(match[1]) <= 65_535:
         raise ValueError(f"port {match[1]} does not exist: ports go from 1 to 65535")
     return int(match[1]), match[2] or "tcp"
@@ -246,7 +225,7 @@ def _host_address(value: str | int) -> tuple[str, int]:
     except ValueError:
         address = None
     if address is None or "%" in host:
-        message = f'{_short(host)} is not an IP address to publish a port on: write it as in "127.0.0.1:8080"'
+        message = f'{shown(host)} is not an IP address to publish a port on: write it as in "127.0.0.1:8080"'
         raise ValueError(message)
     return str(address), _host_port(port)
 
@@ -255,7 +234,7 @@ def _host_port(text: str) -> int:
     if text in {"", "0"}:
         return 0
     if not (text.isascii() and text.removeprefix("-").isdigit()):
-        message = f'{_short(text)} is not a host port: write a number, as in "8080", or "" for one that is free'
+        message = f'{shown(text)} is not a host port: write a number, as in "8080", or "" for one that is free'
         raise ValueError(message)
     if len(text) > 9 or not 1 <= int(text) <= 65_535:
         raise ValueError(f'host port {text[:20]} does not exist: ports go from 1 to 65535, "" asks for a free one')
@@ -278,7 +257,7 @@ def _restart(text: str, errors: FieldErrors) -> RestartPolicy:
     match = _RESTART.fullmatch(text)
     if not match or (match[2] and match[1] != RestartMode.ON_FAILURE):
         hint = "; always is the same here" if text == "unless-stopped" else ""
-        message = f"restartPolicy {_short(text)} is not known: use no, always, on-failure or on-failure:N{hint}"
+        message = f"restartPolicy {shown(text)} is not known: use no, always, on-failure or on-failure:N{hint}"
         errors.append(FieldError("/restartPolicy", message))
         return RestartPolicy()
     mode = RestartMode(match[1])
@@ -308,7 +287,7 @@ def _check_configs(request: TaskRequest, errors: FieldErrors) -> None:
         if (wrong := key_error(mount.key)) is not None:
             errors.append(FieldError(pointer("configs", at, "key"), wrong))
         if bool(mount.env) == bool(mount.path):
-            message = f"config {_short(mount.key)} needs one of env and path: a variable's name, or a file's path"
+            message = f"config {shown(mount.key)} needs one of env and path: a variable's name, or a file's path"
             errors.append(FieldError(pointer("configs", at), message))
         elif mount.path:
             wrongs = {"path": path_error(mount.path), "mode": mode_error(mount.mode)}
@@ -326,8 +305,4 @@ def _check_configs(request: TaskRequest, errors: FieldErrors) -> None:
 
 
 def _not_a_variable(name: str) -> str:
-    return f"{_short(name)} is not a variable's name: use letters, digits, '_', '.' and '-', no digit first"
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 80 else text[:77] + "...")
+    return f"{shown(name)} is not a variable's name: use letters, digits, '_', '.' and '-', no digit first"

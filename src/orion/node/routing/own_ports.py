@@ -2,8 +2,7 @@
 is written. Where some node may give it, the scheduler finds that one.
 """
 
-from orion.model.api.requests import pointer
-from orion.model.errors import FieldError, Invalid
+from orion.model.errors import FieldError, Invalid, pointer
 from orion.model.job import Job
 from orion.state.records import port_key, port_text
 from orion.state.view import View
