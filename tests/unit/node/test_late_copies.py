@@ -26,6 +26,12 @@ def node_of(nodes, machine):
     return nodes.leader and nodes.leader.node.driver.view.node(machine.name)
 
 
+async def leaderless(driver):
+    """Returns when it knows of no leader, though the next one is elected a moment later."""
+    while driver.standing.leader:
+        await driver.watch.changed()
+
+
 def log_of(submitter):
     """The commands that it is given from now on."""
     asked, submit = [], submitter.submit
@@ -43,7 +49,7 @@ def test_a_drain_that_a_stalled_leader_passes_on_late():
         old = nodes.leader
         other, target = (m for m in nodes.machines if m is not old)
         old.run.process.stall()
-        await nodes.until(lambda: not other.node.driver.standing.leader)
+        await spawn(other, leaderless(other.node.driver))
         for draining in (True, False):
             await spawn(other, other.node.service.drain(target.name, draining=draining, timeout_s=20))
         await asyncio.sleep(4)

@@ -150,3 +150,13 @@ def test_reads_that_were_given_up_are_forgotten():
             assert len(driver._read_rounds) <= 4 * MAX_READ_ROUNDS
 
     run(main)
+
+
+def test_a_read_that_a_new_leader_refused_is_asked_again_once_its_term_has_an_entry(monkeypatch):
+    """Not a while after: a leader's duties begin with such a read."""
+    monkeypatch.setattr("orion.node.consensus.driver.READ_RETRY_S", 3_600)
+
+    async def main(nodes):
+        assert nodes.leader is not None, "its duties have registered it"
+
+    run(main, count=1)

@@ -10,6 +10,7 @@ The core runner never waits for the disk: while a batch is being written, inputs
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections import deque
@@ -266,7 +267,9 @@ class RaftDriver:
                 await self.watch.reached(index)
                 return index
             if done:  # refused: no leader yet, or it has not committed in its term
-                await asyncio.sleep(READ_RETRY_S / 10)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(READ_RETRY_S / 10):
+                        await self.watch.changed()
         raise Unavailable("this node is stopping")
 
     # --- core ---------------------------------------------------------------------------------------------
