@@ -1,0 +1,114 @@
+"""The mutations: what each breaks, where, and the tests that see it."""
+
+from mutants.runner import Mutant
+
+_CONNECTION = "src/orion/api/http/connection.py"
+_DEADLINES = "src/orion/api/http/deadlines.py"
+_STREAM = "src/orion/api/http/stream.py"
+_LISTS = "src/orion/node/services/lists.py"
+
+API = (
+    Mutant(
+        "an unfinished head is bounded",
+        _CONNECTION,
+        "if self._bytes_without_news > MAX_HEAD_BYTES and",
+        "if False and",
+        ("unit/api/test_api_connections.py::test_an_unfinished_head_is_bounded_before_it_is_whole",),
+    ),
+    Mutant(
+        "each head has its deadline",
+        _CONNECTION,
+        "        if self._in_head:\n            self._give(HEAD_S)",
+        "        if self._in_head:\n            pass",
+        ("unit/api/test_api_connections.py::test_the_second_head_has_its_time_too",),
+    ),
+    Mutant(
+        "a refusal is not written into the answer of another",
+        _CONNECTION,
+        "if self.under_way:  # in the midst of another's answer it would be taken for a part of that",
+        "if False:",
+        ("unit/api/test_api_connections.py::test_no_answer_is_written_into_another",),
+    ),
+    Mutant(
+        "the longest idle connection makes room",
+        _CONNECTION,
+        "while len(self.connections) > self._most:",
+        "while False:",
+        ("unit/api/test_api_connections.py::test_the_one_that_has_asked_nothing_for_longest_makes_room",),
+    ),
+    Mutant(
+        "a broken stream is not ended as if it were whole",
+        _STREAM,
+        "if error and not self._ends_cleanly:",
+        "if False:",
+        ("unit/api/test_api_streams.py::test_an_error_after_it_breaks_the_body_off",),
+    ),
+    Mutant(
+        "silent streams beat",
+        _STREAM,
+        "            await self._send(send, item)\n            pause_s = HEARTBEAT_S if self._heartbeat else None",
+        "            await self._send(send, item)\n            pause_s = None",
+        ("unit/api/test_api_streams.py::test_silent_logs_show_signs_of_life",),
+    ),
+    Mutant(
+        "what waits ends when the node stops",
+        _DEADLINES,
+        "        for deadline in tuple(self._waits):\n            bring_forward(deadline)",
+        "        pass",
+        ("unit/api/test_api_server.py::test_stopping_ends_what_waits_and_what_streams",),
+    ),
+    Mutant(
+        "a page of another site changes nothing",
+        "src/orion/api/http/origin.py",
+        'if scope["method"] not in {"GET", "HEAD"} and origin',
+        "if False and origin",
+        ("unit/api/test_api_bad_input.py::test_a_page_of_another_site_changes_nothing",),
+    ),
+    Mutant(
+        "a name that was pointed at this machine is refused",
+        "src/orion/api/http/origin.py",
+        "and not _names_this_machine(host)",
+        "and False",
+        ("unit/api/test_api_bad_input.py::test_a_name_that_was_pointed_at_this_machine_is_refused",),
+    ),
+    Mutant(
+        "who takes nothing of a list is cut off",
+        "src/orion/api/http/lists.py",
+        "async with asyncio.timeout(TAKE_S):",
+        "async with asyncio.timeout(None):",
+        ("unit/api/test_api_lists.py::test_who_takes_nothing_of_a_list_is_cut_off_and_it_is_let_go",),
+    ),
+)
+
+NODE = (
+    Mutant(
+        "a shared list is as new as who wants it asks",
+        _LISTS,
+        "known.index >= at_least and",
+        "True and",
+        ("unit/node/test_lists.py::test_who_comes_while_a_list_is_made_shares_it_only_if_it_is_new_enough",),
+    ),
+    Mutant(
+        "the bytes of lists that nobody has any more are free again",
+        _LISTS,
+        "        self._held_bytes -= size_bytes\n",
+        "        pass\n",
+        ("unit/node/test_lists.py::test_bytes_on_their_way_are_bounded_and_come_back",),
+    ),
+    Mutant(
+        "a list is made in slices",
+        _LISTS,
+        "if not buffer or rows % SLICE_ROWS == 0:",
+        "if False:",
+        ("unit/node/test_lists.py::test_a_long_list_is_made_in_slices_of_a_turn",),
+    ),
+    Mutant(
+        "so many a turn go through a turnstile",
+        "src/orion/node/runtime/turnstile.py",
+        "if self._left > 0 and not self._queue:",
+        "if True:",
+        ("unit/node/test_lists.py::test_so_many_a_turn_go_through_a_turnstile_in_order",),
+    ),
+)
+
+MUTANTS = (*API, *NODE)
