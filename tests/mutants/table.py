@@ -48,7 +48,7 @@ API = (
         _STREAM,
         "            await self._send(send, item)\n            pause_s = HEARTBEAT_S if self._heartbeat else None",
         "            await self._send(send, item)\n            pause_s = None",
-        ("unit/api/test_api_streams.py::test_silent_logs_show_signs_of_life",),
+        ("unit/api/test_api_streams.py::test_logs_that_fall_silent_show_signs_of_life",),
     ),
     Mutant(
         "what waits ends when the node stops",
@@ -111,4 +111,97 @@ NODE = (
     ),
 )
 
-MUTANTS = (*API, *NODE)
+_CLIENT = "src/orion/adapters/docker/http/client.py"
+_CHANNEL = "src/orion/adapters/docker/http/channel.py"
+_PARSER = "src/orion/adapters/docker/http/parser.py"
+_POOL = "src/orion/adapters/docker/http/pool.py"
+_HTTP = "contract/test_docker_http.py::"
+
+DOCKER = (
+    Mutant(
+        "a request that may do something twice is sent once",
+        _CLIENT,
+        "if channel.answered or method not in IDEMPOTENT:",
+        "if channel.answered:",
+        (_HTTP + "test_a_request_that_may_do_something_twice_is_sent_once",),
+    ),
+    Mutant(
+        "a request is not sent again after a part of its answer",
+        _CLIENT,
+        "if channel.answered or method not in IDEMPOTENT:",
+        "if method not in IDEMPOTENT:",
+        (_HTTP + "test_a_request_is_sent_again_once_and_not_after_a_part_of_its_answer",),
+    ),
+    Mutant(
+        "an endless error is cut",
+        _CLIENT,
+        "while len(text) < MAX_ERROR_BYTES and (piece",
+        "while (piece",
+        (_HTTP + "test_an_endless_error_is_cut",),
+    ),
+    Mutant(
+        "an endless answer has a bound",
+        _CLIENT,
+        "if len(body) > most_bytes:",
+        "if False:",
+        (_HTTP + "test_an_endless_body_has_a_bound",),
+    ),
+    Mutant(
+        "a connection that was closed while idle is not used",
+        _CHANNEL,
+        "return finished and self._open and not self._readable()",
+        "return finished and self._open",
+        (_HTTP + "test_a_connection_that_was_closed_while_idle_is_not_used",),
+    ),
+    Mutant(
+        "who does not read is not sent more",
+        _CHANNEL,
+        "if self._held_bytes > MOST_HELD_BYTES and self._reading:",
+        "if False:",
+        ("unit/adapters/test_docker_http_parts.py::test_a_body_that_nobody_takes_is_not_read_on",),
+    ),
+    Mutant(
+        "an unfinished answer is not taken for a whole one",
+        _PARSER,
+        "if self.complete or self.raw or (self.head is not None and self._until_the_end):",
+        "if self.head is not None:",
+        (_HTTP + "test_a_broken_answer_is_told_and_ends_its_connection",),
+    ),
+    Mutant(
+        "what a parser keeps back is bounded",
+        _PARSER,
+        "if self._overhead_bytes > MAX_HEAD_BYTES and not self.complete:",
+        "if False:",
+        (_HTTP + "test_a_broken_answer_is_told_and_ends_its_connection",),
+    ),
+    Mutant(
+        "idle connections have a bound",
+        _POOL,
+        "if len(self._idle) > self._most_idle:",
+        "if False:",
+        (_HTTP + "test_idle_connections_have_a_bound_and_end",),
+    ),
+    Mutant(
+        "a container's pending output is bounded",
+        "src/orion/adapters/docker/frames.py",
+        "if size > MAX_FRAME_BYTES:",
+        "if False:",
+        ("unit/adapters/test_docker_streams.py::test_output_that_is_not_understood_is_refused",),
+    ),
+    Mutant(
+        "a progress line without an end is refused",
+        "src/orion/adapters/docker/streams.py",
+        "if len(self._pending) > MAX_LINE_BYTES:",
+        "if False:",
+        ("unit/adapters/test_docker_streams.py::test_an_endless_line_is_refused",),
+    ),
+    Mutant(
+        "labels alone do not make a container ours",
+        "src/orion/adapters/docker/decode.py",
+        'return labels if f"/{name}" in names else None',
+        "return labels",
+        ("unit/adapters/test_docker_decode.py::test_labels_without_the_name_that_goes_with_them_are_a_copy_s",),
+    ),
+)
+
+MUTANTS = (*API, *NODE, *DOCKER)

@@ -156,6 +156,15 @@ def test_silent_logs_show_signs_of_life(web, monkeypatch):
             read += response.read1()
 
 
+def test_logs_that_fall_silent_show_signs_of_life(web, monkeypatch):
+    monkeypatch.setattr("orion.api.http.stream.HEARTBEAT_S", 0.01)
+    web.service.logs_go_on = True
+    with opened(web, "/tasks/web/logs?follow", SENT_EVENTS) as response:
+        read = b""
+        while b"data:" not in read or read.rpartition(b"data:")[2].count(b": still here\n\n") < 3:
+            read += response.read1()
+
+
 def test_a_reader_that_has_stopped_is_dropped_in_the_end(web, monkeypatch):
     monkeypatch.setattr("orion.api.reader.LOOK_S", 0.01)
     monkeypatch.setattr("orion.api.reader.STOPPED_S", 0.05)
