@@ -1,6 +1,6 @@
 """Small mutations of what has effects (node/, api/, adapters/docker), each killed by its room's own tests.
 
-A mutant that lives shows a promise that no test holds. Add one whenever a test is written for a fault that was found.
+A mutant that lives shows a promise that no test holds. Add one whenever a test is written for a fault.
 """
 
 import pytest
