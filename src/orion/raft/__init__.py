@@ -1,6 +1,6 @@
 """The consensus core: Raft with no I/O, in the manner of etcd-io/raft.
 
-The caller's contract, kept by node/raft_driver and pinned by golden traces:
+The caller's contract, kept by node/consensus/driver and pinned by golden traces:
 
 1. Feed inputs with `Raft.step(now_ms, input)`; each changes only memory.
 2. Take `Raft.ready()` and, in this order:

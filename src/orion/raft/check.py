@@ -1,4 +1,4 @@
-"""What holds after every step, whatever came in."""
+"""The invariants of a member, which hold after every step, whatever came in."""
 
 from orion.raft.confchange import check_conf, members
 from orion.raft.interface import Role
@@ -7,7 +7,7 @@ from orion.raft.messages import NOBODY
 
 
 def check(me: Member) -> None:
-    """Raises AssertionError: a programmer's error."""
+    """Raises AssertionError when an invariant is broken: that is a bug in this package."""
     log = me.log
     log.check()
     check_conf(me.conf)

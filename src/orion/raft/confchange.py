@@ -1,7 +1,7 @@
-"""How a configuration follows from the one before it (section 6, and 4.3 of the thesis).
+"""Changes of configuration: the rules by which one follows from another (section 6, and 4.3 of the thesis).
 
-A ConfChange names the whole target. When at most one voter differs, old and new majorities overlap anyway and the
-step is simple; otherwise the joint configuration lies between, and its leader proposes to leave it by itself.
+A ConfChange names the whole target. When at most one voter differs, old and new majorities overlap anyway, and one
+step leads there. Otherwise a joint configuration lies between, and the leader proposes by itself to leave it.
 """
 
 from functools import lru_cache
@@ -25,13 +25,13 @@ def encode_change(change: ConfChange) -> bytes:
 
 
 def decode_change(data: bytes) -> ConfChange:
-    """Raises msgspec.DecodeError (a ValidationError too) when `data` is not one."""
+    """Raises msgspec.DecodeError or its subclass ValidationError when `data` holds no ConfChange."""
     return _decoder.decode(data)
 
 
 def change_fault(data: bytes) -> str:
-    """Why `data` is no change of configuration that a log may hold; "" when it is one. Whether it can be made from
-    the configuration in force is for `next_conf` to say.
+    """Returns why `data` is no change of configuration that a log may hold; "" when it is one. `next_conf` decides
+    whether the change can be made from the configuration in force.
     """
     try:
         change = decode_change(data)
@@ -41,7 +41,7 @@ def change_fault(data: bytes) -> str:
 
 
 def conf_fault(conf: ConfState) -> str:
-    """What is wrong with a configuration; "" when it is sound."""
+    """Returns what is wrong with a configuration; "" when it is sound."""
     groups = (conf.voters, conf.learners, conf.voters_outgoing, conf.learners_next)
     if fault := _ids_fault(tuple(member for group in groups for member in group)):
         return fault
@@ -70,12 +70,12 @@ def is_joint(conf: ConfState) -> bool:
 
 
 def members(conf: ConfState) -> list[int]:
-    """All that get the log, in order of id."""
+    """All members that get the log, in order of id."""
     return sorted({*conf.voters, *conf.voters_outgoing, *conf.learners})
 
 
 def all_voters(conf: ConfState) -> list[int]:
-    """All whose vote may count, in order of id."""
+    """All members whose vote may count, in order of id."""
     return sorted({*conf.voters, *conf.voters_outgoing})
 
 
@@ -130,6 +130,6 @@ def _checked(change: ConfChange) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 @lru_cache(maxsize=16)  # asked after every step, about the same one mostly
 def check_conf(conf: ConfState) -> None:
-    """Asserts what every configuration obeys."""
+    """Asserts that the configuration is sound."""
     fault = conf_fault(conf)
     assert not fault, f"{fault}: {conf}"

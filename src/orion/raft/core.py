@@ -1,7 +1,7 @@
 """The consensus core as its driver sees it: inputs go in by `step`, batches of work come out by `ready`.
 
-The contract is told in the package's docstring. The rules are next door: election, leader, replication, follower,
-receive; the facts they work on are in member and log.
+The package's docstring has the contract. The rules are in election, leader, replication, follower and receive; the
+memory that they work on is in member and log.
 """
 
 import random
@@ -44,12 +44,12 @@ from orion.raft.trust import is_credible
 class Raft:
     """One member. Not safe for threads; does no I/O.
 
-    The constructor and `step` raise LogBroken when this member's disk has lost what it promised to keep.
+    The constructor and `step` raise LogBroken when this member's disk has lost entries that it had acknowledged.
     """
 
     def __init__(self, config: RaftConfig, persistent: Persistent, rng: random.Random, now_ms: int) -> None:
-        """Entries up to the hard state's commit index are handed out as committed again: state is rebuilt from
-        the snapshot.
+        """Entries between the snapshot and the hard state's commit index are handed out as committed again, because
+        the caller rebuilds its state from the snapshot.
         """
         self._me = Member(config, persistent, rng, now_ms)
         self._seq = 0
@@ -57,9 +57,9 @@ class Raft:
     # --- in -----------------------------------------------------------------------------------------------
 
     def step(self, now_ms: int, value: Input) -> None:
-        """Time never goes back here, whatever `now_ms` says.
+        """Handles one input. The member's clock never goes back: a `now_ms` older than the last one counts as that.
 
-        Raises ProposalRefused for Propose and ProposeConf that can't be taken.
+        Raises ProposalRefused for a Propose or ProposeConf that can't be taken.
         """
         me = self._me
         me.settled = False
@@ -67,13 +67,15 @@ class Raft:
         _STEPS[type(value)](me, value)
 
     def believes(self, message: AnyMessage) -> bool:
-        """Whether `step` would handle the message rather than ignore it. Changes nothing."""
+        """True when `step` would handle the message rather than ignore it. Changes nothing."""
         return is_credible(self._me, message)
 
     # --- out ----------------------------------------------------------------------------------------------
 
     def has_ready(self) -> bool:
-        """Whether `ready` has something to say. Decides what is sent, so ask once a turn, not after each step."""
+        """True when the next Ready would not be empty. Decides what is sent: call it once a turn, not after each
+        step.
+        """
         me = self._me
         _settle(me)
         return bool(
@@ -89,7 +91,7 @@ class Raft:
         )
 
     def ready(self) -> Ready:
-        """The work of this turn; what is in it is not said again."""
+        """Returns the work of this turn. Each item is given out once."""
         me, log = self._me, self._me.log
         _settle(me)
         follower.take_acknowledgement(me)
@@ -111,14 +113,14 @@ class Raft:
             messages_after_persist=tuple(me.after_persist),
             committed=log.take_committed(me.config.max_apply_bytes),
             reads=tuple(me.read_states),
-            standing=_new_standing(me),
+            standing=_new_soft_state(me),
             must_sync=voted or bool(entries) or install is not None or _commits_conf(me),
         )
         me.given_hard_state = hard
         me.messages, me.after_persist, me.read_states = [], [], []
         return ready
 
-    # --- about --------------------------------------------------------------------------------------------
+    # --- reads of its state -------------------------------------------------------------------------------
 
     @property
     def role(self) -> Role:
@@ -135,7 +137,7 @@ class Raft:
 
     @property
     def leader_heard_ms(self) -> int:
-        """When a leader was last heard; for one that does not lead."""
+        """The time at which the leader was last heard. It means nothing on the leader itself."""
         return self._me.contact_ms
 
     @property
@@ -156,13 +158,13 @@ class Raft:
 
     @property
     def awaits_snapshots(self) -> bool:
-        """Whether this member leads and hears a follower that lacks what its log begins with."""
+        """True on a leader that hears a follower whose next entry is compacted here."""
         me = self._me
         since_ms = me.now_ms - replication.SNAPSHOT_PATIENCE_ELECTIONS * me.config.election_ms
         return any(p.match < me.log.offset and p.heard_ms > since_ms for p in me.progress.values())
 
     def next_deadline_ms(self) -> int:
-        """When the next Tick is due."""
+        """The time at which the next Tick is due."""
         me = self._me
         if me.role is not Role.LEADER:
             return me.election_due_ms
@@ -196,7 +198,7 @@ class Raft:
         )
 
     def check(self) -> None:
-        """Asserts what holds after every step; for tests and the simulator, for it reads the whole log."""
+        """Asserts the invariants. For tests and the simulator, because it reads the whole log."""
         check(self._me)
 
 
@@ -204,7 +206,7 @@ class Raft:
 
 
 def _settle(me: Member) -> None:
-    """What the leader does once a turn, after all inputs."""
+    """Does the leader's work of a turn, once, after all its inputs."""
     if me.settled:
         return
     me.settled = True
@@ -215,8 +217,8 @@ def _settle(me: Member) -> None:
 
 
 def _commits_conf(me: Member) -> bool:
-    """What the configuration is, is worth an fsync: a member that forgot that a joint one was left would for ever
-    need the votes of those who have left.
+    """True when this Ready commits a change of configuration, which is worth an fsync. A member that forgot that a
+    joint configuration was left would need the votes of removed members for ever.
     """
     return any(me.given_hard_state.commit < index <= me.log.commit for index in me.log.confs)
 
@@ -225,12 +227,12 @@ def _soft_state(me: Member) -> SoftState:
     return SoftState(me.role, me.term, me.leader)
 
 
-def _new_standing(me: Member) -> SoftState | None:
-    standing = _soft_state(me)
-    if standing == me.given_soft_state:
+def _new_soft_state(me: Member) -> SoftState | None:
+    soft = _soft_state(me)
+    if soft == me.given_soft_state:
         return None
-    me.given_soft_state = standing
-    return standing
+    me.given_soft_state = soft
+    return soft
 
 
 # --- steps ------------------------------------------------------------------------------------------------
@@ -255,7 +257,9 @@ def _on_persisted(me: Member, value: Persisted) -> None:
 
 
 def _on_conf_applied(me: Member, value: ConfApplied) -> None:
-    """An entry that a snapshot has overtaken changes nothing. Raises LogBroken for one that holds no change."""
+    """Switches to the configuration that the entry leads to. An entry that a snapshot has overtaken changes
+    nothing. Raises LogBroken for an entry that holds no change of configuration.
+    """
     if value.entry.index <= me.conf_index:
         return
     if fault := change_fault(value.entry.data):
@@ -264,7 +268,7 @@ def _on_conf_applied(me: Member, value: ConfApplied) -> None:
     try:
         conf = next_conf(me.conf, decode_change(value.entry.data))
     except ConfRefused:
-        return  # the same everywhere: who proposed it saw the same configuration as who applies it
+        return  # every member refuses it: all of them apply it to the same configuration
     me.conf = conf
     if me.role is Role.LEADER:
         leader.on_conf_switched(me, conf)

@@ -1,4 +1,4 @@
-"""Who leads (sections 5.2 and 5.4.1; pre-vote: 9.6 of the thesis)."""
+"""Elections (sections 5.2 and 5.4.1; pre-vote: 9.6 of the thesis)."""
 
 from orion.raft.confchange import all_voters
 from orion.raft.interface import Role
@@ -19,8 +19,8 @@ from orion.raft.trust import knows
 
 
 def campaign(me: Member, *, transfer: bool = False) -> bool:
-    """Starts an election; False when this member may not just now. With `transfer` the leader has asked for it: no
-    pre-vote, and leases don't count.
+    """Starts an election. Returns False when this member may not campaign now. With `transfer` the leader has asked
+    for it: there is no pre-vote, and leases don't count.
     """
     if me.role is Role.LEADER or not me.is_promotable or me.conf_committed:
         return False
@@ -32,7 +32,9 @@ def campaign(me: Member, *, transfer: bool = False) -> bool:
 
 
 def _pre_campaign(me: Member) -> None:
-    """Ask whether an election could be won. Neither term nor vote changes, so nothing needs to be on disk."""
+    """Asks the voters whether they would vote for this member. Neither term nor vote changes, so nothing needs to
+    be on disk.
+    """
     me.reset(me.term)
     me.role = Role.PRE_CANDIDATE
     index, log_term = me.last_id
@@ -43,7 +45,9 @@ def _pre_campaign(me: Member) -> None:
 
 
 def _campaign(me: Member, *, transfer: bool) -> None:
-    """The own vote counts, and others are asked, once it is on disk."""
+    """Votes for itself and asks for votes. Its own vote counts, and the requests leave, once that vote is on
+    disk.
+    """
     me.reset(me.term + 1)
     me.role = Role.CANDIDATE
     me.vote = me.id
@@ -74,8 +78,8 @@ def _count_vote(me: Member, voter: int, *, granted: bool) -> None:
 
 
 def on_vote(me: Member, message: MsgVote) -> None:
-    """At the message's term. A member answers whether or not it believes itself a voter: it may not have heard of
-    its promotion yet, and the candidate's quorum may need it.
+    """Answers a request for a vote of this term. A member that is no voter by its own configuration answers too: it
+    may not have heard of its promotion yet, and the candidate's quorum may need it.
     """
     learn_commit(me, message)
     free = me.vote == message.sender or (me.vote == NOBODY and me.leader == NOBODY)
@@ -88,7 +92,9 @@ def on_vote(me: Member, message: MsgVote) -> None:
 
 
 def on_pre_vote(me: Member, message: MsgPreVote) -> None:
-    """Changes neither term nor vote. A grant bears the term that was asked for, a refusal our own."""
+    """Answers a pre-vote. Changes neither term nor vote. A grant bears the candidate's next term, a refusal our own
+    term.
+    """
     learn_commit(me, message)
     free = message.term > me.term or me.vote == message.sender or (me.vote == NOBODY and me.leader == NOBODY)
     if free and me.log.is_up_to_date(message.index, message.log_term):
@@ -118,14 +124,14 @@ def on_pre_vote_response(me: Member, message: MsgPreVoteResp) -> None:
 
 
 def learn_commit(me: Member, message: MsgVote | MsgVoteResp | MsgPreVote | MsgPreVoteResp) -> None:
-    """Takes over what the sender knows to be committed, if this log holds the same entry (log matching), whatever
-    the terms are by now. raft-rs does the same. Not from a stranger: whoever holds the entry that the sender knows
-    to be committed holds what made the sender a member as well.
+    """Takes over the sender's commit index if this log holds the same entry there (log matching), whatever the
+    terms are by now. raft-rs does the same. A stranger's is not taken: a log that holds the sender's committed
+    entry also holds the entry that made the sender a member.
 
     Both sides of an election need this while a configuration changes. A candidate that never heard that the joint
-    configuration was left might for ever need the vote of a removed leader, whose log is longer and who does not
-    stand for election any more. And a member that never heard of its promotion refuses candidates with shorter
-    logs, but does not campaign itself: with the leader dead for good, a living majority would have no leader.
+    configuration was left might for ever need the vote of a removed leader, whose log is longer and which does not
+    campaign any more. A member that never heard of its promotion refuses candidates with shorter logs, but does not
+    campaign itself: with the leader dead for good, a living majority would have no leader.
     """
     index, log = message.commit, me.log
     if index > log.commit and log.term(index) == message.commit_term and knows(me, message.sender):
@@ -136,7 +142,9 @@ def learn_commit(me: Member, message: MsgVote | MsgVoteResp | MsgPreVote | MsgPr
 
 
 def on_tick(me: Member) -> None:
-    """Followers and candidates. Whoever may not campaign forgets a leader that is silent and waits on."""
+    """Starts a due election on a follower or candidate. A member that may not campaign forgets its silent leader
+    and waits on.
+    """
     if me.now_ms < me.election_due_ms or campaign(me):
         return
     me.become_follower(me.term)
@@ -149,8 +157,8 @@ def on_timeout_now(me: Member, _: MsgTimeoutNow) -> None:
 
 
 def on_peer_dead(me: Member, peer: int) -> None:
-    """The leader's process is gone: its lease is void. Voters wait by rank, each within a slot of its own, so that
-    two rarely ask at the same moment and split the vote.
+    """Ends the lease of a leader whose process is gone, and brings the election forward. Each voter waits for a
+    slot of its own, by rank, so that two rarely campaign at the same moment and split the vote.
     """
     if me.lost_leader != peer or me.role is Role.CANDIDATE:
         return

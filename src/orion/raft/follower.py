@@ -1,4 +1,4 @@
-"""What a follower does with its leader's messages (sections 5.3 and 7). All of them bear the current term."""
+"""A follower's handlers of its leader's messages (sections 5.3 and 7). All messages here bear the current term."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -19,7 +19,9 @@ LeaderMessage = TypeVar("LeaderMessage", MsgApp, MsgHeartbeat, MsgSnap)
 
 
 def from_leader(handle: Callable[[Member, LeaderMessage], None]) -> Callable[[Member, LeaderMessage], None]:
-    """Wraps a handler of what only a leader sends: its sender leads this term, whatever this member was doing."""
+    """Wraps a handler of a message that only a leader sends: the sender leads this term, and this member
+    follows.
+    """
 
     def handler(me: Member, message: LeaderMessage) -> None:
         if me.role is Role.FOLLOWER and me.leader == message.sender:
@@ -58,8 +60,8 @@ def on_heartbeat(me: Member, message: MsgHeartbeat) -> None:
 
 @from_leader
 def on_snapshot(me: Member, message: MsgSnap) -> None:
-    """The snapshot's bytes are here. It is installed only when the log does not hold its end: otherwise the log is
-    as good, and reaches further.
+    """Handles a snapshot whose bytes have been fetched. It is installed only when the log does not hold its last
+    entry: a log that does is as good, and reaches further.
     """
     meta, log = message.meta, me.log
     if meta.index <= log.commit:
@@ -79,7 +81,9 @@ def _restore(me: Member, meta: SnapshotMeta) -> None:
 
 
 def _acknowledge(me: Member, index: int) -> None:
-    """One MsgAppResp per Ready speaks for all that came before it; it leaves when the entries are on disk."""
+    """Notes an acknowledgement. One MsgAppResp per Ready speaks for all of them; it leaves once the entries are on
+    disk.
+    """
     me.ack = index if me.ack is None else max(me.ack, index)
 
 

@@ -1,4 +1,4 @@
-"""What goes into the core and what comes out of it."""
+"""The core's inputs, outputs and settings."""
 
 import enum
 
@@ -28,7 +28,7 @@ class RaftConfig(msgspec.Struct, frozen=True):
 
 
 class Persistent(msgspec.Struct, frozen=True):
-    """What a member finds on its disk at start: `entries` follow `snapshot.index` without a gap."""
+    """A member's disk at start: `entries` follow `snapshot.index` without a gap."""
 
     hard_state: HardState = HardState()
     snapshot: SnapshotMeta = SnapshotMeta()
@@ -47,16 +47,16 @@ class Received(msgspec.Struct, frozen=True):
 
 
 class Propose(msgspec.Struct, frozen=True):
-    """Append commands. Refused with ProposalRefused when not leader, when a transfer is under way, or past
-    `max_uncommitted_bytes`.
+    """Append commands. The core raises ProposalRefused when it does not lead, while a transfer is under way, or
+    past `max_uncommitted_bytes`.
     """
 
     data: tuple[bytes, ...]
 
 
 class ProposeConf(msgspec.Struct, frozen=True):
-    """One at a time: refused while another is not yet applied or the configuration is joint (except to
-    leave it).
+    """Append a change of configuration. The core raises ProposalRefused while another one is not yet applied, and
+    while the configuration is joint, except to leave it.
     """
 
     change: ConfChange
@@ -95,14 +95,14 @@ class TransferLeader(msgspec.Struct, frozen=True):
 
 
 class PeerUnreachable(msgspec.Struct, frozen=True):
-    """Messages to this member can't be sent: go back to probing it."""
+    """Messages to this member can't be sent. The leader goes back to probing it."""
 
     peer: int
 
 
 class PeerDead(msgspec.Struct, frozen=True):
-    """Two independent proofs say that this member's process is gone. If it led, its lease is void and this
-    member need not wait for its election timeout (a liveness hint; safety rests on votes alone).
+    """Two independent proofs say that this member's process is gone. If it led, its lease is void, and this member
+    need not wait for its election timeout. It is a hint for liveness; safety rests on votes alone.
     """
 
     peer: int
@@ -129,7 +129,7 @@ Input = (
 
 
 class ProposalRefused(Exception):
-    """`reason` is a sentence for a person; nothing was appended."""
+    """Nothing was appended. `reason` is a sentence for a person."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -140,8 +140,8 @@ class ProposalRefused(Exception):
 
 
 class ReadState(msgspec.Struct, frozen=True):
-    """Once `index` is applied, a read that began before the request is linearizable. `index` 0: refused,
-    ask again.
+    """The answer to a ReadRequest: once `index` is applied, a read that began before the request is linearizable.
+    `index` 0 means refused: ask again.
     """
 
     context: int
@@ -180,7 +180,7 @@ class FollowerStatus(msgspec.Struct, frozen=True):
 
 
 class RaftStatus(msgspec.Struct, frozen=True):
-    """What `GET /raft` and the autopilot see. `followers` is empty except on the leader."""
+    """One member's state as `GET /raft` and the autopilot see it. `followers` is empty except on the leader."""
 
     id: int
     role: Role

@@ -1,4 +1,4 @@
-"""What only the leader does: propose, change the configuration, read, hand over, notice that it is cut off."""
+"""The leader's rules: proposals, changes of configuration, reads, handing over, and the check of its quorum."""
 
 from orion.raft import replication
 from orion.raft.confchange import ConfRefused, encode_change, is_voter, members, next_conf
@@ -14,7 +14,7 @@ _LEAVE_JOINT = encode_change(ConfChange())
 
 
 def become_leader(me: Member) -> None:
-    """Won an election: append an empty entry, for only an entry of its own term lets a leader commit (5.4.2)."""
+    """Begins to lead, and appends an empty entry: a leader commits only by an entry of its own term (5.4.2)."""
     me.reset(me.term)
     me.role = Role.LEADER
     me.leader = me.id
@@ -49,7 +49,7 @@ def propose(me: Member, data: tuple[bytes, ...]) -> None:
     log = me.log
     uncommitted = log.bytes_after(log.commit, log.last)
     size = sum(map(len, data)) + ENTRY_BYTES * len(data)
-    # Some must get through, or one that is larger than the bound never would.
+    # With nothing uncommitted a proposal is taken whatever its size, or one larger than the bound never would be.
     if uncommitted and uncommitted + size > me.config.max_uncommitted_bytes:
         raise ProposalRefused(
             f"{uncommitted} bytes of writes wait to be committed; try again when the cluster has caught up"
@@ -83,13 +83,13 @@ def _refuse_unless_leading(me: Member) -> None:
 
 
 def maybe_leave_joint(me: Member) -> None:
-    """A joint configuration that was applied is left by the leader, whoever that is by then."""
+    """Proposes to leave a joint configuration once it is applied. Whichever member leads by then does so."""
     if me.conf.auto_leave and not me.conf_pending and me.transfer_to == NOBODY and me.committed_in_term:
         _append(me, ((EntryKind.CONF_CHANGE, _LEAVE_JOINT),))
 
 
 def on_conf_switched(me: Member, conf: ConfState) -> None:
-    """`conf` is in force. A leader without a vote steps down (section 6: once the change is committed)."""
+    """Takes the configuration in force into account. A leader without a vote steps down (section 6)."""
     if not is_voter(conf, me.id):
         me.become_follower(me.term)
         return
@@ -102,7 +102,7 @@ def on_conf_switched(me: Member, conf: ConfState) -> None:
 
 
 def _added(me: Member) -> Progress:
-    """It counts as heard, so that the check of the quorum gives it time to speak."""
+    """The progress of a new member. It counts as heard now, so that the check of the quorum gives it time."""
     progress = _new_progress(me)
     progress.heard_ms = me.now_ms
     return progress
@@ -123,7 +123,7 @@ def on_tick(me: Member) -> None:
 
 
 def _check_quorum(me: Member) -> bool:
-    """Steps down when no quorum was heard since the last look: a leader that is cut off should say so."""
+    """Steps down and returns False when no quorum was heard since the last check: the leader is cut off."""
     heard = {
         member: member == me.id or progress.heard_ms >= me.quorum_checked_ms
         for member, progress in me.progress.items()
@@ -140,7 +140,9 @@ def _check_quorum(me: Member) -> bool:
 
 
 def transfer(me: Member, to: int) -> None:
-    """Proposals are refused until another leads, or for one election timeout."""
+    """Begins to hand over leadership. Proposals are refused until another member leads, or for one election
+    timeout.
+    """
     to = to or _most_up_to_date(me)
     if to == me.id or to not in me.conf.voters or to == me.transfer_to:
         return
@@ -165,15 +167,15 @@ def on_peer_dead(me: Member, peer: int) -> None:
 
 
 def read(me: Member, reader: int, context: int) -> None:
-    """For this member itself or for a follower. Before an entry of this term is committed, the commit index may
-    lag behind what earlier leaders acknowledged (section 8).
+    """Takes a read of this member or of a follower. It is refused before an entry of this term is committed: until
+    then the commit index may lag behind what earlier leaders acknowledged (section 8).
     """
     if not me.committed_in_term or not me.rounds.add(reader, context, me.log.commit):
         me.answer_read(Read(0, reader, context, 0), 0)
 
 
 def start_due_round(me: Member) -> None:
-    """Reads that came in one turn share one round of heartbeats. A sole voter has nobody to ask."""
+    """Starts one round of heartbeats for all reads of the turn. A sole voter confirms them by itself."""
     if not me.rounds.due:
         return
     me.rounds.start_round()

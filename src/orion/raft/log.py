@@ -1,6 +1,6 @@
 """The tail of the log that is in memory: from the last compaction to the end.
 
-Marks, all of them indexes: `offset` < entries <= `last`; `applied` (handed out to be applied) <= `commit`;
+Its indexes: `offset` < entries <= `last`; `applied` (handed out to be applied) <= `commit`;
 `stable` (on disk, with the terms held here) <= `handed` (given out to be written) <= `last`.
 """
 
@@ -19,13 +19,13 @@ _index_of, _term_of = attrgetter("index"), attrgetter("term")
 
 class LogBroken(Exception):
     """The log contradicts what this member has promised: its disk lost acknowledged writes, or a leader asks to
-    replace what is committed. The process must not go on as a member.
+    replace committed entries. The process must not go on as a member.
     """
 
 
 class RaftLog:
     def __init__(self, snapshot: SnapshotMeta, entries: Sequence[Entry]) -> None:
-        """`entries` may begin before the snapshot's end, for followers that lag a little."""
+        """`entries` may begin before the snapshot's index: they are kept for followers that lag a little."""
         first = entries[0].index if entries else snapshot.index + 1
         if first > snapshot.index + 1:
             raise LogBroken(f"log entry {snapshot.index + 1} is missing: the log begins at {first}")
@@ -33,7 +33,7 @@ class RaftLog:
         self.offset_term = snapshot.term if self.offset == snapshot.index else 0
         self.last = self.offset
         self.last_term = self.offset_term
-        self.confs: list[int] = []  # where the configuration changes in `entries` are
+        self.confs: list[int] = []  # the indexes of configuration changes in `entries`
         self._entries: list[Entry] = []
         self._ends = [0]  # _ends[k]: bytes up to and with the k-th entry; only differences mean something
         self._writing: deque[tuple[int, int]] = deque()  # batches being written: (persist_seq, last index)
@@ -51,7 +51,9 @@ class RaftLog:
         return self.confs[-1] if self.confs else 0
 
     def term(self, index: int) -> int | None:
-        """None for what is compacted or past the end. Index 0, before the first entry, has term 0."""
+        """The term of an entry; None when it is compacted or past the end. Index 0, before the first, has term
+        0.
+        """
         if self.offset < index <= self.last:
             return self._entries[index - self.offset - 1].term
         # After a restart the term before the first of the kept trailing entries is not known any more.
@@ -60,24 +62,26 @@ class RaftLog:
         return None
 
     def slice(self, first: int, last: int) -> tuple[Entry, ...]:
-        """Entries first..last, both included; one tuple for all that ask for the same."""
+        """Entries first..last, both included. Followers that are sent the same entries share one tuple."""
         if self._cut[0] != first or self._cut[1] != last:
             start = self.offset + 1
             self._cut = (first, last, tuple(self._entries[first - start : last - start + 1]))
         return self._cut[2]
 
     def bytes_after(self, index: int, last: int) -> int:
-        """Of entries index + 1 .. last."""
+        """The bytes of entries index + 1 .. last."""
         return self._ends[last - self.offset] - self._ends[index - self.offset]
 
     def within(self, first: int, last: int, max_bytes: int) -> int:
-        """The end of the longest run from `first`, not past `last`, of at most `max_bytes`; at least one entry."""
+        """The last index of the longest run from `first` up to `last` within `max_bytes`; at least one entry."""
         start = first - 1 - self.offset
         fits = bisect_right(self._ends, self._ends[start] + max_bytes, start) - 1 + self.offset
         return max(first, min(fits, last))
 
     def is_up_to_date(self, index: int, term: int) -> bool:
-        """Whether a log that ends so is at least as up-to-date as this one (section 5.4.1)."""
+        """True when a log that ends with this index and term is at least as up-to-date as this one (section
+        5.4.1).
+        """
         return term > self.last_term or (term == self.last_term and index >= self.last)
 
     def guess_match(self, index: int, term: int) -> tuple[int, int]:
@@ -111,8 +115,8 @@ class RaftLog:
         self.last, self.last_term = entries[-1].index, entries[-1].term
 
     def try_append(self, prev: int, prev_term: int, entries: tuple[Entry, ...]) -> int | None:
-        """What a follower does with MsgApp (section 5.3): the index up to which this log now agrees with the
-        leader's, or None when it does not hold `prev`. Raises LogBroken.
+        """Appends a leader's entries (section 5.3). Returns the index up to which this log now agrees with the
+        leader's, or None when it does not hold `prev`. Raises LogBroken when that would replace committed entries.
         """
         if self.term(prev) != prev_term:
             return None
@@ -128,8 +132,8 @@ class RaftLog:
         return prev + len(entries)
 
     def _truncate(self, last: int) -> None:
-        """Drop what follows `last`. Batches under way then prove nothing about what comes in its place, even if
-        the same entries should return before they are on disk.
+        """Drops the entries after `last`. Batches that are being written then prove nothing about the entries that
+        come in their place, even when those are the same.
         """
         if last < self.commit:
             raise LogBroken(f"the leader asks to replace entry {last + 1}, but {self.commit} are committed")
@@ -145,7 +149,7 @@ class RaftLog:
         self._cut = (0, 0, ())
 
     def commit_to(self, index: int) -> None:
-        """Raises LogBroken past the end of the log."""
+        """Moves the commit index up to `index`. Raises LogBroken past the end of the log."""
         if index > self.last:
             raise LogBroken(
                 f"{index} are committed, but the log ends at {self.last}: acknowledged entries are lost"
@@ -153,7 +157,7 @@ class RaftLog:
         self.commit = max(self.commit, index)
 
     def compact(self, first_kept: int) -> None:
-        """Forget the entries before `first_kept`; all of them are applied."""
+        """Drops the entries before `first_kept`, all of which are applied."""
         count = first_kept - 1 - self.offset
         if count <= 0:
             return
@@ -165,7 +169,7 @@ class RaftLog:
         self.confs = [index for index in self.confs if index > self.offset]
 
     def restore(self, snapshot: SnapshotMeta) -> None:
-        """A snapshot takes the place of the whole log."""
+        """Replaces the whole log by a snapshot."""
         self.offset = self.last = self.commit = self.applied = self.stable = self.handed = snapshot.index
         self.offset_term = self.last_term = snapshot.term
         self._entries, self._ends, self.confs = [], [0], []
@@ -175,7 +179,7 @@ class RaftLog:
     # --- disk and state -----------------------------------------------------------------------------------
 
     def hand_out(self, persist_seq: int) -> tuple[Entry, ...]:
-        """The entries not yet given out to be written; they are from now on."""
+        """Returns the entries that were not yet given out to be written."""
         if self.handed == self.last:
             return ()
         entries = self.slice(self.handed + 1, self.last)
@@ -184,7 +188,7 @@ class RaftLog:
         return entries
 
     def persisted(self, persist_seq: int) -> None:
-        """Batches are written in order, so all up to this one are on disk."""
+        """Takes note that this batch is on disk, and with it all before it: batches are written in order."""
         while self._writing and self._writing[0][0] <= persist_seq:
             self.stable = max(self.stable, self._writing.popleft()[1])
 
@@ -194,7 +198,7 @@ class RaftLog:
         return min(self.commit, self.stable)
 
     def take_committed(self, max_bytes: int) -> tuple[Entry, ...]:
-        """The next entries to apply; at least one when there is any."""
+        """Returns the next entries to apply, within `max_bytes`; at least one when there is any."""
         end = self.appliable
         if end <= self.applied:
             return ()
@@ -203,7 +207,7 @@ class RaftLog:
         return self.slice(first, self.applied)
 
     def check(self) -> None:
-        """Asserts what always holds."""
+        """Asserts the invariants of the log."""
         assert self.offset <= self.applied <= self.commit <= self.last, self
         assert self.stable <= self.handed <= self.last, self
         assert self.applied <= self.stable, self

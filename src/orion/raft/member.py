@@ -20,10 +20,10 @@ from orion.raft.tracker import Progress
 
 
 class Member:
-    """Everything the core remembers. Times in milliseconds."""
+    """All memory of the core. Times are in milliseconds."""
 
     def __init__(self, config: RaftConfig, persistent: Persistent, rng: random.Random, now_ms: int) -> None:
-        """Raises LogBroken when what is on disk can't be."""
+        """Raises LogBroken when the disk's contents contradict each other."""
         hard = persistent.hard_state
         self.config = config
         self.id = config.id
@@ -32,7 +32,8 @@ class Member:
 
         self.log = RaftLog(persistent.snapshot, persistent.entries)
         self.log.commit_to(hard.commit)
-        # A snapshot may have been stored without a hard state beside it. No vote was given in its term then.
+        # A snapshot may have been stored without a hard state. Then this member has not voted in the snapshot's
+        # term.
         self.term = max(hard.term, self.log.last_term)
         self.vote = hard.vote if self.term == hard.term else NOBODY
         self.role = Role.FOLLOWER
@@ -49,7 +50,7 @@ class Member:
         self.timeout_ms = 0  # drawn anew for each election
         self.election_due_ms = 0
         self.contact_ms = now_ms  # when the leader was last heard
-        self.lost_leader = NOBODY  # who was followed last, though a timeout may have made us forget it
+        self.lost_leader = NOBODY  # the last leader followed, kept when a timeout resets `leader`
 
         # Leading
         self.progress: dict[int, Progress] = {}
@@ -62,10 +63,10 @@ class Member:
 
         # Following
         self.forwarded = ForwardedReads(rng.getrandbits(48))
-        self.ack: int | None = None  # the log agrees with the leader's up to here: said in the next Ready
+        self.ack: int | None = None  # the index to acknowledge in the next Ready: the log agrees up to there
 
         # The next Ready
-        self.settled = False  # whether what follows from the inputs so far is done
+        self.settled = False  # True once the leader's work of this turn is done
         self.messages: list[AnyMessage] = []
         self.after_persist: list[AnyMessage] = []
         self.read_states: list[ReadState] = []
@@ -86,25 +87,25 @@ class Member:
 
     @property
     def is_promotable(self) -> bool:
-        """Whether it may become leader: a voter, and not in the middle of installing a snapshot."""
+        """True when it may become leader: a voter that is not installing a snapshot."""
         return is_voter(self.conf, self.id) and self.install is None and not self.install_seq
 
     @property
     def conf_pending(self) -> bool:
-        """Whether the log has a configuration change that is not applied yet."""
+        """True while the log has a configuration change that is not applied yet."""
         return self.log.last_conf > self.conf_index
 
     @property
     def conf_committed(self) -> bool:
-        """Whether a configuration change is committed and not applied yet: campaigning has to wait for it, so
+        """True while a configuration change is committed and not applied yet. A campaign has to wait for it, so
         that two members' configurations are never more than one step apart.
         """
         return any(self.conf_index < index <= self.log.commit for index in self.log.confs)
 
     @property
     def in_lease(self) -> bool:
-        """Whether a leader was heard within the shortest election timeout (section 6 of the paper, 4.2.3 of the
-        thesis). A leader holds its own.
+        """True when a leader was heard within the shortest election timeout (section 6 of the paper, 4.2.3 of the
+        thesis). A leader holds its own lease.
         """
         if self.role is Role.LEADER:
             return True
@@ -121,7 +122,7 @@ class Member:
         self.election_due_ms = self.now_ms + self.timeout_ms
 
     def hurry_sole_voter(self) -> None:
-        """The only voter has nobody to wait for: whoever leads it has no vote, and will step down."""
+        """Makes an election due at once when this member is the only voter: no other one may lead it for long."""
         if is_sole_voter(self.conf, self.id):
             self.election_due_ms = self.now_ms
 
@@ -133,7 +134,7 @@ class Member:
     # --- moves --------------------------------------------------------------------------------------------
 
     def reset(self, term: int) -> None:
-        """What every change of role or term does."""
+        """Resets all that belongs to one role in one term."""
         if term != self.term:
             self.term = term
             self.vote = NOBODY
@@ -163,7 +164,7 @@ class Member:
             self.messages.append(MsgReadIndexResp(self.id, read.reader, self.term, read.context, index))
 
     def refuse_reads(self) -> None:
-        """Whoever asked has to ask again, for the leader is not the one it was."""
+        """Refuses all waiting reads: the leader has changed, so their readers have to ask again."""
         for read in self.rounds.take_all():
             self.answer_read(read, 0)
         self.rounds = ReadRounds()
@@ -172,8 +173,8 @@ class Member:
     # --- commit -------------------------------------------------------------------------------------------
 
     def maybe_commit(self) -> None:
-        """The leader commits what a quorum has on disk, if it is of its own term: older entries are committed by
-        those after them (section 5.4.2).
+        """Commits what a quorum has on disk, if its last entry is of this term. Entries of older terms are
+        committed only by those after them (section 5.4.2).
         """
         index = joint_index(self.conf, _matches(self.progress))
         if index > self.log.commit and self.log.term(index) == self.term:

@@ -16,7 +16,7 @@ class EntryKind(enum.IntEnum):
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """`data` empty with kind NORMAL is the entry a new leader commits first (section 5.4.2)."""
+    """One entry of the log. NORMAL with empty `data` is the entry that a new leader commits first (5.4.2)."""
 
     term: int
     index: int
@@ -31,8 +31,8 @@ class HardState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class ConfState(msgspec.Struct, frozen=True, array_like=True):
-    """A configuration; sorted tuples. `voters_outgoing` is not empty while in joint consensus (section 6);
-    `learners_next` become learners when it is left.
+    """A configuration, as sorted tuples. `voters_outgoing` is not empty while it is joint (section 6);
+    `learners_next` become learners when the joint configuration is left.
     """
 
     voters: tuple[int, ...] = ()
@@ -43,9 +43,9 @@ class ConfState(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ConfChange(msgspec.Struct, frozen=True, array_like=True):
-    """The wanted target configuration, reached through joint consensus when more than one voter changes.
+    """The target configuration, reached through a joint one when more than one voter changes.
 
-    Empty `voters` and `learners` mean: leave the joint configuration.
+    With empty `voters` and `learners` it means: leave the joint configuration.
     """
 
     voters: tuple[int, ...] = ()
@@ -63,7 +63,7 @@ class SnapshotMeta(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """`term` is the sender's term (for the pre-votes: the term it would have)."""
+    """Any message between members. `term` is the sender's term; in a pre-vote, the term it would campaign for."""
 
     sender: int
     to: int
@@ -71,7 +71,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class MsgApp(Message, frozen=True, array_like=True, tag=1):
-    """`index`/`log_term` name the entry just before `entries`."""
+    """Entries of the leader's log. `index` and `log_term` name the entry just before them."""
 
     index: int
     log_term: int
@@ -80,8 +80,8 @@ class MsgApp(Message, frozen=True, array_like=True, tag=1):
 
 
 class MsgAppResp(Message, frozen=True, array_like=True, tag=2):
-    """`index`: last index now held; when `reject`, the index refused, and `hint_index`/`hint_term` the
-    follower's best guess where the logs may agree.
+    """The answer to MsgApp. `index` is the last index that agrees with the leader's log. With `reject` it is the
+    index refused, and `hint_index` and `hint_term` are the follower's best guess where the logs agree.
     """
 
     index: int
@@ -91,10 +91,11 @@ class MsgAppResp(Message, frozen=True, array_like=True, tag=2):
 
 
 class MsgVote(Message, frozen=True, array_like=True, tag=3):
-    """`transfer`: the leader asked for this election, so leases don't count (section 4.2.3 of the thesis).
+    """A candidate asks for a vote. With `transfer` the leader has asked for this election, so leases don't count
+    (section 4.2.3 of the thesis).
 
-    `commit` and `commit_term` name the last entry that the candidate knows to be committed: whoever holds the same
-    entry learns it, and so do candidates from the answers.
+    `commit` and `commit_term` name the last entry that the candidate knows to be committed. A receiver that holds
+    the same entry learns that it is committed, and candidates learn the same from the answers.
     """
 
     index: int
@@ -141,7 +142,7 @@ class MsgHeartbeatResp(Message, frozen=True, array_like=True, tag=8):
 
 
 class MsgSnap(Message, frozen=True, array_like=True, tag=9):
-    """Offers a snapshot. The driver fetches its bytes by their own way before it steps this in."""
+    """Offers a snapshot. The driver fetches its bytes over a stream before it steps this in."""
 
     meta: SnapshotMeta
 
@@ -153,7 +154,7 @@ class MsgSnapStatus(Message, frozen=True, array_like=True, tag=10):
 
 
 class MsgTimeoutNow(Message, frozen=True, array_like=True, tag=11):
-    """The leader hands over: campaign at once."""
+    """The leader hands over: the receiver campaigns at once."""
 
 
 class MsgReadIndex(Message, frozen=True, array_like=True, tag=12):

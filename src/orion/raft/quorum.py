@@ -1,11 +1,11 @@
-"""Majorities, of one set of voters and of the two of a joint configuration (sections 5.3 and 6)."""
+"""Majorities of one set of voters, and of both sets of a joint configuration (sections 5.3 and 6)."""
 
 import enum
 from collections.abc import Mapping
 
 from orion.raft.messages import ConfState
 
-UNBOUNDED = (1 << 64) - 1  # what an empty set of voters has agreed to: it holds nobody back
+UNBOUNDED = (1 << 64) - 1  # the index that an empty set of voters has agreed to: it holds nothing back
 
 
 class Vote(enum.Enum):
@@ -33,7 +33,9 @@ def joint_index(conf: ConfState, reached: Mapping[int, int]) -> int:
 
 
 def majority_vote(voters: tuple[int, ...], votes: Mapping[int, bool]) -> Vote:
-    """An empty set of voters agrees, so that joint and simple configurations are counted in one way."""
+    """The outcome of one set of voters. An empty set has agreed, so that joint and simple configurations are
+    counted in one way.
+    """
     if not voters:
         return Vote.WON
     granted = sum(1 for voter in voters if votes.get(voter) is True)

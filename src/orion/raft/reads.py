@@ -1,7 +1,7 @@
 """Linearizable reads without log entries (ReadIndex, section 6.4 of the thesis).
 
-The leader notes its commit index, asks everybody by a heartbeat whether it still leads, and once a majority has
-answered, a read at that index is safe. All reads of a turn share one round of heartbeats.
+The leader notes its commit index and sends a round of heartbeats. Once a majority has answered, the leader still
+led at that time, and a read at that index is safe. All reads of a turn share one round.
 """
 
 from collections import deque
@@ -22,7 +22,9 @@ class Read(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReadRounds:
-    """The leader's reads in one term. Rounds are numbered from 1; an answer to one confirms those before it too."""
+    """The leader's reads in one term. Rounds are numbered from 1; an answer to one confirms all earlier ones
+    too.
+    """
 
     def __init__(self) -> None:
         self.newest = 0  # the newest round that heartbeats were sent for
@@ -30,7 +32,7 @@ class ReadRounds:
         self._acked: dict[int, int] = {}
 
     def add(self, reader: int, context: int, index: int) -> bool:
-        """False when too many wait."""
+        """Adds a read to the next round. Returns False when too many wait."""
         if len(self._waiting) >= MAX_WAITING_READS:
             return False
         self._waiting.append(Read(self.newest + 1, reader, context, index))
@@ -38,7 +40,7 @@ class ReadRounds:
 
     @property
     def due(self) -> bool:
-        """Whether reads wait for a round to be started."""
+        """True while reads wait for a round to be started."""
         return bool(self._waiting) and self._waiting[-1].round > self.newest
 
     def start_round(self) -> int:
@@ -47,14 +49,14 @@ class ReadRounds:
 
     @property
     def context(self) -> int:
-        """What a heartbeat carries: 0 when nothing waits."""
+        """The number that a heartbeat carries; 0 when nothing waits."""
         return self.newest if self._waiting else 0
 
     def acked(self, member: int, number: int) -> None:
         self._acked[member] = max(self._acked.get(member, 0), min(number, self.newest))
 
     def take_confirmed(self, conf: ConfState, leader: int) -> list[Read]:
-        """Reads whose round a quorum has answered; the leader's own answer goes without saying."""
+        """Returns the reads whose round a quorum has answered. The leader counts as having answered."""
         if not self._waiting:
             return []
         confirmed = joint_index(conf, {**self._acked, leader: self.newest})
@@ -72,8 +74,8 @@ class ReadRounds:
 class ForwardedReads:
     """A follower's reads that were passed on to the leader.
 
-    On the wire they bear numbers that begin at a random one each time the process starts, so that a late answer to
-    a question of the run before is not taken for one to this run's.
+    On the wire they bear numbers that start at random in each process, so that a late answer to a read of an
+    earlier process is not taken for an answer to one of this process.
     """
 
     def __init__(self, salt: int) -> None:
@@ -90,7 +92,7 @@ class ForwardedReads:
         return len(self._contexts) >= MAX_WAITING_READS
 
     def answered(self, number: int) -> int | None:
-        """The context that was forwarded as `number`; None when nobody waits for it any more."""
+        """Returns the context that was forwarded as `number`; None when nobody waits for it any more."""
         return self._contexts.pop(number, None)
 
     def take_oldest(self) -> int:

@@ -1,4 +1,4 @@
-"""Messages from other members: first their term, then the handler for their kind and this member's role."""
+"""Dispatch of messages: first by their term, then by their kind and this member's role."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +30,7 @@ Handler = Callable[[Member, Any], None]
 
 
 def receive(me: Member, message: AnyMessage) -> None:
-    """Ignores what is not for this member, not from another, or not to be believed."""
+    """Handles a message from another member, and ignores one that is not credible."""
     if not is_credible(me, message):
         return
     if message.term > me.term:
@@ -55,7 +55,7 @@ def _from_newer_leader(me: Member, message: Message) -> bool:
 
 
 def _from_newer_term(me: Member, message: Message) -> bool:
-    """Answers and the like. From somebody who is no member (any more) they are no reason to change the term."""
+    """Takes over the term of an answer, unless its sender is no member, or none any more."""
     if message.sender not in members(me.conf):
         return False
     me.become_follower(message.term)
@@ -68,8 +68,8 @@ def _timeout_now_from_newer_leader(me: Member, message: MsgTimeoutNow) -> bool:
 
 
 def _newer_vote(me: Member, message: MsgVote) -> bool:
-    """While a leader is heard, candidates are ignored: they are cut off, removed, or have just come back. Its own
-    wish to hand over is another matter.
+    """Ignores candidates while a leader is heard: they are cut off, removed, or have just come back. A candidate
+    that the leader itself asked to campaign is heard.
     """
     if me.in_lease and not message.transfer:
         return False
@@ -82,7 +82,7 @@ def _newer_pre_vote(me: Member, _: MsgPreVote) -> bool:
 
 
 def _newer_pre_vote_response(me: Member, message: MsgPreVoteResp) -> bool:
-    """A grant bears the term that was asked for; a refusal the refuser's own, which is newer than ours."""
+    """Handles a grant, which bears the term asked for. A refusal bears the sender's own term, which is newer."""
     return _from_newer_term(me, message) if message.reject else True
 
 
@@ -101,8 +101,8 @@ _NEWER: dict[type[Message], Callable[[Member, Any], bool]] = {
 
 
 def _tell_term(me: Member, message: Message) -> None:
-    """To a leader of an older term: it steps down, and this member, whose candidacies the others ignore, gets a
-    leader of a term that it can follow.
+    """Tells a leader of an older term this member's term, so that it steps down. Otherwise this member, whose
+    campaigns the others ignore, would never get a leader of a term that it can follow.
     """
     me.after_persist.append(MsgAppResp(me.id, message.sender, me.term, 0))
 

@@ -1,6 +1,6 @@
-"""What the leader sends, and what it learns from the answers (section 5.3).
+"""Replication of the leader's log to its followers (section 5.3).
 
-Sending is put off until the next Ready: whatever was proposed, acknowledged and committed in a turn goes out in one
+Sending is put off until the next Ready: all that was proposed, acknowledged and committed in a turn goes out in one
 message to each follower.
 """
 
@@ -24,14 +24,14 @@ SNAPSHOT_PATIENCE_ELECTIONS = 20  # election timeouts after which a follower is 
 
 
 def send_appends(me: Member) -> None:
-    """To each follower what it may be sent now."""
+    """Sends to each follower what it may be sent now."""
     for follower, progress in me.progress.items():
         if follower != me.id:
             _SENDERS[progress.state](me, follower, progress)
 
 
 def _probe(me: Member, follower: int, progress: Progress) -> None:
-    """One message, then silence until it is answered."""
+    """Sends one message, then nothing until it is answered."""
     if progress.paused and not progress.wake:
         return
     progress.wake = False
@@ -40,7 +40,7 @@ def _probe(me: Member, follower: int, progress: Progress) -> None:
 
 
 def _replicate(me: Member, follower: int, progress: Progress) -> None:
-    """All that is new, as far as the window allows; else word of the commit index, if it may be news."""
+    """Sends all new entries that the window allows. Without any, sends the commit index if it may be news."""
     sent = False
     while progress.next <= me.log.last and not progress.inflights.full:
         if not _send_append(me, follower, progress, with_entries=True):
@@ -52,7 +52,7 @@ def _replicate(me: Member, follower: int, progress: Progress) -> None:
 
 
 def _await_snapshot(me: Member, follower: int, progress: Progress) -> None:
-    """Nothing to send."""
+    """Sends nothing while the follower fetches a snapshot."""
 
 
 _SENDERS = {
@@ -63,7 +63,7 @@ _SENDERS = {
 
 
 def _send_append(me: Member, follower: int, progress: Progress, *, with_entries: bool) -> bool:
-    """False when the entries are compacted, so that a snapshot takes their place."""
+    """Returns False when the entries are compacted, so that a snapshot was offered in their place."""
     log = me.log
     prev = progress.next - 1
     prev_term = log.term(prev)
@@ -82,7 +82,9 @@ def _send_append(me: Member, follower: int, progress: Progress, *, with_entries:
 
 
 def _send_snapshot(me: Member, follower: int, progress: Progress) -> None:
-    """Only to a follower that was heard lately: one that is gone would only wait for its patience to end."""
+    """Offers the snapshot to a follower that was heard lately. To one that is gone the offer would be lost, and no
+    other is made until SNAPSHOT_PATIENCE_ELECTIONS are over.
+    """
     if me.now_ms - progress.heard_ms >= me.config.election_ms:
         progress.become_probe()
         progress.paused = True
@@ -93,7 +95,7 @@ def _send_snapshot(me: Member, follower: int, progress: Progress) -> None:
 
 
 def send_heartbeats(me: Member) -> None:
-    """With no more of the commit index than the follower is known to hold."""
+    """Sends each follower a heartbeat, with no larger commit index than it is known to hold."""
     context = me.rounds.context
     for follower, progress in me.progress.items():
         if follower == me.id:
@@ -103,7 +105,7 @@ def send_heartbeats(me: Member) -> None:
 
 
 def end_patience(me: Member) -> None:
-    """Followers that were offered a snapshot long ago are asked whether they have it."""
+    """Probes followers that were offered a snapshot long ago: they may have it by now."""
     for progress in me.progress.values():
         if progress.state is ProgressState.SNAPSHOT and me.now_ms >= progress.snapshot_due_ms:
             progress.probe_snapshot()
@@ -113,7 +115,7 @@ def end_patience(me: Member) -> None:
 
 
 def _heard(me: Member, sender: int) -> Progress | None:
-    """None for who is not a member, or not any more."""
+    """Notes that the sender was heard. Returns None when it is no member, or none any more."""
     progress = me.progress.get(sender)
     if progress is not None:
         progress.heard_ms = me.now_ms
@@ -132,7 +134,7 @@ def on_append_response(me: Member, message: MsgAppResp) -> None:
 
 
 def _on_refusal(me: Member, progress: Progress, message: MsgAppResp) -> None:
-    """Go back to where the logs may agree: at most one probe for each term in either log."""
+    """Goes back to where the logs may agree: it takes at most one probe for each term in either log."""
     hint = message.hint_index
     if message.hint_term:
         hint, _ = me.log.guess_match(hint, message.hint_term)
@@ -147,10 +149,11 @@ def _on_acknowledgement(me: Member, progress: Progress, index: int) -> None:
         if index == progress.match:
             progress.become_replicate()
     elif progress.match >= me.log.offset:
-        # However it came by the entries, the log can take it from here.
+        # It holds all that is compacted here, wherever it has it from: the log has the rest.
         progress.become_replicate()
     elif progress.match == progress.next - 1:
-        # It has what it was offered, and the log behind that is gone by now: it is offered the newest.
+        # It holds the snapshot that it was offered, and the entries after that are compacted by now: it is offered
+        # the newest snapshot.
         progress.become_probe()
     if news:
         me.maybe_commit()
@@ -160,7 +163,7 @@ def on_heartbeat_response(me: Member, message: MsgHeartbeatResp) -> None:
     progress = _heard(me, message.sender)
     if progress is None:
         return
-    # One more message: if all before it were lost, its answer will say so.
+    # Sends one more message: if all before it were lost, the answer to it says so.
     progress.wake = progress.match < me.log.last or progress.state is ProgressState.PROBE
     if message.context:
         me.rounds.acked(message.sender, message.context)
@@ -173,7 +176,7 @@ def answer_confirmed_reads(me: Member) -> None:
 
 
 def on_snapshot_status(me: Member, message: MsgSnapStatus) -> None:
-    """The follower could not get the snapshot: it is probed again, after its next heartbeat."""
+    """Probes a follower that could not get the snapshot again, after its next heartbeat."""
     progress = _heard(me, message.sender)
     if progress is not None and progress.state is ProgressState.SNAPSHOT:
         progress.become_probe()
@@ -181,7 +184,7 @@ def on_snapshot_status(me: Member, message: MsgSnapStatus) -> None:
 
 
 def on_peer_unreachable(me: Member, peer: int) -> None:
-    """What is under way to it is probably lost. It is probed again once it answers a heartbeat."""
+    """Takes the messages under way to `peer` for lost. It is probed again once it answers a heartbeat."""
     progress = me.progress.get(peer)
     if progress is None or peer == me.id:
         return
@@ -193,7 +196,7 @@ def on_peer_unreachable(me: Member, peer: int) -> None:
 
 
 def maybe_hand_over(me: Member) -> bool:
-    """Once the member that is to lead next has the whole log, it is told to campaign at once."""
+    """Tells the member that is to lead next to campaign at once, when it has the whole log."""
     if me.transfer_to == NOBODY or me.progress[me.transfer_to].match < me.log.last:
         return False
     me.messages.append(MsgTimeoutNow(me.id, me.transfer_to, me.term))

@@ -1,4 +1,4 @@
-"""What the leader knows of each follower, and how much may be under way to it."""
+"""The leader's record of each follower: how far its log reaches, and how much may be under way to it."""
 
 import enum
 from collections import deque
@@ -7,14 +7,14 @@ NEVER_MS = -(1 << 60)
 
 
 class ProgressState(enum.StrEnum):
-    PROBE = "probe"  # where the logs agree is not known: one MsgApp at a time
-    REPLICATE = "replicate"  # pipelined, optimistically
-    SNAPSHOT = "snapshot"  # what it needs is compacted: nothing is sent until the snapshot is there
+    PROBE = "probe"  # the index at which the logs agree is not known: one MsgApp at a time
+    REPLICATE = "replicate"  # MsgApps are pipelined
+    SNAPSHOT = "snapshot"  # the entries it needs are compacted: nothing is sent until it has the snapshot
 
 
 class Inflights:
-    """MsgApps sent and not yet acknowledged, bounded by count and bytes. A message may pass the bound of bytes: at
-    least one is always allowed.
+    """MsgApps sent and not yet acknowledged, bounded by count and bytes. The last one may pass the bound of bytes,
+    so that at least one is always allowed.
     """
 
     __slots__ = ("_max_bytes", "_max_messages", "_sent", "_sent_bytes")
@@ -53,10 +53,10 @@ class Inflights:
 
 
 class Progress:
-    """`match` is known to be on the follower's disk, `next` is sent next. match < next.
+    """One follower's state. Entries up to `match` are known to be on its disk; `next` is sent next. match < next.
 
-    `paused`: wait for an answer before sending again (a heartbeat's answer asks for one more message, lest
-    everything before it was lost).
+    While `paused`, nothing is sent until an answer comes. The answer to a heartbeat asks for one more message, in
+    case all before it were lost.
     """
 
     __slots__ = (
@@ -90,12 +90,12 @@ class Progress:
         self.inflights.clear()
 
     def become_probe(self) -> None:
-        """From what is known to match."""
+        """Probes from the entry after `match`."""
         self._become(ProgressState.PROBE, self.match + 1)
         self.sent_commit = min(self.sent_commit, self.match)
 
     def probe_snapshot(self) -> None:
-        """Ask whether the snapshot that was offered has arrived."""
+        """Probes whether the snapshot that was offered has arrived."""
         self._become(ProgressState.PROBE, self.next)
         self.sent_commit = min(self.sent_commit, self.match)
 
@@ -108,13 +108,13 @@ class Progress:
         self.snapshot_due_ms = due_ms
 
     def sent(self, last: int, size: int) -> None:
-        """Entries up to `last` were sent."""
+        """Notes that entries up to `last` were sent."""
         if self.state is ProgressState.REPLICATE:
             self.next = last + 1
             self.inflights.add(last, size)
 
     def matched(self, index: int) -> bool:
-        """The follower acknowledged `index`; False when that is no news."""
+        """Notes that the follower acknowledged `index`. Returns False when that is no news."""
         if index <= self.match:
             return False
         self.match = index
@@ -123,8 +123,8 @@ class Progress:
         return True
 
     def refused(self, index: int, hint: int) -> bool:
-        """The follower refused entries after `index` and may agree up to `hint`. False when the answer is stale:
-        messages arrive late, twice or out of order.
+        """Notes that the follower refused entries after `index` and may agree up to `hint`. Returns False when the
+        answer is stale: messages arrive late, twice or out of order.
         """
         if self.state is ProgressState.REPLICATE:
             if index <= self.match:
@@ -139,7 +139,7 @@ class Progress:
         return True
 
     def can_bump_commit(self, commit: int) -> bool:
-        """Whether telling `commit` may let the follower commit more than it was told before."""
+        """True when the follower may commit more once it is told `commit`."""
         return commit > self.sent_commit and self.sent_commit < self.next - 1
 
     def check(self, last: int) -> None:

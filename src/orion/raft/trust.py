@@ -1,8 +1,8 @@
-"""Which messages may be believed at all. A greeting proves nothing, so what one message can do is bounded.
+"""The rules by which a message is believed. A hello proves nothing, so they bound what one message can do.
 
-A *stranger* is a sender that this member's log does not know as a member. It may be the leader all the same: who
-was away does not know whom the cluster has taken in since. So a stranger is heard, but only where nobody better is:
-not while a leader is heard or soon after, and never about what is committed.
+A *stranger* is a sender that this member's log does not know as a member. It may be the leader all the same: a
+member that was away does not know the members that joined since. So a stranger is heard, but not while a leader is
+heard or soon after, and never about what is committed.
 """
 
 from collections.abc import Callable
@@ -25,20 +25,20 @@ from orion.raft.messages import (
     MsgVote,
 )
 
-# Elections a member can have missed: ten a second for thirteen years. Who believed any term could be brought
-# to the largest there is, after which nobody can be elected.
+# Elections that a member can have missed: ten a second for thirteen years. A member that believed any term could be
+# brought to the largest there is, after which nobody can be elected.
 MAX_TERM_LEAP = 1 << 32
 
-# Election timeouts without a leader before a stranger is followed: by then the members that this one knows have
-# elected one of themselves, if they can. Who knows no members yet has nobody to wait for.
+# Election timeouts without a leader before a stranger is followed. By then the members that this one knows have
+# elected one of themselves, if they can. A member that knows no others yet does not wait.
 STRANGER_PATIENCE_ELECTIONS = 4
 
 _FROM_LEADER = (MsgApp, MsgHeartbeat, MsgSnap, MsgTimeoutNow)
 
 
 def is_credible(me: Member, message: AnyMessage) -> bool:
-    """Whether `message` is somebody else's to this member, and may be handled. A term has one leader, and terms
-    rise by elections.
+    """True when `message` is from another member to this one and may be handled. A term has one leader, and terms
+    rise by elections alone.
     """
     if message.to != me.id or message.sender in (me.id, NOBODY):
         return False
@@ -50,7 +50,7 @@ def is_credible(me: Member, message: AnyMessage) -> bool:
 
 
 def knows(me: Member, sender: int) -> bool:
-    """Whether `sender` is a member, by the configuration in force or by a change of it in the log."""
+    """True when `sender` is a member, by the configuration in force or by a change of it in the log."""
     return is_in(me.conf, sender) or any(sender in _named_by(me, at) for at in me.log.confs if at > me.conf_index)
 
 
@@ -63,16 +63,16 @@ def _named_by(me: Member, index: int) -> tuple[int, ...]:
     return change.voters + change.learners
 
 
-# --- what a stranger may say ------------------------------------------------------------------------------
+# --- messages of strangers --------------------------------------------------------------------------------
 
 
 def _never(me: Member, message: Message) -> bool:  # noqa: ARG001 -- as all of them
-    """Answers are owed by members only; nobody else leads, hands over or reads here."""
+    """Refuses answers, reads and orders to campaign: only members send those."""
     return False
 
 
 def _lead(me: Member, message: MsgApp | MsgSnap) -> bool:
-    """A leader is believed where none has been heard for long. One of an older term is told so."""
+    """True for a leader where none has been heard for long, and for one of an older term, which is told so."""
     return message.term < me.term or message.sender == me.leader or _would_follow_anybody(me)
 
 
@@ -82,7 +82,7 @@ def _would_follow_anybody(me: Member) -> bool:
 
 
 def _lead_without_a_claim(me: Member, message: MsgHeartbeat) -> bool:
-    """What a leader says this member has acknowledged would end it, if it is not there."""
+    """True when the commit index is within this log too: one past its end would end this process."""
     return _lead(me, message) and message.commit <= me.log.last  # type: ignore[arg-type]
 
 

@@ -1,10 +1,10 @@
-"""A backup: the state at one index as a file that tells when it is damaged, and where.
+"""A backup: the state at one index as a file whose reader finds any damage and names the byte.
 
     magic | record, record, ...        a record: u32 length | u8 kind | CRC-32 and content (wire/records.py)
 
-The first record says what this is (About), then come the chunks of a snapshot of the state, numbered, and at last
-how many there were, with a digest of every byte before. Written as a stream and read as one: neither side holds it
-whole.
+The first record describes the backup (About). The numbered chunks of a snapshot of the state follow. The last
+record holds their number and a digest of every byte before it. It is written and read as a stream: neither side
+holds all of it in memory.
 """
 
 import hashlib
@@ -26,8 +26,8 @@ _DIGEST_BYTES = 32
 
 
 class About(msgspec.Struct, frozen=True, array_like=True):
-    """`index` and `term`: of the last entry in the state. `at_ms`: wall clock of `node`, which made it and runs
-    `version`. Fields are only ever added at the end, with a default.
+    """The first record. `index` and `term` are of the last entry in the state. `at_ms` is by the wall clock of
+    `node`, which made the backup and runs `version`. Fields are only ever added at the end, with a default.
     """
 
     format: int
@@ -45,7 +45,7 @@ class _End(msgspec.Struct, frozen=True, array_like=True):
 
 
 def encode_backup(about: About, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The file's bytes, a record or two at a time, each made when asked for."""
+    """Yields the file's bytes, a record or two at a time."""
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     head = MAGIC + _record(_ABOUT, records.encode_record(about))
     digest.update(head)
@@ -64,13 +64,13 @@ def _record(kind: int, content: bytes) -> bytes:
 
 
 class BackupReader:
-    """Feed it the file in pieces, cut anywhere; it gives back the snapshot's chunks; then finish. Each raises
-    Corrupt that says at which byte the file is damaged or cut short.
+    """Reads a backup. `feed` takes the file in pieces, cut anywhere, and yields the snapshot's chunks; `finish`
+    follows the last piece. Both raise Corrupt, with the byte at which the file is damaged or cut short.
     """
 
     def __init__(self) -> None:
         self._pending = bytearray()
-        self._at = 0  # of the first pending byte
+        self._at = 0  # the position of the first pending byte
         self._digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         self._about: About | None = None
         self._chunks = 0
@@ -78,7 +78,7 @@ class BackupReader:
 
     @property
     def about(self) -> About:
-        """Known from the first chunk on."""
+        """The first record. It is known from the first chunk on."""
         assert self._about is not None, "nothing was read yet"
         return self._about
 

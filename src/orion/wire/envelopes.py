@@ -1,4 +1,4 @@
-"""What the frames carry: hellos, Raft messages in batches, calls and streams.
+"""The contents of frames: hellos, Raft messages in batches, calls and streams.
 
 The hello starts with a magic word and a version outside of msgpack, so that strangers and later versions are
 told apart from damage. All else is msgpack with strict types.
@@ -20,22 +20,23 @@ MAGIC = b"ORION"
 LANE_RAFT = "raft"
 LANE_CALL = "call"
 LANE_STREAM = "stream"
-LANE_WHO = "who"  # the answer to the hello is all that is asked for
+LANE_WHO = "who"  # asks for nothing but the answer to the hello
 _LANES = frozenset((LANE_RAFT, LANE_CALL, LANE_STREAM, LANE_WHO))
 _KINDS_OF_ENTRY = frozenset(int(kind) for kind in EntryKind)
 _MAX_UINT64 = 2**64 - 1
 _MAX_ADDRESS = 300  # characters: the longest host name, a port
-MAX_POSITION = 2**62  # of a term or an index
-MAX_ENTRY_BYTES = 4 * 1024 * 1024  # of an entry's data: in a frame there is room for it whatever is around it
+MAX_POSITION = 2**62  # the largest term or index
+MAX_ENTRY_BYTES = 4 * 1024 * 1024  # of an entry's data: fits into a frame with all that goes around it
 MAX_CALL_MS = 60 * 60 * 1000  # longer than any client may wait for an answer
 
 T = TypeVar("T")
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
-    """Sent by both ends first. `cluster` is 0 while not in one; `wall_ms` is Unix time, to notice clocks that
-    are far off. `lane` is the dialler's wish, and the answer repeats it. `recovery` as in model/recovery.py. `run`
-    tells this process from others with the same data directory; `address` is where others dial it, "" when unknown.
+    """The first frame from both ends. `lane` is the one that the dialler asks for, and the answer repeats it.
+    `cluster` is 0 while the node is in none. `wall_ms` is Unix time, to notice clocks that are far off. `recovery`
+    is as in model/recovery.py. `run` tells this process from others with the same data directory. `address` is the
+    one that others dial, "" when unknown.
     """
 
     lane: str
@@ -49,13 +50,15 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Refusal(msgspec.Struct, frozen=True, array_like=True):
-    """Whoever greeted is not let in: another node with its data directory or its name answers at `address`."""
+    """The peer is not let in: another node with its data directory or its name answers at `address`."""
 
     address: str
 
 
 class Call(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """`id` pairs it with its reply on this connection. After `timeout_ms` nobody waits for the reply."""
+    """One request. `id` pairs it with its reply on this connection. After `timeout_ms` nobody waits for the
+    reply.
+    """
 
     id: int
     timeout_ms: int
@@ -74,7 +77,7 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Reply(msgspec.Struct, frozen=True, array_like=True):
-    """`failure` None: it went well, and `body` is the answer."""
+    """The answer to one Call: `body`, or the `failure` of the call."""
 
     id: int
     body: bytes = b""
@@ -110,7 +113,7 @@ def encode_hello(hello: Hello) -> bytes:
 
 
 def decode_hello(frame: Frame) -> Hello:
-    """Raises FrameError with words that name the fault: not Orion, another version, damaged."""
+    """Raises FrameError that names the fault: not Orion, another version, or damaged."""
     if frame.kind != Kind.HELLO or not frame.payload.startswith(MAGIC):
         raise FrameError("the first frame is not a hello")
     version = frame.payload[len(MAGIC) : len(MAGIC) + 1]
@@ -145,8 +148,8 @@ def _require_address(what: str, address: str) -> None:
 
 
 def encode_messages(messages: Sequence[AnyMessage]) -> list[bytes]:
-    """Frames that hold `messages` in order, one frame where they fit. Raises FrameError for a single message
-    that is over the limit.
+    """Returns frames that hold `messages` in order: one frame if they fit into one. Raises FrameError for a single
+    message that is over the limit.
     """
     payload = _encoder.encode(messages)
     if len(payload) < MAX_FRAME_BYTES or len(messages) == 1:
@@ -156,7 +159,7 @@ def encode_messages(messages: Sequence[AnyMessage]) -> list[bytes]:
 
 
 def decode_messages(payload: bytes) -> tuple[AnyMessage, ...]:
-    """Raises FrameError for anything the core could stumble over."""
+    """Raises FrameError for a message that the core is not made for."""
     messages = _decode(_messages, payload, "Raft messages")
     for message in messages:
         name = type(message).__name__
@@ -178,21 +181,23 @@ def decode_messages(payload: bytes) -> tuple[AnyMessage, ...]:
 def _log_term(message: AnyMessage) -> int:
     """The newest term that the message says is in a log."""
     if isinstance(message, (MsgVote, MsgPreVote)):
-        return message.log_term + 1  # who stands asks for a term after those in its log
+        return message.log_term + 1  # a candidate asks for a term newer than those in its log
     if isinstance(message, MsgApp):
         return message.log_term
     return message.meta.term if isinstance(message, MsgSnap) else 0
 
 
 def _require_positions(what: str, *numbers: int) -> None:
-    """Terms, indexes, counters: nothing ever comes so far that what is counted up from there would not fit."""
+    """Raises FrameError for terms, indexes and counters out of range. No honest one comes near the bound, and
+    numbers counted up from there still fit into 64 bits.
+    """
     if not all(0 <= number <= MAX_POSITION for number in numbers):
         raise FrameError(f"{what}: a number is out of range")
 
 
 def _require_run_of_entries(message: MsgApp) -> None:
-    """Indexes follow without a gap, terms never fall and never pass the sender's; a change of configuration is one,
-    and no entry is larger than any that is ever proposed.
+    """Raises FrameError unless the entries' indexes follow without a gap, their terms never fall and never pass the
+    sender's, their changes of configuration can be decoded, and none is over MAX_ENTRY_BYTES.
     """
     index, term = message.index, message.log_term
     entry: Entry
@@ -235,7 +240,7 @@ def decode_reply(payload: bytes) -> Reply:
 
 
 def encode_end(failure: Failure | None) -> bytes:
-    """The last frame of a stream: None when it ended well."""
+    """The last frame of a stream. `failure` is None when it ended well."""
     return encode_frame(Kind.END, _encoder.encode(failure))
 
 

@@ -6,10 +6,10 @@ import struct
 import msgspec
 
 MAX_FRAME_BYTES = 8 * 1024 * 1024
-MAX_HELLO_BYTES = 1024  # what a stranger may make us hold before it has said who it is
+MAX_HELLO_BYTES = 1024  # of a frame, until the hello has come: strangers can't make a node hold more
 HEADER = struct.Struct(">IB")
 _LENGTH_BYTES = 4
-_COMPACT_BYTES = 256 * 1024  # consumed bytes are cut off the buffer once there are so many
+_COMPACT_BYTES = 256 * 1024  # consumed bytes stay in the buffer until there are more than this
 
 
 class Kind(enum.IntEnum):
@@ -20,14 +20,14 @@ class Kind(enum.IntEnum):
     REQUEST = 5  # opens a stream
     ITEM = 6
     END = 7
-    REFUSED = 8  # in place of all else, to who has greeted: why it is not let in
+    REFUSED = 8  # in place of all else, after the hello: why the peer is not let in
 
 
 _KINDS = frozenset(int(kind) for kind in Kind)
 
 
 class FrameError(Exception):
-    """What came in is not Orion's protocol, or is damaged: close the connection."""
+    """The bytes are not Orion's protocol, or are damaged: the connection has to be closed."""
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
@@ -44,9 +44,9 @@ def encode_frame(kind: Kind, payload: bytes) -> bytes:
 
 
 class FrameReader:
-    """Bytes in, whole frames out. The length is checked before anything of the frame is kept.
+    """Takes bytes and gives whole frames. A frame's length is checked before its payload is kept.
 
-    `max_frame_bytes` may be changed between two frames: small until the hello is there.
+    `max_frame_bytes` may be changed between two frames: it is small until the hello has come.
     """
 
     def __init__(self, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
@@ -59,7 +59,7 @@ class FrameReader:
         return len(self._buffer) - self._start
 
     def feed(self, data: bytes) -> list[Frame]:
-        """The frames that `data` completes. Raises FrameError; the reader is of no use after that."""
+        """Returns the frames that `data` completes. Raises FrameError, after which the reader is of no use."""
         self.push(data)
         frames: list[Frame] = []
         while (frame := self.pop()) is not None:
@@ -73,7 +73,7 @@ class FrameReader:
         self._buffer += data
 
     def pop(self) -> Frame | None:
-        """The next whole frame, if it is there. Raises FrameError as soon as its head is wrong."""
+        """Returns the next whole frame, or None. Raises FrameError as soon as the frame's head is wrong."""
         have = len(self._buffer) - self._start
         if have < HEADER.size:
             return None

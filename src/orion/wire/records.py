@@ -1,5 +1,5 @@
-"""Records of the log store: a CRC-32 over everything else, then what the record is, then its bytes. A flipped bit,
-or a record under another's key, is found and named when it is read.
+"""Records of the log store: a CRC-32 over all that follows, a head that names the record, and its bytes. A flipped
+bit is found and named when the record is read, and so is a record under another one's key.
 """
 
 import struct
@@ -34,7 +34,7 @@ def encode_entry(entry: Entry) -> bytes:
 
 
 def decode_entry(record: bytes, index: int) -> Entry:
-    """Raises Corrupt, naming the entry."""
+    """Raises Corrupt, which names the entry."""
     body = _open(record, f"log entry {index}")
     if len(body) < _ENTRY.size:
         raise Corrupt(f"log entry {index} is damaged: it is cut short")
@@ -49,7 +49,7 @@ def encode_chunk(term: int, index: int, number: int, data: bytes) -> bytes:
 
 
 def decode_chunk(record: bytes, term: int, index: int, number: int) -> bytes:
-    """Raises Corrupt, naming the chunk."""
+    """Raises Corrupt, which names the chunk."""
     name = f"chunk {number} of the snapshot at index {index}"
     body = _open(record, name)
     if len(body) < _CHUNK.size or _CHUNK.unpack_from(body) != (term, index, number):
@@ -62,7 +62,7 @@ def encode_record(value: msgspec.Struct) -> bytes:
 
 
 def decode_record(record: bytes, kind: type[T], name: str) -> T:
-    """Raises Corrupt, naming the record."""
+    """Raises Corrupt, which names the record."""
     body = _open(record, name)
     try:
         return msgspec.msgpack.decode(body, type=kind)
