@@ -1,3 +1,3 @@
-"""Desired against observed -> what to do next. Pure: each function looks at levels, so that a missed event
-costs time, never correctness.
+"""Decisions: desired against observed state gives the next actions. Each function is pure and looks at levels, not
+events, so that a missed event costs time and never correctness.
 """

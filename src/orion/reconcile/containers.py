@@ -1,21 +1,21 @@
-"""One node's allocations against the containers of its engine -> actions for the agent.
+"""Compares one node's allocations with the containers of its engine and returns actions for the agent.
 
-Level-triggered: called again after every change on either side; an allocation with an action under way is left
-out by the caller. What to do with one allocation depends on (wanted, container state):
+It is called again after every change on either side, and skips allocations that have an action under way. The
+action for one allocation depends on whether it is wanted and on its container's state:
 
     wanted, no container ......... Start, once its backoff is over
     wanted, created .............. Start
     wanted, running .............. report
-    wanted, exited ............... the restart policy: Start again after a backoff, or the end. One that was
-                                   stopped outside of Orion, or by nobody knows whom, has not succeeded, and
+    wanted, exited ............... the restart policy: Start again after a backoff, or the end. A container that
+                                   was stopped outside of Orion, or by nobody knows whom, has not succeeded, and
                                    its restart is not counted.
-                                   While the engine can't say how it ended, nothing
+                                   Nothing, while the engine can't say how it ended
     not wanted, running .......... Stop
     not wanted, exited, kept ..... the end
     not wanted, otherwise ........ Remove, then the end
 
-Containers that no allocation explains are removed; those of a node that is down on the same engine too, and
-before any start whose host port they hold.
+Containers without an allocation are removed, and so are those of a node on the same engine that is down. A start
+waits for the removal of a container that holds its host port.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ from orion.model.job import RestartMode, TaskSpec
 
 BACKOFF_FIRST_MS = 1_000
 BACKOFF_MAX_MS = 60_000
-FORGIVE_AFTER_MS = 600_000  # running this long forgives earlier restarts
+FORGIVE_AFTER_MS = 600_000  # earlier restarts do not count any more after a run this long
 ENDED_SOMEHOW = "its container has ended, and the engine does not say how"
 _CAUSES = {
     EndCause.ITSELF: "",
@@ -39,7 +39,7 @@ _CAUSES = {
 
 
 class Start(msgspec.Struct, frozen=True):
-    """Pull if need be, create if `container` is empty, start."""
+    """Pull the image if it is missing, create the container if `container` is empty, and start it."""
 
     allocation: Allocation
     spec: TaskSpec
@@ -53,7 +53,7 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """`meanwhile`: what to report, with the engine's words as the reason, when the engine refuses."""
+    """Stop the container. When the engine refuses, report `meanwhile` with the engine's words as the reason."""
 
     allocation: AllocationId
     container: str
@@ -62,9 +62,10 @@ class Stop(msgspec.Struct, frozen=True):
 
 
 class Remove(msgspec.Struct, frozen=True):
-    """`then`: what to report once it is gone; None for a container that nothing explains. `meanwhile` as in Stop.
+    """Remove the container, then report `then`, which is None for a container without an allocation. `meanwhile` is
+    as in Stop.
 
-    `owner`: the container belongs to this other node, which must be confirmed gone first.
+    With `owner` the container belongs to that other node, which must be confirmed gone first.
     """
 
     container: str
@@ -74,14 +75,14 @@ class Remove(msgspec.Struct, frozen=True):
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """Nothing to do for this allocation before `until_ms`."""
+    """Do nothing for this allocation before `until_ms`."""
 
     allocation: AllocationId
     until_ms: int
 
 
 class BackOff(msgspec.Struct, frozen=True):
-    """The container has ended and is to be started again: choose when (`backoff_ms` of `attempt`), remember that
+    """The container has ended and is to be started again. Choose the time by `backoff_ms(attempt)`, remember that
     it was chosen for this `ending`, and report `status` meanwhile.
     """
 
@@ -95,40 +96,43 @@ Action = Start | Stop | Remove | Report | BackOff | Wait
 
 
 class Attempts(msgspec.Struct):
-    """What the agent remembers of an allocation beyond its container, for this process's life."""
+    """The agent's memory of one allocation beside its container, for this process's life."""
 
-    restarts: int | None = None  # as of the last start; None: the status knows
+    restarts: int | None = None  # as of the last start; None before it: then the status has the number
     failures: int = 0  # of pull, create or start, in a row
-    refusals: int = 0  # in a row, and for what the user wrote: the same will be refused again
+    refusals: int = 0  # in a row, of the task as the user wrote it
     waits: int = 0  # for configs, in a row
     retry_at_ms: int = 0
     ending: str = ""  # the container's end that `retry_at_ms` was chosen for
     last_error: str = ""
-    gave_up: bool = False  # the end has come: `last_error` says why
+    gave_up: bool = False  # it is not tried again: `last_error` says why
 
 
-CONFIRMING_REFUSALS = 3  # even "no such image" may be a registry that is a moment behind
+CONFIRMING_REFUSALS = 3  # a registry may be a moment behind when it says "no such image"
 
 
 def gives_up(refusals: int, *, ran: bool) -> bool:
-    """Returns whether a start that was refused so many times in a row, each time for what the user wrote, is a
-    failure for good. A task that has run before was written well: what is missing today may be back tomorrow.
+    """Returns True when a start is a failure for good: it was refused so many times in a row, each time for what
+    the user wrote. A task that has run before was written well, so it is tried again: what is missing may come
+    back.
 
-    The restart policy has no say: it is about programs that end, and this one never began.
+    The restart policy does not apply: it is about programs that end, and this one never began.
     """
     return refusals >= CONFIRMING_REFUSALS and not ran
 
 
 def backoff_ms(attempt: int, jitter: float) -> int:
-    """The wait before the `attempt`-th retry (from 1): doubling from a second to a minute, times 0.75-1.25
-    (`jitter` in [0, 1)), so that many tasks that failed together do not come back together.
+    """Returns the wait before the `attempt`-th retry, counted from 1. It doubles from a second to a minute, times
+    0.75-1.25 by `jitter` in [0, 1), so that tasks that failed together do not come back together.
     """
     base = min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** min(attempt - 1, 10))
     return int(base * (0.75 + jitter / 2))
 
 
 class Desired(msgspec.Struct, frozen=True):
-    """`kept`: when it is not wanted and has ended, its container stays, for its logs."""
+    """One allocation of this node. With `kept` its container stays for its logs once it has ended and is not
+    wanted.
+    """
 
     allocation: Allocation
     spec: TaskSpec
@@ -145,9 +149,10 @@ def reconcile(
     now_ms: int,
     removing: frozenset[str] = frozenset(),
 ) -> list[Action]:
-    """`containers`: all of the cluster's on this engine. `neighbours`: other nodes of this engine that are not
-    down; their containers are never touched, those of any other node are its leavings. `removing`: containers on
-    their way out, which hold their ports and keep their allocations waiting until they are gone.
+    """Returns the next actions. `containers` are all of the cluster's on this engine. `neighbours` are other nodes
+    of this engine that are not down: their containers are never touched, those of any other node are removed.
+    `removing` are containers whose removal is under way: they hold their ports, and their allocations wait until
+    they are gone.
     """
     actions: list[Action] = []
     mine: dict[AllocationId, Container] = {}
@@ -169,7 +174,7 @@ def reconcile(
         tries = attempts.get(wish.allocation.id, Attempts())
         action = _act(wish, held, tries, now_ms)
         if isinstance(action, Start) and doomed_ports.intersection(wish.allocation.ports):
-            continue  # those containers go first; their removal calls us again
+            continue  # those containers go first; after their removal this is called again
         if action is not None:
             actions.append(action)
     return actions
@@ -274,7 +279,7 @@ def _restarting(container: Container, restarts: int) -> AllocationStatus:
 
 
 def ended_status(container: Container, *, succeeded: bool, restarts: int) -> AllocationStatus:
-    """`reason` is completed by the agent with the container's last log lines."""
+    """The status of a run that is over. The agent adds the container's last log lines to `reason`."""
     return AllocationStatus(
         AllocationState.COMPLETED if succeeded else AllocationState.FAILED,
         "" if succeeded else exit_words(container),
@@ -287,7 +292,7 @@ def ended_status(container: Container, *, succeeded: bool, restarts: int) -> All
 
 
 def exit_words(container: Container) -> str:
-    """Why a container ended, in words: 'exit code 137, out of memory'."""
+    """Returns why a container ended, in words: 'exit code 137, out of memory'."""
     if container.error:
         return container.error
     words = f"exit code {container.exit_code}"
@@ -309,8 +314,9 @@ def _failed(allocation: Allocation, reason: str, container: Container | None) ->
 
 
 def _stopped(allocation: Allocation, container: Container | None, tries: Attempts) -> AllocationStatus:
-    """One that never started keeps why: the scheduler tries nodes that it has not been on. What was said since, of
-    a pull or of a removal that was refused, is past. Of failures in an earlier process only the status knows.
+    """The status of an allocation that was stopped. One that never started keeps its reason, because the scheduler
+    then tries other nodes; else words about a pull or a removal are dropped. Only the status remembers failures of
+    an earlier process.
     """
     failed_starts = allocation.status.failed_starts
     why = tries.last_error or allocation.status.reason

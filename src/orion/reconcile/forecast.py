@@ -1,5 +1,5 @@
-"""What the autopilot sees and will do next about who votes, in sentences: what `next_configuration` decides now,
-and what it would decide once a dead voter's grace is over.
+"""The autopilot's next steps about who votes, in sentences: the decision of `next_configuration` now, and its
+decision once a dead voter's grace is over.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,9 @@ def outlook(
     last_index: int,
     settings: VoterSettings,
 ) -> tuple[str, ...]:
-    """Arguments as next_configuration's, but at any time. () when all is as it should be."""
+    """Returns the next steps, () when there are none. Takes the arguments of next_configuration, and may be called
+    while a change is under way.
+    """
     names = {int(c.raft_id): str(c.node) for c in candidates}
     if conf.voters_outgoing:
         voters = ", ".join(sorted(names.get(v, "a removed node") for v in conf.voters))

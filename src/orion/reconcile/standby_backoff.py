@@ -1,5 +1,5 @@
-"""Standbys that the leader could not reach, and for how long it does not try them again: gossip shows them alive,
-and two of them would take each other's place for ever.
+"""Standbys that the leader could not reach, and how long it waits before it tries each again. Gossip shows them
+alive, so without the wait two of them would take each other's place for ever.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class StandbyBackoff:
         return now_ms < self._until_ms.get(raft, 0)
 
     def forget(self, raft: RaftId) -> None:
-        """It has died or stopped since: what comes back may be reached."""
+        """Ends the wait for a standby that has died or stopped: once it is back, it may be reached."""
         self._times.pop(raft, None)
         self._until_ms.pop(raft, None)
 
@@ -33,7 +33,9 @@ class StandbyBackoff:
         settings: VoterSettings,
         now_ms: int,
     ) -> None:
-        """Those that `change` takes out because they were not heard. Each time it is twice as long."""
+        """Starts the wait for each standby that `change` takes out because it was not heard. A wait is twice as
+        long as the one before it.
+        """
         staying = {*change.voters, *change.learners}
         for each in candidates:
             lost = each.raft_id in conf.learners and each.raft_id not in staying

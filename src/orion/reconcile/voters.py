@@ -1,8 +1,7 @@
-"""Who votes: always an odd number of voters, up to two learners behind them as standbys, the rest workers.
+"""The choice of voters: an odd number of them, up to two learners as standbys, the rest workers.
 
 One voter for 1-2 nodes, three for 3-4, five from 5 on. The change goes straight from {a} to {a, b, c} through
-joint consensus, never through an even group, so a two-node cluster survives the death of the one that does not
-vote.
+joint consensus, never through an even group. So a two-node cluster survives the death of the node without a vote.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,10 +17,10 @@ CAUGHT_UP_ENTRIES = 200  # a learner this close to the leader's last index may b
 class Candidate(msgspec.Struct, frozen=True):
     """A registered node as a possible Raft member.
 
-    `dead_ms`: for how long it has been out of reach; 0 when alive. `match`: its log by the leader's account, None
-    when it is not replicating. `kept_ms`: it stopped on purpose, and that is not death yet for so much longer.
-    `silent_ms`: for how long the leader has not heard it, whatever gossip says (unreached.py: or would not, if it
-    were a standby again).
+    `dead_ms`: how long it has been out of reach; 0 when alive. `match`: the index that the leader knows it to hold,
+    None when it is not replicating. `kept_ms`: how much longer its planned stop does not count as death.
+    `silent_ms`: how long the leader has not heard it, whatever gossip says. It counts as silent too while
+    standby_backoff.py keeps it from becoming a standby again.
     """
 
     node: NodeId
@@ -37,11 +36,11 @@ class VoterSettings(msgspec.Struct, frozen=True):
     max_voters: int = 5
     max_standbys: int = 2
     dead_grace_ms: int = 10_000
-    silent_ms: int = 500  # a standby that was not heard for so long gets no vote
+    silent_ms: int = 500  # a standby that was not heard for this long gets no vote
 
 
 def wanted_voters(nodes: int, max_voters: int) -> int:
-    """How many voters a cluster of so many nodes has: odd, at most `max_voters`."""
+    """Returns the number of voters of a cluster of so many nodes: odd, at most `max_voters`."""
     count = min(nodes, max_voters)
     return count if count % 2 else max(1, count - 1)
 
@@ -53,10 +52,10 @@ def next_configuration(
     last_index: int,
     settings: VoterSettings,
 ) -> ConfChange | None:
-    """The change the leader should propose now, None when all is well or nothing can be done yet.
+    """Returns the change that the leader should propose now; None when none is needed or possible yet.
 
-    Only called with no change under way. Learners come first, promotion only when enough of them have caught up
-    that the number of voters stays odd.
+    It is called only with no change under way. Nodes become learners first. They are promoted only when enough of
+    them have caught up that the number of voters stays odd.
     """
     by_raft: dict[int, Candidate] = {c.raft_id: c for c in candidates}
     voters, learners = set(conf.voters), set(conf.learners)
@@ -78,7 +77,9 @@ def _target_voters(
     wanted: int,
     settings: VoterSettings,
 ) -> set[int]:
-    """The odd group nearest to `wanted` that can be formed now, when it is better than today's."""
+    """Returns the odd group nearest to `wanted` that can be formed now, if it is better than today's; else
+    today's.
+    """
     staying = [c for v in voters if (c := by_raft.get(v)) and (v == me or c.dead_ms < settings.dead_grace_ms)]
     promotable = [
         c
@@ -101,8 +102,9 @@ def _target_voters(
 
 
 def _deaths_survived(group: set[int], by_raft: Mapping[int, Candidate]) -> int:
-    """How many more of the group may die before it has no quorum. A dead voter that nobody can replace stays,
-    unless the group is safer without it: of five with two dead, the three that live survive one more death alone.
+    """Returns how many more of the group may die before it has no quorum. A dead voter without a replacement stays,
+    unless the group is safer without it: of five with two dead, the three that live survive one death by
+    themselves.
     """
     alive = sum(1 for v in group if v in by_raft and not by_raft[v].dead_ms)
     return alive - (len(group) // 2 + 1)
@@ -115,9 +117,9 @@ def _standbys(
     room: int,
     settings: VoterSettings,
 ) -> set[int]:
-    """Learners: today's first (they hold the log already), then the longest registered. Those that the leader has
-    not heard for a dead voter's grace come last: gossip may reach what the leader can't, and they would keep the
-    seats of those that could stand in.
+    """Returns the learners: today's first, because they hold the log already, then the longest registered. Those
+    that the leader has not heard for a dead voter's grace come last. Gossip may reach a node that the leader can't,
+    and it would keep the place of one that could become a voter.
     """
     able = [c for c in _by_age(candidates) if c.raft_id not in target and c.dead_ms < settings.dead_grace_ms]
     current = [c for c in able if c.raft_id in conf.learners or c.raft_id in conf.voters]
@@ -131,9 +133,9 @@ def _by_age(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _may_vote(candidate: Candidate, last_index: int, settings: VoterSettings) -> bool:
-    """It holds what the leader holds, and is there: a quorum may need it from then on. One that has never answered
-    (match 0) is as far behind as a short log is long, which says nothing: it may be gone, or out of reach for the
-    leader.
+    """Returns True when the candidate has the leader's log and is heard: a quorum may need it from then on. One
+    that has never answered (match 0) may not vote, though a short log makes it look close: it may be out of the
+    leader's reach.
     """
     if not candidate.match or candidate.silent_ms >= settings.silent_ms:
         return False

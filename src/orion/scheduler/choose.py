@@ -1,5 +1,5 @@
-"""Among the nodes that fit: those with the fewest tasks of the same job first, and of those the least loaded
-(spread), or the fullest (pack).
+"""The choice among nodes that fit: those with the fewest tasks of the same job first, and of those the least loaded
+(spread) or the fullest (pack).
 
 Spreading keeps work alive when a node dies; packing (best fit) keeps whole nodes free for large tasks.
 """
@@ -14,15 +14,15 @@ from orion.scheduler.pools import EXACT, Pool
 from orion.state.records import JobRecord, NodeRecord
 from orion.state.view import View
 
-SAMPLE = 100  # nodes that fit are enough to choose one from
+SAMPLE = 100  # so many nodes that fit are enough to choose one from
 _WINDOW = 128
 _LOAD = attrgetter("load")
 
 
 class Choice:
     """Nodes for the tasks `indexes` of one job, as columns: the i-th of them goes to the node numbered `nodes[i]`
-    with the host ports `ports[i]`. Shorter than `indexes` when no node fits any more. `looked`: how many
-    nodes were looked at.
+    with the host ports `ports[i]`. They are shorter than `indexes` when no node fits any more. `looked` is the
+    number of nodes looked at.
     """
 
     __slots__ = (
@@ -55,7 +55,7 @@ class Choice:
         self.looked = 0
         if len(pool.nodes) > EXACT and len(indexes) <= SAMPLE:
             self._fill(self._sample())
-        # What is left of a sample that was not enough is full: no node is in both.
+        # A sample that was not enough is full by now: no node is chosen twice.
         if not self.done and self.looked < len(pool.nodes):
             self.looked += len(pool.nodes)
             self._fill(overlay.fitting(pool.nodes, demand))
@@ -65,7 +65,7 @@ class Choice:
         return len(self.nodes) == len(self._indexes)
 
     def _sample(self) -> list[NodeRecord]:
-        """Some nodes that fit, from a place that the task says: few tasks on a large cluster need no more."""
+        """Returns some nodes that fit, from a place that depends on the task. A few tasks need no more of them."""
         found: list[NodeRecord] = []
         for window in _windows(self._pool.nodes, self._seed + self._indexes[0]):
             self.looked += len(window)
@@ -75,11 +75,11 @@ class Choice:
         return found
 
     def _fill(self, rows: list[NodeRecord]) -> None:
-        """Give tasks to nodes, for as long as there are both.
+        """Gives tasks to nodes while there are both.
 
-        In rounds: a round gives one task to each node that has the fewest of the job so far, the best first, and
-        those that still fit go to the next round. The same as taking the best node for one task after
-        another, but each node is scored once a round.
+        A round gives one task to each node that has the fewest of the job so far, the best first. Nodes on which
+        one more fits go to the next round. The outcome is that of taking the best node for one task after another,
+        but each node is scored once a round.
         """
         rounds: dict[int, list[NodeRecord]] = {}
         name = self._record.job.name
@@ -96,7 +96,7 @@ class Choice:
                 rounds.setdefault(fewest + 1, []).extend(again)
 
     def _ordered(self, rows: list[NodeRecord]) -> list[NodeRecord]:
-        """The best first, as nodes would be after the placement. Even ones keep their order."""
+        """Returns the nodes, the best first as they would be after the placement. Equal ones keep their order."""
         spread = self._placement is Placement.SPREAD
         if spread and self._pool.even:  # the task takes the same share of each
             return sorted(rows, key=_LOAD)
@@ -104,12 +104,14 @@ class Choice:
         return [rows[at] for at in sorted(range(len(rows)), key=keys.__getitem__)]
 
     def _loads(self, rows: list[NodeRecord]) -> list[float]:
-        """The shares of cpu and memory that are given away, and of equal ones the fewest tasks."""
+        """Returns each node's shares of cpu and memory that are given away, with this task's."""
         cpu, memory = float(self._demand.cpu), float(self._demand.memory)
         return [row.load + cpu * row.cpu_share + memory * row.memory_share for row in rows]
 
     def _room_left(self, rows: list[NodeRecord]) -> list[float]:
-        """What is left of cpu and memory. A task that asks for neither fills nothing: allocations count for it."""
+        """Returns each node's shares of cpu and memory that stay free. A task that asks for neither fills nothing,
+        so for it the number of allocations counts.
+        """
         cpu, memory = self._demand.cpu, self._demand.memory
         if not cpu and not memory:
             return [row.active for row in rows]
@@ -118,7 +120,9 @@ class Choice:
         ]
 
     def _give_one_each(self, rows: list[NodeRecord]) -> list[NodeRecord]:
-        """One task for each node, in order; those on which one more fits, unless that was the last task."""
+        """Gives each node one task, in order. Returns the nodes on which one more fits; none after the last
+        task.
+        """
         demand, overlay = self._demand, self._overlay
         if demand.bindings:
             rows = [row for row in rows if self._give_ports(row)]
@@ -136,7 +140,7 @@ class Choice:
         ]
 
     def _give_ports(self, row: NodeRecord) -> bool:
-        """Give the next task the node and host ports there, if it has enough of them."""
+        """Gives the next task this node and host ports on it. Returns False when it has not enough ports."""
         if self.done:
             return False
         ports = self._overlay.claim_ports(row, self._demand, self._seed + self._indexes[len(self.nodes)])
@@ -148,7 +152,7 @@ class Choice:
 
 
 def _windows(nodes: Sequence[NodeRecord], seed: int) -> Iterator[Sequence[NodeRecord]]:
-    """All nodes once, from a place that `seed` says around."""
+    """Yields all nodes once, in windows, from a place that `seed` chooses."""
     start = seed % len(nodes)
     for at in range(start, len(nodes), _WINDOW):
         yield nodes[at : at + _WINDOW]

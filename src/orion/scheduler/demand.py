@@ -1,4 +1,4 @@
-"""What one task asks of a node, and an overlay of what this plan has given away so far."""
+"""The demand of one task on a node, and an overlay with all that the plan in hand has given away."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,7 +8,7 @@ from orion.state.records import NodeRecord, static_port_keys
 
 
 class Demand:
-    """`static_keys`: the host ports asked for by number, as port_key."""
+    """One task's demand. `static_keys` are the host ports that it asks for by number, as port_key."""
 
     __slots__ = ("bindings", "constraints", "cpu", "disk", "memory", "resources", "shape", "static_keys")
 
@@ -25,8 +25,8 @@ class Demand:
 
 
 class Overlay:
-    """State as it will be once the plan made so far is applied. The view's records stay as they are: a node is
-    copied when something is first given away of it.
+    """State as it will be once the plan made so far is applied. The view's records stay unchanged: a node's record
+    is copied when something of it is first given away.
     """
 
     __slots__ = ("_claims", "_drafts", "_own")
@@ -37,14 +37,14 @@ class Overlay:
         self._claims: dict[int, set[int]] = {}  # id() of an engine's ports -> keys claimed there
 
     def current(self, rows: Sequence[NodeRecord]) -> Sequence[NodeRecord]:
-        """The same nodes, as they stand in the plan."""
+        """Returns the same nodes as they stand in the plan."""
         if not self._drafts:
             return rows
         get = self._drafts.get
         return [get(row.number, row) for row in rows]
 
     def fitting(self, rows: Sequence[NodeRecord], demand: Demand) -> list[NodeRecord]:
-        """Those on which one more such task fits, as they stand in the plan."""
+        """Returns the nodes on which one more such task fits, as they stand in the plan."""
         cpu, memory, disk = demand.cpu, demand.memory, demand.disk
         fit = [
             row
@@ -56,16 +56,16 @@ class Overlay:
         return fit
 
     def taken_key(self, row: NodeRecord, keys: Sequence[int]) -> int | None:
-        """The first of these host ports that is not free on the node's engine."""
+        """Returns the first of these host ports that is not free on the node's engine; None when all are."""
         claims, own = self._claims.get(id(row.ports), ()), self._own(row.node)
         return next((key for key in keys if key in row.ports or key in claims or key in own), None)
 
     def is_own(self, row: NodeRecord, key: int) -> bool:
-        """Whether a node on this one's engine listens on the port itself."""
+        """True when a node on this one's engine listens on the port itself."""
         return key in self._own(row.node)
 
     def give(self, rows: Sequence[NodeRecord], demand: Demand) -> list[NodeRecord]:
-        """Give one task's resources away on each of these nodes; the nodes as they stand then."""
+        """Gives one task's resources away on each of these nodes. Returns the nodes as they stand then."""
         drafts, resources = self._drafts, demand.resources
         given: list[NodeRecord] = []
         for row in rows:
@@ -79,9 +79,9 @@ class Overlay:
         return given
 
     def claim_ports(self, row: NodeRecord, demand: Demand, seed: int) -> tuple[int, ...] | None:
-        """Take host ports for one task, in the order of its bindings; None when there are not enough. Those left to
-        choose are the first free ones from a place that `seed` says, so that a port just freed is seldom the next
-        one given. What the node's machine has refused is not free.
+        """Takes host ports for one task. Returns them in the order of its bindings; None when there are not enough.
+        Ports that the task does not name are the first free ones from a place that `seed` chooses, so that a port
+        just freed is seldom given next. A port that the node's machine has refused is not free.
         """
         if demand.static_keys and self.taken_key(row, demand.static_keys) is not None:
             return None
@@ -102,7 +102,7 @@ class Overlay:
 
 
 def _free_port(seed: int, udp: bool, row: NodeRecord, claims: set[int], keys: set[int]) -> int:
-    """0 when there is none."""
+    """Returns a free host port; 0 when there is none."""
     held, refused = row.ports, row.node.refused_ports
     port = DYNAMIC_PORTS.start + seed % len(DYNAMIC_PORTS)
     for _ in DYNAMIC_PORTS:

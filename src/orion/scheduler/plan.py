@@ -1,4 +1,4 @@
-"""What the scheduler decided."""
+"""The scheduler's decisions."""
 
 import msgspec
 
@@ -7,10 +7,10 @@ from orion.state.commands import ApplyPlan, Placements, Refusal
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """The parts of an ApplyPlan, and `rest`: jobs that are not done with, because the plan was full or enough was
-    looked at for one turn. Schedule them again once this plan is applied.
+    """The parts of an ApplyPlan, and `rest`: jobs that were not finished, because the plan was full or the bound of
+    looks was reached. They have to be scheduled again once this plan is applied.
 
-    `refusals` has only what is new: a job refused with the words that state already holds is not in it.
+    `refusals` has only new ones: a job refused with the words that state already holds is not in it.
     """
 
     placements: tuple[Placements, ...] = ()
@@ -21,7 +21,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def empty(self) -> bool:
-        """Nothing to propose."""
+        """True when there is nothing to propose."""
         return not (self.placements or self.stops or self.refusals or self.moves)
 
     def command(self, at_ms: int) -> ApplyPlan:

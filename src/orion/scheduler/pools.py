@@ -1,6 +1,6 @@
-"""Which nodes may run what at all: ready, and with the labels that a job's constraints ask for.
+"""Pools of nodes that may run a job at all: they are ready and have the labels of its constraints.
 
-A pool changes only when some node's facts or status do, so one is kept for each distinct set of constraints.
+A pool changes only when some node's record or status does, so one is kept for each distinct set of constraints.
 """
 
 from collections import Counter
@@ -12,16 +12,16 @@ from orion.state.view import View
 
 Constraints = tuple[tuple[str, str], ...]
 
-EXACT = 128  # up to so many nodes, all are looked at; beyond, a single task looks at a sample
+EXACT = 128  # in a pool of up to so many nodes all are looked at; in a larger one a few tasks look at a sample
 _MAX_POOLS = 1_024
 _SCATTER = 0x9E3779B1  # odd: number -> place is a bijection on 32 bits that sets neighbours far apart
 
 
 class Pool:
-    """Nodes that pass; what the others lack is counted, for the explanation.
+    """Nodes that pass the filters; the others are counted by what they lack, for the explanation.
 
     Up to EXACT nodes are in order of number. More are scattered, so that any stretch of them is a fair sample.
-    `even`: all have as much cpu and memory as the others.
+    `even` is True when all have equal cpu and memory.
     """
 
     __slots__ = ("even", "nodes", "unlabelled", "unready")
@@ -39,12 +39,16 @@ class Pool:
 
 
 def engine_key(node: Node) -> str:
-    """Nodes of one engine can start the same; one that names none has its own."""
+    """Returns a key of the node's engine. Nodes of one engine can start the same tasks. A node that names no engine
+    has one of its own.
+    """
     return node.engine or node.id
 
 
 class Pools:
-    """Keep one beside the view and hand it to every `schedule`; it notices by itself when it is out of date."""
+    """The pools of one view, made when first asked for. It is kept for every call of `schedule`, and notices by
+    itself when it is out of date.
+    """
 
     def __init__(self) -> None:
         self._view: View | None = None

@@ -1,4 +1,4 @@
-"""Whose turn it is of the jobs that were refused."""
+"""The turns of jobs that were refused."""
 
 from collections import deque
 from collections.abc import Collection
@@ -9,10 +9,11 @@ from orion.state.view import View
 
 
 class RetryRotation:
-    """In rounds: what is refused when one begins is tried once, the older ones first, then those again that
-    a plan had no room for. A round begins when the last is over and scheduling anew may give another answer.
+    """Tries refused jobs in rounds. Each job that is refused when a round begins is tried once, older ones first,
+    then those for which a plan had no room. A round begins when the last one is over and scheduling may give
+    another answer.
 
-    Only a place in the order is kept, not a list of those to come: there may be hundreds of thousands.
+    Only a place in the order is kept, not a list of the jobs to come: there may be hundreds of thousands.
     """
 
     __slots__ = ("_again", "_batch", "_began_at", "_from_again", "_serials", "_upto")
@@ -25,8 +26,8 @@ class RetryRotation:
         self._upto = self._from_again = 0  # of `_serials` and of `_again`, what is in the batch
 
     def batch(self, view: View, now: tuple[int, int], limit: int) -> list[JobName]:
-        """The next to be tried, at most `limit`; the same until `taken`. `now`: how often another state has come in
-        place of the former, and the capacity epoch.
+        """Returns the next jobs to try, at most `limit`, and the same ones until `taken`. `now` is the number of
+        times that a snapshot has replaced the state, and the capacity epoch.
         """
         if self._began_at is None or self._began_at[0] != now[0]:
             self._serials = range(0)  # those of another state
@@ -46,7 +47,7 @@ class RetryRotation:
         self._batch = [*refused, *again]
 
     def taken(self, rest: Collection[JobName]) -> None:
-        """The batch was planned, all but `rest`."""
+        """Ends a batch of which all jobs but `rest` were planned."""
         self._serials = range(self._upto, self._serials.stop)
         for _ in range(self._from_again):
             self._again.popleft()

@@ -1,4 +1,4 @@
-"""schedule: a plan for several jobs, made in one overlay so that they don't collide."""
+"""The planner: one plan for several jobs, made in one overlay so that they don't collide."""
 
 from collections.abc import Sequence
 
@@ -14,15 +14,15 @@ from orion.state.records import JobRecord
 from orion.state.view import View
 
 MAX_PLACEMENTS = 2_000  # of one plan: its entry stays small, and applying it takes a few milliseconds
-MAX_MOVES = 64  # of what its node can't start, in one plan
-# Engines that could not start a task, one soon after the other: then it is likely the task's own fault, and others
-# have their turn only when its present one has tried PATIENT_FAILURES times, which takes a good half minute.
+MAX_MOVES = 64  # in one plan, of tasks that their nodes can't start
+# A task that so many engines could not start is likely at fault itself. From then on it moves only when its present
+# engine has tried PATIENT_FAILURES times, which takes a good half minute.
 QUICK_ENGINES = 4
 PATIENT_FAILURES = 6
-QUICK_PORTS = 4  # that one task is given one soon after the other
+QUICK_PORTS = 4  # after so many host ports in vain, one task waits for PATIENT_FAILURES too
 MAX_LOOKS = 60_000  # at nodes, for one plan: some ten milliseconds
-# Of one plan, counted roughly and from above, and passed by one job at most: its entry must be one that Raft takes
-# (4 MiB), or the same jobs give the same plan for ever.
+# A bound of one plan, counted roughly and never too low; one job at most goes past it. Raft must take the plan's
+# entry (4 MiB), or the same jobs give the same plan for ever.
 MAX_PLAN_BYTES = 1024 * 1024
 _ROW_BYTES = 20  # of one placement: an index, a node's number, lengths
 _PORT_BYTES = 3
@@ -40,13 +40,13 @@ def schedule(
     max_bytes: int = MAX_PLAN_BYTES,
     turn: int = 0,
 ) -> Plan:
-    """Place the waiting tasks of `jobs`, earlier ones first, and move what is on draining nodes and what its node
-    can't start, whatever its job.
+    """Places the waiting tasks of `jobs`, earlier ones first. Moves tasks off draining nodes, and tasks that their
+    node can't start, whatever their job.
 
-    A task that leaves a draining node is stopped in the same plan that places its successor, and stopped even if
-    there is no place: it may hold the very port that its successor needs. `pools` spares the scan of all nodes
-    while none of them changed; without it the answer is the same. `turn`: another one each time, so that of many
-    tasks that can't be started each has its turn.
+    A task that leaves a draining node is stopped in the plan that places its successor. It is stopped even if there
+    is no place: it may hold the very port that its successor needs. `pools` spares the scan of all nodes while none
+    of them changed; without it the answer is the same. `turn` is another number each time, so that each of many
+    tasks that can't be started has its turn.
     """
     planner = _Planner(view, pools or Pools(), max_placements, max_looks, max_bytes)
     moves = planner.leave_draining()
@@ -85,7 +85,7 @@ class _Planner:
         return self._room <= 0 or self._looks_left <= 0 or self._bytes_left <= 0
 
     def leave_draining(self) -> dict[JobName, list[int]]:
-        """Stop what has to leave; the slots that this opens, by job."""
+        """Stops what is on draining nodes. Returns the slots that this opens, by job."""
         moves: dict[JobName, list[int]] = {}
         for record in self._view.draining():
             for allocation in self._view.wanted_on(record):
@@ -98,9 +98,9 @@ class _Planner:
         return moves
 
     def move_stuck(self, turn: int) -> None:
-        """To an engine that has not tried in vain yet, if one has room; else it is tried again where it is, and
-        after a good half minute of that on the engine whose try is the longest ago. One whose machine refuses a
-        port that was chosen for it gets another port, there or elsewhere.
+        """Moves each task that its node can't start to an engine that has not tried it yet, if one has room. Else
+        it stays, and after a good half minute goes to the engine that tried it longest ago. A task whose machine
+        refuses a port that was chosen for it gets another port, there or elsewhere.
         """
         stuck = self._view.stuck()
         leaving = set(self._stops)
@@ -130,8 +130,9 @@ class _Planner:
             self._give(record, [allocation.index], choice)
 
     def _choose_another_port(self, record: JobRecord, allocation: Allocation) -> None:
-        """Where there is no room for both it ends first, for as it is it can't run: its slot is open then. After
-        several in a row it is hardly the port: the next has its turn only after a good half minute.
+        """Replaces a task whose host port its machine refuses. Without room for both it is ended all the same,
+        because it can't run as it is, and its slot stays open. After several ports in a row the port is hardly the
+        cause: the next one is tried only after a good half minute.
         """
         history = self._view.allocations_of_slot(allocation.job, allocation.index)
         in_vain = sum(former.terminal and former.status.failed_starts > 0 for former in history)
@@ -150,14 +151,14 @@ class _Planner:
         self._bytes_left -= _STOP_BYTES
 
     def _elsewhere(self, record: JobRecord, allocation: Allocation, engines: Sequence[str]) -> Choice:
-        """A place for one task on none of these engines."""
+        """Returns a place for one task, on none of these engines."""
         demand = Demand(record.job.task)
         pool = self._pools.pool(self._view, demand.constraints)
         self._looks_left -= len(pool.nodes)
         return Choice(self._view, record, [allocation.index], demand, pool.without(engines), self._overlay)
 
     def _tried(self, allocation: Allocation) -> list[str]:
-        """The engines that could not start it, as `engine_key` names them; its present one is the last."""
+        """Returns the engines that could not start it, as `engine_key` names them; its present one is the last."""
         tried: dict[str, None] = {}
         for each in self._view.allocations_of_slot(allocation.job, allocation.index):
             if each.status.failed_starts >= STUCK_AFTER:
@@ -188,7 +189,7 @@ class _Planner:
             self._bytes_left -= _JOB_BYTES + len(name) + len(text.encode())
 
     def _place(self, record: JobRecord, demand: Demand, indexes: list[int], waiting: int) -> str:
-        """Place what fits; why the rest does not, "" when nothing is refused."""
+        """Places the tasks that fit. Returns why the rest do not; "" when nothing is refused."""
         pool = self._pools.pool(self._view, demand.constraints)
         choice = Choice(self._view, record, indexes, demand, pool, self._overlay)
         self._looks_left -= choice.looked
