@@ -1,11 +1,11 @@
-"""Fulfils ports.Clock."""
+"""Fulfils ports.Clock with the system's clocks."""
 
 import asyncio
 import time
 
 
 class SystemClock:
-    """`now_ms` is the running event loop's time, so that it fits `call_at` and the loop's timeouts."""
+    """The system's clocks. `now_ms` is the running event loop's time, so that it fits the loop's timers."""
 
     def now_ms(self) -> int:
         return int(asyncio.get_running_loop().time() * 1000)

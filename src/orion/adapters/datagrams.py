@@ -1,6 +1,6 @@
-"""Finds out whether gossip's datagrams get through. SWIM lives on UDP and falls back on TCP, so a firewall that
-drops the one shows late, and as nodes that are suspected without a reason. So each node asks the others by UDP, and
-says in words where no answer comes while TCP goes through.
+"""Finds out whether gossip's datagrams get through. SWIM uses UDP and falls back on TCP, so a firewall that drops
+UDP alone shows late, as nodes that are suspected without a reason. So each node asks the others by UDP, and logs a
+warning where no answer comes while TCP gets through.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from orion.process.loglines import LogThrottle
 log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
-UNANSWERED = 5  # so many in a row; a fifth of all packets lost does so once in 160 tries
-MAX_WATCHED = 16  # without an answer yet, asked each time; all others have their turns
+UNANSWERED = 5  # in a row, before UDP counts as blocked; where a fifth of all packets are lost, once in 160 tries
+MAX_WATCHED = 16  # members without an answer yet, asked each time; the others have their turns
 TCP_TIMEOUT_S = 2.0
 QUIET_S = 3_600.0
 MAX_TOLD = 16
@@ -26,14 +26,14 @@ MAX_TOLD = 16
 _PING = b"udp?"
 _PONG = b"udp!"
 
-Address = tuple[str, str]  # a member's name, and where it is
+Address = tuple[str, str]  # a member's name and its gossip address
 
 
 class Datagrams:
-    """`run` until kinship is closed. Asks one member each second, and again each second who has not answered."""
+    """Asks one member each second, and those that have not answered again each second. `run` ends with kinship."""
 
     def __init__(self, cluster: kinship.Cluster, living: Callable[[], list[kinship.Member]]) -> None:
-        """`living`: the members to ask, and this one."""
+        """`living` returns the members to ask, with this one."""
         self._cluster = cluster
         self._living = living
         self._messages = cluster.events()  # from now on
@@ -84,7 +84,7 @@ class Datagrams:
             del self._unanswered[next(iter(self._unanswered))]
 
     def _next(self, names: list[str]) -> set[str]:
-        """One that has its turn, of all that are there."""
+        """Returns the member that has its turn."""
         self._turns = [name for name in self._turns if name in names] or random.sample(names, len(names))
         return {self._turns.pop()} if self._turns else set()
 
@@ -95,7 +95,7 @@ class Datagrams:
             log.info("UDP to %s, the gossip port of %s, gets through now", address[1], address[0])
 
     async def _judge(self, member: kinship.Member) -> None:
-        """Of one that answers by no way at all nothing is said: it may be gone."""
+        """Warns of a member that does not answer by UDP and does by TCP. One that answers neither may be gone."""
         try:
             async with asyncio.timeout(TCP_TIMEOUT_S):
                 await self._cluster.join([member.addr])

@@ -1,5 +1,5 @@
-"""Membership by SWIM with Lifeguard: kinship, whose protocol runs in Rust on a thread of its own, so that a busy
-event loop here is not taken for death by others.
+"""Membership by SWIM with Lifeguard, with kinship. Its protocol runs in Rust on a thread of its own, so that others
+do not take a busy event loop for death.
 
 docs/design/gossip.md has the measurements that the timings come from.
 """
@@ -31,18 +31,18 @@ RETRY_ALONE_S = 1.0
 RETRY_ABSENT_S = 5.0
 LEAVE_TIMEOUT_S = 1.0
 HINT_TIMEOUT_S = 0.5
-CONFLICT_QUIET_S = 30.0  # the same two claimants are reported once in so long
-MAX_CONFLICTS = 64  # and no more than so many of them
-NO_NODE_QUIET_S = 3_600.0  # a member that no node can be is reported once in so long
+CONFLICT_QUIET_S = 30.0  # between two reports of the same two claimants
+MAX_CONFLICTS = 64  # reported in that time
+NO_NODE_QUIET_S = 3_600.0  # between two reports of the same member whose name is no node's
 MAX_NO_NODES = 16
 MAX_REMEMBERED = 64
-MAX_FIRST = 8  # contacts at the start, all at a time
+MAX_FIRST = 8  # contacts at the start, all at the same time
 
 TIMINGS = {
     "probe_interval": 0.1,
     "probe_timeout": 0.05,
-    "suspicion_mult": 8,  # a suspect has 0.8 s to answer for itself, at least
-    "suspicion_max_mult": 2,  # and twice that at most, where few others suspect it too
+    "suspicion_mult": 8,  # a suspect has at least 0.8 s to refute the suspicion
+    "suspicion_max_mult": 2,  # and at most twice that, when few others suspect it too
     "awareness_max": 3,  # a node that doubts its own health probes up to four times slower
     "gossip_interval": 0.1,
     "push_pull_interval": 10.0,
@@ -73,9 +73,9 @@ _GONE = (kinship.State.DEAD, kinship.State.LEFT)
 class Gossip:
     """Fulfils ports.Membership.
 
-    `advertise` is what others dial, the bound address where empty. `seeds` are gossip addresses as well; names
-    are looked up at each try. All are `host:port`. `memory` is a file where the
-    addresses of the living are kept, so that a node that restarts finds the others without being told of a seed.
+    `advertise` is the address that others dial; empty, it is the bound one. `seeds` are gossip addresses too; names
+    are looked up at each try. All are `host:port`. `memory` is a file that keeps the addresses of living members,
+    so that a node that restarts finds the others without a seed.
     """
 
     def __init__(
@@ -105,13 +105,13 @@ class Gossip:
 
     @property
     def address(self) -> str:
-        """What others dial; the port is the system's choice where 0 was asked for."""
+        """The address that others dial. Its port is the system's choice when 0 was asked for."""
         return self._cluster.local.addr
 
     # --- port ---------------------------------------------------------------------------------------------
 
     async def start(self, facts: dict[str, str]) -> None:
-        """Binds; joins nobody yet. Raises Refused when the port can't be had or a seed is no address, Invalid when
+        """Binds; joins nobody yet. Raises Refused when the port can't be used or a seed is no address, Invalid when
         the facts are too large.
         """
         for seed in self._seeds:
@@ -146,10 +146,12 @@ class Gossip:
         self._remembered = await asyncio.to_thread(self._recall)
 
     async def join(self) -> int:
-        """Once now; from now on, again and again for whoever is not there."""
+        """Contacts the seeds and remembered addresses once, and from then on again and again those that are
+        absent.
+        """
         absent = self._absent()
-        # Each of the first by itself: one that answers may know nothing of another, and what that one says may be
-        # news that decides what this node is to do.
+        # Each of the first by itself: one that answers may not know another, and the news of that one may decide
+        # what this node is to do.
         answers = await asyncio.gather(*(self._contact([address]) for address in absent[:MAX_FIRST]))
         answered = sum(answers) or await self._contact(absent[MAX_FIRST:])
         if self._seeds and not answered:
@@ -163,7 +165,7 @@ class Gossip:
         return answered
 
     def members(self) -> list[MemberState]:
-        # kinship lists the living; the dead and the left it tells of by name, as long as it remembers them.
+        # kinship lists the living. It has the dead and the left by name, as long as it remembers them.
         found = {member.name: member for member in self._living()}
         self._known.update(dict.fromkeys(found))
         for name in [name for name in self._known if name not in found]:
@@ -174,11 +176,11 @@ class Gossip:
         return [_member(found[name]) for name in sorted(found)]
 
     def events(self) -> AsyncIterator[MemberEvent]:
-        """From this call on."""
+        """Yields the events from this call on."""
         return self._events(self._cluster.events())
 
     async def set_facts(self, facts: dict[str, str]) -> None:
-        """Raises Invalid when they are too large."""
+        """Changes this node's facts. Raises Invalid when they are too large."""
         try:
             await self._cluster.set_meta(facts)
         except kinship.KinshipClosed:
@@ -187,7 +189,7 @@ class Gossip:
             raise _too_large(facts) from None
 
     async def leave(self) -> None:
-        """Tells the others, for at most a second."""
+        """Tells the others that this node leaves, for at most LEAVE_TIMEOUT_S."""
         await self._stop_keeper()
         with contextlib.suppress(kinship.KinshipClosed):
             await self._cluster.leave(LEAVE_TIMEOUT_S)
@@ -224,11 +226,13 @@ class Gossip:
                 yield MemberEvent(_KINDS[type(event)], _member(event.member))
 
     def _living(self) -> list[kinship.Member]:
-        """Alive and suspect ones, this node among them."""
+        """Returns alive and suspect members, with this node."""
         return [member for member in self._cluster.members() if self._is_node(member)]
 
     def _is_node(self, member: kinship.Member) -> bool:
-        """Any program that reaches the port may join under any name."""
+        """Returns True when the member's name may be a node's: any program that reaches the port may join
+        gossip.
+        """
         if NODE_ID.fullmatch(member.name):
             return True
         if self._no_nodes.is_due(member.addr, asyncio.get_running_loop().time()):
@@ -238,8 +242,8 @@ class Gossip:
     # --- finding the others -------------------------------------------------------------------------------
 
     def _absent(self) -> list[str]:
-        """Seeds and remembered addresses where no living member is. A seed's name may stand for any member, so
-        it is worth a try only while this node is alone.
+        """Returns seeds and remembered addresses at which no living member is. A seed that is a name may stand for
+        any member, so it is tried only while this node is alone.
         """
         present = {member.addr for member in self._living()}
         alone = len(present) <= 1
@@ -247,10 +251,10 @@ class Gossip:
         return [address for address in dict.fromkeys(wanted) if address not in present]
 
     async def _contact(self, addresses: list[str]) -> int:
-        """How many answered; the rest are not asked once one has."""
+        """Returns how many answered. Once one has, the rest are not asked."""
         if not addresses:
             return 0
-        random.shuffle(addresses)  # the same dead ones must not use up every try's time
+        random.shuffle(addresses)  # so that the same dead ones do not use up the time of every try
         try:
             async with asyncio.timeout(JOIN_TIMEOUT_S):
                 return await self._cluster.join([each for address in addresses for each in _meant(address)])
@@ -263,8 +267,8 @@ class Gossip:
             group.create_task(self._datagrams.run(), name="gossip datagrams")
 
     async def _keep_contacts(self) -> None:
-        """Heals what gossip itself forgets: it drops the dead after 30 s, and with them the way back together
-        after a longer partition. Ends when kinship does.
+        """Contacts absent members again and again. Gossip drops the dead after 30 s, so without this a longer
+        partition would never heal. Ends with kinship.
         """
         loop = asyncio.get_running_loop()
         tried = loop.time()
@@ -275,7 +279,7 @@ class Gossip:
                 alone = len(self._living()) <= 1
                 if alone or loop.time() - tried >= RETRY_ABSENT_S:
                     tried = loop.time()
-                    # Who answers may have this node's name, and is none other to gossip then.
+                    # A node that answers may have this node's name; to gossip it is then no other member.
                     if await self._contact(self._absent()) and alone and len(self._cluster.members()) > 1:
                         log.info("another node answers now: this node is not alone any more")
 
@@ -330,7 +334,9 @@ def _too_large(facts: dict[str, str]) -> Invalid:
 
 
 async def _api_hint(seeds: tuple[str, ...]) -> str:
-    """Where a seed turns out to speak HTTP: a slip that looks like a dead node otherwise."""
+    """Returns a hint for seeds that speak HTTP, else "". An API address in --join otherwise looks like a dead
+    node.
+    """
     speaks = [seed for seed in seeds if await _speaks_http(seed)]
     if not speaks:
         return ""
@@ -352,7 +358,7 @@ async def _speaks_http(address: str) -> bool:
 
 
 async def _ip(host: str) -> str:
-    """Names can be neither bound nor advertised. Raises Refused."""
+    """Returns the host's IP address: a name can be neither bound nor advertised. Raises Refused."""
     host, *_ = hosts_meant(host)
     try:
         return str(ipaddress.ip_address(host))
@@ -366,7 +372,7 @@ async def _ip(host: str) -> str:
 
 
 def _meant(address: str) -> list[str]:
-    """What to dial for `host:port`."""
+    """Returns the addresses to dial for `host:port`."""
     host, port = address_parts(address)
     return [address_text(each, port) for each in hosts_meant(host)]
 
@@ -379,7 +385,7 @@ def _require_address(text: str) -> None:
 
 
 async def _ip_address(address: str) -> str:
-    """`host:port` with the host looked up."""
+    """Returns `host:port` with the host looked up."""
     host, port = address_parts(address)
     return address_text(await _ip(host), port)
 
@@ -393,6 +399,6 @@ def _is_ip_address(text: str) -> bool:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """What kinship itself says of plaintext and of seeds repeats what this node's log says already."""
+    """Filters kinship's lines about plaintext and seeds, which this node's log has in its own words."""
     text = record.getMessage()
     return not text.startswith(("running without encryption", "seed did not resolve"))

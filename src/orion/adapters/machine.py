@@ -25,15 +25,15 @@ _CPU_COLUMNS = 8  # guest time, in the columns after, is counted in user time al
 
 class LinuxMachine:
     def __init__(self, root: Path = Path("/")) -> None:
-        """`root`: where /proc and /sys are looked for."""
+        """`root` is the directory that holds /proc and /sys."""
         self._root = root
         self._busy, self._total = self._cpu_times()
         self._last = Usage(0.0, self._memory_in_use())
         self._unread = False
 
     def usage(self) -> Usage:
-        """The whole machine's: cores busy on average since the last call, memory that can't be given away. As it
-        was where it can't be read, with all files taken for one.
+        """Returns the whole machine's use: cores busy on average since the last call, and memory in use. Returns
+        the last known use when /proc can't be read, as when this process has no file descriptor left.
         """
         try:
             self._last = self._usage()
@@ -49,8 +49,9 @@ class LinuxMachine:
         return secrets.randbits(bits)
 
     def capacity(self, data_dir: Path) -> Resources:
-        """What the scheduler may give away: what this process may use, less the reserve. Disk in whole hundredths
-        of the file system: what is free changes all the time, and a node that restarts is not another one for that.
+        """Returns the resources that the scheduler may give away: all that this process may use, less the reserve.
+        Disk is in whole hundredths of the file system, so that a node has the same capacity after a restart though
+        a little less is free.
         """
         disk = shutil.disk_usage(data_dir)
         memory = self.memory_bytes()
@@ -64,12 +65,12 @@ class LinuxMachine:
         )
 
     def cpu_millis(self) -> int:
-        """By affinity and by the groups' quotas."""
+        """Returns the cpu that this process may use, by its affinity and its control groups' quotas."""
         quotas = [quota for group in self._groups("cpu") if (quota := _quota_millis(group)) is not None]
         return min([len(os.sched_getaffinity(0)) * 1000, *quotas])
 
     def memory_bytes(self) -> int:
-        """Of the machine and of the groups' limits."""
+        """Returns the memory that this process may use: the machine's, or a control group's limit."""
         files = [g / name for g in self._groups("memory") for name in ("memory.max", "memory.limit_in_bytes")]
         limits = [limit for file in files if (limit := _number(file)) and limit < _UNLIMITED_BYTES]
         return min([self._memory()["MemTotal"], *limits])
@@ -83,14 +84,14 @@ class LinuxMachine:
         return Usage(max(0.0, share) * (os.cpu_count() or 1), self._memory_in_use())
 
     def _cpu_times(self) -> tuple[int, int]:
-        """Busy and total ticks of all cores since boot."""
+        """Returns busy and total ticks of all cores since boot."""
         line = (self._root / "proc/stat").read_text(encoding="ascii").partition("\n")[0]
         ticks = [int(column) for column in line.split()[1 : _CPU_COLUMNS + 1]]
         total = sum(ticks)
         return total - sum(ticks[column] for column in _IDLE_COLUMNS), total
 
     def _memory(self) -> dict[str, int]:
-        """/proc/meminfo in bytes."""
+        """Returns /proc/meminfo in bytes."""
         lines = (self._root / "proc/meminfo").read_text(encoding="ascii").splitlines()
         fields = (line.split() for line in lines)
         return {name.rstrip(":"): int(kilobytes) * 1024 for name, kilobytes, *_ in fields}
@@ -100,7 +101,9 @@ class LinuxMachine:
         return memory["MemTotal"] - memory["MemAvailable"]
 
     def _groups(self, controller: str) -> list[Path]:
-        """The directories of this process's group for `controller` and of all groups above it, in both versions."""
+        """Returns the directories of this process's group for `controller` and of all groups above it, in both
+        versions of control groups.
+        """
         groups: list[Path] = []
         mounts = self._root / "sys/fs/cgroup"
         for line in (self._root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines():
@@ -114,13 +117,15 @@ class LinuxMachine:
 
 
 def whole_hundredths(part: int, total: int) -> int:
-    """`part` rounded down."""
+    """Returns `part` rounded down to whole hundredths of `total`."""
     step = max(1, total // 100)
     return part // step * step
 
 
 def _quota_millis(group: Path) -> int | None:
-    """Version 2: "max 100000" or "150000 100000"; version 1 has a file for each, with -1 for no limit."""
+    """Returns a group's cpu quota, None when it has none. Version 2 writes "max 100000" or "150000 100000"; version
+    1 has a file for each number, with -1 for no limit.
+    """
     try:
         quota, period = (group / "cpu.max").read_text(encoding="ascii").split()
     except (OSError, ValueError):

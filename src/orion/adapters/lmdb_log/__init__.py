@@ -1,4 +1,4 @@
-"""The durable log in LMDB. docs/design/log.md says why it is as it is."""
+"""The durable log in LMDB. docs/design/log.md has the reasons."""
 
 from orion.adapters.lmdb_log.store import FIRST_MAP_BYTES, LmdbLog
 

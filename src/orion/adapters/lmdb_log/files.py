@@ -1,4 +1,6 @@
-"""The data directory and LMDB's file in it: one process at a time, pages that are whole, names that are durable."""
+"""The data directory and LMDB's file in it: a lock against other processes, a check of the file's pages, and
+durable names.
+"""
 
 import contextlib
 import fcntl
@@ -12,23 +14,25 @@ from orion.model.errors import Conflict, Refused
 
 log = logging.getLogger(__name__)
 
-META = b"meta"  # the database in which a node says who it is
+META = b"meta"  # the database that holds the node's identity
 IDENTITY = b"identity"
 
 
 def damage(directory: Path) -> str:
-    """What is wrong with the file's pages, "" when nothing is. LMDB maps the file and trusts it: a page that points
-    past the end of a file cut short would kill this process with SIGBUS.
+    """Returns what is wrong with the file's pages, "" when nothing is. LMDB maps the file and trusts it: a page
+    that points past the end of a file cut short would kill this process with SIGBUS.
     """
     try:
         problems: list[str] = verify(str(directory))  # type: ignore[no-untyped-call]
     except VerifyError:
-        return ""  # not LMDB's, or of a machine this check does not know: lmdb.open says so without harm
+        return ""  # not LMDB's file, or another machine's: lmdb.open raises an error for it
     return problems[0] if problems else ""
 
 
 def sync_directory(directory: Path) -> None:
-    """A new file is durable once its directory is."""
+    """Makes the names in a directory durable: a new file is there after a crash only once its directory is
+    synced.
+    """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -40,13 +44,13 @@ def _make(data_dir: Path) -> None:
     missing = [each for each in (data_dir, *data_dir.parents) if not each.exists()]
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     for made in missing:
-        with contextlib.suppress(PermissionError):  # a directory that this user may pass through and not read
+        with contextlib.suppress(PermissionError):  # this user may enter the directory but not read it
             sync_directory(made.parent)
 
 
 def _make_private(data_dir: Path) -> None:
-    """Configs, and the environments of tasks with their passwords, are in it. Raises Refused where others can read
-    it and that can't be changed, or the directory is not this program's alone.
+    """Closes the directory to other users: it holds configs, and environments of tasks with their passwords. Raises
+    Refused when its mode can't be changed, or when the directory holds other things too.
     """
     mode = data_dir.stat().st_mode & 0o777
     if not mode & 0o077:
@@ -68,7 +72,7 @@ def _make_private(data_dir: Path) -> None:
 
 
 def lock(data_dir: Path) -> int:
-    """Makes and locks the directory; the descriptor that holds the lock."""
+    """Makes and locks the directory. Returns the descriptor that holds the lock."""
     try:
         _make(data_dir)
         _make_private(data_dir)

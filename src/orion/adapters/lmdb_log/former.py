@@ -1,4 +1,4 @@
-"""Data directories that lie beside a node's own and were this node's before: moved away, or left behind."""
+"""Former data directories of a node, moved away or left behind beside its present one."""
 
 import fcntl
 import itertools
@@ -17,7 +17,9 @@ MAX_SIBLINGS = 1_000
 
 
 def former_directories(data_dir: Path, node: NodeId) -> list[tuple[Path, Identity]]:
-    """Those of `node` that belong to a cluster and are in use by nobody; what can't be read is left out. Blocks."""
+    """Returns the directories beside `data_dir` that belong to `node` in a cluster and are not in use. Those that
+    can't be read are left out. Blocks.
+    """
     try:
         siblings = sorted(itertools.islice(data_dir.parent.iterdir(), MAX_SIBLINGS))
     except OSError:

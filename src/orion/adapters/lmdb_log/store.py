@@ -1,7 +1,7 @@
 """The durable log in LMDB: entries, hard state, identity and snapshots in one environment, every commit fsynced.
 
-All of LMDB is used from one thread, so that nothing waits for the disk on the event loop, no lock is held between
-a reader and the writer, and the map can grow when it is full (LMDB wants no transaction open then).
+All of LMDB is used from one thread. So the event loop never waits for the disk, reader and writer never wait for
+each other, and the map can grow when it is full (LMDB wants no open transaction then).
 """
 
 import asyncio
@@ -26,8 +26,8 @@ T = TypeVar("T")
 
 FIRST_MAP_BYTES = 64 * 1024 * 1024  # address space, not memory; doubles when full
 MAX_CHUNK_BYTES = 1024 * 1024
-STAGE_BYTES = 256 * 1024  # of a snapshot in one transaction: persist() waits behind at most one
-FULL_BELOW_BYTES = 256 * 1024  # so little room, and a write that failed: the disk is full
+STAGE_BYTES = 256 * 1024  # of a snapshot in one transaction: persist() waits for at most one of them
+FULL_BELOW_BYTES = 256 * 1024  # a write that fails with less room than this means a full disk
 MAX_GROUP = 256  # batches in one transaction
 DELETES_PER_TRANSACTION = 2_000  # entries
 CHUNK_DELETES_PER_TRANSACTION = 64
@@ -38,8 +38,8 @@ _KEY_BYTES = 8
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True):
-    """Which chunks are the snapshot: `chunks` of them under `generation`. A generation that is not this one
-    was left behind by a crash.
+    """The record of the snapshot: `chunks` of them under `generation`. Chunks of another generation were left
+    behind by a crash.
     """
 
     meta: SnapshotMeta
@@ -78,7 +78,7 @@ class LmdbLog:
     @classmethod
     async def open(cls, data_dir: str | os.PathLike[str]) -> "LmdbLog":
         """Raises Conflict when another process uses the directory, Refused when it can't be written to, Corrupt
-        when what is there is not a log.
+        when it holds no sound log.
         """
         path = Path(data_dir)
         executor = ThreadPoolExecutor(1, thread_name_prefix="log")
@@ -95,7 +95,7 @@ class LmdbLog:
         return store
 
     async def close(self) -> None:
-        """What was asked for before is written first."""
+        """Writes all batches taken so far, then closes the log."""
         if self._closing:
             return
         self._closing = True
@@ -127,8 +127,8 @@ class LmdbLog:
             lock=False,  # the directory's own lock keeps others out, and this process uses one thread
             mode=0o600,
         )
-        # A process killed between a commit's last write and its fsync left what it wrote in the page cache only;
-        # what is acted on from here must be on disk, whatever happens to the machine's power next.
+        # A process killed between a commit's last write and its fsync has left it in the page cache only. What this
+        # process acts on must be on disk, whatever happens to the machine's power next.
         self._env.sync(True)
         self._meta = self._env.open_db(files.META)
         self._entries = self._env.open_db(b"entries")
@@ -140,7 +140,7 @@ class LmdbLog:
         self._next_generation = self._stored.generation + 1
         while not self._drop_some_chunks(self._stored.generation):
             pass
-        # At each start: who made them may have been killed before their names were durable.
+        # At each start: the process that made the files may have been killed before their names were durable.
         files.sync_directory(directory)
         files.sync_directory(self._data_dir)
 
@@ -157,8 +157,8 @@ class LmdbLog:
         await self._on_thread(lambda: self._commit(lambda txn: txn.put(files.IDENTITY, record, db=self._meta)))
 
     def persist(self, batch: LogBatch) -> asyncio.Future[None]:
-        """Batches that wait at the same time share a transaction, in their order. A batch that need not be
-        synced is written like any other.
+        """Writes a batch. Batches that wait at the same time share a transaction, in their order. One that need not
+        be synced is written like any other.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
@@ -180,8 +180,9 @@ class LmdbLog:
         hard_state: HardState | None,
         identity: Identity | None = None,
     ) -> None:
-        """The log past meta.index is kept only where it agrees with the snapshot: its entry at meta.index has
-        meta.term. Otherwise all of it goes. With `identity` the node is another one from that moment on.
+        """Stores a snapshot. The log past meta.index is kept only if it agrees with the snapshot: its entry at
+        meta.index has meta.term. Otherwise all of it is dropped. With `identity` the node is another one from then
+        on.
         """
         assert first_kept <= meta.index + 1
         async with self._saving:
@@ -196,7 +197,7 @@ class LmdbLog:
                 pass
 
     async def _stage_all(self, meta: SnapshotMeta, generation: int, chunks: AsyncIterator[bytes]) -> int:
-        """Writes the chunks in transactions of about STAGE_BYTES; how many there are."""
+        """Writes the chunks in transactions of about STAGE_BYTES. Returns their number."""
         number = 0
         staged: list[tuple[bytes, bytes]] = []
         staged_bytes = 0
@@ -215,7 +216,7 @@ class LmdbLog:
         return number
 
     async def snapshot_chunks(self, index: int) -> AsyncGenerator[bytes, None]:
-        """Each chunk is read by itself: a reader that takes its time holds no transaction open, which would keep
+        """Yields the snapshot's chunks. Each is read by itself: a slow reader with an open transaction would keep
         LMDB from using freed pages again.
         """
         stored = self._stored
@@ -233,7 +234,7 @@ class LmdbLog:
         with self._env.begin() as txn:
             hard = txn.get(_HARD_STATE, db=self._meta)
             cursor = txn.cursor(db=self._entries)
-            # Those before were kept for followers that lagged at the time; a restart forgets them.
+            # The entries before were kept for followers that lagged at the time; a restart drops them.
             follows = cursor.set_range(_entry_key(self._stored.meta.index + 1))
             raw = list(cursor.iternext()) if follows else []
         return self._read(lambda: self._checked(hard, raw))
@@ -292,7 +293,9 @@ class LmdbLog:
     # --- writing, on the thread ---------------------------------------------------------------------------
 
     def _commit(self, write: Callable[["lmdb.Transaction[bytes]"], object]) -> None:
-        """One transaction; again with twice the map when that is full. Any other error is the last."""
+        """Writes in one transaction, and again with a map twice as large when it is full. After any other error
+        nothing is written any more.
+        """
         self._check()
         try:
             while True:
@@ -355,7 +358,7 @@ class LmdbLog:
         return self._read(lambda: records.decode_entry(record, meta.index)).term == meta.term
 
     def _drop_entries(self, first_kept: int) -> bool:
-        """Deletes some of the entries before `first_kept`; True when none are left."""
+        """Deletes some of the entries before `first_kept`. Returns True when none are left."""
         done = False
 
         def write(txn: "lmdb.Transaction[bytes]") -> None:
@@ -372,7 +375,7 @@ class LmdbLog:
         return done
 
     def _drop_some_chunks(self, generation: int) -> bool:
-        """Deletes some chunks of other generations; True when none are left."""
+        """Deletes some chunks of other generations. Returns True when none are left."""
         done = False
 
         def write(txn: "lmdb.Transaction[bytes]") -> None:
@@ -442,7 +445,7 @@ def _round_up(size: int) -> int:
 
 
 def _whether_full(file: Path) -> str:
-    """LMDB says of a full disk now and then that it is an input/output error."""
+    """Returns words for a full disk, else "". LMDB calls a full disk an input/output error now and then."""
     try:
         found = os.statvfs(file)
     except OSError:

@@ -1,4 +1,4 @@
-"""Node-to-node transport over TCP. Three lanes, each with its own connections: raft (messages one way, best
+"""Transport between nodes over TCP. It has three lanes, each with its own connections: raft (messages one way, best
 effort), call (many at a time over one connection, each with a deadline) and stream (a connection each, paced by
 TCP).
 """

@@ -66,7 +66,7 @@ class Caller:
         return answer.body
 
     async def _connected(self) -> Connection:
-        """One dial for all who wait. It goes on when the first of them gives up."""
+        """Returns the connection. All callers that wait share one dial, which goes on when the first gives up."""
         if self._dialling is None:
             self._dialling = asyncio.get_running_loop().create_future()
             if self._runners.spawn(self._dial(self._dialling), f"dial {self._address}") is None:
@@ -85,7 +85,7 @@ class Caller:
             connection = await self._dialler.dial(self._address, LANE_CALL)
         except Unavailable as error:
             result.set_exception(error)
-            result.exception()  # seen, even when all who waited have given up
+            result.exception()  # marks it as seen, for all that waited may have given up
         else:
             connection.on_frame = self._replied
             connection.on_lost = self._lost

@@ -1,4 +1,4 @@
-"""One TCP connection, either end of it: hellos first, then frames for whoever took the connection over."""
+"""One TCP connection, at either end: first the hellos, then frames for the lane that takes the connection over."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 from typing import cast
 
-from orion.adapters.peers.handshake import Complaints, Greeter
+from orion.adapters.peers.handshake import Greeter, ThrottledLog
 from orion.process.tcp_info import Socket, tcp_info
 from orion.wire.envelopes import (
     LANE_STREAM,
@@ -20,31 +20,31 @@ from orion.wire.envelopes import (
 from orion.wire.frames import MAX_FRAME_BYTES, MAX_HELLO_BYTES, Frame, FrameError, FrameReader, Kind
 
 HELLO_TIMEOUT_S = 2.0
-USER_TIMEOUT_MS = 3_000  # what was sent and not acknowledged for so long ends the connection
-KEEPALIVE_S = 1  # after this much silence; three unanswered probes a second apart end the connection
-READER_LOOK_S = 2.0  # whether the host at the other end of a stream is still there
-GATHER_BYTES = 64 * 1024  # written in one turn of the loop before it goes out in the midst of it
+USER_TIMEOUT_MS = 3_000  # the connection ends when sent data is not acknowledged for this long
+KEEPALIVE_S = 1  # of silence before the first probe; three unanswered probes a second apart end the connection
+READER_LOOK_S = 2.0  # between two looks whether the host at the other end of a stream is still there
+GATHER_BYTES = 64 * 1024  # once so much is gathered, it goes out before the turn of the loop ends
 WRITE_HIGH_BYTES = 1024 * 1024  # past this, writers wait
 
 OnFrame = Callable[[Frame], None]
 
 
 class Connection(asyncio.Protocol):
-    """`lane` is None on the accepting end until the hello says it.
+    """One end of a connection. On the accepting end `lane` is None until the hello has come.
 
-    `on_open` is called once the hellos are exchanged; it sets `on_frame` and, where it cares, `on_lost` and
-    `on_writable`.
+    `on_open` is called once the hellos are exchanged. It sets `on_frame`, and `on_lost` and `on_writable` if it
+    needs them.
     """
 
     def __init__(
         self,
         greeter: Greeter,
-        complaints: Complaints,
+        throttled: ThrottledLog,
         on_open: "Callable[[Connection], None]",
         lane: str | None = None,
     ) -> None:
         self._greeter = greeter
-        self._complaints = complaints
+        self._log = throttled
         self._on_open = on_open
         self._reader = FrameReader(MAX_HELLO_BYTES)
         self._transport: asyncio.Transport
@@ -53,14 +53,14 @@ class Connection(asyncio.Protocol):
         self._watcher: asyncio.TimerHandle | None = None
         self._writable: asyncio.Future[None] | None = None  # set while writers wait
         self._turn_over: asyncio.Handle | None = None  # set from the first write of a turn to its end
-        self._gathered = bytearray()  # what was written after it
+        self._gathered = bytearray()  # the later writes of the turn
         self._dialled = lane is not None
         self.lane = lane
         self.remote = "?"
         self.hello: Hello
         self.opened = False
         self.paused = False
-        self._held = False  # what comes in waits
+        self._held = False  # frames wait until `release`
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.closed_here = False
@@ -75,7 +75,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._made = True
-        if self.closed_here:  # it was not wanted any more before it was there
+        if self.closed_here:  # closed before it was made
             self._transport.close()
             return
         self._transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
@@ -103,7 +103,7 @@ class Connection(asyncio.Protocol):
             self._refuse(str(error))
 
     def eof_received(self) -> None:
-        """The transport closes itself: a half-open peer is a gone peer."""
+        """Lets the transport close itself: a peer that sends no more is gone."""
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
         self._cancel_deadline()
@@ -124,7 +124,7 @@ class Connection(asyncio.Protocol):
         self._wake_writers()
         self.on_writable()
 
-    # --- for whoever took it over -------------------------------------------------------------------------
+    # --- for the lane that took it over -------------------------------------------------------------------
 
     @property
     def lost(self) -> bool:
@@ -137,8 +137,8 @@ class Connection(asyncio.Protocol):
             raise ConnectionError(self.fault or "it hung up")
 
     def write(self, data: bytes) -> None:
-        """The first of a turn of the loop goes out at once; what follows in the same turn goes together at its end:
-        each write by itself is a system call, and sixty replies are often ready in one turn.
+        """Writes. The first write of a turn of the loop goes out at once. The others of the turn go out together at
+        its end: each would be a system call of its own, and sixty replies are often ready in one turn.
         """
         if self.over.done():
             return
@@ -165,7 +165,7 @@ class Connection(asyncio.Protocol):
     async def drained(self) -> None:
         """Returns when there is room to write again, or the connection is lost."""
         if self._transport.is_closing():
-            # A write has failed, or the other end hung up. Whoever writes on and on without another wait would
+            # A write has failed, or the other end hung up. Without a wait here a runner that only writes would
             # never let the loop tell it so.
             await asyncio.shield(self.over)
         while self.paused:
@@ -182,7 +182,7 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def hold(self) -> None:
-        """Nothing is read, and what was read is not given to `on_frame`, until `release` or `turn_away`."""
+        """Stops reading, and keeps frames that were read from `on_frame`, until `release` or `turn_away`."""
         self._held = True
         self.pause_reading()
 
@@ -198,7 +198,7 @@ class Connection(asyncio.Protocol):
         self.close()
 
     def close(self) -> None:
-        """What was written is sent first."""
+        """Sends all that was written, then closes."""
         self.closed_here = True
         if self._made:
             self._flush()
@@ -235,13 +235,16 @@ class Connection(asyncio.Protocol):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_S)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
             if self.lane == LANE_STREAM:
-                # Linux counts a closed window too, and a stream's reader may take its time.
+                # Not TCP_USER_TIMEOUT: for Linux a full receive window counts too, and a stream's reader may be
+                # slow.
                 self._watch_reader(sock)
             else:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
 
     def _watch_reader(self, sock: Socket) -> None:
-        """Keepalive does not ask while something is on its way to a host that may be gone."""
+        """Aborts the connection when the other end's host is gone. Keepalive does not probe while data is on its
+        way.
+        """
         if (told := tcp_info(sock)) is None:
             return
         if told.gone:
@@ -256,7 +259,7 @@ class Connection(asyncio.Protocol):
         self.fault = why
         host = self.remote.rpartition(":")[0]
         way = "to" if self._dialled else "from"
-        self._complaints.say(f"{way} {host}", "closed a peer connection %s %s: %s", way, self.remote, why)
+        self._log.warning(f"{way} {host}", "closed a peer connection %s %s: %s", way, self.remote, why)
         self.close()
 
     def _cancel_deadline(self) -> None:

@@ -1,4 +1,4 @@
-"""Connections that we open."""
+"""Connections that this node opens."""
 
 import asyncio
 import ipaddress
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from orion.adapters.peers.connection import Connection
-from orion.adapters.peers.handshake import Complaints, Greeter
+from orion.adapters.peers.handshake import Greeter, ThrottledLog
 from orion.model.errors import Unavailable
 from orion.model.node import address_parts, hosts_meant
 
@@ -17,27 +17,27 @@ DIAL_TIMEOUT_S = 2.0  # connect and hello together; a lost SYN is sent again aft
 
 
 class Dialler:
-    """`on_lost` is told of every address where a connection was refused or broke."""
+    """Opens connections. `on_lost` gets every address where a connection was refused or broke."""
 
     def __init__(
         self,
         greeter: Greeter,
-        complaints: Complaints,
+        throttled: ThrottledLog,
         opened: Callable[[Connection], None],
         on_lost: Callable[[str], None],
     ) -> None:
         self._greeter = greeter
-        self._complaints = complaints
+        self._log = throttled
         self._opened = opened
         self._on_lost = on_lost
 
     async def dial(self, address: str, lane: str) -> Connection:
-        """A connection whose hellos are exchanged. Raises Unavailable."""
+        """Returns a connection whose hellos are exchanged. Raises Unavailable."""
         connection: Connection | None = None
         try:
             async with asyncio.timeout(DIAL_TIMEOUT_S):
                 connection = await connect(
-                    lambda: Connection(self._greeter, self._complaints, self._opened, lane), address
+                    lambda: Connection(self._greeter, self._log, self._opened, lane), address
                 )
                 await connection.greeted()
         except BaseException as error:
@@ -54,7 +54,7 @@ class Dialler:
 
 
 def unavailable(address: str, error: Exception) -> Unavailable:
-    """Says why there is no connection to the address."""
+    """Returns an Unavailable that says why there is no connection to the address."""
     if isinstance(error, TimeoutError):
         return Unavailable(f"{address} does not answer")
     if isinstance(error, ConnectionRefusedError):
@@ -63,7 +63,7 @@ def unavailable(address: str, error: Exception) -> Unavailable:
 
 
 async def connect(make: Callable[[], P], address: str) -> P:
-    """Returns the protocol of a new connection. Raises ValueError for what is no address, ConnectionRefusedError
+    """Returns the protocol of a new connection. Raises ValueError when `address` is none, ConnectionRefusedError
     when any of the host's addresses refuses and none accepts, else OSError.
     """
     host, port = address_parts(address)
@@ -81,7 +81,7 @@ async def connect(make: Callable[[], P], address: str) -> P:
 
 
 async def resolve(host: str) -> list[str]:
-    """IP addresses. Raises OSError for a name that has none."""
+    """Returns the host's IP addresses. Raises OSError for a name that has none."""
     found: list[str] = []
     for meant in hosts_meant(host):
         try:

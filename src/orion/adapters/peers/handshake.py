@@ -1,4 +1,4 @@
-"""Who we are, whom we speak with, and what a hello tells of the other's clock."""
+"""Hellos: this node's own, the check of a peer's, and the difference of the clocks that it shows."""
 
 import logging
 from collections.abc import Callable
@@ -11,19 +11,19 @@ from orion.wire.frames import FrameError
 log = logging.getLogger(__name__)
 
 SKEW_WARNING_MS = 5_000
-QUIET_S = 10.0  # one complaint about the same other end in so long
+QUIET_S = 10.0  # between two lines about the same peer
 MAX_REMEMBERED = 1_024
 
 
-class Complaints:
-    """Log lines that a misbehaving other end can't flood."""
+class ThrottledLog:
+    """Warnings about peers, which a peer that misbehaves can't flood."""
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms
         self._said: dict[str, int] = {}
 
-    def say(self, about: str, text: str, *arguments: object) -> None:
-        """At most one line in QUIET_S for the same `about`."""
+    def warning(self, about: str, text: str, *arguments: object) -> None:
+        """Logs at most one line in QUIET_S for the same `about`."""
         now = self._now_ms()
         if now - self._said.get(about, -1_000_000) < QUIET_S * 1000:
             return
@@ -41,7 +41,7 @@ class Greeter:
         raft: RaftId,
         cluster: int,
         wall_ms: Callable[[], int],
-        complaints: Complaints,
+        throttled: ThrottledLog,
         *,
         run: int,
         address: str,
@@ -56,7 +56,7 @@ class Greeter:
         self.on_refused: Callable[[str], None] = lambda _address: None
         self.skews: dict[NodeId, int] = {}
         self._wall_ms = wall_ms
-        self._complaints = complaints
+        self._log = throttled
 
     def hello(self, lane: str) -> Hello:
         return Hello(
@@ -67,14 +67,14 @@ class Greeter:
         return belong_together(self.cluster, self.recovery, hello.cluster, hello.recovery)
 
     def meet(self, hello: Hello) -> None:
-        """Raises FrameError when the other end is of another cluster, or was not there when it was recovered."""
+        """Raises FrameError when the peer is of another cluster, or of this one before or after a recovery."""
         if not self.belongs(hello):
             self.on_stranger(hello.node, hello.cluster, hello.recovery)
             raise FrameError(self._why_strange(hello))
         self._note_skew(hello)
 
     def turned_away(self, refusal: Refusal) -> None:
-        """Raises FrameError: the other end takes us for a second one of another node."""
+        """Raises FrameError: the peer takes this node for a copy of another one."""
         self.on_refused(refusal.address)
         raise FrameError(f"it takes this node for a copy of the one that answers at {refusal.address}")
 
@@ -95,7 +95,7 @@ class Greeter:
         if len(self.skews) > MAX_REMEMBERED:
             del self.skews[next(iter(self.skews))]
         if abs(skew) > SKEW_WARNING_MS:
-            self._complaints.say(
+            self._log.warning(
                 f"clock of {hello.node}",
                 "%s's clock is %d s %s ours: times shown will be off; nothing decides by them",
                 hello.node,

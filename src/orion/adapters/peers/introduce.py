@@ -1,4 +1,6 @@
-"""Who answers at a peer port: the process itself, not its kernel alone. Strangers are answered too."""
+"""The question who answers at a peer port: the process itself has to answer, not its kernel alone. Nodes of other
+clusters are answered too.
+"""
 
 import asyncio
 from typing import cast
@@ -11,7 +13,9 @@ from orion.wire.frames import MAX_HELLO_BYTES, FrameError, FrameReader
 
 
 async def introduction(greeter: Greeter, address: str, *, timeout_s: float) -> Hello:
-    """Raises Unavailable when nobody does within `timeout_s`, or something else than a node."""
+    """Returns the hello of the process at `address`. Raises Unavailable when none answers within `timeout_s`, or
+    one that is no node.
+    """
     asker: _Asker | None = None
     try:
         async with asyncio.timeout(timeout_s):
@@ -27,7 +31,7 @@ async def introduction(greeter: Greeter, address: str, *, timeout_s: float) -> H
 
 
 class _Asker(asyncio.Protocol):
-    """Says hello and reads one; the connection is not used for anything else."""
+    """Sends a hello and reads one. The connection is used for nothing else."""
 
     def __init__(self, greeter: Greeter) -> None:
         self._greeter = greeter
@@ -55,5 +59,5 @@ class _Asker(asyncio.Protocol):
 
     def abort(self) -> None:
         if not self.answer.cancel() and not self.answer.cancelled():
-            self.answer.exception()  # nobody may be waiting for it any more
+            self.answer.exception()  # marks it as seen, for nobody may wait for it any more
         self._transport.abort()

@@ -1,4 +1,6 @@
-"""Raft messages to one address: a bounded queue in front of a connection that is made again whenever it is lost."""
+"""Raft messages to one address: a bounded queue in front of a connection, which is made again whenever it is
+lost.
+"""
 
 import asyncio
 import random
@@ -13,8 +15,8 @@ MAX_QUEUED_FRAMES = 4_096
 MAX_QUEUED_BYTES = 64 * 1024 * 1024
 FIRST_RETRY_S = 0.05
 LAST_RETRY_S = 0.5
-STEADY_S = 1.0  # a connection that lived so long is made again at once
-IDLE_S = 30.0  # with nothing to send for so long, the connection is given up
+STEADY_S = 1.0  # a connection that lived this long is made again at once
+IDLE_S = 30.0  # the connection is given up with nothing to send for this long
 
 
 class Outbox:
@@ -28,7 +30,7 @@ class Outbox:
         self.dropped = 0
 
     def send(self, frames: list[bytes]) -> None:
-        """Never waits. What does not fit pushes out the oldest."""
+        """Sends or queues the frames, and never waits. When the queue is full, the oldest frames are dropped."""
         self._sent_since_check = True
         connection = self._connection
         if connection is not None and not self._queue and not connection.paused:
@@ -41,7 +43,7 @@ class Outbox:
             self.dropped += 1
 
     async def run(self) -> None:
-        """Until nothing was sent for a while: IDLE_S when connected, a few retries when not."""
+        """Runs until nothing was sent for a while: IDLE_S when connected, a few retries when not."""
         loop = asyncio.get_running_loop()
         delay = 0.0
         while True:
@@ -63,7 +65,7 @@ class Outbox:
                 return
 
     async def _use(self, connection: Connection) -> bool:
-        """Until it is lost (False) or idle (True)."""
+        """Sends over the connection. Returns False once it is lost, True once it is idle."""
         self._connection = connection
         connection.on_writable = self._flush
         self._flush()
@@ -85,6 +87,6 @@ class Outbox:
             connection.write(frame)
 
     def _busy(self) -> bool:
-        """Whether anything was sent since the last time this was asked."""
+        """Returns True when anything was sent since the last call."""
         busy, self._sent_since_check = self._sent_since_check, False
         return busy

@@ -1,4 +1,4 @@
-"""What a host says of a new connection: the kernel answers for a process, however busy that is."""
+"""Probes of a port: the kernel of its host answers a new connection, however busy the process is."""
 
 import asyncio
 import errno
@@ -19,14 +19,16 @@ _ANSWERS = {
     errno.ECONNRESET: PortProbe.ACCEPTED,
     errno.ECONNREFUSED: PortProbe.REFUSED,
     errno.EINPROGRESS: PortProbe.SILENT,
-    errno.EHOSTUNREACH: PortProbe.SILENT,  # nobody at that address says who has it
+    errno.EHOSTUNREACH: PortProbe.SILENT,  # no host answers ARP or neighbour discovery for the address
     errno.ETIMEDOUT: PortProbe.SILENT,
 }
 _STRONGEST_FIRST = (PortProbe.ACCEPTED, PortProbe.REFUSED, PortProbe.SILENT)
 
 
 async def probe(address: str, *, tries: int) -> PortProbe:
-    """Each try is a connection of its own, because a lost SYN is sent again only after a second."""
+    """Returns the strongest answer of several tries. Each try is a connection of its own, because a lost SYN is
+    sent again only after a second.
+    """
     made: list[_Try] = []
     try:
         host, port = address_parts(address)
@@ -36,7 +38,7 @@ async def probe(address: str, *, tries: int) -> PortProbe:
             opened = [_Try(ip, port) for ip in addresses]
             made += opened
             await _answered(opened)
-            # Asked of the kernel once more: the answer may have come while the event loop was held.
+            # Asks the kernel once more: an answer may have come while the event loop was busy.
             answers = {each.look() for each in made}
             if PortProbe.ACCEPTED in answers or PortProbe.REFUSED in answers:
                 break
@@ -49,7 +51,7 @@ async def probe(address: str, *, tries: int) -> PortProbe:
 
 
 async def _answered(tries: list["_Try"]) -> None:
-    """Returns when one is accepted or all have been answered, or it is time for the next try."""
+    """Returns when one try is accepted, when all have been answered, or after TRY_EVERY_S."""
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
 
@@ -76,7 +78,7 @@ async def _answered(tries: list["_Try"]) -> None:
 
 
 class _Try:
-    """One connection. Raises OSError when no socket can be had."""
+    """One connection that is only tried. Raises OSError when there is no socket for it."""
 
     def __init__(self, ip: str, port: int) -> None:
         family = socket.AF_INET6 if ":" in ip else socket.AF_INET
@@ -89,7 +91,7 @@ class _Try:
 
     @property
     def is_over(self) -> bool:
-        """Its answer will not change any more, though the address may yet answer another."""
+        """True once its answer will not change any more. Another try may still get another answer."""
         return self._error != errno.EINPROGRESS
 
     def look(self) -> PortProbe:

@@ -1,5 +1,5 @@
-"""Runners that come and go with connections. asyncio.TaskGroup ends all of its runners when one fails; here one
-connection's failure must leave the others alone, so it is logged and all are ended together at close.
+"""Runners that come and go with connections. asyncio.TaskGroup ends all of its runners when one fails. Here the
+failure of one connection is logged and leaves the others alone; `close` ends all.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ class Runners:
         self._closed = False
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None] | None":
-        """None, and nothing runs, once closed."""
+        """Starts a runner. Returns None and starts nothing once closed."""
         if self._closed:
             work.close()
             return None

@@ -1,4 +1,6 @@
-"""The stream lane: a connection for each stream, so that TCP paces it and closing it ends it at both ends."""
+"""The stream lane: each stream has a connection, so that TCP paces it and closing the connection ends it at both
+ends.
+"""
 
 import asyncio
 import contextlib
@@ -16,12 +18,12 @@ from orion.wire.frames import Frame, FrameError, Kind, encode_frame
 
 log = logging.getLogger(__name__)
 
-MAX_WAITING_BYTES = 1024 * 1024  # received and not yet taken: past this we stop reading
+MAX_WAITING_BYTES = 1024 * 1024  # received and not yet taken; past this nothing more is read
 MAX_WAITING_ITEMS = 1_024
 
 
 class _Inbox:
-    """Frames that came in and wait for the reader."""
+    """Received frames that wait for the reader."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -41,7 +43,7 @@ class _Inbox:
             self._connection.pause_reading()
 
     async def take(self) -> Frame | None:
-        """None when the connection is lost."""
+        """Returns the next frame; None when the connection is lost."""
         while not self._frames:
             if self._connection.lost:
                 return None
@@ -56,7 +58,7 @@ class _Inbox:
 
 
 async def open_stream(dialler: Dialler, address: str, request: bytes) -> AsyncGenerator[bytes, None]:
-    """The items that the peer at `address` yields. Raises Unavailable, or what the handler there raised."""
+    """Yields the items that the peer at `address` yields. Raises Unavailable, or the error of the handler there."""
     try:
         opening = encode_frame(Kind.REQUEST, request)
     except FrameError as error:
@@ -85,7 +87,7 @@ def _end(frame: Frame) -> Failure | None:
 
 
 class StreamServer:
-    """One stream that a peer asked for: its connection's only one."""
+    """One stream that a peer asked for. Its connection has no other."""
 
     def __init__(self, connection: Connection, on_stream: StreamHandler, runners: Runners) -> None:
         self._connection = connection

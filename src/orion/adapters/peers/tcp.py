@@ -1,4 +1,4 @@
-"""Fulfils ports.Peers: one listening port, and the connections this node opens, by lane."""
+"""Fulfils ports.Peers: one listening port, and the connections that this node opens, by lane."""
 
 import asyncio
 import errno
@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from orion.adapters.peers.calls import Caller, CallServer
 from orion.adapters.peers.connection import Connection
 from orion.adapters.peers.dial import Dialler
-from orion.adapters.peers.handshake import Complaints, Greeter
+from orion.adapters.peers.handshake import Greeter, ThrottledLog
 from orion.adapters.peers.introduce import introduction
 from orion.adapters.peers.outbox import Outbox
 from orion.adapters.peers.port_probe import probe
@@ -34,17 +34,19 @@ from orion.wire.frames import Frame, FrameError, Kind
 
 MAX_CONNECTIONS = 8_192
 FILES_FOR_EACH = 2
-# Of those that have yet to say hello the oldest makes room: a peer says it at once, and a silent one is a file too.
+# With so many connections whose hello has not come, a new one ends the oldest: a peer says hello at once, and a
+# silent connection holds a file too.
 MAX_UNGREETED = 1_024
 FILES_FOR_EACH_UNGREETED = 8
 GOODBYE_S = 2.0
 
 
 class TcpPeers:
-    """`start` before all else; `close` ends every runner and connection and waits for them.
+    """The transport of one node. `start` comes before all else. `close` ends every runner and connection and waits
+    for them.
 
-    Garbage, another version and another cluster on the port end that connection, with one line in the log.
-    `advertise` is what others dial, "" when nobody need know.
+    A connection that brings garbage, another version or another cluster ends, with one line in the log. `advertise`
+    is the address that others dial, "" when nobody need know it.
     """
 
     def __init__(
@@ -60,12 +62,10 @@ class TcpPeers:
     ) -> None:
         self._host = host
         self._port = port
-        self._complaints = Complaints(clock.now_ms)
+        self._log = ThrottledLog(clock.now_ms)
         self.run = secrets.randbits(63) or 1
-        self._greeter = Greeter(
-            node, raft, cluster, clock.wall_ms, self._complaints, run=self.run, address=advertise
-        )
-        self._dialler = Dialler(self._greeter, self._complaints, self._track, self._tell_lost)
+        self._greeter = Greeter(node, raft, cluster, clock.wall_ms, self._log, run=self.run, address=advertise)
+        self._dialler = Dialler(self._greeter, self._log, self._track, self._tell_lost)
         self._runners = Runners()
         self._connections: set[Connection] = set()
         self._most_connections = fd_limits.connections(FILES_FOR_EACH, most=MAX_CONNECTIONS)
@@ -86,17 +86,17 @@ class TcpPeers:
 
     @property
     def port(self) -> int:
-        """The one listened on, where the system chose it."""
+        """The port that it listens on; the system's choice when 0 was asked for."""
         return self._port
 
     def skews(self) -> dict[NodeId, int]:
-        """By how many milliseconds each peer's wall clock was ahead of ours at its last hello."""
+        """Returns the milliseconds by which each peer's wall clock was ahead of this node's at its last hello."""
         return dict(self._greeter.skews)
 
     # --- port ---------------------------------------------------------------------------------------------
 
     async def start(self, on_message: MessageHandler, on_call: CallHandler, on_stream: StreamHandler) -> None:
-        """Raises Refused when the port can't be had."""
+        """Listens. Raises Refused when the port can't be used."""
         self._on_message, self._on_call, self._on_stream = on_message, on_call, on_stream
         loop = asyncio.get_running_loop()
         try:
@@ -158,7 +158,7 @@ class TcpPeers:
     # --- connections --------------------------------------------------------------------------------------
 
     def _accept(self) -> Connection:
-        connection = Connection(self._greeter, self._complaints, self._opened)
+        connection = Connection(self._greeter, self._log, self._opened)
         connection.on_made = lambda: self._made(connection)
         self._track(connection)
         return connection
@@ -172,7 +172,7 @@ class TcpPeers:
             oldest.abort()
 
     def _opened(self, connection: Connection) -> None:
-        """A peer has connected and said hello."""
+        """Takes over an accepted connection whose hello has come."""
         self._ungreeted.pop(connection, None)
         if len(self._connections) - len(self._ungreeted) > self._most_connections:
             raise FrameError(f"there are {self._most_connections} connections already")
@@ -188,14 +188,14 @@ class TcpPeers:
             connection.abort()
 
     def _wait_for_goodbye(self, connection: Connection) -> None:
-        """Whoever asked hangs up, so that to it the connection is not lost."""
+        """Leaves it to the peer that asked to hang up: to its end the connection is then not lost."""
         waiting = asyncio.get_running_loop().call_later(GOODBYE_S, connection.abort)
         connection.over.add_done_callback(lambda _: waiting.cancel())
 
     async def _admit(self, connection: Connection, gate: Gate, greeted: Greeted) -> None:
         rival = await gate.rival(greeted)
         if rival:
-            self._complaints.say(
+            self._log.warning(
                 f"rival {greeted.node}",
                 "%s greets from %s, but another node with its data directory or its name answers at %s:"
                 " it is not let in",
@@ -236,7 +236,7 @@ class TcpPeers:
         if frame.kind != Kind.RAFT:
             raise FrameError("not Raft messages")
         for message in decode_messages(frame.payload):
-            # An address may have a new owner: each end speaks and listens for itself alone.
+            # An address may have a new owner: each end sends and takes messages for itself alone.
             if message.to == self._greeter.raft and message.sender == connection.hello.raft_id:
                 self._on_message(message)
 
