@@ -1,0 +1,62 @@
+"""Docstrings say what a thing is or does: "Returns …", "One member as …". They do not begin as questions do."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import orion
+
+SRC = Path(orion.__file__).parent
+NEVER = ("What", "Whether", "Of")
+SELDOM = (*NEVER, "How", "That", "When", "Where", "Which", "Who", "Whose", "Why")
+
+# Floors that are yet to be rewritten.
+UNREAD = (
+    "adapters/docker/",
+    "api/",
+    "cli/",
+    "client/",
+    "model/",
+    "node/",
+    "ports/",
+    "process/",
+    "scheduler/explain.py",
+    "state/",
+)
+
+
+def docstrings() -> Iterator[tuple[str, str]]:
+    """Yields each docstring of the program with its place, as file:line."""
+    for file in sorted(SRC.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+                text = ast.get_docstring(node)
+                if text:
+                    yield f"{file.relative_to(SRC).as_posix()}:{getattr(node, 'lineno', 1)}", text
+
+
+def beginning(text: str) -> str:
+    return text.split(maxsplit=1)[0].rstrip(",.:;")
+
+
+def test_no_docstring_begins_with_what_whether_or_of() -> None:
+    found = [
+        f"{place}: {text.splitlines()[0]}"
+        for place, text in docstrings()
+        if beginning(text) in NEVER and not place.startswith(UNREAD)
+    ]
+    assert not found, "\n".join(["write what it is or does instead:", *found])
+
+
+def test_few_docstrings_begin_with_a_word_that_asks() -> None:
+    texts = [text for _, text in docstrings()]
+    asking = sum(beginning(text) in SELDOM for text in texts)
+    share = 100 * asking / len(texts)
+    print(f"{asking} of {len(texts)} docstrings ({share:.1f} %) begin with one of {', '.join(SELDOM)}")
+    assert share <= 20
+
+
+def test_floors_that_are_yet_to_be_rewritten_need_it() -> None:
+    places = [place for place, text in docstrings() if beginning(text) in NEVER]
+    done = [floor for floor in UNREAD if not any(place.startswith(floor) for place in places)]
+    assert not done, f"nothing there begins so any more: take them off the list: {done}"
