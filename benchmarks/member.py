@@ -25,7 +25,7 @@ from orion.adapters.lmdb_log.store import LmdbLog
 from orion.adapters.peers.tcp import TcpPeers
 from orion.model.errors import OrionError
 from orion.model.ids import NodeId, RaftId
-from orion.node.consensus.applied import Watch
+from orion.node.consensus.applied import AppliedWatch
 from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.snapshots import Snapshots
 from orion.node.rpc.requests import FetchSnapshot, decode_request
@@ -88,7 +88,7 @@ class Member:
             clock=clock,
             store=store,
             peers=peers,
-            watch=Watch(),
+            watch=AppliedWatch(),
             snapshots=snapshots,
             rng=random.Random(),
             address_of=self._address,

@@ -11,13 +11,11 @@ from itertools import combinations
 import msgspec
 
 from orion.model.errors import OrionError
-from orion.node.consensus.driver import (
-    MAX_INBOX_MESSAGES,
-    MAX_READ_ROUNDS,
-    MAX_UNAPPLIED_ENTRIES,
-    MAX_WAITING_PROPOSALS,
-)
+from orion.node.consensus.applier import MAX_UNAPPLIED_ENTRIES
+from orion.node.consensus.driver import MAX_INBOX_MESSAGES
 from orion.node.consensus.log_writer import MAX_WAITING
+from orion.node.consensus.proposals import MAX_WAITING_PROPOSALS
+from orion.node.consensus.read_rounds import MAX_READ_ROUNDS
 from orion.raft.interface import Role
 from orion.raft.member import Member
 from orion.raft.messages import ConfState, Entry, EntryKind
@@ -389,7 +387,7 @@ class Invariants:
             "messages": (len(driver._inbox), MAX_INBOX_MESSAGES),
             "proposals": (len(driver._proposals), MAX_WAITING_PROPOSALS),
             "batches to write": (len(driver._writer._waiting), MAX_WAITING),
-            "entries to apply": (len(driver._applies), 2 * MAX_UNAPPLIED_ENTRIES),
+            "entries to apply": (len(driver._applier), 2 * MAX_UNAPPLIED_ENTRIES),
             "rounds of reads": (len(driver._read_rounds), 2 * MAX_READ_ROUNDS),
             "forwarded reads": (len(core.forwarded._contexts), MAX_WAITING_READS),
         }

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec.structs import replace
 
-import orion.node.consensus.driver
+import orion.node.consensus.applier
 import orion.node.consensus.log_writer
 import orion.node.consensus.snapshots
 import orion.raft.election
@@ -276,14 +276,14 @@ def duplicate_apply() -> None:
             apply(state, index, queue[0])
         return applied
 
-    orion.node.consensus.driver.apply = stutter
+    orion.node.consensus.applier.apply = stutter
 
 
 def apply_depends_on_the_node() -> None:
     def skip_some(state, index, command):
         return Applied(None) if index % 7 == 0 and id(state) // 64 % 2 else apply(state, index, command)
 
-    orion.node.consensus.driver.apply = skip_some
+    orion.node.consensus.applier.apply = skip_some
 
 
 def static_port_given_twice() -> None:

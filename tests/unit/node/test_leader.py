@@ -7,7 +7,7 @@ from cluster_kit import run
 
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
-from orion.node.consensus import driver as raft_driver
+from orion.node.consensus import proposals
 from orion.ports.peers import PortProbe
 from orion.state.commands import DrainNode, RegisterNode, RemoveNode, encode_command
 
@@ -47,7 +47,7 @@ def errors(caplog):
 def test_a_decision_that_the_log_can_not_take_is_told_as_an_error(caplog, monkeypatch):
     async def main(nodes):
         gone = next(m for m in nodes.machines if m is not nodes.leader)
-        monkeypatch.setattr(raft_driver, "MAX_COMMAND_BYTES", 10)
+        monkeypatch.setattr(proposals, "MAX_COMMAND_BYTES", 10)
         gone.kill()
         await nodes.until(lambda: errors(caplog))
         text = errors(caplog)[0]

@@ -4,13 +4,9 @@ from cluster_kit import run
 
 from orion.model.errors import OrionError, Unavailable
 from orion.model.ids import NodeId
-from orion.node.consensus.driver import (
-    MAX_BYTES_PER_TURN,
-    MAX_COMMAND_BYTES,
-    MAX_READ_ROUNDS,
-    MAX_WAITING_BYTES,
-    RaftDriver,
-)
+from orion.node.consensus.driver import RaftDriver
+from orion.node.consensus.proposals import MAX_BYTES_PER_TURN, MAX_COMMAND_BYTES, MAX_WAITING_BYTES
+from orion.node.consensus.read_rounds import MAX_READ_ROUNDS
 from orion.process.config import Tuning
 from orion.raft.interface import Propose, Ready
 from orion.raft.messages import ConfState, Entry, HardState, SnapshotMeta
@@ -40,7 +36,7 @@ def test_a_write_that_was_replaced_is_told_at_once():
         async with asyncio.timeout(5):
             outcomes = [await asyncio.shield(write) for write in writes]
         assert all(isinstance(each, Unavailable) for each in outcomes)
-        assert not old.node.driver._waiters
+        assert not old.node.driver._proposals.in_log
 
     run(main)
 
@@ -106,7 +102,7 @@ def test_so_many_bytes_are_proposed_in_one_turn_and_no_more():
         assert max(map(sum, turns)) < MAX_BYTES_PER_TURN + len(large)
         assert max(map(len, turns)) > 1
         assert not any(isinstance(each, Unavailable) for each in outcomes), "all are in the log"
-        assert driver._waiting_bytes == 0
+        assert driver._proposals.queued_bytes == 0
 
     run(main)
 

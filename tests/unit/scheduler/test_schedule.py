@@ -5,7 +5,7 @@ from orion.model.job import DYNAMIC_PORTS, Job, JobKind, Placement, PortBinding,
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
 from orion.model.settings import PLACEMENT
-from orion.node.consensus.driver import MAX_COMMAND_BYTES
+from orion.node.consensus.proposals import MAX_COMMAND_BYTES
 from orion.scheduler.pools import EXACT, Pools
 from orion.scheduler.schedule import MAX_PLAN_BYTES, PATIENT_FAILURES, QUICK_PORTS, schedule
 from orion.state.apply import apply

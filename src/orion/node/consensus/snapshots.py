@@ -9,25 +9,25 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import msgspec
 
 from orion.model.errors import Corrupt, NotFound, OrionError, TooLarge
 from orion.model.ids import RaftId
+from orion.node.consensus.applied import AppliedWatch
 from orion.node.rpc.requests import FetchSnapshot, encode_request
 from orion.ports.log import LogStore, as_stream
 from orion.ports.peers import Peers
 from orion.process.config import Tuning
-from orion.raft.interface import Compacted, Received
+from orion.raft.core import Raft
+from orion.raft.interface import Compacted, Input, Received
 from orion.raft.messages import HardState, MsgSnap, MsgSnapStatus, SnapshotMeta
 from orion.state.incremental_free import dismantle
 from orion.state.restore import Restorer
 from orion.state.snapshot import capture, encode
 from orion.state.tables import State
-
-if TYPE_CHECKING:
-    from orion.node.consensus.driver import RaftDriver
+from orion.state.view import View
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,29 @@ class _Fetched(msgspec.Struct):
     meta: SnapshotMeta
     chunks: list[bytes]
     state: State
+
+
+class Replica(Protocol):
+    """What snapshots are taken of and installed into: the driver."""
+
+    raft: Raft
+    watch: AppliedWatch
+
+    @property
+    def state(self) -> State: ...
+
+    @property
+    def view(self) -> View: ...
+
+    @property
+    def applied_index(self) -> int: ...
+
+    @property
+    def applied_term(self) -> int: ...
+
+    def step(self, value: Input) -> None: ...
+
+    def installed(self, state: State, index: int, term: int) -> None: ...
 
 
 class Snapshots:
@@ -68,7 +91,7 @@ class Snapshots:
         self._damaged = 0  # the index of a stored snapshot that can't be read any more
         self.applied_bytes = 0  # of commands, since the last snapshot was captured
 
-    async def run(self, driver: "RaftDriver") -> None:
+    async def run(self, driver: Replica) -> None:
         """Takes and fetches snapshots, one at a time each, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._take_when_due(driver), name="snapshot-taker")
@@ -77,12 +100,12 @@ class Snapshots:
 
     # --- taking -------------------------------------------------------------------------------------------
 
-    def consider(self, driver: "RaftDriver") -> None:
+    def consider(self, driver: Replica) -> None:
         """Called after entries were applied: is it time?"""
         if self._is_due(driver):
             self._wanted.set()
 
-    def _is_due(self, driver: "RaftDriver") -> bool:
+    def _is_due(self, driver: Replica) -> bool:
         entries = driver.applied_index - driver.raft.snapshot_index
         patience = OFFER_PATIENCE if self._serving or driver.raft.awaits_snapshots else 1
         due_entries, due_bytes = self._tuning.snapshot_entries * patience, self._tuning.snapshot_bytes * patience
@@ -95,7 +118,7 @@ class Snapshots:
         mean_bytes = max(1, self.applied_bytes // max(1, entries))
         return min(self._tuning.trailing_entries, self._tuning.snapshot_bytes // mean_bytes)
 
-    async def _take_when_due(self, driver: "RaftDriver") -> None:
+    async def _take_when_due(self, driver: Replica) -> None:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
@@ -150,7 +173,7 @@ class Snapshots:
         self._offer = offer
         self._offers.set()
 
-    async def _fetch_offers(self, driver: "RaftDriver") -> None:
+    async def _fetch_offers(self, driver: Replica) -> None:
         while True:
             await self._offers.wait()
             self._offers.clear()
@@ -202,7 +225,7 @@ class Snapshots:
             status = MsgSnapStatus(self._me, offer.sender, offer.term, offer.meta.index)
             self._peers.send(address, RaftId(offer.sender), (status,))
 
-    async def install(self, meta: SnapshotMeta, hard_state: HardState | None, driver: "RaftDriver") -> None:
+    async def install(self, meta: SnapshotMeta, hard_state: HardState | None, driver: Replica) -> None:
         """Write the fetched snapshot in place of the log, then make its state the state."""
         fetched, self._fetched = self._fetched, None
         assert fetched is not None, f"the core installs a snapshot at {meta.index} that was not fetched"
@@ -224,7 +247,7 @@ class Snapshots:
                     await asyncio.sleep(0)
 
 
-def _require_of(fetched: _Fetched, driver: "RaftDriver") -> None:
+def _require_of(fetched: _Fetched, driver: Replica) -> None:
     """Raises Corrupt for a state that this node could not go on with."""
     index, cluster, own = fetched.meta.index, fetched.state.cluster, driver.view.cluster
     if fetched.state.index > index:

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from orion.model.errors import OrionError, TooLarge, Unavailable
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node, NodeStatus
-from orion.node.consensus.driver import Committed, RaftDriver
+from orion.node.consensus.driver import RaftDriver
+from orion.node.consensus.proposals import Committed
 from orion.node.membership.directory import Directory
 from orion.node.membership.liveness import Liveness
 from orion.ports.clock import Clock
