@@ -22,14 +22,15 @@ from orion.node.agent.status_updates import StatusUpdates
 from orion.node.consensus.applied import AppliedWatch
 from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.snapshots import Snapshots
-from orion.node.leader.leader import Leader, Story
+from orion.node.leader.duties import leader_and_voters
+from orion.node.lifecycle.last_words import PlannedStop
+from orion.node.lifecycle.story import Story
 from orion.node.membership.directory import Directory, NodeMetadata
 from orion.node.membership.gossip_watch import GossipWatch
 from orion.node.membership.quorum_watch import QuorumWatch
 from orion.node.membership.recovery_claims import RecoveryClaims
 from orion.node.membership.removed_member import RemovedMember
 from orion.node.membership.rivals import Rivals
-from orion.node.planned_stop import PlannedStop
 from orion.node.routing.submit import Submitter
 from orion.node.rpc.requests import Confirm, Confirmed, Submitted
 from orion.node.services.answers import Answers
@@ -169,7 +170,7 @@ class Node:
             driver=self.driver,
             name_contested=self._rivals.name_contested,
         )
-        self._leader = Leader(
+        self._leader, voters = leader_and_voters(
             me=me,
             raft=raft,
             tuning=config.tuning,
@@ -192,7 +193,7 @@ class Node:
             submitter=self._submitter,
             source=self._source,
             agent=self.agent,
-            outlook=self._leader.outlook,
+            outlook=voters.outlook,
             on_stop_asked=on_stop_asked,
         )
         self._exclusion = RemovedMember(raft=raft, driver=self.driver, directory=self.directory, peers=peers)

@@ -103,7 +103,7 @@ async def proof_of(scene, seconds=5.0):
     """The first proof, and after how many seconds."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    running = asyncio.ensure_future(scene.suspects.run())
+    running = asyncio.ensure_future(scene.suspects.run(1))
     try:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):

@@ -7,7 +7,7 @@ from cluster_kit import run
 from msgspec.structs import replace
 
 from orion.model.errors import Conflict, NotFound
-from orion.node.planned_stop import PlannedStop
+from orion.node.lifecycle.last_words import PlannedStop
 
 UNTIL = datetime(2026, 1, 2, 14, 3, 12).astimezone()
 STOP = PlannedStop(

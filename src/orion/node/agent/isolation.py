@@ -7,12 +7,9 @@ import logging
 from collections.abc import Iterator
 
 from orion.model.errors import EngineError
+from orion.node.runtime.isolation import UNFORESEEN
 
 log = logging.getLogger(__name__)
-
-# What data that nobody foresaw comes to. Not AssertionError, which says that this process can't be trusted, and not
-# LogFailed or what else has been given a meaning of its own.
-UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 @contextlib.contextmanager

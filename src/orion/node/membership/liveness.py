@@ -32,7 +32,11 @@ class LivenessDoubt(msgspec.Struct, frozen=True):
 
 
 class Liveness:
-    """Asks at each such node's peer port, again and again while it is one. Calls `changed` at every new answer."""
+    """A duty of the leader: asks at each such node's peer port, again and again while it is one. Calls `changed` at
+    every new answer.
+    """
+
+    name = "liveness"
 
     def __init__(
         self,
@@ -70,7 +74,7 @@ class Liveness:
         """Nodes that have been asked to the end."""
         return self._proofs.keys()
 
-    async def run(self) -> None:
+    async def run(self, _term: int, /) -> None:
         self._proofs.clear()
         self._asked.clear()
         async with asyncio.TaskGroup() as group:

@@ -1,0 +1,64 @@
+"""The duties that there are. Another is one more file, and one more line in `leader_and_voters`."""
+
+from collections.abc import Awaitable, Callable
+
+from orion.model.ids import NodeId, RaftId
+from orion.node.consensus.driver import RaftDriver
+from orion.node.leader.cluster_watch import ClusterWatch
+from orion.node.leader.heard import Heard
+from orion.node.leader.leader import Leader
+from orion.node.leader.node_health import NodeHealth
+from orion.node.leader.proposer import Proposer
+from orion.node.leader.scheduling import Scheduling
+from orion.node.leader.voters import Voters
+from orion.node.membership.directory import Directory
+from orion.node.membership.liveness import Liveness
+from orion.ports.clock import Clock
+from orion.ports.machine import Machine
+from orion.ports.peers import Peers
+from orion.process.config import Tuning
+
+
+def leader_and_voters(
+    *,
+    me: NodeId,
+    raft: RaftId,
+    tuning: Tuning,
+    clock: Clock,
+    machine: Machine,
+    driver: RaftDriver,
+    directory: Directory,
+    peers: Peers,
+    gossip_changed: Callable[[], Awaitable[None]],
+) -> tuple[Leader, Voters]:
+    """The leader with all its duties; and the one of them that is asked what it will do next."""
+    proposer = Proposer(driver)
+    heard = Heard(driver, tuning)
+    liveness = Liveness(
+        me=me,
+        peers=peers,
+        directory=directory,
+        view=lambda: driver.view,
+        gossip_changed=gossip_changed,
+        hears=heard.hears,
+        hears_others=heard.hears_others,
+        changed=driver.watch.nudge,
+    )
+    cluster = ClusterWatch(driver, directory, liveness)
+    voters = Voters(raft=raft, tuning=tuning, clock=clock, driver=driver, cluster=cluster)
+    duties = (
+        NodeHealth(
+            stop_grace_ms=tuning.stop_grace_ms,
+            clock=clock,
+            driver=driver,
+            directory=directory,
+            liveness=liveness,
+            cluster=cluster,
+            proposer=proposer,
+        ),
+        liveness,
+        Scheduling(clock=clock, driver=driver, proposer=proposer),
+        voters,
+    )
+    leader = Leader(clock=clock, machine=machine, driver=driver, proposer=proposer, duties=duties)
+    return leader, voters

@@ -1,0 +1,1 @@
+"""A node's own beginning and end, and which cluster it belongs to."""
