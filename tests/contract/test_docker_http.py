@@ -242,6 +242,11 @@ def refusal(status: str, body: bytes, kind: bytes = b"application/json") -> byte
         (refusal("502 Bad Gateway", b"<html>\xff</html>\n", b"text/html"), 502, "<html>\ufffd</html>"),
         (refusal("503 Service Unavailable", b""), 503, "Service Unavailable"),
         (refusal("503 ", b""), 503, "status 503"),
+        (
+            b"HTTP/1.1 301 Moved\r\nLocation: https://h/\r\nContent-Length: 0\r\n\r\n",
+            301,
+            "it sends us to 'https://h/'",
+        ),
     ],
 )
 def test_an_error_says_what_the_server_says(run, tmp_path, reply: bytes, status: int, message: str):

@@ -14,6 +14,7 @@ from orion.adapters.docker.http.request import IDEMPOTENT, request_bytes, target
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024  # of an answer that is taken whole
 MAX_ERROR_BYTES = 64 * 1024  # of an error's text; the rest of it is not read
+_NOT_MODIFIED = 304  # a container that is to be started runs already
 
 
 class Refused(Exception):
@@ -121,7 +122,7 @@ class Client:
         upgrade: bool = False,
     ) -> Answer:
         """Returns an answer to be read as it comes; with `upgrade` a stream that carries both ways. Raises Refused
-        for a status of 400 and more, and OSError.
+        for an error and for a redirection, and OSError.
         """
         host = {"Host": self._address.authority, "User-Agent": "orion"}
         path = target(f"{self._address.prefix}/{path}", params)
@@ -163,6 +164,8 @@ async def _check(answer: Answer, *, upgrade: bool) -> None:
     head = answer.head
     if head.status >= 400:
         raise Refused(head.status, _message(head, await _beginning(answer)))
+    if head.status >= 300 and head.status != _NOT_MODIFIED:
+        raise Refused(head.status, f"it sends us to {head.headers.get('location', 'nowhere')!r}")
     if upgrade and not answer.carries_both_ways:
         raise BrokenAnswer(f"it gave no connection that carries both ways (status {head.status})")
 
