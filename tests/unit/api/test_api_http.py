@@ -195,3 +195,11 @@ def test_the_date_of_an_answer_is_as_http_has_it(dial):
     said = parsedate_to_datetime(date[1].decode())
     assert format_datetime(said, usegmt=True).encode() == date[1]
     assert abs(said.timestamp() - time.time()) < 60
+
+
+def test_a_request_with_others_behind_it_ends_when_its_client_hangs_up(dial, api):
+    connection = dial()
+    connection.sendall(b"GET /tasks?index=7&wait=600 HTTP/1.1\r\nHost: localhost\r\n\r\n" + HEALTH)
+    api.wait_until(lambda: api.service.reads)
+    connection.close()
+    api.wait_until(lambda: api.service.ended == ["poll"])
