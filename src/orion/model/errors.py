@@ -123,6 +123,22 @@ class Conflict(Refused):
     code = "conflict"
 
 
+class TooNew(Refused):
+    """Some nodes of the cluster would not understand it: they run a version that does not have it yet."""
+
+    status = 409
+    title = "Not all nodes understand this yet"
+    code = "too_new"
+
+
+class Outdated(Refused):
+    """This version of orion does not understand what the cluster writes by now."""
+
+    status = 409
+    title = "This version is too old for the cluster"
+    code = "outdated"
+
+
 class TooLarge(Refused):
     status = 413
     title = "Too large"
@@ -218,6 +234,8 @@ _BY_CODE: dict[str, type[OrionError]] = {
         Invalid,
         NotFound,
         Conflict,
+        TooNew,
+        Outdated,
         TooLarge,
         Unavailable,
         NoMajority,

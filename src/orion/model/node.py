@@ -50,6 +50,7 @@ class Node(msgspec.Struct, frozen=True, array_like=True):
     own_labels: tuple[tuple[str, str], ...] = ()  # sorted
     label_changes: tuple[tuple[str, str | None], ...] = ()  # sorted; None: taken away
     gossip_port: int = 0  # 0: not known
+    level: int = 1  # the highest that it understands (model/levels.py)
 
     @property
     def schedulable(self) -> bool:

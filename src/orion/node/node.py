@@ -133,9 +133,11 @@ class Node:
             rivals=self._rivals,
             rng=rng,
         )
-        self._reports = StatusUpdates(me=me, clock=clock, submitter=self._submitter)
         self._source = AssignmentWatcher(
             me=me, raft=raft, driver=self.driver, directory=self.directory, peers=peers
+        )
+        self._reports = StatusUpdates(
+            me=me, clock=clock, submitter=self._submitter, level=lambda: self._source.level
         )
         self.agent = Agent(
             me=me,

@@ -40,7 +40,8 @@ def apply(state: State, index: int, command: bytes | AnyCommand) -> Applied:
     entry) change nothing.
 
     Raises Unreadable for bytes that are no command this version knows. To skip it would part this node's state
-    from that of the others, so the node must stop.
+    from that of the others, so the node must stop. Outdated, for the same reason, when it raises the cluster to a
+    level that this build does not know.
     """
     assert index > state.index, f"entry {index} was applied before: the state is at {state.index}"
     if isinstance(command, bytes):

@@ -13,6 +13,7 @@ from orion.model.node import Node, NodeStatus
 from orion.state import mutations
 from orion.state.apply_jobs import settle_ended
 from orion.state.commands import DrainNode, RegisterNode, RemoveNode, SetNodeStatus
+from orion.state.gate import rise, welcome
 from orion.state.idempotency import once
 from orion.state.records import MAX_REMOVED, NodeRecord
 from orion.state.step import MAX_EVENTS_EACH, Answered, Result, Step, tasks_text
@@ -24,13 +25,22 @@ def register_node(state: State, step: Step, command: RegisterNode) -> Result:
         return Conflict(
             "this data directory belonged to a node that was removed; start it with an empty data directory"
         )
+    if (refusal := welcome(state, command)) is not None:
+        return refusal
     record = state.records.get(command.node)
     if record is None:
-        return _join(state, step, command)
-    if record.node.raft_id == command.raft_id:
-        return _return(state, step, record, command)
-    if command.replaces:
-        return _replace(state, step, record, command)
+        result = _join(state, step, command)
+    elif record.node.raft_id == command.raft_id:
+        result = _return(state, step, record, command)
+    elif command.replaces:
+        result = _replace(state, step, record, command)
+    else:
+        return _taken(command)
+    rise(state, step)
+    return result
+
+
+def _taken(command: RegisterNode) -> Conflict:
     return Conflict(
         f"a node named {command.node} with another data directory is in this cluster; start this one with another"
         f" --id, or remove the other first: orion nodes rm {command.node}"
@@ -220,6 +230,7 @@ def _remove(state: State, step: Step, command: RemoveNode) -> NodeId | OrionErro
     _after_loss(state, step, lost)
     mutations.drop_node(state, record)
     bury(state, node.raft_id)
+    rise(state, step)
     return node.id
 
 
@@ -242,6 +253,7 @@ def _node(command: RegisterNode, number: int, registered_at_ms: int, label_chang
         changed_at_ms=registered_at_ms,
         own_labels=command.labels,
         label_changes=label_changes,
+        level=command.level,
     )
 
 

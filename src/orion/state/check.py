@@ -30,7 +30,7 @@ def rebuilt(state: State) -> State:
 def check(state: State) -> None:
     """Every index is what the tables say. Raises AssertionError that names the first that is not."""
     again = rebuilt(state)
-    for name in ("index", "cluster", "salt", "next_number", "next_allocation", "recovery"):
+    for name in ("index", "cluster", "salt", "next_number", "next_allocation", "recovery", "level"):
         _same(name, getattr(state, name), getattr(again, name))
     for name in (
         "nodes",

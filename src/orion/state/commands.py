@@ -10,6 +10,7 @@ from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.job import Job
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
+from orion.state.core.encoding import LeveledEncoder
 
 
 class Command(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -29,7 +30,7 @@ class RegisterNode(Command, frozen=True, array_like=True, tag=2):
     or left. Refused (Conflict) when another live data directory owns the id, or when this one was removed.
 
     `replaces`: the proposing leader has seen by gossip that the id's former data directory is gone. `engine` and
-    `engine_run` are an EngineInfo's id and run.
+    `engine_run` are an EngineInfo's id and run. `level`: the highest that its build understands (model/levels.py).
     """
 
     node: NodeId
@@ -44,6 +45,7 @@ class RegisterNode(Command, frozen=True, array_like=True, tag=2):
     replaces: bool = False
     engine_run: str = ""
     gossip_port: int = 0
+    level: int = 1
 
 
 class SetNodeStatus(Command, frozen=True, array_like=True, tag=3):
@@ -218,12 +220,13 @@ AnyCommand = (
     | LabelNode
 )
 
-_encoder = msgspec.msgpack.Encoder()
+_encoder = LeveledEncoder()
 _decoder: msgspec.msgpack.Decoder[AnyCommand] = msgspec.msgpack.Decoder(AnyCommand)
 
 
 def encode_command(command: AnyCommand) -> bytes:
-    return _encoder.encode(command)
+    """At the least level at which nothing of it is lost."""
+    return _encoder.encode_least(command)
 
 
 def decode_command(data: bytes) -> AnyCommand:

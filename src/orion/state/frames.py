@@ -7,6 +7,7 @@ from orion.model.configs import Config
 from orion.model.ids import RaftId
 from orion.model.job import Job
 from orion.model.node import Node
+from orion.state.core.encoding import LeveledEncoder
 from orion.state.dedup import Answer
 
 FORMAT = 3
@@ -19,6 +20,8 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Header(Frame, frozen=True, array_like=True, tag=1):
+    """`level`: at which everything in the snapshot is written, this frame too."""
+
     format: int
     index: int
     cluster: int
@@ -27,6 +30,7 @@ class Header(Frame, frozen=True, array_like=True, tag=1):
     answers_from: int = 0
     recovery: int = 0
     config_answers_from: int = 0
+    level: int = 1
 
 
 class Nodes(Frame, frozen=True, array_like=True, tag=2):
@@ -81,5 +85,5 @@ class Successors(Frame, frozen=True, array_like=True, tag=10):
 
 AnyFrame = Header | Nodes | Removed | Answers | Jobs | Allocations | End | Configs | ConfigAnswers | Successors
 
-encoder = msgspec.msgpack.Encoder()
+encoder = LeveledEncoder()
 decoder: msgspec.msgpack.Decoder[AnyFrame] = msgspec.msgpack.Decoder(AnyFrame)

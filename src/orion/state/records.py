@@ -14,6 +14,7 @@ from orion.model.configs import Config
 from orion.model.hosts import port_number
 from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.job import Job, JobKind, TaskSpec
+from orion.model.levels import FIRST
 from orion.model.node import Node
 from orion.model.resources import Resources
 from orion.state.dedup import DedupTable
@@ -338,6 +339,7 @@ class Tables:
         "facts_epoch",
         "index",
         "jobs",
+        "level",
         "next_allocation",
         "next_number",
         "next_serial",
@@ -357,6 +359,7 @@ class Tables:
         self.index = 0
         self.cluster = 0
         self.recovery = 0  # model/recovery.py
+        self.level = FIRST  # model/levels.py
         self.salt = 0
         self.next_number = 1
         self.next_allocation = 0

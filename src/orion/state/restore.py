@@ -27,13 +27,14 @@ from orion.state.frames import (
     Successors,
     decoder,
 )
+from orion.state.gate import require_understood
 from orion.state.records import MAX_COUNT, config_bytes
 from orion.state.tables import State
 
 
 class Restorer:
     """Feed it the chunks in order, cut anywhere, then finish. Each raises Corrupt for bytes that are no snapshot
-    or not all of one.
+    or not all of one, and Outdated for one that is written at a level which this build does not know.
     """
 
     def __init__(self) -> None:
@@ -138,6 +139,7 @@ class Restorer:
     def _take_header(self, header: Header) -> None:
         if header.format != FORMAT:
             raise Corrupt(f"the snapshot has format {header.format}; this version of orion knows {FORMAT}")
+        require_understood(header.level, "the snapshot")
         self._header = header
         state = self._state
         state.index = header.index
@@ -148,6 +150,7 @@ class Restorer:
         state.answers.forgotten = header.answers_from
         state.config_answers.forgotten = header.config_answers_from
         state.recovery = header.recovery
+        state.level = header.level
 
     def _take_allocation(self, row: Allocation) -> None:
         """Raises LookupError when its job, task or node is not there, or it is there already."""

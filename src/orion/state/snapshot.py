@@ -56,6 +56,7 @@ class Captured:
             state.answers.forgotten,
             state.recovery,
             state.config_answers.forgotten,
+            state.level,
         )
         self.nodes = list(state.nodes.values())
         self.removed = list(state.removed)
@@ -74,11 +75,11 @@ def capture(state: State) -> Captured:
 
 def encode(captured: Captured) -> Iterator[bytes]:
     """Chunks of about CHUNK_BYTES, at most MAX_CHUNK_BYTES, each made when asked for."""
-    buffer = bytearray()
+    buffer, level = bytearray(), captured.header.level
     for frame in _frames(captured):
         start = len(buffer)
         buffer += bytes(LENGTH_BYTES)
-        encoder.encode_into(frame, buffer, start + LENGTH_BYTES)
+        encoder.encode_into(frame, buffer, start + LENGTH_BYTES, level)
         buffer[start : start + LENGTH_BYTES] = (len(buffer) - start - LENGTH_BYTES).to_bytes(LENGTH_BYTES)
         if len(buffer) >= CHUNK_BYTES:
             yield from _cut(buffer)

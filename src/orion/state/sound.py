@@ -13,6 +13,7 @@ from orion.model.allocation import AllocationStatus
 from orion.model.configs import MAX_KEY_BYTES
 from orion.model.ids import JOB_NAME, NODE_ID
 from orion.model.job import TaskSpec
+from orion.model.levels import FIRST
 from orion.model.node import address_parts
 from orion.model.resources import Resources
 from orion.state.commands import (
@@ -42,6 +43,7 @@ MAX_ID = (1 << 64) - 1
 MAX_WORD = 1_024  # characters of a name, a key, an address, a version
 MAX_TEXT = 64 * 1024  # characters of a reason, or of all labels
 MAX_PORT = 65_535
+MAX_LEVEL = 10_000
 
 
 def command_fault(data: bytes) -> str:
@@ -91,6 +93,7 @@ def _of_registration(command: RegisterNode) -> str:
             _longer("version", len(command.version), MAX_WORD),
             _longer("engine_down", len(command.engine_down), MAX_TEXT),
             _outside("gossip_port", command.gossip_port, MAX_PORT),
+            _outside("level", command.level, MAX_LEVEL, FIRST),
         )
     )
 

@@ -46,6 +46,11 @@ class View:
         return self._tables.recovery
 
     @property
+    def level(self) -> int:
+        """At which all that is replicated is written: model/levels.py."""
+        return self._tables.level
+
+    @property
     def capacity_epoch(self) -> int:
         """Another number than before when scheduling anew may give another answer."""
         return self._tables.capacity_epoch

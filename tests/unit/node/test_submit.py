@@ -1,10 +1,13 @@
 import asyncio
 
+import msgspec
 import pytest
 from cluster_kit import run
 
-from orion.model.errors import AnswerForgotten, Unavailable
+from orion.model.errors import AnswerForgotten, Refused, TooNew, Unavailable
+from orion.node.rpc.requests import Submit
 from orion.state import dedup
+from orion.state.commands import DeleteConfig, encode_command
 
 
 def put(machine, key, service=None):
@@ -53,5 +56,34 @@ def test_an_earlier_copy_of_such_a_change_may_have_been_made():
         machine.run.peers.call = fail
         with pytest.raises(AnswerForgotten, match="left out; the change may still have been made"):
             await put(machine, "mine")
+
+    run(main)
+
+
+def proposed(nodes, request):
+    """What the leader says to a change that another node sends it."""
+    leader = nodes.leader
+    return asyncio.shield(leader.run.process.spawn(leader.node._submitter.take(request)))
+
+
+def test_a_change_that_needs_a_newer_level_is_refused_by_a_leader_that_does_not_know_it():
+    async def main(nodes):
+        with pytest.raises(
+            TooNew, match=r"not all nodes understand this yet, which is of level 9: node1 \(0.1-sim\)"
+        ):
+            await proposed(nodes, Submit(b"whatever it is", needs=9))
+
+    run(main)
+
+
+def test_a_change_with_a_field_that_the_leader_does_not_know_is_refused():
+    """It would be read without that field, here and by all others of this version."""
+
+    async def main(nodes):
+        command = msgspec.msgpack.decode(encode_command(DeleteConfig(1, "key", None, "mark", 0)))
+        before = nodes.leader.node.driver.raft.last_index
+        with pytest.raises(Refused, match="DeleteConfig is not written as this version writes it"):
+            await proposed(nodes, Submit(msgspec.msgpack.encode([*command, "one more"])))
+        assert nodes.leader.node.driver.raft.last_index == before
 
     run(main)

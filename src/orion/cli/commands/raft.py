@@ -47,7 +47,7 @@ def _print(view: "RaftView", *, no_trunc: bool) -> None:
     click.echo(f"this node is {view.state}; {view.leader or 'nobody'} leads in term {view.term}")
     click.echo(
         f"log {view.first_index} to {view.commit_index} committed, applied to {view.applied_index}, "
-        f"snapshot at {view.snapshot_index or '-'}; {view.task_count} tasks"
+        f"snapshot at {view.snapshot_index or '-'}; {view.task_count} tasks; format level {view.level}"
     )
     click.echo()
     rows = [

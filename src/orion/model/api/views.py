@@ -223,7 +223,8 @@ class MemberView(msgspec.Struct, frozen=True, rename="camel"):
 
 class RaftView(msgspec.Struct, frozen=True, rename="camel"):
     """`cluster` as in the containers' labels; empty until the cluster has begun. `workers`: nodes that are no
-    members. `next`: what the leader will do about who votes, in sentences.
+    members. `next`: what the leader will do about who votes, and what keeps `level` (model/levels.py) down, in
+    sentences.
     """
 
     cluster: str
@@ -239,6 +240,7 @@ class RaftView(msgspec.Struct, frozen=True, rename="camel"):
     task_count: int
     workers: list[MemberView] = []
     next: list[str] = []
+    level: int = 1
 
 
 class ConfigView(msgspec.Struct, frozen=True, rename="camel", gc=False):

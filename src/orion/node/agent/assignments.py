@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 
 from orion.model.errors import OrionError, Unavailable
 from orion.model.ids import AllocationId, NodeId, RaftId
+from orion.model.levels import FIRST
 from orion.model.node import NodeStatus
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
@@ -44,7 +45,7 @@ def assignments_of(view: View, index: int, node: NodeId, raft: RaftId) -> Assign
     """All that state says to one node's agent."""
     known = view.node(node)
     if known is None or known.raft_id != raft:
-        return AssignmentSet(index, view.cluster, registered=False, assigned=(), neighbours=())
+        return AssignmentSet(index, view.cluster, registered=False, assigned=(), neighbours=(), level=view.level)
     assigned = tuple(
         Assignment(a, spec)
         for a in view.allocations_of_node(node)
@@ -63,6 +64,7 @@ def assignments_of(view: View, index: int, node: NodeId, raft: RaftId) -> Assign
         neighbours=neighbours,
         node=known,
         kept=_kept(view, assigned),
+        level=view.level,
     )
 
 
@@ -114,6 +116,11 @@ class AssignmentWatcher:
                 await self._follow_state()
             else:
                 await self._follow_a_voter()
+
+    @property
+    def level(self) -> int:
+        """The cluster's level, as far as this node knows: never above it."""
+        return self.latest.level if self.latest is not None else FIRST
 
     def _offer(self, work: AssignmentSet) -> None:
         """Never go back: another voter may be behind the one before."""

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from orion.model.errors import Conflict, OrionError
+from orion.model.errors import Conflict, OrionError, Outdated
 from orion.model.ids import RaftId
 from orion.model.labels import effective
+from orion.model.levels import LEVEL
 from orion.model.node import Node, NodeStatus, address_text
 from orion.model.resources import Resources
 from orion.node.agent.agent import Agent
@@ -20,6 +21,7 @@ from orion.node.rpc.requests import Submitted
 from orion.ports.clock import Clock
 from orion.process.config import Config
 from orion.state.commands import RegisterNode
+from orion.state.core.features import within
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +67,9 @@ class Registration:
         self.facts_changed = asyncio.Event()
 
     async def run(self) -> None:
-        """Raises Conflict when the cluster says that this id or data directory is not welcome."""
+        """Raises Conflict when the cluster says that this id or data directory is not welcome, Outdated when this
+        build is not.
+        """
         refused_since_ms: int | None = None
         told = ""
         await self._until_engine_asked()
@@ -76,6 +80,8 @@ class Registration:
                     await self._register()
                     refused_since_ms, told = None, ""
                     continue
+            except Outdated:
+                raise
             except Conflict as error:
                 now = self._clock.now_ms()
                 refused_since_ms = now if refused_since_ms is None else refused_since_ms
@@ -145,8 +151,9 @@ class Registration:
         self._on_registered(submitted)
 
     def _command(self) -> RegisterNode:
+        """Without what the cluster does not understand yet: it is said once it does."""
         config, agent = self._config, self._agent
-        return RegisterNode(
+        command = RegisterNode(
             at_ms=self._clock.wall_ms(),
             node=config.node,
             raft_id=self._raft,
@@ -159,7 +166,9 @@ class Registration:
             engine_down=agent.engine_down,
             engine_run=agent.engine_info.run if agent.engine_info else "",
             gossip_port=config.gossip_port,
+            level=LEVEL,
         )
+        return within(command, self._source.level)
 
 
 def _stands(known: Node, said: RegisterNode) -> bool:
@@ -180,5 +189,6 @@ def _stands(known: Node, said: RegisterNode) -> bool:
         gossip_port=said.gossip_port,
         version=said.version,
         engine_down=said.engine_down,
+        level=said.level,
     )
     return known == node

@@ -4,13 +4,16 @@ committed.
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from orion.model.allocation import AllocationStatus
 from orion.model.errors import OrionError, Refused
 from orion.model.ids import AllocationId, NodeId
+from orion.model.levels import FIRST
 from orion.node.routing.submit import Submitter
 from orion.ports.clock import Clock
 from orion.state.commands import UpdateAllocations
+from orion.state.core.features import within
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +23,12 @@ MAX_UPDATES = 1_000  # in one command
 
 
 class StatusUpdates:
-    def __init__(self, *, me: NodeId, clock: Clock, submitter: Submitter) -> None:
+    """`level` says what the cluster understands; what is newer is left out of a status."""
+
+    def __init__(
+        self, *, me: NodeId, clock: Clock, submitter: Submitter, level: Callable[[], int] = lambda: FIRST
+    ) -> None:
+        self._level = level
         self._me = me
         self._clock = clock
         self._submitter = submitter
@@ -42,7 +50,8 @@ class StatusUpdates:
         batch = dict(list(self._pending.items())[:MAX_UPDATES])
         for allocation in batch:
             del self._pending[allocation]
-        command = UpdateAllocations(self._clock.wall_ms(), self._me, tuple(batch.items()))
+        updates = UpdateAllocations(self._clock.wall_ms(), self._me, tuple(batch.items()))
+        command = within(updates, self._level())
         try:
             await self._submitter.submit(command, timeout_s=SUBMIT_TIMEOUT_S)
         except Refused as error:

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 
-from orion.model.errors import OrionError, TooLarge
+from orion.model.errors import OrionError, TooLarge, TooNew
 from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.proposals import Committed
 from orion.state.commands import AnyCommand, encode_command
+from orion.state.gate import require_open
 from orion.state.sound import fault_of
 
 log = logging.getLogger(__name__)
@@ -27,9 +28,10 @@ class Proposer:
             await asyncio.sleep(REFUSED_AGAIN_S)
             return None
         try:
+            require_open(command, self._driver.view)
             async with asyncio.timeout(PROPOSE_TIMEOUT_S):
                 return await self._driver.propose(encode_command(command))
-        except TooLarge as error:
+        except (TooLarge, TooNew) as error:
             # The same again would be refused again: only another state of things gives another decision.
             log.error("a decision can't be committed: %s; it was %.300r", error, command)  # noqa: TRY400
             await asyncio.sleep(REFUSED_AGAIN_S)

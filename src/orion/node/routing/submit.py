@@ -4,10 +4,12 @@ import asyncio
 import random
 
 import msgspec
+from msgspec.structs import replace
 
 from orion.model.configs import ConfigStat
 from orion.model.errors import AnswerForgotten, Conflict, NoMajority, NotTaken, OrionError, Refused, Unavailable
 from orion.model.ids import NodeId, RaftId
+from orion.model.levels import LEVEL
 from orion.model.node import Node, NodeStatus
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
@@ -26,6 +28,8 @@ from orion.state.commands import (
     decode_command,
     encode_command,
 )
+from orion.state.core.features import Need, need_of
+from orion.state.gate import require_open, too_new
 from orion.state.sound import fault_of
 
 RETRY_FIRST_S = 0.02
@@ -62,11 +66,11 @@ class Submitter:
         Refused kinds as `apply` decided; Unavailable at the deadline, NoMajority and AnswerForgotten as soon as
         that is known, all three saying whether the command may survive.
         """
-        data = encode_command(command)
+        request = Submit(encode_command(command), needs=need_of(command).level)
         tries = _Tries()
         try:
             async with self._quorum.deadline(timeout_s, "no leader with a majority of the voters took the change"):
-                submitted = await self._until_taken(data, tries)
+                submitted = await self._until_taken(request, tries)
                 if self._driver.is_member:
                     await self._driver.watch.reached(submitted.index)
                 return submitted
@@ -74,12 +78,12 @@ class Submitter:
             kind = type(error) if isinstance(error, NoMajority | AnswerForgotten) else Unavailable
             raise kind(f"{error.detail}; {tries.outcome}") from None
 
-    async def _until_taken(self, data: bytes, tries: "_Tries") -> Submitted:
+    async def _until_taken(self, request: Submit, tries: "_Tries") -> Submitted:
         wait_s = RETRY_FIRST_S
         while True:
             tries.taken = True  # by whoever is asked now, until it says otherwise
             try:
-                return await self.take(Submit(data))
+                return await self.take(request)
             except Refused:
                 raise
             except (AnswerForgotten, NotUnderstood) as error:
@@ -98,7 +102,7 @@ class Submitter:
         if driver.is_leader:
             if not driver.view.cluster:
                 raise NotTaken("the new cluster has no name yet")  # its leader gives it one first
-            committed = await driver.propose(await self._completed(request.command))
+            committed = await driver.propose(await self._completed(request))
             result = committed.result
             config = result if isinstance(result, ConfigStat) else None
             return Submitted(committed.index, _subject(result), driver.view.cluster, config, driver.view.recovery)
@@ -106,7 +110,7 @@ class Submitter:
             raise NotTaken(f"{self._me} does not lead the cluster")
         address, forwarded = self._leader()
         reply = await self._peers.call(
-            address, encode_request(Submit(request.command, forwarded)), timeout_s=ATTEMPT_TIMEOUT_S
+            address, encode_request(replace(request, forwarded=forwarded)), timeout_s=ATTEMPT_TIMEOUT_S
         )
         return decode_reply(reply, Submitted, address)
 
@@ -123,7 +127,7 @@ class Submitter:
             return self._rng.choice(voters).facts.peer_address, False
         raise NotTaken("no voter of the cluster is known yet")
 
-    async def _completed(self, data: bytes) -> bytes:
+    async def _completed(self, request: Submit) -> bytes:
         """A command the log can take: one that can't be understood would stop every node. What a leader decides
         is taken from nobody else.
 
@@ -131,14 +135,18 @@ class Submitter:
         new data directory, for it gives a living node's name to nobody else, and nobody must answer at the old
         address with the old one. Raises Conflict for a data directory that a node at another address uses.
         """
+        data, view = request.command, self._driver.view
+        if request.needs > LEVEL:
+            raise too_new(Need(request.needs), view)
         command = _understood(data)
+        require_open(command, view)
         if isinstance(command, CreateJob):
-            refuse_own_ports(self._driver.view, command.job)
+            refuse_own_ports(view, command.job)
         if not isinstance(command, RegisterNode):
             return data
         if command.replaces:
             raise Refused("whether a node takes another one's place is for the cluster's leader to decide")
-        known = self._driver.view.node(command.node)
+        known = view.node(command.node)
         if known is None:
             return data
         if known.raft_id == command.raft_id:
@@ -150,7 +158,7 @@ class Submitter:
         seen = self._directory.seen(command.node)
         if seen is None or seen.facts.raft_id != command.raft_id or await self._answers(known):
             return data
-        return encode_command(msgspec.structs.replace(command, replaces=True))
+        return encode_command(replace(command, replaces=True))
 
     async def _answers(self, known: Node) -> bool:
         return await self._rivals.claimed(known.id, known.raft_id, known.peer_address)
@@ -172,6 +180,9 @@ def _understood(data: bytes) -> AnyCommand:
         raise Refused(f"not a command that can be carried out: {fault}")
     if _is_for_leaders(command):
         raise Refused(f"{type(command).__name__} is for the cluster's leader to decide")
+    if encode_command(command) != data:
+        # Fields that this version does not know are not seen when it is read, and would part the nodes' states.
+        raise Refused(f"{type(command).__name__} is not written as this version writes it: do all nodes run one?")
     return command
 
 

@@ -38,10 +38,13 @@ class Submitted(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Submit(Request[Submitted], frozen=True, array_like=True, tag=1):
-    """Commit a command. A node that does not lead passes it on to the leader, once: `forwarded`."""
+    """Commit a command, written at the level `needs` (model/levels.py). A node that does not lead passes it on to
+    the leader, once: `forwarded`.
+    """
 
     command: bytes
     forwarded: bool = False
+    needs: int = 1
 
 
 class ListHead(msgspec.Struct, frozen=True, array_like=True):
@@ -123,7 +126,7 @@ class AssignmentSet(msgspec.Struct, frozen=True, array_like=True):
 
     `registered`: state knows this node under this data directory, and as `node`. `neighbours`: other nodes on the
     same container engine that are not down, whose containers there are theirs. `kept`: allocations of stopped jobs,
-    whose containers are kept for their logs.
+    whose containers are kept for their logs. `level`: the cluster's (model/levels.py).
     """
 
     index: int
@@ -133,6 +136,7 @@ class AssignmentSet(msgspec.Struct, frozen=True, array_like=True):
     neighbours: tuple[NodeId, ...]
     node: Node | None = None
     kept: tuple[AllocationId, ...] = ()
+    level: int = 1
 
 
 class ReadLogs(Request[bytes], frozen=True, array_like=True, tag=11):

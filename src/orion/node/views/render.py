@@ -36,6 +36,7 @@ from orion.model.node import EVERYWHERE, Node, NodeStatus, address_parts, addres
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory, Seen
 from orion.node.rpc.reads import ALL, Page
+from orion.state import gate
 from orion.state.records import JobRecord, NodeRecord, Slot
 from orion.state.slots import task_slot
 from orion.state.view import View
@@ -381,7 +382,8 @@ def raft(driver: RaftDriver, directory: Directory, outlook: Sequence[str] = ()) 
         snapshot_index=status.snapshot_index,
         task_count=driver.view.task_count(),
         workers=[member(raft) for raft in records if raft not in voters | learners],
-        next=list(outlook),
+        next=[*outlook, *filter(None, [gate.outlook(driver.view.nodes(), driver.view.level)])],
+        level=driver.view.level,
     )
 
 

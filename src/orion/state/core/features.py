@@ -1,0 +1,210 @@
+"""What of a value is newer than a level: named, taken out, or left out of its bytes.
+
+Each question is answered by a function made once for each type, and None for a type of which nothing is newer: such
+values cost a lookup, whatever is in them.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar, get_args, get_origin
+
+import msgspec
+from msgspec.structs import replace
+
+from orion.model.levels import FIRST, level_of_member, level_of_type
+from orion.state.core.shapes import bare, fields_of, is_enum, is_record, is_union, parts_of, tag_of
+
+T = TypeVar("T")
+
+Map = Callable[[Any], Any]
+
+
+class Need(msgspec.Struct, frozen=True, order=True):
+    """The least level at which nothing of a value is lost, and the name of what needs it, "" at the first level."""
+
+    level: int
+    what: str = ""
+
+
+NOTHING_NEW = Need(FIRST)
+
+
+def need_of(value: object) -> Need:
+    kind: Any = type(value)
+    need = _need(kind)
+    return need(value) if need is not None else NOTHING_NEW
+
+
+def within(value: T, level: int) -> T:
+    """The value with all fields that are newer than `level` as if nobody had set them."""
+    kind: Any = type(value)
+    reduce = _reducer(kind, level)
+    return reduce(value) if reduce is not None else value
+
+
+def lowered(value: object, level: int) -> object:
+    """What to encode in place of the value, so that a build which understands no more than `level` finds the bytes
+    that it would write itself. Records become arrays without the newer fields at their ends.
+    """
+    kind: Any = type(value)
+    lower = _lowerer(kind, level)
+    return lower(value) if lower is not None else value
+
+
+def is_touched(kind: type, level: int) -> bool:
+    """Whether something that values of this type are made of is newer than `level`."""
+    return _lowerer(kind, level) is not None
+
+
+# --- what a value needs -----------------------------------------------------------------------------------
+
+
+@functools.cache
+def _need(kind: Any) -> Callable[[Any], Need] | None:
+    kind = bare(kind)
+    if is_enum(kind):
+        levels = {member: level_of_member(kind, member.name) for member in kind}
+        newer = {m: Need(n, f"{kind.__name__}.{m.name}") for m, n in levels.items() if n > FIRST}
+        return (lambda member: newer.get(member, NOTHING_NEW)) if newer else None
+    if is_record(kind):
+        return _need_of_record(kind)
+    return _need_of_parts(kind)
+
+
+def _need_of_record(kind: type[msgspec.Struct]) -> Callable[[Any], Need] | None:
+    own = Need(level_of_type(kind), kind.__name__)
+    rows = [(field, _need(field.kind)) for field in fields_of(kind)]
+    rows = [(field, inner) for field, inner in rows if field.since > FIRST or inner is not None]
+    if own.level == FIRST and not rows:
+        return None
+    least = own if own.level > FIRST else NOTHING_NEW
+
+    def need(value: Any) -> Need:
+        most = least
+        for field, inner in rows:
+            held = getattr(value, field.name)
+            if field.since > own.level:
+                if held == field.default:
+                    continue
+                if field.since > most.level:
+                    most = Need(field.since, f"{kind.__name__}.{field.name}")
+            if inner is not None and (deeper := inner(held)).level > most.level:
+                most = deeper
+        return most
+
+    return need
+
+
+def _need_of_parts(kind: Any) -> Callable[[Any], Need] | None:
+    inner = [_need(part) for part in parts_of(kind)]
+    if not any(inner):
+        return None
+    if is_union(kind):
+        by_type = {_runtime(part): need for part, need in zip(parts_of(kind), inner, strict=True) if need}
+
+        def chosen(value: Any) -> Need:
+            need = by_type.get(type(value))
+            return need(value) if need is not None else NOTHING_NEW
+
+        return chosen
+    if get_origin(kind) is tuple and Ellipsis not in get_args(kind):
+        pairs = [(at, need) for at, need in enumerate(inner) if need]
+        return lambda row: _most(need(row[at]) for at, need in pairs)
+    if get_origin(kind) is dict:
+        keys, values = (need or (lambda _: NOTHING_NEW) for need in inner)
+        return lambda rows: _most(max(keys(key), values(value)) for key, value in rows.items())
+    (each,) = inner
+    assert each is not None
+    return lambda rows: _most(map(each, rows))
+
+
+def _most(needs: Any) -> Need:
+    return max(needs, default=NOTHING_NEW, key=lambda need: need.level)
+
+
+# --- what is left of it at a level ------------------------------------------------------------------------
+
+
+@functools.cache
+def _reducer(kind: Any, level: int) -> Map | None:
+    kind = bare(kind)
+    if not is_record(kind):
+        return _map_parts(kind, lambda part: _reducer(part, level))
+    fields = fields_of(kind)
+    newer = {field.name: field.default for field in fields if field.since > level}
+    older = [(field.name, _reducer(field.kind, level)) for field in fields if field.since <= level]
+    inner = {name: each for name, each in older if each is not None}
+    if not newer and not inner:
+        return None
+
+    def reduce(value: Any) -> Any:
+        kept = {name: each(getattr(value, name)) for name, each in inner.items()}
+        return replace(value, **newer, **kept)
+
+    return reduce
+
+
+@functools.cache
+def _lowerer(kind: Any, level: int) -> Map | None:
+    kind = bare(kind)
+    if not is_record(kind):
+        return _map_parts(kind, lambda part: _lowerer(part, level))
+    if level_of_type(kind) > level:
+        return _refuse(kind, level)
+    fields = fields_of(kind)
+    kept = [(field.name, _lowerer(field.kind, level)) for field in fields if field.since <= level]
+    if len(kept) == len(fields) and not any(lower for _, lower in kept):
+        return None
+    if not kind.__struct_config__.array_like:
+        raise TypeError(f"{kind.__name__} is replicated, so it has to be array_like")
+    tag = tag_of(kind)
+    head = [] if tag is None else [tag]
+
+    def lower(value: Any) -> list[Any]:
+        row = head.copy()
+        for name, each in kept:
+            held = getattr(value, name)
+            row.append(held if each is None else each(held))
+        return row
+
+    return lower
+
+
+def _refuse(kind: type, level: int) -> Map:
+    def refuse(_: Any) -> Any:
+        raise ValueError(f"{kind.__name__} is of level {level_of_type(kind)} and can't be written at level {level}")
+
+    return refuse
+
+
+def _map_parts(kind: Any, make: Callable[[Any], Map | None]) -> Map | None:
+    """For a union or a container, from what `make` gives for its parts."""
+    inner = [make(part) for part in parts_of(kind)]
+    if not any(inner):
+        return None
+    if is_union(kind):
+        by_type = {_runtime(part): each for part, each in zip(parts_of(kind), inner, strict=True) if each}
+
+        def chosen(value: Any) -> Any:
+            each = by_type.get(type(value))
+            return each(value) if each is not None else value
+
+        return chosen
+    maps = [each or _same for each in inner]
+    if get_origin(kind) is tuple and Ellipsis not in get_args(kind):
+        return lambda row: tuple(each(part) for each, part in zip(maps, row, strict=True))
+    if get_origin(kind) is dict:
+        return lambda rows: {maps[0](key): maps[1](value) for key, value in rows.items()}
+    (each,) = maps
+    container = get_origin(kind)
+    return lambda rows: container(map(each, rows))
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _runtime(kind: Any) -> Any:
+    """The class that values of this type have."""
+    kind = bare(kind)
+    return get_origin(kind) or kind
