@@ -51,9 +51,9 @@ def lowered(value: object, level: int) -> object:
     return lower(value) if lower is not None else value
 
 
-def is_touched(kind: type, level: int) -> bool:
-    """Whether something that values of this type are made of is newer than `level`."""
-    return _lowerer(kind, level) is not None
+def is_ever_new(kind: Any) -> bool:
+    """Whether something that values of this type are made of is newer than the first level."""
+    return _need(kind) is not None
 
 
 # --- what a value needs -----------------------------------------------------------------------------------
