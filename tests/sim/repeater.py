@@ -4,7 +4,7 @@ Whatever was lost on the way, its task is made once, and a repetition is never t
 
 import asyncio
 
-from orion.model.api.views import TaskRequest
+from orion.model.api.tasks import TaskRequest
 from orion.model.errors import Conflict, NotFound, OrionError
 from sim.cluster import Cluster, ConnectionLost
 from sim.engine import FOREVER

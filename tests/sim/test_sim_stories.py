@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from orion.model.api.views import TaskRequest, TaskView
+from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.resources import MIB
 from orion.node.rpc.reads import Read
 from orion.node.views import render

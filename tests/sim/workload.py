@@ -7,7 +7,8 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from orion.model.api.views import ConfigView, TaskRequest, TaskView
+from orion.model.api.configs import ConfigView
+from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, Unavailable
 from orion.model.resources import MIB
 from orion.node.rpc.reads import Read

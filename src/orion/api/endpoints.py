@@ -44,16 +44,10 @@ from orion.api.params import (
     Param,
 )
 from orion.api.routes import cluster, configs, logs, nodes, snapshot, tasks
-from orion.model.api.views import (
-    ConfigView,
-    HealthView,
-    LabelsRequest,
-    NodeView,
-    RaftView,
-    TaskRequest,
-    TaskView,
-    TransferRequest,
-)
+from orion.model.api.cluster import HealthView, RaftView, TransferRequest
+from orion.model.api.configs import ConfigView
+from orion.model.api.nodes import LabelsRequest, NodeView
+from orion.model.api.tasks import TaskRequest, TaskView
 
 Handler = Callable[[Call], Awaitable[ASGIApp]]
 

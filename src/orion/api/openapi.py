@@ -9,7 +9,9 @@ import msgspec
 from orion import __version__
 from orion.api.endpoints import Endpoint
 from orion.api.params import Param
-from orion.model.api.views import EventView, LogsView, Problem, TextView
+from orion.model.api.cluster import EventView
+from orion.model.api.logs import LogsView, TextView
+from orion.model.api.problem import Problem
 from orion.model.configs import MAX_VALUE_BYTES
 
 _COMPONENT = "#/components/schemas/{name}"
@@ -21,6 +23,10 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     for endpoint in endpoints:
         kinds |= {kind: None for kind in (endpoint.body, *_structs(endpoint.answer)) if kind}
     _, components = msgspec.json.schema_components(kinds, ref_template=_COMPONENT)
+    bodies = {endpoint.body for endpoint in endpoints}
+    for kind in _reached(kind for kind in kinds if kind not in bodies):
+        if not kind.__struct_config__.omit_defaults:  # an answer has all that it can have
+            components[kind.__name__]["required"] = list(components[kind.__name__]["properties"])
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
@@ -30,6 +36,21 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         "paths": paths,
         "components": {"schemas": components},
     }
+
+
+def _reached(kinds: Iterable[Any]) -> set[type[msgspec.Struct]]:
+    """Structs, and those that are in them."""
+    found: set[type[msgspec.Struct]] = set()
+    left = list(kinds)
+    while left:
+        kind = left.pop()
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            if kind not in found:
+                found.add(kind)
+                left += [info.type for info in msgspec.structs.fields(kind)]
+        else:
+            left += get_args(kind)
+    return found
 
 
 def _structs(kind: Any) -> tuple[Any, ...]:

@@ -188,7 +188,9 @@ def _drop_output() -> None:
 def _usage(error: click.UsageError) -> int:
     path = error.ctx.command_path if error.ctx else "orion"
     text = error.format_message().rstrip(".")
-    say(f"{text[:1].lower()}{text[1:]} (see '{path} --help')")
+    if not text[:2].isupper():  # an argument: IMAGE
+        text = f"{text[:1].lower()}{text[1:]}"
+    say(f"{text} (see '{path} --help')")
     return 2
 
 

@@ -12,20 +12,12 @@ asked, `Unavailable` for what may work later.
 
 from orion.client.client import Client
 from orion.client.logs import LogLine
-from orion.model.api.views import (
-    AllocationView,
-    ConfigRefRequest,
-    ConfigValue,
-    ConfigView,
-    EventView,
-    HealthView,
-    MemberView,
-    NodeView,
-    PlacementRequest,
-    RaftView,
-    TaskRequest,
-    TaskView,
-)
+from orion.model.api.cluster import EventView, HealthView, MemberView, RaftView
+from orion.model.api.config_refs import ConfigRefRequest
+from orion.model.api.configs import ConfigValue, ConfigView
+from orion.model.api.nodes import NodeView
+from orion.model.api.rules import PlacementRequest
+from orion.model.api.tasks import AllocationView, TaskRequest, TaskView
 from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, Unavailable
 
 __all__ = [

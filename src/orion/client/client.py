@@ -10,18 +10,10 @@ import msgspec
 from orion.client.logs import LogLine, followed, once
 from orion.client.sse import messages
 from orion.client.transport import MARGIN_S, Answer, Transport
-from orion.model.api.views import (
-    ConfigValue,
-    ConfigView,
-    EventView,
-    HealthView,
-    LabelsRequest,
-    NodeView,
-    RaftView,
-    TaskRequest,
-    TaskView,
-    TransferRequest,
-)
+from orion.model.api.cluster import EventView, HealthView, RaftView, TransferRequest
+from orion.model.api.configs import ConfigValue, ConfigView
+from orion.model.api.nodes import LabelsRequest, NodeView
+from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.configs import key_error
 from orion.model.errors import Refused
 

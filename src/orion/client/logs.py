@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from orion.client.sse import messages
-from orion.model.api.views import LogLineView, LogsView, TextView
+from orion.model.api.logs import LogLineView, LogsView, TextView
 from orion.model.errors import Unavailable
 
 RETRY_S = 1.0

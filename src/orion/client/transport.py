@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from orion.model.api.views import Problem
+from orion.model.api.problem import Problem
 from orion.model.errors import FieldError, OrionError, Refused, Unavailable, by_code
 from orion.model.hosts import is_host, port_number
 from orion.model.node import address_text, hosts_meant

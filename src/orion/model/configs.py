@@ -9,8 +9,9 @@ from orion.model.errors import shown
 MAX_KEY_BYTES = 512
 MAX_VALUE_BYTES = 64 * 1024
 
-_PART = r"[A-Za-z0-9._-]+"
-_KEY = re.compile(rf"{_PART}(?:/{_PART})*")
+# "." and ".." are no parts of a key: clients take them out of paths.
+KEY_PATTERN = r"^(?!(.*/)?\.{1,2}(/|$))[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$"
+_KEY = re.compile(KEY_PATTERN)
 _PREFIX = re.compile(r"[A-Za-z0-9._/-]*")
 
 
@@ -32,10 +33,10 @@ class Config(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def key_error(key: str) -> str | None:
-    """What is wrong with a key, or None. "." and ".." are no parts of one: clients take them out of paths."""
+    """What is wrong with a key, or None."""
     if len(key) > MAX_KEY_BYTES:
         return f"the key is {len(key):,} characters long; at most {MAX_KEY_BYTES} are taken"
-    if not _KEY.fullmatch(key) or {".", ".."} & set(key.split("/")):
+    if not _KEY.fullmatch(key):
         return f"{shown(key)} is not a key: write parts of letters, digits, '.', '_' and '-' with '/' between them"
     return None
 

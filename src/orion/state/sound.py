@@ -1,6 +1,6 @@
 """Commands understood before they are put into a log: what is in one is applied on every node, at each start again.
 
-The rules for what people may ask for are stricter, and elsewhere (model/api/requests.py). These are for what no
+The rules for what people may ask for are stricter, and elsewhere (model/api/tasks.py). These are for what no
 honest node proposes, and what state, its snapshots, the scheduler and the views could not go on with.
 """
 

@@ -1,6 +1,6 @@
 """The configs of a FakeService: a real replicated state, without the log."""
 
-from orion.model.api.views import ConfigView
+from orion.model.api.configs import ConfigView
 from orion.model.errors import OrionError
 from orion.node.rpc.reads import ALL
 from orion.state.apply import apply

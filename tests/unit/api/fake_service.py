@@ -10,8 +10,10 @@ from collections.abc import AsyncGenerator, Iterator
 import msgspec
 
 from orion.api import Server, create_app, listen
-from orion.model.api.requests import job_from_request
-from orion.model.api.views import Amounts, MemberView, NodeView, RaftView, TaskRequest, TaskView
+from orion.model.api.cluster import MemberView, RaftView
+from orion.model.api.codec import job_from_request
+from orion.model.api.nodes import Amounts, NodeView
+from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.container import LogEntry, LogQuery
 from orion.model.errors import Conflict, NotFound
 from orion.model.events import ALL_EVENTS, Event, EventChoice

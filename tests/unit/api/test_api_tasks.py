@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from orion.model.api.views import TaskRequest
+from orion.model.api.tasks import TaskRequest
 from orion.model.errors import Conflict, Unavailable
 from unit.api.fake_service import task_view
 

@@ -3,9 +3,9 @@
 import pytest
 from fake_service import running
 
-from orion.model.api.config_refs import mount_to_request
-from orion.model.api.requests import job_from_request
-from orion.model.api.views import ConfigRefRequest, TaskRequest
+from orion.model.api.codec import job_from_request
+from orion.model.api.config_refs import ConfigRefRequest, show_configs
+from orion.model.api.tasks import TaskRequest
 from orion.model.errors import Invalid
 from orion.model.job import ConfigRef
 
@@ -33,10 +33,8 @@ def test_mounts_and_back():
         ConfigRef("a", path="/etc/a b", mode=0o644),
         ConfigRef("b/c", path="/x", mode=0o600),
     )
-    assert (
-        mounts(*({f: getattr(mount_to_request(m), f) for f in ("key", "env", "path", "mode")} for m in made))
-        == made
-    )
+    shown = show_configs(made)
+    assert mounts(*({f: getattr(one, f) for f in ("key", "env", "path", "mode")} for one in shown)) == made
 
 
 @pytest.mark.parametrize(

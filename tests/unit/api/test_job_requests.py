@@ -1,19 +1,19 @@
-"""model/api/requests.py: what a task request may say, and how every wrong field is named."""
+"""model/api: what a task request may say, and how every wrong field is named."""
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orion.model.api.requests import job_from_request, name_for
-from orion.model.api.views import TaskRequest
+from orion.model.api.codec import job_from_request, name_for
+from orion.model.api.rules import show_restart
+from orion.model.api.tasks import TaskRequest
 from orion.model.errors import Invalid, pointer
 from orion.model.ids import JOB_NAME
 from orion.model.job import JobKind, PortBinding, RestartMode, RestartPolicy
 from orion.model.labels import label_error
 from orion.model.limits import MAX_PORTS, MAX_SELECTORS
 from orion.model.resources import MIB, Resources
-from orion.node.views.render import restart_text
 
 
 def job(**fields):
@@ -183,7 +183,7 @@ def test_restart_policies(text, policy):
 
 @pytest.mark.parametrize("text", ["no", "always", "on-failure", "on-failure:5"])
 def test_a_restart_policy_is_shown_as_it_was_given(text):
-    assert restart_text(job(restart_policy=text).task.restart) == text
+    assert show_restart(job(restart_policy=text).task.restart) == text
 
 
 @pytest.mark.parametrize(

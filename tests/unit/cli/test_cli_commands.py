@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from orion import __version__
-from orion.model.api.views import AllocationView, Amounts, TaskRequest
+from orion.model.api.nodes import Amounts
+from orion.model.api.tasks import AllocationView, TaskRequest
 from orion.model.errors import NoMajority, NotFound, Unavailable
 from orion.model.events import Event, EventChoice
 from orion.model.logs import LogEnd
@@ -575,12 +576,36 @@ def test_bad_usage_is_one_line_and_exits_with_2(orion, api, args, words):
     assert not api.service.creates
 
 
-def test_what_the_cluster_refuses_is_one_line_and_exits_with_1(orion):
-    code, out, err = orion("run", "-m", "1m", "Bad Image")
-    assert (code, out) == (1, "")
-    assert err.startswith("orion: 'Bad Image' is not the name of an image")
-    assert "6 MiB" in err
-    assert err.count("\n") == 1
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["Bad Image"], "IMAGE: 'Bad Image' is not the name of an image"),
+        (["-m", "1m", "nginx"], "--memory is 1048576 bytes, less than Docker's minimum of 6 MiB"),
+        (["--cpu", "0.001", "nginx"], "--cpu is 0.001, less than"),
+        (["--stop-grace", "4000", "nginx"], "--stop-grace is 4000: give 0 to 3600 seconds"),
+        (["--restart", "often", "nginx"], "--restart 'often' is not known"),
+        (["--name", "a_b", "nginx"], "--name 'a_b' can't be used"),
+        (["-e", "1A=x", "nginx"], "--env: '1A' is not a variable's name"),
+        (["-c", "k=/proc/x", "nginx"], "--config: /proc/x is the container engine's own"),
+        (["-p", "1:2", "-p", "1:3", "nginx"], "--publish: host port 1/tcp is asked for twice"),
+        (["-m", "1m", "--restart", "x", "nginx"], "; --restart 'x' is not known"),
+        (["--rm", "-m", "1m", "nginx"], "--memory is 1048576 bytes"),
+        (["nginx", ""], "COMMAND starts with an empty word"),
+    ],
+)
+def test_what_the_cluster_finds_wrong_is_said_of_the_option_and_exits_with_2(orion, api, args, words):
+    code, out, err = orion("run", *args)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert err.startswith("orion: ")
+    assert err.endswith("(see 'orion run --help')\n")
+    assert not api.service.tasks_by_id
+
+
+def test_a_conflict_is_no_bad_usage_and_exits_with_1(orion, api):
+    api.service.tasks_by_id["web/0"] = task_view("web")
+    code, _, err = orion("run", "--name", "web", "nginx")
+    assert (code, err) == (1, "orion: there is a job web already\n")
 
 
 def test_run_and_wait(orion, api, monkeypatch):

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from orion.cli import main
-from orion.model.api.views import AllocationView
+from orion.model.api.tasks import AllocationView
 from orion.model.errors import NotFound, Unavailable
 from orion.model.logs import LogEnd, LogNotice
 from unit.api.fake_service import task_view

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orion.cli.shared.table import Column, keep_end, lay_out, shorten_image, shorten_task, width_of
-from orion.model.api.views import AllocationView
+from orion.model.api.tasks import AllocationView
 from unit.api.fake_service import node_view, task_view
 
 LONG_IMAGE = "registry.example.com:5000/platform/team/storefront-frontend:2026.11.29-rc1"

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from cluster_kit import run
 
-from orion.model.api.views import NodeView
+from orion.model.api.nodes import NodeView
 from orion.model.errors import NoMajority, Unavailable
 from orion.node.rpc.reads import Read
 

@@ -5,7 +5,7 @@ import logging
 
 from cluster_kit import run
 
-from orion.model.api.views import TaskRequest, TaskView
+from orion.model.api.tasks import TaskRequest, TaskView
 from orion.node.agent import assignments
 from orion.node.rpc import chunks
 from orion.node.rpc.reads import Read

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from cluster_kit import run
 
-from orion.model.api.views import TaskRequest
+from orion.model.api.tasks import TaskRequest
 from orion.model.errors import Unavailable
 from orion.model.node import NodeStatus
 from orion.node.leader import leader as module

@@ -7,7 +7,9 @@ import weakref
 import pytest
 from cluster_kit import run
 
-from orion.model.api.views import ConfigView, NodeView, TaskRequest, TaskView
+from orion.model.api.configs import ConfigView
+from orion.model.api.nodes import NodeView
+from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.configs import ConfigStat
 from orion.model.errors import TooLarge, Unavailable
 from orion.node.consensus.applied import AppliedWatch

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from cluster_kit import run
 
-from orion.model.api.views import RaftView, TaskRequest, TaskView
+from orion.model.api.cluster import RaftView
+from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.errors import Unavailable
 from orion.model.resources import MIB
 from orion.node.membership.removed_member import RemovedMember

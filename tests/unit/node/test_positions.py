@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from cluster_kit import run
 
-from orion.model.api.views import TaskRequest
+from orion.model.api.tasks import TaskRequest
 from orion.model.errors import Unavailable
 from orion.node.membership.removed_member import RemovedMember
 from orion.node.rpc.requests import AskPosition, AskRaft, AskRaftId, AskTransfer, decode_request

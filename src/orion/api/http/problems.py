@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from orion.api.http.asgi import Response
-from orion.model.api.views import Problem
+from orion.model.api.problem import Problem
 from orion.model.errors import OrionError, Refused
 
 

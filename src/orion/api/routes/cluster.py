@@ -12,7 +12,7 @@ from orion.api.http.problems import json, problem
 from orion.api.http.request import Call
 from orion.api.http.stream import HEARTBEAT, PREAMBLE, Stream
 from orion.api.params import AFTER, EVENTS_SINCE, EVENTS_TAIL, FOLLOW_EVENTS, LAST_EVENT_ID, SUBJECT
-from orion.model.api.views import EventView, HealthView, TransferRequest
+from orion.model.api.cluster import EventView, HealthView, TransferRequest
 from orion.model.errors import Unavailable
 from orion.model.events import Event, EventChoice
 

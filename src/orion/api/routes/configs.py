@@ -5,7 +5,7 @@ from orion.api.http.lists import ListResponse
 from orion.api.http.problems import json, problem
 from orion.api.http.request import Call
 from orion.api.params import CONFIG_IDEMPOTENCY_KEY, CONFIGS_AFTER, IF_MATCH, IF_NONE_MATCH, KEY, PREFIX, VERSION
-from orion.model.api.views import ConfigView
+from orion.model.api.configs import ConfigView
 from orion.model.configs import MAX_VALUE_BYTES, ConfigStat
 from orion.model.errors import NotFound, Refused
 from orion.node.views.render import time_text

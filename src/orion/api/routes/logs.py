@@ -19,7 +19,7 @@ from orion.api.params import (
     TAIL,
     TASK,
 )
-from orion.model.api.views import LogLineView, LogsView, TextView
+from orion.model.api.logs import LogLineView, LogsView, TextView
 from orion.model.container import LogEntry, LogQuery
 from orion.model.logs import LogEnd, LogItem, LogNotice, LogPiece
 

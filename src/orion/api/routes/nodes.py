@@ -5,7 +5,7 @@ from orion.api.http.lists import ListResponse
 from orion.api.http.problems import json
 from orion.api.http.request import Call
 from orion.api.params import NODE, NODES_AFTER
-from orion.model.api.views import LabelsRequest
+from orion.model.api.nodes import LabelsRequest
 
 
 async def listing(call: Call) -> ListResponse:

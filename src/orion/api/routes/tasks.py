@@ -15,7 +15,7 @@ from orion.api.params import (
     TIMEOUT,
     WAIT_RUNNING,
 )
-from orion.model.api.views import TaskRequest
+from orion.model.api.tasks import TaskRequest
 
 EXAMPLE = '{"image": "nginx"}'
 

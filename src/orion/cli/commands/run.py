@@ -1,12 +1,12 @@
 """`orion run`."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from orion.cli.shared.fields import asked_for, bad_usage, task_options
 from orion.cli.shared.options import asks, command, output
-from orion.cli.shared.types import ConfigUse, Environment, Label, Published, Seconds, Size
+from orion.cli.shared.types import Seconds
 
 if TYPE_CHECKING:
     from orion.client import Client, TaskView
@@ -29,63 +29,7 @@ Options end at IMAGE: all that follows it is the program's, as it stands (but fo
 @command(epilog=_EXAMPLES, settings={"allow_interspersed_args": False}, options_metavar="[OPTIONS]")
 @click.argument("image")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND...]")
-@click.option("--name", default="", help="The task's name.  [default: made from the image's]")
-@click.option(
-    "-p",
-    "--publish",
-    type=Published(),
-    multiple=True,
-    metavar="[[ADDRESS:]HOST:]PORT[/udp]",
-    help="Make a port reachable: 8080:80, 80 for a free host port, 127.0.0.1:8080:80 on that address of its node "
-    "only. Repeatable.",
-)
-@click.option(
-    "-e",
-    "--env",
-    type=Environment(),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A variable; NAME alone takes it from here. Repeatable.",
-)
-@click.option(
-    "-c",
-    "--config",
-    type=ConfigUse(),
-    multiple=True,
-    metavar="KEY=NAME|/PATH[:MODE]",
-    help="A config as a variable, or as a file with a mode (0644). What is put under KEY later reaches only "
-    "containers made after that. Repeatable.",
-)
-@click.option("-m", "--memory", type=Size(), default=0, help="Memory to reserve and the most it may use: 512m.")
-@click.option("--cpu", "--cpus", type=float, default=0.0, metavar="CORES", help="Cores to reserve, as in 0.25.")
-@click.option(
-    "--placement",
-    type=click.Choice(["spread", "pack"]),
-    help="Of the nodes that fit the least loaded, or the fullest.  [default: the cluster's setting, spread]",
-)
-@click.option("--disk", type=Size(), default=0, help="Disk to reserve, as in 10GB.")
-@click.option(
-    "--constraint",
-    type=Label(),
-    multiple=True,
-    metavar="LABEL=VALUE",
-    help="Only on nodes with this label. Repeatable.",
-)
-@click.option(
-    "--restart",
-    default="",
-    metavar="POLICY",
-    help="no, always, on-failure (as often as it fails) or on-failure:N (at most N times). A job that is to run "
-    "once, such as a migration: no.  [default: on-failure]",
-)
-@click.option(
-    "--stop-grace",
-    type=Seconds(),
-    default=10,
-    show_default=True,
-    metavar="SECONDS",
-    help="Time to end by itself when stopped.",
-)
+@task_options
 @click.option(
     "--rm",
     "foreground",
@@ -106,30 +50,22 @@ Options end at IMAGE: all that follows it is the program's, as it stands (but fo
 @asks
 def run(client: "Client", image: str, words: tuple[str, ...], form: str, **asked: Any) -> int:
     """Start a container somewhere in the cluster."""
-    from orion.client import ConfigRefRequest, PlacementRequest, TaskRequest
+    from orion.client import Invalid, TaskRequest
 
     _check_together(form, asked)
-    request = TaskRequest(
-        image=image,
-        name=asked["name"],
-        command=_command(words),
-        env=dict(asked["env"]),
-        memory=asked["memory"],
-        cpu=asked["cpu"],
-        disk=asked["disk"],
-        node_selectors=dict(asked["constraint"]),
-        port_bindings=_published(asked["publish"]),
-        restart_policy=asked["restart"] or ("no" if asked["foreground"] else "on-failure"),
-        stop_grace_seconds=asked["stop_grace"],
-        configs=[ConfigRefRequest(*use) for use in asked["config"]],
-        placement=PlacementRequest(asked["placement"] or ""),
-    )
-    if asked["foreground"]:
-        from orion.cli.shared.foreground import run_in_foreground
+    fields = asked_for(asked)
+    if asked["foreground"]:  # once, unless it is said how often
+        fields = {"restart_policy": "no", **fields}
+    request = TaskRequest(image=image, command=_command(words), **fields)
+    try:
+        if asked["foreground"]:
+            from orion.cli.shared.foreground import run_in_foreground
 
-        start_timeout_s = START_TIMEOUT_S if asked["wait_timeout"] is None else asked["wait_timeout"]
-        return run_in_foreground(client, request, start_timeout_s)
-    task = client.create_task(request)
+            start_timeout_s = START_TIMEOUT_S if asked["wait_timeout"] is None else asked["wait_timeout"]
+            return run_in_foreground(client, request, start_timeout_s)
+        task = client.create_task(request)
+    except Invalid as error:
+        raise bad_usage(error) from None
     if form == "id":
         click.echo(task.id)
     code = 0
@@ -142,22 +78,13 @@ def run(client: "Client", image: str, words: tuple[str, ...], form: str, **asked
     return code
 
 
-def _published(ports: Sequence[tuple[str, str]]) -> dict[str, str]:
-    bindings: dict[str, str] = {}
-    for port, host in ports:
-        if port in bindings:
-            raise click.UsageError(f"{port} is published twice: each port of a task has one host port")
-        bindings[port] = host
-    return bindings
-
-
 def _check_together(form: str, asked: dict[str, Any]) -> None:
     """Raises UsageError for options that do not go with --rm."""
     if not asked["foreground"]:
         return
     if form != "id":
         raise click.UsageError("--rm prints what the program writes, so there is no place for -o json")
-    if asked["restart"] == "always":
+    if asked["restart_policy"] == "always":
         raise click.UsageError("--rm waits until the program has ended, which --restart always never lets it")
 
 

@@ -1,18 +1,99 @@
-"""Which configs a task gets, and how: the rules, and values as what a container can be given."""
+"""Configs that a task gets, in JSON: what is taken, and as what a container can be given."""
 
 import re
+from typing import Annotated
 
-from orion.model.api.views import ConfigRefRequest
-from orion.model.errors import FieldError, shown
+import msgspec
+
+from orion.model.api.fields import Reading, schema
+from orion.model.configs import KEY_PATTERN, MAX_KEY_BYTES, key_error
+from orion.model.errors import shown
 from orion.model.job import ConfigRef
+from orion.model.limits import MAX_MOUNTS
 
 DEFAULT_MODE = 0o644
+VARIABLE = r"[A-Za-z_][A-Za-z0-9_.-]*"
+_VARIABLE = re.compile(VARIABLE)
 _MODE = re.compile(r"0?[0-7]{3}")
 _PATH = re.compile(r"(?:/[^/\x00-\x1f\x7f]+)+")
 _MAX_PATH = 1024
 # Mounted over the container's own files when it starts, so that what was put there is not seen.
 _HIDDEN = ("/proc", "/sys", "/dev")
 _DOCKERS = frozenset({"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"})
+_FILE_PATH = (
+    r"^$|^(?!/(proc|sys|dev)(/|$))(?!/etc/(hosts|hostname|resolv\.conf)$)(?!.*/\.{1,2}(/|$))"
+    r"(/[^/\x00-\x1f\x7f]+)+$"
+)
+
+
+class ConfigRefRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    """A config that a task gets: as a variable, or as a file."""
+
+    key: Annotated[
+        str, schema("The config's key, as in app/database/url.", pattern=KEY_PATTERN, maxLength=MAX_KEY_BYTES)
+    ]
+    env: Annotated[str, schema("The variable that has its value.", pattern=rf"^({VARIABLE})?$")] = ""
+    path: Annotated[str, schema("The file that has it.", pattern=_FILE_PATH, maxLength=_MAX_PATH)] = ""
+    mode: Annotated[str, schema("The file's permissions; empty: 0644.", pattern="^(0?[0-7]{3})?$")] = ""
+
+
+_EMPTY = {"maxLength": 0}
+ONE_USE = schema(
+    oneOf=[
+        {
+            "required": ["env"],
+            "properties": {"env": {"minLength": 1}, "path": _EMPTY, "mode": _EMPTY},
+        },
+        {"required": ["path"], "properties": {"path": {"minLength": 1}, "env": _EMPTY}},
+    ]
+)
+
+
+def read_configs(configs: list[ConfigRefRequest], reading: Reading) -> tuple[ConfigRef, ...]:
+    if len(configs) > MAX_MOUNTS:
+        reading.wrong(f"{reading.name} has {len(configs)}; a task can have {MAX_MOUNTS}")
+        return ()
+    known = len(reading.errors)
+    names = set(reading.request.env)
+    for at, asked in enumerate(configs):
+        _refuse_wrong(asked, at, names, reading)
+        names.add(asked.env)
+    _refuse_clashes([asked.path for asked in configs], reading)
+    return tuple(map(_read, configs)) if len(reading.errors) == known else ()
+
+
+def _refuse_wrong(asked: ConfigRefRequest, at: int, names: set[str], reading: Reading) -> None:
+    if (wrong := key_error(asked.key)) is not None:
+        reading.wrong(wrong, at, "key")
+    if bool(asked.env) == bool(asked.path):
+        words = f"config {shown(asked.key)} needs one of env and path: a variable's name, or a file's path"
+        reading.wrong(words, at)
+    elif asked.path:
+        for part, wrong in (("path", path_error(asked.path)), ("mode", mode_error(asked.mode))):
+            if wrong is not None:
+                reading.wrong(wrong, at, part)
+    elif asked.mode:
+        reading.wrong("a variable has no mode: only files have", at, "mode")
+    elif (wrong := variable_error(asked.env)) is not None:
+        reading.wrong(wrong, at, "env")
+    elif asked.env in names:
+        reading.wrong(f"variable {asked.env[:80]} is given twice", at, "env")
+
+
+def _read(asked: ConfigRefRequest) -> ConfigRef:
+    mode = int(asked.mode, 8) if asked.mode else DEFAULT_MODE
+    return ConfigRef(asked.key, asked.env, asked.path, mode if asked.path else 0)
+
+
+def show_configs(refs: tuple[ConfigRef, ...]) -> list[ConfigRefRequest]:
+    return [ConfigRefRequest(r.key, r.env, r.path, f"{r.mode:04o}" if r.path else "") for r in refs]
+
+
+def variable_error(name: str) -> str | None:
+    """What is wrong with the name of a variable, or None."""
+    if _VARIABLE.fullmatch(name):
+        return None
+    return f"{shown(name)} is not a variable's name: use letters, digits, '_', '.' and '-', no digit first"
 
 
 def path_error(path: str) -> str | None:
@@ -30,25 +111,12 @@ def mode_error(mode: str) -> str | None:
     return None
 
 
-def mount_from_request(request: ConfigRefRequest) -> ConfigRef:
-    """Of one that has no errors."""
-    mode = int(request.mode, 8) if request.mode else DEFAULT_MODE
-    return ConfigRef(request.key, request.env, request.path, mode if request.path else 0)
-
-
-def mount_to_request(mount: ConfigRef) -> ConfigRefRequest:
-    return ConfigRefRequest(mount.key, mount.env, mount.path, f"{mount.mode:04o}" if mount.path else "")
-
-
-def paths_that_clash(paths: list[str]) -> list[FieldError]:
-    """Of `configs` in the order of the request; "" where one is no file. A file is given once, and is no folder."""
-    errors = []
+def _refuse_clashes(paths: list[str], reading: Reading) -> None:
+    """Of `paths` in the order of the request; "" where one is no file. A file is given once, and is no folder."""
     for at, path in enumerate(paths):
         if not path:
             continue
-        where = f"/configs/{at}/path"
         if path in paths[:at]:
-            errors.append(FieldError(where, f"file {path} is given twice"))
+            reading.wrong(f"file {path} is given twice", at, "path")
         elif any(other.startswith(f"{path}/") for other in paths):
-            errors.append(FieldError(where, f"{path} can't be a file and hold another one"))
-    return errors
+            reading.wrong(f"{path} can't be a file and hold another one", at, "path")

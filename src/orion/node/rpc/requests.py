@@ -8,7 +8,9 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from orion.model.allocation import Allocation
-from orion.model.api.views import NodeView, RaftView, TaskView
+from orion.model.api.cluster import RaftView
+from orion.model.api.nodes import NodeView
+from orion.model.api.tasks import TaskView
 from orion.model.configs import Config, ConfigStat
 from orion.model.container import LogEntry, LogQuery
 from orion.model.errors import Unavailable

@@ -13,8 +13,10 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from orion.model.allocation import TERMINAL
-from orion.model.api.requests import job_from_request, name_for
-from orion.model.api.views import NodeView, RaftView, TaskRequest, TaskView
+from orion.model.api.cluster import RaftView
+from orion.model.api.codec import job_from_request, name_for
+from orion.model.api.nodes import NodeView
+from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.container import LogQuery
 from orion.model.errors import Conflict, Invalid, NoMajority, NotFound, OrionError, Refused, Unavailable
 from orion.model.events import ALL_EVENTS, Event, EventChoice

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from orion.model.api.views import ConfigView
+from orion.model.api.configs import ConfigView
 from orion.model.configs import Config
 from orion.model.errors import Refused
 from orion.model.settings import setting_error

@@ -9,7 +9,8 @@ from enum import Enum
 
 from msgspec.structs import replace
 
-from orion.model.api.views import AllocationView, NodeView, TaskView
+from orion.model.api.nodes import NodeView
+from orion.model.api.tasks import AllocationView, TaskView
 from orion.model.container import LogEntry, LogQuery
 from orion.model.errors import EngineError, NoMajority, NotFound, OrionError, Unavailable
 from orion.model.ids import AllocationId, NodeId

@@ -7,7 +7,10 @@ from typing import Protocol
 
 import msgspec
 
-from orion.model.api.views import ConfigView, NodeView, RaftView, TaskRequest, TaskView
+from orion.model.api.cluster import RaftView
+from orion.model.api.configs import ConfigView
+from orion.model.api.nodes import NodeView
+from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.configs import Config
 from orion.model.container import LogQuery
 from orion.model.events import ALL_EVENTS, Event, EventChoice

@@ -8,17 +8,11 @@ from datetime import UTC, datetime
 import msgspec
 
 from orion.model.allocation import Allocation
-from orion.model.api.config_refs import mount_to_request
-from orion.model.api.views import (
-    AllocationView,
-    Amounts,
-    ConfigView,
-    MemberView,
-    NodeView,
-    PlacementRequest,
-    RaftView,
-    TaskView,
-)
+from orion.model.api.cluster import MemberView, RaftView
+from orion.model.api.codec import fields_from_spec
+from orion.model.api.configs import ConfigView
+from orion.model.api.nodes import Amounts, NodeView
+from orion.model.api.tasks import AllocationView, TaskView
 from orion.model.configs import ConfigStat
 from orion.model.errors import NotFound
 from orion.model.ids import (
@@ -31,7 +25,7 @@ from orion.model.ids import (
     split_task_id,
     task_id,
 )
-from orion.model.job import Job, PortBinding, RestartMode, RestartPolicy
+from orion.model.job import Job
 from orion.model.node import EVERYWHERE, Node, NodeStatus, address_parts, address_text
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory, Seen
@@ -149,30 +143,20 @@ def _task(record: JobRecord, index: int, node_of: Callable[[NodeId], Node | None
     # While it waits for another one of its name to end, that one's allocations are not its own.
     runs = record.history(index) if record.job.created_index == job.created_index else ()
     return TaskView(
+        **fields_from_spec(spec),
         id=task_id(job.name, index),
         name=job.name,
-        image=spec.image,
-        command=list(spec.command),
-        env=dict(spec.env),
         state=slot.state,
         reason=slot.reason,
         node_id=shown.node if shown else None,
         address=shown.status.address if shown else "",
         ports=_ports(node_of(shown.node), job, shown) if shown and not shown.terminal else {},
-        memory=spec.resources.memory_bytes,
-        cpu=spec.resources.cpu_millis / 1000,
-        disk=spec.resources.disk_bytes,
-        node_selectors=dict(spec.constraints),
-        port_bindings={str(port): _binding_text(port) for port in spec.ports},
-        restart_policy=restart_text(spec.restart),
         created_at=time_text(job.created_at_ms),
         started_at=time_text(shown.status.started_at_ms) if shown else None,
         finished_at=time_text(shown.status.finished_at_ms) if shown else None,
-        configs=[mount_to_request(mount) for mount in spec.configs],
         allocations=[_allocation(a) for a in runs],
         stopped=job.stopped,
         created_index=job.created_index,
-        placement=PlacementRequest(spec.placement or ""),
     )
 
 
@@ -185,14 +169,6 @@ def _ports(node: Node | None, job: Job, allocation: Allocation) -> dict[str, str
         str(binding): address_text(host if binding.host_ip in EVERYWHERE else binding.host_ip, port)
         for binding, port in pairs
     }
-
-
-def _binding_text(binding: PortBinding) -> str:
-    """As it is written in a request."""
-    port = str(binding.host_port or "")
-    if not binding.host_ip:
-        return port
-    return f"[{binding.host_ip}]:{port}" if ":" in binding.host_ip else f"{binding.host_ip}:{port}"
 
 
 def _allocation(allocation: Allocation) -> AllocationView:
@@ -210,13 +186,6 @@ def _allocation(allocation: Allocation) -> AllocationView:
         container_id=status.container,
         container_name=container_name(allocation.job, allocation.index, allocation.id) if status.container else "",
     )
-
-
-def restart_text(policy: RestartPolicy) -> str:
-    """As it is written in a request: on-failure:5, on-failure (no limit), always, no."""
-    if policy.mode is RestartMode.ON_FAILURE and policy.max_restarts:
-        return f"{policy.mode}:{policy.max_restarts}"
-    return policy.mode
 
 
 # --- nodes -------------------------------------------------------------------------------------------------

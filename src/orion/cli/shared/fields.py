@@ -1,0 +1,144 @@
+"""Options of `orion run`, made from the fields of a task (model/api/tasks.py), and what they say as a request."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, get_args, get_origin
+
+import click
+import msgspec
+
+from orion.cli.shared.types import ConfigUse, Environment, Label, Published, Seconds, Size
+from orion.model.api.fields import Field, Option, fields_of, unannotated
+from orion.model.api.tasks import TaskFields
+from orion.model.errors import FieldError, Invalid
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_KINDS: dict[str, click.ParamType[Any]] = {
+    "size": Size(),
+    "seconds": Seconds(),
+    "port": Published(),
+    "variable": Environment(),
+    "label": Label(),
+    "config": ConfigUse(),
+}
+_PLAIN: dict[Any, click.ParamType[Any]] = {str: click.STRING, int: click.INT, float: click.FLOAT}
+# Of a variable that is given twice the last one counts, as in docker run; a port that is may be a slip.
+_ONCE = {"port": "{} is published twice: each port of a task has one host port"}
+
+FIELDS = {field.name: field for field in fields_of(TaskFields) if field.option is not None}
+
+
+def task_options(command: F) -> F:
+    """Adds an option for each field that has one."""
+    for name, field in reversed(FIELDS.items()):
+        command = _option(name, field)(command)
+    return command
+
+
+def _option(name: str, field: Field) -> Callable[[F], F]:
+    option, many = field.option, _is_many(field)
+    assert option is not None
+    if field.kind is bool:
+        return click.option(*option.names, name, is_flag=True, default=None, help=field.description)
+    kind = click.Choice(option.choices) if option.choices else _KINDS.get(option.kind) or _PLAIN[field.kind]
+    return click.option(
+        *option.names,
+        name,
+        type=kind,
+        multiple=many,
+        default=() if many else None,
+        metavar=option.metavar or None,
+        help=_help(field, many=many),
+    )
+
+
+def _help(field: Field, *, many: bool) -> str:
+    assert field.option is not None
+    default = field.option.default or _default_text(field)
+    parts = (
+        field.description,
+        field.option.also,
+        "Repeatable." if many else "",
+        f" [default: {default}]" if default else "",
+    )
+    return " ".join(part for part in parts if part)
+
+
+def _default_text(field: Field) -> str:
+    default = _DEFAULTS[field.name]
+    if isinstance(default, float):
+        return f"{default:g}" if default else ""
+    return default if isinstance(default, str) else ""
+
+
+_DEFAULTS = {info.name: info.default for info in msgspec.structs.fields(TaskFields)}
+
+
+def _is_many(field: Field) -> bool:
+    return _origin(field) is list or _is_object(field)
+
+
+def _is_object(field: Field) -> bool:
+    return isinstance(_origin(field), type) and issubclass(_origin(field), Mapping)
+
+
+def _origin(field: Field) -> Any:
+    return get_origin(field.kind)
+
+
+def asked_for(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a request that the command line names, taken out of its `options`. Raises UsageError."""
+    given = {name: options[name] for name in FIELDS if options[name] not in (None, ())}
+    return {name: _value(FIELDS[name], value) for name, value in given.items()}
+
+
+def _value(field: Field, value: Any) -> Any:
+    if _is_object(field):
+        return _object(field, value)
+    if _origin(field) is list:
+        element, _ = unannotated(get_args(field.kind)[0])
+        return [_of(element, each) for each in value]
+    return _of(field.kind, value)
+
+
+def _of(kind: Any, value: Any) -> Any:
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return kind(*value) if isinstance(value, tuple) else kind(value)
+    return value
+
+
+def _object(field: Field, pairs: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    assert field.option is not None
+    made = dict(pairs)
+    words = _ONCE.get(field.option.kind)
+    if words is not None and len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise click.UsageError(words.format(next(key for key in keys if keys.count(key) > 1)))
+    return made
+
+
+def bad_usage(error: Invalid) -> click.UsageError:
+    """What the cluster says of fields, said of the options that asked for them."""
+    if not error.errors:
+        return click.UsageError(error.detail)
+    return click.UsageError("; ".join(map(_of_option, error.errors)))
+
+
+def _of_option(error: FieldError) -> str:
+    json = error.pointer.split("/")[1] if error.pointer else ""
+    name = _AS_TYPED.get(json, "")
+    words = error.message.removeprefix(f"{json} ")
+    if not name:
+        return error.message
+    return f"{name} {words}" if words != error.message else f"{name}: {words}"
+
+
+def _long(option: Option) -> str:
+    return next(name for name in option.names if name.startswith("--"))
+
+
+_AS_TYPED = {
+    "image": "IMAGE",
+    "command": "COMMAND",
+    **{field.json: _long(field.option) for field in FIELDS.values() if field.option is not None},
+}

@@ -1,0 +1,130 @@
+"""How a field of the JSON API is declared: once, for OpenAPI, its rule, the codec and the command line."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+
+from orion.model.errors import FieldError, FieldErrors, pointer, shown
+
+_KEY = "orion"  # in the annotation's Meta.extra
+
+
+class Option(msgspec.Struct, frozen=True):
+    """How `orion run` asks for a field. A field of many elements is asked for once for each.
+
+    `kind`: how the value is written, where the field's type does not say it: size, seconds, port, variable, label,
+    config (cli/shared/fields.py), or choice. `also`: what the command line has to say beside the description.
+    `default`: in words, of a field whose own default does not tell it.
+    """
+
+    names: tuple[str, ...]
+    metavar: str = ""
+    kind: str = ""
+    choices: tuple[str, ...] = ()
+    also: str = ""
+    default: str = ""
+
+
+class Reading:
+    """One field of a request on its way into a spec: who reads it says here what is wrong with it."""
+
+    def __init__(self, request: Any, name: str, errors: FieldErrors) -> None:
+        self.request = request
+        self.name = name
+        self.errors = errors
+
+    def wrong(self, message: str, *where: str | int) -> None:
+        """`where`: below the field, in a list or an object."""
+        self.errors.append(FieldError(pointer(self.name, *where), message))
+
+
+class Field(msgspec.Struct, frozen=True):
+    """What a field is beside its type. `spec`: its place in a TaskSpec, as in resources.cpu_millis; None: it has
+    none. `read` makes the value there of the one in JSON, whether it is right or not, and `show` the one in JSON of
+    the one there; None: they are the same.
+    """
+
+    name: str
+    json: str
+    kind: Any
+    description: str
+    spec: str | None
+    read: Callable[[Any, Reading], Any] | None
+    show: Callable[[Any], Any] | None
+    option: Option | None
+
+
+def field(
+    description: str,
+    *,
+    note: str = "",
+    spec: str | None = "",
+    read: Callable[[Any, Reading], Any] | None = None,
+    show: Callable[[Any], Any] | None = None,
+    wrong: str = "",
+    option: Option | None = None,
+    max_length: int | None = None,
+    **schema: Any,
+) -> Meta:
+    """What stands in a field's `Annotated`. The description is the command line's too; the `note` is JSON's alone.
+
+    `schema`: keywords of JSON Schema. A text that its `pattern` or `maxLength` there does not take is refused with
+    the words `wrong`, where some are given: such a field needs no `read`. `spec` "" is the field's own name.
+    """
+    if wrong:
+        read = _matching(schema["pattern"], schema.get("maxLength"), wrong)
+    told = {"spec": spec, "read": read, "show": show, "option": option, "description": description}
+    return Meta(
+        description=f"{description} {note}".rstrip(),
+        max_length=max_length,
+        extra_json_schema=schema or None,
+        extra={_KEY: told},
+    )
+
+
+def _matching(pattern: str, most: int | None, words: str) -> Callable[[str, Reading], str]:
+    compiled = re.compile(pattern)
+
+    def read(text: str, reading: Reading) -> str:
+        if not compiled.fullmatch(text) or (most is not None and len(text) > most):
+            reading.wrong(f"{reading.name} {shown(text)} {words}")
+        return text
+
+    return read
+
+
+def fields_of(kind: type[msgspec.Struct]) -> Iterator[Field]:
+    """Those that are declared with `field`."""
+    for info in msgspec.structs.fields(kind):
+        plain, notes = unannotated(info.type)
+        told = next((n.extra[_KEY] for n in notes if isinstance(n, Meta) and n.extra and _KEY in n.extra), None)
+        if told is not None:
+            spec = info.name if told["spec"] == "" else told["spec"]
+            yield Field(name=info.name, json=info.encode_name, kind=plain, **{**told, "spec": spec})
+
+
+def unannotated(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    """A type without its annotations, and these."""
+    if get_origin(kind) is not Annotated:
+        return kind, ()
+    plain, *notes = get_args(kind)
+    return plain, tuple(notes)
+
+
+def schema(description: str | None = None, **keywords: Any) -> Meta:
+    """Of a field, or a part of one, that is no TaskSpec's."""
+    return Meta(description=description, extra_json_schema=keywords or None)
+
+
+def whole_up_to(most: int) -> str:
+    """The pattern of whole numbers from 0 to `most`, of no more digits than it has."""
+    digits = str(most)
+    parts = [rf"[0-9]{{1,{len(digits) - 1}}}"] if len(digits) > 1 else []
+    for at, digit in enumerate(digits):
+        if digit != "0":
+            rest = len(digits) - at - 1
+            parts.append(f"{digits[:at]}[0-{int(digit) - 1}]" + (f"[0-9]{{{rest}}}" if rest else ""))
+    return f"({'|'.join([*parts, digits])})"

@@ -1,0 +1,254 @@
+"""A task in JSON. What it is to be is declared once, in TaskFields: asked for and shown alike."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from orion.model.api.config_refs import ONE_USE, VARIABLE, ConfigRefRequest, read_configs, show_configs
+from orion.model.api.fields import Option, field, schema
+from orion.model.api.ports import PORT_KEY, HostPort, read_ports, show_ports
+from orion.model.api.rules import (
+    IMAGE,
+    MAX_IMAGE,
+    RESTART,
+    PlacementRequest,
+    none_or,
+    read_bytes,
+    read_command,
+    read_cpu,
+    read_env,
+    read_grace,
+    read_image,
+    read_memory,
+    read_placement,
+    read_restart,
+    read_selectors,
+    show_cpu,
+    show_grace,
+    show_placement,
+    show_restart,
+)
+from orion.model.ids import JOB_NAME
+from orion.model.job import Placement
+from orion.model.labels import LABEL_KEY, LABEL_VALUE
+from orion.model.limits import (
+    MAX_BYTES,
+    MAX_CPU,
+    MAX_GRACE_S,
+    MAX_MOUNTS,
+    MAX_PORTS,
+    MAX_SELECTORS,
+    MAX_STRING_BYTES,
+    MAX_VARIABLES,
+    MAX_WORDS,
+    MIN_CPU,
+    MIN_MEMORY_BYTES,
+)
+
+_Word = Annotated[str, schema(pattern=r"^[^\x00]*$", maxLength=MAX_STRING_BYTES)]
+_LabelValue = Annotated[str, schema(pattern=f"^{LABEL_VALUE.pattern}$")]
+
+
+class TaskFields(msgspec.Struct, frozen=True, rename="camel"):
+    """How a task is to be run.
+
+    A field here is one of the body of `POST /tasks`, of every task that is shown, of /openapi.json and, with an
+    `Option`, of `orion run`. model/api/codec.py takes it into the TaskSpec and back.
+    """
+
+    image: Annotated[
+        str,
+        field("The container's image, as Docker names it.", read=read_image, pattern=IMAGE, maxLength=MAX_IMAGE),
+    ]
+    name: Annotated[
+        str,
+        field(
+            "The task's name.",
+            note="Empty: made from the image's.",
+            spec=None,
+            pattern=rf"^({JOB_NAME.pattern})?$",
+            option=Option(("--name",), default="made from the image's"),
+        ),
+    ] = ""
+    command: Annotated[
+        list[_Word],
+        field(
+            "The program and its arguments.",
+            note="Empty: the image's own.",
+            read=read_command,
+            show=list,
+            max_length=MAX_WORDS,
+            prefixItems=[{"type": "string", "minLength": 1}],
+        ),
+    ] = []
+    env: Annotated[
+        dict[str, _Word],
+        field(
+            "Variables of the program's environment.",
+            read=read_env,
+            show=dict,
+            max_length=MAX_VARIABLES,
+            propertyNames={"pattern": f"^{VARIABLE}$"},
+            option=Option(
+                ("-e", "--env"), "NAME=VALUE", "variable", also="NAME alone takes the value that it has here."
+            ),
+        ),
+    ] = {}
+    memory: Annotated[
+        int,
+        field(
+            "Memory to reserve, and the most that it may use.",
+            note="Bytes; 0: no limit.",
+            spec="resources.memory_bytes",
+            read=read_memory,
+            anyOf=none_or(MIN_MEMORY_BYTES, MAX_BYTES),
+            option=Option(("-m", "--memory"), kind="size", also="As in 512m."),
+        ),
+    ] = 0
+    cpu: Annotated[
+        float,
+        field(
+            "Cores to reserve, as in 0.25.",
+            spec="resources.cpu_millis",
+            read=read_cpu,
+            show=show_cpu,
+            anyOf=none_or(MIN_CPU, MAX_CPU),
+            option=Option(("--cpu", "--cpus"), "CORES"),
+        ),
+    ] = 0.0
+    disk: Annotated[
+        int,
+        field(
+            "Disk to reserve.",
+            note="Bytes.",
+            spec="resources.disk_bytes",
+            read=read_bytes,
+            minimum=0,
+            maximum=MAX_BYTES,
+            option=Option(("--disk",), kind="size", also="As in 10GB."),
+        ),
+    ] = 0
+    node_selectors: Annotated[
+        dict[str, _LabelValue],
+        field(
+            "Labels that its node must have.",
+            spec="constraints",
+            read=read_selectors,
+            show=dict,
+            max_length=MAX_SELECTORS,
+            propertyNames={"pattern": f"^{LABEL_KEY.pattern}$"},
+            option=Option(("--constraint",), "LABEL=VALUE", "label"),
+        ),
+    ] = {}
+    port_bindings: Annotated[
+        Mapping[str, HostPort],
+        field(
+            "Ports to make reachable.",
+            note='Of "80/tcp" the host port, as text or a number; "" or "0" asks for a free one, and '
+            '"127.0.0.1:8080" opens it on that address of its node only.',
+            spec="ports",
+            read=read_ports,
+            show=show_ports,
+            max_length=MAX_PORTS,
+            propertyNames={"pattern": PORT_KEY},
+            option=Option(
+                ("-p", "--publish"),
+                "[[ADDRESS:]HOST:]PORT[/udp]",
+                "port",
+                also="8080:80, 80 for a free host port, 127.0.0.1:8080:80 on that address of its node only.",
+            ),
+        ),
+    ] = {}
+    restart_policy: Annotated[
+        str,
+        field(
+            "Whether it is run again once it has ended: no, always, on-failure (as often as it fails) or "
+            "on-failure:N (at most N times).",
+            spec="restart",
+            read=read_restart,
+            show=show_restart,
+            pattern=RESTART,
+            option=Option(("--restart",), "POLICY", also="A job that is to run once, such as a migration: no."),
+        ),
+    ] = "on-failure"
+    stop_grace_seconds: Annotated[
+        float,
+        field(
+            "Time to end by itself when it is stopped.",
+            note="Seconds.",
+            spec="stop_grace_ms",
+            read=read_grace,
+            show=show_grace,
+            minimum=0,
+            maximum=MAX_GRACE_S,
+            option=Option(("--stop-grace",), "SECONDS", "seconds"),
+        ),
+    ] = 10.0
+    configs: Annotated[
+        list[Annotated[ConfigRefRequest, ONE_USE]],
+        field(
+            "Configs that it gets, each as a variable, or as a file with a mode (0644). What is put under a key "
+            "later reaches only containers made after that.",
+            read=read_configs,
+            show=show_configs,
+            max_length=MAX_MOUNTS,
+            option=Option(("-c", "--config"), "KEY=NAME|/PATH[:MODE]", "config"),
+        ),
+    ] = []
+    placement: Annotated[
+        PlacementRequest,
+        field(
+            "Of the nodes that fit the least loaded (spread), or the fullest (pack).",
+            read=read_placement,
+            show=show_placement,
+            option=Option(
+                ("--placement",),
+                kind="choice",
+                choices=tuple(each.value for each in Placement),
+                default="the cluster's setting, spread",
+            ),
+        ),
+    ] = PlacementRequest()
+
+
+class TaskRequest(TaskFields, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    """Body of `POST /tasks`."""
+
+
+class AllocationView(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """One run of a task on one node."""
+
+    id: Annotated[str, Meta(description="Part of the container's name.")]
+    node_id: str
+    state: str
+    reason: str
+    restarts: Annotated[int, Meta(description="On this node, in this run.")]
+    exit_code: int | None
+    created_at: Annotated[str | None, Meta(description="RFC 3339, UTC.")]
+    started_at: str | None
+    finished_at: str | None
+    container_id: Annotated[str, Meta(description="As its node's engine has it; empty while there is none.")] = ""
+    container_name: Annotated[str, Meta(description="As its node's engine has it.")] = ""
+
+
+class TaskView(TaskFields, frozen=True, rename="camel", kw_only=True):
+    """A task as it is: how it is to be run, and what has become of that."""
+
+    id: Annotated[str, Meta(description="`job/index`.")]
+    state: str
+    reason: Annotated[str, Meta(description="Why it is not as asked, for people.")]
+    node_id: str | None
+    address: Annotated[str, Meta(description="The container's own, on its engine's network.")]
+    ports: Annotated[
+        dict[str, str],
+        Meta(description='Of "80/tcp" the "host:port" that answers; who else may ask, portBindings says.'),
+    ]
+    created_at: Annotated[str | None, Meta(description="RFC 3339, UTC.")]
+    started_at: str | None
+    finished_at: str | None
+    port_bindings: Annotated[dict[str, str], schema("As asked for, in text.")] = {}
+    allocations: Annotated[list[AllocationView], Meta(description="Its runs, the newest last.")]
+    stopped: Annotated[bool, Meta(description="Kept, with nothing of it running, until it is started.")] = False
+    created_index: Annotated[int, Meta(description="Tells it from others of its name.")] = 0

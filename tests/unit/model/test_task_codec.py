@@ -1,0 +1,113 @@
+"""model/api/codec.py: a task in JSON into its spec, and back, from one declaration."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orion.model.api.codec import fields_from_spec, job_from_request
+from orion.model.api.config_refs import ConfigRefRequest
+from orion.model.api.fields import fields_of, whole_up_to
+from orion.model.api.rules import PlacementRequest
+from orion.model.api.tasks import TaskFields, TaskRequest, TaskView
+from orion.model.ids import JOB_NAME
+from orion.model.job import TaskSpec
+
+_WORD = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=8)
+_LABEL = st.from_regex(r"[a-z][a-z0-9-]{0,5}[a-z0-9]", fullmatch=True)
+_VARIABLE = st.from_regex(r"[A-Z_][A-Z0-9_]{0,5}", fullmatch=True)
+_HOST = st.sampled_from(["", "127.0.0.1:", "[::1]:", "0.0.0.0:"])
+_SECONDS = st.integers(0, 3_600_000).map(lambda ms: ms / 1000)
+
+# Right values of each field.
+VALUES = {
+    "image": st.sampled_from(["nginx", "nginx:1.27", "ghcr.io/me/app@sha256:" + "a" * 64]),
+    "name": st.from_regex(JOB_NAME, fullmatch=True),
+    "command": st.lists(_WORD, max_size=3).filter(lambda words: words[:1] != [""]),
+    "env": st.dictionaries(_VARIABLE, _WORD, max_size=3),
+    "memory": st.just(0) | st.integers(6 << 20, 1 << 60),
+    "cpu": st.integers(0, 1_000_000).filter(lambda millis: not 0 < millis < 10).map(lambda millis: millis / 1000),
+    "disk": st.integers(0, 1 << 60),
+    "node_selectors": st.dictionaries(_LABEL, _LABEL, max_size=3),
+    "port_bindings": st.lists(
+        st.tuples(st.integers(1, 65_535), st.sampled_from(["tcp", "udp"]), _HOST),
+        max_size=3,
+        unique_by=lambda p: p[:2],
+    ).map(lambda ports: {f"{port}/{kind}": f"{host}{port}" for port, kind, host in ports}),
+    "restart_policy": st.sampled_from(["no", "always", "on-failure", "on-failure:7"]),
+    "stop_grace_seconds": _SECONDS,
+    "configs": st.lists(_LABEL, max_size=3, unique=True).map(
+        lambda keys: [ConfigRefRequest(key, path=f"/etc/{key}", mode="0600") for key in keys]
+    ),
+    "placement": st.sampled_from(["", "spread", "pack"]).map(PlacementRequest),
+}
+REQUESTS = st.builds(TaskRequest, **VALUES)
+
+
+def test_every_field_has_values_to_be_tested_with():
+    assert set(VALUES) == set(TaskFields.__struct_fields__)
+
+
+def test_every_field_of_a_spec_comes_from_a_field_of_the_request():
+    places = {field.spec.partition(".")[0] for field in fields_of(TaskFields) if field.spec}
+    assert places == set(TaskSpec.__struct_fields__)
+
+
+def test_every_field_says_what_it_is():
+    assert [field.name for field in fields_of(TaskFields)] == list(TaskFields.__struct_fields__)
+    for field in fields_of(TaskFields):
+        assert field.description.endswith(".")
+
+
+def shown(request):
+    """What a task of this request shows of it, as a client sees it."""
+    job = job_from_request(request, request.name, 0)
+    kept = msgspec.msgpack.decode(msgspec.msgpack.encode(job), type=type(job))
+    view = TaskView(
+        **fields_from_spec(kept.task),
+        name=kept.name,
+        id="web/0",
+        state="pending",
+        reason="",
+        node_id=None,
+        address="",
+        ports={},
+        created_at=None,
+        started_at=None,
+        finished_at=None,
+        allocations=[],
+    )
+    return msgspec.json.decode(msgspec.json.encode(view), type=TaskView)
+
+
+@given(REQUESTS)
+def test_what_is_asked_for_is_what_is_shown(request):
+    view = shown(request)
+    assert {name: getattr(view, name) for name in VALUES} == {name: getattr(request, name) for name in VALUES}
+
+
+@given(REQUESTS)
+def test_what_is_shown_can_be_asked_for_again(request):
+    view = shown(request)
+    again = TaskRequest(**{name: getattr(view, name) for name in VALUES})
+    assert job_from_request(again, again.name, 0) == job_from_request(request, request.name, 0)
+
+
+def test_what_nobody_asked_for_is_shown_as_its_default():
+    view, request = shown(TaskRequest("nginx", name="web")), TaskRequest("nginx", name="web")
+    assert {name: getattr(view, name) for name in VALUES} == {name: getattr(request, name) for name in VALUES}
+
+
+@pytest.mark.parametrize("most", [0, 9, 10, 255, 1_000, 2_147_483_647])
+def test_a_pattern_of_whole_numbers_ends_at_the_largest(most):
+    import re
+
+    pattern = re.compile(whole_up_to(most))
+    for number in {0, most // 2, most - 1, most}:
+        assert number < 0 or pattern.fullmatch(str(number))
+    assert not pattern.fullmatch(str(most + 1))
+    assert not pattern.fullmatch(str(most * 10 + 9))
+
+
+def test_an_unset_field_is_not_sent_so_that_a_node_that_does_not_know_it_takes_the_rest():
+    assert msgspec.json.encode(TaskRequest("nginx")) == b'{"image":"nginx"}'
