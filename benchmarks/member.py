@@ -28,8 +28,9 @@ from orion.model.ids import NodeId, RaftId
 from orion.node.consensus.applied import AppliedWatch
 from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.snapshots import Snapshots
-from orion.node.rpc.requests import FetchSnapshot, decode_request
+from orion.node.rpc.registry import Registry
 from orion.ports.log import as_stream
+from orion.ports.peers import Principal
 from orion.process.config import Tuning
 from orion.raft.interface import RaftConfig
 from orion.raft.messages import ConfState, HardState, SnapshotMeta
@@ -79,8 +80,14 @@ class Member:
             clock=clock,
             cluster=CLUSTER,
         )
+        registry = Registry(NodeId(f"member{self._number}"), lambda: True)
         snapshots = Snapshots(
-            store=store, peers=peers, tuning=self._tuning, me=RaftId(self._number), address_of=self._address
+            store=store,
+            peers=peers,
+            tuning=self._tuning,
+            me=RaftId(self._number),
+            address_of=self._address,
+            registry=registry,
         )
         config = RaftConfig(id=self._number, heartbeat_ms=100, election_ms=500)
         self._driver = RaftDriver(
@@ -100,7 +107,7 @@ class Member:
             beginning = as_stream(encode(capture(State())))
             await store.save_snapshot(meta, beginning, first_kept=2, hard_state=HardState(1, 0, 1))
         await self._driver.load(await store.load())
-        await peers.start(self._driver.receive, self._called, self._streamed)
+        await peers.start(self._driver.receive, self._called, registry.on_stream)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._driver.run())
             self._group = group
@@ -112,7 +119,7 @@ class Member:
     def _standing_changed(self, standing: object) -> None:  # noqa: ARG002
         self._elections += 1
 
-    async def _called(self, node: NodeId, body: bytes) -> bytes:  # noqa: ARG002
+    async def _called(self, asker: Principal, body: bytes) -> bytes:  # noqa: ARG002
         if body in (STATUS, RESET):
             status = self._status()
             if body == RESET:
@@ -150,11 +157,6 @@ class Member:
             self._held_cpu_ms,
             self._elections,
         )
-
-    def _streamed(self, node: NodeId, body: bytes):  # noqa: ARG002
-        request = decode_request(body)
-        assert isinstance(request, FetchSnapshot)
-        return self._driver.snapshots.serve(request.index)
 
     async def _watch_loop(self) -> None:
         while True:

@@ -15,7 +15,7 @@ from orion.adapters.clock import SystemClock
 from orion.adapters.peers import TcpPeers
 from orion.model.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
 from orion.model.ids import NodeId, RaftId
-from orion.ports.peers import Greeted, Peers, PortProbe
+from orion.ports.peers import Greeted, Peers, PortProbe, Principal
 from orion.raft.messages import AnyMessage, Entry, MsgApp, MsgHeartbeat
 
 DEADLINE_S = 20.0
@@ -63,7 +63,7 @@ class Host:
     def on_message(self, message: AnyMessage) -> None:
         self.got.append(message)
 
-    async def on_call(self, node: NodeId, request: bytes) -> bytes:
+    async def on_call(self, asker: Principal, request: bytes) -> bytes:
         with self.counted():
             if request == b"hang":
                 await self.release.wait()
@@ -71,14 +71,14 @@ class Host:
                 raise Conflict("it is there already")
             if request == b"invalid":
                 raise Invalid([FieldError("/a", "is wrong"), FieldError("/b", "is missing")])
-            return b"%s asked %s: %s" % (node.encode(), self.node.encode(), request)
+            return b"%s asked %s: %s" % (asker.node.encode(), self.node.encode(), request)
 
-    async def on_stream(self, node: NodeId, request: bytes) -> AsyncGenerator[bytes, None]:
+    async def on_stream(self, asker: Principal, request: bytes) -> AsyncGenerator[bytes, None]:
         with self.counted():
             if request == b"gone":
                 raise NotFound("it is gone")
             if request == b"who":
-                yield node.encode()
+                yield asker.node.encode()
                 return
             for number in range(int(request)):
                 yield b"%d" % number

@@ -16,20 +16,17 @@ from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
+from orion.node.agent.assignment_stream import WatchAssignments
+from orion.node.agent.confirm import Confirm
+from orion.node.consensus.snapshots import FetchSnapshot
+from orion.node.routing.submit import Submit
 from orion.node.rpc.reads import Read
-from orion.node.rpc.requests import (
-    AskConfigs,
-    AskTask,
-    AskTasks,
-    AskTransfer,
-    Confirm,
-    FetchBackup,
-    FetchSnapshot,
-    ReadLogs,
-    Request,
-    Submit,
-    WatchAssignments,
-)
+from orion.node.rpc.request import Request
+from orion.node.services.backup import FetchBackup
+from orion.node.services.configs import AskConfigs
+from orion.node.services.logs import ReadLogs
+from orion.node.services.raft import AskTransfer
+from orion.node.services.tasks import AskTask, AskTasks
 from orion.raft.confchange import encode_change
 from orion.raft.messages import (
     AnyMessage,

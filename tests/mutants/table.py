@@ -5,7 +5,7 @@ from mutants.runner import Mutant
 _CONNECTION = "src/orion/api/http/connection.py"
 _DEADLINES = "src/orion/api/http/deadlines.py"
 _STREAM = "src/orion/api/http/stream.py"
-_LISTS = "src/orion/node/services/lists.py"
+_LISTS = "src/orion/node/rpc/lists.py"
 
 API = (
     Mutant(

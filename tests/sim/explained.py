@@ -8,7 +8,7 @@ from collections.abc import Callable
 from orion.model.allocation import Allocation
 from orion.model.container import Container, Labels
 from orion.model.ids import AllocationId, NodeId
-from orion.node.rpc.requests import Confirm, Confirmed
+from orion.node.agent.confirm import Confirm, Confirmed
 from orion.state.commands import AnyCommand, RegisterNode, RemoveNode, SetNodeStatus
 from orion.state.tables import State
 from sim.cluster import Cluster, Machine, Run

@@ -9,7 +9,7 @@ from typing import NoReturn
 from orion.model.errors import OrionError, TooLarge, Unavailable, by_code
 from orion.model.ids import NodeId, RaftId
 from orion.model.recovery import belong_together
-from orion.ports.peers import CallHandler, Gate, Greeted, MessageHandler, PortProbe, StreamHandler
+from orion.ports.peers import CallHandler, Gate, Greeted, MessageHandler, PortProbe, Principal, StreamHandler
 from orion.raft.messages import AnyMessage
 from orion.wire.envelopes import Reply, encode_reply
 from orion.wire.frames import FrameError, Kind, encode_frame
@@ -240,7 +240,7 @@ class SimPeers:
         async def serve() -> None:
             try:
                 async with asyncio.timeout(timeout_s):
-                    reply = await self._on_call(NodeId(connection.asker.name), request)
+                    reply = await self._on_call(Principal(NodeId(connection.asker.name)), request)
                 _must_fit(lambda: encode_reply(Reply(1, reply)))
             except TimeoutError:
                 connection.finish()
@@ -332,7 +332,7 @@ class SimPeers:
         room: asyncio.Semaphore,
     ) -> None:
         async def serve() -> None:
-            source = self._on_stream(NodeId(connection.asker.name), request)
+            source = self._on_stream(Principal(NodeId(connection.asker.name)), request)
             error: OrionError | None = None
             try:
                 async for data in source:

@@ -53,14 +53,14 @@ class Host:
         await self.peers.start(self.got.append, self.on_call, self.on_stream)
         return self
 
-    async def on_call(self, node, request):
+    async def on_call(self, asker, request):
         if request == b"refuse":
             raise Conflict("no")
         if request == b"sleep":
             await asyncio.sleep(100)
-        return node.encode() + b" asked " + request
+        return asker.node.encode() + b" asked " + request
 
-    async def on_stream(self, node, request):
+    async def on_stream(self, asker, request):
         for number in range(1_000):
             yield b"%d" % number
 

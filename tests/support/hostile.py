@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from orion.model.ids import NodeId, RaftId
-from orion.node.rpc.requests import Request, encode_request
+from orion.node.rpc.request import Request, encode_request
 from orion.raft.messages import AnyMessage
 from orion.wire.envelopes import (
     LANE_CALL,

@@ -31,9 +31,11 @@ from orion.node.membership.quorum_watch import QuorumWatch
 from orion.node.membership.recovery_claims import RecoveryClaims
 from orion.node.membership.removed_member import RemovedMember
 from orion.node.membership.rivals import Rivals
-from orion.node.routing.submit import Submitter
-from orion.node.rpc.requests import Confirm, Confirmed, Submitted
-from orion.node.services.answers import Answers
+from orion.node.routing.forward import Forward
+from orion.node.routing.submit import Submitted, Submitter
+from orion.node.rpc.lists import Lists
+from orion.node.rpc.registry import Registry
+from orion.node.services.node_service import NodeService
 from orion.node.views.render import Roles
 from orion.ports.clock import Clock
 from orion.ports.engine import Engine
@@ -90,6 +92,7 @@ class Node:
         me, raft = config.node, identity.raft_id
         self._address = address_text(config.advertise, config.raft_port)
         self.directory = Directory(lambda: self.driver.view)
+        self.registry = Registry(me, lambda: self.driver.is_member)
         self._rivals = Rivals(
             me=me,
             raft=raft,
@@ -105,6 +108,7 @@ class Node:
             tuning=config.tuning,
             me=raft,
             address_of=self.directory.address_of_raft,
+            registry=self.registry,
         )
         self.driver = RaftDriver(
             config=RaftConfig(
@@ -124,17 +128,28 @@ class Node:
         quorum = QuorumWatch(
             me=me, driver=self.driver, directory=self.directory, election_ms=config.tuning.election_ms
         )
-        self._submitter = Submitter(
+        lists = Lists()
+        self.forward = Forward(
             me=me,
             driver=self.driver,
             directory=self.directory,
             peers=peers,
             quorum=quorum,
+            registry=self.registry,
+            lists=lists,
+            rng=rng,
+        )
+        self._submitter = Submitter(
+            driver=self.driver,
+            directory=self.directory,
+            forward=self.forward,
+            quorum=quorum,
+            registry=self.registry,
             rivals=self._rivals,
             rng=rng,
         )
         self._source = AssignmentWatcher(
-            me=me, raft=raft, driver=self.driver, directory=self.directory, peers=peers
+            me=me, raft=raft, driver=self.driver, forward=self.forward, registry=self.registry
         )
         self._reports = StatusUpdates(
             me=me, clock=clock, submitter=self._submitter, level=lambda: self._source.level
@@ -144,7 +159,7 @@ class Node:
             clock=clock,
             engine=engine,
             source=self._source,
-            confirm=self._confirm,
+            confirm=self.forward.ask,
             read_configs=lambda keys: self.service.configs.read(keys),  # noqa: PLW0108 -- service comes later
             report=self._reports.add,
             rng=rng,
@@ -183,14 +198,16 @@ class Node:
             peers=peers,
             gossip_changed=self._gossip.changed,
         )
-        self.service = Answers(
+        self.service = NodeService(
             me=me,
             version=version,
             clock=clock,
             machine=machine,
             driver=self.driver,
             directory=self.directory,
-            peers=peers,
+            forward=self.forward,
+            registry=self.registry,
+            lists=lists,
             quorum=quorum,
             submitter=self._submitter,
             source=self._source,
@@ -226,7 +243,7 @@ class Node:
         self._peers.on_refused = self._rivals.told
         self._peers.gate = self._rivals
         self.directory.on_newer_recovery = self._recovery_claims.hear_gossip
-        await self._peers.start(self.driver.receive, self.service.on_call, self.service.on_stream)
+        await self._peers.start(self.driver.receive, self.registry.on_call, self.registry.on_stream)
         await self._membership.start(self._facts(None).encode())
         if self._identity.address != self._address:
             self._identity = msgspec.structs.replace(self._identity, address=self._address)
@@ -336,9 +353,6 @@ class Node:
             address, what = own[0]
             raise Refused(f"--join {address} is this node's own {what} port: {first}")
         return persistent
-
-    async def _confirm(self, request: Confirm) -> Confirmed:
-        return await self.service.confirm(request)
 
     def _engine_changed(self) -> None:
         self._registration.facts_changed.set()

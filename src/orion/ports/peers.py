@@ -9,9 +9,17 @@ import msgspec
 from orion.model.ids import NodeId, RaftId
 from orion.raft.messages import AnyMessage
 
-# Answers one call, or yields the items of one stream, for the peer's node id and request bytes.
-CallHandler = Callable[[NodeId, bytes], Awaitable[bytes]]
-StreamHandler = Callable[[NodeId, bytes], AsyncGenerator[bytes, None]]
+
+class Principal(msgspec.Struct, frozen=True):
+    """Who asks: the node that greeted, and the user for whom it does, "" for itself."""
+
+    node: NodeId
+    user: str = ""
+
+
+# Answers one call, or yields the items of one stream, for who asks and the bytes of the request.
+CallHandler = Callable[[Principal, bytes], Awaitable[bytes]]
+StreamHandler = Callable[[Principal, bytes], AsyncGenerator[bytes, None]]
 MessageHandler = Callable[[AnyMessage], None]
 
 

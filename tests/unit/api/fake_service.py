@@ -18,8 +18,8 @@ from orion.model.container import LogEntry, LogQuery
 from orion.model.errors import Conflict, NotFound
 from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.logs import LogItem, LogPiece, LogPosition, Mark
+from orion.node.rpc.lists import CHUNK_BYTES
 from orion.node.rpc.reads import ALL, Listing, Page, Read
-from orion.node.services.lists import CHUNK_BYTES
 from orion.node.services.service import Health
 from unit.api.fake_configs import FakeConfigs
 

@@ -9,7 +9,8 @@ from orion.model.allocation import Allocation, AllocationStatus
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import PortBinding, TaskSpec
 from orion.node.agent.agent import Agent
-from orion.node.rpc.requests import Assignment, AssignmentSet, Confirmed
+from orion.node.agent.assignment_stream import Assignment, AssignmentSet
+from orion.node.agent.confirm import Confirmed
 from sim.engine import FOREVER, SimEngine, SimEngineClient
 from sim.loop import Process
 from sim.world import SimClock, World

@@ -6,8 +6,7 @@ import logging
 from cluster_kit import run
 
 from orion.model.api.tasks import TaskRequest, TaskView
-from orion.node.agent import assignments
-from orion.node.rpc import chunks
+from orion.node.agent import assignment_stream, assignments
 from orion.node.rpc.reads import Read
 from sim.engine import FOREVER
 
@@ -68,7 +67,7 @@ def test_a_worker_gets_more_work_than_a_frame_holds(caplog):
 
 
 def test_a_worker_that_can_t_have_its_work_says_so_once_in_a_while(caplog, monkeypatch):
-    monkeypatch.setattr(chunks, "MAX_WORK_BYTES", 500_000)
+    monkeypatch.setattr(assignment_stream, "MAX_WORK_BYTES", 500_000)
     asked = []
 
     async def main(nodes):
@@ -84,7 +83,7 @@ def test_a_worker_that_can_t_have_its_work_says_so_once_in_a_while(caplog, monke
         assert len(asked) <= 5 * (looks + 1), "the voters are not pestered"
         views = (await of(nodes.leader, nodes.leader.node.service.tasks(Read()))).rows(TaskView)
         assert [v.state for v in views] == ["scheduled"]
-        monkeypatch.setattr(chunks, "MAX_WORK_BYTES", 600_000)
+        monkeypatch.setattr(assignment_stream, "MAX_WORK_BYTES", 600_000)
         await nodes.until(lambda: running(worker) == 1)
 
     run(main, count=8, voters=5)

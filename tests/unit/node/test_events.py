@@ -8,7 +8,9 @@ from cluster_kit import run
 from orion.model.errors import Unavailable
 from orion.model.events import Event, EventChoice
 from orion.node.consensus.applied import AppliedWatch
-from orion.node.rpc.requests import WatchEvents, encode_request
+from orion.node.rpc.request import encode_request
+from orion.node.services.events import WatchEvents
+from orion.ports.peers import Principal
 
 
 def of(machine, question):
@@ -75,7 +77,7 @@ def test_a_voter_that_was_replaced_meanwhile_ends_its_streams():
         voters = nodes.leader.node.driver.raft.conf.voters
         voter = next(m for m in nodes.machines if m is not nodes.leader and m.raft in voters)
         own = Reader(voter, (0, 0))
-        asked = voter.node.service.on_stream("node9", encode_request(WatchEvents((0, 0), follow=True)))
+        asked = voter.node.registry.on_stream(Principal("node9"), encode_request(WatchEvents((0, 0), follow=True)))
         served = Reader(voter, events=asked)
         await nodes.until(lambda: own.got and served.got)
         nodes.isolate(voter)
@@ -96,7 +98,10 @@ def test_leaving_raft_ends_a_served_stream():
     async def main(nodes):
         voter = next(m for m in nodes.machines if m is not nodes.leader and m.node.driver.is_member)
         served = Reader(
-            voter, events=voter.node.service.on_stream("node9", encode_request(WatchEvents(None, follow=True)))
+            voter,
+            events=voter.node.registry.on_stream(
+                Principal("node9"), encode_request(WatchEvents(None, follow=True))
+            ),
         )
         own = Reader(voter)
         await asyncio.sleep(1)

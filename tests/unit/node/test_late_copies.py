@@ -69,7 +69,7 @@ def test_a_removal_spares_the_node_that_has_the_name_by_then():
         machine.kill()
         await nodes.until(lambda: node_of(nodes, machine).status is NodeStatus.DOWN)
         leader = nodes.leader
-        asked = log_of(leader.node.service._submitter)
+        asked = log_of(leader.node._submitter)
         await spawn(leader, leader.node.service.remove_node(machine.name, timeout_s=5))
         (removal,) = asked
         assert isinstance(removal, RemoveNode)
@@ -96,7 +96,7 @@ def test_a_worker_too_names_the_data_directory_that_a_removal_means():
         machine = next(m for m in nodes.machines if m not in (nodes.leader, worker))
         machine.kill()
         await nodes.until(lambda: node_of(nodes, machine).status is NodeStatus.DOWN)
-        asked = log_of(worker.node.service._submitter)
+        asked = log_of(worker.node._submitter)
         await spawn(worker, worker.node.service.remove_node(machine.name, timeout_s=5))
         assert [command.raft_id for command in asked] == [machine.raft]
         await nodes.until(lambda: node_of(nodes, machine) is None)

@@ -13,10 +13,10 @@ from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.configs import ConfigStat
 from orion.model.errors import TooLarge, Unavailable
 from orion.node.consensus.applied import AppliedWatch
+from orion.node.rpc import lists
+from orion.node.rpc.lists import Captured
 from orion.node.rpc.reads import Page, Read
 from orion.node.runtime.turnstile import Turnstile
-from orion.node.services import lists
-from orion.node.services.lists import Captured
 from orion.node.views import render
 from orion.state.view import View
 

@@ -9,22 +9,17 @@ from orion.model.api.cluster import RaftView
 from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.errors import Unavailable
 from orion.model.resources import MIB
+from orion.node.agent.assignment_stream import AssignmentSet, WatchAssignments
+from orion.node.agent.confirm import Confirm
 from orion.node.membership.removed_member import RemovedMember
+from orion.node.routing.submit import Submit, Submitted
+from orion.node.rpc.lists import ListHead
 from orion.node.rpc.reads import Read
-from orion.node.rpc.requests import (
-    AskTasks,
-    AssignmentSet,
-    Confirm,
-    ListHead,
-    Submit,
-    Submitted,
-    WatchAssignments,
-    WatchEvents,
-    decode_event,
-    decode_reply,
-    decode_request,
-)
+from orion.node.rpc.request import decode_answer, decode_reply
+from orion.node.services.events import WatchEvents
+from orion.node.services.tasks import AskTasks
 from sim.engine import FOREVER
+from support.node_requests import decode_request
 
 STRANGE = [b"", b"\xc1", b"\x91\xa3new", b"\x92\x01", b"\xa1\xff", b"\x91" * 100_000]
 
@@ -36,7 +31,7 @@ def test_what_can_t_be_read_is_unavailable_and_named(data):
         lambda: decode_reply(data, AssignmentSet, "host:1"),
         lambda: decode_reply(data, RaftView, "host:1"),
         lambda: decode_reply(data, ListHead, "host:1"),
-        lambda: decode_event(data, "host:1"),
+        lambda: decode_answer(data, WatchEvents(None, follow=True), "host:1"),
     ):
         with pytest.raises(
             Unavailable, match=r"host:1 answered with .* does not understand .* one version\?"

@@ -67,7 +67,7 @@ def test_a_node_stops_when_it_is_asked_through_another():
     async def main(nodes):
         asked = []
         for machine in nodes.machines:
-            machine.node.service._on_stop_asked = lambda name=machine.name: asked.append(name)
+            machine.node.service._nodes._on_stop_asked = lambda name=machine.name: asked.append(name)
         first, second = nodes[1], nodes[2]
 
         async def stop(machine, node):
@@ -92,7 +92,7 @@ def test_what_does_not_run_is_not_stopped(word, monkeypatch):
         async def gone(*_):
             return replace(view, status=word), index
 
-        monkeypatch.setattr(service, "node", gone)
+        monkeypatch.setattr(service._nodes, "get", gone)
         with pytest.raises(Conflict, match=f"does not run: it is {word}"):
             await nodes[1].run.process.spawn(service.stop_node(nodes[2].name, timeout_s=5))
 

@@ -9,10 +9,11 @@ from msgspec.structs import replace
 
 from orion.model.ids import NodeId, RaftId
 from orion.model.recovery import belong_together, is_newer, next_recovery
+from orion.node.consensus.position import AskPosition
 from orion.node.membership.directory import NodeMetadata, Seen, parse_metadata
 from orion.node.membership.gossip_watch import MAX_STRANGERS
 from orion.node.membership.recovery_claims import MAX_ASKED, SAME_AGAIN_MS
-from orion.node.rpc.requests import AskPosition, encode_request
+from orion.node.rpc.request import encode_request
 from orion.node.views import render
 from orion.ports.membership import MemberState
 from orion.reconcile.nodes import UNSEEN_GRACE_MS

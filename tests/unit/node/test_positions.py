@@ -7,9 +7,12 @@ from cluster_kit import run
 
 from orion.model.api.tasks import TaskRequest
 from orion.model.errors import Unavailable
+from orion.node.consensus.position import AskPosition
 from orion.node.membership.removed_member import RemovedMember
-from orion.node.rpc.requests import AskPosition, AskRaft, AskRaftId, AskTransfer, decode_request
+from orion.node.services.nodes import AskRaftId
+from orion.node.services.raft import AskRaft, AskTransfer
 from orion.node.views import render
+from support.node_requests import decode_request
 
 
 def worker_of(nodes):
@@ -59,8 +62,8 @@ def test_a_removal_at_a_worker_asks_for_one_data_directory():
         worker = worker_of(nodes)
         machine = next(m for m in nodes.machines if m not in (worker, nodes.leader))
         asked = requests_of(worker)
-        assert await of(worker, worker.node.service._raft_of(machine.name)) == machine.raft
-        assert await of(worker, worker.node.service._raft_of("nobody")) == 0
+        assert await of(worker, worker.node.service._nodes.raft_id(machine.name)) == machine.raft
+        assert await of(worker, worker.node.service._nodes.raft_id("nobody")) == 0
         assert [kind for kind, _ in asked] == [AskRaftId, AskRaftId]
 
     run(main, count=8, voters=5)
@@ -94,7 +97,7 @@ def test_a_worker_knows_no_position():
     async def main(nodes):
         worker = worker_of(nodes)
         for request in (AskPosition(), AskRaftId("node1")):
-            with pytest.raises(Unavailable, match="is not a Raft member"):
-                await of(worker, worker.node.service._here(request))
+            with pytest.raises(Unavailable, match="does not follow the cluster's log"):
+                await of(worker, worker.node.registry.answer(request))
 
     run(main, count=8, voters=5)

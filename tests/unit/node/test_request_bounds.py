@@ -10,22 +10,18 @@ from orion.model.container import LogQuery
 from orion.model.errors import Refused
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
-from orion.node.rpc.bounds import MAX_CONFIRMED, request_fault
+from orion.node.agent.assignment_stream import WatchAssignments
+from orion.node.agent.confirm import MAX_CONFIRMED, Confirm
+from orion.node.consensus.position import AskPosition
+from orion.node.routing.submit import Submit
 from orion.node.rpc.reads import Read
-from orion.node.rpc.requests import (
-    AskConfigs,
-    AskNodes,
-    AskPosition,
-    AskRaftId,
-    AskTasks,
-    Confirm,
-    FetchBackup,
-    FindConfigs,
-    ReadLogs,
-    Submit,
-    WatchAssignments,
-    encode_request,
-)
+from orion.node.rpc.request import encode_request, request_fault
+from orion.node.services.backup import FetchBackup
+from orion.node.services.configs import AskConfigs, FindConfigs
+from orion.node.services.logs import ReadLogs
+from orion.node.services.nodes import AskNodes, AskRaftId
+from orion.node.services.tasks import AskTasks
+from orion.ports.peers import Principal
 from orion.state.commands import (
     ApplyPlan,
     DrainNode,
@@ -74,12 +70,12 @@ def test_a_request_without_end_is_refused(request_):
     assert request_fault(request_)
 
     async def main(nodes):
-        service = nodes.leader.node.service
+        registry = nodes.leader.node.registry
         body = encode_request(request_)
         with pytest.raises(Refused, match=f"{type(request_).__name__} from node2 asks for too much"):
-            await service.on_call("node2", body)
+            await registry.on_call(Principal("node2"), body)
         with pytest.raises(Refused, match="asks for too much"):
-            await anext(service.on_stream("node2", body))
+            await anext(registry.on_stream(Principal("node2"), body))
 
     run(main)
 
@@ -95,7 +91,9 @@ def test_what_a_leader_decides_is_taken_from_nobody_else(command, words):
         leader = nodes.leader
         before = leader.node.driver.raft.last_index
         with pytest.raises(Refused, match=words):
-            await leader.node.service.on_call("node2", encode_request(Submit(encode_command(command), True)))
+            await leader.node.registry.on_call(
+                Principal("node2"), encode_request(Submit(encode_command(command), True))
+            )
         assert leader.node.driver.raft.last_index == before
 
     run(main)

@@ -11,9 +11,10 @@ from types import SimpleNamespace
 import pytest
 
 from orion.model.configs import MAX_VALUE_BYTES
-from orion.model.ids import RaftId
+from orion.model.ids import NodeId, RaftId
 from orion.node.consensus import snapshots as module
 from orion.node.consensus.snapshots import Snapshots
+from orion.node.rpc.registry import Registry
 from orion.process.config import Tuning
 from orion.raft.messages import ConfState, MsgSnap, SnapshotMeta
 from orion.state.apply import apply
@@ -116,6 +117,7 @@ def with_pulse(pulse, state, check, *, applied_index=0):
             tuning=Tuning(snapshot_entries=10),
             me=RaftId(1),
             address_of=lambda _: "10.0.0.2:7000",
+            registry=Registry(NodeId("node1"), lambda: True),
         )
         runners = [asyncio.ensure_future(pulse.run()), asyncio.ensure_future(snapshots.run(driver))]
         try:

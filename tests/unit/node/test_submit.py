@@ -5,7 +5,7 @@ import pytest
 from cluster_kit import run
 
 from orion.model.errors import AnswerForgotten, Refused, TooNew, Unavailable
-from orion.node.rpc.requests import Submit
+from orion.node.routing.submit import Submit
 from orion.state import dedup
 from orion.state.commands import DeleteConfig, encode_command
 

@@ -137,7 +137,7 @@ class CallServer:
     async def _answer(self, call: Call) -> None:
         try:
             async with asyncio.timeout(call.timeout_ms / 1000):
-                body = await self._on_call(self._connection.hello.node, call.body)
+                body = await self._on_call(self._connection.principal, call.body)
                 frame = encode_reply(Reply(call.id, body))
         except TimeoutError:
             return  # the caller has given up too

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import cast
 
 from orion.adapters.peers.handshake import Greeter, ThrottledLog
+from orion.ports.peers import Principal
 from orion.process.tcp_info import Socket, tcp_info
 from orion.wire.envelopes import (
     LANE_STREAM,
@@ -129,6 +130,11 @@ class Connection(asyncio.Protocol):
     @property
     def lost(self) -> bool:
         return self.over.done()
+
+    @property
+    def principal(self) -> Principal:
+        """Who asks, for whom the other end is."""
+        return Principal(self.hello.node)
 
     async def greeted(self) -> None:
         """Returns once the hellos are exchanged. Raises ConnectionError when the other end hung up instead."""

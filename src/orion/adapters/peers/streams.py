@@ -107,7 +107,7 @@ class StreamServer:
         connection = self._connection
         failure: Failure | None = None
         try:
-            async with contextlib.aclosing(self._on_stream(connection.hello.node, request)) as items:
+            async with contextlib.aclosing(self._on_stream(connection.principal, request)) as items:
                 async for item in items:
                     connection.write(encode_frame(Kind.ITEM, item))
                     await connection.drained()

@@ -19,12 +19,13 @@ from orion.model.container import Container, EngineInfo, Labels, LogEntry, LogQu
 from orion.model.errors import EngineDown, EngineError, NotFound, OrionError, PortRefused
 from orion.model.ids import AllocationId, JobName, NodeId, container_name, task_id
 from orion.model.job import TaskSpec
+from orion.node.agent.assignment_stream import AssignmentSet
 from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.agent.config_injection import ConfigReader, Mounted, NotThere, mounted
+from orion.node.agent.confirm import Confirm, Confirmed
 from orion.node.agent.isolation import isolated
 from orion.node.agent.observed import ObservedContainers
 from orion.node.agent.teardown import Teardown
-from orion.node.rpc.requests import AssignmentSet, Confirm, Confirmed
 from orion.node.runtime.alarm import Alarm
 from orion.ports.clock import Clock
 from orion.ports.engine import Engine

@@ -6,35 +6,32 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 from orion.model.errors import OrionError, Unavailable
 from orion.model.ids import AllocationId, NodeId, RaftId
 from orion.model.levels import FIRST
 from orion.model.node import NodeStatus
-from orion.node.consensus.driver import RaftDriver
-from orion.node.membership.directory import Directory
-from orion.node.rpc.chunks import AssignmentReceiver, AssignmentSender
-from orion.node.rpc.requests import (
+from orion.node.agent.assignment_stream import (
     Assignment,
+    AssignmentReceiver,
+    AssignmentSender,
     AssignmentSet,
-    Confirm,
-    Confirmed,
-    NotUnderstood,
     WatchAssignments,
-    encode_request,
 )
+from orion.node.consensus.driver import RaftDriver
+from orion.node.routing.forward import Forward
+from orion.node.rpc.registry import Registry
+from orion.node.rpc.request import ALIVE, SIGN_OF_LIFE_S, NotUnderstood, SignOfLife
 from orion.node.runtime.deadline import deadline
-from orion.ports.peers import Peers
+from orion.ports.peers import Principal
 from orion.state.view import View
 
 log = logging.getLogger(__name__)
 
 Version = tuple[int, int, int]  # of one node's work: installs, work index, facts epoch
 
-SIGN_OF_LIFE_S = 1.0  # a voter sends an empty item this often when there is nothing new
 LEADERLESS_LOOKS = 2  # so many signs of life without a leader: an election takes less, what is shown may be old
-STREAM_SILENCE_S = 3.0  # so this long a silence means that it is gone
 NO_VOTER_AGAIN_S = 0.25
 REFUSED_AGAIN_S = 2.0  # what does not pass by itself
 WARN_EVERY_S = 10.0
@@ -75,17 +72,6 @@ def _kept(view: View, assigned: tuple[Assignment, ...]) -> tuple[AllocationId, .
     )
 
 
-def confirmed(view: View, request: Confirm) -> Confirmed:
-    """The answer to Confirm from applied state; the caller has made sure that it is fresh."""
-    wanted = tuple(
-        a
-        for a in request.allocations
-        if (found := view.allocation(a)) is not None and found.wanted and not found.terminal
-    )
-    gone = tuple(n for n in request.nodes if (known := view.node(n)) is None or known.status is NodeStatus.DOWN)
-    return Confirmed(wanted, gone)
-
-
 def same_assignments(one: AssignmentSet, other: AssignmentSet) -> bool:
     """Equal but for the index."""
     return (one.registered, one.assigned, one.neighbours, one.kept) == (
@@ -99,16 +85,18 @@ def same_assignments(one: AssignmentSet, other: AssignmentSet) -> bool:
 class AssignmentWatcher:
     """Runs for the node's life; `latest` is None until the cluster has said something."""
 
-    def __init__(self, *, me: NodeId, raft: RaftId, driver: RaftDriver, directory: Directory, peers: Peers) -> None:
+    def __init__(
+        self, *, me: NodeId, raft: RaftId, driver: RaftDriver, forward: Forward, registry: Registry
+    ) -> None:
         self._me = me
         self._raft = raft
         self._driver = driver
-        self._directory = directory
-        self._peers = peers
+        self._forward = forward
         self._fresh = False
         self._warned_at_s = -math.inf
         self.latest: AssignmentSet | None = None
         self.changed = asyncio.Event()
+        registry.answer_stream(WatchAssignments, self.serve)
 
     async def run(self) -> None:
         while True:
@@ -143,43 +131,29 @@ class AssignmentWatcher:
             await self._until_past(version, self._me)
 
     async def _follow_a_voter(self) -> None:
-        again_s = NO_VOTER_AGAIN_S
-        for seen in self._directory.voters(given_up=True):
-            if seen.member.node != self._me and not await self._follow(seen.facts.peer_address):
-                again_s = REFUSED_AGAIN_S
-            if self._driver.is_member:
-                return
-        await asyncio.sleep(again_s)
-
-    async def _follow(self, address: str) -> bool:
-        """Until the stream ends. False: it did so for a reason that does not pass by itself."""
-        stream = self._peers.stream(address, encode_request(WatchAssignments(self._me, self._raft)))
-        receiver = AssignmentReceiver(address)
+        again_s, request = NO_VOTER_AGAIN_S, WatchAssignments(self._me, self._raft)
         try:
-            while not self._driver.is_member:
-                async with asyncio.timeout(STREAM_SILENCE_S):
-                    item = await anext(stream, None)
-                if item is None:
-                    break
-                if item and (work := receiver.take(item)) is not None:
-                    self._offer(work)
-        except (OrionError, TimeoutError) as error:
-            log.debug("the work stream from %s ended: %s", address, error)
-            if isinstance(error, OrionError) and not _passes(error):
-                self._warn(address, error)
-                return False
-        finally:
-            await stream.aclose()
-        return True
+            async with contextlib.aclosing(self._forward.from_voters(request, _receiver)) as sets:
+                async for work in sets:
+                    if self._driver.is_member:
+                        return
+                    if not isinstance(work, SignOfLife):
+                        self._offer(work)
+        except OrionError as error:
+            log.debug("the work stream ended: %s", error.detail)
+            if not _passes(error):
+                self._warn(error)
+                again_s = REFUSED_AGAIN_S
+        if not self._driver.is_member:
+            await asyncio.sleep(again_s)
 
-    def _warn(self, address: str, error: OrionError) -> None:
+    def _warn(self, error: OrionError) -> None:
         now = asyncio.get_running_loop().time()
         if now - self._warned_at_s >= WARN_EVERY_S:
             self._warned_at_s = now
-            words = "this node does not get its work from %s, so it may start and stop nothing: %s"
-            log.warning(words, address, error.detail)
+            log.warning("this node does not get its work, so it may start and stop nothing: %s", error.detail)
 
-    async def serve(self, request: WatchAssignments) -> AsyncGenerator[bytes, None]:
+    async def serve(self, request: WatchAssignments, _: Principal) -> AsyncGenerator[bytes | SignOfLife, None]:
         """A voter's side of the stream. Raises Unavailable when this node does not follow the log itself."""
         driver = self._driver
         async with deadline(CONFIRM_TIMEOUT_S, "no quorum answers"):
@@ -197,7 +171,7 @@ class AssignmentWatcher:
                 looks = 0 if driver.standing.leader else looks + 1
                 if looks == LEADERLESS_LOOKS:
                     raise Unavailable("this voter is cut off from its leader")
-                yield b""
+                yield ALIVE
         raise Unavailable("this node is no longer a Raft member")
 
     async def _until_past(self, version: Version, node: NodeId) -> None:
@@ -217,6 +191,11 @@ class AssignmentWatcher:
     def _version(self, node: NodeId) -> Version:
         view = self._driver.view
         return self._driver.installs, view.work_index(node), view.facts_epoch
+
+
+def _receiver(address: str) -> Callable[[bytes], AssignmentSet | SignOfLife]:
+    receiver = AssignmentReceiver(address)
+    return lambda item: receiver.take(item) or ALIVE
 
 
 def _passes(error: OrionError) -> bool:

@@ -16,8 +16,7 @@ from orion.node.agent.agent import Agent
 from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.rivals import Rivals
-from orion.node.routing.submit import Submitter
-from orion.node.rpc.requests import Submitted
+from orion.node.routing.submit import Submitted, Submitter
 from orion.ports.clock import Clock
 from orion.process.config import Config
 from orion.state.commands import RegisterNode

@@ -13,9 +13,9 @@ import msgspec
 from orion.model.allocation import AllocationStatus
 from orion.model.errors import EngineDown, EngineError, OrionError
 from orion.model.ids import AllocationId, NodeId
+from orion.node.agent.confirm import Confirm, Confirmed
 from orion.node.agent.isolation import isolated
 from orion.node.agent.observed import ObservedContainers
-from orion.node.rpc.requests import Confirm, Confirmed
 from orion.node.runtime.alarm import Alarm
 from orion.ports.clock import Clock
 from orion.ports.engine import Engine

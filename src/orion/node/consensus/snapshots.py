@@ -9,16 +9,18 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import msgspec
 
 from orion.model.errors import Corrupt, NotFound, OrionError, TooLarge
 from orion.model.ids import RaftId
 from orion.node.consensus.applied import AppliedWatch
-from orion.node.rpc.requests import FetchSnapshot, encode_request
+from orion.node.rpc import ask
+from orion.node.rpc.registry import Registry
+from orion.node.rpc.request import Place, SignOfLife, StreamRequest
 from orion.ports.log import LogStore, as_stream
-from orion.ports.peers import Peers
+from orion.ports.peers import Peers, Principal
 from orion.process.config import Tuning
 from orion.raft.core import Raft
 from orion.raft.interface import Compacted, Input, Received
@@ -35,6 +37,15 @@ OFFER_PATIENCE = 8  # the next snapshot waits up to so many times longer for tho
 FEED_BYTES = 32 * 1024  # of a snapshot, restored in one turn of the loop: some five milliseconds
 MAX_FETCH_BYTES = 4 * 1024 * 1024 * 1024  # a million allocations are a twentieth of it
 FETCH_SILENCE_S = 10.0  # a fetch that gets nothing for so long is given up; the leader will offer again
+
+
+class FetchSnapshot(StreamRequest[bytes], frozen=True, tag=9):
+    """The chunks of the snapshot at `index`, from the leader that offers it."""
+
+    at: ClassVar = Place.NODE
+    silence_s: ClassVar = FETCH_SILENCE_S
+
+    index: int
 
 
 class _Fetched(msgspec.Struct):
@@ -75,6 +86,7 @@ class Snapshots:
         tuning: Tuning,
         me: RaftId,
         address_of: Callable[[RaftId], str | None],
+        registry: Registry,
     ) -> None:
         self._store = store
         self._peers = peers
@@ -90,6 +102,7 @@ class Snapshots:
         self._serving = 0  # followers that fetch at this moment
         self._damaged = 0  # the index of a stored snapshot that can't be read any more
         self.applied_bytes = 0  # of commands, since the last snapshot was captured
+        registry.answer_stream(FetchSnapshot, self._asked)
 
     async def run(self, driver: Replica) -> None:
         """Takes and fetches snapshots, one at a time each, until cancelled."""
@@ -147,6 +160,9 @@ class Snapshots:
 
     # --- giving -------------------------------------------------------------------------------------------
 
+    def _asked(self, request: FetchSnapshot, _: Principal) -> AsyncGenerator[bytes, None]:
+        return self.serve(request.index)
+
     async def serve(self, index: int) -> AsyncGenerator[bytes, None]:
         """The chunks of the snapshot at `index`, for a follower. Raises NotFound when it is gone.
 
@@ -203,22 +219,17 @@ class Snapshots:
         restorer = Restorer()
         chunks: list[bytes] = []
         size = 0
-        stream = self._peers.stream(address, encode_request(FetchSnapshot(offer.meta.index)))
-        try:
-            while True:
-                async with asyncio.timeout(FETCH_SILENCE_S):
-                    chunk = await anext(stream, None)
-                if chunk is None:
-                    return _Fetched(offer.meta, chunks, restorer.finish())
+        items = ask.stream(self._peers, address, FetchSnapshot(offer.meta.index))
+        async with contextlib.aclosing(items):
+            async for chunk in items:
+                if isinstance(chunk, SignOfLife):
+                    continue
                 await _feed(restorer, chunk)
                 chunks.append(chunk)
                 size += len(chunk)
                 if size > MAX_FETCH_BYTES:
                     raise TooLarge(f"{address} sent more than {MAX_FETCH_BYTES:,} bytes of a snapshot")
-        except TimeoutError:
-            raise NotFound(f"{address} sent nothing for {FETCH_SILENCE_S:.0f} s") from None
-        finally:
-            await stream.aclose()
+        return _Fetched(offer.meta, chunks, restorer.finish())
 
     def _refuse(self, offer: MsgSnap) -> None:
         if address := self._address_of(RaftId(offer.sender)):

@@ -13,8 +13,9 @@ from orion.model.errors import OrionError, Unavailable
 from orion.model.ids import NodeId
 from orion.model.recovery import is_newer
 from orion.node.consensus.driver import RaftDriver
+from orion.node.consensus.position import AskPosition
 from orion.node.membership.directory import Directory, Seen
-from orion.node.rpc.requests import AskPosition, Position, decode_reply, encode_request
+from orion.node.rpc import ask
 from orion.ports.clock import Clock
 from orion.ports.peers import Peers
 from orion.process.loglines import LogThrottle
@@ -142,8 +143,7 @@ class RecoveryClaims:
 
     async def _has_a_leader(self, address: str) -> bool:
         try:
-            reply = await self._peers.call(address, encode_request(AskPosition()), timeout_s=ASK_TIMEOUT_S)
-            return decode_reply(reply, Position, address).led
+            return (await ask.call(self._peers, address, AskPosition(), timeout_s=ASK_TIMEOUT_S)).led
         except OrionError:
             return False
 

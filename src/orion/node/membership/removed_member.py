@@ -10,8 +10,9 @@ import logging
 from orion.model.errors import OrionError
 from orion.model.ids import RaftId
 from orion.node.consensus.driver import RaftDriver
+from orion.node.consensus.position import AskPosition
 from orion.node.membership.directory import Directory, Seen
-from orion.node.rpc.requests import AskPosition, Position, decode_reply, encode_request
+from orion.node.rpc import ask
 from orion.ports.peers import Peers
 
 log = logging.getLogger(__name__)
@@ -49,8 +50,7 @@ class RemovedMember:
     async def _is_excluded(self, leader: Seen) -> bool:
         driver, address = self._driver, leader.facts.peer_address
         try:
-            reply = await self._peers.call(address, encode_request(AskPosition()), timeout_s=ASK_TIMEOUT_S)
-            theirs = decode_reply(reply, Position, address)
+            theirs = await ask.call(self._peers, address, AskPosition(), timeout_s=ASK_TIMEOUT_S)
         except OrionError as error:
             log.debug("%s does not say who the members are: %s", leader.member.node, error.detail)
             return False

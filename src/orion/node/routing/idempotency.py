@@ -1,27 +1,18 @@
 """What tells the copies of one command from all other commands."""
 
-from typing import Protocol, TypeVar
-
 from orion.model.errors import Unavailable
 from orion.node.consensus.driver import RaftDriver
-from orion.node.rpc.requests import AskPosition, Request
+from orion.node.consensus.position import AskPosition
+from orion.node.routing.forward import Forward
 from orion.node.runtime.deadline import deadline
 from orion.ports.machine import Machine
 
-R = TypeVar("R")
-
-
-class Ask(Protocol):
-    """Has a question answered here or at a voter."""
-
-    async def __call__(self, request: Request[R], /) -> R: ...
-
 
 class Marks:
-    def __init__(self, *, machine: Machine, driver: RaftDriver, ask: Ask) -> None:
+    def __init__(self, *, machine: Machine, driver: RaftDriver, forward: Forward) -> None:
         self._machine = machine
         self._driver = driver
-        self._ask = ask
+        self._forward = forward
 
     async def new(self, idempotency_key: str, timeout_s: float) -> tuple[str, int]:
         """What state/idempotency.py asks for: the command's `idempotency_key` (the caller's, or one of its own) and
@@ -32,6 +23,6 @@ class Marks:
             return key, self._driver.raft.commit
         try:
             async with deadline(timeout_s, "no voter of the cluster answered"):
-                return key, (await self._ask(AskPosition())).applied
+                return key, (await self._forward.ask(AskPosition())).applied
         except Unavailable as error:
             raise type(error)(f"{error.detail}; nothing was changed") from None

@@ -2,22 +2,24 @@
 
 import asyncio
 import random
+from typing import ClassVar
 
 import msgspec
 from msgspec.structs import replace
 
 from orion.model.configs import ConfigStat
 from orion.model.errors import AnswerForgotten, Conflict, NoMajority, NotTaken, OrionError, Refused, Unavailable
-from orion.model.ids import NodeId, RaftId
 from orion.model.levels import LEVEL
 from orion.model.node import Node, NodeStatus
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
 from orion.node.membership.quorum_watch import QuorumWatch
 from orion.node.membership.rivals import Rivals
+from orion.node.routing.forward import Forward
 from orion.node.routing.own_ports import refuse_own_ports
-from orion.node.rpc.requests import NotUnderstood, Submit, Submitted, decode_reply, encode_request
-from orion.ports.peers import Peers
+from orion.node.rpc.registry import Registry
+from orion.node.rpc.request import CallRequest, NotUnderstood, Place
+from orion.ports.peers import Principal
 from orion.state.commands import (
     AnyCommand,
     ApplyPlan,
@@ -37,27 +39,49 @@ RETRY_MAX_S = 0.25
 ATTEMPT_TIMEOUT_S = 2.0
 
 
+class Submitted(msgspec.Struct, frozen=True, array_like=True):
+    """Committed at `index`; `subject` is the job's or node's name, `config` the config, where `apply` answered with
+    one.
+    """
+
+    index: int
+    subject: str
+    cluster: int
+    config: ConfigStat | None = None
+    recovery: int = 0
+
+
+class Submit(CallRequest[Submitted], frozen=True, tag=1):
+    """Commit a command, written at the level `needs` (model/levels.py)."""
+
+    at: ClassVar = Place.LEADER
+
+    command: bytes
+    forwarded: bool = False
+    needs: int = 1
+
+
 class Submitter:
     """One per node; every write goes through it."""
 
     def __init__(
         self,
         *,
-        me: NodeId,
         driver: RaftDriver,
         directory: Directory,
-        peers: Peers,
+        forward: Forward,
         quorum: QuorumWatch,
+        registry: Registry,
         rivals: Rivals,
         rng: random.Random,
     ) -> None:
-        self._me = me
         self._driver = driver
         self._directory = directory
+        self._forward = forward
         self._quorum = quorum
-        self._peers = peers
         self._rivals = rivals
         self._rng = rng
+        registry.answer_call(Submit, self._asked)
 
     async def submit(self, command: AnyCommand, *, timeout_s: float) -> Submitted:
         """Returns once committed, applied on the leader and, where this node follows the log, here too.
@@ -106,26 +130,10 @@ class Submitter:
             result = committed.result
             config = result if isinstance(result, ConfigStat) else None
             return Submitted(committed.index, _subject(result), driver.view.cluster, config, driver.view.recovery)
-        if request.forwarded:
-            raise NotTaken(f"{self._me} does not lead the cluster")
-        address, forwarded = self._leader()
-        reply = await self._peers.call(
-            address, encode_request(replace(request, forwarded=forwarded)), timeout_s=ATTEMPT_TIMEOUT_S
-        )
-        return decode_reply(reply, Submitted, address)
+        return await self._forward.ask_leader(request, timeout_s=ATTEMPT_TIMEOUT_S)
 
-    def _leader(self) -> tuple[str, bool]:
-        """Where to send a command: the leader's address and True, else any voter's and False (it passes it on)."""
-        leader = self._driver.standing.leader
-        if self._driver.is_member and leader and (address := self._directory.address_of_raft(RaftId(leader))):
-            return address, True
-        voters = [s for s in self._directory.voters() if s.member.node != self._me]
-        leading = [s for s in voters if s.facts.role == "leader"]
-        if leading:
-            return leading[0].facts.peer_address, False
-        if voters:
-            return self._rng.choice(voters).facts.peer_address, False
-        raise NotTaken("no voter of the cluster is known yet")
+    async def _asked(self, request: Submit, _: Principal) -> Submitted:
+        return await self.take(request)
 
     async def _completed(self, request: Submit) -> bytes:
         """A command the log can take: one that can't be understood would stop every node. What a leader decides

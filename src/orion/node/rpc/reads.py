@@ -4,6 +4,8 @@ from typing import TypeVar
 
 import msgspec
 
+from orion.wire.envelopes import MAX_CALL_MS
+
 T = TypeVar("T")
 
 
@@ -16,6 +18,15 @@ class Read(msgspec.Struct, frozen=True, array_like=True):
     after_index: int = 0
     wait_s: float = 0.0
     timeout_s: float = 10.0
+
+
+def read_fault(read: Read) -> str:
+    """Why no node would ask for it; "" when one may."""
+    most_s = MAX_CALL_MS / 1000
+    # Not a number compares with nothing, so it is refused as well.
+    if 0 <= read.timeout_s <= most_s and 0 <= read.wait_s <= most_s and read.after_index >= 0:
+        return ""
+    return f"a wait of {read.wait_s + read.timeout_s} s past {read.after_index}"
 
 
 class Page(msgspec.Struct, frozen=True, array_like=True):

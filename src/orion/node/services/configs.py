@@ -1,60 +1,80 @@
 """Configs as the API and the agent ask for them: reads here or at a voter, changes through the log."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
 from orion.model.api.configs import ConfigView
 from orion.model.configs import Config
 from orion.model.errors import Refused
+from orion.model.limits import MAX_MOUNTS
 from orion.model.settings import setting_error
 from orion.node.consensus.driver import RaftDriver
-from orion.node.routing.idempotency import Ask, Marks
-from orion.node.routing.submit import Submitter
+from orion.node.routing.forward import Forward
+from orion.node.routing.idempotency import Marks
+from orion.node.routing.submit import Submitted, Submitter
+from orion.node.rpc.lists import Captured, Lists
 from orion.node.rpc.reads import ALL, Listing, Page, Read
-from orion.node.rpc.requests import AskConfigs, FindConfigs, Request, Submitted
-from orion.node.services.lists import Captured, Lists
+from orion.node.rpc.registry import Registry
+from orion.node.rpc.request import CallRequest, ListRequest
+from orion.node.services.freshness import Freshness
 from orion.node.views import render
 from orion.ports.clock import Clock
+from orion.ports.peers import Principal
 from orion.state.commands import DeleteConfig, PutConfig
 
 
+class AskConfigs(CallRequest[tuple[tuple[Config | None, ...], int]], frozen=True, tag=13):
+    """These configs, None where there is no such key."""
+
+    keys: tuple[str, ...]
+    read: Read
+
+    def fault(self) -> str:
+        many = len(self.keys)
+        return f"{many:,} configs at a time; at most {MAX_MOUNTS} are given" if many > MAX_MOUNTS else ""
+
+
+class FindConfigs(ListRequest, frozen=True, tag=14):
+    """All whose key begins with `prefix`, by key."""
+
+    prefix: str
+    read: Read
+    page: Page = ALL
+
+
 class Configs:
-    """Fulfils service.ConfigService. `fresh` returns when this node's state is as fresh as a read demands."""
+    """Fulfils service.ConfigService."""
 
     def __init__(
         self,
         *,
         clock: Clock,
         driver: RaftDriver,
+        forward: Forward,
+        registry: Registry,
         submitter: Submitter,
-        ask: Ask,
         marks: Marks,
-        fresh: Callable[[Read], Awaitable[int]],
+        freshness: Freshness,
         lists: Lists,
     ) -> None:
         self._clock = clock
         self._driver = driver
+        self._forward = forward
         self._submitter = submitter
-        self._ask = ask
         self._marks = marks
-        self._fresh = fresh
+        self._freshness = freshness
         self._lists = lists
-        self.local: dict[type[Request[Any]], Callable[[Any], Awaitable[object]]] = {
-            AskConfigs: self._read,
-            FindConfigs: self._find,
-        }
+        registry.answer_call(AskConfigs, self._answer_get)
+        registry.answer_list(FindConfigs, self._answer_find)
 
     async def get(self, key: str, read: Read) -> tuple[Config | None, int]:
-        (config,), index = await self._ask(AskConfigs((key,), read))
+        (config,), index = await self._forward.ask(AskConfigs((key,), read))
         return config, index
 
     async def read(self, keys: tuple[str, ...]) -> tuple[Config | None, ...]:
         """Linearizable, all at one index: what the agent gives a task."""
-        configs, _ = await self._ask(AskConfigs(keys, Read()))
+        configs, _ = await self._forward.ask(AskConfigs(keys, Read()))
         return configs
 
     async def find(self, prefix: str, read: Read, page: Page = ALL) -> Listing:
-        return await self._ask(FindConfigs(prefix, read, page))
+        return await self._forward.ask(FindConfigs(prefix, read, page))
 
     async def put(
         self, key: str, value: bytes, *, if_version: int | None, idempotency_key: str, timeout_s: float
@@ -73,13 +93,13 @@ class Configs:
         command = DeleteConfig(self._clock.wall_ms(), key, if_version, mark, since)
         return _answer(await self._submitter.submit(command, timeout_s=timeout_s))
 
-    async def _read(self, request: AskConfigs) -> tuple[tuple[Config | None, ...], int]:
-        await self._fresh(request.read)
+    async def _answer_get(self, request: AskConfigs, _: Principal) -> tuple[tuple[Config | None, ...], int]:
+        await self._freshness.reached(request.read)
         view = self._driver.view
         return tuple(view.config(key) for key in request.keys), self._driver.applied_index
 
-    async def _find(self, request: FindConfigs) -> Listing:
-        at_least = await self._fresh(request.read)
+    async def _answer_find(self, request: FindConfigs, _: Principal) -> Listing:
+        at_least = await self._freshness.reached(request.read)
         driver = self._driver
 
         def capture() -> Captured:

@@ -4,53 +4,48 @@ comes from no longer hears what happens: the client resumes by the id of the las
 
 import contextlib
 from collections.abc import AsyncGenerator
+from typing import ClassVar
 
 from orion.model.errors import Unavailable
-from orion.model.events import Event, EventChoice
+from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.ids import NodeId
-from orion.node.agent.assignments import LEADERLESS_LOOKS, SIGN_OF_LIFE_S, STREAM_SILENCE_S
+from orion.node.agent.assignments import LEADERLESS_LOOKS
 from orion.node.consensus.applied import EVERYTHING
 from orion.node.consensus.driver import RaftDriver
-from orion.node.membership.directory import Directory
-from orion.node.routing.forward import from_a_voter
-from orion.node.rpc.requests import WatchEvents, decode_event, encode_reply, encode_request
-from orion.ports.peers import Peers
+from orion.node.routing.forward import Forward
+from orion.node.rpc.registry import Registry
+from orion.node.rpc.request import ALIVE, SIGN_OF_LIFE_S, SILENCE_S, SignOfLife, StreamRequest
+from orion.ports.peers import Principal
+
+
+class WatchEvents(StreamRequest[Event | None], frozen=True, tag=12):
+    """None where events between were forgotten."""
+
+    silence_s: ClassVar = SILENCE_S
+
+    after: tuple[int, int] | None
+    follow: bool
+    chosen: EventChoice = ALL_EVENTS
 
 
 class Events:
-    def __init__(self, *, me: NodeId, driver: RaftDriver, directory: Directory, peers: Peers) -> None:
+    def __init__(self, *, me: NodeId, driver: RaftDriver, forward: Forward, registry: Registry) -> None:
         self._me = me
         self._driver = driver
-        self._directory = directory
-        self._peers = peers
+        self._forward = forward
+        registry.answer_stream(WatchEvents, self._answer)
 
     def stream(self, request: WatchEvents) -> AsyncGenerator[Event | None, None]:
         """As service.Service has it. Raises Unavailable."""
-        if self._driver.is_member:
-            return self._own(request)
-        return from_a_voter(
-            encode_request(request),
-            decode_event,
-            me=self._me,
-            directory=self._directory,
-            peers=self._peers,
-            silence_s=STREAM_SILENCE_S,
-        )
+        return self._forward.stream(request)
 
-    async def serve(self, request: WatchEvents) -> AsyncGenerator[bytes, None]:
-        """A voter's side, for a worker: an empty item is a sign of life."""
-        async with contextlib.aclosing(self._batches(request)) as batches:
-            async for batch in batches:
-                for event in batch:
-                    yield encode_reply(event)
-                if not batch:
-                    yield b""
-
-    async def _own(self, request: WatchEvents) -> AsyncGenerator[Event | None, None]:
+    async def _answer(self, request: WatchEvents, _: Principal) -> AsyncGenerator[Event | SignOfLife | None, None]:
         async with contextlib.aclosing(self._batches(request)) as batches:
             async for batch in batches:
                 for event in batch:
                     yield event
+                if not batch:
+                    yield ALIVE
 
     async def _batches(self, request: WatchEvents) -> AsyncGenerator[list[Event | None], None]:
         driver, chosen = self._driver, request.chosen

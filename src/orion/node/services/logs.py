@@ -4,12 +4,12 @@ sentence on what happened between.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from enum import Enum
+from typing import ClassVar
 
 from msgspec.structs import replace
 
-from orion.model.api.nodes import NodeView
 from orion.model.api.tasks import AllocationView, TaskView
 from orion.model.container import LogEntry, LogQuery
 from orion.model.errors import EngineError, NoMajority, NotFound, OrionError, Unavailable
@@ -18,11 +18,16 @@ from orion.model.logs import LogEnd, LogItem, LogNotice, LogPiece, LogPosition, 
 from orion.node.agent.agent import Agent
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
+from orion.node.routing.forward import Forward
 from orion.node.rpc.reads import Read
-from orion.node.rpc.requests import AskNode, AskTask, ReadLogs, decode_log, encode_reply, encode_request
+from orion.node.rpc.registry import Registry
+from orion.node.rpc.request import Place, StreamRequest
+from orion.node.services.nodes import AskNode
+from orion.node.services.tasks import AskTask
 from orion.node.views import render
-from orion.ports.peers import Peers
+from orion.ports.peers import Principal
 
+MAX_TAIL = 10**9  # lines
 LOOK_S = 10.0  # one long poll for what becomes of the task
 PAUSE_S = 0.1  # before each: on a busy cluster something else changes all the time
 AGAIN_S = 0.5  # until output that could not be read is asked for again
@@ -31,41 +36,44 @@ PATIENCE_S = 2.0  # what takes longer is told before it is over
 _ENDED = frozenset({"completed", "failed", "stopped"})
 _ACTIVE = frozenset({"scheduled", "pulling", "starting", "running"})
 
-AskAboutTask = Callable[[AskTask], Awaitable[tuple[TaskView, int]]]
-AskAboutNode = Callable[[AskNode], Awaitable[tuple[NodeView, int]]]
+
+class ReadLogs(StreamRequest[list[LogEntry]], frozen=True, tag=11):
+    """A container's output, from the node that runs the allocation."""
+
+    at: ClassVar = Place.NODE
+
+    allocation: AllocationId
+    query: LogQuery
+
+    def fault(self) -> str:
+        tail = self.query.tail
+        return "" if tail is None or 0 <= tail <= MAX_TAIL else f"the last {tail} lines"
 
 
 class Logs:
-    """`ask_task` and `ask_node` answer as the API's own reads do, from here or from a voter."""
-
     def __init__(
         self,
         *,
         me: NodeId,
         driver: RaftDriver,
         directory: Directory,
-        peers: Peers,
+        forward: Forward,
+        registry: Registry,
         agent: Agent,
-        ask_task: AskAboutTask,
-        ask_node: AskAboutNode,
     ) -> None:
         self._me = me
         self._driver = driver
         self._directory = directory
-        self._peers = peers
         self._agent = agent
-        self.ask_task = ask_task
-        self.ask_node = ask_node
+        self.forward = forward
+        registry.answer_stream(ReadLogs, self._answer)
 
     def stream(self, task: str, query: LogQuery, after: LogPosition | None) -> AsyncGenerator[LogItem, None]:
         """As service.Service has it."""
         return _Follower(self, query).follow(task, after) if query.follow else self._latest(task, query)
 
-    async def serve(self, request: ReadLogs) -> AsyncGenerator[bytes, None]:
-        """Yields what this node's container of an allocation has written, for another node."""
-        async with contextlib.aclosing(self._agent.logs(request.allocation, request.query)) as batches:
-            async for entries in batches:
-                yield encode_reply(entries)
+    def _answer(self, request: ReadLogs, _: Principal) -> AsyncGenerator[list[LogEntry], None]:
+        return self._agent.logs(request.allocation, request.query)
 
     async def _latest(self, task: str, query: LogQuery) -> AsyncGenerator[LogItem, None]:
         """Yields the output of the newest run that has a container."""
@@ -87,11 +95,12 @@ class Logs:
         """Returns what this node itself knows where nothing newer can be had: containers outlive a majority."""
         driver = self._driver
         try:
-            return await self.ask_task(AskTask(task, Read(stale=driver.is_member and not driver.standing.leader)))
+            read = Read(stale=driver.is_member and not driver.standing.leader)
+            return await self.forward.ask(AskTask(task, read))
         except NoMajority:
             if not driver.is_member:
                 raise
-            return await self.ask_task(AskTask(task, Read(stale=True)))
+            return await self.forward.ask(AskTask(task, Read(stale=True)))
 
     async def read(self, run: AllocationView, query: LogQuery, reader: LogReader) -> AsyncGenerator[LogPiece, None]:
         """Yields what `reader` has not read of a run. Raises NotFound where it has no container; Unavailable,
@@ -104,23 +113,13 @@ class Logs:
                 if unread := reader.unread(entries):
                     yield LogPiece(run.id, run.node_id, unread, reader.position)
 
-    async def _entries(self, run: AllocationView, query: LogQuery) -> AsyncGenerator[list[LogEntry], None]:
-        allocation, node = _id_of(run), NodeId(run.node_id)
-        if node == self._me:
-            async with contextlib.aclosing(self._agent.logs(allocation, query)) as batches:
-                async for entries in batches:
-                    yield entries
-            return
-        address = self._directory.address_of_node(node)
-        if address is None:
-            raise Unavailable(f"{node}, which ran it, is not known any more; its logs can't be read")
+    def _entries(self, run: AllocationView, query: LogQuery) -> AsyncGenerator[list[LogEntry], None]:
+        node = NodeId(run.node_id)
         known, seen = self._driver.view.node(node), self._directory.seen(node)
-        if gone := render.why_gone(known, seen, led=bool(self._driver.standing.leader)):
+        led = bool(self._driver.standing.leader)
+        if node != self._me and (gone := render.why_gone(known, seen, led=led)):
             raise Unavailable(f"the logs are on {node}, which {gone}; they can be read once it is back")
-        stream = self._peers.stream(address, encode_request(ReadLogs(allocation, query)))
-        async with contextlib.aclosing(stream):
-            async for item in stream:
-                yield decode_log(item, address)
+        return self.forward.stream_of_node(node, ReadLogs(_id_of(run), query))
 
 
 class _Sequel(Enum):
@@ -234,7 +233,7 @@ class _Follower:
         if wait_s:
             await asyncio.sleep(PAUSE_S)
         try:
-            view, self._index = await self._logs.ask_task(AskTask(self._view.id, read))
+            view, self._index = await self._logs.forward.ask(AskTask(self._view.id, read))
         except NotFound:
             return False
         if view.created_at != self._view.created_at:
@@ -307,7 +306,7 @@ class _Follower:
 
     async def _is_draining(self, node: str) -> bool:
         try:
-            view, _ = await self._logs.ask_node(AskNode(node, Read(stale=True)))
+            view, _ = await self._logs.forward.ask(AskNode(node, Read(stale=True)))
         except OrionError:
             return False
         return view.status in ("draining", "drained")

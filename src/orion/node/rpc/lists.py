@@ -13,7 +13,7 @@ import msgspec
 
 from orion.model.errors import TooLarge, Unavailable
 from orion.node.rpc.reads import Epoch, Listing
-from orion.node.rpc.requests import ListHead, decode_reply, encode_reply
+from orion.node.rpc.request import decode_reply, encode_reply
 from orion.node.runtime.turnstile import Outcome, Turnstile
 
 MAX_HELD_BYTES = 64 * 1024 * 1024  # of lists that are made or on their way; a larger one has them alone
@@ -24,6 +24,13 @@ KEEP_S = 1.0  # for who asks a moment later
 MAX_KEPT = 64
 
 _encoder = msgspec.json.Encoder()
+
+
+class ListHead(msgspec.Struct, frozen=True, array_like=True):
+    """What comes before the JSON of a list on its way to another node."""
+
+    index: int
+    next: str
 
 
 class Captured(msgspec.Struct, frozen=True):

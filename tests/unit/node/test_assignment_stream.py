@@ -7,9 +7,14 @@ from orion.model.allocation import Allocation
 from orion.model.errors import TooLarge, Unavailable
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import TaskSpec
-from orion.node.rpc import chunks
-from orion.node.rpc.chunks import AssignmentReceiver, AssignmentSender, Chunk
-from orion.node.rpc.requests import Assignment, AssignmentSet
+from orion.node.agent import assignment_stream
+from orion.node.agent.assignment_stream import (
+    Assignment,
+    AssignmentReceiver,
+    AssignmentSender,
+    AssignmentSet,
+    Chunk,
+)
 from orion.wire.frames import Kind, encode_frame
 
 ME = NodeId("node1")
@@ -79,7 +84,7 @@ def test_whatever_follows_whatever(works, piece_bytes):
     specs = [spec(50 * n) for n in range(3)]
     sender, receiver = AssignmentSender(), AssignmentReceiver("v")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chunks, "PIECE_BYTES", piece_bytes)
+        patch.setattr(assignment_stream, "PIECE_BYTES", piece_bytes)
         for index, assigned in enumerate(works):
             at_once = {(job, version): specs[n] for job, version, n in assigned}
             sent = work(index, [(job, version, at_once[job, version]) for job, version, _ in assigned])
@@ -89,7 +94,7 @@ def test_whatever_follows_whatever(works, piece_bytes):
 
 
 def test_no_more_is_taken_on_than_the_limit(monkeypatch):
-    monkeypatch.setattr(chunks, "MAX_WORK_BYTES", 5_000_000)
+    monkeypatch.setattr(assignment_stream, "MAX_WORK_BYTES", 5_000_000)
     big = [(f"job{n}", 0, spec(900_000)) for n in range(6)]
     with pytest.raises(TooLarge, match="more than 5,000,000 bytes"):
         through(AssignmentSender(), AssignmentReceiver("v"), work(5, big))

@@ -5,20 +5,60 @@ of them. So a stream carries each spec once, and again only when it is another.
 """
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import msgspec
 
 from orion.model.allocation import Allocation
 from orion.model.errors import TooLarge
-from orion.model.ids import JobName
+from orion.model.ids import NODE_ID, AllocationId, JobName, NodeId, RaftId
 from orion.model.job import TaskSpec
-from orion.node.rpc.requests import Assignment, AssignmentSet, NotUnderstood, decode_reply, encode_reply
+from orion.model.node import Node
+from orion.node.rpc.request import SILENCE_S, NotUnderstood, StreamRequest, decode_reply, encode_reply
 
 # A chunk ends with the allocation or the spec that makes it longer than this; a spec came in a request of 1 MiB.
 PIECE_BYTES = 1024 * 1024
 MAX_WORK_BYTES = 512 * 1024 * 1024  # what a node takes on, as encoded
 
 Key = tuple[JobName, int]  # of a spec: the job and its version
+
+
+class WatchAssignments(StreamRequest[bytes], frozen=True, tag=10):
+    """The work of a node, whole, again whenever it changes."""
+
+    silence_s: ClassVar = SILENCE_S
+    resumable: ClassVar = True
+
+    node: NodeId
+    raft_id: RaftId
+
+    def fault(self) -> str:
+        return "" if NODE_ID.fullmatch(self.node) else "not a node's name"
+
+
+class Assignment(msgspec.Struct, frozen=True, array_like=True):
+    """An allocation that its node must act on, with what to run."""
+
+    allocation: Allocation
+    spec: TaskSpec
+
+
+class AssignmentSet(msgspec.Struct, frozen=True, array_like=True):
+    """All that state says to one node's agent, as of `index`.
+
+    `registered`: state knows this node under this data directory, and as `node`. `neighbours`: other nodes on the
+    same container engine that are not down, whose containers there are theirs. `kept`: allocations of stopped jobs,
+    whose containers are kept for their logs. `level`: the cluster's (model/levels.py).
+    """
+
+    index: int
+    cluster: int
+    registered: bool
+    assigned: tuple[Assignment, ...]
+    neighbours: tuple[NodeId, ...]
+    node: Node | None = None
+    kept: tuple[AllocationId, ...] = ()
+    level: int = 1
 
 
 class Spec(msgspec.Struct, frozen=True, array_like=True):

@@ -1,0 +1,187 @@
+"""Service on one node: a noun each, put together."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+
+from orion.model.api.cluster import RaftView
+from orion.model.api.nodes import NodeView
+from orion.model.api.tasks import TaskRequest, TaskView
+from orion.model.container import LogQuery
+from orion.model.events import ALL_EVENTS, Event, EventChoice
+from orion.model.ids import NodeId
+from orion.model.logs import LogItem, LogPosition
+from orion.node.agent.agent import Agent
+from orion.node.agent.assignments import AssignmentWatcher
+from orion.node.agent.confirm import answer_confirms
+from orion.node.consensus.driver import RaftDriver
+from orion.node.consensus.position import answer_positions
+from orion.node.membership.directory import Directory
+from orion.node.membership.quorum_watch import QuorumWatch
+from orion.node.routing.forward import Forward
+from orion.node.routing.idempotency import Marks
+from orion.node.routing.submit import Submitter
+from orion.node.rpc.lists import Lists
+from orion.node.rpc.reads import ALL, Listing, Page, Read
+from orion.node.rpc.registry import Registry
+from orion.node.services.backup import Backups
+from orion.node.services.configs import Configs
+from orion.node.services.events import Events, WatchEvents
+from orion.node.services.freshness import Freshness
+from orion.node.services.health import health
+from orion.node.services.logs import Logs
+from orion.node.services.nodes import Nodes
+from orion.node.services.raft import Raft
+from orion.node.services.service import Health
+from orion.node.services.tasks import Tasks
+from orion.node.views.metrics import Metrics
+from orion.ports.clock import Clock
+from orion.ports.machine import Machine
+
+
+class NodeService:
+    """Fulfils service.Service."""
+
+    def __init__(
+        self,
+        *,
+        me: NodeId,
+        version: str,
+        clock: Clock,
+        machine: Machine,
+        driver: RaftDriver,
+        directory: Directory,
+        forward: Forward,
+        registry: Registry,
+        lists: Lists,
+        quorum: QuorumWatch,
+        submitter: Submitter,
+        source: AssignmentWatcher,
+        agent: Agent,
+        outlook: Callable[[], Sequence[str]],
+        on_stop_asked: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._driver = driver
+        self._source = source
+        marks = Marks(machine=machine, driver=driver, forward=forward)
+        freshness = Freshness(driver=driver, quorum=quorum)
+        answer_positions(registry, driver)
+        answer_confirms(registry, driver)
+        self._tasks = Tasks(
+            clock=clock,
+            machine=machine,
+            driver=driver,
+            forward=forward,
+            registry=registry,
+            submitter=submitter,
+            marks=marks,
+            freshness=freshness,
+            lists=lists,
+        )
+        self._nodes = Nodes(
+            me=me,
+            clock=clock,
+            driver=driver,
+            directory=directory,
+            forward=forward,
+            registry=registry,
+            submitter=submitter,
+            marks=marks,
+            freshness=freshness,
+            lists=lists,
+            on_stop_asked=on_stop_asked,
+        )
+        self._raft = Raft(
+            me=me,
+            driver=driver,
+            directory=directory,
+            forward=forward,
+            registry=registry,
+            quorum=quorum,
+            outlook=outlook,
+        )
+        self.configs = Configs(
+            clock=clock,
+            driver=driver,
+            forward=forward,
+            registry=registry,
+            submitter=submitter,
+            marks=marks,
+            freshness=freshness,
+            lists=lists,
+        )
+        self._logs = Logs(
+            me=me, driver=driver, directory=directory, forward=forward, registry=registry, agent=agent
+        )
+        self._events = Events(me=me, driver=driver, forward=forward, registry=registry)
+        self._backups = Backups(
+            me=me,
+            version=version,
+            clock=clock,
+            driver=driver,
+            forward=forward,
+            registry=registry,
+            freshness=freshness,
+        )
+        self._metrics = Metrics(driver=driver, directory=directory, agent=agent, machine=machine)
+
+    async def create_task(
+        self, request: TaskRequest, *, idempotency_key: str, timeout_s: float, wait_running_s: float
+    ) -> TaskView:
+        return await self._tasks.create(
+            request, idempotency_key=idempotency_key, timeout_s=timeout_s, wait_running_s=wait_running_s
+        )
+
+    async def delete_task(self, task: str, *, created_index: int = 0, timeout_s: float) -> TaskView:
+        return await self._tasks.delete(task, created_index=created_index, timeout_s=timeout_s)
+
+    async def stop_task(self, task: str, *, timeout_s: float) -> TaskView:
+        return await self._tasks.stop(task, timeout_s=timeout_s)
+
+    async def start_task(self, task: str, *, timeout_s: float) -> TaskView:
+        return await self._tasks.start(task, timeout_s=timeout_s)
+
+    async def tasks(self, read: Read, page: Page = ALL) -> Listing:
+        return await self._tasks.find(read, page)
+
+    async def task(self, task: str, read: Read) -> tuple[TaskView, int]:
+        return await self._tasks.get(task, read)
+
+    def logs(self, task: str, query: LogQuery, after: LogPosition | None = None) -> AsyncGenerator[LogItem, None]:
+        return self._logs.stream(task, query, after)
+
+    async def nodes(self, read: Read, page: Page = ALL) -> Listing:
+        return await self._nodes.find(read, page)
+
+    async def node(self, node: str, read: Read) -> tuple[NodeView, int]:
+        return await self._nodes.get(node, read)
+
+    async def drain(self, node: str, *, draining: bool, timeout_s: float) -> NodeView:
+        return await self._nodes.drain(node, draining=draining, timeout_s=timeout_s)
+
+    async def stop_node(self, node: str, *, timeout_s: float) -> NodeView:
+        return await self._nodes.stop(node, timeout_s=timeout_s)
+
+    async def label_node(self, node: str, labels: Mapping[str, str | None], *, timeout_s: float) -> NodeView:
+        return await self._nodes.label(node, labels, timeout_s=timeout_s)
+
+    async def remove_node(self, node: str, *, timeout_s: float) -> None:
+        await self._nodes.remove(node, timeout_s=timeout_s)
+
+    async def raft(self) -> RaftView:
+        return await self._raft.get()
+
+    async def transfer_leader(self, to: str, *, timeout_s: float) -> RaftView:
+        return await self._raft.transfer_leader(to, timeout_s=timeout_s)
+
+    def backup(self, read: Read) -> AsyncGenerator[bytes, None]:
+        return self._backups.stream(read)
+
+    def events(
+        self, after: tuple[int, int] | None, *, follow: bool, chosen: EventChoice = ALL_EVENTS
+    ) -> AsyncGenerator[Event | None, None]:
+        return self._events.stream(WatchEvents(after, follow, chosen))
+
+    def health(self) -> Health:
+        return health(self._driver, self._source)
+
+    def metrics(self) -> dict[str, float]:
+        return self._metrics.collect()

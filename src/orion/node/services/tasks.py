@@ -1,0 +1,154 @@
+"""Tasks as the API asks for them: reads from whoever follows the log, changes through it."""
+
+import logging
+
+from orion.model.allocation import TERMINAL
+from orion.model.api.codec import job_from_request, name_for
+from orion.model.api.tasks import TaskRequest, TaskView
+from orion.model.errors import NoMajority, NotFound
+from orion.model.ids import JobName
+from orion.node.consensus.driver import RaftDriver
+from orion.node.routing.forward import Forward
+from orion.node.routing.idempotency import Marks
+from orion.node.routing.submit import Submitter
+from orion.node.rpc.lists import Captured, Lists
+from orion.node.rpc.reads import ALL, Listing, Page, Read
+from orion.node.rpc.registry import Registry
+from orion.node.rpc.request import CallRequest, ListRequest
+from orion.node.runtime.deadline import deadline
+from orion.node.services.freshness import Freshness
+from orion.node.views import render
+from orion.ports.clock import Clock
+from orion.ports.machine import Machine
+from orion.ports.peers import Principal
+from orion.state.commands import CreateJob, RemoveJob, StartJob, StopJob
+
+log = logging.getLogger(__name__)
+
+_SETTLED = frozenset({"running", *(str(s) for s in TERMINAL)} - {"lost"})
+
+
+class AskTasks(ListRequest, frozen=True, tag=2):
+    read: Read
+    page: Page = ALL
+
+
+class AskTask(CallRequest[tuple[TaskView, int]], frozen=True, tag=3):
+    task: str
+    read: Read
+
+
+class Tasks:
+    """Each method as service.Service has it."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        machine: Machine,
+        driver: RaftDriver,
+        forward: Forward,
+        registry: Registry,
+        submitter: Submitter,
+        marks: Marks,
+        freshness: Freshness,
+        lists: Lists,
+    ) -> None:
+        self._clock = clock
+        self._machine = machine
+        self._driver = driver
+        self._forward = forward
+        self._submitter = submitter
+        self._marks = marks
+        self._freshness = freshness
+        self._lists = lists
+        registry.answer_list(AskTasks, self._answer_tasks)
+        registry.answer_call(AskTask, self._answer_task)
+
+    async def create(
+        self, request: TaskRequest, *, idempotency_key: str, timeout_s: float, wait_running_s: float
+    ) -> TaskView:
+        name = request.name or name_for(request.image, self._machine.random_bits(20))
+        job = job_from_request(request, JobName(name), self._clock.wall_ms())
+        key, since = await self._marks.new(idempotency_key, timeout_s)
+        command = CreateJob(self._clock.wall_ms(), job, key, since)
+        submitted = await self._submitter.submit(command, timeout_s=timeout_s)
+        view, index = await self.get(submitted.subject, self._after_a_write(timeout_s))
+        deadline_ms = self._clock.now_ms() + int(wait_running_s * 1000)
+        while view.state not in _SETTLED and (left_ms := deadline_ms - self._clock.now_ms()) > 0:
+            read = Read(after_index=index, wait_s=min(left_ms / 1000, 10.0), timeout_s=timeout_s)
+            now, index = await self.get(view.id, read)
+            if now.created_index != view.created_index:
+                raise NotFound(f"{view.id} was removed, and another one has its name")
+            view = now
+        return view
+
+    async def delete(self, task: str, *, created_index: int = 0, timeout_s: float) -> TaskView:
+        view, seen_at = await self._before_a_write(task, timeout_s)
+        if created_index not in (0, view.created_index):
+            raise NotFound(f"the {view.id} that is meant is gone: another one has its name")
+        key, since = await self._marks.new("", timeout_s)
+        # Whoever told of this job may have been ahead of who gave `since`.
+        since = max(since, seen_at)
+        command = RemoveJob(self._clock.wall_ms(), JobName(view.name), key, since, view.created_index)
+        try:
+            await self._submitter.submit(command, timeout_s=timeout_s)
+        except NotFound:
+            return view  # somebody else was faster
+        try:
+            now, _ = await self.get(view.id, self._after_a_write(timeout_s))
+        except NotFound:
+            log.debug("%s had nothing to stop", view.id)
+            return view
+        return now if now.created_index == view.created_index else view
+
+    async def stop(self, task: str, *, timeout_s: float) -> TaskView:
+        return await self._change_job(StopJob, task, timeout_s)
+
+    async def start(self, task: str, *, timeout_s: float) -> TaskView:
+        return await self._change_job(StartJob, task, timeout_s)
+
+    async def _change_job(self, kind: type[StopJob | StartJob], task: str, timeout_s: float) -> TaskView:
+        async with deadline(timeout_s, f"{task} was another one at each try"):
+            while True:
+                view, seen_at = await self._before_a_write(task, timeout_s)
+                key, since = await self._marks.new("", timeout_s)
+                command = kind(self._clock.wall_ms(), JobName(view.name), key, max(since, seen_at))
+                try:
+                    await self._submitter.submit(command, timeout_s=timeout_s)
+                except NotFound as error:  # another one has the name since, or none
+                    log.debug("looking at %s again: %s", task, error.detail)
+                    continue
+                return (await self.get(view.id, self._after_a_write(timeout_s)))[0]
+
+    async def find(self, read: Read, page: Page = ALL) -> Listing:
+        return await self._forward.ask(AskTasks(read, page))
+
+    async def get(self, task: str, read: Read) -> tuple[TaskView, int]:
+        return await self._forward.ask(AskTask(task, read))
+
+    async def _before_a_write(self, task: str, timeout_s: float) -> tuple[TaskView, int]:
+        try:
+            return await self.get(task, Read(timeout_s=timeout_s))
+        except NoMajority as error:
+            raise NoMajority(f"{error.detail}; nothing was changed") from None
+
+    def _after_a_write(self, timeout_s: float) -> Read:
+        """Where this node follows the log, the change is in its own state already."""
+        return Read(stale=self._driver.is_member, timeout_s=timeout_s)
+
+    # --- nodes ask ----------------------------------------------------------------------------------------
+
+    async def _answer_tasks(self, request: AskTasks, _: Principal) -> Listing:
+        at_least = await self._freshness.reached(request.read)
+        driver = self._driver
+
+        def capture() -> Captured:
+            views, following = render.tasks(driver.view, request.page)
+            return Captured(driver.applied_index, (), following, views)
+
+        return await self._lists.get(("tasks", request.page), at_least, tuple, capture)
+
+    async def _answer_task(self, request: AskTask, _: Principal) -> tuple[TaskView, int]:
+        await self._freshness.reached(request.read)
+        return render.task(self._driver.view, request.task), self._driver.applied_index

@@ -1,0 +1,23 @@
+"""Requests between nodes, as whoever listens on the wire reads them."""
+
+from collections.abc import Iterator
+from typing import Any, Union
+
+import msgspec
+
+import orion.node.node  # noqa: F401 -- with it, all requests are declared
+from orion.node.rpc.request import CallRequest, ListRequest, Request, StreamRequest
+
+
+def declared(kind: type[Request[Any]] = Request) -> Iterator[type[Request[Any]]]:
+    """All requests that there are."""
+    for below in kind.__subclasses__():
+        if below in (CallRequest, ListRequest, StreamRequest):
+            yield from declared(below)
+        else:
+            yield below
+
+
+def decode_request(body: bytes) -> Request[Any]:
+    found: Request[Any] = msgspec.msgpack.decode(body, type=Union[tuple(declared())])  # noqa: UP007
+    return found

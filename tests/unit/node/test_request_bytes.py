@@ -1,0 +1,119 @@
+"""Nodes of different builds ask each other, so the bytes of each request and of each answer stay as they are.
+
+A new field goes to the end, with a default; then its bytes are added here.
+"""
+
+import pytest
+from cluster_kit import run
+
+from orion.model.allocation import Allocation
+from orion.model.api.cluster import MemberView, RaftView
+from orion.model.configs import Config, ConfigStat
+from orion.model.container import LogEntry, LogQuery
+from orion.model.events import Event, EventChoice
+from orion.node.agent.assignment_stream import AssignmentSet, WatchAssignments
+from orion.node.agent.confirm import Confirm, Confirmed
+from orion.node.consensus.position import AskPosition, Position
+from orion.node.consensus.snapshots import FetchSnapshot
+from orion.node.routing.submit import Submit, Submitted
+from orion.node.rpc.lists import ListHead
+from orion.node.rpc.reads import Listing, Page, Read
+from orion.node.rpc.request import ListRequest, answer_type, encode_reply, encode_request
+from orion.node.services.backup import FetchBackup
+from orion.node.services.configs import AskConfigs, FindConfigs
+from orion.node.services.events import WatchEvents
+from orion.node.services.logs import ReadLogs
+from orion.node.services.nodes import AskNode, AskNodes, AskRaftId, StopNode, Stopping
+from orion.node.services.raft import AskRaft, AskTransfer
+from orion.node.services.tasks import AskTask, AskTasks
+from support.node_requests import declared, decode_request
+
+READ = Read(stale=True, after_index=300, wait_s=1.5, timeout_s=2.5)
+PAGE = Page("web/1", 5)
+STAT = ConfigStat("app/key", 7, 3, 1_000, 2_000)
+ALLOCATION = Allocation(0x1234, "web", 3, 0, "node1")
+REQUESTS = [
+    (Submit(b"\x93\x01", forwarded=True), "9401c4029301c301"),
+    (AskTasks(READ, PAGE), "930294c3cd012ccb3ff8000000000000cb400400000000000092a57765622f3105"),
+    (AskTask("web/0", READ), "9303a57765622f3094c3cd012ccb3ff8000000000000cb4004000000000000"),
+    (AskNodes(READ, PAGE), "930494c3cd012ccb3ff8000000000000cb400400000000000092a57765622f3105"),
+    (AskNode("node1", READ), "9305a56e6f64653194c3cd012ccb3ff8000000000000cb4004000000000000"),
+    (AskRaft(), "9106"),
+    (AskTransfer("node2", forwarded=True), "9307a56e6f646532c3"),
+    (Confirm((0x1234,), ("node3",)), "930891cd123491a56e6f646533"),
+    (FetchSnapshot(900), "9209cd0384"),
+    (WatchAssignments("node1", 2**63 + 1), "930aa56e6f646531cf8000000000000001"),
+    (ReadLogs(0x1234, LogQuery(follow=True, tail=5)), "930bcd123495c30500c3c3"),
+    (WatchEvents((9, 1), follow=True, chosen=EventChoice(1_000, 5, ("web",))), "940c920901c393cd03e80591a3776562"),
+    (
+        AskConfigs(("app/key", "b"), READ),
+        "930d92a76170702f6b6579a16294c3cd012ccb3ff8000000000000cb4004000000000000",
+    ),
+    (
+        FindConfigs("app/", READ, PAGE),
+        "940ea46170702f94c3cd012ccb3ff8000000000000cb400400000000000092a57765622f3105",
+    ),
+    (FetchBackup(READ), "920f94c3cd012ccb3ff8000000000000cb4004000000000000"),
+    (AskPosition(), "9114"),
+    (AskRaftId("node1"), "9215a56e6f646531"),
+    (StopNode("node1"), "9216a56e6f646531"),
+]
+ANSWERS = [
+    (
+        Submitted(300, "web", 2**63 + 1, STAT, 4),
+        "95cd012ca3776562cf800000000000000195a76170702f6b65790703cd03e8cd07d004",
+    ),
+    (
+        RaftView(
+            "00ff", "leader", 2, "node1", 3, 3, [MemberView("node1", "01", 3, "replicate", 0, "alive")], [], 1, 0, 9
+        ),
+        "8ea7636c7573746572a430306666a57374617465a66c6561646572a47465726d02a66c6561646572a56e6f646531ab636f6d6d6974496e64657803ac6170706c696564496e64657803a6766f746572739187a26964a56e6f646531a6726166744964a23031a56d6174636803a57374617465a97265706c6963617465a36c616700a6737461747573a5616c697665a573696e6365c0a86c6561726e65727390aa6669727374496e64657801ad736e617073686f74496e64657800a97461736b436f756e7409a7776f726b65727390a46e65787490a56c6576656c01",
+    ),
+    (Confirmed((0x1234,), ("node3",)), "9291cd123491a56e6f646533"),
+    (((Config(STAT, b"abc"), None), 300), "92929295a76170702f6b65790703cd03e8cd07d0c403616263c0cd012c"),
+    (Position(300, True, (1, 2**63 + 1), True), "94cd012cc39201cf8000000000000001c3"),
+    (2**63 + 1, "cf8000000000000001"),
+    (Stopping(), "90"),
+    (ListHead(300, "web/1"), "92cd012ca57765622f31"),
+    (
+        [ALLOCATION.id, ALLOCATION.job, AssignmentSet(300, 5, True, (), ("node2",), None, (0x1234,))],
+        "93cd1234a377656298cd012c05c39091a56e6f646532c091cd123401",
+    ),
+    (
+        Event(300, 1, 5_000, "NodeWentDown", "node1", "it is gone"),
+        "96cd012c01cd1388ac4e6f646557656e74446f776ea56e6f646531aa697420697320676f6e65",
+    ),
+    (None, "c0"),
+    (
+        [LogEntry("2026-01-01T00:00:00.000000000Z", True, b"out\n")],
+        "9193be323032362d30312d30315430303a30303a30302e3030303030303030305ac3c4046f75740a",
+    ),
+]
+
+
+@pytest.mark.parametrize(("request_", "known"), REQUESTS, ids=lambda value: type(value).__name__)
+def test_a_request_has_the_bytes_it_always_had(request_, known):
+    assert encode_request(request_).hex() == known
+    assert decode_request(bytes.fromhex(known)) == request_
+
+
+@pytest.mark.parametrize(("answer", "known"), ANSWERS, ids=lambda value: type(value).__name__)
+def test_an_answer_has_the_bytes_it_always_had(answer, known):
+    assert encode_reply(answer).hex() == known
+
+
+def test_every_request_that_is_declared_is_pinned_here():
+    assert {type(request) for request, _ in REQUESTS} == set(declared())
+
+
+def test_a_node_answers_every_request_that_is_declared():
+    async def main(nodes):
+        assert set(nodes.leader.node.registry.kinds) == set(declared())
+
+    run(main)
+
+
+@pytest.mark.parametrize("kind", sorted(declared(), key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__)
+def test_a_request_says_with_what_it_is_answered(kind):
+    assert answer_type(kind) is not None
+    assert issubclass(kind, ListRequest) == (answer_type(kind) is Listing)
