@@ -14,7 +14,7 @@ import uvloop
 
 from orion.adapters.gossip import Gossip
 from orion.model.ids import NodeId
-from orion.ports.membership import MemberEvent, Membership, MemberState
+from orion.ports.membership import Member, MemberEvent, Membership
 
 DEADLINE_S = 30.0
 
@@ -43,15 +43,15 @@ def checked(check: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     return run
 
 
-async def up(bench: MembershipBench, node: str, *seeds: str, **facts: str) -> Membership:
+async def up(bench: MembershipBench, node: str, *seeds: str, **metadata: str) -> Membership:
     """Started, and joined to the nodes named."""
     member = await bench.make(node, tuple(bench.address(seed) for seed in seeds))
-    await member.start(facts)
+    await member.start(metadata)
     await member.join()
     return member
 
 
-def seen(member: Membership, node: str) -> MemberState | None:
+def seen(member: Membership, node: str) -> Member | None:
     return next((m for m in member.members() if m.node == node), None)
 
 
@@ -61,7 +61,7 @@ async def until(holds: Callable[[], object]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def until_state(member: Membership, node: str, state: str) -> MemberState:
+async def until_state(member: Membership, node: str, state: str) -> Member:
     await until(lambda: (found := seen(member, node)) and found.state == state)
     found = seen(member, node)
     assert found is not None
@@ -97,12 +97,12 @@ class MembershipContract:
     async def test_a_node_alone_sees_itself(self, bench: MembershipBench) -> None:
         alone = await up(bench, "n1", role="worker")
         (me,) = alone.members()
-        assert (me.node, me.state, me.facts) == (NodeId("n1"), "alive", {"role": "worker"})
+        assert (me.node, me.state, me.metadata) == (NodeId("n1"), "alive", {"role": "worker"})
         assert me.gossip_address == bench.address("n1")
         assert me.epoch > 0
 
     @checked
-    async def test_nodes_see_each_other_with_their_facts(self, bench: MembershipBench) -> None:
+    async def test_nodes_see_each_other_with_their_metadata(self, bench: MembershipBench) -> None:
         a = await up(bench, "n1", x="1")
         async with told(a) as heard:
             b = await bench.make("n2", (bench.address("n1"),))
@@ -115,21 +115,21 @@ class MembershipContract:
             for one in (a, b, c):
                 assert [m.node for m in one.members()] == ["n1", "n2", "n3"]
                 found = seen(one, "n2")
-                assert found.facts == {"y": "2", "z": "äöü"}
+                assert found.metadata == {"y": "2", "z": "äöü"}
                 assert found.gossip_address == bench.address("n2")
             await until(lambda: kinds(heard, "n2") == kinds(heard, "n3") == ["joined"])
 
     @checked
-    async def test_facts_that_change_reach_the_others(self, bench: MembershipBench) -> None:
+    async def test_metadata_that_changes_reaches_the_others(self, bench: MembershipBench) -> None:
         a = await up(bench, "n1")
         b = await up(bench, "n2", "n1", x="1")
         await until_state(a, "n2", "alive")
         async with told(a) as heard:
-            await b.set_facts({"x": "2", "y": "3"})
-            await until(lambda: seen(a, "n2").facts == {"x": "2", "y": "3"})
+            await b.set_metadata({"x": "2", "y": "3"})
+            await until(lambda: seen(a, "n2").metadata == {"x": "2", "y": "3"})
             await until(lambda: kinds(heard, "n2")[-1:] == ["updated"])
-            assert heard[-1].member.facts == {"x": "2", "y": "3"}
-        assert seen(b, "n2").facts == {"x": "2", "y": "3"}
+            assert heard[-1].member.metadata == {"x": "2", "y": "3"}
+        assert seen(b, "n2").metadata == {"x": "2", "y": "3"}
 
     @checked
     async def test_a_crash_is_first_suspected_then_known(self, bench: MembershipBench) -> None:
@@ -141,7 +141,7 @@ class MembershipContract:
         async with told(a) as at_a, told(b) as at_b:
             await bench.crash("n3")
             for one in (a, b):
-                assert (await until_state(one, "n3", "dead")).facts == {"x": "1"}
+                assert (await until_state(one, "n3", "dead")).metadata == {"x": "1"}
             for heard in (at_a, at_b):
                 await until(lambda heard=heard: kinds(heard, "n3") == ["suspect", "dead"])
 
@@ -162,7 +162,7 @@ class MembershipContract:
         async with told(a) as heard:
             await b.leave()
             await until_state(a, "n2", "left")
-            await b.set_facts({"x": "1"})  # nothing happens any more
+            await b.set_metadata({"x": "1"})  # nothing happens any more
             await b.close()
             await until(lambda: kinds(heard, "n2")[-1:] == ["left"])
             assert "dead" not in kinds(heard, "n2")
@@ -179,7 +179,7 @@ class MembershipContract:
             second = await until_state(a, "n2", "alive")
             await until(lambda: kinds(heard, "n2") == ["joined"])
         assert second.epoch > first.epoch
-        assert second.facts == {"run": "2"}
+        assert second.metadata == {"run": "2"}
 
     @checked
     async def test_a_new_run_replaces_one_that_nobody_has_missed_yet(self, bench: MembershipBench) -> None:
@@ -189,7 +189,7 @@ class MembershipContract:
         async with told(a) as heard:
             await bench.crash("n2")
             await up(bench, "n2", "n1", run="2")
-            await until(lambda: seen(a, "n2").facts == {"run": "2"})
+            await until(lambda: seen(a, "n2").metadata == {"run": "2"})
             await until(lambda: kinds(heard, "n2")[-1:] == ["joined"])
         second = await until_state(a, "n2", "alive")
         assert second.epoch > first.epoch

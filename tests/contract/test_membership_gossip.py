@@ -73,15 +73,15 @@ def test_names_are_looked_up(bench):
     bench.run(check)
 
 
-def test_facts_that_do_not_fit_are_refused(bench):
+def test_metadata_that_does_not_fit_is_refused(bench):
     async def check():
         a = await bench.make("n1")
         with pytest.raises(Invalid, match="at most 512"):
             await a.start({"x": "x" * 600})
         await a.start({"x": "x" * 400})
         with pytest.raises(Invalid, match="at most 512"):
-            await a.set_facts({"x": "x" * 600})
-        assert seen(a, "n1").facts == {"x": "x" * 400}
+            await a.set_metadata({"x": "x" * 600})
+        assert seen(a, "n1").metadata == {"x": "x" * 400}
 
     bench.run(check)
 
@@ -199,7 +199,7 @@ def test_two_nodes_of_one_name_are_told_to_both_once(bench):
             (conflict,) = [e for e in at_twin if e.kind == "conflict"]
             assert conflict.member.node == "n2"
             assert conflict.other_address == bench.address("n2")
-        assert seen(a, "n2").facts == {"x": "first"}
+        assert seen(a, "n2").metadata == {"x": "first"}
 
     bench.run(check)
 

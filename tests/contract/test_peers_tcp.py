@@ -565,10 +565,10 @@ def test_an_answer_counts_that_came_while_the_loop_was_held(bench):
 
     async def check():
         a, b = await hosts(bench, 1, 2)
-        knocking = asyncio.ensure_future(a.peers.probe(b.address, tries=4))
+        probing = asyncio.ensure_future(a.peers.probe(b.address, tries=4))
         await asyncio.sleep(0)
         time.sleep(1)  # noqa: ASYNC251 -- all of the time that an answer is waited for, and more
-        assert await knocking is PortProbe.ACCEPTED
+        assert await probing is PortProbe.ACCEPTED
 
     bench.run(check)
 

@@ -3,11 +3,12 @@
 import pytest
 
 from orion.model.ids import RaftId
+from orion.model.membership import NodeRole
 from orion.node.membership.directory import NodeMetadata
 from support.gossiper import gossiper
 from support.nodes import NO_ENGINE, Cluster, cluster
 
-HONEST = NodeMetadata(RaftId(77), "127.0.0.1:1", "127.0.0.1:2", "0.1.0", "worker", 0, 99).encode()
+HONEST = NodeMetadata(RaftId(77), "127.0.0.1:1", "127.0.0.1:2", "0.1.0", NodeRole.WORKER, 0, 99).encode()
 
 LIES = {
     "usage": {"u": "9" * 330 + "/1"},

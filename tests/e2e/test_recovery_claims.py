@@ -4,6 +4,7 @@ import socket
 import threading
 
 from orion.model.ids import NodeId, RaftId
+from orion.model.membership import NodeRole
 from orion.model.recovery import next_recovery
 from orion.node.membership.directory import NodeMetadata
 from orion.wire.envelopes import LANE_CALL, Hello, encode_hello
@@ -42,7 +43,7 @@ class PeerPort:
 def claim(name: str, made: Cluster, address: str) -> dict[str, str]:
     cluster_id = int(made.id, 16)
     return NodeMetadata(
-        RaftId(77), address, "127.0.0.1:2", "0.1.0", "leader", 9, cluster_id, None, RECOVERY
+        RaftId(77), address, "127.0.0.1:2", "0.1.0", NodeRole.LEADER, 9, cluster_id, None, RECOVERY
     ).encode()
 
 

@@ -9,12 +9,13 @@ stalled or killed process is.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 import msgspec
 
 from orion.model.ids import NodeId
-from orion.ports.membership import MemberEvent, MemberState
+from orion.model.membership import GONE, PRESENT, MemberState
+from orion.ports.membership import Member, MemberEvent, MemberEventKind
 from sim.loop import Process, ProcessState
 from sim.network import Network, host_of
 
@@ -27,7 +28,7 @@ PUSH_PULL_MS = 10_000
 RECONNECT_MS = 2_000  # how often a dead member, and seeds that are no members, are tried again
 LEAVE_MS = 400
 EVENT_BUFFER = 1_024
-RANK = {"alive": 0, "suspect": 1, "dead": 2, "left": 3}
+RANK = {state: rank for rank, state in enumerate(MemberState)}
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -37,16 +38,16 @@ class Record(msgspec.Struct, frozen=True):
     address: str
     epoch: int
     incarnation: int
-    state: str
-    facts: dict[str, str]
+    state: MemberState
+    metadata: dict[str, str]
     since_ms: int = 0  # when this view took the state up; not spread
 
     @property
     def news(self) -> tuple[int, int, int]:
         return self.epoch, self.incarnation, RANK[self.state]
 
-    def shown(self) -> MemberState:
-        return MemberState(self.node, self.state, self.address, self.epoch, self.facts)
+    def shown(self) -> Member:
+        return Member(self.node, self.state, self.address, self.epoch, self.metadata)
 
 
 class Gossip:
@@ -105,11 +106,11 @@ class SimMembership:
 
     # --- port ---------------------------------------------------------------------------------------------
 
-    async def start(self, facts: dict[str, str]) -> None:
+    async def start(self, metadata: dict[str, str]) -> None:
         gossip = self._gossip
         epoch = max(self._world.wall_ms, gossip.epochs.get(self._node, 0) + 1)
         gossip.epochs[self._node] = epoch
-        self.view[self._node] = Record(self._node, self._address, epoch, 0, "alive", dict(facts))
+        self.view[self._node] = Record(self._node, self._address, epoch, 0, MemberState.ALIVE, dict(metadata))
         gossip.members[self._address] = self
         self.running = True
         self._world.after(gossip.rng.uniform(1, TICK_MS), self._tick)
@@ -118,7 +119,7 @@ class SimMembership:
         await asyncio.sleep(self._gossip.rng.uniform(1, 10) / 1000)
         return self._try_seeds(everyone=True)
 
-    def members(self) -> list[MemberState]:
+    def members(self) -> list[Member]:
         return [record.shown() for _, record in sorted(self.view.items())]
 
     def events(self) -> AsyncIterator[MemberEvent]:
@@ -126,13 +127,13 @@ class SimMembership:
         self._readers.append(reader)
         return reader
 
-    async def set_facts(self, facts: dict[str, str]) -> None:
+    async def set_metadata(self, metadata: dict[str, str]) -> None:
         me = self.view[self._node]
-        self.view[self._node] = msgspec.structs.replace(me, incarnation=me.incarnation + 1, facts=dict(facts))
+        self.view[self._node] = msgspec.structs.replace(me, incarnation=me.incarnation + 1, metadata=dict(metadata))
 
     async def leave(self) -> None:
         me = self.view[self._node]
-        self.view[self._node] = msgspec.structs.replace(me, state="left", incarnation=me.incarnation + 1)
+        self.view[self._node] = msgspec.structs.replace(me, state=MemberState.LEFT, incarnation=me.incarnation + 1)
         self._spread()
         await asyncio.sleep(LEAVE_MS / 1000)
 
@@ -159,7 +160,7 @@ class SimMembership:
         if self.process.state is not ProcessState.RUNNING:
             return
         self._ticks += 1
-        if self.view[self._node].state == "alive":
+        if self.view[self._node].state is MemberState.ALIVE:
             if self._ticks % PROBE_EVERY_TICKS == 0:
                 self._probe()
             self._bury()
@@ -170,19 +171,19 @@ class SimMembership:
             self._spread()
             self._world.count("push and pull without datagrams")
 
-    def _others(self, *states: str) -> list[Record]:
+    def _others(self, states: Collection[MemberState]) -> list[Record]:
         return [r for n, r in sorted(self.view.items()) if n != self._node and r.state in states]
 
     def _probe(self) -> None:
         if not self._probe_round:
-            self._probe_round = [record.node for record in self._others("alive", "suspect")]
+            self._probe_round = [record.node for record in self._others(PRESENT)]
             self._gossip.rng.shuffle(self._probe_round)
         if not self._probe_round:
             return
         record = self.view[self._probe_round.pop()]
-        if record.state == "alive" and not self._answers(record):
+        if record.state is MemberState.ALIVE and not self._answers(record):
             self._world.count("member suspected")
-            self._set(msgspec.structs.replace(record, state="suspect"))
+            self._set(msgspec.structs.replace(record, state=MemberState.SUSPECT))
 
     def _answers(self, record: Record) -> bool:
         gossip = self._gossip
@@ -194,7 +195,7 @@ class SimMembership:
             return True
         if gossip.network.no_datagrams:
             return False
-        others = [r for r in self._others("alive") if r.node != record.node]
+        others = [r for r in self._others((MemberState.ALIVE,)) if r.node != record.node]
         for other in gossip.rng.sample(others, min(INDIRECT_PROBES, len(others))):
             helper = gossip.members.get(other.address)
             if gossip.hears(self, helper) and helper is not None and gossip.hears(helper, target):
@@ -202,19 +203,19 @@ class SimMembership:
         return False
 
     def _bury(self) -> None:
-        """Liveness whose time is up are dead."""
-        for record in self._others("suspect"):
+        """Calls suspects dead whose time is up."""
+        for record in self._others((MemberState.SUSPECT,)):
             if self._world.now_ms - record.since_ms >= SUSPICION_MS:
                 target = self._gossip.members.get(record.address)
                 if target is not None and target.process.state is ProcessState.RUNNING:
                     self._world.count("member called dead though it runs")
-                self._set(msgspec.structs.replace(record, state="dead"))
+                self._set(msgspec.structs.replace(record, state=MemberState.DEAD))
 
     def _reconnect(self) -> None:
         if self._world.now_ms < self._reconnect_at_ms:
             return
         self._reconnect_at_ms = self._world.now_ms + RECONNECT_MS
-        dead = self._others("dead", "left")
+        dead = self._others(GONE)
         if dead:
             record = self._gossip.rng.choice(dead)
             target = self._gossip.members.get(record.address)
@@ -223,7 +224,7 @@ class SimMembership:
         self._try_seeds()
 
     def _spread(self) -> None:
-        others = self._others("alive", "suspect")
+        others = self._others(PRESENT)
         for record in self._gossip.rng.sample(others, min(GOSSIP_TO, len(others))):
             target = self._gossip.members.get(record.address)
             if target is not None and self._gossip.hears(self, target):
@@ -232,7 +233,7 @@ class SimMembership:
     def _try_seeds(self, *, everyone: bool = False) -> int:
         """Those that are not live members, until one answers: two islands must not each be content with itself."""
         answered = 0
-        living = {record.address for record in self._others("alive", "suspect")}
+        living = {record.address for record in self._others(PRESENT)}
         for seed in (*self._seeds, *self._memory):
             if seed in living or seed == self._address:
                 continue
@@ -260,7 +261,7 @@ class SimMembership:
         if record.epoch > me.epoch:  # an older run whose clock was ahead
             self._gossip.epochs[self._node] = record.epoch + 1
             self.view[self._node] = msgspec.structs.replace(me, epoch=record.epoch + 1)
-        elif me.state == "alive" and record.epoch == me.epoch and record.news > me.news:
+        elif me.state is MemberState.ALIVE and record.epoch == me.epoch and record.news > me.news:
             self._world.count("suspicion refuted")
             self.view[self._node] = msgspec.structs.replace(me, incarnation=record.incarnation + 1)
 
@@ -274,7 +275,7 @@ class SimMembership:
             event = MemberEvent(kind, record.shown())
             if self._gossip.lose_events and self._gossip.rng.random() < self._gossip.lose_events:
                 self._world.count("gossip events lost")
-                event = MemberEvent("lost", None)
+                event = MemberEvent(MemberEventKind.LOST, None)
             self.process.post(self._tell, event)
 
     def _tell(self, event: MemberEvent) -> None:
@@ -282,22 +283,22 @@ class SimMembership:
             reader.put(event)
 
 
-def _kinds(known: Record | None, now: Record) -> list[str]:
+def _kinds(known: Record | None, now: Record) -> list[MemberEventKind]:
     """The events that tell of a change of view."""
-    was = known.state if known is not None else "left"
-    gone = was in ("dead", "left")
-    if known is not None and now.epoch > known.epoch and not gone:
+    was = known.state if known is not None else MemberState.LEFT
+    if known is not None and now.epoch > known.epoch and was not in GONE:
         # A new run replaced the old one.
-        return ["left", "joined"] if now.state in ("alive", "suspect") else ["left"]
-    if now.state == "alive" and gone:
-        return ["joined"]
-    if now.state == "suspect" and gone:
-        return ["joined", "suspect"]
-    if now.state == "alive" and was == "suspect":
-        return ["recovered"]
-    if now.state != was:
-        return [] if known is None else [now.state]
-    return ["updated"] if known is not None and known.facts != now.facts else []
+        left = MemberEventKind.LEFT
+        return [left, MemberEventKind.JOINED] if now.state in PRESENT else [left]
+    if now.state is MemberState.ALIVE and was in GONE:
+        return [MemberEventKind.JOINED]
+    if now.state is MemberState.SUSPECT and was in GONE:
+        return [MemberEventKind.JOINED, MemberEventKind.SUSPECT]
+    if now.state is MemberState.ALIVE and was is MemberState.SUSPECT:
+        return [MemberEventKind.RECOVERED]
+    if now.state is not was:
+        return [] if known is None else [MemberEventKind(now.state.value)]
+    return [MemberEventKind.UPDATED] if known is not None and known.metadata != now.metadata else []
 
 
 class _Reader:
@@ -309,9 +310,9 @@ class _Reader:
         self._ended = False
 
     def put(self, event: MemberEvent) -> None:
-        if event.kind == "lost" or len(self._events) >= EVENT_BUFFER:
+        if event.kind is MemberEventKind.LOST or len(self._events) >= EVENT_BUFFER:
             self._events.clear()
-            event = MemberEvent("lost", None)
+            event = MemberEvent(MemberEventKind.LOST, None)
         self._events.append(event)
         self._moved.set()
 

@@ -17,7 +17,7 @@ from sim.loop import Process
 from sim.network import Network, host_of
 from sim.world import NS_PER_MS
 
-KNOCK_EVERY_MS = 100
+PROBE_EVERY_MS = 100
 CONNECT_TIMEOUT_MS = 1_000  # nothing answers: how long one waits to know
 BROKEN_AFTER_MS = 3_000  # a connection over a cut path is given up after so long
 RETRANSMIT_MS = 200
@@ -355,10 +355,10 @@ class SimPeers:
         host, network = host_of(address), self.network
         for left in range(tries, 0, -1):
             way_ms = network.latency_ms(self.host, host) + network.latency_ms(host, self.host)
-            if network.arrives(self.host, host) and way_ms <= left * KNOCK_EVERY_MS:
+            if network.arrives(self.host, host) and way_ms <= left * PROBE_EVERY_MS:
                 await asyncio.sleep(way_ms / 1000)
                 return PortProbe.REFUSED if network.listener(address) is None else PortProbe.ACCEPTED
-            await asyncio.sleep(KNOCK_EVERY_MS / 1000)
+            await asyncio.sleep(PROBE_EVERY_MS / 1000)
         return PortProbe.SILENT
 
     async def who(self, address: str, *, timeout_s: float) -> Greeted:

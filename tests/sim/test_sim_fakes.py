@@ -328,12 +328,12 @@ def test_a_stalled_member_is_called_dead_and_comes_back():
     run(main)
 
 
-def test_a_leaver_is_left_at_once_and_facts_travel():
+def test_a_leaver_is_left_at_once_and_metadata_travels():
     async def main(world):
         _, (a, b, c) = await three(world)
-        await b.port.set_facts({"x": "2"})
+        await b.port.set_metadata({"x": "2"})
         await asyncio.sleep(1)
-        assert next(m for m in a.port.members() if m.node == "n2").facts == {"x": "2"}
+        assert next(m for m in a.port.members() if m.node == "n2").metadata == {"x": "2"}
         await in_process(c.process, c.port.leave())
         c.die()
         await asyncio.sleep(1)

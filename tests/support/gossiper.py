@@ -12,10 +12,10 @@ JOIN_S = 10.0
 
 
 @contextlib.contextmanager
-def gossiper(name: str, facts: dict[str, str], *seeds: str) -> Iterator[kinship.blocking.Cluster]:
+def gossiper(name: str, metadata: dict[str, str], *seeds: str) -> Iterator[kinship.blocking.Cluster]:
     """In gossip with the seeds until the end; then it leaves."""
     config = kinship.Config.lan(
-        name=name, bind="127.0.0.1:0", cluster=LABEL, meta=facts, insecure_plaintext=True, **TIMINGS
+        name=name, bind="127.0.0.1:0", cluster=LABEL, meta=metadata, insecure_plaintext=True, **TIMINGS
     )
     member = kinship.blocking.Cluster(config)
     member.start()

@@ -18,14 +18,15 @@ import kinship
 from orion.adapters.datagrams import Datagrams
 from orion.model.errors import FieldError, Invalid, Refused
 from orion.model.ids import NODE_ID, NodeId
+from orion.model.membership import MemberState
 from orion.model.node import address_parts, address_text, hosts_meant
-from orion.ports.membership import MemberEvent, MemberState
+from orion.ports.membership import Member, MemberEvent, MemberEventKind
 from orion.process.loglines import LogThrottle
 
 log = logging.getLogger(__name__)
 
 LABEL = "orion"  # gossip with another label is ignored
-MAX_FACTS_BYTES = 512
+MAX_METADATA_BYTES = 512
 JOIN_TIMEOUT_S = 2.0
 RETRY_ALONE_S = 1.0
 RETRY_ABSENT_S = 5.0
@@ -52,20 +53,19 @@ TIMINGS = {
     "join_retries": 1,
 }
 
-_KINDS: dict[type, str] = {
-    kinship.MemberJoined: "joined",
-    kinship.MemberSuspect: "suspect",
-    kinship.MemberRecovered: "recovered",
-    kinship.MemberDead: "dead",
-    kinship.MemberLeft: "left",
-    kinship.MemberUpdated: "updated",
-    kinship.NameConflict: "conflict",
+_KINDS: dict[type, MemberEventKind] = {
+    kinship.MemberJoined: MemberEventKind.JOINED,
+    kinship.MemberSuspect: MemberEventKind.SUSPECT,
+    kinship.MemberRecovered: MemberEventKind.RECOVERED,
+    kinship.MemberDead: MemberEventKind.DEAD,
+    kinship.MemberLeft: MemberEventKind.LEFT,
+    kinship.MemberUpdated: MemberEventKind.UPDATED,
 }
 _STATES = {
-    kinship.State.ALIVE: "alive",
-    kinship.State.SUSPECT: "suspect",
-    kinship.State.DEAD: "dead",
-    kinship.State.LEFT: "left",
+    kinship.State.ALIVE: MemberState.ALIVE,
+    kinship.State.SUSPECT: MemberState.SUSPECT,
+    kinship.State.DEAD: MemberState.DEAD,
+    kinship.State.LEFT: MemberState.LEFT,
 }
 _GONE = (kinship.State.DEAD, kinship.State.LEFT)
 
@@ -110,9 +110,9 @@ class Gossip:
 
     # --- port ---------------------------------------------------------------------------------------------
 
-    async def start(self, facts: dict[str, str]) -> None:
+    async def start(self, metadata: dict[str, str]) -> None:
         """Binds; joins nobody yet. Raises Refused when the port can't be used or a seed is no address, Invalid when
-        the facts are too large.
+        the metadata is too large.
         """
         for seed in self._seeds:
             _require_address(seed)
@@ -126,7 +126,7 @@ class Gossip:
                 bind=bind,
                 advertise=advertise,
                 cluster=LABEL,
-                meta=facts,
+                meta=metadata,
                 insecure_plaintext=True,
                 **TIMINGS,
             )
@@ -134,7 +134,7 @@ class Gossip:
             await self._cluster.start()
         except kinship.ConfigError as error:
             if error.field == "meta":
-                raise _too_large(facts) from None
+                raise _too_large(metadata) from None
             raise Refused(f"gossip can't start: {error}") from None
         except OSError as error:
             why = "is taken" if "in use" in str(error) else f"can't be used ({error})"
@@ -164,7 +164,7 @@ class Gossip:
             self._keeper = asyncio.get_running_loop().create_task(self._keep(), name="gossip")
         return answered
 
-    def members(self) -> list[MemberState]:
+    def members(self) -> list[Member]:
         # kinship lists the living. It has the dead and the left by name, as long as it remembers them.
         found = {member.name: member for member in self._living()}
         self._known.update(dict.fromkeys(found))
@@ -179,14 +179,14 @@ class Gossip:
         """Yields the events from this call on."""
         return self._events(self._cluster.events())
 
-    async def set_facts(self, facts: dict[str, str]) -> None:
-        """Changes this node's facts. Raises Invalid when they are too large."""
+    async def set_metadata(self, metadata: dict[str, str]) -> None:
+        """Changes this node's metadata. Raises Invalid when it is too large."""
         try:
-            await self._cluster.set_meta(facts)
+            await self._cluster.set_meta(metadata)
         except kinship.KinshipClosed:
             return  # left already: there is nobody to tell
         except kinship.MetaTooLarge:
-            raise _too_large(facts) from None
+            raise _too_large(metadata) from None
 
     async def leave(self) -> None:
         """Tells the others that this node leaves, for at most LEAVE_TIMEOUT_S."""
@@ -205,7 +205,7 @@ class Gossip:
         loop = asyncio.get_running_loop()
         async for event in stream:
             if isinstance(event, kinship.EventsLost):
-                yield MemberEvent("lost", None)
+                yield MemberEvent(MemberEventKind.LOST, None)
             elif isinstance(event, kinship.UserMessage) or not self._is_node(event.member):
                 continue
             elif isinstance(event, kinship.NameConflict):
@@ -220,7 +220,7 @@ class Gossip:
                         event.other_addr,
                     )
                 else:
-                    yield MemberEvent("conflict", _member(event.member), event.other_addr)
+                    yield MemberEvent(MemberEventKind.CONFLICT, _member(event.member), event.other_addr)
             else:
                 self._known[event.member.name] = None
                 yield MemberEvent(_KINDS[type(event)], _member(event.member))
@@ -317,20 +317,20 @@ class Gossip:
             await asyncio.wait([keeper])
 
 
-def _member(member: kinship.Member) -> MemberState:
-    return MemberState(
+def _member(member: kinship.Member) -> Member:
+    return Member(
         node=NodeId(member.name),
         state=_STATES[member.state],
         gossip_address=member.addr,
         epoch=member.epoch,
-        facts=dict(member.meta),
+        metadata=dict(member.meta),
     )
 
 
-def _too_large(facts: dict[str, str]) -> Invalid:
-    size = sum(len(key.encode()) + len(value.encode()) for key, value in facts.items())
-    message = f"the node's facts take {size} bytes; gossip carries at most {MAX_FACTS_BYTES} with their overhead"
-    return Invalid([FieldError("/facts", message)])
+def _too_large(metadata: dict[str, str]) -> Invalid:
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items())
+    message = f"the node's metadata takes {size} bytes; gossip carries at most {MAX_METADATA_BYTES} with overhead"
+    return Invalid([FieldError("/metadata", message)])
 
 
 async def _api_hint(seeds: tuple[str, ...]) -> str:

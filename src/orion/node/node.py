@@ -11,6 +11,7 @@ import msgspec
 from orion.model.container import Container
 from orion.model.errors import OrionError, Refused
 from orion.model.ids import NodeId, RaftId, raft_text
+from orion.model.membership import MemberState, NodeRole
 from orion.model.node import NodeStatus, address_parts, address_text
 from orion.model.recovery import is_newer
 from orion.model.resources import Resources
@@ -225,7 +226,7 @@ class Node:
             believed=self._was_left_behind,
         )
         self._story = Story(self._name_of)
-        self._facts_due = asyncio.Event()
+        self._metadata_due = asyncio.Event()
         self._loaded_index = 0  # the end of the log at the start: what it says is known once it is applied
         self._outcast = asyncio.Event()
         self._why_outcast = ""
@@ -244,7 +245,7 @@ class Node:
         self._peers.gate = self._rivals
         self.directory.on_newer_recovery = self._recovery_claims.hear_gossip
         await self._peers.start(self.driver.receive, self.registry.on_call, self.registry.on_stream)
-        await self._membership.start(self._facts(None).encode())
+        await self._membership.start(self._metadata(None).encode())
         if self._identity.address != self._address:
             self._identity = msgspec.structs.replace(self._identity, address=self._address)
             await self._store.set_identity(self._identity)
@@ -261,7 +262,7 @@ class Node:
                 ("registration", self._registration.run()),
                 ("exclusion", self._exclusion.run()),
                 ("rivals", self._rivals.run()),
-                ("facts", self._publish_facts()),
+                ("metadata", self._publish_metadata()),
                 ("story", self._tell_story()),
                 ("recovery claims", self._recovery_claims.run()),
                 ("outcast", self._end_when_outcast()),
@@ -274,7 +275,7 @@ class Node:
         stay; their work waits for this node's return for the grace period. Returns the stop's last words.
         """
         me, grace_ms, work = self._config.node, self._config.tuning.stop_grace_ms, self._source.latest
-        others = any(s.member.node != me and s.member.state == "alive" for s in self.directory.all_seen())
+        others = any(s.member.node != me and s.member.state is MemberState.ALIVE for s in self.directory.all_seen())
         at_ms, untold = await self._announce_stop()
         await self._hand_over()
         await self._membership.leave()
@@ -369,7 +370,7 @@ class Node:
     def _become(self, cluster: int, recovery: int) -> None:
         self._identity = msgspec.structs.replace(self._identity, cluster=cluster, recovery=recovery)
         self._tell_identity()
-        self._facts_due.set()
+        self._metadata_due.set()
 
     def _tell_identity(self) -> None:
         cluster, recovery = self._identity.cluster, self._identity.recovery
@@ -428,14 +429,14 @@ class Node:
         await self._outcast.wait()
         raise Refused(self._why_outcast)
 
-    # --- facts and story ----------------------------------------------------------------------------------
+    # --- metadata and story -------------------------------------------------------------------------------
 
     def _on_standing(self, standing: SoftState) -> None:
         if standing.role is Role.LEADER:
             log.info("%s leads in term %d", self._config.node, standing.term)
         elif standing.leader:
             log.info("following %s in term %d", self._name_of(RaftId(standing.leader)), standing.term)
-        self._facts_due.set()
+        self._metadata_due.set()
         self.driver.watch.nudge()
 
     def _name_of(self, raft: RaftId) -> str:
@@ -443,7 +444,7 @@ class Node:
             return self._config.node
         return self.directory.node_of_raft(raft) or raft_text(raft)
 
-    async def _publish_facts(self) -> None:
+    async def _publish_metadata(self) -> None:
         """Role, cluster and live use, to all by gossip: at once when the role changes, use now and then."""
         written = self._identity
         said: NodeMetadata | None = None
@@ -452,27 +453,27 @@ class Node:
             try:
                 async with asyncio.timeout(USAGE_EVERY_S):
                     while True:
-                        self._facts_due.clear()
+                        self._metadata_due.clear()
                         if (identity := self._identity) != written:
                             await self._store.set_identity(identity)
                             written = identity
-                        if (facts := self._facts(usage)) != said:
-                            await self._membership.set_facts(facts.encode())
-                            said = facts
-                        await self._facts_due.wait()
+                        if (metadata := self._metadata(usage)) != said:
+                            await self._membership.set_metadata(metadata.encode())
+                            said = metadata
+                        await self._metadata_due.wait()
             except TimeoutError:
                 continue
 
-    def _facts(self, usage: Usage | None) -> NodeMetadata:
+    def _metadata(self, usage: Usage | None) -> NodeMetadata:
         config, standing = self._config, self.driver.standing
-        role = Roles(self.driver).of(self._identity.raft_id) if standing.leader else "worker"
+        role = Roles(self.driver).of(self._identity.raft_id) if standing.leader else NodeRole.WORKER
         return NodeMetadata(
             raft_id=self._identity.raft_id,
             peer_address=self._address,
             api_address=address_text(config.advertise, config.port),
             version=self._version,
             role=role,
-            term=standing.term if role == "leader" else 0,
+            term=standing.term if role is NodeRole.LEADER else 0,
             cluster=self._identity.cluster,
             usage=usage,
             recovery=self._identity.recovery,
@@ -493,7 +494,7 @@ class Node:
             conf = self.driver.raft.conf
             if conf != told:
                 told = conf
-                self._facts_due.set()
+                self._metadata_due.set()
                 voters, learners = {*conf.voters, *conf.voters_outgoing}, {*conf.learners, *conf.learners_next}
                 await self._until_named(voters | learners)
                 self._story.tell(voters, learners)

@@ -1,46 +1,57 @@
-"""Gossip: who is there."""
+"""The Membership port: gossip about which nodes are there."""
 
+import enum
 from collections.abc import AsyncIterator
 from typing import Protocol
 
 import msgspec
 
 from orion.model.ids import NodeId
+from orion.model.membership import MemberState
 
 
-class MemberState(msgspec.Struct, frozen=True):
-    """One member as gossip sees it. `facts` travel in the gossip metadata (512 bytes at most)."""
+class Member(msgspec.Struct, frozen=True):
+    """One member as gossip sees it. Gossip carries at most 512 bytes of `metadata`."""
 
     node: NodeId
-    state: str  # alive, suspect, dead, left
+    state: MemberState
     gossip_address: str
-    epoch: int  # which run of the process
-    facts: dict[str, str]
+    epoch: int  # grows with each run of the process
+    metadata: dict[str, str]
+
+
+class MemberEventKind(enum.StrEnum):
+    JOINED = "joined"
+    SUSPECT = "suspect"
+    RECOVERED = "recovered"
+    DEAD = "dead"
+    LEFT = "left"
+    UPDATED = "updated"
+    CONFLICT = "conflict"  # another node claims the member's name
+    LOST = "lost"  # events were dropped: `members()` has the present state
 
 
 class MemberEvent(msgspec.Struct, frozen=True):
-    """`kind`: joined, suspect, recovered, dead, left, updated, conflict, or lost (events were dropped: look
-    at `members()` again). `member` is None for lost.
-    """
+    """A change of one member. `member` is None for LOST alone."""
 
-    kind: str
-    member: MemberState | None
-    other_address: str = ""  # conflict: who else claims the name
+    kind: MemberEventKind
+    member: Member | None
+    other_address: str = ""  # with CONFLICT: where the other node is
 
 
 class Membership(Protocol):
-    async def start(self, facts: dict[str, str]) -> None: ...
+    async def start(self, metadata: dict[str, str]) -> None: ...
 
     async def join(self) -> int:
-        """How many seeds answered; 0 when none did (the adapter goes on trying by itself)."""
+        """Returns how many seeds answered. When none did, the adapter goes on trying by itself."""
 
-    def members(self) -> list[MemberState]:
-        """This node included; dead and left ones as long as they are remembered."""
+    def members(self) -> list[Member]:
+        """Returns all members with this node, and dead and left ones for as long as gossip remembers them."""
 
     def events(self) -> AsyncIterator[MemberEvent]: ...
 
-    async def set_facts(self, facts: dict[str, str]) -> None:
-        """After `leave`, nothing happens."""
+    async def set_metadata(self, metadata: dict[str, str]) -> None:
+        """Changes this node's metadata. After `leave` nothing happens."""
 
     async def leave(self) -> None: ...
 

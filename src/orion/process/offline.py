@@ -34,7 +34,7 @@ from orion.state.tables import State
 from orion.wire.backups import About, BackupReader
 
 READ_BYTES = 256 * 1024
-KNOCKS = 10  # a second
+PROBE_TRIES = 10  # a second in all
 
 
 class Loss(msgspec.Struct, frozen=True):
@@ -222,7 +222,7 @@ async def _make_sure_that_none_answers(members: Sequence[Node]) -> None:
     """Raises Refused, naming those that do: a majority that lives would be ended by this, with what it has
     acknowledged since.
     """
-    answers = await asyncio.gather(*(probe(node.peer_address, tries=KNOCKS) for node in members))
+    answers = await asyncio.gather(*(probe(node.peer_address, tries=PROBE_TRIES) for node in members))
     alive = [
         f"{n.id} ({n.peer_address})" for n, said in zip(members, answers, strict=True) if said is PortProbe.ACCEPTED
     ]

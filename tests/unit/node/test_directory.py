@@ -1,25 +1,34 @@
-"""What members say of themselves in gossip: understood whole, or no facts at all; nothing of it raises."""
+"""Metadata that members spread by gossip is understood whole or refused, and never raises."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orion.model.ids import NodeId, RaftId
+from orion.model.membership import MemberState, NodeRole
 from orion.node.membership.directory import Directory, NodeMetadata, parse_metadata
 from orion.ports.machine import Usage
-from orion.ports.membership import MemberState
+from orion.ports.membership import Member
 from orion.state.tables import State
 from orion.state.view import View
 
 GOOD = NodeMetadata(
-    RaftId(2**64 - 1), "10.0.0.1:7000", "[fd00::1]:8000", "0.1.0", "leader", 3, 5, Usage(0.25, 10**9), 7 << 32
+    RaftId(2**64 - 1),
+    "10.0.0.1:7000",
+    "[fd00::1]:8000",
+    "0.1.0",
+    NodeRole.LEADER,
+    3,
+    5,
+    Usage(0.25, 10**9),
+    7 << 32,
 )
 KEYS = tuple(GOOD.encode())
 
 
-def test_what_was_encoded_is_read():
+def test_metadata_that_was_encoded_is_read():
     assert parse_metadata(GOOD.encode()) == GOOD
-    plain = NodeMetadata(RaftId(1), "host.example:1", "h:65535", "", "worker", 0, 0)
+    plain = NodeMetadata(RaftId(1), "host.example:1", "h:65535", "", NodeRole.WORKER, 0, 0)
     assert parse_metadata(plain.encode()) == plain
 
 
@@ -56,15 +65,15 @@ def test_what_was_encoded_is_read():
         ("o", "emperor"),
     ],
 )
-def test_what_can_not_be_read_is_no_facts(key, value):
+def test_metadata_with_a_value_that_can_not_be_read_is_refused(key, value):
     assert parse_metadata(GOOD.encode() | {key: value}) is None
 
 
 @pytest.mark.parametrize("key", ["r", "p", "a", "v", "o", "c"])
-def test_what_is_left_out_is_no_facts(key):
-    facts = GOOD.encode()
-    del facts[key]
-    assert parse_metadata(facts) is None
+def test_metadata_without_a_key_is_refused(key):
+    metadata = GOOD.encode()
+    del metadata[key]
+    assert parse_metadata(metadata) is None
 
 
 numbers = st.integers(min_value=-(10**400), max_value=10**400)
@@ -73,8 +82,8 @@ words = st.one_of(st.text(max_size=400), numbers.map(str), st.builds("{}/{}".for
 
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, words)))
 def test_nothing_that_a_member_says_raises(said):
-    for facts in (said, GOOD.encode() | said):
-        found = parse_metadata(facts)
+    for metadata in (said, GOOD.encode() | said):
+        found = parse_metadata(metadata)
         if found is not None:
             assert all(0 <= n < 2**64 for n in (found.raft_id, found.term, found.cluster, found.recovery))
             assert parse_metadata(found.encode()) is not None
@@ -87,8 +96,8 @@ def directory():
 
 
 def member(name, **said):
-    facts = NodeMetadata(RaftId(77), "10.0.9.9:7000", "10.0.9.9:8000", "0.1", "leader", 3, 5).encode()
-    return MemberState(NodeId(name), "alive", "10.0.9.9:6000", 1, facts | said)
+    metadata = NodeMetadata(RaftId(77), "10.0.9.9:7000", "10.0.9.9:8000", "0.1", NodeRole.LEADER, 3, 5).encode()
+    return Member(NodeId(name), MemberState.ALIVE, "10.0.9.9:6000", 1, metadata | said)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 65, "a b", "node1\n", "\x1b[31mnode1", "größe", "a/b"])

@@ -100,7 +100,7 @@ def test_a_node_whose_name_a_new_disk_took_and_died_under_before_it_registered_i
         lost.kill()
         lost.wipe()
         lost.boot()
-        await nodes.until(lambda: seen(lost.config.node).facts.raft_id != former)
+        await nodes.until(lambda: seen(lost.config.node).metadata.raft_id != former)
         lost.kill()
         assert status(nodes, lost) is NodeStatus.READY
         await nodes.until(lambda: status(nodes, lost) is NodeStatus.DOWN)

@@ -7,12 +7,13 @@ import pytest
 
 from orion.model.errors import Unavailable
 from orion.model.ids import NodeId, RaftId
+from orion.model.membership import MemberState, NodeRole
 from orion.model.node import Node, NodeStatus
 from orion.model.resources import Resources
 from orion.node.membership import liveness
 from orion.node.membership.directory import Directory, NodeMetadata
 from orion.node.membership.liveness import Liveness
-from orion.ports.membership import MemberState
+from orion.ports.membership import Member
 from orion.ports.peers import Greeted, PortProbe
 from orion.reconcile.nodes import Proof
 from sim.world import World
@@ -22,16 +23,16 @@ TWO = Greeted(NodeId("node2"), RaftId(2), CLUSTER, 0)
 
 
 class Net:
-    """One peer port. `knocks` are its answers, the last for ever; `who` says hello there, None: nobody does."""
+    """One peer port. `answers` are its answers, the last for ever; `who` says hello there, None: nobody does."""
 
-    def __init__(self, *knocks, who=None):
-        self.knocks = list(knocks)
+    def __init__(self, *answers, who=None):
+        self.answers = list(answers)
         self.who_is_there = who
         self.asked = []
 
     async def probe(self, address, *, tries):
         self.asked.append(address)
-        answer = self.knocks.pop(0) if len(self.knocks) > 1 else self.knocks[0]
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         await asyncio.sleep(0.1 * tries if answer is PortProbe.SILENT else 0.001)
         return answer
 
@@ -76,8 +77,10 @@ class Scene:
         )
 
     def show(self, state, raft=TWO.raft_id):
-        facts = NodeMetadata(raft, "10.0.0.22:7000", "10.0.0.22:8000", "", "voter", 0, CLUSTER).encode()
-        self.directory.update([MemberState(TWO.node, state, "10.0.0.22:6000", 1, facts)] if state else [])
+        metadata = NodeMetadata(raft, "10.0.0.22:7000", "10.0.0.22:8000", "", NodeRole.VOTER, 0, CLUSTER).encode()
+        self.directory.update(
+            [Member(TWO.node, MemberState(state), "10.0.0.22:6000", 1, metadata)] if state else []
+        )
         self.gossip.set()
         self.gossip = asyncio.Event()
 
@@ -169,7 +172,7 @@ def test_whom_gossip_gives_up_is_waited_for_less_long():
 
     proof, took_s = run(main)
     assert proof is Proof.MUTE
-    assert took_s < 0.1 * liveness.KNOCKS
+    assert took_s < 0.1 * liveness.PROBE_TRIES
 
 
 def test_a_suspect_that_gossip_gives_up_meanwhile_is_waited_for_less_long():
@@ -180,7 +183,7 @@ def test_a_suspect_that_gossip_gives_up_meanwhile_is_waited_for_less_long():
 
     proof, took_s = run(main)
     assert proof is Proof.MUTE
-    assert 0.4 <= took_s < 0.1 * liveness.KNOCKS
+    assert 0.4 <= took_s < 0.1 * liveness.PROBE_TRIES
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from cluster_kit import run
 from msgspec.structs import replace
 
 from orion.model.ids import NodeId, RaftId
+from orion.model.membership import MemberState, NodeRole
 from orion.model.recovery import belong_together, is_newer, next_recovery
 from orion.node.consensus.position import AskPosition
 from orion.node.membership.directory import NodeMetadata, Seen, parse_metadata
@@ -15,7 +16,7 @@ from orion.node.membership.gossip_watch import MAX_STRANGERS
 from orion.node.membership.recovery_claims import MAX_ASKED, SAME_AGAIN_MS
 from orion.node.rpc.request import encode_request
 from orion.node.views import render
-from orion.ports.membership import MemberState
+from orion.ports.membership import Member
 from orion.reconcile.nodes import UNSEEN_GRACE_MS
 
 
@@ -83,7 +84,7 @@ def test_a_claim_in_gossip_that_no_peer_port_confirms_is_not_believed(caplog):
         for name, address in (("node9", "10.0.9.9:7000"), ("node8", own)):
             claim = seen(name, alone.node.directory.cluster, RECOVERED, address)
             for _ in range(5):
-                alone.node.directory.on_newer_recovery(Seen(claim, parse_metadata(claim.facts)))
+                alone.node.directory.on_newer_recovery(Seen(claim, parse_metadata(claim.metadata)))
                 await asyncio.sleep(1)
         assert alone.up
         assert len(say(caplog, "does not confirm it: not believed")) == 2, "each is told once"
@@ -154,7 +155,7 @@ def test_a_worker_of_a_healthy_cluster_does_not_change_sides():
         own = f"{victim.host}:{victim.config.raft_port}"
         claim = seen(victim.name, worker.node.directory.cluster, RECOVERED, own)
         for _ in range(200):
-            worker.node.directory.on_newer_recovery(Seen(claim, parse_metadata(claim.facts)))
+            worker.node.directory.on_newer_recovery(Seen(claim, parse_metadata(claim.metadata)))
             await asyncio.sleep(0.1)
         assert worker.node.directory.recovery == 0
         looks = 20_000 / SAME_AGAIN_MS + 1
@@ -189,8 +190,10 @@ def test_a_stranger_is_a_reason_to_end_only_for_one_that_is_alone():
 
 
 def seen(node, cluster, recovery, address="10.0.9.9:7000"):
-    facts = NodeMetadata(RaftId(77), address, "10.0.9.9:8000", "0.1", "leader", 3, cluster, None, recovery)
-    return MemberState(NodeId(node), "alive", "10.0.9.9:6000", 1, facts.encode())
+    metadata = NodeMetadata(
+        RaftId(77), address, "10.0.9.9:8000", "0.1", NodeRole.LEADER, 3, cluster, None, recovery
+    )
+    return Member(NodeId(node), MemberState.ALIVE, "10.0.9.9:6000", 1, metadata.encode())
 
 
 @pytest.mark.parametrize(

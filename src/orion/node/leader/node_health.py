@@ -1,6 +1,7 @@
 """A duty: says which nodes are ready, left or down, by what gossip and their peer ports tell of them."""
 
 from orion.model.ids import NodeId, RaftId
+from orion.model.membership import MemberState
 from orion.model.node import Node, NodeStatus
 from orion.node.consensus.driver import RaftDriver
 from orion.node.leader.cluster_watch import ClusterWatch
@@ -65,7 +66,7 @@ class NodeHealth:
             self._since_ms[node.id] = now
             seen = self._directory.seen(node.id)
             came_back = former and raft == node.raft_id and node.status is NodeStatus.READY
-            if came_back and seen and seen.member.state != "alive":
+            if came_back and seen and seen.member.state is not MemberState.ALIVE:
                 self._past_runs[node.id] = seen.member.epoch
         for gone in self._status.keys() - {node.id for node in nodes}:
             for known in (self._status, self._since_ms, self._past_runs):
@@ -77,7 +78,7 @@ class NodeHealth:
         itself.
         """
         seen = self._directory.seen(node.id)
-        shadowed = seen is not None and Sighting(seen.member.state, seen.facts.raft_id).shows_end_of_other(
+        shadowed = seen is not None and Sighting(seen.member.state, seen.metadata.raft_id).shows_end_of_other(
             node.raft_id
         )
         if shadowed and node.id not in self._shadowed:
@@ -93,11 +94,11 @@ class NodeHealth:
         sightings = {}
         for seen in self._directory.all_seen():
             node, state = seen.member.node, seen.member.state
-            if state == "alive":
+            if state is MemberState.ALIVE:
                 self._past_runs.pop(node, None)
             elif self._past_runs.get(node) == seen.member.epoch:
                 continue
-            sightings[node] = Sighting(state, seen.facts.raft_id, self._liveness.proof(node))
+            sightings[node] = Sighting(state, seen.metadata.raft_id, self._liveness.proof(node))
         for node in self._liveness.in_doubt():
             sightings.setdefault(node, Sighting(proof=self._liveness.proof(node)))
         return sightings

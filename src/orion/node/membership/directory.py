@@ -1,11 +1,11 @@
-"""Who is where: Raft ids and node ids to addresses, from gossip's facts first (they are fresher) and from the
+"""Who is where: Raft ids and node ids to addresses, from gossip's metadata first (they are fresher) and from the
 replicated nodes where gossip knows nothing yet.
 
-A node's facts in gossip, short keys because all must fit in 512 bytes:
+A node's metadata in gossip, short keys because all must fit in 512 bytes:
 `r` raft id, `p` peer address, `a` API address, `v` version, `o` role, `t` term (leader only), `c` cluster,
 `u` live use as cpu_millis/memory_bytes, `g` recovery, where there was one.
 
-Whoever reaches the gossip port says what he likes: what can't be read is no facts, and nothing of it raises.
+Whoever reaches the gossip port says what he likes: what can't be read is no metadata, and nothing of it raises.
 """
 
 import re
@@ -15,10 +15,11 @@ from typing import NoReturn
 import msgspec
 
 from orion.model.ids import NODE_ID, NodeId, RaftId, raft_text
+from orion.model.membership import PRESENT, MemberState, NodeRole
 from orion.model.node import address_parts
 from orion.model.recovery import belong_together, is_newer
 from orion.ports.machine import Usage
-from orion.ports.membership import MemberState
+from orion.ports.membership import Member
 from orion.state.view import View
 
 
@@ -27,60 +28,59 @@ class NodeMetadata(msgspec.Struct, frozen=True):
     peer_address: str
     api_address: str
     version: str
-    role: str  # leader, voter, learner, worker
+    role: NodeRole
     term: int
     cluster: int
     usage: Usage | None = None
     recovery: int = 0
 
     def encode(self) -> dict[str, str]:
-        facts = {
+        metadata = {
             "r": raft_text(self.raft_id),
             "p": self.peer_address,
             "a": self.api_address,
             "v": self.version,
-            "o": self.role,
+            "o": self.role.value,
             "c": f"{self.cluster:x}",
         }
         if self.term:
-            facts["t"] = str(self.term)
+            metadata["t"] = str(self.term)
         if self.recovery:
-            facts["g"] = f"{self.recovery:x}"
+            metadata["g"] = f"{self.recovery:x}"
         if self.usage is not None:
-            facts["u"] = f"{round(self.usage.cpu_cores * 1000)}/{self.usage.memory_bytes}"
-        return facts
+            metadata["u"] = f"{round(self.usage.cpu_cores * 1000)}/{self.usage.memory_bytes}"
+        return metadata
 
 
-_VOTING = frozenset(("leader", "voter"))
-_ROLES = frozenset(("leader", "voter", "learner", "worker"))
+_VOTING = frozenset((NodeRole.LEADER, NodeRole.VOTER))
 _HEX = re.compile(r"[0-9a-f]{1,16}")
 _DECIMAL = re.compile(r"[0-9]{1,20}")
 _MAX_WORD_CHARS = 280  # a host's name of 253, a port, and some room
 _MAX_UINT64 = 2**64 - 1
 
 
-def parse_metadata(facts: dict[str, str]) -> NodeMetadata | None:
+def parse_metadata(metadata: dict[str, str]) -> NodeMetadata | None:
     """Returns None when they are not Orion's: another program on the gossip port, a damaged or a forged value. All
     numbers have at most 64 bits, all texts are short and printable.
     """
     try:
         return NodeMetadata(
-            raft_id=RaftId(_hex(facts["r"]) or _refuse()),
-            peer_address=_address(facts["p"]),
-            api_address=_address(facts["a"]),
-            version=_word(facts["v"]),
-            role=facts["o"] if facts["o"] in _ROLES else _refuse(),
-            term=_decimal(facts.get("t", "0")),
-            cluster=_hex(facts["c"]),
-            usage=_usage(facts["u"]) if "u" in facts else None,
-            recovery=_hex(facts.get("g", "0")),
+            raft_id=RaftId(_hex(metadata["r"]) or _refuse()),
+            peer_address=_address(metadata["p"]),
+            api_address=_address(metadata["a"]),
+            version=_word(metadata["v"]),
+            role=NodeRole(metadata["o"]),
+            term=_decimal(metadata.get("t", "0")),
+            cluster=_hex(metadata["c"]),
+            usage=_usage(metadata["u"]) if "u" in metadata else None,
+            recovery=_hex(metadata.get("g", "0")),
         )
     except (KeyError, ValueError):
         return None
 
 
 def _refuse() -> NoReturn:
-    raise ValueError("not a value of these facts")
+    raise ValueError("not a value of these metadata")
 
 
 def _hex(text: str) -> int:
@@ -106,10 +106,10 @@ def _usage(text: str) -> Usage:
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """A member with its facts understood."""
+    """A member with its metadata understood."""
 
-    member: MemberState
-    facts: NodeMetadata
+    member: Member
+    metadata: NodeMetadata
 
 
 class Directory:
@@ -129,18 +129,18 @@ class Directory:
         self._by_node: dict[NodeId, Seen] = {}
         self._by_raft: dict[RaftId, Seen] = {}
 
-    def update(self, members: list[MemberState]) -> None:
+    def update(self, members: list[Member]) -> None:
         self.version += 1
         named = [m for m in members if NODE_ID.fullmatch(m.node)]
-        seen = [s for m in named if (f := parse_metadata(m.facts)) and self._belongs(s := Seen(m, f))]
+        seen = [s for m in named if (f := parse_metadata(m.metadata)) and self._belongs(s := Seen(m, f))]
         self._by_node = {s.member.node: s for s in seen}
-        self._by_raft = {s.facts.raft_id: s for s in seen}
+        self._by_raft = {s.metadata.raft_id: s for s in seen}
 
     def _belongs(self, seen: Seen) -> bool:
-        facts = seen.facts
-        if belong_together(self.cluster, self.recovery, facts.cluster, facts.recovery):
+        metadata = seen.metadata
+        if belong_together(self.cluster, self.recovery, metadata.cluster, metadata.recovery):
             return True
-        if facts.cluster == self.cluster and is_newer(facts.recovery, self.recovery):
+        if metadata.cluster == self.cluster and is_newer(metadata.recovery, self.recovery):
             self.on_newer_recovery(seen)
         else:
             self.on_stranger(seen)
@@ -157,12 +157,12 @@ class Directory:
 
     def address_of_raft(self, raft: RaftId) -> str | None:
         if seen := self._by_raft.get(raft):
-            return seen.facts.peer_address
+            return seen.metadata.peer_address
         return next((n.peer_address for n in self._view().nodes() if n.raft_id == raft), None)
 
     def address_of_node(self, node: NodeId) -> str | None:
         if seen := self._by_node.get(node):
-            return seen.facts.peer_address
+            return seen.metadata.peer_address
         known = self._view().node(node)
         return known.peer_address if known else None
 
@@ -174,14 +174,16 @@ class Directory:
 
     def raft_at(self, peer_address: str) -> RaftId | None:
         """Whose peer address it is."""
-        return next((s.facts.raft_id for s in self._by_node.values() if s.facts.peer_address == peer_address), None)
+        known = (seen.metadata for seen in self._by_node.values())
+        return next((each.raft_id for each in known if each.peer_address == peer_address), None)
 
     def voters(self, *, given_up: bool = False) -> list[Seen]:
         """Members to ask when this node holds no state, the newest leader first. With `given_up`, those that gossip
         calls dead come last: it may be wrong, and where it finds nobody they are all there is.
         """
-        states = ("alive", "suspect", "dead") if given_up else ("alive", "suspect")
-        ranked = [s for s in self._by_node.values() if s.facts.role in _VOTING and s.member.state in states]
+        states = PRESENT | {MemberState.DEAD} if given_up else PRESENT
+        ranked = [s for s in self._by_node.values() if s.metadata.role in _VOTING and s.member.state in states]
         return sorted(
-            ranked, key=lambda s: (s.member.state == "dead", -s.facts.term, s.member.state, s.member.node)
+            ranked,
+            key=lambda s: (s.member.state is MemberState.DEAD, -s.metadata.term, s.member.state, s.member.node),
         )

@@ -7,27 +7,28 @@ from collections.abc import Callable
 
 from orion.model.errors import Unavailable
 from orion.model.ids import NodeId, RaftId
+from orion.model.membership import PRESENT, MemberState
 from orion.model.recovery import is_newer
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory, Seen
 from orion.node.membership.liveness import AGAIN_S
-from orion.ports.membership import MemberEvent, Membership
+from orion.ports.membership import MemberEvent, MemberEventKind, Membership
 from orion.ports.peers import Peers, PortProbe
 from orion.process.loglines import LogThrottle
 
 log = logging.getLogger(__name__)
 
-LEADER_KNOCKS = 3  # a leader taken for dead by mistake costs an election that nobody wins
+LEADER_PROBES = 3  # a leader taken for dead by mistake costs an election that nobody wins
 STRANGER_QUIET_S = 3_600.0  # one line about a stranger in so long
 MAX_STRANGERS = 64  # and about so many of them
 GREETING_S = 2.0
 
 _WORDS = {
-    "joined": "%s seen by gossip (at %s)",
-    "suspect": "%s suspect: it does not answer probes (gossip at %s)",
-    "recovered": "%s alive again (gossip at %s)",
-    "dead": "%s given up by gossip (at %s)",  # a word, not the verdict: that is the leader's
-    "left": "%s left (gossip at %s)",
+    MemberEventKind.JOINED: "%s seen by gossip (at %s)",
+    MemberEventKind.SUSPECT: "%s suspect: it does not answer probes (gossip at %s)",
+    MemberEventKind.RECOVERED: "%s alive again (gossip at %s)",
+    MemberEventKind.DEAD: "%s given up by gossip (at %s)",  # no verdict: that is the leader's
+    MemberEventKind.LEFT: "%s left (gossip at %s)",
 }
 
 
@@ -79,7 +80,7 @@ class GossipWatch:
 
     def _tell(self, event: MemberEvent) -> None:
         member = event.member
-        if event.kind == "conflict" and member is not None:
+        if event.kind is MemberEventKind.CONFLICT and member is not None:
             words = "two nodes call themselves %s: the one at %s is ignored; give it another --id"
             if member.node == self._me:
                 words = "another node calls itself %s as this one does, at %s: gossip lets in only one of them"
@@ -90,29 +91,29 @@ class GossipWatch:
 
     def _tell_stranger(self, seen: Seen) -> None:
         """Once an hour each: who is no member of ours will not become one by itself, and may be meant to."""
-        node, facts, here = seen.member.node, seen.facts, self._directory
-        mark = node, facts.cluster, facts.recovery
-        if seen.member.state not in ("alive", "suspect"):
+        node, metadata, here = seen.member.node, seen.metadata, self._directory
+        mark = node, metadata.cluster, metadata.recovery
+        if seen.member.state not in PRESENT:
             return
         if not self._strangers.is_due(mark, asyncio.get_running_loop().time()):
             return
-        if facts.cluster != here.cluster:
+        if metadata.cluster != here.cluster:
             log.error(
                 "%s (at %s) is of another cluster than this node's data directory: to join it, stop this node, "
                 "move that directory away and start it again with --join",
                 node,
-                facts.peer_address,
+                metadata.peer_address,
             )
             known = self._driver.view.node(node)
-            if known is not None and known.peer_address == facts.peer_address:
-                self._astray[node] = facts.peer_address
+            if known is not None and known.peer_address == metadata.peer_address:
+                self._astray[node] = metadata.peer_address
                 self._went_astray.set()
-        elif not is_newer(here.recovery, facts.recovery):
+        elif not is_newer(here.recovery, metadata.recovery):
             log.error(
                 "%s (at %s) was recovered apart from this node: they are two clusters now. Stop one of them, move "
                 "its data directory away and start it again with --join",
                 node,
-                facts.peer_address,
+                metadata.peer_address,
             )
 
     async def _greet_the_astray(self) -> None:
@@ -133,18 +134,18 @@ class GossipWatch:
         """
         while True:
             leader = self._leader()
-            if leader is None or leader.member.state == "alive":
+            if leader is None or leader.member.state is MemberState.ALIVE:
                 await self._changed.wait()
                 continue
-            if await self._is_gone(leader.facts.peer_address):
-                self._driver.peer_dead(leader.facts.raft_id)  # by now another may lead
+            if await self._is_gone(leader.metadata.peer_address):
+                self._driver.peer_dead(leader.metadata.raft_id)  # by now another may lead
             await asyncio.sleep(AGAIN_S)
 
     async def _is_gone(self, address: str) -> bool:
         """New connections may be dropped on the way while the leader's own goes on: it is heard meanwhile."""
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        answer = await self._peers.probe(address, tries=LEADER_KNOCKS)
+        answer = await self._peers.probe(address, tries=LEADER_PROBES)
         if answer is PortProbe.SILENT:
             return self._driver.leader_unheard_ms > (loop.time() - began_s) * 1000
         return answer is PortProbe.REFUSED

@@ -7,6 +7,7 @@ import msgspec
 
 from orion.model.errors import Unavailable
 from orion.model.ids import NodeId, RaftId
+from orion.model.membership import MemberState
 from orion.model.node import Node, NodeStatus
 from orion.model.recovery import belong_together
 from orion.node.membership.directory import Directory
@@ -17,18 +18,20 @@ from orion.state.view import View
 AGAIN_S = 0.1
 ANSWERED_AGAIN_S = 0.5  # one that answers is asked so often while gossip does not find it
 LOOK_AGAIN_S = 0.5
-KNOCKS = 6  # a network that is gone for half a second is no death
-KNOCK_DEAD_S = 0.3  # whom gossip gives up: it has waited before
+PROBE_TRIES = 6  # a network that is gone for half a second is no death
+PROBE_DEAD_S = 0.3  # whom gossip gives up: it has waited before
 ANSWER_TIMEOUT_S = 2.0  # a busy process needs less
 
 
 class LivenessDoubt(msgspec.Struct, frozen=True):
-    """A node that state calls ready and gossip does not call alive: `state` as gossip's, "" where it shows none."""
+    """A node that state calls ready and gossip does not call alive. `state` is gossip's, None when it shows
+    none.
+    """
 
     node: NodeId
     raft_id: RaftId
     address: str
-    state: str
+    state: MemberState | None
 
 
 class Liveness:
@@ -62,7 +65,7 @@ class Liveness:
         self._hears_others = hears_others
         self._changed = changed
         self._asked: set[NodeId] = set()
-        self._knocking: dict[NodeId, tuple[asyncio.Timeout, float]] = {}  # and when it has been long enough
+        self._probing: dict[NodeId, tuple[asyncio.Timeout, float]] = {}  # and when it has been long enough
         self._proofs: dict[NodeId, Proof] = {}
         self.version = 0  # how often a proof changed
 
@@ -100,7 +103,7 @@ class Liveness:
                 now = self._doubt(self._view().node(node))
                 if now is not None and now.raft_id == doubt.raft_id:
                     self._note(node, proof)
-                slowly = proof is Proof.ANSWERS and doubt.state != "suspect"
+                slowly = proof is Proof.ANSWERS and doubt.state is not MemberState.SUSPECT
                 await asyncio.sleep(ANSWERED_AGAIN_S if slowly else AGAIN_S)
         finally:
             self._asked.discard(node)
@@ -108,7 +111,7 @@ class Liveness:
 
     async def _prove(self, doubt: LivenessDoubt) -> Proof:
         """A conversation that goes on is stronger than a new connection without an answer, which may be dropped."""
-        probe = await self._knock(doubt)
+        probe = await self._probe(doubt)
         if probe is PortProbe.REFUSED:
             return Proof.REFUSED
         if self._hears(doubt.raft_id):
@@ -119,34 +122,34 @@ class Liveness:
             return Proof.ANSWERS
         return Proof.MUTE
 
-    async def _knock(self, doubt: LivenessDoubt) -> PortProbe:
+    async def _probe(self, doubt: LivenessDoubt) -> PortProbe:
         """Silence is told only when, after it, others were heard, and then this one still was not: else it may have
         been this node that was cut off, and its verdict would be committed once that is over.
         """
-        answer = await self._knock_long_enough(doubt)
+        answer = await self._probe_long_enough(doubt)
         if answer is not PortProbe.SILENT:
             return answer
         if not self._hears_others(doubt.raft_id):
             return PortProbe.UNCLEAR
         return await self._peers.probe(doubt.address, tries=1)
 
-    async def _knock_long_enough(self, doubt: LivenessDoubt) -> PortProbe:
+    async def _probe_long_enough(self, doubt: LivenessDoubt) -> PortProbe:
         """For less long where gossip gives it up, before or meanwhile: who does not answer is not asked why."""
-        enough_s = asyncio.get_running_loop().time() + KNOCK_DEAD_S
+        enough_s = asyncio.get_running_loop().time() + PROBE_DEAD_S
         try:
-            async with asyncio.timeout_at(enough_s if doubt.state == "dead" else None) as scope:
-                self._knocking[doubt.node] = scope, enough_s
-                return await self._peers.probe(doubt.address, tries=KNOCKS)
+            async with asyncio.timeout_at(enough_s if doubt.state is MemberState.DEAD else None) as scope:
+                self._probing[doubt.node] = scope, enough_s
+                return await self._peers.probe(doubt.address, tries=PROBE_TRIES)
         except TimeoutError:
             return PortProbe.UNCLEAR
         finally:
-            del self._knocking[doubt.node]
+            del self._probing[doubt.node]
 
     def _hasten(self) -> None:
         now_s = asyncio.get_running_loop().time()
-        for node, (scope, enough_s) in self._knocking.items():
+        for node, (scope, enough_s) in self._probing.items():
             doubt = self._doubt(self._view().node(node))
-            if doubt is not None and doubt.state == "dead" and not scope.expired():
+            if doubt is not None and doubt.state is MemberState.DEAD and not scope.expired():
                 scope.reschedule(max(now_s, enough_s))
 
     async def _answers(self, doubt: LivenessDoubt) -> bool:
@@ -163,11 +166,11 @@ class Liveness:
         if node is None or node.id == self._me or node.status is not NodeStatus.READY:
             return None
         seen = self._directory.seen(node.id)
-        if seen is None or Sighting(seen.member.state, seen.facts.raft_id).shows_end_of_other(node.raft_id):
-            return LivenessDoubt(node.id, node.raft_id, node.peer_address, "")
-        if seen.member.state == "alive" or seen.facts.raft_id != node.raft_id:
+        if seen is None or Sighting(seen.member.state, seen.metadata.raft_id).shows_end_of_other(node.raft_id):
+            return LivenessDoubt(node.id, node.raft_id, node.peer_address, None)
+        if seen.member.state is MemberState.ALIVE or seen.metadata.raft_id != node.raft_id:
             return None
-        return LivenessDoubt(node.id, node.raft_id, seen.facts.peer_address, seen.member.state)
+        return LivenessDoubt(node.id, node.raft_id, seen.metadata.peer_address, seen.member.state)
 
     def _note(self, node: NodeId, proof: Proof | None) -> None:
         if proof is self._proofs.get(node):

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from orion.model.errors import NoMajority, Unavailable
 from orion.model.ids import NodeId, RaftId, raft_text
+from orion.model.membership import PRESENT
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
 
@@ -39,7 +40,7 @@ class QuorumWatch:
         if self._directory.node_of_raft(raft) == self._me:
             return True
         seen = self._directory.seen_raft(raft)
-        return seen is not None and seen.member.state in ("alive", "suspect")
+        return seen is not None and seen.member.state in PRESENT
 
     def _names(self, voters: list[RaftId]) -> str:
         names = sorted(self._directory.node_of_raft(v) or raft_text(v) for v in voters)

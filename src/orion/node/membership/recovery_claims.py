@@ -11,6 +11,7 @@ import msgspec
 
 from orion.model.errors import OrionError, Unavailable
 from orion.model.ids import NodeId
+from orion.model.membership import PRESENT
 from orion.model.recovery import is_newer
 from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.position import AskPosition
@@ -70,8 +71,8 @@ class RecoveryClaims:
 
     def hear_gossip(self, seen: Seen) -> None:
         """A member says that it is of a newer recovery. The dead and those that left say nothing any more."""
-        if seen.member.state in ("alive", "suspect"):
-            self._hear(Claim(seen.member.node, seen.facts.recovery, seen.facts.peer_address))
+        if seen.member.state in PRESENT:
+            self._hear(Claim(seen.member.node, seen.metadata.recovery, seen.metadata.peer_address))
 
     def hear_hello(self, node: NodeId, recovery: int) -> None:
         """Who connects tells no address: it is asked where this node knows that name to be."""
@@ -138,7 +139,7 @@ class RecoveryClaims:
         """By the word of voters that this node may speak with."""
         found = self._directory.voters(given_up=True)
         voters = [seen for seen in found if seen.member.node != self._me][:MAX_ASKED]
-        answers = await asyncio.gather(*(self._has_a_leader(seen.facts.peer_address) for seen in voters))
+        answers = await asyncio.gather(*(self._has_a_leader(seen.metadata.peer_address) for seen in voters))
         return any(answers)
 
     async def _has_a_leader(self, address: str) -> bool:

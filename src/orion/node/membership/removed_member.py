@@ -9,6 +9,7 @@ import logging
 
 from orion.model.errors import OrionError
 from orion.model.ids import RaftId
+from orion.model.membership import NodeRole
 from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.position import AskPosition
 from orion.node.membership.directory import Directory, Seen
@@ -42,13 +43,14 @@ class RemovedMember:
 
     async def _ask(self) -> None:
         for seen in self._directory.voters():
-            if seen.facts.role == "leader" and seen.facts.raft_id != self._raft and await self._is_excluded(seen):
+            leads = seen.metadata.role is NodeRole.LEADER and seen.metadata.raft_id != self._raft
+            if leads and await self._is_excluded(seen):
                 log.warning("the cluster took this node out of Raft while it was away: it is a worker now")
                 self._driver.exclude()
                 return
 
     async def _is_excluded(self, leader: Seen) -> bool:
-        driver, address = self._driver, leader.facts.peer_address
+        driver, address = self._driver, leader.metadata.peer_address
         try:
             theirs = await ask.call(self._peers, address, AskPosition(), timeout_s=ASK_TIMEOUT_S)
         except OrionError as error:

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 ASK_TIMEOUT_S = 1.0  # twice on the way of a registration, which waits 2 s for its answer
 MAX_REMEMBERED = 4_096
 NAME_PATIENCE_S = 3.0  # for so long gossip may show a former process of this node's
-NAME_KNOCKS = 3
+NAME_PROBES = 3
 
 
 class Rivals:
@@ -157,7 +157,7 @@ class Rivals:
             others = any(seen.member.node != self._me for seen in self._directory.all_seen())
             if self._directory.cluster or others:
                 continue
-            if await self._peers.probe(self._namesake, tries=NAME_KNOCKS) is PortProbe.ACCEPTED:
+            if await self._peers.probe(self._namesake, tries=NAME_PROBES) is PortProbe.ACCEPTED:
                 self._on_rival(self._name_is_taken(f"{self._namesake} (gossip)"))
 
     def _why(self, other: Greeted, address: str) -> str:

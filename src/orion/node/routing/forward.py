@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from orion.model.errors import NoMajority, NotTaken, OrionError, Unavailable
 from orion.model.ids import NodeId, RaftId
+from orion.model.membership import NodeRole
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
 from orion.node.membership.quorum_watch import QuorumWatch
@@ -153,7 +154,7 @@ class Forward:
     def _voters(self, *, given_up: bool = False) -> list[str]:
         """Addresses of the others, those first that are likeliest to know."""
         found = self._directory.voters(given_up=given_up)
-        return [seen.facts.peer_address for seen in found if seen.member.node != self._me]
+        return [seen.metadata.peer_address for seen in found if seen.member.node != self._me]
 
     # --- the leader ----------------------------------------------------------------------------------------
 
@@ -174,10 +175,10 @@ class Forward:
             return address
         voters = [s for s in self._directory.voters() if s.member.node != self._me]
         for seen in voters:
-            if seen.facts.role == "leader":
-                return seen.facts.peer_address
+            if seen.metadata.role is NodeRole.LEADER:
+                return seen.metadata.peer_address
         if voters and not driver.is_member:
-            return self._rng.choice(voters).facts.peer_address
+            return self._rng.choice(voters).metadata.peer_address
         raise NotTaken("no leader of the cluster is known yet")
 
     # --- a node --------------------------------------------------------------------------------------------

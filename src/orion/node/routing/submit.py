@@ -164,7 +164,7 @@ class Submitter:
                 )
             return data
         seen = self._directory.seen(command.node)
-        if seen is None or seen.facts.raft_id != command.raft_id or await self._answers(known):
+        if seen is None or seen.metadata.raft_id != command.raft_id or await self._answers(known):
             return data
         return encode_command(replace(command, replaces=True))
 

@@ -26,6 +26,7 @@ from orion.model.ids import (
     task_id,
 )
 from orion.model.job import Job
+from orion.model.membership import GONE, MemberState, NodeRole
 from orion.model.node import EVERYWHERE, Node, NodeStatus, address_parts, address_text
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory, Seen
@@ -217,12 +218,12 @@ class Roles:
         self._voters = {*conf.voters, *conf.voters_outgoing}
         self._learners = {*conf.learners, *conf.learners_next}
 
-    def of(self, raft: RaftId | int) -> str:
+    def of(self, raft: RaftId | int) -> NodeRole:
         if raft == self._leader:
-            return "leader"
+            return NodeRole.LEADER
         if raft in self._voters:
-            return "voter"
-        return "learner" if raft in self._learners else "worker"
+            return NodeRole.VOTER
+        return NodeRole.LEARNER if raft in self._learners else NodeRole.WORKER
 
 
 _STATUS_WORDS = {NodeStatus.DOWN: "dead", NodeStatus.LEFT: "left", NodeStatus.READY: "alive"}
@@ -230,7 +231,7 @@ _STATUS_WORDS = {NodeStatus.DOWN: "dead", NodeStatus.LEFT: "left", NodeStatus.RE
 
 def _node(record: NodeRecord, seen: Seen | None, roles: Roles, *, led: bool) -> NodeView:
     node, capacity = record.node, record.node.capacity
-    usage = seen.facts.usage if seen is not None and node.status is NodeStatus.READY else None
+    usage = seen.metadata.usage if seen is not None and node.status is NodeStatus.READY else None
     return NodeView(
         name=node.id,
         ip=address_parts(node.peer_address)[0],
@@ -276,10 +277,10 @@ def _status(record: NodeRecord, seen: Seen | None, *, led: bool) -> str:
         return "unknown"
     if word != "alive":
         return word
-    if seen is not None and seen.member.state in ("suspect", "dead"):
+    if seen is not None and seen.member.state in (MemberState.SUSPECT, MemberState.DEAD):
         # Fresher than what a cluster without a quorum can still agree on. Where there is one, death is its leader's
         # to tell: gossip may give up a node that answers.
-        return "suspect" if led else seen.member.state
+        return MemberState.SUSPECT if led else seen.member.state
     if not record.node.draining:
         return word
     return "draining" if record.active else "drained"
@@ -292,7 +293,7 @@ def why_gone(node: Node | None, seen: Seen | None, *, led: bool) -> str:
     if node is not None and node.status is not NodeStatus.READY:
         word = "stopped on purpose" if node.status is NodeStatus.LEFT else "is dead"
         return f"{word} since {time_text(node.changed_at_ms)}"
-    return "does not answer" if not led and seen is not None and seen.member.state in ("dead", "left") else ""
+    return "does not answer" if not led and seen is not None and seen.member.state in GONE else ""
 
 
 # --- configs -----------------------------------------------------------------------------------------------
