@@ -36,7 +36,7 @@ TRANSITIONS: dict[AllocationState, frozenset[AllocationState]] = {
     AllocationState.COMPLETED: frozenset(),
     AllocationState.FAILED: frozenset(),
     AllocationState.STOPPED: frozenset(),
-    # A node that was called dead may report how its container really ended; it never runs again.
+    # A node that was called dead stops what it still runs of it, and reports nothing more.
     AllocationState.LOST: frozenset(),
 }
 

@@ -5,7 +5,7 @@
   under the same node id, because it has forgotten what it voted for (Raft, section 4.2.1 of the thesis
   needs a member's vote to survive).
 - `AllocationId`: 32 bits, unique in the cluster for its life, made in `apply` from a counter.
-- `TaskId`: `job/index`.
+- A task's id is `job/index`.
 """
 
 import re

@@ -12,7 +12,7 @@ from orion.model.resources import Resources
 
 class NodeStatus(enum.StrEnum):
     READY = "ready"
-    LEFT = "left"  # a planned stop: its work waits for it until `grace_until_ms`
+    LEFT = "left"  # a planned stop: its work waits for it for `grace_ms`
     DOWN = "down"  # dead by gossip, or gone past its grace; its allocations are lost
 
 

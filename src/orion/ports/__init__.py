@@ -1,5 +1,5 @@
-"""What node/ asks of the outside, as Protocols. adapters/ fulfil them with the real thing, the simulator with
-its own; the contract suites in tests/contract run against both.
+"""Protocols through which node/ uses the outside. adapters/ fulfil them with the real thing, the simulator with its
+own; the contract suites in tests/contract run against both.
 
-Every call that can wait takes part in cancellation; a deadline is the caller's (`asyncio.timeout`).
+Every call that waits can be cancelled. Deadlines are the caller's (`asyncio.timeout`).
 """

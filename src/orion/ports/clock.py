@@ -1,11 +1,11 @@
-"""Time."""
+"""The Clock port."""
 
 from typing import Protocol
 
 
 class Clock(Protocol):
     def now_ms(self) -> int:
-        """Monotonic; for waits and timeouts."""
+        """Returns monotonic time, for waits and timeouts."""
 
     def wall_ms(self) -> int:
-        """Unix time; only to be shown to people, never to decide."""
+        """Returns Unix time, which is only shown to people and never decides anything."""

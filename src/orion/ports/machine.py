@@ -1,4 +1,4 @@
-"""This machine."""
+"""The Machine port."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""Node-to-node transport."""
+"""The Peers port: transport between nodes."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from enum import Enum
@@ -24,17 +24,17 @@ MessageHandler = Callable[[AnyMessage], None]
 
 
 class PortProbe(Enum):
-    """What a host says of a new connection to its peer port."""
+    """The answer of a host to a new connection to a port."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"  # nobody listens: the process is gone from a living host
-    SILENT = "silent"  # several tries, and no answer to any: the host or the way to it is gone
-    UNCLEAR = "unclear"  # it was never asked: no such name, no network here
+    SILENT = "silent"  # no answer to several tries: the host or the way to it is gone
+    UNCLEAR = "unclear"  # the host was never reached out to: no such name, no network here
 
 
 class Greeted(msgspec.Struct, frozen=True):
-    """Who greeted, by its own word. `run` tells its process from others with the same data directory; `address` is
-    where it is dialled, "" when unknown.
+    """A peer by its own hello. `run` tells its process from others with the same data directory. `address` is the
+    one that others dial, "" when unknown.
     """
 
     node: NodeId
@@ -46,31 +46,29 @@ class Greeted(msgspec.Struct, frozen=True):
 
 
 class Gate(Protocol):
-    """Decides who is let in at the peer port."""
+    """Decides which peers are let in at the peer port."""
 
     def knows(self, greeted: Greeted) -> bool:
-        """True: it is let in at once."""
+        """Returns True when the peer is let in at once."""
 
     async def rival(self, greeted: Greeted) -> str:
-        """The address at which another node with its data directory or its name answers; "" lets it in. Takes at
-        most a few seconds.
+        """Returns the address at which another node with its data directory or its name answers; "" lets it in.
+        Takes at most a few seconds.
         """
 
 
 class Peers(Protocol):
-    """Node-to-node transport. Addresses are `host:port`.
+    """Transport between nodes. Addresses are `host:port`.
 
-    Raft messages are best effort on one connection per address with a bounded queue, oldest dropped first.
+    Raft messages are best effort, on one connection per address with a bounded queue, the oldest dropped first.
     Calls raise Unavailable when the peer can't be reached or answers too late, and re-raise the OrionError
     that the handler raised there. A stream ends when either side closes it.
 
-    `on_lost`, where set, is told the address whenever a connection to it broke or was refused: time to look
-    whether anybody is there. `on_stranger`, where set, is told the node, cluster and recovery of a peer that was
-    met and is not spoken with, because its cluster or its recovery (model/recovery.py) is another.
-
-    `gate`, where set, is asked about everybody who greets, before anything else of it is heard. `on_refused`, where
-    set, is told the address of the node that another one has taken this one for a copy of. `run` is what this one
-    greets with.
+    If set, `on_lost` gets the address whenever a connection to it broke or was refused. `on_stranger` gets the
+    node, cluster and recovery (model/recovery.py) of a peer whose connection was closed because it is of another
+    cluster or recovery. `gate` decides about each peer that says hello, before any other frame of it is handled.
+    `on_refused` gets the address of the node of which a peer takes this one for a copy. `run` is the one in this
+    node's hello.
     """
 
     run: int
@@ -88,16 +86,17 @@ class Peers(Protocol):
     def stream(self, address: str, request: bytes) -> AsyncGenerator[bytes, None]: ...
 
     async def probe(self, address: str, *, tries: int) -> PortProbe:
-        """What the host says of a new connection. The kernel answers, however busy the process is. Takes as long as
-        the answer, at most a tenth of a second for each try.
+        """Returns the host's answer to a new connection. The kernel answers, however busy the process is. Takes as
+        long as the answer, at most a tenth of a second for each try.
         """
 
     async def who(self, address: str, *, timeout_s: float) -> Greeted:
-        """Who answers there, of whatever cluster and recovery. Only a process that runs does: one that is frozen
-        accepts connections and no more. Raises Unavailable. May be called before `start`.
+        """Returns the node that answers at `address`, of whatever cluster and recovery. Only a process that runs
+        answers: the kernel of a frozen one accepts connections and no more. Raises Unavailable. May be called
+        before `start`.
         """
 
     def set_cluster(self, cluster: int, recovery: int = 0) -> None:
-        """From now on only peers of this cluster, after this recovery, are spoken with."""
+        """Closes connections to peers of another cluster or recovery, and from now on refuses new ones."""
 
     async def close(self) -> None: ...

@@ -1,5 +1,5 @@
-"""Flags, environment and file become one frozen value. The command line wins over the environment, which wins
-over the file; cli/commands/node.py does the merging with click.
+"""A node's settings as one frozen value, from flags, environment and file. The command line wins over the
+environment, which wins over the file; cli/commands/node.py merges them with click.
 """
 
 import msgspec
@@ -11,7 +11,7 @@ DOCKER_HOST = "unix:///var/run/docker.sock"
 
 
 class Tuning(msgspec.Struct, frozen=True):
-    """Times and sizes that a user rarely sees. Milliseconds."""
+    """Times and sizes that a user rarely changes. Times are in milliseconds."""
 
     heartbeat_ms: int = 100
     election_ms: int = 500
@@ -25,7 +25,7 @@ class Tuning(msgspec.Struct, frozen=True):
 
 
 class Config(msgspec.Struct, frozen=True):
-    """Everything a node is told at start."""
+    """All settings of a node at its start."""
 
     node: NodeId
     data_dir: str

@@ -1,6 +1,6 @@
 """One node as a process: adapters, node and API put together in one TaskGroup, and taken down in order.
 
-The only importer of adapters/.
+With process/offline it is the only importer of adapters/.
 """
 
 import asyncio
@@ -40,13 +40,13 @@ from orion.raft.log import LogBroken
 
 log = logging.getLogger("orion")
 
-# Ends that say in one line what happened and what to do; anything else is a bug and shows where it is.
+# Errors that say in one line what happened and what to do. Any other one is a bug and shows its traceback.
 _TOLD = (OrionError, LogFailed, LogBroken)
 
 
 def run(config: Config) -> int:
-    """Run a node until SIGTERM or SIGINT. Returns the exit code: 0 after a planned stop, 1 after a failure, which
-    was then told in one line.
+    """Runs a node until SIGTERM or SIGINT. Returns the exit code: 0 after a planned stop, 1 after a failure that
+    was told in one line.
     """
     import uvloop
 
@@ -85,7 +85,7 @@ def _advice(reason: BaseException, config: Config) -> str:
 
 
 async def serve(config: Config) -> None:
-    """Until a signal. Raises OrionErrors and LogFailed, alone or in groups."""
+    """Runs a node until a signal. Raises OrionErrors and LogFailed, alone or in groups."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -95,7 +95,7 @@ async def serve(config: Config) -> None:
         attempt = _Attempt(config.data_dir)
         store = await LmdbLog.open(config.data_dir)
         stack.push_async_callback(store.close)
-        stack.callback(attempt.forget)  # while the store still locks it, so that it is nobody else's by then
+        stack.callback(attempt.forget)  # before the store unlocks it: after that it may be another process's
         identity = await _identity(store, config, machine)
         peers = TcpPeers(
             node=config.node,
@@ -153,8 +153,8 @@ async def serve(config: Config) -> None:
 
 
 class _Attempt:
-    """A start that is refused (a taken port, neither --bootstrap nor --join) leaves no data directory behind that
-    was not there before. Nobody has heard of the member in it, and it has promised nothing.
+    """The start of a node, which leaves no new data directory behind when it is refused (a taken port, neither
+    --bootstrap nor --join). No peer has heard of the member in that directory, and it has promised nothing.
     """
 
     def __init__(self, data_dir: str) -> None:
@@ -167,15 +167,15 @@ class _Attempt:
             shutil.rmtree(self._data_dir, ignore_errors=True)
 
 
-# Seconds. The log's thread, back from an fsync, waits so long at the most for the interpreter; by default it is
-# 5 ms, which is several fsyncs.
+# The log's thread, back from an fsync, waits at most this long for the interpreter. The default of 5 ms is as long
+# as several fsyncs.
 SWITCH_INTERVAL_S = 0.0005
 
 
 def _spare_the_collector() -> None:
-    """What was built stays for good, so it is not looked at again; and state is made of structs that the collector
-    does not track, so it need not look as often as it does by default. With a million allocations a full collection
-    takes some 20 ms, which is a late heartbeat.
+    """Makes the garbage collector run more rarely. Objects made so far stay for good, so it skips them. State is
+    made of structs that it does not track, so it need not run as often as by default. With a million allocations a
+    full collection takes some 20 ms, which delays a heartbeat.
     """
     gc.collect()
     gc.freeze()
@@ -196,14 +196,18 @@ async def _run_until(stop: asyncio.Event, node: Node, api: Server) -> None:
 
 
 async def _serve(api: Server, stop: asyncio.Event) -> None:
-    """A node that nobody can ask must not run on unnoticed."""
+    """Serves the API until `stop`. Raises Unavailable when it ends before: a node without an API must not run
+    on.
+    """
     await api.serve()
     if not stop.is_set():
         raise Unavailable("the API server ended by itself")
 
 
 async def _identity(store: LogStore, config: Config, machine: Machine) -> Identity:
-    """Whose data directory this is; a new one becomes this node's."""
+    """Returns the identity in the data directory; a new directory becomes this node's. Raises Refused when it
+    belongs to another node.
+    """
     known = await store.identity()
     if config.bootstrap and (known is None or not known.cluster):
         await _refuse_beside_a_former_one(config)
@@ -220,7 +224,9 @@ async def _identity(store: LogStore, config: Config, machine: Machine) -> Identi
 
 
 async def _refuse_beside_a_former_one(config: Config) -> None:
-    """Whoever moved the directory away, or lost the disk that it was to be on, does not want an empty cluster."""
+    """Raises Refused when the node has a former data directory beside the new one: with --bootstrap a directory
+    that was moved away would leave the user with an empty cluster.
+    """
     former = await asyncio.to_thread(former_directories, Path(config.data_dir), config.node)
     if not former:
         return
@@ -234,7 +240,7 @@ async def _refuse_beside_a_former_one(config: Config) -> None:
 
 
 def _capacity(config: Config, machine: LinuxMachine) -> Resources:
-    """What was named at start, and what the machine has for the rest."""
+    """Returns the capacity named at the start, and the machine's for the parts not named."""
     named, found = config.capacity or Resources(), machine.capacity(Path(config.data_dir))
     return Resources(
         named.cpu_millis or found.cpu_millis,

@@ -1,5 +1,5 @@
-"""How many files this process may have open, and how many of them may be connections. The usual limit of 1,024 is
-for programs that use `select`, which is broken beyond.
+"""The limit of open files, and how many of them may be connections. The usual limit of 1,024 is meant for programs
+that use `select`, which can't take more.
 """
 
 import contextlib
@@ -9,15 +9,17 @@ FEWEST_CONNECTIONS = 16
 
 
 def raise_limit() -> None:
-    """To what may be had without asking anybody."""
+    """Raises the limit to the hard limit, as any process may."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # Refused where the system has been told since to give nobody so many.
+    # Refused when the system-wide limit has been lowered since.
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def connections(one_in: int, *, most: int) -> int:
-    """So many that each `one_in` files is one, at most `most`: silent clients must leave files for the rest."""
+    """Returns how many connections may be open: one for every `one_in` files that this process may open, at most
+    `most`. The rest of the files stay free, whatever silent clients do.
+    """
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return most

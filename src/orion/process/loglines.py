@@ -1,4 +1,4 @@
-"""Lines of the log: one line for each message, whatever others have put into it, and no floods of them."""
+"""Lines of the log: each message is one line, whatever peers have put into it, and none is repeated in floods."""
 
 import logging
 from collections.abc import Hashable
@@ -12,8 +12,8 @@ def printable(text: str) -> str:
 
 
 class OneLineFormatter(logging.Formatter):
-    """Formats a message as one printable line: names and words of other machines are in it, and a line end would
-    let them write lines of their own. Tracebacks follow on lines of their own, as always.
+    """Formats a message as one printable line. It may hold names and words of other machines, which could forge
+    lines with a line end in them. Tracebacks follow on lines of their own.
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's name
@@ -21,7 +21,9 @@ class OneLineFormatter(logging.Formatter):
 
 
 class LogThrottle:
-    """Says which marks are to be told: each once in `quiet_s`, and at most `most` different ones in that time."""
+    """Decides which marks are due for a line: each once in `quiet_s`, and at most `most` different ones in that
+    time.
+    """
 
     def __init__(self, quiet_s: float, most: int) -> None:
         self._quiet_s = quiet_s
@@ -29,7 +31,7 @@ class LogThrottle:
         self._told_s: dict[Hashable, float] = {}  # the oldest first
 
     def is_due(self, mark: Hashable, now_s: float) -> bool:
-        """Whether to tell it now; if so it counts as told. `now_s` is monotonic."""
+        """Returns True when the mark is due; it then counts as told. `now_s` is monotonic."""
         while self._told_s and now_s - next(iter(self._told_s.values())) >= self._quiet_s:
             del self._told_s[next(iter(self._told_s))]
         if mark in self._told_s or len(self._told_s) >= self._most:

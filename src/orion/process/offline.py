@@ -1,6 +1,7 @@
-"""What is done to files while no node runs on them: backups looked at and restored, a lost quorum recovered from.
+"""Work on files while no node runs on them: a backup is inspected or restored, a cluster recovered from a lost
+quorum.
 
-Beside daemon the only importer of adapters/.
+With process/daemon it is the only importer of adapters/.
 """
 
 import asyncio
@@ -38,10 +39,10 @@ PROBE_TRIES = 10  # a second in all
 
 
 class Loss(msgspec.Struct, frozen=True):
-    """What a recovery keeps and may lose, as one member's log tells it. Up to `commit` it knows that all was
-    committed; of what follows up to `last_index` it does not know, and keeps it. What others may have acknowledged
-    after that is lost. `last_at_ms`: when that entry was proposed, 0 when the log does not say. `others`: who else
-    votes or follows by its configuration.
+    """The entries that a recovery keeps and may lose, by one member's log. Entries up to `commit` are committed,
+    those up to `last_index` may be, and all of these are kept. Entries after that, which other members may have
+    acknowledged, are lost. `last_at_ms` is the time at which the last one was proposed, 0 when the log does not
+    say. `others` are the other members by its configuration.
     """
 
     node: str
@@ -53,7 +54,7 @@ class Loss(msgspec.Struct, frozen=True):
 
 
 class BackupSummary(msgspec.Struct, frozen=True, rename="camel"):
-    """`jobs` and what follows: how many. `at`: when it was saved, Unix milliseconds, by the clock of `node`."""
+    """A backup's contents. `at_ms` is the Unix time at which it was saved, by the clock of `node`."""
 
     cluster: str
     index: int
@@ -70,14 +71,16 @@ class BackupSummary(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def inspect(path: Path) -> BackupSummary:
-    """Raises Corrupt, naming the byte, for a file that is not whole; Refused for one that can't be read."""
+    """Returns a backup's contents. Raises Corrupt, which names the byte, when the file is damaged or cut short;
+    Refused when it can't be read.
+    """
     about, state = _read(path)
     return _summary(path, about, state)
 
 
 def restore(path: Path, data_dir: Path, node: NodeId) -> BackupSummary:
     """Makes `data_dir`, which must be empty, that of a new cluster's only voter, with the state of a backup. The
-    former cluster's nodes are not in it. What was saved is returned.
+    former cluster's nodes are not in the new one. Returns the backup's contents.
 
     Raises Corrupt as `inspect`, Conflict when the directory is not empty, Refused when it can't be written to.
     """
@@ -88,7 +91,7 @@ def restore(path: Path, data_dir: Path, node: NodeId) -> BackupSummary:
     about, state = _read(path)
     summary = _summary(path, about, state)
     with _log_words(), asyncio.Runner() as runner:
-        # From here on the directory is locked: whoever took it while the backup was read keeps it as it is.
+        # From here on the directory is locked. A process that took it while the backup was read keeps it as it is.
         store = runner.run(_open(data_dir, fresh=fresh))
         try:
             if runner.run(store.identity()) is not None:
@@ -137,8 +140,8 @@ async def _found(store: LmdbLog, node: NodeId, about: About, state: State) -> No
 
 
 async def _begin(store: LmdbLog, meta: SnapshotMeta, state: State, identity: Identity) -> None:
-    """The log is this state from now on, and nothing else. Node and log become so in one transaction: half of it
-    would end the members that are well, or leave a log whose voter nobody is.
+    """Replaces the log by this state, and the node's identity, in one transaction. Half of it would end healthy
+    members, or leave a log whose voter no node is.
     """
     await store.save_snapshot(
         meta,
@@ -150,11 +153,11 @@ async def _begin(store: LmdbLog, meta: SnapshotMeta, state: State, identity: Ide
 
 
 def recover(data_dir: Path, agree: Callable[[Loss], bool], *, force: bool = False) -> bool:
-    """Makes the node of `data_dir` the only voter of its cluster, with its log as it is, once `agree` has said that
-    what this may lose is worth it; else nothing is changed, and False returned.
+    """Makes the node of `data_dir` the only voter of its cluster, with its log as it is, if `agree` accepts the
+    possible loss. Returns False when it does not; then nothing is changed.
 
-    Members of before are shut out: theirs is another `recovery` (model/recovery.py). Raises Refused where there is
-    nothing to recover, another member answers (with `force` that is not asked) or the disk fails, Conflict when a
+    Former members are shut out, because theirs is another `recovery` (model/recovery.py). Raises Refused when there
+    is nothing to recover, another member answers (with `force` none is asked) or the disk fails, Conflict when a
     node runs on the directory, Corrupt when its log is damaged.
     """
     if not (data_dir / "log").is_dir():
@@ -165,7 +168,7 @@ def recover(data_dir: Path, agree: Callable[[Loss], bool], *, force: bool = Fals
             survivor = runner.run(_survivor(store, data_dir))
             if not force:
                 runner.run(_make_sure_that_none_answers(survivor.gone))
-            # Asked outside of the loop, which would take the first Ctrl-C for itself.
+            # Outside of the loop, which would take the first Ctrl-C for itself.
             if not agree(survivor.loss):
                 return False
             runner.run(_go_on_alone(store, survivor))
@@ -175,7 +178,7 @@ def recover(data_dir: Path, agree: Callable[[Loss], bool], *, force: bool = Fals
 
 
 class _Survivor(msgspec.Struct, frozen=True):
-    """A member and what its log holds; `gone`: the other members."""
+    """A member with its state and log. `gone` are the other members."""
 
     identity: Identity
     state: State
@@ -185,7 +188,7 @@ class _Survivor(msgspec.Struct, frozen=True):
 
 
 async def _survivor(store: LmdbLog, data_dir: Path) -> _Survivor:
-    """Raises Refused where there is nothing to recover."""
+    """Reads the member of `data_dir`. Raises Refused when there is nothing to recover."""
     identity, persistent = await store.identity(), await store.load()
     if identity is None or not persistent.snapshot.index:
         raise Refused(f"{data_dir} holds no log: a worker goes along with whichever member is recovered")
@@ -219,7 +222,7 @@ async def _go_on_alone(store: LmdbLog, survivor: _Survivor) -> None:
 
 
 async def _make_sure_that_none_answers(members: Sequence[Node]) -> None:
-    """Raises Refused, naming those that do: a majority that lives would be ended by this, with what it has
+    """Raises Refused, which names those that do. A recovery would end a majority that lives, and lose what that has
     acknowledged since.
     """
     answers = await asyncio.gather(*(probe(node.peer_address, tries=PROBE_TRIES) for node in members))
@@ -236,7 +239,7 @@ async def _make_sure_that_none_answers(members: Sequence[Node]) -> None:
 
 
 async def _replay(store: LmdbLog, persistent: Persistent) -> tuple[State, ConfState, int]:
-    """State and configuration at the end of the log, committed or not, and when its last command was made."""
+    """Returns state and configuration at the end of the log, committed or not, and the time of its last command."""
     restorer = Restorer()
     async for chunk in store.snapshot_chunks(persistent.snapshot.index):
         restorer.feed(chunk)

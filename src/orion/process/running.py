@@ -1,7 +1,7 @@
-"""The nodes that run on this machine, whatever address they listen on: each keeps a small file in a runtime
-directory, where commands find it.
+"""The nodes that run on this machine. Each keeps a small file with its address in a runtime directory, where
+commands find it.
 
-The file is locked for as long as the node's process lives, so that one left behind by a kill is known as such.
+The file is locked for as long as the node's process lives, so that a file left behind by a kill is known as such.
 """
 
 import contextlib
@@ -12,14 +12,14 @@ from pathlib import Path
 
 import msgspec
 
-SYSTEM = Path("/run/orion")  # root's, or of whoever was given it (systemd's RuntimeDirectory=orion)
+SYSTEM = Path("/run/orion")  # root's, or another user's by systemd's RuntimeDirectory=orion
 _SUFFIX = ".json"
 _MAX_FILES = 1_000
 _MAX_BYTES = 4_096
 
 
 class RunningNode(msgspec.Struct, frozen=True, rename="camel"):
-    """`host` and `port` answer for the API of `node`, for who is in the same network namespace."""
+    """A running node. Its API is at `host` and `port`, for processes in the network namespace `network`."""
 
     node: str
     host: str
@@ -29,7 +29,9 @@ class RunningNode(msgspec.Struct, frozen=True, rename="camel"):
 
 @contextlib.contextmanager
 def announced(node: str, host: str, port: int) -> Iterator[str]:
-    """Lets commands on this machine find the node. Yields "", or why they can't: no directory takes the file."""
+    """Lets commands on this machine find the node. Yields "", or why they can't when no directory takes the
+    file.
+    """
     why = "there is no runtime directory"
     descriptor, path = -1, None
     content = msgspec.json.encode(RunningNode(node, _dialled(host), port, _network()))
@@ -48,14 +50,14 @@ def announced(node: str, host: str, port: int) -> Iterator[str]:
 
 
 def find() -> list[RunningNode]:
-    """By port, then by name."""
+    """Returns the nodes in this network namespace, by port, then by name."""
     network = _network()
     found = [node for directory in _directories() for path in _files(directory) if (node := _read(path))]
     return sorted({node for node in found if node.network == network}, key=lambda node: (node.port, node.node))
 
 
 def _directories() -> list[Path]:
-    """Root looks in no other user's: what stands there is told by others."""
+    """Returns the directories to use. Root uses no other user's: that user could write anything there."""
     user = os.geteuid()
     if user == 0:
         return [SYSTEM]
@@ -63,7 +65,9 @@ def _directories() -> list[Path]:
 
 
 def _put(directory: Path, content: bytes) -> tuple[int, Path]:
-    """The locked descriptor and the file, which has its name only once both are whole."""
+    """Writes a file. Returns its locked descriptor and its path, which it gets only once it is written and
+    locked.
+    """
     directory.mkdir(mode=0o755, exist_ok=True)
     _sweep(directory)
     path = directory / f"{os.urandom(8).hex()}{_SUFFIX}"
@@ -81,7 +85,7 @@ def _put(directory: Path, content: bytes) -> tuple[int, Path]:
 
 
 def _sweep(directory: Path) -> None:
-    """Names are never used twice, so one whose process is gone stays gone."""
+    """Removes the files of processes that have ended. Names are never used twice, so no living one's is removed."""
     for path in _files(directory):
         with contextlib.suppress(OSError), path.open("rb") as file:
             if not _held(file.fileno()):
@@ -96,7 +100,7 @@ def _files(directory: Path) -> list[Path]:
 
 
 def _read(path: Path) -> RunningNode | None:
-    """None when nobody holds it, or it can't be read."""
+    """Reads a file. Returns None when its process has ended, or it can't be read."""
     try:
         with path.open("rb") as file:
             if not _held(file.fileno()):
@@ -107,7 +111,9 @@ def _read(path: Path) -> RunningNode | None:
 
 
 def _held(descriptor: int) -> bool:
-    """Whether the process that wrote it lives. Shared, so that two who look do not take each other for it."""
+    """Returns True when the process that wrote the file lives. The lock tried here is shared, so that two readers
+    do not take each other for that process.
+    """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -116,12 +122,12 @@ def _held(descriptor: int) -> bool:
 
 
 def _dialled(host: str) -> str:
-    """Who listens everywhere answers on loopback too."""
+    """Returns the host to dial: a node that listens everywhere answers on loopback too."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not bound
 
 
 def _network() -> int:
-    """Which network namespace this process is in: an address means something in its own only."""
+    """Returns the id of this process's network namespace; 0 when unknown."""
     try:
         return Path("/proc/self/ns/net").stat().st_ino
     except OSError:

@@ -1,6 +1,6 @@
-"""Standard error that nobody may read. A pipe to a collector that hangs, or a terminal after Ctrl-S, takes nothing
-more, and whoever writes to it waits. A node that waits still answers gossip and accepts connections, so that nobody
-calls it dead.
+"""Standard error that never blocks. A pipe to a collector that hangs, or a terminal after Ctrl-S, takes nothing
+more, and a write to it waits. A node that waits there still answers gossip and accepts connections, so that the
+others do not call it dead.
 """
 
 import atexit
@@ -20,11 +20,11 @@ LAST_WORDS_S = 2.0
 
 
 def never_wait() -> None:
-    """From here on whatever is written to `sys.stderr`, tracebacks included, is written by a thread. The end of the
-    process waits for it, but not for ever.
+    """Lets a thread do all writes to `sys.stderr` from here on, tracebacks included. The end of the process waits
+    for the thread, for LAST_WORDS_S at most.
     """
     stream = sys.stderr
-    # None where it was closed at the start: its number may be another file's by now.
+    # None when it was closed at the start: its number may be another file's by now.
     if stream is None or isinstance(stream, Stderr):
         return
     stderr = Stderr(stream)
@@ -33,22 +33,25 @@ def never_wait() -> None:
 
 
 class Stderr(io.TextIOBase):
-    """Writes where `stream` does, in order, from a thread. When as much waits as may, more is dropped; how many
-    lines these were is said in their place, as soon as anything can be written again.
+    """Writes to the file of `stream`, in order, from a thread. Past MAX_WAITING_CHARS lines are dropped; their
+    number is written in their place as soon as the file takes anything again.
 
-    Nobody waits for a lock here: who allocates may have to run a finalizer, and that logs and wants a lock that
-    another has who writes here. A step that comes in the midst of another is left to who is at that one.
+    No writer waits for a lock. Any allocation may run a finalizer that logs, so a thread may write here in the
+    midst of a write of its own, or while it holds a logging handler's lock that the other writer wants: a wait
+    could be a deadlock. A step that comes while another one runs is queued, and the thread that runs that one does
+    it too.
     """
 
     def __init__(self, stream: TextIO) -> None:
         stream.flush()
         self._fd = stream.fileno()
         self._steps: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
-        self._stepping = threading.Lock()  # for what follows; only ever tried
+        self._stepping = threading.Lock()  # guards the fields below; only ever tried, never waited for
         self._begun = ""
         self._waiting_chars = 0
         self._dropped_lines = 0
-        # Lines, how many are missing in this place, and who is to hear that all before it is written.
+        # Lines, numbers of lines that are missing in this place, and queues to put None into once all before is
+        # written.
         self._waiting: SimpleQueue[str | int | SimpleQueue[None]] = SimpleQueue()
         threading.Thread(target=self._run, name="stderr", daemon=True).start()
 
@@ -66,7 +69,7 @@ class Stderr(io.TextIOBase):
         return os.isatty(self._fd)
 
     def drain(self, seconds: float) -> None:
-        """Waits until all is written, at most so long."""
+        """Waits until all is written, for `seconds` at most."""
         written: SimpleQueue[None] = SimpleQueue()
         self._step(self._end, written)
         with contextlib.suppress(Empty):
@@ -76,7 +79,7 @@ class Stderr(io.TextIOBase):
 
     def _step(self, step: Callable[..., None], *values: Any) -> None:
         self._steps.append((step, values))
-        # Looked at again behind the last: what came before the release was left to this one.
+        # Checked again after the release: a step queued just before it was left to this thread.
         while self._steps and self._stepping.acquire(blocking=False):
             try:
                 while self._steps:
@@ -89,11 +92,11 @@ class Stderr(io.TextIOBase):
         if end:
             self._take(self._begun + lines + end)
             self._begun = begun
-        else:  # `print` and tracebacks come in pieces, and only whole lines are kept or dropped
+        else:  # `print` and tracebacks come in parts, and only whole lines are kept or dropped
             self._begun += begun
 
     def _take(self, lines: str) -> None:
-        # Behind a gap nothing is taken until all before it is.
+        # After a gap nothing is taken until all before it is written.
         if self._waiting_chars and (self._dropped_lines or self._waiting_chars + len(lines) > MAX_WAITING_CHARS):
             self._dropped_lines += max(1, lines.count("\n"))
         else:
@@ -136,7 +139,7 @@ class Stderr(io.TextIOBase):
             missing_lines = self._write_lines(missing_lines, "".join(lines))
 
     def _next(self) -> list[str | int | SimpleQueue[None]]:
-        """All that waits."""
+        """Takes all that waits, and waits for the first of it."""
         taken = [self._waiting.get()]
         while not self._waiting.empty():
             taken.append(self._waiting.get())
@@ -144,7 +147,9 @@ class Stderr(io.TextIOBase):
         return taken
 
     def _write_lines(self, missing_lines: int, lines: str) -> int:
-        """How many are missing in this place when it has said so of those before, and has written these."""
+        """Writes the number of lines missing before, then `lines`. Returns the number of lines missing after
+        that.
+        """
         before = _missing(missing_lines)
         body = lines.encode("utf-8", "backslashreplace")
         written = self._write(before + body)
@@ -153,13 +158,13 @@ class Stderr(io.TextIOBase):
         return body[written - len(before) :].count(b"\n")
 
     def _write(self, data: bytes) -> int:
-        """How much of it could be written: all, unless the disk is full or the reader has gone."""
+        """Returns how many bytes could be written: all, unless the disk is full or the reader has gone."""
         written = 0
         try:
             while written < len(data):
                 try:
                     written += os.write(self._fd, data[written : written + _PIECE_BYTES])
-                except BlockingIOError:  # whoever shares it has said that nobody is to wait
+                except BlockingIOError:  # another process that shares the file has made it non-blocking
                     waits = select.poll()
                     waits.register(self._fd, select.POLLOUT)
                     waits.poll()
@@ -172,5 +177,5 @@ _PIECE_BYTES = 64 * 1024
 
 
 def _missing(lines: int) -> bytes:
-    """What is said in the place of so many lines."""
+    """Returns the line that stands in the place of missing ones; nothing for none."""
     return b"orion: %d lines are missing here: they could not be written\n" % lines if lines else b""

@@ -1,4 +1,4 @@
-"""What the kernel alone knows of a TCP connection: whether the other end still answers, how much it has taken."""
+"""The kernel's state of a TCP connection: whether the other end still answers, and how much it has acknowledged."""
 
 import socket
 import struct
@@ -8,31 +8,33 @@ from typing import NamedTuple, Protocol
 # brought, is at 120.
 _TRIES = struct.Struct("=xxBB")
 _ACKED = struct.Struct("=120xQ")
-# Each try waits twice as long for its answer as the one before: five are six seconds at the least.
+# Each try waits twice as long for an answer as the one before: five take at least six seconds.
 GONE_AFTER_TRIES = 5
 KEEPALIVE_IDLE_S = 3
 
 
 class Socket(Protocol):
-    """As asyncio's transports give it, too."""
+    """A socket, or asyncio's TransportSocket."""
 
     def getsockopt(self, level: int, optname: int, buflen: int, /) -> bytes: ...
 
 
 class TcpInfo(NamedTuple):
-    """`unanswered`: tries of the kernel in a row, with data or for room, in vain. `taken_bytes` only grows."""
+    """The state of a connection. `unanswered` is the kernel's number of tries in a row without an answer, with data
+    or to ask for room. `taken_bytes` are acknowledged ones, and only grow.
+    """
 
     unanswered: int
     taken_bytes: int
 
     @property
     def gone(self) -> bool:
-        """The other end's host, or the way to it, is gone. One that has no room for more still answers."""
+        """True when the other end's host, or the way to it, is gone. A host without room for more still answers."""
         return self.unanswered >= GONE_AFTER_TRIES
 
 
 def tcp_info(sock: Socket) -> TcpInfo | None:
-    """None where it is no TCP connection, or no longer one."""
+    """Returns the state of a connection; None when `sock` is no TCP connection, or no longer one."""
     try:
         told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED.size)
     except OSError:
@@ -44,8 +46,9 @@ def tcp_info(sock: Socket) -> TcpInfo | None:
 
 
 def keep_alive(sock: socket.socket) -> None:
-    """Makes the kernel end the connection, or those that a listener accepts, once the other end's host says nothing
-    for some six seconds though asked. It asks only while nothing is on its way: for that there is `tcp_info`.
+    """Makes the kernel end the connection, or those that a listener accepts, once the other end's host has not
+    answered probes for some six seconds. The kernel probes only while no data is on its way; `tcp_info` covers the
+    rest.
     """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)

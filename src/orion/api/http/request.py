@@ -19,7 +19,8 @@ from orion.node.services.service import Service
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
 
-# The service answers with its own words at the deadline; this one behind it is for what it forgot.
+# The service answers with its own words at the deadline. This margin later the request ends anyway, in case it did
+# not.
 MARGIN_S = 2.0
 MAX_PARAMETERS = 100  # in one address
 

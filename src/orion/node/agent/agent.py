@@ -362,7 +362,8 @@ class Agent:
         self._tell(action, AllocationState.PULLING, text, tries.failures)
 
     async def _given(self, action: Start, tries: Attempts) -> Mounted | None:
-        """What the container is to be given; nothing more once it has run. None: not to be had yet.
+        """Returns the files to put into the container; none once it has run. Returns None when they are not there
+        yet.
 
         One that was made and not started may lack its files: this process's predecessor may have died between.
         """

@@ -1,5 +1,5 @@
-"""The door for what this node is told as a member: Raft messages from peers, and the log that it finds on its disk.
-All of it is understood before anything is kept, acknowledged or acted on.
+"""The checks of a member's input: Raft messages from peers, and the log on its disk. All of it is decoded before
+any of it is kept, acknowledged or acted on.
 """
 
 import logging
@@ -17,11 +17,11 @@ from orion.wire.envelopes import MAX_POSITION
 
 log = logging.getLogger(__name__)
 
-QUIET_MS = 10_000  # between two complaints: a leader sends what is not taken again and again
+QUIET_MS = 10_000  # between two warnings: a leader sends a refused message again and again
 
 
 class Intake:
-    """`address_of` finds a member's peer address; None when it is not known."""
+    """Checks messages. `address_of` returns a member's peer address, None when it is not known."""
 
     def __init__(self, clock: Clock, address_of: Callable[[RaftId], str | None]) -> None:
         self._clock = clock
@@ -29,11 +29,11 @@ class Intake:
         self._complained_at_ms: int | None = None
 
     def size_of(self, message: AnyMessage) -> int | None:
-        """How many bytes of entries it holds; None when it is not to be taken.
+        """Returns the bytes of entries in the message; None when it must be refused.
 
-        No answer could be sent to who is known neither to gossip nor to state, so nothing is lost by that. A member
-        of another version may send what this one does not know: it is not taken, so it is not acknowledged either,
-        and this node goes on with what it has.
+        A sender that neither gossip nor state knows is refused: no answer could be sent to it. An entry that this
+        version does not know is refused too, so it is never acknowledged, and this node goes on with the log it
+        has.
         """
         address = self._address_of(RaftId(message.sender))
         if address is None:
@@ -53,7 +53,7 @@ class Intake:
 
 
 def fault_in(entries: Iterable[Entry]) -> str:
-    """Names the first entry that can't be applied, and says why; "" when all can be."""
+    """Returns words that name the first entry that can't be applied, and why; "" when all can be."""
     for entry in entries:
         if entry.kind == EntryKind.CONF_CHANGE:
             if fault := change_fault(entry.data):
@@ -64,7 +64,7 @@ def fault_in(entries: Iterable[Entry]) -> str:
 
 
 def require_readable(persistent: Persistent) -> None:
-    """Raises Unreadable, naming what on the disk can't be understood."""
+    """Raises Unreadable, which names the first record on the disk that can't be understood."""
     if persistent.hard_state.term > MAX_POSITION:
         raise Unreadable(f"the vote record is of term {persistent.hard_state.term}, which no election leads to")
     if fault := fault_in(persistent.entries):

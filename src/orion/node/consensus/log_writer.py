@@ -1,7 +1,7 @@
-"""What the core gives out -> the disk -> word that it is there.
+"""The log writer: writes the core's Readies to disk and reports each group that is there.
 
-Everything that gathers while a transaction is under way becomes the next one (group commit). Callbacks instead of
-a runner: a write starts in the very turn of the loop in which the core asked for it, and every turn between a
+Readies that gather while a transaction is under way become the next one (group commit). It uses callbacks instead
+of a runner, so that a write starts in the very turn of the loop in which the core asked for it: each turn between a
 proposal and its answer is latency.
 """
 
@@ -19,7 +19,9 @@ MAX_WAITING = 64  # readies; past this the core waits for the disk
 
 
 class LogWriter:
-    """`install` writes the snapshot of a Ready in place of the log; `written` is told each group that is there."""
+    """Writes Readies in order. `install` writes a Ready's snapshot in place of the log; `written` gets each group
+    of Readies that is on disk.
+    """
 
     def __init__(
         self,
@@ -34,12 +36,12 @@ class LogWriter:
         self._busy = False
         self._moved = asyncio.Event()
         self._hard_state: HardState | None = None  # not yet written
-        self.last_index = 0  # of the log, with all that went into a batch
+        self.last_index = 0  # of the log, once all batches so far are written
         self._group: asyncio.TaskGroup
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
-        """Until cancelled; raises what the disk raised, after which nothing more is written."""
+        """Runs until cancelled. Raises the disk's first error, after which nothing more is written."""
         async with asyncio.TaskGroup() as self._group:
             await self._failed
 
@@ -48,9 +50,9 @@ class LogWriter:
         return not self._busy and not self._waiting
 
     async def put(self, ready: Ready) -> None:
-        """Takes what must be written, or sent after what is written, in its order; waits only while too much waits
-        already. What would only repeat the last of it is left out: a leader that gets no answer asks again with
-        every heartbeat, and a long install must not keep those from being heard.
+        """Takes a Ready to write, in order, and waits only while too many wait already. A Ready that would only
+        repeat the messages of the one before it is left out: a leader without an answer asks again with every
+        heartbeat, and during a long install these must not fill the queue.
         """
         said = self._waiting[-1].messages_after_persist if self._waiting else None
         if ready.messages_after_persist == said and not ready.must_persist:
@@ -74,8 +76,8 @@ class LogWriter:
         self._moved.set()
 
     def _take_batch(self) -> list[Ready]:
-        """Everything up to the next snapshot, which goes alone, or to entries that replace others: this batch may
-        acknowledge those, be they its own or of one before, and would do so when they are on disk no more.
+        """Takes Readies up to the next snapshot, which goes alone, or up to entries that replace others. Messages
+        of this batch may acknowledge the replaced entries, and must leave while those are still on disk.
         """
         batch = [self._take()]
         while batch[0].snapshot is None and self._waiting:
@@ -94,8 +96,8 @@ class LogWriter:
         return ready
 
     def _start(self, batch: list[Ready]) -> "asyncio.Future[None] | None":
-        """None when nothing needs the disk: a commit index alone waits for the next write that is synced anyway
-        (losing it costs a restarted node one message from its leader).
+        """Starts a write; returns None when the batch needs no disk. A commit index alone waits for the next write
+        that is synced anyway: if it is lost, a restarted node needs one message from its leader.
         """
         entries: list[Entry] = []
         for ready in batch:

@@ -1,1 +1,1 @@
-"""Who is there: gossip and peer ports heard together, and what this node believes of it."""
+"""Membership: which nodes are there, from gossip and peer ports together."""

@@ -1,11 +1,12 @@
-"""Who is where: Raft ids and node ids to addresses, from gossip's metadata first (they are fresher) and from the
-replicated nodes where gossip knows nothing yet.
+"""The directory of addresses by Raft id and node id. Gossip's metadata comes first, because it is fresher; the
+replicated nodes fill in where gossip knows nothing yet.
 
-A node's metadata in gossip, short keys because all must fit in 512 bytes:
+A node's metadata in gossip has short keys, because all of it must fit in 512 bytes:
 `r` raft id, `p` peer address, `a` API address, `v` version, `o` role, `t` term (leader only), `c` cluster,
-`u` live use as cpu_millis/memory_bytes, `g` recovery, where there was one.
+`u` live use as cpu_millis/memory_bytes, `g` recovery (if there was one).
 
-Whoever reaches the gossip port says what he likes: what can't be read is no metadata, and nothing of it raises.
+Any program that reaches the gossip port may send anything. Metadata that can't be read whole counts as none, and
+nothing in it raises.
 """
 
 import re
@@ -60,8 +61,8 @@ _MAX_UINT64 = 2**64 - 1
 
 
 def parse_metadata(metadata: dict[str, str]) -> NodeMetadata | None:
-    """Returns None when they are not Orion's: another program on the gossip port, a damaged or a forged value. All
-    numbers have at most 64 bits, all texts are short and printable.
+    """Returns None when the metadata is not Orion's: from another program, damaged or forged. Numbers have at most
+    64 bits, texts are short and printable.
     """
     try:
         return NodeMetadata(
@@ -80,7 +81,7 @@ def parse_metadata(metadata: dict[str, str]) -> NodeMetadata | None:
 
 
 def _refuse() -> NoReturn:
-    raise ValueError("not a value of these metadata")
+    raise ValueError("not a value of this metadata")
 
 
 def _hex(text: str) -> int:
@@ -106,22 +107,23 @@ def _usage(text: str) -> Usage:
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """A member with its metadata understood."""
+    """A member with its decoded metadata."""
 
     member: Member
     metadata: NodeMetadata
 
 
 class Directory:
-    """`view` is asked anew each time: a snapshot may have replaced the state.
+    """The members of this cluster, and their addresses. `view` is called anew each time, because a snapshot may
+    have replaced the state.
 
-    Members of another cluster than `cluster`, or of this one before or after another `recovery`, are not in it; of
-    a newer one, by their own word, `on_newer_recovery` is told, of the others `on_stranger`.
+    Members of another cluster or another recovery are not in it. `on_newer_recovery` gets those of this cluster
+    that claim a newer recovery, `on_stranger` all others.
     """
 
     def __init__(self, view: Callable[[], View]) -> None:
         self._view = view
-        self.version = 0  # how often it was updated
+        self.version = 0  # the number of updates
         self.cluster = 0
         self.recovery = 0
         self.on_newer_recovery: Callable[[Seen], None] = lambda _seen: None
@@ -173,13 +175,14 @@ class Directory:
         return known
 
     def raft_at(self, peer_address: str) -> RaftId | None:
-        """Whose peer address it is."""
+        """Returns the Raft id of the member with this peer address."""
         known = (seen.metadata for seen in self._by_node.values())
         return next((each.raft_id for each in known if each.peer_address == peer_address), None)
 
     def voters(self, *, given_up: bool = False) -> list[Seen]:
-        """Members to ask when this node holds no state, the newest leader first. With `given_up`, those that gossip
-        calls dead come last: it may be wrong, and where it finds nobody they are all there is.
+        """Returns the leader and voters that a node without state may ask, the newest leader first. With
+        `given_up`, those that gossip calls dead come last: gossip may be wrong, and without others they are all
+        there is.
         """
         states = PRESENT | {MemberState.DEAD} if given_up else PRESENT
         ranked = [s for s in self._by_node.values() if s.metadata.role in _VOTING and s.member.state in states]

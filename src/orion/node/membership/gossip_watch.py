@@ -1,4 +1,6 @@
-"""Gossip into the directory, the log's plain lines, and hints to the consensus core."""
+"""The watch on gossip: its events update the directory, are logged in plain lines, and give the consensus core
+hints.
+"""
 
 import asyncio
 import contextlib
@@ -19,8 +21,8 @@ from orion.process.loglines import LogThrottle
 log = logging.getLogger(__name__)
 
 LEADER_PROBES = 3  # a leader taken for dead by mistake costs an election that nobody wins
-STRANGER_QUIET_S = 3_600.0  # one line about a stranger in so long
-MAX_STRANGERS = 64  # and about so many of them
+STRANGER_QUIET_S = 3_600.0  # between two lines about the same stranger
+MAX_STRANGERS = 64  # with a line in that time
 GREETING_S = 2.0
 
 _WORDS = {
@@ -50,7 +52,7 @@ class GossipWatch:
         self._driver = driver
         self._name_contested = name_contested
         self._changed = asyncio.Event()
-        self._astray: dict[NodeId, str] = {}  # addresses of registered nodes that are of another cluster now
+        self._astray: dict[NodeId, str] = {}  # peer addresses of registered nodes that are of another cluster now
         self._went_astray = asyncio.Event()
         self._strangers = LogThrottle(STRANGER_QUIET_S, MAX_STRANGERS)
         directory.on_stranger = self._tell_stranger
@@ -90,7 +92,9 @@ class GossipWatch:
             log.info(_WORDS[event.kind], member.node, member.gossip_address)
 
     def _tell_stranger(self, seen: Seen) -> None:
-        """Once an hour each: who is no member of ours will not become one by itself, and may be meant to."""
+        """Logs a member of another cluster or recovery, each once an hour: a person may have meant it to be in this
+        one.
+        """
         node, metadata, here = seen.member.node, seen.metadata, self._directory
         mark = node, metadata.cluster, metadata.recovery
         if seen.member.state not in PRESENT:
@@ -117,8 +121,8 @@ class GossipWatch:
             )
 
     async def _greet_the_astray(self) -> None:
-        """A node of ours that lost its disk and began a cluster of its own ends when one of us greets it (node.py).
-        Raft dials it only while it has its vote.
+        """Says hello to registered nodes that lost their disk and began a cluster of their own: they end when a
+        node of their former cluster does so (node.py). Raft dials such a node only while it has a vote.
         """
         while True:
             await self._went_astray.wait()
@@ -129,8 +133,9 @@ class GossipWatch:
                     await self._peers.who(address, timeout_s=GREETING_S)
 
     async def _watch_the_leader(self) -> None:
-        """A follower need not wait for its election timeout once the leader is dead by two proofs: gossip does not
-        call it alive, and its host refuses connections or is silent. Gossip alone may still tell of a former run.
+        """Tells the core that the leader is dead once there are two proofs, so that it need not wait for its
+        election timeout: gossip does not call the leader alive, and its host refuses connections or is silent.
+        Gossip alone may still show a former run.
         """
         while True:
             leader = self._leader()
@@ -142,7 +147,9 @@ class GossipWatch:
             await asyncio.sleep(AGAIN_S)
 
     async def _is_gone(self, address: str) -> bool:
-        """New connections may be dropped on the way while the leader's own goes on: it is heard meanwhile."""
+        """Returns True when the leader's host refuses connections, or is silent while no Raft message of it comes
+        either. A firewall may drop new connections alone.
+        """
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         answer = await self._peers.probe(address, tries=LEADER_PROBES)

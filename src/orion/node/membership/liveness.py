@@ -1,4 +1,4 @@
-"""The second proof of death, and of life: what peer ports say of nodes that gossip does not call alive."""
+"""Probes of the peer ports of nodes that gossip does not call alive: the second proof of death, or of life."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -16,10 +16,10 @@ from orion.reconcile.nodes import Proof, Sighting
 from orion.state.view import View
 
 AGAIN_S = 0.1
-ANSWERED_AGAIN_S = 0.5  # one that answers is asked so often while gossip does not find it
+ANSWERED_AGAIN_S = 0.5  # between two probes of a node that answers while gossip does not find it
 LOOK_AGAIN_S = 0.5
 PROBE_TRIES = 6  # a network that is gone for half a second is no death
-PROBE_DEAD_S = 0.3  # whom gossip gives up: it has waited before
+PROBE_DEAD_S = 0.3  # of a node that gossip has given up: gossip has waited before
 ANSWER_TIMEOUT_S = 2.0  # a busy process needs less
 
 
@@ -53,8 +53,8 @@ class Liveness:
         hears_others: Callable[[RaftId], bool],
         changed: Callable[[], None],
     ) -> None:
-        """`hears`: whether a Raft message of that member has come lately. `hears_others`: whether this node hears
-        enough members, and one besides that one, to know that a silence is not its own.
+        """`hears` returns True when a Raft message of that member has come lately. `hears_others` returns True when
+        this node hears a quorum, and one member besides that one, so that the silence is not its own.
         """
         self._me = me
         self._peers = peers
@@ -65,16 +65,16 @@ class Liveness:
         self._hears_others = hears_others
         self._changed = changed
         self._asked: set[NodeId] = set()
-        self._probing: dict[NodeId, tuple[asyncio.Timeout, float]] = {}  # and when it has been long enough
+        self._probing: dict[NodeId, tuple[asyncio.Timeout, float]] = {}  # and when each may end
         self._proofs: dict[NodeId, Proof] = {}
-        self.version = 0  # how often a proof changed
+        self.version = 0  # the number of changed proofs
 
     def proof(self, node: NodeId) -> Proof | None:
-        """None while it is not in doubt, or has not been asked to the end."""
+        """Returns the proof about a node; None when it is not in doubt, or while its first probe goes on."""
         return self._proofs.get(node)
 
     def in_doubt(self) -> Iterable[NodeId]:
-        """Nodes that have been asked to the end."""
+        """Returns the nodes for which there is a proof."""
         return self._proofs.keys()
 
     async def run(self, _term: int, /) -> None:
@@ -91,7 +91,7 @@ class Liveness:
 
     async def _something_changed(self) -> None:
         try:
-            async with asyncio.timeout(LOOK_AGAIN_S):  # what state calls ready changes without gossip
+            async with asyncio.timeout(LOOK_AGAIN_S):  # a status in state changes without gossip
                 await self._gossip_changed()
         except TimeoutError:
             return
@@ -110,7 +110,9 @@ class Liveness:
             self._note(node, None)
 
     async def _prove(self, doubt: LivenessDoubt) -> Proof:
-        """A conversation that goes on is stronger than a new connection without an answer, which may be dropped."""
+        """Probes a node once. Raft messages that come from it count more than a new connection without an answer,
+        which a firewall may have dropped.
+        """
         probe = await self._probe(doubt)
         if probe is PortProbe.REFUSED:
             return Proof.REFUSED
@@ -123,8 +125,9 @@ class Liveness:
         return Proof.MUTE
 
     async def _probe(self, doubt: LivenessDoubt) -> PortProbe:
-        """Silence is told only when, after it, others were heard, and then this one still was not: else it may have
-        been this node that was cut off, and its verdict would be committed once that is over.
+        """Probes the node's port. Returns SILENT only when others were heard after the silence and this node still
+        does not answer. Otherwise it may be the leader that was cut off, and its wrong verdict would be committed
+        as soon as it is back.
         """
         answer = await self._probe_long_enough(doubt)
         if answer is not PortProbe.SILENT:
@@ -134,7 +137,9 @@ class Liveness:
         return await self._peers.probe(doubt.address, tries=1)
 
     async def _probe_long_enough(self, doubt: LivenessDoubt) -> PortProbe:
-        """For less long where gossip gives it up, before or meanwhile: who does not answer is not asked why."""
+        """Probes the node's port, for PROBE_DEAD_S at most when gossip has given the node up or does so
+        meanwhile.
+        """
         enough_s = asyncio.get_running_loop().time() + PROBE_DEAD_S
         try:
             async with asyncio.timeout_at(enough_s if doubt.state is MemberState.DEAD else None) as scope:
@@ -153,7 +158,7 @@ class Liveness:
                 scope.reschedule(max(now_s, enough_s))
 
     async def _answers(self, doubt: LivenessDoubt) -> bool:
-        """Whether it is this very member that answers, and one that may be spoken with."""
+        """Returns True when the process that answers is this very member, of this cluster and recovery."""
         try:
             who = await self._peers.who(doubt.address, timeout_s=ANSWER_TIMEOUT_S)
         except Unavailable:

@@ -1,4 +1,6 @@
-"""Whether enough voters are there to agree on anything, and which are missing: what nobody need wait for."""
+"""The watch on the quorum: it names the voters that are missing when too few are there, so that nobody waits for an
+answer that can't come.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -23,8 +25,8 @@ class QuorumWatch:
         self._patience_s = PATIENCE_ELECTIONS * election_ms / 1000
 
     def missing(self) -> str:
-        """Who, while this node follows the log, knows no leader and gossip calls too few voters alive; else "". As
-        in: no majority: 2 of 3 voters (node2, node3) do not answer.
+        """Returns words for the missing voters: "no majority: 2 of 3 voters (node2, node3) do not answer". Returns
+        "" when there are enough by gossip, when a leader is known, or when this node is no member.
         """
         driver = self._driver
         if not driver.is_member or driver.standing.leader:
@@ -48,8 +50,8 @@ class QuorumWatch:
 
     @asynccontextmanager
     async def deadline(self, seconds: float, words: str) -> AsyncGenerator[None, None]:
-        """As deadline.deadline, but raises NoMajority as soon as a majority has been missing for longer than an
-        election takes.
+        """As deadline.deadline, but raises NoMajority once a majority has been missing for longer than an election
+        takes.
         """
         lookout = _Lookout(self.missing, self._patience_s)
         try:

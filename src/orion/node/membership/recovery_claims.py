@@ -1,6 +1,7 @@
-"""Claims that the cluster was recovered from a lost quorum without this node. Whoever reaches a gossip or a peer
-port can make one, and a node that believes it ends, or changes sides. So a claim is believed only when the peer
-port of who is named confirms it, and never while a quorum of this node's own recovery is heard.
+"""Claims that the cluster was recovered from a lost quorum without this node. Any program that reaches a gossip or
+peer port can make one, and a node that believes it ends, or joins the recovered cluster. So a claim is believed
+only when the peer port of the node that it names confirms it, and never while a quorum of this node's own recovery
+is heard.
 """
 
 import asyncio
@@ -25,15 +26,15 @@ log = logging.getLogger(__name__)
 
 MAX_CLAIMS = 16
 LOOK_EVERY_S = 0.5
-ASK_AGAIN_S = 0.2  # whoever repeats a claim is not asked more often
+ASK_AGAIN_S = 0.2  # a claim that is repeated is not checked more often
 ASK_TIMEOUT_S = 1.0
 MAX_ASKED = 8
-SAME_AGAIN_MS = 3_000  # a claim that was decided is not looked at again for so long, however often it is made
+SAME_AGAIN_MS = 3_000  # before a decided claim is looked at again, however often it is made
 MAX_DECIDED = 64
-# Without a quorum for so long; an election takes less. A worker whose cluster was recovered has to go along before
-# its new leader, which has never seen it, calls it dead (UNSEEN_GRACE_MS).
+# The time without a quorum before a claim is believed; an election takes less. A worker whose cluster was recovered
+# has to join it before the new leader, which has never seen it, calls it dead (UNSEEN_GRACE_MS).
 PATIENCE_MS = 3_000
-QUIET_S = 3_600.0  # one line about the same claim in so long
+QUIET_S = 3_600.0  # between two lines about the same claim
 MAX_TOLD = 16
 
 
@@ -44,7 +45,9 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class RecoveryClaims:
-    """`run` for the node's life. Calls `believed` with whoever has gone through the recovery, and its number."""
+    """Decides claims. Calls `believed` with the node that has gone through the recovery, and the recovery's
+    number.
+    """
 
     def __init__(
         self,
@@ -66,16 +69,18 @@ class RecoveryClaims:
         self._decided_ms: dict[Claim, int] = {}  # the oldest first
         self._came = asyncio.Event()
         self._told = LogThrottle(QUIET_S, MAX_TOLD)
-        self._heard_one = False  # a quorum, since this process began
+        self._heard_one = False  # True once a quorum was heard in this process
         self._unheard_since_ms: int | None = None
 
     def hear_gossip(self, seen: Seen) -> None:
-        """A member says that it is of a newer recovery. The dead and those that left say nothing any more."""
+        """Takes the claim of a member in gossip. The dead and those that left make none any more."""
         if seen.member.state in PRESENT:
             self._hear(Claim(seen.member.node, seen.metadata.recovery, seen.metadata.peer_address))
 
     def hear_hello(self, node: NodeId, recovery: int) -> None:
-        """Who connects tells no address: it is asked where this node knows that name to be."""
+        """Takes the claim of a peer that says hello. It is checked at the address that this node knows for that
+        name.
+        """
         if (address := self._directory.address_of_node(node)) is not None:
             self._hear(Claim(node, recovery, address))
 
@@ -90,7 +95,7 @@ class RecoveryClaims:
             self._came.set()
 
     def _decide(self, claim: Claim) -> None:
-        """Not to believe it, for now."""
+        """Ends a claim that is not believed, for SAME_AGAIN_MS."""
         self._claims.pop(claim.node, None)
         self._decided_ms.pop(claim, None)
         self._decided_ms[claim] = self._clock.now_ms()
@@ -113,7 +118,7 @@ class RecoveryClaims:
                     self._came.set()
 
     async def _look(self) -> None:
-        """What can't be decided yet stays for the next look."""
+        """Decides the claims that can be decided now. The others stay for the next look."""
         self._note(heard=self._follows_a_leader() or await self._others_have_a_leader())
         for claim in list(self._claims.values()):
             if self._unheard_since_ms is None:
@@ -132,11 +137,13 @@ class RecoveryClaims:
     # --- a quorum -----------------------------------------------------------------------------------------
 
     def _follows_a_leader(self) -> bool:
-        """A leader that no quorum answers steps down, and who does not hear it forgets it."""
+        """Returns True when a leader is heard. It has a quorum: without one it steps down, and followers forget
+        it.
+        """
         return self._driver.is_member and bool(self._driver.standing.leader)
 
     async def _others_have_a_leader(self) -> bool:
-        """By the word of voters that this node may speak with."""
+        """Returns True when a voter of this cluster and recovery says that it has a leader."""
         found = self._directory.voters(given_up=True)
         voters = [seen for seen in found if seen.member.node != self._me][:MAX_ASKED]
         answers = await asyncio.gather(*(self._has_a_leader(seen.metadata.peer_address) for seen in voters))
@@ -166,8 +173,9 @@ class RecoveryClaims:
         return said and is_newer(claim.recovery, here.recovery)
 
     def _has_waited(self, claim: Claim) -> bool:
-        """A member that starts and meets another that it knows has nothing to wait for: two that were left behind
-        would elect each other. All else may be a moment between two leaders.
+        """Returns True once a quorum was missing for long enough; a shorter time may be one between two leaders. A
+        member that starts and meets a claim from a node that it knows does not wait, or two members that the
+        recovery left behind would elect one of themselves.
         """
         known = self._driver.view.node(claim.node)
         at_its_place = known is not None and known.peer_address == claim.address

@@ -1,7 +1,7 @@
-"""A member that was taken out of the configuration while it was down or cut off never hears of it: nobody sends it
-the entry that removed it, and nobody in a lease answers its candidacies. It would believe in its old configuration
-for ever, and in the work that its old state gives it. So a member that has long had no leader, while gossip shows
-one, asks that leader who the members are.
+"""The check whether this member was removed while it was down or cut off. It would never hear of that: nobody sends
+it the entry that removed it, and members with a leader ignore its campaigns. It would keep its old configuration
+for ever, and the work that its old state gives it. So a member that has long had no leader, while gossip shows one,
+asks that leader for the members.
 """
 
 import asyncio
@@ -19,12 +19,14 @@ from orion.ports.peers import Peers
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
-PATIENCE_LOOKS = 2  # without a leader in a row: an election takes less
+PATIENCE_LOOKS = 2  # in a row without a leader; an election takes less
 ASK_TIMEOUT_S = 2.0
 
 
 class RemovedMember:
-    """Sets `driver.excluded`, which the driver clears itself as soon as a leader speaks to it again."""
+    """Calls `driver.exclude` once this member was removed. The driver ends that as soon as it has a leader
+    again.
+    """
 
     def __init__(self, *, raft: RaftId, driver: RaftDriver, directory: Directory, peers: Peers) -> None:
         self._raft = raft

@@ -1,9 +1,10 @@
 """Keeps one data directory, and one name, from being two nodes at a time.
 
-A copied directory has its original's Raft id: it would vote twice, take the original's work and announce its end.
-So whoever greets is compared with who is known under that Raft id and that name. Where somebody else is, and still
-answers, the newcomer is turned away at the peer port, which is the way to everything: votes, registration, work,
-announcements. It then asks at that address itself, and ends. Who does not answer has no claim: a node may move.
+A copied directory has its original's Raft id: the copy would vote twice, take the original's work and announce its
+end. So each peer that says hello is compared with the node known under its Raft id and its name. When that is
+another one and still answers, the newcomer is turned away at the peer port, through which everything goes: votes,
+registration, work, announcements. It then checks that address itself, and ends. A known node that does not answer
+has no claim, because a node may move.
 """
 
 import asyncio
@@ -20,12 +21,12 @@ log = logging.getLogger(__name__)
 
 ASK_TIMEOUT_S = 1.0  # twice on the way of a registration, which waits 2 s for its answer
 MAX_REMEMBERED = 4_096
-NAME_PATIENCE_S = 3.0  # for so long gossip may show a former process of this node's
+NAME_PATIENCE_S = 3.0  # gossip may show a former process of this node for this long
 NAME_PROBES = 3
 
 
 class Rivals:
-    """Fulfils ports.Gate. `on_rival` is told in one sentence why this node has to end."""
+    """Fulfils ports.Gate. `on_rival` gets one sentence that says why this node has to end."""
 
     def __init__(
         self,
@@ -46,7 +47,7 @@ class Rivals:
         self._directory = directory
         self._on_rival = on_rival
         self._admitted: dict[RaftId, tuple[int, str]] = {}  # run and address, the latest last
-        self._told = ""  # where a rival is said to answer
+        self._told = ""  # the peer address at which a rival is said to answer
         self._was_told = asyncio.Event()
         self._namesake = ""  # the gossip address of another node of this name
         self._name_contested = asyncio.Event()
@@ -79,7 +80,7 @@ class Rivals:
         return greeted.raft_id == self._raft and greeted.run == self._peers.run
 
     def _elsewhere(self, greeted: Greeted) -> list[str]:
-        """Where somebody else may answer under its Raft id or its name."""
+        """Returns the addresses at which another node may answer under its Raft id or its name."""
         found: dict[str, None] = {}
         if former := self._admitted.get(greeted.raft_id):
             found[former[1]] = None  # the same address too: two hosts may call it theirs
@@ -94,7 +95,7 @@ class Rivals:
             del self._admitted[next(iter(self._admitted))]
 
     async def _who(self, address: str) -> Greeted | None:
-        """None also for one that may not be spoken with: to this node it is nobody."""
+        """Returns the node that answers at `address`; None when there is none of this cluster and recovery."""
         try:
             other = await self._peers.who(address, timeout_s=ASK_TIMEOUT_S)
         except Unavailable:
@@ -102,10 +103,10 @@ class Rivals:
         here = self._directory
         return other if belong_together(here.cluster, here.recovery, other.cluster, other.recovery) else None
 
-    # --- at the log's ----------------------------------------------------------------------------------------
+    # --- for registrations -----------------------------------------------------------------------------------
 
     async def claimed(self, node: NodeId, raft: RaftId, address: str) -> bool:
-        """Whether that node, with that data directory, answers at `address`."""
+        """Returns True when that node, with that data directory, answers at `address`."""
         if address == self._address:
             return (node, raft) == (self._me, self._raft)
         other = await self._who(address)
@@ -114,7 +115,7 @@ class Rivals:
     # --- of this node itself ----------------------------------------------------------------------------------
 
     async def check(self, address: str) -> None:
-        """Raises Conflict when another process answers there with this node's data directory, or its name."""
+        """Raises Conflict when another process answers at `address` with this node's data directory or its name."""
         if not address or address == self._address:
             return
         other = await self._who(address)
@@ -122,17 +123,17 @@ class Rivals:
             raise Conflict(why)
 
     def told(self, address: str) -> None:
-        """Another node turned this one away for the sake of whoever answers at `address`."""
+        """Takes note that another node turned this one away, as a copy of the one that answers at `address`."""
         self._told = address
         self._was_told.set()
 
     def name_contested(self, gossip_address: str) -> None:
-        """Gossip has met another living node of this name there."""
+        """Takes note that gossip has met another living node of this name at `gossip_address`."""
         self._namesake = gossip_address
         self._name_contested.set()
 
     async def run(self) -> None:
-        """Believes what it is told once it has seen it."""
+        """Checks for itself whenever it is told of a rival."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._look_where_told(), name="rivals-told")
             group.create_task(self._look_after_name(), name="rivals-name")
@@ -147,8 +148,9 @@ class Rivals:
                 self._on_rival(conflict.detail)
 
     async def _look_after_name(self) -> None:
-        """A node that has met others is turned away by them. One that was told to join its own namesake meets
-        nobody: gossip takes the namesake for itself, and says no more of it than where it is.
+        """Calls `on_rival` when another node has this node's name and no other node is met. A node that has met
+        others is turned away by them. One that was told to join its own namesake meets nobody: gossip takes the
+        namesake for this node, and shows only its address.
         """
         while True:
             await self._name_contested.wait()

@@ -1,1 +1,1 @@
-"""What every room builds on: one timer for many times, deadlines in words, a turnstile for crowds of runners."""
+"""Tools for all rooms: one timer for many times, deadlines in words, a turnstile for many runners."""

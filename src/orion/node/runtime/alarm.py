@@ -7,9 +7,9 @@ from orion.ports.clock import Clock
 
 
 class Alarm:
-    """`ring` is called once for each time that it goes off; whoever set it looks again and sets it anew.
+    """Calls `ring` once when it goes off; its owner then checks what is due and sets it anew.
 
-    Moved only to an earlier time: most deadlines are pushed back before they are due, and that costs nothing here.
+    `set` only moves it to an earlier time. Most deadlines are pushed back before they are due, which costs nothing.
     """
 
     def __init__(self, clock: Clock, ring: Callable[[], None]) -> None:

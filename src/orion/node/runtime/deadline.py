@@ -1,4 +1,4 @@
-"""Every wait has a deadline, and its passing has words."""
+"""Deadlines of waits, with words for an error."""
 
 import asyncio
 from collections.abc import AsyncGenerator

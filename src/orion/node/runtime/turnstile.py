@@ -1,4 +1,4 @@
-"""A turnstile: of very many runners that could all go on now, so many a turn of the event loop."""
+"""A turnstile: very many runners that could all go on now do so in groups, one in each turn of the event loop."""
 
 import asyncio
 from collections import deque
@@ -13,8 +13,8 @@ PER_TURN = 16
 
 
 class Turnstile:
-    """Lets through in order of coming. A thousand waiters that go on at once are a turn of the loop that no
-    heartbeat gets into.
+    """Lets `per_turn` runners go on in each turn of the loop, in order of arrival. A thousand that go on in one
+    turn would hold up a heartbeat.
     """
 
     def __init__(self, per_turn: int = PER_TURN) -> None:
@@ -24,7 +24,7 @@ class Turnstile:
         self._turning = False
 
     async def passed(self) -> None:
-        """Returns at once where there is room in this turn, else in one of the next."""
+        """Returns at once when there is room in this turn, else in a later one."""
         if self._left > 0 and not self._queue:
             self._left -= 1
             self._turn_soon()
@@ -35,7 +35,7 @@ class Turnstile:
         await place
 
     def admit(self, places: Iterable[asyncio.Future[None]]) -> None:
-        """Sets these one after the other, as if their runners had come here."""
+        """Queues these futures as if their runners waited here, and sets each in its turn."""
         self._queue.extend(places)
         self._turn_soon()
 
@@ -57,8 +57,8 @@ class Turnstile:
 
 
 class Outcome(Generic[T]):
-    """What one runner finds out for many, who then go on through `ways_out`: a T, the error that it met, or nothing
-    where it has given up.
+    """A result that one runner finds for many, which then go on through `ways_out`: a T, an error, or None when the
+    runner gave up.
     """
 
     def __init__(self, ways_out: Turnstile) -> None:
@@ -67,7 +67,7 @@ class Outcome(Generic[T]):
         self._found: T | OrionError | None = None
 
     async def wait(self) -> T | None:
-        """Raises the error, as one of its own."""
+        """Returns the result, or raises an error of the same kind and words."""
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[place] = None
         try:
@@ -79,7 +79,7 @@ class Outcome(Generic[T]):
         return self._found
 
     async def find(self, work: Awaitable[T]) -> T:
-        """Does the work, for all who wait."""
+        """Does the work, and gives its result to all that wait."""
         try:
             self._found = found = await work
         except OrionError as error:
