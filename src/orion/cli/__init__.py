@@ -2,7 +2,9 @@
 
 
 def main() -> int:
-    """The console script. The exit code: 0 as asked, 1 not so, 2 bad usage, 4 timed out, 130 interrupted."""
+    """Runs the console script. Returns its exit code: 0 done, 1 not done, 2 bad usage, 4 timed out, 130
+    interrupted.
+    """
     import sys
 
     try:

@@ -1,4 +1,4 @@
-"""The top of the command line: which command is meant, and how failures are told."""
+"""The top of the command line: the choice of the command, and words for failures."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 HELP = ("-h", "--help")
 HELP_COMMAND = "help"  # orion help run: the same as orion run --help
 COMPLETE_VAR = "_ORION_COMPLETE"
-# Exit codes, beside 0: it is as asked, 1: it is not, and 2: bad usage.
+# Exit codes, beside 0: done, 1: not done, 2: bad usage.
 TIMED_OUT = 4
 INTERRUPTED = 130
 SETTINGS = {"help_option_names": list(HELP), "max_content_width": 110}
@@ -52,7 +52,7 @@ Start a cluster on this machine, run something, look at it:
 
 
 class _Commands(click.Group):
-    """Loads a command's module when it is called for."""
+    """A group that loads a command's module only when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
@@ -99,7 +99,7 @@ def orion() -> None: ...
 
 
 def run(args: Sequence[str]) -> int:
-    """The exit code of the command line `args`."""
+    """Runs the command line `args`. Returns its exit code."""
     if args and args[0] == HELP_COMMAND:
         args = (*args[1:], HELP[0])
     command: click.Command = orion
@@ -130,7 +130,7 @@ def run(args: Sequence[str]) -> int:
 
 
 def _means_node(args: Sequence[str]) -> bool:
-    if COMPLETE_VAR in os.environ:  # a shell asks what could be typed; it gives no arguments
+    if COMPLETE_VAR in os.environ:  # a shell asks for completions, without arguments
         return False
     if not args:
         return True
@@ -138,7 +138,9 @@ def _means_node(args: Sequence[str]) -> bool:
 
 
 def _stand_in_for_closed_streams() -> None:
-    """Python has None where the shell has closed one (<&-): to read or write there is to fail in words instead."""
+    """Replaces standard streams that the shell has closed (<&-). Python has None for them; reads and writes then
+    fail with an error that can be told.
+    """
     if sys.stdin is None:
         sys.stdin = os.fdopen(os.open(os.devnull, os.O_WRONLY), "r")
     if sys.stdout is None:
@@ -146,8 +148,8 @@ def _stand_in_for_closed_streams() -> None:
 
 
 def _aborted(error: click.Abort) -> int:
-    """Quiet where somebody has left with Ctrl-C, which click names as the cause; else a question had no answer, and
-    only the context tells a Ctrl-C from an end of the input.
+    """Returns the exit code of an aborted command. After a Ctrl-C, which click names as the cause, nothing is said.
+    Else a question had no answer, and the error's context tells a Ctrl-C from the end of the input.
     """
     if error.__cause__ is None:
         click.echo(err=True)  # the question's line has not ended
@@ -157,13 +159,13 @@ def _aborted(error: click.Abort) -> int:
 
 
 def _words(error: Exception, *, of_node: bool) -> str | None:
-    """What to say of it in one line; None for a bug, which shows where it is."""
+    """Returns the error in one line; None for a bug, which shows its traceback."""
     # Loaded here, because it costs as much as all of `orion version`.
     from orion.model.errors import OrionError
 
     if isinstance(error, OrionError):
         return error.detail
-    # A node has words of its own for what it expects of its machine: the rest is a bug there.
+    # A node has its own words for errors of its machine that it expects. Any other is a bug there.
     return None if of_node else _words_of_the_machine(error)
 
 
@@ -177,7 +179,9 @@ def _words_of_the_machine(error: Exception) -> str | None:
 
 
 def _drop_output() -> None:
-    """What standard output did not take. Python would try again at its end, and say so in lines of its own."""
+    """Drops output that standard output did not take. Python would try to write it again at its end, and show a
+    traceback.
+    """
     try:
         sys.stdout.flush()
     except OSError:
@@ -200,5 +204,5 @@ def _fail(text: str) -> int:
 
 
 def say(text: str) -> None:
-    """What went wrong, in one line."""
+    """Writes one line about a failure to standard error."""
     click.echo(f"orion: {' '.join(text.split())}", err=True)

@@ -1,1 +1,1 @@
-"""One file for each command or group of them, loaded when it is called for."""
+"""The commands, a file for each or for a group of them, loaded only when used."""

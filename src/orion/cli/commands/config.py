@@ -63,7 +63,7 @@ def _bytes(value: str | None) -> bytes:
 
 
 def _at_most_one_value(file: IO[bytes], name: str) -> bytes:
-    """What may have no end is not read to its end."""
+    """Reads at most one byte more than a value may have, because a file may have no end."""
     from orion.model.configs import MAX_VALUE_BYTES
 
     data = file.read(MAX_VALUE_BYTES + 1)
@@ -153,7 +153,7 @@ def rm(client: "Client", key: tuple[str, ...], if_version: int | None, force: bo
 
 
 def _agreed(client: "Client", keys: Sequence[str]) -> bool:
-    """Whether all `keys` may be deleted: no task uses them, or whoever sits at the terminal says so."""
+    """Returns True when all `keys` may be deleted: no task uses them, or the person at the terminal agrees."""
     from orion.cli.shared.waiting import ENDED
 
     tasks = [task for task in client.tasks() if task.stopped or task.state not in ENDED]

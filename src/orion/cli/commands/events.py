@@ -68,7 +68,7 @@ def events(
 
 
 def _newest(client: "Client") -> str:
-    """The id of the newest event: what comes after it is new, whichever node is asked later."""
+    """Returns the id of the newest event. Events after it are new, whichever node is asked later."""
     last = [event.id for event in client.events(FIRST, follow=False, tail=1) if event]
     return last[-1] if last else FIRST
 

@@ -85,7 +85,9 @@ def rm(client: "Client", task: tuple[str, ...], wait_timeout: float) -> int:
 
 
 def _each(tasks: Sequence[str], change: "Callable[[str], TaskView]") -> "tuple[list[TaskView], int]":
-    """Those that could be changed, and the exit code so far: 1 where one was refused, which keeps no other back."""
+    """Changes each task. Returns those that could be changed, and the exit code: 1 when one was refused. The others
+    are changed all the same.
+    """
     from orion.cli.app import say
     from orion.model.errors import Refused
 
@@ -113,7 +115,7 @@ def _has_stopped(task: "TaskView | None") -> bool:
 def _until(
     client: "Client", tasks: "Sequence[TaskView]", over: "Callable[[TaskView | None], bool]", timeout_s: float
 ) -> int:
-    """Prints each task once it is `over`. The exit code."""
+    """Prints each task once it is `over`. Returns the exit code."""
     from orion.cli.app import say
     from orion.cli.shared.waiting import Deadline, Follower
 

@@ -59,7 +59,7 @@ def logs(
 
 
 class _Printer:
-    """Prints lines as they are; of several tasks, each with its task's name before it."""
+    """Prints lines as they are. With several tasks, each line begins with its task's name."""
 
     def __init__(self, names: tuple[str, ...], *, timestamps: bool) -> None:
         width = max(map(len, names))
@@ -91,7 +91,7 @@ Read = Callable[["Client", str], "Iterator[LogLine]"]
 
 
 def _show_all(client: "Client", names: tuple[str, ...], read: Read, printer: _Printer) -> int:
-    """Merges what all have written by its times."""
+    """Prints the output of all tasks, merged by its times."""
     import heapq
 
     from orion.cli.app import say
@@ -113,7 +113,7 @@ def _show_all(client: "Client", names: tuple[str, ...], read: Read, printer: _Pr
 
 
 def _follow_all(client: "Client", names: tuple[str, ...], read: Read, printer: _Printer) -> int:
-    """Prints lines as they come, each task's read by a thread of its own."""
+    """Prints lines as they come. Each task's output is read by a thread of its own."""
     import queue
     import threading
 

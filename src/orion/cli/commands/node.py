@@ -111,7 +111,7 @@ def build_config(
     docker_host: str | None,
     insecure: bool,
 ) -> Config:
-    """Raises click.UsageError for what can't be meant."""
+    """Returns the Config of the flags. Raises click.UsageError for flags that contradict each other."""
     name = NodeName().convert(id or os.uname().nodename, _param("id"), click.get_current_context(silent=True))
     advertise = advertise or bind
     if bootstrap and join:
@@ -199,7 +199,7 @@ def _docker_host(named: str | None) -> str:
 
 
 def _dialled(address: str) -> bool:
-    """Whether it is host or host:port."""
+    """Returns True when the text is host or host:port."""
     from orion.model.hosts import is_host
     from orion.model.node import address_parts
 
@@ -218,7 +218,9 @@ def _labels(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
 
 
 def _capacity(memory: int | None, cpus: float | None, disk: int | None) -> Resources | None:
-    """0 stands for what is to be detected; None when all of it is."""
+    """Returns the capacity of the flags. In it 0 means: detect this part. Returns None when all parts are
+    detected.
+    """
     for flag, value in (("memory", memory), ("cpus", cpus), ("disk", disk)):
         if value is not None and not value > 0:
             raise click.UsageError(f"--{flag} must be more than 0")

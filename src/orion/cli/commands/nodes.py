@@ -161,7 +161,7 @@ LOOK_S = 0.2
 
 
 def _stop(client: "Client", node: str) -> int:
-    """Stops a drained node and waits until that shows."""
+    """Stops a drained node and waits until the others show it as left."""
     import time
 
     from orion.cli.app import say
@@ -200,7 +200,7 @@ def _wait_until_empty(client: "Client", node: str) -> None:
 
 
 def _tell_homeless(client: "Client", node: str) -> int:
-    """Names the tasks that left the node and run nowhere now; 1 when there are any: that is not what was asked."""
+    """Names the tasks that left the node and run nowhere now. Returns the exit code: 1 when there are any."""
     from orion.cli.app import say
 
     waiting = [

@@ -89,7 +89,7 @@ def _check_together(form: str, asked: dict[str, Any]) -> None:
 
 
 def _command(words: tuple[str, ...]) -> list[str]:
-    """The program's words. Says so where they begin with what may have been meant for Orion."""
+    """Returns the program's words. Prints a note when the first ones look like options of Orion."""
     from orion.cli.shared.output import note
 
     if words[:1] == ("--",):
@@ -106,9 +106,9 @@ def _command(words: tuple[str, ...]) -> list[str]:
 
 def wait_until_up(client: "Client", task: "TaskView", timeout_s: float | None) -> "tuple[TaskView, int]":
     """Follows the task, on standard error, until it has stayed running for STAYS_S or has ended. One that is to run
-    once (restart policy no) is followed until it has ended. The task as it is then, and the exit code.
+    once (restart policy no) is followed until it has ended. Returns the task as it is then, and the exit code.
 
-    `timeout_s` None is START_TIMEOUT_S, but for what is to run once and runs: for that it is no limit.
+    `timeout_s` None is START_TIMEOUT_S, but no limit for a task that is to run once and runs.
     """
     import time
 
@@ -144,7 +144,7 @@ def wait_until_up(client: "Client", task: "TaskView", timeout_s: float | None) -
 
 
 def _crashed(task: "TaskView") -> bool:
-    """It ran, ended and is to be started again."""
+    """Returns True when the task ran, ended and is to be started again."""
     return task.state == "starting" and bool(task.allocations) and task.allocations[-1].exit_code is not None
 
 

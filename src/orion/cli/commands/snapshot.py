@@ -57,7 +57,7 @@ def save(client: "Client", file: str, stale: bool) -> None:
 
 
 def _to_output(parts: Iterable[bytes]) -> "BackupSummary":
-    """What is sent is looked at in a copy, in memory: where there is no room for files, this goes on."""
+    """Writes the backup to standard output, and checks a copy of it in memory: it needs no room for files."""
     from orion.process.offline import inspect
 
     with os.fdopen(os.memfd_create("backup"), "wb") as copy:
@@ -70,7 +70,7 @@ def _to_output(parts: Iterable[bytes]) -> "BackupSummary":
 
 
 def _to_file(file: Path, parts: Iterable[bytes]) -> "BackupSummary":
-    """Where `file` leads to: a symlink goes on leading there."""
+    """Writes the backup to the file that `file` leads to. A symlink stays one."""
     try:
         target = file.resolve()
         special = file.exists() and not file.is_file()
@@ -85,8 +85,8 @@ def _to_file(file: Path, parts: Iterable[bytes]) -> "BackupSummary":
 
 
 def _put(target: Path, parts: Iterable[bytes]) -> "BackupSummary":
-    """On disk when it returns, after it was read again. Until then it has a name of its own: others may be saving
-    to the same. Only its owner may read it: it holds what tasks have in their environment.
+    """Writes the backup and reads it again; it is on disk on return. Until then it has a name of its own, because
+    others may save to the same FILE. Only its owner may read it: it holds the environments of tasks.
     """
     import tempfile
 

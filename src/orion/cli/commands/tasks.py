@@ -46,7 +46,7 @@ def ps(
 
 
 def _say_missing(names: Sequence[str], known: set[str]) -> int:
-    """The exit code: 1 where a name is none of the `known`, each of which is told."""
+    """Names each job that is none of the `known`. Returns the exit code: 1 when there are any."""
     from orion.cli.app import say
 
     missing = [name for name in names if name not in known]
@@ -94,8 +94,8 @@ def _row(task: "TaskView", where: dict[str, str]) -> tuple[str, ...]:
 
 
 def ports_text(task: "TaskView") -> str:
-    """As docker writes it, where each port can be reached: 10.0.0.1:8080->80/tcp. 0.0.0.0 is every address of a
-    node that is known by a loopback address only, 127.0.0.1 that address alone.
+    """Returns the addresses at which each port can be reached, as docker writes them: 10.0.0.1:8080->80/tcp. For a
+    node that is known by a loopback address only, 0.0.0.0 is every address of it and 127.0.0.1 that address alone.
     """
     from orion.model.node import EVERYWHERE, LOOPBACKS, address_parts, address_text
 

@@ -1,1 +1,1 @@
-"""What commands share: options, types of values, output, waiting."""
+"""Shared parts of commands: options, types of values, output, waiting."""

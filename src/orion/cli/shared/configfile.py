@@ -7,7 +7,7 @@ import click
 
 
 def read_defaults(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
-    """An option's callback: fills the context's default map. Raises click.UsageError naming file and key."""
+    """Fills the context's default map, as an option's callback. Raises click.UsageError that names file and key."""
     del param
     if not value:
         return
@@ -41,7 +41,7 @@ def _hint(name: str, known: list[str]) -> str:
 
 
 def _checked(ctx: click.Context, flag: click.Option, item: Any, where: str) -> Any:
-    """The value as click takes it from a default map; a table is as good as a list of name=value."""
+    """Returns the value as click takes it from a default map. A table means the same as a list of name=value."""
     if flag.multiple and isinstance(item, dict):
         item = [f"{name}={value}" for name, value in item.items()]
     if flag.multiple != isinstance(item, list) or isinstance(item, dict):

@@ -1,4 +1,6 @@
-"""`orion run --rm`: a program in the cluster as if it ran here: its output, its exit code, nothing left."""
+"""`orion run --rm`: a program in the cluster as if it ran here, with its output and exit code, and removed at its
+end.
+"""
 
 import signal
 import sys
@@ -19,7 +21,7 @@ _REMOVE_S = 300.0  # more than most stop graces
 
 
 class _Told(KeyboardInterrupt):
-    """Raised where a signal other than Ctrl-C says that this is to end."""
+    """Raised when a signal other than Ctrl-C ends this command."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -27,8 +29,8 @@ class _Told(KeyboardInterrupt):
 
 
 def run_in_foreground(client: "Client", request: "TaskRequest", start_timeout_s: float) -> int:
-    """The program's exit code; 1 where it has none, 4 where it has not begun in time, 128 and the number of a
-    signal that ends this before it.
+    """Runs a task and returns its program's exit code. Returns 1 when it has none, 4 when it has not begun in time,
+    and 128 plus the number of a signal that ends this command before.
     """
     from orion.cli.app import say
 
@@ -56,7 +58,7 @@ def _heeding() -> Iterator[None]:
         del frame
         raise _Told(number)
 
-    # What is ignored stays so: nohup.
+    # A signal that is ignored stays ignored, as with nohup.
     heeded = [number for number in _LEAVE if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, tell) for number in heeded}
     try:
@@ -88,8 +90,8 @@ def _follow(client: "Client", task: "TaskView", start_timeout_s: float) -> int:
 
 
 def _wait_for_start(task: "TaskView", follower: "Follower", timeout_s: float) -> "TaskView | None":
-    """Returns None once it has run, has ended or is gone, and how it stands when the time is over. Shows on a
-    terminal how far it is.
+    """Returns None once the task has run, has ended or is gone, and the task as it is when the time is over. Shows
+    its progress on a terminal.
     """
     from contextlib import nullcontext
 
@@ -109,7 +111,7 @@ def _wait_for_start(task: "TaskView", follower: "Follower", timeout_s: float) ->
 
 
 def _show_output(client: "Client", task: "TaskView") -> str:
-    """Shows what the task writes until it has ended. Why it can't, "" when it could."""
+    """Shows the task's output until it has ended. Returns "", or why the output can't be shown."""
     from orion.cli.shared.output import note
     from orion.model.errors import NotFound, OrionError
 
@@ -126,7 +128,9 @@ def _show_output(client: "Client", task: "TaskView") -> str:
 
 
 def verdict(task: "TaskView") -> int:
-    """The exit code of a task that has ended, as the program's own; why, where that does not tell."""
+    """Returns the exit code of a task that has ended: its program's. Prints the reason when the code does not tell
+    it.
+    """
     from orion.cli.app import say
     from orion.cli.shared.waiting import exit_code
 
@@ -142,7 +146,7 @@ def verdict(task: "TaskView") -> int:
 
 
 def _remove(client: "Client", task: "TaskView") -> None:
-    """Waits until it is gone."""
+    """Removes the task and waits until it is gone."""
     from orion.cli.app import say
     from orion.cli.shared.waiting import Deadline, Follower
     from orion.model.errors import NotFound, OrionError

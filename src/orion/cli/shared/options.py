@@ -1,4 +1,4 @@
-"""What commands that ask a node share: which node, in which form to print, and completion of ids."""
+"""Options of commands that ask a node: the node, the form of the output, and completion of ids."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -40,7 +40,7 @@ def asks(command: Callable[..., Any]) -> Callable[..., Any]:
         from orion.client import Client
         from orion.model.errors import NoMajority
 
-        del addr, port  # they stand in the context too, where a group's are found
+        del addr, port  # read from the context, which has a group's too
         context = click.get_current_context()
         if context.invoked_subcommand is not None:
             return None  # a group: its subcommand asks, or, as raft recover, needs no node at all
@@ -55,7 +55,7 @@ def asks(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _address(ctx: click.Context) -> str:
-    """The node that this command, or the group it belongs to (orion nodes --port 8001 rm node3), names."""
+    """Returns the address of the node that this command names, or its group (orion nodes --port 8001 rm node3)."""
     addr, port = ctx.params.get("addr"), ctx.params.get("port")
     if port is None and not _typed(ctx, "addr") and ctx.parent and "addr" in ctx.parent.params:
         return _address(ctx.parent)
@@ -67,16 +67,16 @@ def _address(ctx: click.Context) -> str:
 
 
 def _found_here(port: int | None) -> str:
-    """The address of the node that runs on this machine, with this API port where one is named; "" when none is
-    known. Of several of one cluster all of them, so that the first which answers is asked. Raises UsageError where
-    it could be one of several clusters.
+    """Returns the address of the node that runs on this machine, with API port `port` unless that is None; "" when
+    none is known. Of several nodes of one cluster it returns all, so that the first that answers is asked. Raises
+    UsageError when they are of several clusters.
     """
     from orion.model.node import LOOPBACKS, address_text
     from orion.process import running
 
     nodes = [node for node in running.find() if port in (None, node.port)]
     if len(nodes) > 1:
-        # They may be of different clusters: none is guessed at but the one that localhost:8000 means.
+        # They may be of different clusters: only the one that localhost:8000 means is taken without asking.
         usual = [node for node in nodes if node.port == (port or DEFAULT_PORT)]
         nodes = (usual if len(usual) == 1 else [node for node in usual if node.host in LOOPBACKS]) or nodes
     if len(nodes) <= 1:
@@ -95,7 +95,9 @@ def _found_here(port: int | None) -> str:
 
 
 def _of_one_cluster(nodes: "list[RunningNode]") -> list[str]:
-    """Where they answer, if all do and are of one cluster; else nothing: a silent one may be of another."""
+    """Returns the nodes' addresses if all answer and are of one cluster, else none: a silent one may be of
+    another.
+    """
     from orion.client import Client, OrionError
     from orion.model.node import address_text
 
@@ -111,12 +113,12 @@ def _of_one_cluster(nodes: "list[RunningNode]") -> list[str]:
 
 
 def _typed(ctx: click.Context, name: str) -> bool:
-    """Whether the option stands on the command line itself, not in the environment."""
+    """Returns True when the option is on the command line itself, not in the environment."""
     return ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
 
 def output(*forms: str) -> Callable[[F], F]:
-    """-o with one of `forms`, as `form`; the first is the default."""
+    """Adds -o with one of `forms`, as `form`; the first is the default."""
     return click.option(
         "-o",
         "--output",
@@ -129,7 +131,7 @@ def output(*forms: str) -> Callable[[F], F]:
 
 
 def no_trunc(command: F) -> F:
-    """--no-trunc, for commands that print a table."""
+    """Adds --no-trunc, for commands that print a table."""
     text = "Shorten nothing: a row may take several lines of the terminal."
     return click.option("--no-trunc", is_flag=True, help=text)(command)
 
@@ -137,7 +139,7 @@ def no_trunc(command: F) -> F:
 def command(
     name: str | None = None, *, settings: Mapping[str, Any] | None = None, **attributes: Any
 ) -> Callable[[Callable[..., Any]], click.Command]:
-    """click's, with the settings that all commands share, and these `settings` besides."""
+    """Returns click's decorator with the settings of all commands and these `settings`."""
     return click.command(name, context_settings={**SETTINGS, **(settings or {})}, **attributes)
 
 

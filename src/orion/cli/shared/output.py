@@ -39,8 +39,8 @@ def print_json(value: Any) -> None:
 def print_table(
     columns: Sequence[Column], rows: Iterable[Sequence[str]], *, wide: bool = False, no_trunc: bool = False
 ) -> None:
-    """Rows with a cell for each of the columns, of which those for `wide` tables are left out of others. On a
-    terminal no line is longer than that is wide, unless `no_trunc`.
+    """Prints rows that have a cell for each column. Columns for wide tables are left out unless `wide`. On a
+    terminal no line is longer than the terminal is wide, unless `no_trunc`.
     """
     shown = [at for at, column in enumerate(columns) if wide or not column.wide]
     columns = [columns[at] for at in shown]
@@ -56,13 +56,13 @@ def print_table(
 
 
 def _colored(cell: str) -> str:
-    """Click drops the colour again where the output is no terminal."""
+    """Returns the cell in its colour. Click drops the colour when the output is no terminal."""
     color = _COLORS.get(cell.rstrip())
     return click.style(cell, fg=color) if color else cell
 
 
 def age_text(when: str | None) -> str:
-    """How long ago an RFC 3339 time was: 42s, 5m, 3h, 12d."""
+    """Returns the age of an RFC 3339 time: 42s, 5m, 3h, 12d."""
     if not when:
         return ""
     seconds = max(0, int((datetime.now(UTC) - datetime.fromisoformat(when)).total_seconds()))
@@ -74,7 +74,9 @@ def age_text(when: str | None) -> str:
 
 
 def amount_text(given: float, total: float) -> str:
-    """Bytes: 1.5 of 8 GB. In the units of the total where somebody has set it, else of what is given away."""
+    """Returns words for a part of some bytes: 1.5 of 8 GB. The unit is that of the total when a person has written
+    it, else that of the part.
+    """
     like = int(total if is_written(int(total)) else given)
     given_text, total_text = size_text(int(given), like=like), size_text(int(total), like=like)
     number, _, unit = given_text.partition(" ")
@@ -82,5 +84,5 @@ def amount_text(given: float, total: float) -> str:
 
 
 def note(text: str) -> None:
-    """A line for the person at the terminal, beside the output."""
+    """Writes a line for the person at the terminal to standard error."""
     click.echo(text, err=True)

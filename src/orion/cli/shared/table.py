@@ -1,12 +1,14 @@
-"""Tables for people. On a terminal a row is one line: what is long is shortened, and what says little gives way."""
+"""Tables for people. On a terminal each row is one line: long cells are shortened, and columns of little news are
+left out.
+"""
 
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-_GAPS = (3, 2)  # between two columns: the second where the first is too wide
-_LEAST = 4  # characters of a shortened cell, where not even the columns' own leasts fit
+_GAPS = (3, 2)  # between two columns: the second when the first is too wide
+_LEAST = 4  # characters of a shortened cell, when not even the columns' own least widths fit
 _ESCAPE = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)"
 )  # colours, and a terminal's title
@@ -16,7 +18,7 @@ Shorten = Callable[[str, int, str], str]  # text, width, ellipsis -> at most `wi
 
 
 def width_of(text: str) -> int:
-    """How many places it takes on a terminal."""
+    """Returns the number of places that the text takes on a terminal."""
     if text.isascii():
         return len(text)
     return sum(_places(character) for character in text)
@@ -37,7 +39,9 @@ def keep_end(text: str, width: int, ellipsis: str) -> str:
 
 
 def shorten_image(text: str, width: int, ellipsis: str) -> str:
-    """The end of its name says most (`…/team/app:1.27`), and the end of its digest least."""
+    """Shortens an image's reference. It keeps the end of its name (`…/team/app:1.27`) and drops the end of its
+    digest.
+    """
     name, at, _ = text.partition("@")
     if at and width_of(name) + len(at) + len(ellipsis) > width:
         return f"{keep_end(name, width - len(at) - len(ellipsis), ellipsis)}{at}{ellipsis}"
@@ -45,7 +49,7 @@ def shorten_image(text: str, width: int, ellipsis: str) -> str:
 
 
 def shorten_task(text: str, width: int, ellipsis: str) -> str:
-    """`job/12` keeps its number."""
+    """Shortens a task's id, as in `job/12`. It keeps its number."""
     job, slash, index = text.rpartition("/")
     tail = f"{slash}{index}"
     room = width - width_of(tail)
@@ -64,9 +68,9 @@ def _head(text: str, width: int) -> str:
 
 
 class Column(NamedTuple):
-    """`least`: the width below which it is shortened only when nothing else helps; None: it is never shortened.
-    `spare`: it is left out before others are shortened below their `least`. `wide`: only in wide tables. `blank`:
-    what stands for nothing.
+    """One column. Below the width `least` it is shortened only when nothing else helps; None means never. A `spare`
+    column is left out before others are shortened below their `least`. A `wide` one is in wide tables only. `blank`
+    stands for an empty cell.
     """
 
     name: str
@@ -80,8 +84,8 @@ class Column(NamedTuple):
 def lay_out(
     columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None, ellipsis: str = "…"
 ) -> list[list[str]]:
-    """The cells of the heading and of each row, padded to the width of their column and the gap behind it. At most
-    `width` places a line; None: as wide as they are.
+    """Returns the cells of the heading and of each row, padded to the width of their column and the gap after it. A
+    line takes at most `width` places; None means no limit.
     """
     table = [[column.name for column in columns]]
     table += [[_one_line(cell) or column.blank for column, cell in zip(columns, row, strict=True)] for row in rows]
@@ -97,7 +101,7 @@ def lay_out(
 def _fit(
     columns: Sequence[Column], table: Sequence[Sequence[str]], natural: Sequence[int], width: int
 ) -> tuple[list[int], list[int], int]:
-    """Which columns are kept, their widths, and the gap between them."""
+    """Returns the columns that are kept, their widths, and the gap between them."""
     kept = list(range(len(columns)))
     silent = [at for at in kept if len(table) > 1 and all(line[at] in _SAYS_NOTHING for line in table[1:])]
     for leaving in (None, *reversed(silent)):
@@ -128,7 +132,9 @@ def _least(column: Column, natural: int) -> int:
 def _grown(
     start: Sequence[int], most: Sequence[int], room: int, columns: Sequence[Column], kept: Sequence[int]
 ) -> list[int]:
-    """From `start` on, none beyond its `most`, until the room is used: in proportion to the columns' leasts."""
+    """Returns widths that grow from `start` up to `most` until the room is used, in proportion to the columns'
+    `least`.
+    """
     widths = list(start)
     for _ in range(room):
         growing = [i for i, size in enumerate(widths) if size < most[i]]
@@ -143,7 +149,9 @@ def _total(widths: Sequence[int], gap: int) -> int:
 
 
 def _cut(kept: list[int], widths: list[int], gap: int, width: int) -> tuple[list[int], list[int]]:
-    """The columns that a terminal has room for, where it is narrower than the least of all of them."""
+    """Returns the columns that fit into a terminal that is narrower than the least of all of them, and their
+    widths.
+    """
     while len(kept) > 1 and _total(widths[:-1], gap) + gap + _LEAST > width and _total(widths, gap) > width:
         kept, widths = kept[:-1], widths[:-1]
     return kept, [*widths[:-1], min(widths[-1], width - _total([*widths[:-1], 0], gap))]
@@ -169,7 +177,7 @@ def _line(
 
 
 def _one_line(text: str) -> str:
-    """A program's own words may be among a reason's: neither line ends nor what steers a terminal gets through."""
+    """Returns the text without line ends and control sequences. A reason may quote a program's own words."""
     if text.isprintable():
         return text
     words = _ESCAPE.sub("", text).split()

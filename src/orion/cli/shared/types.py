@@ -1,6 +1,6 @@
 """Option values as people write them: sizes, ports, labels, addresses.
 
-model/ is imported where a value needs it, so that commands whose values don't start without it.
+model/ is imported only by the types that need it, so that other commands start without it.
 """
 
 import os
@@ -16,7 +16,7 @@ _POWER = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
 
 def parse_size(text: str) -> int:
-    """Bytes. Raises ValueError with a sentence for a person."""
+    """Returns a size in bytes. Raises ValueError with a sentence for a person."""
     match = _SIZE.fullmatch(text.strip())
     if not match:
         raise ValueError(f"{text!r} is not a size: write it as in 512m, 1.5GB or 100000000")
@@ -64,7 +64,7 @@ _DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,3})?(?:ms|s|m|h|d))+")
 
 
 class Since(click.ParamType[str]):
-    """How long ago (10m, 1h30m), or a time; one without a zone is of this machine's."""
+    """A time, or its distance from now (10m, 1h30m). A time without a zone is in this machine's."""
 
     name = "time"
 
@@ -159,7 +159,7 @@ class LabelChange(click.ParamType[tuple[str, str | None]]):
 
 
 class Environment(click.ParamType[tuple[str, str]]):
-    """`NAME=VALUE`, or `NAME` alone for the value it has here."""
+    """A variable: `NAME=VALUE`, or `NAME` alone for its value in this process."""
 
     name = "name=value"
 
@@ -196,8 +196,8 @@ _PUBLISHED = re.compile(
 
 
 class Published(click.ParamType[tuple[str, str]]):
-    """As `docker run -p`: `8080:80`, `80`, `53:53/udp`, `127.0.0.1:8080:80` -> a pair of portBindings: container
-    port, host port.
+    """A port as for `docker run -p`: `8080:80`, `80`, `53:53/udp`, `127.0.0.1:8080:80` -> a pair of portBindings:
+    container port, host port.
     """
 
     name = "port"
@@ -213,7 +213,7 @@ class Published(click.ParamType[tuple[str, str]]):
 
 
 def time_text(unix_ms: int) -> str:
-    """As in 2025-01-01 12:00:00 UTC."""
+    """Returns a time as in 2025-01-01 12:00:00 UTC."""
     from datetime import UTC, datetime
 
     return f"{datetime.fromtimestamp(unix_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"

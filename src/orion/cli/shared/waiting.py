@@ -1,4 +1,4 @@
-"""Waiting for what becomes of a task, through elections and nodes that come and go."""
+"""Waiting for a task's states, through elections and nodes that come and go."""
 
 import time
 from typing import TYPE_CHECKING
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from orion.client import Client, TaskView
 
 POLL_S = 20.0
-PAUSE_S = 0.1  # before each look but the first: on a busy cluster something else changes all the time
+PAUSE_S = 0.1  # before each look but the first: on a busy cluster other things change all the time
 AGAIN_S = 1.0
 PATIENCE_S = 5.0  # with nodes that do not answer, however short the look
 
@@ -17,9 +17,9 @@ RUN_OVER = ENDED | {"lost"}
 
 
 class Follower:
-    """One task, looked at again whenever the cluster's state has moved on.
+    """Follows one task: looks at it again whenever the cluster's state has moved on.
 
-    `created_index` is that of the task that is meant; without one it is the first that is seen.
+    `created_index` tells the task from others of its name; without one it is that of the first task seen.
     """
 
     def __init__(self, client: "Client", task: str, created_index: int = 0) -> None:
@@ -30,8 +30,9 @@ class Follower:
         self._told = ""
 
     def look(self, wait_s: float = POLL_S) -> "TaskView | None":
-        """The task after the next change, or after `wait_s`, and at first as it is. None when it is gone, though
-        another may have its name. Raises Unavailable when nobody has answered for `wait_s`, or for PATIENCE_S.
+        """Returns the task after the next change, or after `wait_s`; the first time as it is. Returns None when it
+        is gone, though another may have its name. Raises Unavailable when no node has answered for `wait_s`, or for
+        PATIENCE_S.
         """
         from orion.model.errors import NotFound, Unavailable
 
@@ -63,7 +64,7 @@ class Follower:
 
 
 class Deadline:
-    """`seconds` None is no deadline."""
+    """A deadline; with `seconds` None there is none."""
 
     def __init__(self, seconds: float | None) -> None:
         self.seconds = seconds
@@ -75,10 +76,12 @@ class Deadline:
 
     @property
     def left_s(self) -> float:
-        """For one look: no more than POLL_S."""
+        """The time left for one look, at most POLL_S."""
         return max(0.0, min(POLL_S, self._until - time.monotonic()))
 
 
 def exit_code(task: "TaskView") -> int | None:
-    """The program's, of the run that the task's state is about. None when it never ran, or nobody knows."""
+    """Returns the program's exit code in the run that the task's state is about. None when it never ran, or the
+    code is not known.
+    """
     return next((run.exit_code for run in reversed(task.allocations) if run.state == task.state), None)
