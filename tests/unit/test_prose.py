@@ -9,17 +9,24 @@ import orion
 SRC = Path(orion.__file__).parent
 NEVER = ("What", "Whether", "Of")
 SELDOM = (*NEVER, "How", "That", "When", "Where", "Which", "Who", "Whose", "Why")
+MOST_PERCENT = 12
 
 # Floors that are yet to be rewritten.
 UNREAD = (
     "adapters/docker/",
     "api/",
-    "cli/",
+    "cli/shared/progress.py",
     "client/",
     "model/",
-    "node/",
-    "ports/",
-    "process/",
+    "node/agent/",
+    "node/consensus/",
+    "node/leader/",
+    "node/lifecycle/",
+    "node/node.py",
+    "node/routing/",
+    "node/rpc/",
+    "node/services/",
+    "node/views/",
     "scheduler/explain.py",
     "state/",
 )
@@ -53,7 +60,7 @@ def test_few_docstrings_begin_with_a_word_that_asks() -> None:
     asking = sum(beginning(text) in SELDOM for text in texts)
     share = 100 * asking / len(texts)
     print(f"{asking} of {len(texts)} docstrings ({share:.1f} %) begin with one of {', '.join(SELDOM)}")
-    assert share <= 20
+    assert share <= MOST_PERCENT
 
 
 def test_floors_that_are_yet_to_be_rewritten_need_it() -> None:
