@@ -62,8 +62,8 @@ class Explained:
     def on_start(self, run: Run) -> None:
         """Listen in on what this node's agent asks the cluster."""
         assert run.node is not None
-        agent = run.node.agent
-        ask = agent._confirm
+        starter = run.node.agent._reconciler._starter
+        ask = starter._confirm
 
         async def confirm(request: Confirm) -> Confirmed:
             asked_ns = self.world.loop.now_ns
@@ -72,7 +72,7 @@ class Explained:
                 self._confirmed[run, identity] = asked_ns
             return answer
 
-        agent._confirm = confirm
+        starter._confirm = confirm
 
     def _on_create(self, process: Process, allocation: Allocation, labels: Labels) -> None:
         run = self.cluster.machines[process.name].run

@@ -28,7 +28,8 @@ import orion.state.mutations
 from orion.model.allocation import AllocationState
 from orion.model.container import EndCause
 from orion.model.errors import EngineError
-from orion.node.agent.agent import Agent
+from orion.node.agent.reconciler import Reconciler
+from orion.node.agent.starter import Starter
 from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.log_writer import LogWriter
 from orion.ports.log import LogBatch
@@ -366,17 +367,17 @@ def agent_starts_before_confirm() -> None:
     async def surely(self, allocation, tries):
         return True
 
-    Agent._still_wanted = surely
+    Starter._still_wanted = surely
 
 
 def agent_removes_nothing() -> None:
-    perform = Agent._perform
+    perform = Reconciler._perform
 
     def forget_removals(self, action, *rest):
         if not isinstance(action, Remove):
             perform(self, action, *rest)
 
-    Agent._perform = forget_removals
+    Reconciler._perform = forget_removals
 
 
 def unseen_end_is_a_success() -> None:
@@ -389,12 +390,12 @@ def unseen_end_is_a_success() -> None:
 
 
 def failed_start_counts_as_the_program_s() -> None:
-    start_failed = Agent._start_failed
+    start_failed = Starter._failed
 
     def for_good(self, action, tries, error):
         start_failed(self, action, tries, EngineError(error.detail, permanent=True))
 
-    Agent._start_failed = for_good
+    Starter._failed = for_good
 
 
 def _bug(plant: Callable[[], None], *rules: str, first: int = FIRST_SEED) -> Planted:

@@ -18,6 +18,7 @@ from orion.model.resources import Resources
 from orion.node.agent import leftovers
 from orion.node.agent.agent import Agent
 from orion.node.agent.assignments import AssignmentWatcher
+from orion.node.agent.hooks.configs import ConfigInjection
 from orion.node.agent.registration import Registration
 from orion.node.agent.status_updates import StatusUpdates
 from orion.node.consensus.applied import AppliedWatch
@@ -161,7 +162,7 @@ class Node:
             engine=engine,
             source=self._source,
             confirm=self.forward.ask,
-            read_configs=lambda keys: self.service.configs.read(keys),  # noqa: PLW0108 -- service comes later
+            hooks=(ConfigInjection(lambda keys: self.service.configs.read(keys)),),  # noqa: PLW0108 -- service comes later
             report=self._reports.add,
             rng=rng,
             on_engine=self._engine_changed,

@@ -11,6 +11,7 @@ from orion.model.job import PortBinding, TaskSpec
 from orion.node.agent.agent import Agent
 from orion.node.agent.assignment_stream import Assignment, AssignmentSet
 from orion.node.agent.confirm import Confirmed
+from orion.node.agent.hooks.configs import ConfigInjection
 from sim.engine import FOREVER, SimEngine, SimEngineClient
 from sim.loop import Process
 from sim.world import SimClock, World
@@ -28,7 +29,7 @@ class Source:
 
 
 class Bench:
-    def __init__(self, world, engine_client=SimEngineClient):
+    def __init__(self, world, engine_client=SimEngineClient, hooks=()):
         self.world = world
         self.engine = SimEngine(world, "engine")
         self.engine.images[FOREVER] = None
@@ -50,7 +51,7 @@ class Bench:
             engine=self.client,
             source=self.source,
             confirm=self.confirm,
-            read_configs=self.read_configs,
+            hooks=(ConfigInjection(self.read_configs), *hooks),
             report=self.report,
             rng=random.Random(1),
             on_engine=lambda: None,

@@ -147,7 +147,7 @@ def test_work_that_is_gone_while_the_cluster_is_asked():
             await answer.wait()
             raise Unavailable("no quorum answers")
 
-        bench.agent._confirm = confirm
+        bench.agent._reconciler._starter._confirm = confirm
         web = bench.assign()
         await bench.until(lambda: bench.asked)
         bench.drop(web)
@@ -259,5 +259,22 @@ def test_an_engine_that_restarts_before_the_node_is_registered_is_known_anew():
         assert bench.agent.engine_info.run == "engine run 1"
         bench.publish()
         await bench.until(lambda: bench.agent.engine_info.run == "engine run 2")
+
+    run(main)
+
+
+def test_an_end_is_told_once_with_all_that_the_container_said():
+    """Its container is gone by the time that state knows."""
+
+    async def main(bench):
+        web = bench.assign()
+        await bench.until(lambda: bench.states(web)[-1:] == ["running"])
+        bench.unwant(web)
+        await bench.until(lambda: "stopped" in bench.states(web))
+        await asyncio.sleep(1)
+        ends = [status for allocation, status in bench.reports if (allocation, status.state) == (web, "stopped")]
+        assert len(ends) == 1
+        assert ends[0].exit_code is not None
+        assert ends[0].finished_at_ms
 
     run(main)

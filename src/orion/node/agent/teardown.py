@@ -14,12 +14,13 @@ from orion.model.allocation import AllocationStatus
 from orion.model.errors import EngineDown, EngineError, OrionError
 from orion.model.ids import AllocationId, NodeId
 from orion.node.agent.confirm import Confirm, Confirmed
+from orion.node.agent.hooks.hooks import Hooks
 from orion.node.agent.isolation import isolated
 from orion.node.agent.observed import ObservedContainers
 from orion.node.runtime.alarm import Alarm
 from orion.ports.clock import Clock
 from orion.ports.engine import Engine
-from orion.reconcile.containers import Remove, Report, Stop, backoff_ms
+from orion.reconcile.containers import Remove, Stop, backoff_ms
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +46,9 @@ class Teardown:
         engine: Engine,
         seen: ObservedContainers,
         confirm: Callable[[Confirm], Awaitable[Confirmed]],
+        hooks: Hooks,
         report: Callable[[AllocationId, AllocationStatus], None],
-        on_end: Callable[[Report], None],
+        on_end: Callable[[AllocationId, AllocationStatus], None],
         on_change: Callable[[], None],
         rng: random.Random,
         alarm: Alarm,
@@ -55,6 +57,7 @@ class Teardown:
         self._engine = engine
         self._seen = seen
         self._confirm = confirm
+        self._hooks = hooks
         self._report = report
         self._on_end = on_end
         self._on_change = on_change
@@ -92,6 +95,7 @@ class Teardown:
 
     async def remove(self, action: Remove) -> None:
         container, owner = action.container, action.owner
+        known = self._seen.containers.get(container)
         try:
             if owner is not None and not await self._is_gone(owner):
                 await asyncio.sleep(ASK_AGAIN_S)
@@ -105,8 +109,12 @@ class Teardown:
                 await self._engine.remove(container)
             self._refusals.pop((Remove, container), None)
             self._seen.removed(container)
-            if action.then is not None:
-                self._on_end(action.then)
+            if owner is None and known is not None:
+                released = await self._hooks.stop(AllocationId(known.labels.allocation))
+            else:
+                released = True
+            if action.then is not None and released:  # else the next look finds it ended, and asks again
+                self._on_end(action.then.allocation, action.then.status)
         except EngineDown:
             raise
         except EngineError as error:

@@ -1,0 +1,54 @@
+"""A hook: the configs that a task gets, read when its container is made."""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from orion.model.configs import Config
+from orion.model.container import File
+from orion.model.job import ConfigRef
+from orion.model.limits import MAX_STRING_BYTES
+from orion.node.agent.hooks.hook import NotYet, Prepared, StartRequest
+
+# Linearizable: what was put before the task was created is seen, wherever the task runs.
+ConfigReader = Callable[[tuple[str, ...]], Awaitable[tuple[Config | None, ...]]]
+
+
+class ConfigInjection:
+    """Gives a task its configs, as variables and files, until its container has run for the first time."""
+
+    name = "configs"
+
+    def __init__(self, read: ConfigReader) -> None:
+        self._read = read
+
+    async def prestart(self, start: StartRequest, prepared: Prepared) -> Prepared:
+        spec = start.spec
+        if not spec.configs or start.ran:
+            return prepared
+        keys = tuple(dict.fromkeys(mount.key for mount in spec.configs))
+        found = dict(zip(keys, await self._read(keys), strict=True))
+        env, files = dict(prepared.spec.env), list(prepared.files)
+        for mount in spec.configs:
+            config = found[mount.key]
+            if config is None:
+                raise NotYet(f"config {mount.key} does not exist: the task starts once it does")
+            if mount.env:
+                env[mount.env] = _variable(mount, config.value)
+            else:
+                files.append(File(mount.path, config.value, mount.mode))
+        given = msgspec.structs.replace(prepared.spec, env=tuple(sorted(env.items())))
+        return Prepared(given, tuple(files))
+
+
+def _variable(mount: ConfigRef, value: bytes) -> str:
+    what = f"config {mount.key} can't be the variable {mount.env}"
+    if len(mount.env) + 1 + len(value) > MAX_STRING_BYTES:
+        raise NotYet(f"{what}: it is longer than Linux allows")
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        raise NotYet(f"{what}: it is not UTF-8; give it as a file, or change it") from None
+    if "\0" in text:
+        raise NotYet(f"{what}: it holds a zero byte; give it as a file, or change it")
+    return text

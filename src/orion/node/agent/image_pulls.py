@@ -1,0 +1,35 @@
+"""Images on their way to the engine, so many at a time; a pull that nobody wants any more ends."""
+
+import asyncio
+from collections.abc import Callable, Collection
+
+from orion.model.ids import AllocationId
+from orion.ports.engine import Engine
+
+PARALLEL_PULLS = 8
+
+
+class ImagePulls:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._turn = asyncio.Semaphore(PARALLEL_PULLS)
+        self._runners: dict[AllocationId, asyncio.Task[None]] = {}
+
+    async def fetch(self, allocation: AllocationId, image: str, tell: Callable[[str], None]) -> None:
+        """Returns when the engine has it. `tell` is told how far it is, if it has to be pulled at all."""
+        if await self._engine.has_image(image):
+            return
+        runner = asyncio.current_task()
+        assert runner is not None
+        self._runners[allocation] = runner
+        try:
+            tell(f"pulling {image}")
+            async with self._turn:
+                await self._engine.pull(image, tell)
+        finally:
+            self._runners.pop(allocation, None)
+
+    def abandon_all_but(self, wanted: Collection[AllocationId]) -> None:
+        """Cancels the runners that pull for others: of those, nothing was created yet."""
+        for allocation in [a for a in self._runners if a not in wanted]:
+            self._runners.pop(allocation).cancel()
