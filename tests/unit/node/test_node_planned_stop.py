@@ -7,10 +7,10 @@ from cluster_kit import run
 from msgspec.structs import replace
 
 from orion.model.errors import Conflict, NotFound
-from orion.node.lifecycle.last_words import PlannedStop
+from orion.node.lifecycle.last_words import LastWords
 
 UNTIL = datetime(2026, 1, 2, 14, 3, 12).astimezone()
-STOP = PlannedStop(
+STOP = LastWords(
     node="node1",
     tasks=("web/0",),
     others=True,
@@ -23,44 +23,44 @@ ADVICE = "'orion drain node1 --stop' moves tasks before it stops a node"
 
 
 def test_one_task():
-    assert STOP.words == (
+    assert STOP.text == (
         "stopped. web/0 runs on in its container, and nobody looks after it. Unless node1 is back by 14:03:12"
         f" (in 60 s), it is started on another node too and runs twice until it is back; {ADVICE}"
     )
 
 
 def test_several_tasks_are_named():
-    few = replace(STOP, tasks=("a/0", "b/0", "c/0")).words
+    few = replace(STOP, tasks=("a/0", "b/0", "c/0")).text
     assert few.startswith(
         "stopped. a/0, b/0 and c/0 run on in their containers, and nobody looks after them. Unless"
     )
     assert "they are started on another node too and run twice until it is back" in few
     assert (
-        "a0/0, a1/0, a2/0, a3/0, a4/0 and 3 more run on" in replace(STOP, tasks=[f"a{i}/0" for i in range(8)]).words
+        "a0/0, a1/0, a2/0, a3/0, a4/0 and 3 more run on" in replace(STOP, tasks=[f"a{i}/0" for i in range(8)]).text
     )
 
 
 def test_where_another_node_ends_the_containers_nothing_runs_twice():
-    words = replace(STOP, shares_engine=True).words
+    words = replace(STOP, shares_engine=True).text
     assert "Unless node1 is back by 14:03:12 (in 60 s), it is moved to another node; " in words
     assert "twice" not in words
 
 
 def test_where_nobody_could_be_told():
-    words = replace(STOP, untold="no majority").words
+    words = replace(STOP, untold="no majority").text
     assert (
         "The cluster could not be told (no majority): unless node1 is back within a second, it is started" in words
     )
 
 
 def test_alone():
-    assert replace(STOP, others=False).words == (
+    assert replace(STOP, others=False).text == (
         "stopped. web/0 runs on in its container, and nobody looks after it until node1 is back"
     )
 
 
 def test_nothing_runs():
-    assert replace(STOP, tasks=()).words == "stopped; node1 runs no task"
+    assert replace(STOP, tasks=()).text == "stopped; node1 runs no task"
 
 
 def test_a_node_stops_when_it_is_asked_through_another():

@@ -133,7 +133,10 @@ def test_a_worker_goes_along_before_it_is_called_dead():
         await asyncio.sleep(1)
         recover(members[0])
         await nodes.until(lambda: worker.node.directory.recovery == RECOVERED, UNSEEN_GRACE_MS / 1000 / 2)
-        assert (worker.node._identity.cluster, worker.node._identity.recovery) == (cluster, RECOVERED)
+        assert (worker.node._belonging.identity.cluster, worker.node._belonging.identity.recovery) == (
+            cluster,
+            RECOVERED,
+        )
         await asyncio.sleep(5)
         assert worker.up
 
@@ -171,19 +174,19 @@ def test_a_stranger_is_a_reason_to_end_only_for_one_that_is_alone():
     async def main(nodes):
         node = nodes.machines[0].node
         assert node._config.bootstrap
-        node._met_a_stranger(NodeId("node9"), 99, 0)
-        assert not node._outcast.is_set()
+        node._belonging.met_a_stranger(NodeId("node9"), 99, 0)
+        assert not node._outcast.is_cast_out
 
     run(main, count=3)
 
     async def alone(nodes):
         node = nodes.machines[0].node
-        node._loaded_index = node.driver.applied_index + 1
-        node._met_a_stranger(NodeId("node9"), 99, 0)
-        assert not node._outcast.is_set()
-        node._loaded_index = node.driver.applied_index
+        node._belonging.loaded_index = node.driver.applied_index + 1
+        node._belonging.met_a_stranger(NodeId("node9"), 99, 0)
+        assert not node._outcast.is_cast_out
+        node._belonging.loaded_index = node.driver.applied_index
         nodes.cluster.has_reason = lambda machine, error: "began a cluster of its own" in str(error)
-        node._met_a_stranger(NodeId("node9"), 99, 0)
+        node._belonging.met_a_stranger(NodeId("node9"), 99, 0)
         await nodes.until(lambda: not nodes.machines[0].up)
 
     run(alone, count=1, voters=1)

@@ -8,7 +8,7 @@ import msgspec
 MAX_NAMED = 5
 
 
-class PlannedStop(msgspec.Struct, frozen=True):
+class LastWords(msgspec.Struct, frozen=True):
     """`tasks`: whose containers the node leaves running. `others`: some of the cluster's nodes run on, which start
     those tasks past `until_ms` (wall clock), or, where they could not be told (`untold` says why), as soon as they
     miss the node. `shares_engine`: with one of them, which then ends the containers here.
@@ -23,7 +23,7 @@ class PlannedStop(msgspec.Struct, frozen=True):
     grace_ms: int
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         node, tasks = self.node, self.tasks
         if not tasks:
             return f"stopped; {node} runs no task"
