@@ -6,7 +6,7 @@ import pytest
 
 from support import images
 from support.cleanup import containers
-from support.nodes import Cluster, cluster, free_ports
+from support.nodes import Cluster, NodeProcess, cluster, free_ports
 
 pytestmark = pytest.mark.engine
 
@@ -79,6 +79,32 @@ def test_the_leader_dies_with_a_task_on_it(shared, docker_host, web_image):
     shared.node(task["nodeId"]).kill()
     after = moved(shared, port, task["nodeId"])
     assert running(docker_host, shared) == [after["nodeId"]]
+
+
+def figures(node: NodeProcess) -> dict[str, float]:
+    """Sample -> value, as Prometheus reads them."""
+    lines = node.ask("GET", "/metrics").splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, value in pairs}
+
+
+def test_metrics_tell_of_the_leader_the_jobs_and_a_dead_node(shared, web_image):
+    shared.grow_to(3)
+    web(shared, web_image, free_ports()[0])
+    shared.wait(lambda: {figures(n)["orion_jobs"] for n in shared.nodes} == {1}, "all to have applied the job")
+    leader = shared.leader()
+    for node in shared.nodes:
+        shown, raft = figures(node), node.ask("GET", "/raft")
+        assert shown["orion_raft_term"] == raft["term"]
+        assert shown["orion_raft_is_leader"] == (node.name == leader.name)
+        assert shown["orion_raft_applied_index"] >= shown["orion_raft_snapshot_index"] >= 0
+        assert (shown["orion_nodes"], shown["orion_engine_up"], shown["orion_raft_has_leader"]) == (3, 1, 1)
+        assert shown['orion_gossip_members{state="alive"}'] == 3
+        assert shown["orion_raft_disk_bytes"] > 0
+        assert shown["orion_machine_memory_used_bytes"] > 0
+    killed = next(n for n in shared.nodes if n.name != leader.name)
+    killed.kill()
+    shared.wait(lambda: figures(leader).get('orion_gossip_members{state="dead"}') == 1, "its death in the figures")
 
 
 def test_node_two_of_two_dies_and_node_one_goes_on(shared, docker_host, web_image):

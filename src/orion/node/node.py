@@ -3,17 +3,20 @@
 import asyncio
 import random
 from collections.abc import Callable
+from functools import partial
 
 from orion.model.ids import NodeId
 from orion.model.node import address_text
 from orion.model.resources import Resources
 from orion.node.agent.agent import Agent
 from orion.node.agent.assignments import AssignmentWatcher
+from orion.node.agent.figures import engine_figures, machine_figures
 from orion.node.agent.hooks.configs import ConfigInjection
 from orion.node.agent.registration import Registration
 from orion.node.agent.status_updates import StatusUpdates
 from orion.node.consensus.applied import AppliedWatch
 from orion.node.consensus.driver import RaftDriver
+from orion.node.consensus.figures import raft_figures, state_figures
 from orion.node.consensus.snapshots import Snapshots
 from orion.node.leader.duties import leader_and_voters
 from orion.node.lifecycle.announcement import Announcement
@@ -23,6 +26,7 @@ from orion.node.lifecycle.start import beginning
 from orion.node.lifecycle.stop import PlannedStop
 from orion.node.lifecycle.story import Story
 from orion.node.membership.directory import Directory
+from orion.node.membership.figures import member_figures
 from orion.node.membership.gossip_watch import GossipWatch
 from orion.node.membership.quorum_watch import QuorumWatch
 from orion.node.membership.recovery_claims import RecoveryClaims
@@ -33,6 +37,7 @@ from orion.node.routing.submit import Submitter
 from orion.node.rpc.lists import Lists
 from orion.node.rpc.registry import Registry
 from orion.node.services.node_service import NodeService
+from orion.node.views.metrics import Metrics
 from orion.ports.clock import Clock
 from orion.ports.engine import Engine
 from orion.ports.log import Identity, LogStore
@@ -199,6 +204,15 @@ class Node:
             peers=peers,
             gossip_changed=self._gossip.changed,
         )
+        metrics = Metrics(
+            (
+                partial(raft_figures, self.driver),
+                partial(state_figures, self.driver),
+                partial(member_figures, self.directory),
+                partial(engine_figures, self.agent),
+                partial(machine_figures, machine),
+            )
+        )
         self.service = NodeService(
             me=me,
             version=version,
@@ -213,6 +227,7 @@ class Node:
             submitter=self._submitter,
             source=self._source,
             agent=self.agent,
+            metrics=metrics,
             outlook=voters.outlook,
             on_stop_asked=on_stop_asked,
         )

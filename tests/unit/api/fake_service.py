@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import http.client
 import json
+import math
 import threading
 from collections.abc import AsyncGenerator, Iterator
 
@@ -17,6 +18,7 @@ from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.container import LogEntry, LogQuery
 from orion.model.errors import Conflict, NotFound
 from orion.model.events import ALL_EVENTS, Event, EventChoice
+from orion.model.figures import Figure, FigureKind, Sample, gauge, gauges
 from orion.model.logs import LogItem, LogPiece, LogPosition, Mark
 from orion.node.rpc.lists import CHUNK_BYTES
 from orion.node.rpc.reads import ALL, Listing, Page, Read
@@ -259,13 +261,12 @@ class FakeService:
     def health(self) -> Health:
         return Health(self.is_ready, "leader" if self.is_ready else "no leader")
 
-    def metrics(self) -> dict[str, float]:
-        return {
-            'orion_tasks{state="running"}': 2,
-            "orion_raft_term": 3.0,
-            'orion_tasks{state="pending"}': 0.5,
-            "orion_events_total": 9,
-        }
+    def metrics(self) -> list[Figure]:
+        return [
+            Figure("orion_events_total", "Events so far", (Sample(9),), FigureKind.COUNTER),
+            gauge("orion_raft_term", "Raft's term", 3.0),
+            gauges("orion_tasks", "Tasks", "state", {"running": 2, "pending": 0.5, 'a "\\\n': math.inf}),
+        ]
 
 
 class Running:

@@ -139,15 +139,19 @@ def test_health(api):
     assert (not_ready.status, not_ready.json["detail"]) == (503, "no leader")
 
 
-def test_metrics_keep_families_together(api):
+def test_metrics_are_in_prometheus_s_text_format(api):
     answer = api.ask("GET", "/metrics")
     assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert answer.body.decode().splitlines() == [
+        "# HELP orion_events_total Events so far",
         "# TYPE orion_events_total counter",
         "orion_events_total 9",
+        "# HELP orion_raft_term Raft's term",
         "# TYPE orion_raft_term gauge",
         "orion_raft_term 3",
+        "# HELP orion_tasks Tasks",
         "# TYPE orion_tasks gauge",
+        r'orion_tasks{state="a \"\\\n"} +Inf',
         'orion_tasks{state="pending"} 0.5',
         'orion_tasks{state="running"} 2',
     ]

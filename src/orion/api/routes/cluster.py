@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -15,6 +15,7 @@ from orion.api.params import AFTER, EVENTS_SINCE, EVENTS_TAIL, FOLLOW_EVENTS, LA
 from orion.model.api.cluster import EventView, HealthView, TransferRequest
 from orion.model.errors import Unavailable
 from orion.model.events import Event, EventChoice
+from orion.model.figures import Figure, Sample
 
 EVENTS_PATIENCE_S = 0.2
 # Events between were forgotten. An id of its own would not be one to resume from, so it has none.
@@ -80,15 +81,22 @@ async def metrics(call: Call) -> Response:
     )
 
 
-def metrics_text(samples: Mapping[str, float]) -> str:
-    """Prometheus text format 0.0.4: the samples of one family together, after its type."""
-    families: dict[str, list[str]] = {}
-    for sample, value in sorted(samples.items()):
-        families.setdefault(sample.partition("{")[0], []).append(f"{sample} {_number(value)}\n")
-    return "".join(
-        f"# TYPE {family} {'counter' if family.endswith('_total') else 'gauge'}\n{''.join(lines)}"
-        for family, lines in families.items()
-    )
+def metrics_text(figures: Iterable[Figure]) -> str:
+    """Prometheus text format 0.0.4."""
+    lines = []
+    for figure in figures:
+        lines += [f"# HELP {figure.name} {figure.help}", f"# TYPE {figure.name} {figure.kind}"]
+        lines += [f"{figure.name}{_labels(sample)} {_number(sample.value)}" for sample in figure.samples]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _labels(sample: Sample) -> str:
+    named = ",".join(f'{name}="{_escaped(value)}"' for name, value in sample.labels)
+    return f"{{{named}}}" if named else ""
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def _number(value: float) -> str:

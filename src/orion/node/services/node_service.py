@@ -7,6 +7,7 @@ from orion.model.api.nodes import NodeView
 from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.container import LogQuery
 from orion.model.events import ALL_EVENTS, Event, EventChoice
+from orion.model.figures import Figure
 from orion.model.ids import NodeId
 from orion.model.logs import LogItem, LogPosition
 from orion.node.agent.agent import Agent
@@ -56,6 +57,7 @@ class NodeService:
         submitter: Submitter,
         source: AssignmentWatcher,
         agent: Agent,
+        metrics: Metrics,
         outlook: Callable[[], Sequence[str]],
         on_stop_asked: Callable[[], None] = lambda: None,
     ) -> None:
@@ -121,7 +123,7 @@ class NodeService:
             registry=registry,
             freshness=freshness,
         )
-        self._metrics = Metrics(driver=driver, directory=directory, agent=agent, machine=machine)
+        self._metrics = metrics
 
     async def create_task(
         self, request: TaskRequest, *, idempotency_key: str, timeout_s: float, wait_running_s: float
@@ -183,5 +185,5 @@ class NodeService:
     def health(self) -> Health:
         return health(self._driver, self._source)
 
-    def metrics(self) -> dict[str, float]:
+    def metrics(self) -> list[Figure]:
         return self._metrics.collect()

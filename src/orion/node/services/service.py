@@ -14,6 +14,7 @@ from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.configs import Config
 from orion.model.container import LogQuery
 from orion.model.events import ALL_EVENTS, Event, EventChoice
+from orion.model.figures import Figure
 from orion.model.logs import LogItem, LogPosition
 from orion.node.rpc.reads import ALL, Listing, Page, Read
 
@@ -108,5 +109,4 @@ class Service(Protocol):
 
     def health(self) -> Health: ...
 
-    def metrics(self) -> dict[str, float]:
-        """Prometheus sample name, with labels if any -> value."""
+    def metrics(self) -> list[Figure]: ...
