@@ -6,20 +6,19 @@ docs/design/gossip.md has the measurements that the timings come from.
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import random
-import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 import kinship
 
 from orion.adapters.datagrams import Datagrams
+from orion.adapters.seeds import addresses_meant, api_hint, ip, ip_address, is_ip_address, require_address
 from orion.model.errors import FieldError, Invalid, Refused
 from orion.model.ids import NODE_ID, NodeId
 from orion.model.membership import MemberState
-from orion.model.node import address_parts, address_text, hosts_meant
+from orion.model.node import address_text
 from orion.ports.membership import Member, MemberEvent, MemberEventKind
 from orion.process.loglines import LogThrottle
 
@@ -31,7 +30,6 @@ JOIN_TIMEOUT_S = 2.0
 RETRY_ALONE_S = 1.0
 RETRY_ABSENT_S = 5.0
 LEAVE_TIMEOUT_S = 1.0
-HINT_TIMEOUT_S = 0.5
 CONFLICT_QUIET_S = 30.0  # between two reports of the same two claimants
 MAX_CONFLICTS = 64  # reported in that time
 NO_NODE_QUIET_S = 3_600.0  # between two reports of the same member whose name is no node's
@@ -115,11 +113,11 @@ class Gossip:
         the metadata is too large.
         """
         for seed in self._seeds:
-            _require_address(seed)
+            require_address(seed)
         kinship.log_to_python(logging.WARNING)
         logging.getLogger("kinship").addFilter(_is_news)
-        bind = address_text(await _ip(self._host), self._port)
-        advertise = await _ip_address(self._advertise) if self._advertise else None
+        bind = address_text(await ip(self._host), self._port)
+        advertise = await ip_address(self._advertise) if self._advertise else None
         try:
             config = kinship.Config.lan(
                 name=self._node,
@@ -158,7 +156,7 @@ class Gossip:
             log.warning(
                 "no node answers at %s: alone for now, this node goes on trying%s",
                 ", ".join(self._seeds),
-                await _api_hint(self._seeds),
+                await api_hint(self._seeds),
             )
         if self._keeper is None:
             self._keeper = asyncio.get_running_loop().create_task(self._keep(), name="gossip")
@@ -247,7 +245,7 @@ class Gossip:
         """
         present = {member.addr for member in self._living()}
         alone = len(present) <= 1
-        wanted = [seed for seed in self._seeds if alone or _is_ip_address(seed)] + self._remembered
+        wanted = [seed for seed in self._seeds if alone or is_ip_address(seed)] + self._remembered
         return [address for address in dict.fromkeys(wanted) if address not in present]
 
     async def _contact(self, addresses: list[str]) -> int:
@@ -257,7 +255,9 @@ class Gossip:
         random.shuffle(addresses)  # so that the same dead ones do not use up the time of every try
         try:
             async with asyncio.timeout(JOIN_TIMEOUT_S):
-                return await self._cluster.join([each for address in addresses for each in _meant(address)])
+                return await self._cluster.join(
+                    [each for address in addresses for each in addresses_meant(address)]
+                )
         except (kinship.JoinError, TimeoutError):
             return 0
 
@@ -308,7 +308,7 @@ class Gossip:
             lines = self._memory.read_text(encoding="ascii").splitlines()
         except (OSError, ValueError):
             return []
-        return [line for line in lines if _is_ip_address(line)][:MAX_REMEMBERED]
+        return [line for line in lines if is_ip_address(line)][:MAX_REMEMBERED]
 
     async def _stop_keeper(self) -> None:
         keeper, self._keeper = self._keeper, None
@@ -331,71 +331,6 @@ def _too_large(metadata: dict[str, str]) -> Invalid:
     size = sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items())
     message = f"the node's metadata takes {size} bytes; gossip carries at most {MAX_METADATA_BYTES} with overhead"
     return Invalid([FieldError("/metadata", message)])
-
-
-async def _api_hint(seeds: tuple[str, ...]) -> str:
-    """Returns a hint for seeds that speak HTTP, else "". An API address in --join otherwise looks like a dead
-    node.
-    """
-    speaks = [seed for seed in seeds if await _speaks_http(seed)]
-    if not speaks:
-        return ""
-    return f" ({', '.join(speaks)} speaks HTTP: --join wants a node's gossip port, 6000 by default, not its API's)"
-
-
-async def _speaks_http(address: str) -> bool:
-    writer = None
-    try:
-        async with asyncio.timeout(HINT_TIMEOUT_S):
-            reader, writer = await asyncio.open_connection(*address_parts(address))
-            writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
-            return (await reader.readexactly(5)) == b"HTTP/"
-    except (OSError, EOFError, TimeoutError):
-        return False
-    finally:
-        if writer is not None:
-            writer.close()
-
-
-async def _ip(host: str) -> str:
-    """Returns the host's IP address: a name can be neither bound nor advertised. Raises Refused."""
-    host, *_ = hosts_meant(host)
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        pass
-    try:
-        infos = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-    except OSError as error:
-        raise Refused(f"the address {host} is not known here: {error.strerror}") from None
-    return min((str(info[4][0]) for info in infos), key=lambda ip: ":" in ip)
-
-
-def _meant(address: str) -> list[str]:
-    """Returns the addresses to dial for `host:port`."""
-    host, port = address_parts(address)
-    return [address_text(each, port) for each in hosts_meant(host)]
-
-
-def _require_address(text: str) -> None:
-    try:
-        address_parts(text)
-    except ValueError as error:
-        raise Refused(f"a node to join: {error}") from None
-
-
-async def _ip_address(address: str) -> str:
-    """Returns `host:port` with the host looked up."""
-    host, port = address_parts(address)
-    return address_text(await _ip(host), port)
-
-
-def _is_ip_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(address_parts(text)[0])
-    except ValueError:
-        return False
-    return True
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -1,4 +1,4 @@
-"""What a node measures of itself, as Prometheus takes it."""
+"""Figures that a node measures of itself, as Prometheus takes them."""
 
 from collections.abc import Mapping
 from enum import StrEnum

@@ -11,6 +11,7 @@ from pathlib import Path
 from lmdb.verify import VerifyError, verify
 
 from orion.model.errors import Conflict, Refused
+from orion.process.durable import sync_directory
 
 log = logging.getLogger(__name__)
 
@@ -27,17 +28,6 @@ def damage(directory: Path) -> str:
     except VerifyError:
         return ""  # not LMDB's file, or another machine's: lmdb.open raises an error for it
     return problems[0] if problems else ""
-
-
-def sync_directory(directory: Path) -> None:
-    """Makes the names in a directory durable: a new file is there after a crash only once its directory is
-    synced.
-    """
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _make(data_dir: Path) -> None:

@@ -18,6 +18,7 @@ import msgspec
 from orion.adapters.lmdb_log import files
 from orion.model.errors import Corrupt, NotFound, Refused
 from orion.ports.log import Identity, LogBatch, LogFailed
+from orion.process.durable import sync_directory
 from orion.raft.interface import Persistent
 from orion.raft.messages import Entry, HardState, SnapshotMeta
 from orion.wire import records
@@ -141,8 +142,8 @@ class LmdbLog:
         while not self._drop_some_chunks(self._stored.generation):
             pass
         # At each start: the process that made the files may have been killed before their names were durable.
-        files.sync_directory(directory)
-        files.sync_directory(self._data_dir)
+        sync_directory(directory)
+        sync_directory(self._data_dir)
 
     # --- port ---------------------------------------------------------------------------------------------
 

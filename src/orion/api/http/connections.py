@@ -2,12 +2,9 @@
 
 import asyncio
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from orion.node.runtime.turnstile import Turnstile
-
-if TYPE_CHECKING:
-    from orion.api.http.connection import Connection
 
 MAX_CONNECTIONS = 4_096
 # A request may hold two files (logs: one of the engine or of another node besides), and half of all are for the
@@ -15,6 +12,18 @@ MAX_CONNECTIONS = 4_096
 FILES_FOR_EACH = 4
 # Of all connections; the others are for those who ask next, if only to hear that there are too many.
 BUSY_SHARE = 0.75
+
+
+class Connection(Protocol):
+    """One of them, as far as they are counted and closed."""
+
+    transport: asyncio.Transport
+
+    @property
+    def unsent(self) -> bool: ...
+
+    def end(self) -> None:
+        """Closes it now if nothing is asked, else after the answer."""
 
 
 class Connections:
@@ -34,7 +43,7 @@ class Connections:
         """True if so many have a request under way that no further one is taken."""
         return len(self.open) - len(self._idle) >= self._most_busy
 
-    def opened(self, connection: "Connection") -> None:
+    def opened(self, connection: Connection) -> None:
         self.open.add(connection)
         self._idle[connection] = None
         while len(self.open) > self._most:
@@ -42,16 +51,16 @@ class Connections:
             self.lost(longest := next(each for each in self._idle if not each.unsent))
             longest.transport.abort()
 
-    def lost(self, connection: "Connection") -> None:
+    def lost(self, connection: Connection) -> None:
         self.open.discard(connection)
         self._idle.pop(connection, None)
         if not self.open:
             self._none_left.set()
 
-    def busy(self, connection: "Connection") -> None:
+    def busy(self, connection: Connection) -> None:
         self._idle.pop(connection, None)
 
-    def done(self, connection: "Connection") -> None:
+    def done(self, connection: Connection) -> None:
         self._idle[connection] = None
 
     async def end(self, patience_s: float) -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import math
 from collections.abc import AsyncGenerator, Iterable
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -16,6 +15,7 @@ from orion.model.api.cluster import EventView, HealthView, TransferRequest
 from orion.model.errors import Unavailable
 from orion.model.events import Event, EventChoice
 from orion.model.figures import Figure, Sample
+from orion.model.times import rfc3339
 
 EVENTS_PATIENCE_S = 0.2
 # Events between were forgotten. An id of its own would not be one to resume from, so it has none.
@@ -57,10 +57,6 @@ def _event_bytes(event: Event) -> bytes:
     """JSON has no raw line ends, so one data line holds it. No `event:` field: browsers hand such to onmessage."""
     view = EventView(event.id, rfc3339(event.at_ms), event.kind, event.subject, event.text)
     return b"id: %s\ndata: %s\n\n" % (event.id.encode(), msgspec.json.encode(view))
-
-
-def rfc3339(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 async def alive(call: Call) -> Response:

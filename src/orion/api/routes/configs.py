@@ -8,7 +8,7 @@ from orion.api.params import CONFIG_IDEMPOTENCY_KEY, CONFIGS_AFTER, IF_MATCH, IF
 from orion.model.api.configs import ConfigView
 from orion.model.configs import MAX_VALUE_BYTES, ConfigStat
 from orion.model.errors import NotFound, Refused
-from orion.node.views.render import time_text
+from orion.model.times import rfc3339
 
 
 async def listing(call: Call) -> ListResponse:
@@ -33,7 +33,7 @@ async def get(call: Call) -> Response:
 def _times(stat: ConfigStat) -> dict[str, str]:
     """With the value and its ETag, so that nobody has to look twice, at what may differ by then."""
     times = {"x-orion-created-at": stat.created_at_ms, "x-orion-changed-at": stat.changed_at_ms}
-    return {name: text for name, at_ms in times.items() if (text := time_text(at_ms))}
+    return {name: rfc3339(at_ms) for name, at_ms in times.items() if at_ms}
 
 
 async def put(call: Call) -> Response:

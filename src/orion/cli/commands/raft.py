@@ -8,7 +8,7 @@ import click
 from orion.cli.app import SETTINGS
 from orion.cli.shared.options import asks, complete_node, no_trunc, output
 from orion.cli.shared.table import Column
-from orion.cli.shared.types import time_text
+from orion.model.times import moment_text
 
 if TYPE_CHECKING:
     from orion.client import Client, MemberView, RaftView
@@ -120,7 +120,7 @@ def recover(data_dir: Path, yes: bool, force: bool) -> int:
 
 
 def _loss_text(loss: "Loss") -> str:
-    when = f", made {time_text(loss.last_at_ms)}" if loss.last_at_ms else ""
+    when = f", made {moment_text(loss.last_at_ms)}" if loss.last_at_ms else ""
     unsure = loss.last_index - loss.commit
     entries = "entry" if unsure == 1 else f"{unsure:,} entries"
     kept = (

@@ -15,10 +15,11 @@ import click
 from orion.cli.app import SETTINGS
 from orion.cli.commands.node import default_data_dir
 from orion.cli.shared.options import asks, output
-from orion.cli.shared.types import NodeName, time_text
+from orion.cli.shared.types import NodeName
 from orion.model.errors import Refused
 from orion.model.ids import NodeId
 from orion.model.resources import bytes_text
+from orion.model.times import moment_text
 
 if TYPE_CHECKING:
     from orion.client import Client
@@ -90,6 +91,7 @@ def _put(target: Path, parts: Iterable[bytes]) -> "BackupSummary":
     """
     import tempfile
 
+    from orion.process.durable import sync_directory
     from orion.process.offline import inspect
 
     descriptor, name = tempfile.mkstemp(".partial", f".{target.name[:_NAME_CHARACTERS]}.", target.parent)
@@ -101,20 +103,12 @@ def _put(target: Path, parts: Iterable[bytes]) -> "BackupSummary":
             os.fsync(out.fileno())
         summary = inspect(partial)
         partial.replace(target)
-        _sync(target.parent)
+        sync_directory(target.parent)
     except BaseException:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise
     return summary
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @snapshot.command("inspect", context_settings=SETTINGS)
@@ -138,7 +132,7 @@ def _lines(summary: "BackupSummary") -> tuple[tuple[str, str], ...]:
     return (
         ("cluster", summary.cluster),
         ("index", f"{summary.index} of term {summary.term}"),
-        ("saved", f"{time_text(summary.at_ms)} by {summary.node}, orion {summary.version}"),
+        ("saved", f"{moment_text(summary.at_ms)} by {summary.node}, orion {summary.version}"),
         ("nodes", str(summary.nodes)),
         ("jobs", str(summary.jobs)),
         ("tasks", str(summary.tasks)),
@@ -168,7 +162,7 @@ def restore(file: Path, name: str | None, data_dir: Path | None) -> None:
     name = name or os.uname().nodename
     data_dir = (data_dir or Path(default_data_dir(name))).absolute()
     summary = put(file, data_dir, NodeId(name))
-    click.echo(f"{data_dir}: {_contents(summary)}, as of {time_text(summary.at_ms)}; checksum good")
+    click.echo(f"{data_dir}: {_contents(summary)}, as of {moment_text(summary.at_ms)}; checksum good")
     click.echo(f"start it:  orion --id {name} --data-dir {data_dir}")
     click.echo("then the others with --join, each with an empty data directory.")
     click.echo(

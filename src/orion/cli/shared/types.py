@@ -210,10 +210,3 @@ class Published(click.ParamType[tuple[str, str]]):
         container, host = match["container"], match["host"] or ""
         port = container if "/" in container else f"{container}/tcp"
         return port, f"{match['address']}:{host}" if match["address"] else host
-
-
-def time_text(unix_ms: int) -> str:
-    """Returns a time as in 2025-01-01 12:00:00 UTC."""
-    from datetime import UTC, datetime
-
-    return f"{datetime.fromtimestamp(unix_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"

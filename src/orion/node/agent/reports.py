@@ -1,4 +1,4 @@
-"""What the agent says of its allocations: each state once, its end with the container's last words."""
+"""Tells the states of allocations: each once, the end with the container's last words."""
 
 import asyncio
 import logging

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -315,21 +315,12 @@ class RaftDriver:
             await self._applier.put(ready.committed)
 
     def _send(self, messages: tuple[AnyMessage, ...]) -> None:
-        if len(messages) == 1:
-            self._send_to(messages[0].to, messages)
-            return
-        grouped: dict[int, list[AnyMessage]] = {}
-        for message in messages:
-            grouped.setdefault(message.to, []).append(message)
-        for to, group in grouped.items():
-            self._send_to(to, group)
-
-    def _send_to(self, to: int, messages: "tuple[AnyMessage, ...] | list[AnyMessage]") -> None:
-        address = self._address_of(RaftId(to))
-        if address is None:
-            self.step(PeerUnreachable(to))
-        else:
-            self._peers.send(address, RaftId(to), messages)
+        for to, theirs in _by_receiver(messages):
+            address = self._address_of(RaftId(to))
+            if address is None:
+                self.step(PeerUnreachable(to))
+            else:
+                self._peers.send(address, RaftId(to), theirs)
 
     # --- disk ---------------------------------------------------------------------------------------------
 
@@ -362,3 +353,13 @@ class RaftDriver:
         """A snapshot has replaced the log: its state is the state."""
         self._proposals.log_replaced()
         self._applier.replace(state, index, term)
+
+
+def _by_receiver(messages: tuple[AnyMessage, ...]) -> Iterable[tuple[int, Sequence[AnyMessage]]]:
+    """Each in its order. Most often there is one message."""
+    if len(messages) == 1:
+        return ((messages[0].to, messages),)
+    grouped: dict[int, list[AnyMessage]] = {}
+    for message in messages:
+        grouped.setdefault(message.to, []).append(message)
+    return grouped.items()

@@ -1,4 +1,4 @@
-"""What duties decide, on its way into the log."""
+"""Proposes the decisions of duties."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What this node tells all others by gossip: role, cluster and live use."""
+"""Tells all others by gossip which role, cluster and live use this node has."""
 
 import asyncio
 

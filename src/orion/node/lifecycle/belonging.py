@@ -1,4 +1,4 @@
-"""Which cluster this node belongs to, and what it makes of signs that this is another one than it thought."""
+"""The cluster that this node belongs to, and signs that it is another one than this node thought."""
 
 import logging
 from collections.abc import Callable

@@ -3,7 +3,6 @@
 import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -28,6 +27,7 @@ from orion.model.ids import (
 from orion.model.job import Job
 from orion.model.membership import GONE, MemberState, NodeRole
 from orion.model.node import EVERYWHERE, Node, NodeStatus, address_parts, address_text
+from orion.model.times import rfc3339
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory, Seen
 from orion.node.rpc.reads import ALL, Page
@@ -38,11 +38,8 @@ from orion.state.view import View
 
 
 def time_text(unix_ms: int) -> str | None:
-    """RFC 3339 in UTC with milliseconds; None for 0."""
-    if not unix_ms:
-        return None
-    text = datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    """None for 0: it has not come yet."""
+    return rfc3339(unix_ms) if unix_ms else None
 
 
 # --- tasks -------------------------------------------------------------------------------------------------

@@ -1,0 +1,14 @@
+"""Moments in words: milliseconds since 1970 as programs and as people read them."""
+
+from datetime import UTC, datetime
+
+
+def rfc3339(unix_ms: int) -> str:
+    """As in 2025-01-01T12:00:00.000Z."""
+    text = datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def moment_text(unix_ms: int) -> str:
+    """As in 2025-01-01 12:00:00 UTC."""
+    return f"{datetime.fromtimestamp(unix_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
