@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from orion.model.container import LogQuery
 from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.job import Job, JobKind, TaskSpec
+from orion.model.levels import LEVEL
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
 from orion.node.agent.assignment_stream import WatchAssignments
@@ -199,7 +200,7 @@ def test_what_a_lying_voter_says_of_terms_and_entries_ends_nobody(three: Cluster
     starts_again(three)
 
 
-NEW = RegisterNode(1, "node9", 9, "10.0.0.9:7000", "10.0.0.9:8000", Resources(1, 2, 3), (), "", "0.1")
+NEW = RegisterNode(1, "node9", 9, "10.0.0.9:7000", "10.0.0.9:8000", Resources(1, 2, 3), (), "", "0.1", level=LEVEL)
 COMMANDS: list[Command] = [
     replace(NEW, peer_address="nowhere"),
     replace(NEW, at_ms=2**63),

@@ -9,6 +9,7 @@ from cluster_kit import run
 from msgspec.structs import replace
 
 from orion.model.errors import Conflict
+from orion.model.levels import LEVEL
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
 from orion.state.commands import RegisterNode, RemoveNode, encode_command
@@ -116,7 +117,7 @@ def test_an_earlier_registration_is_corrected(count, voters):
         node = node_of(nodes, machine)
         small, labels = Resources(1, 1, 1), (("old", "1"),)
         early = RegisterNode(
-            1, node.id, node.raft_id, "10.9.9.9:1", "10.9.9.9:2", small, labels, node.engine, "0.0"
+            1, node.id, node.raft_id, "10.9.9.9:1", "10.9.9.9:2", small, labels, node.engine, "0.0", level=LEVEL
         )
         await propose(nodes.leader, early)
         assert node_of(nodes, machine).capacity == small

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from cluster_kit import run
 
+from orion.model.levels import LEVEL
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
 from orion.node.consensus import proposals
@@ -69,7 +70,9 @@ def test_a_name_that_was_removed_starts_anew(looks):
 
         async def register(raft):
             await propose(
-                RegisterNode(1, "ghost", raft, "10.9.9.9:7000", "10.9.9.9:8000", Resources(), (), "", "0.1")
+                RegisterNode(
+                    1, "ghost", raft, "10.9.9.9:7000", "10.9.9.9:8000", Resources(), (), "", "0.1", level=LEVEL
+                )
             )
 
         await register(98)

@@ -43,7 +43,9 @@ def said(former, now):
     return "\n".join(faults(old, msgspec.structs.replace(new, kinds=renamed | rest)))
 
 
-def test_a_field_without_a_level_is_refused_with_what_to_write():
+def test_a_field_without_a_level_is_refused_with_what_to_write(monkeypatch):
+    monkeypatch.setattr(replicated, "LEVEL", 1)
+
     class Now(msgspec.Struct, frozen=True, array_like=True, tag=7):
         name: str
         count: int = 0
