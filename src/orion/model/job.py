@@ -1,10 +1,12 @@
 """What the user wants: a job of `count` equal tasks."""
 
 import enum
+from typing import Annotated
 
 import msgspec
 
 from orion.model.ids import JobName
+from orion.model.levels import since
 from orion.model.resources import Resources
 
 
@@ -76,6 +78,7 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     stop_grace_ms: int = 10_000
     configs: tuple[ConfigRef, ...] = ()  # as asked for
     placement: Placement | None = None  # None: as the cluster has it (model/settings.py)
+    user: Annotated[str, since(2)] = ""  # as in docker run -u; empty: the image's
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True):

@@ -187,6 +187,22 @@ def test_a_restart_policy_is_shown_as_it_was_given(text):
 
 
 @pytest.mark.parametrize(
+    "user", ["", "root", "0", "_apt", "a.b-c", "host$", "1a", "app:staff", "1000:0", "2147483647"]
+)
+def test_users_that_docker_takes(user):
+    assert job(user=user).task.user == user
+
+
+@pytest.mark.parametrize(
+    "user", ["-1", "2147483648", "99999999999", "a b", "a:b:c", ":", "a:", ":a", "app\n", "é", "a" * 129]
+)
+def test_users_that_docker_refuses(user):
+    errors = wrong(user=user)
+    assert list(errors) == ["/user"]
+    assert "is no user: write a name or a number" in errors["/user"]
+
+
+@pytest.mark.parametrize(
     ("image", "name"),
     [
         ("nginx", "nginx-0a1b2"),
@@ -217,6 +233,7 @@ def test_a_made_name_is_always_a_job_name(image, random):
         node_selectors=st.dictionaries(st.text(), st.text(), max_size=3),
         port_bindings=st.dictionaries(st.text(), st.text() | st.integers(), max_size=3),
         restart_policy=st.text(),
+        user=st.text(),
         stop_grace_seconds=st.floats(),
     ),
     st.text(),

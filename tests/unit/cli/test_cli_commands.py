@@ -509,7 +509,7 @@ def test_run_asks_for_all_of_it(orion, api, monkeypatch):
     code, out, err = orion(
         *("run", "--name", "web", "-p", "8080:80", "-p", "53:53/udp", "-p", "90", "-e", "A=b=c", "-e", "TOKEN"),
         *("-m", "512m", "--cpu", "0.5", "--disk", "1GB", "--constraint", "zone=b", "--restart", "always"),
-        *("--stop-grace", "2", "nginx", "--", "sh", "-c", "echo -n"),
+        *("--stop-grace", "2", "-u", "app:staff", "nginx", "--", "sh", "-c", "echo -n"),
     )
     assert (code, out, err) == (0, "web/0\n", "")
     assert api.service.creates[0]["request"] == TaskRequest(
@@ -524,6 +524,7 @@ def test_run_asks_for_all_of_it(orion, api, monkeypatch):
         port_bindings={"80/tcp": "8080", "53/udp": "53", "90/tcp": ""},
         restart_policy="always",
         stop_grace_seconds=2.0,
+        user="app:staff",
     )
 
 
@@ -590,6 +591,7 @@ def test_bad_usage_is_one_line_and_exits_with_2(orion, api, args, words):
         (["-p", "1:2", "-p", "1:3", "nginx"], "--publish: host port 1/tcp is asked for twice"),
         (["-m", "1m", "--restart", "x", "nginx"], "; --restart 'x' is not known"),
         (["--rm", "-m", "1m", "nginx"], "--memory is 1048576 bytes"),
+        (["-u", "a b", "nginx"], "--user 'a b' is no user: write a name or a number"),
         (["nginx", ""], "COMMAND starts with an empty word"),
     ],
 )

@@ -40,6 +40,7 @@ VALUES = {
         lambda keys: [ConfigRefRequest(key, path=f"/etc/{key}", mode="0600") for key in keys]
     ),
     "placement": st.sampled_from(["", "spread", "pack"]).map(PlacementRequest),
+    "user": st.sampled_from(["", "nobody", "app:staff", "1000", "2147483647:0"]),
 }
 REQUESTS = st.builds(TaskRequest, **VALUES)
 

@@ -63,6 +63,8 @@ def container_config(
     }
     if spec.command:
         config["Cmd"] = list(spec.command)
+    if spec.user:
+        config["User"] = spec.user
     return config
 
 

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from orion.model.api.config_refs import ONE_USE, VARIABLE, ConfigRefRequest, read_configs, show_configs
-from orion.model.api.fields import Option, field, schema
+from orion.model.api.fields import Option, field, schema, whole_up_to
 from orion.model.api.ports import PORT_KEY, HostPort, read_ports, show_ports
 from orion.model.api.rules import (
     IMAGE,
@@ -49,6 +49,12 @@ from orion.model.limits import (
 
 _Word = Annotated[str, schema(pattern=r"^[^\x00]*$", maxLength=MAX_STRING_BYTES)]
 _LabelValue = Annotated[str, schema(pattern=f"^{LABEL_VALUE.pattern}$")]
+
+# Docker looks a name up in the image, when it starts the container; a number needs no entry there.
+MAX_USER = 128
+MAX_USER_ID = 2**31 - 1
+_USER = rf"({whole_up_to(MAX_USER_ID)}|(?![0-9]+(:|$))[A-Za-z0-9_.][A-Za-z0-9_.-]*\$?)"
+USER = rf"^({_USER}(:{_USER})?)?$"
 
 
 class TaskFields(msgspec.Struct, frozen=True, rename="camel"):
@@ -211,6 +217,17 @@ class TaskFields(msgspec.Struct, frozen=True, rename="camel"):
             ),
         ),
     ] = PlacementRequest()
+    user: Annotated[
+        str,
+        field(
+            "The user that its program runs as: a name of the image's or a number, and a group behind a colon.",
+            note="Empty: the image's own.",
+            pattern=USER,
+            maxLength=MAX_USER,
+            wrong=f"is no user: write a name or a number up to {MAX_USER_ID}, as in app, app:staff or 1000:1000",
+            option=Option(("-u", "--user"), "USER[:GROUP]", default="the image's"),
+        ),
+    ] = ""
 
 
 class TaskRequest(TaskFields, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
