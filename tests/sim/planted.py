@@ -20,11 +20,11 @@ import orion.raft.reads
 import orion.raft.receive
 import orion.raft.replication
 import orion.reconcile.containers
-import orion.state.apply_configs
-import orion.state.apply_jobs
-import orion.state.apply_nodes
-import orion.state.apply_plan
 import orion.state.mutations
+import orion.state.tables.configs
+import orion.state.tables.jobs
+import orion.state.tables.nodes
+import orion.state.tables.plans
 from orion.model.allocation import AllocationState
 from orion.model.container import EndCause
 from orion.model.errors import EngineError
@@ -255,12 +255,12 @@ def snapshot_forgets_idempotency() -> None:
 
 
 def compare_and_set_without_comparing() -> None:
-    orion.state.apply_configs._version_error = lambda *_: None
+    orion.state.tables.configs._version_error = lambda *_: None
 
 
 def command_carried_out_twice() -> None:
     """Copies of a client's command are not known as such."""
-    for module in (orion.state.apply_configs, orion.state.apply_jobs, orion.state.apply_nodes):
+    for module in (orion.state.tables.configs, orion.state.tables.jobs, orion.state.tables.nodes):
         module.once = lambda *arguments: arguments[-1]()
 
 
@@ -327,7 +327,7 @@ def capacity_given_twice() -> None:
 
 def a_name_is_used_again_at_once() -> None:
     """A removed job is forgotten when somebody uses its name again, not when its last container has ended."""
-    create = orion.state.apply_jobs._create
+    create = orion.state.tables.jobs._create
 
     def too_early(state, step, job):
         former = state.jobs.get(job.name)
@@ -337,22 +337,22 @@ def a_name_is_used_again_at_once() -> None:
                     if not allocation.terminal:
                         stopped = replace(allocation.status, state=AllocationState.STOPPED)
                         orion.state.mutations.set_status(state, allocation, stopped)
-            orion.state.apply_jobs.settle(state, step, former)
+            orion.state.tables.jobs.settle(state, step, former)
         return create(state, step, job)
 
-    orion.state.apply_jobs._create = too_early
+    orion.state.tables.jobs._create = too_early
 
 
 def a_stop_is_forgotten() -> None:
     """A job that was stopped is placed again when its allocation has ended."""
-    settle = orion.state.apply_jobs.settle
+    settle = orion.state.tables.jobs.settle
 
     def start_again(state, step, record):
         if record.job.stopped and not record.job.stopping and not record.active:
             orion.state.mutations.open_job(state, record, replace(record.job, stopped=False))
         settle(state, step, record)
 
-    orion.state.apply_jobs.settle = start_again
+    orion.state.tables.jobs.settle = start_again
 
 
 def lost_allocation_forgotten() -> None:

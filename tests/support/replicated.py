@@ -15,8 +15,8 @@ from orion.ports.log import Identity
 from orion.raft.messages import ConfChange, HardState, SnapshotMeta
 from orion.state.commands import AnyCommand
 from orion.state.core.features import lowered
+from orion.state.core.frames import AnyFrame
 from orion.state.core.shapes import fields_of, is_enum, name_of, reachable, tag_of
-from orion.state.frames import AnyFrame
 from orion.wire.backups import About
 
 GOLDEN = Path(__file__).parents[1] / "unit/state/golden/replicated.txt"

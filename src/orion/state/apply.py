@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from orion.model.errors import Unreadable
-from orion.state import apply_allocations, apply_configs, apply_jobs, apply_labels, apply_nodes, apply_plan
 from orion.state.commands import (
     AnyCommand,
     ApplyPlan,
@@ -31,8 +30,8 @@ from orion.state.commands import (
     UpdateAllocations,
     decode_command,
 )
-from orion.state.step import Applied, Result, Step
-from orion.state.tables import State
+from orion.state.core.step import Applied, Result, Step
+from orion.state.tables import State, allocation_updates, configs, jobs, node_labels, nodes, plans
 
 
 def apply(state: State, index: int, command: bytes | AnyCommand) -> Applied:
@@ -68,17 +67,17 @@ def _init_cluster(state: State, step: Step, command: InitCluster) -> Result:
 
 _HANDLERS: dict[type[Command], Callable[[State, Step, Any], Result]] = {
     InitCluster: _init_cluster,
-    RegisterNode: apply_nodes.register_node,
-    SetNodeStatus: apply_nodes.set_node_status,
-    DrainNode: apply_nodes.drain_node,
-    LabelNode: apply_labels.label_node,
-    RemoveNode: apply_nodes.remove_node,
-    CreateJob: apply_jobs.create_job,
-    RemoveJob: apply_jobs.remove_job,
-    StopJob: apply_jobs.stop_job,
-    StartJob: apply_jobs.start_job,
-    UpdateAllocations: apply_allocations.update_allocations,
-    ApplyPlan: apply_plan.apply_plan,
-    PutConfig: apply_configs.put_config,
-    DeleteConfig: apply_configs.delete_config,
+    RegisterNode: nodes.register_node,
+    SetNodeStatus: nodes.set_node_status,
+    DrainNode: nodes.drain_node,
+    LabelNode: node_labels.label_node,
+    RemoveNode: nodes.remove_node,
+    CreateJob: jobs.create_job,
+    RemoveJob: jobs.remove_job,
+    StopJob: jobs.stop_job,
+    StartJob: jobs.start_job,
+    UpdateAllocations: allocation_updates.update_allocations,
+    ApplyPlan: plans.apply_plan,
+    PutConfig: configs.put_config,
+    DeleteConfig: configs.delete_config,
 }

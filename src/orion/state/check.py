@@ -4,7 +4,7 @@ import hashlib
 
 from orion.model.ids import AllocationId, NodeId
 from orion.model.labels import effective
-from orion.state.dedup import Answer, DedupTable
+from orion.state.core.dedup import Answer, DedupTable
 from orion.state.records import JobRecord, NodeRecord
 from orion.state.restore import Restorer
 from orion.state.snapshot import capture, encode

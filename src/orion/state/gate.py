@@ -10,7 +10,7 @@ from orion.model.levels import LEVEL, LEVELS
 from orion.model.node import Node
 from orion.state.commands import AnyCommand, RegisterNode
 from orion.state.core.features import Need, need_of
-from orion.state.step import Step
+from orion.state.core.step import Step
 from orion.state.tables import State
 from orion.state.view import View
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from orion.model.configs import ConfigStat
 from orion.model.errors import AnswerForgotten, OrionError, by_code
-from orion.state.dedup import Answer, DedupTable
-from orion.state.step import Answered
+from orion.state.core.dedup import Answer, DedupTable
+from orion.state.core.step import Answered
 
 
 def once(

@@ -17,7 +17,7 @@ from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.levels import FIRST
 from orion.model.node import Node
 from orion.model.resources import Resources
-from orion.state.dedup import DedupTable
+from orion.state.core.dedup import DedupTable
 from orion.state.job_queue import JobQueue
 
 MAX_COUNT = 1_000_000  # tasks of one job

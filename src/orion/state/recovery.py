@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from orion.model.node import Node
 from orion.state import mutations
-from orion.state.apply_jobs import settle_ended
-from orion.state.apply_nodes import bury
-from orion.state.step import Step
+from orion.state.core.step import Step
 from orion.state.tables import State
+from orion.state.tables.jobs import settle_ended
+from orion.state.tables.nodes import bury
 
 # What came after this state and is lost may still be known somewhere: to a client that waits for an index, to a
 # worker that runs an allocation. So indexes, terms and ids that may have been given out are not given out again.

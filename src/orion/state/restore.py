@@ -9,7 +9,7 @@ from orion.model.allocation import SCHEDULED, Allocation
 from orion.model.errors import Corrupt
 from orion.model.ids import NodeId
 from orion.state import mutations
-from orion.state.frames import (
+from orion.state.core.frames import (
     FORMAT,
     LENGTH_BYTES,
     MAX_FRAME_BYTES,

@@ -3,8 +3,8 @@
 import msgspec
 
 from orion.model.allocation import Allocation, AllocationState
+from orion.state.core.step import tasks_text
 from orion.state.records import OPEN, JobRecord, ends_slot
-from orion.state.step import tasks_text
 
 PENDING = "pending"
 STOPPED = "stopped"

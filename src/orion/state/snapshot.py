@@ -14,7 +14,7 @@ from typing import TypeVar
 from orion.model.allocation import Allocation
 from orion.model.configs import Config
 from orion.model.job import Job
-from orion.state.frames import (
+from orion.state.core.frames import (
     FORMAT,
     LENGTH_BYTES,
     Allocations,

@@ -3,7 +3,8 @@ from state_kit import World
 
 from orion.model.configs import MAX_KEY_BYTES, MAX_VALUE_BYTES, key_error
 from orion.model.errors import AnswerForgotten, Conflict, NotFound, Refused, TooLarge
-from orion.state import apply_configs, dedup
+from orion.state.core import dedup
+from orion.state.tables import configs
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ def test_a_value_has_a_largest_size(world):
 
 
 def test_all_of_them_have_a_largest_size(world, monkeypatch):
-    monkeypatch.setattr(apply_configs, "MAX_CONFIGS_BYTES", 100)
+    monkeypatch.setattr(configs, "MAX_CONFIGS_BYTES", 100)
     world.put("a", bytes(60))
     error = world.refused(world.putting("b", bytes(39)))
     assert isinstance(error, Refused)
@@ -153,7 +154,7 @@ def test_all_of_them_have_a_largest_size(world, monkeypatch):
 
 
 def test_there_is_a_largest_number(world, monkeypatch):
-    monkeypatch.setattr(apply_configs, "MAX_CONFIGS", 2)
+    monkeypatch.setattr(configs, "MAX_CONFIGS", 2)
     world.put("a")
     world.put("b")
     assert "2 configs, the most" in world.refused(world.putting("c")).detail

@@ -3,7 +3,7 @@ from state_kit import WEB, World, creation, kinds, removing, texts
 
 from orion.model.errors import AnswerForgotten, Conflict, NotFound, Refused
 from orion.model.job import PortBinding
-from orion.state import dedup
+from orion.state.core import dedup
 from orion.state.snapshot import capture, encode
 
 

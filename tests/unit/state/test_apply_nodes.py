@@ -4,8 +4,9 @@ from orion.model.errors import AnswerForgotten, Conflict, NotFound
 from orion.model.ids import allocation_id
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
-from orion.state import apply_nodes, dedup
 from orion.state.commands import DrainNode, InitCluster, RemoveNode, SetNodeStatus
+from orion.state.core import dedup
+from orion.state.tables import nodes
 
 
 def test_a_new_node_gets_the_next_number():
@@ -85,7 +86,7 @@ def test_a_removed_data_directory_stays_out():
 
 
 def test_removed_data_directories_are_remembered_up_to_a_bound(monkeypatch):
-    monkeypatch.setattr(apply_nodes, "MAX_REMOVED", 3)
+    monkeypatch.setattr(nodes, "MAX_REMOVED", 3)
     world = World()
     for raft in range(1, 6):
         world.register("node1", raft=raft)

@@ -8,7 +8,7 @@ from orion.model.errors import Outdated, TooNew
 from orion.state import gate
 from orion.state.check import rebuilt
 from orion.state.core.features import Need
-from orion.state.frames import Header
+from orion.state.core.frames import Header
 from orion.state.restore import Restorer
 from orion.state.snapshot import capture, encode
 

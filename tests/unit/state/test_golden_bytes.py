@@ -1,8 +1,8 @@
 """Bytes that earlier builds have written are understood, and written again the same.
 
-`golden/commands.bin` is a log with every kind of command, each behind its length. `golden/snapshot.bin` is the state
-that it leads to, with something in every table. Both were made when each table was still named one by one in the
-snapshot's code. They are never made anew: what is new gets files of its own.
+`golden/commands.bin` is a log with every kind of command, each behind its length. `golden/snapshot.bin` is the
+state that it leads to, with something in every table. Both were made when the snapshot's code named each table.
+They are never made anew: what is new gets files of its own.
 """
 
 from pathlib import Path

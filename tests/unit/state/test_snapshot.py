@@ -9,7 +9,7 @@ from orion.model.ids import JobName
 from orion.model.resources import Resources
 from orion.state.check import check, rebuilt, state_hash
 from orion.state.commands import UpdateAllocations
-from orion.state.frames import (
+from orion.state.core.frames import (
     FORMAT,
     MAX_FRAME_BYTES,
     Allocations,

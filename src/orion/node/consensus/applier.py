@@ -8,7 +8,7 @@ from orion.node.consensus.applied import AppliedWatch
 from orion.ports.clock import Clock
 from orion.raft.messages import Entry, EntryKind
 from orion.state.apply import apply
-from orion.state.step import Applied
+from orion.state.core.step import Applied
 from orion.state.tables import State
 from orion.state.view import View
 

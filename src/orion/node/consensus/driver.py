@@ -52,7 +52,7 @@ from orion.raft.interface import (
     TransferLeader,
 )
 from orion.raft.messages import AnyMessage, ConfChange, Entry, EntryKind, HardState, MsgSnap
-from orion.state.step import Applied
+from orion.state.core.step import Applied
 from orion.state.tables import State
 from orion.state.view import View
 

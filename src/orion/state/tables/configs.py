@@ -6,9 +6,9 @@ from collections.abc import Callable
 from orion.model.configs import MAX_VALUE_BYTES, Config, ConfigStat, key_error
 from orion.model.errors import Conflict, NotFound, OrionError, Refused, TooLarge
 from orion.state.commands import DeleteConfig, PutConfig
+from orion.state.core.step import Answered, Result, Step
 from orion.state.idempotency import once
 from orion.state.records import MAX_CONFIGS, MAX_CONFIGS_BYTES
-from orion.state.step import Answered, Result, Step
 from orion.state.tables import State
 
 

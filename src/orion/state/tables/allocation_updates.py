@@ -4,10 +4,10 @@ from orion.model.allocation import TRANSITIONS, Allocation, AllocationState, All
 from orion.model.errors import NotFound
 from orion.model.ids import task_id
 from orion.state import mutations
-from orion.state.apply_jobs import settle_ended
 from orion.state.commands import UpdateAllocations
-from orion.state.step import Result, Step
+from orion.state.core.step import Result, Step
 from orion.state.tables import State
+from orion.state.tables.jobs import settle_ended
 
 
 def update_allocations(state: State, step: Step, command: UpdateAllocations) -> Result:

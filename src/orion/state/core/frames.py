@@ -7,8 +7,8 @@ from orion.model.configs import Config
 from orion.model.ids import RaftId
 from orion.model.job import Job
 from orion.model.node import Node
+from orion.state.core.dedup import Answer
 from orion.state.core.encoding import LeveledEncoder
-from orion.state.dedup import Answer
 
 FORMAT = 3
 LENGTH_BYTES = 4

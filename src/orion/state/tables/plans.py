@@ -11,8 +11,8 @@ from orion.model.ids import AllocationId, JobName, allocation_id, task_id
 from orion.model.job import DYNAMIC_PORTS, PortBinding
 from orion.state import mutations
 from orion.state.commands import ApplyPlan, Placements
+from orion.state.core.step import MAX_EVENTS_EACH, Result, Step, tasks_text
 from orion.state.records import OPEN, JobRecord, Ports, port_key
-from orion.state.step import MAX_EVENTS_EACH, Result, Step, tasks_text
 from orion.state.tables import State
 
 

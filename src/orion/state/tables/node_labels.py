@@ -6,11 +6,11 @@ from orion.model.errors import OrionError, Refused
 from orion.model.ids import NodeId
 from orion.model.labels import MAX_CHANGES, Pairs, changed, changes_errors, effective
 from orion.state import mutations
-from orion.state.apply_nodes import unknown_node
 from orion.state.commands import LabelNode
+from orion.state.core.step import Result, Step
 from orion.state.idempotency import once
-from orion.state.step import Result, Step
 from orion.state.tables import State
+from orion.state.tables.nodes import unknown_node
 
 
 def label_node(state: State, step: Step, command: LabelNode) -> Result:

@@ -15,9 +15,9 @@ from orion.model.ids import JobName
 from orion.model.job import Job
 from orion.state import mutations
 from orion.state.commands import CreateJob, RemoveJob, StartJob, StopJob
+from orion.state.core.step import Answered, Result, Step, tasks_text
 from orion.state.idempotency import once
 from orion.state.records import MAX_COUNT, JobRecord, port_text, static_port_keys
-from orion.state.step import Answered, Result, Step, tasks_text
 from orion.state.tables import State
 
 Change = Callable[[State, Step, JobRecord], None]

@@ -11,13 +11,13 @@ from orion.model.ids import NodeId, RaftId, task_id
 from orion.model.labels import Changes, effective
 from orion.model.node import Node, NodeStatus
 from orion.state import mutations
-from orion.state.apply_jobs import settle_ended
 from orion.state.commands import DrainNode, RegisterNode, RemoveNode, SetNodeStatus
+from orion.state.core.step import MAX_EVENTS_EACH, Answered, Result, Step, tasks_text
 from orion.state.gate import rise, welcome
 from orion.state.idempotency import once
 from orion.state.records import MAX_REMOVED, NodeRecord
-from orion.state.step import MAX_EVENTS_EACH, Answered, Result, Step, tasks_text
 from orion.state.tables import State
+from orion.state.tables.jobs import settle_ended
 
 
 def register_node(state: State, step: Step, command: RegisterNode) -> Result:
