@@ -36,6 +36,7 @@ from orion.raft.interface import RaftConfig
 from orion.raft.messages import ConfState, HardState, SnapshotMeta
 from orion.state.snapshot import capture, encode
 from orion.state.tables import State
+from orion.state.tables.configs import Configs
 from support.nodes import free_ports
 
 CLUSTER = 0x0FEDCBA987654321
@@ -130,7 +131,7 @@ class Member:
             return msgspec.json.encode(status)
         if body.startswith(READ):
             await self._driver.read_barrier()
-            return msgspec.msgpack.encode(self._driver.view.config(body[len(READ) :].decode()))
+            return msgspec.msgpack.encode(self._driver.view.of(Configs).get(body[len(READ) :].decode()))
         if body == PROFILE:
             return self._toggle_profile()
         return (await self._driver.propose(body)).index.to_bytes(8, "big")

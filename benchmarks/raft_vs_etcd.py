@@ -24,7 +24,8 @@ import grpc.aio
 
 from member import PROFILE, READ, Members
 from orion.process.config import Tuning
-from orion.state.commands import PutConfig, encode_command
+from orion.state.commands import encode_command
+from orion.state.tables.configs import PutConfig
 from support.nodes import free_ports
 
 VALUE = b"x" * 200

@@ -29,20 +29,15 @@ from orion.model.resources import Resources
 from orion.scheduler.pools import Pools
 from orion.scheduler.schedule import schedule
 from orion.state.apply import apply
-from orion.state.commands import (
-    ApplyPlan,
-    CreateJob,
-    InitCluster,
-    Placements,
-    RegisterNode,
-    SetNodeStatus,
-    UpdateAllocations,
-    decode_command,
-    encode_command,
-)
+from orion.state.commands import decode_command, encode_command
 from orion.state.restore import Restorer
 from orion.state.snapshot import capture, encode
 from orion.state.tables import State
+from orion.state.tables.allocation_updates import UpdateAllocations
+from orion.state.tables.cluster import InitCluster
+from orion.state.tables.jobs import CreateJob
+from orion.state.tables.nodes import RegisterNode, SetNodeStatus
+from orion.state.tables.plans import ApplyPlan, Placements
 
 NODES = 5_000
 JOBS = 1_000

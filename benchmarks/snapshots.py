@@ -25,8 +25,12 @@ from orion.raft.interface import RaftConfig
 from orion.scheduler.pools import Pools
 from orion.scheduler.schedule import schedule
 from orion.state.apply import apply
-from orion.state.commands import AnyCommand, CreateJob, InitCluster, RegisterNode, UpdateAllocations, encode_command
+from orion.state.commands import AnyCommand, encode_command
 from orion.state.tables import State
+from orion.state.tables.allocation_updates import UpdateAllocations
+from orion.state.tables.cluster import InitCluster
+from orion.state.tables.jobs import CreateJob
+from orion.state.tables.nodes import RegisterNode
 
 NODES = 1_000
 TASKS = 1_000  # of one job

@@ -50,17 +50,13 @@ from orion.raft.messages import (
     MsgVoteResp,
     SnapshotMeta,
 )
-from orion.state.commands import (
-    ApplyPlan,
-    Command,
-    CreateJob,
-    DrainNode,
-    InitCluster,
-    PutConfig,
-    RegisterNode,
-    SetNodeStatus,
-    encode_command,
-)
+from orion.state.commands import Command, encode_command
+from orion.state.tables.cluster import InitCluster
+from orion.state.tables.configs import PutConfig
+from orion.state.tables.jobs import CreateJob
+from orion.state.tables.node_changes import DrainNode
+from orion.state.tables.nodes import RegisterNode, SetNodeStatus
+from orion.state.tables.plans import ApplyPlan
 from support.hostile import STRANGER, ask, greeting_of, say, stranger, stream
 from support.nodes import DEADLINE_S, NO_ENGINE, Cluster, NodeProcess, cluster
 

@@ -9,8 +9,10 @@ from orion.model.allocation import Allocation
 from orion.model.container import Container, Labels
 from orion.model.ids import AllocationId, NodeId
 from orion.node.agent.confirm import Confirm, Confirmed
-from orion.state.commands import AnyCommand, RegisterNode, RemoveNode, SetNodeStatus
+from orion.state.commands import AnyCommand
 from orion.state.tables import State
+from orion.state.tables.node_changes import RemoveNode
+from orion.state.tables.nodes import RegisterNode, SetNodeStatus
 from sim.cluster import Cluster, Machine, Run
 from sim.loop import Process
 

@@ -22,8 +22,9 @@ from orion.raft.messages import ConfState, Entry, EntryKind
 from orion.raft.reads import MAX_WAITING_READS
 from orion.state.apply import apply
 from orion.state.check import check, state_hash
-from orion.state.commands import AnyCommand, CreateJob, decode_command
+from orion.state.commands import AnyCommand, decode_command
 from orion.state.tables import State
+from orion.state.tables.jobs import CreateJob
 from sim.cluster import Cluster, Machine, Run
 from sim.disk import Disk
 from sim.explained import Explained

@@ -41,8 +41,8 @@ from orion.raft.messages import NOBODY, ConfState, MsgHeartbeat, MsgPreVote, Msg
 from orion.raft.quorum import joint_index, joint_vote
 from orion.reconcile.containers import Remove
 from orion.state.apply import Applied, apply
+from orion.state.core.dedup import DedupTable
 from orion.state.records import port_key
-from orion.state.restore import Restorer
 
 FIRST_SEED = 30_000
 MOST_SEEDS = 60
@@ -251,7 +251,7 @@ def snapshot_past_the_applied_index() -> None:
 
 
 def snapshot_forgets_idempotency() -> None:
-    Restorer._take_answers = lambda self, frame: None
+    DedupTable.restore = lambda self, frame: None
 
 
 def compare_and_set_without_comparing() -> None:
@@ -260,8 +260,7 @@ def compare_and_set_without_comparing() -> None:
 
 def command_carried_out_twice() -> None:
     """Copies of a client's command are not known as such."""
-    for module in (orion.state.tables.configs, orion.state.tables.jobs, orion.state.tables.nodes):
-        module.once = lambda *arguments: arguments[-1]()
+    DedupTable.once = lambda self, *arguments: arguments[-1]()
 
 
 def duplicate_apply() -> None:
@@ -327,10 +326,10 @@ def capacity_given_twice() -> None:
 
 def a_name_is_used_again_at_once() -> None:
     """A removed job is forgotten when somebody uses its name again, not when its last container has ended."""
-    create = orion.state.tables.jobs._create
+    create = orion.state.tables.jobs.create_job.change
 
-    def too_early(state, step, job):
-        former = state.jobs.get(job.name)
+    def too_early(state, step, command):
+        former = state.jobs.get(command.job.name)
         if former and former.job.stopping and former.active:
             for index in range(former.job.count):
                 for allocation in former.history(index):
@@ -338,9 +337,9 @@ def a_name_is_used_again_at_once() -> None:
                         stopped = replace(allocation.status, state=AllocationState.STOPPED)
                         orion.state.mutations.set_status(state, allocation, stopped)
             orion.state.tables.jobs.settle(state, step, former)
-        return create(state, step, job)
+        return create(state, step, command)
 
-    orion.state.tables.jobs._create = too_early
+    orion.state.tables.jobs.create_job.change = too_early
 
 
 def a_stop_is_forgotten() -> None:

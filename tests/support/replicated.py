@@ -13,14 +13,14 @@ import msgspec
 from orion.model.levels import LEVEL, level_of_member, level_of_type
 from orion.ports.log import Identity
 from orion.raft.messages import ConfChange, HardState, SnapshotMeta
-from orion.state.commands import AnyCommand
 from orion.state.core.features import lowered
-from orion.state.core.frames import AnyFrame
+from orion.state.core.frames import End, Header
 from orion.state.core.shapes import fields_of, is_enum, name_of, reachable, tag_of
+from orion.state.tables import COMMANDS, TABLES
 from orion.wire.backups import About
 
 GOLDEN = Path(__file__).parents[1] / "unit/state/golden/replicated.txt"
-ROOTS = (AnyCommand, AnyFrame)
+ROOTS = (*COMMANDS, Header, *(frame for table in TABLES for frame in table.frames), End)
 # On every node's disk or in every backup, and without a gate: a change of these is another format.
 UNGATED = (ConfChange, SnapshotMeta, HardState, Identity, About)
 

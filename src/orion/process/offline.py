@@ -32,6 +32,7 @@ from orion.state.commands import decode_command
 from orion.state.restore import Restorer
 from orion.state.snapshot import capture, encode
 from orion.state.tables import State
+from orion.state.tables.configs import Configs
 from orion.wire.backups import About, BackupReader
 
 READ_BYTES = 256 * 1024
@@ -277,7 +278,7 @@ def _summary(path: Path, about: About, state: State) -> BackupSummary:
         jobs=len(state.jobs),
         tasks=sum(record.job.count for record in state.jobs.values()),
         allocations=len(state.allocations),
-        configs=len(state.configs),
+        configs=len(state.of(Configs)),
         size=path.stat().st_size,
     )
 

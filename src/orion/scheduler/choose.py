@@ -12,6 +12,7 @@ from orion.model.job import Placement
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.pools import EXACT, Pool
 from orion.state.records import JobRecord, NodeRecord
+from orion.state.tables.configs import Configs
 from orion.state.view import View
 
 SAMPLE = 100  # so many nodes that fit are enough to choose one from
@@ -48,7 +49,7 @@ class Choice:
         self._demand = demand
         self._pool = pool
         self._overlay = overlay
-        self._placement = record.job.task.placement or view.placement
+        self._placement = record.job.task.placement or view.of(Configs).placement
         self._seed = crc32(record.job.name.encode())
         self.nodes: list[int] = []
         self.ports: list[tuple[int, ...]] = []

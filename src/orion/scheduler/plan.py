@@ -3,7 +3,7 @@
 import msgspec
 
 from orion.model.ids import AllocationId, JobName
-from orion.state.commands import ApplyPlan, Placements, Refusal
+from orion.state.tables.plans import ApplyPlan, Placements, Refusal
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -9,8 +9,8 @@ from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.explain import explain, same_news
 from orion.scheduler.plan import Plan
 from orion.scheduler.pools import Pools, engine_key
-from orion.state.commands import Placements, Refusal
 from orion.state.records import JobRecord
+from orion.state.tables.plans import Placements, Refusal
 from orion.state.view import View
 
 MAX_PLACEMENTS = 2_000  # of one plan: its entry stays small, and applying it takes a few milliseconds

@@ -8,26 +8,26 @@ from collections.abc import Iterable
 from orion.model.errors import Outdated, TooNew
 from orion.model.levels import LEVEL, LEVELS
 from orion.model.node import Node
-from orion.state.commands import AnyCommand, RegisterNode
+from orion.state.core.command import Command
 from orion.state.core.features import Need, need_of
 from orion.state.core.step import Step
-from orion.state.tables import State
+from orion.state.records import Tables
 from orion.state.view import View
 
 
-def welcome(state: State, command: RegisterNode) -> Outdated | None:
+def welcome(state: Tables, node: str, level: int, version: str) -> Outdated | None:
     """Why a node can't register, None when it can: it must understand what the cluster writes."""
-    if command.level >= state.level:
+    if level >= state.level:
         return None
-    others = _versions(node for node in state.nodes.values() if node.level >= state.level)
+    others = _versions(other for other in state.nodes.values() if other.level >= state.level)
     return Outdated(
-        f"{command.node} runs orion {command.version}, which is too old for this cluster: it understands level"
-        f" {command.level} of what the cluster writes, and that has risen to {state.level}; start it with"
+        f"{node} runs orion {version}, which is too old for this cluster: it understands level"
+        f" {level} of what the cluster writes, and that has risen to {state.level}; start it with"
         f" {others or 'a newer version'}"
     )
 
 
-def rise(state: State, step: Step) -> None:
+def rise(state: Tables, step: Step) -> None:
     """To be called after nodes have changed. Raises Outdated when this build does not understand what comes next:
     to go on would part this node's state from that of the others, so the node must stop.
     """
@@ -49,7 +49,7 @@ def require_understood(level: int, what: str, others: str = "") -> None:
         )
 
 
-def require_open(command: AnyCommand, view: View) -> None:
+def require_open(command: Command, view: View) -> None:
     """Raises TooNew for a command that says more than all nodes understand."""
     need = need_of(command)
     if need.level > view.level:

@@ -14,11 +14,11 @@ from orion.state.records import (
     Holdings,
     JobRecord,
     NodeRecord,
+    Tables,
     ends_slot,
     port_key,
     slot_wants,
 )
-from orion.state.tables import State
 
 _MAX_SMALL_INT = 1 << 16
 
@@ -26,7 +26,7 @@ _MAX_SMALL_INT = 1 << 16
 # --- nodes -------------------------------------------------------------------------------------------------
 
 
-def add_node(state: State, node: Node) -> NodeRecord:
+def add_node(state: Tables, node: Node) -> NodeRecord:
     record = NodeRecord(node, state.ports_of(node.engine), _holdings(state, node.id))
     state.nodes[node.id] = node
     state.records[node.id] = record
@@ -38,7 +38,7 @@ def add_node(state: State, node: Node) -> NodeRecord:
     return record
 
 
-def set_node(state: State, record: NodeRecord, node: Node) -> None:
+def set_node(state: Tables, record: NodeRecord, node: Node) -> None:
     """Take new facts. A changed engine needs `move_engine` too."""
     state.nodes[node.id] = node
     record.set_node(node)
@@ -50,7 +50,7 @@ def set_node(state: State, record: NodeRecord, node: Node) -> None:
     state.capacity_epoch += 1
 
 
-def _holdings(state: State, node: NodeId) -> Holdings:
+def _holdings(state: Tables, node: NodeId) -> Holdings:
     """What is remembered of a node's allocations, which may be there before the node is and after it."""
     holdings = state.by_node.get(node)
     if holdings is None:
@@ -58,7 +58,7 @@ def _holdings(state: State, node: NodeId) -> Holdings:
     return holdings
 
 
-def move_engine(state: State, record: NodeRecord, former: str, at_ms: int) -> list[Allocation]:
+def move_engine(state: Tables, record: NodeRecord, former: str, at_ms: int) -> list[Allocation]:
     """The record's node now has another engine than `former`, or turns out to share one. What is still active takes
     its host ports along; where one is held there already, the allocation is lost.
     """
@@ -78,7 +78,7 @@ def move_engine(state: State, record: NodeRecord, former: str, at_ms: int) -> li
     return lost
 
 
-def drop_node(state: State, record: NodeRecord) -> None:
+def drop_node(state: Tables, record: NodeRecord) -> None:
     """Forget a node without active allocations; what is remembered of ended ones stays with their jobs."""
     node = record.node
     del state.nodes[node.id]
@@ -92,7 +92,7 @@ def drop_node(state: State, record: NodeRecord) -> None:
     state.capacity_epoch += 1  # no room is freed, but refusals count the node that is gone
 
 
-def _forget_engine(state: State, engine: str) -> None:
+def _forget_engine(state: Tables, engine: str) -> None:
     if engine and all(node.engine != engine for node in state.nodes.values()):
         del state.engines[engine]
 
@@ -100,7 +100,7 @@ def _forget_engine(state: State, engine: str) -> None:
 # --- jobs --------------------------------------------------------------------------------------------------
 
 
-def add_job(state: State, job: Job, refusal: str = "") -> JobRecord:
+def add_job(state: Tables, job: Job, refusal: str = "") -> JobRecord:
     record = state.jobs[job.name] = JobRecord(job, state.next_serial, refusal)
     state.next_serial += 1
     _index(state, record)
@@ -110,7 +110,7 @@ def add_job(state: State, job: Job, refusal: str = "") -> JobRecord:
     return record
 
 
-def close_job(state: State, record: JobRecord, job: Job) -> None:
+def close_job(state: Tables, record: JobRecord, job: Job) -> None:
     """It is `job` from here on, which is not wanted: no slot wants anything, and what runs is to end."""
     record.job = job
     record.open = bytearray(job.count)
@@ -122,7 +122,7 @@ def close_job(state: State, record: JobRecord, job: Job) -> None:
                 _let_end(state, allocation)
 
 
-def open_job(state: State, record: JobRecord, job: Job) -> None:
+def open_job(state: Tables, record: JobRecord, job: Job) -> None:
     """It is `job` from here on, which is wanted: what has ended runs again, and former failures count no more."""
     record.job = job
     for index in range(job.count):
@@ -134,7 +134,7 @@ def open_job(state: State, record: JobRecord, job: Job) -> None:
         set_open(state, record, index, is_open=slot_wants(record, index))
 
 
-def forget_job(state: State, record: JobRecord) -> None:
+def forget_job(state: Tables, record: JobRecord) -> None:
     """Forget a job none of whose allocations is active, and them with it."""
     del state.jobs[record.job.name]
     state.open_jobs.discard(record.serial)
@@ -144,7 +144,7 @@ def forget_job(state: State, record: JobRecord) -> None:
             _forget(state, allocation)
 
 
-def set_open(state: State, record: JobRecord, index: int, *, is_open: bool) -> None:
+def set_open(state: Tables, record: JobRecord, index: int, *, is_open: bool) -> None:
     if record.open[index] == is_open:
         return
     if is_open:
@@ -156,19 +156,19 @@ def set_open(state: State, record: JobRecord, index: int, *, is_open: bool) -> N
         _close(state, record, index)
 
 
-def _close(state: State, record: JobRecord, index: int) -> None:
+def _close(state: Tables, record: JobRecord, index: int) -> None:
     record.open[index] = 0
     record.open_count -= 1
     if not record.open_count:
         set_refusal(state, record, "")
 
 
-def set_refusal(state: State, record: JobRecord, text: str) -> None:
+def set_refusal(state: Tables, record: JobRecord, text: str) -> None:
     record.refusal = text
     _index(state, record)
 
 
-def _index(state: State, record: JobRecord) -> None:
+def _index(state: Tables, record: JobRecord) -> None:
     """A job with an open slot is in one of two indexes: those that were refused only wait for other capacity."""
     for index, holds in ((state.open_jobs, not record.refusal), (state.refused_jobs, bool(record.refusal))):
         if holds and record.open_count:
@@ -180,7 +180,7 @@ def _index(state: State, record: JobRecord) -> None:
 # --- allocations -------------------------------------------------------------------------------------------
 
 
-def insert(state: State, record: JobRecord, node: NodeRecord | None, allocation: Allocation) -> None:
+def insert(state: Tables, record: JobRecord, node: NodeRecord | None, allocation: Allocation) -> None:
     """Add one allocation as the newest of its slot. `node` is None when it was removed meanwhile.
 
     Called once for each of a million placements, so kept flat.
@@ -208,7 +208,7 @@ def insert(state: State, record: JobRecord, node: NodeRecord | None, allocation:
         _close(state, record, index)
 
 
-def set_status(state: State, allocation: Allocation, status: AllocationStatus) -> Allocation:
+def set_status(state: Tables, allocation: Allocation, status: AllocationStatus) -> Allocation:
     """Take a status that TRANSITIONS allows. An end frees resources and ports and settles the slot."""
     if len(status.reason) > MAX_REASON:
         status = replace(status, reason=status.reason[:MAX_REASON])
@@ -225,7 +225,7 @@ def set_status(state: State, allocation: Allocation, status: AllocationStatus) -
     return changed
 
 
-def note_refused_port(state: State, node: NodeRecord, allocation: Allocation) -> None:
+def note_refused_port(state: Tables, node: NodeRecord, allocation: Allocation) -> None:
     """The node's machine does not give a host port that Orion chose for the allocation."""
     refused = allocation.status.refused_port
     bindings = state.jobs[allocation.job].job.task.ports
@@ -239,7 +239,7 @@ def note_refused_port(state: State, node: NodeRecord, allocation: Allocation) ->
         set_node(state, node, replace(node.node, refused_ports=(*kept, *keys)[-MAX_REFUSED_PORTS:]))
 
 
-def _let_end(state: State, allocation: Allocation) -> None:
+def _let_end(state: Tables, allocation: Allocation) -> None:
     """It is to end, and its node to look again, even if it knows that: a stopped job leaves more behind than
     one that is removed.
     """
@@ -249,7 +249,7 @@ def _let_end(state: State, allocation: Allocation) -> None:
         state.records[allocation.node].work_index = state.index
 
 
-def set_unwanted(state: State, allocation: Allocation) -> None:
+def set_unwanted(state: Tables, allocation: Allocation) -> None:
     """It is to end; until then it keeps what it holds, but its slot may be given to another at once."""
     record = state.jobs[allocation.job]
     _store(state, record, allocation, replace(allocation, wanted=False))
@@ -257,7 +257,7 @@ def set_unwanted(state: State, allocation: Allocation) -> None:
     set_open(state, record, allocation.index, is_open=slot_wants(record, allocation.index))
 
 
-def lose_all(state: State, record: NodeRecord, reason: str, at_ms: int) -> list[Allocation]:
+def lose_all(state: Tables, record: NodeRecord, reason: str, at_ms: int) -> list[Allocation]:
     """Whatever is active on the node is lost, in the order of allocation ids."""
     lost: list[Allocation] = []
     for allocation in active_of(state, record.node.id):
@@ -266,21 +266,21 @@ def lose_all(state: State, record: NodeRecord, reason: str, at_ms: int) -> list[
     return lost
 
 
-def active_of(state: State, node: NodeId) -> list[Allocation]:
+def active_of(state: Tables, node: NodeId) -> list[Allocation]:
     """Allocations on a node that have not ended, by id."""
     allocations = state.allocations
     found = [allocations[identity] for identity in state.by_node[node].ids()]
     return [allocation for allocation in found if not allocation.terminal]
 
 
-def _forgive(state: State, record: JobRecord, index: int) -> None:
+def _forgive(state: Tables, record: JobRecord, index: int) -> None:
     """It runs: what nodes could not start before was no fault of theirs, or is past."""
     for former in record.history(index):
         if former.terminal and former.status.failed_starts:
             _store(state, record, former, replace(former, status=replace(former.status, failed_starts=0)))
 
 
-def _store(state: State, record: JobRecord, old: Allocation, new: Allocation) -> None:
+def _store(state: Tables, record: JobRecord, old: Allocation, new: Allocation) -> None:
     state.allocations[new.id] = new
     slot = record.slots[new.index]
     if isinstance(slot, tuple):
@@ -290,7 +290,7 @@ def _store(state: State, record: JobRecord, old: Allocation, new: Allocation) ->
     _note_stuck(state, new)
 
 
-def _note_stuck(state: State, allocation: Allocation) -> None:
+def _note_stuck(state: Tables, allocation: Allocation) -> None:
     if not allocation.stuck:
         state.stuck.pop(allocation.id, None)
     elif allocation.id not in state.stuck:
@@ -298,7 +298,7 @@ def _note_stuck(state: State, allocation: Allocation) -> None:
         state.capacity_epoch += 1
 
 
-def _release(state: State, record: JobRecord, allocation: Allocation) -> None:
+def _release(state: Tables, record: JobRecord, allocation: Allocation) -> None:
     node = state.records[allocation.node]
     node.release(record.job.task.resources)
     record.active -= 1
@@ -308,7 +308,7 @@ def _release(state: State, record: JobRecord, allocation: Allocation) -> None:
     state.capacity_epoch += 1
 
 
-def _trim(state: State, record: JobRecord, index: int) -> None:
+def _trim(state: Tables, record: JobRecord, index: int) -> None:
     """Forget the slot's oldest ended allocation when there are too many, but not the only one that ends it."""
     history = record.history(index)
     ended = [allocation for allocation in history if allocation.terminal]
@@ -320,7 +320,7 @@ def _trim(state: State, record: JobRecord, index: int) -> None:
     _forget(state, oldest)
 
 
-def _forget(state: State, allocation: Allocation) -> None:
+def _forget(state: Tables, allocation: Allocation) -> None:
     del state.allocations[allocation.id]
     mine = state.by_node[allocation.node]
     mine.remove(allocation.job, allocation.id)

@@ -10,22 +10,19 @@ order shows is sorted first.
 from collections.abc import Sequence
 
 from orion.model.allocation import Allocation, AllocationState
-from orion.model.configs import Config
 from orion.model.hosts import port_number
 from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.levels import FIRST
 from orion.model.node import Node
 from orion.model.resources import Resources
-from orion.state.core.dedup import DedupTable
+from orion.state.core.table import TableSet
 from orion.state.job_queue import JobQueue
 
 MAX_COUNT = 1_000_000  # tasks of one job
 MAX_REMOVED = 1_000  # raft ids remembered after their node was removed
 MAX_ENDED_PER_SLOT = 5  # allocations remembered after their end
 MAX_REFUSED_PORTS = 32  # of one node, oldest out first
-MAX_CONFIGS = 10_000
-MAX_CONFIGS_BYTES = 64 * 1024 * 1024  # of all keys and values together
 MAX_REASON = 2_000  # characters of an allocation's reason, or of a refusal
 
 OPEN = 1  # value in `JobRecord.open`: the slot wants an allocation
@@ -306,18 +303,13 @@ def slot_wants(record: JobRecord, index: int) -> bool:
     return True
 
 
-def config_bytes(config: Config) -> int:
-    """What a config counts for in MAX_CONFIGS_BYTES."""
-    return len(config.stat.key) + config.stat.size_bytes
+class Tables(TableSet):
+    """Everything the cluster agrees on, as of log index `index`: the declared tables, and here what nodes, jobs and
+    allocations have, which all that schedules and places reads straight from its attributes.
 
+    `removed` is bounded, oldest out first.
 
-class Tables:
-    """Everything the cluster agrees on, as of log index `index`.
-
-    `removed` is bounded, oldest out first. So are the two memories of answers, `answers` for jobs and nodes,
-    `config_answers` for configs: two, so that a busy lock makes nobody forget who created what.
-
-    Derived: `config_keys` (sorted), `config_bytes`, `records`, `numbers`, `draining`, `allocations`, `by_node`,
+    Derived: `records`, `numbers`, `draining`, `allocations`, `by_node`,
     `engines`, `open_jobs`, `refused_jobs`, `stuck`, `next_serial` and the epochs. `capacity_epoch` grows when
     scheduling anew may give another answer (something was freed, a node changed, a slot opened again, an allocation
     got stuck), so that refused jobs are worth another try; `facts_epoch` when any node's facts or status changed.
@@ -326,18 +318,12 @@ class Tables:
 
     __slots__ = (
         "allocations",
-        "answers",
         "by_node",
         "capacity_epoch",
         "cluster",
-        "config_answers",
-        "config_bytes",
-        "config_keys",
-        "configs",
         "draining",
         "engines",
         "facts_epoch",
-        "index",
         "jobs",
         "level",
         "next_allocation",
@@ -356,7 +342,7 @@ class Tables:
     )
 
     def __init__(self) -> None:
-        self.index = 0
+        super().__init__()
         self.cluster = 0
         self.recovery = 0  # model/recovery.py
         self.level = FIRST  # model/levels.py
@@ -366,9 +352,6 @@ class Tables:
         self.nodes: dict[NodeId, Node] = {}
         self.jobs: dict[JobName, JobRecord] = {}
         self.removed: dict[RaftId, None] = {}
-        self.configs: dict[str, Config] = {}
-        self.answers = DedupTable()
-        self.config_answers = DedupTable()
 
         self.records: dict[NodeId, NodeRecord] = {}
         self.numbers: dict[int, NodeRecord] = {}
@@ -376,8 +359,6 @@ class Tables:
         self.allocations: dict[AllocationId, Allocation] = {}
         self.by_node: dict[NodeId, Holdings] = {}
         self.engines: dict[str, Ports] = {}
-        self.config_keys: list[str] = []
-        self.config_bytes = 0
         self.open_jobs = JobQueue()  # with a slot to fill, and not refused
         self.refused_jobs = JobQueue()
         self.stuck: dict[AllocationId, None] = {}

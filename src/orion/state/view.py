@@ -2,23 +2,24 @@
 `apply`. Lists are sorted, so that equal states are shown alike whatever way they came about.
 """
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from itertools import islice, takewhile
+from typing import TypeVar
 
 from orion.model.allocation import TERMINAL, Allocation
-from orion.model.configs import Config, ConfigStat
 from orion.model.ids import AllocationId, JobName, NodeId
-from orion.model.job import Job, Placement, TaskSpec
+from orion.model.job import Job, TaskSpec
 from orion.model.node import Node
 from orion.model.resources import Resources
-from orion.model.settings import PLACEMENT, placement
+from orion.state.core.table import Table
 from orion.state.records import JobRecord, NodeRecord, Ports, Tables, own_port_keys
 from orion.state.slots import TaskSlot, task_slot
 
+_Table = TypeVar("_Table", bound=Table)
+
 
 class View:
-    """Records that it gives out are for reading only."""
+    """Records and tables that it gives out are for reading only."""
 
     __slots__ = ("_job_names", "_names_serial", "_nodes", "_nodes_epoch", "_own_epoch", "_own_ports", "_tables")
 
@@ -34,6 +35,10 @@ class View:
     @property
     def index(self) -> int:
         return self._tables.index
+
+    def of(self, table: type[_Table]) -> _Table:
+        """A noun's own table, with the reads that its file has."""
+        return self._tables.of(table)
 
     @property
     def cluster(self) -> int:
@@ -267,29 +272,3 @@ class View:
     def stuck(self) -> list[Allocation]:
         """Those that their nodes can't start, by id."""
         return [self._tables.allocations[identity] for identity in sorted(self._tables.stuck)]
-
-    # --- configs ------------------------------------------------------------------------------------------
-
-    def config(self, key: str) -> Config | None:
-        return self._tables.configs.get(key)
-
-    @property
-    def placement(self) -> Placement:
-        """For tasks that don't say themselves which node they want of those that fit."""
-        config = self.config(PLACEMENT)
-        return placement(config.value if config is not None else None)
-
-    def config_stats(self, prefix: str, after: str = "", limit: int | None = None) -> list[ConfigStat]:
-        """Of all keys past `after` that begin with `prefix`, by key. Costs what it gives, not what there is."""
-        tables = self._tables
-        stats: list[ConfigStat] = []
-        keys = tables.config_keys
-        for at in range(max(bisect_left(keys, prefix), bisect_right(keys, after)), len(keys)):
-            key = keys[at]
-            if not key.startswith(prefix) or len(stats) == limit:
-                break
-            stats.append(tables.configs[key].stat)
-        return stats
-
-    def config_count(self) -> int:
-        return len(self._tables.configs)

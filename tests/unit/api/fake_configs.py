@@ -4,8 +4,8 @@ from orion.model.api.configs import ConfigView
 from orion.model.errors import OrionError
 from orion.node.rpc.reads import ALL
 from orion.state.apply import apply
-from orion.state.commands import DeleteConfig, PutConfig
 from orion.state.tables import State
+from orion.state.tables.configs import Configs, DeleteConfig, PutConfig
 
 
 class FakeConfigs:
@@ -18,11 +18,11 @@ class FakeConfigs:
 
     async def get(self, key, read):
         await self._service._read(read)
-        return self.state.view.config(key), self._service.index
+        return self.state.of(Configs).get(key), self._service.index
 
     async def find(self, prefix, read, page=ALL):
         await self._service._read(read)
-        views = [view(stat) for stat in self.state.view.config_stats(prefix)]
+        views = [view(stat) for stat in self.state.of(Configs).stats(prefix)]
         return self._service.listing(views, "key", page)
 
     async def put(self, key, value, *, if_version, idempotency_key, timeout_s):

@@ -9,12 +9,13 @@ import pytest
 from orion.client import ConfigRefRequest
 from orion.model.configs import MAX_VALUE_BYTES
 from orion.model.errors import Unavailable
+from orion.state.tables.configs import Configs
 from unit.api.fake_service import task_view
 
 
 @pytest.fixture
 def configs(api):
-    return api.service.configs.state.configs
+    return api.service.configs.state.of(Configs).rows
 
 
 def type_in(monkeypatch, data):

@@ -26,9 +26,10 @@ from orion.raft.messages import (
     MsgVote,
     SnapshotMeta,
 )
-from orion.state.commands import DrainNode, encode_command
+from orion.state.commands import encode_command
 from orion.state.snapshot import capture, encode
 from orion.state.tables import State
+from orion.state.tables.node_changes import DrainNode
 
 STRANGER = 99
 GOOD = encode_command(DrainNode(1, NodeId("node1"), draining=False))

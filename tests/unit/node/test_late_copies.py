@@ -12,7 +12,9 @@ from orion.model.errors import Conflict
 from orion.model.levels import LEVEL
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
-from orion.state.commands import RegisterNode, RemoveNode, encode_command
+from orion.state.commands import encode_command
+from orion.state.tables.node_changes import RemoveNode
+from orion.state.tables.nodes import RegisterNode
 
 
 def spawn(machine, work):

@@ -10,7 +10,9 @@ from orion.model.node import NodeStatus
 from orion.model.resources import Resources
 from orion.node.consensus import proposals
 from orion.ports.peers import PortProbe
-from orion.state.commands import DrainNode, RegisterNode, RemoveNode, encode_command
+from orion.state.commands import encode_command
+from orion.state.tables.node_changes import DrainNode, RemoveNode
+from orion.state.tables.nodes import RegisterNode
 
 
 def status(nodes, machine):

@@ -18,7 +18,7 @@ from orion.node.rpc.lists import Captured
 from orion.node.rpc.reads import Page, Read
 from orion.node.runtime.turnstile import Turnstile
 from orion.node.views import render
-from orion.state.view import View
+from orion.state.tables.configs import Configs
 
 MANY = 40_000  # of 8 MiB, each has 210 bytes
 
@@ -49,7 +49,7 @@ def test_lists_of_any_length_reach_a_worker(monkeypatch):
         assert (await of(worker, service.nodes(Read(), Page(limit=MANY)))).rows(NodeView) == [view] * MANY
 
         stats = [ConfigStat(f"{'k' * 300}{number}", 1, 10, 0, 0) for number in range(MANY)]
-        monkeypatch.setattr(View, "config_stats", lambda *_: stats)
+        monkeypatch.setattr(Configs, "stats", lambda *_: stats)
         listing = await of(worker, service.configs.find("k", Read()))
         assert [row.key for row in listing.rows(ConfigView)] == [stat.key for stat in stats]
         assert listing.index > 0

@@ -10,7 +10,9 @@ from orion.node.consensus.read_rounds import MAX_READ_ROUNDS
 from orion.process.config import Tuning
 from orion.raft.interface import Propose, Ready
 from orion.raft.messages import ConfState, Entry, HardState, SnapshotMeta
-from orion.state.commands import DrainNode, PutConfig, encode_command
+from orion.state.commands import encode_command
+from orion.state.tables.configs import PutConfig
+from orion.state.tables.node_changes import DrainNode
 
 
 def drain(number):

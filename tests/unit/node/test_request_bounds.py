@@ -22,14 +22,11 @@ from orion.node.services.logs import ReadLogs
 from orion.node.services.nodes import AskNodes, AskRaftId
 from orion.node.services.tasks import AskTasks
 from orion.ports.peers import Principal
-from orion.state.commands import (
-    ApplyPlan,
-    DrainNode,
-    InitCluster,
-    RegisterNode,
-    SetNodeStatus,
-    encode_command,
-)
+from orion.state.commands import encode_command
+from orion.state.tables.cluster import InitCluster
+from orion.state.tables.node_changes import DrainNode
+from orion.state.tables.nodes import RegisterNode, SetNodeStatus
+from orion.state.tables.plans import ApplyPlan
 
 ENDLESS = [
     AskTasks(Read(timeout_s=math.nan)),

@@ -4,6 +4,7 @@ import pytest
 from cluster_kit import run
 
 from orion.model.errors import Refused
+from orion.state.tables.configs import Configs
 
 
 def put(nodes, key, value):
@@ -17,7 +18,7 @@ def test_a_setting_is_a_config_that_all_see(value):
         for machine in nodes.machines:
             driver = machine.node.driver
             await nodes.until(lambda driver=driver: driver.applied_index >= index)
-            assert driver.view.placement == value.decode().strip()
+            assert driver.view.of(Configs).placement == value.decode().strip()
 
     run(main)
 

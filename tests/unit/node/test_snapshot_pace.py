@@ -19,10 +19,12 @@ from orion.process.config import Tuning
 from orion.raft.messages import ConfState, MsgSnap, SnapshotMeta
 from orion.state.apply import apply
 from orion.state.check import state_hash
-from orion.state.commands import InitCluster, PutConfig, encode_command
+from orion.state.commands import encode_command
 from orion.state.restore import Restorer
 from orion.state.snapshot import MAX_CHUNK_BYTES, capture, encode
 from orion.state.tables import State
+from orion.state.tables.cluster import InitCluster
+from orion.state.tables.configs import Configs, PutConfig
 
 CONFIGS = 64  # of 64 KiB each: many times what is done in a turn
 INDEX = CONFIGS + 1
@@ -39,7 +41,7 @@ def state():
     for n in range(CONFIGS):
         value = bytes([n]) * MAX_VALUE_BYTES
         apply(state, n + 2, encode_command(PutConfig(1, f"key{n:03}", value, None, f"put {n}", n)))
-    assert len(state.configs) == CONFIGS
+    assert len(state.of(Configs)) == CONFIGS
     return state
 
 

@@ -5,7 +5,8 @@ import asyncio
 from cluster_kit import run
 
 from orion.process.config import Tuning
-from orion.state.commands import PutConfig, encode_command
+from orion.state.commands import encode_command
+from orion.state.tables.configs import PutConfig
 
 COMMAND_BYTES = 1_000  # and a little
 

@@ -6,8 +6,9 @@ from cluster_kit import run
 
 from orion.model.errors import AnswerForgotten, Refused, TooNew, Unavailable
 from orion.node.routing.submit import Submit
-from orion.state.commands import DeleteConfig, encode_command
+from orion.state.commands import encode_command
 from orion.state.core import dedup
+from orion.state.tables.configs import DeleteConfig
 
 
 def put(machine, key, service=None):

@@ -11,8 +11,8 @@ from test_schedule import Cluster
 from orion.model.job import Placement
 from orion.model.resources import Resources
 from orion.scheduler.pools import EXACT, Pool
-from orion.state.commands import ApplyPlan, Placements
 from orion.state.records import LIGHT_LOAD
+from orion.state.tables.plans import ApplyPlan, Placements
 
 LIGHT = Fraction(LIGHT_LOAD).limit_denominator(1_000)
 CAPACITIES = st.tuples(st.integers(1, 8).map(lambda n: n * 1_000), st.integers(1, 8).map(lambda n: n * 1_000))

@@ -5,8 +5,9 @@ from test_schedule import GB, WEB, Cluster, said
 from orion.model.job import PortBinding
 from orion.model.node import NodeStatus
 from orion.scheduler.explain import same_news
-from orion.state.commands import DrainNode, SetNodeStatus
 from orion.state.records import MAX_REASON
+from orion.state.tables.node_changes import DrainNode
+from orion.state.tables.nodes import SetNodeStatus
 
 
 def why(cluster, **job):

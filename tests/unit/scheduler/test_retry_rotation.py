@@ -3,7 +3,8 @@ from test_schedule import GB, Cluster
 from orion.model.node import NodeStatus
 from orion.scheduler.retry_rotation import RetryRotation
 from orion.state.check import rebuilt
-from orion.state.commands import RemoveNode, SetNodeStatus
+from orion.state.tables.node_changes import RemoveNode
+from orion.state.tables.nodes import SetNodeStatus
 
 
 class Refused:

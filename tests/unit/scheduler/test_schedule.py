@@ -9,19 +9,15 @@ from orion.node.consensus.proposals import MAX_COMMAND_BYTES
 from orion.scheduler.pools import EXACT, Pools
 from orion.scheduler.schedule import MAX_PLAN_BYTES, PATIENT_FAILURES, QUICK_PORTS, schedule
 from orion.state.apply import apply
-from orion.state.commands import (
-    ApplyPlan,
-    CreateJob,
-    DrainNode,
-    InitCluster,
-    PutConfig,
-    RegisterNode,
-    RemoveJob,
-    SetNodeStatus,
-    UpdateAllocations,
-    encode_command,
-)
+from orion.state.commands import encode_command
 from orion.state.tables import State
+from orion.state.tables.allocation_updates import UpdateAllocations
+from orion.state.tables.cluster import InitCluster
+from orion.state.tables.configs import PutConfig
+from orion.state.tables.jobs import CreateJob, RemoveJob
+from orion.state.tables.node_changes import DrainNode
+from orion.state.tables.nodes import RegisterNode, SetNodeStatus
+from orion.state.tables.plans import ApplyPlan
 
 GB = 1_000_000_000
 WEB = (PortBinding(80, "tcp", 8080),)

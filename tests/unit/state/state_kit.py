@@ -10,26 +10,16 @@ from orion.model.node import NodeStatus
 from orion.model.resources import Resources
 from orion.state.apply import apply
 from orion.state.check import check, rebuilt
-from orion.state.commands import (
-    ApplyPlan,
-    CreateJob,
-    DeleteConfig,
-    DrainNode,
-    InitCluster,
-    LabelNode,
-    Placements,
-    PutConfig,
-    Refusal,
-    RegisterNode,
-    RemoveJob,
-    RemoveNode,
-    SetNodeStatus,
-    StartJob,
-    StopJob,
-    UpdateAllocations,
-    encode_command,
-)
+from orion.state.commands import encode_command
 from orion.state.tables import State
+from orion.state.tables.allocation_updates import UpdateAllocations
+from orion.state.tables.cluster import InitCluster
+from orion.state.tables.configs import Configs, DeleteConfig, PutConfig
+from orion.state.tables.jobs import CreateJob, RemoveJob, StartJob, StopJob
+from orion.state.tables.node_changes import DrainNode, RemoveNode
+from orion.state.tables.node_labels import LabelNode
+from orion.state.tables.nodes import RegisterNode, SetNodeStatus
+from orion.state.tables.plans import ApplyPlan, Placements, Refusal
 
 CLUSTER = 0xABCDEF0123456789
 CAPACITY = Resources(4_000, 1_000_000_000, 10_000_000_000)
@@ -165,7 +155,7 @@ def tables(state):
     again = rebuilt(state)
     rows = {name: (r.job, r.successor, r.refusal, r.slots) for name, r in again.jobs.items()}
     counters = (again.cluster, again.next_number, again.next_allocation)
-    return again.nodes, list(again.removed), rows, counters, again.configs
+    return again.nodes, list(again.removed), rows, counters, again.of(Configs).rows
 
 
 def kinds(applied):

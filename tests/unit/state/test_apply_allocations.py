@@ -7,8 +7,8 @@ from orion.model.allocation import TRANSITIONS, AllocationState, AllocationStatu
 from orion.model.errors import NotFound
 from orion.model.job import JobKind
 from orion.model.resources import Resources
-from orion.state.commands import UpdateAllocations
 from orion.state.records import MAX_REASON, MAX_REFUSED_PORTS
+from orion.state.tables.allocation_updates import UpdateAllocations
 
 
 def placed(kind=JobKind.SERVICE, **task):

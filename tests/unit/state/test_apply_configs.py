@@ -5,6 +5,7 @@ from orion.model.configs import MAX_KEY_BYTES, MAX_VALUE_BYTES, key_error
 from orion.model.errors import AnswerForgotten, Conflict, NotFound, Refused, TooLarge
 from orion.state.core import dedup
 from orion.state.tables import configs
+from orion.state.tables.configs import ConfigAnswers, Configs
 
 
 @pytest.fixture
@@ -15,11 +16,11 @@ def world():
 def test_a_put_is_there_at_the_version_of_its_entry(world):
     stat = world.put("app/a", b"one").result
     assert (stat.key, stat.version, stat.size_bytes) == ("app/a", world.index, 3)
-    assert world.view.config("app/a").value == b"one"
+    assert world.state.of(Configs).get("app/a").value == b"one"
     first = stat.version
     stat = world.put("app/a", b"longer").result
     assert stat.version == world.index > first
-    assert world.view.config("app/a").stat == stat
+    assert world.state.of(Configs).get("app/a").stat == stat
 
 
 def test_a_version_never_comes_twice(world):
@@ -44,7 +45,7 @@ def test_a_delete_compares_too_and_answers_what_was_there(world):
     stat = world.put().result
     assert isinstance(world.refused(world.deleting(if_version=stat.version + 1)), Conflict)
     assert world.delete(if_version=stat.version).result == stat
-    assert world.view.config("app/a") is None
+    assert world.state.of(Configs).get("app/a") is None
     assert isinstance(world.refused(world.deleting()), NotFound)
 
 
@@ -57,11 +58,11 @@ def test_times_tell_when_it_came_and_when_it_changed(world):
 def test_a_list_is_sorted_and_holds_a_prefix_only(world):
     for key in ("b", "a/2", "a/10", "a", "ab", "a-"):
         world.put(key)
-    assert [stat.key for stat in world.view.config_stats("")] == ["a", "a-", "a/10", "a/2", "ab", "b"]
-    assert [stat.key for stat in world.view.config_stats("a/")] == ["a/10", "a/2"]
-    assert world.view.config_stats("c") == []
+    assert [stat.key for stat in world.state.of(Configs).stats("")] == ["a", "a-", "a/10", "a/2", "ab", "b"]
+    assert [stat.key for stat in world.state.of(Configs).stats("a/")] == ["a/10", "a/2"]
+    assert world.state.of(Configs).stats("c") == []
     world.delete("a/10")
-    assert [stat.key for stat in world.view.config_stats("a/")] == ["a/2"]
+    assert [stat.key for stat in world.state.of(Configs).stats("a/")] == ["a/2"]
 
 
 # --- a second copy of a command ----------------------------------------------------------------------------
@@ -71,7 +72,7 @@ def test_a_second_copy_is_answered_as_the_first_was_and_changes_nothing(world):
     first = world.put(value=b"one", if_version=0, idem="x")
     world.put(value=b"two")
     assert world.put(value=b"one", if_version=0, idem="x").result == first.result
-    assert world.view.config("app/a").value == b"two"
+    assert world.state.of(Configs).get("app/a").value == b"two"
 
 
 def test_a_second_copy_of_a_delete_deletes_no_later_one(world):
@@ -79,7 +80,7 @@ def test_a_second_copy_of_a_delete_deletes_no_later_one(world):
     world.delete(idem="x")
     world.put(value=b"new")
     assert world.delete(idem="x").result == stat
-    assert world.view.config("app/a").value == b"new"
+    assert world.state.of(Configs).get("app/a").value == b"new"
 
 
 @pytest.mark.parametrize("kind", ["put", "delete"])
@@ -95,7 +96,7 @@ def test_a_refusal_stays_one(world, kind):
         world.put()
         after = world.delete(idem="x").result
     assert (type(after), after.detail) == (type(before), before.detail)
-    assert (world.view.config("app/a") is None) == (kind == "put")
+    assert (world.state.of(Configs).get("app/a") is None) == (kind == "put")
 
 
 def test_an_idempotency_key_is_of_one_key_only(world):
@@ -106,11 +107,11 @@ def test_an_idempotency_key_is_of_one_key_only(world):
 def test_an_idempotency_key_is_of_one_verb_only(world):
     world.put("a", idem="x")
     assert world.delete("a", idem="x").result.key == "a"
-    assert world.view.config("a") is None
+    assert world.state.of(Configs).get("a") is None
     world.put("a", b"new")
     world.delete("a", idem="x")
     world.put("a", b"old", idem="x")
-    assert world.view.config("a").value == b"new"
+    assert world.state.of(Configs).get("a").value == b"new"
 
 
 def test_a_copy_that_comes_after_its_answer_was_forgotten_is_known_as_such(world, monkeypatch):
@@ -123,10 +124,10 @@ def test_a_copy_that_comes_after_its_answer_was_forgotten_is_known_as_such(world
         world.put(f"b{n}")
     error = world.refused(world.putting("a", b"old", idem="x", since=since))
     assert isinstance(error, AnswerForgotten)
-    assert world.view.config("a").value == b"new"
+    assert world.state.of(Configs).get("a").value == b"new"
     # The first copy of another, made since, is no copy of what was forgotten.
-    assert world.put("c", since=world.state.config_answers.forgotten).result.version == world.index
-    assert len(world.state.config_answers.answers) == 3
+    assert world.put("c", since=world.state.of(ConfigAnswers).forgotten).result.version == world.index
+    assert len(world.state.of(ConfigAnswers).answers) == 3
 
 
 # --- bounds ------------------------------------------------------------------------------------------------
@@ -148,9 +149,9 @@ def test_all_of_them_have_a_largest_size(world, monkeypatch):
     world.put("b", bytes(38))
     world.put("a", bytes(10))
     world.put("c", bytes(49))
-    assert world.state.config_bytes == 100
+    assert world.state.of(Configs).bytes == 100
     world.delete("b")
-    assert world.state.config_bytes == 61
+    assert world.state.of(Configs).bytes == 61
 
 
 def test_there_is_a_largest_number(world, monkeypatch):

@@ -7,7 +7,7 @@ from state_kit import World, creation, kinds, removing, texts
 from orion.model.errors import Conflict, NotFound
 from orion.model.job import JobKind
 from orion.state.check import rebuilt, state_hash
-from orion.state.commands import StartJob, StopJob
+from orion.state.tables.jobs import StartJob, StopJob
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from orion.model.errors import AnswerForgotten, Conflict, NotFound, Refused
 from orion.model.job import PortBinding
 from orion.state.core import dedup
 from orion.state.snapshot import capture, encode
+from orion.state.tables.answers import Answers
+from orion.state.tables.configs import ConfigAnswers
 
 
 def test_a_created_job_waits_to_be_placed():
@@ -126,7 +128,7 @@ def test_a_copy_that_comes_after_its_answer_was_forgotten_creates_nothing(monkey
         world.create(f"job{n}")
     assert isinstance(world.refused(late), AnswerForgotten)
     assert world.view.job("web") is None
-    assert len(world.state.answers.answers) == 2
+    assert len(world.state.of(Answers).answers) == 2
 
 
 def test_changes_of_configs_make_nobody_forget_a_creation(monkeypatch):
@@ -137,7 +139,7 @@ def test_changes_of_configs_make_nobody_forget_a_creation(monkeypatch):
     world.put("lock")
     for _ in range(3):
         world.put("lock", if_version=0)
-    assert world.state.config_answers.forgotten
+    assert world.state.of(ConfigAnswers).forgotten
     assert world.create("web-2", key="k").result == "web-1"
     assert world.view.job("web-2") is None
 

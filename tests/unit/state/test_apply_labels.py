@@ -7,7 +7,7 @@ from state_kit import World, registration, texts
 from orion.model.errors import NotFound, Refused
 from orion.model.labels import MAX_CHANGES
 from orion.state.check import check, rebuilt
-from orion.state.commands import LabelNode
+from orion.state.tables.node_labels import LabelNode
 
 OWN = (("disk", "hdd"), ("id", "node1"))
 

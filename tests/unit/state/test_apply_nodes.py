@@ -4,9 +4,11 @@ from orion.model.errors import AnswerForgotten, Conflict, NotFound
 from orion.model.ids import allocation_id
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
-from orion.state.commands import DrainNode, InitCluster, RemoveNode, SetNodeStatus
 from orion.state.core import dedup
 from orion.state.tables import nodes
+from orion.state.tables.cluster import InitCluster
+from orion.state.tables.node_changes import DrainNode, RemoveNode
+from orion.state.tables.nodes import SetNodeStatus
 
 
 def test_a_new_node_gets_the_next_number():

@@ -4,7 +4,8 @@ from state_kit import ANY, WEB, World, kinds, texts
 from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.job import PortBinding
 from orion.model.resources import Resources
-from orion.state.commands import ApplyPlan, Placements, Refusal, UpdateAllocations
+from orion.state.tables.allocation_updates import UpdateAllocations
+from orion.state.tables.plans import ApplyPlan, Placements, Refusal
 
 
 def test_placing():

@@ -15,6 +15,8 @@ from orion.state.commands import decode_command, encode_command
 from orion.state.restore import Restorer
 from orion.state.snapshot import capture, encode
 from orion.state.tables import State
+from orion.state.tables.answers import Answers
+from orion.state.tables.configs import ConfigAnswers
 
 GOLDEN = Path(__file__).parent / "golden"
 SNAPSHOT = (GOLDEN / "snapshot.bin").read_bytes()
@@ -50,6 +52,6 @@ def test_a_log_of_an_earlier_build_leads_to_the_same_state():
     restorer.feed(SNAPSHOT)
     golden = restorer.finish()
     # Set by hand in the golden one: 10,000 answers to forget one of, and a recovery, would be a long log.
-    state.answers.forgotten, state.config_answers.forgotten = 3, 4
+    state.of(Answers).forgotten, state.of(ConfigAnswers).forgotten = 3, 4
     state.recovery = golden.recovery
     assert b"".join(encode(capture(state))) == SNAPSHOT

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from msgspec.structs import replace
 from state_kit import ANY, WEB, World, creation, tables
@@ -6,23 +7,17 @@ from orion.model.allocation import Allocation
 from orion.model.configs import MAX_VALUE_BYTES, Config, ConfigStat
 from orion.model.errors import Corrupt, Outdated
 from orion.model.ids import JobName
+from orion.model.levels import LEVEL
 from orion.model.resources import Resources
 from orion.state.check import check, rebuilt, state_hash
-from orion.state.commands import UpdateAllocations
-from orion.state.core.frames import (
-    FORMAT,
-    MAX_FRAME_BYTES,
-    Allocations,
-    Configs,
-    End,
-    Header,
-    Jobs,
-    Nodes,
-    decoder,
-    encoder,
-)
+from orion.state.core.frames import CHUNK_BYTES, FORMAT, MAX_FRAME_BYTES, End, Header, encode_into
 from orion.state.restore import Restorer
-from orion.state.snapshot import CHUNK_BYTES, MAX_CHUNK_BYTES, capture, encode
+from orion.state.snapshot import MAX_CHUNK_BYTES, capture, encode
+from orion.state.tables.allocation_updates import UpdateAllocations
+from orion.state.tables.configs import ConfigsFrame as Configs
+from orion.state.tables.job_rows import AllocationsFrame as Allocations
+from orion.state.tables.job_rows import JobsFrame as Jobs
+from orion.state.tables.nodes import NodesFrame as Nodes
 
 
 def busy():
@@ -183,10 +178,9 @@ def test_a_frame_of_an_impossible_length_is_refused_before_its_bytes_come():
 def test_another_format_is_named():
     data = stream(World().state)
     length = int.from_bytes(data[:4])
-    header = decoder.decode(data[4 : 4 + length])
-    body = encoder.encode(replace(header, format=FORMAT + 1))
+    header = msgspec.msgpack.decode(data[4 : 4 + length], type=Header)
     with pytest.raises(Corrupt, match=f"format {FORMAT + 1}"):
-        restored(len(body).to_bytes(4) + body + data[4 + length :])
+        restored(frames(replace(header, format=FORMAT + 1)) + data[4 + length :])
 
 
 def config(key, **stat):
@@ -194,7 +188,10 @@ def config(key, **stat):
 
 
 def frames(*bodies):
-    return b"".join(len(body).to_bytes(4) + body for body in map(encoder.encode, bodies))
+    buffer = bytearray()
+    for frame in bodies:
+        encode_into(frame, buffer, LEVEL)
+    return bytes(buffer)
 
 
 def test_rows_that_can_not_be_are_damage():

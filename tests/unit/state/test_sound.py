@@ -1,7 +1,5 @@
 """Commands that no honest node proposes: each is either named as such, or does no harm when it is applied."""
 
-import typing
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,29 +12,20 @@ from orion.model.job import ConfigRef, Job, JobKind, PortBinding, RestartPolicy,
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
 from orion.node.views import render
+from orion.state import tables
 from orion.state.apply import apply
 from orion.state.check import check
-from orion.state.commands import (
-    AnyCommand,
-    ApplyPlan,
-    CreateJob,
-    DeleteConfig,
-    DrainNode,
-    InitCluster,
-    LabelNode,
-    Placements,
-    PutConfig,
-    Refusal,
-    RegisterNode,
-    RemoveJob,
-    RemoveNode,
-    SetNodeStatus,
-    StartJob,
-    StopJob,
-    UpdateAllocations,
-    encode_command,
-)
-from orion.state.sound import _FAULTS, MAX_MS, MAX_TEXT, MAX_WORD, command_fault, fault_of
+from orion.state.commands import encode_command
+from orion.state.core.faults import MAX_MS, MAX_TEXT, MAX_WORD
+from orion.state.sound import command_fault, fault_of
+from orion.state.tables.allocation_updates import UpdateAllocations
+from orion.state.tables.cluster import InitCluster
+from orion.state.tables.configs import DeleteConfig, PutConfig
+from orion.state.tables.jobs import CreateJob, RemoveJob, StartJob, StopJob
+from orion.state.tables.node_changes import DrainNode, RemoveNode
+from orion.state.tables.node_labels import LabelNode
+from orion.state.tables.nodes import RegisterNode, SetNodeStatus
+from orion.state.tables.plans import ApplyPlan, Placements, Refusal
 
 SPEC = TaskSpec("app", resources=Resources(100, 1_000_000, 0))
 JOB = Job("web", JobKind.SERVICE, 1, SPEC)
@@ -240,10 +229,8 @@ COMMANDS = st.one_of(
 )
 
 
-def test_every_command_has_its_rules_and_is_tried():
-    everyone = set(typing.get_args(AnyCommand))
-    assert set(_FAULTS) == everyone
-    assert len(COMMANDS.original_strategies) == len(everyone)
+def test_every_command_is_tried():
+    assert len(COMMANDS.original_strategies) == len(tables.COMMANDS)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))

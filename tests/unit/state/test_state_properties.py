@@ -18,27 +18,17 @@ from orion.scheduler.pools import Pools
 from orion.scheduler.schedule import schedule
 from orion.state.apply import apply
 from orion.state.check import check, rebuilt, state_hash
-from orion.state.commands import (
-    ApplyPlan,
-    CreateJob,
-    DeleteConfig,
-    DrainNode,
-    InitCluster,
-    LabelNode,
-    Placements,
-    PutConfig,
-    Refusal,
-    RegisterNode,
-    RemoveJob,
-    RemoveNode,
-    SetNodeStatus,
-    StartJob,
-    StopJob,
-    UpdateAllocations,
-    encode_command,
-)
+from orion.state.commands import encode_command
 from orion.state.records import MAX_ENDED_PER_SLOT, port_key
 from orion.state.tables import State
+from orion.state.tables.allocation_updates import UpdateAllocations
+from orion.state.tables.cluster import InitCluster
+from orion.state.tables.configs import Configs, DeleteConfig, PutConfig
+from orion.state.tables.jobs import CreateJob, RemoveJob, StartJob, StopJob
+from orion.state.tables.node_changes import DrainNode, RemoveNode
+from orion.state.tables.node_labels import LabelNode
+from orion.state.tables.nodes import RegisterNode, SetNodeStatus
+from orion.state.tables.plans import ApplyPlan, Placements, Refusal
 
 NODES = st.sampled_from(["n1", "n2", "n3", "n4"])
 RAFTS = st.integers(1, 6)
@@ -164,7 +154,7 @@ class Machine(RuleBasedStateMachine):
         self.change(DeleteConfig(8, key, self.version(key, if_version), mark, self.index + since))
 
     def version(self, key, if_version):
-        known = self.state.configs.get(key)
+        known = self.state.of(Configs).get(key)
         return known.stat.version if known and if_version == 1 else if_version
 
     # --- copies ---

@@ -4,6 +4,7 @@ from orion.model.allocation import AllocationState
 from orion.model.errors import Conflict
 from orion.state import recovery
 from orion.state.check import check, rebuilt
+from orion.state.tables.configs import Configs
 
 
 def a_cluster():
@@ -34,7 +35,7 @@ def test_what_ran_on_nodes_that_are_gone_is_lost_and_is_placed_again():
     assert lost.status.state is AllocationState.LOST
     assert lost.status.reason == "the cluster was restored from a backup"
     assert set(world.view.jobs_to_place()) == {"web", "old"}
-    assert world.state.configs["app/a"].value == b"one"
+    assert world.state.of(Configs).rows["app/a"].value == b"one"
     world.register("node4")
     before = set(world.state.allocations)
     world.place("web", (1, "node4"), ports=[(8080,)])

@@ -19,8 +19,8 @@ from orion.node.membership.rivals import Rivals
 from orion.node.routing.submit import Submitted, Submitter
 from orion.ports.clock import Clock
 from orion.process.config import Config
-from orion.state.commands import RegisterNode
 from orion.state.core.features import within
+from orion.state.tables.nodes import RegisterNode
 
 log = logging.getLogger(__name__)
 

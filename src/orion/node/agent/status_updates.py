@@ -12,8 +12,8 @@ from orion.model.ids import AllocationId, NodeId
 from orion.model.levels import FIRST
 from orion.node.routing.submit import Submitter
 from orion.ports.clock import Clock
-from orion.state.commands import UpdateAllocations
 from orion.state.core.features import within
+from orion.state.tables.allocation_updates import UpdateAllocations
 
 log = logging.getLogger(__name__)
 

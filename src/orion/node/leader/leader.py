@@ -11,7 +11,7 @@ from orion.node.leader.proposer import Proposer
 from orion.node.runtime.isolation import UNFORESEEN
 from orion.ports.clock import Clock
 from orion.ports.machine import Machine
-from orion.state.commands import InitCluster
+from orion.state.tables.cluster import InitCluster
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ class Marks:
         self._forward = forward
 
     async def new(self, idempotency_key: str, timeout_s: float) -> tuple[str, int]:
-        """What state/idempotency.py asks for: the command's `idempotency_key` (the caller's, or one of its own) and
+        """What state/core/dedup.py asks for: the command's `idempotency_key` (the caller's, or one of its own) and
         `since`, an index from before the first copy.
         """
         key = idempotency_key or f"{self._machine.random_bits(64):016x}"

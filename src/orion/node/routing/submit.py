@@ -20,19 +20,14 @@ from orion.node.routing.own_ports import refuse_own_ports
 from orion.node.rpc.registry import Registry
 from orion.node.rpc.request import CallRequest, NotUnderstood, Place
 from orion.ports.peers import Principal
-from orion.state.commands import (
-    AnyCommand,
-    ApplyPlan,
-    CreateJob,
-    InitCluster,
-    RegisterNode,
-    SetNodeStatus,
-    decode_command,
-    encode_command,
-)
+from orion.state.commands import AnyCommand, decode_command, encode_command
 from orion.state.core.features import Need, need_of
 from orion.state.gate import require_open, too_new
 from orion.state.sound import fault_of
+from orion.state.tables.cluster import InitCluster
+from orion.state.tables.jobs import CreateJob
+from orion.state.tables.nodes import RegisterNode, SetNodeStatus
+from orion.state.tables.plans import ApplyPlan
 
 RETRY_FIRST_S = 0.02
 RETRY_MAX_S = 0.25

@@ -17,7 +17,8 @@ from orion.node.services.freshness import Freshness
 from orion.node.views import render
 from orion.ports.clock import Clock
 from orion.ports.peers import Principal
-from orion.state.commands import DeleteConfig, PutConfig
+from orion.state.tables.configs import Configs as Table
+from orion.state.tables.configs import DeleteConfig, PutConfig
 
 
 class AskConfigs(CallRequest[tuple[tuple[Config | None, ...], int]], frozen=True, tag=13):
@@ -95,8 +96,8 @@ class Configs:
 
     async def _answer_get(self, request: AskConfigs, _: Principal) -> tuple[tuple[Config | None, ...], int]:
         await self._freshness.reached(request.read)
-        view = self._driver.view
-        return tuple(view.config(key) for key in request.keys), self._driver.applied_index
+        rows = self._driver.view.of(Table)
+        return tuple(rows.get(key) for key in request.keys), self._driver.applied_index
 
     async def _answer_find(self, request: FindConfigs, _: Principal) -> Listing:
         at_least = await self._freshness.reached(request.read)

@@ -23,7 +23,8 @@ from orion.node.services.freshness import Freshness
 from orion.node.views import render
 from orion.ports.clock import Clock
 from orion.ports.peers import Principal
-from orion.state.commands import DrainNode, LabelNode, RemoveNode
+from orion.state.tables.node_changes import DrainNode, RemoveNode
+from orion.state.tables.node_labels import LabelNode
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from orion.node.views import render
 from orion.ports.clock import Clock
 from orion.ports.machine import Machine
 from orion.ports.peers import Principal
-from orion.state.commands import CreateJob, RemoveJob, StartJob, StopJob
+from orion.state.tables.jobs import CreateJob, RemoveJob, StartJob, StopJob
 
 log = logging.getLogger(__name__)
 

@@ -34,6 +34,7 @@ from orion.node.rpc.reads import ALL, Page
 from orion.state import gate
 from orion.state.records import JobRecord, NodeRecord, Slot
 from orion.state.slots import task_slot
+from orion.state.tables.configs import Configs
 from orion.state.view import View
 
 
@@ -298,7 +299,7 @@ def why_gone(node: Node | None, seen: Seen | None, *, led: bool) -> str:
 
 def configs(view: View, prefix: str, page: Page) -> tuple[list[ConfigView], str]:
     """The configs of a page, and the key of the last, if there are more."""
-    stats = view.config_stats(prefix, page.after, page.limit + 1 if page.limit else None)
+    stats = view.of(Configs).stats(prefix, page.after, page.limit + 1 if page.limit else None)
     shown = stats[: page.limit or None]
     return [config(stat) for stat in shown], shown[-1].key if len(shown) < len(stats) else ""
 

@@ -1,18 +1,23 @@
-"""The frames a snapshot is made of: 4 bytes of length, then a msgpack array with a tag."""
+"""The frames a snapshot is made of: 4 bytes of length, then a msgpack array with a tag.
+
+Header and End are here; what lies between belongs to the tables, each of which declares frames of its own.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import msgspec
 
-from orion.model.allocation import Allocation
-from orion.model.configs import Config
-from orion.model.ids import RaftId
-from orion.model.job import Job
-from orion.model.node import Node
-from orion.state.core.dedup import Answer
 from orion.state.core.encoding import LeveledEncoder
+from orion.state.core.shapes import tag_of
 
 FORMAT = 3
 LENGTH_BYTES = 4
 MAX_FRAME_BYTES = 64 * 1024 * 1024  # more can't be a length
+CHUNK_BYTES = 256 * 1024
+ROWS = 64  # of one frame; reasons and answers are bounded, so a frame of them stays under a chunk's limit
+
+_Row = TypeVar("_Row")
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -20,7 +25,9 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Header(Frame, frozen=True, array_like=True, tag=1):
-    """`level`: at which everything in the snapshot is written, this frame too."""
+    """What is one of a kind in a state. Whatever a newer table has of that is in a frame of its own. `level`: at
+    which everything in the snapshot is written, this frame too.
+    """
 
     format: int
     index: int
@@ -33,31 +40,15 @@ class Header(Frame, frozen=True, array_like=True, tag=1):
     level: int = 1
 
 
-class Nodes(Frame, frozen=True, array_like=True, tag=2):
-    rows: list[Node]
+class Rows(Frame, frozen=True, array_like=True, tag=0):
+    """Some rows of one table. Each table declares a subclass with a tag of its own and the type of its rows."""
 
-
-class Removed(Frame, frozen=True, array_like=True, tag=3):
-    rows: list[RaftId]
-
-
-class Answers(Frame, frozen=True, array_like=True, tag=4):
-    """About jobs and nodes, oldest first."""
-
-    rows: list[tuple[str, Answer]]
-
-
-class Jobs(Frame, frozen=True, array_like=True, tag=5):
-    rows: list[tuple[Job, str]]
-
-
-class Allocations(Frame, frozen=True, array_like=True, tag=6):
-    """Of jobs that came before, by task, newest last."""
-
-    rows: list[Allocation]
+    rows: list[Any]
 
 
 class End(Frame, frozen=True, array_like=True, tag=7):
+    """How many rows came before."""
+
     nodes: int
     jobs: int
     allocations: int
@@ -65,25 +56,37 @@ class End(Frame, frozen=True, array_like=True, tag=7):
     successors: int = 0
 
 
-class Configs(Frame, frozen=True, array_like=True, tag=8):
-    """By key."""
-
-    rows: list[Config]
+_FIELDS = {2: "nodes", 5: "jobs", 6: "allocations", 8: "configs", 10: "successors"}  # of End, by the tag of a frame
 
 
-class ConfigAnswers(Frame, frozen=True, array_like=True, tag=9):
-    """Oldest first."""
-
-    rows: list[tuple[str, Answer]]
-
-
-class Successors(Frame, frozen=True, array_like=True, tag=10):
-    """Jobs that wait until the one of their name has ended, which came before."""
-
-    rows: list[Job]
+def end_of(rows: dict[type[Frame], int]) -> End:
+    """`rows`: how many came, by their frame."""
+    counts = {tag_of(kind): count for kind, count in rows.items()}
+    return End(**{name: counts.get(tag, 0) for tag, name in _FIELDS.items()})
 
 
-AnyFrame = Header | Nodes | Removed | Answers | Jobs | Allocations | End | Configs | ConfigAnswers | Successors
+def batches(rows: Iterable[_Row], size: Callable[[_Row], int] = lambda _: 0) -> Iterator[list[_Row]]:
+    """Few enough rows for a frame to stay well under a chunk's limit. `size`: the bytes of a row, of rows that can
+    be large.
+    """
+    batch: list[_Row] = []
+    total = 0
+    for row in rows:
+        batch.append(row)
+        total += size(row)
+        if len(batch) == ROWS or total >= CHUNK_BYTES:
+            yield batch
+            batch, total = [], 0
+    if batch:
+        yield batch
 
-encoder = LeveledEncoder()
-decoder: msgspec.msgpack.Decoder[AnyFrame] = msgspec.msgpack.Decoder(AnyFrame)
+
+_encoder = LeveledEncoder()
+
+
+def encode_into(frame: Frame, buffer: bytearray, level: int) -> None:
+    """Append the frame with its length."""
+    start = len(buffer)
+    buffer += bytes(LENGTH_BYTES)
+    _encoder.encode_into(frame, buffer, start + LENGTH_BYTES, level)
+    buffer[start : start + LENGTH_BYTES] = (len(buffer) - start - LENGTH_BYTES).to_bytes(LENGTH_BYTES)

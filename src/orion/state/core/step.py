@@ -2,26 +2,18 @@
 
 import msgspec
 
-from orion.model.configs import ConfigStat
-from orion.model.errors import OrionError
 from orion.model.events import Event
-from orion.model.node import Node
-
-# What a client's command is answered with, each copy of it the same: the name of the job or node, the config as it
-# is then (a deleted one as it was), or an error when refused.
-Answered = str | ConfigStat | OrionError
-# What the proposer is told; of a node that says who it is, the node. None when there is no more to say.
-Result = Answered | Node | None
 
 MAX_EVENTS_EACH = 20  # of one kind from one command; more become one that sums them up
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """`result` is an OrionError instance when the command was refused, which means that it changed nothing but,
-    for some, the memory of this answer.
+    """`result` is what the proposer is told: the name or the row that the command was about, or None. It is an
+    OrionError instance when the command was refused, which means that it changed nothing but, for some, the memory
+    of this answer.
     """
 
-    result: Result
+    result: object
     events: tuple[Event, ...] = ()
 
 

@@ -2,15 +2,44 @@
 
 from orion.model.allocation import TRANSITIONS, Allocation, AllocationState, AllocationStatus
 from orion.model.errors import NotFound
-from orion.model.ids import task_id
+from orion.model.ids import AllocationId, NodeId, task_id
 from orion.state import mutations
-from orion.state.commands import UpdateAllocations
-from orion.state.core.step import Result, Step
-from orion.state.tables import State
+from orion.state.core.command import Command, command
+from orion.state.core.faults import MAX_MS, MAX_NUMBER, MAX_PORT, MAX_TEXT, MAX_WORD, MIN_MS, first, longer, outside
+from orion.state.core.step import Step
+from orion.state.records import Tables
 from orion.state.tables.jobs import settle_ended
+from orion.state.tables.nodes import node_fault
 
 
-def update_allocations(state: State, step: Step, command: UpdateAllocations) -> Result:
+class UpdateAllocations(Command, frozen=True, array_like=True, tag=8):
+    """What one node saw of its allocations; illegal transitions are ignored one by one."""
+
+    node: NodeId
+    updates: tuple[tuple[AllocationId, AllocationStatus], ...]
+
+
+def _fault(command: UpdateAllocations) -> str:
+    return node_fault(command.node) or first(_status_fault(status) for _, status in command.updates)
+
+
+def _status_fault(status: AllocationStatus) -> str:
+    return first(
+        (
+            longer("reason", len(status.reason), MAX_TEXT),
+            longer("address", len(status.address), MAX_WORD),
+            longer("container", len(status.container), MAX_WORD),
+            outside("started_at_ms", status.started_at_ms, MAX_MS, MIN_MS),
+            outside("finished_at_ms", status.finished_at_ms, MAX_MS, MIN_MS),
+            outside("restarts", status.restarts, MAX_NUMBER),
+            outside("failed_starts", status.failed_starts, MAX_NUMBER),
+            outside("refused_port", status.refused_port, MAX_PORT),
+        )
+    )
+
+
+@command(UpdateAllocations, fault=_fault)
+def update_allocations(state: Tables, step: Step, command: UpdateAllocations) -> NotFound | None:
     """Each update stands alone: one about another node's allocation, a forgotten one, or an illegal transition
     is ignored.
     """
@@ -62,3 +91,7 @@ def _tell(step: Step, former: Allocation, changed: Allocation) -> None:
     task = task_id(changed.job, changed.index)
     reason = f": {status.reason}" if status.reason else ""
     step.tell(kind, task, f"{task} {verb} on {changed.node}{reason}")
+
+
+TABLES = ()
+COMMANDS = (update_allocations,)

@@ -1,76 +1,174 @@
-"""Config commands: put, delete, each with a version to compare with."""
+"""Configs: their rows and how they are read; put and delete, each with a version to compare with."""
 
-from bisect import bisect_left, insort
-from collections.abc import Callable
+from itertools import islice
 
-from orion.model.configs import MAX_VALUE_BYTES, Config, ConfigStat, key_error
+from orion.model.configs import MAX_KEY_BYTES, MAX_VALUE_BYTES, Config, ConfigStat, key_error
 from orion.model.errors import Conflict, NotFound, OrionError, Refused, TooLarge
-from orion.state.commands import DeleteConfig, PutConfig
-from orion.state.core.step import Answered, Result, Step
-from orion.state.idempotency import once
-from orion.state.records import MAX_CONFIGS, MAX_CONFIGS_BYTES
-from orion.state.tables import State
+from orion.model.job import Placement
+from orion.model.settings import PLACEMENT, placement
+from orion.state.core.command import Command, Once, command
+from orion.state.core.dedup import Answer, DedupTable
+from orion.state.core.faults import MAX_WORD, longer
+from orion.state.core.frames import Rows
+from orion.state.core.indexes import SortedKeys, Total
+from orion.state.core.step import Step
+from orion.state.core.table import KeyedTable, TableSet
+
+MAX_CONFIGS = 10_000
+MAX_CONFIGS_BYTES = 64 * 1024 * 1024  # of all keys and values together
 
 
-def put_config(state: State, step: Step, command: PutConfig) -> Result:
-    return _once(state, step, "put", command, lambda: _put(state, step, command))
+# --- rows --------------------------------------------------------------------------------------------------
 
 
-def delete_config(state: State, step: Step, command: DeleteConfig) -> Result:
-    return _once(state, step, "delete", command, lambda: _delete(state, command))
+class ConfigsFrame(Rows, frozen=True, array_like=True, tag=8):
+    """By key."""
+
+    rows: list[Config]
 
 
-def _once(
-    state: State, step: Step, verb: str, command: PutConfig | DeleteConfig, change: Callable[[], Answered]
-) -> Answered:
+class Configs(KeyedTable[str, Config]):
+    rows_frame = ConfigsFrame
+
+    def __init__(self, state: TableSet) -> None:
+        self._keys = SortedKeys()
+        self._bytes = Total(_weight)
+        super().__init__(state, self._keys, self._bytes)
+
+    @staticmethod
+    def key(row: Config) -> str:
+        return row.stat.key
+
+    @staticmethod
+    def size_bytes(row: Config) -> int:
+        return row.stat.size_bytes
+
+    @staticmethod
+    def can_be(row: Config) -> bool:
+        return row.stat.size_bytes == len(row.value)
+
+    def ordered(self) -> list[str]:
+        return self._keys.keys
+
+    @property
+    def bytes(self) -> int:
+        """As counted for MAX_CONFIGS_BYTES."""
+        return self._bytes.total
+
+    def stats(self, prefix: str, after: str = "", limit: int | None = None) -> list[ConfigStat]:
+        """All keys past `after` that begin with `prefix`, by key. Costs what it gives, not what there is."""
+        return [self.rows[key].stat for key in islice(self._keys.prefixed(prefix, after), limit)]
+
+    @property
+    def placement(self) -> Placement:
+        """For tasks that don't say themselves which node they want of those that fit."""
+        config = self.get(PLACEMENT)
+        return placement(config.value if config is not None else None)
+
+
+def _weight(config: Config) -> int:
+    return len(config.stat.key) + config.stat.size_bytes
+
+
+class ConfigAnswer(Answer, frozen=True, array_like=True, gc=False):
+    row: ConfigStat | None = None
+
+
+class ConfigAnswersFrame(Rows, frozen=True, array_like=True, tag=9):
+    """Oldest first."""
+
+    rows: list[tuple[str, ConfigAnswer]]
+
+
+class ConfigAnswers(DedupTable):
+    """A memory of their own, so that a busy lock makes nobody forget who created what."""
+
+    rows_frame = ConfigAnswersFrame
+    answer = ConfigAnswer
+    header_field = "config_answers_from"
+
+
+# --- put ---------------------------------------------------------------------------------------------------
+
+
+class PutConfig(Command, frozen=True, array_like=True, tag=10):
+    """Refused (Conflict) unless the key is at `if_version`: None is any, 0 that it does not exist."""
+
+    key: str
+    value: bytes
+    if_version: int | None
+    idempotency_key: str
+    since: int
+
+
+class DeleteConfig(Command, frozen=True, array_like=True, tag=11):
+    """As PutConfig; NotFound when there is no such key."""
+
+    key: str
+    if_version: int | None
+    idempotency_key: str
+    since: int
+
+
+def _fault(command: PutConfig | DeleteConfig) -> str:
+    return longer("key", len(command.key), 2 * MAX_KEY_BYTES) or longer(
+        "idempotency_key", len(command.idempotency_key), MAX_WORD
+    )
+
+
+def _once(verb: str) -> Once[PutConfig | DeleteConfig]:
     # Of this key and verb only: an idempotency key is the caller's own, and may be used again elsewhere.
-    mark = f"{verb} {command.idempotency_key} {command.key}"
-    return once(state.config_answers, step.index, mark, command.since, command.key, change)
+    return Once(
+        ConfigAnswers,
+        mark=lambda command: f"{verb} {command.idempotency_key} {command.key}",
+        subject=lambda command: command.key,
+    )
 
 
-def _put(state: State, step: Step, command: PutConfig) -> ConfigStat | OrionError:
+@command(PutConfig, fault=_fault, once=_once("put"))
+def put_config(state: TableSet, step: Step, command: PutConfig) -> ConfigStat | OrionError:
+    """Answered with the config as it is then."""
+    configs = state.of(Configs)
     key, size = command.key, len(command.value)
-    former = state.configs.get(key)
-    wrong = _version_error(key, former, command.if_version) or _size_error(state, key, size, former)
+    former = configs.get(key)
+    wrong = _version_error(key, former, command.if_version) or _size_error(configs, key, size, former)
     if wrong is not None:
         return wrong
     created_at_ms = former.stat.created_at_ms if former else step.at_ms
     stat = ConfigStat(key, step.index, size, created_at_ms, step.at_ms)
-    state.configs[key] = Config(stat, command.value)
-    if former is None:
-        insort(state.config_keys, key)
-        state.config_bytes += len(key) + size
-    else:
-        state.config_bytes += size - former.stat.size_bytes
+    configs.put(Config(stat, command.value))
     return stat
 
 
-def _size_error(state: State, key: str, size: int, former: Config | None) -> OrionError | None:
+def _size_error(configs: Configs, key: str, size: int, former: Config | None) -> OrionError | None:
     if (wrong := key_error(key)) is not None:
         return Refused(wrong)
     if size > MAX_VALUE_BYTES:
         return TooLarge(f"the value is {size:,} bytes; a config has at most {MAX_VALUE_BYTES:,}")
-    if former is None and len(state.configs) >= MAX_CONFIGS:
+    if former is None and len(configs) >= MAX_CONFIGS:
         return Refused(f"there are {MAX_CONFIGS:,} configs, the most there can be: delete some first")
     grown = size - former.stat.size_bytes if former else len(key) + size
-    if grown > 0 and state.config_bytes + grown > MAX_CONFIGS_BYTES:
+    if grown > 0 and configs.bytes + grown > MAX_CONFIGS_BYTES:
         return Refused(
-            f"all configs together can have {MAX_CONFIGS_BYTES:,} bytes, and have {state.config_bytes:,}; "
+            f"all configs together can have {MAX_CONFIGS_BYTES:,} bytes, and have {configs.bytes:,}; "
             f"this adds {grown:,}: delete some first"
         )
     return None
 
 
-def _delete(state: State, command: DeleteConfig) -> ConfigStat | OrionError:
-    key = command.key
-    former = state.configs.get(key)
+# --- delete ------------------------------------------------------------------------------------------------
+
+
+@command(DeleteConfig, fault=_fault, once=_once("delete"))
+def delete_config(state: TableSet, _step: Step, command: DeleteConfig) -> ConfigStat | OrionError:
+    """Answered with the config as it was."""
+    configs, key = state.of(Configs), command.key
+    former = configs.get(key)
     if former is None:
         return NotFound(f"there is no config {key}; orion config ls lists them")
     if (wrong := _version_error(key, former, command.if_version)) is not None:
         return wrong
-    del state.configs[key]
-    del state.config_keys[bisect_left(state.config_keys, key)]
-    state.config_bytes -= len(key) + former.stat.size_bytes
+    configs.drop(key)
     return former.stat
 
 
@@ -83,3 +181,7 @@ def _version_error(key: str, former: Config | None, if_version: int | None) -> C
     if not if_version:
         return Conflict(f"{key} exists already, at version {version}")
     return Conflict(f"{key} is at version {version}, not {if_version}: read it again before you change it")
+
+
+TABLES = (ConfigAnswers, Configs)
+COMMANDS = (put_config, delete_config)

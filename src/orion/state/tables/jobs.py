@@ -11,48 +11,111 @@ from msgspec.structs import replace
 
 from orion.model.allocation import Allocation
 from orion.model.errors import Conflict, NotFound, OrionError, Refused
-from orion.model.ids import JobName
-from orion.model.job import Job
+from orion.model.ids import JOB_NAME, JobName
+from orion.model.job import Job, TaskSpec
 from orion.state import mutations
-from orion.state.commands import CreateJob, RemoveJob, StartJob, StopJob
-from orion.state.core.step import Answered, Result, Step, tasks_text
-from orion.state.idempotency import once
-from orion.state.records import MAX_COUNT, JobRecord, port_text, static_port_keys
-from orion.state.tables import State
+from orion.state.core.command import Command, Once, command
+from orion.state.core.faults import MAX_MS, MAX_NUMBER, MAX_PORT, MAX_WORD, first, longer, outside, resources_fault
+from orion.state.core.step import Step, tasks_text
+from orion.state.records import MAX_COUNT, JobRecord, Tables, port_text, static_port_keys
+from orion.state.tables.answers import Answers
+from orion.state.tables.job_rows import Jobs
 
-Change = Callable[[State, Step, JobRecord], None]
-
-
-def create_job(state: State, step: Step, command: CreateJob) -> Result:
-    # Of whatever name: one that the node has made up is another in each request.
-    mark = f"create {command.idempotency_key}"
-    name = command.job.name
-    return once(state.answers, step.index, mark, command.since, name, lambda: _create(state, step, command.job))
+Change = Callable[[Tables, Step, JobRecord], None]
 
 
-def remove_job(state: State, step: Step, command: RemoveJob) -> Result:
-    return _once(state, step, "remove", command, lambda: _remove(state, step, command))
+class CreateJob(Command, frozen=True, array_like=True, tag=6):
+    """Refused (Conflict) when the name is taken. The name of a job that is removed, or has ended by itself, is
+    free; the new one waits until the last allocation of the former one has ended.
+
+    As all commands of clients it is answered once (state/core/dedup.py): under the same `idempotency_key` (never
+    empty) the answer, a refusal too, is as before. `since` is an index that was applied somewhere before the first
+    copy was made, so that one which comes later than answers are remembered is known as such.
+    """
+
+    job: Job
+    idempotency_key: str
+    since: int
 
 
-def stop_job(state: State, step: Step, command: StopJob) -> Result:
-    return _once(state, step, "stop", command, lambda: _change(state, step, command, _stop))
+class RemoveJob(Command, frozen=True, array_like=True, tag=7):
+    """Stop all of it and forget it when the last allocation has ended. NotFound when there is none, or only one
+    that was created after `since`, or at another index than `created_index`; 0 is whichever.
+    """
+
+    job: JobName
+    idempotency_key: str
+    since: int
+    created_index: int = 0
 
 
-def start_job(state: State, step: Step, command: StartJob) -> Result:
-    return _once(state, step, "start", command, lambda: _change(state, step, command, _start))
+class StopJob(Command, frozen=True, array_like=True, tag=12):
+    """Keep it at zero: nothing of it is wanted until it is started. NotFound as RemoveJob; Conflict when it is
+    removed.
+    """
+
+    job: JobName
+    idempotency_key: str
+    since: int
 
 
-def _once(
-    state: State, step: Step, verb: str, command: RemoveJob | StopJob | StartJob, change: Callable[[], Answered]
-) -> Result:
-    mark = f"{verb} {command.idempotency_key} {command.job}"
-    return once(state.answers, step.index, mark, command.since, command.job, change)
+class StartJob(Command, frozen=True, array_like=True, tag=13):
+    """Undo StopJob, once what is stopped has ended. Of a job that is not stopped, run again what has ended. Refused
+    as StopJob.
+    """
+
+    job: JobName
+    idempotency_key: str
+    since: int
 
 
 # --- create ------------------------------------------------------------------------------------------------
 
 
-def _create(state: State, step: Step, job: Job) -> JobName | OrionError:
+def _creation_fault(command: CreateJob) -> str:
+    job = command.job
+    if not JOB_NAME.fullmatch(job.name):
+        return f"{job.name[:80]!r} is no job's name"
+    return first(
+        (
+            longer("idempotency_key", len(command.idempotency_key), MAX_WORD),
+            outside("version", job.version, MAX_NUMBER),
+            outside("created_at_ms", job.created_at_ms, MAX_MS),
+            _spec_fault(job.task),
+        )
+    )
+
+
+def _spec_fault(spec: TaskSpec) -> str:
+    ports = (
+        outside("container_port", port.container_port, MAX_PORT, 1)
+        or outside("host_port", port.host_port, MAX_PORT)
+        or longer("host_ip", len(port.host_ip), MAX_WORD)
+        or ("" if port.protocol in {"tcp", "udp"} else f"{port.protocol[:20]!r} is no protocol")
+        for port in spec.ports
+    )
+    return first(
+        (
+            resources_fault(spec.resources),
+            first(ports),
+            outside("max_restarts", spec.restart.max_restarts, MAX_NUMBER),
+            outside("stop_grace_ms", spec.stop_grace_ms, MAX_MS),
+            first(outside("mode", mount.mode, 0o7777) for mount in spec.configs),
+        )
+    )
+
+
+_CREATE_ONCE: Once[CreateJob] = Once(
+    Answers,
+    # Of whatever name: one that the node has made up is another in each request.
+    mark=lambda command: f"create {command.idempotency_key}",
+    subject=lambda command: command.job.name,
+)
+
+
+@command(CreateJob, fault=_creation_fault, once=_CREATE_ONCE)
+def create_job(state: Tables, step: Step, command: CreateJob) -> JobName | OrionError:
+    job = command.job
     former = state.jobs.get(job.name)
     if former and not former.latest.stopping and not former.finished:
         return _taken(former.latest)
@@ -86,7 +149,22 @@ def _taken(job: Job) -> Conflict:
 # --- remove ------------------------------------------------------------------------------------------------
 
 
-def _remove(state: State, step: Step, command: RemoveJob) -> JobName | OrionError:
+def _change_fault(command: RemoveJob | StopJob | StartJob) -> str:
+    return longer("job", len(command.job), MAX_WORD) or longer(
+        "idempotency_key", len(command.idempotency_key), MAX_WORD
+    )
+
+
+def _once(verb: str) -> Once[RemoveJob | StopJob | StartJob]:
+    return Once(
+        Answers,
+        mark=lambda command: f"{verb} {command.idempotency_key} {command.job}",
+        subject=lambda command: command.job,
+    )
+
+
+@command(RemoveJob, fault=_change_fault, once=_once("remove"))
+def remove_job(state: Tables, step: Step, command: RemoveJob) -> JobName | OrionError:
     name, since = command.job, command.since
     record = state.jobs.get(name)
     # A copy that a stalled leader passes on late is not meant for a job that was created after it was made.
@@ -108,7 +186,17 @@ def _remove(state: State, step: Step, command: RemoveJob) -> JobName | OrionErro
 # --- stop and start ----------------------------------------------------------------------------------------
 
 
-def _change(state: State, step: Step, command: StopJob | StartJob, change: Change) -> JobName | OrionError:
+@command(StopJob, fault=_change_fault, once=_once("stop"))
+def stop_job(state: Tables, step: Step, command: StopJob) -> JobName | OrionError:
+    return _change(state, step, command, _stop)
+
+
+@command(StartJob, fault=_change_fault, once=_once("start"))
+def start_job(state: Tables, step: Step, command: StartJob) -> JobName | OrionError:
+    return _change(state, step, command, _start)
+
+
+def _change(state: Tables, step: Step, command: StopJob | StartJob, change: Change) -> JobName | OrionError:
     name, since = command.job, command.since
     record = state.jobs.get(name)
     if record is None or record.job.created_index > since:
@@ -119,7 +207,7 @@ def _change(state: State, step: Step, command: StopJob | StartJob, change: Chang
     return name
 
 
-def _stop(state: State, step: Step, record: JobRecord) -> None:
+def _stop(state: Tables, step: Step, record: JobRecord) -> None:
     latest = record.latest
     if latest.stopped:
         return
@@ -133,7 +221,7 @@ def _stop(state: State, step: Step, record: JobRecord) -> None:
     step.tell("JobStopped", latest.name, f"{text}: {tasks_text(record.active)}" if record.active else text)
 
 
-def _start(state: State, step: Step, record: JobRecord) -> None:
+def _start(state: Tables, step: Step, record: JobRecord) -> None:
     latest = record.latest
     if not latest.stopped and (record.successor or not any(map(record.has_ended, range(latest.count)))):
         return  # all of it runs, or is about to
@@ -148,13 +236,13 @@ def _start(state: State, step: Step, record: JobRecord) -> None:
 # --- what ends ---------------------------------------------------------------------------------------------
 
 
-def settle_ended(state: State, step: Step, ended: Iterable[Allocation]) -> None:
+def settle_ended(state: Tables, step: Step, ended: Iterable[Allocation]) -> None:
     """Settles the jobs that these allocations belong to."""
     for name in dict.fromkeys(allocation.job for allocation in ended):
         settle(state, step, state.jobs[name])
 
 
-def settle(state: State, step: Step, record: JobRecord) -> None:
+def settle(state: Tables, step: Step, record: JobRecord) -> None:
     """Once nothing is active of a job that is not wanted, forget one that is removed, and let a successor begin."""
     if record.active or record.job.wanted:
         return
@@ -167,10 +255,14 @@ def settle(state: State, step: Step, record: JobRecord) -> None:
         mutations.open_job(state, record, successor)
 
 
-def _forget(state: State, step: Step, record: JobRecord, how: str) -> None:
+def _forget(state: Tables, step: Step, record: JobRecord, how: str) -> None:
     mutations.forget_job(state, record)
     step.tell("JobForgotten", record.job.name, f"{record.job.name} {how}")
 
 
 def _unknown(name: JobName) -> NotFound:
     return NotFound(f"there is no job named {name}; orion ps lists what runs")
+
+
+TABLES = (Jobs,)
+COMMANDS = (create_job, remove_job, stop_job, start_job)

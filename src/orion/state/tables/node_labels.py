@@ -1,4 +1,4 @@
-"""The command that labels a node."""
+"""How people label a node."""
 
 from msgspec.structs import replace
 
@@ -6,19 +6,45 @@ from orion.model.errors import OrionError, Refused
 from orion.model.ids import NodeId
 from orion.model.labels import MAX_CHANGES, Pairs, changed, changes_errors, effective
 from orion.state import mutations
-from orion.state.commands import LabelNode
-from orion.state.core.step import Result, Step
-from orion.state.idempotency import once
-from orion.state.tables import State
-from orion.state.tables.nodes import unknown_node
+from orion.state.core.command import Command, Once, command
+from orion.state.core.faults import MAX_TEXT, MAX_WORD, first, longer
+from orion.state.core.step import Step
+from orion.state.records import Tables
+from orion.state.tables.answers import Answers
+from orion.state.tables.nodes import node_fault, unknown_node
 
 
-def label_node(state: State, step: Step, command: LabelNode) -> Result:
-    mark = f"label {command.idempotency_key} {command.node}"
-    return once(state.answers, step.index, mark, command.since, command.node, lambda: _label(state, step, command))
+class LabelNode(Command, frozen=True, array_like=True, tag=14):
+    """Each of `labels` is set, or with None taken away, whatever the node says of itself; the others stay. Carried
+    out once. NotFound; Refused when there are too many, and for what can be no label or is the node's own to say.
+    """
+
+    node: NodeId
+    labels: tuple[tuple[str, str | None], ...]
+    idempotency_key: str
+    since: int
 
 
-def _label(state: State, step: Step, command: LabelNode) -> NodeId | OrionError:
+def _fault(command: LabelNode) -> str:
+    labels = sum(len(key) + len(value or "") for key, value in command.labels)
+    return first(
+        (
+            node_fault(command.node),
+            longer("idempotency_key", len(command.idempotency_key), MAX_WORD),
+            longer("labels", labels, MAX_TEXT),
+        )
+    )
+
+
+_ONCE: Once[LabelNode] = Once(
+    Answers,
+    mark=lambda command: f"label {command.idempotency_key} {command.node}",
+    subject=lambda command: command.node,
+)
+
+
+@command(LabelNode, fault=_fault, once=_ONCE)
+def label_node(state: Tables, step: Step, command: LabelNode) -> NodeId | OrionError:
     record = state.records.get(command.node)
     if record is None:
         return unknown_node(command.node)
@@ -45,3 +71,7 @@ def _difference(before: Pairs, now: Pairs) -> str:
     if gone:
         words.append(f"has no label {' and no label '.join(gone)} any more")
     return ", and ".join(words)
+
+
+TABLES = ()
+COMMANDS = (label_node,)

@@ -1,33 +1,183 @@
-"""Node commands: join, come back, leave, go down, drain, be removed."""
+"""Nodes: their rows, and how they join, come back, leave and go down."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Self
 
 from msgspec.structs import replace
 
 from orion.model.allocation import Allocation
 from orion.model.errors import Conflict, NotFound, OrionError
-from orion.model.ids import NodeId, RaftId, task_id
+from orion.model.ids import NODE_ID, AllocationId, NodeId, RaftId, task_id
 from orion.model.labels import Changes, effective
-from orion.model.node import Node, NodeStatus
+from orion.model.levels import FIRST
+from orion.model.node import Node, NodeStatus, address_parts
+from orion.model.resources import Resources
 from orion.state import mutations
-from orion.state.commands import DrainNode, RegisterNode, RemoveNode, SetNodeStatus
-from orion.state.core.step import MAX_EVENTS_EACH, Answered, Result, Step, tasks_text
+from orion.state.core.command import Command, command
+from orion.state.core.faults import (
+    MAX_ID,
+    MAX_LEVEL,
+    MAX_MS,
+    MAX_PORT,
+    MAX_TEXT,
+    MAX_WORD,
+    first,
+    longer,
+    outside,
+    resources_fault,
+)
+from orion.state.core.frames import Frame, Rows, batches
+from orion.state.core.step import MAX_EVENTS_EACH, Step, tasks_text
+from orion.state.core.table import Table, same
 from orion.state.gate import rise, welcome
-from orion.state.idempotency import once
-from orion.state.records import MAX_REMOVED, NodeRecord
-from orion.state.tables import State
+from orion.state.records import MAX_REMOVED, NodeRecord, Tables
 from orion.state.tables.jobs import settle_ended
 
+# --- rows --------------------------------------------------------------------------------------------------
 
-def register_node(state: State, step: Step, command: RegisterNode) -> Result:
+
+class NodesFrame(Rows, frozen=True, array_like=True, tag=2):
+    rows: list[Node]
+
+
+class RemovedFrame(Rows, frozen=True, array_like=True, tag=3):
+    """Raft ids of data directories that are welcome no more."""
+
+    rows: list[RaftId]
+
+
+class Nodes(Table):
+    """Kept in the state itself (`records.Tables`), where a million placements look for them."""
+
+    frames = (NodesFrame, RemovedFrame)
+
+    def __init__(self, state: Tables) -> None:
+        self._state = state
+
+    def capture(self) -> Iterator[Frame]:
+        nodes, removed = list(self._state.nodes.values()), list(self._state.removed)
+        return itertools.chain(map(NodesFrame, batches(nodes)), map(RemovedFrame, batches(removed)))
+
+    def header(self) -> dict[str, int]:
+        return {"next_number": self._state.next_number}
+
+    def restore_header(self, header: dict[str, int]) -> None:
+        self._state.next_number = header["next_number"]
+
+    def restore(self, frame: NodesFrame | RemovedFrame) -> None:
+        state = self._state
+        if isinstance(frame, RemovedFrame):
+            state.removed.update(dict.fromkeys(frame.rows))
+            return
+        for node in frame.rows:
+            if node.id in state.nodes or node.number in state.numbers or node.number >= state.next_number:
+                raise LookupError(node)
+            mutations.add_node(state, node).work_index = state.index
+
+    def check(self, again: Self) -> None:
+        mine, other = self._state, again._state
+        for name in ("next_number", "nodes", "removed", "engines"):
+            same(name, getattr(mine, name), getattr(other, name))
+        for name in ("records", "numbers", "draining"):
+            same(f"keys of {name}", set(getattr(mine, name)), set(getattr(other, name)))
+        same("holdings", _holdings(mine), _holdings(other))
+        for node, record in mine.records.items():
+            labels = effective(record.node.own_labels, record.node.label_changes)
+            same(f"labels of {node}", record.node.labels, labels)
+            assert record is mine.numbers[record.number]
+            same(f"record of {node}", _parts(record), _parts(other.records[node]))
+
+    def free(self) -> Iterator[None]:
+        self._state.by_node.clear()
+        yield
+        self._state.engines.clear()
+        yield
+
+
+def _holdings(state: Tables) -> dict[NodeId, list[AllocationId]]:
+    for node, holdings in state.by_node.items():
+        assert bool(holdings) or node in state.nodes
+        for identity in holdings.ids():
+            assert identity in holdings.of_job(state.allocations[identity].job)
+    return {node: holdings.ids() for node, holdings in state.by_node.items()}
+
+
+def _parts(record: NodeRecord) -> tuple[object, ...]:
+    free = (record.cpu_free, record.memory_free, record.disk_free)
+    shares = (record.cpu_share, record.memory_share, record.load)
+    return (record.node, record.number, record.schedulable, free, shares, record.ports, record.tasks)
+
+
+# --- a node says who it is ---------------------------------------------------------------------------------
+
+
+class RegisterNode(Command, frozen=True, array_like=True, tag=2):
+    """A node says who it is, at every start and when its facts change. Makes it ready again when it was down
+    or left. Refused (Conflict) when another live data directory owns the id, or when this one was removed.
+
+    `replaces`: the proposing leader has seen by gossip that the id's former data directory is gone. `engine` and
+    `engine_run` are an EngineInfo's id and run. `level`: the highest that its build understands (model/levels.py).
+    """
+
+    node: NodeId
+    raft_id: RaftId
+    peer_address: str
+    api_address: str
+    capacity: Resources
+    labels: tuple[tuple[str, str], ...]
+    engine: str
+    version: str
+    engine_down: str = ""
+    replaces: bool = False
+    engine_run: str = ""
+    gossip_port: int = 0
+    level: int = 1
+
+
+def _registration_fault(command: RegisterNode) -> str:
+    labels = sum(len(key) + len(value) for key, value in command.labels)
+    return first(
+        (
+            node_fault(command.node),
+            outside("raft_id", command.raft_id, MAX_ID, 1),
+            _address_fault(command.peer_address),
+            _address_fault(command.api_address),
+            resources_fault(command.capacity),
+            longer("labels", labels, MAX_TEXT),
+            longer("engine", len(command.engine), MAX_WORD),
+            longer("version", len(command.version), MAX_WORD),
+            longer("engine_down", len(command.engine_down), MAX_TEXT),
+            outside("gossip_port", command.gossip_port, MAX_PORT),
+            outside("level", command.level, MAX_LEVEL, FIRST),
+        )
+    )
+
+
+def node_fault(node: str) -> str:
+    return "" if NODE_ID.fullmatch(node) else f"{node[:80]!r} is no node's name"
+
+
+def _address_fault(address: str) -> str:
+    if fault := longer("an address", len(address), MAX_WORD):
+        return fault
+    try:
+        address_parts(address)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+@command(RegisterNode, fault=_registration_fault)
+def register_node(state: Tables, step: Step, command: RegisterNode) -> Node | OrionError | None:
     if command.raft_id in state.removed:
         return Conflict(
             "this data directory belonged to a node that was removed; start it with an empty data directory"
         )
-    if (refusal := welcome(state, command)) is not None:
+    if (refusal := welcome(state, command.node, command.level, command.version)) is not None:
         return refusal
     record = state.records.get(command.node)
+    result: Node | OrionError | None
     if record is None:
         result = _join(state, step, command)
     elif record.node.raft_id == command.raft_id:
@@ -47,7 +197,7 @@ def _taken(command: RegisterNode) -> Conflict:
     )
 
 
-def _join(state: State, step: Step, command: RegisterNode) -> Result:
+def _join(state: Tables, step: Step, command: RegisterNode) -> Node | OrionError | None:
     for other in state.nodes.values():
         if other.raft_id == command.raft_id:
             return Conflict(f"this data directory belongs to node {other.id}; start it with that --id")
@@ -59,7 +209,7 @@ def _join(state: State, step: Step, command: RegisterNode) -> Result:
     return record.node
 
 
-def _return(state: State, step: Step, record: NodeRecord, command: RegisterNode) -> Result:
+def _return(state: Tables, step: Step, record: NodeRecord, command: RegisterNode) -> Node | OrionError | None:
     former = record.node
     was_ready = former.status is NodeStatus.READY
     node = replace(
@@ -86,11 +236,11 @@ def _return(state: State, step: Step, record: NodeRecord, command: RegisterNode)
         step.tell("NodeCameBack", node.id, f"{node.id} came back")
     _tell_changes(step, former, node)
     _tell_engine(step, node, former.engine_down)
-    _after_loss(state, step, lost)
+    after_loss(state, step, lost)
     return node
 
 
-def engine_of(state: State, node: Node) -> str:
+def engine_of(state: Tables, node: Node) -> str:
     """Which engine the node has: that of another node whose engine says the same id and is not known to be another
     running one, else one of its own.
 
@@ -114,7 +264,7 @@ def engine_of(state: State, node: Node) -> str:
     return next(name for name in names if name not in taken)
 
 
-def _replace(state: State, step: Step, record: NodeRecord, command: RegisterNode) -> Result:
+def _replace(state: Tables, step: Step, record: NodeRecord, command: RegisterNode) -> Node | OrionError | None:
     former = record.node
     lost = mutations.lose_all(state, record, f"{former.id} started anew with an empty data directory", step.at_ms)
     bury(state, former.raft_id)
@@ -124,13 +274,41 @@ def _replace(state: State, step: Step, record: NodeRecord, command: RegisterNode
     mutations.set_node(state, record, node)
     if node.engine != former.engine:
         mutations.move_engine(state, record, former.engine, step.at_ms)
-    step.tell("NodeCameBack", node.id, f"{node.id} came back with an empty data directory{_lost_text(lost)}")
+    step.tell("NodeCameBack", node.id, f"{node.id} came back with an empty data directory{lost_text(lost)}")
     _tell_engine(step, node, former.engine_down)
-    _after_loss(state, step, lost)
+    after_loss(state, step, lost)
     return node
 
 
-def set_node_status(state: State, step: Step, command: SetNodeStatus) -> Result:
+# --- a verdict about it ----------------------------------------------------------------------------------
+
+
+class SetNodeStatus(Command, frozen=True, array_like=True, tag=3):
+    """The leader's verdict, or a node's own word that it stops on purpose (status left, `grace_ms`).
+
+    Down: its allocations are lost in the same step. `raft_id` must be the registered one, else nothing happens:
+    a verdict about an older run of the node is void.
+    """
+
+    node: NodeId
+    raft_id: RaftId
+    status: NodeStatus
+    reason: str = ""
+    grace_ms: int = 0
+
+
+def _status_fault(command: SetNodeStatus) -> str:
+    return first(
+        (
+            node_fault(command.node),
+            longer("reason", len(command.reason), MAX_TEXT),
+            outside("grace_ms", command.grace_ms, MAX_MS),
+        )
+    )
+
+
+@command(SetNodeStatus, fault=_status_fault)
+def set_node_status(state: Tables, step: Step, command: SetNodeStatus) -> Node | OrionError | None:
     record = state.records.get(command.node)
     if record is None:
         return unknown_node(command.node)
@@ -152,12 +330,12 @@ def set_node_status(state: State, step: Step, command: SetNodeStatus) -> Result:
     mutations.set_node(state, record, node)
     reason = f" ({command.reason})" if command.reason else ""
     if command.status is NodeStatus.DOWN:
-        step.tell("NodeWentDown", node.id, f"{node.id} went down{reason}{_lost_text(lost)}")
+        step.tell("NodeWentDown", node.id, f"{node.id} went down{reason}{lost_text(lost)}")
     elif leaves:
         step.tell("NodeLeft", node.id, f"{node.id} left on purpose{reason}{_wait_text(record)}")
     else:
         step.tell("NodeCameBack", node.id, f"{node.id} came back{reason}")
-    _after_loss(state, step, lost)
+    after_loss(state, step, lost)
     return node
 
 
@@ -171,67 +349,6 @@ _STATUS_CHANGES = frozenset(
         (NodeStatus.DOWN, NodeStatus.READY),
     )
 )
-
-
-def drain_node(state: State, step: Step, command: DrainNode) -> Result:
-    """Only a flag: the scheduler moves the work, plan by plan."""
-    verb = "drain" if command.draining else "ready"
-    return _once(state, step, verb, command, lambda: _drain(state, step, command))
-
-
-def remove_node(state: State, step: Step, command: RemoveNode) -> Result:
-    return _once(state, step, "remove", command, lambda: _remove(state, step, command))
-
-
-def _once(
-    state: State, step: Step, verb: str, command: DrainNode | RemoveNode, change: Callable[[], Answered]
-) -> Answered:
-    if not command.idempotency_key:
-        return change()
-    mark = f"{verb} {command.idempotency_key} {command.node}"
-    return once(state.answers, step.index, mark, command.since, command.node, change)
-
-
-def _drain(state: State, step: Step, command: DrainNode) -> NodeId | OrionError:
-    record = state.records.get(command.node)
-    if record is None:
-        return unknown_node(command.node)
-    if record.node.draining == command.draining:
-        return command.node
-    node = replace(record.node, draining=command.draining)
-    mutations.set_node(state, record, node)
-    if command.draining:
-        text = f"{node.id} is draining: {tasks_text(record.active)} to move" if record.active else ""
-        step.tell("NodeDrained", node.id, text or f"{node.id} is drained")
-    else:
-        step.tell("NodeReadied", node.id, f"{node.id} takes work again")
-    return node.id
-
-
-def _remove(state: State, step: Step, command: RemoveNode) -> NodeId | OrionError:
-    record = state.records.get(command.node)
-    if record is None:
-        return unknown_node(command.node)
-    node = record.node
-    if command.raft_id not in (0, node.raft_id):
-        return Conflict(
-            f"{node.id} has another data directory than the node that was to be removed; look at it before you"
-            " remove it: orion nodes"
-        )
-    if node.status is NodeStatus.READY:
-        if not node.draining:
-            return Conflict(f"{node.id} is in use; drain it first: orion drain {node.id}")
-        if record.active:
-            return Conflict(
-                f"{node.id} still has {tasks_text(record.active)}; wait until it is drained, or stop it first"
-            )
-    lost = mutations.lose_all(state, record, f"{node.id} was removed", step.at_ms)
-    step.tell("NodeRemoved", node.id, f"{node.id} was removed{_lost_text(lost)}")
-    _after_loss(state, step, lost)
-    mutations.drop_node(state, record)
-    bury(state, node.raft_id)
-    rise(state, step)
-    return node.id
 
 
 def _node(command: RegisterNode, number: int, registered_at_ms: int, label_changes: Changes) -> Node:
@@ -261,14 +378,14 @@ def unknown_node(node: str) -> NotFound:
     return NotFound(f"there is no node named {node}; orion nodes lists them")
 
 
-def bury(state: State, raft: RaftId) -> None:
+def bury(state: Tables, raft: RaftId) -> None:
     """Its data directory is welcome no more."""
     state.removed[raft] = None
     if len(state.removed) > MAX_REMOVED:
         del state.removed[next(iter(state.removed))]
 
 
-def _after_loss(state: State, step: Step, lost: list[Allocation]) -> None:
+def after_loss(state: Tables, step: Step, lost: list[Allocation]) -> None:
     """Tell of each lost task, unless the event that says how many is enough, and forget jobs that are over."""
     missed = [allocation for allocation in lost if allocation.wanted]
     if len(missed) <= MAX_EVENTS_EACH:
@@ -278,7 +395,7 @@ def _after_loss(state: State, step: Step, lost: list[Allocation]) -> None:
     settle_ended(state, step, lost)
 
 
-def _lost_text(lost: list[Allocation]) -> str:
+def lost_text(lost: list[Allocation]) -> str:
     missed = sum(allocation.wanted for allocation in lost)
     return f": {tasks_text(missed)} lost" if missed else ""
 
@@ -312,3 +429,7 @@ def _tell_changes(step: Step, former: Node, node: Node) -> None:
     ]
     if changed:
         step.tell("NodeChanged", node.id, f"{node.id} has changed: {', '.join(changed)}")
+
+
+TABLES = (Nodes,)
+COMMANDS = (register_node, set_node_status)

@@ -4,19 +4,63 @@ capacity and host ports are given away, and nowhere else.
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
 from msgspec.structs import replace
 
 from orion.model.allocation import Allocation
 from orion.model.ids import AllocationId, JobName, allocation_id, task_id
 from orion.model.job import DYNAMIC_PORTS, PortBinding
 from orion.state import mutations
-from orion.state.commands import ApplyPlan, Placements
-from orion.state.core.step import MAX_EVENTS_EACH, Result, Step, tasks_text
-from orion.state.records import OPEN, JobRecord, Ports, port_key
-from orion.state.tables import State
+from orion.state.core.command import Command, command
+from orion.state.core.faults import MAX_TEXT, first, longer
+from orion.state.core.step import MAX_EVENTS_EACH, Step, tasks_text
+from orion.state.records import OPEN, JobRecord, Ports, Tables, port_key
 
 
-def apply_plan(state: State, step: Step, command: ApplyPlan) -> Result:
+class Placements(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Many tasks of one job, as columns: task `indexes[i]` goes to the node numbered `nodes[i]`.
+
+    `ports` is empty when the job asks for none, else one tuple of host ports a task, in the order of the
+    spec's ports. `created_index` is the job's, not that of another one of its name.
+    """
+
+    job: JobName
+    created_index: int
+    job_version: int
+    indexes: list[int]
+    nodes: list[int]
+    ports: list[tuple[int, ...]] = []
+
+
+class Refusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Why the rest of a job did not fit, "" to clear."""
+
+    job: JobName
+    created_index: int  # as in Placements
+    text: str
+
+
+class ApplyPlan(Command, frozen=True, array_like=True, tag=9):
+    """The scheduler's decision. Each placement is checked again (the same job, version current, node schedulable,
+    resources and ports free, slot still empty); one that no longer holds is dropped and its slot stays open.
+
+    `stops`: allocations no longer wanted. `moves`: those that their nodes can't start, no longer wanted unless they
+    have started since.
+    """
+
+    placements: tuple[Placements, ...]
+    stops: tuple[AllocationId, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    moves: tuple[AllocationId, ...] = ()
+
+
+def _fault(command: ApplyPlan) -> str:
+    """Its numbers are looked up, and what is not found is left out."""
+    return first(longer("refusal", len(refusal.text), MAX_TEXT) for refusal in command.refusals)
+
+
+@command(ApplyPlan, fault=_fault)
+def apply_plan(state: Tables, step: Step, command: ApplyPlan) -> None:
     """Stops first, so that a slot left on a draining node may be filled by the same plan."""
     for identity in command.stops:
         allocation = state.allocations.get(identity)
@@ -40,10 +84,9 @@ def apply_plan(state: State, step: Step, command: ApplyPlan) -> Result:
             mutations.set_refusal(state, record, refusal.text)
             if refusal.text and _words(refusal.text) != _words(former):
                 _tell_refused(step, record)
-    return None
 
 
-def _same_job(state: State, name: JobName, created_index: int) -> JobRecord | None:
+def _same_job(state: Tables, name: JobName, created_index: int) -> JobRecord | None:
     """The job that the plan was made for, None when it is gone. One that was created again under its name may ask
     for something else: what was said of its predecessor says nothing of it.
     """
@@ -51,7 +94,7 @@ def _same_job(state: State, name: JobName, created_index: int) -> JobRecord | No
     return record if record and record.job.created_index == created_index else None
 
 
-def _place(state: State, record: JobRecord, group: Placements, at_ms: int) -> list[Allocation]:
+def _place(state: Tables, record: JobRecord, group: Placements, at_ms: int) -> list[Allocation]:
     """Place what still holds of one group; called a million times for a million tasks, so kept flat."""
     job = record.job
     is_open = record.open
@@ -103,7 +146,7 @@ def ports_fit(held: Ports, bindings: Sequence[PortBinding], ports: Sequence[int]
     return True
 
 
-def _free_ids(state: State) -> Iterator[AllocationId]:
+def _free_ids(state: Tables) -> Iterator[AllocationId]:
     """The next ids that are not in use: after 2**32 allocations the counter's ids come round again."""
     allocations, salt = state.allocations, state.salt
     while True:
@@ -142,3 +185,7 @@ def _tell_refused(step: Step, record: JobRecord) -> None:
     subject = task_id(name, 0) if record.job.count == 1 else name
     who = subject if record.job.count == 1 else f"{waiting:,} of {tasks_text(record.job.count)} of {name}"
     step.tell("TaskRefused", subject, f"{who} {verb}: {record.refusal}")
+
+
+TABLES = ()
+COMMANDS = (apply_plan,)

@@ -1,0 +1,32 @@
+"""Parts from which a noun says what is wrong with a command; "" is nothing."""
+
+from collections.abc import Iterable
+
+from orion.model.resources import Resources
+
+MIN_MS = -62_135_596_800_000  # the year 1, which is how container engines write that there is no time
+MAX_MS = 253_402_300_799_999  # the end of the year 9999: later times can't be shown
+MAX_NUMBER = 1 << 62  # of bytes, counters, versions: sums of many still fit what they are stored in
+MAX_ID = (1 << 64) - 1
+MAX_WORD = 1_024  # characters of a name, a key, an address, a version
+MAX_TEXT = 64 * 1024  # characters of a reason, or of all labels
+MAX_PORT = 65_535
+MAX_LEVEL = 10_000
+
+
+def outside(what: str, number: int, most: int, least: int = 0) -> str:
+    return "" if least <= number <= most else f"{what} is {number}, not from {least} to {most}"
+
+
+def longer(what: str, length: int, most: int) -> str:
+    return "" if length <= most else f"{what} is {length:,} characters long; at most {most:,} are taken"
+
+
+def first(faults: Iterable[str]) -> str:
+    return next(filter(None, faults), "")
+
+
+def resources_fault(resources: Resources) -> str:
+    return first(
+        outside(name, getattr(resources, name), MAX_NUMBER) for name in ("cpu_millis", "memory_bytes", "disk_bytes")
+    )
