@@ -3,7 +3,8 @@
 **Invariant:** state changes only in `apply`, which is deterministic: the same log gives the same bytes of
 snapshot on every node and Python build. No clock, no randomness, no I/O: times and ids come inside commands.
 
-From the ground up: `records` (what tables hold), `slots` and `view` (reading), `tables` (the State), `mutations`
-(how tables and indexes change together), `apply_*` and `apply` (one function for each command), `frames`,
-`snapshot` and `restore` (as bytes, and back), `check` (is it sound, for tests).
+From the ground up: `core` (what a table and a command are), `records`, `slots`, `view` and `mutations` (nodes, jobs
+and allocations, made for a million), `gate` (the cluster's level), `tables` (the nouns, a file each, and the State
+made of their tables). `commands`, `sound`, `apply`, `snapshot`, `restore`, `incremental_free` and `check` follow
+from what the nouns declare.
 """

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import msgspec
 
 from orion.model.errors import AnswerForgotten, OrionError, by_code
-from orion.state.core.frames import Frame, Rows, batches
+from orion.state.core.frames import Rows, batches
 from orion.state.core.table import Table, TableSet, same
 
 MAX_ANSWERS = 10_000  # of each memory
@@ -81,7 +81,7 @@ class DedupTable(Table):
                 return self.answer(index, code=result.code, detail=result.detail)
         return self.answer(index, row=result)
 
-    def capture(self) -> Iterator[Frame]:
+    def capture(self) -> Iterator[Rows]:
         return map(self.rows_frame, batches(list(self.answers.items())))
 
     def restore(self, frame: Rows) -> None:

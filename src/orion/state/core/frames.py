@@ -4,6 +4,7 @@ Header and End are here; what lies between belongs to the tables, each of which 
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -65,15 +66,20 @@ def end_of(rows: dict[type[Frame], int]) -> End:
     return End(**{name: counts.get(tag, 0) for tag, name in _FIELDS.items()})
 
 
-def batches(rows: Iterable[_Row], size: Callable[[_Row], int] = lambda _: 0) -> Iterator[list[_Row]]:
-    """Few enough rows for a frame to stay well under a chunk's limit. `size`: the bytes of a row, of rows that can
-    be large.
-    """
+def batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
+    """Few enough rows for a frame to stay well under a chunk's limit."""
+    left = iter(rows)
+    while batch := list(islice(left, ROWS)):
+        yield batch
+
+
+def batches_by_size(rows: Iterable[_Row], size_bytes: Callable[[_Row], int]) -> Iterator[list[_Row]]:
+    """As `batches`, of rows that can be large."""
     batch: list[_Row] = []
     total = 0
     for row in rows:
         batch.append(row)
-        total += size(row)
+        total += size_bytes(row)
         if len(batch) == ROWS or total >= CHUNK_BYTES:
             yield batch
             batch, total = [], 0
@@ -82,11 +88,13 @@ def batches(rows: Iterable[_Row], size: Callable[[_Row], int] = lambda _: 0) -> 
 
 
 _encoder = LeveledEncoder()
+_NO_LENGTH = bytes(LENGTH_BYTES)  # yet
 
 
 def encode_into(frame: Frame, buffer: bytearray, level: int) -> None:
     """Append the frame with its length."""
     start = len(buffer)
-    buffer += bytes(LENGTH_BYTES)
-    _encoder.encode_into(frame, buffer, start + LENGTH_BYTES, level)
-    buffer[start : start + LENGTH_BYTES] = (len(buffer) - start - LENGTH_BYTES).to_bytes(LENGTH_BYTES)
+    buffer += _NO_LENGTH
+    body = start + LENGTH_BYTES
+    _encoder.encode_into(frame, buffer, body, level)
+    buffer[start:body] = (len(buffer) - body).to_bytes(LENGTH_BYTES)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from orion.state.core.frames import Frame, Rows, batches
+from orion.state.core.frames import Rows, batches_by_size
 from orion.state.core.indexes import Index
 
 _Table = TypeVar("_Table", bound="Table")
@@ -26,9 +26,7 @@ class TableSet:
             self.tables[kind] = kind(self)
 
     def of(self, kind: type[_Table]) -> _Table:
-        table = self.tables[kind]
-        assert isinstance(table, kind)
-        return table
+        return self.tables[kind]  # type: ignore[return-value]
 
 
 class Table:
@@ -39,7 +37,7 @@ class Table:
     def __init__(self, state: TableSet) -> None:
         """Each table knows the state that it is a part of."""
 
-    def capture(self) -> Iterator[Frame]:
+    def capture(self) -> Iterator[Rows]:
         """Copies at once what a snapshot needs, but not what is in it, and makes frames of that when asked for
         them, in an order that a restore repeats: equal tables give equal bytes.
         """
@@ -125,9 +123,9 @@ class KeyedTable(Table, Generic[_Key, _Row]):
         for index in self._indexes:
             index.remove(key, row)
 
-    def capture(self) -> Iterator[Frame]:
+    def capture(self) -> Iterator[Rows]:
         rows = [self.rows[key] for key in self.ordered()]
-        return map(self.rows_frame, batches(rows, self.size_bytes))
+        return map(self.rows_frame, batches_by_size(rows, self.size_bytes))
 
     def restore(self, frame: Rows) -> None:
         for row in frame.rows:

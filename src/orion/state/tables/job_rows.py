@@ -7,7 +7,7 @@ from orion.model.allocation import SCHEDULED, Allocation
 from orion.model.ids import NodeId
 from orion.model.job import Job
 from orion.state import mutations
-from orion.state.core.frames import Frame, Rows, batches
+from orion.state.core.frames import Rows, batches
 from orion.state.core.table import Table, same
 from orion.state.records import MAX_COUNT, JobRecord, Slot, Tables
 
@@ -42,7 +42,7 @@ class Jobs(Table):
         self._names: dict[NodeId, NodeId] = {}
         self._created_at_ms = 0
 
-    def capture(self) -> Iterator[Frame]:
+    def capture(self) -> Iterator[Rows]:
         records = self._state.jobs.values()
         jobs = [(record.job, record.refusal, record.slots.copy()) for record in records]
         successors = [record.successor for record in records if record.successor]
@@ -130,7 +130,7 @@ class Jobs(Table):
         yield
 
 
-def _frames(jobs: list[tuple[Job, str, list[Slot]]], successors: list[Job]) -> Iterator[Frame]:
+def _frames(jobs: list[tuple[Job, str, list[Slot]]], successors: list[Job]) -> Iterator[Rows]:
     for job, refusal, slots in jobs:
         yield JobsFrame([(job, refusal)])
         for rows in batches(_flat(slots)):
@@ -141,10 +141,12 @@ def _frames(jobs: list[tuple[Job, str, list[Slot]]], successors: list[Job]) -> I
 
 def _flat(slots: list[Slot]) -> Iterator[Allocation]:
     for slot in slots:
-        if isinstance(slot, tuple):
+        if slot is None:
+            continue
+        if type(slot) is tuple:  # quicker than isinstance, a million times
             yield from slot
-        elif slot is not None:
-            yield slot
+        else:
+            yield slot  # type: ignore[misc]
 
 
 def _parts(record: JobRecord) -> tuple[object, ...]:

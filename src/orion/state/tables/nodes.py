@@ -27,7 +27,7 @@ from orion.state.core.faults import (
     outside,
     resources_fault,
 )
-from orion.state.core.frames import Frame, Rows, batches
+from orion.state.core.frames import Rows, batches
 from orion.state.core.step import MAX_EVENTS_EACH, Step, tasks_text
 from orion.state.core.table import Table, same
 from orion.state.gate import rise, welcome
@@ -55,7 +55,7 @@ class Nodes(Table):
     def __init__(self, state: Tables) -> None:
         self._state = state
 
-    def capture(self) -> Iterator[Frame]:
+    def capture(self) -> Iterator[Rows]:
         nodes, removed = list(self._state.nodes.values()), list(self._state.removed)
         return itertools.chain(map(NodesFrame, batches(nodes)), map(RemovedFrame, batches(removed)))
 
