@@ -36,7 +36,8 @@ from orion.state.tables import State
 from orion.state.tables.allocation_updates import UpdateAllocations
 from orion.state.tables.cluster import InitCluster
 from orion.state.tables.jobs import CreateJob
-from orion.state.tables.nodes import RegisterNode, SetNodeStatus
+from orion.state.tables.node_status import SetNodeStatus
+from orion.state.tables.nodes import RegisterNode
 from orion.state.tables.plans import ApplyPlan, Placements
 
 NODES = 5_000

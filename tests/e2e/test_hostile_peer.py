@@ -55,7 +55,8 @@ from orion.state.tables.cluster import InitCluster
 from orion.state.tables.configs import PutConfig
 from orion.state.tables.jobs import CreateJob
 from orion.state.tables.node_changes import DrainNode
-from orion.state.tables.nodes import RegisterNode, SetNodeStatus
+from orion.state.tables.node_status import SetNodeStatus
+from orion.state.tables.nodes import RegisterNode
 from orion.state.tables.plans import ApplyPlan
 from support.hostile import STRANGER, ask, greeting_of, say, stranger, stream
 from support.nodes import DEADLINE_S, NO_ENGINE, Cluster, NodeProcess, cluster

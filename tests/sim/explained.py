@@ -12,7 +12,8 @@ from orion.node.agent.confirm import Confirm, Confirmed
 from orion.state.commands import AnyCommand
 from orion.state.tables import State
 from orion.state.tables.node_changes import RemoveNode
-from orion.state.tables.nodes import RegisterNode, SetNodeStatus
+from orion.state.tables.node_status import SetNodeStatus
+from orion.state.tables.nodes import RegisterNode
 from sim.cluster import Cluster, Machine, Run
 from sim.loop import Process
 

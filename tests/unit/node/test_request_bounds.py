@@ -25,7 +25,8 @@ from orion.ports.peers import Principal
 from orion.state.commands import encode_command
 from orion.state.tables.cluster import InitCluster
 from orion.state.tables.node_changes import DrainNode
-from orion.state.tables.nodes import RegisterNode, SetNodeStatus
+from orion.state.tables.node_status import SetNodeStatus
+from orion.state.tables.nodes import RegisterNode
 from orion.state.tables.plans import ApplyPlan
 
 ENDLESS = [

@@ -7,7 +7,7 @@ from orion.model.node import NodeStatus
 from orion.scheduler.explain import same_news
 from orion.state.records import MAX_REASON
 from orion.state.tables.node_changes import DrainNode
-from orion.state.tables.nodes import SetNodeStatus
+from orion.state.tables.node_status import SetNodeStatus
 
 
 def why(cluster, **job):

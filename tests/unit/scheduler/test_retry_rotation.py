@@ -4,7 +4,7 @@ from orion.model.node import NodeStatus
 from orion.scheduler.retry_rotation import RetryRotation
 from orion.state.check import rebuilt
 from orion.state.tables.node_changes import RemoveNode
-from orion.state.tables.nodes import SetNodeStatus
+from orion.state.tables.node_status import SetNodeStatus
 
 
 class Refused:

@@ -16,7 +16,8 @@ from orion.state.tables.cluster import InitCluster
 from orion.state.tables.configs import PutConfig
 from orion.state.tables.jobs import CreateJob, RemoveJob
 from orion.state.tables.node_changes import DrainNode
-from orion.state.tables.nodes import RegisterNode, SetNodeStatus
+from orion.state.tables.node_status import SetNodeStatus
+from orion.state.tables.nodes import RegisterNode
 from orion.state.tables.plans import ApplyPlan
 
 GB = 1_000_000_000

@@ -8,7 +8,7 @@ from orion.state.core import dedup
 from orion.state.tables import nodes
 from orion.state.tables.cluster import InitCluster
 from orion.state.tables.node_changes import DrainNode, RemoveNode
-from orion.state.tables.nodes import SetNodeStatus
+from orion.state.tables.node_status import SetNodeStatus
 
 
 def test_a_new_node_gets_the_next_number():

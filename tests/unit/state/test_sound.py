@@ -24,7 +24,8 @@ from orion.state.tables.configs import DeleteConfig, PutConfig
 from orion.state.tables.jobs import CreateJob, RemoveJob, StartJob, StopJob
 from orion.state.tables.node_changes import DrainNode, RemoveNode
 from orion.state.tables.node_labels import LabelNode
-from orion.state.tables.nodes import RegisterNode, SetNodeStatus
+from orion.state.tables.node_status import SetNodeStatus
+from orion.state.tables.nodes import RegisterNode
 from orion.state.tables.plans import ApplyPlan, Placements, Refusal
 
 SPEC = TaskSpec("app", resources=Resources(100, 1_000_000, 0))

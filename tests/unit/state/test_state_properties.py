@@ -27,7 +27,8 @@ from orion.state.tables.configs import Configs, DeleteConfig, PutConfig
 from orion.state.tables.jobs import CreateJob, RemoveJob, StartJob, StopJob
 from orion.state.tables.node_changes import DrainNode, RemoveNode
 from orion.state.tables.node_labels import LabelNode
-from orion.state.tables.nodes import RegisterNode, SetNodeStatus
+from orion.state.tables.node_status import SetNodeStatus
+from orion.state.tables.nodes import RegisterNode
 from orion.state.tables.plans import ApplyPlan, Placements, Refusal
 
 NODES = st.sampled_from(["n1", "n2", "n3", "n4"])

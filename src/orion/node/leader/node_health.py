@@ -10,7 +10,7 @@ from orion.node.membership.directory import Directory
 from orion.node.membership.liveness import Liveness
 from orion.ports.clock import Clock
 from orion.reconcile.nodes import Sighting, Verdict, verdicts
-from orion.state.tables.nodes import SetNodeStatus
+from orion.state.tables.node_status import SetNodeStatus
 
 
 class NodeHealth:

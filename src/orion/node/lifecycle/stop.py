@@ -17,7 +17,7 @@ from orion.node.routing.submit import Submitter
 from orion.ports.clock import Clock
 from orion.ports.membership import Membership
 from orion.process.config import Tuning
-from orion.state.tables.nodes import SetNodeStatus
+from orion.state.tables.node_status import SetNodeStatus
 
 log = logging.getLogger(__name__)
 

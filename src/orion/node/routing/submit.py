@@ -26,7 +26,8 @@ from orion.state.gate import require_open, too_new
 from orion.state.sound import fault_of
 from orion.state.tables.cluster import InitCluster
 from orion.state.tables.jobs import CreateJob
-from orion.state.tables.nodes import RegisterNode, SetNodeStatus
+from orion.state.tables.node_status import SetNodeStatus
+from orion.state.tables.nodes import RegisterNode
 from orion.state.tables.plans import ApplyPlan
 
 RETRY_FIRST_S = 0.02

@@ -14,6 +14,7 @@ from orion.state.tables import (
     jobs,
     node_changes,
     node_labels,
+    node_status,
     nodes,
     plans,
 )
@@ -22,6 +23,7 @@ from orion.state.view import View
 _NOUNS = (
     cluster,
     nodes,
+    node_status,
     node_changes,
     node_labels,
     answers,
