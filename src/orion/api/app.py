@@ -1,11 +1,11 @@
-"""The ASGI application: a router made from the table, and one place where errors become answers."""
+"""The ASGI application: a router made from the declared routes, and one place where errors become answers."""
 
 import functools
 import logging
 
 import msgspec
 
-from orion.api.endpoints import ENDPOINTS, Endpoint
+from orion.api.endpoint import Endpoint, Routes
 from orion.api.http.asgi import ASGIApp, Receive, Response, Scope, Send
 from orion.api.http.body import TooLargeResponse
 from orion.api.http.deadlines import Limits
@@ -13,6 +13,7 @@ from orion.api.http.origin import refuse_web_pages
 from orion.api.http.problems import Mistake, WrongMethod, problem
 from orion.api.http.request import Call
 from orion.api.http.router import Router
+from orion.api.routes import ENDPOINTS
 from orion.model.errors import NotFound, OrionError, TooLarge
 from orion.node.services.service import Service
 
@@ -27,9 +28,11 @@ class App:
     def __init__(self, service: Service) -> None:
         self.limits = Limits()
         by_path: dict[str, dict[str, Endpoint]] = {}
-        for endpoint in (*ENDPOINTS, _OPENAPI):
+        for endpoint in (*ENDPOINTS, *_routes.endpoints):
             by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-        apps = {_pattern(path): _Resource(service, self.limits, methods) for path, methods in by_path.items()}
+        # The longest first: a task's id may be all that is left of a path.
+        paths = sorted(by_path, key=lambda path: -path.count("/"))
+        apps = {_pattern(path): _Resource(service, self.limits, by_path[path]) for path in paths}
         self._router = Router(apps, default=_nothing_here)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,15 +94,16 @@ async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
     await problem(error)(scope, receive, send)
 
 
-@functools.cache
-def _openapi_bytes() -> bytes:
-    from orion.api.openapi import document
-
-    return msgspec.json.encode(document((*ENDPOINTS, _OPENAPI)))
+_routes = Routes()
 
 
+@_routes.add("GET", "/openapi.json", "This description", answer=dict)
 async def _openapi(_: Call) -> Response:
     return Response(_openapi_bytes(), media_type="application/json")
 
 
-_OPENAPI = Endpoint("GET", "/openapi.json", _openapi, "This description", answer=dict)
+@functools.cache
+def _openapi_bytes() -> bytes:
+    from orion.api.openapi import document
+
+    return msgspec.json.encode(document((*ENDPOINTS, *_routes.endpoints)))

@@ -1,4 +1,4 @@
-"""/openapi.json, made from the table of routes and the JSON schemas of the views."""
+"""/openapi.json, made from the declarations of routes and the JSON schemas of the views."""
 
 import http
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from typing import Any, get_args
 import msgspec
 
 from orion import __version__
-from orion.api.endpoints import Endpoint
+from orion.api.endpoint import Endpoint
 from orion.api.params import Param
 from orion.model.api.cluster import EventView
 from orion.model.api.logs import LogsView, TextView
@@ -122,7 +122,7 @@ def _parameter(param: Param[Any]) -> dict[str, Any]:
         "name": param.name,
         "in": param.where,
         "required": param.where == "path",
-        "description": param.text,
+        "description": param.description,
         "schema": param.schema,
     }
 

@@ -70,8 +70,9 @@ class Client:
         answer = self._ask("POST", "/tasks", query, headers, body, timeout_s=wait_running_s or self._timeout_s)
         return self._decoded(answer, TaskView)
 
-    def tasks(self, *, stale: bool = False) -> list[TaskView]:
-        return self._get("/tasks", list[TaskView], _stale(stale))[0]
+    def tasks(self, *, stale: bool = False, after: str = "", limit: int = 0) -> list[TaskView]:
+        """By id. `limit` > 0: at most so many; the next page begins `after` the id of the last."""
+        return self._get("/tasks", list[TaskView], {**_stale(stale), **_page(after, limit)})[0]
 
     def task(self, task: str, *, stale: bool = False) -> TaskView:
         """`task`: `job/index`, or `job` alone for a job of one task."""
@@ -138,15 +139,24 @@ class Client:
         answer = self._ask("GET", _config_path(key), _stale(stale))
         return ConfigValue(key, answer.body, answer.version)
 
+    def poll_config(self, key: str, after_index: int = 0, *, wait_s: float = 30.0) -> tuple[ConfigValue, int]:
+        """As poll_tasks."""
+        query = {"index": str(after_index), "wait": f"{wait_s:g}"} if after_index else {}
+        answer = self._ask("GET", _config_path(key), query, wait_s=wait_s if after_index else 0.0)
+        return ConfigValue(key, answer.body, answer.version), answer.index
+
     def config_and_view(self, key: str, *, stale: bool = False) -> tuple[bytes, ConfigView]:
         """The value and all else of a config, as they were at one moment."""
         answer = self._ask("GET", _config_path(key), _stale(stale))
         size = len(answer.body)
         return answer.body, ConfigView(key, answer.version, size, answer.created_at, answer.changed_at)
 
-    def configs(self, prefix: str = "", *, stale: bool = False) -> list[ConfigView]:
-        """All whose key begins with `prefix`, without their values."""
-        return self._get("/configs", list[ConfigView], {"prefix": prefix, **_stale(stale)})[0]
+    def configs(
+        self, prefix: str = "", *, stale: bool = False, after: str = "", limit: int = 0
+    ) -> list[ConfigView]:
+        """All whose key begins with `prefix`, without their values. Pages as of tasks."""
+        query = {"prefix": prefix, **_stale(stale), **_page(after, limit)}
+        return self._get("/configs", list[ConfigView], query)[0]
 
     def poll_configs(
         self, prefix: str = "", after_index: int = 0, *, wait_s: float = 30.0
@@ -170,8 +180,13 @@ class Client:
 
     # --- nodes --------------------------------------------------------------------------------------------
 
-    def nodes(self, *, stale: bool = False) -> list[NodeView]:
-        return self._get("/nodes", list[NodeView], _stale(stale))[0]
+    def nodes(self, *, stale: bool = False, after: str = "", limit: int = 0) -> list[NodeView]:
+        """By name, the dead ones too. Pages as of tasks."""
+        return self._get("/nodes", list[NodeView], {**_stale(stale), **_page(after, limit)})[0]
+
+    def poll_nodes(self, after_index: int = 0, *, wait_s: float = 30.0) -> tuple[list[NodeView], int]:
+        """As poll_tasks."""
+        return self._poll("/nodes", list[NodeView], after_index, wait_s)
 
     def node(self, node: str, *, stale: bool = False) -> NodeView:
         return self._get(_path("/nodes", node), NodeView, _stale(stale))[0]
@@ -253,7 +268,12 @@ class Client:
                 yield msgspec.json.decode(message.data, type=EventView)
 
     def health(self) -> HealthView:
+        """The node's, as long as its process answers."""
         return self._get("/healthz", HealthView)[0]
+
+    def readiness(self) -> HealthView:
+        """Raises Unavailable while the node knows no leader or is not up to date."""
+        return self._get("/readyz", HealthView)[0]
 
     def metrics(self) -> str:
         """Prometheus text."""
@@ -320,6 +340,10 @@ def _new_key() -> str:
 
 def _compare(if_version: int | None) -> dict[str, str]:
     return {} if if_version is None else {"version": str(if_version)}
+
+
+def _page(after: str, limit: int) -> dict[str, str]:
+    return {**({"after": after} if after else {}), **({"limit": str(limit)} if limit else {})}
 
 
 def _stale(stale: bool) -> dict[str, str]:

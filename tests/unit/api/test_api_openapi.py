@@ -1,9 +1,12 @@
-"""/openapi.json is made from the table that the router is made from."""
+"""/openapi.json is made from the declarations that the router is made from."""
 
 import json
 import re
 
-from orion.api.endpoints import ENDPOINTS
+from orion.api.endpoint import Scope
+from orion.api.routes import ENDPOINTS
+from orion.model.api.fields import fields_of
+from orion.model.api.tasks import TaskFields
 
 
 def document(api):
@@ -23,8 +26,12 @@ def test_every_described_route_answers(api):
         for method in methods:
             if path == "/events":
                 continue
-            answer = api.ask(method.upper(), path.replace("{id}", "nope"), b"" if method == "post" else None)
+            named = path.replace("{id}", "nope").replace("{key}", "nope/too")
+            answer = api.ask(method.upper(), named, b"" if method in {"post", "put"} else None)
+            described = methods[method]["responses"]
+            assert str(answer.status) in described, (method, path)
             assert answer.status not in {405, 500}, (method, path)
+            assert answer.status != 404 or "nope" in answer.json["detail"], (method, path)
 
 
 def test_every_reference_leads_somewhere_and_every_operation_has_its_own_id(api):
@@ -84,3 +91,24 @@ def test_what_is_refused_is_what_the_description_says(api):
     assert schema["configs"]["maxItems"] == 64
     assert schema["stopGraceSeconds"]["maximum"] == 3_600
     assert schema["image"]["maxLength"] == 512
+
+
+def test_every_route_says_who_may_ask():
+    for endpoint in ENDPOINTS:
+        assert endpoint.method == "GET" or endpoint.scope is not Scope.READ, endpoint.path
+    admin = {e.path for e in ENDPOINTS if e.scope is Scope.ADMIN}
+    assert {"/snapshot", "/raft/transfer", "/nodes/{id}/drain"} <= admin
+    assert not any(path.startswith(("/tasks", "/configs")) for path in admin)
+
+
+def test_every_field_of_a_task_says_what_it_is(api):
+    properties = document(api)["components"]["schemas"]["TaskRequest"]["properties"]
+    for field in fields_of(TaskFields):
+        assert properties[field.json]["description"].startswith(field.description)
+
+
+def test_an_answer_has_all_that_it_can_have(api):
+    schemas = document(api)["components"]["schemas"]
+    for name in ("TaskView", "NodeView", "RaftView", "MemberView"):
+        assert schemas[name]["required"] == list(schemas[name]["properties"])
+    assert schemas["TaskRequest"]["required"] == ["image"]

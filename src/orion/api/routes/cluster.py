@@ -6,14 +6,15 @@ from collections.abc import AsyncGenerator, Iterable
 
 import msgspec
 
+from orion.api.endpoint import Routes, Scope
 from orion.api.http.asgi import Response
 from orion.api.http.problems import json, problem
 from orion.api.http.request import Call
 from orion.api.http.stream import HEARTBEAT, PREAMBLE, Stream
-from orion.api.params import AFTER, EVENTS_SINCE, EVENTS_TAIL, FOLLOW_EVENTS, LAST_EVENT_ID, SUBJECT
-from orion.model.api.cluster import EventView, HealthView, TransferRequest
+from orion.api.params import FLAG, LINES, TIME, TIMEOUT, Kind, Param, header, query, text
+from orion.model.api.cluster import EventView, HealthView, RaftView, TransferRequest
 from orion.model.errors import Unavailable
-from orion.model.events import Event, EventChoice
+from orion.model.events import Event, EventChoice, parse_event_id
 from orion.model.figures import Figure, Sample
 from orion.model.times import rfc3339
 
@@ -22,19 +23,80 @@ EVENTS_PATIENCE_S = 0.2
 _RESET = b"event: reset\ndata: {}\n\n"
 
 
+routes = Routes()
+
+
+def _subjects(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise ValueError("must be names, separated by commas")
+    return names
+
+
+def _event_id(text: str) -> tuple[int, int]:
+    event = _known_event_id(text)
+    if event is None:
+        raise ValueError("must be the id of an event, as in 120.0")
+    return event
+
+
+def _known_event_id(text: str) -> tuple[int, int] | None:
+    """As a browser sends it back by itself; one of another server's making is as good as none."""
+    return parse_event_id(text) if text.isascii() and len(text) <= 40 else None
+
+
+_EVENT_ID = text(r"^[0-9]{1,19}\.[0-9]{1,19}$")
+AFTER = query("after", Kind(_event_id, **_EVENT_ID), None, "begin just past this event; 0.0: at the first")
+FOLLOW = query("follow", FLAG.by_default("true"), True, "0: end after those that are remembered")
+SINCE = query("since", TIME, 0, "only from a time on, or how long ago: 10m")
+TAIL = query("tail", LINES, None, "of what has happened already, only the last so many")
+SUBJECT: Param[tuple[str, ...]] = query(
+    "subject",
+    Kind(_subjects, **text(r"^[^,\s]+(,[^,\s]+)*$")),
+    (),
+    "only what happened to these nodes, tasks or jobs: names, separated by commas",
+)
+LAST_ID = header(
+    "Last-Event-ID",
+    Kind(_known_event_id, **_EVENT_ID),
+    None,
+    "as after, sent by browsers by themselves",
+    same_as=AFTER,
+)
+
+
+@routes.add("GET", "/raft", "Consensus as this node sees it", params=(TIMEOUT,), answer=RaftView)
 async def raft(call: Call) -> Response:
     return json(await call.within(call.service.raft()))
 
 
+@routes.add(
+    "POST",
+    "/raft/transfer",
+    "Hand leadership to another voter",
+    Scope.ADMIN,
+    params=(TIMEOUT,),
+    body=TransferRequest,
+    body_required=False,
+    answer=RaftView,
+)
 async def transfer(call: Call) -> Response:
     request = await call.optional_body(TransferRequest, '{"to": "node2"}')
     return json(await call.within(call.service.transfer_leader(request.to, timeout_s=call.timeout_s)))
 
 
+@routes.add(
+    "GET",
+    "/events",
+    "What happens, as Server-Sent Events; data is an EventView",
+    params=(AFTER, FOLLOW, SINCE, TAIL, SUBJECT, LAST_ID),
+    media="text/event-stream",
+    goes_on=True,
+)
 async def events(call: Call) -> Stream:
-    after = call[LAST_EVENT_ID] or call[AFTER]
-    chosen = EventChoice(call[EVENTS_SINCE], call[EVENTS_TAIL], call[SUBJECT])
-    items = _server_sent(call.service.events(after, follow=call[FOLLOW_EVENTS], chosen=chosen))
+    after = call[LAST_ID] or call[AFTER]
+    chosen = EventChoice(call[SINCE], call[TAIL], call[SUBJECT])
+    items = _server_sent(call.service.events(after, follow=call[FOLLOW], chosen=chosen))
     return Stream(
         call.limits,
         items,
@@ -59,11 +121,13 @@ def _event_bytes(event: Event) -> bytes:
     return b"id: %s\ndata: %s\n\n" % (event.id.encode(), msgspec.json.encode(view))
 
 
+@routes.add("GET", "/healthz", "Whether the process answers", answer=HealthView)
 async def alive(call: Call) -> Response:
     health = call.service.health()
     return json(HealthView(health.ready, health.detail))
 
 
+@routes.add("GET", "/readyz", "Whether it knows a leader and is up to date", answer=HealthView)
 async def ready(call: Call) -> Response:
     health = call.service.health()
     if not health.ready:
@@ -71,6 +135,7 @@ async def ready(call: Call) -> Response:
     return json(HealthView(health.ready, health.detail))
 
 
+@routes.add("GET", "/metrics", "Measures for Prometheus", media="text/plain")
 async def metrics(call: Call) -> Response:
     return Response(
         metrics_text(call.service.metrics()).encode(), media_type="text/plain; version=0.0.4; charset=utf-8"

@@ -1,0 +1,86 @@
+"""How a route is declared: once, beside its handler, for the router, OpenAPI and the tests of client and CLI."""
+
+import enum
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from orion.api.http.asgi import ASGIApp
+from orion.api.http.request import Call
+from orion.api.params import Param
+
+Handler = Callable[[Call], Awaitable[ASGIApp]]
+
+
+class Scope(enum.StrEnum):
+    """What a caller must be allowed to do. Carried for keys and roles, which are yet to come: nobody is refused."""
+
+    READ = "read"
+    DEPLOY = "deploy"  # tasks and configs
+    ADMIN = "admin"  # nodes, votes, backups
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """`answer` and `media`: what a success looks like; `answer` None with JSON means no body."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    scope: Scope
+    params: tuple[Param[Any], ...]
+    body: type[msgspec.Struct] | None
+    body_required: bool
+    raw_body: bool  # any bytes, instead of a `body`
+    answer: Any
+    status: int
+    media: str
+    goes_on: bool  # a stream, which a HEAD would wait for in vain
+
+
+class Routes:
+    """The endpoints of one noun, in the order of their handlers."""
+
+    def __init__(self) -> None:
+        self.endpoints: list[Endpoint] = []
+
+    def add(
+        self,
+        method: str,
+        path: str,
+        summary: str,
+        scope: Scope = Scope.READ,
+        *,
+        params: tuple[Param[Any], ...] = (),
+        body: type[msgspec.Struct] | None = None,
+        body_required: bool = True,
+        raw_body: bool = False,
+        answer: Any = None,
+        status: int = 200,
+        media: str = "application/json",
+        goes_on: bool = False,
+    ) -> Callable[[Handler], Handler]:
+        """Declares the handler below it. The arguments are an Endpoint's."""
+
+        def declare(handler: Handler) -> Handler:
+            self.endpoints.append(
+                Endpoint(
+                    method=method,
+                    path=path,
+                    handler=handler,
+                    summary=summary,
+                    scope=scope,
+                    params=params,
+                    body=body,
+                    body_required=body_required,
+                    raw_body=raw_body,
+                    answer=answer,
+                    status=status,
+                    media=media,
+                    goes_on=goes_on,
+                )
+            )
+            return handler
+
+        return declare

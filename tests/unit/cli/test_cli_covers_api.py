@@ -1,0 +1,102 @@
+"""The command line follows what api/routes declares: each endpoint has a command, each of its parameters and each
+field of its body an option or an argument, or a reason to have none.
+"""
+
+import click
+import pytest
+
+from orion.api.routes import ENDPOINTS
+from orion.cli.app import COMMANDS, orion
+
+COMMAND_OF = {
+    ("POST", "/tasks"): "run",
+    ("GET", "/tasks"): "ps",
+    ("GET", "/tasks/{id}/logs"): "logs",
+    ("POST", "/tasks/{id}/stop"): "stop",
+    ("POST", "/tasks/{id}/start"): "start",
+    ("GET", "/tasks/{id}"): "inspect",
+    ("DELETE", "/tasks/{id}"): "rm",
+    ("GET", "/nodes"): "nodes",
+    ("GET", "/nodes/{id}"): "nodes inspect",
+    ("DELETE", "/nodes/{id}"): "nodes rm",
+    ("POST", "/nodes/{id}/drain"): "drain",
+    ("POST", "/nodes/{id}/stop"): "drain",
+    ("POST", "/nodes/{id}/ready"): "ready",
+    ("POST", "/nodes/{id}/labels"): "nodes label",
+    ("GET", "/configs"): "config ls",
+    ("GET", "/configs/{key}"): "config get",
+    ("PUT", "/configs/{key}"): "config put",
+    ("DELETE", "/configs/{key}"): "config rm",
+    ("GET", "/raft"): "raft",
+    ("POST", "/raft/transfer"): "raft transfer",
+    ("GET", "/snapshot"): "snapshot save",
+    ("GET", "/events"): "events",
+}
+FOR_PROGRAMS = {("GET", "/metrics"), ("GET", "/healthz"), ("GET", "/readyz")}
+
+# What an option is called where it is not called as the parameter.
+CALLED = {
+    "version": "if_version",
+    "subject": "name",
+    "to": "node",
+    "image": "image",
+    "command": "words",
+    "labels": "label",
+}
+# Parameters that no command has, and why.
+NO_OPTION = {
+    "Request-Timeout": "a command waits as long as the client does",
+    "Idempotency-Key": "the client makes one for each change",
+    "Accept": "the client asks for events",
+    "index": "commands that follow something poll by themselves",
+    "limit": "a table shows everything",
+    "createdIndex": "commands that wait remember it by themselves",
+}
+NO_OPTION_OF = {
+    ("GET", "/tasks", "after"): NO_OPTION["limit"],
+    ("GET", "/nodes", "after"): NO_OPTION["limit"],
+    ("GET", "/configs", "after"): NO_OPTION["limit"],
+    ("GET", "/tasks/{id}/logs", "after"): "a followed stream goes on by itself",
+    ("GET", "/events", "after"): "a followed stream goes on by itself",
+    ("GET", "/tasks", "wait"): NO_OPTION["index"],
+    ("GET", "/tasks/{id}", "wait"): NO_OPTION["index"],
+    ("GET", "/nodes", "wait"): NO_OPTION["index"],
+    ("GET", "/nodes/{id}", "wait"): NO_OPTION["index"],
+    ("GET", "/configs", "wait"): NO_OPTION["index"],
+    ("GET", "/configs/{key}", "wait"): NO_OPTION["index"],
+}
+
+
+def command(words: str) -> click.Command:
+    found: click.Command = orion
+    for word in words.split():
+        found = found.get_command(click.Context(found), word)
+    return found
+
+
+def test_every_endpoint_has_a_command():
+    assert {(e.method, e.path) for e in ENDPOINTS} == set(COMMAND_OF) | FOR_PROGRAMS
+    assert {words.split()[0] for words in COMMAND_OF.values()} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [e for e in ENDPOINTS if (e.method, e.path) not in FOR_PROGRAMS],
+    ids=lambda e: f"{e.method} {e.path}",
+)
+def test_every_parameter_and_field_has_an_option(endpoint):
+    params = command(COMMAND_OF[endpoint.method, endpoint.path]).params
+    names = {param.name for param in params}
+    wanted = {p.name for p in endpoint.params if p.where != "path" and p.same_as is None} - set(NO_OPTION)
+    wanted = {name for name in wanted if (endpoint.method, endpoint.path, name) not in NO_OPTION_OF}
+    wanted |= set(endpoint.body.__struct_fields__) if endpoint.body else set()
+    missing = {name for name in wanted if CALLED.get(name, name) not in names}
+    assert not missing, f"{COMMAND_OF[endpoint.method, endpoint.path]} has no option for {missing}"
+    if any(p.where == "path" for p in endpoint.params):
+        assert any(isinstance(param, click.Argument) for param in params)
+
+
+def test_reasons_are_given_for_what_there_is():
+    declared = {(e.method, e.path, p.name) for e in ENDPOINTS for p in e.params}
+    assert set(NO_OPTION_OF) <= declared
+    assert set(NO_OPTION) <= {name for _, _, name in declared}
