@@ -14,7 +14,7 @@ Handler = Callable[[Call], Awaitable[ASGIApp]]
 
 
 class Scope(enum.StrEnum):
-    """What a caller must be allowed to do. Carried for keys and roles, which are yet to come: nobody is refused."""
+    """The right that a caller must have. Carried for keys and roles, which are yet to come: nobody is refused."""
 
     READ = "read"
     DEPLOY = "deploy"  # tasks and configs

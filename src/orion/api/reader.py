@@ -1,4 +1,4 @@
-"""Whether anybody still reads a response that goes on: only the kernel can tell, for what was sent waits in it."""
+"""Notices that nobody reads a response that goes on. Only the kernel can tell, for what was sent waits in it."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What a node can be asked, as typed methods."""
+"""A node's API as typed methods."""
 
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -112,7 +112,7 @@ class Client:
         on_notice: Callable[[str], None] = lambda _: None,
         on_end: Callable[[str], None] | None = None,
     ) -> Iterator[LogLine]:
-        """What the task wrote. `since`: how long ago (10m) or an RFC 3339 time. `stream`: stdout, stderr or all.
+        """Yields the task's output. `since`: how long ago (10m) or an RFC 3339 time. `stream`: stdout, stderr, all.
 
         Following is of the task, wherever it runs, until it has ended. It goes on when the node that is asked, or
         the way to it, breaks. `on_notice` is told each time what happened, in a sentence; `on_end`, if
@@ -173,7 +173,7 @@ class Client:
         return self._decoded(answer, ConfigView)
 
     def delete_config(self, key: str, *, if_version: int | None = None, idempotency_key: str = "") -> ConfigView:
-        """What it was. Raises NotFound; Conflict as put_config."""
+        """Returns it as it was. Raises NotFound; Conflict as put_config."""
         headers = {"Idempotency-Key": idempotency_key or _new_key()}
         answer = self._ask("DELETE", _config_path(key), _compare(if_version), headers)
         return self._decoded(answer, ConfigView)

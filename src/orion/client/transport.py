@@ -88,7 +88,7 @@ class Transport:
 
     @property
     def address(self) -> str:
-        """Of the node that is asked now."""
+        """The address of the node that is asked now."""
         return address_text(*self._addresses[0])
 
     def ask(
@@ -263,7 +263,7 @@ def _notice_vanishing(sock: socket.socket) -> None:
 
 
 def _what_else(error: http.client.HTTPException) -> str:
-    """What sent a head that http.client does not read."""
+    """Names what may have sent a head that http.client does not read."""
     match error:
         case http.client.BadStatusLine():
             return "it speaks no HTTP (one of a node's other ports, or another program's?)"

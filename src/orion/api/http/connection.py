@@ -225,7 +225,7 @@ class Connection(asyncio.Protocol):
     # --- deadlines ----------------------------------------------------------------------------------------
 
     def _wait_for_a_head(self) -> None:
-        """What came may be the beginning of one, or bytes between two, which give no further time."""
+        """Bytes came: they may be the beginning of one, or stand between two, which gives no further time."""
         if self._deadline is not None:
             return
         if self._head.begun:

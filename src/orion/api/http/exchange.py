@@ -20,7 +20,7 @@ _BODILESS = (204, 304)
 
 
 class Wire(Protocol):
-    """What an exchange needs of its connection."""
+    """The part of its connection that an exchange needs."""
 
     transport: asyncio.Transport
 

@@ -71,7 +71,7 @@ class Call:
             return await work
 
     async def read(self, ask: Callable[[Read], Awaitable[T]]) -> T:
-        """What `ask` reads, as fresh and as late as the request's parameters say."""
+        """Returns what `ask` reads, as fresh and as late as the request's parameters say."""
         read = Read(
             stale=self[STALE],
             after_index=self[INDEX],

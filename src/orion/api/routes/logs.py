@@ -91,7 +91,7 @@ async def logs(call: Call) -> Stream:
 
 
 async def _plain(items: AsyncGenerator[LogItem, None], *, times: bool) -> AsyncGenerator[bytes, None]:
-    """What was written, byte for byte, and nothing else."""
+    """Yields the task's output byte for byte, and nothing else."""
     at_line_start = True
     async with contextlib.aclosing(items):
         async for item in items:

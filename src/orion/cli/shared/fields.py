@@ -118,7 +118,7 @@ def _object(field: Field, pairs: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
 
 
 def bad_usage(error: Invalid) -> click.UsageError:
-    """What the cluster says of fields, said of the options that asked for them."""
+    """Says of options what the cluster says of the fields that they asked for."""
     if not error.errors:
         return click.UsageError(error.detail)
     return click.UsageError("; ".join(map(_of_option, error.errors)))

@@ -90,14 +90,14 @@ def show_configs(refs: tuple[ConfigRef, ...]) -> list[ConfigRefRequest]:
 
 
 def variable_error(name: str) -> str | None:
-    """What is wrong with the name of a variable, or None."""
+    """Says what is wrong with the name of a variable, or None."""
     if _VARIABLE.fullmatch(name):
         return None
     return f"{shown(name)} is not a variable's name: use letters, digits, '_', '.' and '-', no digit first"
 
 
 def path_error(path: str) -> str | None:
-    """What is wrong with the path of a file in a container, or None."""
+    """Says what is wrong with the path of a file in a container, or None."""
     if len(path) > _MAX_PATH or not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
         return f"{shown(path)} is not a file's path: write it from the root and plainly, as in /etc/app.conf"
     if path in _DOCKERS or any(path == top or path.startswith(f"{top}/") for top in _HIDDEN):
@@ -112,7 +112,7 @@ def mode_error(mode: str) -> str | None:
 
 
 def _refuse_clashes(paths: list[str], reading: Reading) -> None:
-    """Of `paths` in the order of the request; "" where one is no file. A file is given once, and is no folder."""
+    """A file is given once, and is no folder. `paths` are in the order of the request, "" for what is no file."""
     for at, path in enumerate(paths):
         if not path:
             continue

@@ -42,7 +42,7 @@ class Reading:
 
 
 class Field(msgspec.Struct, frozen=True):
-    """What a field is beside its type. `spec`: its place in a TaskSpec, as in resources.cpu_millis; None: it has
+    """All about a field but its type. `spec`: its place in a TaskSpec, as in resources.cpu_millis; None: it has
     none. `read` makes the value there of the one in JSON, whether it is right or not, and `show` the one in JSON of
     the one there; None: they are the same.
     """
@@ -69,7 +69,7 @@ def field(
     max_length: int | None = None,
     **schema: Any,
 ) -> Meta:
-    """What stands in a field's `Annotated`. The description is the command line's too; the `note` is JSON's alone.
+    """Returns what stands in a field's `Annotated`. The description is for the command line too, the `note` is not.
 
     `schema`: keywords of JSON Schema. A text that its `pattern` or `maxLength` there does not take is refused with
     the words `wrong`, where some are given: such a field needs no `read`. `spec` "" is the field's own name.
@@ -115,7 +115,7 @@ def unannotated(kind: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def schema(description: str | None = None, **keywords: Any) -> Meta:
-    """Of a field, or a part of one, that is no TaskSpec's."""
+    """Describes a field, or a part of one, that is no TaskSpec's."""
     return Meta(description=description, extra_json_schema=keywords or None)
 
 

@@ -81,7 +81,7 @@ def read_env(env: dict[str, str], reading: Reading) -> tuple[tuple[str, str], ..
 
 
 def _string_error(text: str) -> str:
-    """What is wrong with one argument or one NAME=value, "" for nothing."""
+    """Says what is wrong with one argument or one NAME=value, "" for nothing."""
     if "\0" in text:
         return "holds a zero byte, which no program can be given"
     if len(text.encode("utf-8", "surrogatepass")) > MAX_STRING_BYTES:
