@@ -2,11 +2,12 @@ import asyncio
 
 import pytest
 from agent_kit import Bench, run
+from msgspec.structs import replace
 
 from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.container import Labels
 from orion.model.errors import EngineDown, EngineError, Unavailable
-from orion.model.ids import NodeId
+from orion.model.ids import AllocationId, NodeId
 from orion.model.job import RestartMode, RestartPolicy
 from sim.engine import SimEngineClient
 from sim.world import World
@@ -278,3 +279,80 @@ def test_an_end_is_told_once_with_all_that_the_container_said():
         assert ends[0].finished_at_ms
 
     run(main)
+
+
+def test_what_the_event_stream_did_not_tell_is_seen_by_the_next_look_at_all():
+    class Deaf(SimEngineClient):
+        """Its event stream begins and then says nothing."""
+
+        async def changes(self, cluster):
+            yield ""
+            await asyncio.get_running_loop().create_future()
+
+    async def main(bench):
+        web = bench.assign(restart=RestartPolicy(RestartMode.NO))
+        await bench.until(lambda: bench.states(web)[-1:] == ["running"])
+        bench.engine.end(bench.held(web), 3, "")
+        await bench.until(lambda: bench.states(web)[-1:] == ["failed"], 20)
+
+    run(main, engine_client=Deaf)
+
+
+def test_a_report_that_state_does_not_show_is_made_again():
+    """A late copy of an older one may have followed it into the log."""
+
+    async def main(bench):
+        web = bench.assign()
+        await bench.until(lambda: bench.states(web)[-1:] == ["running"])
+        known = bench.assigned[web]
+        bench._put(replace(known.allocation, status=AllocationStatus(AllocationState.STARTING)), known.spec)
+        bench.publish()
+        await bench.until(lambda: bench.states(web).count("running") == 2, 20)
+
+    run(main)
+
+
+def test_a_report_that_is_on_its_way_is_not_made_again_at_each_look():
+    async def main(bench):
+        bench.deaf = True
+        web = bench.assign()
+        await bench.until(lambda: bench.states(web)[-1:] == ["running"])
+        for _ in range(50):
+            bench.publish()
+            await asyncio.sleep(0.05)
+        assert bench.states(web).count("running") == 1
+
+    run(main)
+
+
+def test_what_is_known_of_an_allocation_goes_with_it():
+    """State forgets allocations for ever; a node that remembered them would grow with all that it ever ran."""
+
+    async def main(bench):
+        loop = bench.agent._reconciler
+        for number in range(1, 6):
+            web = bench.assign(number)
+            await bench.until(lambda web=web: bench.states(web)[-1:] == ["running"])
+        assert len(loop._attempts) == 5
+        assert len(loop._reports._told) == 5
+        bench.client.refuses = True
+        bench.drop(AllocationId(1))
+        await bench.until(lambda: loop._teardown._refusals)
+        bench.engine.remove(bench.held(AllocationId(1)).shown.id)  # somebody else did it
+        await bench.until(lambda: not loop._teardown._refusals)
+        bench.client.refuses = False
+        for number in range(2, 6):
+            bench.drop(AllocationId(number))
+        await bench.until(lambda: not bench.engine.containers, 90)
+        bench.publish()
+        await bench.until(lambda: not (loop._attempts or loop._reports._told or loop._teardown._refusals))
+
+    class Refusing(SimEngineClient):
+        refuses = False
+
+        async def remove(self, container):
+            if self.refuses:
+                raise EngineError("it is busy")
+            await super().remove(container)
+
+    run(main, engine_client=Refusing)

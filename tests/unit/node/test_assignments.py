@@ -6,7 +6,9 @@ import logging
 from cluster_kit import run
 
 from orion.model.api.tasks import TaskRequest, TaskView
+from orion.model.ids import AllocationId
 from orion.node.agent import assignment_stream, assignments
+from orion.node.agent.assignment_stream import AssignmentSet
 from orion.node.rpc.reads import Read
 from sim.engine import FOREVER
 
@@ -106,5 +108,33 @@ def test_a_worker_keeps_the_container_of_a_stopped_task_until_it_is_removed():
         assert held.shown.state == "exited"
         await of(nodes.leader, service.delete_task("task1", timeout_s=5))
         await nodes.until(lambda: not worker.engine.containers)
+
+    run(main, count=8, voters=5)
+
+
+def work(index, **named):
+    return AssignmentSet(index, 7, registered=True, assigned=(), neighbours=(), **named)
+
+
+def test_work_never_goes_back():
+    """Another voter may be behind the one before."""
+
+    async def main(nodes):
+        worker = worker_of(nodes)
+        watcher = worker.node._source
+        newer = 10_000  # past all that the voters have said
+        watcher.changed.clear()
+        watcher._offer(work(newer, kept=(AllocationId(1),)))
+        assert watcher.changed.is_set()
+        watcher.changed.clear()
+        watcher._offer(work(newer - 1))
+        assert watcher.latest.index == newer
+        assert watcher.latest.kept == (1,)
+        assert not watcher.changed.is_set()
+        watcher._offer(work(newer + 1, kept=(AllocationId(1),)))
+        assert watcher.latest.index == newer + 1
+        assert not watcher.changed.is_set(), "the same work, known to be so a little later"
+        watcher._offer(work(newer + 1))
+        assert watcher.changed.is_set()
 
     run(main, count=8, voters=5)

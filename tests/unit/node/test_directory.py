@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from orion.model.ids import NodeId, RaftId
 from orion.model.membership import MemberState, NodeRole
+from orion.model.node import Node
+from orion.model.resources import Resources
 from orion.node.membership.directory import Directory, NodeMetadata, parse_metadata
 from orion.ports.machine import Usage
 from orion.ports.membership import Member
@@ -105,3 +107,31 @@ def test_a_name_that_no_node_may_have_is_not_in_it(name):
     found = directory()
     found.update([member(name), member("node2")])
     assert [s.member.node for s in found.all_seen()] == ["node2"]
+
+
+def known_node(number):
+    return Node(
+        NodeId(f"node{number}"), RaftId(number), number, f"10.0.0.{number}:7000", "h:1", Resources(), (), "", ""
+    )
+
+
+class Known:
+    """A view of two nodes."""
+
+    def nodes(self):
+        return [known_node(2), known_node(3)]
+
+    def node(self, name):
+        return next((node for node in self.nodes() if node.id == name), None)
+
+
+def test_an_address_is_gossip_s_first_and_else_that_of_the_state():
+    """As at a start, when gossip has not met anybody yet."""
+    found = Directory(Known)
+    found.cluster = 5
+    node2, node3, node4 = NodeId("node2"), NodeId("node3"), NodeId("node4")
+    metadata = NodeMetadata(RaftId(2), "10.0.9.2:7000", "10.0.9.2:8000", "0.1", NodeRole.VOTER, 0, 5).encode()
+    found.update([Member(node2, MemberState.ALIVE, "10.0.9.2:6000", 1, metadata)])
+    addresses = [found.address_of_node(node) for node in (node2, node3, node4)]
+    assert addresses == ["10.0.9.2:7000", "10.0.0.3:7000", None]
+    assert [found.address_of_raft(RaftId(raft)) for raft in (2, 3, 4)] == addresses

@@ -10,7 +10,6 @@ from agent_kit import run
 from orion.model.container import File
 from orion.model.errors import EngineError, Unavailable
 from orion.model.job import RestartMode, RestartPolicy
-from orion.node.agent import reports
 from orion.node.agent.hooks.hook import NotYet, PoststartHook, PrestartHook, StopHook, UpdateHook
 
 
@@ -210,7 +209,7 @@ def test_an_end_is_not_told_before_its_hooks_have_released_what_it_held(ends, ca
             bench.engine.end(bench.held(web), 0, "")
         else:
             bench.unwant(web)
-        await bench.until(lambda: hook.moments(web).count("stop") == 2, reports.TELL_AGAIN_MS / 1000 + 5)
+        await bench.until(lambda: hook.moments(web).count("stop") == 2, 20)
         assert not {"completed", "stopped"} & set(bench.states(web))
         del hook.fails["stop"]
         await bench.until(lambda: {"completed", "stopped"} & set(bench.states(web)))
@@ -229,3 +228,15 @@ def test_hooks_release_what_a_container_held_that_nothing_explains_any_more():
         await bench.until(lambda: bench.held(web) is None and "stop" in hook.moments(web))
 
     run(main, hooks=(hook,))
+
+
+def test_what_was_told_of_an_allocation_is_forgotten_with_it():
+    async def main(bench):
+        web = bench.assign()
+        await bench.until(lambda: bench.states(web)[-1:] == ["running"])
+        wishes = bench.agent._reconciler._hooks
+        assert set(wishes._wishes) == {web}
+        bench.drop(web)
+        await bench.until(lambda: not wishes._wishes)
+
+    run(main, hooks=(Noted(),))
