@@ -8,7 +8,6 @@ from cluster_kit import run
 from orion.model.api.tasks import TaskRequest
 from orion.model.errors import Unavailable
 from orion.model.node import NodeStatus
-from orion.node.leader import leader as module
 from orion.node.leader import scheduling
 from orion.node.leader.leader import Leader
 from orion.node.leader.proposer import Proposer
@@ -133,7 +132,7 @@ def test_a_duty_that_a_bug_ends_begins_anew_after_a_wait_and_the_others_go_on(bu
 
     began = []
     run(lambda nodes: _timed(main, nodes, began))
-    assert began[0] >= 3 * module.AGAIN_S
+    assert began[0] >= 3, "a second between two tries"
     assert "the leader's duty noted" in caplog.text
 
 
