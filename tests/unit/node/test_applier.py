@@ -8,8 +8,9 @@ from orion.node.consensus import applier as module
 from orion.node.consensus.applied import AppliedWatch
 from orion.node.consensus.applier import Applier
 from orion.raft.messages import Entry
-from orion.state.commands import PutConfig, encode_command
+from orion.state.commands import encode_command
 from orion.state.tables import State
+from orion.state.tables.configs import PutConfig
 
 COMMAND = encode_command(PutConfig(1, "key", b"value", None, "", 0))
 
