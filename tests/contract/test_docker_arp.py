@@ -62,13 +62,13 @@ def line_of(table: str) -> list[str]:
     return next(line.split() for line in table.splitlines() if line.startswith(f"{THERE} "))
 
 
-def test_what_was_asked_in_vain_is_answered(cable):
+def test_a_question_without_an_answer_is_answered(cable):
     answered, table = ask(cable[0])
     assert answered
     assert line_of(table)[2:4] == ["0x2", MAC]
 
 
-def test_who_has_answered_is_left_as_it_is(cable):
+def test_a_neighbour_that_has_answered_is_left_as_it_is(cable):
     here, there = cable
     ip("-n", there, "addr", "add", f"{THERE}/24", "dev", "cable")
     answered, table = ask(here)
@@ -77,6 +77,6 @@ def test_who_has_answered_is_left_as_it_is(cable):
     assert line_of(table)[3] != MAC
 
 
-def test_who_was_not_asked_for():
+def test_an_address_that_was_not_asked_for_is_not_answered():
     for address in ("10.213.9.77", "", "fe80::1"):
         assert not answer_for(address, MAC)

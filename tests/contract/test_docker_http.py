@@ -99,7 +99,7 @@ UNTIL_THE_END = {
 
 
 @pytest.mark.parametrize("kind", UNTIL_THE_END)
-def test_an_answer_that_ends_with_its_connection(run, tmp_path, kind: str):
+def test_an_answer_without_a_length_ends_with_its_connection(run, tmp_path, kind: str):
     async def check() -> None:
         replies = [says(UNTIL_THE_END[kind] + b"hello"), OK]
         async with scripted(tmp_path / "s", *replies) as server, client_of(server) as client:
@@ -397,7 +397,7 @@ def test_a_handshake_that_hangs_has_a_deadline(run):
     run(check())
 
 
-def test_a_server_that_answers_before_it_has_read_all(run, tmp_path):
+def test_the_answer_of_a_server_that_has_not_read_all_is_raised(run, tmp_path):
     async def answer(reader: Reader, writer: Writer) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(refusal("413 Too Large", b'{"message": "too large"}'))

@@ -166,7 +166,7 @@ class EngineContract:
         assert await engine.containers(cluster) == []
 
     @checked
-    async def test_how_it_ended(self, bench: Bench) -> None:
+    async def test_an_ended_container_tells_its_exit_code_and_times(self, bench: Bench) -> None:
         engine, cluster = bench.adapter(), bench.new_cluster()
         for number, (kind, code) in enumerate({SUCCEEDS: 0, CRASHES: 1}.items()):
             id_ = await Placed(cluster, bench.spec(kind), number=number).create(engine)
@@ -251,7 +251,7 @@ class EngineContract:
         assert await engine.inspect(id_) is None
 
     @checked
-    async def test_images(self, bench: Bench) -> None:
+    async def test_only_images_that_are_there_can_be_used(self, bench: Bench) -> None:
         engine = bench.adapter()
         assert await engine.has_image(bench.spec(FOREVER).image)
         assert not await engine.has_image(bench.missing_image)
@@ -308,7 +308,7 @@ class EngineContract:
         assert (await until_exited(engine, id_)).exit_code == 0
 
     @checked
-    async def test_what_runs_of_other_clusters_is_shown(self, bench: Bench) -> None:
+    async def test_running_containers_of_other_clusters_are_shown(self, bench: Bench) -> None:
         engine, mine, other = bench.adapter(), bench.new_cluster(), bench.new_cluster()
         placed = [Placed(cluster, bench.spec(FOREVER)) for cluster in (mine, other, other)]
         running, of_other, _ = [await each.create(engine) for each in placed]
@@ -323,7 +323,7 @@ class EngineAbsence:
     """For benches whose engine may be taken down."""
 
     @checked
-    async def test_it_goes_away_and_comes_back(self, bench: Bench) -> None:
+    async def test_an_engine_goes_away_and_comes_back(self, bench: Bench) -> None:
         engine, cluster = bench.adapter(), bench.new_cluster()
         before = await engine.info()
         id_ = await Placed(cluster, bench.spec(FOREVER)).create(engine)

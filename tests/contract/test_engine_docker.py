@@ -60,7 +60,7 @@ async def bytes_of(engine: Docker, container: str, query: LogQuery) -> bytes:
 
 class TestLogs:
     @checked
-    async def test_streams_tail_and_since(self, bench: DockerBench) -> None:
+    async def test_logs_are_chosen_by_stream_tail_and_since(self, bench: DockerBench) -> None:
         engine = bench.adapter()
         script = "for i in 1 2 3; do echo out $i; done; for i in 1 2; do echo err $i >&2; done"
         id_ = await Placed(bench.new_cluster(), shell(bench, script)).create(engine)
@@ -109,7 +109,7 @@ class TestLogs:
         await a_hundred_followers(bench, bench.adapter())
 
     @checked
-    async def test_logs_of_nothing(self, bench: DockerBench) -> None:
+    async def test_logs_of_an_unknown_container_are_an_error(self, bench: DockerBench) -> None:
         with pytest.raises(EngineError, match="No such container"):
             await words_of(bench.adapter(), "no-such-container", LogQuery())
 
@@ -219,7 +219,7 @@ class TestWhoEndedIt:
         bench.run(check)
 
     @checked
-    async def test_what_nobody_heard_docker_still_remembers(self, bench: DockerBench) -> None:
+    async def test_a_cause_that_nobody_heard_is_asked_of_docker(self, bench: DockerBench) -> None:
         engine = bench.adapter()
         told, id_ = await self._running(bench, engine)
         itself = await Placed(told, bench.spec(SUCCEEDS), number=2).create(engine)
@@ -276,7 +276,7 @@ async def _one_of(engine: Docker, cluster: int, id_: str) -> Container:
 
 class TestEnds:
     @checked
-    async def test_grace_then_kill(self, bench: DockerBench) -> None:
+    async def test_a_container_that_ignores_a_stop_is_killed_after_its_grace(self, bench: DockerBench) -> None:
         engine = bench.adapter()
         id_ = await Placed(bench.new_cluster(), shell(bench, "trap '' TERM; while :; do sleep 1; done")).create(
             engine
@@ -288,7 +288,7 @@ class TestEnds:
         assert not stopped.oom_killed
 
     @checked
-    async def test_no_grace(self, bench: DockerBench) -> None:
+    async def test_a_stop_without_grace_kills_at_once(self, bench: DockerBench) -> None:
         engine = bench.adapter()
         id_ = await Placed(bench.new_cluster(), shell(bench, "trap '' TERM; while :; do sleep 1; done")).create(
             engine
@@ -309,7 +309,7 @@ class TestEnds:
         assert ended.exit_code not in (0, None)
 
     @checked
-    async def test_a_command_that_is_not_there(self, bench: DockerBench) -> None:
+    async def test_a_command_that_the_image_lacks_is_refused_for_good(self, bench: DockerBench) -> None:
         engine = bench.adapter()
         spec = TaskSpec(bench.spec(FOREVER).image, ("no-such-program",))
         id_ = await Placed(bench.new_cluster(), spec).create(engine)
@@ -321,7 +321,7 @@ class TestEnds:
         assert (found.state, "no-such-program" in found.error) == ("created", True)
 
     @checked
-    async def test_a_command_that_may_not_run(self, bench: DockerBench) -> None:
+    async def test_a_command_that_can_not_be_run_is_refused_for_good(self, bench: DockerBench) -> None:
         engine = bench.adapter()
         id_ = await Placed(bench.new_cluster(), TaskSpec(bench.spec(FOREVER).image, ("/etc/passwd",))).create(
             engine
@@ -333,7 +333,7 @@ class TestEnds:
 
 class TestWhatATaskGets:
     @checked
-    async def test_limits_labels_and_environment(self, bench: DockerBench) -> None:
+    async def test_a_container_gets_its_limits_labels_and_environment(self, bench: DockerBench) -> None:
         engine, cluster = bench.adapter(), bench.new_cluster()
         spec = shell(
             bench,
@@ -414,7 +414,7 @@ class TestWhatATaskGets:
         bench.run(check)
 
     @checked
-    async def test_an_address_of_another_machine(self, bench: DockerBench) -> None:
+    async def test_an_address_of_another_machine_is_refused_by_name(self, bench: DockerBench) -> None:
         engine, image = bench.adapter(), bench.spec(FOREVER).image
         spec = TaskSpec(image, ports=(PortBinding(80, "tcp", 8085, "192.0.2.9"),))
         id_ = await Placed(bench.new_cluster(), spec, ports=(8085,)).create(engine)
@@ -422,7 +422,7 @@ class TestWhatATaskGets:
             await engine.start(id_)
 
     @checked
-    async def test_a_port_of_another_program(self, bench: DockerBench) -> None:
+    async def test_a_port_of_another_program_is_refused_by_number(self, bench: DockerBench) -> None:
         engine, image = bench.adapter(), bench.spec(FOREVER).image
         with socket.create_server(("127.0.0.1", 0)) as other:
             port = other.getsockname()[1]
@@ -452,7 +452,7 @@ def get(port: int) -> str:
 
 class TestTheEngineItself:
     @checked
-    async def test_info(self, bench: DockerBench) -> None:
+    async def test_info_tells_the_engine_s_id_version_and_resources(self, bench: DockerBench) -> None:
         info = await bench.adapter().info()
         assert info.id
         assert info.version[0].isdigit()
@@ -461,7 +461,7 @@ class TestTheEngineItself:
         assert info.resources.disk_bytes > 64 * MIB
 
     @checked
-    async def test_over_tcp(self, bench: DockerBench) -> None:
+    async def test_a_container_runs_over_tcp(self, bench: DockerBench) -> None:
         here = await bench.adapter().info()
         async with over_tcp(bench.host) as engine:
             info = await engine.info()
@@ -473,11 +473,13 @@ class TestTheEngineItself:
             assert await words_of(engine, id_, LogQuery()) == "so sorry\n"
 
     @checked
-    async def test_a_hundred_followers_over_tcp(self, bench: DockerBench) -> None:
+    async def test_a_hundred_followers_over_tcp_keep_nobody_waiting(self, bench: DockerBench) -> None:
         async with over_tcp(bench.host) as engine:
             await a_hundred_followers(bench, engine)
 
-    def test_over_tls(self, bench: DockerBench, certificates: Path, monkeypatch) -> None:
+    def test_a_hundred_followers_over_tls_keep_nobody_waiting(
+        self, bench: DockerBench, certificates: Path, monkeypatch
+    ) -> None:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates / "ca.pem")
         tls.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
         tls.verify_mode = ssl.CERT_REQUIRED
@@ -511,7 +513,7 @@ class TestTheEngineItself:
         assert asyncio.run(id_of(docker_host)) != asyncio.run(id_of(own_engine.host))
 
     @pytest.mark.root
-    def test_killed_hard_with_a_stream_open(self, own_engine: Dockerd) -> None:
+    def test_a_stream_of_an_engine_that_is_killed_means_that_it_is_down(self, own_engine: Dockerd) -> None:
         bench = DockerBench(own_engine.host, "orion-test/busybox", own_engine)
 
         async def check() -> None:
@@ -608,24 +610,24 @@ class TestNoEngine:
 
         return asyncio.run(ask())
 
-    def test_no_socket(self, tmp_path) -> None:
+    def test_a_missing_socket_is_told(self, tmp_path) -> None:
         assert self.refusal(f"unix://{tmp_path}/docker.sock").startswith("there is no Docker Engine at unix://")
 
-    def test_nobody_listens(self, tmp_path) -> None:
+    def test_a_socket_without_a_listener_refuses(self, tmp_path) -> None:
         path = tmp_path / "s"
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(path))
         assert "refuses connections" in self.refusal(f"unix://{path}")
 
-    def test_nobody_listens_on_tcp(self) -> None:
+    def test_a_port_without_a_listener_refuses(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         assert "refuses connections" in self.refusal(f"tcp://127.0.0.1:{port}")
 
-    def test_not_an_address(self) -> None:
+    def test_an_address_that_is_none_is_told(self) -> None:
         assert "is no address of a Docker Engine" in self.refusal("somewhere")
 
-    def test_never_answers(self, mute_engine: str) -> None:
+    def test_an_engine_that_never_answers_is_told(self, mute_engine: str) -> None:
         assert "did not answer within" in self.refusal(mute_engine, call_s=0.2)
 
     @pytest.mark.parametrize(
@@ -637,7 +639,7 @@ class TestNoEngine:
             (b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", "is no Docker Engine"),
         ],
     )
-    def test_not_an_engine(self, tmp_path, babble: bytes, says: str) -> None:
+    def test_a_program_that_is_no_engine_is_told(self, tmp_path, babble: bytes, says: str) -> None:
         path = tmp_path / "s"
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(path))
@@ -741,6 +743,6 @@ class TestFiles:
         assert await words_of(engine, id_, LogQuery()) == "second\n/etc\n"
 
     @checked
-    async def test_a_container_that_is_gone(self, bench: DockerBench) -> None:
+    async def test_files_for_a_container_that_is_gone_are_an_error(self, bench: DockerBench) -> None:
         with pytest.raises(EngineError, match="No such container"):
             await bench.adapter().put_files("0123456789ab", [File("/x", b"", 0o644)])

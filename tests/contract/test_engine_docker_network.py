@@ -114,7 +114,7 @@ def shell(script: str, **more: object) -> dict[str, object]:
 
 class TestWhateverTheWay:
     @checked
-    async def test_a_container_s_life(self, bench: NetworkBench) -> None:
+    async def test_a_container_lives_and_is_seen_over_the_network(self, bench: NetworkBench) -> None:
         engine, cluster = bench.adapter(), bench.new_cluster()
         assert (await engine.info()).id
         spec = bench.spec(FOREVER)
@@ -208,7 +208,7 @@ class TestStreamsThatCarryBothWays:
             assert said.endswith(b"got one\r\n")
 
     @checked
-    async def test_there_is_none_to_a_container_that_is_gone(self, bench: NetworkBench) -> None:
+    async def test_a_stream_to_a_container_that_is_gone_is_an_error(self, bench: NetworkBench) -> None:
         connection, path = Connection(bench.address), "containers/none/attach"
         with pytest.raises(EngineError, match="No such container"):
             async with connection.streaming("POST", path, {}, late=late("attach"), upgrade=True):
@@ -237,5 +237,5 @@ class TestWhoMayNot:
         monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
         assert "does not answer" in asyncio.run(self.refusal(secure[1]))
 
-    def test_plain_words_to_an_engine_with_tls(self, secure) -> None:
+    def test_a_plain_request_to_an_engine_with_tls_is_told(self, secure) -> None:
         assert "is no Docker Engine" in asyncio.run(self.refusal(secure[1]))

@@ -110,7 +110,9 @@ def bench(docker_host: str, busybox_image: str, tmp_path: Path) -> StuckBench:
 
 class TestOneThatCantBeLookedInto:
     @pytest.mark.parametrize("status", [HANGS, 500])
-    def test_it_keeps_its_last_look_and_all_others_theirs(self, bench: StuckBench, status: int, caplog) -> None:
+    def test_a_container_that_can_t_be_inspected_is_shown_as_last_seen_and_the_others_as_they_are(
+        self, bench: StuckBench, status: int, caplog
+    ) -> None:
         caplog.set_level(logging.WARNING, "orion.adapters.docker")
 
         async def check() -> None:
@@ -166,7 +168,7 @@ class TestOneThatCantBeLookedInto:
         bench.run(check)
 
     @pytest.mark.parametrize("kind", [FOREVER, CRASHES])
-    def test_one_that_was_never_looked_into_is_as_the_list_has_it(self, bench: StuckBench, kind: str) -> None:
+    def test_a_container_that_was_never_inspected_is_shown_as_listed(self, bench: StuckBench, kind: str) -> None:
         async def check() -> None:
             engine, cluster, ports = bench.adapter(), bench.new_cluster(), (bench.free_port(), bench.free_port())
             shown = bench.spec(kind)
@@ -195,7 +197,7 @@ class TestCallsThatHang:
         assert not isinstance(raised.value, EngineDown)
 
     @checked
-    async def test_work_on_a_container(self, bench: StuckBench) -> None:
+    async def test_work_on_a_container_that_hangs_is_an_error_of_that_container(self, bench: StuckBench) -> None:
         engine, cluster = bench.stuck(work_s=SHORT_S), bench.new_cluster()
         id_ = await Placed(cluster, bench.spec(FOREVER)).create(bench.adapter())
         bench.between.meddle = {
@@ -213,13 +215,15 @@ class TestCallsThatHang:
         assert found.state == "created"
 
     @checked
-    async def test_a_removal_that_is_under_way_and_never_ends(self, bench: StuckBench) -> None:
+    async def test_a_removal_that_never_ends_is_an_error_of_that_container(self, bench: StuckBench) -> None:
         id_ = await Placed(bench.new_cluster(), bench.spec(FOREVER)).create(bench.adapter())
         bench.between.meddle = {f"DELETE /containers/{id_}": 409, f"POST /containers/{id_}/wait": HANGS}
         await self.refused(bench.stuck(work_s=SHORT_S).remove(id_), "remove the container")
 
     @checked
-    async def test_questions_about_an_image_or_logs(self, bench: StuckBench) -> None:
+    async def test_a_question_about_an_image_or_logs_that_hangs_is_an_error_of_its_own(
+        self, bench: StuckBench
+    ) -> None:
         engine, image = bench.stuck(call_s=SHORT_S), bench.spec(FOREVER).image
         id_ = await Placed(bench.new_cluster(), bench.spec(FOREVER)).create(bench.adapter())
         bench.between.meddle = {"GET /images/": HANGS, f"GET /containers/{id_}/logs": HANGS}
@@ -227,7 +231,9 @@ class TestCallsThatHang:
         await self.refused(anext(engine.logs(id_, LogQuery())), "give the container's logs")
 
     @checked
-    async def test_the_list_and_the_events_are_the_engine_s_own(self, bench: StuckBench) -> None:
+    async def test_a_list_or_an_event_stream_that_hangs_means_that_the_engine_is_down(
+        self, bench: StuckBench
+    ) -> None:
         engine, cluster = bench.stuck(call_s=SHORT_S), bench.new_cluster()
         bench.between.meddle = {"GET /containers/json": HANGS, "GET /events": HANGS}
         with pytest.raises(EngineDown, match="did not answer within"):
@@ -243,7 +249,7 @@ class TestAnswersThatAreNotUnderstood:
     """They are errors of the call, and nothing more."""
 
     @checked
-    async def test_of_a_call(self, bench: StuckBench) -> None:
+    async def test_an_odd_answer_to_a_call_is_an_error_of_that_call(self, bench: StuckBench) -> None:
         engine, cluster = bench.stuck(), bench.new_cluster()
         placed = Placed(cluster, bench.spec(FOREVER))
         bench.between.meddle = {"POST /containers/create": b"[]", "GET /containers/json": b"5"}
@@ -253,7 +259,7 @@ class TestAnswersThatAreNotUnderstood:
             assert not isinstance(raised.value, EngineDown)
 
     @checked
-    async def test_of_a_container(self, bench: StuckBench) -> None:
+    async def test_an_odd_container_is_left_out(self, bench: StuckBench) -> None:
         engine, cluster = bench.stuck(), bench.new_cluster()
         bad, good = [await Placed(cluster, bench.spec(FOREVER), number=number).create(engine) for number in (1, 2)]
         bench.between.meddle = {f"GET /containers/{bad}/json": b'{"Id": "bad"}'}
@@ -261,13 +267,13 @@ class TestAnswersThatAreNotUnderstood:
         assert await engine.inspect(bad) is None
 
     @checked
-    async def test_of_an_engine(self, bench: StuckBench) -> None:
+    async def test_an_odd_info_is_no_docker_engine(self, bench: StuckBench) -> None:
         bench.between.meddle = {"GET /info": b'{"ID": "x"}'}
         with pytest.raises(EngineDown, match="is no Docker Engine"):
             await bench.stuck().info()
 
     @checked
-    async def test_an_event(self, bench: StuckBench) -> None:
+    async def test_an_odd_event_is_skipped(self, bench: StuckBench) -> None:
         events = [b'{"Action": "start"}', b"5", _DIED]
         bench.between.meddle = {"GET /events": b"\n".join([*events, b""])}
         changes = bench.stuck().changes(bench.new_cluster())

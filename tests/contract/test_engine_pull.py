@@ -134,7 +134,7 @@ def refusal(docker_host: str, image: str, **tuning: float) -> EngineError:
     return raised.value
 
 
-def test_progress(docker_host: str, open_registry: str, config: Path) -> None:
+def test_a_pull_tells_how_many_bytes_have_come(docker_host: str, open_registry: str, config: Path) -> None:
     image = f"{open_registry}/some/thing:1.0"
     publish(docker_host, image, 24)
     texts = pull(docker_host, image)
@@ -168,7 +168,7 @@ def test_a_registry_that_is_not_there_may_come(docker_host: str, config: Path) -
     assert "connection refused" in error.detail
 
 
-def test_a_mute_registry(docker_host: str, config: Path) -> None:
+def test_a_registry_that_does_not_answer_may_be_tried_again(docker_host: str, config: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         image = f"127.0.0.1:{listener.getsockname()[1]}/thing:latest"
         error = refusal(docker_host, image, pull_silence_s=0.5)
@@ -203,14 +203,16 @@ def test_wrong_credentials_may_be_put_right(docker_host: str, asking_registry: s
     assert "unauthorized" in error.detail
 
 
-def test_credentials_of_the_docker_configuration(docker_host: str, asking_registry: str, config: Path) -> None:
+def test_credentials_of_the_docker_configuration_are_used(
+    docker_host: str, asking_registry: str, config: Path
+) -> None:
     publish(docker_host, f"{asking_registry}/private/filed:latest", 1)
     right = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     config.write_text(json.dumps({"auths": {f"https://{asking_registry}/v2/": {"auth": right}}}))
     pull(docker_host, f"{asking_registry}/private/filed")
 
 
-def test_credentials_of_a_helper(
+def test_credentials_of_a_helper_are_used(
     docker_host: str, asking_registry: str, config: Path, tmp_path: Path, monkeypatch
 ) -> None:
     publish(docker_host, f"{asking_registry}/private/helped:latest", 1)
@@ -223,7 +225,7 @@ def test_credentials_of_a_helper(
     pull(docker_host, f"{asking_registry}/private/helped")
 
 
-def test_a_pull_that_is_given_up(docker_host: str, open_registry: str, config: Path) -> None:
+def test_a_pull_that_is_cancelled_ends_at_once(docker_host: str, open_registry: str, config: Path) -> None:
     image = f"{open_registry}/given/up:latest"
     publish(docker_host, image, 8)
 

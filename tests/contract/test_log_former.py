@@ -30,7 +30,7 @@ def found(tmp_path):
     return [path.name for path, _ in former_directories(tmp_path / "node1", ME)]
 
 
-def test_one_of_the_same_node_is_found(tmp_path):
+def test_a_former_directory_of_the_same_node_is_found(tmp_path):
     made(tmp_path / "node1")
     made(tmp_path / "node1.old", cluster=8)
     made(tmp_path / "node2", node=NodeId("node2"))
@@ -39,7 +39,7 @@ def test_one_of_the_same_node_is_found(tmp_path):
     assert (path, identity.cluster) == (tmp_path / "node1.old", 8)
 
 
-def test_one_in_use_is_left_alone(tmp_path):
+def test_a_directory_in_use_is_left_out(tmp_path):
     async def check():
         log = await make(tmp_path / "other")
         assert found(tmp_path) == []
@@ -50,13 +50,13 @@ def test_one_in_use_is_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage" * 1_000, None], ids=["empty", "garbage", "cut"])
-def test_one_that_can_t_be_read_is_none(tmp_path, content):
+def test_a_directory_that_can_t_be_read_is_left_out(tmp_path, content):
     data = made(tmp_path / "old") / "log" / "data.mdb"
     data.write_bytes(data.read_bytes()[:9_000] if content is None else content)
     assert found(tmp_path) == []
 
 
-def test_what_is_no_data_directory_is_none(tmp_path):
+def test_a_directory_that_is_no_data_directory_is_left_out(tmp_path):
     (tmp_path / "file").write_text("x")
     (tmp_path / "folder" / "log").mkdir(parents=True)
     (tmp_path / "loop").symlink_to(tmp_path / "loop")

@@ -75,7 +75,7 @@ class LogStoreContract:
         assert await store.identity() is None
 
     @checked
-    async def test_the_identity_stays(self, bench: LogBench) -> None:
+    async def test_an_identity_outlives_a_restart(self, bench: LogBench) -> None:
         store = await bench.open()
         first, later = (
             Identity(NodeId("n1"), RaftId(2**63 + 5)),
@@ -87,7 +87,7 @@ class LogStoreContract:
         assert await (await bench.open()).identity() == later
 
     @checked
-    async def test_what_was_persisted_is_loaded(self, bench: LogBench) -> None:
+    async def test_persisted_batches_are_loaded(self, bench: LogBench) -> None:
         store = await bench.open()
         odd = Entry(2, 4, EntryKind.CONF_CHANGE, bytes(range(256)))
         large = Entry(2**63, 5, EntryKind.NORMAL, b"x" * 3 * MIB)
@@ -140,7 +140,7 @@ class LogStoreContract:
         assert (await store.load()).entries == entries(1, 3)
 
     @checked
-    async def test_what_need_not_be_synced_is_read_back(self, bench: LogBench) -> None:
+    async def test_a_batch_that_need_not_be_synced_is_loaded(self, bench: LogBench) -> None:
         store = await bench.open()
         await store.persist(batch(*entries(1, 3), hard_state=TERM_1))
         await store.persist(batch(hard_state=HardState(1, 7, 3), must_sync=False))

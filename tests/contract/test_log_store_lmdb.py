@@ -143,7 +143,7 @@ def test_nothing_is_taken_after_close(tmp_path):
 
 
 @pytest.mark.parametrize("round_", range(4))
-def test_what_was_acknowledged_outlives_a_kill(tmp_path, round_):
+def test_acknowledged_batches_outlive_a_kill(tmp_path, round_):
     writer = process(
         tmp_path,
         """
@@ -175,7 +175,7 @@ def test_what_was_acknowledged_outlives_a_kill(tmp_path, round_):
     run(main)
 
 
-def test_what_a_crash_left_of_a_snapshot_is_cleared(tmp_path):
+def test_chunks_that_a_crash_left_behind_are_cleared(tmp_path):
     async def main():
         await fill(tmp_path, snapshot=True)
         (kept,) = {k[:8] for k in keys(tmp_path)}

@@ -155,7 +155,7 @@ class MembershipContract:
         assert seen(a, "n1") is not None
 
     @checked
-    async def test_who_leaves_has_left_and_is_not_dead(self, bench: MembershipBench) -> None:
+    async def test_a_node_that_leaves_has_left_and_is_not_dead(self, bench: MembershipBench) -> None:
         a = await up(bench, "n1")
         b = await up(bench, "n2", "n1")
         await until_state(a, "n2", "alive")

@@ -59,7 +59,7 @@ def test_a_seed_that_is_no_address_is_told(bench, seed):
     bench.run(check)
 
 
-def test_names_are_looked_up(bench):
+def test_seeds_that_are_names_are_looked_up(bench):
     async def check():
         port = await free_port()
         a = bench.made["a"] = Gossip(node="n1", host="localhost", port=port, advertise=f"localhost:{port}")
@@ -246,7 +246,7 @@ def test_a_member_whose_name_no_node_can_have_is_ignored_and_told_once(bench, ca
 # --- datagrams ---------------------------------------------------------------------------------------------
 
 
-def test_who_answers_by_tcp_and_never_by_udp_is_told_once(bench, caplog, monkeypatch):
+def test_a_member_that_answers_by_tcp_and_never_by_udp_is_told_once(bench, caplog, monkeypatch):
     """And again once UDP gets through. One that is quiet on purpose stands in for one behind a firewall."""
     monkeypatch.setattr(datagrams, "EVERY_S", 0.05)
     caplog.set_level(logging.INFO)
@@ -276,7 +276,7 @@ def test_who_answers_by_tcp_and_never_by_udp_is_told_once(bench, caplog, monkeyp
     assert len(told("does not get through, or no answer does; TCP does")) == 2, "n1 and n3 of n2, once each"
 
 
-def test_who_answers_by_no_way_is_not_told_to_be_behind_a_firewall(bench, caplog, monkeypatch):
+def test_a_member_that_answers_neither_is_not_told_to_be_behind_a_firewall(bench, caplog, monkeypatch):
     monkeypatch.setattr(datagrams, "EVERY_S", 0.02)
 
     async def check():

@@ -142,7 +142,7 @@ class PeersContract:
         assert known == sent
 
     @checked
-    async def test_both_ways(self, bench: PeersBench) -> None:
+    async def test_messages_arrive_in_both_directions(self, bench: PeersBench) -> None:
         a, b = await hosts(bench, 1, 2)
         await one_reaches(a, b)
         await one_reaches(b, a)
@@ -308,7 +308,7 @@ class PeersContract:
         assert await a.peers.probe(b.address, tries=4) is PortProbe.ACCEPTED
 
     @checked
-    async def test_who_listens_says_who_it_is(self, bench: PeersBench) -> None:
+    async def test_a_listening_node_says_who_it_is(self, bench: PeersBench) -> None:
         """To strangers too: they are told apart by it."""
         a, b = await hosts(bench, 1, 2, cluster=CLUSTER)
         (stranger,) = await hosts(bench, 3, cluster=OTHER_CLUSTER)
@@ -341,7 +341,7 @@ class PeersContract:
         assert 5 not in a.contexts
 
     @checked
-    async def test_who_joins_another_cluster_is_not_spoken_with_any_more(self, bench: PeersBench) -> None:
+    async def test_a_peer_that_joins_another_cluster_is_not_spoken_with_any_more(self, bench: PeersBench) -> None:
         (a,) = await hosts(bench, 1, cluster=CLUSTER)
         (b,) = await hosts(bench, 2)
         assert await b.peers.call(a.address, b"x", timeout_s=DEADLINE_S) == b"n2 asked n1: x"

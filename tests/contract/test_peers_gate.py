@@ -40,7 +40,7 @@ async def pair(bench, rival=""):
     return a, b, b.peers.gate
 
 
-def test_nothing_is_heard_of_one_that_is_not_let_in_yet(bench):
+def test_no_frame_of_a_peer_is_handled_before_it_is_let_in(bench):
     async def check():
         a, b, gate = await pair(bench)
         a.peers.send(b.address, b.raft, a.beats(b, 1, 3))
@@ -60,7 +60,7 @@ def test_nothing_is_heard_of_one_that_is_not_let_in_yet(bench):
 
 
 @pytest.mark.parametrize("lane", ["raft", "call", "stream"])
-def test_one_that_is_turned_away_hears_whose_place_it_wanted(bench, lane):
+def test_a_peer_that_is_turned_away_is_told_the_address_of_its_rival(bench, lane):
     async def check():
         a, b, gate = await pair(bench, ELSEWHERE)
         gate.opened.set()
@@ -82,7 +82,7 @@ def test_one_that_is_turned_away_hears_whose_place_it_wanted(bench, lane):
     bench.run(check)
 
 
-def test_one_that_hangs_up_before_it_is_let_in_is_forgotten(bench):
+def test_a_peer_that_hangs_up_before_it_is_let_in_is_forgotten(bench):
     async def check():
         a, b, gate = await pair(bench)
         with pytest.raises(Unavailable):
@@ -95,7 +95,7 @@ def test_one_that_hangs_up_before_it_is_let_in_is_forgotten(bench):
     bench.run(check)
 
 
-def test_who_answers_is_told_whatever_the_gate_says(bench):
+def test_a_node_says_who_it_is_whatever_the_gate_says(bench):
     async def check():
         a, b, gate = await pair(bench, ELSEWHERE)
         who = await a.peers.who(b.address, timeout_s=DEADLINE_S)

@@ -33,7 +33,7 @@ async def refused(asker, other):
 
 
 @pytest.mark.parametrize("recovered_asks", [True, False])
-def test_one_of_before_is_refused_and_both_are_told(bench, recovered_asks):
+def test_a_node_of_before_a_recovery_is_refused_and_both_are_told(bench, recovered_asks):
     async def check():
         (recovered, before), (told, told_before) = await pair(bench, RECOVERED, 0)
         await refused(*((recovered, before) if recovered_asks else (before, recovered)))
@@ -55,7 +55,7 @@ def test_two_recoveries_made_apart_refuse_each_other(bench):
     bench.run(check)
 
 
-def test_one_of_another_cluster_is_refused_and_told(bench):
+def test_a_node_of_another_cluster_is_refused_and_told(bench):
     async def check():
         (one,), (other,) = await hosts(bench, 1, cluster=CLUSTER), await hosts(bench, 2, cluster=OTHER_CLUSTER)
         told = []
@@ -67,7 +67,7 @@ def test_one_of_another_cluster_is_refused_and_told(bench):
     bench.run(check)
 
 
-def test_who_went_along_is_spoken_with_again(bench):
+def test_a_node_that_took_over_the_recovery_is_spoken_with_again(bench):
     async def check():
         (recovered, worker), _ = await pair(bench, RECOVERED, 0)
         await refused(worker, recovered)
@@ -77,7 +77,7 @@ def test_who_went_along_is_spoken_with_again(bench):
     bench.run(check)
 
 
-def test_one_that_is_in_no_cluster_yet_may_speak_with_who_was_recovered(bench):
+def test_a_node_in_no_cluster_yet_may_speak_with_a_recovered_one(bench):
     async def check():
         (recovered,) = await hosts(bench, 1, cluster=CLUSTER)
         recovered.peers.set_cluster(CLUSTER, RECOVERED)

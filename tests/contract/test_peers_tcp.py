@@ -94,7 +94,7 @@ class TestStrangers:
     @pytest.mark.parametrize(
         "garbage", [b"\xff" * 50, encode_frame(Kind.END, b""), *(encode_frame(k, b"\xc1\xff") for k in Kind)]
     )
-    def test_garbage_after_a_hello_too(self, bench, caplog, lane, garbage):
+    def test_garbage_after_a_hello_closes_the_connection(self, bench, caplog, lane, garbage):
         async def check():
             (a,) = await hosts(bench, 1)
             answered = await answer_to(a, hello(lane), garbage)
@@ -108,7 +108,7 @@ class TestStrangers:
         assert line.startswith("closed a peer connection from 127.0.0.1:")
 
     @pytest.mark.parametrize("lane", [LANE_RAFT, LANE_CALL, LANE_STREAM])
-    def test_what_is_cut_short_is_forgotten(self, bench, caplog, lane):
+    def test_a_frame_that_is_cut_short_is_dropped(self, bench, caplog, lane):
         async def check():
             (a,) = await hosts(bench, 1)
             for cut in (0, 3, 20, len(hello(lane)), len(hello(lane)) + 8):
@@ -120,7 +120,7 @@ class TestStrangers:
         bench.run(check)
         assert lines(caplog) == []
 
-    def test_a_silent_one_is_not_kept(self, bench, monkeypatch):
+    def test_a_connection_without_a_hello_is_closed(self, bench, monkeypatch):
         monkeypatch.setattr(connection, "HELLO_TIMEOUT_S", 0.05)
 
         @checked
@@ -130,7 +130,7 @@ class TestStrangers:
 
         check(None, bench)
 
-    def test_those_past_the_bound_are_not_kept(self, bench, monkeypatch):
+    def test_connections_past_the_bound_are_closed(self, bench, monkeypatch):
         """Each is a file, and the node needs others."""
         monkeypatch.setattr("orion.process.fd_limits.FEWEST_CONNECTIONS", 3)
         monkeypatch.setattr("resource.getrlimit", lambda _: (6, 6))
@@ -153,7 +153,7 @@ class TestStrangers:
 
         bench.run(check)
 
-    def test_of_the_silent_the_oldest_make_room(self, bench, monkeypatch):
+    def test_the_oldest_connections_without_a_hello_make_room_for_new_ones(self, bench, monkeypatch):
         monkeypatch.setattr("orion.process.fd_limits.FEWEST_CONNECTIONS", 3)
         monkeypatch.setattr("resource.getrlimit", lambda _: (6, 6))
         monkeypatch.setattr(connection, "HELLO_TIMEOUT_S", 2 * DEADLINE_S)
@@ -189,7 +189,7 @@ class TestStrangers:
         (line,) = lines(caplog)
         assert line.startswith("closed a peer connection to 127.0.0.1:")
 
-    def test_complaints_do_not_flood_the_log(self, bench, caplog):
+    def test_a_misbehaving_peer_does_not_flood_the_log(self, bench, caplog):
         async def check():
             (a,) = await hosts(bench, 1)
             for _ in range(30):
@@ -301,7 +301,7 @@ def test_a_mistake_in_a_handler_is_logged_there_and_no_more_than_that_said_here(
 # --- limits ------------------------------------------------------------------------------------------------
 
 
-def test_what_is_too_large_is_refused_at_either_end(bench):
+def test_a_request_or_answer_that_is_too_large_is_refused(bench):
     async def check():
         a, b = await hosts(bench, 1, 2)
 
@@ -574,7 +574,7 @@ def test_an_answer_counts_that_came_while_the_loop_was_held(bench):
 
 
 @pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.0 400 Bad Request\r\n" * 100, b""])
-def test_who_answers_but_is_no_node_has_not_introduced_itself(bench, answer):
+def test_a_program_that_answers_and_is_no_node_is_unavailable(bench, answer):
     async def other(_, writer):
         writer.write(answer)
         writer.close()
@@ -592,7 +592,7 @@ def test_who_answers_but_is_no_node_has_not_introduced_itself(bench, answer):
     bench.run(check)
 
 
-def test_who_can_not_be_asked_is_not_called_silent(bench):
+def test_a_host_that_can_not_be_asked_is_not_called_silent(bench):
     async def check():
         (a,) = await hosts(bench, 1)
         for address in ("no-such-host.invalid:7000", "127.0.0.1", "[ff00::1]:0", "255.255.255.255:7000"):

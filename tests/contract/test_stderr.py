@@ -60,23 +60,23 @@ def run(text, stderr=subprocess.PIPE):
     )
 
 
-def test_all_of_it_in_order_to_the_last_word():
+def test_all_lines_are_written_in_order_before_the_process_ends():
     done = run(lines(0, 5_000) + "logging.basicConfig(stream=sys.stderr)\nlogging.error('last words')")
     assert done.stderr.splitlines() == [b"%0100d" % n for n in range(5_000)] + [b"ERROR:root:last words"]
 
 
-def test_a_traceback_at_the_end():
+def test_the_traceback_of_the_end_is_written():
     done = run("print('before', file=sys.stderr)\nraise ValueError('a mistake')")
     assert done.returncode == 1
     assert done.stderr.startswith(b"before\nTraceback (most recent call last):\n")
     assert done.stderr.endswith(b"ValueError: a mistake\n")
 
 
-def test_what_can_not_be_encoded():
+def test_text_that_can_not_be_encoded_is_escaped():
     assert run("print('\\udcff \\u00fc', file=sys.stderr)").stderr == "\\udcff \u00fc\n".encode()
 
 
-def test_nobody_reads_so_nobody_waits_and_the_gap_is_told_when_somebody_does():
+def test_no_writer_waits_for_a_reader_and_the_gap_is_told_once_there_is_one():
     total = 40_000  # four times of what may wait
     ask = "print('goes on', flush=True)\nsys.stdin.readline()\n"
     end = "print('waits', flush=True)\nsys.stdin.readline()\n"
@@ -103,7 +103,7 @@ def test_the_end_does_not_wait_for_ever():
         assert process.wait(DEADLINE_S) == 3
 
 
-def test_the_end_waits_for_who_reads_late():
+def test_the_end_waits_for_a_late_reader():
     text = "atexit.register(sys.stderr.drain, 600)\n" + lines(0, 1_000) + "until_the_thread_has_it_all()\n"
     with program(text + "print('ends', flush=True)") as (process, unread, filled):
         assert process.stdout.readline() == b"ends\n"
@@ -132,11 +132,11 @@ def test_one_line_may_be_as_long_as_it_likes():
     assert run("print('x' * 3_000_000, file=sys.stderr)").stderr == b"x" * 3_000_000 + b"\n"
 
 
-def test_the_end_of_what_is_no_whole_line():
+def test_a_last_line_without_an_end_is_written():
     assert run("sys.stderr.write('a\\nb'); sys.stderr.write('c')").stderr == b"a\nbc"
 
 
-def test_who_shares_the_pipe_may_have_said_that_nobody_is_to_wait():
+def test_a_pipe_that_another_process_made_non_blocking_loses_no_line():
     text = f"os.set_blocking(2, False)\n{lines(0, 1_000)}until_the_thread_has_it_all()\n"
     text += "print('goes on', flush=True)\n"
     with program(text) as (process, unread, filled):
@@ -145,7 +145,7 @@ def test_who_shares_the_pipe_may_have_said_that_nobody_is_to_wait():
         assert process.wait(DEADLINE_S) == 0
 
 
-def test_a_disk_that_was_full_meanwhile(tmp_path):
+def test_lines_lost_to_a_full_disk_are_counted_once_there_is_room(tmp_path):
     """What could not be written is told at the head of what can: here the file is put in place of /dev/full."""
     file = tmp_path / "log"
     text = (
@@ -208,7 +208,7 @@ print("goes on")
     assert told == [b"%s %d" % (word, n) for n in range(100) for word in (b"before", b"behind")]
 
 
-def test_a_finalizer_that_writes_while_its_thread_does():
+def test_a_finalizer_that_writes_in_the_midst_of_a_write_loses_nothing():
     """At the first line, at the second, and so on. Each text is written whole and once."""
     text = f"""{TRACE}
 def finalizer():
@@ -247,7 +247,7 @@ for writer in writers: writer.join()
 
 
 @pytest.mark.parametrize("reader", ["closed", "gone"])
-def test_nobody_is_there_at_all(reader):
+def test_a_program_goes_on_when_its_reader_is_gone(reader):
     text = "logging.basicConfig(stream=sys.stderr)\nfor _ in range(1_000): logging.error('x')\nprint('goes on')\n"
     command = [sys.executable, "-c", BEGIN + text]
     if reader == "closed":

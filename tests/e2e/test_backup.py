@@ -18,7 +18,7 @@ def orion(*args: str, code: int = 0) -> str:
     return done.stderr if code else done.stdout
 
 
-def test_saved_and_restored_into_a_new_cluster(tmp_path: Path) -> None:
+def test_a_saved_state_is_restored_into_a_new_cluster(tmp_path: Path) -> None:
     file = tmp_path / "state"
     with cluster(NO_ENGINE) as old:
         old.grow_to(2, engines=False)
@@ -48,7 +48,7 @@ def test_saved_and_restored_into_a_new_cluster(tmp_path: Path) -> None:
 
 
 @pytest.mark.engine
-def test_what_ran_runs_again(docker_host: str, web_image: str, tmp_path: Path) -> None:
+def test_tasks_of_a_restored_backup_run_again(docker_host: str, web_image: str, tmp_path: Path) -> None:
     file = tmp_path / "state"
     with cluster(docker_host) as old:
         old.grow_to(1)

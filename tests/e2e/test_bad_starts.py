@@ -39,7 +39,7 @@ def test_a_taken_port_is_named_with_its_flag(shared: Cluster, tmp_path: Path) ->
         assert flag in words
 
 
-def test_a_data_directory_in_use_or_of_another_node(shared: Cluster, tmp_path: Path) -> None:
+def test_a_data_directory_in_use_or_of_another_node_is_refused(shared: Cluster, tmp_path: Path) -> None:
     shared.grow_to(1)
     first = shared.nodes[0]
     second = another(first, tmp_path, "node1")
@@ -57,7 +57,9 @@ def test_a_data_directory_in_use_or_of_another_node(shared: Cluster, tmp_path: P
     shared.wait(shared.leader, "node1 to lead again")
 
 
-def test_neither_bootstrap_nor_join(shared: Cluster, tmp_path: Path) -> None:
+def test_a_start_with_neither_bootstrap_nor_join_is_refused_and_leaves_nothing(
+    shared: Cluster, tmp_path: Path
+) -> None:
     shared.grow_to(1)
     lonely = another(shared.nodes[0], tmp_path, "lonely")
     words = fails(lonely, *())
@@ -66,7 +68,7 @@ def test_neither_bootstrap_nor_join(shared: Cluster, tmp_path: Path) -> None:
     assert "--join" in words
 
 
-def test_join_to_itself(shared: Cluster, tmp_path: Path) -> None:
+def test_a_join_to_the_node_s_own_ports_is_refused(shared: Cluster, tmp_path: Path) -> None:
     shared.grow_to(1)
     for word, which in (("gossip", "gossip_port"), ("API", "port"), ("peer", "raft_port")):
         node = another(shared.nodes[0], tmp_path, "narcissus")
@@ -75,7 +77,7 @@ def test_join_to_itself(shared: Cluster, tmp_path: Path) -> None:
         assert not node.data_dir.exists()
 
 
-def test_join_to_an_api_port(shared: Cluster, tmp_path: Path) -> None:
+def test_a_join_to_an_api_port_is_told(shared: Cluster, tmp_path: Path) -> None:
     shared.grow_to(1)
     api = f"127.0.0.1:{shared.nodes[0].port}"
     node = another(shared.nodes[0], tmp_path, "hopeful")
@@ -121,7 +123,7 @@ def _problem(node: NodeProcess) -> Problem | None:
     return None
 
 
-def test_two_nodes_with_one_id(shared: Cluster, tmp_path: Path) -> None:
+def test_a_second_node_with_the_same_id_is_refused(shared: Cluster, tmp_path: Path) -> None:
     shared.grow_to(2)
     twin = another(shared.nodes[0], tmp_path, "node2")
     words = fails(twin, "--join", shared.nodes[0].gossip, deadline_s=60)
@@ -142,7 +144,7 @@ def test_garbage_on_the_peer_port_closes_that_connection_and_nothing_else(shared
     assert all(n.alive for n in shared.nodes)
 
 
-def test_beyond_loopback_asks_for_insecure(shared: Cluster, tmp_path: Path) -> None:
+def test_an_address_beyond_loopback_is_refused_without_insecure(shared: Cluster, tmp_path: Path) -> None:
     shared.grow_to(1)
     words = fails(
         another(shared.nodes[0], tmp_path, "open"),
@@ -156,7 +158,7 @@ def test_beyond_loopback_asks_for_insecure(shared: Cluster, tmp_path: Path) -> N
     assert "--insecure" in words
 
 
-def test_a_node_whose_clock_is_an_hour_off(shared: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_an_hour_off_is_told_and_decides_nothing(shared: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everybody says so, and nothing decides by it."""
     shared.grow_to(2)
     with monkeypatch.context() as patch:

@@ -18,7 +18,7 @@ def one(shared: Cluster) -> Cluster:
     return shared
 
 
-def test_two_tasks_that_want_one_static_port(one: Cluster, web_image: str) -> None:
+def test_the_second_of_two_tasks_with_one_static_port_waits_for_the_first(one: Cluster, web_image: str) -> None:
     port = str(free_ports()[0])
     one.run("first", image=web_image, portBindings={"80/tcp": port})
     one.any().ask("POST", "/tasks", {"name": "second", "image": web_image, "portBindings": {"80/tcp": port}})
@@ -30,7 +30,7 @@ def test_two_tasks_that_want_one_static_port(one: Cluster, web_image: str) -> No
     one.wait_task("second", "running")
 
 
-def test_a_port_that_another_program_holds(one: Cluster, web_image: str) -> None:
+def test_a_port_that_another_program_holds_is_told_and_had_once_free(one: Cluster, web_image: str) -> None:
     with socket.socket() as other:
         other.bind(("0.0.0.0", 0))
         other.listen()
@@ -63,7 +63,7 @@ def test_a_container_has_a_limit_of_processes(one: Cluster, docker_host: str, bu
     assert shown["HostConfig"]["PidsLimit"] == 4_096
 
 
-def test_an_image_that_does_not_exist(one: Cluster) -> None:
+def test_a_task_whose_image_does_not_exist_fails_with_the_registry_s_words(one: Cluster) -> None:
     with refusing_registry() as registry:
         image = registry.image(404)
         one.any().ask("POST", "/tasks", {"name": "ghost", "image": image, "restartPolicy": "always"})
@@ -72,7 +72,7 @@ def test_an_image_that_does_not_exist(one: Cluster) -> None:
     assert "manifest unknown" in found["reason"]
 
 
-def test_a_command_that_exits_at_once(one: Cluster, busybox_image: str) -> None:
+def test_a_command_that_exits_at_once_fails_with_its_last_words(one: Cluster, busybox_image: str) -> None:
     done = {"name": "done", "image": busybox_image, "command": ["true"]}
     bad = {
         "name": "bad",
@@ -123,7 +123,7 @@ def test_a_shell_in_a_copy_of_a_task_s_image_is_not_the_task(
         api.ask(docker_host, "DELETE", f"/images/{image}?force=1")
 
 
-def test_larger_than_any_node(one: Cluster, web_image: str) -> None:
+def test_a_task_larger_than_any_node_waits_with_a_reason(one: Cluster, web_image: str) -> None:
     one.any().ask("POST", "/tasks", {"name": "huge", "image": web_image, "memory": 100 * 10**15})
     one.wait(lambda: "memory" in one.task("huge")["reason"], "a reason")
     huge = one.task("huge")
@@ -149,7 +149,7 @@ def test_nonsense_is_refused_and_nothing_is_made(one: Cluster) -> None:
     assert one.any().ask("GET", "/tasks") == []
 
 
-def test_stopping_a_task_that_is_being_pulled_or_runs(one: Cluster, web_image: str) -> None:
+def test_a_task_that_is_being_pulled_or_runs_can_be_stopped(one: Cluster, web_image: str) -> None:
     one.run("web", image=web_image)
     one.any().ask("DELETE", "/tasks/web")
 

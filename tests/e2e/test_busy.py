@@ -18,7 +18,7 @@ def _spin(until: float) -> None:
         pass
 
 
-def test_all_cores_kept_busy_by_others(shared: Cluster, web_image: str) -> None:
+def test_nothing_moves_while_others_keep_all_cores_busy(shared: Cluster, web_image: str) -> None:
     shared.grow_to(3)
     task = shared.run("web", image=web_image)
     before = shared.any().ask("GET", "/raft")

@@ -35,7 +35,7 @@ def traces() -> set[str]:
     return {str(path) for path in found} | {line.split()[4] for line in mounts if "orion-chaos-" in line}
 
 
-def test_everything_that_may_go_wrong():
+def test_no_fault_of_a_chaos_run_violates_a_promise():
     before = traces()
     ended = subprocess.run(
         command(SECONDS),

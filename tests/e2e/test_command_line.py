@@ -13,7 +13,7 @@ from support.nodes import Cluster, free_ports
 pytestmark = pytest.mark.engine
 
 
-def test_what_follows_the_image_reaches_the_program(shared: Cluster, busybox_image: str) -> None:
+def test_words_after_the_image_reach_the_program(shared: Cluster, busybox_image: str) -> None:
     """Orion's own options among it: they end at IMAGE."""
     shared.grow_to(1)
     node = shared.nodes[0]
@@ -184,7 +184,9 @@ def test_wait_gives_the_programs_own_exit_code(shared: Cluster, busybox_image: s
         assert waiting.stderr.read() == "orion: stays/0 was removed\n"
 
 
-def test_a_program_in_the_foreground(shared: Cluster, docker_host: str, busybox_image: str) -> None:
+def test_a_program_in_the_foreground_gives_its_output_and_exit_code_and_is_removed(
+    shared: Cluster, docker_host: str, busybox_image: str
+) -> None:
     """Its two outputs, its exit code, and nothing left of it."""
     shared.grow_to(3)
     node = shared.nodes[0]

@@ -67,7 +67,7 @@ def test_a_copy_beside_its_original_ends_and_no_task_is_lost(
 
 
 @pytest.mark.engine
-def test_a_copy_that_does_not_know_where_its_original_is_now(
+def test_a_copy_that_does_not_know_where_its_original_is_now_is_let_in_nowhere(
     shared: Cluster, web_image: str, tmp_path: Path
 ) -> None:
     """Its original has moved since, so it finds nobody at the address in its directory. The others let it in at

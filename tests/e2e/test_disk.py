@@ -40,7 +40,7 @@ def last_words(node: NodeProcess) -> str:
     return words
 
 
-def test_a_bit_that_has_flipped_in_an_entry(alone: Cluster) -> None:
+def test_a_flipped_bit_in_an_entry_ends_the_node_with_the_way_out(alone: Cluster) -> None:
     (node,) = alone.nodes
     file = node.data_dir / "log" / "data.mdb"
     content = file.read_bytes()
@@ -63,7 +63,7 @@ def test_a_bit_that_has_flipped_in_an_entry(alone: Cluster) -> None:
         ("chunks", None, "chunk 0 of the snapshot at index 1 is damaged"),
     ],
 )
-def test_whatever_has_changed_is_named(alone: Cluster, table: str, key: bytes | None, named: str) -> None:
+def test_a_flipped_bit_in_any_record_is_named(alone: Cluster, table: str, key: bytes | None, named: str) -> None:
     (node,) = alone.nodes
     _flip(node.data_dir, table, key)
     node.start()
@@ -163,7 +163,7 @@ def test_an_entry_that_nobody_can_read_is_got_back_from_the_others() -> None:
         assert node.ask("GET", "/configs/before?stale=1") == '"kept"'
 
 
-def test_it_comes_back_as_it_was_told(alone: Cluster) -> None:
+def test_a_node_with_a_damaged_log_comes_back_as_it_was_told(alone: Cluster) -> None:
     """With the directory moved away it joins as a new member, while two others have the log."""
     alone.nodes[0].start()
     alone.wait(alone.leader, "node1 to lead")
@@ -180,7 +180,7 @@ def test_it_comes_back_as_it_was_told(alone: Cluster) -> None:
 
 
 @pytest.mark.root
-def test_a_full_disk(tmp_path: Path) -> None:
+def test_a_full_disk_ends_the_node_with_the_way_out(tmp_path: Path) -> None:
     if os.geteuid():
         pytest.skip("needs root to mount a small disk")
     disk = tmp_path / "small"

@@ -12,7 +12,9 @@ from support.nodes import Cluster, free_ports
 pytestmark = pytest.mark.engine
 
 
-def test_without_a_majority(shared: Cluster, busybox_image: str) -> None:
+def test_without_a_majority_errors_name_the_missing_and_local_logs_can_be_read(
+    shared: Cluster, busybox_image: str
+) -> None:
     """Told soon, in words that say who is missing and what still works; logs of what runs here can be read."""
     shared.grow_to(3)
     shell = ["sh", "-c", "echo i am here; exec sleep 1000"]
@@ -50,7 +52,7 @@ def test_a_service_that_somebody_stopped_with_docker_runs_again(
     assert allocation["restarts"] == 0
 
 
-def test_run_and_wait_for_what_does_not_stay_up(shared: Cluster, busybox_image: str) -> None:
+def test_run_and_wait_tells_a_task_that_does_not_stay_up(shared: Cluster, busybox_image: str) -> None:
     shared.grow_to(1)
     script = "echo reading configuration; sleep 0.2; echo no database >&2; exit 3"
     command = ("run", "--name", "crash", "--wait", images.BUSYBOX, "--", "sh", "-c", script)

@@ -170,7 +170,7 @@ def test_a_commit_index_from_a_stranger_ends_nobody(three: Cluster) -> None:
     starts_again(three)
 
 
-def test_every_message_of_a_stranger_at_every_term(three: Cluster) -> None:
+def test_no_message_of_a_stranger_at_any_term_changes_anything(three: Cluster) -> None:
     at = Position(three)
     evict = encode_change(ConfChange((STRANGER,)))
     for node in three.nodes:

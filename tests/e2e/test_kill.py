@@ -69,7 +69,7 @@ def test_a_worker_node_dies_and_its_static_port_comes_back(shared, docker_host, 
     assert [a["state"] for a in after["allocations"]] == ["lost", "running"]
 
 
-def test_the_leader_dies_with_a_task_on_it(shared, docker_host, web_image):
+def test_a_task_on_a_leader_that_dies_moves(shared, docker_host, web_image):
     port = free_ports()[0]
     shared.grow_to(3)
     task = web(shared, web_image, port)
@@ -182,7 +182,7 @@ def test_a_node_with_an_engine_of_its_own_returns_and_stops_what_moved(docker_ho
         assert running(docker_host, made) == ["node1"]
 
 
-def test_an_engine_that_goes_down_and_returns(own_engine):
+def test_a_node_whose_engine_goes_down_stays_a_member_and_recovers(own_engine):
     """The node says so, keeps its membership, takes no new work, and recovers by itself."""
     image = images.web(own_engine.host)
     with cluster(own_engine.host) as made:

@@ -24,7 +24,7 @@ def counter(cluster: Cluster, *, away_from: NodeProcess | None = None) -> NodePr
     return cluster.node(task["nodeId"])
 
 
-def test_over_a_restart_and_a_drain_nothing_is_lost_or_doubled(
+def test_following_loses_and_doubles_nothing_over_a_restart_and_a_drain(
     shared: Cluster, docker_host: str, busybox_image: str
 ) -> None:
     shared.grow_to(3)
@@ -51,7 +51,7 @@ def test_over_a_restart_and_a_drain_nothing_is_lost_or_doubled(
         assert follower.notices[2:] == ["web/0 was stopped and is forgotten"]
 
 
-def test_over_the_death_of_its_node(shared: Cluster, busybox_image: str) -> None:
+def test_following_goes_on_after_the_death_of_the_task_s_node(shared: Cluster, busybox_image: str) -> None:
     shared.grow_to(3)
     first = shared.nodes[0]
     home = counter(shared, away_from=first)
@@ -68,7 +68,7 @@ def test_over_the_death_of_its_node(shared: Cluster, busybox_image: str) -> None
         assert f"(what it wrote on {home.name} after " in notice
 
 
-def test_over_the_death_of_the_node_that_is_asked(shared: Cluster, busybox_image: str) -> None:
+def test_following_goes_on_after_the_death_of_the_node_that_is_asked(shared: Cluster, busybox_image: str) -> None:
     """Once while the task runs elsewhere, once with the task on it: with another address nothing is lost."""
     shared.grow_to(5)
     first, second, *_ = shared.nodes
@@ -89,7 +89,7 @@ def test_over_the_death_of_the_node_that_is_asked(shared: Cluster, busybox_image
         assert all(map(whole, follower.runs().values()))
 
 
-def test_followed_before_it_runs(shared: Cluster, busybox_image: str) -> None:
+def test_following_a_task_that_waits_begins_once_it_runs(shared: Cluster, busybox_image: str) -> None:
     shared.grow_to(1)
     first = shared.nodes[0]
     first.ask("POST", "/nodes/node1/drain")

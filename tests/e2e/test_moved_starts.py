@@ -46,7 +46,9 @@ def on_node2_alone(two: Cluster, task: dict[str, object]) -> None:
     assert two.task("web")["nodeId"] == "node2"
 
 
-def test_a_host_port_that_another_program_holds(two: Cluster, own_engine: Dockerd, web_image: str) -> None:
+def test_a_task_whose_host_port_another_program_holds_moves(
+    two: Cluster, own_engine: Dockerd, web_image: str
+) -> None:
     images.web(own_engine.host)
     port = free_ports()[0]
     with somebody_listens(own_engine, port):
@@ -62,7 +64,7 @@ def test_a_host_port_that_another_program_holds(two: Cluster, own_engine: Docker
     assert "web/0 does not start on node2 (" in two.any().ask("GET", "/events?after=0.0&follow=0")
 
 
-def test_an_image_that_only_one_node_has(two: Cluster, docker_host: str) -> None:
+def test_a_task_whose_image_only_one_node_has_moves_there(two: Cluster, docker_host: str) -> None:
     image = "127.0.0.1:1/only/here:1"
     api.ask(docker_host, "POST", f"/images/{images.web(docker_host)}/tag?repo=127.0.0.1:1/only/here&tag=1")
     try:

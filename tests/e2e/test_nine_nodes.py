@@ -11,7 +11,7 @@ def roles(cluster: Cluster) -> dict[str, str]:
     return {n["name"]: n["role"] for n in cluster.any().ask("GET", "/nodes")}
 
 
-def test_a_worker_and_a_voter_die(shared: Cluster, web_image: str) -> None:
+def test_after_a_worker_and_a_voter_die_work_goes_on_and_a_standby_votes(shared: Cluster, web_image: str) -> None:
     shared.grow_to(9)
     found = roles(shared)
     assert sorted(found.values()) == ["leader", "learner", "learner", *["voter"] * 4, "worker", "worker"]

@@ -33,7 +33,7 @@ def silent(node: NodeProcess) -> socket.socket:
     return socket.create_connection(("127.0.0.1", node.port), 10)
 
 
-def test_more_connections_that_ask_nothing_than_there_may_be_files(tmp_path: Path) -> None:
+def test_more_silent_connections_than_files_leave_the_node_working(tmp_path: Path) -> None:
     with cluster(NO_ENGINE) as made, contextlib.ExitStack() as stack:
         node = constrained(made, tmp_path)
         limits = Path(f"/proc/{node.process.pid}/limits").read_text()

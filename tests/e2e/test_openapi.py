@@ -45,7 +45,7 @@ def operations(schema) -> list:
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
-def test_the_node_does_as_its_description_says(schema, node: NodeProcess, mode: GenerationMode) -> None:
+def test_the_node_answers_as_its_openapi_description_says(schema, node: NodeProcess, mode: GenerationMode) -> None:
     failures = []
     for operation in operations(schema):
         ask = _ask(operation, mode)

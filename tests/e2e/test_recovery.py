@@ -20,7 +20,7 @@ def config(node: NodeProcess, key: str) -> bool:
     return key in {config["key"] for config in node.ask("GET", "/configs")}
 
 
-def test_two_of_three_are_lost_for_good() -> None:
+def test_a_survivor_of_three_goes_on_alone_with_its_log() -> None:
     with cluster(NO_ENGINE) as made:
         made.grow_to(3, engines=False)
         one, *others = made.nodes
@@ -80,7 +80,7 @@ def _those_of_before_do_no_harm(made: Cluster) -> None:
     assert not config(one, "after")
 
 
-def test_the_first_node_loses_its_disk_and_is_started_as_always() -> None:
+def test_a_first_node_that_lost_its_disk_and_begins_anew_does_not_harm_its_cluster() -> None:
     """With --bootstrap, as the README says: a second cluster, that the first one does not know."""
     with cluster(NO_ENGINE) as made:
         made.grow_to(3, engines=False)
@@ -119,7 +119,7 @@ def _wiped_they_join(made: Cluster) -> None:
 
 
 @pytest.mark.engine
-def test_a_worker_goes_along_with_its_task(shared: Cluster, web_image: str) -> None:
+def test_a_worker_joins_the_recovered_cluster_with_its_task(shared: Cluster, web_image: str) -> None:
     shared.grow_to(8)
     roles = {node["name"]: node["role"] for node in shared.any().ask("GET", "/nodes")}
     worker = shared.node(next(name for name, role in roles.items() if role == "worker"))
@@ -152,7 +152,7 @@ def _alive(node: NodeProcess) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["running", "no node's", "alone"])
-def test_where_there_is_nothing_to_recover(tmp_path: Path, kind: str) -> None:
+def test_recover_refuses_where_there_is_nothing_to_recover(tmp_path: Path, kind: str) -> None:
     if kind == "no node's":
         code, _, err = recover(tmp_path, "--yes")
         assert (code, "is no node's data directory" in err) == (1, True)

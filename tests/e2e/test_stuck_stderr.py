@@ -43,7 +43,7 @@ def made(tmp_path: Path) -> Iterator[tuple[Cluster, Unheard]]:
         yield made, node
 
 
-def test_a_node_that_nobody_hears(made: tuple[Cluster, Unheard]) -> None:
+def test_a_node_whose_stderr_nobody_reads_works_and_stops(made: tuple[Cluster, Unheard]) -> None:
     whole, node = made
     node.start("--bootstrap")
     whole.wait(whole.leader, "a leader")
@@ -52,7 +52,7 @@ def test_a_node_that_nobody_hears(made: tuple[Cluster, Unheard]) -> None:
     os.close(node.unread)
 
 
-def test_a_refused_start_that_nobody_hears(made: tuple[Cluster, Unheard]) -> None:
+def test_a_refused_start_whose_stderr_nobody_reads_ends(made: tuple[Cluster, Unheard]) -> None:
     _, node = made
     node.start()
     assert node.process is not None
@@ -60,7 +60,7 @@ def test_a_refused_start_that_nobody_hears(made: tuple[Cluster, Unheard]) -> Non
     os.close(node.unread)
 
 
-def test_what_waited_is_heard_later(made: tuple[Cluster, Unheard]) -> None:
+def test_lines_that_waited_are_written_once_somebody_reads(made: tuple[Cluster, Unheard]) -> None:
     whole, node = made
     node.start("--bootstrap")
     whole.wait(whole.leader, "a leader")
@@ -71,7 +71,7 @@ def test_what_waited_is_heard_later(made: tuple[Cluster, Unheard]) -> None:
     assert told[-2].endswith("stopped; node1 runs no task")
 
 
-def test_the_last_words_of_a_refused_start(tmp_path: Path) -> None:
+def test_the_last_words_of_a_refused_start_are_written(tmp_path: Path) -> None:
     node = NodeProcess("node1", tmp_path, NO_ENGINE, free_ports(), [])
     node.start()
     assert node.process is not None

@@ -34,7 +34,7 @@ def connections(hosts: LabNodes, host: int) -> list[str]:
     return [line for line in shown.stdout.splitlines() if f"{hosts.lab.address(CLIENT)}:" in line]
 
 
-def test_the_host_that_is_asked_vanishes(hosts: LabNodes) -> None:
+def test_following_goes_on_when_the_host_that_is_asked_vanishes(hosts: LabNodes) -> None:
     run(hosts, "web", COUNTS, 3)
     with following([hosts.address(1), hosts.address(2)], "web", enter=hosts.enter(CLIENT)) as follower:
         hosts.wait(goes_on(follower, 1), "the first lines")
@@ -46,7 +46,7 @@ def test_the_host_that_is_asked_vanishes(hosts: LabNodes) -> None:
         assert whole(numbers)
 
 
-def test_the_host_of_the_task_vanishes(hosts: LabNodes) -> None:
+def test_following_goes_on_when_the_host_of_the_task_vanishes(hosts: LabNodes) -> None:
     hosts.ask(1, "POST", "/nodes/node1/drain")
     hosts.ask(1, "POST", "/nodes/node2/drain")
     hosts.ask(1, "POST", "/tasks?wait=running", {"name": "web", "image": images.BUSYBOX, "command": COUNTS})
@@ -72,7 +72,7 @@ def test_silent_events_break_off_when_the_host_vanishes(hosts: LabNodes) -> None
 
 
 @pytest.mark.parametrize("reads", [True, False], ids=["which reads", "which has stopped reading"])
-def test_the_client_s_host_vanishes(hosts: LabNodes, reads: bool) -> None:
+def test_connections_of_a_client_whose_host_vanishes_end(hosts: LabNodes, reads: bool) -> None:
     """Its connections end there: with silence, with heartbeats on their way, and with no room for more."""
     run(hosts, "talks", ["sh", "-c", "while :; do head -c 100000 /dev/zero | tr '\\0' x; sleep 0.05; done"], 3)
     run(hosts, "silent", ["sleep", "100000"], 3)

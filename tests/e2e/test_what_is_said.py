@@ -33,7 +33,9 @@ def test_a_container_is_named_and_shown_as_paused_while_it_is(
     one.wait(lambda: not one.task("web")["reason"], "it to go on")
 
 
-def test_logs_of_a_container_that_somebody_pruned(one: Cluster, docker_host: str, busybox_image: str) -> None:
+def test_logs_of_a_pruned_container_say_that_somebody_removed_it(
+    one: Cluster, docker_host: str, busybox_image: str
+) -> None:
     done = {"name": "done", "image": busybox_image, "command": ["echo", "hello"], "restartPolicy": "no"}
     one.any().ask("POST", "/tasks", done)
     one.wait_task("done", "completed")
@@ -51,7 +53,9 @@ def test_logs_of_a_container_that_somebody_pruned(one: Cluster, docker_host: str
     assert said.startswith("done/0 has run on node1, but somebody has removed its container")
 
 
-def test_what_the_user_wrote_wrong_is_said_in_his_words(one: Cluster, docker_host: str, busybox_image: str) -> None:
+def test_a_mistake_of_the_user_is_told_in_the_user_s_own_words(
+    one: Cluster, docker_host: str, busybox_image: str
+) -> None:
     images.import_image(docker_host, NO_COMMAND, images._busybox_files(), [])
     try:
         one.any().ask("PUT", "/configs/motd", "hello")

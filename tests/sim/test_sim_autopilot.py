@@ -112,7 +112,7 @@ class TheVoterThatComesBackInTimeKeepsItsVote(Autopilot):
     [TwoOfFiveDieOneAfterTheOther, AStandbyThatIsBehindIsNotPromoted, TheVoterThatComesBackInTimeKeepsItsVote],
     ids=lambda story: story.__name__,
 )
-def test_story(story):
+def test_a_story_of_the_autopilot_holds_every_invariant(story):
     summary = run_seeds(
         1, seconds=600, count=2, live=lambda seed: run_seed(seed, make=story), on_failure=lambda _: None
     )

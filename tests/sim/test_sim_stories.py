@@ -261,7 +261,7 @@ class DatagramsAreDroppedAndConnectionsWork(Story):
     ],
     ids=lambda story: story.__name__,
 )
-def test_story(story):
+def test_a_story_holds_every_invariant(story):
     summary = run_seeds(
         1, seconds=600, count=2, live=lambda seed: run_seed(seed, make=story), on_failure=lambda _: None
     )

@@ -11,12 +11,12 @@ from raft_trace import Trace
 TRACES = sorted(Path(__file__).parent.joinpath("golden").glob("*.txt"))
 
 
-def test_there_are_traces() -> None:
+def test_no_golden_trace_is_missing() -> None:
     assert len(TRACES) >= 12
 
 
 @pytest.mark.parametrize("path", TRACES, ids=[p.stem for p in TRACES])
-def test_golden(path: Path) -> None:
+def test_a_trace_is_as_the_golden_file_has_it(path: Path) -> None:
     expected = path.read_text()
     actual = Trace().run(expected)
     if os.environ.get("ORION_UPDATE_GOLDEN") == "1":

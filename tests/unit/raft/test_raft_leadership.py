@@ -103,7 +103,7 @@ def test_a_lost_round_goes_out_again_with_the_next_heartbeat() -> None:
     assert {m.context for m in of_kind(solo.tick(100), MsgHeartbeat)} == {0}
 
 
-def test_a_follower_asks_the_leader() -> None:
+def test_a_follower_s_read_is_answered_by_the_leader() -> None:
     group = group_of(3)
     group.campaign(1)
     group.propose(1, b"a")
@@ -119,12 +119,12 @@ def test_a_follower_asks_the_leader() -> None:
     assert reads(group[3], Received(answer)) == [ReadState(8, group.raft(1).commit)]
 
 
-def test_who_knows_no_leader_refuses() -> None:
+def test_a_member_without_a_leader_refuses_reads() -> None:
     assert reads(Solo(disk_with(1)), ReadRequest(7)) == [ReadState(7, 0)]
 
 
 @pytest.mark.parametrize("term", [0, 1, 2])
-def test_who_does_not_lead_refuses_a_follower_s_read(term: int) -> None:
+def test_a_member_that_does_not_lead_refuses_a_follower_s_read(term: int) -> None:
     (answer,) = Solo(disk_with(1)).receive(MsgReadIndex(2, 1, term, 44)) or [None]
     if term == 2:
         assert isinstance(answer, MsgReadIndexResp)
@@ -146,7 +146,7 @@ def test_a_leader_that_steps_down_refuses_its_followers_reads_too() -> None:
     assert [(m.to, m.context, m.index) for m in of_kind(sent, MsgReadIndexResp)] == [(3, 44, 0)]
 
 
-def test_an_answer_to_the_run_before_is_not_taken_for_one_to_this_run() -> None:
+def test_a_late_answer_to_a_read_of_an_earlier_process_is_ignored() -> None:
     def ask(solo: Solo) -> MsgReadIndex:
         solo.receive(MsgHeartbeat(2, 1, 1, 1))
         (asked,) = of_kind(solo.step(ReadRequest(1)), MsgReadIndex)
@@ -170,7 +170,7 @@ def test_3_10_a_member_that_has_everything_is_told_to_campaign_at_once() -> None
     assert solo.raft.status().transfer_to == 3
 
 
-def test_3_10_one_that_lags_is_brought_up_first() -> None:
+def test_3_10_an_heir_that_lags_is_brought_up_first() -> None:
     solo = leading()
     solo.step(Propose((b"x",)))
     assert of_kind(solo.step(TransferLeader(3)), MsgTimeoutNow) == []
@@ -189,7 +189,7 @@ def test_3_10_the_heir_leads_without_pre_vote_or_waiting_for_leases() -> None:
     assert group.raft(2).term == 3
 
 
-def test_3_10_without_a_name_the_voter_that_has_most_gets_it() -> None:
+def test_3_10_without_a_name_the_most_up_to_date_voter_takes_over() -> None:
     solo = leading()
     solo.step(Propose((b"x",)))
     solo.receive(MsgAppResp(3, 1, 2, 3))
@@ -206,7 +206,7 @@ def test_3_10_only_another_voter_can_take_over(to: int) -> None:
     solo.step(Propose((b"x",)))
 
 
-def test_3_10_it_is_given_up_after_an_election_timeout() -> None:
+def test_3_10_a_transfer_is_given_up_after_an_election_timeout() -> None:
     solo = leading()
     solo.step(TransferLeader(3))
     for _ in range(5):
@@ -219,7 +219,7 @@ def test_3_10_it_is_given_up_after_an_election_timeout() -> None:
     solo.step(Propose((b"x",)))
 
 
-def test_3_10_a_second_wish_takes_the_place_of_the_first() -> None:
+def test_3_10_a_second_transfer_replaces_the_first() -> None:
     solo = leading()
     solo.step(TransferLeader(3))
     assert solo.step(TransferLeader(3)) == []
@@ -227,14 +227,14 @@ def test_3_10_a_second_wish_takes_the_place_of_the_first() -> None:
     assert [m.to for m in of_kind(sent, MsgTimeoutNow)] == [2]
 
 
-def test_3_10_an_heir_that_dies_is_none() -> None:
+def test_3_10_the_death_of_the_heir_ends_the_transfer() -> None:
     solo = leading()
     solo.step(TransferLeader(3))
     solo.step(PeerDead(3))
     assert solo.raft.status().transfer_to == 0
 
 
-def test_3_10_who_is_no_voter_does_not_take_over() -> None:
+def test_3_10_a_member_without_a_vote_does_not_take_over() -> None:
     solo = Solo(disk_with(1, conf=ConfState(voters=(2, 3), learners=(1,))))
     solo.receive(MsgHeartbeat(2, 1, 1, 1))
     assert solo.receive(MsgTimeoutNow(2, 1, 1)) == []
@@ -272,7 +272,7 @@ def test_the_voters_wait_in_slots_by_rank() -> None:
     assert 0 <= waits[2] < 50 <= waits[3] < 100
 
 
-def test_one_proof_less_keeps_the_lease() -> None:
+def test_a_leader_that_is_only_unreachable_keeps_its_lease() -> None:
     group = group_of(3)
     group.campaign(1)
     group.tick(250)
@@ -291,7 +291,7 @@ def test_somebody_else_s_death_means_nothing_to_a_follower() -> None:
     assert (solo.raft.leader, solo.raft.next_deadline_ms()) == (2, due)
 
 
-def test_a_death_that_is_told_twice_hurries_once() -> None:
+def test_a_death_that_is_told_twice_brings_one_election_forward() -> None:
     solo = Solo(disk_with(1))
     solo.receive(MsgHeartbeat(2, 1, 1, 1))
     solo.step(PeerDead(2))
@@ -302,7 +302,7 @@ def test_a_death_that_is_told_twice_hurries_once() -> None:
     assert solo.raft.next_deadline_ms() == due
 
 
-def test_one_who_asked_before_the_others_knew_asks_again_when_it_knows() -> None:
+def test_a_pre_candidate_asks_again_when_it_hears_of_the_leader_s_death() -> None:
     """Its pre-vote was disregarded by those who still held the lease."""
     solo = Solo(disk_with(1))
     solo.receive(MsgHeartbeat(2, 1, 1, 1))
@@ -312,7 +312,7 @@ def test_one_who_asked_before_the_others_knew_asks_again_when_it_knows() -> None
     assert of_kind(solo.tick(100), MsgPreVote) != []
 
 
-def test_an_election_under_way_is_not_hurried() -> None:
+def test_a_death_does_not_change_an_election_under_way() -> None:
     solo = Solo(disk_with(1))
     solo.receive(MsgHeartbeat(2, 1, 1, 1))
     solo.receive(MsgTimeoutNow(2, 1, 1))
@@ -332,7 +332,7 @@ def test_a_leader_takes_a_dead_follower_for_unreachable() -> None:
 # --- what is told -----------------------------------------------------------------------------------------
 
 
-def test_standing_is_told_when_it_changes_and_only_then() -> None:
+def test_a_soft_state_is_given_only_when_it_changes() -> None:
     solo = Solo(disk_with(1, term=4))
     told = []
     finish = solo.finish
@@ -395,7 +395,7 @@ def test_a_leader_may_step_down_with_writes_under_way() -> None:
     assert solo.raft.role is Role.FOLLOWER
 
 
-def test_an_heir_that_leaves_the_configuration_is_none() -> None:
+def test_the_removal_of_the_heir_ends_the_transfer() -> None:
     solo = leading()
     solo.step(ProposeConf(ConfChange((1, 2))))
     solo.step(TransferLeader(3))

@@ -414,7 +414,7 @@ def test_a_sole_voter_leads_at_its_first_tick() -> None:
 
 
 @pytest.mark.parametrize("conf", [ConfState(), ConfState(voters=(2, 3)), ConfState(voters=(2, 3), learners=(1,))])
-def test_who_is_no_voter_never_campaigns_and_still_votes(conf: ConfState) -> None:
+def test_a_member_without_a_vote_never_campaigns_and_still_votes(conf: ConfState) -> None:
     solo = Solo(disk_with(1, conf=conf))
     assert solo.tick(10_000) == []
     assert solo.step(Campaign()) == []

@@ -141,7 +141,7 @@ def leading(conf: ConfState = ConfState(voters=(1, 2, 3)), *, committed: bool = 
     return solo
 
 
-def test_6_one_change_at_a_time() -> None:
+def test_6_a_second_change_is_refused_while_one_is_under_way() -> None:
     solo = leading()
     solo.step(ProposeConf(ConfChange((1, 2))))
     assert "under way" in proposals_refused(solo, ConfChange((1, 3)))
@@ -320,7 +320,7 @@ def test_6_a_vote_request_is_disregarded_while_a_leader_is_heard(since_ms: int) 
     assert (solo.raft.term, solo.raft.leader) == (1, 2)
 
 
-def test_6_and_is_heard_after_the_minimum_election_timeout() -> None:
+def test_6_a_vote_request_is_granted_after_the_minimum_election_timeout() -> None:
     solo = Solo(disk_with(1))
     solo.receive(MsgHeartbeat(2, 1, 1, 1))
     solo.now = 500
@@ -330,7 +330,7 @@ def test_6_and_is_heard_after_the_minimum_election_timeout() -> None:
     assert not answer.reject
 
 
-def test_6_a_leader_disregards_candidates_too() -> None:
+def test_6_a_leader_disregards_candidates() -> None:
     solo = leading()
     solo.now = 450
     assert solo.receive(MsgVote(3, 1, 9, 9, 9)) == []

@@ -424,7 +424,7 @@ def test_a_full_window_is_opened_again_when_everything_was_lost() -> None:
     assert [e.data for e in again.entries] == [b"x", b"y"]
 
 
-def test_what_can_t_be_sent_is_not_sent_over_and_over() -> None:
+def test_messages_to_an_unreachable_member_are_not_sent_over_and_over() -> None:
     solo = replicating()
     solo.step(PeerUnreachable(2))
     assert solo.raft.status().followers[2].state == "probe"

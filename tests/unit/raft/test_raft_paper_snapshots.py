@@ -75,7 +75,7 @@ def test_7_the_latest_configuration_is_in_the_snapshot() -> None:
     assert solo.raft.status().conf == conf
 
 
-def test_7_an_older_snapshot_than_the_newest_is_nothing_new() -> None:
+def test_7_a_snapshot_older_than_the_newest_changes_nothing() -> None:
     solo = compacting()
     solo.step(Compacted(SnapshotMeta(4, 1, CONF), 5))
     assert solo.raft.status().snapshot_index == 10
@@ -96,7 +96,7 @@ def test_7_nothing_else_is_sent_until_the_snapshot_is_there() -> None:
     assert of_kind(solo.receive(MsgHeartbeatResp(3, 1, 2)), MsgApp) == []
 
 
-def test_7_then_the_log_goes_on_behind_it() -> None:
+def test_7_the_log_goes_on_after_a_snapshot() -> None:
     solo = offering()
     solo.step(Propose((b"x",)))
     (append,) = [m for m in of_kind(solo.receive(MsgAppResp(3, 1, 2, 10)), MsgApp) if m.to == 3]
@@ -199,7 +199,7 @@ def test_7_an_old_snapshot_is_answered_with_what_is_committed() -> None:
     assert (answer.reject, answer.index) == (False, 4)
 
 
-def test_7_that_it_has_the_snapshot_is_said_after_the_install() -> None:
+def test_7_a_snapshot_is_acknowledged_after_its_install() -> None:
     solo = Solo(disk_with(1))
     solo.raft.step(0, Received(MsgSnap(2, 1, 4, SnapshotMeta(6, 3, CONF))))
     ready = solo.raft.ready()

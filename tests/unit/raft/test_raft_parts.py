@@ -111,7 +111,7 @@ def test_a_voter_is_demoted_only_when_the_joint_configuration_is_left() -> None:
     assert next_conf(conf, ConfChange()) == ConfState(voters=(1, 4), learners=(3, 9))
 
 
-def test_what_is_named_twice_or_out_of_order_is_sorted() -> None:
+def test_members_named_twice_or_out_of_order_are_sorted() -> None:
     assert next_conf(ConfState(voters=(1, 2)), ConfChange((2, 1, 2), (5, 4, 5))) == ConfState((1, 2), (4, 5))
 
 
@@ -128,7 +128,7 @@ def test_changes_are_decoded_as_they_were_encoded(change: ConfChange) -> None:
     assert decode_change(encode_change(change)) == change
 
 
-def test_an_entry_that_is_no_change_is_told_so() -> None:
+def test_an_entry_that_is_no_change_has_a_fault() -> None:
     for data in (b"", b"\xc1", b"\x92\x01\x02"):
         with pytest.raises(msgspec.DecodeError):
             decode_change(data)
@@ -232,7 +232,7 @@ def test_a_log_with_a_gap_is_broken() -> None:
         RaftLog(SnapshotMeta(3, 2, ConfState()), entries(1, first=1))
 
 
-def test_where_configuration_changes_are_is_known_through_all_changes() -> None:
+def test_a_log_keeps_the_indexes_of_its_configuration_changes() -> None:
     def change(term: int, index: int) -> Entry:
         return Entry(term, index, 1, encode_change(ConfChange((1,))))
 

@@ -29,7 +29,7 @@ def run(seed: int) -> World:
 
 
 @pytest.mark.parametrize("start", range(FIRST, END, SEEDS_PER_CASE))
-def test_safety_under_faults_and_liveness_after(start: int) -> None:
+def test_random_schedules_keep_safety_under_faults_and_make_progress_after(start: int) -> None:
     worlds = [run(seed) for seed in range(start, min(start + SEEDS_PER_CASE, END))]
     # The schedules get somewhere: what never commits proves nothing.
     assert any(w.gone for w in worlds)

@@ -138,7 +138,7 @@ def test_a_leader_that_steps_down_follows_no_stranger_at_once():
     assert (solo.raft.term, solo.raft.leader) == (term + 1, 0)
 
 
-def test_who_knows_no_members_follows_whoever_leads_at_once():
+def test_a_member_without_a_configuration_follows_any_leader_at_once():
     solo = Solo(disk_with(conf=ConfState()))
     assert solo.receive(MsgApp(STRANGER, 1, 3, 0, 0, tuple(entries(3)), 0))
     assert (solo.raft.term, solo.raft.leader) == (3, STRANGER)
@@ -149,7 +149,7 @@ def test_a_candidate_that_this_member_does_not_know_gets_its_vote_where_nobody_l
     assert of_kind(solo.receive(MsgVote(STRANGER, 1, 6, 5, 5)), MsgVoteResp)[0].reject is False
 
 
-def test_who_a_change_in_the_log_names_is_no_stranger():
+def test_a_member_named_by_a_change_in_the_log_is_no_stranger():
     """It can lead as soon as it has the change, and this member may not know yet that it is committed."""
     solo = follower()
     joins = Entry(5, 6, EntryKind.CONF_CHANGE, encode_change(ConfChange((1, 2, 3), (STRANGER,))))

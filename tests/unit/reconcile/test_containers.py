@@ -55,7 +55,7 @@ def actions(wishes, containers, attempts=None, neighbours=(OTHER,), busy=(), now
     )
 
 
-def test_wanted_and_missing_is_started():
+def test_a_wanted_allocation_without_a_container_is_started():
     (action,) = actions([wish()], [])
     assert isinstance(action, Start)
     assert action.container == ""
@@ -72,7 +72,7 @@ def test_a_failed_start_waits_for_its_backoff():
     assert isinstance(actions([wish()], [], Attempts(retry_at_ms=10_000))[0], Start)
 
 
-def test_running_is_reported_once_state_does_not_know():
+def test_a_running_container_is_reported_when_state_does_not_know_it():
     (report,) = actions([wish()], [container()])
     assert report.status == AllocationStatus(
         AllocationState.RUNNING, started_at_ms=1_000, address="172.17.0.2", container="c1"
@@ -127,7 +127,7 @@ def test_an_end_that_the_engine_can_t_explain_is_neither_a_success_nor_a_restart
         (RestartMode.ALWAYS, 3, None),
     ],
 )
-def test_restart_policy(mode, exit_code, expected):
+def test_the_restart_policy_decides_between_a_restart_and_the_end(mode, exit_code, expected):
     (action,) = actions([wish(policy=RestartPolicy(mode))], [container("exited", exit_code=exit_code)])
     if expected is None:
         assert isinstance(action, BackOff)
@@ -136,7 +136,7 @@ def test_restart_policy(mode, exit_code, expected):
         assert action.status.state is expected
 
 
-def test_what_was_stopped_outside_of_orion_has_not_succeeded_and_costs_no_restart():
+def test_a_container_stopped_outside_of_orion_has_not_succeeded_and_costs_no_restart():
     stopped = msgspec.structs.replace(container("exited", exit_code=0), cause=EndCause.TOLD)
     spent = Attempts(restarts=5)
     (back_off,) = actions([wish()], [stopped], spent)
@@ -192,7 +192,7 @@ def test_the_container_of_a_stopped_job_stays_for_its_logs():
     assert isinstance(actions([stopped], [container("created")])[0], Remove), "which has written nothing"
 
 
-def test_unwanted_is_stopped_then_removed_then_reported():
+def test_an_unwanted_container_is_stopped_then_removed_then_reported():
     unwanted = wish(wanted=False)
     meanwhile = Report(ID, running_status(container(), 0))
     assert actions([unwanted], [container()]) == [Stop(ID, "c1", 10_000, meanwhile)]
@@ -204,7 +204,7 @@ def test_unwanted_is_stopped_then_removed_then_reported():
 
 
 @pytest.mark.parametrize("shown", [ENDED_SOMEHOW, "its container can't be removed: busy", "pulling nginx", ""])
-def test_one_that_never_started_ends_with_why_whatever_was_said_of_it_since(shown):
+def test_an_allocation_that_never_started_ends_with_the_reason_of_its_failed_start(shown):
     stuck = wish(wanted=False, status=AllocationStatus(AllocationState.STARTING, shown, failed_starts=2))
     tries = Attempts(failures=2, last_error="port 80 is taken")
     (gone,) = actions([stuck], [], tries)
@@ -213,13 +213,13 @@ def test_one_that_never_started_ends_with_why_whatever_was_said_of_it_since(show
         assert (end.state, end.reason, end.failed_starts) == (AllocationState.STOPPED, "port 80 is taken", 2)
 
 
-def test_one_whose_starts_an_earlier_agent_saw_fail_ends_with_what_state_knows():
+def test_an_allocation_whose_starts_failed_in_an_earlier_process_ends_with_the_reason_in_state():
     known = AllocationStatus(AllocationState.STARTING, "port 80 is taken; trying again in 2 s", failed_starts=2)
     (report,) = actions([wish(wanted=False, status=known)], [])
     assert report.status.reason == known.reason
 
 
-def test_one_that_ran_ends_without_the_error_of_an_earlier_start():
+def test_an_allocation_that_ran_ends_without_the_error_of_an_earlier_start():
     ran = wish(wanted=False, status=running_status(container(), 0))
     (report,) = actions([ran], [], Attempts(last_error="port 80 is taken"))
     assert report.status.reason == ""
@@ -236,7 +236,7 @@ def test_a_run_called_lost_is_stopped_and_removed():
     assert actions([lost], [container("exited", exit_code=0)]) == [Remove("c1")]
 
 
-def test_what_nothing_explains_is_removed():
+def test_a_container_without_an_allocation_is_removed():
     assert actions([], [container()]) == [Remove("c1")]
 
 

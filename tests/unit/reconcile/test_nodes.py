@@ -51,7 +51,7 @@ def verdict(known, seen, waited_ms=0):
         (None, None),
     ],
 )
-def test_a_ready_node(seen, expected):
+def test_a_ready_node_is_down_by_two_proofs_and_no_fewer(seen, expected):
     assert verdict(node(), seen) is expected
 
 

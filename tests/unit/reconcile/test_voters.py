@@ -33,7 +33,7 @@ def test_the_second_node_becomes_a_standby_not_a_voter():
     assert change([node(1), node(2)], [1], [2]) is None
 
 
-def test_from_one_straight_to_three():
+def test_two_standbys_that_have_caught_up_become_voters_together():
     both = [node(1), node(2), node(3)]
     assert change([node(1), node(2), node(3, match=None)], [1], [2]) == ConfChange((1,), (2, 3))
     assert change([node(1), node(2), node(3, match=10)], [1], [2, 3]) is None, "3 has not caught up"
@@ -90,7 +90,7 @@ def test_workers_beyond_two_standbys_get_no_log():
     st.lists(st.tuples(st.integers(0, 20_000), st.booleans()), min_size=1, max_size=9),
     st.integers(1, 5),
 )
-def test_always_odd_and_the_leader_stays(nodes, voters):
+def test_any_change_keeps_an_odd_number_of_voters_and_the_leader(nodes, voters):
     voters -= voters % 2 == 0
     candidates = [
         node(i, dead_ms=0 if i == 1 else dead, match=LAST if caught_up else None)

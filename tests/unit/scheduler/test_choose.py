@@ -58,7 +58,7 @@ def check_one_after_another(cluster, placement, nodes, cpu, memory, counts):
     memory=st.sampled_from([0, 300, 500]),
     placement=st.sampled_from(Placement),
 )
-def test_as_one_after_another(capacities, fill, there, need, cpu, memory, placement):
+def test_a_plan_is_as_if_tasks_were_placed_one_after_another(capacities, fill, there, need, cpu, memory, placement):
     cluster = Cluster()
     cluster.default_to(placement)
     for n, (node_cpu, node_memory) in enumerate(capacities, 1):
@@ -98,7 +98,7 @@ def test_a_small_pool_keeps_the_order_of_numbers():
     assert not cluster.pools.pool(cluster.view, ()).even
 
 
-def test_scores_are_made_from_integers():
+def test_resources_given_and_taken_back_leave_no_trace_in_a_score():
     """What was given and taken back leaves no trace in a score, as a sum of floats would."""
     cluster = Cluster(1, cpu=3_000, memory=7)
     record = cluster.view.node_records()[0]

@@ -15,7 +15,7 @@ def why(cluster, **job):
     return dict(said(cluster.plan("asked")))["asked"]
 
 
-def test_memory():
+def test_missing_memory_is_told_with_the_largest_node():
     assert why(Cluster(3, memory=15_200_000_000), memory=100 * GB) == (
         "needs 100 GB of memory; the largest node has 15.2 GB free"
     )
@@ -29,22 +29,22 @@ def test_a_node_that_shrank_has_nothing_free():
     assert why(cluster, memory=GB) == "needs 1 GB of memory; the largest node has 0 B free"
 
 
-def test_cores():
+def test_missing_cores_are_told_with_the_largest_node():
     assert why(Cluster(2), cpu=4_500) == "needs 4.5 cores; the largest node has 4 free"
 
 
-def test_disk():
+def test_missing_disk_is_told_with_the_largest_node():
     assert why(Cluster(2), disk=200 * GB) == "needs 200 GB of disk; the largest node has 100 GB free"
 
 
-def test_a_port():
+def test_a_taken_port_is_told_with_the_number_of_nodes():
     cluster = Cluster(3)
     cluster.job(count=3, ports=WEB)
     cluster.run()
     assert why(cluster, ports=WEB) == "port 8080 is taken on 3 of 3 nodes"
 
 
-def test_a_udp_port():
+def test_a_taken_udp_port_is_told_with_its_protocol():
     cluster = Cluster(1)
     dns = (PortBinding(53, "udp", 53),)
     cluster.job(ports=dns)
@@ -52,7 +52,7 @@ def test_a_udp_port():
     assert why(cluster, ports=dns) == "port 53/udp is taken on 1 of 1 nodes"
 
 
-def test_labels():
+def test_labels_that_no_node_has_are_named():
     assert why(Cluster(2), constraints=(("disk", "ssd"),)) == "no node has the label disk=ssd"
     both = (("disk", "ssd"), ("zone", "a"))
     assert why(Cluster(2), constraints=both) == "no node has the labels disk=ssd and zone=a"
@@ -84,7 +84,7 @@ def test_no_sentence_is_longer_than_a_reason_may_be():
     assert text.endswith("…")
 
 
-def test_nothing_is_ready():
+def test_nodes_that_are_not_ready_are_counted_by_reason():
     assert why(Cluster()) == "no node is ready"
     cluster = Cluster(4)
     cluster.do(DrainNode(1, "n1", draining=True))
@@ -96,7 +96,7 @@ def test_nothing_is_ready():
     )
 
 
-def test_several_reasons_the_most_frequent_first():
+def test_of_several_reasons_the_most_frequent_comes_first():
     cluster = Cluster(2)
     cluster.node(3, memory=GB)
     cluster.job("fill", count=2, memory=14_800_000_000)
@@ -111,7 +111,7 @@ def test_several_reasons_the_most_frequent_first():
     )
 
 
-def test_labels_among_other_reasons():
+def test_a_missing_label_is_counted_among_other_reasons():
     cluster = Cluster(3)
     cluster.node(1, labels=(("disk", "ssd"),))
     assert why(cluster, cpu=8_000, constraints=(("disk", "ssd"),)) == (
@@ -119,14 +119,14 @@ def test_labels_among_other_reasons():
     )
 
 
-def test_what_this_very_plan_gives_away_counts():
+def test_resources_that_this_very_plan_gives_away_count():
     cluster = Cluster(1)
     cluster.job("first", ports=WEB)
     cluster.job("second", ports=WEB)
     assert said(cluster.plan("first", "second")) == (("second", "port 8080 is taken on 1 of 1 nodes"),)
 
 
-def test_how_much_is_free_is_no_news():
+def test_another_amount_free_is_no_news():
     assert same_news("needs 4 cores; the largest node has 1.5 free", "needs 4 cores; the largest node has 1 free")
     assert same_news("x (needs 4 GB, most free 1.2 GB)", "x (needs 4 GB, most free 900 MB)")
     assert same_news("x (needs 4 GiB, most free 1.2 GiB)", "x (needs 4 GiB, most free 900 MiB)")
@@ -134,7 +134,7 @@ def test_how_much_is_free_is_no_news():
     assert not same_news("", "no node is ready")
 
 
-def test_what_is_free_is_told_in_the_units_that_were_asked_in():
+def test_free_amounts_are_told_in_the_units_that_were_asked_in():
     assert why(Cluster(3, memory=15_200_000_000), memory=64 * 1024**3) == (
         "needs 64 GiB of memory; the largest node has 14.2 GiB free"
     )

@@ -46,12 +46,12 @@ def test_each_has_its_turn_once_until_capacity_moves():
     assert refused.batch() == []
 
 
-def test_what_was_not_taken_comes_again():
+def test_a_batch_that_was_not_taken_comes_again():
     refused = Refused("a", "b", "c")
     assert [refused.batch(), refused.batch()] == [["a", "b"], ["a", "b"]]
 
 
-def test_what_a_plan_had_no_room_for_comes_after_the_others():
+def test_jobs_for_which_a_plan_had_no_room_come_after_the_others():
     refused = Refused("a", "b", "c", "d", "e")
     assert refused.rounds(rest=("b", "x")) == [["a", "b"], ["c", "d"], ["e", "b"]]
     refused.free()
@@ -66,7 +66,7 @@ def test_a_round_is_finished_before_the_next():
     assert refused.rounds() == [["c"], ["a", "b"], ["c"]]
 
 
-def test_a_job_of_later_than_a_round_waits_for_the_next():
+def test_a_job_refused_during_a_round_waits_for_the_next():
     refused = Refused("a", "b", "c")
     assert refused.batch() == ["a", "b"]
     refused.turns.taken(())

@@ -475,7 +475,7 @@ def size_of(plan):
     return len(encode_command(plan.command(1)))
 
 
-def test_what_is_said_of_the_size_of_plans_is_what_the_log_takes():
+def test_the_bound_of_a_plan_s_size_is_within_what_the_log_takes():
     assert MAX_PLAN_BYTES < MAX_COMMAND_BYTES // 2
 
 
@@ -576,7 +576,7 @@ def test_a_sample_that_fills_up_is_followed_by_all_nodes():
 
 
 @pytest.mark.parametrize("nodes", [5, 1_000])
-def test_pools_follow_the_facts(nodes):
+def test_pools_follow_changes_of_nodes(nodes):
     cluster = Cluster(nodes)
     cluster.job(constraints=(("disk", "ssd"),))
     assert said(cluster.run()) == (("web", "no node has the label disk=ssd"),)
@@ -615,7 +615,7 @@ def cannot_start(cluster, index=0, failures=2, job="web"):
     return allocation.node
 
 
-def test_what_its_node_can_not_start_is_moved():
+def test_a_task_that_its_node_can_not_start_is_moved():
     cluster = Cluster(2)
     cluster.job(ports=WEB)
     cluster.run()
@@ -656,7 +656,7 @@ def test_nodes_that_tried_in_vain_are_not_tried_again():
     assert cluster.where() == {0: "n5"}, "and yet it is tried everywhere for as long as it is wanted"
 
 
-def test_what_all_nodes_tried_in_vain_has_its_turn_again_where_it_was_longest_ago():
+def test_a_task_that_all_nodes_tried_in_vain_goes_to_the_one_that_tried_longest_ago():
     cluster = Cluster(3)
     cluster.job()
     cluster.run()
@@ -726,7 +726,7 @@ def test_a_refused_port_is_given_to_no_later_task():
     assert again.ports != (refused,)
 
 
-def test_where_there_is_no_room_for_both_one_with_a_refused_port_ends_first():
+def test_a_task_with_a_refused_port_ends_first_when_there_is_no_room_for_both():
     cluster = Cluster(1, memory=GB)
     cluster.job(memory=GB, ports=ANY_PORT)
     cluster.run()
@@ -741,7 +741,7 @@ def test_where_there_is_no_room_for_both_one_with_a_refused_port_ends_first():
     assert now.ports != (refused,)
 
 
-def test_what_only_one_node_can_start_stays_there_however_often_it_fails():
+def test_a_task_that_only_one_node_can_start_stays_there_however_often_it_fails():
     cluster = Cluster(1)
     cluster.job()
     cluster.run()
@@ -749,7 +749,7 @@ def test_what_only_one_node_can_start_stays_there_however_often_it_fails():
     assert cluster.plan().empty
 
 
-def test_what_can_not_be_started_stays_where_there_is_no_other_place():
+def test_a_task_that_can_not_be_started_stays_when_there_is_no_other_place():
     cluster = Cluster(2, memory=GB)
     cluster.job(memory=GB)
     cluster.job("other", memory=GB)
@@ -791,7 +791,7 @@ def report(cluster, allocation, status):
     cluster.do(UpdateAllocations(1, allocation.node, ((allocation.id, status),)))
 
 
-def test_once_it_runs_what_was_tried_in_vain_before_is_forgiven():
+def test_failed_starts_are_forgiven_once_the_task_runs():
     """All nodes failed it while a registry was away; today one of them has another reason."""
     cluster = Cluster(2)
     cluster.job()
@@ -808,7 +808,7 @@ def test_once_it_runs_what_was_tried_in_vain_before_is_forgiven():
     assert cluster.where() == {0: first}
 
 
-def test_what_has_started_since_the_plan_was_made_stays():
+def test_a_task_that_has_started_since_the_plan_was_made_stays():
     cluster = Cluster(2)
     cluster.job()
     cluster.run()
@@ -820,7 +820,7 @@ def test_what_has_started_since_the_plan_was_made_stays():
     assert cluster.where() == {0: node}
 
 
-def test_what_starts_nowhere_keeps_nobody_from_his_turn():
+def test_a_task_that_starts_nowhere_keeps_no_other_from_its_turn():
     cluster = Cluster(2)
     cluster.job("nowhere", count=200, constraints=(("disk", "ssd"),))
     cluster.node(3, labels=(("disk", "ssd"),))

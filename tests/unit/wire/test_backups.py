@@ -20,7 +20,7 @@ def read(data, cut=1000):
 
 
 @pytest.mark.parametrize("cut", [1, 7, 1_000, 1_000_000])
-def test_what_was_written_is_read(cut):
+def test_a_backup_is_read_as_it_was_written_however_it_is_cut(cut):
     assert read(file(), cut) == (ABOUT, CHUNKS)
     assert read(file([]), cut) == (ABOUT, [])
 
@@ -42,7 +42,7 @@ def test_a_file_cut_anywhere_is_found():
             read(whole[:size])
 
 
-def test_it_says_where():
+def test_an_error_names_the_byte():
     whole = file()
     third = whole.index(b"x" * 100)
     damaged = bytearray(whole)
@@ -57,7 +57,7 @@ def test_it_says_where():
         read(whole + b"!")
 
 
-def test_records_that_are_each_whole_but_not_in_their_place():
+def test_whole_records_out_of_place_are_damage():
     records = list(encode_backup(ABOUT, CHUNKS))
     for names in ([0, 2, 1, 3, 4], [0, 1, 3, 4], [0, 1, 1, 2, 3, 4], [0, 4], [0, 0, 1, 2, 3, 4]):
         with pytest.raises(Corrupt):
@@ -68,12 +68,12 @@ def test_records_that_are_each_whole_but_not_in_their_place():
 
 
 @pytest.mark.parametrize("junk", [b"", b"O", MAGIC, b"hello, this is no backup", MAGIC + b"\xff" * 100])
-def test_what_is_no_backup(junk):
+def test_another_file_is_no_backup(junk):
     with pytest.raises(Corrupt):
         read(junk)
 
 
-def test_noise():
+def test_noise_is_damage():
     for seed in range(50):
         with pytest.raises(Corrupt):
             read(MAGIC + random.Random(seed).randbytes(500))

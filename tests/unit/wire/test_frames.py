@@ -20,7 +20,7 @@ def test_frames_come_back_however_they_are_cut(sent, data):
 
 
 @given(st.binary(max_size=200), st.integers(1, 64))
-def test_any_bytes_are_frames_or_wait_or_are_refused(garbage, limit):
+def test_any_bytes_give_frames_or_wait_or_are_refused(garbage, limit):
     reader = FrameReader(limit)
     try:
         for position in range(len(garbage)):
