@@ -13,7 +13,7 @@ from functools import partial
 import msgspec
 
 from orion.model.allocation import Allocation
-from orion.model.container import Container, EndCause, EngineInfo, File, Labels, LogEntry, LogQuery
+from orion.model.container import Container, ContainerState, EndCause, EngineInfo, File, Labels, LogEntry, LogQuery
 from orion.model.errors import EngineDown, EngineError, PortRefused
 from orion.model.job import TaskSpec
 from orion.model.resources import MIB, Resources
@@ -106,7 +106,7 @@ class SimEngine:
         self.world.after(longest_ms + 1, self.come_up)
 
     def _end_leftover(self, held: Held, run: int, code: int) -> None:
-        if self.down and held.runs == run and held.shown.state == "running":
+        if self.down and held.runs == run and held.shown.state is ContainerState.RUNNING:
             self.world.count("leftover ended by its engine")
             self.end(held, code, "")
             if self.rng.random() < REMEMBERS:
@@ -139,14 +139,14 @@ class SimEngine:
         self._born += 1
         id_ = f"{self.rng.getrandbits(200):050x}{self._born:014x}"
         ports = tuple((port, binding.protocol) for port, binding in zip(allocation.ports, spec.ports, strict=True))
-        shown = Container(id_, labels, "created", host_ports=tuple(port for port, _ in ports))
+        shown = Container(id_, labels, ContainerState.CREATED, host_ports=tuple(port for port, _ in ports))
         self.containers[id_] = Held(shown, name, spec.image, ports, labels.cluster)
         self._happened("create", self.containers[id_])
         return id_
 
     def start(self, id_: str) -> None:
         held = self._held(id_)
-        if held.shown.state == "running":
+        if held.shown.state is ContainerState.RUNNING:
             return
         for port in held.ports:
             if port in self._ports:
@@ -162,7 +162,9 @@ class SimEngine:
         for port in held.ports:
             self._ports[port] = id_
         held.runs += 1
-        self._change(held, state="running", started_at_ms=self.world.wall_ms, finished_at_ms=0, exit_code=None)
+        self._change(
+            held, state=ContainerState.RUNNING, started_at_ms=self.world.wall_ms, finished_at_ms=0, exit_code=None
+        )
         self._happened("start", held)
         self._plan_end(held)
 
@@ -179,12 +181,14 @@ class SimEngine:
 
     def end(self, held: Held, exit_code: int, error: str, cause: EndCause = EndCause.ITSELF) -> None:
         """A container's process ends, whatever the reason. An engine that is down hears nothing of it."""
-        if held.shown.state != "running":
+        if held.shown.state is not ContainerState.RUNNING:
             return
         for port in held.ports:
             if self._ports.pop(port, None) != held.shown.id:
                 self.world.fail("host port once", f"{self.id}: port {port} was not {held.name}'s")
-        self._change(held, state="exited", exit_code=exit_code, error=error, finished_at_ms=self.world.wall_ms)
+        self._change(
+            held, state=ContainerState.EXITED, exit_code=exit_code, error=error, finished_at_ms=self.world.wall_ms
+        )
         if not self.down:
             self.remembers[held.shown.id] = End(held.runs, cause)
         self._happened(f"die {exit_code}", held)
@@ -214,7 +218,7 @@ class SimEngine:
                 subscriber.tell(held, self.remembers.get(held.shown.id))
 
     def running(self) -> list[Held]:
-        return [held for held in self.containers.values() if held.shown.state == "running"]
+        return [held for held in self.containers.values() if held.shown.state is ContainerState.RUNNING]
 
 
 class _Subscriber:
@@ -302,7 +306,7 @@ class SimEngineClient:
 
     async def stop(self, container: str, grace_ms: int) -> None:
         held = self.engine.containers.get(container)
-        if held is None or held.shown.state != "running":
+        if held is None or held.shown.state is not ContainerState.RUNNING:
             await self._ask(lambda: None, 1, 5)
             return
         obeys = self.engine.rng.random() < 0.9
@@ -334,7 +338,7 @@ class SimEngineClient:
         return await self._ask(look, 1, 5)
 
     def _shown(self, held: Held) -> Container:
-        if held.shown.state != "exited":
+        if held.shown.state is not ContainerState.EXITED:
             return held.shown
         known = (self.engine.remembers.get(held.shown.id), self._heard.get(held.shown.id))
         causes = [end.cause for end in known if end is not None and end.run == held.runs]

@@ -6,7 +6,7 @@ being while one of a former job of its name runs, or of its own job from before 
 from collections.abc import Callable
 
 from orion.model.allocation import Allocation
-from orion.model.container import Container, Labels
+from orion.model.container import Container, ContainerState, Labels
 from orion.model.ids import AllocationId, NodeId
 from orion.node.agent.confirm import Confirm, Confirmed
 from orion.state.commands import AnyCommand
@@ -100,7 +100,7 @@ class Explained:
                 self._check_former(name, labels, held.shown)
 
     def _check_former(self, name: str, labels: Labels, other: Container) -> None:
-        if other.labels.job != labels.job or other.state != "running":
+        if other.labels.job != labels.job or other.state is not ContainerState.RUNNING:
             return
         former = AllocationId(other.labels.allocation)
         self._demand(

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable
 
 from orion.model.allocation import Allocation, AllocationState
+from orion.model.container import ContainerState
 from orion.model.ids import NodeId
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
@@ -112,7 +113,7 @@ def _task_unrest(
         return ""  # ends by itself: in and out of its backoff, perhaps for ever
     if allocation.status.state is not AllocationState.RUNNING:
         return f"is {allocation.status.state} ({allocation.status.reason})"
-    if found is None or found[1].shown.state != "running":
+    if found is None or found[1].shown.state is not ContainerState.RUNNING:
         return f"is called running, but its container is {found[1].shown.state if found else 'not there'}"
     node = state.nodes[allocation.node]
     if (found[0], found[1].shown.labels.node) != (homes[node.id], node.id):
@@ -144,6 +145,6 @@ def _container_unrest(state: State, engine: str, held: Held) -> str:
         return "belongs to no allocation"
     if allocation.node != labels.node:
         return f"is {labels.node}'s, its allocation {allocation.node}'s"
-    if held.shown.state == "running" and (allocation.terminal or not allocation.wanted):
+    if held.shown.state is ContainerState.RUNNING and (allocation.terminal or not allocation.wanted):
         return f"runs, though its allocation is {allocation.status.state}, wanted {allocation.wanted}"
     return ""

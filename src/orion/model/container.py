@@ -37,14 +37,20 @@ class EndCause(enum.Enum):
     UNKNOWN = "unknown"  # nobody watched, and the engine remembers nothing of it
 
 
+class ContainerState(enum.StrEnum):
+    """A container's state. The engine's other states are shown as one of these."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    EXITED = "exited"
+
+
 class Container(msgspec.Struct, frozen=True):
-    """One container with Orion's labels. `state`: created, running, exited (all else is shown as one of
-    these). Times in Unix milliseconds, 0 when not yet.
-    """
+    """One container with Orion's labels. Times are in Unix milliseconds, 0 when not yet."""
 
     id: str
     labels: Labels
-    state: str
+    state: ContainerState
     host_ports: tuple[int, ...] = ()
     exit_code: int | None = None
     error: str = ""  # the engine's own words on why it ended or did not start

@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from orion.model.allocation import Allocation, AllocationState, AllocationStatus
-from orion.model.container import Container, EndCause
+from orion.model.container import Container, ContainerState, EndCause
 from orion.model.ids import AllocationId, JobName, NodeId, container_name
 from orion.model.job import RestartMode, TaskSpec
 
@@ -181,7 +181,7 @@ def reconcile(
 
 
 def _held(container: Container) -> tuple[int, ...]:
-    return container.host_ports if container.state == "running" else ()
+    return container.host_ports if container.state is ContainerState.RUNNING else ()
 
 
 def _act(wish: Desired, container: Container | None, tries: Attempts, now_ms: int) -> Action | None:
@@ -190,12 +190,12 @@ def _act(wish: Desired, container: Container | None, tries: Attempts, now_ms: in
         return _end(wish, container, tries)
     if tries.gave_up:
         return Report(allocation.id, _failed(allocation, tries.last_error, container))
-    if container is None or container.state == "created":
+    if container is None or container.state is ContainerState.CREATED:
         if now_ms < tries.retry_at_ms:
             return Wait(allocation.id, tries.retry_at_ms)
         held = container.id if container else ""
         return Start(allocation, wish.spec, held, _restarts(allocation, tries))
-    if container.state == "running":
+    if container.state is ContainerState.RUNNING:
         status = running_status(container, _restarts(allocation, tries))
         return Report(allocation.id, status) if status != allocation.status else None
     if container.exit_code is None:
@@ -208,18 +208,18 @@ def _end(wish: Desired, container: Container | None, tries: Attempts) -> Action 
     allocation = wish.allocation
     if allocation.terminal:
         # Its container is kept for its logs, except that of a run that was called lost while it ran on.
-        if container is not None and container.state == "running":
+        if container is not None and container.state is ContainerState.RUNNING:
             return Stop(allocation.id, container.id, wish.spec.stop_grace_ms)
         if container is not None and allocation.status.state is AllocationState.LOST:
             return Remove(container.id)
         return None
     if container is None:
         return Report(allocation.id, _stopped(allocation, None, tries))
-    if container.state == "running":
+    if container.state is ContainerState.RUNNING:
         running = running_status(container, _restarts(allocation, tries))
         return Stop(allocation.id, container.id, wish.spec.stop_grace_ms, Report(allocation.id, running))
     stopped = Report(allocation.id, _stopped(allocation, container, tries))
-    if wish.kept and container.state == "exited":
+    if wish.kept and container.state is ContainerState.EXITED:
         return stopped
     return Remove(container.id, stopped, meanwhile=Report(allocation.id, allocation.status))
 

@@ -1,6 +1,6 @@
 """How containers of another cluster are told of."""
 
-from orion.model.container import Container, Labels
+from orion.model.container import Container, ContainerState, Labels
 from orion.node.agent import leftovers
 from orion.process.config import Config
 
@@ -8,7 +8,9 @@ CONFIG = Config(node="node1", data_dir="/data")
 
 
 def container(number, *ports, cluster=0xABC, node="node1"):
-    return Container(f"id{number}", Labels(cluster, node, f"job{number}", 0, number), "running", host_ports=ports)
+    return Container(
+        f"id{number}", Labels(cluster, node, f"job{number}", 0, number), ContainerState.RUNNING, host_ports=ports
+    )
 
 
 def test_what_runs_holds_and_ends_it_is_said():

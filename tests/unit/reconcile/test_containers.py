@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orion.model.allocation import Allocation, AllocationState, AllocationStatus
-from orion.model.container import Container, EndCause, Labels
+from orion.model.container import Container, ContainerState, EndCause, Labels
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import RestartMode, RestartPolicy, TaskSpec
 from orion.reconcile.containers import (
@@ -38,7 +38,14 @@ def container(state="running", *, node=ME, allocation=ID, exit_code=None, ports=
     labels = Labels(1, node, "web", 0, allocation)
     finished = 1_000 + ran_ms if state == "exited" else 0
     return Container(
-        name, labels, state, ports, exit_code, started_at_ms=1_000, finished_at_ms=finished, address="172.17.0.2"
+        name,
+        labels,
+        ContainerState(state),
+        ports,
+        exit_code,
+        started_at_ms=1_000,
+        finished_at_ms=finished,
+        address="172.17.0.2",
     )
 
 

@@ -30,7 +30,7 @@ from orion.adapters.docker.spec import (
 from orion.adapters.docker.stop_detection import RING, Event, StopDetection, event_from
 from orion.adapters.docker.streams import json_lines, pieces
 from orion.model.allocation import Allocation
-from orion.model.container import Container, EndCause, EngineInfo, File, Labels, LogEntry, LogQuery
+from orion.model.container import Container, ContainerState, EndCause, EngineInfo, File, Labels, LogEntry, LogQuery
 from orion.model.errors import EngineDown, EngineError
 from orion.model.job import TaskSpec
 from orion.ports.engine import PullProgress
@@ -201,7 +201,7 @@ class Docker:
     async def of_others(self, cluster: int) -> list[Container]:
         listed = await self._listed(label=f"{PREFIX}cluster")
         found = [container for entry in listed if (container := decode.listed(entry)) is not None]
-        return [c for c in found if c.state == "running" and c.labels.cluster != cluster]
+        return [c for c in found if c.state is ContainerState.RUNNING and c.labels.cluster != cluster]
 
     async def inspect(self, container: str) -> Container | None:
         try:
@@ -226,7 +226,7 @@ class Docker:
         if shown is None:
             return None
         found = self._inspect_cache.saw(shown, self._stop_detection)
-        if found is None or found.state != "exited" or found.cause is not EndCause.UNKNOWN:
+        if found is None or found.state is not ContainerState.EXITED or found.cause is not EndCause.UNKNOWN:
             return found
         async with self._remembering:
             if self._stop_detection.may_learn(shown):

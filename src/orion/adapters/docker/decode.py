@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from orion.adapters.docker.spec import labels_from
-from orion.model.container import Container, EndCause, EngineInfo, Labels
+from orion.model.container import Container, ContainerState, EndCause, EngineInfo, Labels
 from orion.model.ids import AllocationId, JobName, container_name
 from orion.model.resources import Resources
 
@@ -16,7 +16,12 @@ from orion.model.resources import Resources
 BRIDGE = "bridge"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_RUNNING = frozenset({"running", "paused", "restarting"})
+_STATES = {
+    "created": ContainerState.CREATED,
+    "running": ContainerState.RUNNING,
+    "paused": ContainerState.RUNNING,
+    "restarting": ContainerState.RUNNING,
+}
 
 
 def container(shown: dict[str, Any], cause: Callable[[dict[str, Any]], EndCause]) -> Container | None:
@@ -26,19 +31,20 @@ def container(shown: dict[str, Any], cause: Callable[[dict[str, Any]], EndCause]
         return None
     state = shown["State"]
     kind = _state(state["Status"])
+    exited = kind is ContainerState.EXITED
     started_at_ms = unix_ms(state["StartedAt"])
     # While it runs, Docker still shows the end of the run before. And the end of a short run may be noted a moment
     # before its start.
-    finished_at_ms = max(unix_ms(state["FinishedAt"]), started_at_ms) if kind == "exited" else 0
+    finished_at_ms = max(unix_ms(state["FinishedAt"]), started_at_ms) if exited else 0
     return Container(
         id=shown["Id"],
         labels=labels,
         state=kind,
         host_ports=_host_ports(shown["HostConfig"].get("PortBindings") or {}),
-        exit_code=state["ExitCode"] if kind == "exited" else None,
+        exit_code=state["ExitCode"] if exited else None,
         error=state.get("Error") or "",
-        cause=cause(shown) if kind == "exited" else EndCause.ITSELF,
-        oom_killed=bool(state.get("OOMKilled")) and kind == "exited",
+        cause=cause(shown) if exited else EndCause.ITSELF,
+        oom_killed=bool(state.get("OOMKilled")) and exited,
         started_at_ms=started_at_ms,
         finished_at_ms=finished_at_ms,
         address=_address(shown.get("NetworkSettings") or {}),
@@ -79,10 +85,8 @@ def _port_order(port: dict[str, Any]) -> tuple[int, str]:
     return port["PrivatePort"], port["Type"]
 
 
-def _state(status: str) -> str:
-    if status in _RUNNING:
-        return "running"
-    return "created" if status == "created" else "exited"
+def _state(status: str) -> ContainerState:
+    return _STATES.get(status, ContainerState.EXITED)
 
 
 def _host_ports(bindings: dict[str, list[dict[str, str]] | None]) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from orion.adapters.docker import decode
 from orion.adapters.docker.stop_detection import StopDetection
-from orion.model.container import Container
+from orion.model.container import Container, ContainerState
 from orion.model.errors import EngineError
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,11 @@ class InspectCache:
         `at_ms` where it is not news: an end that was seen since stays.
         """
         last = self._last.get(container)
-        if last is not None and last.state == "exited" and (at_ms is None or last.finished_at_ms < at_ms):
+        if (
+            last is not None
+            and last.state is ContainerState.EXITED
+            and (at_ms is None or last.finished_at_ms < at_ms)
+        ):
             del self._last[container]
 
     def saw(self, shown: dict[str, Any], stop_detection: StopDetection) -> Container | None:
