@@ -1,3 +1,3 @@
-"""Values that every floor speaks of: ids, resources, jobs, allocations, nodes, errors. No behaviour
-beyond what the value itself implies.
+"""Values that all floors share: ids, resources, jobs, allocations, nodes, errors. They have no behaviour beyond
+what the value itself implies.
 """

@@ -47,7 +47,9 @@ STUCK_AFTER = 2  # starts that failed in a row; the second comes a second after 
 
 
 class AllocationStatus(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What the node saw. Times are wall-clock milliseconds of that node, 0 when not yet."""
+    """The state of an allocation as its node saw it. Times are wall-clock milliseconds of that node, 0 when not
+    yet.
+    """
 
     state: AllocationState = AllocationState.SCHEDULED
     reason: str = ""  # one sentence for a person; pull progress, exit code and last log lines
@@ -69,10 +71,10 @@ SCHEDULED = AllocationStatus()  # one value shared by all that were placed and n
 
 
 class Allocation(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """`ports` are the host ports, in the order of the task spec's ports.
+    """One run of a task. `ports` are its host ports, in the order of the task spec's ports.
 
-    `wanted` is false once the scheduler or a user has decided that this run is to end. `ran`: the program of
-    this task has started at least once, in this run or in one before, so that its spec is known to work.
+    `wanted` is false once the scheduler or a user has decided that this run is to end. `ran` is true once the
+    task's program has started, in this run or in one before: its spec is then known to work.
     """
 
     id: AllocationId
@@ -88,7 +90,7 @@ class Allocation(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def stuck(self) -> bool:
-        """Its node can't start it as it is, so another node, or another port, may be better."""
+        """True when its node can't start it as it is, so that another node or another port may do."""
         failed = self.status.failed_starts >= STUCK_AFTER or self.status.refused_port > 0
         return failed and self.wanted and not self.terminal
 

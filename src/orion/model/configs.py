@@ -16,7 +16,7 @@ _PREFIX = re.compile(r"[A-Za-z0-9._/-]*")
 
 
 class ConfigStat(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """All about a config but its value. `version`: log index of its last change, so that no version of a key ever
+    """A config without its value. `version` is the log index of its last change, so that no version of a key ever
     comes twice, not even after it was deleted. Times are wall clock, for people.
     """
 
@@ -33,7 +33,7 @@ class Config(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def key_error(key: str) -> str | None:
-    """What is wrong with a key, or None."""
+    """Returns what is wrong with a key, or None."""
     if len(key) > MAX_KEY_BYTES:
         return f"the key is {len(key):,} characters long; at most {MAX_KEY_BYTES} are taken"
     if not _KEY.fullmatch(key):
@@ -42,7 +42,7 @@ def key_error(key: str) -> str | None:
 
 
 def prefix_error(prefix: str) -> str | None:
-    """What is wrong with the beginning of keys, or None. It may end anywhere in a key."""
+    """Returns what is wrong with the beginning of keys, or None. It may end anywhere in a key."""
     if len(prefix) > MAX_KEY_BYTES or not _PREFIX.fullmatch(prefix):
         return f"must be the beginning of a key: at most {MAX_KEY_BYTES} letters, digits, '.', '_', '/' and '-'"
     return None

@@ -1,4 +1,4 @@
-"""What a container engine shows and is asked for, as values."""
+"""Values of a container engine: its containers, their output, and requests about them."""
 
 import enum
 
@@ -9,8 +9,8 @@ from orion.model.resources import Resources
 
 
 class EngineInfo(msgspec.Struct, frozen=True):
-    """`id` is what the engine says of itself, which a cloned machine's engine says too. `run` tells running engines
-    apart: another one for each clone, and another after each restart; "" when that can't be told.
+    """An engine. `id` is its own, which the engine of a cloned machine has too. `run` tells running engines apart:
+    it is another one on each clone and after each restart; "" when that can't be told.
     """
 
     id: str
@@ -20,7 +20,7 @@ class EngineInfo(msgspec.Struct, frozen=True):
 
 
 class Labels(msgspec.Struct, frozen=True):
-    """Who a container belongs to: dev.orion.cluster, .node, .job, .task, .allocation."""
+    """The owner of a container, from its labels dev.orion.cluster, .node, .job, .task and .allocation."""
 
     cluster: int
     node: NodeId
@@ -30,11 +30,11 @@ class Labels(msgspec.Struct, frozen=True):
 
 
 class EndCause(enum.Enum):
-    """Why a container has ended, which its exit code does not say."""
+    """The cause of a container's end, which its exit code does not tell."""
 
     ITSELF = "itself"  # its program ended, or the kernel ended it
-    TOLD = "told"  # the engine, or somebody through it, told it to end
-    UNKNOWN = "unknown"  # nobody watched, and the engine remembers nothing of it
+    TOLD = "told"  # the engine, or a person through it, told it to end
+    UNKNOWN = "unknown"  # nobody watched, and the engine does not remember
 
 
 class ContainerState(enum.StrEnum):
@@ -63,7 +63,7 @@ class Container(msgspec.Struct, frozen=True):
 
 
 class File(msgspec.Struct, frozen=True):
-    """To be put into a container, root's, with the permissions `mode`."""
+    """A file for a container. It is root's and has the permissions `mode`."""
 
     path: str
     content: bytes

@@ -1,7 +1,7 @@
-"""Errors are part of the interface: what happened, to which object, what to do.
+"""Errors, which are part of the interface: they say what happened, to which object, and what to do.
 
-The class says whose fault it is: `Refused` is the caller's, `Unavailable` is the cluster's. Each carries
-the HTTP status and title it becomes at the API (RFC 9457), so that peers, API and client agree on one set.
+The class tells whose fault it is: `Refused` is the caller's, `Unavailable` is the cluster's. Each has the HTTP
+status and title that it becomes at the API (RFC 9457), so that peers, API and client share one set.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +11,7 @@ from typing import ClassVar
 import msgspec
 
 MAX_KEY_SHOWN = 256  # characters of a key in a JSON Pointer
-MAX_SHOWN = 20  # wrong fields of one request that are named; of the others only the number is told
+MAX_SHOWN = 20  # wrong fields of one request that are named; the others are only counted
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -20,15 +20,15 @@ class FieldError(msgspec.Struct, frozen=True):
 
 
 def pointer(*parts: str | int) -> str:
-    """A JSON Pointer (RFC 6901) to the field under these keys, or to the object around a key that is too long to
-    show.
+    """Returns a JSON Pointer (RFC 6901) to the field under these keys, or to the object around a key that is too
+    long to show.
     """
     shown = takewhile(lambda part: isinstance(part, int) or len(part) <= MAX_KEY_SHOWN, parts)
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in shown)
 
 
 def shown(text: str) -> str:
-    """What somebody wrote, quoted, and cut where it is long."""
+    """Returns a user's text in quotes, cut when it is long."""
     return repr(text if len(text) <= 80 else text[:77] + "...")
 
 
@@ -50,7 +50,7 @@ class FieldErrors:
         return len(self.shown) >= MAX_SHOWN
 
     def add(self, pointer: Callable[[], str], message: Callable[[], str]) -> None:
-        """Both are called only if the error is shown."""
+        """Adds an error. `pointer` and `message` are called only if it is shown."""
         if self.full:
             self.more += 1
         else:
@@ -67,12 +67,12 @@ class FieldErrors:
             self.append(error)
 
     def count(self, number: int) -> None:
-        """So many more than can be shown."""
+        """Adds `number` errors that are not shown."""
         self.more += number
 
 
 class OrionError(Exception):
-    """`detail` is one or two sentences for a person."""
+    """An error with words: `detail` is one or two sentences for a person."""
 
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
@@ -167,8 +167,8 @@ class NotTaken(Unavailable):
 
 
 class AnswerForgotten(Unavailable):
-    """So much has changed since the command was made that nobody knows whether an earlier copy of it was carried
-    out. This one changed nothing, and no later copy will.
+    """The answer to this command, if an earlier copy of it was carried out, is no longer remembered. This copy
+    changed nothing, and no later one will.
     """
 
     code = "answer_forgotten"
@@ -190,7 +190,7 @@ class EngineError(OrionError):
 
 
 class PortRefused(EngineError):
-    """The engine's machine does not give the host port `port`: another program has it, or nobody may."""
+    """The engine's machine refuses the host port `port`: another program has it, or it is forbidden."""
 
     code = "port_refused"
 
@@ -207,18 +207,18 @@ class EngineDown(EngineError):
 
 
 class Corrupt(OrionError):
-    """Bytes from disk or from a peer are not what was written. Never retried, never guessed around."""
+    """Bytes from disk or from a peer differ from those written. It is never retried, and nothing is guessed."""
 
     title = "Damaged data"
     code = "corrupt"
 
 
 class Unreadable(Corrupt):
-    """What is in the log is whole, but can't be understood: another version wrote it, or a peer that lied."""
+    """The log is whole but can't be understood: another version wrote it, or a peer that lied."""
 
 
 def by_code(code: str, detail: str, errors: tuple[FieldError, ...] = ()) -> OrionError:
-    """Rebuild an error that crossed the wire; an unknown code becomes an OrionError."""
+    """Rebuilds an error that crossed the wire. An unknown code becomes an OrionError."""
     kind = _BY_CODE.get(code, OrionError)
     if kind is Invalid:
         return Invalid(errors, detail)

@@ -1,12 +1,12 @@
-"""What happened, in the past tense: the story that `GET /events`, `orion events` and the log tell."""
+"""Events: the story of the cluster in the past tense, as `GET /events`, `orion events` and the log tell it."""
 
 import msgspec
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """`index` is the log index that caused it and `part` its place among that entry's events, so that every
-    node gives the same event the same id. `kind` is a past-tense name (`NodeWentDown`); `subject` the id of
-    the node, task or job; `text` one plain line.
+    """One event. `index` is the log index that caused it and `part` its place among that entry's events, so that
+    every node gives it the same id. `kind` is a name in the past tense (`NodeWentDown`), `subject` the id of the
+    node, task or job, `text` one plain line.
     """
 
     index: int
@@ -22,8 +22,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class EventChoice(msgspec.Struct, frozen=True, array_like=True):
-    """Which events are wanted: those since a time, of these `subjects` (none named: all), and of what has happened
-    already the last `tail`. A job's name stands for its tasks too, and a task's id for what happens to its job.
+    """A choice of events: those since a time, about these `subjects` (all when none is named), and of past ones the
+    last `tail`. A job's name also stands for its tasks, and a task's id for its job.
     """
 
     since_ms: int = 0
@@ -44,7 +44,7 @@ def _concerns(name: str, subject: str) -> bool:
 
 
 def parse_event_id(text: str) -> tuple[int, int] | None:
-    """The (index, part) of a Last-Event-ID, or None when it is not one of ours."""
+    """Returns the (index, part) of a Last-Event-ID, or None when it is not one of Orion's."""
     index, dot, part = text.partition(".")
     if text.isascii() and len(text) <= 40 and dot and index.isdigit() and part.isdigit():
         return int(index), int(part)

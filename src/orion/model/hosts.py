@@ -1,4 +1,4 @@
-"""What may be dialled: an IP address, or a DNS name."""
+"""Hosts that may be dialled: an IP address or a DNS name."""
 
 import re
 
@@ -7,7 +7,7 @@ _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*\.?"
 
 
 def is_host(text: str) -> bool:
-    """Whether it is an IPv4 address or a DNS name, or an IPv6 address without brackets."""
+    """Returns True for an IPv4 address, a DNS name, or an IPv6 address without brackets."""
     if ":" not in text:
         return len(text) <= MAX_HOST and _NAME.fullmatch(text) is not None
     import ipaddress

@@ -1,4 +1,4 @@
-"""What the user wants: a job of `count` equal tasks."""
+"""A job, which is the user's wish for `count` equal tasks."""
 
 import enum
 from typing import Annotated
@@ -16,7 +16,7 @@ class JobKind(enum.StrEnum):
 
 
 class RestartMode(enum.StrEnum):
-    """As in `docker run --restart`, without unless-stopped: a stop is a change of what is wanted."""
+    """The modes of `docker run --restart`, without unless-stopped: a stop changes the job instead."""
 
     NO = "no"
     ON_FAILURE = "on-failure"
@@ -24,8 +24,9 @@ class RestartMode(enum.StrEnum):
 
 
 class RestartPolicy(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """`max_restarts` counts restarts of one allocation on its node; 0 is no limit. Waits between them
-    double from one second to a minute, with jitter; ten minutes of running forgive past failures.
+    """The rule for a program that has ended. `max_restarts` bounds the restarts of one allocation on its node; 0 is
+    no limit. Waits between them double from one second to a minute, with jitter. A run of ten minutes resets the
+    count.
     """
 
     mode: RestartMode = RestartMode.ON_FAILURE
@@ -33,15 +34,16 @@ class RestartPolicy(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Placement(enum.StrEnum):
-    """Which of the nodes that fit gets a task."""
+    """The choice among the nodes that fit."""
 
     SPREAD = "spread"  # the least loaded
     PACK = "pack"  # the fullest, so that whole nodes stay free for large tasks
 
 
 class PortBinding(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """`host_port` 0 asks for one from 20000-32767, chosen when the task is placed. `host_ip`: open on this address
-    of the node only; empty is all of them. A host port is held on all of them either way.
+    """A container's port that is open on its node. `host_port` 0 asks for one from 20000-32767, which is chosen
+    when the task is placed. It is open on the node's address `host_ip` only, or on all when that is empty. It
+    counts as taken on all of them either way.
     """
 
     container_port: int
@@ -66,7 +68,7 @@ class ConfigRef(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
-    """How to run one task. `command` empty means the image's own."""
+    """The description of one task, by which it is run. An empty `command` means the image's own."""
 
     image: str
     command: tuple[str, ...] = ()
@@ -82,10 +84,10 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True):
-    """`version` counts changes of the spec from 0. `stopping`: it is removed, that is, forgotten once its
-    last allocation has ended. `stopped`: nothing of it is wanted until it is started.
-    `created_index`: of the log entry that created it, which tells it from a former one of its name; `apply` says
-    it, and 0 is one that is yet to be created.
+    """A job. `version` counts changes of the spec from 0. While `stopping` it is being removed: it is forgotten
+    once its last allocation has ended. While `stopped` none of its tasks is wanted until it is started.
+    `created_index` is the index of the log entry that created it, which tells it from a former job of its name;
+    `apply` sets it, and it is 0 before.
     """
 
     name: JobName

@@ -1,7 +1,7 @@
-"""A node's labels: what it says of itself, and what `orion nodes label` says over it.
+"""A node's labels: its own, and the changes by `orion nodes label`.
 
-A change stands until another is made, whatever the node says when it starts again: whoever runs the cluster has the
-last word, and a label that was taken away does not come back with a restart.
+A change stands until another is made, whatever the node says when it starts again. The operator has the last word,
+and a label that was taken away does not come back with a restart.
 """
 
 import re
@@ -15,11 +15,11 @@ Changes = tuple[tuple[str, str | None], ...]  # key -> value, None: taken away; 
 MAX_CHANGES = 64  # of one node
 LABEL_KEY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?")
 LABEL_VALUE = re.compile(r"[A-Za-z0-9._:/-]{0,128}")
-OWN = ("id", "hostname", "os", "arch")  # facts: only the node itself knows them
+OWN = ("id", "hostname", "os", "arch")  # only the node itself knows them
 
 
 def label_error(key: str, value: str) -> str | None:
-    """What is wrong with a node label, or None."""
+    """Returns what is wrong with a node label, or None."""
     if not LABEL_KEY.fullmatch(key):
         return f"{shown(key)} is not a label's name: use 1 to 63 letters, digits, '.', '_', '/' and '-'"
     if not LABEL_VALUE.fullmatch(value):
@@ -29,7 +29,7 @@ def label_error(key: str, value: str) -> str | None:
 
 
 def effective(own: Pairs, changes: Changes) -> Pairs:
-    """The labels that count."""
+    """Returns the labels that count."""
     if not changes:
         return own
     over = dict(changes)
@@ -38,7 +38,7 @@ def effective(own: Pairs, changes: Changes) -> Pairs:
 
 
 def changed(own: Pairs, changes: Changes, wanted: Changes) -> Changes:
-    """`changes` with `wanted` made after them. What the node does not say need not be remembered as taken away."""
+    """Returns `changes` with `wanted` made after them. A removal is kept only if the node itself has the label."""
     said, found = dict(own), dict(changes)
     for key, value in wanted:
         found[key] = value
@@ -48,7 +48,7 @@ def changed(own: Pairs, changes: Changes, wanted: Changes) -> Changes:
 
 
 def changes_errors(wanted: Mapping[str, str | None]) -> list[FieldError]:
-    """What is wrong with changes that somebody asks for."""
+    """Returns what is wrong with the changes that a user asks for."""
     errors = []
     for key, value in wanted.items():
         wrong = label_error(key, value or "")

@@ -1,4 +1,4 @@
-"""How much one request may ask for."""
+"""Limits of one request."""
 
 from orion.model.resources import MIB
 

@@ -1,4 +1,4 @@
-"""How far somebody has read a task's output, so that reading can go on there."""
+"""A reader's position in a task's output, so that reading can go on there."""
 
 import re
 from calendar import timegm
@@ -14,19 +14,21 @@ NS = 1_000_000_000
 _AT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{9}Z"
 POSITION = rf"([0-9a-f]{{8}}),({_AT})?,([0-9]{{1,9}}),({_AT})?,([0-9]{{1,9}})"
 _POSITION = re.compile(POSITION)
-# The two streams are written side by side, each in its own order: one may be so much behind the other.
+# The two streams are written side by side, each in its own order: one may be this much behind the other.
 _SLACK_NS = NS
 
 
 class Mark(msgspec.Struct, frozen=True, gc=False):
-    """Of one stream: all before `at` has been read, and the first `count` entries of that very moment."""
+    """A position in one stream: all before `at` has been read, and the first `count` entries of that very
+    moment.
+    """
 
     at: str = ""
     count: int = 0
 
 
 class LogPosition(msgspec.Struct, frozen=True):
-    """In the output of one run of a task."""
+    """A position in the output of one run of a task."""
 
     allocation: AllocationId
     stdout: Mark = Mark()
@@ -38,17 +40,17 @@ class LogPosition(msgspec.Struct, frozen=True):
 
     @property
     def last_at(self) -> str:
-        """When the last entry that was read was written, "" for none."""
+        """The time at which the last entry that was read was written, "" for none."""
         return max(self.stdout.at, self.stderr.at)
 
     @property
     def since_ns(self) -> int:
-        """All that was not read was written at this Unix time or later; 0 where nothing was read."""
+        """The Unix time from which all unread entries are; 0 when nothing was read."""
         return max(0, unix_ns(self.last_at) - _SLACK_NS) if self.last_at else 0
 
 
 def parse_position(text: str) -> LogPosition | None:
-    """None when it is not one of ours."""
+    """Returns None when the text is no position."""
     match = _POSITION.fullmatch(text)
     if match is None:
         return None
@@ -61,7 +63,7 @@ def parse_position(text: str) -> LogPosition | None:
 
 
 class LogPiece(msgspec.Struct, frozen=True):
-    """Some output of one run of a task. `position`: as far as it goes."""
+    """Some output of one run of a task. `position` is the one after it."""
 
     allocation: str
     node: str
@@ -70,13 +72,13 @@ class LogPiece(msgspec.Struct, frozen=True):
 
 
 class LogNotice(msgspec.Struct, frozen=True):
-    """What happened to the task between two pieces, in one sentence."""
+    """One sentence about the task's life between two pieces."""
 
     text: str
 
 
 class LogEnd(msgspec.Struct, frozen=True):
-    """The task has ended, and all that can be read was: why, in one sentence."""
+    """The task has ended and all its output was read. `text` says why, in one sentence."""
 
     text: str
 
@@ -85,7 +87,7 @@ LogItem = LogPiece | LogNotice | LogEnd
 
 
 class LogReader:
-    """Follows one run's output over several readings of it: what was read before is left out."""
+    """Follows one run's output over several readings of it, and leaves out entries that were read before."""
 
     def __init__(self, position: LogPosition) -> None:
         self._allocation = position.allocation
@@ -97,18 +99,18 @@ class LogReader:
         return LogPosition(self._allocation, self._marks[False], self._marks[True])
 
     def begin(self) -> None:
-        """A new reading, from `position.since_ns`."""
+        """Begins a new reading, from `position.since_ns`."""
         self._seen = {stderr: 0 for stderr, mark in self._marks.items() if mark.at}
 
     def unread(self, entries: Iterable[LogEntry]) -> list[LogEntry]:
-        """Those of the next entries of this reading that no earlier one has had."""
+        """Returns those of the next entries of this reading that no earlier one has had."""
         fresh = [entry for entry in entries if not (entry.stderr in self._seen and self._was_read(entry))]
         for entry in fresh:
             mark = self._marks[entry.stderr]
             count = mark.count + 1 if mark.at == entry.at else 1
             self._marks[entry.stderr] = Mark(entry.at, count)
         if fresh:
-            # What a silent stream wrote before this was not asked for (the last lines only), and is not later.
+            # Earlier entries of a silent stream were not asked for (only the last lines were), and are not later.
             for stderr, mark in self._marks.items():
                 if not mark.at:
                     self._marks[stderr] = Mark(fresh[0].at)
@@ -126,6 +128,6 @@ class LogReader:
 
 
 def unix_ns(at: str) -> int:
-    """Of a LogEntry's `at`."""
+    """Returns the Unix time of a LogEntry's `at`."""
     date = (int(at[:4]), int(at[5:7]), int(at[8:10]), int(at[11:13]), int(at[14:16]), int(at[17:19]))
     return timegm(date) * NS + int(at[20:29])

@@ -17,16 +17,15 @@ class NodeStatus(enum.StrEnum):
 
 
 class Node(msgspec.Struct, frozen=True, array_like=True):
-    """What a node said of itself when it registered, and what the leader decided about it since.
+    """A node as it registered, with the leader's decisions about it since.
 
-    `number` is a small integer given at first registration, so that a plan for thousands of tasks names
-    nodes in a byte or two. `engine` identifies the container engine: nodes with the same engine share its
-    host ports, and a survivor stops a dead one's containers there. It is made in `apply` from `engine_id`, which
-    the engine says of itself and clones of a machine share, and `engine_run`, as model/container.py has them.
-    `engine_down` is empty while the engine answers, else why not. `refused_ports` are the last host ports that
-    Orion chose and its machine did not give, as `port << 1 | udp`: others are chosen in their place. `labels` are
-    those that count: what the node says (`own_labels`) with what was said over it (`label_changes`), as
-    model/labels.py has it.
+    `number` is a small integer given at first registration, so that a plan for thousands of tasks names nodes in a
+    byte or two. `engine` identifies the container engine: nodes with the same engine share its host ports, and a
+    survivor stops a dead one's containers there. `apply` makes it from `engine_id`, which is the engine's own and
+    shared by clones of a machine, and `engine_run` (model/container.py). `engine_down` is empty while the engine
+    answers, else the reason. `refused_ports` are the last host ports that Orion chose and the machine refused, as
+    `port << 1 | udp`: others are chosen in their place. `labels` are those that count: the node's own
+    (`own_labels`) with the operator's changes (`label_changes`), as in model/labels.py.
     """
 
     id: NodeId
@@ -62,8 +61,8 @@ EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 -- compared, not bou
 
 
 def hosts_meant(host: str) -> tuple[str, ...]:
-    """What to dial or bind for a host: localhost is both loopback addresses, whichever of them a machine gives that
-    name.
+    """Returns the hosts to dial or bind for a host: for localhost both loopback addresses, whichever of them the
+    machine gives that name.
     """
     return LOOPBACKS if host.lower() == "localhost" else (host,)
 

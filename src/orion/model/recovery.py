@@ -1,7 +1,8 @@
-"""A recovery from a lost quorum parts a cluster: who went through it must not be spoken to by who did not.
+"""A recovery from a lost quorum. It parts a cluster: nodes that went through it and nodes that did not must not
+speak with each other.
 
-`recovery` is 0 until there is one; after it, how often there was one, and 32 random bits, so that two recoveries of
-the same cluster, made apart from each other, are never taken for one.
+`recovery` is 0 until there is one. After that it holds the number of recoveries and 32 random bits, so that two
+recoveries of one cluster, made apart from each other, are never taken for one.
 """
 
 _COUNT_SHIFT = 32
@@ -16,7 +17,7 @@ def is_newer(recovery: int, other: int) -> bool:
 
 
 def belong_together(cluster: int, recovery: int, other_cluster: int, other_recovery: int) -> bool:
-    """Whether two nodes may speak with each other. One that is in no cluster yet (0) may speak with all."""
+    """Returns True when two nodes may speak with each other. A node in no cluster yet (0) may speak with all."""
     if not cluster or not other_cluster:
         return True
     return (cluster, recovery) == (other_cluster, other_recovery)

@@ -1,4 +1,4 @@
-"""What a task asks for and what a node has to give: thousandths of a core, bytes of memory and disk."""
+"""Resources that a task asks for or a node has: thousandths of a core, bytes of memory and disk."""
 
 import msgspec
 
@@ -37,11 +37,13 @@ _UNITS = {
     False: (("kB", 1000), ("MB", 1000**2), ("GB", 1000**3), ("TB", 1000**4), ("PB", 1000**5)),
     True: (("KiB", 1024), ("MiB", 1024**2), ("GiB", 1024**3), ("TiB", 1024**4), ("PiB", 1024**5)),
 }
-_MOST_DIGITS = 4  # of an amount that somebody has written
+_MOST_DIGITS = 4  # of an amount that a person has written
 
 
 def bytes_text(count: int, *, binary: bool = False) -> str:
-    """Bytes for people: 100 GB, 15.2 GB, 512 kB, as Docker and disk makers count; `binary`: 15.2 GiB."""
+    """Returns bytes for people: 100 GB, 15.2 GB, 512 kB, as Docker and disk makers count. With `binary`: 15.2
+    GiB.
+    """
     value, unit = float(count), "B"
     for larger, size in _UNITS[binary]:
         if abs(count) < size:
@@ -51,15 +53,17 @@ def bytes_text(count: int, *, binary: bool = False) -> str:
 
 
 def size_text(count: int, *, like: int | None = None) -> str:
-    """Bytes in the units that they were given in, or that `like` was: 512m is 512 MiB, 100000000 is 100 MB. What
-    nobody has written is decimal.
+    """Returns bytes in the units in which they, or `like`, were written: 512m is 512 MiB, 100000000 is 100 MB. A
+    measured amount is decimal.
     """
     binary = _in_binary(count if like is None else like)
     return _written(count, binary=binary) or bytes_text(count, binary=binary)
 
 
 def is_written(count: int) -> bool:
-    """Whether an amount is round in some unit, as those are that people write; what is measured seldom is."""
+    """Returns True when an amount is round in some unit, as amounts are that people write. A measured one seldom
+    is.
+    """
     return bool(_written(count, binary=False) or _written(count, binary=True))
 
 
@@ -69,7 +73,7 @@ def _in_binary(count: int) -> bool:
 
 
 def _written(count: int, *, binary: bool) -> str:
-    """The amount, if it takes few digits in its largest unit or in a smaller one; else ""."""
+    """Returns the amount if it takes few digits in its largest unit or in a smaller one; else ""."""
     for unit, size in reversed(_UNITS[binary]):
         thousandths, rest = divmod(count * 1000, size)
         if count < size or rest:

@@ -1,4 +1,4 @@
-"""The cluster's own settings: configs under `orion/`, so that they are replicated, versioned and seen as all are.
+"""The cluster's own settings: configs under `orion/`, so that they are replicated, versioned and listed as all are.
 
 `orion config put orion/placement pack` sets one, `orion config rm orion/placement` gives its default back.
 """
@@ -12,7 +12,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {PLACEMENT: tuple(Placement)}
 
 
 def setting_error(key: str, value: bytes) -> str | None:
-    """What is wrong with `value` as the setting `key`, or None. A key outside of `orion/` is no setting."""
+    """Returns what is wrong with `value` as the setting `key`, or None. A key outside of `orion/` is no setting."""
     if not key.startswith(PREFIX):
         return None
     choices = _CHOICES.get(key)
@@ -24,7 +24,7 @@ def setting_error(key: str, value: bytes) -> str | None:
 
 
 def placement(value: bytes | None) -> Placement:
-    """The placement that this value of `orion/placement` asks for, spread where there is none."""
+    """Returns the placement that this value of `orion/placement` asks for; spread when it asks for none."""
     return (
         Placement(_text(value)) if value is not None and _text(value) in _CHOICES[PLACEMENT] else Placement.SPREAD
     )
