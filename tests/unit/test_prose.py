@@ -15,7 +15,6 @@ MOST_PERCENT = 10
 UNREAD = (
     "adapters/docker/",
     "cli/shared/progress.py",
-    "model/api/",
     "node/agent/",
     "node/consensus/",
     "node/leader/",
