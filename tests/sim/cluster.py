@@ -13,6 +13,7 @@ from orion.node.node import Node
 from orion.node.services.service import Service
 from orion.ports.log import Identity
 from orion.process.config import Config, Tuning
+from sim.builds import PRESENT, Build
 from sim.disk import Disk
 from sim.engine import SimEngine, SimEngineClient
 from sim.gossip import Gossip, SimMembership
@@ -38,7 +39,10 @@ class ConnectionRefused(ConnectionLost):
 class Run:
     """One process with a node in it."""
 
-    def __init__(self, process: Process, log: SimLog, peers: SimPeers, membership: SimMembership) -> None:
+    def __init__(
+        self, process: Process, log: SimLog, peers: SimPeers, membership: SimMembership, build: Build
+    ) -> None:
+        self.build = build
         self.process = process
         self.node: Node | None = None  # once it is built
         self.main: asyncio.Task | None = None
@@ -69,6 +73,7 @@ class Machine:
         self.wipes = 0
         self.raft = RaftId(0)  # of the last run
         self.lost = False  # for good
+        self.build: Build = PRESENT  # what it boots next
 
     @property
     def up(self) -> bool:
@@ -102,8 +107,8 @@ class Machine:
             config.join,
             self.gossip_memory,
         )
-        self.run = Run(process, log, peers, membership)
-        world.trace(self.name, f"boots, run {self.runs}")
+        self.run = Run(process, log, peers, membership, self.build)
+        world.trace(self.name, f"boots, run {self.runs}{'' if self.build is PRESENT else ', the newer build'}")
         self.run.main = process.spawn(self._live(self.run), name="node")
 
     async def _live(self, run: Run) -> None:
@@ -134,9 +139,9 @@ class Machine:
             run.damaged_since = {IDENTITY_DAMAGED}
         self.raft = run.peers.raft = identity.raft_id
         run.peers.set_cluster(identity.cluster)
-        return Node(
+        return run.build.Node(
             config=self.config,
-            version="0.1-sim",
+            version=f"{run.build.version}-sim",
             capacity=self.config.capacity or CAPACITY,
             clock=self.clock,
             store=run.log,

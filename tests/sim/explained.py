@@ -9,11 +9,9 @@ from orion.model.allocation import Allocation
 from orion.model.container import Container, ContainerState, Labels
 from orion.model.ids import AllocationId, NodeId
 from orion.node.agent.confirm import Confirm, Confirmed
-from orion.state.commands import AnyCommand
+from orion.state.core.command import Command
 from orion.state.tables import State
-from orion.state.tables.node_changes import RemoveNode
-from orion.state.tables.node_status import SetNodeStatus
-from orion.state.tables.nodes import RegisterNode
+from sim.builds import Build
 from sim.cluster import Cluster, Machine, Run
 from sim.loop import Process
 
@@ -21,7 +19,8 @@ Demand = Callable[[bool, str, str], None]
 
 
 class Explained:
-    def __init__(self, cluster: Cluster, demand: Demand) -> None:
+    def __init__(self, cluster: Cluster, demand: Demand, build: Build) -> None:
+        self._ending = tuple(map(build.command, ("SetNodeStatus", "RegisterNode", "RemoveNode")))
         self.cluster = cluster
         self.world = cluster.world
         self._demand = demand
@@ -38,13 +37,13 @@ class Explained:
     def watch(self, machine: Machine) -> None:
         machine.engine.on_create = self._on_create
 
-    def after_commit(self, state: State, command: AnyCommand | None) -> None:
+    def after_commit(self, state: State, command: Command | None) -> None:
         active = {a.id: a for a in state.allocations.values() if not a.terminal}
         wanted = {a.id: a.node for a in active.values() if a.wanted}
         for identity in self._wanted:
             if identity not in wanted:
                 self._ceased_ns[identity] = self.world.loop.now_ns
-        if isinstance(command, SetNodeStatus | RegisterNode | RemoveNode):
+        if isinstance(command, self._ending):
             self._lost.update(self._active.difference(active))
         self._active = set(active)
         self._note_eras(state)

@@ -20,11 +20,8 @@ from orion.raft.interface import Role
 from orion.raft.member import Member
 from orion.raft.messages import ConfState, Entry, EntryKind
 from orion.raft.reads import MAX_WAITING_READS
-from orion.state.apply import apply
-from orion.state.check import check, state_hash
-from orion.state.commands import AnyCommand, decode_command
-from orion.state.tables import State
-from orion.state.tables.jobs import CreateJob
+from orion.state.core.command import Command
+from sim.builds import PRESENT, Build
 from sim.cluster import Cluster, Machine, Run
 from sim.disk import Disk
 from sim.explained import Explained
@@ -58,11 +55,14 @@ class Look(msgspec.Struct, frozen=True):
 
 
 class Invariants:
-    def __init__(self, cluster: Cluster) -> None:
+    """`build` applies the log for the reference: the newest that a node may run."""
+
+    def __init__(self, cluster: Cluster, build: Build = PRESENT) -> None:
+        self.build = build
         self.cluster = cluster
         self.world = cluster.world
         self.checks = 0
-        self.state = State()  # the reference: all that is committed, applied in order
+        self.state = build.State()  # the reference: all that is committed, applied in order
         self.committed: list[int] = [0, 1]  # term of each committed index; a cluster begins at (1, 1)
         self._hashes: dict[int, bytes] = {}
         self._entries: dict[tuple[int, int], Known] = {}
@@ -74,7 +74,7 @@ class Invariants:
         self._wiped: set[int] = set()
         self._moves = 0
         self.promises = Promises(cluster, self._demand)
-        self.explained = Explained(cluster, self._demand)
+        self.explained = Explained(cluster, self._demand, build)
         self.check_quorum = CheckQuorum(cluster, self._demand, is_quorum)
         cluster.on_start = self._on_start
         cluster.on_wipe = self._on_wipe
@@ -329,26 +329,37 @@ class Invariants:
         entry = known.entry
         words = "configuration"
         if entry.kind == EntryKind.NORMAL:
-            command = decode_command(entry.data) if entry.data else None
+            command = self.build.decode_command(entry.data) if entry.data else None
+            if command is not None:
+                self._check_bytes(index, entry.data)
             words = str(command)[:400]
             if command is not None:
-                self._check_once(index, command, apply(self.state, index, command).result)
+                self._check_once(index, command, self.build.apply(self.state, index, command).result)
             check_applied(self.world, self.state)
             self.explained.after_commit(self.state, command)
         self.world.trace("log", f"{index}/{term} committed by {machine.name}: {words}")
-        self._hashes[index] = state_hash(self.state)
+        self._hashes[index] = self.build.state_hash(self.state)
         if index % FULL_CHECK_EVERY == 0:
             self._check_state()
 
+    def _check_bytes(self, index: int, data: bytes) -> None:
+        """Below its level nothing of the newer build is in the log: a former build writes the same bytes."""
+        if self.build is not PRESENT and self.state.level < self.build.level:
+            self._demand(
+                _written_by(PRESENT, data) == data,
+                "former builds understand the log",
+                f"entry {index} is of level {self.state.level} and not as a build of that level writes it",
+            )
+
     def _check_state(self) -> None:
         try:
-            check(self.state)
+            self.build.check(self.state)
         except AssertionError as error:
             self.world.fail("the state's own checks", str(error))
 
-    def _check_once(self, index: int, command: AnyCommand, result: object) -> None:
+    def _check_once(self, index: int, command: Command, result: object) -> None:
         """A command that is committed again under its key changes nothing and gets the first answer."""
-        key = command.idempotency_key if isinstance(command, CreateJob) else ""
+        key = command.idempotency_key if isinstance(command, self.build.command("CreateJob")) else ""
         if not key or isinstance(result, OrionError):
             return
         if key in self._answers:
@@ -376,7 +387,7 @@ class Invariants:
         driver = run.node.driver
         meant = self._hashes.get(driver.applied_index)
         self._demand(
-            meant is None or state_hash(driver.state) == meant,
+            meant is None or run.build.state_hash(driver.state) == meant,
             "one state per index",
             f"{machine.name}'s state at {driver.applied_index} is not what the log makes of it",
         )
@@ -422,6 +433,14 @@ class Invariants:
                 "quorums overlap",
                 f"{name} went from {self.confs[at]} to {conf} at {index}",
             )
+
+
+def _written_by(build: Build, data: bytes) -> bytes:
+    """The same command as that build writes it; nothing when it does not understand it."""
+    try:
+        return build.encode_command(build.decode_command(data))
+    except msgspec.MsgspecError:
+        return b""
 
 
 def quorums_overlap(one: ConfState, other: ConfState) -> bool:

@@ -17,6 +17,7 @@ from orion.model.node import NodeStatus
 from orion.node.rpc.reads import Read
 from orion.process.config import Tuning
 from orion.raft.messages import ConfState
+from sim.builds import PRESENT, Build
 from sim.cluster import Cluster, ConnectionLost, Machine
 from sim.events import EVERYTHING, LOSSES, Event, Keep
 from sim.faults import Faults
@@ -111,7 +112,7 @@ class Scenario:
             self.plan = msgspec.structs.replace(self.plan, safety_s=keep.safety_s)
         self._keep = keep
         self.cluster = Cluster(world, self.plan.tuning, clones=self.plan.clones)
-        self.invariants = Invariants(self.cluster)
+        self.invariants = Invariants(self.cluster, self.newest())
         for number in range(1, self.plan.nodes + 1):
             engine = f"engine{1 + (number - 1) % self.plan.engines}"
             self.invariants.watch(self.cluster.add(number, engine))
@@ -125,6 +126,10 @@ class Scenario:
         self.workload = Workload(self.cluster)
         self.repeater = Repeater(self.cluster)
         self.gate = OperationGate(self.cluster, self.workload, keep)
+
+    def newest(self) -> Build:
+        """The newest build that some machine may run."""
+        return PRESENT
 
     async def run(self) -> None:
         await self.start()

@@ -6,6 +6,7 @@ It is decided in `apply`, from what the registered nodes said of themselves, so 
 from collections.abc import Iterable
 
 from orion.model.errors import Outdated, TooNew
+from orion.model.ids import NodeId
 from orion.model.levels import LEVEL, LEVELS
 from orion.model.node import Node
 from orion.state.core.command import Command
@@ -27,14 +28,21 @@ def welcome(state: Tables, node: str, level: int, version: str) -> Outdated | No
     )
 
 
-def rise(state: Tables, step: Step) -> None:
-    """To be called after nodes have changed. Raises Outdated when this build does not understand what comes next:
-    to go on would part this node's state from that of the others, so the node must stop.
+def level_with(state: Tables, changed: NodeId, level: int | None) -> int:
+    """The cluster's level once this node understands `level`; None: once it is removed.
+
+    Raises Outdated, before anything has changed, when that is more than this build understands: to go on would part
+    this node's state from that of the others, so the node must stop.
     """
-    level = min((node.level for node in state.nodes.values()), default=0)
-    if level <= state.level:
-        return
-    require_understood(level, "the cluster", _versions(state.nodes.values()))
+    others = [node for node in state.nodes.values() if node.id != changed]
+    levels = [node.level for node in others] + ([] if level is None else [level])
+    reached = max(state.level, min(levels, default=0))
+    require_understood(reached, "the cluster", _versions(others))
+    return reached
+
+
+def rise(state: Tables, step: Step, level: int) -> None:
+    """To be called once nodes have changed, with what `level_with` has said."""
     for reached in range(state.level + 1, level + 1):
         step.tell("LevelRaised", str(reached), f"all nodes understand level {reached} now: {LEVELS[reached]}")
     state.level = level

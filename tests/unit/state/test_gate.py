@@ -1,7 +1,7 @@
 """The cluster's level rises when all registered nodes understand the next one, and never goes back."""
 
 import pytest
-from state_kit import World, registration, texts
+from state_kit import World, registration, tables, texts
 
 from orion.model import levels
 from orion.model.errors import Outdated, TooNew
@@ -84,8 +84,13 @@ def test_a_cluster_without_nodes_stays_where_it_is():
 def test_a_build_that_does_not_understand_what_comes_stops(monkeypatch):
     world = world_of(2, 1)
     monkeypatch.setattr(gate, "LEVEL", 1)
+    world.down("node2")
+    before = tables(world.state)
     with pytest.raises(Outdated, match=r"the cluster is at level 2, and this version of orion understands 1"):
         register(world, "node2", 2)
+    with pytest.raises(Outdated, match=r"it has to be orion 0\.2"):
+        world.remove("node2")
+    assert tables(world.state) == before
 
 
 def test_a_snapshot_above_this_build_is_refused_before_anything_of_it_is_read(monkeypatch):

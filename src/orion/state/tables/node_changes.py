@@ -9,7 +9,7 @@ from orion.state import mutations
 from orion.state.core.command import Command, Once, command
 from orion.state.core.faults import MAX_WORD, longer
 from orion.state.core.step import Step, tasks_text
-from orion.state.gate import rise
+from orion.state.gate import level_with, rise
 from orion.state.records import Tables
 from orion.state.tables.answers import Answers
 from orion.state.tables.nodes import after_loss, bury, lost_text, node_fault, unknown_node
@@ -94,12 +94,13 @@ def remove_node(state: Tables, step: Step, command: RemoveNode) -> NodeId | Orio
             return Conflict(
                 f"{node.id} still has {tasks_text(record.active)}; wait until it is drained, or stop it first"
             )
+    level = level_with(state, node.id, None)
     lost = mutations.lose_all(state, record, f"{node.id} was removed", step.at_ms)
     step.tell("NodeRemoved", node.id, f"{node.id} was removed{lost_text(lost)}")
     after_loss(state, step, lost)
     mutations.drop_node(state, record)
     bury(state, node.raft_id)
-    rise(state, step)
+    rise(state, step, level)
     return node.id
 
 

@@ -29,7 +29,7 @@ from orion.state.core.faults import (
 from orion.state.core.frames import Rows, batches
 from orion.state.core.step import MAX_EVENTS_EACH, Step, tasks_text
 from orion.state.core.table import Table, same
-from orion.state.gate import rise, welcome
+from orion.state.gate import level_with, rise, welcome
 from orion.state.records import MAX_REMOVED, NodeRecord, Tables
 from orion.state.tables.jobs import settle_ended
 
@@ -173,33 +173,36 @@ def register_node(state: Tables, step: Step, command: RegisterNode) -> Node | Or
         return Conflict(
             "this data directory belonged to a node that was removed; start it with an empty data directory"
         )
-    if (refusal := welcome(state, command.node, command.level, command.version)) is not None:
-        return refusal
     record = state.records.get(command.node)
-    result: Node | OrionError | None
+    refusal = welcome(state, command.node, command.level, command.version) or _conflict(state, record, command)
+    if refusal is not None:
+        return refusal
+    level = level_with(state, command.node, command.level)
     if record is None:
-        result = _join(state, step, command)
+        node = _join(state, step, command)
     elif record.node.raft_id == command.raft_id:
-        result = _return(state, step, record, command)
-    elif command.replaces:
-        result = _replace(state, step, record, command)
+        node = _return(state, step, record, command)
     else:
-        return _taken(command)
-    rise(state, step)
-    return result
+        node = _replace(state, step, record, command)
+    rise(state, step, level)
+    return node
 
 
-def _taken(command: RegisterNode) -> Conflict:
+def _conflict(state: Tables, record: NodeRecord | None, command: RegisterNode) -> Conflict | None:
+    if record is None:
+        for other in state.nodes.values():
+            if other.raft_id == command.raft_id:
+                return Conflict(f"this data directory belongs to node {other.id}; start it with that --id")
+        return None
+    if record.node.raft_id == command.raft_id or command.replaces:
+        return None
     return Conflict(
         f"a node named {command.node} with another data directory is in this cluster; start this one with another"
         f" --id, or remove the other first: orion nodes rm {command.node}"
     )
 
 
-def _join(state: Tables, step: Step, command: RegisterNode) -> Node | OrionError | None:
-    for other in state.nodes.values():
-        if other.raft_id == command.raft_id:
-            return Conflict(f"this data directory belongs to node {other.id}; start it with that --id")
+def _join(state: Tables, step: Step, command: RegisterNode) -> Node:
     node = _node(command, state.next_number, step.at_ms, ())
     record = mutations.add_node(state, replace(node, engine=engine_of(state, node)))
     state.next_number += 1
@@ -208,7 +211,7 @@ def _join(state: Tables, step: Step, command: RegisterNode) -> Node | OrionError
     return record.node
 
 
-def _return(state: Tables, step: Step, record: NodeRecord, command: RegisterNode) -> Node | OrionError | None:
+def _return(state: Tables, step: Step, record: NodeRecord, command: RegisterNode) -> Node:
     former = record.node
     was_ready = former.status is NodeStatus.READY
     node = replace(
@@ -263,7 +266,7 @@ def engine_of(state: Tables, node: Node) -> str:
     return next(name for name in names if name not in taken)
 
 
-def _replace(state: Tables, step: Step, record: NodeRecord, command: RegisterNode) -> Node | OrionError | None:
+def _replace(state: Tables, step: Step, record: NodeRecord, command: RegisterNode) -> Node:
     former = record.node
     lost = mutations.lose_all(state, record, f"{former.id} started anew with an empty data directory", step.at_ms)
     bury(state, former.raft_id)
