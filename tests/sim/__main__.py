@@ -8,9 +8,10 @@ from collections.abc import Callable
 from sim.events import Keep, read
 from sim.planted import bug_named
 from sim.runner import DEFAULT_FIRST_SEED, report, run_seeds
-from sim.scenario import replay
+from sim.scenario import Scenario, replay, run_seed
 from sim.shrink import Shrinker, told
 from sim.try_planted import print_table
+from sim.upgrade import Upgrade
 
 
 def main() -> int:
@@ -26,6 +27,7 @@ def main() -> int:
     parser.add_argument(
         "--planted", nargs="?", const="", metavar="WORDS", help="plant bugs (with these words) and look for them"
     )
+    parser.add_argument("--mixed", action="store_true", help="clusters of two builds, upgraded and rolled back")
     parser.add_argument("--first", type=int, default=DEFAULT_FIRST_SEED, help="first of many seeds")
     parser.add_argument("--count", type=int, help="stop after so many seeds")
     parser.add_argument("--seconds", type=float, default=0.0, help="begin new seeds for so long")
@@ -34,14 +36,16 @@ def main() -> int:
     given = parser.parse_args()
     if given.planted is not None:
         return 0 if print_table(_say, given.jobs, given.planted) else 1
+    scenario = Upgrade if given.mixed else Scenario
+    scenario.prepare()
     plant = _plant(given.plant)
     if given.seed is None:
-        return many(given)
+        return many(given, scenario)
     if given.shrink:
-        return shrink(given.seed, given.limit, given.jobs, given.plant or "", plant)
+        return shrink(given, plant, scenario)
     plant()
     keep = Keep(None if given.only is None else read(given.only), given.safety)
-    return one(given.seed, keep, verbose=given.verbose, digest=given.digest)
+    return one(given.seed, keep, scenario, verbose=given.verbose, digest=given.digest)
 
 
 def _say(line: str) -> None:
@@ -57,7 +61,7 @@ def _plant(name: str | None) -> Callable[[], None]:
         sys.exit(str(error))
 
 
-def many(given: argparse.Namespace) -> int:
+def many(given: argparse.Namespace, scenario: type[Scenario]) -> int:
     seconds = given.seconds + given.hours * 3600 or (60.0 if given.count is None else 1e9)
     print(f"seeds from {given.first} on, {given.jobs} at a time", flush=True)
     enough: list[int] = []  # a signal, after which the seeds under way are finished and the table is printed
@@ -69,28 +73,30 @@ def many(given: argparse.Namespace) -> int:
         stopped=lambda: bool(enough),
         jobs=given.jobs,
         count=given.count,
+        live=lambda seed: run_seed(seed, make=scenario),
         on_failure=lambda outcome: print(report(outcome), flush=True),
     )
     print(summary.table())
     if summary.failures:
         print("failed:", *sorted(outcome.seed for outcome in summary.failures))
-    silent = summary.silent_faults()
+    silent = [] if scenario is Upgrade else summary.silent_faults()
     if silent:
         print(f"faults that never fired in {summary.seeds} seeds:", ", ".join(silent))
     return 1 if summary.failures or silent else 0
 
 
-def shrink(seed: int, limit_s: float, jobs: int, plant_words: str, plant: Callable[[], None]) -> int:
-    shrunk = Shrinker(seed, limit_s=limit_s, jobs=jobs, plant=plant).shrink()
+def shrink(given: argparse.Namespace, plant: Callable[[], None], scenario: type[Scenario]) -> int:
+    seed = given.seed
+    shrunk = Shrinker(seed, limit_s=given.limit, jobs=given.jobs, plant=plant, scenario=scenario).shrink()
     if shrunk is None:
         print(f"seed {seed}: all held, there is nothing to shrink")
         return 0
-    print(told(shrunk, plant_words))
+    print(told(shrunk, given.plant or ""))
     return 1
 
 
-def one(seed: int, keep: Keep, *, verbose: bool, digest: bool) -> int:
-    outcome = replay(seed, keep, print if verbose else None)
+def one(seed: int, keep: Keep, scenario: type[Scenario], *, verbose: bool, digest: bool) -> int:
+    outcome = replay(seed, keep, print if verbose else None, scenario=scenario)
     if digest:
         print(outcome.digest, outcome.events, f"{outcome.virtual_s:.6f}", outcome.failure.partition("\n")[0])
         return 0

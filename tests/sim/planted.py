@@ -44,18 +44,25 @@ from orion.state.apply import Applied, apply
 from orion.state.core.dedup import DedupTable
 from orion.state.records import port_key
 
+from sim.builds import newer_build
+from sim.scenario import Scenario
+from sim.upgrade import Upgrade
+
 FIRST_SEED = 30_000
 MOST_SEEDS = 60
 
 
 class Planted(msgspec.Struct, frozen=True):
-    """`rules`: any of them may find it. `first`: from there on it is known to be found within `seeds`."""
+    """`rules`: any of them may find it. `first`: from there on it is known to be found within `seeds`. `scenario`:
+    what each seed lives through.
+    """
 
     name: str
     plant: Callable[[], None]
     rules: frozenset[str]
     first: int = FIRST_SEED
     seeds: int = 40
+    scenario: type[Scenario] = Scenario
 
 
 # --- what must be on disk ----------------------------------------------------------------------------------
@@ -397,14 +404,33 @@ def failed_start_counts_as_the_program_s() -> None:
     Starter._failed = for_good
 
 
-def _bug(plant: Callable[[], None], *rules: str, first: int = FIRST_SEED) -> Planted:
-    return Planted(plant.__name__.replace("_", " "), plant, frozenset(rules), first)
+# --- two builds --------------------------------------------------------------------------------------------
+
+
+def newer_fields_are_not_cut_off() -> None:
+    """The newer build writes all fields that it has, whatever the cluster's level."""
+    newer_build().module("orion.state.core.encoding").lowered = lambda value, level: value
+
+
+def the_gate_is_open() -> None:
+    """The newer build's leader takes what the others do not understand."""
+    newer_build().module("orion.node.routing.submit").require_open = lambda command, view: None
+
+
+def _bug(
+    plant: Callable[[], None],
+    *rules: str,
+    first: int = FIRST_SEED,
+    scenario: type[Scenario] = Scenario,
+) -> Planted:
+    return Planted(plant.__name__.replace("_", " "), plant, frozenset(rules), first, scenario=scenario)
 
 
 HISTORY = "linearizable history"
 READS = ("linearizable reads", HISTORY, "a container is explained by the log")
 UNSYNCED = "no append acknowledged before its fsync"
 DURABLE = "committed means durable on a quorum"
+UNDERSTOOD = "former builds understand the log"
 
 PLANTED = (
     _bug(vote_not_persisted, "no vote before its fsync", "no leader without its own durable vote"),
@@ -463,6 +489,8 @@ PLANTED = (
     _bug(agent_removes_nothing, "liveness"),
     _bug(votes_carry_no_commit, "liveness", first=30_030),
     _bug(unseen_end_is_a_success, "what was told to end is not done"),
+    _bug(newer_fields_are_not_cut_off, "one state per index", UNDERSTOOD, scenario=Upgrade),
+    _bug(the_gate_is_open, UNDERSTOOD, "what is newer is refused until all have it", scenario=Upgrade),
     _bug(failed_start_counts_as_the_program_s, "what never ran is tried again", first=30_050),
 )
 

@@ -63,10 +63,11 @@ class Summary:
 def report(outcome: Outcome, lines: int = 60) -> str:
     """A failure with all that is needed to see it again."""
     recent = "\n".join(f"    {line}" for line in outcome.recent[-lines:])
+    again = f"script/sim{outcome.flags} --seed {outcome.seed}"
     return (
         f"seed {outcome.seed} at commit {commit()} failed after {outcome.virtual_s:.3f} s:\n"
         f"  {outcome.failure}\n  plan: {outcome.plan}\n  the last of its trace:\n{recent}\n"
-        f"  again: script/sim --seed {outcome.seed} --verbose; shorter: script/sim --seed {outcome.seed} --shrink"
+        f"  again: {again} --verbose; shorter: {again} --shrink"
     )
 
 

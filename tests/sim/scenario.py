@@ -53,6 +53,7 @@ class Outcome(msgspec.Struct):
     recent: list[str]
     plan: str
     happened: list[Event] = []
+    flags: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -103,6 +104,8 @@ def _with_losses(plan: Plan, rng: random.Random) -> Plan:
 class Scenario:
     """`plan` None: as the seed chooses. `keep`: which of its events happen."""
 
+    flags = ""  # with which script/sim runs it
+
     def __init__(self, world: World, plan: Plan | None = None, keep: Keep = EVERYTHING) -> None:
         self.world = world
         self.plan = plan or msgspec.structs.replace(
@@ -126,6 +129,10 @@ class Scenario:
         self.workload = Workload(self.cluster)
         self.repeater = Repeater(self.cluster)
         self.gate = OperationGate(self.cluster, self.workload, keep)
+
+    @staticmethod
+    def prepare() -> None:
+        """Called once, before the processes of many seeds begin."""
 
     def newest(self) -> Build:
         """The newest build that some machine may run."""
@@ -284,7 +291,9 @@ class _TraceHandler(logging.Handler):
             self._world.fail("no bugs", f"{process.name} says {record.getMessage()}:\n{text}")
 
 
-def replay(seed: int, keep: Keep, sink=None, until_s: float | None = None) -> Outcome:
+def replay(
+    seed: int, keep: Keep, sink=None, until_s: float | None = None, scenario: type[Scenario] = Scenario
+) -> Outcome:
     """The seed with only some of its events. With `until_s`, what has not failed by then is given up."""
 
     def make(world: World) -> Scenario:
@@ -292,7 +301,7 @@ def replay(seed: int, keep: Keep, sink=None, until_s: float | None = None) -> Ou
             world.after(
                 until_s * 1000, world.loop.abort, SimFailure("given up", f"nothing failed in {until_s:g} s")
             )
-        return Scenario(world, keep=keep)
+        return scenario(world, keep=keep)
 
     return run_seed(seed, sink, make)
 
@@ -333,4 +342,5 @@ def run_seed(seed: int, sink=None, make: Callable[[World], Scenario] = Scenario)
         recent=list(world.recent) if failure else [],
         plan=str(msgspec.structs.asdict(scenario.plan)) if scenario is not None else "",
         happened=world.events if failure else [],
+        flags=scenario.flags if scenario is not None else "",
     )

@@ -12,7 +12,7 @@ import msgspec
 
 from sim.events import Keep, shown
 from sim.runner import run_seeds
-from sim.scenario import Outcome, replay
+from sim.scenario import Outcome, Scenario, replay
 
 Plant = Callable[[], None]
 AFTER_THE_LAST_S = 0.5  # the safety phase ends so long after the last event
@@ -33,8 +33,17 @@ class Shrunk(msgspec.Struct, frozen=True):
 
 
 class Shrinker:
-    def __init__(self, seed: int, *, limit_s: float, jobs: int, plant: Plant = lambda: None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        limit_s: float,
+        jobs: int,
+        plant: Plant = lambda: None,
+        scenario: type[Scenario] = Scenario,
+    ) -> None:
         self._seed = seed
+        self._scenario = scenario
         self._limit_s = limit_s
         self._end = time.monotonic() + limit_s
         self._jobs = jobs
@@ -122,7 +131,7 @@ class Shrinker:
 
         def live(number: int) -> Outcome:
             self._plant()
-            outcome = replay(self._seed, candidates[number], until_s=self._until_s)
+            outcome = replay(self._seed, candidates[number], until_s=self._until_s, scenario=self._scenario)
             outcome.seed = number
             return outcome
 

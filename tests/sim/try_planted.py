@@ -22,9 +22,11 @@ class Trial(msgspec.Struct, frozen=True):
 def attempt(bug: Planted, first: int, count: int, jobs: int = 1) -> Trial:
     """Seeds from `first` on until one fails by an expected rule."""
 
+    bug.scenario.prepare()
+
     def live(seed: int) -> Outcome:
         bug.plant()
-        return run_seed(seed)
+        return run_seed(seed, make=bug.scenario)
 
     def found(outcome: Outcome) -> bool:
         return rule_of(outcome) in bug.rules

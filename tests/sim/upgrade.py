@@ -29,6 +29,8 @@ def choose_mixed_plan(world: World) -> Plan:
 
 
 class Upgrade(Scenario):
+    flags = " --mixed"
+
     def __init__(self, world: World, keep: Keep = EVERYTHING) -> None:
         super().__init__(world, choose_mixed_plan(world), keep)
         self._rng = world.rng("builds")
@@ -41,6 +43,10 @@ class Upgrade(Scenario):
 
         self.cluster.has_reason = has_reason
         self._notes = Notes(self.cluster, self.invariants.state)
+
+    @staticmethod
+    def prepare() -> None:
+        newer_build()
 
     def newest(self) -> Build:
         return newer_build()

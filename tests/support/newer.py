@@ -28,33 +28,22 @@ class NoteJob(Command, frozen=True, array_like=True, tag=90):
     since: int
 
 
-AnyCommand = AnyCommand | NoteJob
-_decoder = msgspec.msgpack.Decoder(AnyCommand)
-"""
-
-_HANDLER = """
-
-def _note_job(state, step, command):
+@command(NoteJob, fault=lambda _: "")
+def note_job(state, step, command):
     record = state.jobs.get(command.job)
     if record is None:
-        return apply_nodes.unknown_node(command.job)
-    record.job = msgspec.structs.replace(record.job, note=command.note)
+        return NotFound(f"there is no job named {{command.job}}")
+    record.job = replace(record.job, note=command.note)
     return command.job
 
 
-from orion.state.commands import NoteJob
-_HANDLERS[NoteJob] = _note_job
-"""
-
-_SOUND = """
-
-from orion.state.commands import NoteJob
-_FAULTS[NoteJob] = _of_job_change
+COMMANDS = (*COMMANDS, note_job)
 """
 
 _SUBMIT = """
 
-from orion.state.commands import LabelNode, NoteJob
+from orion.state.tables.jobs import NoteJob
+from orion.state.tables.node_labels import LabelNode
 _former_submit = Submitter.submit
 
 
@@ -79,9 +68,7 @@ Submitter.submit = _submit
 # What is appended to which module.
 _APPENDED = {
     "__init__.py": f'\n__version__ = "{VERSION}"\n',
-    "state/commands.py": _COMMAND,
-    "state/apply.py": _HANDLER,
-    "state/sound.py": _SOUND,
+    "state/tables/jobs.py": _COMMAND,
     "node/routing/submit.py": _SUBMIT,
 }
 
@@ -95,7 +82,7 @@ def write(root: Path) -> Path:
     assert "\nFIRST = " in text, "the patch of the newer build does not fit model/levels.py any more"
     levels.write_text(text.replace("\nFIRST = ", f'\nLEVELS[{NEXT}] = "notes about jobs"\nFIRST = ', 1))
     _add_field(tree / "model/job.py", "Job", _FIELD)
-    _insert_imports(tree / "state/commands.py")
+    _insert_imports(tree / "state/tables/jobs.py")
     for path, more in _APPENDED.items():
         module = tree / path
         module.write_text(module.read_text() + more)
