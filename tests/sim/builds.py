@@ -15,7 +15,7 @@ from types import ModuleType
 from support import newer
 
 _SHARED = (
-    "orion.model.api.views",
+    "orion.model.api",
     "orion.model.container",
     "orion.model.errors",
     "orion.model.events",
@@ -28,6 +28,7 @@ _SHARED = (
     "orion.raft",
     "orion.wire",
 )
+_OWN = ("orion.model.api.codec",)  # makes records of what the API takes
 _FORMER = "former_orion"  # under which the newer build's modules find this one's
 
 
@@ -95,7 +96,7 @@ def _loaded(source: Path) -> dict[str, ModuleType]:
 
 
 def _is_shared(name: str) -> bool:
-    return any(name == shared or name.startswith(f"{shared}.") for shared in _SHARED)
+    return name not in _OWN and any(name == shared or name.startswith(f"{shared}.") for shared in _SHARED)
 
 
 def _share_enums(source: Path, path: Path) -> None:

@@ -7,7 +7,7 @@ import random
 
 from msgspec.structs import replace
 
-from orion.model.api.views import TaskRequest
+from orion.model.api.tasks import TaskRequest
 from orion.model.errors import OrionError, Outdated, TooNew, Unreadable
 from orion.model.ids import NodeId
 from sim.builds import PRESENT, Build, newer_build

@@ -56,7 +56,7 @@ def _print(view: "RaftView", *, no_trunc: bool) -> None:
         for member in members
     ]
     output.print_table(_MEMBERS, rows, no_trunc=no_trunc)
-    for text in view.next:
+    for text in filter(None, (*view.next, view.level_outlook)):
         click.echo(text)
     if not view.leader:
         click.echo(

@@ -39,11 +39,11 @@ class RaftView(msgspec.Struct, frozen=True, rename="camel"):
     snapshot_index: int
     task_count: int
     workers: Annotated[list[MemberView], Meta(description="Nodes that are no members.")] = []
-    next: Annotated[
-        list[str],
-        Meta(description="What the leader will do about who votes, and what keeps the level down, in sentences."),
-    ] = []
+    next: Annotated[list[str], Meta(description="What the leader will do about who votes, in sentences.")] = []
     level: Annotated[int, Meta(description="Of what is replicated: the most that all nodes understand.")] = 1
+    level_outlook: Annotated[
+        str, Meta(description="Which nodes keep the level down, in a sentence; empty when none does.")
+    ] = ""
 
 
 class TransferRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

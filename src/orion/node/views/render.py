@@ -350,8 +350,9 @@ def raft(driver: RaftDriver, directory: Directory, outlook: Sequence[str] = ()) 
         snapshot_index=status.snapshot_index,
         task_count=driver.view.task_count(),
         workers=[member(raft) for raft in records if raft not in voters | learners],
-        next=[*outlook, *filter(None, [gate.outlook(driver.view.nodes(), driver.view.level)])],
+        next=list(outlook),
         level=driver.view.level,
+        level_outlook=gate.outlook(driver.view.nodes(), driver.view.level),
     )
 
 
