@@ -43,7 +43,6 @@ from orion.reconcile.containers import Remove
 from orion.state.apply import Applied, apply
 from orion.state.core.dedup import DedupTable
 from orion.state.records import port_key
-
 from sim.builds import newer_build
 from sim.scenario import Scenario
 from sim.upgrade import Upgrade

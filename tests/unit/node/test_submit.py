@@ -70,7 +70,7 @@ def proposed(nodes, request):
 def test_a_change_that_needs_a_newer_level_is_refused_by_a_leader_that_does_not_know_it():
     async def main(nodes):
         with pytest.raises(
-            TooNew, match=r"not all nodes understand this yet, which is of level 9: node1 \(0.1-sim\)"
+            TooNew, match=r"not all nodes understand this yet, which is of level 9: node1 \(0.1.0-sim\)"
         ):
             await proposed(nodes, Submit(b"whatever it is", needs=9))
 
