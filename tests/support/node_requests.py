@@ -10,11 +10,11 @@ from orion.node.rpc.request import CallRequest, ListRequest, Request, StreamRequ
 
 
 def declared(kind: type[Request[Any]] = Request) -> Iterator[type[Request[Any]]]:
-    """All requests that there are."""
+    """All requests of the project."""
     for below in kind.__subclasses__():
         if below in (CallRequest, ListRequest, StreamRequest):
             yield from declared(below)
-        else:
+        elif below.__module__.startswith("orion."):
             yield below
 
 
