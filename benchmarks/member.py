@@ -108,7 +108,7 @@ class Member:
             beginning = as_stream(encode(capture(State())))
             await store.save_snapshot(meta, beginning, first_kept=2, hard_state=HardState(1, 0, 1))
         await self._driver.load(await store.load())
-        await peers.start(self._driver.receive, self._called, registry.on_stream)
+        await peers.start(self._driver.receive, self._called, registry.on_stream, registry.on_duplex)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._driver.run())
             self._group = group
@@ -218,7 +218,7 @@ class Members:
         async def no_call(*_: object) -> bytes:
             return b""
 
-        await self.peers.start(lambda _: None, no_call, no_call)  # type: ignore[arg-type]
+        await self.peers.start(lambda _: None, no_call, no_call, no_call)  # type: ignore[arg-type]
         for number in range(1, len(self.ports) + 1):
             self.start(number)
         return self

@@ -5,6 +5,8 @@ simulator's network in tests/sim; what only TCP has is in test_peers_tcp.py.
 import asyncio
 import contextlib
 import functools
+import ssl
+import subprocess
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Protocol
 
@@ -13,12 +15,16 @@ import uvloop
 
 from orion.adapters.clock import SystemClock
 from orion.adapters.peers import TcpPeers
-from orion.model.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
+from orion.adapters.peers.tls import Tls
+from orion.model.errors import Conflict, FieldError, Invalid, NotFound, TooLarge, Unavailable
 from orion.model.ids import NodeId, RaftId
-from orion.ports.peers import Greeted, Peers, PortProbe, Principal
+from orion.ports.peers import Channel, Greeted, Peers, PortProbe, Principal
 from orion.raft.messages import AnyMessage, Entry, MsgApp, MsgHeartbeat
+from orion.wire.frames import MAX_FRAME_BYTES
 
 DEADLINE_S = 20.0
+PIECE = 100_000  # bytes, of an item of a flood
+MOST = 200  # of them: both ends' buffers and the kernel's
 CLUSTER, OTHER_CLUSTER = 2**64 - 1, 77
 
 
@@ -59,6 +65,8 @@ class Host:
         self.lost: list[str] = []
         self.open = 0  # handlers that run
         self.release = asyncio.Event()
+        self.sent = 0  # items of a flood
+        self.taken: list[bytes] = []
 
     def on_message(self, message: AnyMessage) -> None:
         self.got.append(message)
@@ -84,6 +92,34 @@ class Host:
                 yield b"%d" % number
             await self.release.wait()
             raise Conflict("it broke off")
+
+    async def on_duplex(self, asker: Principal, request: bytes, channel: Channel) -> None:
+        with self.counted():
+            match request:
+                case b"echo":
+                    while (item := await channel.receive()) is not None:
+                        await channel.send(b"%s sent %s" % (asker.node.encode(), item))
+                    await channel.send(b"bye")
+                case b"quiet":  # says nothing more, and listens
+                    await channel.send(b"over to you")
+                    await channel.finish()
+                    while (item := await channel.receive()) is not None:
+                        self.taken.append(item)
+                case b"flood":
+                    while True:
+                        await channel.send(bytes(PIECE))
+                        self.sent += 1
+                case b"deaf":
+                    await self.release.wait()
+                    while (item := await channel.receive()) is not None:
+                        self.taken.append(item)
+                case b"one":
+                    await channel.send(b"last word: %s" % (await channel.receive() or b""))
+                case b"fails":
+                    await channel.receive()
+                    raise Conflict("it broke off")
+                case _:
+                    raise NotFound("it is gone")
 
     @contextlib.contextmanager
     def counted(self):
@@ -295,6 +331,174 @@ class PeersContract:
             async with asyncio.timeout(DEADLINE_S):
                 await anext(stream)
 
+    # --- streams that carry both ways ---------------------------------------------------------------------
+
+    @checked
+    async def test_items_go_both_ways_until_both_have_said_their_last(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        async with a.peers.duplex(b.address, b"echo") as channel:
+            for number in range(20):
+                await channel.send(b"%d" % number)
+                if number % 3 == 0:
+                    assert await channel.receive() == b"n1 sent %d" % (number // 3)
+            for number in range(7, 20):
+                assert await channel.receive() == b"n1 sent %d" % number
+            await channel.finish()
+            assert [await channel.receive() for _ in range(3)] == [b"bye", None, None]
+        await until(lambda: b.open == 0)
+        assert not a.lost
+
+    @checked
+    async def test_one_runner_sends_while_another_receives(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        async with a.peers.duplex(b.address, b"echo") as channel:
+
+            async def send() -> None:
+                for number in range(500):
+                    await channel.send(b"%d" % number)
+                await channel.finish()
+
+            sending = asyncio.ensure_future(send())
+            got = []
+            while (item := await channel.receive()) is not None:
+                got.append(item)
+            await sending
+        assert got == [*(b"n1 sent %d" % number for number in range(500)), b"bye"]
+
+    @checked
+    async def test_who_answers_may_say_its_last_first_and_go_on_listening(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        async with a.peers.duplex(b.address, b"quiet") as channel:
+            assert [await channel.receive() for _ in range(2)] == [b"over to you", None]
+            for number in range(50):
+                await channel.send(b"%d" % number)
+            await channel.finish()
+            await until(lambda: b.open == 0)
+        assert b.taken == [b"%d" % number for number in range(50)]
+
+    @checked
+    async def test_a_stream_both_ways_may_be_refused_or_fail(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        async with a.peers.duplex(b.address, b"?") as channel:
+            with pytest.raises(NotFound, match="it is gone"):
+                await channel.receive()
+            assert await channel.receive() is None
+        async with a.peers.duplex(b.address, b"fails") as channel:
+            await channel.send(b"x")
+            with pytest.raises(Conflict, match="it broke off"):
+                await channel.receive()
+        with pytest.raises(Unavailable):
+            async with a.peers.duplex(await bench.empty_address(), b"echo"):
+                pass
+        await until(lambda: b.open == 0)
+
+    @checked
+    async def test_the_last_word_comes_through_though_more_is_on_its_way_there(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        for _ in range(10):
+            async with a.peers.duplex(b.address, b"one") as channel:
+
+                async def flood(channel: Channel = channel) -> None:
+                    await channel.send(b"first")
+                    for _ in range(MOST):
+                        await channel.send(bytes(PIECE))
+
+                flooding = asyncio.ensure_future(flood())
+                await until(lambda: b.open == 0)
+                assert [await channel.receive() for _ in range(2)] == [b"last word: first", None]
+                flooding.cancel()
+                await asyncio.wait([flooding])
+
+    @checked
+    async def test_nobody_sends_more_than_the_other_end_takes(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+
+        async def stands_still(count: Callable[[], int]) -> int:
+            """Over a hundred round trips."""
+            before = -1
+            while count() != before:
+                before = count()
+                for _ in range(100):
+                    await a.peers.call(b.address, b"x", timeout_s=DEADLINE_S)
+            return before
+
+        async with a.peers.duplex(b.address, b"flood") as channel:
+            assert await stands_still(lambda: b.sent) < MOST
+            for _ in range(MOST + 100):
+                assert await channel.receive() == bytes(PIECE)
+            assert b.sent > MOST
+        sent = 0
+        async with a.peers.duplex(b.address, b"deaf") as channel:
+
+            async def flood() -> None:
+                nonlocal sent
+                while sent < 2 * MOST:
+                    await channel.send(bytes(PIECE))
+                    sent += 1
+                await channel.finish()
+
+            flooding = asyncio.ensure_future(flood())
+            assert await stands_still(lambda: sent) < MOST
+            b.release.set()
+            await flooding
+            assert await channel.receive() is None
+        assert len(b.taken) == 2 * MOST
+
+    @checked
+    async def test_who_leaves_ends_what_answers(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        async with a.peers.duplex(b.address, b"echo") as channel:
+            await channel.send(b"x")
+            assert await channel.receive() == b"n1 sent x"
+            assert b.open == 1
+        await until(lambda: b.open == 0)
+
+        async def wait() -> None:
+            async with a.peers.duplex(b.address, b"deaf") as channel:
+                await channel.receive()
+
+        waiting = asyncio.ensure_future(wait())
+        await until(lambda: b.open == 1)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        await until(lambda: b.open == 0)
+        assert b.address not in a.lost
+
+    @checked
+    async def test_both_ways_break_when_the_other_goes(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        async with a.peers.duplex(b.address, b"deaf") as channel:
+            await until(lambda: b.open == 1)
+
+            async def flood() -> None:
+                while True:
+                    await channel.send(bytes(PIECE))
+
+            flooding = asyncio.ensure_future(flood())
+            await b.peers.close()
+            for broken in (channel.receive(), flooding, channel.send(b"x"), channel.finish()):
+                with pytest.raises(Unavailable):
+                    async with asyncio.timeout(DEADLINE_S):
+                        await broken
+        assert b.open == 0
+
+    @checked
+    async def test_what_answers_ends_when_who_asked_goes(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        async with a.peers.duplex(b.address, b"deaf"):
+            await until(lambda: b.open == 1)
+            await a.peers.close()
+            await until(lambda: b.open == 0)
+
+    @checked
+    async def test_an_item_that_is_too_large_is_refused_where_it_is_sent(self, bench: PeersBench) -> None:
+        a, b = await hosts(bench, 1, 2)
+        async with a.peers.duplex(b.address, b"echo") as channel:
+            with pytest.raises(TooLarge):
+                await channel.send(bytes(MAX_FRAME_BYTES))
+            await channel.send(b"x")
+            assert await channel.receive() == b"n1 sent x"
+
     # --- who is there -------------------------------------------------------------------------------------
 
     @checked
@@ -365,8 +569,9 @@ class PeersContract:
 
 
 class TcpBench:
-    def __init__(self, make_loop=asyncio.new_event_loop):
+    def __init__(self, make_loop=asyncio.new_event_loop, tls=None):
         self.make_loop = make_loop
+        self.tls = tls
         self.started = []
         self.ports = {}
 
@@ -390,8 +595,9 @@ class TcpBench:
             port=self.ports.get(host.number, 0),
             clock=SystemClock(),
             cluster=host.cluster,
+            tls=self.tls,
         )
-        await host.peers.start(host.on_message, host.on_call, host.on_stream)
+        await host.peers.start(host.on_message, host.on_call, host.on_stream, host.on_duplex)
         self.ports[host.number] = host.peers.port
         host.address = f"127.0.0.1:{host.peers.port}"
         self.started.append(host.peers)
@@ -408,3 +614,25 @@ class TestTcpPeers(PeersContract):
     @pytest.fixture(params=[uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
     def bench(self, request):
         return TcpBench(request.param)
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory):
+    """Nodes that know each other by their certificate."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, certificate = folder / "key.pem", folder / "cert.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=orion-test -addext subjectAltName=IP:127.0.0.1"
+    files = ("-keyout", key, "-out", certificate)
+    subprocess.run([*command.split(), *files], check=True, capture_output=True)
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    server.verify_mode = ssl.CERT_REQUIRED
+    for context in (server, client):
+        context.load_cert_chain(certificate, key)
+        context.load_verify_locations(certificate)
+    return Tls(server, client)
+
+
+class TestTcpPeersOverTls(PeersContract):
+    @pytest.fixture(params=[uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
+    def bench(self, request, tls):
+        return TcpBench(request.param, tls)

@@ -1,6 +1,7 @@
 """The Peers port over the simulated network."""
 
 import asyncio
+import contextlib
 import traceback
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -9,7 +10,16 @@ from typing import NoReturn
 from orion.model.errors import OrionError, TooLarge, Unavailable, by_code
 from orion.model.ids import NodeId, RaftId
 from orion.model.recovery import belong_together
-from orion.ports.peers import CallHandler, Gate, Greeted, MessageHandler, PortProbe, Principal, StreamHandler
+from orion.ports.peers import (
+    CallHandler,
+    DuplexHandler,
+    Gate,
+    Greeted,
+    MessageHandler,
+    PortProbe,
+    Principal,
+    StreamHandler,
+)
 from orion.raft.messages import AnyMessage
 from orion.wire.envelopes import Reply, encode_reply
 from orion.wire.frames import FrameError, Kind, encode_frame
@@ -111,6 +121,79 @@ class Connection:
             self.server.process.post(self.runner.cancel)
 
 
+class SimChannel:
+    """One end of a stream that carries both ways: the asker's (`forth`), or the other."""
+
+    def __init__(self, connection: Connection, *, forth: bool, name: str) -> None:
+        self.connection = connection
+        self.other: SimChannel
+        self._forth = forth
+        self._name = name
+        self._items: deque[bytes] = deque()
+        self._room = STREAM_WINDOW  # items that the other end takes before it has to read
+        self._moved = asyncio.Event()
+        self._ended: list[OrionError | None] = []  # the other end has said its last
+        self._broken = ""
+        self.finished = False
+
+    async def send(self, item: bytes) -> None:
+        assert not self.finished
+        _must_fit(lambda: encode_frame(Kind.ITEM, item))
+        while not self._room:
+            await self._wait()
+        self._require_connection()
+        self._room -= 1
+        self.carry(lambda: self.other._came(item))
+
+    async def finish(self) -> None:
+        self._require_connection()
+        self.end(None)
+
+    def end(self, error: OrionError | None) -> None:
+        if error is not None or not self.finished:
+            self.finished = True
+            self.carry(lambda: self.other._end(error))
+
+    async def receive(self) -> bytes | None:
+        while not self._items:
+            if self._ended:
+                if (error := self._ended[0]) is not None:
+                    self._ended[0] = None
+                    raise error
+                return None
+            await self._wait()
+        self.carry(self.other._take)
+        return self._items.popleft()
+
+    def carry(self, deliver: Callable[[], None]) -> None:
+        self.connection.carry(forth=self._forth, deliver=deliver)
+
+    async def _wait(self) -> None:
+        self._require_connection()
+        self._moved.clear()
+        await self._moved.wait()
+
+    def _require_connection(self) -> None:
+        if self._broken:
+            raise Unavailable(f"{self._name}: {self._broken}")
+
+    def _came(self, item: bytes) -> None:
+        self._items.append(item)
+        self._moved.set()
+
+    def _take(self) -> None:
+        self._room += 1
+        self._moved.set()
+
+    def _end(self, error: OrionError | None) -> None:
+        self._ended.append(error)
+        self._moved.set()
+
+    def broke(self, reason: str) -> None:
+        self._broken = reason
+        self._moved.set()
+
+
 class SimPeers:
     """One process's transport. `name` is its node id."""
 
@@ -136,9 +219,17 @@ class SimPeers:
         self._on_message: MessageHandler = lambda _: None
         self._on_call: CallHandler
         self._on_stream: StreamHandler
+        self._on_duplex: DuplexHandler
 
-    async def start(self, on_message: MessageHandler, on_call: CallHandler, on_stream: StreamHandler) -> None:
-        self._on_message, self._on_call, self._on_stream = on_message, on_call, on_stream
+    async def start(
+        self,
+        on_message: MessageHandler,
+        on_call: CallHandler,
+        on_stream: StreamHandler,
+        on_duplex: DuplexHandler,
+    ) -> None:
+        self._on_message, self._on_call = on_message, on_call
+        self._on_stream, self._on_duplex = on_stream, on_duplex
         self._started = True
         self.network.listen(self)
 
@@ -348,6 +439,35 @@ class SimPeers:
             connection.carry(forth=False, deliver=lambda: end(error))
 
         connection.runner = self.process.spawn(serve(), name="serve-stream")
+
+    @contextlib.asynccontextmanager
+    async def duplex(self, address: str, request: bytes) -> AsyncGenerator[SimChannel, None]:
+        server = await self._connect(address)
+        connection = Connection(self, server, lambda reason: here.broke(reason))  # noqa: PLW0108 -- comes next
+        here = SimChannel(connection, forth=True, name=address)
+        there = SimChannel(connection, forth=False, name=self.name)
+        here.other, there.other = there, here
+        here.carry(lambda: server._serve_duplex(there, request))
+        try:
+            yield here
+        finally:
+            if not connection.closed:
+                self._hang_up(connection)
+
+    def _serve_duplex(self, channel: SimChannel, request: bytes) -> None:
+        connection = channel.connection
+
+        async def serve() -> None:
+            error: OrionError | None = None
+            try:
+                await self._on_duplex(Principal(NodeId(connection.asker.name)), request, channel)
+            except OrionError as raised:
+                error = by_code(raised.code, raised.detail, raised.errors)
+            except Exception as raised:  # noqa: BLE001 -- whatever it is, it is the finding
+                self._unexpected(raised)
+            channel.end(error)
+
+        connection.runner = self.process.spawn(serve(), name="serve-duplex")
 
     # --- proofs of death -----------------------------------------------------------------------------------
 

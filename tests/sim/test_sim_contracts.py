@@ -98,7 +98,7 @@ class SimPeersBench(Bench):
         host.address = f"10.0.0.{host.number}:7000"
         host.peers = SimPeers(self.network, self.process(), host.node, host.address, host.raft)
         host.peers.set_cluster(host.cluster)
-        await host.peers.start(host.on_message, host.on_call, host.on_stream)
+        await host.peers.start(host.on_message, host.on_call, host.on_stream, host.on_duplex)
 
     async def empty_address(self):
         return "10.0.0.99:7000"

@@ -50,7 +50,7 @@ class Host:
         self.peers.on_lost = self.lost.append
 
     async def start(self):
-        await self.peers.start(self.got.append, self.on_call, self.on_stream)
+        await self.peers.start(self.got.append, self.on_call, self.on_stream, None)
         return self
 
     async def on_call(self, asker, request):

@@ -276,7 +276,8 @@ class Node:
         self._peers.on_refused = self._rivals.told
         self._peers.gate = self._rivals
         self.directory.on_newer_recovery = self._recovery_claims.hear_gossip
-        await self._peers.start(self.driver.receive, self.registry.on_call, self.registry.on_stream)
+        registry = self.registry
+        await self._peers.start(self.driver.receive, registry.on_call, registry.on_stream, registry.on_duplex)
         await self._membership.start(self._announcement.metadata().encode())
         await self._belonging.note_address(self._address, self._store)
 

@@ -1,6 +1,7 @@
 """The Peers port: transport between nodes."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from enum import Enum
 from typing import Protocol
 
@@ -21,6 +22,25 @@ class Principal(msgspec.Struct, frozen=True):
 CallHandler = Callable[[Principal, bytes], Awaitable[bytes]]
 StreamHandler = Callable[[Principal, bytes], AsyncGenerator[bytes, None]]
 MessageHandler = Callable[[AnyMessage], None]
+
+
+class Channel(Protocol):
+    """One end of a stream that carries both ways. One runner may send while another receives."""
+
+    async def send(self, item: bytes) -> None:
+        """Returns when there is room for more. Raises Unavailable when the connection is broken, TooLarge."""
+
+    async def finish(self) -> None:
+        """Says that nothing more is sent from here; the other end may go on."""
+
+    async def receive(self) -> bytes | None:
+        """The next item; None once the other end has said its last. Raises Unavailable when the connection is
+        broken, and, where it was asked for, the OrionError that the handler raised.
+        """
+
+
+# Answers one request for a stream that carries both ways. The stream ends with it, for both ends.
+DuplexHandler = Callable[[Principal, bytes, Channel], Awaitable[None]]
 
 
 class PortProbe(Enum):
@@ -62,7 +82,8 @@ class Peers(Protocol):
 
     Raft messages are best effort, on one connection per address with a bounded queue, the oldest dropped first.
     Calls raise Unavailable when the peer can't be reached or answers too late, and re-raise the OrionError
-    that the handler raised there. A stream ends when either side closes it.
+    that the handler raised there. A stream ends when either side closes it: whoever asked by leaving it, whoever
+    answers by ending; the one who answers is cancelled when the other is gone.
 
     If set, `on_lost` gets the address whenever a connection to it broke or was refused. `on_stranger` gets the
     node, cluster and recovery (model/recovery.py) of a peer whose connection was closed because it is of another
@@ -77,13 +98,22 @@ class Peers(Protocol):
     on_refused: Callable[[str], None] | None
     gate: Gate | None
 
-    async def start(self, on_message: MessageHandler, on_call: CallHandler, on_stream: StreamHandler) -> None: ...
+    async def start(
+        self,
+        on_message: MessageHandler,
+        on_call: CallHandler,
+        on_stream: StreamHandler,
+        on_duplex: DuplexHandler,
+    ) -> None: ...
 
     def send(self, address: str, to: RaftId, messages: Sequence[AnyMessage]) -> None: ...
 
     async def call(self, address: str, request: bytes, *, timeout_s: float) -> bytes: ...
 
     def stream(self, address: str, request: bytes) -> AsyncGenerator[bytes, None]: ...
+
+    def duplex(self, address: str, request: bytes) -> AbstractAsyncContextManager[Channel]:
+        """A stream that carries both ways, until the block is left. Raises Unavailable."""
 
     async def probe(self, address: str, *, tries: int) -> PortProbe:
         """Returns the host's answer to a new connection. The kernel answers, however busy the process is. Takes as

@@ -21,6 +21,7 @@ class Kind(enum.IntEnum):
     ITEM = 6
     END = 7
     REFUSED = 8  # in place of all else, after the hello: why the peer is not let in
+    DUPLEX = 9  # opens a stream that carries both ways
 
 
 _KINDS = frozenset(int(kind) for kind in Kind)

@@ -54,6 +54,7 @@ class Connection(asyncio.Protocol):
         self._watcher: asyncio.TimerHandle | None = None
         self._writable: asyncio.Future[None] | None = None  # set while writers wait
         self._turn_over: asyncio.Handle | None = None  # set from the first write of a turn to its end
+        self._turn_bytes = 0  # written in this turn
         self._gathered = bytearray()  # the later writes of the turn
         self._dialled = lane is not None
         self.lane = lane
@@ -148,6 +149,7 @@ class Connection(asyncio.Protocol):
         """
         if self.over.done():
             return
+        self._turn_bytes += len(data)
         if self._turn_over is None:
             self._turn_over = asyncio.get_running_loop().call_soon(self._end_turn)
             self._transport.write(data)
@@ -161,6 +163,7 @@ class Connection(asyncio.Protocol):
 
     def _end_turn(self) -> None:
         self._turn_over = None
+        self._turn_bytes = 0
         self._flush()
 
     def _flush(self) -> None:
@@ -174,6 +177,8 @@ class Connection(asyncio.Protocol):
             # A write has failed, or the other end hung up. Without a wait here a runner that only writes would
             # never let the loop tell it so.
             await asyncio.shield(self.over)
+        if self._turn_bytes > WRITE_HIGH_BYTES:
+            await asyncio.sleep(0)  # a transport may need the loop to see that it is full: uvloop's over TLS does
         while self.paused:
             if self._writable is None:
                 self._writable = asyncio.get_running_loop().create_future()

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from orion.adapters.peers.connection import Connection
 from orion.adapters.peers.handshake import Greeter, ThrottledLog
+from orion.adapters.peers.tls import Tls
 from orion.model.errors import Unavailable
 from orion.model.node import address_parts, hosts_meant
 
@@ -25,11 +26,13 @@ class Dialler:
         throttled: ThrottledLog,
         opened: Callable[[Connection], None],
         on_lost: Callable[[str], None],
+        tls: Tls | None = None,
     ) -> None:
         self._greeter = greeter
         self._log = throttled
         self._opened = opened
         self._on_lost = on_lost
+        self._tls = tls
 
     async def dial(self, address: str, lane: str) -> Connection:
         """Returns a connection whose hellos are exchanged. Raises Unavailable."""
@@ -37,7 +40,7 @@ class Dialler:
         try:
             async with asyncio.timeout(DIAL_TIMEOUT_S):
                 connection = await connect(
-                    lambda: Connection(self._greeter, self._log, self._opened, lane), address
+                    lambda: Connection(self._greeter, self._log, self._opened, lane), address, self._tls
                 )
                 await connection.greeted()
         except BaseException as error:
@@ -62,16 +65,17 @@ def unavailable(address: str, error: Exception) -> Unavailable:
     return Unavailable(f"{address} can't be reached: {error}")
 
 
-async def connect(make: Callable[[], P], address: str) -> P:
+async def connect(make: Callable[[], P], address: str, tls: Tls | None = None) -> P:
     """Returns the protocol of a new connection. Raises ValueError when `address` is none, ConnectionRefusedError
     when any of the host's addresses refuses and none accepts, else OSError.
     """
     host, port = address_parts(address)
     loop = asyncio.get_running_loop()
+    context, name = (tls.client, host) if tls is not None else (None, None)
     failure: OSError = OSError("it has no address")
     for ip in await resolve(host):
         try:
-            _, protocol = await loop.create_connection(make, ip, port)
+            _, protocol = await loop.create_connection(make, ip, port, ssl=context, server_hostname=name)
         except OSError as error:
             if not isinstance(failure, ConnectionRefusedError):
                 failure = error

@@ -7,19 +7,20 @@ from typing import cast
 
 from orion.adapters.peers.dial import connect, unavailable
 from orion.adapters.peers.handshake import Greeter
+from orion.adapters.peers.tls import Tls
 from orion.model.errors import Unavailable
 from orion.wire.envelopes import LANE_WHO, Hello, decode_hello, encode_hello
 from orion.wire.frames import MAX_HELLO_BYTES, FrameError, FrameReader
 
 
-async def introduction(greeter: Greeter, address: str, *, timeout_s: float) -> Hello:
+async def introduction(greeter: Greeter, address: str, *, timeout_s: float, tls: Tls | None = None) -> Hello:
     """Returns the hello of the process at `address`. Raises Unavailable when none answers within `timeout_s`, or
     one that is no node.
     """
     asker: _Asker | None = None
     try:
         async with asyncio.timeout(timeout_s):
-            asker = await connect(lambda: _Asker(greeter), address)
+            asker = await connect(lambda: _Asker(greeter), address, tls)
             return await asker.answer
     except (OSError, ValueError) as error:  # TimeoutError is an OSError
         raise unavailable(address, error) from None

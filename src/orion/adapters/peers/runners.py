@@ -15,6 +15,10 @@ class Runners:
         self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
 
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None] | None":
         """Starts a runner. Returns None and starts nothing once closed."""
         if self._closed:

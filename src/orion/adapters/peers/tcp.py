@@ -4,21 +4,33 @@ import asyncio
 import errno
 import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from orion.adapters.peers.calls import Caller, CallServer
-from orion.adapters.peers.connection import Connection
+from orion.adapters.peers.connection import HELLO_TIMEOUT_S, Connection
 from orion.adapters.peers.dial import Dialler
+from orion.adapters.peers.duplex import open_duplex
 from orion.adapters.peers.handshake import Greeter, ThrottledLog
 from orion.adapters.peers.introduce import introduction
 from orion.adapters.peers.outbox import Outbox
 from orion.adapters.peers.port_probe import probe
 from orion.adapters.peers.runners import Runners
 from orion.adapters.peers.streams import StreamServer, open_stream
+from orion.adapters.peers.tls import Tls
 from orion.model.errors import Refused
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import hosts_meant
 from orion.ports.clock import Clock
-from orion.ports.peers import CallHandler, Gate, Greeted, MessageHandler, PortProbe, StreamHandler
+from orion.ports.peers import (
+    CallHandler,
+    Channel,
+    DuplexHandler,
+    Gate,
+    Greeted,
+    MessageHandler,
+    PortProbe,
+    StreamHandler,
+)
 from orion.process import fd_limits
 from orion.raft.messages import AnyMessage
 from orion.wire.envelopes import (
@@ -59,13 +71,15 @@ class TcpPeers:
         clock: Clock,
         cluster: int = 0,
         advertise: str = "",
+        tls: Tls | None = None,
     ) -> None:
+        self._tls = tls
         self._host = host
         self._port = port
         self._log = ThrottledLog(clock.now_ms)
         self.run = secrets.randbits(63) or 1
         self._greeter = Greeter(node, raft, cluster, clock.wall_ms, self._log, run=self.run, address=advertise)
-        self._dialler = Dialler(self._greeter, self._log, self._track, self._tell_lost)
+        self._dialler = Dialler(self._greeter, self._log, self._track, self._tell_lost, tls)
         self._runners = Runners()
         self._connections: set[Connection] = set()
         self._most_connections = fd_limits.connections(FILES_FOR_EACH, most=MAX_CONNECTIONS)
@@ -77,6 +91,7 @@ class TcpPeers:
         self._on_message: MessageHandler
         self._on_call: CallHandler
         self._on_stream: StreamHandler
+        self._on_duplex: DuplexHandler
         self.on_lost: Callable[[str], None] | None = None
         self.on_stranger: Callable[[NodeId, int, int], None] | None = None
         self._greeter.on_stranger = self._tell_stranger
@@ -95,13 +110,25 @@ class TcpPeers:
 
     # --- port ---------------------------------------------------------------------------------------------
 
-    async def start(self, on_message: MessageHandler, on_call: CallHandler, on_stream: StreamHandler) -> None:
+    async def start(
+        self,
+        on_message: MessageHandler,
+        on_call: CallHandler,
+        on_stream: StreamHandler,
+        on_duplex: DuplexHandler,
+    ) -> None:
         """Listens. Raises Refused when the port can't be used."""
-        self._on_message, self._on_call, self._on_stream = on_message, on_call, on_stream
+        self._on_message, self._on_call = on_message, on_call
+        self._on_stream, self._on_duplex = on_stream, on_duplex
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(
-                self._accept, hosts_meant(self._host)[0], self._port, backlog=512
+                self._accept,
+                hosts_meant(self._host)[0],
+                self._port,
+                backlog=512,
+                ssl=None if self._tls is None else self._tls.server,
+                ssl_handshake_timeout=None if self._tls is None else HELLO_TIMEOUT_S,
             )
         except OSError as error:
             why = "is taken" if error.errno == errno.EADDRINUSE else f"can't be used ({error.strerror or error})"
@@ -133,11 +160,14 @@ class TcpPeers:
     def stream(self, address: str, request: bytes) -> AsyncGenerator[bytes, None]:
         return open_stream(self._dialler, address, request)
 
+    def duplex(self, address: str, request: bytes) -> AbstractAsyncContextManager[Channel]:
+        return open_duplex(self._dialler, address, request)
+
     async def probe(self, address: str, *, tries: int) -> PortProbe:
         return await probe(address, tries=tries)
 
     async def who(self, address: str, *, timeout_s: float) -> Greeted:
-        return _greeted(await introduction(self._greeter, address, timeout_s=timeout_s))
+        return _greeted(await introduction(self._greeter, address, timeout_s=timeout_s, tls=self._tls))
 
     def set_cluster(self, cluster: int, recovery: int = 0) -> None:
         self._greeter.cluster, self._greeter.recovery = cluster, recovery
@@ -160,10 +190,13 @@ class TcpPeers:
     def _accept(self) -> Connection:
         connection = Connection(self._greeter, self._log, self._opened)
         connection.on_made = lambda: self._made(connection)
-        self._track(connection)
         return connection
 
     def _made(self, connection: Connection) -> None:
+        """Only now: one whose TLS handshake fails is never made, and nobody says when it is over."""
+        self._track(connection)
+        if self._runners.closed:
+            connection.abort()
         self._ungreeted[connection] = None
         connection.over.add_done_callback(lambda _: self._ungreeted.pop(connection, None))
         if len(self._ungreeted) > self._most_ungreeted:
@@ -212,7 +245,7 @@ class TcpPeers:
         if connection.lane == LANE_CALL:
             CallServer(connection, self._on_call, self._runners)
         elif connection.lane == LANE_STREAM:
-            StreamServer(connection, self._on_stream, self._runners)
+            StreamServer(connection, self._on_stream, self._on_duplex, self._runners)
         else:
             connection.on_frame = lambda frame: self._messages_came(connection, frame)
 

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import random
 from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar, cast
 
 from msgspec.structs import replace
@@ -22,10 +23,12 @@ from orion.node.membership.directory import Directory
 from orion.node.membership.quorum_watch import QuorumWatch
 from orion.node.routing.flights import Flights
 from orion.node.rpc import ask
+from orion.node.rpc.duplex import Duplex
 from orion.node.rpc.lists import Lists
 from orion.node.rpc.registry import Registry
 from orion.node.rpc.request import (
     CallRequest,
+    DuplexRequest,
     ListRequest,
     NotUnderstood,
     Request,
@@ -40,6 +43,7 @@ from orion.ports.peers import Peers
 log = logging.getLogger(__name__)
 
 R = TypeVar("R")
+S = TypeVar("S")
 T = TypeVar("T")
 
 MARGIN_S = 1.0  # a peer answers with its own words at the deadline; wait a little longer than it does
@@ -196,6 +200,14 @@ class Forward:
             return _without_signs(here)
         there = ask.stream(self._peers, self._address_of(node), request)
         return _without_signs(there)
+
+    def duplex_with_node(
+        self, node: NodeId, request: DuplexRequest[R, S]
+    ) -> AbstractAsyncContextManager[Duplex[S, R]]:
+        """A stream that carries both ways, until the block is left; to this node too it goes through its peer port.
+        Raises as `ask_node`.
+        """
+        return ask.duplex(self._peers, self._address_of(node), request)
 
     def _address_of(self, node: NodeId) -> str:
         if (address := self._directory.address_of_node(node)) is None:

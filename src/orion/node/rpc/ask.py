@@ -6,9 +6,11 @@ from collections.abc import AsyncGenerator
 from typing import TypeVar
 
 from orion.model.errors import Unavailable
+from orion.node.rpc.duplex import Duplex, asking_end
 from orion.node.rpc.request import (
     ALIVE,
     CallRequest,
+    DuplexRequest,
     SignOfLife,
     StreamRequest,
     decode_answer,
@@ -19,6 +21,7 @@ from orion.node.rpc.request import (
 from orion.ports.peers import Peers
 
 R = TypeVar("R")
+S = TypeVar("S")
 
 
 async def call(peers: Peers, address: str, request: CallRequest[R], *, timeout_s: float) -> R:
@@ -36,6 +39,13 @@ async def stream(peers: Peers, address: str, request: StreamRequest[R]) -> Async
         while item is not None:
             yield decode_answer(item, request, address) if item else ALIVE
             item = await _next(items, address, silence_s)
+
+
+@contextlib.asynccontextmanager
+async def duplex(peers: Peers, address: str, request: DuplexRequest[R, S]) -> AsyncGenerator[Duplex[S, R], None]:
+    """A stream that carries both ways, until the block is left. Raises Unavailable."""
+    async with peers.duplex(address, encode_request(request)) as channel:
+        yield asking_end(request, channel, address)
 
 
 async def _next(items: AsyncGenerator[bytes, None], address: str, silence_s: float | None) -> bytes | None:

@@ -8,10 +8,12 @@ import msgspec
 
 from orion.model.errors import Refused, Unavailable
 from orion.model.ids import NodeId
+from orion.node.rpc.duplex import Duplex, answering_end
 from orion.node.rpc.lists import sent
 from orion.node.rpc.reads import Listing
 from orion.node.rpc.request import (
     CallRequest,
+    DuplexRequest,
     ListRequest,
     Place,
     Request,
@@ -21,13 +23,17 @@ from orion.node.rpc.request import (
     encode_reply,
     request_fault,
 )
-from orion.ports.peers import Principal
+from orion.ports.peers import Channel, Principal
 
 R = TypeVar("R")
+S = TypeVar("S")
 
 # Each is given the request and who asks.
 CallHandler = Callable[[Any, Principal], Awaitable[R]]
 StreamHandler = Callable[[Any, Principal], AsyncGenerator[R | SignOfLife, None]]
+
+
+DuplexHandler = Callable[[Any, Principal, Duplex[R, S]], Awaitable[None]]
 
 
 class Registry:
@@ -38,12 +44,13 @@ class Registry:
         self._follows_log = follows_log
         self._calls: dict[type[Request[Any]], CallHandler[Any]] = {}  # and lists
         self._streams: dict[type[Request[Any]], StreamHandler[Any]] = {}
+        self._duplexes: dict[type[Request[Any]], DuplexHandler[Any, Any]] = {}
         self._decoder: msgspec.msgpack.Decoder[Request[Any]] | None = None
 
     @property
     def kinds(self) -> tuple[type[Request[Any]], ...]:
         """All that this node answers."""
-        return (*self._calls, *self._streams)
+        return (*self._calls, *self._streams, *self._duplexes)
 
     def answer_call(self, kind: type[CallRequest[R]], handler: CallHandler[R]) -> None:
         self._register(kind, self._calls, handler)
@@ -53,6 +60,9 @@ class Registry:
 
     def answer_stream(self, kind: type[StreamRequest[R]], handler: StreamHandler[R]) -> None:
         self._register(kind, self._streams, handler)
+
+    def answer_duplex(self, kind: type[DuplexRequest[R, S]], handler: DuplexHandler[R, S]) -> None:
+        self._register(kind, self._duplexes, handler)
 
     def _register(self, kind: type[Request[Any]], handlers: dict[type[Request[Any]], Any], handler: Any) -> None:
         assert kind not in self.kinds, f"{kind.__name__} is answered twice"
@@ -85,7 +95,7 @@ class Registry:
         """A peer's call. Raises OrionErrors, which cross the wire."""
         request = self._understood(asker, body)
         if not isinstance(request, CallRequest):
-            raise Refused(f"{type(request).__name__} is a stream, not a call")
+            raise Refused(f"{type(request).__name__} is not a call")
         return encode_reply(await self.answer(request, asker))
 
     async def on_stream(self, asker: Principal, body: bytes) -> AsyncGenerator[bytes, None]:
@@ -96,7 +106,7 @@ class Registry:
         elif isinstance(request, StreamRequest):
             items = self._encoded(request, asker)
         else:
-            raise Refused(f"{type(request).__name__} is a call, not a stream")
+            raise Refused(f"{type(request).__name__} is not a stream")
         async with contextlib.aclosing(items):
             async for item in items:
                 yield item
@@ -109,6 +119,15 @@ class Registry:
                     yield b""
                 else:
                     yield item if as_they_are else encode_reply(item)
+
+    async def on_duplex(self, asker: Principal, body: bytes, channel: Channel) -> None:
+        """A peer's request for a stream that carries both ways."""
+        request = self._understood(asker, body)
+        if not isinstance(request, DuplexRequest):
+            raise Refused(f"{type(request).__name__} does not carry both ways")
+        self._require_log(request)
+        both_ways = answering_end(request, channel, asker.node)
+        await self._duplexes[type(request)](request, asker, both_ways)
 
     def _understood(self, asker: Principal, body: bytes) -> Request[Any]:
         """Raises Refused for what can't be read, or asks for too much."""

@@ -20,6 +20,7 @@ from orion.model.errors import Unavailable
 from orion.node.rpc.reads import Listing, Read, read_fault
 
 R = TypeVar("R")
+S = TypeVar("S")
 
 SIGN_OF_LIFE_S = 1.0  # whoever has nothing new to send says so this often
 SILENCE_S = 3.0  # so this long a silence means that it is gone
@@ -71,6 +72,10 @@ class StreamRequest(Request[R], Generic[R], frozen=True, array_like=True, tag=Tr
     resumable: ClassVar[bool] = False
 
 
+class DuplexRequest(Request[R], Generic[R, S], frozen=True, array_like=True, tag=True):
+    """Answered with a stream that carries both ways: Rs to whoever asked, Ss from there."""
+
+
 class NotUnderstood(Unavailable):
     """Another node's reply can't be read here: the two are of different versions, or it is damaged."""
 
@@ -97,14 +102,23 @@ def decode_reply(data: bytes, kind: type[R], source: str) -> R:
     return cast("R", _decoded(data, decoder_of(cast("Any", kind)), source))
 
 
-@functools.cache
 def answer_type(kind: type[Request[Any]]) -> Any:
     """Returns the R that it was declared with."""
-    for declared in vars(kind).get("__orig_bases__", kind.__bases__):
-        if arguments := get_args(declared):
-            return arguments[0]
-        if declared is not Request and issubclass(declared, Request):
-            return answer_type(declared)
+    return _declared(kind)[0]
+
+
+def sent_type(kind: type[DuplexRequest[Any, Any]]) -> Any:
+    """Returns the S that it was declared with."""
+    return _declared(kind)[1]
+
+
+@functools.cache
+def _declared(kind: type[Request[Any]]) -> tuple[Any, ...]:
+    for base in vars(kind).get("__orig_bases__", kind.__bases__):
+        if arguments := get_args(base):
+            return arguments
+        if base is not Request and issubclass(base, Request):
+            return _declared(base)
     raise TypeError(f"{kind.__name__} does not say with what it is answered")
 
 
