@@ -531,6 +531,8 @@ def other_host():
                 ip("-n", name, "addr", "flush", "dev", end + "b")
 
         yield Other()
+        # By itself: the namespace lives on for as long as another mount namespace has it too.
+        ip("link", "del", end + "a")
     finally:
         ip("netns", "del", name)
 
