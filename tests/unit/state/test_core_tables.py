@@ -8,10 +8,12 @@ from orion.state.core import dedup
 from orion.state.core.command import Command, Once, command
 from orion.state.core.dedup import Answer, DedupTable
 from orion.state.core.faults import longer
-from orion.state.core.frames import ROWS, Rows
+from orion.state.core.frames import ROWS, End, Rows, encode_into, end_of
 from orion.state.core.indexes import SortedKeys, Total
 from orion.state.core.step import Step
 from orion.state.core.table import KeyedTable, TableSet
+from orion.state.tables.answers import AnswersFrame
+from orion.state.tables.nodes import NodesFrame
 
 
 class Book(msgspec.Struct, frozen=True, array_like=True):
@@ -149,7 +151,7 @@ def test_an_index_that_is_not_what_the_rows_say_is_found():
 
 def test_it_is_emptied_with_its_indexes():
     books = filled(("a", 1))
-    assert list(books.free()) == [None]
+    assert len(list(books.free())) == 3
     assert (len(books), books.titles.keys, books.pages.total) == (0, [], 0)
 
 
@@ -184,3 +186,15 @@ def test_one_that_may_have_been_answered_and_forgotten_is_left_out(state, monkey
 def test_what_is_wrong_with_a_command_is_declared_with_it():
     assert add_book.fault(AddBook(0, "x" * 10, 1, "", 0)) == "title is 10 characters long; at most 9 are taken"
     assert not add_book.fault(AddBook(0, "x", 1, "", 0))
+
+
+def test_rows_of_later_tables_are_counted_by_the_tag_of_their_frame():
+    end = end_of({BooksFrame: 2, BookAnswersFrame: 1, NodesFrame: 3, AnswersFrame: 9})
+    assert end == End(3, 0, 0, more={90: 2, 91: 1})
+
+
+def test_the_end_of_a_snapshot_is_as_long_as_its_level_has_it():
+    for level, fields in ((1, 6), (2, 7)):
+        buffer = bytearray()
+        encode_into(End(1, 0, 0), buffer, level)
+        assert len(msgspec.msgpack.decode(buffer[4:])) == fields

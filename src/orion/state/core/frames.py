@@ -5,10 +5,11 @@ Header and End are here; what lies between belongs to the tables, each of which 
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from orion.model.levels import since
 from orion.state.core.encoding import LeveledEncoder
 from orion.state.core.shapes import tag_of
 
@@ -48,22 +49,36 @@ class Rows(Frame, frozen=True, array_like=True, tag=0):
 
 
 class End(Frame, frozen=True, array_like=True, tag=7):
-    """How many rows came before."""
+    """How many rows came before. The first tables have a field each, the later ones are in `more`, by the tag of
+    their frame.
+    """
 
     nodes: int
     jobs: int
     allocations: int
     configs: int = 0
     successors: int = 0
+    more: Annotated[dict[int, int], since(2)] = {}
 
 
 _FIELDS = {2: "nodes", 5: "jobs", 6: "allocations", 8: "configs", 10: "successors"}  # of End, by the tag of a frame
 
 
+_UNCOUNTED = frozenset((3, 4, 9))  # removed nodes, and answers
+
+
+def frame_tag(kind: type[Frame]) -> int:
+    tag = tag_of(kind)
+    assert isinstance(tag, int)
+    return tag
+
+
 def end_of(rows: dict[type[Frame], int]) -> End:
     """`rows`: how many came, by their frame."""
-    counts = {tag_of(kind): count for kind, count in rows.items()}
-    return End(**{name: counts.get(tag, 0) for tag, name in _FIELDS.items()})
+    counts = {frame_tag(kind): count for kind, count in rows.items()}
+    fields = {name: counts.get(tag, 0) for tag, name in _FIELDS.items()}
+    more = {tag: counts[tag] for tag in sorted(counts) if tag not in _FIELDS and tag not in _UNCOUNTED}
+    return End(**fields, more=more)
 
 
 def batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
