@@ -170,6 +170,10 @@ class FakeService:
         chunks = tuple(data[at : at + CHUNK_BYTES] for at in range(0, len(data), CHUNK_BYTES))
         return Listing(self.index, (), following, chunks)
 
+    async def row(self, table, key: str, read: Read):
+        await self._read(read)
+        return self.configs.state.of(table).get(key), self.index
+
     async def task(self, task: str, read: Read):
         await self._read(read)
         view = self.tasks_by_id.get(task if "/" in task else f"{task}/0")

@@ -20,6 +20,7 @@ from orion.node.services.backup import FetchBackup
 from orion.node.services.configs import AskConfigs, FindConfigs
 from orion.node.services.logs import ReadLogs
 from orion.node.services.nodes import AskNodes, AskRaftId
+from orion.node.services.rows import AskRow
 from orion.node.services.tasks import AskTasks
 from orion.ports.peers import Principal
 from orion.state.commands import encode_command
@@ -40,11 +41,14 @@ ENDLESS = [
     Confirm(tuple(range(MAX_CONFIRMED + 1)), ()),
     WatchAssignments("x" * 100, 1),
     AskRaftId(""),
+    AskRow(8, "k" * 1_025, Read()),
+    AskRow(5, "web", Read()),
     ReadLogs(1, LogQuery(tail=-1)),
 ]
 FAIR = [
     AskTasks(Read(wait_s=600.0, timeout_s=600.0)),
     AskConfigs(("a",) * 64, Read()),
+    AskRow(8, "k" * 1_024, Read()),
     Confirm(tuple(range(5_000)), ("node1",)),
     WatchAssignments("node1", 1),
     ReadLogs(1, LogQuery(tail=0)),

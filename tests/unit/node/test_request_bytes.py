@@ -25,6 +25,7 @@ from orion.node.services.events import WatchEvents
 from orion.node.services.logs import ReadLogs
 from orion.node.services.nodes import AskNode, AskNodes, AskRaftId, StopNode, Stopping
 from orion.node.services.raft import AskRaft, AskTransfer
+from orion.node.services.rows import AskRow
 from orion.node.services.tasks import AskTask, AskTasks
 from support.node_requests import declared, decode_request
 
@@ -57,6 +58,7 @@ REQUESTS = [
     (AskPosition(), "9114"),
     (AskRaftId("node1"), "9215a56e6f646531"),
     (StopNode("node1"), "9216a56e6f646531"),
+    (AskRow(8, "app/key", READ), "941708a76170702f6b657994c3cd012ccb3ff8000000000000cb4004000000000000"),
 ]
 ANSWERS = [
     (

@@ -1,6 +1,7 @@
 """Service on one node: a noun each, put together."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from typing import Any
 
 from orion.model.api.cluster import RaftView
 from orion.model.api.nodes import NodeView
@@ -31,11 +32,13 @@ from orion.node.services.health import health
 from orion.node.services.logs import Logs
 from orion.node.services.nodes import Nodes
 from orion.node.services.raft import Raft
+from orion.node.services.rows import Row, Rows
 from orion.node.services.service import Health
 from orion.node.services.tasks import Tasks
 from orion.node.views.metrics import Metrics
 from orion.ports.clock import Clock
 from orion.ports.machine import Machine
+from orion.state.core.table import KeyedTable
 
 
 class NodeService:
@@ -123,6 +126,7 @@ class NodeService:
             registry=registry,
             freshness=freshness,
         )
+        self._rows = Rows(driver=driver, forward=forward, registry=registry, freshness=freshness)
         self._metrics = metrics
 
     async def create_task(
@@ -167,6 +171,9 @@ class NodeService:
 
     async def remove_node(self, node: str, *, timeout_s: float) -> None:
         await self._nodes.remove(node, timeout_s=timeout_s)
+
+    async def row(self, table: type[KeyedTable[Any, Row]], key: str, read: Read) -> tuple[Row | None, int]:
+        return await self._rows.get(table, key, read)
 
     async def raft(self) -> RaftView:
         return await self._raft.get()

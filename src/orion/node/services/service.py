@@ -3,7 +3,7 @@ holds no state, asks a voter. Errors are OrionErrors, ready to be shown.
 """
 
 from collections.abc import AsyncGenerator, Mapping
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -17,6 +17,9 @@ from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.figures import Figure
 from orion.model.logs import LogItem, LogPosition
 from orion.node.rpc.reads import ALL, Listing, Page, Read
+from orion.state.core.table import KeyedTable
+
+Row = TypeVar("Row")
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -91,6 +94,9 @@ class Service(Protocol):
         """A planned stop of one that is there and has no tasks; it has begun when this returns."""
 
     async def remove_node(self, node: str, *, timeout_s: float) -> None: ...
+
+    async def row(self, table: type[KeyedTable[Any, Row]], key: str, read: Read) -> tuple[Row | None, int]:
+        """A row of a table of the state, None where there is none; and the index of the state it was read from."""
 
     async def raft(self) -> RaftView: ...
 
