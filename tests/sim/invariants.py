@@ -27,7 +27,7 @@ from sim.disk import Disk
 from sim.explained import Explained
 from sim.image import SaveSnapshot, Transaction, Write
 from sim.loop import Process
-from sim.orchestration import check_applied
+from sim.orchestration import check_applied, check_history
 from sim.promises import CheckQuorum, Promises
 
 FULL_CHECK_EVERY = 25  # entries between full checks of the reference state's indexes
@@ -336,6 +336,7 @@ class Invariants:
             if command is not None:
                 self._check_once(index, command, self.build.apply(self.state, index, command).result)
             check_applied(self.world, self.state)
+            check_history(self.world, self.state)
             self.explained.after_commit(self.state, command)
         self.world.trace("log", f"{index}/{term} committed by {machine.name}: {words}")
         self._hashes[index] = self.build.state_hash(self.state)

@@ -13,6 +13,7 @@ from orion.model.resources import Resources
 from orion.state.records import OPEN, JobRecord, port_key
 from orion.state.slots import task_slot
 from orion.state.tables import State
+from orion.state.tables.history import MAX_REMOVED, ChangeKind, History
 from sim.cluster import Cluster
 from sim.engine import CRASHES, MISSING, SUCCEEDS, Held
 from sim.world import World
@@ -50,6 +51,28 @@ def check_applied(world: World, state: State) -> None:
             other = wanted.setdefault(slot, allocation)
             if other is not allocation:
                 world.fail("one allocation a slot", f"{slot} has {other} and {allocation}")
+
+
+def check_history(world: World, state: State) -> None:
+    """The last change of each job is what it is by now; a job of before all nodes kept histories may have none."""
+    history = state.of(History)
+    for name, record in state.jobs.items():
+        job, row = record.latest, history.get(name)
+        if row is None:
+            continue
+        last = row.changes[-1]
+        expected = (
+            {ChangeKind.REMOVED}
+            if job.stopping
+            else {ChangeKind.STOPPED}
+            if job.stopped
+            else {ChangeKind.CREATED, ChangeKind.STARTED}
+        )
+        if last.kind not in expected or (last.created_index, last.count) != (job.created_index, job.count):
+            world.fail("the history of a job ends with what it is", f"{job} after {last}")
+    kept = [name for name in history.rows if name not in state.jobs]
+    if len(kept) > MAX_REMOVED:
+        world.fail("the history of removed jobs is bounded", f"{len(kept)} are kept")
 
 
 def _check_end(world: World, state: State, allocation: Allocation) -> None:

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "wait": ("lifecycle", "Wait until tasks have ended; the exit code is the program's."),
     "rm": ("lifecycle", "Stop tasks and forget them."),
     "config": ("config", "Keep small values for tasks to read."),
+    "history": ("history", "Tell what was done to a task's job."),
     "events": ("events", "Tell what has happened in the cluster."),
     "members": ("nodes", "Show who is in the cluster and who is alive."),
     "nodes": ("nodes", "List nodes and what they have to give; label or forget one."),

@@ -12,6 +12,7 @@ from orion.client.sse import messages
 from orion.client.transport import MARGIN_S, Answer, Transport
 from orion.model.api.cluster import EventView, HealthView, RaftView, TransferRequest
 from orion.model.api.configs import ConfigValue, ConfigView
+from orion.model.api.history import ChangeView
 from orion.model.api.nodes import LabelsRequest, NodeView
 from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.configs import key_error
@@ -100,6 +101,10 @@ class Client:
     def start_task(self, task: str) -> TaskView:
         """Start it again when it was stopped, or has ended."""
         return self._decoded(self._ask("POST", f"{_path('/tasks', task)}/start"), TaskView)
+
+    def history(self, task: str, *, stale: bool = False) -> list[ChangeView]:
+        """The changes of the task's job, oldest first; of one that was removed not long ago, too."""
+        return self._get(f"{_path('/tasks', task)}/history", list[ChangeView], _stale(stale))[0]
 
     def logs(
         self,

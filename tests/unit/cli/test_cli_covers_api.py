@@ -12,6 +12,7 @@ COMMAND_OF = {
     ("POST", "/tasks"): "run",
     ("GET", "/tasks"): "ps",
     ("GET", "/tasks/{id}/logs"): "logs",
+    ("GET", "/tasks/{id}/history"): "history",
     ("POST", "/tasks/{id}/stop"): "stop",
     ("POST", "/tasks/{id}/start"): "start",
     ("GET", "/tasks/{id}"): "inspect",

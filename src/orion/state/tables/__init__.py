@@ -11,6 +11,7 @@ from orion.state.tables import (
     answers,
     cluster,
     configs,
+    history,
     jobs,
     node_changes,
     node_labels,
@@ -31,6 +32,7 @@ _NOUNS = (
     jobs,
     allocation_updates,
     plans,
+    history,
 )
 
 TABLES: tuple[type[Table], ...] = tuple(table for noun in _NOUNS for table in noun.TABLES)

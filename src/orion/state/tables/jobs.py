@@ -19,6 +19,7 @@ from orion.state.core.faults import MAX_MS, MAX_NUMBER, MAX_PORT, MAX_WORD, firs
 from orion.state.core.step import Step, tasks_text
 from orion.state.records import MAX_COUNT, JobRecord, Tables, port_text, static_port_keys
 from orion.state.tables.answers import Answers
+from orion.state.tables.history import ChangeKind, note
 from orion.state.tables.job_rows import Jobs
 
 Change = Callable[[Tables, Step, JobRecord], None]
@@ -132,6 +133,7 @@ def create_job(state: Tables, step: Step, command: CreateJob) -> JobName | Orion
             _forget(state, step, former, "has ended and makes room for a new one")
         mutations.add_job(state, job)
     after = f", once the former {job.name} has ended" if former and former.active else ""
+    note(state, step, ChangeKind.CREATED, job)
     step.tell("JobCreated", job.name, f"{job.name} created: {tasks_text(job.count)} of {job.task.image}{after}")
     return job.name
 
@@ -174,6 +176,7 @@ def remove_job(state: Tables, step: Step, command: RemoveJob) -> JobName | Orion
         return name  # it is removed already
     if command.created_index not in (0, record.latest.created_index):
         return name if command.created_index == record.job.created_index else _unknown(name)
+    note(state, step, ChangeKind.REMOVED, record.latest)
     record.successor = None
     if not record.job.stopping:
         mutations.close_job(state, record, replace(record.job, stopping=True))
@@ -218,6 +221,7 @@ def _stop(state: Tables, step: Step, record: JobRecord) -> None:
     else:
         record.successor = replace(latest, stopped=True)
     text = f"{latest.name} is stopping"
+    note(state, step, ChangeKind.STOPPED, latest)
     step.tell("JobStopped", latest.name, f"{text}: {tasks_text(record.active)}" if record.active else text)
 
 
@@ -230,6 +234,7 @@ def _start(state: Tables, step: Step, record: JobRecord) -> None:
         record.successor = job
     else:
         mutations.open_job(state, record, job)
+    note(state, step, ChangeKind.STARTED, job)
     step.tell("JobStarted", job.name, f"{job.name} is started: {tasks_text(job.count)}")
 
 
