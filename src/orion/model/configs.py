@@ -11,8 +11,7 @@ MAX_VALUE_BYTES = 64 * 1024
 
 # "." and ".." are no parts of a key: clients take them out of paths.
 KEY_PATTERN = r"^(?!(.*/)?\.{1,2}(/|$))[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$"
-_KEY = re.compile(KEY_PATTERN)
-_PREFIX = re.compile(r"[A-Za-z0-9._/-]*")
+_PREFIX = r"[A-Za-z0-9._/-]*"
 
 
 class ConfigStat(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -36,13 +35,13 @@ def key_error(key: str) -> str | None:
     """Returns what is wrong with a key, or None."""
     if len(key) > MAX_KEY_BYTES:
         return f"the key is {len(key):,} characters long; at most {MAX_KEY_BYTES} are taken"
-    if not _KEY.fullmatch(key):
+    if not re.fullmatch(KEY_PATTERN, key):
         return f"{shown(key)} is not a key: write parts of letters, digits, '.', '_' and '-' with '/' between them"
     return None
 
 
 def prefix_error(prefix: str) -> str | None:
     """Returns what is wrong with the beginning of keys, or None. It may end anywhere in a key."""
-    if len(prefix) > MAX_KEY_BYTES or not _PREFIX.fullmatch(prefix):
+    if len(prefix) > MAX_KEY_BYTES or not re.fullmatch(_PREFIX, prefix):
         return f"must be the beginning of a key: at most {MAX_KEY_BYTES} letters, digits, '.', '_', '/' and '-'"
     return None

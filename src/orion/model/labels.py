@@ -13,16 +13,16 @@ Pairs = tuple[tuple[str, str], ...]  # sorted by key
 Changes = tuple[tuple[str, str | None], ...]  # key -> value, None: taken away; sorted by key
 
 MAX_CHANGES = 64  # of one node
-LABEL_KEY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?")
-LABEL_VALUE = re.compile(r"[A-Za-z0-9._:/-]{0,128}")
+LABEL_KEY = r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?"
+LABEL_VALUE = r"[A-Za-z0-9._:/-]{0,128}"
 OWN = ("id", "hostname", "os", "arch")  # only the node itself knows them
 
 
 def label_error(key: str, value: str) -> str | None:
     """Returns what is wrong with a node label, or None."""
-    if not LABEL_KEY.fullmatch(key):
+    if not re.fullmatch(LABEL_KEY, key):
         return f"{shown(key)} is not a label's name: use 1 to 63 letters, digits, '.', '_', '/' and '-'"
-    if not LABEL_VALUE.fullmatch(value):
+    if not re.fullmatch(LABEL_VALUE, value):
         allowed = "at most 128 letters, digits, '.', '_', ':', '/' and '-'"
         return f"{shown(value)} is not a label's value: use {allowed}"
     return None

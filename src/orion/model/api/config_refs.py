@@ -13,9 +13,8 @@ from orion.model.limits import MAX_MOUNTS
 
 DEFAULT_MODE = 0o644
 VARIABLE = r"[A-Za-z_][A-Za-z0-9_.-]*"
-_VARIABLE = re.compile(VARIABLE)
-_MODE = re.compile(r"0?[0-7]{3}")
-_PATH = re.compile(r"(?:/[^/\x00-\x1f\x7f]+)+")
+_MODE = r"0?[0-7]{3}"
+_PATH = r"(?:/[^/\x00-\x1f\x7f]+)+"
 _MAX_PATH = 1024
 # Mounted over the container's own files when it starts, so that what was put there is not seen.
 _HIDDEN = ("/proc", "/sys", "/dev")
@@ -91,14 +90,14 @@ def show_configs(refs: tuple[ConfigRef, ...]) -> list[ConfigRefRequest]:
 
 def variable_error(name: str) -> str | None:
     """Says what is wrong with the name of a variable, or None."""
-    if _VARIABLE.fullmatch(name):
+    if re.fullmatch(VARIABLE, name):
         return None
     return f"{shown(name)} is not a variable's name: use letters, digits, '_', '.' and '-', no digit first"
 
 
 def path_error(path: str) -> str | None:
     """Says what is wrong with the path of a file in a container, or None."""
-    if len(path) > _MAX_PATH or not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+    if len(path) > _MAX_PATH or not re.fullmatch(_PATH, path) or {".", ".."} & set(path.split("/")):
         return f"{shown(path)} is not a file's path: write it from the root and plainly, as in /etc/app.conf"
     if path in _DOCKERS or any(path == top or path.startswith(f"{top}/") for top in _HIDDEN):
         return f"{path} is the container engine's own: choose another path"
@@ -106,7 +105,7 @@ def path_error(path: str) -> str | None:
 
 
 def mode_error(mode: str) -> str | None:
-    if mode and not _MODE.fullmatch(mode):
+    if mode and not re.fullmatch(_MODE, mode):
         return f"{mode[:20]!r} is not a file's mode: write three octal digits, as in 600 or 0644"
     return None
 

@@ -86,10 +86,8 @@ def field(
 
 
 def _matching(pattern: str, most: int | None, words: str) -> Callable[[str, Reading], str]:
-    compiled = re.compile(pattern)
-
     def read(text: str, reading: Reading) -> str:
-        if not compiled.fullmatch(text) or (most is not None and len(text) > most):
+        if not re.fullmatch(pattern, text) or (most is not None and len(text) > most):
             reading.wrong(f"{reading.name} {shown(text)} {words}")
         return text
 

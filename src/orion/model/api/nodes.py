@@ -9,7 +9,7 @@ from orion.model.api.fields import schema
 from orion.model.labels import LABEL_KEY, LABEL_VALUE, OWN
 from orion.model.limits import MAX_SELECTORS
 
-_LabelChange = Annotated[str | None, schema(pattern=f"^{LABEL_VALUE.pattern}$")]
+_LabelChange = Annotated[str | None, schema(pattern=f"^{LABEL_VALUE}$")]
 _NOT_ITS_OWN = f"^(?!({'|'.join(OWN)})$)"
 
 
@@ -58,6 +58,6 @@ class LabelsRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
         Meta(
             description="Labels to set, null for those to take away. The others stay.",
             max_length=MAX_SELECTORS,
-            extra_json_schema={"propertyNames": {"pattern": _NOT_ITS_OWN + LABEL_KEY.pattern + "$"}},
+            extra_json_schema={"propertyNames": {"pattern": _NOT_ITS_OWN + LABEL_KEY + "$"}},
         ),
     ]

@@ -29,7 +29,7 @@ HostPort = Annotated[
     schema(minimum=0, maximum=65_535, pattern=rf"^(({_IPV4}|\[({_IPV6})\]):)?({_PORT}|0)?$"),
 ]
 
-_KEY_PARTS = re.compile(r"([0-9]{1,9})(?:/([A-Za-z]+))?")
+_KEY_PARTS = r"([0-9]{1,9})(?:/([A-Za-z]+))?"
 
 
 def read_ports(bindings: Mapping[str, str | int], reading: Reading) -> tuple[PortBinding, ...]:
@@ -55,7 +55,7 @@ def read_ports(bindings: Mapping[str, str | int], reading: Reading) -> tuple[Por
 
 
 def _port_key(text: str) -> tuple[int, str]:
-    match = _KEY_PARTS.fullmatch(text)
+    match = re.fullmatch(_KEY_PARTS, text)
     if not match or match[2] not in {None, "tcp", "udp"}:
         raise ValueError(f"{shown(text)} is not a container's port: write it as in 80/tcp, 53/udp or 80")
     if not 1 <= int(match[1]) <= 65_535:

@@ -39,13 +39,12 @@ IMAGE = (
     r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@[A-Za-z][A-Za-z0-9]*([-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$"
 )
 MAX_IMAGE = 512
-_IMAGE = re.compile(IMAGE)
 
 
 def read_image(image: str, reading: Reading) -> str:
     if not image:
         reading.wrong("image is empty: name one, as in nginx or nginx:1.27")
-    elif len(image) > MAX_IMAGE or not _IMAGE.fullmatch(image):
+    elif len(image) > MAX_IMAGE or not re.fullmatch(IMAGE, image):
         hint = "; names of images are in lower case" if image.lower() != image else ""
         reading.wrong(
             f"{shown(image)} is not the name of an image: write it as in nginx, nginx:1.27 or host:5000/app{hint}"
@@ -160,11 +159,11 @@ def show_grace(grace_ms: int) -> float:
 # --- policies ----------------------------------------------------------------------------------------------
 
 RESTART = r"^(no|always|on-failure(:([0-9]{1,6}|1000000))?)$"
-_RESTART = re.compile(r"(no|always|on-failure)(?::([0-9]{1,9}))?")
+_RESTART = r"(no|always|on-failure)(?::([0-9]{1,9}))?"
 
 
 def read_restart(text: str, reading: Reading) -> RestartPolicy:
-    match = _RESTART.fullmatch(text)
+    match = re.fullmatch(_RESTART, text)
     if not match or (match[2] and match[1] != RestartMode.ON_FAILURE):
         hint = "; always is the same here" if text == "unless-stopped" else ""
         reading.wrong(

@@ -48,7 +48,7 @@ from orion.model.limits import (
 )
 
 _Word = Annotated[str, schema(pattern=r"^[^\x00]*$", maxLength=MAX_STRING_BYTES)]
-_LabelValue = Annotated[str, schema(pattern=f"^{LABEL_VALUE.pattern}$")]
+_LabelValue = Annotated[str, schema(pattern=f"^{LABEL_VALUE}$")]
 
 # Docker looks a name up in the image, when it starts the container; a number needs no entry there.
 MAX_USER = 128
@@ -144,7 +144,7 @@ class TaskFields(msgspec.Struct, frozen=True, rename="camel"):
             read=read_selectors,
             show=dict,
             max_length=MAX_SELECTORS,
-            propertyNames={"pattern": f"^{LABEL_KEY.pattern}$"},
+            propertyNames={"pattern": f"^{LABEL_KEY}$"},
             option=Option(("--constraint",), "LABEL=VALUE", "label"),
         ),
     ] = {}
