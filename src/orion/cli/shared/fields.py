@@ -25,6 +25,7 @@ _PLAIN: dict[Any, click.ParamType[Any]] = {str: click.STRING, int: click.INT, fl
 # Of a variable that is given twice the last one counts, as in docker run; a port that is may be a slip.
 _ONCE = {"port": "{} is published twice: each port of a task has one host port"}
 
+_DEFAULTS = {info.name: info.default for info in msgspec.structs.fields(TaskFields)}
 FIELDS = {field.name: field for field in fields_of(TaskFields) if field.option is not None}
 
 
@@ -71,9 +72,6 @@ def _default_text(field: Field) -> str:
     return default if isinstance(default, str) else ""
 
 
-_DEFAULTS = {info.name: info.default for info in msgspec.structs.fields(TaskFields)}
-
-
 def _is_many(field: Field) -> bool:
     return _origin(field) is list or _is_object(field)
 
@@ -87,8 +85,8 @@ def _origin(field: Field) -> Any:
 
 
 def asked_for(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a request that the command line names, taken out of its `options`. Raises UsageError."""
-    given = {name: options[name] for name in FIELDS if options[name] not in (None, ())}
+    """Returns the fields of a request that the `options` ask for. Raises UsageError."""
+    given = {name: options[name] for name in FIELDS if options[name] not in (None, (), "")}
     return {name: _value(FIELDS[name], value) for name, value in given.items()}
 
 
@@ -118,7 +116,7 @@ def _object(field: Field, pairs: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
 
 
 def bad_usage(error: Invalid) -> click.UsageError:
-    """Says of options what the cluster says of the fields that they asked for."""
+    """Returns an error that says of options what the cluster says of the fields that they asked for."""
     if not error.errors:
         return click.UsageError(error.detail)
     return click.UsageError("; ".join(map(_of_option, error.errors)))
