@@ -41,16 +41,21 @@ def _option(name: str, field: Field) -> Callable[[F], F]:
     assert option is not None
     if field.kind is bool:
         return click.option(*option.names, name, is_flag=True, default=None, help=field.description)
-    kind = click.Choice(option.choices) if option.choices else _KINDS.get(option.kind) or _PLAIN[field.kind]
     return click.option(
         *option.names,
         name,
-        type=kind,
+        type=_type(option, _element(field) if _origin(field) is list else field.kind),
         multiple=many,
         default=() if many else None,
         metavar=option.metavar or None,
         help=_help(field, many=many),
     )
+
+
+def _type(option: Option, kind: Any) -> click.ParamType[Any]:
+    if option.choices:
+        return click.Choice(option.choices)
+    return _KINDS[option.kind] if option.kind else _PLAIN[kind]
 
 
 def _help(field: Field, *, many: bool) -> str:
@@ -67,8 +72,8 @@ def _help(field: Field, *, many: bool) -> str:
 
 def _default_text(field: Field) -> str:
     default = _DEFAULTS[field.name]
-    if isinstance(default, float):
-        return f"{default:g}" if default else ""
+    if isinstance(default, int | float) and default:
+        return f"{default:g}"
     return default if isinstance(default, str) else ""
 
 
@@ -84,6 +89,11 @@ def _origin(field: Field) -> Any:
     return get_origin(field.kind)
 
 
+def _element(field: Field) -> Any:
+    """The type of a list's elements."""
+    return unannotated(get_args(field.kind)[0])[0]
+
+
 def asked_for(options: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the fields of a request that the `options` ask for. Raises UsageError."""
     given = {name: options[name] for name in FIELDS if options[name] not in (None, (), "")}
@@ -94,8 +104,7 @@ def _value(field: Field, value: Any) -> Any:
     if _is_object(field):
         return _object(field, value)
     if _origin(field) is list:
-        element, _ = unannotated(get_args(field.kind)[0])
-        return [_of(element, each) for each in value]
+        return [_of(_element(field), each) for each in value]
     return _of(field.kind, value)
 
 
