@@ -3,6 +3,7 @@
 from mutants.runner import Mutant
 
 _CONNECTION = "src/orion/api/http/connection.py"
+_HEAD = "src/orion/api/http/head.py"
 _DEADLINES = "src/orion/api/http/deadlines.py"
 _STREAM = "src/orion/api/http/stream.py"
 _LISTS = "src/orion/node/rpc/lists.py"
@@ -11,28 +12,70 @@ API = (
     Mutant(
         "an unfinished head is bounded",
         _CONNECTION,
-        "if self._bytes_without_news > MAX_HEAD_BYTES and",
+        "if self._head.drags_on(taken) and",
         "if False and",
         ("unit/api/test_api_connections.py::test_an_unfinished_head_is_bounded_before_it_is_whole",),
     ),
     Mutant(
+        "headers are counted",
+        _HEAD,
+        "if len(self.headers) > MAX_HEADERS:",
+        "if False:",
+        ("unit/api/test_api_connections.py::test_a_head_that_is_too_large_is_told_so",),
+    ),
+    Mutant(
+        "requests that wait are kept as bytes",
+        _CONNECTION,
+        " and (self._taking or not self.under_way):",
+        ":",
+        ("unit/api/test_api_connections.py::test_requests_that_wait_are_not_understood_before_their_turn",),
+    ),
+    Mutant(
+        "the parser is given a few requests at a time",
+        _CONNECTION,
+        "end = data.find(_END_OF_HEAD, begin + STEP_BYTES)",
+        "end = -1",
+        ("unit/api/test_api_connections.py::test_requests_that_come_with_one_wait_as_bytes_too",),
+    ),
+    Mutant(
+        "the body of a request for another protocol is no request",
+        _HEAD,
+        "if upgrades and self._has_body:",
+        "if False:",
+        ("unit/api/test_api_http.py::test_the_body_of_a_request_for_another_protocol_is_never_a_request",),
+    ),
+    Mutant(
+        "a request names one host",
+        _HEAD,
+        "if self._hosts > 1 or",
+        "if False and",
+        ("unit/api/test_api_http.py::test_what_is_no_http_is_told_and_the_connection_closed",),
+    ),
+    Mutant(
+        "a body that may not come ends the connection",
+        "src/orion/api/http/exchange.py",
+        "if self._expects_continue and self._more_body:",
+        "if False:",
+        ("unit/api/test_api_http.py::test_a_body_that_may_be_left_out_ends_the_connection",),
+    ),
+    Mutant(
         "each head has its deadline",
         _CONNECTION,
-        "        if self._in_head:\n            self._give(HEAD_S)",
-        "        if self._in_head:\n            pass",
+        "        if self._head.begun:\n            self._give(HEAD_S)",
+        "        if self._head.begun:\n            pass",
         ("unit/api/test_api_connections.py::test_the_second_head_has_its_time_too",),
     ),
     Mutant(
         "a refusal is not written into the answer of another",
         _CONNECTION,
-        "if self.under_way:  # in the midst of another's answer it would be taken for a part of that",
+        "if exchange is not None and not (exchange is self._taking and exchange.is_given_up()):",
         "if False:",
         ("unit/api/test_api_connections.py::test_no_answer_is_written_into_another",),
     ),
     Mutant(
         "the longest idle connection makes room",
-        _CONNECTION,
-        "while len(self.connections) > self._most:",
+        "src/orion/api/http/connections.py",
+        "while len(self.open) > self._most:",
         "while False:",
         ("unit/api/test_api_connections.py::test_the_one_that_has_asked_nothing_for_longest_makes_room",),
     ),

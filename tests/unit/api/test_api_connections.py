@@ -1,15 +1,18 @@
 """What a client may hold without asking anything, and that nobody who asks is harmed by it."""
 
 import contextlib
+import gc
 import re
 import resource
 import select
 import socket
 import time
+import weakref
 
 import pytest
 
-from orion.api.http.head import MAX_HEAD_BYTES
+from orion.api.http.connection import MOST_WAITING_BYTES
+from orion.api.http.head import MAX_HEAD_BYTES, MAX_HEADERS
 from orion.model.errors import NotFound
 from orion.process.fd_limits import connections
 from unit.api.fake_service import FakeService, running, task_view
@@ -271,8 +274,9 @@ def refused(connection):
         HEAD + b"X: " + b"y" * MAX_HEAD_BYTES + b"\r\nY",
         HEAD + b"X: y\r\n" * (MAX_HEAD_BYTES // 6),
         HEAD + b"X: " + b"y" * MAX_HEAD_BYTES + b"\r\n\r\n",
+        HEAD + b"a:\r\n" * MAX_HEADERS + b"\r\n",
     ],
-    ids=["address", "header", "headers", "whole"],
+    ids=["address", "header", "headers", "whole", "tiny headers"],
 )
 def test_a_head_that_is_too_large_is_told_so(api, connect, head):
     connection = connect()
@@ -355,17 +359,79 @@ def test_as_large_as_it_may_be_and_as_often_as_one_likes(api, connect):
 
 
 def test_no_answer_is_written_into_another(api, connect):
-    api.service.tasks_by_id["web/0"] = task_view("web")
-    api.service.logs_go_on = True
-    for wrong in (HEAD + b"X: " + b"y" * MUCH, b"garbage\r\n\r\n"):
+    connection = connect()
+    connection.sendall(POLL + b"garbage\r\n\r\n")
+    assert is_closed(connection)
+
+
+@pytest.mark.parametrize("wrong", [HEAD + b"X: " + b"y" * MAX_HEAD_BYTES + b"\r\n\r\n", b"garbage\r\n\r\n"])
+def test_what_is_wrong_behind_a_request_is_told_after_its_answer(api, connect, wrong):
+    connection = connect()
+    connection.sendall(POLL)
+    api.wait_until(lambda: api.service.reads)
+    connection.sendall(wrong)
+    api.wait_until(lambda: any(each._waiting for each in open_ones(api)))
+    api.change(8)
+    assert re.fullmatch(rb"200 (400|431)", b" ".join(statuses(connection)))
+
+
+def statuses(connection):
+    """Of all answers until it is closed."""
+    got = b""
+    with contextlib.suppress(ConnectionResetError):
+        while more := connection.recv(65_536):
+            got += more
+    return re.findall(rb"HTTP/1.1 (\d+)", got)
+
+
+def test_requests_that_wait_are_not_understood_before_their_turn(api, connect):
+    """One takes a hundred times its bytes once it is."""
+    connection, many = connect(), 5_000
+    connection.sendall(POLL)
+    api.wait_until(lambda: api.service.reads)
+    connection.sendall(b"GET / HTTP/1.1\r\nHost:\r\n\r\n" * many + ask(b"/", b"Connection: close"))
+    api.wait_until(lambda: any(len(each._waiting) > MOST_WAITING_BYTES for each in open_ones(api)))
+    assert max(len(each._exchanges) for each in open_ones(api)) == 1
+    assert max(len(each._waiting) for each in open_ones(api)) < MOST_WAITING_BYTES + 300_000
+    api.change(8)
+    assert statuses(connection) == [b"200"] + [b"404"] * (many + 1)
+
+
+def test_requests_that_come_with_one_wait_as_bytes_too(api, connect):
+    connection = connect()
+    connection.sendall(POLL + b"GET / HTTP/1.1\r\nHost:\r\n\r\n" * 500)
+    api.wait_until(lambda: api.service.reads)
+    assert max(len(each._exchanges) for each in open_ones(api)) < 30
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ASK,
+        POLL,
+        POLL + ASK,
+        b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{",
+        HEAD + b"X: y\r\n" * 300,
+    ],
+    ids=["answered", "waits", "two wait", "half a body", "refused"],
+)
+def test_a_connection_that_ended_leaves_nothing_for_the_collector(api, connect, asked):
+    """Reference cycles would pile up: what is old is looked at seldom."""
+    gc.collect()
+    gc.disable()
+    try:
         connection = connect()
-        connection.sendall(b"GET /tasks/web/logs?follow=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        got = b""
-        while b"two" not in got:
-            got += connection.recv(65_536)
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            connection.sendall(wrong)
-        assert is_closed(connection)
+        api.wait_until(lambda: open_ones(api))
+        (each,) = open_ones(api)
+        gone = weakref.ref(each)
+        del each
+        connection.sendall(asked)
+        api.wait_until(lambda: api.service.reads or not asked.startswith(POLL))
+        connection.shutdown(socket.SHUT_WR)
+        statuses(connection)
+        api.wait_until(lambda: gone() is None)
+    finally:
+        gc.enable()
 
 
 # --- and there are so many -----------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ from unit.api.fake_service import FakeService, running, task_view
 
 END = b"\r\n\r\n"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+POST = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.fixture
@@ -68,6 +70,24 @@ def test_a_client_that_waits_for_leave_to_send_its_body_gets_it(dial):
     assert read_until(connection, b"\n").startswith(b"HTTP/1.1 201 Created\r\n")
 
 
+def test_leave_to_send_a_body_is_no_part_of_http_1_0(dial):
+    connection, body = dial(), b'{"image": "nginx"}'
+    head = b"POST /tasks HTTP/1.0\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+    connection.sendall(head % len(body) + body)
+    assert all_of(connection).startswith(b"HTTP/1.1 201 Created\r\n")
+
+
+@pytest.mark.parametrize(("sent", "closes"), [(b"", True), (b"hello", False)])
+def test_a_body_that_may_be_left_out_ends_the_connection(dial, sent, closes):
+    """It may leave the body out: what comes next is a request to it, and would be a body here."""
+    connection = dial()
+    head = b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+    connection.sendall(head + sent)
+    got = connection.recv(65_536)
+    assert got.startswith(b"HTTP/1.1 404")
+    assert (b"connection: close\r\n" in got) is closes
+
+
 def test_head_has_the_length_and_not_the_body(dial):
     connection = dial()
     connection.sendall(HEALTH.replace(b"GET", b"HEAD") + HEALTH.replace(b"Host", b"Connection: close\r\nHost"))
@@ -110,6 +130,15 @@ def test_a_stream_that_goes_on_comes_in_chunks(dial, api):
     assert b"4\r\none\n\r\n" in got
 
 
+def test_http_1_0_gets_it_without_chunks(dial, api):
+    api.service.tasks_by_id["web/0"] = task_view("web")
+    connection = dial()
+    connection.sendall(b"GET /tasks/web/logs HTTP/1.0\r\n\r\n")
+    head, _, body = all_of(connection).partition(END)
+    assert b"transfer-encoding" not in head
+    assert body == b"one\ntwo\n"
+
+
 @pytest.mark.parametrize(
     "asked",
     [
@@ -130,6 +159,29 @@ def test_odd_requests_are_answered(dial, asked):
     assert read_until(connection, b"\n").startswith(b"HTTP/1.1 " + status)
 
 
+def test_a_request_behind_one_that_asks_for_another_protocol_is_answered(dial):
+    connection = dial()
+    connection.sendall(HEALTH.replace(b"Host", b"Connection: Upgrade\r\nUpgrade: websocket\r\nHost") * 2 + HEALTH)
+    got = b""
+    while got.count(b'"leader"}\n') < 3:
+        got += connection.recv(65_536)
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 41", b"Transfer-Encoding: chunked"])
+def test_the_body_of_a_request_for_another_protocol_is_never_a_request(dial, api, framing):
+    api.service.tasks_by_id["web/0"] = task_view("web")
+    connection = dial()
+    upgrade = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n%b\r\n\r\n"
+    connection.sendall(upgrade % framing)
+    got = read_until(connection, b"\n")
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        connection.sendall(b"DELETE /tasks/web HTTP/1.1\r\nHost: a\r\n\r\n")
+        got += all_of(connection)
+    assert re.findall(rb"HTTP/1.1 (\d+)", got) == [b"400"]
+    assert b"leave out its Upgrade header" in got
+    assert api.service.tasks_by_id
+
+
 @pytest.mark.parametrize(
     "asked",
     [
@@ -139,6 +191,23 @@ def test_odd_requests_are_answered(dial, asked):
         HEALTH.replace(b"Host", b"Content-Length: 1\r\nContent-Length: 2\r\nHost"),
         HEALTH.replace(b"Host", b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\nHost"),
         b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        HEALTH.replace(b"Host: localhost\r\n", b""),
+        HEALTH.replace(b"Host: localhost\r\n", b"Host: localhost\r\nHost: evil.example\r\n"),
+        HEALTH.replace(b"HTTP/1.1", b"HTTP/2.0"),
+        HEALTH.replace(b"HTTP/1.1", b"HTTP/0.9"),
+        b"GET /healthz\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        POST + b"Content-Length: +2\r\n\r\n{}",
+        POST + b"Content-Length : 2\r\n\r\n{}",
+        POST + b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding: identity\r\n\r\n{}",
+        POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+        POST + CHUNKED + b"-2\r\n{}\r\n0\r\n\r\n",
+        POST + CHUNKED + b"0x2\r\n{}\r\n0\r\n\r\n",
+        POST + CHUNKED + b"10000000000000002\r\n{}\r\n0\r\n\r\n",
+        POST + CHUNKED + b"2\n{}\n0\n\n",
+        POST + CHUNKED + b"2\r\n{}}\r\n0\r\n\r\n",
+        POST + CHUNKED + b"2\r\n{}\r\n0\r\nContent-Length: 5\r\n\r\n",
     ],
 )
 def test_what_is_no_http_is_told_and_the_connection_closed(dial, asked):

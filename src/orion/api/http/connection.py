@@ -13,17 +13,23 @@ import httptools
 from orion.api.http.asgi import ASGIApp, Receive, Scope, Send
 from orion.api.http.connections import Connections
 from orion.api.http.exchange import Exchange, status_line
-from orion.api.http.head import Head, HeadTooLarge
+from orion.api.http.head import Head, HeadTooLarge, NoHttp
 from orion.api.http.problems import problem, problem_bytes
 from orion.api.reader import LEAST_TAKEN_BYTES, Reader
-from orion.model.errors import OrionError, Refused, Unavailable
+from orion.model.errors import OrionError, Unavailable
 
 HEAD_S = 10.0  # for the whole head of a request, from its first byte; for the first of a connection, from its start
 UNSENT_BYTES = 16 * 1024  # beyond it an answer that goes on waits: it is written in the turn in which there is room
+MOST_WAITING_BYTES = 64 * 1024  # of requests that come before an answer is complete; then nothing more is read
+# The parser stops only where its bytes end, and a request that it has told of takes a hundred times its bytes. So
+# it is given so many, and on to the next end of a head.
+STEP_BYTES = 512
+
+_END_OF_HEAD = b"\r\n\r\n"
 
 
 class Connection(asyncio.Protocol):
-    """A protocol of asyncio. Requests that come before an answer is complete wait, and nothing more is read."""
+    """A protocol of asyncio. Requests that come before an answer is complete wait, as bytes as far as can be."""
 
     transport: asyncio.Transport
 
@@ -36,6 +42,7 @@ class Connection(asyncio.Protocol):
         # Bytes behind a request that says it is the last are nothing, and no mistake.
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._head = Head()
+        self._waiting = b""  # yet to be given to the parser
         self._taking: Exchange | None = None  # whose body comes
         self._exchanges: deque[tuple[Exchange, ASGIApp]] = deque()  # the first is under way
         self._reads = True
@@ -77,19 +84,15 @@ class Connection(asyncio.Protocol):
         self._take_back()
         self._keep_no_longer()
         self._connections.lost(self)
-        del self._parser  # which refers to this object, as this does to it
+        # These refer to this object, as this does to them.
+        del self._parser
+        self._exchanges.clear()
+        self._taking = None
 
     def data_received(self, data: bytes) -> None:
         self._keep_no_longer()
-        self._head.fed()
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # to what, nobody here knows; the request is answered as if it had not asked
-        except httptools.HttpParserError:
-            self._refuse(HeadTooLarge() if self._head.too_large else NoHttp())
-        if self._head.drags_on(len(data)) and not self.transport.is_closing():
-            self._refuse(HeadTooLarge())
+        self._waiting += data
+        self._parse()
         if self.transport.is_closing():
             self._closes()
         elif not self.under_way:
@@ -117,13 +120,13 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         version = self._parser.get_http_version()
-        head = self._head.complete()
+        head = self._head.complete(version, upgrades=self._parser.should_upgrade())
         self._take_back()
         exchange = Exchange(
             self._scope(head, version),
             self,
             keep_alive=version != "1.0" and self._parser.should_keep_alive(),
-            expects_continue=head.expects_continue,
+            expects_continue=head.expects_continue and version != "1.0",
         )
         app = _too_many if self._connections.full else self._answer
         self._taking = exchange
@@ -131,8 +134,6 @@ class Connection(asyncio.Protocol):
         self._connections.busy(self)
         if len(self._exchanges) == 1:
             self._start()
-        else:
-            self.pause_reading()
 
     def on_body(self, body: bytes) -> None:
         self._head.is_news()
@@ -142,6 +143,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         assert self._taking is not None
         self._taking.taken_whole()
+        self._taking = None
 
     # --- an exchange calls these --------------------------------------------------------------------------
 
@@ -151,7 +153,7 @@ class Connection(asyncio.Protocol):
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if not self._reads:
+        if not self._reads and len(self._waiting) <= MOST_WAITING_BYTES:
             self._reads = True
             self.transport.resume_reading()
 
@@ -164,11 +166,16 @@ class Connection(asyncio.Protocol):
         if self.transport.is_closing():
             self._closes()
             return
-        self.resume_reading()
         if self.under_way:
             self._start()
         else:
             self._connections.done(self)
+        self._parse()
+        if self.transport.is_closing():
+            self._closes()
+            return
+        self.resume_reading()
+        if not self.under_way:
             self._wait_for_a_head()
 
     def broken_off(self) -> None:
@@ -176,6 +183,31 @@ class Connection(asyncio.Protocol):
         self._closes()
 
     # --- requests -----------------------------------------------------------------------------------------
+
+    def _parse(self) -> None:
+        """Gives the parser what waits, up to the end of a request that has to wait for the answer to another."""
+        data, begin = self._waiting, 0
+        while begin < len(data) and not self.transport.is_closing() and (self._taking or not self.under_way):
+            end = data.find(_END_OF_HEAD, begin + STEP_BYTES)
+            end = len(data) if end < 0 else end + len(_END_OF_HEAD)
+            begin += self._feed(data[begin:end])
+        self._waiting = data[begin:]
+        if len(self._waiting) > MOST_WAITING_BYTES and not self.transport.is_closing():
+            self.pause_reading()
+
+    def _feed(self, data: bytes) -> int:
+        """Returns how many bytes were taken."""
+        taken = len(data)
+        self._head.fed()
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as asked:
+            taken = asked.args[0]  # to what, nobody here knows; the request is answered as if it had not asked
+        except httptools.HttpParserError as error:
+            self._refuse(_why(error))
+        if self._head.drags_on(taken) and not self.transport.is_closing():
+            self._refuse(HeadTooLarge())
+        return taken
 
     def _scope(self, head: Head, version: str) -> Scope:
         """Raises into the parser, which then takes nothing more, for an address that is none."""
@@ -214,8 +246,9 @@ class Connection(asyncio.Protocol):
         await self._app(scope, receive, send)
 
     def _refuse(self, error: OrionError) -> None:
-        if self.under_way:  # in the midst of another's answer it would be taken for a part of that
-            self.transport.abort()
+        exchange = self._exchanges[0][0] if self.under_way else None
+        if exchange is not None and not (exchange is self._taking and exchange.is_given_up()):
+            self.transport.abort()  # in the midst of another's answer it would be taken for a part of that
             return
         body = problem_bytes(error)
         head = b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
@@ -278,12 +311,12 @@ class Connection(asyncio.Protocol):
             self._deadline = None
 
 
-class NoHttp(Refused):
-    status = 400
-    title = "No HTTP"
-
-    def __init__(self) -> None:
-        super().__init__("what was sent is no HTTP request")
+def _why(error: httptools.HttpParserError) -> OrionError:
+    """Returns what one of the methods that the parser calls has raised, if it was that. A function of its own: a
+    variable beside the call of the parser would refer to the frame that refers to it.
+    """
+    raised = error.__context__
+    return raised if isinstance(raised, OrionError) else NoHttp()
 
 
 _too_many = problem(

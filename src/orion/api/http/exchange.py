@@ -57,7 +57,7 @@ class Exchange:
         self._more_body = True
         self._started = False
         self._chunked = False
-        self._left_bytes = 0  # of the answer, where it says its length
+        self._left_bytes: int | None = 0  # of the answer; None where it does not say its length
 
     @property
     def bodiless(self) -> bool:
@@ -112,6 +112,14 @@ class Exchange:
         self._hung_up = self._hung_up or not self.answered
         self._news.set()
 
+    def is_given_up(self) -> bool:
+        """Returns whether the connection may answer in its place: nothing of an answer is sent yet, and nothing
+        will be.
+        """
+        if not self._started:
+            self.hang_up()
+        return not self._started
+
     def be_the_last(self) -> None:
         """No further request follows on this connection."""
         self._keep_alive = False
@@ -145,6 +153,9 @@ class Exchange:
             raise RuntimeError(f"{message['type']} out of its turn")
 
     def _start(self, status: int, headers: Any) -> None:
+        if self._expects_continue and self._more_body:
+            # It may send its body or leave it out, so where the next request begins is not known.
+            self._keep_alive = False
         self._started, self._expects_continue = True, False
         lines, length = [status_line(status), _date()], None
         for name, value in headers:
@@ -158,8 +169,10 @@ class Exchange:
             lines.append(name + b": " + value + b"\r\n")
         if not self._keep_alive:
             lines.append(b"connection: close\r\n")
-        self._left_bytes = 0 if self.bodiless else length or 0
-        self._chunked = length is None and not self.bodiless and status not in _BODILESS
+        bodiless = self.bodiless or status in _BODILESS
+        self._left_bytes = 0 if bodiless else length
+        # HTTP/1.0 has no chunks: there the end of the connection is that of the answer, whole or not.
+        self._chunked = length is None and not bodiless and self._scope["http_version"] != "1.0"
         if self._chunked:
             lines.append(b"transfer-encoding: chunked\r\n")
         self._wire.transport.write(b"".join([*lines, b"\r\n"]))
@@ -171,9 +184,10 @@ class Exchange:
             chunk = b"%x\r\n%s\r\n" % (len(body), body) if body else b""
             self._wire.transport.write(chunk if more else chunk + b"0\r\n\r\n")
         else:
-            self._left_bytes -= len(body)
-            if self._left_bytes < 0:
-                raise RuntimeError("the answer is longer than it says")
+            if self._left_bytes is not None:
+                self._left_bytes -= len(body)
+                if self._left_bytes < 0:
+                    raise RuntimeError("the answer is longer than it says")
             self._wire.transport.write(body)
         if more:
             return
