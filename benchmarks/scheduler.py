@@ -38,7 +38,7 @@ from orion.state.tables.cluster import InitCluster
 from orion.state.tables.jobs import CreateJob
 from orion.state.tables.node_status import SetNodeStatus
 from orion.state.tables.nodes import RegisterNode
-from orion.state.tables.plans import ApplyPlan, Placements
+from orion.state.tables.plans import Placements
 
 NODES = 5_000
 JOBS = 1_000
@@ -95,14 +95,20 @@ class Cluster:
         return apply(self.state, self.index, command)
 
     def create(self, name, count, task=TASK):
-        self.apply(CreateJob(1, Job(JobName(name), JobKind.SERVICE, count, task, created_at_ms=1), name, 0))
+        self.apply(
+            CreateJob(1, Job(JobName(name), JobKind.SERVICE, count, task, created_at_ms=1), name, self.index)
+        )
 
     def place(self, name, timer):
-        plan = timer.time("schedule", schedule, self.state.view, [JobName(name)], self.pools)
+        return self.plan([JobName(name)], timer)[0]
+
+    def plan(self, jobs, timer):
+        """The plan, and its bytes."""
+        plan = timer.time("schedule", schedule, self.state.view, jobs, self.pools)
         data = timer.time("encode", lambda: encode_command(plan.command(1)))
         command = timer.time("decode", decode_command, data)
         timer.time("apply", self.apply, command)
-        return plan
+        return plan, data
 
 
 def memory_mb():
@@ -149,7 +155,7 @@ def single():
 
 
 def waiting():
-    """The jobs of one plan, of very many that wait: `POST /tasks` makes one for each task."""
+    """The jobs of one plan, of very many that wait and that fit nowhere: `POST /tasks` makes one for each task."""
     for count in (1_000, 60_000, 200_000):
         cluster = Cluster()
         for n in range(count):
@@ -159,12 +165,15 @@ def waiting():
         for _ in range(100):
             jobs = timer.time("list 64 to place", view.jobs_to_place, 64)
             timer.time("schedule", schedule, view, jobs, cluster.pools)
-        for name in view.jobs_to_place():
-            cluster.apply(ApplyPlan(1, (), (), ((name, "no room"),)))
+        refuse = Timer()
+        while jobs := view.jobs_to_place(1_000):
+            data = cluster.plan(jobs, refuse)[1]
         for _ in range(100):
             assert len(timer.time("list 64 refused", view.jobs_refused, 64)) == 64
         print(f"{count:,} jobs that wait, {NODES:,} nodes:")
         timer.table()
+        print(f"plans that refuse 1,000 of them each, {len(data) / 1000:.0f} bytes a job:")
+        refuse.table()
 
 
 def death():
