@@ -20,6 +20,7 @@ import pytest
 
 from orion.adapters.docker import Docker
 from orion.model.errors import EngineDown, EngineError
+from orion.model.pull import PullProgress, pull_text
 from support import api, images
 from support.refusals import refusing_registry
 
@@ -105,17 +106,18 @@ def config(tmp_path, monkeypatch) -> Path:
     return tmp_path / "config.json"
 
 
-def pull(docker_host: str, image: str, **tuning: float) -> list[str]:
-    """The texts of its progress. The image is there after, and removed."""
+def pull(docker_host: str, image: str, **tuning: float) -> list[PullProgress]:
+    """Returns its progress. The image is there after, and removed."""
 
-    async def run() -> list[str]:
-        engine, texts = Docker(docker_host, progress_every_s=0.0, **tuning), []
+    async def run() -> list[PullProgress]:
+        told: list[PullProgress] = []
+        engine = Docker(docker_host, progress_every_s=0.0, **tuning)
         try:
             async with asyncio.timeout(DEADLINE_S):
                 assert not await engine.has_image(image)
-                await engine.pull(image, texts.append)
+                await engine.pull(image, told.append)
                 assert await engine.has_image(image)
-                return texts
+                return told
         finally:
             await engine.close()
 
@@ -137,10 +139,11 @@ def refusal(docker_host: str, image: str, **tuning: float) -> EngineError:
 def test_a_pull_tells_how_many_bytes_have_come(docker_host: str, open_registry: str, config: Path) -> None:
     image = f"{open_registry}/some/thing:1.0"
     publish(docker_host, image, 24)
-    texts = pull(docker_host, image)
-    assert texts[0].startswith(f"pulling {image}")
-    assert any(" of 25.2 MB" in text for text in texts), texts
-    assert texts[-1] == f"pulling {image}: 25.2 MB loaded, unpacking"
+    told = pull(docker_host, image)
+    assert told[0] == PullProgress()
+    assert any(not each.unpacking and each.total_bytes > 25_000_000 for each in told), told
+    assert told[-1].unpacking
+    assert pull_text(image, told[-1]) == f"pulling {image}: 25.2 MB loaded, unpacking"
 
 
 def test_a_name_without_tag_means_latest(docker_host: str, open_registry: str, config: Path) -> None:

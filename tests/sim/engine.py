@@ -16,8 +16,9 @@ from orion.model.allocation import Allocation
 from orion.model.container import Container, ContainerState, EndCause, EngineInfo, File, Labels, LogEntry, LogQuery
 from orion.model.errors import EngineDown, EngineError, PortRefused
 from orion.model.job import TaskSpec
+from orion.model.pull import PullProgress
 from orion.model.resources import MIB, Resources
-from orion.ports.engine import PullProgress
+from orion.ports.engine import PullListener
 from sim.loop import Process
 from sim.world import World
 
@@ -276,11 +277,11 @@ class SimEngineClient:
     async def has_image(self, image: str) -> bool:
         return await self._ask(lambda: image in self.engine.images, 1, 5)
 
-    async def pull(self, image: str, progress: PullProgress) -> None:
+    async def pull(self, image: str, progress: PullListener) -> None:
         steps = self.engine.rng.randint(1, 4)
         for step in range(steps):
             await self._ask(lambda: None, 20, 400)
-            progress(f"pulling {image}: {10 * (step + 1)} of {10 * steps} MB")
+            progress(PullProgress(10_000_000 * (step + 1), 10_000_000 * steps))
         if self.engine.registry_refuses:
             self._world.count("pull refused by the registry")
             raise EngineError(f"{image} can't be pulled: {self.engine.registry_refuses}")

@@ -1,10 +1,14 @@
 """One run of a task on one node. States only move forward; a replacement is a new allocation."""
 
 import enum
+from typing import Annotated
 
 import msgspec
+from msgspec.structs import replace
 
 from orion.model.ids import AllocationId, JobName, NodeId
+from orion.model.levels import since
+from orion.model.pull import PullProgress, pull_text
 
 
 class AllocationState(enum.StrEnum):
@@ -52,7 +56,7 @@ class AllocationStatus(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
 
     state: AllocationState = AllocationState.SCHEDULED
-    reason: str = ""  # one sentence for a person; pull progress, exit code and last log lines
+    reason: str = ""  # one sentence for a person; exit code and last log lines. While it pulls: the last error
     restarts: int = 0
     exit_code: int | None = None
     started_at_ms: int = 0
@@ -61,10 +65,19 @@ class AllocationStatus(msgspec.Struct, frozen=True, array_like=True, gc=False):
     failed_starts: int = 0  # in a row: pulling, making or starting the container
     container: str = ""  # the engine's id of it, once there is one
     refused_port: int = 0  # a host port that Orion chose and that its machine does not give
+    pull: Annotated[PullProgress | None, since(2)] = None  # while it pulls
 
     @property
     def terminal(self) -> bool:
         return self.state in TERMINAL
+
+    def because(self, reason: str) -> "AllocationStatus":
+        """As it is, with another reason: what was said of a pull is past."""
+        return replace(self, reason=reason, pull=None)
+
+    def reason_text(self, image: str) -> str:
+        """`image`: what it runs, as its user named it."""
+        return pull_text(image, self.pull, self.reason) if self.pull else self.reason
 
 
 SCHEDULED = AllocationStatus()  # one value shared by all that were placed and not yet seen

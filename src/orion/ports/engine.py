@@ -6,8 +6,9 @@ from typing import Protocol
 from orion.model.allocation import Allocation
 from orion.model.container import Container, EngineInfo, File, Labels, LogEntry, LogQuery
 from orion.model.job import TaskSpec
+from orion.model.pull import PullProgress
 
-PullProgress = Callable[[str], None]  # a short text: "pulling nginx: 12.3 of 54.1 MB"
+PullListener = Callable[[PullProgress], None]
 
 
 class Engine(Protocol):
@@ -21,7 +22,7 @@ class Engine(Protocol):
 
     async def has_image(self, image: str) -> bool: ...
 
-    async def pull(self, image: str, progress: PullProgress) -> None: ...
+    async def pull(self, image: str, progress: PullListener) -> None: ...
 
     async def create(self, allocation: Allocation, spec: TaskSpec, labels: Labels, *, name: str) -> str:
         """`name` is the `container_name` of the labels: by both it is known again, labels alone may be copied."""

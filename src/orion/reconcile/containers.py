@@ -199,7 +199,7 @@ def _act(wish: Desired, container: Container | None, tries: Attempts, now_ms: in
         status = running_status(container, _restarts(allocation, tries))
         return Report(allocation.id, status) if status != allocation.status else None
     if container.exit_code is None:
-        status = msgspec.structs.replace(allocation.status, reason=ENDED_SOMEHOW)
+        status = allocation.status.because(ENDED_SOMEHOW)
         return Report(allocation.id, status) if status != allocation.status else None
     return _exited(wish, container, tries, now_ms)
 

@@ -69,7 +69,7 @@ def move_engine(state: Tables, record: NodeRecord, former: str, at_ms: int) -> l
         keys = [port_key(port, binding.protocol) for port, binding in zip(allocation.ports, bindings, strict=True)]
         if any(key in ports for key in keys):
             reason = f"a host port of it is held by another task on the container engine of {record.node.id}"
-            status = replace(allocation.status, state=AllocationState.LOST, reason=reason, finished_at_ms=at_ms)
+            status = replace(allocation.status.because(reason), state=AllocationState.LOST, finished_at_ms=at_ms)
             lost.append(set_status(state, allocation, status))
         else:
             ports.update((key, record.ports.pop(key)) for key in keys)
@@ -261,7 +261,7 @@ def lose_all(state: Tables, record: NodeRecord, reason: str, at_ms: int) -> list
     """Whatever is active on the node is lost, in the order of allocation ids."""
     lost: list[Allocation] = []
     for allocation in active_of(state, record.node.id):
-        status = replace(allocation.status, state=AllocationState.LOST, reason=reason, finished_at_ms=at_ms)
+        status = replace(allocation.status.because(reason), state=AllocationState.LOST, finished_at_ms=at_ms)
         lost.append(set_status(state, allocation, status))
     return lost
 

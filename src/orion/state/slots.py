@@ -31,7 +31,7 @@ def task_slot(record: JobRecord, index: int) -> TaskSlot:
     current = _current(record, history)
     if current is None:
         return TaskSlot(STOPPED, "", None)
-    reason = current.status.reason
+    reason = current.status.reason_text(record.latest.task.image)
     if record.job.stopped and current.terminal and not ends_slot(current, record.job.kind):
         return TaskSlot(STOPPED, reason, current)
     if not current.wanted and not current.terminal:

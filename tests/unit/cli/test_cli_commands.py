@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from orion import __version__
 from orion.model.api.nodes import Amounts
-from orion.model.api.tasks import AllocationView, TaskRequest
+from orion.model.api.tasks import AllocationView, ProgressView, TaskRequest
 from orion.model.errors import NoMajority, NotFound, Unavailable
 from orion.model.events import Event, EventChoice
 from orion.model.logs import LogEnd
@@ -610,11 +610,16 @@ def test_a_conflict_is_no_bad_usage_and_exits_with_1(orion, api):
     assert (code, err) == (1, "orion: there is a job web already\n")
 
 
+def loading(words, done_bytes):
+    reason, progress = f"pulling nginx: {words} of 54.1 MB", ProgressView("downloading", done_bytes, 54_100_000)
+    return {"state": "pulling", "reason": reason, "progress": progress}
+
+
 def test_run_and_wait(orion, api, monkeypatch):
     story = [
         {"state": "scheduled", "node_id": "node2"},
-        {"state": "pulling", "node_id": "node2", "reason": "pulling nginx: 1.5 of 54.1 MB"},
-        {"state": "pulling", "node_id": "node2", "reason": "pulling nginx: 30 of 54.1 MB"},
+        {"node_id": "node2", **loading("1.5", 1_500_000)},
+        {"node_id": "node2", **loading("30", 30_000_000)},
         {"state": "running", "node_id": "node2", "ports": {"80/tcp": "127.0.0.1:8080"}},
     ]
     tell(api, monkeypatch, story)
@@ -634,7 +639,7 @@ def test_run_and_wait_on_a_terminal(orion, api, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
     story = [
-        {"state": "pulling", "reason": "pulling nginx: 12.3 of 54.1 MB"},
+        loading("12.3", 12_300_000),
         {"state": "running", "node_id": "node2"},
     ]
     tell(api, monkeypatch, story)

@@ -7,7 +7,9 @@ import pytest
 from orion.cli.shared.output import age_text, amount_text
 from orion.cli.shared.progress import done_percent
 from orion.cli.shared.types import parse_size
+from orion.model.api.tasks import ProgressView
 from orion.model.resources import size_text
+from unit.api.fake_service import task_view
 
 
 @pytest.mark.parametrize(
@@ -103,16 +105,15 @@ def test_amounts(given, total, text):
 
 
 @pytest.mark.parametrize(
-    ("reason", "percent"),
+    ("progress", "percent"),
     [
-        ("pulling nginx: 12.5 of 50 MB", 25.0),
-        ("pulling nginx: 500 kB of 1 MB", 50.0),
-        ("pulling nginx:1.27: 3 of 2 GB", 100.0),
-        ("pulling nginx", None),
-        ("pulling nginx: 54 MB loaded, unpacking", None),
-        ("pulling nginx: 0 of 0 B", None),
-        ("port 8080 is taken on 3 of 3 nodes", None),
+        (ProgressView("downloading", 12_500_000, 50_000_000), 25.0),
+        (ProgressView("downloading", 3, 2), 100.0),
+        (ProgressView("downloading", 0, 0), None),
+        (ProgressView("resolving", 0, 0), None),
+        (ProgressView("unpacking", 54, 54), None),
+        (None, None),
     ],
 )
-def test_how_much_is_pulled(reason, percent):
-    assert done_percent(reason) == percent
+def test_how_much_is_pulled(progress, percent):
+    assert done_percent(task_view("web", progress=progress)) == percent

@@ -6,6 +6,8 @@ from state_kit import ANY, WEB, World, texts
 from orion.model.allocation import TRANSITIONS, AllocationState, AllocationStatus
 from orion.model.errors import NotFound
 from orion.model.job import JobKind
+from orion.model.levels import LEVEL
+from orion.model.pull import PullProgress
 from orion.model.resources import Resources
 from orion.state.records import MAX_REASON, MAX_REFUSED_PORTS
 from orion.state.tables.allocation_updates import UpdateAllocations
@@ -21,7 +23,8 @@ def placed(kind=JobKind.SERVICE, **task):
 
 def test_a_life():
     world = placed()
-    assert texts(world.update("pulling", reason="pulling nginx")) == []
+    world.state.level = LEVEL
+    assert texts(world.update("pulling", pull=PullProgress())) == []
     assert world.view.task("web", 0).reason == "pulling nginx"
     assert texts(world.update("starting")) == []
     assert texts(world.update("running", started_at_ms=1, address="172.17.0.2")) == ["web/0 runs on node1"]

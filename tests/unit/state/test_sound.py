@@ -9,7 +9,9 @@ from state_kit import World
 from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.ids import task_id
 from orion.model.job import ConfigRef, Job, JobKind, PortBinding, RestartPolicy, TaskSpec
+from orion.model.levels import LEVEL
 from orion.model.node import NodeStatus
+from orion.model.pull import PullProgress
 from orion.model.resources import Resources
 from orion.node.views import render
 from orion.state import tables
@@ -106,6 +108,8 @@ def test_what_honest_nodes_propose_is_sound(command):
         (report(finished_at_ms=2**63), "finished_at_ms is 9223372036854775808"),
         (report(reason="x" * (MAX_TEXT + 1)), "reason is 65,537 characters long"),
         (report(refused_port=-1), "refused_port is -1"),
+        (report(pull=PullProgress(-1, 1)), "done_bytes is -1"),
+        (report(pull=PullProgress(0, 2**63)), "total_bytes is 9223372036854775808"),
         (ApplyPlan(1, (), refusals=(Refusal("web", 1, "x" * (MAX_TEXT + 1)),)), "refusal is 65,537"),
         (PutConfig(1, "a" * 5_000, b"", None, "key", 0), "key is 5,000 characters long"),
         (DeleteConfig(1, "a", None, "k" * 2_000, 0), "idempotency_key is 2,000 characters long"),
@@ -169,6 +173,7 @@ STATUSES = near(
     failed_starts=NUMBERS,
     container=TEXTS,
     refused_port=NUMBERS,
+    pull=st.none() | st.builds(PullProgress, NUMBERS, NUMBERS),
 )
 GROUPS = near(
     Placements("web", 4, 0, [0], [1]),
@@ -238,6 +243,7 @@ def test_every_command_is_tried():
 @given(st.lists(COMMANDS, min_size=1, max_size=8))
 def test_whatever_is_sound_is_applied_shown_and_restored(commands):
     state = World(nodes=2).state
+    state.level = LEVEL
     apply(state, 4, CreateJob(1, JOB, "first", 100))
     apply(state, 5, ApplyPlan(1, (Placements("web", 4, 0, [0], [1]),)))
     (placed,) = state.allocations

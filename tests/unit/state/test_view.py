@@ -1,6 +1,8 @@
 from state_kit import ANY, World
 
 from orion.model.job import JobKind
+from orion.model.levels import LEVEL
+from orion.model.pull import PullProgress
 from orion.model.resources import Resources
 from orion.state.slots import TaskSlot
 
@@ -59,6 +61,7 @@ def test_open_slots_are_the_lowest():
 
 def test_the_state_of_a_task_follows_from_its_slot():
     world = World(nodes=2)
+    world.state.level = LEVEL
     world.create("web", kind=JobKind.SERVICE, ports=(ANY,))
     assert world.view.task("web", 0) == TaskSlot("pending", "waiting to be placed", None)
     assert world.view.task("web", 1) is None
@@ -66,7 +69,7 @@ def test_the_state_of_a_task_follows_from_its_slot():
     world.refuse("web", "no node is ready")
     assert world.view.task("web", 0) == TaskSlot("pending", "no node is ready", None)
     world.place("web", (0, "node1"), ports=[(20_000,)])
-    world.update("pulling", reason="pulling nginx: 1 of 5 MB")
+    world.update("pulling", pull=PullProgress(1_000_000, 5_000_000))
     old = world.newest()
     assert world.view.task("web", 0) == TaskSlot("pulling", "pulling nginx: 1 of 5 MB", old)
     world.stop_allocations(old.id)

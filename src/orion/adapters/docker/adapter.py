@@ -18,7 +18,7 @@ from orion.adapters.docker.errors import NameTaken
 from orion.adapters.docker.http import Refused
 from orion.adapters.docker.inspect_cache import InspectCache
 from orion.adapters.docker.logs import log_entries, log_params
-from orion.adapters.docker.pull import Progress
+from orion.adapters.docker.pull import LayerProgress
 from orion.adapters.docker.spec import (
     PIDS_LIMIT,
     PREFIX,
@@ -33,7 +33,7 @@ from orion.model.allocation import Allocation
 from orion.model.container import Container, ContainerState, EndCause, EngineInfo, File, Labels, LogEntry, LogQuery
 from orion.model.errors import EngineDown, EngineError
 from orion.model.job import TaskSpec
-from orion.ports.engine import PullProgress
+from orion.ports.engine import PullListener
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class Docker:
         async with self._connection.calling(errors.late(f"say whether it has {name}")) as api:
             return await _unless_gone(api.ask("GET", f"images/{name}/json")) is not None
 
-    async def pull(self, image: str, progress: PullProgress) -> None:
+    async def pull(self, image: str, progress: PullListener) -> None:
         """Cancelling it makes Docker drop the download. Raises EngineError after a minute of silence."""
         name = image_name(image)
         auth = await registry_auth(name)
@@ -112,14 +112,14 @@ class Docker:
             refused=functools.partial(errors.pull_refusal, name),
             late=late,
         ) as answer:
-            so_far, told, told_at = Progress(name), "", -self._progress_every_s
+            so_far, told, told_at = LayerProgress(), None, -self._progress_every_s
             async for line in json_lines(pieces(answer, self._pull_silence_s, late)):
                 if "error" in line:
                     raise errors.pull_refusal(name, 0, line["error"])
                 so_far.add(line)
                 now = time.monotonic()
-                if so_far.text != told and now - told_at >= self._progress_every_s:
-                    told, told_at = so_far.text, now
+                if so_far.summed != told and now - told_at >= self._progress_every_s:
+                    told, told_at = so_far.summed, now
                     progress(told)
 
     # --- containers ---------------------------------------------------------------------------------------

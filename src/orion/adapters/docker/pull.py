@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from orion.model.resources import bytes_text
+from orion.model.pull import PullProgress
 
 _DOWNLOADED = frozenset({"Verifying Checksum", "Download complete", "Extracting", "Pull complete"})
 
 
-class Progress:
-    def __init__(self, image: str) -> None:
-        self._image = image
+class LayerProgress:
+    def __init__(self) -> None:
         self._totals: dict[str, int] = {}
         self._loaded: dict[str, int] = {}
         self._unpacked: set[str] = set()
@@ -26,19 +25,6 @@ class Progress:
                 self._unpacked.add(layer)
 
     @property
-    def text(self) -> str:
-        """`pulling nginx:latest: 12.3 of 54.1 MB`. The total grows while Docker learns of further layers."""
-        total = sum(self._totals.values())
-        if not total:
-            return f"pulling {self._image}"
-        loaded = sum(self._loaded.values())
-        if loaded < total:
-            return f"pulling {self._image}: {_of(loaded, total)}"
-        return f"pulling {self._image}: {bytes_text(total)} loaded, unpacking"
-
-
-def _of(loaded: int, total: int) -> str:
-    """One unit for both when they share it: 12.3 of 54.1 MB."""
-    some, all_of_it = bytes_text(loaded), bytes_text(total)
-    number, _, unit = some.partition(" ")
-    return f"{number if all_of_it.endswith(f' {unit}') else some} of {all_of_it}"
+    def summed(self) -> PullProgress:
+        """Sums of the layers that are loaded now; those that the engine has already are not in them."""
+        return PullProgress(sum(self._loaded.values()), sum(self._totals.values()))

@@ -1,7 +1,6 @@
 """The live line of `orion run --wait`: a spinner, the state, and a bar while the image is pulled."""
 
 import contextlib
-import re
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -11,18 +10,13 @@ from orion.cli.shared.output import note
 if TYPE_CHECKING:
     from orion.client import TaskView
 
-_PART = re.compile(r"([0-9.]+) ?([kMGT]?B)? of ([0-9.]+) ([kMGT]?B)")
-_POWER = {"B": 0, "kB": 1, "MB": 2, "GB": 3, "TB": 4}
 
-
-def done_percent(reason: str) -> float | None:
-    """Of "pulling nginx: 12.3 of 54.1 MB", or None when it says no amounts."""
-    match = _PART.search(reason)
-    if not match:
+def done_percent(task: "TaskView") -> float | None:
+    """How much of its image is loaded; None while nothing is loaded, or nobody knows how large it is."""
+    progress = task.progress
+    if progress is None or progress.phase != "downloading" or not progress.total_bytes:
         return None
-    part = float(match[1]) * 1000 ** _POWER[match[2] or match[4]]
-    whole = float(match[3]) * 1000 ** _POWER[match[4]]
-    return min(100.0, 100 * part / whole) if whole else None
+    return min(100.0, 100 * progress.done_bytes / progress.total_bytes)
 
 
 @contextlib.contextmanager
@@ -44,7 +38,7 @@ def progress() -> Iterator[Callable[["TaskView"], None]]:
         bar = bars.add_task("pending", total=None, text="")
 
         def show(task: "TaskView") -> None:
-            percent = done_percent(task.reason)
+            percent = done_percent(task)
             where = f" on {task.node_id}" if task.node_id else ""
             bars.update(
                 bar,
@@ -64,7 +58,7 @@ class _Lines:
     def show(self, task: "TaskView") -> None:
         where = f" on {task.node_id}" if task.node_id else ""
         # A pull's amounts change all the time: its state is news, its bytes are not.
-        why = f": {task.reason}" if task.reason and done_percent(task.reason) is None else ""
+        why = f": {task.reason}" if task.reason and done_percent(task) is None else ""
         if (task.state, why) != self._last:
             self._last = (task.state, why)
             note(f"{task.id} is {task.state}{where}{why}")

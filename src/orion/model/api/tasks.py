@@ -234,6 +234,16 @@ class TaskRequest(TaskFields, frozen=True, rename="camel", forbid_unknown_fields
     """Body of `POST /tasks`."""
 
 
+class ProgressView(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """How far the pull of an image has come."""
+
+    phase: Annotated[
+        str, schema("`resolving`: its size is not known yet.", enum=["resolving", "downloading", "unpacking"])
+    ]
+    done_bytes: int
+    total_bytes: Annotated[int, Meta(description="Grows while the engine learns of further layers.")]
+
+
 class AllocationView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """One run of a task on one node."""
 
@@ -248,6 +258,7 @@ class AllocationView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     finished_at: str | None
     container_id: Annotated[str, Meta(description="As its node's engine has it; empty while there is none.")] = ""
     container_name: Annotated[str, Meta(description="As its node's engine has it.")] = ""
+    progress: Annotated[ProgressView | None, Meta(description="While its image is pulled.")] = None
 
 
 class TaskView(TaskFields, frozen=True, rename="camel", kw_only=True):
@@ -269,3 +280,4 @@ class TaskView(TaskFields, frozen=True, rename="camel", kw_only=True):
     allocations: Annotated[list[AllocationView], Meta(description="Its runs, the newest last.")]
     stopped: Annotated[bool, Meta(description="Kept, with nothing of it running, until it is started.")] = False
     created_index: Annotated[int, Meta(description="Tells it from others of its name.")] = 0
+    progress: Annotated[ProgressView | None, Meta(description="While its image is pulled.")] = None

@@ -1,10 +1,11 @@
 """Images on their way to the engine, so many at a time; a pull that nobody wants any more ends."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 from orion.model.ids import AllocationId
-from orion.ports.engine import Engine
+from orion.model.pull import PullProgress
+from orion.ports.engine import Engine, PullListener
 
 PARALLEL_PULLS = 8
 
@@ -15,7 +16,7 @@ class ImagePulls:
         self._turn = asyncio.Semaphore(PARALLEL_PULLS)
         self._runners: dict[AllocationId, asyncio.Task[None]] = {}
 
-    async def fetch(self, allocation: AllocationId, image: str, tell: Callable[[str], None]) -> None:
+    async def fetch(self, allocation: AllocationId, image: str, tell: PullListener) -> None:
         """Returns when the engine has it. `tell` is told how far it is, if it has to be pulled at all."""
         if await self._engine.has_image(image):
             return
@@ -23,7 +24,7 @@ class ImagePulls:
         assert runner is not None
         self._runners[allocation] = runner
         try:
-            tell(f"pulling {image}")
+            tell(PullProgress())
             async with self._turn:
                 await self._engine.pull(image, tell)
         finally:

@@ -10,6 +10,7 @@ from orion.model.allocation import TERMINAL, AllocationState, AllocationStatus
 from orion.model.container import LogQuery
 from orion.model.errors import EngineError
 from orion.model.ids import AllocationId
+from orion.model.pull import PullProgress
 from orion.node.agent.isolation import isolated
 from orion.node.agent.observed import ObservedContainers
 from orion.node.runtime.alarm import Alarm
@@ -66,7 +67,13 @@ class Reports:
         self._told = {a: told for a, told in self._told.items() if a in assigned}
 
     def starting(
-        self, action: Start, state: AllocationState, reason: str, failed_starts: int = 0, refused_port: int = 0
+        self,
+        action: Start,
+        state: AllocationState,
+        reason: str,
+        failed_starts: int = 0,
+        refused_port: int = 0,
+        pull: PullProgress | None = None,
     ) -> None:
         """How far a start has come."""
         self._told.pop(action.allocation.id, None)
@@ -77,6 +84,7 @@ class Reports:
             failed_starts=failed_starts,
             container=action.container,
             refused_port=refused_port,
+            pull=pull,
         )
         self._report(action.allocation.id, status)
 
@@ -89,7 +97,7 @@ class Reports:
         """With the container's last words, which usually say why it ended."""
         words = await self._last_words(allocation) if status.exit_code else ""
         reason = f"{status.reason}: {words}" if words else status.reason
-        self._report(allocation, msgspec.structs.replace(status, reason=reason))
+        self._report(allocation, status.because(reason))
 
     async def _last_words(self, allocation: AllocationId) -> str:
         container = self._seen.of(allocation)

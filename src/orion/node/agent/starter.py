@@ -11,6 +11,7 @@ from orion.model.container import Labels
 from orion.model.errors import EngineDown, EngineError, OrionError, PortRefused
 from orion.model.ids import AllocationId, NodeId, container_name
 from orion.model.job import TaskSpec
+from orion.model.pull import PullProgress
 from orion.node.agent.confirm import Confirm, Confirmed
 from orion.node.agent.hooks.hook import NotYet, Prepared, StartRequest
 from orion.node.agent.hooks.hooks import Hooks
@@ -96,10 +97,10 @@ class Starter:
             await self._seen.look(container)
         await self._hooks.poststart(StartRequest(allocation, action.spec, container, ran))
 
-    def _tell_pull(self, action: Start, tries: Attempts, progress: str) -> None:
-        """Beside why it failed the last time: of a registry that refuses, that is all there is to know."""
-        text = f"{progress}; the last try: {tries.last_error}" if tries.failures else progress
-        self._reports.starting(action, AllocationState.PULLING, text, tries.failures)
+    def _tell_pull(self, action: Start, tries: Attempts, pull: PullProgress) -> None:
+        """Tells it beside why the last try failed."""
+        error = tries.last_error if tries.failures else ""
+        self._reports.starting(action, AllocationState.PULLING, error, tries.failures, pull=pull)
 
     async def _prepare(self, action: Start, start: StartRequest, tries: Attempts) -> Prepared | None:
         """None: not to be had yet, and tried again."""

@@ -140,7 +140,7 @@ class Teardown:
             words = f"its container {still} {late_s:.0f} s after it was told to end: the engine does not end it"
             log.warning("container %s: %s", action.container[:12], words)
             if action.meanwhile is not None:
-                status = msgspec.structs.replace(action.meanwhile.status, reason=f"{words}, and is waited for")
+                status = action.meanwhile.status.because(f"{words}, and is waited for")
                 self._report(action.meanwhile.allocation, status)
 
         timer = asyncio.get_running_loop().call_later(late_s, tell)
@@ -160,4 +160,4 @@ class Teardown:
         log.log(level, "container %s %s: %s", action.container[:12], what, error.detail)
         if meanwhile is not None:
             reason = f"its container {what}: {error.detail}; trying again in {max(1, round(wait_ms / 1000))} s"
-            self._report(meanwhile.allocation, msgspec.structs.replace(meanwhile.status, reason=reason))
+            self._report(meanwhile.allocation, meanwhile.status.because(reason))

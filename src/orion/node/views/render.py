@@ -31,6 +31,7 @@ from orion.model.times import rfc3339
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory, Seen
 from orion.node.rpc.reads import ALL, Page
+from orion.node.views import reasons
 from orion.state import gate
 from orion.state.records import JobRecord, NodeRecord, Slot
 from orion.state.slots import task_slot
@@ -153,9 +154,10 @@ def _task(record: JobRecord, index: int, node_of: Callable[[NodeId], Node | None
         created_at=time_text(job.created_at_ms),
         started_at=time_text(shown.status.started_at_ms) if shown else None,
         finished_at=time_text(shown.status.finished_at_ms) if shown else None,
-        allocations=[_allocation(a) for a in runs],
+        allocations=[_allocation(a, spec.image) for a in runs],
         stopped=job.stopped,
         created_index=job.created_index,
+        progress=reasons.progress(shown.status.pull) if shown and shown.status.pull else None,
     )
 
 
@@ -170,13 +172,13 @@ def _ports(node: Node | None, job: Job, allocation: Allocation) -> dict[str, str
     }
 
 
-def _allocation(allocation: Allocation) -> AllocationView:
+def _allocation(allocation: Allocation, image: str) -> AllocationView:
     status = allocation.status
     return AllocationView(
         id=allocation_text(allocation.id),
         node_id=allocation.node,
         state=status.state,
-        reason=status.reason,
+        reason=status.reason_text(image),
         restarts=status.restarts,
         exit_code=status.exit_code,
         created_at=time_text(allocation.created_at_ms),
@@ -184,6 +186,7 @@ def _allocation(allocation: Allocation) -> AllocationView:
         finished_at=time_text(status.finished_at_ms),
         container_id=status.container,
         container_name=container_name(allocation.job, allocation.index, allocation.id) if status.container else "",
+        progress=reasons.progress(status.pull) if status.pull else None,
     )
 
 
