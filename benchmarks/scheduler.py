@@ -24,6 +24,7 @@ import msgspec
 from orion.model.allocation import Allocation, AllocationState, AllocationStatus
 from orion.model.ids import JobName, NodeId, RaftId, allocation_id
 from orion.model.job import Job, JobKind, PortBinding, TaskSpec
+from orion.model.levels import LEVEL
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
 from orion.scheduler.pools import Pools
@@ -88,7 +89,7 @@ class Cluster:
                 f"10.0.{n >> 8}.{n & 255}:7000",
                 f"10.0.{n >> 8}.{n & 255}:8000",
             )
-            self.apply(RegisterNode(1, *facts, CAPACITY, labels, f"engine{n}", "0.1"))
+            self.apply(RegisterNode(1, *facts, CAPACITY, labels, f"engine{n}", "0.1", level=LEVEL))
 
     def apply(self, command):
         self.index += 1

@@ -26,6 +26,8 @@ def test_the_second_of_two_tasks_with_one_static_port_waits_for_the_first(one: C
     second = one.task("second")
     assert second["state"] == "pending"
     assert second["reason"] == f"port {port} is taken on 1 of 1 nodes"
+    (taken,) = second["placementFailure"]["portsTaken"]
+    assert taken == {"hostPort": int(port), "protocol": "tcp", "holder": "task", "nodes": 1}
     one.any().ask("DELETE", "/tasks/first")
     one.wait_task("second", "running")
 
@@ -129,6 +131,9 @@ def test_a_task_larger_than_any_node_waits_with_a_reason(one: Cluster, web_image
     huge = one.task("huge")
     assert huge["state"] == "pending"
     assert huge["reason"].startswith("needs 100 PB of memory; the largest node has ")
+    short = huge["placementFailure"]["resourcesShort"]["memory"]
+    assert (short["nodes"], short["needs"]) == (1, 100 * 10**15)
+    assert 0 < short["mostFree"] < short["needs"]
 
 
 def test_nonsense_is_refused_and_nothing_is_made(one: Cluster) -> None:

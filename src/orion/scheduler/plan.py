@@ -10,7 +10,7 @@ class Plan(msgspec.Struct, frozen=True):
     """The parts of an ApplyPlan, and `rest`: jobs that were not finished, because the plan was full or the bound of
     looks was reached. They have to be scheduled again once this plan is applied.
 
-    `refusals` has only new ones: a job refused with the words that state already holds is not in it.
+    `refusals` has only new ones: a job refused for what state already holds is not in it.
     """
 
     placements: tuple[Placements, ...] = ()

@@ -3,10 +3,12 @@
 A pool changes only when some node's record or status does, so one is kept for each distinct set of constraints.
 """
 
-from collections import Counter
 from collections.abc import Collection
 
+from msgspec.structs import replace
+
 from orion.model.node import Node, NodeStatus
+from orion.model.placement import PlacementFailure
 from orion.state.records import NodeRecord
 from orion.state.view import View
 
@@ -21,12 +23,12 @@ class Pool:
     """Nodes that pass the filters; the others are counted by what they lack, for the explanation.
 
     Up to EXACT nodes are in order of number. More are scattered, so that any stretch of them is a fair sample.
-    `even` is True when all have equal cpu and memory.
+    `even` is True when all have equal cpu and memory. `unready` counts those that take no work at all.
     """
 
     __slots__ = ("even", "nodes", "unlabelled", "unready")
 
-    def __init__(self, nodes: list[NodeRecord], unready: Counter[str], unlabelled: int) -> None:
+    def __init__(self, nodes: list[NodeRecord], unready: PlacementFailure, unlabelled: int) -> None:
         if len(nodes) > EXACT:
             nodes = sorted(nodes, key=lambda record: record.number * _SCATTER & 0xFFFFFFFF)
         self.nodes = nodes
@@ -54,7 +56,7 @@ class Pools:
         self._view: View | None = None
         self._facts_epoch = 0
         self._ready: list[NodeRecord] = []
-        self._unready: Counter[str] = Counter()
+        self._unready = PlacementFailure()
         self._labelled: dict[tuple[str, str], list[NodeRecord]] = {}
         self._pools: dict[Constraints, Pool] = {}
 
@@ -74,12 +76,14 @@ class Pools:
         self._pools.clear()
         self._labelled.clear()
         self._ready = []
-        self._unready = Counter()
+        unready: dict[str, int] = {}
         for record in view.node_records():
             if record.schedulable:
                 self._ready.append(record)
             else:
-                self._unready[_why_unready(record.node)] += 1
+                why = _why_unready(record.node)
+                unready[why] = unready.get(why, 0) + 1
+        self._unready = replace(PlacementFailure(), **unready)
 
     def _filter(self, constraints: Constraints) -> Pool:
         nodes = self._ready
@@ -98,8 +102,9 @@ class Pools:
 
 
 def _why_unready(node: Node) -> str:
+    """Returns the field of PlacementFailure that counts it."""
     if node.status is NodeStatus.DOWN:
         return "down"
     if node.status is NodeStatus.LEFT:
         return "away"
-    return "draining" if node.draining else "without a container engine that answers"
+    return "draining" if node.draining else "without_engine"

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from orion.model.allocation import STUCK_AFTER, Allocation
 from orion.model.ids import AllocationId, JobName
+from orion.model.levels import level_of_type
+from orion.model.placement import PlacementFailure, RefusalReason
+from orion.model.placement_text import placement_text
 from orion.scheduler.choose import Choice
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.explain import explain, same_news
@@ -28,6 +31,8 @@ _ROW_BYTES = 20  # of one placement: an index, a node's number, lengths
 _PORT_BYTES = 3
 _JOB_BYTES = 40  # beside its name
 _STOP_BYTES = 5
+_FAILURE_BYTES = 70  # why a job was refused: five counts, three of them with an amount
+_SHORT_PORT_BYTES = 14  # of it, for each host port
 
 
 def schedule(
@@ -64,7 +69,8 @@ class _Planner:
         self._room = max_placements
         self._looks_left = max_looks
         self._bytes_left = max_bytes
-        self._refused_shapes: dict[object, str] = {}
+        self._understood = view.level >= level_of_type(PlacementFailure)
+        self._refused_shapes: dict[object, RefusalReason] = {}
         self._placements: list[Placements] = []
         self._stops: list[AllocationId] = []
         self._moves: list[AllocationId] = []
@@ -181,14 +187,12 @@ class _Planner:
             return
         del indexes[self._room :]
         demand = Demand(record.job.task)
-        text = self._refused_shapes.get(demand.shape, "")
-        if not text:
-            text = self._place(record, demand, indexes, waiting)
-        if not same_news(record.refusal, text):
-            self._refusals.append(Refusal(name, record.job.created_index, text))
-            self._bytes_left -= _JOB_BYTES + len(name) + len(text.encode())
+        why = self._refused_shapes.get(demand.shape) or self._place(record, demand, indexes, waiting)
+        if not same_news(record.refusal, why):
+            self._refusals.append(Refusal(name, record.job.created_index, why))
+            self._bytes_left -= _JOB_BYTES + len(name) + _size_bytes(why)
 
-    def _place(self, record: JobRecord, demand: Demand, indexes: list[int], waiting: int) -> str:
+    def _place(self, record: JobRecord, demand: Demand, indexes: list[int], waiting: int) -> RefusalReason:
         """Places the tasks that fit. Returns why the rest do not; "" when nothing is refused."""
         pool = self._pools.pool(self._view, demand.constraints)
         choice = Choice(self._view, record, indexes, demand, pool, self._overlay)
@@ -197,10 +201,11 @@ class _Planner:
         if placed:
             self._give(record, indexes[:placed], choice)
         if not choice.done:
-            text = explain(pool, self._overlay, demand)
+            failure = explain(pool, self._overlay, demand)
+            why = failure if self._understood else placement_text(failure, record.job.task)
             self._looks_left -= len(pool.nodes)
-            self._refused_shapes[demand.shape] = text
-            return text
+            self._refused_shapes[demand.shape] = why
+            return why
         if placed < waiting:
             self._rest[record.job.name] = None
         return ""
@@ -212,3 +217,9 @@ class _Planner:
         self._room -= len(indexes)
         row_bytes = _ROW_BYTES + _PORT_BYTES * len(job.task.ports)
         self._bytes_left -= _JOB_BYTES + len(job.name) + row_bytes * len(indexes)
+
+
+def _size_bytes(why: RefusalReason) -> int:
+    if isinstance(why, str):
+        return len(why.encode())
+    return _FAILURE_BYTES + _SHORT_PORT_BYTES * len(why.ports)

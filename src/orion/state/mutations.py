@@ -6,6 +6,7 @@ from orion.model.allocation import SCHEDULED, TERMINAL, Allocation, AllocationSt
 from orion.model.ids import NodeId
 from orion.model.job import Job
 from orion.model.node import Node
+from orion.model.placement import RefusalReason
 from orion.state.records import (
     MAX_ENDED_PER_SLOT,
     MAX_REASON,
@@ -100,7 +101,7 @@ def _forget_engine(state: Tables, engine: str) -> None:
 # --- jobs --------------------------------------------------------------------------------------------------
 
 
-def add_job(state: Tables, job: Job, refusal: str = "") -> JobRecord:
+def add_job(state: Tables, job: Job, refusal: RefusalReason = "") -> JobRecord:
     record = state.jobs[job.name] = JobRecord(job, state.next_serial, refusal)
     state.next_serial += 1
     _index(state, record)
@@ -163,8 +164,8 @@ def _close(state: Tables, record: JobRecord, index: int) -> None:
         set_refusal(state, record, "")
 
 
-def set_refusal(state: Tables, record: JobRecord, text: str) -> None:
-    record.refusal = text
+def set_refusal(state: Tables, record: JobRecord, why: RefusalReason) -> None:
+    record.refusal = why
     _index(state, record)
 
 

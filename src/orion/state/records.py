@@ -15,6 +15,7 @@ from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.levels import FIRST
 from orion.model.node import Node
+from orion.model.placement import RefusalReason
 from orion.model.resources import Resources
 from orion.state.core.table import TableSet
 from orion.state.job_queue import JobQueue
@@ -23,7 +24,7 @@ MAX_COUNT = 1_000_000  # tasks of one job
 MAX_REMOVED = 1_000  # raft ids remembered after their node was removed
 MAX_ENDED_PER_SLOT = 5  # allocations remembered after their end
 MAX_REFUSED_PORTS = 32  # of one node, oldest out first
-MAX_REASON = 2_000  # characters of an allocation's reason, or of a refusal
+MAX_REASON = 2_000  # characters of an allocation's reason
 
 OPEN = 1  # value in `JobRecord.open`: the slot wants an allocation
 
@@ -219,9 +220,9 @@ class NodeRecord:
 
 
 class JobRecord:
-    """A job, why the rest of it does not fit (`refusal`, "" when nobody refused), and its slots. `successor` is the
-    job that has the name once the last allocation of this one has ended: another one, or this one started again. It
-    is None but while this one ends.
+    """A job, why the rest of it does not fit (`refusal`, "" when nobody refused), and its slots. `successor` is
+    the job that has the name once the last allocation of this one has ended: another one, or this one started
+    again. It is None but while this one ends.
 
     Derived: `open` has one byte a slot (so the next open one is found by memchr, and a job of a million costs
     a megabyte), `open_count` how many are OPEN, `active` how many allocations have not ended, `serial` which
@@ -230,7 +231,7 @@ class JobRecord:
 
     __slots__ = ("active", "job", "open", "open_count", "refusal", "serial", "slots", "successor")
 
-    def __init__(self, job: Job, serial: int, refusal: str = "") -> None:
+    def __init__(self, job: Job, serial: int, refusal: RefusalReason = "") -> None:
         self.job = job
         self.serial = serial
         self.refusal = refusal
@@ -256,7 +257,12 @@ class JobRecord:
 
     @staticmethod
     def of(
-        job: Job, refusal: str, slots: list[Slot], opened: bytearray, successor: Job | None = None, active: int = 0
+        job: Job,
+        refusal: RefusalReason,
+        slots: list[Slot],
+        opened: bytearray,
+        successor: Job | None = None,
+        active: int = 0,
     ) -> "JobRecord":
         """To be read: what follows from other tables is not in it."""
         record = JobRecord.__new__(JobRecord)

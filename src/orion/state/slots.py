@@ -3,6 +3,9 @@
 import msgspec
 
 from orion.model.allocation import Allocation, AllocationState
+from orion.model.job import TaskSpec
+from orion.model.placement import PlacementFailure
+from orion.model.placement_text import placement_text
 from orion.state.core.step import tasks_text
 from orion.state.records import OPEN, JobRecord, ends_slot
 
@@ -13,30 +16,43 @@ WAITING = "waiting to be placed"
 
 class TaskSlot(msgspec.Struct, frozen=True):
     """`state`: pending, an AllocationState, or stopped. `allocation` is the run that this state is about; None
-    while pending, or when it never ran.
+    while pending, or when it never ran. `failure`: why no node takes it. `words`: any other reason.
     """
 
     state: str
-    reason: str
-    allocation: Allocation | None
+    task: TaskSpec
+    allocation: Allocation | None = None
+    failure: PlacementFailure | None = None
+    words: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why it is in this state, in a sentence for a person; "" where nothing is to be said."""
+        if self.failure is not None:
+            return placement_text(self.failure, self.task)
+        if self.allocation is None:
+            return self.words
+        said = self.allocation.status.reason_text(self.task.image)
+        return "; ".join(filter(None, (self.words, said)))
 
 
 def task_slot(record: JobRecord, index: int) -> TaskSlot:
+    task = record.latest.task
     if record.successor is not None:
         state = STOPPED if record.successor.stopped else PENDING
-        return TaskSlot(state, _why_after(record), None)
+        return TaskSlot(state, task, words=_why_after(record))
     history = record.history(index)
     if record.open[index] == OPEN:
-        return TaskSlot(PENDING, _why_pending(record, history), None)
+        if isinstance(record.refusal, str):
+            return TaskSlot(PENDING, task, words=record.refusal or _why_open(history))
+        return TaskSlot(PENDING, task, failure=record.refusal)
     current = _current(record, history)
     if current is None:
-        return TaskSlot(STOPPED, "", None)
-    reason = current.status.reason_text(record.latest.task.image)
+        return TaskSlot(STOPPED, task)
     if record.job.stopped and current.terminal and not ends_slot(current, record.job.kind):
-        return TaskSlot(STOPPED, reason, current)
-    if not current.wanted and not current.terminal:
-        reason = f"stopping; {reason}" if reason else "stopping"
-    return TaskSlot(current.status.state.value, reason, current)
+        return TaskSlot(STOPPED, task, current)
+    ending = not current.wanted and not current.terminal
+    return TaskSlot(current.status.state.value, task, current, words="stopping" if ending else "")
 
 
 def _current(record: JobRecord, history: tuple[Allocation, ...]) -> Allocation | None:
@@ -59,10 +75,8 @@ def _why_after(record: JobRecord) -> str:
     return f"waits until the former {record.job.name} has ended on {' and '.join(nodes)}"
 
 
-def _why_pending(record: JobRecord, history: tuple[Allocation, ...]) -> str:
-    """What the scheduler said, else what became of the run before."""
-    if record.refusal:
-        return record.refusal
+def _why_open(history: tuple[Allocation, ...]) -> str:
+    """What became of the run before, of a task that the scheduler has said nothing of."""
     if history and history[-1].status.state is AllocationState.LOST:
         return f"{history[-1].status.reason}; {WAITING}"
     return WAITING

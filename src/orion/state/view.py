@@ -10,6 +10,7 @@ from orion.model.allocation import TERMINAL, Allocation
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import Job, TaskSpec
 from orion.model.node import Node
+from orion.model.placement import RefusalReason
 from orion.model.resources import Resources
 from orion.state.core.table import Table
 from orion.state.records import JobRecord, NodeRecord, Ports, Tables, own_port_keys
@@ -172,7 +173,7 @@ class View:
         record = self._tables.jobs.get(name)
         return record.job.task if record and record.job.version == version else None
 
-    def refusal(self, name: JobName) -> str:
+    def refusal(self, name: JobName) -> RefusalReason:
         """Why the rest of a job does not fit, as the scheduler last said; "" when nothing is refused."""
         record = self._tables.jobs.get(name)
         return record.refusal if record else ""

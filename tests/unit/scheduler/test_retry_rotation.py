@@ -1,6 +1,7 @@
 from test_schedule import GB, Cluster
 
 from orion.model.node import NodeStatus
+from orion.model.placement import PlacementFailure, ResourceShortage
 from orion.scheduler.retry_rotation import RetryRotation
 from orion.state.check import rebuilt
 from orion.state.tables.node_changes import RemoveNode
@@ -102,8 +103,8 @@ def test_a_node_that_was_removed_is_counted_no_more():
     refused.cluster.do(SetNodeStatus(1, "n2", 2, NodeStatus.DOWN))
     refused.create("a")
     refused.rounds()
-    assert "1 is down" in refused.view.refusal("a")
+    assert refused.view.refusal("a").down == 1
     refused.cluster.do(RemoveNode(1, "n2"))
     assert refused.batch() == ["a"]
     refused.cluster.run(*refused.batch())
-    assert refused.view.refusal("a") == "needs 100 GB of memory; the largest node has 16 GB free"
+    assert refused.view.refusal("a") == PlacementFailure(memory=ResourceShortage(1, 16_000_000_000))

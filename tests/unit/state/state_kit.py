@@ -6,7 +6,9 @@ from zlib import crc32
 from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.errors import OrionError
 from orion.model.job import Job, JobKind, PortBinding, TaskSpec
+from orion.model.levels import LEVEL
 from orion.model.node import NodeStatus
+from orion.model.placement import PlacementFailure, ResourceShortage
 from orion.model.resources import Resources
 from orion.state.apply import apply
 from orion.state.check import check, rebuilt
@@ -26,6 +28,7 @@ CLUSTER = 0xABCDEF0123456789
 CAPACITY = Resources(4_000, 1_000_000_000, 10_000_000_000)
 WEB = PortBinding(80, "tcp", 8080)
 ANY = PortBinding(80, "tcp")
+NO_ROOM = PlacementFailure(memory=ResourceShortage(1, 100))
 
 
 class World:
@@ -97,8 +100,9 @@ class World:
     def stop_allocations(self, *allocations):
         return self.do(ApplyPlan(95, (), tuple(allocations)))
 
-    def refuse(self, name, text):
-        return self.do(ApplyPlan(95, (), (), (Refusal(name, self.view.job(name).created_index, text),)))
+    def refuse(self, name, failure=NO_ROOM):
+        self.state.level = LEVEL
+        return self.do(ApplyPlan(95, (), (), (Refusal(name, self.view.job(name).created_index, failure),)))
 
     def newest(self, name="web", index=0):
         return self.view.allocations_of_slot(name, index)[-1]

@@ -44,7 +44,7 @@ def test_a_stopped_job_is_kept_and_nothing_of_it_is_wanted(world):
 def test_a_job_that_waits_stops_at_once():
     world = World()
     world.create("web", count=2)
-    world.refuse("web", "no room")
+    world.refuse("web")
     assert texts(world.stop()) == ["web is stopping"]
     assert [world.state_of("web", n) for n in range(2)] == ["stopped", "stopped"]
     assert world.view.jobs_to_place() == world.view.jobs_refused() == []

@@ -39,7 +39,7 @@ def test_jobs_that_leave_a_node_are_among_the_oldest():
     world.place("d", (0, "node1"))
     world.drain("node1")
     assert [world.view.jobs_to_place(most) for most in (1, 2, 9)] == [["a"], ["a", "b"], ["a", "b", "c", "d"]]
-    world.refuse("a", "no room")
+    world.refuse("a")
     assert world.view.jobs_to_place(2) == ["b", "c"]
 
 
@@ -47,8 +47,8 @@ def test_refused_jobs_keep_no_other_waiting():
     world = World(nodes=1)
     for name in ("a", "b", "c", "d"):
         world.create(name)
-    world.refuse("c", "no room")
-    world.refuse("a", "no room")
+    world.refuse("c")
+    world.refuse("a")
     assert world.view.jobs_to_place() == ["b", "d"]
     assert world.view.jobs_refused() == ["a", "c"]
     assert world.view.jobs_refused(1) == ["a"]
@@ -166,7 +166,7 @@ def test_removing_waits_for_the_last_allocation():
     world = World(nodes=2)
     world.create("web", count=3)
     world.place("web", (0, "node1"), (1, "node2"))
-    world.refuse("web", "no room")
+    world.refuse("web")
     before = world.view.work_index("node1")
     applied = world.rm()
     assert applied.result == "web"

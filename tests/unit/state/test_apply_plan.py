@@ -1,8 +1,10 @@
 import pytest
-from state_kit import ANY, WEB, World, kinds, texts
+from state_kit import ANY, NO_ROOM, WEB, World, kinds, texts
 
 from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.job import PortBinding
+from orion.model.levels import LEVEL
+from orion.model.placement import PlacementFailure, PortShortage
 from orion.model.resources import Resources
 from orion.state.tables.allocation_updates import UpdateAllocations
 from orion.state.tables.plans import ApplyPlan, Placements, Refusal
@@ -97,9 +99,10 @@ def created_twice():
 def test_what_was_planned_for_a_job_is_nothing_to_the_next_of_its_name():
     """Its constraints may be others, which nothing checks when the plan is applied."""
     world, first, second = created_twice()
+    world.state.level = LEVEL
     epoch = world.view.capacity_epoch
     group = Placements("web", first, 0, [0], [1])
-    applied = world.do(ApplyPlan(1, (group,), refusals=(Refusal("web", first, "no room"),)))
+    applied = world.do(ApplyPlan(1, (group,), refusals=(Refusal("web", first, NO_ROOM),)))
     assert applied.events == ()
     assert world.view.jobs_to_place() == ["web"]
     assert world.view.capacity_epoch != epoch
@@ -109,11 +112,12 @@ def test_what_was_planned_for_a_job_is_nothing_to_the_next_of_its_name():
 
 def test_each_refusal_is_of_its_own_job():
     world, first, second = created_twice()
+    world.state.level = LEVEL
     world.create("other")
-    other = Refusal("other", world.index, "no port")
-    world.do(ApplyPlan(1, (), refusals=(Refusal("web", first, "no room"), other)))
+    other = Refusal("other", world.index, NO_ROOM)
+    world.do(ApplyPlan(1, (), refusals=(Refusal("web", first, NO_ROOM), other)))
     assert world.view.jobs_refused() == ["other"]
-    world.do(ApplyPlan(1, (), refusals=(Refusal("web", second, "no room"),)))
+    world.do(ApplyPlan(1, (), refusals=(Refusal("web", second, NO_ROOM),)))
     assert world.view.jobs_refused() == ["web", "other"]
 
 
@@ -206,24 +210,31 @@ def test_stopping_what_is_over_or_unknown_is_no_error():
 def test_refusals_are_kept_until_all_is_placed():
     world = World(nodes=1)
     world.create("web", count=3)
-    applied = world.refuse("web", "port 8080 is taken on 1 of 1 nodes")
+    applied = world.refuse("web", port_taken(8080, 1))
     assert texts(applied) == ["3 of 3 tasks of web wait: port 8080 is taken on 1 of 1 nodes"]
     assert world.view.task("web", 1).reason == "port 8080 is taken on 1 of 1 nodes"
     world.place("web", (0, "node1"), (1, "node1"))
     assert world.view.refusal("web")
     world.place("web", (2, "node1"))
     assert world.view.refusal("web") == ""
-    assert world.refuse("web", "again").events == ()
+    assert world.refuse("web").events == ()
     assert world.view.refusal("web") == ""
 
 
-def test_other_numbers_in_a_refusal_are_no_event():
+def port_taken(port, nodes):
+    return PlacementFailure(ports=(PortShortage(port, "tcp", nodes),))
+
+
+def test_a_refusal_is_an_event_when_it_names_another_filter():
     world = World()
     world.create()
-    assert kinds(world.refuse("web", "port 80 is taken on 3 of 3 nodes")) == ["TaskRefused"]
-    assert kinds(world.refuse("web", "port 80 is taken on 4 of 4 nodes")) == []
-    assert world.view.refusal("web") == "port 80 is taken on 4 of 4 nodes"
-    assert texts(world.refuse("web", "no node is ready")) == ["web/0 waits: no node is ready"]
+    assert kinds(world.refuse("web", port_taken(80, 3))) == ["TaskRefused"]
+    assert kinds(world.refuse("web", port_taken(80, 4))) == []
+    assert world.view.refusal("web") == port_taken(80, 4)
+    assert kinds(world.refuse("web", port_taken(81, 4))) == ["TaskRefused"]
+    assert texts(world.refuse("web", PlacementFailure(down=1))) == ["web/0 waits: no node is ready: 1 is down"]
+    assert kinds(world.refuse("web", PlacementFailure(down=2))) == []
+    assert kinds(world.refuse("web", PlacementFailure(down=2, draining=1))) == ["TaskRefused"]
     assert kinds(world.refuse("web", "")) == []
     assert world.view.task("web", 0).reason == "waiting to be placed"
 

@@ -5,6 +5,8 @@ from state_kit import World
 
 from orion.model.errors import Invalid
 from orion.model.job import DYNAMIC_PORTS, PortBinding
+from orion.model.levels import LEVEL
+from orion.model.placement import PortShortage
 from orion.node.routing.own_ports import refuse_own_ports
 from orion.scheduler.pools import Pools
 from orion.scheduler.schedule import schedule
@@ -21,6 +23,7 @@ def world_of(*nodes):
             engine=engine,
             gossip_port=6_000,
             labels=(("id", name),),
+            level=LEVEL,
         )
     return world
 
@@ -45,7 +48,7 @@ def test_nodes_of_one_engine_share_their_own_ports():
     world = world_of(("a", "one", 8_000), ("b", "one", 8_001))
     plan = planned(world, port=8_001)
     assert numbers(plan) == []
-    assert plan.refusals[0].text == "port 8001 is Orion's own on 2 of 2 nodes"
+    assert plan.refusals[0].why.ports == (PortShortage(8_001, "tcp", 2, own=True),)
 
 
 def test_a_port_that_orion_chooses_is_none_of_its_own():

@@ -1,13 +1,14 @@
 import msgspec
 import pytest
 from msgspec.structs import replace
-from state_kit import ANY, WEB, World, creation, tables
+from state_kit import ANY, NO_ROOM, WEB, World, creation, tables
 
 from orion.model.allocation import Allocation
 from orion.model.configs import MAX_VALUE_BYTES, Config, ConfigStat
 from orion.model.errors import Corrupt, Outdated
 from orion.model.ids import JobName
 from orion.model.levels import LEVEL
+from orion.model.placement import PlacementFailure, PortShortage
 from orion.model.resources import Resources
 from orion.state.check import check, rebuilt, state_hash
 from orion.state.core.frames import CHUNK_BYTES, FORMAT, MAX_FRAME_BYTES, End, Header, encode_into
@@ -26,7 +27,8 @@ def busy():
     world.create("web", count=4, key="key", ports=(WEB, ANY), resources=Resources(10, 10, 10), env=(("A", "1"),))
     world.place("web", (0, "node1"), (1, "node2"), (2, "node3"), ports=[(8080, 20_000)] * 3)
     world.update("running", started_at_ms=5, address="172.17.0.2")
-    world.refuse("web", "port 8080 is taken on 4 of 4 nodes")
+    taken = PortShortage(8080, "tcp", 4, own=True)
+    world.refuse("web", PlacementFailure(1, 2, 3, 4, 5, NO_ROOM.memory, ports=(taken,)))
     world.create("gone", key="other")
     world.rm("gone")
     world.create("old", count=2)
@@ -86,7 +88,7 @@ def test_a_restored_state_goes_on_as_one_that_never_was():
     one, two = busy(), busy()
     two.state = restored(stream(two.state))
     for world in (one, two):
-        world.register("node5")
+        world.register("node5", level=LEVEL)
         world.create("more", count=2)
         world.place("more", (0, "node5"), (1, "node1"))
         world.down("node1")

@@ -11,6 +11,7 @@ from orion.model.ids import task_id
 from orion.model.job import ConfigRef, Job, JobKind, PortBinding, RestartPolicy, TaskSpec
 from orion.model.levels import LEVEL
 from orion.model.node import NodeStatus
+from orion.model.placement import PlacementFailure, PortShortage, ResourceShortage
 from orion.model.pull import PullProgress
 from orion.model.resources import Resources
 from orion.node.views import render
@@ -44,6 +45,19 @@ def spec(**changes):
     return job(task=replace(SPEC, **changes))
 
 
+FAILURE = PlacementFailure(
+    *range(5),
+    ResourceShortage(1, 2),
+    ResourceShortage(3, 4),
+    ResourceShortage(5, 6),
+    tuple(PortShortage(port, "udp", 1, own=bool(port % 2)) for port in range(128)),
+)
+
+
+def refused(**changes):
+    return ApplyPlan(1, (), refusals=(Refusal("web", 1, replace(FAILURE, **changes)),))
+
+
 def report(**changes):
     return UpdateAllocations(1, "node1", ((1, STATUS), (2, replace(STATUS, **changes))))
 
@@ -63,7 +77,12 @@ def report(**changes):
         spec(configs=(ConfigRef("a", path="/a", mode=0o644),), restart=RestartPolicy(max_restarts=10**6)),
         RemoveJob(1, "web", "key", 0),
         report(reason="x" * 10_000, address="172.17.0.2", started_at_ms=-62_135_596_800_000),
-        ApplyPlan(MAX_MS, (Placements("web", 5, 0, [0], [1]),), (1,), (Refusal("web", 5, "x" * 2_000),)),
+        ApplyPlan(
+            MAX_MS,
+            (Placements("web", 5, 0, [0], [1]),),
+            (1,),
+            (Refusal("web", 5, ""), Refusal("web", 5, "x" * 2_000), Refusal("web", 5, FAILURE)),
+        ),
         PutConfig(1, "a", bytes(65_536), None, "key", 0),
         PutConfig(1, "a" * 600, b"", None, "key", 0),  # refused by state, in words
     ],
@@ -111,6 +130,14 @@ def test_what_honest_nodes_propose_is_sound(command):
         (report(pull=PullProgress(-1, 1)), "done_bytes is -1"),
         (report(pull=PullProgress(0, 2**63)), "total_bytes is 9223372036854775808"),
         (ApplyPlan(1, (), refusals=(Refusal("web", 1, "x" * (MAX_TEXT + 1)),)), "refusal is 65,537"),
+        (refused(away=-1), "nodes is -1"),
+        (refused(without_labels=2**63), "nodes is 9223372036854775808"),
+        (refused(cpu=ResourceShortage(-1, 0)), "nodes is -1"),
+        (refused(disk=ResourceShortage(1, -1)), "most_free is -1"),
+        (refused(ports=(PortShortage(65_536, "tcp", 1),)), "port is 65536"),
+        (refused(ports=(PortShortage(80, "sctp", 1),)), "'sctp' is no protocol"),
+        (refused(ports=(PortShortage(80, "tcp", -1),)), "nodes is -1"),
+        (refused(ports=(PortShortage(80, "tcp", 1),) * 129), "ports is 129"),
         (PutConfig(1, "a" * 5_000, b"", None, "key", 0), "key is 5,000 characters long"),
         (DeleteConfig(1, "a", None, "k" * 2_000, 0), "idempotency_key is 2,000 characters long"),
     ],
@@ -160,6 +187,19 @@ JOBS = near(
     stopping=FLAGS,
     created_index=NUMBERS,
     stopped=FLAGS,
+)
+SHORTAGES = st.none() | st.builds(ResourceShortage, NUMBERS, NUMBERS)
+FAILURES = near(
+    FAILURE,
+    away=NUMBERS,
+    down=NUMBERS,
+    draining=NUMBERS,
+    without_engine=NUMBERS,
+    without_labels=NUMBERS,
+    cpu=SHORTAGES,
+    memory=SHORTAGES,
+    disk=SHORTAGES,
+    ports=st.lists(st.builds(PortShortage, NUMBERS, WORDS, NUMBERS, FLAGS), max_size=2).map(tuple),
 )
 STATUSES = near(
     STATUS,
@@ -227,7 +267,7 @@ COMMANDS = st.one_of(
         at_ms=TIMES,
         placements=st.lists(GROUPS, max_size=2).map(tuple),
         stops=LISTS.map(tuple),
-        refusals=st.lists(st.builds(Refusal, WORDS, NUMBERS, TEXTS), max_size=1).map(tuple),
+        refusals=st.lists(st.builds(Refusal, WORDS, NUMBERS, TEXTS | FAILURES), max_size=1).map(tuple),
         moves=LISTS.map(tuple),
     ),
     near(PutConfig(1, "a", b"", None, "key", 100), key=WORDS, if_version=st.none() | NUMBERS, **CHANGE),

@@ -12,7 +12,9 @@ from state_kit import tables
 from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.errors import OrionError
 from orion.model.job import Job, JobKind, PortBinding, TaskSpec
+from orion.model.levels import LEVEL
 from orion.model.node import NodeStatus
+from orion.model.placement import PlacementFailure, ResourceShortage
 from orion.model.resources import Resources
 from orion.scheduler.pools import Pools
 from orion.scheduler.schedule import schedule
@@ -51,6 +53,7 @@ TASKS = st.builds(
 CONFIGS = st.sampled_from(["a", "a/b", "a-b", "c", "c/"])
 VERSIONS = st.sampled_from([None, 0, 1, 2])
 MARKS = st.integers(0, 2**64).map(str)
+FAILURES = ("", "no room", PlacementFailure(down=1), PlacementFailure(memory=ResourceShortage(2, 5)))
 STATUSES = st.builds(
     AllocationStatus, st.sampled_from(AllocationState), st.sampled_from(["", "why"]), st.integers(0, 2)
 )
@@ -72,9 +75,10 @@ class Machine(RuleBasedStateMachine):
         self.commit(InitCluster(1, cluster))
         for state in (self.state, self.twin):
             state.next_allocation = numbers
+            state.level = LEVEL
         for n, (capacity, engine) in enumerate(nodes, 1):
             labels = (("zone", "ab"[n % 2]),)
-            self.commit(RegisterNode(2, f"n{n}", n, "p", "a", capacity, labels, engine, "0.1"))
+            self.commit(RegisterNode(2, f"n{n}", n, "p", "a", capacity, labels, engine, "0.1", level=LEVEL))
         for name, (count, task) in zip("abcd", jobs, strict=False):
             self.commit(CreateJob(6, Job(name, JobKind.SERVICE, count, task), f"first {name}", 0))
         self.schedule(2_000, 60_000, 1 << 20)
@@ -117,14 +121,14 @@ class Machine(RuleBasedStateMachine):
     )
     def register(self, node, raft, capacity, labels, engine, engine_down, replaces, run):
         facts = ("p", "a", capacity, labels, engine, "0.1", engine_down, replaces, run)
-        self.commit(RegisterNode(2, node, raft, *facts))
+        self.commit(RegisterNode(2, node, raft, *facts, level=LEVEL))
 
     @rule(node=NODES, capacity=CAPACITIES, engine=st.sampled_from(["", "e1", "e2"]), run=RUNS)
     def register_again(self, node, capacity, engine, run):
         known = self.state.nodes.get(node)
         if known:
             facts = ("p", "a", capacity, (), engine, "0.1", "", False, run)
-            self.commit(RegisterNode(2, node, known.raft_id, *facts))
+            self.commit(RegisterNode(2, node, known.raft_id, *facts, level=LEVEL))
 
     @rule(node=NODES, status=st.sampled_from(NodeStatus), raft=st.sampled_from([None, None, None, 1]))
     def set_status(self, node, status, raft):
@@ -221,6 +225,8 @@ class Machine(RuleBasedStateMachine):
         assert plan == schedule(view, jobs, **limits)
         assert plan == schedule(rebuilt(self.state).view, jobs, **limits)
         assert sum(len(group.indexes) for group in plan.placements) <= most
+        for refusal in plan.refusals:  # each node has one reason
+            assert isinstance(refusal.why, str) or refusal.why.nodes == len(self.state.nodes)
         before = view.allocation_count()
         draining = {node.id for node in view.nodes() if node.draining}
         if not plan.empty:
@@ -249,14 +255,14 @@ class Machine(RuleBasedStateMachine):
             max_size=6,
         ),
         stops=st.lists(st.integers(0, 20), max_size=3),
-        refusals=st.lists(st.tuples(JOBS, st.sampled_from(["", "no room"])), max_size=2),
+        refusals=st.lists(st.tuples(JOBS, st.sampled_from(FAILURES)), max_size=2),
     )
     def plan_anything(self, name, version, former, rows, stops, refusals):
         known = sorted(self.state.allocations)
         wrong = tuple(known[at] if at < len(known) else at for at in stops)
         columns = [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows]
         group = Placements(name, self.created(name) - former, version, *columns)
-        said = tuple(Refusal(job, self.created(job) - former, text) for job, text in refusals)
+        said = tuple(Refusal(job, self.created(job) - former, failure) for job, failure in refusals)
         self.commit(ApplyPlan(10, (group,), wrong, said))
 
     def created(self, name):

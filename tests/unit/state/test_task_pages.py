@@ -21,7 +21,7 @@ def some_jobs():
     world.place("many", (3, "node1"), (11, "node2"), ports=[(20_000,), (20_001,)])
     world.place("db", (0, "node1"), ports=[(20_002,)])
     world.update("running", "db")
-    world.refuse("a", "nothing fits")
+    world.refuse("a")
     return world
 
 
@@ -66,7 +66,7 @@ def test_a_list_that_is_being_made_does_not_see_what_happens_meanwhile():
     found = [msgspec.to_builtins(next(views))]
     world.update("failed", "db", reason="exit code 1")
     world.stop("web")
-    world.refuse("many", "no more room")
+    world.refuse("many")
     world.place("a", (0, "node2"), ports=[(20_005,)])
     found += [msgspec.to_builtins(view) for view in views]
     assert found == whole

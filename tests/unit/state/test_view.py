@@ -1,7 +1,7 @@
 from state_kit import ANY, World
 
 from orion.model.job import JobKind
-from orion.model.levels import LEVEL
+from orion.model.placement import PlacementFailure
 from orion.model.pull import PullProgress
 from orion.model.resources import Resources
 from orion.state.slots import TaskSlot
@@ -61,22 +61,24 @@ def test_open_slots_are_the_lowest():
 
 def test_the_state_of_a_task_follows_from_its_slot():
     world = World(nodes=2)
-    world.state.level = LEVEL
     world.create("web", kind=JobKind.SERVICE, ports=(ANY,))
-    assert world.view.task("web", 0) == TaskSlot("pending", "waiting to be placed", None)
+    task = world.view.job("web").task
+    assert world.view.task("web", 0) == TaskSlot("pending", task, words="waiting to be placed")
     assert world.view.task("web", 1) is None
     assert world.view.task("web", -1) is None
-    world.refuse("web", "no node is ready")
-    assert world.view.task("web", 0) == TaskSlot("pending", "no node is ready", None)
+    world.refuse("web", PlacementFailure(down=2))
+    assert world.view.task("web", 0) == TaskSlot("pending", task, failure=PlacementFailure(down=2))
+    assert world.view.task("web", 0).reason == "no node is ready: 2 are down"
     world.place("web", (0, "node1"), ports=[(20_000,)])
-    world.update("pulling", pull=PullProgress(1_000_000, 5_000_000))
+    world.update("pulling", reason="no route to host", pull=PullProgress(1_000_000, 5_000_000))
     old = world.newest()
-    assert world.view.task("web", 0) == TaskSlot("pulling", "pulling nginx: 1 of 5 MB", old)
+    assert world.view.task("web", 0) == TaskSlot("pulling", task, old)
+    assert world.view.task("web", 0).reason == "pulling nginx: 1 of 5 MB; the last try: no route to host"
     world.stop_allocations(old.id)
-    assert world.view.task("web", 0) == TaskSlot("pending", "waiting to be placed", None)
+    assert world.view.task("web", 0) == TaskSlot("pending", task, words="waiting to be placed")
     world.place("web", (0, "node2"), ports=[(20_000,)])
     new = world.newest()
-    assert world.view.task("web", 0) == TaskSlot("scheduled", "", new)
+    assert world.view.task("web", 0) == TaskSlot("scheduled", task, new)
     world.rm()
     assert world.view.task("web", 0).reason == "stopping"
     world.update("stopped", allocation=new, reason="exit code 137")

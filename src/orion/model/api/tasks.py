@@ -244,6 +244,46 @@ class ProgressView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     total_bytes: Annotated[int, Meta(description="Grows while the engine learns of further layers.")]
 
 
+class ShortageView(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """Nodes that have less of a resource free than the task needs. Cores, or bytes."""
+
+    nodes: int
+    needs: float
+    most_free: Annotated[float, Meta(description="What the best of these nodes has.")]
+
+
+class PortShortageView(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """Nodes on which a host port is not free."""
+
+    host_port: Annotated[int, Meta(description="0: any that Orion may choose.")]
+    protocol: str
+    holder: Annotated[
+        str,
+        schema(
+            "A task has it, or Orion itself listens on it; of a range to choose from, none is free.",
+            enum=["task", "orion", "range"],
+        ),
+    ]
+    nodes: int
+
+
+class PlacementFailureView(msgspec.Struct, frozen=True, rename="camel"):
+    """Why no node takes a task. Each node is counted once, under the first that keeps the task from it."""
+
+    nodes: Annotated[int, Meta(description="All of them.")]
+    nodes_filtered: Annotated[
+        dict[str, int],
+        Meta(
+            description="How many are `away` (stopped on purpose), `down`, `draining`, without a container engine "
+            "that answers (`engine`), or lack one of the labels asked for (`labels`)."
+        ),
+    ]
+    resources_short: Annotated[
+        dict[str, ShortageView], Meta(description="Those with too little `cpu`, `memory` or `disk` left.")
+    ]
+    ports_taken: list[PortShortageView]
+
+
 class AllocationView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """One run of a task on one node."""
 
@@ -280,4 +320,8 @@ class TaskView(TaskFields, frozen=True, rename="camel", kw_only=True):
     allocations: Annotated[list[AllocationView], Meta(description="Its runs, the newest last.")]
     stopped: Annotated[bool, Meta(description="Kept, with nothing of it running, until it is started.")] = False
     created_index: Annotated[int, Meta(description="Tells it from others of its name.")] = 0
+    placement_failure: Annotated[
+        PlacementFailureView | None,
+        Meta(description="What `reason` is made of while no node takes the task, for programs."),
+    ] = None
     progress: Annotated[ProgressView | None, Meta(description="While its image is pulled.")] = None

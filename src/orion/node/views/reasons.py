@@ -1,7 +1,47 @@
-"""How far a pull has come, as the API shows it to programs. Pure reads."""
+"""Why a task waits, and how far its pull has come, as the API shows them to programs. Pure reads."""
 
-from orion.model.api.tasks import ProgressView
+from collections.abc import Callable
+
+from orion.model.api.tasks import PlacementFailureView, PortShortageView, ProgressView, ShortageView
+from orion.model.job import TaskSpec
+from orion.model.placement import PlacementFailure, PortShortage, ResourceShortage
 from orion.model.pull import PullProgress
+
+
+def placement_failure(failure: PlacementFailure, task: TaskSpec) -> PlacementFailureView:
+    """`task`: what did not fit."""
+    filtered = {
+        "away": failure.away,
+        "down": failure.down,
+        "draining": failure.draining,
+        "engine": failure.without_engine,
+        "labels": failure.without_labels,
+    }
+    asked = task.resources
+    short = {
+        "cpu": _shortage(failure.cpu, asked.cpu_millis, _cores),
+        "memory": _shortage(failure.memory, asked.memory_bytes, int),
+        "disk": _shortage(failure.disk, asked.disk_bytes, int),
+    }
+    return PlacementFailureView(
+        nodes=failure.nodes,
+        nodes_filtered={name: count for name, count in filtered.items() if count},
+        resources_short={name: view for name, view in short.items() if view},
+        ports_taken=[_port(port) for port in failure.ports],
+    )
+
+
+def _shortage(shortage: ResourceShortage | None, needs: int, unit: Callable[[int], float]) -> ShortageView | None:
+    return ShortageView(shortage.nodes, unit(needs), unit(shortage.most_free)) if shortage else None
+
+
+def _cores(millis: int) -> float:
+    return millis / 1000
+
+
+def _port(short: PortShortage) -> PortShortageView:
+    holder = "orion" if short.own else "task" if short.port else "range"
+    return PortShortageView(short.port, short.protocol, holder, short.nodes)
 
 
 def progress(pull: PullProgress) -> ProgressView:

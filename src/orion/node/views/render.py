@@ -27,6 +27,7 @@ from orion.model.ids import (
 from orion.model.job import Job
 from orion.model.membership import GONE, MemberState, NodeRole
 from orion.model.node import EVERYWHERE, Node, NodeStatus, address_parts, address_text
+from orion.model.placement import RefusalReason
 from orion.model.times import rfc3339
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory, Seen
@@ -72,7 +73,7 @@ class _Rows:
 
     def __init__(self) -> None:
         self._jobs: list[Job] = []
-        self._refusals: list[str] = []
+        self._refusals: list[RefusalReason] = []
         self._open: list[int] = []
         self._slots: list[Slot | JobRecord] = []  # or the whole record
         self._indexes: list[range] = []
@@ -157,6 +158,7 @@ def _task(record: JobRecord, index: int, node_of: Callable[[NodeId], Node | None
         allocations=[_allocation(a, spec.image) for a in runs],
         stopped=job.stopped,
         created_index=job.created_index,
+        placement_failure=reasons.placement_failure(slot.failure, spec) if slot.failure else None,
         progress=reasons.progress(shown.status.pull) if shown and shown.status.pull else None,
     )
 

@@ -26,6 +26,10 @@ def first(faults: Iterable[str]) -> str:
     return next(filter(None, faults), "")
 
 
+def protocol_fault(protocol: str) -> str:
+    return "" if protocol in {"tcp", "udp"} else f"{protocol[:20]!r} is no protocol"
+
+
 def resources_fault(resources: Resources) -> str:
     return first(
         outside(name, getattr(resources, name), MAX_NUMBER) for name in ("cpu_millis", "memory_bytes", "disk_bytes")

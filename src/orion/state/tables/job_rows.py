@@ -6,6 +6,7 @@ from typing import Self
 from orion.model.allocation import SCHEDULED, Allocation
 from orion.model.ids import NodeId
 from orion.model.job import Job
+from orion.model.placement import RefusalReason
 from orion.state import mutations
 from orion.state.core.frames import Rows, batches
 from orion.state.core.table import Table, same
@@ -17,7 +18,7 @@ _AT_ONCE = 2_000  # allocations: freeing them takes about a millisecond
 class JobsFrame(Rows, frozen=True, array_like=True, tag=5):
     """With the refusal of each. A job's allocations follow it."""
 
-    rows: list[tuple[Job, str]]
+    rows: list[tuple[Job, RefusalReason]]
 
 
 class AllocationsFrame(Rows, frozen=True, array_like=True, tag=6):
@@ -130,7 +131,7 @@ class Jobs(Table):
         yield
 
 
-def _frames(jobs: list[tuple[Job, str, list[Slot]]], successors: list[Job]) -> Iterator[Rows]:
+def _frames(jobs: list[tuple[Job, RefusalReason, list[Slot]]], successors: list[Job]) -> Iterator[Rows]:
     for job, refusal, slots in jobs:
         yield JobsFrame([(job, refusal)])
         for rows in batches(_flat(slots)):

@@ -15,7 +15,17 @@ from orion.model.ids import JOB_NAME, JobName
 from orion.model.job import Job, TaskSpec
 from orion.state import mutations
 from orion.state.core.command import Command, Once, command
-from orion.state.core.faults import MAX_MS, MAX_NUMBER, MAX_PORT, MAX_WORD, first, longer, outside, resources_fault
+from orion.state.core.faults import (
+    MAX_MS,
+    MAX_NUMBER,
+    MAX_PORT,
+    MAX_WORD,
+    first,
+    longer,
+    outside,
+    protocol_fault,
+    resources_fault,
+)
 from orion.state.core.step import Step, tasks_text
 from orion.state.records import MAX_COUNT, JobRecord, Tables, port_text, static_port_keys
 from orion.state.tables.answers import Answers
@@ -92,7 +102,7 @@ def _spec_fault(spec: TaskSpec) -> str:
         outside("container_port", port.container_port, MAX_PORT, 1)
         or outside("host_port", port.host_port, MAX_PORT)
         or longer("host_ip", len(port.host_ip), MAX_WORD)
-        or ("" if port.protocol in {"tcp", "udp"} else f"{port.protocol[:20]!r} is no protocol")
+        or protocol_fault(port.protocol)
         for port in spec.ports
     )
     return first(

@@ -10,11 +10,16 @@ from msgspec.structs import replace
 from orion.model.allocation import Allocation
 from orion.model.ids import AllocationId, JobName, allocation_id, task_id
 from orion.model.job import DYNAMIC_PORTS, PortBinding
+from orion.model.limits import MAX_PORTS
+from orion.model.placement import PlacementFailure, RefusalReason
+from orion.model.placement_text import refusal_text
 from orion.state import mutations
 from orion.state.core.command import Command, command
-from orion.state.core.faults import MAX_TEXT, first, longer
+from orion.state.core.faults import MAX_NUMBER, MAX_PORT, MAX_TEXT, first, longer, outside, protocol_fault
 from orion.state.core.step import MAX_EVENTS_EACH, Step, tasks_text
 from orion.state.records import OPEN, JobRecord, Ports, Tables, port_key
+
+MAX_SHORT_PORTS = 2 * MAX_PORTS  # of a failure: each taken by tasks here, by Orion there
 
 
 class Placements(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -37,7 +42,7 @@ class Refusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     job: JobName
     created_index: int  # as in Placements
-    text: str
+    why: RefusalReason
 
 
 class ApplyPlan(Command, frozen=True, array_like=True, tag=9):
@@ -56,7 +61,27 @@ class ApplyPlan(Command, frozen=True, array_like=True, tag=9):
 
 def _fault(command: ApplyPlan) -> str:
     """Its numbers are looked up, and what is not found is left out."""
-    return first(longer("refusal", len(refusal.text), MAX_TEXT) for refusal in command.refusals)
+    return first(_refusal_fault(refusal.why) for refusal in command.refusals)
+
+
+def _refusal_fault(why: RefusalReason) -> str:
+    return longer("refusal", len(why), MAX_TEXT) if isinstance(why, str) else _failure_fault(why)
+
+
+def _failure_fault(failure: PlacementFailure) -> str:
+    counts = (failure.away, failure.down, failure.draining, failure.without_engine, failure.without_labels)
+    short = [shortage for shortage in (failure.cpu, failure.memory, failure.disk) if shortage]
+    return first(
+        (
+            *(outside("nodes", count, MAX_NUMBER) for count in counts),
+            *(outside("nodes", each.nodes, MAX_NUMBER) for each in short),
+            *(outside("nodes", each.nodes, MAX_NUMBER) for each in failure.ports),
+            *(outside("most_free", each.most_free, MAX_NUMBER) for each in short),
+            *(outside("port", each.port, MAX_PORT) for each in failure.ports),
+            *(protocol_fault(each.protocol) for each in failure.ports),
+            outside("ports", len(failure.ports), MAX_SHORT_PORTS),
+        )
+    )
 
 
 @command(ApplyPlan, fault=_fault)
@@ -79,10 +104,10 @@ def apply_plan(state: Tables, step: Step, command: ApplyPlan) -> None:
             state.capacity_epoch += 1  # what it was to take is free after all: others were refused for it
     for refusal in command.refusals:
         record = _same_job(state, refusal.job, refusal.created_index)
-        if record and record.open_count and record.refusal != refusal.text:
+        if record and record.open_count and record.refusal != refusal.why:
             former = record.refusal
-            mutations.set_refusal(state, record, refusal.text)
-            if refusal.text and _words(refusal.text) != _words(former):
+            mutations.set_refusal(state, record, refusal.why)
+            if refusal.why and not _names_the_same(former, refusal.why):
                 _tell_refused(step, record)
 
 
@@ -174,9 +199,11 @@ def _tell_placed(step: Step, record: JobRecord, placed: list[Allocation]) -> Non
         step.tell("TaskPlaced", task, f"{task} placed on {allocation.node}")
 
 
-def _words(text: str) -> str:
-    """Without its numbers: that a refusal counts one node more is no event."""
-    return "".join(letter for letter in text if not letter.isdigit())
+def _names_the_same(former: RefusalReason, why: RefusalReason) -> bool:
+    """Returns whether two refusals name the same filters: that one more node fails at one of them is no event."""
+    if isinstance(former, str) or isinstance(why, str):
+        return former == why
+    return former.filters == why.filters
 
 
 def _tell_refused(step: Step, record: JobRecord) -> None:
@@ -184,7 +211,7 @@ def _tell_refused(step: Step, record: JobRecord) -> None:
     verb = "waits" if waiting == 1 else "wait"
     subject = task_id(name, 0) if record.job.count == 1 else name
     who = subject if record.job.count == 1 else f"{waiting:,} of {tasks_text(record.job.count)} of {name}"
-    step.tell("TaskRefused", subject, f"{who} {verb}: {record.refusal}")
+    step.tell("TaskRefused", subject, f"{who} {verb}: {refusal_text(record.refusal, record.job.task)}")
 
 
 TABLES = ()
