@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from orion.model.errors import Conflict, NoMajority, NotTaken, OrionError, Refused, Unavailable
+from orion.model.membership import NodeRole
 from orion.node.routing import forward
 from orion.node.routing.forward import Forward
 from orion.node.routing.submit import Submit, Submitted
@@ -64,7 +65,7 @@ class Voters:
         return [
             SimpleNamespace(
                 member=SimpleNamespace(node=name),
-                metadata=SimpleNamespace(peer_address=name, role=self.roles.get(name, "voter")),
+                metadata=SimpleNamespace(peer_address=name, role=self.roles.get(name, NodeRole.VOTER)),
             )
             for name in [ME, *self.answers]
         ]
@@ -293,7 +294,7 @@ def test_a_member_without_a_leader_goes_by_gossip_once_and_to_no_other_voter():
     with pytest.raises(NotTaken, match="no leader of the cluster is known yet"):
         done(way(voters, member=True).ask_leader(Submit(b"x"), timeout_s=1))
     assert voters.asked == []
-    voters.roles["c"] = "leader"
+    voters.roles["c"] = NodeRole.LEADER
     done(way(voters, member=True).ask_leader(Submit(b"x"), timeout_s=1))
     assert (voters.asked, passed_on(voters).forwarded) == (["c"], True)
 
