@@ -25,6 +25,7 @@ from orion.wire.frames import MAX_FRAME_BYTES
 DEADLINE_S = 20.0
 PIECE = 100_000  # bytes, of an item of a flood
 MOST = 200  # of them: both ends' buffers and the kernel's
+LAST_PIECES, LAST_BYTES = 8, 500_000  # more than waits at the other end to be taken
 CLUSTER, OTHER_CLUSTER = 2**64 - 1, 77
 
 
@@ -113,8 +114,10 @@ class Host:
                     await self.release.wait()
                     while (item := await channel.receive()) is not None:
                         self.taken.append(item)
-                case b"one":
-                    await channel.send(b"last word: %s" % (await channel.receive() or b""))
+                case b"last":
+                    await channel.receive()
+                    for _ in range(LAST_PIECES):
+                        await channel.send(bytes(LAST_BYTES))
                 case b"fails":
                     await channel.receive()
                     raise Conflict("it broke off")
@@ -396,7 +399,7 @@ class PeersContract:
     async def test_the_last_word_comes_through_though_more_is_on_its_way_there(self, bench: PeersBench) -> None:
         a, b = await hosts(bench, 1, 2)
         for _ in range(10):
-            async with a.peers.duplex(b.address, b"one") as channel:
+            async with a.peers.duplex(b.address, b"last") as channel:
 
                 async def flood(channel: Channel = channel) -> None:
                     await channel.send(b"first")
@@ -405,7 +408,8 @@ class PeersContract:
 
                 flooding = asyncio.ensure_future(flood())
                 await until(lambda: b.open == 0)
-                assert [await channel.receive() for _ in range(2)] == [b"last word: first", None]
+                said = [await channel.receive() for _ in range(LAST_PIECES + 1)]
+                assert said == [*[bytes(LAST_BYTES)] * LAST_PIECES, None]
                 flooding.cancel()
                 await asyncio.wait([flooding])
 

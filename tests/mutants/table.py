@@ -1,5 +1,6 @@
 """The mutations: what each breaks, where, and the tests that see it."""
 
+from mutants.requests import REQUESTS
 from mutants.runner import Mutant
 
 _CONNECTION = "src/orion/api/http/connection.py"
@@ -247,4 +248,4 @@ DOCKER = (
     ),
 )
 
-MUTANTS = (*API, *NODE, *DOCKER)
+MUTANTS = (*API, *NODE, *REQUESTS, *DOCKER)
