@@ -58,6 +58,7 @@ from orion.state.tables.node_changes import DrainNode
 from orion.state.tables.node_status import SetNodeStatus
 from orion.state.tables.nodes import RegisterNode
 from orion.state.tables.plans import ApplyPlan
+from orion.wire.frames import Kind
 from support.hostile import STRANGER, ask, greeting_of, say, stranger, stream
 from support.nodes import DEADLINE_S, NO_ENGINE, Cluster, NodeProcess, cluster
 
@@ -244,6 +245,10 @@ def test_no_call_and_no_stream_leaves_anything_behind(three: Cluster) -> None:
             assert ask(node, at.stranger, question).failure is not None, question
         for question in STREAMS:
             assert stream(node, at.stranger, question) is not None, question
+        for question in (*QUESTIONS, *STREAMS):
+            failure = stream(node, at.stranger, question, Kind.DUPLEX)
+            assert failure is not None, question
+            assert failure.code == "refused", failure
     for node in three.nodes:
         assert [(n["name"], n["status"]) for n in node.ask("GET", "/nodes")] == [
             (n["name"], n["status"]) for n in shown

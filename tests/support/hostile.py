@@ -99,10 +99,10 @@ def ask(node: NodeProcess, who: Hello, request: Request[Any]) -> Reply:
         return decode_reply(frame.payload)
 
 
-def stream(node: NodeProcess, who: Hello, request: Request[Any]) -> Failure | None:
+def stream(node: NodeProcess, who: Hello, request: Request[Any], kind: Kind = Kind.REQUEST) -> Failure | None:
     """Opens a stream and takes all that comes; how it ended."""
     with hostile(node, who, LANE_STREAM) as peer:
-        peer.send(encode_frame(Kind.REQUEST, encode_request(request)))
+        peer.send(encode_frame(kind, encode_request(request)))
         while (frame := peer.frame()) is not None and frame.kind == Kind.ITEM:
             pass
         assert frame is not None
