@@ -11,6 +11,7 @@ from typing import Self
 
 import pytest
 
+from orion.model.levels import LEVEL
 from orion.wire.backups import BackupReader
 from support import images, newer
 from support.nodes import Cluster, NodeProcess, Problem, cluster
@@ -171,14 +172,12 @@ def test_a_newer_build_joins_leads_is_led_and_is_rolled_back(docker_host, busybo
             assert "node1 (0.1.0), node3 (0.1.0)" in one.ask("GET", "/raft")["levelOutlook"]
             let_lead(made, two)
             text = refused(two, "early")
-            assert text.startswith(
-                "not all nodes understand Job.note yet, which is of level 2: node1 (0.1.0), node3"
-            )
+            assert text.startswith(f"not all nodes understand Job.note yet, which is of level {newer.NEXT}: node1")
             create(three, "led-by-newer")
             with pytest.raises(Problem, match="not all nodes understand NoteJob yet"):
                 label(two, "hello")
             let_lead(made, one)
-            assert "not all nodes understand this yet, which is of level 2" in refused(two, "early")
+            assert f"not all nodes understand this yet, which is of level {newer.NEXT}" in refused(two, "early")
             create(two, "led-by-former")
             the_state(made, load)
 
@@ -186,15 +185,15 @@ def test_a_newer_build_joins_leads_is_led_and_is_rolled_back(docker_host, busybo
             exchange(made, two, FORMER)  # rolled back
             let_lead(made, two)
             assert "milk" not in the_state(made, load).decode(errors="replace")
-            assert {level(node) for node in made.nodes} == {1}
+            assert {level(node) for node in made.nodes} == {LEVEL}
 
             exchange(made, two, newer_program, kill=True)
             exchange(made, one, newer_program)
-            made.wait(lambda: {level(node) for node in made.nodes} == {2}, "the level to rise")
+            made.wait(lambda: {level(node) for node in made.nodes} == {newer.NEXT}, "the level to rise")
             create(three, "noted", "remember the milk")
             label(one, "hello from a command")
             state = the_state(made, load)
-            assert b"remember the milk" in state
+            assert state.count(b"remember the milk") == 2  # the variable, and the note
             assert b"hello from a command" in state
             assert not one.ask("GET", "/raft")["levelOutlook"]
 
@@ -219,7 +218,9 @@ def assert_the_former_ends(made: Cluster, node: NodeProcess, program: list[str])
     assert node.process.wait(30) == 1
     last = node.log_tail(1)
     assert "orion: " in last, last
-    assert "this version of orion understands 1" in last or "no command that this version knows" in last, last
+    assert f"this version of orion understands {LEVEL}" in last or "no command that this version knows" in last, (
+        last
+    )
     node.program = program
     node.start(*made.joining(node))
     made.wait_settled(len(made.nodes))

@@ -124,6 +124,9 @@ class Upgrade(Scenario):
         levels = {m.name: m.node._source.level for m in self.cluster.machines.values() if m.node}
         if set(levels.values()) != {newer.level}:
             self.world.fail("the level rises once all have the newer build", f"at rest they are at {levels}")
+        mottos = {node.id: node.motto for node in self.invariants.state.nodes.values()}
+        if set(mottos.values()) != {"newer"}:
+            self.world.fail("nodes say what is newer once the level has risen", f"at rest they have said {mottos}")
         for number, machine in enumerate(self.cluster.machines.values()):
             async with bound(self.world, ASK_PATIENCE_S, WORKS, lambda: "no answer"):
                 await self._notes.say(machine, f"last{number}")
@@ -155,11 +158,13 @@ class Notes:
             await asyncio.sleep(self._rng.expovariate(1 / 0.7))
             machine = self._rng.choice(list(self.cluster.machines.values()))
             self._made += 1
-            name = f"note{self._made}"
+            name, risen = f"note{self._made}", self._reference.level == newer_build().level
             try:
                 async with asyncio.timeout(8.0):
                     await self._ask(machine, name)
-            except TooNew:
+            except TooNew as error:
+                if risen:
+                    self.world.fail(WORKS, f"{machine.name} refused {name}: {error.detail}")
                 self.world.count("builds: refused what is newer")
             except (OrionError, ConnectionLost, TimeoutError):
                 continue

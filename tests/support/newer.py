@@ -1,7 +1,8 @@
-"""The next version of orion, made from this one by a patch: one level, one field and one command more.
+"""The next version of orion, made from this one by a patch: one level, one command and a few fields more.
 
-`Job.note` is set where a job is created with the variable NOTE, and by the command NoteJob, which the newer build
-makes of a node's label `note-JOB`: so both can be asked for over the API that there is.
+Nodes say a motto when they register. `Job.note` is set where a job is created with the variable NOTE, and by the
+command NoteJob, which the newer build makes of a node's label `note-JOB`: so both can be asked for over the API
+that there is.
 """
 
 import ast
@@ -16,7 +17,7 @@ VERSION = "0.99.0"
 
 _IMPORTS = "from typing import Annotated\nfrom orion.model.levels import since\n"
 
-_FIELD = f'    note: Annotated[str, since({NEXT})] = ""\n'
+_FIELD = "    {}: Annotated[str, since(" + str(NEXT) + ')] = ""\n'
 
 _COMMAND = f"""
 
@@ -38,6 +39,27 @@ def note_job(state, step, command):
 
 
 COMMANDS = (*COMMANDS, note_job)
+"""
+
+_NODE = """
+
+_former_node = _node
+
+
+def _node(command, *rest):
+    return replace(_former_node(command, *rest), motto=command.motto)
+"""
+
+_REGISTRATION = """
+
+_former_command = Registration._command
+
+
+def _command(self):
+    return within(replace(_former_command(self), motto="newer"), self._source.level)
+
+
+Registration._command = _command
 """
 
 _SUBMIT = """
@@ -69,6 +91,8 @@ Submitter.submit = _submit
 _APPENDED = {
     "__init__.py": f'\n__version__ = "{VERSION}"\n',
     "state/tables/jobs.py": _COMMAND,
+    "state/tables/nodes.py": _NODE,
+    "node/agent/registration.py": _REGISTRATION,
     "node/routing/submit.py": _SUBMIT,
 }
 
@@ -81,7 +105,9 @@ def write(root: Path) -> Path:
     text = levels.read_text()
     assert "\nFIRST = " in text, "the patch of the newer build does not fit model/levels.py any more"
     levels.write_text(text.replace("\nFIRST = ", f'\nLEVELS[{NEXT}] = "notes about jobs"\nFIRST = ', 1))
-    _add_field(tree / "model/job.py", "Job", _FIELD)
+    _add_field(tree / "model/job.py", "Job", _FIELD.format("note"))
+    _add_field(tree / "model/node.py", "Node", _FIELD.format("motto"))
+    _add_field(tree / "state/tables/nodes.py", "RegisterNode", _FIELD.format("motto"))
     _insert_imports(tree / "state/tables/jobs.py")
     for path, more in _APPENDED.items():
         module = tree / path

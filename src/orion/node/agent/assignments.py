@@ -108,7 +108,7 @@ class AssignmentWatcher:
     @property
     def level(self) -> int:
         """The cluster's level, as far as this node knows: never above it."""
-        return self.latest.level if self.latest is not None else FIRST
+        return max(self._driver.view.level, self.latest.level if self.latest is not None else FIRST)
 
     def _offer(self, work: AssignmentSet) -> None:
         """Never go back: another voter may be behind the one before."""

@@ -143,7 +143,9 @@ class Submitter:
         if request.needs > LEVEL:
             raise too_new(Need(request.needs), view)
         command = _understood(data)
-        require_open(command, view)
+        if need_of(command).level > view.level:
+            await self._catch_up()
+            require_open(command, self._driver.view)
         if isinstance(command, CreateJob):
             refuse_own_ports(view, command.job)
         if not isinstance(command, RegisterNode):
@@ -163,6 +165,14 @@ class Submitter:
         if seen is None or seen.metadata.raft_id != command.raft_id or await self._answers(known):
             return data
         return encode_command(replace(command, replaces=True))
+
+    async def _catch_up(self) -> None:
+        """A new leader has yet to apply what former ones committed. Raises NotTaken when it does not get there."""
+        try:
+            async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
+                await self._driver.read_barrier()
+        except TimeoutError:
+            raise NotTaken("no majority of the voters answered") from None
 
     async def _answers(self, known: Node) -> bool:
         return await self._rivals.claimed(known.id, known.raft_id, known.peer_address)
