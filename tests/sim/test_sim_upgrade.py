@@ -6,7 +6,7 @@ from sim.runner import report, run_seeds
 from sim.scenario import run_seed
 from sim.upgrade import Upgrade
 
-SEEDS = 6
+SEEDS = 4
 SHOWN = (
     "builds: upgraded",
     "builds: rolled back",

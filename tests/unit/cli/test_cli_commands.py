@@ -490,6 +490,7 @@ def test_raft(orion, api):
     code, out, _ = orion("raft")
     assert code == 0
     assert "node1 leads in term 3" in out
+    assert "; format level 1\n" in out
     assert lines(out)[-4:-1] == [
         ["node1", "leader", "alive", "-", "7", "0", "replicate"],
         ["node2", "voter", "dead", lines(out)[-3][3], "3", "1,200", "probe"],
