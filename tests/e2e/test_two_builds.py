@@ -126,7 +126,7 @@ def the_state(made: Cluster, load: Load) -> bytes:
         load.resume()
 
 
-def create(node: NodeProcess, name: str, note: str = "") -> dict:
+def create(node: NodeProcess, name: str, note: str = "", **more: object) -> dict:
     env = {"NOTE": note} if note else {}
     request = {
         "name": name,
@@ -135,7 +135,7 @@ def create(node: NodeProcess, name: str, note: str = "") -> dict:
         "memory": 10_000_000,
         "env": env,
     }
-    return node.ask("POST", "/tasks", request)
+    return node.ask("POST", "/tasks", request | more)
 
 
 def refused(node: NodeProcess, name: str) -> str:
@@ -164,7 +164,7 @@ def test_a_newer_build_joins_leads_is_led_and_is_rolled_back(docker_host, busybo
         made.grow_to(3)
         one, two, three = made.nodes
         with Load(made) as load:
-            create(one, "before")
+            create(one, "before", nodeSelectors={"id": "node1"})  # which is never killed
             made.wait_task("before/0", "running")
             ran = tasks(made)
 
@@ -191,10 +191,10 @@ def test_a_newer_build_joins_leads_is_led_and_is_rolled_back(docker_host, busybo
             exchange(made, one, newer_program)
             made.wait(lambda: {level(node) for node in made.nodes} == {newer.NEXT}, "the level to rise")
             create(three, "noted", "remember the milk")
-            label(one, "hello from a command")
+            label(one, "hello-from-a-command")
             state = the_state(made, load)
             assert state.count(b"remember the milk") == 2  # the variable, and the note
-            assert b"hello from a command" in state
+            assert b"hello-from-a-command" in state
             assert not one.ask("GET", "/raft")["levelOutlook"]
 
             assert_the_former_ends(made, three, newer_program)
