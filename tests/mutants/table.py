@@ -46,6 +46,13 @@ API = (
         ("unit/api/test_api_http.py::test_the_body_of_a_request_for_another_protocol_is_never_a_request",),
     ),
     Mutant(
+        "a client of which nothing is read is seen to hang up",
+        _CONNECTION,
+        "if Reader(self.transport).hung_up():",
+        "if False:",
+        ("unit/api/test_api_http.py::test_a_client_of_which_nothing_more_is_read_is_seen_to_hang_up",),
+    ),
+    Mutant(
         "a request names one host",
         _HEAD,
         "if self._hosts > 1 or",

@@ -34,6 +34,10 @@ class Reader:
         told = self._told()
         return told.taken_bytes if told is not None else 0
 
+    def hung_up(self) -> bool:
+        told = self._told()
+        return told is not None and told.hung_up
+
     async def watch(self) -> None:
         """Breaks the connection once its host is gone, or it has hardly taken anything of what waits for STOPPED_S.
         Whoever answers sees it as any that was hung up.

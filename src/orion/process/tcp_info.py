@@ -6,11 +6,13 @@ from typing import NamedTuple, Protocol
 
 # struct tcp_info (linux/tcp.h): a byte each for state, ca_state, retransmits, probes; bytes_acked, which Linux 4.1
 # brought, is at 120.
-_TRIES = struct.Struct("=xxBB")
+_STATE_AND_TRIES = struct.Struct("=BxBB")
 _ACKED = struct.Struct("=120xQ")
 # Each try waits twice as long for an answer as the one before: five take at least six seconds.
 GONE_AFTER_TRIES = 5
 KEEPALIVE_IDLE_S = 3
+
+_ESTABLISHED, _CLOSE, _CLOSE_WAIT = 1, 7, 8  # linux/tcp_states.h
 
 
 class Socket(Protocol):
@@ -26,6 +28,14 @@ class TcpInfo(NamedTuple):
 
     unanswered: int
     taken_bytes: int
+    state: int = _ESTABLISHED
+
+    @property
+    def hung_up(self) -> bool:
+        """True when the other end has closed its half, or all, of the connection. Who reads finds that out anyway,
+        once all that came before is read.
+        """
+        return self.state in {_CLOSE, _CLOSE_WAIT}
 
     @property
     def gone(self) -> bool:
@@ -37,12 +47,12 @@ def tcp_info(sock: Socket) -> TcpInfo | None:
     """Returns the state of a connection; None when `sock` is no TCP connection, or no longer one."""
     try:
         told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED.size)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: it is closed, and the loop is uvloop
         return None
     if len(told) < _ACKED.size:
         return None
-    retransmits, probes = _TRIES.unpack_from(told)
-    return TcpInfo(max(retransmits, probes), _ACKED.unpack(told)[0])
+    state, retransmits, probes = _STATE_AND_TRIES.unpack_from(told)
+    return TcpInfo(max(retransmits, probes), _ACKED.unpack(told)[0], state)
 
 
 def keep_alive(sock: socket.socket) -> None:

@@ -1,7 +1,11 @@
 """What the kernel says of connections; hosts that vanish are in tests/e2e/test_vanished.py."""
 
+import asyncio
 import contextlib
 import socket
+
+import pytest
+import uvloop
 
 from orion.process.tcp_info import TcpInfo, keep_alive, tcp_info
 
@@ -32,6 +36,38 @@ def test_what_is_none():
     closed = socket.socket()
     closed.close()
     assert tcp_info(closed) is None
+
+
+async def closed_connection():
+    """What is told of one as its event loop shows it."""
+    lost = asyncio.Event()
+
+    class Told(asyncio.Protocol):
+        def connection_lost(self, exc):
+            lost.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        transport, _ = await asyncio.get_running_loop().create_connection(Told, *listener.getsockname())
+        sock = transport.get_extra_info("socket")
+        assert tcp_info(sock) is not None
+        transport.abort()
+        async with asyncio.timeout(10):
+            await lost.wait()
+    return tcp_info(sock), tcp_info(transport.get_extra_info("socket") or sock)
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_a_closed_connection_is_none_on_each_event_loop(run):
+    assert run(closed_connection()) == (None, None)
+
+
+def test_an_end_that_nobody_has_read():
+    with connected() as (one, other):
+        assert not tcp_info(other).hung_up
+        one.sendall(b"unread")
+        one.shutdown(socket.SHUT_WR)
+        assert tcp_info(other).hung_up
+        assert not tcp_info(one).hung_up
 
 
 def test_tries_in_vain():

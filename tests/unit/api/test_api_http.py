@@ -235,6 +235,21 @@ def test_an_answer_that_fails_before_it_began_is_a_500_and_after_that_an_end(mon
                 assert expected in all_of(connection)
 
 
+def test_an_answer_to_a_connection_that_was_just_lost_is_not_written(monkeypatch, caplog):
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200})
+        next(iter(api.server.connections.open)).transport.abort()
+        for _ in range(20):
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+
+    with running(FakeService()) as api:
+        monkeypatch.setattr(api.server, "_app", Wrapped(app, api.server._app.limits))
+        with socket.create_connection((api.host, api.port), 10) as connection:
+            connection.sendall(HEALTH)
+            all_of(connection)
+    assert not caplog.records
+
+
 class Wrapped:
     def __init__(self, app, limits):
         self.limits = limits
@@ -264,6 +279,26 @@ def test_the_date_of_an_answer_is_as_http_has_it(dial):
     said = parsedate_to_datetime(date[1].decode())
     assert format_datetime(said, usegmt=True).encode() == date[1]
     assert abs(said.timestamp() - time.time()) < 60
+
+
+@pytest.mark.parametrize("asked", ["/tasks/web/logs?follow=1", "/tasks?index=7&wait=600"])
+@pytest.mark.parametrize("behind", ["a body", "requests"])
+def test_a_client_of_which_nothing_more_is_read_is_seen_to_hang_up(monkeypatch, asked, behind):
+    monkeypatch.setattr("orion.api.http.connection.LOOK_S", 0.01)
+    service = FakeService()
+    service.tasks_by_id["web/0"] = task_view("web")
+    service.logs_go_on = True
+    first = f"GET {asked} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    begun, more = b"", HEALTH * 3_000
+    if behind == "a body":
+        begun, more = POST + b"Content-Length: 200000\r\n\r\n", b"x" * 100_000
+    with running(service) as api, socket.create_connection((api.host, api.port), 10) as connection:
+        connection.sendall(first + begun)
+        api.wait_until(lambda: service.reads)
+        connection.sendall(more)
+        api.wait_until(lambda: [each for each in api.server.connections.open if not each._reads])
+        connection.close()
+        api.wait_until(lambda: service.ended in (["logs"], ["poll"]))
 
 
 def test_a_request_with_others_behind_it_ends_when_its_client_hangs_up(dial, api):

@@ -15,7 +15,7 @@ from orion.api.http.connections import Connections
 from orion.api.http.exchange import Exchange, status_line
 from orion.api.http.head import Head, HeadTooLarge, NoHttp
 from orion.api.http.problems import problem, problem_bytes
-from orion.api.reader import LEAST_TAKEN_BYTES, Reader
+from orion.api.reader import LEAST_TAKEN_BYTES, LOOK_S, Reader
 from orion.model.errors import OrionError, Unavailable
 
 HEAD_S = 10.0  # for the whole head of a request, from its first byte; for the first of a connection, from its start
@@ -46,6 +46,7 @@ class Connection(asyncio.Protocol):
         self._taking: Exchange | None = None  # whose body comes
         self._exchanges: deque[tuple[Exchange, ASGIApp]] = deque()  # the first is under way
         self._reads = True
+        self._look_for_end: asyncio.TimerHandle | None = None  # of a connection of which nothing is read
         self._room = asyncio.Event()
         self._room.set()
         self._deadline: asyncio.TimerHandle | None = None
@@ -83,6 +84,8 @@ class Connection(asyncio.Protocol):
         self._room.set()
         self._take_back()
         self._keep_no_longer()
+        if self._look_for_end is not None:
+            self._look_for_end.cancel()
         self._connections.lost(self)
         # These refer to this object, as this does to them.
         del self._parser
@@ -151,11 +154,23 @@ class Connection(asyncio.Protocol):
         if self._reads:
             self._reads = False
             self.transport.pause_reading()
+            if self._look_for_end is None:
+                self._look_for_end = self._loop.call_later(LOOK_S, self._end_if_hung_up)
 
     def resume_reading(self) -> None:
         if not self._reads and len(self._waiting) <= MOST_WAITING_BYTES:
             self._reads = True
             self.transport.resume_reading()
+
+    def _end_if_hung_up(self) -> None:
+        """The event loop tells of a client that hung up only while it reads."""
+        self._look_for_end = None
+        if self._reads:
+            return
+        if Reader(self.transport).hung_up():
+            self.transport.abort()
+        else:
+            self._look_for_end = self._loop.call_later(LOOK_S, self._end_if_hung_up)
 
     async def room(self) -> None:
         await self._room.wait()

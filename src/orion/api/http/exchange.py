@@ -141,10 +141,10 @@ class Exchange:
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
         await self._wire.room()
-        if self._hung_up:
-            return
         if self.answered:
             raise RuntimeError(f"{message['type']} after the answer's end")
+        if self._hung_up or self._wire.transport.is_closing():
+            return
         if message["type"] == "http.response.start" and not self._started:
             self._start(message["status"], message.get("headers", ()))
         elif message["type"] == "http.response.body" and self._started:
