@@ -14,7 +14,7 @@ import uvloop
 
 from orion.adapters.docker.http.address import Address, Tls
 from orion.adapters.docker.http.client import MAX_ERROR_BYTES, Answer, AnswerTooLarge, Client, Refused
-from orion.adapters.docker.http.parser import MAX_HEAD_BYTES, BrokenAnswer
+from orion.adapters.docker.http.parser import MAX_HEAD_BYTES, AnswerParser, BrokenAnswer
 from orion.adapters.docker.http.pool import MOST_IDLE, ConnectionFailed, Pool
 from support.scripted import Reader, Reply, Scripted, Writer, scripted
 
@@ -358,6 +358,60 @@ def test_an_idle_connection_ends_after_its_time(run, tmp_path):
         async with scripted(tmp_path / "s", OK) as server, client_of(server, idle_s=0.01) as client:
             assert await body_of(client) == b"{}"
             await server.until_none_is_open()
+
+    run(check())
+
+
+def test_an_answer_that_is_closed_twice_leaves_the_connection_to_who_has_it_then(run, tmp_path):
+    async def check() -> None:
+        async def reply(_: Reader, writer: Writer) -> None:
+            writer.write(CHUNKED)
+            await closed_again.wait()
+            writer.write(chunked(b"x", b""))
+
+        closed_again = asyncio.Event()
+        async with scripted(tmp_path / "s", OK, reply) as server, client_of(server) as client:
+            first = await client.open("GET", "x")
+            await first.read()
+            first.close()
+            with await client.open("GET", "x") as second:
+                first.close()
+                closed_again.set()
+                assert await second.read() == b"x"
+            assert server.connections == 1
+
+    run(check())
+
+
+def test_a_closed_client_makes_no_connection_that_stays(run, tmp_path):
+    async def check() -> None:
+        async with scripted(tmp_path / "s", OK, OK) as server, client_of(server) as client:
+            asking = asyncio.create_task(body_of(client))
+            await asyncio.sleep(0)  # it is about to connect
+            await client.close()
+            with pytest.raises(ConnectionFailed, match="closed"):
+                await asking
+            with pytest.raises(ConnectionFailed, match="closed"):
+                await body_of(client)
+            await server.until_none_is_open()
+            assert not server.requests
+
+    run(check())
+
+
+def test_a_connection_that_ended_before_it_was_used_is_told(run, tmp_path):
+    async def check() -> None:
+        async def closes(_: Reader, writer: Writer) -> None:
+            writer.close()
+
+        server = await asyncio.start_unix_server(closes, tmp_path / "s")
+        pool = Pool(Address(socket=str(tmp_path / "s")))
+        channel = await pool.connect()
+        await channel.lost.wait()
+        with pytest.raises(BrokenAnswer, match="without an answer"):
+            channel.begin(b"GET / HTTP/1.1\r\n\r\n", AnswerParser("GET"))
+        await pool.close()
+        server.close()
 
     run(check())
 

@@ -226,6 +226,20 @@ DOCKER = (
         (_HTTP + "test_a_broken_answer_is_told_and_ends_its_connection",),
     ),
     Mutant(
+        "a closed client makes no connection that stays",
+        _POOL,
+        "        if self._closed:\n",
+        "        if False:\n",
+        (_HTTP + "test_a_closed_client_makes_no_connection_that_stays",),
+    ),
+    Mutant(
+        "an answer is closed once",
+        _CLIENT,
+        "        if self._closed:\n",
+        "        if False:\n",
+        (_HTTP + "test_an_answer_that_is_closed_twice_leaves_the_connection_to_who_has_it_then",),
+    ),
+    Mutant(
         "idle connections have a bound",
         _POOL,
         "if len(self._idle) > self._most_idle:",

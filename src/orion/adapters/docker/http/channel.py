@@ -61,7 +61,10 @@ class Channel(asyncio.Protocol):
     # --- one exchange -------------------------------------------------------------------------------------
 
     def begin(self, request: bytes, parser: AnswerParser) -> None:
+        """Raises BrokenAnswer where the server has closed the connection, as it may do at once."""
         assert self._transport is not None
+        if not self._open:
+            raise BrokenAnswer("it closed the connection without an answer")
         self._parser = parser
         self._transport.write(request)
 

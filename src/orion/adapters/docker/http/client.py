@@ -39,6 +39,7 @@ class Answer:
         self.head = head
         self._channel = channel
         self._pool = pool
+        self._closed = False
 
     async def piece(self) -> bytes:
         """Returns the next part of the body as it comes, b"" at its end. Raises OSError when it breaks off."""
@@ -71,6 +72,10 @@ class Answer:
         self._channel.end()
 
     def close(self) -> None:
+        """Once is enough: by the second time the connection may be another's."""
+        if self._closed:
+            return
+        self._closed = True
         self._pool.give_back(self._channel)
 
     def __enter__(self) -> Self:

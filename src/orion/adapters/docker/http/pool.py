@@ -37,6 +37,7 @@ class Pool:
         self._idle: deque[tuple[Channel, asyncio.TimerHandle]] = deque()  # longest first
         self._channels: set[Channel] = set()
         self._tls: ssl.SSLContext | None = None
+        self._closed = False
 
     def idle(self) -> Channel | None:
         """Returns the connection that was used last, if any. Those that the server has closed are dropped."""
@@ -75,6 +76,9 @@ class Pool:
             why = f"no connection within {self._connect_s:.0f} s" if error.errno is None else str(error)
             raise ConnectionFailed(why) from None
         self._channels.add(channel)
+        if self._closed:
+            self.drop(channel)
+            raise ConnectionFailed("the client is closed")
         return channel
 
     async def _connected(self) -> Channel:
@@ -86,6 +90,8 @@ class Pool:
         return channel
 
     async def close(self) -> None:
+        """Ends all connections, those that are about to be made included."""
+        self._closed = True
         for _, timer in self._idle:
             timer.cancel()
         self._idle.clear()
