@@ -483,7 +483,7 @@ PLANTED = (
     _bug(capacity_given_twice, "capacity", first=30_001),
     _bug(lost_allocation_forgotten, "lost with its node"),
     _bug(a_name_is_used_again_at_once, "a name's former containers have ended"),
-    _bug(a_stop_is_forgotten, HISTORY),
+    _bug(a_stop_is_forgotten, HISTORY, "the history of a job ends with what it is"),
     _bug(agent_starts_before_confirm, "a container is confirmed first"),
     _bug(agent_removes_nothing, "liveness"),
     _bug(votes_carry_no_commit, "liveness", first=30_030),
