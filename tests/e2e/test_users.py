@@ -25,7 +25,7 @@ def orion(one: Cluster, *args: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     ("user", "ids"),
-    [("1234", "1234:0"), ("1234:99", "1234:99"), ("2147483647", "2147483647:0"), ("nobody:daemon", "65534:1")],
+    [("1234", "1234:0"), ("1234:99", "1234:99"), ("2147483647", "2147483647:0"), ("nobody:7", "65534:7")],
 )
 def test_a_program_runs_as_the_user_asked_for(one: Cluster, busybox_image: str, user: str, ids: str) -> None:
     done = orion(one, "run", "--rm", "-u", user, images.BUSYBOX, "sh", "-c", "echo $(id -u):$(id -g)")
