@@ -81,6 +81,7 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     configs: tuple[ConfigRef, ...] = ()  # as asked for
     placement: Placement | None = None  # None: as the cluster has it (model/settings.py)
     user: Annotated[str, since(2)] = ""  # as in docker run -u; empty: the image's
+    hostname: Annotated[str, since(2)] = ""  # as in docker run --hostname; empty: the engine's choice
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True):

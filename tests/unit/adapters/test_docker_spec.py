@@ -67,7 +67,7 @@ def test_a_bare_task():
     allocation = Allocation(AllocationId(0xBEEF), JobName("web"), 0, 3, NODE)
     config = container_config(allocation, TaskSpec("nginx"), LABELS)
     assert config["Image"] == "nginx:latest"
-    assert not {"Cmd", "User"} & set(config)  # the image's own
+    assert not {"Cmd", "User", "Hostname"} & set(config)  # the image's own
     assert config["HostConfig"]["CpuShares"] == 2
     assert not {"Memory", "MemorySwap"} & set(config["HostConfig"])
 
@@ -75,6 +75,11 @@ def test_a_bare_task():
 def test_a_task_runs_as_its_user():
     allocation = Allocation(AllocationId(0xBEEF), JobName("web"), 0, 3, NODE)
     assert container_config(allocation, TaskSpec("nginx", user="1000:staff"), LABELS)["User"] == "1000:staff"
+
+
+def test_a_container_has_its_host_name():
+    allocation = Allocation(AllocationId(0xBEEF), JobName("web"), 0, 3, NODE)
+    assert container_config(allocation, TaskSpec("nginx", hostname="db.lan"), LABELS)["Hostname"] == "db.lan"
 
 
 def test_a_container_has_a_limit_of_processes():

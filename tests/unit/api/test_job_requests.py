@@ -203,6 +203,24 @@ def test_users_that_docker_refuses(user):
 
 
 @pytest.mark.parametrize(
+    "hostname",
+    ["", "db", "9", "DB", "a--b", "db.example.org", "3com.net", "1.2.3", "1.2.3.4a", "a" * 63, f"{'a' * 60}.bbb"],
+)
+def test_host_names_of_rfc_1123(hostname):
+    assert job(hostname=hostname).task.hostname == hostname
+
+
+@pytest.mark.parametrize(
+    "hostname",
+    ["-a", "a-", "a.-b", "a-.b", "a.", "a..b", "a_b", "a b", "a\n", "é", "1.2.3.4", "a" * 64, f"{'a' * 60}.bbbb"],
+)
+def test_what_is_no_host_name(hostname):
+    errors = wrong(hostname=hostname)
+    assert list(errors) == ["/hostname"]
+    assert "is no host name: write letters, digits and hyphens" in errors["/hostname"]
+
+
+@pytest.mark.parametrize(
     ("image", "name"),
     [
         ("nginx", "nginx-0a1b2"),
@@ -234,6 +252,7 @@ def test_a_made_name_is_always_a_job_name(image, random):
         port_bindings=st.dictionaries(st.text(), st.text() | st.integers(), max_size=3),
         restart_policy=st.text(),
         user=st.text(),
+        hostname=st.text(),
         stop_grace_seconds=st.floats(),
     ),
     st.text(),

@@ -510,7 +510,7 @@ def test_run_asks_for_all_of_it(orion, api, monkeypatch):
     code, out, err = orion(
         *("run", "--name", "web", "-p", "8080:80", "-p", "53:53/udp", "-p", "90", "-e", "A=b=c", "-e", "TOKEN"),
         *("-m", "512m", "--cpu", "0.5", "--disk", "1GB", "--constraint", "zone=b", "--restart", "always"),
-        *("--stop-grace", "2", "-u", "app:staff", "nginx", "--", "sh", "-c", "echo -n"),
+        *("--stop-grace", "2", "-u", "app:staff", "--hostname", "db.lan", "nginx", "--", "sh", "-c", "echo -n"),
     )
     assert (code, out, err) == (0, "web/0\n", "")
     assert api.service.creates[0]["request"] == TaskRequest(
@@ -526,6 +526,7 @@ def test_run_asks_for_all_of_it(orion, api, monkeypatch):
         restart_policy="always",
         stop_grace_seconds=2.0,
         user="app:staff",
+        hostname="db.lan",
     )
 
 
@@ -593,6 +594,7 @@ def test_bad_usage_is_one_line_and_exits_with_2(orion, api, args, words):
         (["-m", "1m", "--restart", "x", "nginx"], "; --restart 'x' is not known"),
         (["--rm", "-m", "1m", "nginx"], "--memory is 1048576 bytes"),
         (["-u", "a b", "nginx"], "--user 'a b' is no user: write a name or a number"),
+        (["--hostname", "a_b", "nginx"], "--hostname 'a_b' is no host name: write letters, digits and hyphens"),
         (["nginx", ""], "COMMAND starts with an empty word"),
     ],
 )

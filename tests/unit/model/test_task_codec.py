@@ -41,6 +41,7 @@ VALUES = {
     ),
     "placement": st.sampled_from(["", "spread", "pack"]).map(PlacementRequest),
     "user": st.sampled_from(["", "nobody", "app:staff", "1000", "2147483647:0"]),
+    "hostname": st.sampled_from(["", "db", "9", "a--b", "DB-1.example.org"]),
 }
 REQUESTS = st.builds(TaskRequest, **VALUES)
 

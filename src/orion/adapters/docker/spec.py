@@ -65,6 +65,8 @@ def container_config(
         config["Cmd"] = list(spec.command)
     if spec.user:
         config["User"] = spec.user
+    if spec.hostname:
+        config["Hostname"] = spec.hostname
     return config
 
 

@@ -56,6 +56,12 @@ MAX_USER_ID = 2**31 - 1
 _USER = rf"({whole_up_to(MAX_USER_ID)}|(?![0-9]+(:|$))[A-Za-z0-9_.][A-Za-z0-9_.-]*\$?)"
 USER = rf"^({_USER}(:{_USER})?)?$"
 
+# As RFC 1123 has it: parts of at most 63 with dots between them, and no IPv4 address. Of its 253 in all Linux takes
+# 64 (HOST_NAME_MAX): with more Docker makes the container and fails to start it.
+MAX_HOSTNAME = 64
+_HOST_PART = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+HOSTNAME = rf"^((?![0-9]+(\.[0-9]+){{3}}$){_HOST_PART}(\.{_HOST_PART})*)?$"
+
 
 class TaskFields(msgspec.Struct, frozen=True, rename="camel"):
     """How a task is to be run.
@@ -226,6 +232,18 @@ class TaskFields(msgspec.Struct, frozen=True, rename="camel"):
             maxLength=MAX_USER,
             wrong=f"is no user: write a name or a number up to {MAX_USER_ID}, as in app, app:staff or 1000:1000",
             option=Option(("-u", "--user"), "USER[:GROUP]", default="the image's"),
+        ),
+    ] = ""
+    hostname: Annotated[
+        str,
+        field(
+            "Its container's host name.",
+            note="Empty: the engine's choice.",
+            pattern=HOSTNAME,
+            maxLength=MAX_HOSTNAME,
+            wrong="is no host name: write letters, digits and hyphens, with dots between parts of at most 63, and "
+            f"{MAX_HOSTNAME} in all, as in db or db.example.org",
+            option=Option(("--hostname",), "NAME", default="the engine's choice"),
         ),
     ] = ""
 
