@@ -15,7 +15,7 @@ MOST_CLASS_LINES = 300
 
 # File, or file and class -> why it may be larger.
 LARGE = {
-    "adapters/lmdb_log/store.py": "one file is one lock order: which thread touches the environment when",
+    "adapters/lmdb_log/store.py": "which work touches the environment, and in which order, is read in one place",
     "adapters/lmdb_log/store.py LmdbLog": "as the file",
 }
 

@@ -2,6 +2,7 @@
 
 import pytest
 from cluster_kit import run
+from test_raft_driver import drain, outcome
 
 from orion.api.routes.cluster import metrics_text
 from orion.model.api.tasks import TaskRequest
@@ -108,3 +109,20 @@ def test_a_worker_has_no_state_and_knows_no_leader():
 def test_rooms_are_gathered_by_name(order):
     rooms = [lambda: (gauge("b", "of one room", 1),), lambda: [gauge("a", "of another", 2), gauge("c", "its", 3)]]
     assert [figure.name for figure in Metrics(rooms[::order]).collect()] == ["a", "b", "c"]
+
+
+def test_what_is_not_committed_is_in_the_log_and_no_further():
+    async def main(nodes):
+        leader = nodes.leader
+        await nodes.until(lambda: scraped(leader)["orion_raft_applied_index"] == leader.node.driver.raft.last_index)
+        before = scraped(leader)
+        nodes.isolate(leader)
+        leader.run.process.spawn(outcome(leader.node.driver.propose(drain(1))))
+        await nodes.until(lambda: scraped(leader)["orion_raft_last_index"] > before["orion_raft_last_index"], 1)
+        after = scraped(leader)
+        for name in ("commit_index", "applied_index", "snapshot_index"):
+            assert after[f"orion_raft_{name}"] == before[f"orion_raft_{name}"]
+        await nodes.until(lambda: not leader.node.driver.is_leader)
+        assert (scraped(leader)["orion_raft_is_leader"], scraped(leader)["orion_raft_has_leader"]) == (0, 0)
+
+    run(main)
