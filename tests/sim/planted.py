@@ -486,7 +486,7 @@ PLANTED = (
     _bug(a_stop_is_forgotten, HISTORY, "the history of a job ends with what it is"),
     _bug(agent_starts_before_confirm, "a container is confirmed first"),
     _bug(agent_removes_nothing, "liveness"),
-    _bug(votes_carry_no_commit, "liveness", first=30_030),
+    _bug(votes_carry_no_commit, "liveness", first=30_176),
     _bug(unseen_end_is_a_success, "what was told to end is not done"),
     _bug(newer_fields_are_not_cut_off, "one state per index", UNDERSTOOD, scenario=Upgrade),
     _bug(the_gate_is_open, UNDERSTOOD, "what is newer is refused until all have it", scenario=Upgrade),
