@@ -20,7 +20,7 @@ class Candidate(msgspec.Struct, frozen=True):
     `dead_ms`: how long it has been out of reach; 0 when alive. `match`: the index that the leader knows it to hold,
     None when it is not replicating. `kept_ms`: how much longer its planned stop does not count as death.
     `silent_ms`: how long the leader has not heard it, whatever gossip says. It counts as silent too while
-    standby_backoff.py keeps it from becoming a standby again.
+    standby_backoff.py keeps it from becoming a standby again. `heard`: it has answered this leader of late.
     """
 
     node: NodeId
@@ -30,6 +30,7 @@ class Candidate(msgspec.Struct, frozen=True):
     match: int | None = None
     kept_ms: int = 0
     silent_ms: int = 0
+    heard: bool = True
 
 
 class VoterSettings(msgspec.Struct, frozen=True):
@@ -77,8 +78,8 @@ def _target_voters(
     wanted: int,
     settings: VoterSettings,
 ) -> set[int]:
-    """Returns the odd group nearest to `wanted` that can be formed now, if it is better than today's; else
-    today's.
+    """Returns the odd group nearest to `wanted` that can be formed now, if it is better than today's and has a
+    quorum that the leader hears; else today's.
     """
     staying = [c for v in voters if (c := by_raft.get(v)) and (v == me or c.dead_ms < settings.dead_grace_ms)]
     promotable = [
@@ -89,16 +90,27 @@ def _target_voters(
         and not c.dead_ms
         and _may_vote(c, last_index, settings)
     ]
-    staying.sort(key=lambda c: (c.raft_id != me, c.dead_ms > 0, c.number))
+    staying.sort(key=lambda c: (c.raft_id != me, c.dead_ms > 0, not c.heard, c.number))
     ready = [c.raft_id for c in staying + _by_age(promotable)]
     size = min(wanted, len(ready))
     if size == 0:
         return voters
     target: set[int] = set(ready[: size if size % 2 else size - 1])
+    if not _is_heard(target, by_raft, me):
+        return voters
     must_go = any(v not in by_raft for v in voters) or len(voters) > wanted
     if must_go or _deaths_survived(target, by_raft) > _deaths_survived(voters, by_raft):
         return target
     return voters
+
+
+def _is_heard(group: set[int], by_raft: Mapping[int, Candidate], me: RaftId) -> bool:
+    """Returns whether the leader hears a quorum of the group. Who has just been elected does not know yet which
+    voters died with the leader before it. The vote of one that answers, though its node was removed, may be what
+    the others live by: etcd refuses such a removal too (strict-reconfig-check).
+    """
+    heard = sum(1 for v in group if v == me or ((c := by_raft.get(v)) and c.heard))
+    return heard > len(group) // 2
 
 
 def _deaths_survived(group: set[int], by_raft: Mapping[int, Candidate]) -> int:

@@ -11,8 +11,8 @@ SETTINGS = VoterSettings()
 LAST = 1_000
 
 
-def node(number, *, dead_ms=0, match=LAST, silent_ms=0):
-    return Candidate(NodeId(f"node{number}"), RaftId(number), number, dead_ms, match, silent_ms=silent_ms)
+def node(number, *, dead_ms=0, match=LAST, silent_ms=0, heard=True):
+    return Candidate(NodeId(f"node{number}"), RaftId(number), number, dead_ms, match, 0, silent_ms, heard)
 
 
 def change(candidates, voters, learners=(), me=1):
@@ -79,6 +79,13 @@ def test_two_dead_of_five_leave_three_that_survive_one_more_death():
 
 def test_a_removed_node_leaves_the_group_whatever_its_size():
     assert change([node(1), node(2)], [1, 2, 3]) == ConfChange((1,), (2,))
+
+
+def test_a_removed_voter_that_answers_stays_while_others_do_not():
+    """Two of five died with the leader, and the new one does not know it yet."""
+    unheard = [node(2, heard=False), node(4, heard=False)]
+    assert change([node(3), *unheard, node(5)], [1, 2, 3, 4, 5], me=3) == ConfChange((2, 3, 5), (4,))
+    assert change([node(3), *unheard], [1, 2, 3, 4], me=3) is None
 
 
 def test_workers_beyond_two_standbys_get_no_log():

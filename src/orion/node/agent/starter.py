@@ -103,7 +103,7 @@ class Starter:
         self._reports.starting(action, AllocationState.PULLING, error, tries.failures, pull=pull)
 
     async def _prepare(self, action: Start, start: StartRequest, tries: Attempts) -> Prepared | None:
-        """None: not to be had yet, and tried again."""
+        """Returns None when something that the container needs is not there yet; the start is then tried again."""
         try:
             prepared = await self._hooks.prestart(start)
         except NotYet as wait:

@@ -72,7 +72,8 @@ class Voters:
                 silent_ms = min(follower.unheard_ms, now - self._led_since_ms)
             else:
                 silent_ms = self._settings.dead_grace_ms if self._backoff.holds(node.raft_id, now) else 0
-            found.append(Candidate(node.id, node.raft_id, node.number, dead_ms, match, kept_ms, silent_ms))
+            heard = follower is not None and follower.unheard_ms < self._settings.silent_ms
+            found.append(Candidate(node.id, node.raft_id, node.number, dead_ms, match, kept_ms, silent_ms, heard))
         return found
 
     def _dead_and_kept_ms(self, node: Node, now: int) -> tuple[int, int]:
