@@ -25,12 +25,17 @@ from support.dockerd import Dockerd
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
-# It has no network of its own: so it touches none of this machine's, and its port can be reached from here.
-ALONE = (("bridge", "none"), ("iptables", False), ("ip-forward", False))
+# It changes nothing of this machine's network but a bridge of its own, and its port can be reached from here. With
+# "bridge": "none" an engine takes docker0 away, which may be that of another engine of this machine.
+ALONE = (("iptables", False), ("ip-forward", False))
 
 
 def openssl(*words: str | Path) -> None:
     subprocess.run(["openssl", *words], check=True, capture_output=True)
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, timeout=10)
 
 
 def authority(folder: Path) -> Path:
@@ -58,14 +63,17 @@ def listening(*settings: tuple[str, object]) -> Iterator[tuple[Dockerd, str]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-    home = Path(f"/var/lib/orion-test-engine-{secrets.token_hex(3)}")
-    dockerd = Dockerd(home, settings=(*ALONE, *settings), listens=(address,))
+    name = f"orion-{secrets.token_hex(3)}"
+    dockerd = Dockerd(Path(f"/var/lib/{name}"), settings=(*ALONE, ("bridge", name), *settings), listens=(address,))
     try:
+        ip("link", "add", name, "type", "bridge")
+        ip("address", "add", f"10.213.{secrets.randbelow(256)}.1/24", "dev", name)
         dockerd.start()
         images.busybox(dockerd.host)
         yield dockerd, address
     finally:
         dockerd.destroy()
+        ip("link", "delete", name)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The mutations: what each breaks, where, and the tests that see it."""
 
 from mutants.requests import REQUESTS
+from mutants.rooms import ROOMS
 from mutants.runner import Mutant
 
 _CONNECTION = "src/orion/api/http/connection.py"
@@ -219,13 +220,6 @@ DOCKER = (
         (_HTTP + "test_a_broken_answer_is_told_and_ends_its_connection",),
     ),
     Mutant(
-        "what a parser keeps back is bounded",
-        _PARSER,
-        "if self._overhead_bytes > MAX_HEAD_BYTES and not self.complete:",
-        "if False:",
-        (_HTTP + "test_a_broken_answer_is_told_and_ends_its_connection",),
-    ),
-    Mutant(
         "a closed client makes no connection that stays",
         _POOL,
         "        if self._closed:\n",
@@ -269,4 +263,4 @@ DOCKER = (
     ),
 )
 
-MUTANTS = (*API, *NODE, *REQUESTS, *DOCKER)
+MUTANTS = (*API, *NODE, *ROOMS, *REQUESTS, *DOCKER)

@@ -170,7 +170,7 @@ def test_a_body_that_nobody_takes_is_not_read_on():
         channel.begin(b"", AnswerParser("GET"))
         channel.data_received(b"HTTP/1.1 200 OK\r\n\r\n")
         piece, pieces = b"x" * 10_000, 0
-        while transport.reads:
+        while transport.reads and pieces < 1_000:
             channel.data_received(piece)
             pieces += 1
         assert pieces * len(piece) <= MOST_HELD_BYTES + len(piece)
