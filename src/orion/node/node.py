@@ -317,6 +317,6 @@ class Node:
         self._recovery_claims.hear_hello(node, recovery)
 
     def _peer_lost(self, address: str) -> None:
-        """What was on its way there is gone: the core goes back to probing that member."""
+        """Tells the core that what was on its way there is gone: it goes back to probing that member."""
         if (raft := self.directory.raft_at(address)) is not None:
             self.driver.peer_unreachable(raft)

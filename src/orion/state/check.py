@@ -1,4 +1,4 @@
-"""Whether a state is sound: for tests and the simulator."""
+"""Checks that a state is sound, for tests and the simulator."""
 
 import hashlib
 

@@ -79,7 +79,7 @@ def waits_for(nodes: Iterable[Node], level: int) -> str:
 
 
 def outlook(nodes: Iterable[Node], level: int) -> str:
-    """What it takes to rise, "" when no node understands more than the cluster's level."""
+    """Returns what it takes to rise, "" when no node understands more than the cluster's level."""
     nodes = tuple(nodes)
     higher = [node.level for node in nodes if node.level > level]
     if not higher:

@@ -52,7 +52,7 @@ def set_node(state: Tables, record: NodeRecord, node: Node) -> None:
 
 
 def _holdings(state: Tables, node: NodeId) -> Holdings:
-    """What is remembered of a node's allocations, which may be there before the node is and after it."""
+    """Returns what is remembered of a node's allocations, which may be there before the node is and after it."""
     holdings = state.by_node.get(node)
     if holdings is None:
         holdings = state.by_node[node] = Holdings()

@@ -1,4 +1,4 @@
-"""What the tables of the replicated state are made of, and the indexes beside them.
+"""Records of the replicated state's tables, and the indexes beside them.
 
 **Invariant:** only `mutations` and the apply_* modules write here. Everything marked *derived* follows from the
 tables, is not in a snapshot, and is rebuilt by a restore; `check` compares the two.
@@ -248,11 +248,11 @@ class JobRecord:
 
     @property
     def finished(self) -> bool:
-        """Whether all of it has ended by itself, and is not to run again."""
+        """Returns whether all of it has ended by itself, and is not to run again."""
         return self.job.wanted and not self.active and not self.open_count
 
     def has_ended(self, index: int) -> bool:
-        """Whether a task has ended and is not to run again."""
+        """Returns whether a task has ended and is not to run again."""
         return not self.open[index] and not any(a.wanted and not a.terminal for a in self.history(index))
 
     @staticmethod
@@ -289,7 +289,7 @@ class JobRecord:
 
 
 def ends_slot(allocation: Allocation, kind: JobKind) -> bool:
-    """Whether this run was the last its slot needs: it completed, or failed and its restart policy gave up.
+    """Returns whether this run was the last its slot needs: it completed, or failed and its restart policy gave up.
 
     One that was told to stop may still have completed, which counts for a batch job; that it failed does not.
     """
@@ -300,7 +300,7 @@ def ends_slot(allocation: Allocation, kind: JobKind) -> bool:
 
 
 def slot_wants(record: JobRecord, index: int) -> bool:
-    """Whether the slot is open, from its remembered allocations alone."""
+    """Returns whether the slot is open, from its remembered allocations alone."""
     if not record.job.wanted:
         return False
     for allocation in record.history(index):

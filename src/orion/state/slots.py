@@ -67,7 +67,7 @@ def _current(record: JobRecord, history: tuple[Allocation, ...]) -> Allocation |
 
 
 def _why_after(record: JobRecord) -> str:
-    """What a job waits for that has its name from another one, or from itself before it was stopped."""
+    """Returns what a job waits for that has its name from another one, or from itself before it was stopped."""
     if record.job.count > 1:
         verb = "has" if record.active == 1 else "have"
         return f"waits until {tasks_text(record.active)} of the former {record.job.name} {verb} ended"
@@ -76,7 +76,7 @@ def _why_after(record: JobRecord) -> str:
 
 
 def _why_open(history: tuple[Allocation, ...]) -> str:
-    """What became of the run before, of a task that the scheduler has said nothing of."""
+    """Returns what became of the run before, of a task that the scheduler has said nothing of."""
     if history and history[-1].status.state is AllocationState.LOST:
         return f"{history[-1].status.reason}; {WAITING}"
     return WAITING

@@ -18,7 +18,7 @@ MAX_CHUNK_BYTES = 1024 * 1024
 
 
 class Captured:
-    """What `encode` needs of a state, untouched by later commands; to be encoded once."""
+    """A state as `encode` needs it, untouched by later commands; to be encoded once."""
 
     __slots__ = ("frames", "header")
 

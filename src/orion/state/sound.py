@@ -21,5 +21,5 @@ def command_fault(data: bytes) -> str:
 
 
 def fault_of(command: AnyCommand) -> str:
-    """What is wrong with a command, "" when nothing is."""
+    """Returns what is wrong with a command, "" when nothing is."""
     return outside("at_ms", command.at_ms, MAX_MS) or COMMANDS[type(command)].fault(command)

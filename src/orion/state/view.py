@@ -96,7 +96,7 @@ class View:
         return sorted(self._tables.draining.values(), key=lambda record: record.number)
 
     def free(self, node: NodeId) -> Resources:
-        """What may still be given away; below zero where a node shrank. Nothing for an unknown node."""
+        """Returns what may still be given away; below zero where a node shrank. Nothing for an unknown node."""
         record = self._tables.records.get(node)
         if record is None:
             return Resources()

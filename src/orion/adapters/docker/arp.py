@@ -28,8 +28,8 @@ _NO_MATTER = (errno.EPERM, errno.EACCES, errno.ENOENT)  # no right to, or answer
 
 
 def answer_for(address: str, mac: str) -> bool:
-    """Whether there was a question for this IPv4 address without an answer, which is `mac` from now on. Raises
-    OSError when the kernel refuses; False where this process has no right to, ValueError for what is no MAC.
+    """Returns whether there was a question for this IPv4 address without an answer, which is `mac` from now on.
+    Raises OSError when the kernel refuses; False where this process has no right to, ValueError for what is no MAC.
     """
     device = _asked_on(address)
     if device is None:

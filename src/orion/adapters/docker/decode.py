@@ -1,4 +1,4 @@
-"""What GET /containers/{id}/json and /info say, as values."""
+"""The answers of GET /containers/{id}/json and /info as values."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -138,7 +138,7 @@ def engine_info(shown: dict[str, Any], version: dict[str, Any], *, disk_bytes: i
 
 
 def boot_id() -> str:
-    """Of the running kernel, "" when it does not say. Blocks."""
+    """Returns the running kernel's, "" when it does not say. Blocks."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What is shown of a container that can't be looked into. The engine holds a container's lock while it works on it,
+"""Stands in for a container that can't be looked into. The engine holds a container's lock while it works on it,
 for as long as that hangs, and of one that is damaged it has nothing but an error; the list of containers waits for
 no lock.
 """
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class InspectCache:
-    """What each container looked like when it was last looked into, and which can't be now."""
+    """Each container as it was last looked into, and those that can't be now."""
 
     def __init__(self) -> None:
         self._last: dict[str, Container] = {}

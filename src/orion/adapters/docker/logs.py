@@ -1,4 +1,4 @@
-"""What a container wrote, with its times."""
+"""A container's output, with its times."""
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator

@@ -85,7 +85,7 @@ def grace_seconds(grace_ms: int) -> int:
 
 
 def _environment(spec: TaskSpec, labels: Labels) -> list[str]:
-    """What the task was given, and who it is unless it was given that too."""
+    """Returns what the task was given, and who it is unless it was given that too."""
     values = {
         "ORION_ALLOCATION": allocation_text(AllocationId(labels.allocation)),
         "ORION_ALLOC_INDEX": str(labels.index),

@@ -55,7 +55,7 @@ class _Run(msgspec.Struct):
 
 
 class StopDetection:
-    """What each container was told since it last started, and whether its end was heard of."""
+    """The signals that each container got since it last started, and its end if that was heard of."""
 
     def __init__(self) -> None:
         self._runs: dict[str, _Run] = {}

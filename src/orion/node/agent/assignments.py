@@ -199,5 +199,5 @@ def _receiver(address: str) -> Callable[[bytes], AssignmentSet | SignOfLife]:
 
 
 def _passes(error: OrionError) -> bool:
-    """Whether it is the way of nodes that come and go: another voter will do."""
+    """Returns whether it is the way of nodes that come and go: another voter will do."""
     return isinstance(error, Unavailable) and not isinstance(error, NotUnderstood)

@@ -171,7 +171,7 @@ class Registration:
 
 
 def _stands(known: Node, said: RegisterNode) -> bool:
-    """Whether the node is in state as it was told, and ready."""
+    """Returns whether the node is in state as it was told, and ready."""
     engine, run = said.engine, said.engine_run
     if not engine and said.engine_down:  # state keeps the engine of one that could not ask its own
         engine, run = known.engine_id, known.engine_run

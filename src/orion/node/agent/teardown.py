@@ -29,7 +29,7 @@ OVERDUE_S = 5.0  # what takes longer than it should by so much is told before it
 
 
 class _Refusals(msgspec.Struct):
-    """Of one action on one container, in a row."""
+    """Refusals of one action on one container, in a row."""
 
     times: int = 0
     again_at_ms: int = 0
@@ -75,7 +75,7 @@ class Teardown:
         return False
 
     def forget(self) -> None:
-        """What is known of containers that are gone."""
+        """Forgets the containers that are gone."""
         self._refusals = {key: r for key, r in self._refusals.items() if key[1] in self._seen.containers}
 
     async def stop(self, action: Stop) -> None:

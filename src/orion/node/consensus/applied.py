@@ -152,7 +152,9 @@ class _Targets:
             yield list(self._waiting.pop(heapq.heappop(self._order)))
 
     def _forget_abandoned(self) -> None:
-        """What nobody waits for any more may never be reached. Looked for when there is twice as much as before."""
+        """Drops indexes that nobody waits for any more: they may never be reached. It looks when there are twice as
+        many as before.
+        """
         if len(self._order) >= self._most:
             self._waiting = {index: waiting for index, waiting in self._waiting.items() if waiting}
             self._order = sorted(self._waiting)

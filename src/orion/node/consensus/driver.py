@@ -173,7 +173,7 @@ class RaftDriver:
 
     @property
     def is_member(self) -> bool:
-        """Whether the applied configuration holds this node, so that its state follows the cluster's."""
+        """Returns whether the applied configuration holds this node, so that its state follows the cluster's."""
         conf, me = self.raft.conf, self._config.id
         return not self._excluded and (me in conf.voters or me in conf.learners or me in conf.voters_outgoing)
 

@@ -19,7 +19,7 @@ REPLACED = "another node leads now; the write was replaced by others"
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """What a proposer gets back: where its command was committed and what `apply` answered."""
+    """The answer to a proposer: where its command was committed and what `apply` gave back."""
 
     index: int
     result: object

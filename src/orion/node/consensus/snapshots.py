@@ -55,7 +55,7 @@ class _Fetched(msgspec.Struct):
 
 
 class Replica(Protocol):
-    """What snapshots are taken of and installed into: the driver."""
+    """The driver, as snapshots see it: they are taken of it and installed into it."""
 
     raft: Raft
     watch: AppliedWatch

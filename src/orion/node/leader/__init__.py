@@ -1,1 +1,1 @@
-"""What only the leader does, while it leads."""
+"""Duties of the leader, while it leads."""

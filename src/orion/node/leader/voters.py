@@ -34,7 +34,9 @@ class Voters:
         )
 
     def outlook(self) -> tuple[str, ...]:
-        """What comes next about who votes, in sentences; () when nothing does, or on a node that does not lead."""
+        """Returns what comes next about who votes, in sentences; () when nothing does, or on a node that does not
+        lead.
+        """
         status = self._driver.raft.status()
         if not self._driver.is_leader:
             return ()

@@ -1,4 +1,4 @@
-"""What a planned stop says last: which containers run on without their node, and what becomes of them when."""
+"""The last words of a planned stop: which containers run on without their node, and what becomes of them when."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -51,6 +51,6 @@ class Flights:
 
 
 def _waits(request: ListRequest) -> bool:
-    """Whether it is answered only once there is news."""
+    """Returns whether it is answered only once there is news."""
     read = read_of(request)
     return read is not None and read.after_index > 0

@@ -97,9 +97,9 @@ class Forward:
     async def from_voters(
         self, request: StreamRequest[R], receive: Callable[[str], Callable[[R], T | SignOfLife]]
     ) -> AsyncGenerator[T | SignOfLife, None]:
-        """What `receive` for the sender's address makes of each item, and signs of life. The next voter is asked
-        only where one has sent nothing yet, unless the request is resumable: then wherever one has ended or could
-        not be understood, until this node follows the log itself.
+        """Yields what `receive` for the sender's address makes of each item, and signs of life. The next voter is
+        asked only where one has sent nothing yet, unless the request is resumable: then wherever one has ended or
+        could not be understood, until this node follows the log itself.
         """
         last: OrionError = Unavailable("no voter of the cluster is known yet")
         for address in self._voters(given_up=True):

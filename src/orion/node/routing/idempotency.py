@@ -1,4 +1,4 @@
-"""What tells the copies of one command from all other commands."""
+"""Tells the copies of one command from all other commands."""
 
 from orion.model.errors import Unavailable
 from orion.node.consensus.driver import RaftDriver
@@ -15,8 +15,8 @@ class Marks:
         self._forward = forward
 
     async def new(self, idempotency_key: str, timeout_s: float) -> tuple[str, int]:
-        """What state/core/dedup.py asks for: the command's `idempotency_key` (the caller's, or one of its own) and
-        `since`, an index from before the first copy.
+        """Returns what state/core/dedup.py asks for: the command's `idempotency_key` (the caller's, or one of its
+        own) and `since`, an index from before the first copy.
         """
         key = idempotency_key or f"{self._machine.random_bits(64):016x}"
         if self._driver.is_member:

@@ -201,7 +201,7 @@ def _understood(data: bytes) -> AnyCommand:
 
 
 class _Tries:
-    """Whether one of the tries may have put the command into a log that survives."""
+    """The tries of one command: one of them may have put it into a log that survives."""
 
     def __init__(self) -> None:
         self.taken = False  # the try under way

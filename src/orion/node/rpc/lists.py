@@ -27,14 +27,14 @@ _encoder = msgspec.json.Encoder()
 
 
 class ListHead(msgspec.Struct, frozen=True, array_like=True):
-    """What comes before the JSON of a list on its way to another node."""
+    """The head of a list on its way to another node, before its JSON."""
 
     index: int
     next: str
 
 
 class Captured(msgspec.Struct, frozen=True):
-    """What a list is made of, untouched by later commands: `rows` yields the views."""
+    """The rows of a list, untouched by later commands, as an iterator of views."""
 
     index: int
     epoch: Epoch
@@ -100,7 +100,7 @@ class Lists:
         return made
 
     async def received(self, items: AsyncGenerator[bytes, None], source: str) -> Listing:
-        """What `sent` has sent. Raises NotUnderstood, and as `get`."""
+        """Returns what `sent` has sent. Raises NotUnderstood, and as `get`."""
         head = decode_reply(await anext(items, b""), ListHead, source)
         chunks: list[bytes] = []
         size = 0

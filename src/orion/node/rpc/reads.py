@@ -55,5 +55,5 @@ class Listing:
         self.size_bytes = sum(map(len, chunks))
 
     def rows(self, kind: type[T]) -> list[T]:
-        """What it holds, as views of a `kind`."""
+        """Returns what it holds, as views of a `kind`."""
         return msgspec.json.decode(b"".join(self.chunks), type=list[kind])  # type: ignore[valid-type]

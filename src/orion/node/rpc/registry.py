@@ -99,7 +99,7 @@ class Registry:
         return encode_reply(await self.answer(request, asker))
 
     async def on_stream(self, asker: Principal, body: bytes) -> AsyncGenerator[bytes, None]:
-        """What a peer asks for as a stream: a list is one too, for it has no limit."""
+        """Returns what a peer asks for as a stream: a list is one too, for it has no limit."""
         request = self._understood(asker, body)
         if isinstance(request, ListRequest):
             items = sent(await self.answer(request, asker))

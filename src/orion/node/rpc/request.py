@@ -92,7 +92,7 @@ def encode_reply(reply: object) -> bytes:
 
 
 def decode_answer(data: bytes, request: Request[R], source: str) -> R:
-    """What `source` has answered to `request`, or one item of it. Raises NotUnderstood."""
+    """Returns what `source` has answered to `request`, or one item of it. Raises NotUnderstood."""
     kind = answer_type(type(request))
     return cast("R", data if kind is bytes else _decoded(data, decoder_of(kind), source))
 

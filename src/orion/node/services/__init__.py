@@ -1,1 +1,1 @@
-"""What api/ and peers may ask of this node, a file a noun."""
+"""Answers to what api/ and peers ask of this node, a file a noun."""

@@ -55,7 +55,7 @@ class Backups:
         return self._forward.stream(FetchBackup(read))
 
     async def _answer(self, request: FetchBackup, _: Principal) -> AsyncGenerator[bytes, None]:
-        """Of this node's own state, captured in one turn of the loop, then encoded a chunk a turn."""
+        """Yields a backup of this node's own state, captured in one turn, then encoded a chunk a turn."""
         driver = self._driver
         await self._freshness.reached(request.read)
         if not driver.is_member:

@@ -1,4 +1,4 @@
-"""Whether a load balancer may send people to this node."""
+"""Readiness: a load balancer may send people to this node."""
 
 from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.consensus.driver import RaftDriver

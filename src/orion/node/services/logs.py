@@ -123,7 +123,7 @@ class Logs:
 
 
 class _Sequel(Enum):
-    """What follows when the output of a run has come to its end, or could not be read."""
+    """The way on when the output of a run has come to its end, or could not be read."""
 
     AGAIN = "again"  # it goes on running: there may be more
     NEXT = "next"  # a later run

@@ -181,7 +181,7 @@ class Nodes:
 
 
 def _require_name(node: str) -> None:
-    """Of another name there is none, nor will there be: nothing that a refusal must be remembered for."""
+    """Raises NotFound for a name that no node has or will have: nothing that a refusal must be remembered for."""
     if not NODE_ID.fullmatch(node):
         raise unknown_node(node)
 

@@ -1,5 +1,5 @@
-"""What api/ may ask of a node. On every node alike: what needs the leader is forwarded, and a worker, which
-holds no state, asks a voter. Errors are OrionErrors, ready to be shown.
+"""The questions that api/ may ask of a node, of every node alike: what needs the leader is forwarded, and a worker,
+which holds no state, asks a voter. Errors are OrionErrors, ready to be shown.
 """
 
 from collections.abc import AsyncGenerator, Mapping

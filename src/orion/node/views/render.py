@@ -290,8 +290,8 @@ def _status(record: NodeRecord, seen: Seen | None, *, led: bool) -> str:
 
 
 def why_gone(node: Node | None, seen: Seen | None, *, led: bool) -> str:
-    """Of a node that can't be asked now: "is dead since …"; "" when it may answer, or nothing is known of it. Where
-    nobody leads, gossip's word is all there is.
+    """Returns, for a node that can't be asked now, "is dead since …"; "" when it may answer, or nothing is known of
+    it. Where nobody leads, gossip's word is all there is.
     """
     if node is not None and node.status is not NodeStatus.READY:
         word = "stopped on purpose" if node.status is NodeStatus.LEFT else "is dead"
@@ -362,7 +362,9 @@ def raft(driver: RaftDriver, directory: Directory, outlook: Sequence[str] = ()) 
 
 
 def with_leaders_view(mine: RaftView, leaders: RaftView) -> RaftView:
-    """What a node says of itself, and of the others what their leader does; as it is, if that one leads no more."""
+    """Returns what a node says of itself, and of the others what their leader does; as it is, if that one leads no
+    more.
+    """
     if leaders.state != "leader" or leaders.term < mine.term:
         return mine
     return msgspec.structs.replace(

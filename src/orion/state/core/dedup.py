@@ -19,7 +19,7 @@ MAX_ANSWERS = 10_000  # of each memory
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a client's command was answered with at `index`: the `name` of its subject, a `row`, or an error.
+    """The answer to a client's command at `index`: the `name` of its subject, a `row`, or an error.
 
     Each memory has a subclass that says what rows it holds. They are small: not a job, which can have a megabyte of
     variables.

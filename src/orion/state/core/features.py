@@ -1,4 +1,4 @@
-"""What of a value is newer than a level: named, taken out, or left out of its bytes.
+"""Parts of a value that are newer than a level: named, taken out, or left out of its bytes.
 
 Each question is answered by a function made once for each type, and None for a type of which nothing is newer: such
 values cost a lookup, whatever is in them.
@@ -43,8 +43,8 @@ def within(value: T, level: int) -> T:
 
 
 def lowered(value: object, level: int) -> object:
-    """What to encode in place of the value, so that a build which understands no more than `level` finds the bytes
-    that it would write itself. Records become arrays without the newer fields at their ends.
+    """Returns what to encode in place of the value, so that a build which understands no more than `level` finds
+    the bytes that it would write itself. Records become arrays without the newer fields at their ends.
     """
     kind: Any = type(value)
     lower = _lowerer(kind, level)
@@ -52,7 +52,7 @@ def lowered(value: object, level: int) -> object:
 
 
 def is_ever_new(kind: Any) -> bool:
-    """Whether something that values of this type are made of is newer than the first level."""
+    """Returns whether something that values of this type are made of is newer than the first level."""
     return _need(kind) is not None
 
 

@@ -27,8 +27,8 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Header(Frame, frozen=True, array_like=True, tag=1):
-    """What is one of a kind in a state. Whatever a newer table has of that is in a frame of its own. `level`: at
-    which everything in the snapshot is written, this frame too.
+    """The values that are one of a kind in a state. Whatever a newer table has of that is in a frame of its own.
+    `level`: at which everything in the snapshot is written, this frame too.
     """
 
     format: int

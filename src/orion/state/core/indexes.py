@@ -1,4 +1,4 @@
-"""What follows from a table's rows, is not in a snapshot, and is kept with every change of a row."""
+"""Indexes follow from a table's rows, are not in a snapshot, and are kept with every change of a row."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator

@@ -40,7 +40,7 @@ def fields_of(record: type[msgspec.Struct]) -> tuple[Field, ...]:
 
 
 def tag_of(record: type[msgspec.Struct]) -> int | str | None:
-    """What stands before the fields of a record of a union."""
+    """Returns what stands before the fields of a record of a union."""
     return record.__struct_config__.tag
 
 
@@ -64,7 +64,7 @@ def bare(kind: Any) -> Any:
 
 
 def parts_of(kind: Any) -> tuple[Any, ...]:
-    """What a union or a container is made of; () for what has no parts."""
+    """Returns what a union or a container is made of; () for what has no parts."""
     return tuple(bare(part) for part in get_args(kind) if part is not Ellipsis)
 
 

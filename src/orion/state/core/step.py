@@ -1,4 +1,4 @@
-"""What `apply` gives back, and the notebook in which one command's events are written down."""
+"""The answer of `apply`, and the notebook in which one command's events are written down."""
 
 import msgspec
 

@@ -34,7 +34,7 @@ class TableSet:
 
 
 class Table:
-    """What is asked of every table. `frames`: all that it puts into a snapshot, in no order."""
+    """A table, as a state asks it. `frames`: all that it puts into a snapshot, in no order."""
 
     frames: ClassVar[tuple[type[Rows], ...]] = ()
 
@@ -104,7 +104,7 @@ class KeyedTable(Table, Generic[_Key, _Row]):
 
     @staticmethod
     def can_be(row: _Row) -> bool:  # noqa: ARG004
-        """Whether a snapshot may hold such a row."""
+        """Returns whether a snapshot may hold such a row."""
         return True
 
     def ordered(self) -> list[_Key]:

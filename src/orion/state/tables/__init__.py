@@ -40,7 +40,9 @@ COMMANDS: dict[type[Command], AnyDeclared] = {each.kind: each for noun in _NOUNS
 
 
 class State(Tables):
-    """What `apply` changes. Everything else reads it through `view`, or reads `nodes`, `cluster`, `index`."""
+    """The state that `apply` changes. Everything else reads it through `view`, or reads `nodes`, `cluster`,
+    `index`.
+    """
 
     __slots__ = ("view",)
 

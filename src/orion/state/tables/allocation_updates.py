@@ -1,4 +1,4 @@
-"""What nodes saw of their allocations."""
+"""Status updates of nodes about their allocations."""
 
 from orion.model.allocation import TRANSITIONS, Allocation, AllocationState, AllocationStatus
 from orion.model.errors import NotFound
@@ -13,7 +13,7 @@ from orion.state.tables.nodes import node_fault
 
 
 class UpdateAllocations(Command, frozen=True, array_like=True, tag=8):
-    """What one node saw of its allocations; illegal transitions are ignored one by one."""
+    """Status updates of one node about its allocations. Illegal transitions are ignored one by one."""
 
     node: NodeId
     updates: tuple[tuple[AllocationId, AllocationStatus], ...]

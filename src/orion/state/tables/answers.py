@@ -1,4 +1,4 @@
-"""What clients were answered who changed jobs and nodes."""
+"""Answers to clients who changed jobs and nodes."""
 
 from orion.state.core.dedup import Answer, DedupTable
 from orion.state.core.frames import Rows

@@ -22,7 +22,7 @@ class JobsFrame(Rows, frozen=True, array_like=True, tag=5):
 
 
 class AllocationsFrame(Rows, frozen=True, array_like=True, tag=6):
-    """Of jobs that came before, by task, newest last."""
+    """The jobs that came before, by task, newest last."""
 
     rows: list[Allocation]
 

@@ -1,4 +1,4 @@
-"""What people do with a node: drain it, make it ready again, remove it."""
+"""Commands of people about a node: drain it, make it ready again, remove it."""
 
 from msgspec.structs import replace
 

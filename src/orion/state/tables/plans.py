@@ -158,7 +158,7 @@ def _place(state: Tables, record: JobRecord, group: Placements, at_ms: int) -> l
 
 
 def ports_fit(held: Ports, bindings: Sequence[PortBinding], ports: Sequence[int]) -> bool:
-    """Whether these host ports are what the bindings ask for, free on the engine, and no two the same."""
+    """Returns whether these host ports are what the bindings ask for, free on the engine, and no two the same."""
     if len(ports) != len(bindings):
         return False
     keys: set[int] = set()

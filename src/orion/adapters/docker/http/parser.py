@@ -10,7 +10,7 @@ _SWITCHING = 101
 
 
 class BrokenAnswer(ConnectionError):
-    """What came is no HTTP, or ended before its end."""
+    """An answer that is no HTTP, or ended before its end."""
 
 
 class Head(NamedTuple):

@@ -35,7 +35,7 @@ class StartRequest(msgspec.Struct, frozen=True):
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """What the container is made of, and the files that are put into it before it starts."""
+    """The spec of a container, and the files that are put into it before it starts."""
 
     spec: TaskSpec
     files: tuple[File, ...] = ()
