@@ -8,10 +8,12 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Each level and what it brought, in words for people. A new one is a new line; its number goes with `since`.
+# Each level and what it brought, in words for people, a line each. A new level's number goes with `since`.
 LEVELS = {
     1: "all that the first version has",
-    2: "tasks whose program runs as a user, the history of jobs, why tasks wait and how far pulls are as numbers, "
+    2: "tasks whose program runs as a user, "
+    "the history of jobs, "
+    "why tasks wait and how far pulls are as numbers, "
     "host names of tasks",
 }
 FIRST = 1
