@@ -35,6 +35,17 @@ class Once(msgspec.Struct, Generic[Kind_contra], frozen=True):
     subject: Callable[[Kind_contra], str]
 
 
+def once_about(memory: type[DedupTable], verb: str, subject: Callable[[Kind], str]) -> Once[Kind]:
+    """For commands of this verb about one subject, and no others: an idempotency key is the caller's own, and may
+    be used again elsewhere.
+    """
+
+    def mark(command: Any) -> str:
+        return f"{verb} {command.idempotency_key} {subject(command)}"
+
+    return Once(memory, mark, subject)
+
+
 class Declared(Generic[Set, Kind]):
     """All that is known of one kind of command. `change` is what it does, `fault` what is wrong with one that may
     not enter a log; "" is nothing.

@@ -22,6 +22,10 @@ def longer(what: str, length: int, most: int) -> str:
     return "" if length <= most else f"{what} is {length:,} characters long; at most {most:,} are taken"
 
 
+def key_fault(idempotency_key: str) -> str:
+    return longer("idempotency_key", len(idempotency_key), MAX_WORD)
+
+
 def first(faults: Iterable[str]) -> str:
     return next(filter(None, faults), "")
 

@@ -6,9 +6,9 @@ from orion.model.configs import MAX_KEY_BYTES, MAX_VALUE_BYTES, Config, ConfigSt
 from orion.model.errors import Conflict, NotFound, OrionError, Refused, TooLarge
 from orion.model.job import Placement
 from orion.model.settings import PLACEMENT, placement
-from orion.state.core.command import Command, Once, command
+from orion.state.core.command import Command, command, once_about
 from orion.state.core.dedup import Answer, DedupTable
-from orion.state.core.faults import MAX_WORD, longer
+from orion.state.core.faults import key_fault, longer
 from orion.state.core.frames import Rows
 from orion.state.core.indexes import SortedKeys, Total
 from orion.state.core.step import Step
@@ -111,21 +111,14 @@ class DeleteConfig(Command, frozen=True, array_like=True, tag=11):
 
 
 def _fault(command: PutConfig | DeleteConfig) -> str:
-    return longer("key", len(command.key), 2 * MAX_KEY_BYTES) or longer(
-        "idempotency_key", len(command.idempotency_key), MAX_WORD
-    )
+    return longer("key", len(command.key), 2 * MAX_KEY_BYTES) or key_fault(command.idempotency_key)
 
 
-def _once(verb: str) -> Once[PutConfig | DeleteConfig]:
-    # Of this key and verb only: an idempotency key is the caller's own, and may be used again elsewhere.
-    return Once(
-        ConfigAnswers,
-        mark=lambda command: f"{verb} {command.idempotency_key} {command.key}",
-        subject=lambda command: command.key,
-    )
+def _key(command: PutConfig | DeleteConfig) -> str:
+    return command.key
 
 
-@command(PutConfig, fault=_fault, once=_once("put"))
+@command(PutConfig, fault=_fault, once=once_about(ConfigAnswers, "put", _key))
 def put_config(state: TableSet, step: Step, command: PutConfig) -> ConfigStat | OrionError:
     """Answered with the config as it is then."""
     configs = state.of(Configs)
@@ -159,7 +152,7 @@ def _size_error(configs: Configs, key: str, size: int, former: Config | None) ->
 # --- delete ------------------------------------------------------------------------------------------------
 
 
-@command(DeleteConfig, fault=_fault, once=_once("delete"))
+@command(DeleteConfig, fault=_fault, once=once_about(ConfigAnswers, "delete", _key))
 def delete_config(state: TableSet, _step: Step, command: DeleteConfig) -> ConfigStat | OrionError:
     """Answered with the config as it was."""
     configs, key = state.of(Configs), command.key

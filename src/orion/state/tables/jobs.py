@@ -14,13 +14,14 @@ from orion.model.errors import Conflict, NotFound, OrionError, Refused
 from orion.model.ids import JOB_NAME, JobName
 from orion.model.job import Job, TaskSpec
 from orion.state import mutations
-from orion.state.core.command import Command, Once, command
+from orion.state.core.command import Command, Once, command, once_about
 from orion.state.core.faults import (
     MAX_MS,
     MAX_NUMBER,
     MAX_PORT,
     MAX_WORD,
     first,
+    key_fault,
     longer,
     outside,
     protocol_fault,
@@ -89,7 +90,7 @@ def _creation_fault(command: CreateJob) -> str:
         return f"{job.name[:80]!r} is no job's name"
     return first(
         (
-            longer("idempotency_key", len(command.idempotency_key), MAX_WORD),
+            key_fault(command.idempotency_key),
             outside("version", job.version, MAX_NUMBER),
             outside("created_at_ms", job.created_at_ms, MAX_MS),
             _spec_fault(job.task),
@@ -162,20 +163,14 @@ def _taken(job: Job) -> Conflict:
 
 
 def _change_fault(command: RemoveJob | StopJob | StartJob) -> str:
-    return longer("job", len(command.job), MAX_WORD) or longer(
-        "idempotency_key", len(command.idempotency_key), MAX_WORD
-    )
+    return longer("job", len(command.job), MAX_WORD) or key_fault(command.idempotency_key)
 
 
-def _once(verb: str) -> Once[RemoveJob | StopJob | StartJob]:
-    return Once(
-        Answers,
-        mark=lambda command: f"{verb} {command.idempotency_key} {command.job}",
-        subject=lambda command: command.job,
-    )
+def _job(command: RemoveJob | StopJob | StartJob) -> str:
+    return command.job
 
 
-@command(RemoveJob, fault=_change_fault, once=_once("remove"))
+@command(RemoveJob, fault=_change_fault, once=once_about(Answers, "remove", _job))
 def remove_job(state: Tables, step: Step, command: RemoveJob) -> JobName | OrionError:
     name, since = command.job, command.since
     record = state.jobs.get(name)
@@ -199,12 +194,12 @@ def remove_job(state: Tables, step: Step, command: RemoveJob) -> JobName | Orion
 # --- stop and start ----------------------------------------------------------------------------------------
 
 
-@command(StopJob, fault=_change_fault, once=_once("stop"))
+@command(StopJob, fault=_change_fault, once=once_about(Answers, "stop", _job))
 def stop_job(state: Tables, step: Step, command: StopJob) -> JobName | OrionError:
     return _change(state, step, command, _stop)
 
 
-@command(StartJob, fault=_change_fault, once=_once("start"))
+@command(StartJob, fault=_change_fault, once=once_about(Answers, "start", _job))
 def start_job(state: Tables, step: Step, command: StartJob) -> JobName | OrionError:
     return _change(state, step, command, _start)
 

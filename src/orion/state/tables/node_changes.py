@@ -7,7 +7,7 @@ from orion.model.ids import NodeId, RaftId
 from orion.model.node import NodeStatus
 from orion.state import mutations
 from orion.state.core.command import Command, Once, command
-from orion.state.core.faults import MAX_WORD, longer
+from orion.state.core.faults import key_fault
 from orion.state.core.step import Step, tasks_text
 from orion.state.gate import level_with, rise
 from orion.state.records import Tables
@@ -38,7 +38,7 @@ class RemoveNode(Command, frozen=True, array_like=True, tag=5):
 
 
 def _fault(command: DrainNode | RemoveNode) -> str:
-    return node_fault(command.node) or longer("idempotency_key", len(command.idempotency_key), MAX_WORD)
+    return node_fault(command.node) or key_fault(command.idempotency_key)
 
 
 def _mark(verb: str, command: DrainNode | RemoveNode) -> str:

@@ -6,8 +6,8 @@ from orion.model.errors import OrionError, Refused
 from orion.model.ids import NodeId
 from orion.model.labels import MAX_CHANGES, Pairs, changed, changes_errors, effective
 from orion.state import mutations
-from orion.state.core.command import Command, Once, command
-from orion.state.core.faults import MAX_TEXT, MAX_WORD, first, longer
+from orion.state.core.command import Command, command, once_about
+from orion.state.core.faults import MAX_TEXT, first, key_fault, longer
 from orion.state.core.step import Step
 from orion.state.records import Tables
 from orion.state.tables.answers import Answers
@@ -30,20 +30,17 @@ def _fault(command: LabelNode) -> str:
     return first(
         (
             node_fault(command.node),
-            longer("idempotency_key", len(command.idempotency_key), MAX_WORD),
+            key_fault(command.idempotency_key),
             longer("labels", labels, MAX_TEXT),
         )
     )
 
 
-_ONCE: Once[LabelNode] = Once(
-    Answers,
-    mark=lambda command: f"label {command.idempotency_key} {command.node}",
-    subject=lambda command: command.node,
-)
+def _node(command: LabelNode) -> str:
+    return command.node
 
 
-@command(LabelNode, fault=_fault, once=_ONCE)
+@command(LabelNode, fault=_fault, once=once_about(Answers, "label", _node))
 def label_node(state: Tables, step: Step, command: LabelNode) -> NodeId | OrionError:
     record = state.records.get(command.node)
     if record is None:
