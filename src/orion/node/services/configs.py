@@ -6,16 +6,14 @@ from orion.model.errors import Refused
 from orion.model.limits import MAX_MOUNTS
 from orion.model.settings import setting_error
 from orion.node.consensus.driver import RaftDriver
+from orion.node.routing.changes import Changes
 from orion.node.routing.forward import Forward
-from orion.node.routing.idempotency import Marks
-from orion.node.routing.submit import Submitted, Submitter
-from orion.node.rpc.lists import Captured, Lists
+from orion.node.routing.submit import Submitted
 from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.node.rpc.registry import Registry
 from orion.node.rpc.request import CallRequest, ListRequest
 from orion.node.services.freshness import Freshness
 from orion.node.views import render
-from orion.ports.clock import Clock
 from orion.ports.peers import Principal
 from orion.state.tables.configs import Configs as Table
 from orion.state.tables.configs import DeleteConfig, PutConfig
@@ -44,24 +42,12 @@ class Configs:
     """Fulfils service.ConfigService."""
 
     def __init__(
-        self,
-        *,
-        clock: Clock,
-        driver: RaftDriver,
-        forward: Forward,
-        registry: Registry,
-        submitter: Submitter,
-        marks: Marks,
-        freshness: Freshness,
-        lists: Lists,
+        self, *, driver: RaftDriver, forward: Forward, registry: Registry, changes: Changes, freshness: Freshness
     ) -> None:
-        self._clock = clock
         self._driver = driver
         self._forward = forward
-        self._submitter = submitter
-        self._marks = marks
+        self._changes = changes
         self._freshness = freshness
-        self._lists = lists
         registry.answer_call(AskConfigs, self._answer_get)
         registry.answer_list(FindConfigs, self._answer_find)
 
@@ -83,16 +69,24 @@ class Configs:
         # Here and not in `apply`: which settings there are is this build's, and all builds must apply alike.
         if (wrong := setting_error(key, value)) is not None:
             raise Refused(wrong)
-        mark, since = await self._marks.new(idempotency_key, timeout_s)
-        command = PutConfig(self._clock.wall_ms(), key, value, if_version, mark, since)
-        return _answer(await self._submitter.submit(command, timeout_s=timeout_s))
+        return _answer(
+            await self._changes.make(
+                lambda at_ms, mark, since: PutConfig(at_ms, key, value, if_version, mark, since),
+                timeout_s,
+                idempotency_key=idempotency_key,
+            )
+        )
 
     async def delete(
         self, key: str, *, if_version: int | None, idempotency_key: str, timeout_s: float
     ) -> tuple[ConfigView, int]:
-        mark, since = await self._marks.new(idempotency_key, timeout_s)
-        command = DeleteConfig(self._clock.wall_ms(), key, if_version, mark, since)
-        return _answer(await self._submitter.submit(command, timeout_s=timeout_s))
+        return _answer(
+            await self._changes.make(
+                lambda at_ms, mark, since: DeleteConfig(at_ms, key, if_version, mark, since),
+                timeout_s,
+                idempotency_key=idempotency_key,
+            )
+        )
 
     async def _answer_get(self, request: AskConfigs, _: Principal) -> tuple[tuple[Config | None, ...], int]:
         await self._freshness.reached(request.read)
@@ -100,14 +94,11 @@ class Configs:
         return tuple(rows.get(key) for key in request.keys), self._driver.applied_index
 
     async def _answer_find(self, request: FindConfigs, _: Principal) -> Listing:
-        at_least = await self._freshness.reached(request.read)
-        driver = self._driver
-
-        def capture() -> Captured:
-            views, following = render.configs(driver.view, request.prefix, request.page)
-            return Captured(driver.applied_index, (), following, iter(views))
-
-        return await self._lists.get(("configs", request.prefix, request.page), at_least, tuple, capture)
+        return await self._freshness.listing(
+            request.read,
+            ("configs", request.prefix, request.page),
+            lambda: render.configs(self._driver.view, request.prefix, request.page),
+        )
 
 
 def _answer(submitted: Submitted) -> tuple[ConfigView, int]:

@@ -1,12 +1,16 @@
-"""As fresh as a read demands."""
+"""Answers from applied state, as fresh as a read demands."""
 
 import logging
+from collections.abc import Callable, Hashable, Iterable
+
+import msgspec
 
 from orion.model.errors import NoMajority, Unavailable
 from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.read_barrier import Barrier
 from orion.node.membership.quorum_watch import QuorumWatch
-from orion.node.rpc.reads import Read
+from orion.node.rpc.lists import Captured, Lists
+from orion.node.rpc.reads import Epoch, Listing, Read
 
 log = logging.getLogger(__name__)
 
@@ -14,9 +18,10 @@ log = logging.getLogger(__name__)
 class Freshness:
     """One per node: those who want a barrier pass the same one."""
 
-    def __init__(self, *, driver: RaftDriver, quorum: QuorumWatch) -> None:
+    def __init__(self, *, driver: RaftDriver, quorum: QuorumWatch, lists: Lists) -> None:
         self._driver = driver
         self._quorum = quorum
+        self._lists = lists
         self._barrier = Barrier(driver)
 
     async def reached(self, read: Read) -> int:
@@ -38,3 +43,21 @@ class Freshness:
             return driver.applied_index
         async with self._quorum.deadline(read.timeout_s, "no majority of the voters answered"):
             return max(at_least, await self._barrier.passed())
+
+    async def listing(
+        self,
+        read: Read,
+        key: Hashable,
+        rows: Callable[[], tuple[Iterable[msgspec.Struct], str]],
+        epoch: Callable[[], Epoch] = tuple,
+    ) -> Listing:
+        """The list called `key`. `rows` gives its views, untouched by later commands, and the id past which there
+        are more; `epoch` what the list depends on besides the log.
+        """
+        at_least = await self.reached(read)
+
+        def capture() -> Captured:
+            views, following = rows()
+            return Captured(self._driver.applied_index, epoch(), following, iter(views))
+
+        return await self._lists.get(key, at_least, epoch, capture)

@@ -18,8 +18,8 @@ from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.position import answer_positions
 from orion.node.membership.directory import Directory
 from orion.node.membership.quorum_watch import QuorumWatch
+from orion.node.routing.changes import Changes
 from orion.node.routing.forward import Forward
-from orion.node.routing.idempotency import Marks
 from orion.node.routing.submit import Submitter
 from orion.node.rpc.lists import Lists
 from orion.node.rpc.reads import ALL, Listing, Page, Read
@@ -66,8 +66,8 @@ class NodeService:
     ) -> None:
         self._driver = driver
         self._source = source
-        marks = Marks(machine=machine, driver=driver, forward=forward)
-        freshness = Freshness(driver=driver, quorum=quorum)
+        changes = Changes(clock=clock, machine=machine, driver=driver, forward=forward, submitter=submitter)
+        freshness = Freshness(driver=driver, quorum=quorum, lists=lists)
         answer_positions(registry, driver)
         answer_confirms(registry, driver)
         self._tasks = Tasks(
@@ -76,22 +76,17 @@ class NodeService:
             driver=driver,
             forward=forward,
             registry=registry,
-            submitter=submitter,
-            marks=marks,
+            changes=changes,
             freshness=freshness,
-            lists=lists,
         )
         self._nodes = Nodes(
             me=me,
-            clock=clock,
             driver=driver,
             directory=directory,
             forward=forward,
             registry=registry,
-            submitter=submitter,
-            marks=marks,
+            changes=changes,
             freshness=freshness,
-            lists=lists,
             on_stop_asked=on_stop_asked,
         )
         self._raft = Raft(
@@ -104,14 +99,7 @@ class NodeService:
             outlook=outlook,
         )
         self.configs = Configs(
-            clock=clock,
-            driver=driver,
-            forward=forward,
-            registry=registry,
-            submitter=submitter,
-            marks=marks,
-            freshness=freshness,
-            lists=lists,
+            driver=driver, forward=forward, registry=registry, changes=changes, freshness=freshness
         )
         self._logs = Logs(
             me=me, driver=driver, directory=directory, forward=forward, registry=registry, agent=agent

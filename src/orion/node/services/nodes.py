@@ -12,16 +12,13 @@ from orion.model.ids import NODE_ID, NodeId, RaftId
 from orion.model.labels import changes_errors
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
+from orion.node.routing.changes import Changes
 from orion.node.routing.forward import Forward
-from orion.node.routing.idempotency import Marks
-from orion.node.routing.submit import Submitter
-from orion.node.rpc.lists import Captured, Lists
 from orion.node.rpc.reads import ALL, Epoch, Listing, Page, Read
 from orion.node.rpc.registry import Registry
 from orion.node.rpc.request import CallRequest, ListRequest, Place
 from orion.node.services.freshness import Freshness
 from orion.node.views import render
-from orion.ports.clock import Clock
 from orion.ports.peers import Principal
 from orion.state.tables.node_changes import DrainNode, RemoveNode
 from orion.state.tables.node_labels import LabelNode
@@ -67,26 +64,20 @@ class Nodes:
         self,
         *,
         me: NodeId,
-        clock: Clock,
         driver: RaftDriver,
         directory: Directory,
         forward: Forward,
         registry: Registry,
-        submitter: Submitter,
-        marks: Marks,
+        changes: Changes,
         freshness: Freshness,
-        lists: Lists,
         on_stop_asked: Callable[[], None],
     ) -> None:
         self._me = me
-        self._clock = clock
         self._driver = driver
         self._directory = directory
         self._forward = forward
-        self._submitter = submitter
-        self._marks = marks
+        self._changes = changes
         self._freshness = freshness
-        self._lists = lists
         self._on_stop_asked = on_stop_asked
         registry.answer_list(AskNodes, self._answer_nodes)
         registry.answer_call(AskNode, self._answer_node)
@@ -101,18 +92,19 @@ class Nodes:
 
     async def drain(self, node: str, *, draining: bool, timeout_s: float) -> NodeView:
         _require_name(node)
-        mark = await self._marks.new("", timeout_s)
-        command = DrainNode(self._clock.wall_ms(), NodeId(node), draining, *mark)
-        await self._submitter.submit(command, timeout_s=timeout_s)
+        await self._changes.make(
+            lambda at_ms, key, since: DrainNode(at_ms, NodeId(node), draining, key, since), timeout_s
+        )
         return await self._after_a_write(node, timeout_s)
 
     async def label(self, node: str, labels: Mapping[str, str | None], *, timeout_s: float) -> NodeView:
         if wrong := changes_errors(labels):
             raise Invalid(wrong)
         _require_name(node)
-        mark = await self._marks.new("", timeout_s)
-        command = LabelNode(self._clock.wall_ms(), NodeId(node), tuple(sorted(labels.items())), *mark)
-        await self._submitter.submit(command, timeout_s=timeout_s)
+        pairs = tuple(sorted(labels.items()))
+        await self._changes.make(
+            lambda at_ms, key, since: LabelNode(at_ms, NodeId(node), pairs, key, since), timeout_s
+        )
         return await self._after_a_write(node, timeout_s)
 
     async def stop(self, node: str, *, timeout_s: float) -> NodeView:
@@ -130,33 +122,29 @@ class Nodes:
             raft = await self.raft_id(NodeId(node))
         except Unavailable as error:
             raise type(error)(f"{error.detail}; nothing was changed") from None
-        mark = await self._marks.new("", timeout_s)
-        command = RemoveNode(self._clock.wall_ms(), NodeId(node), raft, *mark)
-        await self._submitter.submit(command, timeout_s=timeout_s)
+        await self._changes.make(
+            lambda at_ms, key, since: RemoveNode(at_ms, NodeId(node), raft, key, since), timeout_s
+        )
 
     async def raft_id(self, node: NodeId) -> RaftId:
         """Which of those that have had the name has it now, as far as is known here; else 0."""
         return self._raft_id(node) if self._driver.is_member else await self._forward.ask(AskRaftId(node))
 
     async def _after_a_write(self, node: str, timeout_s: float) -> NodeView:
-        """Where this node follows the log, the change is in its own state already."""
-        view, _ = await self.get(node, Read(stale=self._driver.is_member, timeout_s=timeout_s))
+        view, _ = await self.get(node, self._changes.read_after(timeout_s))
         return view
 
     # --- nodes ask ----------------------------------------------------------------------------------------
 
     async def _answer_nodes(self, request: AskNodes, _: Principal) -> Listing:
-        at_least = await self._freshness.reached(request.read)
         driver, directory = self._driver, self._directory
 
         def epoch() -> Epoch:
             return directory.version, driver.standing.leader
 
-        def capture() -> Captured:
-            views, following = render.nodes(driver, directory, request.page)
-            return Captured(driver.applied_index, epoch(), following, iter(views))
-
-        return await self._lists.get(("nodes", request.page), at_least, epoch, capture)
+        return await self._freshness.listing(
+            request.read, ("nodes", request.page), lambda: render.nodes(driver, directory, request.page), epoch
+        )
 
     async def _answer_node(self, request: AskNode, _: Principal) -> tuple[NodeView, int]:
         await self._freshness.reached(request.read)

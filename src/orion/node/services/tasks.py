@@ -8,10 +8,8 @@ from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.errors import NoMajority, NotFound
 from orion.model.ids import JobName
 from orion.node.consensus.driver import RaftDriver
+from orion.node.routing.changes import Changes
 from orion.node.routing.forward import Forward
-from orion.node.routing.idempotency import Marks
-from orion.node.routing.submit import Submitter
-from orion.node.rpc.lists import Captured, Lists
 from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.node.rpc.registry import Registry
 from orion.node.rpc.request import CallRequest, ListRequest
@@ -49,19 +47,15 @@ class Tasks:
         driver: RaftDriver,
         forward: Forward,
         registry: Registry,
-        submitter: Submitter,
-        marks: Marks,
+        changes: Changes,
         freshness: Freshness,
-        lists: Lists,
     ) -> None:
         self._clock = clock
         self._machine = machine
         self._driver = driver
         self._forward = forward
-        self._submitter = submitter
-        self._marks = marks
+        self._changes = changes
         self._freshness = freshness
-        self._lists = lists
         registry.answer_list(AskTasks, self._answer_tasks)
         registry.answer_call(AskTask, self._answer_task)
 
@@ -70,10 +64,12 @@ class Tasks:
     ) -> TaskView:
         name = request.name or name_for(request.image, self._machine.random_bits(20))
         job = job_from_request(request, JobName(name), self._clock.wall_ms())
-        key, since = await self._marks.new(idempotency_key, timeout_s)
-        command = CreateJob(self._clock.wall_ms(), job, key, since)
-        submitted = await self._submitter.submit(command, timeout_s=timeout_s)
-        view, index = await self.get(submitted.subject, self._after_a_write(timeout_s))
+        submitted = await self._changes.make(
+            lambda at_ms, key, since: CreateJob(at_ms, job, key, since),
+            timeout_s,
+            idempotency_key=idempotency_key,
+        )
+        view, index = await self.get(submitted.subject, self._changes.read_after(timeout_s))
         deadline_ms = self._clock.now_ms() + int(wait_running_s * 1000)
         while view.state not in _SETTLED and (left_ms := deadline_ms - self._clock.now_ms()) > 0:
             read = Read(after_index=index, wait_s=min(left_ms / 1000, 10.0), timeout_s=timeout_s)
@@ -87,16 +83,16 @@ class Tasks:
         view, seen_at = await self._before_a_write(task, timeout_s)
         if created_index not in (0, view.created_index):
             raise NotFound(f"the {view.id} that is meant is gone: another one has its name")
-        key, since = await self._marks.new("", timeout_s)
-        # Whoever told of this job may have been ahead of who gave `since`.
-        since = max(since, seen_at)
-        command = RemoveJob(self._clock.wall_ms(), JobName(view.name), key, since, view.created_index)
         try:
-            await self._submitter.submit(command, timeout_s=timeout_s)
+            await self._changes.make(
+                lambda at_ms, key, since: RemoveJob(at_ms, JobName(view.name), key, since, view.created_index),
+                timeout_s,
+                seen_at=seen_at,
+            )
         except NotFound:
             return view  # somebody else was faster
         try:
-            now, _ = await self.get(view.id, self._after_a_write(timeout_s))
+            now, _ = await self.get(view.id, self._changes.read_after(timeout_s))
         except NotFound:
             log.debug("%s had nothing to stop", view.id)
             return view
@@ -112,14 +108,19 @@ class Tasks:
         async with deadline(timeout_s, f"{task} was another one at each try"):
             while True:
                 view, seen_at = await self._before_a_write(task, timeout_s)
-                key, since = await self._marks.new("", timeout_s)
-                command = kind(self._clock.wall_ms(), JobName(view.name), key, max(since, seen_at))
                 try:
-                    await self._submitter.submit(command, timeout_s=timeout_s)
+                    await self._ask_for(kind, view, seen_at, timeout_s)
                 except NotFound as error:  # another one has the name since, or none
                     log.debug("looking at %s again: %s", task, error.detail)
                     continue
-                return (await self.get(view.id, self._after_a_write(timeout_s)))[0]
+                return (await self.get(view.id, self._changes.read_after(timeout_s)))[0]
+
+    async def _ask_for(
+        self, kind: type[StopJob | StartJob], view: TaskView, seen_at: int, timeout_s: float
+    ) -> None:
+        await self._changes.make(
+            lambda at_ms, key, since: kind(at_ms, JobName(view.name), key, since), timeout_s, seen_at=seen_at
+        )
 
     async def find(self, read: Read, page: Page = ALL) -> Listing:
         return await self._forward.ask(AskTasks(read, page))
@@ -133,21 +134,12 @@ class Tasks:
         except NoMajority as error:
             raise NoMajority(f"{error.detail}; nothing was changed") from None
 
-    def _after_a_write(self, timeout_s: float) -> Read:
-        """Where this node follows the log, the change is in its own state already."""
-        return Read(stale=self._driver.is_member, timeout_s=timeout_s)
-
     # --- nodes ask ----------------------------------------------------------------------------------------
 
     async def _answer_tasks(self, request: AskTasks, _: Principal) -> Listing:
-        at_least = await self._freshness.reached(request.read)
-        driver = self._driver
-
-        def capture() -> Captured:
-            views, following = render.tasks(driver.view, request.page)
-            return Captured(driver.applied_index, (), following, views)
-
-        return await self._lists.get(("tasks", request.page), at_least, tuple, capture)
+        return await self._freshness.listing(
+            request.read, ("tasks", request.page), lambda: render.tasks(self._driver.view, request.page)
+        )
 
     async def _answer_task(self, request: AskTask, _: Principal) -> tuple[TaskView, int]:
         await self._freshness.reached(request.read)
