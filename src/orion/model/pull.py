@@ -2,7 +2,7 @@
 
 import msgspec
 
-from orion.model.resources import bytes_text
+from orion.model.resources import bytes_text, part_text
 
 
 class PullProgress(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -25,12 +25,5 @@ def pull_text(image: str, pull: PullProgress, last_error: str = "") -> str:
     if pull.unpacking:
         words += f": {bytes_text(pull.total_bytes)} loaded, unpacking"
     elif pull.total_bytes:
-        words += f": {_of(pull)}"
+        words += f": {part_text(bytes_text(pull.done_bytes), bytes_text(pull.total_bytes))}"
     return f"{words}; the last try: {last_error}" if last_error else words
-
-
-def _of(pull: PullProgress) -> str:
-    """One unit for both when they share it: 12.3 of 54.1 MB."""
-    done, total = bytes_text(pull.done_bytes), bytes_text(pull.total_bytes)
-    number, _, unit = done.partition(" ")
-    return f"{number if total.endswith(f' {unit}') else done} of {total}"

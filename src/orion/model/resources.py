@@ -60,6 +60,12 @@ def size_text(count: int, *, like: int | None = None) -> str:
     return _written(count, binary=binary) or bytes_text(count, binary=binary)
 
 
+def part_text(part: str, total: str) -> str:
+    """Returns words for a part of an amount, with one unit for both when they share it: 12.3 of 54.1 MB."""
+    number, _, unit = part.partition(" ")
+    return f"{number if total.endswith(f' {unit}') else part} of {total}"
+
+
 def is_written(count: int) -> bool:
     """Returns True when an amount is round in some unit, as amounts are that people write. A measured one seldom
     is.

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from orion.cli.shared.table import Column, lay_out
-from orion.model.resources import is_written, size_text
+from orion.model.resources import is_written, part_text, size_text
 
 _COLORS = {
     "running": "green",
@@ -78,9 +78,7 @@ def amount_text(given: float, total: float) -> str:
     it, else that of the part.
     """
     like = int(total if is_written(int(total)) else given)
-    given_text, total_text = size_text(int(given), like=like), size_text(int(total), like=like)
-    number, _, unit = given_text.partition(" ")
-    return f"{number if total_text.endswith(f' {unit}') or not given else given_text} of {total_text}"
+    return part_text(size_text(int(given), like=like) if given else "0", size_text(int(total), like=like))
 
 
 def note(text: str) -> None:
