@@ -1,16 +1,19 @@
 """Connections that this node opens."""
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import TypeVar
 
 from orion.adapters.peers.connection import Connection
 from orion.adapters.peers.handshake import Greeter, ThrottledLog
 from orion.adapters.peers.tls import Tls
-from orion.model.errors import Unavailable
+from orion.model.errors import TooLarge, Unavailable
 from orion.model.node import address_parts, hosts_meant
+from orion.wire.envelopes import LANE_STREAM
+from orion.wire.frames import FrameError, Kind, encode_frame
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
@@ -54,6 +57,22 @@ class Dialler:
         made = connection
         made.over.add_done_callback(lambda _: None if made.closed_here else self._on_lost(address))
         return made
+
+    @contextlib.asynccontextmanager
+    async def asked(self, address: str, kind: Kind, request: bytes) -> AsyncGenerator[Connection, None]:
+        """A connection for one stream, on which `request` is sent. It ends with the block. Raises Unavailable, and
+        TooLarge for a request that no frame holds.
+        """
+        try:
+            opening = encode_frame(kind, request)
+        except FrameError as error:
+            raise TooLarge(f"the request is too large: {error}") from None
+        connection = await self.dial(address, LANE_STREAM)
+        try:
+            connection.write(opening)
+            yield connection
+        finally:
+            connection.abort()
 
 
 def unavailable(address: str, error: Exception) -> Unavailable:

@@ -8,7 +8,7 @@ from orion.adapters.peers.connection import Connection
 from orion.adapters.peers.dial import Dialler
 from orion.adapters.peers.inbox import Inbox, end_of
 from orion.model.errors import TooLarge, Unavailable
-from orion.wire.envelopes import LANE_STREAM, Failure, encode_end
+from orion.wire.envelopes import Failure, encode_end
 from orion.wire.frames import FrameError, Kind, encode_frame
 
 LINGER_S = 5.0  # for the other end to take the last word before the connection is closed
@@ -77,14 +77,5 @@ class TcpChannel:
 @contextlib.asynccontextmanager
 async def open_duplex(dialler: Dialler, address: str, request: bytes) -> AsyncGenerator[TcpChannel, None]:
     """Raises Unavailable."""
-    try:
-        opening = encode_frame(Kind.DUPLEX, request)
-    except FrameError as error:
-        raise TooLarge(f"the request is too large: {error}") from None
-    connection = await dialler.dial(address, LANE_STREAM)
-    try:
-        channel = TcpChannel(connection, address)
-        connection.write(opening)
-        yield channel
-    finally:
-        connection.abort()
+    async with dialler.asked(address, Kind.DUPLEX, request) as connection:
+        yield TcpChannel(connection, address)

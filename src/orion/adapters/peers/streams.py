@@ -14,7 +14,7 @@ from orion.adapters.peers.inbox import Inbox, end_of
 from orion.adapters.peers.runners import Runners
 from orion.model.errors import OrionError, TooLarge, Unavailable
 from orion.ports.peers import DuplexHandler, StreamHandler
-from orion.wire.envelopes import LANE_STREAM, Failure, encode_end, failure_of
+from orion.wire.envelopes import Failure, encode_end, failure_of
 from orion.wire.frames import Frame, FrameError, Kind, encode_frame
 
 log = logging.getLogger(__name__)
@@ -22,14 +22,8 @@ log = logging.getLogger(__name__)
 
 async def open_stream(dialler: Dialler, address: str, request: bytes) -> AsyncGenerator[bytes, None]:
     """Yields the items that the peer at `address` yields. Raises Unavailable, or the error of the handler there."""
-    try:
-        opening = encode_frame(Kind.REQUEST, request)
-    except FrameError as error:
-        raise TooLarge(f"the request is too large: {error}") from None
-    connection = await dialler.dial(address, LANE_STREAM)
-    inbox = Inbox(connection)
-    connection.write(opening)
-    try:
+    async with dialler.asked(address, Kind.REQUEST, request) as connection:
+        inbox = Inbox(connection)
         while (frame := await inbox.take()) is not None:
             if frame.kind == Kind.ITEM:
                 yield frame.payload
@@ -38,8 +32,6 @@ async def open_stream(dialler: Dialler, address: str, request: bytes) -> AsyncGe
                     raise failure.error()
                 return
         raise Unavailable(f"the connection to {address} broke")
-    finally:
-        connection.abort()
 
 
 class StreamServer:
