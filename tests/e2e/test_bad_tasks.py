@@ -12,12 +12,6 @@ from support.refusals import refusing_registry
 pytestmark = pytest.mark.engine
 
 
-@pytest.fixture
-def one(shared: Cluster) -> Cluster:
-    shared.grow_to(1)
-    return shared
-
-
 def test_the_second_of_two_tasks_with_one_static_port_waits_for_the_first(one: Cluster, web_image: str) -> None:
     port = str(free_ports()[0])
     one.run("first", image=web_image, portBindings={"80/tcp": port})

@@ -12,12 +12,6 @@ FOREVER = ["sleep", "1000000"]
 NO_COMMAND = "orion-test/no-command:latest"
 
 
-@pytest.fixture
-def one(shared: Cluster) -> Cluster:
-    shared.grow_to(1)
-    return shared
-
-
 def test_a_container_is_named_and_shown_as_paused_while_it_is(
     one: Cluster, docker_host: str, busybox_image: str
 ) -> None:
