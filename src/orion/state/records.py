@@ -170,11 +170,6 @@ class NodeRecord:
         """How many active allocations ask for neither cpu nor memory."""
         return self.tasks >> _ACTIVE_BITS
 
-    @property
-    def slack(self) -> float:
-        """From 0 when cpu and memory are given away to 2 when nothing is."""
-        return self.cpu_free * self.cpu_share + self.memory_free * self.memory_share
-
     def _set_load(self) -> None:
         # Made anew from integers each time: a sum of floats would drift.
         self.load = self.tasks * _TASK_LOAD - self.cpu_free * self.cpu_share - self.memory_free * self.memory_share
