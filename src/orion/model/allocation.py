@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec.structs import replace
 
+from orion.model.health import Health
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.levels import since
 from orion.model.pull import PullProgress, pull_text
@@ -66,6 +67,9 @@ class AllocationStatus(msgspec.Struct, frozen=True, array_like=True, gc=False):
     container: str = ""  # the engine's id of it, once there is one
     refused_port: int = 0  # a host port that Orion chose and that its machine does not give
     pull: Annotated[PullProgress | None, since(2)] = None  # while it pulls
+    health: Annotated[Health, since(2)] = Health.NONE
+    # With a health check since it is healthy, else with ports since its first one accepts; 0: not, or not known.
+    ready_since_ms: Annotated[int, since(2)] = 0
 
     @property
     def terminal(self) -> bool:

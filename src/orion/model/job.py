@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 
+from orion.model.health import HealthCheck, TaskHooks
 from orion.model.ids import JobName
 from orion.model.levels import since
 from orion.model.resources import Resources
@@ -67,6 +68,9 @@ class ConfigRef(msgspec.Struct, frozen=True, array_like=True, gc=False):
     mode: int = 0
 
 
+DRAIN_MS = 2_000  # of a task with ports, if it says nothing else
+
+
 class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     """The description of one task, by which it is run. An empty `command` means the image's own."""
 
@@ -82,6 +86,18 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     placement: Placement | None = None  # None: as the cluster has it (model/settings.py)
     user: Annotated[str, since(2)] = ""  # as in docker run -u; empty: the image's
     hostname: Annotated[str, since(2)] = ""  # as in docker run --hostname; empty: the engine's choice
+    health: Annotated[HealthCheck | None, since(2)] = None
+    hooks: Annotated[TaskHooks | None, since(2)] = None
+    drain_ms: Annotated[int | None, since(2)] = None  # None: see `drain_time_ms`
+
+    @property
+    def drain_time_ms(self) -> int:
+        """The time between its end in the endpoints and the first word to its program to end: who uses it learns of
+        it meanwhile.
+        """
+        if self.drain_ms is not None:
+            return self.drain_ms
+        return DRAIN_MS if self.ports else 0
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True):

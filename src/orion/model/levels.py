@@ -14,7 +14,8 @@ LEVELS = {
     2: "tasks whose program runs as a user, "
     "the history of jobs, "
     "why tasks wait and how far pulls are as numbers, "
-    "host names of tasks",
+    "host names of tasks, "
+    "health, readiness and hooks of tasks",
 }
 FIRST = 1
 LEVEL = max(LEVELS)  # the highest that this build understands

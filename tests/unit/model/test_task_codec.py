@@ -8,8 +8,18 @@ from hypothesis import strategies as st
 from orion.model.api.codec import fields_from_spec, job_from_request
 from orion.model.api.config_refs import ConfigRefRequest
 from orion.model.api.fields import fields_of, whole_up_to
+from orion.model.api.health_fields import (
+    DockerCheckRequest,
+    ExecCheckRequest,
+    HealthCheckRequest,
+    HookRequest,
+    HooksRequest,
+    HttpCheckRequest,
+    TcpCheckRequest,
+)
 from orion.model.api.rules import PlacementRequest
 from orion.model.api.tasks import TaskFields, TaskRequest, TaskView
+from orion.model.health import UnhealthyAction
 from orion.model.ids import JOB_NAME
 from orion.model.job import TaskSpec
 
@@ -18,6 +28,33 @@ _LABEL = st.from_regex(r"[a-z][a-z0-9-]{0,5}[a-z0-9]", fullmatch=True)
 _VARIABLE = st.from_regex(r"[A-Z_][A-Z0-9_]{0,5}", fullmatch=True)
 _HOST = st.sampled_from(["", "127.0.0.1:", "[::1]:", "0.0.0.0:"])
 _SECONDS = st.integers(0, 3_600_000).map(lambda ms: ms / 1000)
+_CHECK_SECONDS = st.integers(100, 3_600_000).map(lambda ms: ms / 1000)
+_PROGRAM = st.lists(_WORD, min_size=1, max_size=3).filter(lambda words: words[0] != "")
+_PORT = st.integers(1, 65_535)
+_TIMES = {
+    "interval_seconds": _CHECK_SECONDS,
+    "timeout_seconds": _CHECK_SECONDS,
+    "retries": st.integers(1, 1_000),
+    "start_period_seconds": _SECONDS,
+    "on_unhealthy": st.sampled_from([*UnhealthyAction]).map(str),
+}
+_CHECKS = st.one_of(
+    st.builds(
+        HealthCheckRequest,
+        http=st.builds(
+            HttpCheckRequest,
+            _PORT,
+            st.sampled_from(["/", "/a?b=c"]),
+            st.dictionaries(st.sampled_from(["Host", "X-A"]), st.sampled_from(["", "web", "a b"])),
+            st.just(0) | st.integers(100, 599),
+        ),
+        **_TIMES,
+    ),
+    st.builds(HealthCheckRequest, tcp=st.builds(TcpCheckRequest, _PORT), **_TIMES),
+    st.builds(HealthCheckRequest, exec=st.builds(ExecCheckRequest, _PROGRAM), **_TIMES),
+    st.builds(HealthCheckRequest, docker=st.builds(DockerCheckRequest, st.just([]) | _PROGRAM), **_TIMES),
+)
+_HOOKS = st.lists(st.builds(HookRequest, _PROGRAM, _CHECK_SECONDS), max_size=2)
 
 # Right values of each field.
 VALUES = {
@@ -41,6 +78,9 @@ VALUES = {
     ),
     "placement": st.sampled_from(["", "spread", "pack"]).map(PlacementRequest),
     "user": st.sampled_from(["", "nobody", "app:staff", "1000", "2147483647:0"]),
+    "health_check": st.none() | _CHECKS,
+    "hooks": st.none() | st.builds(HooksRequest, _HOOKS, _HOOKS),
+    "drain_seconds": st.none() | _SECONDS,
     "hostname": st.sampled_from(["", "db", "9", "a--b", "DB-1.example.org"]),
 }
 REQUESTS = st.builds(TaskRequest, **VALUES)

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from orion.model.api.config_refs import ONE_USE, VARIABLE, ConfigRefRequest, read_configs, show_configs
 from orion.model.api.fields import Option, field, schema, whole_up_to
+from orion.model.api.health_fields import HealthFields
 from orion.model.api.ports import PORT_KEY, HostPort, read_ports, show_ports
 from orion.model.api.rules import (
     IMAGE,
@@ -30,6 +31,7 @@ from orion.model.api.rules import (
     show_placement,
     show_restart,
 )
+from orion.model.health import Health
 from orion.model.ids import JOB_NAME
 from orion.model.job import Placement
 from orion.model.labels import LABEL_KEY, LABEL_VALUE
@@ -63,7 +65,7 @@ _HOST_PART = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 HOSTNAME = rf"^((?![0-9]+(\.[0-9]+){{3}}$){_HOST_PART}(\.{_HOST_PART})*)?$"
 
 
-class TaskFields(msgspec.Struct, frozen=True, rename="camel"):
+class TaskFields(HealthFields, msgspec.Struct, frozen=True, rename="camel"):
     """How a task is to be run.
 
     A field here is one of the body of `POST /tasks`, of every task that is shown, of /openapi.json and, with an
@@ -317,6 +319,16 @@ class AllocationView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     container_id: Annotated[str, Meta(description="As its node's engine has it; empty while there is none.")] = ""
     container_name: Annotated[str, Meta(description="As its node's engine has it.")] = ""
     progress: Annotated[ProgressView | None, Meta(description="While its image is pulled.")] = None
+    health: Annotated[
+        str,
+        schema(
+            "By its health check: `none` while it does not run, or has none.",
+            enum=[*Health],
+        ),
+    ] = "none"
+    ready_since: Annotated[
+        str | None, Meta(description="Since it is healthy or, without a health check, since its port accepts.")
+    ] = None
 
 
 class TaskView(TaskFields, frozen=True, rename="camel", kw_only=True):

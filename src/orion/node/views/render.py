@@ -189,6 +189,8 @@ def _allocation(allocation: Allocation, image: str) -> AllocationView:
         container_id=status.container,
         container_name=container_name(allocation.job, allocation.index, allocation.id) if status.container else "",
         progress=reasons.progress(status.pull) if status.pull else None,
+        health=status.health,
+        ready_since=time_text(status.ready_since_ms),
     )
 
 

@@ -34,6 +34,7 @@ def _status_fault(status: AllocationStatus) -> str:
             outside("restarts", status.restarts, MAX_NUMBER),
             outside("failed_starts", status.failed_starts, MAX_NUMBER),
             outside("refused_port", status.refused_port, MAX_PORT),
+            outside("ready_since_ms", status.ready_since_ms, MAX_MS, MIN_MS),
             outside("done_bytes", status.pull.done_bytes, MAX_NUMBER) if status.pull else "",
             outside("total_bytes", status.pull.total_bytes, MAX_NUMBER) if status.pull else "",
         )
