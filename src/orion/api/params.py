@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
+from orion.model.amounts import DURATION, duration_s, is_duration
 from orion.model.errors import Invalid
 from orion.model.ids import JOB_NAME, NODE_ID, split_task_id
 
@@ -72,10 +73,7 @@ def text(pattern: str, most: int | None = None) -> dict[str, Any]:
 
 # --- kinds that several nouns have -------------------------------------------------------------------------
 
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
-_DURATIONS = re.compile(rf"(?:{_DURATION.pattern}){{1,5}}")
 _DECIMAL = re.compile(r"[0-9]{0,9}\.?[0-9]{1,30}(?:[eE][+-]?[0-9]{1,3})?")
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def _flag(text: str) -> bool:
@@ -135,9 +133,8 @@ def _key(text: str) -> str:
 
 def _since_ms(text: str) -> int:
     """Unix milliseconds: from a duration before now (10m, 1h30m), a Unix time in seconds, or RFC 3339."""
-    if _DURATIONS.fullmatch(text):
-        ago_s = sum(float(number) * _UNIT_S[unit] for number, unit in _DURATION.findall(text))
-        return max(0, int((time.time() - ago_s) * 1000))
+    if is_duration(text):
+        return max(0, int((time.time() - duration_s(text)) * 1000))
     try:
         if re.fullmatch(r"[0-9]{1,11}(\.[0-9]{1,9})?", text):
             return int(float(text) * 1000)
@@ -159,7 +156,7 @@ TIME = Kind(
     _since_ms,
     type="string",
     anyOf=[
-        {"pattern": r"^([0-9]{1,9}(\.[0-9]{1,3})?(ms|s|m|h|d)){1,5}$"},
+        {"pattern": DURATION},
         {"pattern": r"^[0-9]{1,11}(\.[0-9]{1,9})?$"},
         {"format": "date-time"},
     ],

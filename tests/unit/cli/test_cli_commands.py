@@ -563,7 +563,7 @@ def test_an_option_that_orion_does_not_know_behind_the_image_is_no_news(orion, a
         (["-e", "NOT_SET_HERE"], "NOT_SET_HERE has no value here"),
         (["-m", "lots"], "'lots' is not a size"),
         (["--constraint", "zone"], "'zone' is not name=value"),
-        (["--stop-grace", "-1"], "not a time in seconds"),
+        (["--stop-grace", "-1"], "is not a time: write it as in 10s"),
         (["--port", "0"], "ports go from 1 to 65535"),
         (["--port", "1", "--addr", "a:1"], "give one"),
         (["--nope"], "no such option"),

@@ -6,7 +6,7 @@ import pytest
 
 from orion.cli.shared.output import age_text, amount_text
 from orion.cli.shared.progress import done_percent
-from orion.cli.shared.types import parse_size
+from orion.model.amounts import parse_seconds, parse_size
 from orion.model.api.tasks import ProgressView
 from orion.model.resources import size_text
 from unit.api.fake_service import task_view
@@ -52,6 +52,29 @@ def test_sizes(text, count):
 )
 def test_a_size_is_shown_in_the_units_it_was_given_in(given, shown):
     assert size_text(parse_size(given)) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("10", 10),
+        ("2.5", 2.5),
+        ("10s", 10),
+        ("1m30s", 90),
+        ("500ms", 0.5),
+        ("1.5h", 5400),
+        ("2d", 172_800),
+    ],
+)
+def test_times(text, seconds):
+    assert parse_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "-1", "1e9", "1.2.3", "10 s", "1y", "inf", "nan", "s10", "10s5"])
+def test_what_is_no_time(text):
+    with pytest.raises(ValueError, match="is not a time"):
+        parse_seconds(text)
 
 
 @pytest.mark.parametrize("text", ["", "m", "1x", "-1", "1e9", "1.2.3", "1 2", "GB", "1gg", "inf"])

@@ -9,26 +9,13 @@ from typing import Any
 
 import click
 
-# As `docker run -m` reads k, m, g and t: powers of 1024. With a B they are what disk makers count, powers of 1000,
-# as Orion itself shows sizes; with iB they are powers of 1024 to the letter.
-_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*(?:([kmgtp])(i?b)?|b)?", re.IGNORECASE)
-_POWER = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
-
-
-def parse_size(text: str) -> int:
-    """Returns a size in bytes. Raises ValueError with a sentence for a person."""
-    match = _SIZE.fullmatch(text.strip())
-    if not match:
-        raise ValueError(f"{text!r} is not a size: write it as in 512m, 1.5GB or 100000000")
-    number, unit, suffix = match.groups()
-    base = 1000 if suffix and suffix.lower() == "b" else 1024
-    return round(float(number) * base ** _POWER[unit.lower()]) if unit else round(float(number))
-
 
 class Size(click.ParamType[int]):
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from orion.model.amounts import parse_size
+
         if isinstance(value, int):
             return value
         try:
@@ -51,16 +38,15 @@ class Seconds(click.ParamType[float]):
     name = "seconds"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        from orion.model.amounts import parse_seconds
+
         try:
-            seconds = float(value)
-        except ValueError:
-            seconds = -1.0
-        if not 0 <= seconds <= 86_400:
-            self.fail(f"{value!r} is not a time in seconds, of 0 to 86400", param, ctx)
+            seconds = parse_seconds(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if seconds > 86_400:
+            self.fail(f"{value!r} is longer than a day, the most that is taken", param, ctx)
         return seconds
-
-
-_DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,3})?(?:ms|s|m|h|d))+")
 
 
 class Since(click.ParamType[str]):
@@ -71,8 +57,10 @@ class Since(click.ParamType[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         from datetime import datetime
 
+        from orion.model.amounts import is_duration
+
         text = str(value)
-        if not text or _DURATION.fullmatch(text) or re.fullmatch(r"[0-9]{1,11}(\.[0-9]{1,9})?", text):
+        if not text or is_duration(text) or re.fullmatch(r"[0-9]{1,11}(\.[0-9]{1,9})?", text):
             return text
         text.encode()  # bytes that are no text have words of their own
         try:

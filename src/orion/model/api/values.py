@@ -1,0 +1,169 @@
+"""JSON values as a request declares them: every wrong field is named at once, with a JSON Pointer."""
+
+import functools
+from collections.abc import Iterable, Mapping
+from operator import or_
+from types import NoneType
+from typing import Annotated, Any, get_args, get_origin
+
+import msgspec
+
+from orion.model.api.hints import MAX_HINTED, meant
+from orion.model.errors import FieldError, FieldErrors, pointer
+
+
+def members(
+    value: dict[str, Any],
+    kind: type[msgspec.Struct],
+    name: str,
+    where: tuple[str | int, ...],
+    errors: FieldErrors,
+) -> dict[str, Any]:
+    """Returns the arguments of a `kind`, by the names of its fields, of an object that is called `name`. What is
+    wrong is added to `errors`; a field that is wrong is None, or has wrong parts.
+    """
+    known = fields(kind)
+    values: dict[str, Any] = {}
+    of = f"{name} " if name else ""
+    for key, field in known.items():
+        if key in value:
+            values[field.name] = _checked(value[key], field.type, f"{of}{key}", (*where, key), errors)
+        elif field.required:
+            errors.append(FieldError(pointer(*where, key), f"{of}{key} is missing"))
+    unknown = (key for key in value if key not in known)
+    for key in unknown:
+        errors.append(FieldError(pointer(*where, key), _unknown(key, list(known))))
+        if errors.full:
+            break
+    errors.count(sum(1 for _ in unknown))
+    return values
+
+
+@functools.cache
+def fields(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    """Returns the fields of a `kind` by their names in JSON."""
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
+
+
+def _unknown(key: str, known: list[str]) -> str:
+    close = meant(key, set(known))
+    hint = f"did you mean {close}?" if close else f"known are {', '.join(known)}"
+    return f"{key[:80]!r} is not a field: {hint}"
+
+
+_WORDS: dict[Any, str] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str | int: "text or a whole number",
+    str | None: "text or null",
+}
+
+
+def _checked(value: Any, kind: Any, name: str, where: tuple[str | int, ...], errors: FieldErrors) -> Any:
+    """`value` as a `kind`; what is wrong is added to `errors`. Only the shapes that request bodies use."""
+    kind, most = limited(kind)
+    if kind not in _WORDS and NoneType in get_args(kind):
+        if value is None:
+            return None
+        kind, most = limited(not_null(kind))
+    origin = get_origin(kind)
+    if origin is list:
+        if isinstance(value, list):
+            return _elements(enumerate(value), len(value), most, get_args(kind)[0], name, where, errors)
+        errors.append(FieldError(pointer(*where), _not_a_list(value, name)))
+        return None
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        if isinstance(value, dict):
+            items = _elements(value.items(), len(value), most, get_args(kind)[1], name, where, errors)
+            return dict(zip(value, items, strict=False))
+        message = f'{name} must be an object such as {{"name": "value"}}, not {kind_of(value)}'
+        errors.append(FieldError(pointer(*where), message))
+        return None
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        if isinstance(value, dict):
+            wrong = len(errors)
+            values = members(value, kind, name, where, errors)
+            return kind(**values) if len(errors) == wrong else None
+        errors.append(FieldError(pointer(*where), f"{name} must be an object, not {kind_of(value)}"))
+        return None
+    return _single(value, kind, name, where, errors)
+
+
+def _single(value: Any, kind: Any, name: str, where: tuple[str | int, ...], errors: FieldErrors) -> Any:
+    if isinstance(value, float) and value.is_integer() and (kind is int or int in get_args(kind)):
+        return int(value)
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        errors.append(FieldError(pointer(*where), f"{name} must be {words_of(kind)}, not {kind_of(value)}"))
+        return None
+
+
+def limited(kind: Any) -> tuple[Any, int | None]:
+    """Returns a list's or an object's kind, and how many elements it may have at the most."""
+    if get_origin(kind) is not Annotated:
+        return kind, None
+    inner, *notes = get_args(kind)
+    return inner, next((n.max_length for n in notes if isinstance(n, msgspec.Meta) and n.max_length), None)
+
+
+def not_null(kind: Any) -> Any:
+    """Returns an optional kind without its null."""
+    return functools.reduce(or_, (each for each in get_args(kind) if each is not NoneType))
+
+
+def _elements(
+    items: Iterable[tuple[str | int, Any]],
+    count: int,
+    most: int | None,
+    kind: Any,
+    name: str,
+    where: tuple[str | int, ...],
+    errors: FieldErrors,
+) -> list[Any]:
+    """Too many are one error, whatever they are."""
+    if most is not None and count > most:
+        errors.append(FieldError(pointer(*where), f"{name} has {count:,} elements; at most {most:,} are taken"))
+        return []
+    return [
+        _checked(item, kind, f"{name}[{at}]" if isinstance(at, int) else f"{name} {at[:80]}", (*where, at), errors)
+        for at, item in items
+    ]
+
+
+def _not_a_list(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        return f"{name} must be a list, not {kind_of(value)}"
+    if len(value) > MAX_HINTED:
+        return f'{name} must be a list of words: write ["sh","-c","…"]'
+    import shlex
+
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        words = ["sh", "-c", value]
+    return f"{name} must be a list of words: write {msgspec.json.encode(words).decode()}"
+
+
+def words_of(kind: Any) -> str:
+    """Returns words for a kind of values that are neither lists nor objects."""
+    return _WORDS.get(kind) or " or ".join(_WORDS.get(each, "null") for each in get_args(kind))
+
+
+def kind_of(value: Any) -> str:
+    """Returns words for what a value is."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return "text"
+        case int() | float():
+            return "a fraction" if isinstance(value, float) and not value.is_integer() else "a number"
+        case list():
+            return "a list"
+        case _:
+            return "an object"
