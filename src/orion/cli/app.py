@@ -9,7 +9,8 @@ import click
 
 from orion import __version__
 
-# name -> module below orion.cli.commands, and the line that `orion --help` shows without loading it.
+# name -> module below orion.cli.commands, and the line that `orion --help` shows without loading it. A command
+# whose name is its module's needs no line here: `orion --help` has it behind these, with its own first line.
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Start a container somewhere in the cluster."),
     "ps": ("tasks", "List tasks: what runs, where, and why not."),
@@ -20,7 +21,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "wait": ("lifecycle", "Wait until tasks have ended; the exit code is the program's."),
     "rm": ("lifecycle", "Stop tasks and forget them."),
     "config": ("config", "Keep small values for tasks to read."),
-    "history": ("history", "Tell what was done to a task's job."),
     "events": ("events", "Tell what has happened in the cluster."),
     "members": ("nodes", "Show who is in the cluster and who is alive."),
     "nodes": ("nodes", "List nodes and what they have to give; label or forget one."),
@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "version": ("version", "Print the version."),
     "completion": ("completion", "Print a shell's completion script."),
 }
+NODE = "node"  # the module of what `orion` does without a command
 HELP = ("-h", "--help")
 HELP_COMMAND = "help"  # orion help run: the same as orion run --help
 COMPLETE_VAR = "_ORION_COMPLETE"
@@ -57,25 +58,29 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
-        return list(COMMANDS)
+        return [*COMMANDS, *found()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         del ctx
-        if cmd_name not in COMMANDS:
+        if cmd_name in COMMANDS:
+            name, _ = COMMANDS[cmd_name]
+        elif cmd_name in found():
+            name = cmd_name
+        else:
             return None
         from importlib import import_module
 
-        module = import_module(f"orion.cli.commands.{COMMANDS[cmd_name][0]}")
+        module = import_module(f"orion.cli.commands.{name}")
         command: click.Command = getattr(module, cmd_name)
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not ctx.resilient_parsing:
+        if args and args[0] not in COMMANDS and args[0] not in found() and not ctx.resilient_parsing:
             import difflib
 
-            close = difflib.get_close_matches(args[0], [*COMMANDS, HELP_COMMAND], n=1)
+            close = difflib.get_close_matches(args[0], [*COMMANDS, *found(), HELP_COMMAND], n=1)
             hint = f": did you mean {close[0]}?" if close else ""
             raise click.UsageError(f"{args[0]!r} is not a command{hint}", ctx)
         return super().resolve_command(ctx, args)
@@ -88,10 +93,26 @@ class _Commands(click.Group):
         from orion.cli.commands.node import node
 
         with formatter.section("Commands ('orion help COMMAND' says more)"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+            formatter.write_dl([(name, self._line(ctx, name)) for name in self.list_commands(ctx)])
         records = [r for p in (*node.params, *self.get_params(ctx)) if (r := p.get_help_record(ctx))]
         with formatter.section("Flags of a node (each is also ORION_<FLAG> in the environment)"):
             formatter.write_dl(records)
+
+    def _line(self, ctx: click.Context, name: str) -> str:
+        if name in COMMANDS:
+            return COMMANDS[name][1]
+        command = self.get_command(ctx, name)
+        return command.get_short_help_str(limit=200) if command else ""
+
+
+def found() -> list[str]:
+    """The commands that COMMANDS does not name, from the names of their modules: none of them is loaded."""
+    import pkgutil
+
+    from orion.cli import commands
+
+    listed = {module for module, _ in COMMANDS.values()} | {NODE}
+    return sorted(module.name for module in pkgutil.iter_modules(commands.__path__) if module.name not in listed)
 
 
 @click.group(cls=_Commands, context_settings=SETTINGS, no_args_is_help=False, help=_HELP_TEXT)

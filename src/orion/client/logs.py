@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from orion.client.session import EVENT_STREAM, STREAM_SILENCE_S, Session, path_of
 from orion.client.sse import messages
+from orion.client.transport import MARGIN_S
 from orion.model.api.logs import LogLineView, LogsView, TextView
 from orion.model.errors import Unavailable
 
@@ -47,6 +49,40 @@ def followed(open_after: Open, on_notice: OnNotice, on_end: OnNotice) -> Iterato
             words = error.detail
         if not following.over:
             following.pause(words)
+
+
+class Logs(Session):
+    def logs(
+        self,
+        task: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: str = "",
+        stream: str = "all",
+        on_notice: Callable[[str], None] = lambda _: None,
+        on_end: Callable[[str], None] | None = None,
+    ) -> Iterator[LogLine]:
+        """Yields the task's output. `since`: how long ago (10m) or an RFC 3339 time. `stream`: stdout, stderr, all.
+
+        Following is of the task, wherever it runs, until it has ended. It goes on when the node that is asked, or
+        the way to it, breaks. `on_notice` is told each time what happened, in a sentence; `on_end`, if
+        it is given, in its place how the task has ended.
+        """
+        query = {"stream": stream, "follow": "1" if follow else "0"}
+        if tail is not None:
+            query["tail"] = str(tail)
+        if since:
+            query["since"] = since
+        connect_s = self._timeout_s + MARGIN_S
+        silence_s = STREAM_SILENCE_S if follow else connect_s
+
+        def open_after(position: str) -> Iterator[bytes]:
+            asked = {**query, "after": position} if position else query
+            path = f"{path_of('/tasks', task)}/logs"
+            return self._transport.stream(path, asked, self._headers({}), connect_s, silence_s, EVENT_STREAM)
+
+        return followed(open_after, on_notice, on_end or on_notice) if follow else once(open_after(""))
 
 
 class _Following:

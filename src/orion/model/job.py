@@ -84,8 +84,10 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     stop_grace_ms: int = 10_000
     configs: tuple[ConfigRef, ...] = ()  # as asked for
     placement: Placement | None = None  # None: as the cluster has it (model/settings.py)
-    user: Annotated[str, since(2)] = ""  # as in docker run -u; empty: the image's
-    hostname: Annotated[str, since(2)] = ""  # as in docker run --hostname; empty: the engine's choice
+    # As in docker run -u; empty: the image's.
+    user: Annotated[str, since(2, words="tasks whose program runs as a user")] = ""
+    # As in docker run --hostname; empty: the engine's choice.
+    hostname: Annotated[str, since(2, words="host names of tasks")] = ""
     health: Annotated[HealthCheck | None, since(2)] = None
     hooks: Annotated[TaskHooks | None, since(2)] = None
     drain_ms: Annotated[int | None, since(2)] = None  # None: see `drain_time_ms`

@@ -8,20 +8,18 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Each level and what it brought, in words for people, a line each. A new level's number goes with `since`.
+# Each level. Here are words for people of what several records make up; what is one record, field or member has its
+# words where it is: `since(2, words="host names of tasks")`. `brought` gives both.
 LEVELS = {
     1: "all that the first version has",
-    2: "tasks whose program runs as a user, "
-    "the history of jobs, "
-    "why tasks wait and how far pulls are as numbers, "
-    "host names of tasks, "
-    "health, readiness and hooks of tasks",
+    2: "why tasks wait and how far pulls are as numbers, health, readiness and hooks of tasks",
 }
 FIRST = 1
 LEVEL = max(LEVELS)  # the highest that this build understands
 
 _TYPES: dict[type, int] = {}
 _MEMBERS: dict[type, dict[str, int]] = {}
+_WORDS: dict[int, set[str]] = {}
 
 
 class Since:
@@ -43,11 +41,20 @@ class Since:
         return kind
 
 
-def since(level: int, *members: str) -> Since:
-    """Raises ValueError for a level that LEVELS does not have."""
+def since(level: int, *members: str, words: str = "") -> Since:
+    """`words` say for people what this brings, "" where that is said elsewhere. Raises ValueError for a level that
+    LEVELS does not have.
+    """
     if level not in LEVELS:
         raise ValueError(f"there is no level {level}: model/levels.py has {', '.join(map(str, LEVELS))}")
+    if words:
+        _WORDS.setdefault(level, set()).add(words)
     return Since(level, members)
+
+
+def brought(level: int) -> str:
+    """All that a level brought, in words for people, once what is replicated has been imported."""
+    return ", ".join(filter(None, (LEVELS[level], *sorted(_WORDS.get(level, ())))))
 
 
 def level_of_type(kind: type) -> int:

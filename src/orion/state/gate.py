@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from orion.model.errors import Outdated, TooNew
 from orion.model.ids import NodeId
-from orion.model.levels import LEVEL, LEVELS
+from orion.model.levels import LEVEL, brought
 from orion.model.node import Node
 from orion.state.core.command import Command
 from orion.state.core.features import Need, need_of
@@ -44,7 +44,7 @@ def level_with(state: Tables, changed: NodeId, level: int | None) -> int:
 def rise(state: Tables, step: Step, level: int) -> None:
     """To be called once nodes have changed, with what `level_with` has said."""
     for reached in range(state.level + 1, level + 1):
-        step.tell("LevelRaised", str(reached), f"all nodes understand level {reached} now: {LEVELS[reached]}")
+        step.tell("LevelRaised", str(reached), f"all nodes understand level {reached} now: {brought(reached)}")
     state.level = level
 
 

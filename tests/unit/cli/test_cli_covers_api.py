@@ -6,7 +6,7 @@ import click
 import pytest
 
 from orion.api.routes import ENDPOINTS
-from orion.cli.app import COMMANDS, orion
+from orion.cli.app import COMMANDS, found, orion
 
 COMMAND_OF = {
     ("POST", "/tasks"): "run",
@@ -82,7 +82,7 @@ def command(words: str) -> click.Command:
 
 def test_every_endpoint_has_a_command():
     assert {(e.method, e.path) for e in ENDPOINTS} == set(COMMAND_OF) | FOR_PROGRAMS
-    assert {words.split()[0] for words in COMMAND_OF.values()} <= set(COMMANDS)
+    assert {words.split()[0] for words in COMMAND_OF.values()} <= {*COMMANDS, *found()}
 
 
 @pytest.mark.parametrize(

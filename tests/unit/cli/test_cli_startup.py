@@ -187,12 +187,14 @@ def test_completion_scripts(shell):
 
 
 def test_help_begins_with_what_it_is_for(capsys):
-    from orion.cli.app import COMMANDS, run
+    from orion.cli.app import COMMANDS, found, run
 
     assert run(["--help"]) == 0
     out = capsys.readouterr().out
     assert "Run containers on a few servers as if they were one machine." in out
-    for name, (_, text) in COMMANDS.items():
+    texts = {name: text for name, (_, text) in COMMANDS.items()}
+    texts |= {name: out.partition(f"  {name} ")[2].partition("\n")[0].strip() for name in found()}
+    for name, text in texts.items():
         assert name in out
         assert run([name, "--help"]) == 0
         # The table's line is the command's own first line, so that the two never differ.

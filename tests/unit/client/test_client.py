@@ -219,7 +219,7 @@ def test_logs_that_never_began_are_no_break(client, api):
 
 
 def test_a_stream_that_falls_silent_is_given_up(monkeypatch):
-    monkeypatch.setattr("orion.client.client.STREAM_SILENCE_S", 0.1)
+    monkeypatch.setattr("orion.client.cluster.STREAM_SILENCE_S", 0.1)
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: still here\n\n"
     words = pytest.raises(Unavailable, match=r"did not answer within 0.1 s")
     with silent_after(head) as port, Client(f"127.0.0.1:{port}") as client, words:
@@ -409,7 +409,7 @@ def test_it_hangs_up_in_the_middle_of_an_answer():
 
 
 def test_it_never_answers(monkeypatch):
-    monkeypatch.setattr("orion.client.client.MARGIN_S", 0.05)
+    monkeypatch.setattr("orion.client.session.MARGIN_S", 0.05)
     with (
         answering(None) as address,
         Client(address, timeout_s=0.05) as client,

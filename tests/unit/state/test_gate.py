@@ -16,6 +16,7 @@ from orion.state.snapshot import capture, encode
 @pytest.fixture(autouse=True)
 def second_level(monkeypatch):
     monkeypatch.setitem(levels.LEVELS, 2, "colours")
+    monkeypatch.setattr(levels, "_WORDS", {})
     monkeypatch.setattr(gate, "LEVEL", 2)
 
 

@@ -140,3 +140,16 @@ def test_a_union_is_looked_into_by_what_is_there(kinds):
 def test_a_level_that_nobody_has_described_is_refused():
     with pytest.raises(ValueError, match="there is no level 9"):
         since(9)
+
+
+def test_words_that_stand_beside_what_is_new_are_part_of_what_a_level_brought(monkeypatch):
+    monkeypatch.setattr(levels, "_WORDS", {})
+    since(3, words="shapes")
+    since(3, words="edges")
+    since(3, words="shapes")
+    assert levels.brought(3) == "sizes, edges, shapes"
+    assert levels.brought(2) == "colours"
+
+
+def test_a_level_of_this_build_tells_of_the_history_of_jobs():
+    assert "the history of jobs" in levels.brought(2)

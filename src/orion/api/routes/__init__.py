@@ -1,8 +1,11 @@
-"""Handlers, a file a noun, each below the declaration of its route: parse, call one service method, render."""
+"""Handlers, a file a noun, each below the declaration of its route: parse, call one service method, render.
+
+Each module here is a noun, and declares its `routes`.
+"""
 
 from orion.api.endpoint import Endpoint
-from orion.api.routes import cluster, configs, history, logs, nodes, snapshot, tasks
+from orion.model.nouns import nouns_of
 
-_NOUNS = (tasks, logs, history, nodes, configs, cluster, snapshot)
-
-ENDPOINTS: tuple[Endpoint, ...] = tuple(endpoint for noun in _NOUNS for endpoint in noun.routes.endpoints)
+ENDPOINTS: tuple[Endpoint, ...] = tuple(
+    endpoint for noun in nouns_of(__name__, __path__) for endpoint in noun.routes.endpoints
+)

@@ -1,42 +1,38 @@
 """The nouns, a file each, and the state that is made of their tables.
 
-A new noun is a line of `_NOUNS`. Their order is that of a snapshot.
+A module here declares `TABLES`, `COMMANDS`, both or neither.
 """
 
+from orion.model.nouns import nouns_of
 from orion.state.core.command import AnyDeclared, Command
+from orion.state.core.frames import frame_tag
+from orion.state.core.shapes import tag_of
 from orion.state.core.table import Table
 from orion.state.records import Tables
-from orion.state.tables import (
-    allocation_updates,
-    answers,
-    cluster,
-    configs,
-    history,
-    jobs,
-    node_changes,
-    node_labels,
-    node_status,
-    nodes,
-    plans,
-)
 from orion.state.view import View
 
-_NOUNS = (
-    cluster,
-    nodes,
-    node_status,
-    node_changes,
-    node_labels,
-    answers,
-    configs,
-    jobs,
-    allocation_updates,
-    plans,
-    history,
-)
+# The tables of the first version, in the order in which its snapshots have them. Later ones follow by tag, so that
+# the next free tag of a new table is also its place.
+_FIRST = ("Nodes", "Answers", "ConfigAnswers", "Configs", "Jobs")
 
-TABLES: tuple[type[Table], ...] = tuple(table for noun in _NOUNS for table in noun.TABLES)
-COMMANDS: dict[type[Command], AnyDeclared] = {each.kind: each for noun in _NOUNS for each in noun.COMMANDS}
+
+def _place(table: type[Table]) -> tuple[int, int]:
+    if table.__name__ in _FIRST:
+        return 0, _FIRST.index(table.__name__)
+    return 1, min(map(frame_tag, table.frames))
+
+
+def _declared() -> tuple[tuple[type[Table], ...], dict[type[Command], AnyDeclared]]:
+    tables: set[type[Table]] = set()
+    commands: list[AnyDeclared] = []
+    for noun in nouns_of(__name__, __path__):
+        tables.update(getattr(noun, "TABLES", ()))
+        commands.extend(getattr(noun, "COMMANDS", ()))
+    commands.sort(key=lambda each: int(tag_of(each.kind) or 0))
+    return tuple(sorted(tables, key=_place)), {each.kind: each for each in commands}
+
+
+TABLES, COMMANDS = _declared()
 
 
 class State(Tables):

@@ -46,7 +46,7 @@ class JobHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     changes: tuple[JobChange, ...]
 
 
-@since(2)
+@since(2, words="the history of jobs")
 class HistoryFrame(Rows, frozen=True, array_like=True, tag=11):
     """By last change, the oldest first."""
 
