@@ -16,12 +16,14 @@ from orion.model.api.cluster import EventView, HealthView, MemberView, RaftView
 from orion.model.api.config_refs import ConfigRefRequest
 from orion.model.api.configs import ConfigValue, ConfigView
 from orion.model.api.nodes import NodeView
-from orion.model.api.rules import PlacementRequest
+from orion.model.api.placement_fields import AffinityRequest, AlongsideRequest, PlacementRequest
 from orion.model.api.tasks import AllocationView, TaskRequest, TaskView
 from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, Unavailable
 
 __all__ = [
+    "AffinityRequest",
     "AllocationView",
+    "AlongsideRequest",
     "Client",
     "ConfigRefRequest",
     "ConfigValue",

@@ -8,6 +8,7 @@ import msgspec
 from orion.model.health import HealthCheck, TaskHooks
 from orion.model.ids import JobName
 from orion.model.levels import since
+from orion.model.placement_rules import PlacementRules
 from orion.model.resources import Resources
 
 
@@ -91,6 +92,8 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     health: Annotated[HealthCheck | None, since(2)] = None
     hooks: Annotated[TaskHooks | None, since(2)] = None
     drain_ms: Annotated[int | None, since(2)] = None  # None: see `drain_time_ms`
+    # Beside `constraints` and `placement`.
+    rules: Annotated[PlacementRules | None, since(2, words="rules for the nodes of tasks")] = None
 
     @property
     def drain_time_ms(self) -> int:
@@ -118,6 +121,8 @@ class Job(msgspec.Struct, frozen=True, array_like=True):
     stopping: bool = False
     created_index: int = 0
     stopped: bool = False
+    # Who goes first when room is short: the higher one.
+    priority: Annotated[int, since(2, words="priorities of jobs")] = 0
 
     @property
     def wanted(self) -> bool:

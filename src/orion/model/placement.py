@@ -26,8 +26,8 @@ class PortShortage(msgspec.Struct, frozen=True, array_like=True, gc=False):
 @since(2)
 class PlacementFailure(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How many nodes do not take one more task of a job, by the first filter that each fails: a node is counted
-    once, and filters are tried in the order of these fields. What the task asks for stands in its spec, and is not
-    repeated here.
+    once, and filters are tried in the order of these fields, the last three after the labels. What the task asks
+    for stands in its spec, and is not repeated here.
     """
 
     away: int = 0  # stopped on purpose
@@ -39,13 +39,17 @@ class PlacementFailure(msgspec.Struct, frozen=True, array_like=True, gc=False):
     memory: ResourceShortage | None = None
     disk: ResourceShortage | None = None
     ports: tuple[PortShortage, ...] = ()  # most nodes first
+    excluded: tuple[int, ...] = ()  # by each constraint of the task's rules, in their order
+    apart: int = 0  # no task of the job runs there beside which the task is to be
+    crowded: int = 0  # has as many of the job as the rules allow
 
     @property
     def nodes(self) -> int:
         """All nodes that were looked at."""
         ready = (self.cpu, self.memory, self.disk, *self.ports)
         unready = self.away + self.down + self.draining + self.without_engine
-        return unready + self.without_labels + sum(short.nodes for short in ready if short)
+        ruled_out = self.without_labels + sum(self.excluded) + self.apart + self.crowded
+        return unready + ruled_out + sum(short.nodes for short in ready if short)
 
     @property
     def filters(self) -> tuple[object, ...]:
@@ -60,6 +64,9 @@ class PlacementFailure(msgspec.Struct, frozen=True, array_like=True, gc=False):
             self.memory is None,
             self.disk is None,
             {(short.port, short.protocol, short.own) for short in self.ports},
+            [count > 0 for count in self.excluded],
+            self.apart > 0,
+            self.crowded > 0,
         )
 
     @property
@@ -75,6 +82,9 @@ class PlacementFailure(msgspec.Struct, frozen=True, array_like=True, gc=False):
             self.memory and self.memory.nodes,
             self.disk and self.disk.nodes,
             self.ports,
+            self.excluded,
+            self.apart,
+            self.crowded,
         )
 
 

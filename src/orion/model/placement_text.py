@@ -8,10 +8,12 @@ import msgspec
 
 from orion.model.job import DYNAMIC_PORTS, TaskSpec
 from orion.model.placement import PlacementFailure, PortShortage, RefusalReason, ResourceShortage
+from orion.model.placement_rules import PlacementRules
 from orion.model.resources import Resources, size_text
 
 MAX_CHARACTERS = 2_000  # of a sentence
 _MAX_LABELS_CHARACTERS = 500
+_MAX_RULE = 200  # characters of a constraint
 _NOT_READY = "no node is ready"
 _UNREADY = (
     ("away", attrgetter("away")),
@@ -37,18 +39,18 @@ def refusal_text(why: RefusalReason, task: TaskSpec) -> str:
 
 def placement_text(failure: PlacementFailure, task: TaskSpec) -> str:
     """Returns at most MAX_CHARACTERS. `task`: what did not fit."""
-    return _text(failure, task.resources, task.constraints)
+    return _text(failure, task.resources, task.constraints, task.rules)
 
 
 @lru_cache(1_024)  # of thousands of tasks that wait, most ask for the same, and wait for the same
-def _text(failure: PlacementFailure, asked: Resources, labels: Labels) -> str:
-    text = _sentence(failure, asked, labels)
+def _text(failure: PlacementFailure, asked: Resources, labels: Labels, rules: PlacementRules | None) -> str:
+    text = _sentence(failure, asked, labels, rules or PlacementRules())
     return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"
 
 
-def _sentence(failure: PlacementFailure, asked: Resources, labels: Labels) -> str:
+def _sentence(failure: PlacementFailure, asked: Resources, labels: Labels, rules: PlacementRules) -> str:
     unready = list(_unready(failure))
-    reasons = [*_fitting(failure, asked, labels), *unready]
+    reasons = [*_ruled_out(failure, rules), *_fitting(failure, asked, labels), *unready]
     if not reasons:
         return _NOT_READY
     if len(reasons) == len(unready):
@@ -63,6 +65,26 @@ def _unready(failure: PlacementFailure) -> Iterator[_Reason]:
     for what, count in _UNREADY:
         if nodes := count(failure):
             yield _Reason(nodes, _NOT_READY, f"{nodes:,} {_are(nodes)} {what}")
+
+
+def _ruled_out(failure: PlacementFailure, rules: PlacementRules) -> Iterator[_Reason]:
+    """Reasons of nodes that the task's rules exclude."""
+    for constraint, nodes in zip(rules.constraints, failure.excluded, strict=False):
+        if nodes:
+            words = str(constraint) if len(str(constraint)) <= _MAX_RULE else f"{str(constraint)[:_MAX_RULE]}…"
+            yield _Reason(nodes, f"no node passes {words}", f"{nodes:,} {_do(nodes)} not pass {words}")
+    if (nodes := failure.apart) and rules.alongside:
+        job = rules.alongside.job
+        alone = f"is to run alongside {job}, of which no task runs on a node that could take it"
+        yield _Reason(nodes, alone, f"{nodes:,} {_run(nodes)} no task of {job}, alongside which it is to run")
+    if nodes := failure.crowded:
+        if rules.distinct_hosts:
+            alone = "each machine that could take it has a task of its job (distinct hosts)"
+            among = f"{nodes:,} {_are(nodes)} on a machine with a task of its job"
+        else:
+            what = f"max {rules.max_per_node:,} per node is reached on {nodes:,}"
+            alone, among = f"{what} of {nodes:,} nodes", what
+        yield _Reason(nodes, alone, among)
 
 
 def _fitting(failure: PlacementFailure, asked: Resources, labels: Labels) -> Iterator[_Reason]:
@@ -133,6 +155,14 @@ def _port_reason(short: PortShortage) -> _Reason:
 
 def _are(count: int) -> str:
     return "is" if count == 1 else "are"
+
+
+def _do(count: int) -> str:
+    return "does" if count == 1 else "do"
+
+
+def _run(count: int) -> str:
+    return "runs" if count == 1 else "run"
 
 
 def _lack(count: int) -> str:

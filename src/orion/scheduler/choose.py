@@ -1,5 +1,5 @@
 """The choice among nodes that fit: those with the fewest tasks of the same job first, and of those the least loaded
-(spread) or the fullest (pack).
+(spread) or the fullest (pack). A job whose rules prefer some nodes has an order of its own (task_rules.py).
 
 Spreading keeps work alive when a node dies; packing (best fit) keeps whole nodes free for large tasks.
 """
@@ -11,6 +11,7 @@ from zlib import crc32
 from orion.model.job import Placement
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.pools import EXACT, Pool
+from orion.scheduler.task_rules import Ranking, TaskRules, task_rules_of
 from orion.state.records import JobRecord, NodeRecord
 from orion.state.tables.configs import Configs
 from orion.state.view import View
@@ -23,7 +24,7 @@ _LOAD = attrgetter("load")
 class Choice:
     """Nodes for the tasks `indexes` of one job, as columns: the i-th of them goes to the node numbered `nodes[i]`
     with the host ports `ports[i]`. They are shorter than `indexes` when no node fits any more. `looked` is the
-    number of nodes looked at.
+    number of nodes looked at, `rules` those of the job that ask where tasks are.
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class Choice:
         "looked",
         "nodes",
         "ports",
+        "rules",
     )
 
     def __init__(
@@ -54,12 +56,17 @@ class Choice:
         self.nodes: list[int] = []
         self.ports: list[tuple[int, ...]] = []
         self.looked = 0
+        self.rules = task_rules_of(view, record.job, demand, overlay)
+        if self.rules is not None and self.rules.rules.ranked:
+            self.looked = len(pool.nodes)
+            self._fill_ranked(self.rules)
+            return
         if len(pool.nodes) > EXACT and len(indexes) <= SAMPLE:
             self._fill(self._sample())
         # A sample that was not enough is full by now: no node is chosen twice.
         if not self.done and self.looked < len(pool.nodes):
             self.looked += len(pool.nodes)
-            self._fill(overlay.fitting(pool.nodes, demand))
+            self._fill(self._fitting(pool.nodes))
 
     @property
     def done(self) -> bool:
@@ -70,10 +77,26 @@ class Choice:
         found: list[NodeRecord] = []
         for window in _windows(self._pool.nodes, self._seed + self._indexes[0]):
             self.looked += len(window)
-            found += self._overlay.fitting(window, self._demand)
+            found += self._fitting(window)
             if len(found) >= SAMPLE + len(self._indexes):
                 break
         return found
+
+    def _fitting(self, rows: Sequence[NodeRecord]) -> list[NodeRecord]:
+        fit = self._overlay.fitting(rows, self._demand)
+        return fit if self.rules is None else [row for row in fit if self.rules.admits(row)]
+
+    def _fill_ranked(self, rules: TaskRules) -> None:
+        """Gives one task after another to the best node that is left."""
+        scores = self._loads if self._placement is Placement.SPREAD else self._room_left
+        ranking = Ranking(self._view, rules, self._fitting(self._pool.nodes), scores)
+        while not self.done and (row := ranking.pop()) is not None:
+            before = len(self.nodes)
+            again = self._give_one_each([row])
+            if len(self.nodes) == before:
+                ranking.skip(row)
+            else:
+                ranking.took(again[0] if again else row, again=bool(again))
 
     def _fill(self, rows: list[NodeRecord]) -> None:
         """Gives tasks to nodes while there are both.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from orion.model.ids import AllocationId, JobName
 from orion.model.job import DYNAMIC_PORTS, TaskSpec
 from orion.model.node import Node
 from orion.state.records import NodeRecord, static_port_keys
@@ -10,7 +11,7 @@ from orion.state.records import NodeRecord, static_port_keys
 class Demand:
     """One task's demand. `static_keys` are the host ports that it asks for by number, as port_key."""
 
-    __slots__ = ("bindings", "constraints", "cpu", "disk", "memory", "resources", "shape", "static_keys")
+    __slots__ = ("bindings", "constraints", "cpu", "disk", "memory", "resources", "rules", "shape", "static_keys")
 
     def __init__(self, task: TaskSpec) -> None:
         self.resources = task.resources
@@ -21,7 +22,8 @@ class Demand:
         self.constraints = task.constraints
         self.static_keys = static_port_keys(task)
         # Tasks of equal shape fit on equal nodes.
-        self.shape = (task.resources, task.ports, task.constraints)
+        self.rules = task.rules
+        self.shape = (task.resources, task.ports, task.constraints, task.rules)
 
 
 class Overlay:
@@ -29,12 +31,18 @@ class Overlay:
     is copied when something of it is first given away.
     """
 
-    __slots__ = ("_claims", "_drafts", "_own")
+    __slots__ = ("_claims", "_drafts", "_given", "_own", "leaving")
 
     def __init__(self, own_ports: Callable[[Node], frozenset[int]] = lambda _: frozenset()) -> None:
         self._own = own_ports
         self._drafts: dict[int, NodeRecord] = {}
         self._claims: dict[int, set[int]] = {}  # id() of an engine's ports -> keys claimed there
+        self._given: dict[tuple[JobName, int], dict[int, int]] = {}
+        self.leaving: set[AllocationId] = set()  # which the plan ends
+
+    def given(self, job: JobName, version: int) -> dict[int, int]:
+        """Returns how many tasks of a job with rules the plan has given to each node, by number; to be written to."""
+        return self._given.setdefault((job, version), {})
 
     def current(self, rows: Sequence[NodeRecord]) -> Sequence[NodeRecord]:
         """Returns the same nodes as they stand in the plan."""

@@ -8,17 +8,23 @@ from msgspec.structs import replace
 from orion.model.placement import PlacementFailure, PortShortage, RefusalReason, ResourceShortage
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.pools import Pool
+from orion.scheduler.task_rules import TaskRules
 from orion.state.records import NodeRecord
 
 
-def explain(pool: Pool, overlay: Overlay, demand: Demand) -> PlacementFailure:
+def explain(pool: Pool, overlay: Overlay, demand: Demand, task_rules: TaskRules | None = None) -> PlacementFailure:
     """Called when no node of the pool fits."""
     rows = overlay.current(pool.nodes)
+    apart = crowded = 0
+    if task_rules is not None:
+        near = [row for row in rows if not task_rules.is_apart(row)]
+        fit = [row for row in near if not task_rules.is_crowded(row)]
+        apart, crowded, rows = len(rows) - len(near), len(near) - len(fit), fit
     cpu, rows = _split(rows, demand.cpu, attrgetter("cpu_free"))
     memory, rows = _split(rows, demand.memory, attrgetter("memory_free"))
     disk, rows = _split(rows, demand.disk, attrgetter("disk_free"))
     ports = _ports(rows, overlay, demand)
-    return replace(pool.unready, without_labels=pool.unlabelled, cpu=cpu, memory=memory, disk=disk, ports=ports)
+    return replace(pool.failure, cpu=cpu, memory=memory, disk=disk, ports=ports, apart=apart, crowded=crowded)
 
 
 def same_news(former: RefusalReason, why: RefusalReason) -> bool:

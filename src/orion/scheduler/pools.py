@@ -1,18 +1,21 @@
-"""Pools of nodes that may run a job at all: they are ready and have the labels of its constraints.
+"""Pools of nodes that may run a job at all: they are ready, have the labels that it asks for, and pass its
+constraints.
 
 A pool changes only when some node's record or status does, so one is kept for each distinct set of constraints.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from msgspec.structs import replace
 
 from orion.model.node import Node, NodeStatus
 from orion.model.placement import PlacementFailure
+from orion.model.placement_rules import Constraint, PlacementRules
+from orion.state.placed import engine_key
 from orion.state.records import NodeRecord
 from orion.state.view import View
 
-Constraints = tuple[tuple[str, str], ...]
+Labels = tuple[tuple[str, str], ...]
 
 EXACT = 128  # in a pool of up to so many nodes all are looked at; in a larger one a few tasks look at a sample
 _MAX_POOLS = 1_024
@@ -23,28 +26,21 @@ class Pool:
     """Nodes that pass the filters; the others are counted by what they lack, for the explanation.
 
     Up to EXACT nodes are in order of number. More are scattered, so that any stretch of them is a fair sample.
-    `even` is True when all have equal cpu and memory. `unready` counts those that take no work at all.
+    `even` is True when all have equal cpu and memory. `failure` counts those that take no work at all, and those
+    that labels and constraints exclude.
     """
 
-    __slots__ = ("even", "nodes", "unlabelled", "unready")
+    __slots__ = ("even", "failure", "nodes")
 
-    def __init__(self, nodes: list[NodeRecord], unready: PlacementFailure, unlabelled: int) -> None:
+    def __init__(self, nodes: list[NodeRecord], failure: PlacementFailure) -> None:
         if len(nodes) > EXACT:
             nodes = sorted(nodes, key=lambda record: record.number * _SCATTER & 0xFFFFFFFF)
         self.nodes = nodes
         self.even = len({(record.cpu_share, record.memory_share) for record in nodes}) <= 1
-        self.unready = unready
-        self.unlabelled = unlabelled
+        self.failure = failure
 
     def without(self, engines: Collection[str]) -> "Pool":
-        return Pool([r for r in self.nodes if engine_key(r.node) not in engines], self.unready, self.unlabelled)
-
-
-def engine_key(node: Node) -> str:
-    """Returns a key of the node's engine. Nodes of one engine can start the same tasks. A node that names no engine
-    has one of its own.
-    """
-    return node.engine or node.id
+        return Pool([r for r in self.nodes if engine_key(r.node) not in engines], self.failure)
 
 
 class Pools:
@@ -58,16 +54,17 @@ class Pools:
         self._ready: list[NodeRecord] = []
         self._unready = PlacementFailure()
         self._labelled: dict[tuple[str, str], list[NodeRecord]] = {}
-        self._pools: dict[Constraints, Pool] = {}
+        self._pools: dict[tuple[Labels, Sequence[Constraint]], Pool] = {}
 
-    def pool(self, view: View, constraints: Constraints) -> Pool:
+    def pool(self, view: View, labels: Labels, rules: PlacementRules | None = None) -> Pool:
         if view is not self._view or view.facts_epoch != self._facts_epoch:
             self._look(view)
-        pool = self._pools.get(constraints)
+        key = labels, rules.constraints if rules is not None else ()
+        pool = self._pools.get(key)
         if pool is None:
             if len(self._pools) >= _MAX_POOLS:
                 self._pools.clear()
-            pool = self._pools[constraints] = self._filter(constraints)
+            pool = self._pools[key] = self._filter(*key)
         return pool
 
     def _look(self, view: View) -> None:
@@ -85,15 +82,21 @@ class Pools:
                 unready[why] = unready.get(why, 0) + 1
         self._unready = replace(PlacementFailure(), **unready)
 
-    def _filter(self, constraints: Constraints) -> Pool:
+    def _filter(self, labels: Labels, constraints: Sequence[Constraint]) -> Pool:
         nodes = self._ready
-        if constraints:
+        if labels:
             if not self._labelled:
                 self._index_labels()
             # The rarest label first: the others are asked of few nodes.
-            lists = sorted((self._labelled.get(pair, []) for pair in constraints), key=len)
-            nodes = [r for r in lists[0] if all(pair in r.node.labels for pair in constraints)]
-        return Pool(nodes, self._unready, len(self._ready) - len(nodes))
+            lists = sorted((self._labelled.get(pair, []) for pair in labels), key=len)
+            nodes = [r for r in lists[0] if all(pair in r.node.labels for pair in labels)]
+        unlabelled = len(self._ready) - len(nodes)
+        excluded: list[int] = []
+        for constraint in constraints:
+            passing = [r for r in nodes if constraint.passes(dict(r.node.labels))]
+            excluded.append(len(nodes) - len(passing))
+            nodes = passing
+        return Pool(nodes, replace(self._unready, without_labels=unlabelled, excluded=tuple(excluded)))
 
     def _index_labels(self) -> None:
         for record in self._ready:

@@ -11,7 +11,8 @@ from orion.scheduler.choose import Choice
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.explain import explain, same_news
 from orion.scheduler.plan import Plan
-from orion.scheduler.pools import Pools, engine_key
+from orion.scheduler.pools import Pools
+from orion.state.placed import engine_key
 from orion.state.records import JobRecord
 from orion.state.tables.plans import Placements, Refusal
 from orion.state.view import View
@@ -31,8 +32,9 @@ _ROW_BYTES = 20  # of one placement: an index, a node's number, lengths
 _PORT_BYTES = 3
 _JOB_BYTES = 40  # beside its name
 _STOP_BYTES = 5
-_FAILURE_BYTES = 70  # why a job was refused: five counts, three of them with an amount
+_FAILURE_BYTES = 80  # why a job was refused: seven counts, three of them with an amount
 _SHORT_PORT_BYTES = 14  # of it, for each host port
+_EXCLUDED_BYTES = 5  # and for each constraint
 
 
 def schedule(
@@ -45,8 +47,8 @@ def schedule(
     max_bytes: int = MAX_PLAN_BYTES,
     turn: int = 0,
 ) -> Plan:
-    """Places the waiting tasks of `jobs`, earlier ones first. Moves tasks off draining nodes, and tasks that their
-    node can't start, whatever their job.
+    """Places the waiting tasks of `jobs`, those of a higher priority first and of equal ones the earlier. Moves
+    tasks off draining nodes, and tasks that their node can't start, whatever their job.
 
     A task that leaves a draining node is stopped in the plan that places its successor. It is stopped even if there
     is no place: it may hold the very port that its successor needs. `pools` spares the scan of all nodes while none
@@ -55,7 +57,7 @@ def schedule(
     """
     planner = _Planner(view, pools or Pools(), max_placements, max_looks, max_bytes)
     moves = planner.leave_draining()
-    for name in dict.fromkeys((*moves, *jobs)):
+    for name in sorted(dict.fromkeys((*moves, *jobs)), key=planner.turn_of):
         planner.place_job(name, moves.get(name, []))
     planner.move_stuck(turn)
     return planner.plan()
@@ -86,6 +88,11 @@ class _Planner:
             tuple(self._moves),
         )
 
+    def turn_of(self, name: JobName) -> int:
+        """Those of a higher priority go first."""
+        job = self._view.job(name)
+        return -job.priority if job else 0
+
     @property
     def _full(self) -> bool:
         return self._room <= 0 or self._looks_left <= 0 or self._bytes_left <= 0
@@ -99,6 +106,7 @@ class _Planner:
                     self._rest[allocation.job] = None
                     continue
                 self._stops.append(allocation.id)
+                self._overlay.leaving.add(allocation.id)
                 self._bytes_left -= _STOP_BYTES
                 moves.setdefault(allocation.job, []).append(allocation.index)
         return moves
@@ -154,12 +162,13 @@ class _Planner:
 
     def _leave(self, allocation: Allocation) -> None:
         self._moves.append(allocation.id)
+        self._overlay.leaving.add(allocation.id)
         self._bytes_left -= _STOP_BYTES
 
     def _elsewhere(self, record: JobRecord, allocation: Allocation, engines: Sequence[str]) -> Choice:
         """Returns a place for one task, on none of these engines."""
         demand = Demand(record.job.task)
-        pool = self._pools.pool(self._view, demand.constraints)
+        pool = self._pools.pool(self._view, demand.constraints, demand.rules)
         self._looks_left -= len(pool.nodes)
         return Choice(self._view, record, [allocation.index], demand, pool.without(engines), self._overlay)
 
@@ -187,24 +196,26 @@ class _Planner:
             return
         del indexes[self._room :]
         demand = Demand(record.job.task)
-        why = self._refused_shapes.get(demand.shape) or self._place(record, demand, indexes, waiting)
+        shape = (demand.shape, name) if demand.rules and demand.rules.ranked else demand.shape
+        why = self._refused_shapes.get(shape) or self._place(record, demand, indexes, waiting)
+        if why:
+            self._refused_shapes[shape] = why
         if not same_news(record.refusal, why):
             self._refusals.append(Refusal(name, record.job.created_index, why))
             self._bytes_left -= _JOB_BYTES + len(name) + _size_bytes(why)
 
     def _place(self, record: JobRecord, demand: Demand, indexes: list[int], waiting: int) -> RefusalReason:
         """Places the tasks that fit. Returns why the rest do not; "" when nothing is refused."""
-        pool = self._pools.pool(self._view, demand.constraints)
+        pool = self._pools.pool(self._view, demand.constraints, demand.rules)
         choice = Choice(self._view, record, indexes, demand, pool, self._overlay)
         self._looks_left -= choice.looked
         placed = len(choice.nodes)
         if placed:
             self._give(record, indexes[:placed], choice)
         if not choice.done:
-            failure = explain(pool, self._overlay, demand)
+            failure = explain(pool, self._overlay, demand, choice.rules)
             why = failure if self._understood else placement_text(failure, record.job.task)
             self._looks_left -= len(pool.nodes)
-            self._refused_shapes[demand.shape] = why
             return why
         if placed < waiting:
             self._rest[record.job.name] = None
@@ -222,4 +233,4 @@ class _Planner:
 def _size_bytes(why: RefusalReason) -> int:
     if isinstance(why, str):
         return len(why.encode())
-    return _FAILURE_BYTES + _SHORT_PORT_BYTES * len(why.ports)
+    return _FAILURE_BYTES + _SHORT_PORT_BYTES * len(why.ports) + _EXCLUDED_BYTES * len(why.excluded)

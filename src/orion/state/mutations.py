@@ -7,6 +7,7 @@ from orion.model.ids import NodeId
 from orion.model.job import Job
 from orion.model.node import Node
 from orion.model.placement import RefusalReason
+from orion.state.job_queue import queue_key
 from orion.state.records import (
     MAX_ENDED_PER_SLOT,
     MAX_REASON,
@@ -138,8 +139,9 @@ def open_job(state: Tables, record: JobRecord, job: Job) -> None:
 def forget_job(state: Tables, record: JobRecord) -> None:
     """Forget a job none of whose allocations is active, and them with it."""
     del state.jobs[record.job.name]
-    state.open_jobs.discard(record.serial)
-    state.refused_jobs.discard(record.serial)
+    state.open_jobs.discard(record.queue_key)
+    state.refused_jobs.discard(record.queue_key)
+    state.waits_beside.pop(record.job.name, None)
     for index in range(record.job.count):
         for allocation in record.history(index):
             _forget(state, allocation)
@@ -171,11 +173,21 @@ def set_refusal(state: Tables, record: JobRecord, why: RefusalReason) -> None:
 
 def _index(state: Tables, record: JobRecord) -> None:
     """A job with an open slot is in one of two indexes: those that were refused only wait for other capacity."""
+    job, key = record.job, queue_key(record.job.priority, record.serial)
+    if key != record.queue_key:  # it has another priority now
+        state.open_jobs.discard(record.queue_key)
+        state.refused_jobs.discard(record.queue_key)
+        record.queue_key = key
+    rules = job.task.rules
+    if rules is not None and rules.alongside is not None and record.refusal and record.open_count:
+        state.waits_beside[job.name] = rules.alongside.job
+    elif state.waits_beside:
+        state.waits_beside.pop(job.name, None)
     for index, holds in ((state.open_jobs, not record.refusal), (state.refused_jobs, bool(record.refusal))):
         if holds and record.open_count:
-            index.add(record.serial, record.job.name)
+            index.add(key, job.name)
         else:
-            index.discard(record.serial)
+            index.discard(key)
 
 
 # --- allocations -------------------------------------------------------------------------------------------
@@ -219,6 +231,8 @@ def set_status(state: Tables, allocation: Allocation, status: AllocationStatus) 
     _store(state, record, allocation, changed)
     if status.state is AllocationState.RUNNING:
         _forgive(state, record, changed.index)
+        if state.waits_beside and changed.job in state.waits_beside.values():
+            state.capacity_epoch += 1  # it is what others wait for
     if status.terminal:
         _release(state, record, changed)
         _trim(state, record, changed.index)

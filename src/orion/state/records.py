@@ -18,7 +18,7 @@ from orion.model.node import Node
 from orion.model.placement import RefusalReason
 from orion.model.resources import Resources
 from orion.state.core.table import TableSet
-from orion.state.job_queue import JobQueue
+from orion.state.job_queue import JobQueue, queue_key
 
 MAX_COUNT = 1_000_000  # tasks of one job
 MAX_REMOVED = 1_000  # raft ids remembered after their node was removed
@@ -221,14 +221,15 @@ class JobRecord:
 
     Derived: `open` has one byte a slot (so the next open one is found by memchr, and a job of a million costs
     a megabyte), `open_count` how many are OPEN, `active` how many allocations have not ended, `serial` which
-    of two jobs is older.
+    of two jobs is older, `queue_key` the place that it has in queues.
     """
 
-    __slots__ = ("active", "job", "open", "open_count", "refusal", "serial", "slots", "successor")
+    __slots__ = ("active", "job", "open", "open_count", "queue_key", "refusal", "serial", "slots", "successor")
 
     def __init__(self, job: Job, serial: int, refusal: RefusalReason = "") -> None:
         self.job = job
         self.serial = serial
+        self.queue_key = queue_key(job.priority, serial)
         self.refusal = refusal
         self.successor: Job | None = None
         self.slots: list[Slot] = [None] * job.count
@@ -311,10 +312,10 @@ class Tables(TableSet):
     `removed` is bounded, oldest out first.
 
     Derived: `records`, `numbers`, `draining`, `allocations`, `by_node`,
-    `engines`, `open_jobs`, `refused_jobs`, `stuck`, `next_serial` and the epochs. `capacity_epoch` grows when
-    scheduling anew may give another answer (something was freed, a node changed, a slot opened again, an allocation
-    got stuck), so that refused jobs are worth another try; `facts_epoch` when any node's facts or status changed.
-    Both are compared only for equality.
+    `engines`, `open_jobs`, `refused_jobs`, `stuck`, `waits_beside`, `next_serial` and the epochs. `capacity_epoch`
+    grows when scheduling anew may give another answer (something was freed, a node changed, a slot opened again, an
+    allocation got stuck, one runs beside which others wait to be), so that refused jobs are worth another try;
+    `facts_epoch` when any node's facts or status changed. Both are compared only for equality.
     """
 
     __slots__ = (
@@ -340,6 +341,7 @@ class Tables(TableSet):
         "salt",
         "small_ints",
         "stuck",
+        "waits_beside",
     )
 
     def __init__(self) -> None:
@@ -363,6 +365,7 @@ class Tables(TableSet):
         self.open_jobs = JobQueue()  # with a slot to fill, and not refused
         self.refused_jobs = JobQueue()
         self.stuck: dict[AllocationId, None] = {}
+        self.waits_beside: dict[JobName, JobName] = {}  # refused -> the job beside which it is to run
         self.next_serial = 0
         self.capacity_epoch = 0
         self.facts_epoch = 0

@@ -2,8 +2,8 @@
 `apply`. Lists are sorted, so that equal states are shown alike whatever way they came about.
 """
 
-from collections.abc import Iterator
-from itertools import islice, takewhile
+from collections.abc import Mapping
+from itertools import islice
 from typing import TypeVar
 
 from orion.model.allocation import TERMINAL, Allocation
@@ -13,6 +13,7 @@ from orion.model.node import Node
 from orion.model.placement import RefusalReason
 from orion.model.resources import Resources
 from orion.state.core.table import Table
+from orion.state.job_queue import next_priority, serial_of
 from orion.state.records import JobRecord, NodeRecord, Ports, Tables, own_port_keys
 from orion.state.slots import TaskSlot, task_slot
 
@@ -189,30 +190,48 @@ class View:
         return record.open_indexes(limit) if record else []
 
     def jobs_to_place(self, limit: int | None = None) -> list[JobName]:
-        """Jobs with a task that waits to be placed and was not refused, or that has to leave a draining node; the
-        older ones first. Costs what it gives and what is on draining nodes, not how many wait.
+        """Jobs with a task that waits to be placed and was not refused, or that has to leave a draining node; those
+        of a higher priority first, of equal ones the older. Costs what it gives and what is on draining nodes, not
+        how many wait.
         """
         tables = self._tables
         names = [name for _, name in islice(tables.open_jobs.items(), limit)]
         leaving = {allocation.job for record in self.draining() for allocation in self.wanted_on(record)}
         if leaving:
-            names = sorted(leaving.union(names), key=self.serial)[:limit]
+            names = sorted(leaving.union(names), key=self.queue_key)[:limit]
         return names
 
-    def jobs_refused(self, limit: int | None = None, serials: range | None = None) -> list[JobName]:
-        """Jobs with a task that fitted nowhere, or those of them with these serials; the older ones first. Worth a
-        try at another `capacity_epoch`.
+    def jobs_refused(
+        self, limit: int | None = None, after: int | None = None, before: int | None = None
+    ) -> list[JobName]:
+        """Jobs with a task that fitted nowhere, in the order of `jobs_to_place`: those with a queue_key above
+        `after`, and only those that are older than the serial `before`. Worth a try at another `capacity_epoch`.
         """
-        if serials is not None and not serials:
-            return []
-        found: Iterator[tuple[int, JobName]] = self._tables.refused_jobs.items(serials.start if serials else 0)
-        if serials is not None:
-            found = takewhile(lambda row: row[0] < serials.stop, found)
-        return [name for _, name in islice(found, limit)]
+        found: list[JobName] = []
+        start = None if after is None else after + 1
+        while len(found) != limit:
+            rows = self._tables.refused_jobs.items(start)
+            start = None
+            for key, name in rows:
+                if before is not None and serial_of(key) >= before:
+                    start = next_priority(key)  # what follows of this one is younger still
+                    break
+                found.append(name)
+                if len(found) == limit:
+                    break
+            if start is None:
+                break
+        return found
 
     def serial(self, name: JobName) -> int:
         """Which of two jobs is older. Of this state only: a restored one gives others."""
         return self._tables.jobs[name].serial
+
+    def queue_key(self, name: JobName) -> int:
+        """Which of two jobs goes first: the one of the higher priority, of equal ones the older. As `serial`, of
+        this state only.
+        """
+        return self._tables.jobs[name].queue_key
 
     @property
     def next_serial(self) -> int:
@@ -230,6 +249,10 @@ class View:
 
     def allocation(self, allocation: AllocationId) -> Allocation | None:
         return self._tables.allocations.get(allocation)
+
+    @property
+    def allocations(self) -> Mapping[AllocationId, Allocation]:
+        return self._tables.allocations
 
     def allocation_count(self) -> int:
         """All that are remembered, ended ones too."""

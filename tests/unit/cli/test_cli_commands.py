@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from orion import __version__
 from orion.model.api.nodes import Amounts
+from orion.model.api.placement_fields import AffinityRequest, AlongsideRequest, PlacementRequest
 from orion.model.api.tasks import AllocationView, ProgressView, TaskRequest
 from orion.model.errors import NoMajority, NotFound, Unavailable
 from orion.model.events import Event, EventChoice
@@ -530,6 +531,34 @@ def test_run_asks_for_all_of_it(orion, api, monkeypatch):
     )
 
 
+def test_run_asks_for_the_nodes_of_a_task(orion, api):
+    code, _, err = orion(
+        *(
+            "run",
+            "--constraint",
+            "node.labels.disk==ssd",
+            "--constraint",
+            "zone in (a,b)",
+            "--constraint",
+            "gpu exists",
+        ),
+        *("--prefer", "rack=r1", "--prefer", "zone=b@-20", "--spread-over", "zone", "--max-per-node", "2"),
+        *("--distinct-hosts", "--alongside", "vpn:network", "--placement", "pack", "--priority", "5", "nginx"),
+    )
+    assert (code, err) == (0, "")
+    request = api.service.creates[0]["request"]
+    assert (request.node_selectors, request.priority) == ({"disk": "ssd"}, 5)
+    assert request.placement == PlacementRequest(
+        "pack",
+        ["zone in (a,b)", "gpu exists"],
+        [AffinityRequest("rack=r1"), AffinityRequest("zone=b", -20)],
+        "zone",
+        2,
+        True,
+        AlongsideRequest("vpn", network=True),
+    )
+
+
 @pytest.mark.parametrize(
     "words", [["redis-server", "--port", "6380"], ["sh", "-c", "echo hi"], ["httpd", "-p", "9000", "--", "--help"]]
 )
@@ -562,8 +591,11 @@ def test_an_option_that_orion_does_not_know_behind_the_image_is_no_news(orion, a
         (["-p", "8080:80", "-p", "8081:80"], "80/tcp is published twice"),
         (["-e", "NOT_SET_HERE"], "NOT_SET_HERE has no value here"),
         (["-m", "lots"], "'lots' is not a size"),
-        (["--constraint", "zone"], "'zone' is not name=value"),
         (["--stop-grace", "-1"], "is not a time: write it as in 10s"),
+        (["--constraint", "zone"], "'zone' is no constraint: write it as in disk=ssd, zone!=a"),
+        (["--constraint", "a~("], "'a~(': the pattern has a ( without its )"),
+        (["--constraint", "node.role==manager"], "no node is a manager here"),
+        (["--alongside", "vpn:ipc"], "write JOB, JOB:network or JOB:network,pid"),
         (["--port", "0"], "ports go from 1 to 65535"),
         (["--port", "1", "--addr", "a:1"], "give one"),
         (["--nope"], "no such option"),
@@ -595,6 +627,10 @@ def test_bad_usage_is_one_line_and_exits_with_2(orion, api, args, words):
         (["--rm", "-m", "1m", "nginx"], "--memory is 1048576 bytes"),
         (["-u", "a b", "nginx"], "--user 'a b' is no user: write a name or a number"),
         (["--hostname", "a_b", "nginx"], "--hostname 'a_b' is no host name: write letters, digits and hyphens"),
+        (["--prefer", "zone=a@101", "nginx"], "--prefer: weight is 101: give 1 to 100"),
+        (["--max-per-node", "-1", "nginx"], "--max-per-node: maxPerNode is -1"),
+        (["--spread-over", "a b", "nginx"], "--spread-over: 'a b' is not a label's name"),
+        (["--priority", "101", "nginx"], "--priority is 101: give -100 to 100"),
         (["nginx", ""], "COMMAND starts with an empty word"),
     ],
 )

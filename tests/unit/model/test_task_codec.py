@@ -17,7 +17,7 @@ from orion.model.api.health_fields import (
     HttpCheckRequest,
     TcpCheckRequest,
 )
-from orion.model.api.rules import PlacementRequest
+from orion.model.api.placement_fields import AffinityRequest, AlongsideRequest, PlacementRequest
 from orion.model.api.tasks import TaskFields, TaskRequest, TaskView
 from orion.model.health import UnhealthyAction
 from orion.model.ids import JOB_NAME
@@ -76,11 +76,21 @@ VALUES = {
     "configs": st.lists(_LABEL, max_size=3, unique=True).map(
         lambda keys: [ConfigRefRequest(key, path=f"/etc/{key}", mode="0600") for key in keys]
     ),
-    "placement": st.sampled_from(["", "spread", "pack"]).map(PlacementRequest),
+    "placement": st.builds(
+        PlacementRequest,
+        st.sampled_from(["", "spread", "pack"]),
+        st.lists(st.sampled_from(["disk=ssd", "zone in (a, b)", "gpu exists", "rack~^r[0-9]+$", "os>=6.1"])),
+        st.lists(st.builds(AffinityRequest, st.just("zone!=a"), st.sampled_from([-100, 1, 50]))),
+        st.sampled_from(["", "zone"]),
+        st.integers(0, 1_000_000),
+        st.booleans(),
+        st.none() | st.builds(AlongsideRequest, st.just("of-the-other"), pid=st.booleans()),
+    ),
     "user": st.sampled_from(["", "nobody", "app:staff", "1000", "2147483647:0"]),
     "health_check": st.none() | _CHECKS,
     "hooks": st.none() | st.builds(HooksRequest, _HOOKS, _HOOKS),
     "drain_seconds": st.none() | _SECONDS,
+    "priority": st.integers(-100, 100),
     "hostname": st.sampled_from(["", "db", "9", "a--b", "DB-1.example.org"]),
 }
 REQUESTS = st.builds(TaskRequest, **VALUES)
@@ -92,6 +102,7 @@ def test_every_field_has_values_to_be_tested_with():
 
 def test_every_field_of_a_spec_comes_from_a_field_of_the_request():
     places = {field.spec.partition(".")[0] for field in fields_of(TaskFields) if field.spec}
+    places |= {field.beside for field in fields_of(TaskFields) if field.beside}
     assert places == set(TaskSpec.__struct_fields__)
 
 
@@ -108,6 +119,7 @@ def shown(request):
     view = TaskView(
         **fields_from_spec(kept.task),
         name=kept.name,
+        priority=kept.priority,
         id="web/0",
         state="pending",
         reason="",

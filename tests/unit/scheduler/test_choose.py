@@ -81,7 +81,7 @@ def test_a_plan_is_as_if_tasks_were_placed_one_after_another(capacities, fill, t
 
 def test_stretches_of_a_large_pool_are_fair_samples():
     cluster = Cluster(1_000)
-    pool = Pool(cluster.view.node_records(), cluster.pools.pool(cluster.view, ()).unready, 0)
+    pool = Pool(cluster.view.node_records(), cluster.pools.pool(cluster.view, ()).failure)
     assert len(pool.nodes) > EXACT
     for at in range(0, 900, 100):
         numbers = sorted(record.number for record in pool.nodes[at : at + 100])

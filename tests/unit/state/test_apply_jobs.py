@@ -52,10 +52,10 @@ def test_refused_jobs_keep_no_other_waiting():
     assert world.view.jobs_to_place() == ["b", "d"]
     assert world.view.jobs_refused() == ["a", "c"]
     assert world.view.jobs_refused(1) == ["a"]
-    after = world.view.serial("a") + 1
-    assert world.view.jobs_refused(5, range(after, world.view.next_serial)) == ["c"]
-    assert world.view.jobs_refused(5, range(after)) == ["a"]
-    assert world.view.jobs_refused(5, range(after, after)) == []
+    first = world.view.queue_key("a")
+    assert world.view.jobs_refused(5, first, world.view.next_serial) == ["c"]
+    assert world.view.jobs_refused(5, None, world.view.serial("a") + 1) == ["a"]
+    assert world.view.jobs_refused(5, first, world.view.serial("a") + 1) == []
 
 
 def test_a_taken_name_is_a_conflict():

@@ -6,6 +6,7 @@ import click
 
 from orion.cli.shared.fields import asked_for, bad_usage, task_options
 from orion.cli.shared.options import asks, command, output
+from orion.cli.shared.placement_options import placement_options, with_placement
 from orion.cli.shared.types import Seconds
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ Options end at IMAGE: all that follows it is the program's, as it stands (but fo
 @click.argument("image")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND...]")
 @task_options
+@placement_options
 @click.option(
     "--rm",
     "foreground",
@@ -53,7 +55,7 @@ def run(client: "Client", image: str, words: tuple[str, ...], form: str, **asked
     from orion.client import Invalid, TaskRequest
 
     _check_together(form, asked)
-    fields = asked_for(asked)
+    fields = with_placement(asked_for(asked), asked)
     if asked["foreground"]:  # once, unless it is said how often
         fields = {"restart_policy": "no", **fields}
     request = TaskRequest(image=image, command=_command(words), **fields)

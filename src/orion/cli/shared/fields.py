@@ -6,7 +6,8 @@ from typing import Any, TypeVar, get_args, get_origin
 import click
 import msgspec
 
-from orion.cli.shared.types import ConfigUse, Environment, Label, Published, Seconds, Size
+from orion.cli.shared.placement_options import OPTION_OF
+from orion.cli.shared.types import ConfigUse, Environment, LabelRule, Published, Seconds, Size
 from orion.model.api.fields import Field, Option, fields_of, unannotated
 from orion.model.api.tasks import TaskFields
 from orion.model.errors import FieldError, Invalid
@@ -18,7 +19,7 @@ _KINDS: dict[str, click.ParamType[Any]] = {
     "seconds": Seconds(),
     "port": Published(),
     "variable": Environment(),
-    "label": Label(),
+    "label": LabelRule(),
     "config": ConfigUse(),
 }
 _PLAIN: dict[Any, click.ParamType[Any]] = {str: click.STRING, int: click.INT, float: click.FLOAT}
@@ -132,8 +133,8 @@ def bad_usage(error: Invalid) -> click.UsageError:
 
 
 def _of_option(error: FieldError) -> str:
-    json = error.pointer.split("/")[1] if error.pointer else ""
-    name = _AS_TYPED.get(json, "")
+    _, json, *rest = [*error.pointer.split("/"), ""]
+    name = (OPTION_OF.get(rest[0]) if json == "placement" else None) or _AS_TYPED.get(json, "")
     words = error.message.removeprefix(f"{json} ")
     if not name:
         return error.message

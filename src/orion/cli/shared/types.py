@@ -130,6 +130,25 @@ class Label(click.ParamType[tuple[str, str]]):
         return key, text
 
 
+class LabelRule(click.ParamType[tuple[str, str | None]]):
+    """A rule for a node's labels. One that has a label be equal is that label and its value; any other is the rule
+    and None.
+    """
+
+    name = "rule"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str | None]:
+        from orion.model.placement_rules import Operator, read_constraint
+
+        try:
+            rule = read_constraint(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return (rule.label, rule.values[0]) if rule.operator is Operator.EQUAL else (str(value), None)
+
+
 class LabelChange(click.ParamType[tuple[str, str | None]]):
     """A node's label to set, `name=value`, or to take away, `name-`."""
 

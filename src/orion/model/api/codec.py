@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from orion.model.api.fields import Field, Reading, fields_of
+from orion.model.api.placement_fields import read_priority
 from orion.model.api.tasks import TaskFields, TaskRequest
 from orion.model.errors import FieldError, FieldErrors, Invalid, shown
 from orion.model.ids import JOB_NAME, JobName
@@ -15,10 +16,16 @@ from orion.model.job import Job, JobKind, TaskSpec
 _FIELDS = tuple(field for field in fields_of(TaskFields) if field.spec is not None)
 # Parts of a spec that several fields of the JSON fill: resources.
 _PARTS = {info.name: info.type for info in msgspec.structs.fields(TaskSpec)}
-_PLACES = attrgetter(*(field.spec for field in _FIELDS if field.spec))
+_SINGLE = tuple(field for field in _FIELDS if not field.beside)
+_PLACES = attrgetter(*(field.spec for field in _SINGLE if field.spec))
 # What is as it is by default is shown as the default of TaskFields: lists have thousands of tasks.
-_DEFAULTS = zip(_FIELDS, _PLACES(TaskSpec(image="no image")), strict=True)
-_SHOWS = tuple((field.name, field.show, default) for field, default in _DEFAULTS)
+_BARE = TaskSpec(image="no image")
+_SHOWS = tuple((field.name, field.show, default) for field, default in zip(_SINGLE, _PLACES(_BARE), strict=True))
+_PAIRS = tuple(
+    (field.name, field.show, places, places(_BARE))
+    for field in _FIELDS
+    if field.beside and field.show and (places := attrgetter(field.spec or "", field.beside))
+)
 
 
 def job_from_request(request: TaskRequest, name: str, at_ms: int) -> Job:
@@ -31,9 +38,17 @@ def job_from_request(request: TaskRequest, name: str, at_ms: int) -> Job:
         message = f"name {shown(name)} can't be used: write 1 to 63 of a-z, 0-9 and '-', with no '-' at an end"
         errors.append(FieldError("/name", message))
     read = [(field, _read(field, request, errors)) for field in _FIELDS]
+    priority = read_priority(request.priority, Reading(request, "priority", errors))
     if errors:
         raise Invalid(errors)
-    return Job(name=JobName(name), kind=JobKind.SERVICE, count=1, task=_spec(read), created_at_ms=at_ms)
+    return Job(
+        name=JobName(name),
+        kind=JobKind.SERVICE,
+        count=1,
+        task=_spec(read),
+        created_at_ms=at_ms,
+        priority=priority,
+    )
 
 
 def _read(field: Field, request: TaskRequest, errors: FieldErrors) -> Any:
@@ -44,7 +59,10 @@ def _read(field: Field, request: TaskRequest, errors: FieldErrors) -> Any:
 def _spec(read: list[tuple[Field, Any]]) -> TaskSpec:
     values: dict[str, Any] = {}
     parts: dict[str, dict[str, Any]] = {}
-    for field, value in read:
+    for field, found in read:
+        value = found
+        if field.beside:
+            value, values[field.beside] = found
         place, _, part = (field.spec or "").partition(".")
         if part:
             parts.setdefault(place, {})[part] = value
@@ -55,11 +73,15 @@ def _spec(read: list[tuple[Field, Any]]) -> TaskSpec:
 
 def fields_from_spec(spec: TaskSpec) -> dict[str, Any]:
     """The TaskFields that say what `spec` does, but for the task's name and what is as it is by default."""
-    return {
+    fields = {
         name: show(value) if show is not None else value
         for (name, show, default), value in zip(_SHOWS, _PLACES(spec), strict=True)
         if value is not default
     }
+    for name, show, places, default in _PAIRS:
+        if (pair := places(spec)) != default:
+            fields[name] = show(pair)
+    return fields
 
 
 def name_for(image: str, random: int) -> str:

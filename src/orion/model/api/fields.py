@@ -44,7 +44,7 @@ class Reading:
 class Field(msgspec.Struct, frozen=True):
     """All about a field but its type. `spec`: its place in a TaskSpec, as in resources.cpu_millis; None: it has
     none. `read` makes the value there of the one in JSON, whether it is right or not, and `show` the one in JSON of
-    the one there; None: they are the same.
+    the one there; None: they are the same. `beside`: a second place in the spec, with which both are about a pair.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Field(msgspec.Struct, frozen=True):
     read: Callable[[Any, Reading], Any] | None
     show: Callable[[Any], Any] | None
     option: Option | None
+    beside: str = ""
 
 
 def field(
@@ -62,6 +63,7 @@ def field(
     *,
     note: str = "",
     spec: str | None = "",
+    beside: str = "",
     read: Callable[[Any, Reading], Any] | None = None,
     show: Callable[[Any], Any] | None = None,
     wrong: str = "",
@@ -76,7 +78,8 @@ def field(
     """
     if wrong:
         read = _matching(schema["pattern"], schema.get("maxLength"), wrong)
-    told = {"spec": spec, "read": read, "show": show, "option": option, "description": description}
+    told = {"spec": spec, "beside": beside, "read": read, "show": show, "option": option}
+    told["description"] = description
     return Meta(
         description=f"{description} {note}".rstrip(),
         max_length=max_length,

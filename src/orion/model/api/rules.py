@@ -5,15 +5,11 @@ something that Docker takes, so that a task never fails later for the way it was
 """
 
 import re
-from collections.abc import Callable
-from typing import Annotated
-
-import msgspec
 
 from orion.model.api.config_refs import variable_error
-from orion.model.api.fields import Reading, schema
+from orion.model.api.fields import Reading
 from orion.model.errors import shown
-from orion.model.job import Placement, RestartMode, RestartPolicy
+from orion.model.job import RestartMode, RestartPolicy
 from orion.model.labels import label_error
 from orion.model.limits import (
     MAX_BYTES,
@@ -184,26 +180,3 @@ def show_restart(policy: RestartPolicy) -> str:
     if policy.mode is RestartMode.ON_FAILURE and policy.max_restarts:
         return f"{policy.mode}:{policy.max_restarts}"
     return policy.mode.value
-
-
-class PlacementRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
-    """Which of the nodes that fit gets a task."""
-
-    strategy: Annotated[
-        str,
-        schema("spread: the least loaded; pack: the fullest; empty: as the cluster has it", enum=["", *Placement]),
-    ] = ""
-
-
-def read_placement(asked: PlacementRequest, reading: Reading) -> Placement | None:
-    if asked.strategy and asked.strategy not in tuple(Placement):
-        reading.wrong(f"strategy {shown(asked.strategy)} is unknown: write {' or '.join(Placement)}", "strategy")
-        return None
-    return Placement(asked.strategy) if asked.strategy else None
-
-
-_PLACEMENTS: dict[Placement | None, PlacementRequest] = {
-    None: PlacementRequest(),
-    **{placement: PlacementRequest(placement.value) for placement in Placement},
-}
-show_placement: Callable[[Placement | None], PlacementRequest] = _PLACEMENTS.__getitem__

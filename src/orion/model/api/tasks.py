@@ -9,12 +9,17 @@ from msgspec import Meta
 from orion.model.api.config_refs import ONE_USE, VARIABLE, ConfigRefRequest, read_configs, show_configs
 from orion.model.api.fields import Option, field, schema, whole_up_to
 from orion.model.api.health_fields import HealthFields
+from orion.model.api.placement_fields import (
+    Asked,
+    PlacementRequest,
+    read_placement,
+    show_placement,
+)
 from orion.model.api.ports import PORT_KEY, HostPort, read_ports, show_ports
 from orion.model.api.rules import (
     IMAGE,
     MAX_IMAGE,
     RESTART,
-    PlacementRequest,
     none_or,
     read_bytes,
     read_command,
@@ -23,12 +28,10 @@ from orion.model.api.rules import (
     read_grace,
     read_image,
     read_memory,
-    read_placement,
     read_restart,
     read_selectors,
     show_cpu,
     show_grace,
-    show_placement,
     show_restart,
 )
 from orion.model.health import Health
@@ -48,6 +51,7 @@ from orion.model.limits import (
     MIN_CPU,
     MIN_MEMORY_BYTES,
 )
+from orion.model.placement_rules import MAX_PRIORITY
 
 _Word = Annotated[str, schema(pattern=r"^[^\x00]*$", maxLength=MAX_STRING_BYTES)]
 _LabelValue = Annotated[str, schema(pattern=f"^{LABEL_VALUE}$")]
@@ -153,7 +157,12 @@ class TaskFields(HealthFields, msgspec.Struct, frozen=True, rename="camel"):
             show=dict,
             max_length=MAX_SELECTORS,
             propertyNames={"pattern": f"^{LABEL_KEY}$"},
-            option=Option(("--constraint",), "LABEL=VALUE", "label"),
+            option=Option(
+                ("--constraint",),
+                "RULE",
+                "label",
+                also="As in disk=ssd, zone!=a, 'zone in (a, b)', 'gpu exists', 'rack~^r[0-9]+$', 'kernel>=6.1'.",
+            ),
         ),
     ] = {}
     port_bindings: Annotated[
@@ -212,9 +221,11 @@ class TaskFields(HealthFields, msgspec.Struct, frozen=True, rename="camel"):
         ),
     ] = []
     placement: Annotated[
-        PlacementRequest,
+        Asked,
         field(
             "Of the nodes that fit the least loaded (spread), or the fullest (pack).",
+            note="As an object with rules for its node, too.",
+            beside="rules",
             read=read_placement,
             show=show_placement,
             option=Option(
@@ -248,6 +259,17 @@ class TaskFields(HealthFields, msgspec.Struct, frozen=True, rename="camel"):
             option=Option(("--hostname",), "NAME", default="the engine's choice"),
         ),
     ] = ""
+    priority: Annotated[
+        int,
+        field(
+            "Which jobs go first when room is short: those with a higher priority.",
+            note=f"{-MAX_PRIORITY} to {MAX_PRIORITY}.",
+            spec=None,
+            minimum=-MAX_PRIORITY,
+            maximum=MAX_PRIORITY,
+            option=Option(("--priority",), "N"),
+        ),
+    ] = 0
 
 
 class TaskRequest(TaskFields, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
@@ -295,7 +317,9 @@ class PlacementFailureView(msgspec.Struct, frozen=True, rename="camel"):
         dict[str, int],
         Meta(
             description="How many are `away` (stopped on purpose), `down`, `draining`, without a container engine "
-            "that answers (`engine`), or lack one of the labels asked for (`labels`)."
+            "that answers (`engine`), lack one of the labels asked for (`labels`), do not pass one of the "
+            "`constraints`, run no task of the job `alongside` which it is to be, or have as many of its job as "
+            "they may (`perNode`)."
         ),
     ]
     resources_short: Annotated[

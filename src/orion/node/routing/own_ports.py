@@ -4,14 +4,19 @@ is written. Where some node may give it, the scheduler finds that one.
 
 from orion.model.errors import FieldError, Invalid, pointer
 from orion.model.job import Job
+from orion.model.placement_rules import PlacementRules
 from orion.state.records import port_key, port_text
 from orion.state.view import View
 
 
 def refuse_own_ports(view: View, job: Job) -> None:
     """Raises Invalid, naming each."""
-    wanted = set(job.task.constraints)
-    owns = [view.own_ports(node) for node in view.nodes() if wanted <= set(node.labels)]
+    wanted, rules = set(job.task.constraints), job.task.rules or PlacementRules()
+    owns = [
+        view.own_ports(node)
+        for node in view.nodes()
+        if wanted <= set(node.labels) and rules.pass_labels(node.labels)
+    ]
     errors = []
     for binding in job.task.ports:
         key = port_key(binding.host_port, binding.protocol)

@@ -16,6 +16,9 @@ def placement_failure(failure: PlacementFailure, task: TaskSpec) -> PlacementFai
         "draining": failure.draining,
         "engine": failure.without_engine,
         "labels": failure.without_labels,
+        "constraints": sum(failure.excluded),
+        "alongside": failure.apart,
+        "perNode": failure.crowded,
     }
     asked = task.resources
     short = {

@@ -145,6 +145,7 @@ def _task(record: JobRecord, index: int, node_of: Callable[[NodeId], Node | None
     runs = record.history(index) if record.job.created_index == job.created_index else ()
     return TaskView(
         **fields_from_spec(spec),
+        priority=job.priority,
         id=task_id(job.name, index),
         name=job.name,
         state=slot.state,

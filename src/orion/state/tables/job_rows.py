@@ -102,11 +102,11 @@ class Jobs(Table):
 
     def check(self, again: Self) -> None:
         mine, other = self._state, again._state
-        for name in ("next_allocation", "allocations", "stuck"):
+        for name in ("next_allocation", "allocations", "stuck", "waits_beside"):
             same(name, getattr(mine, name), getattr(other, name))
         same("order of jobs", list(mine.jobs), list(other.jobs))
         same("order of jobs by serial", sorted(mine.jobs, key=lambda name: mine.jobs[name].serial), list(mine.jobs))
-        waiting = [(record.serial, name) for name, record in mine.jobs.items() if record.open_count]
+        waiting = sorted((record.queue_key, name) for name, record in mine.jobs.items() if record.open_count)
         same("open jobs", list(mine.open_jobs.items()), [row for row in waiting if not mine.jobs[row[1]].refusal])
         same("refused jobs", list(mine.refused_jobs.items()), [row for row in waiting if mine.jobs[row[1]].refusal])
         for job, record in mine.jobs.items():
@@ -128,6 +128,7 @@ class Jobs(Table):
             queue.clear()
             yield
         state.stuck.clear()
+        state.waits_beside.clear()
         yield
 
 

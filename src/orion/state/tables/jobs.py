@@ -13,6 +13,7 @@ from orion.model.allocation import Allocation
 from orion.model.errors import Conflict, NotFound, OrionError, Refused
 from orion.model.ids import JOB_NAME, JobName
 from orion.model.job import Job, TaskSpec
+from orion.model.placement_rules import MAX_PRIORITY, rules_fault
 from orion.state import mutations
 from orion.state.core.command import Command, Once, command, once_about
 from orion.state.core.faults import (
@@ -93,6 +94,7 @@ def _creation_fault(command: CreateJob) -> str:
             key_fault(command.idempotency_key),
             outside("version", job.version, MAX_NUMBER),
             outside("created_at_ms", job.created_at_ms, MAX_MS),
+            outside("priority", job.priority, MAX_PRIORITY, -MAX_PRIORITY),
             _spec_fault(job.task),
         )
     )
@@ -113,6 +115,7 @@ def _spec_fault(spec: TaskSpec) -> str:
             outside("max_restarts", spec.restart.max_restarts, MAX_NUMBER),
             outside("stop_grace_ms", spec.stop_grace_ms, MAX_MS),
             first(outside("mode", mount.mode, 0o7777) for mount in spec.configs),
+            rules_fault(spec.rules),
         )
     )
 

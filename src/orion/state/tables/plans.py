@@ -12,11 +12,13 @@ from orion.model.ids import AllocationId, JobName, allocation_id, task_id
 from orion.model.job import DYNAMIC_PORTS, PortBinding
 from orion.model.limits import MAX_PORTS
 from orion.model.placement import PlacementFailure, RefusalReason
+from orion.model.placement_rules import MAX_CONSTRAINTS
 from orion.model.placement_text import refusal_text
 from orion.state import mutations
 from orion.state.core.command import Command, command
 from orion.state.core.faults import MAX_NUMBER, MAX_PORT, MAX_TEXT, first, longer, outside, protocol_fault
 from orion.state.core.step import MAX_EVENTS_EACH, Step, tasks_text
+from orion.state.placed import admission
 from orion.state.records import OPEN, JobRecord, Ports, Tables, port_key
 
 MAX_SHORT_PORTS = 2 * MAX_PORTS  # of a failure: each taken by tasks here, by Orion there
@@ -69,7 +71,8 @@ def _refusal_fault(why: RefusalReason) -> str:
 
 
 def _failure_fault(failure: PlacementFailure) -> str:
-    counts = (failure.away, failure.down, failure.draining, failure.without_engine, failure.without_labels)
+    unready = (failure.away, failure.down, failure.draining, failure.without_engine)
+    counts = (*unready, failure.without_labels, *failure.excluded, failure.apart, failure.crowded)
     short = [shortage for shortage in (failure.cpu, failure.memory, failure.disk) if shortage]
     return first(
         (
@@ -80,6 +83,7 @@ def _failure_fault(failure: PlacementFailure) -> str:
             *(outside("port", each.port, MAX_PORT) for each in failure.ports),
             *(protocol_fault(each.protocol) for each in failure.ports),
             outside("ports", len(failure.ports), MAX_SHORT_PORTS),
+            outside("excluded", len(failure.excluded), MAX_CONSTRAINTS),
         )
     )
 
@@ -134,6 +138,7 @@ def _place(state: Tables, record: JobRecord, group: Placements, at_ms: int) -> l
     name, version, count = job.name, job.version, job.count
     placed: list[Allocation] = []
     ids = _free_ids(state)
+    admits = admission(state, job.task.rules, name, version)
     for index, number, ports in zip(group.indexes, group.nodes, columns, strict=False):
         node = numbers.get(number)
         if (
@@ -145,6 +150,7 @@ def _place(state: Tables, record: JobRecord, group: Placements, at_ms: int) -> l
             or memory > node.memory_free
             or disk > node.disk_free
             or (bindings and not ports_fit(node.ports, bindings, ports))
+            or (admits is not None and not admits(node))
         ):
             state.capacity_epoch += 1  # what the plan knew is out of date: worth another look
             continue
