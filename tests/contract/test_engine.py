@@ -308,6 +308,19 @@ class EngineContract:
         assert (await until_exited(engine, id_)).exit_code == 0
 
     @checked
+    async def test_a_command_in_a_container_runs_to_its_end(self, bench: Bench) -> None:
+        engine = bench.adapter()
+        id_ = await Placed(bench.new_cluster(), bench.spec(FOREVER)).create(engine)
+        with pytest.raises(EngineError, match="not running"):
+            await engine.exec(id_, ["true"], 5_000)
+        await engine.start(id_)
+        assert (await engine.exec(id_, ["true"], 5_000)).exit_code == 0
+        assert (await engine.exec(id_, ["false"], 5_000)).exit_code == 1
+        await engine.remove(id_)
+        with pytest.raises(EngineError, match="No such container"):
+            await engine.exec(id_, ["true"], 5_000)
+
+    @checked
     async def test_running_containers_of_other_clusters_are_shown(self, bench: Bench) -> None:
         engine, mine, other = bench.adapter(), bench.new_cluster(), bench.new_cluster()
         placed = [Placed(cluster, bench.spec(FOREVER)) for cluster in (mine, other, other)]
@@ -344,6 +357,7 @@ class EngineAbsence:
             engine.inspect(id_),
             engine.put_files(id_, [File("/x", b"", 0o644)]),
             engine.start(id_),
+            engine.exec(id_, ["true"], 1_000),
             engine.stop(id_, 1_000),
             engine.remove(id_),
         ):

@@ -22,6 +22,7 @@ from sim.loop import Process, ProcessState
 from sim.machine import SimMachine
 from sim.network import Network
 from sim.peers import SimPeers
+from sim.probe import SimProbe
 from sim.simlog import SimLog
 from sim.world import SimClock, World
 
@@ -148,6 +149,7 @@ class Machine:
             peers=run.peers,
             membership=run.membership,
             engine=SimEngineClient(self.engine, run.process),
+            probe=SimProbe(self.engine),
             machine=machine,
             identity=identity,
         )

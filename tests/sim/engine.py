@@ -13,7 +13,17 @@ from functools import partial
 import msgspec
 
 from orion.model.allocation import Allocation
-from orion.model.container import Container, ContainerState, EndCause, EngineInfo, File, Labels, LogEntry, LogQuery
+from orion.model.container import (
+    Container,
+    ContainerState,
+    EndCause,
+    EngineInfo,
+    ExecResult,
+    File,
+    Labels,
+    LogEntry,
+    LogQuery,
+)
 from orion.model.errors import EngineDown, EngineError, PortRefused
 from orion.model.job import TaskSpec
 from orion.model.pull import PullProgress
@@ -27,6 +37,9 @@ FOREVER = "web"
 SUCCEEDS = "batch"  # ends with exit code 0 after a while
 CRASHES = "crash"  # ends with exit code 1 after a while
 MISSING = "missing"  # not in the registry
+# Programs in containers that do not end well; all others do.
+FAILS = "false"
+HANGS = "hang"
 CAPACITY = Resources(cpu_millis=4_000, memory_bytes=4_096 * MIB, disk_bytes=40_960 * MIB)
 EVENT_BUFFER = 1_024
 OBEYS = 0.7  # of containers that are told to end: so many do so at once and well, the others are killed
@@ -70,6 +83,7 @@ class SimEngine:
         self.containers: dict[str, Held] = {}
         self.files: dict[str, dict[str, File]] = {}  # of each container, by path
         self.images: dict[str, None] = {}
+        self.ill: set[str] = set()  # containers that run and do not work
         self.on_create: Callable[[Process, Allocation, Labels], None] = lambda *_: None  # when it is asked to
         self.history: list[tuple[int, str, str]] = []  # when, what, container's name
         self.remembers: dict[str, End] = {}  # by container
@@ -164,8 +178,14 @@ class SimEngine:
             self._ports[port] = id_
         held.runs += 1
         self._change(
-            held, state=ContainerState.RUNNING, started_at_ms=self.world.wall_ms, finished_at_ms=0, exit_code=None
+            held,
+            state=ContainerState.RUNNING,
+            started_at_ms=self.world.wall_ms,
+            finished_at_ms=0,
+            exit_code=None,
+            address=f"container-{id_[-14:]}",
         )
+        self.ill.discard(id_)
         self._happened("start", held)
         self._plan_end(held)
 
@@ -214,9 +234,20 @@ class SimEngine:
     def _happened(self, what: str, held: Held) -> None:
         self.history.append((self.world.now_ms, what, held.name))
         self.world.trace(self.id, f"engine {what} {held.name} of {held.shown.labels.node}")
-        if what != "create":
+        if what != "create" and not what.startswith("exec "):
             for subscriber in self._subscribers:
                 subscriber.tell(held, self.remembers.get(held.shown.id))
+
+    def at(self, address: str) -> Held | None:
+        """The container that runs there."""
+        return next((held for held in self.running() if held.shown.address == address), None)
+
+    def exec(self, id_: str, command: Sequence[str]) -> ExecResult:
+        held = self._held(id_)
+        if held.shown.state is not ContainerState.RUNNING:
+            raise EngineError(f"container {id_} is not running")
+        self._happened(f"exec {command[0]}", held)
+        return ExecResult(1, "so sorry") if command[0] == FAILS else ExecResult(0, "well")
 
     def running(self) -> list[Held]:
         return [held for held in self.containers.values() if held.shown.state is ContainerState.RUNNING]
@@ -304,6 +335,13 @@ class SimEngineClient:
 
     async def start(self, container: str) -> None:
         await self._ask(lambda: self.engine.start(container), 30, 300, may_fail=True)
+
+    async def exec(self, container: str, command: Sequence[str], timeout_ms: int) -> ExecResult:
+        result = await self._ask(lambda: self.engine.exec(container, command), 20, 200, may_fail=True)
+        if command[0] != HANGS:
+            return result
+        await asyncio.sleep(timeout_ms / 1000)
+        return ExecResult(None)
 
     async def stop(self, container: str, grace_ms: int) -> None:
         held = self.engine.containers.get(container)

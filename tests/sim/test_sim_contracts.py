@@ -5,17 +5,20 @@ import pytest
 from contract.test_engine import CRASHES as CONTRACT_CRASHES
 from contract.test_engine import FOREVER as CONTRACT_FOREVER
 from contract.test_engine import SUCCEEDS as CONTRACT_SUCCEEDS
-from contract.test_engine import EngineAbsence, EngineContract
+from contract.test_engine import EngineAbsence, EngineContract, Placed
 from contract.test_log_store import LogStoreContract
 from contract.test_membership import MembershipContract
 from contract.test_peers import PeersContract
+from contract.test_probe import ProbeContract
 from orion.model.job import TaskSpec
+from orion.ports.probe import Target
 from sim.disk import Disk
 from sim.engine import CRASHES, FOREVER, MISSING, SUCCEEDS, SimEngine, SimEngineClient
 from sim.gossip import Gossip, SimMembership
 from sim.loop import Process
 from sim.network import Network
 from sim.peers import SimPeers
+from sim.probe import SimProbe
 from sim.simlog import SimLog
 from sim.world import World
 
@@ -133,3 +136,28 @@ class TestSimMembership(MembershipContract):
     @pytest.fixture
     def bench(self):
         return SimMembershipBench()
+
+
+class SimProbeBench(Bench):
+    def __init__(self):
+        super().__init__()
+        self.engine = SimEngine(self.world, "e")
+        self.engine.images[FOREVER] = None
+
+    def probe(self):
+        return SimProbe(self.engine)
+
+    async def working(self):
+        client, placed = SimEngineClient(self.engine, self.process()), Placed(1, TaskSpec(FOREVER))
+        container = await placed.create(client)
+        await client.start(container)
+        return Target((await client.inspect(container)).address, 80)
+
+    async def silent(self):
+        return Target("nobody", 80)
+
+
+class TestSimProbe(ProbeContract):
+    @pytest.fixture
+    def bench(self):
+        return SimProbeBench()

@@ -4,6 +4,7 @@ import enum
 
 import msgspec
 
+from orion.model.health import Health
 from orion.model.ids import NodeId
 from orion.model.resources import Resources
 
@@ -60,6 +61,26 @@ class Container(msgspec.Struct, frozen=True):
     address: str = ""
     cause: EndCause = EndCause.ITSELF  # once it has ended
     paused: bool = False  # it runs, and its processes are frozen until somebody unpauses it
+    health: Health = Health.NONE  # by the engine's own HEALTHCHECK
+    health_output: str = ""  # of its last one
+
+
+class ExecResult(msgspec.Struct, frozen=True):
+    """A command that was run in a container. `exit_code` is None when it took too long. `output` is the end of what
+    it wrote to stdout and stderr.
+    """
+
+    exit_code: int | None
+    output: str = ""
+
+    def words(self, program: str, timeout_ms: int) -> str:
+        """As in 'pg_isready: exit code 2: no response'; of a success what it wrote."""
+        if self.exit_code == 0:
+            return self.output
+        ended = f"exit code {self.exit_code}"
+        if self.exit_code is None:
+            ended = f"not over within {timeout_ms / 1000:g} s"
+        return f"{program}: {ended}: {self.output}" if self.output.strip() else f"{program}: {ended}"
 
 
 class File(msgspec.Struct, frozen=True):

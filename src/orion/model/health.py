@@ -45,6 +45,13 @@ class Health(enum.StrEnum):
     UNHEALTHY = "unhealthy"
 
 
+class ProbeResult(msgspec.Struct, frozen=True):
+    """`output`: words on a failure, or what a command wrote."""
+
+    ok: bool
+    output: str = ""
+
+
 class HookCommand(msgspec.Struct, frozen=True, array_like=True):
     """A command that is run in a task's container."""
 

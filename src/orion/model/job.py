@@ -96,6 +96,16 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     rules: Annotated[PlacementRules | None, since(2, words="rules for the nodes of tasks")] = None
 
     @property
+    def first_tcp_port(self) -> int:
+        """The container's port that accepts once it is ready, if it has no health check; 0: none."""
+        return next((each.container_port for each in self.ports if each.protocol == "tcp"), 0)
+
+    @property
+    def tells_ready(self) -> bool:
+        """Its node says since when it is ready. Of any other task nothing is known but that it runs."""
+        return bool(self.health or self.first_tcp_port or (self.hooks and self.hooks.post_start))
+
+    @property
     def drain_time_ms(self) -> int:
         """The time between its end in the endpoints and the first word to its program to end: who uses it learns of
         it meanwhile.

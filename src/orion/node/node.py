@@ -44,6 +44,7 @@ from orion.ports.log import Identity, LogStore
 from orion.ports.machine import Machine
 from orion.ports.membership import Membership
 from orion.ports.peers import Peers
+from orion.ports.probe import Probe
 from orion.process.config import Config
 from orion.raft.interface import RaftConfig, SoftState
 
@@ -66,6 +67,7 @@ class Node:
         peers: Peers,
         membership: Membership,
         engine: Engine,
+        probe: Probe,
         machine: Machine,
         identity: Identity,
         on_stop_asked: Callable[[], None] = lambda: None,
@@ -164,6 +166,7 @@ class Node:
             me=me,
             clock=clock,
             engine=engine,
+            probe=probe,
             source=self._source,
             confirm=self.forward.ask,
             hooks=(ConfigInjection(lambda keys: self.service.configs.read(keys)),),  # noqa: PLW0108 -- service comes later

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 from orion.model.allocation import Allocation
-from orion.model.container import Container, EngineInfo, File, Labels, LogEntry, LogQuery
+from orion.model.container import Container, EngineInfo, ExecResult, File, Labels, LogEntry, LogQuery
 from orion.model.job import TaskSpec
 from orion.model.pull import PullProgress
 
@@ -34,6 +34,11 @@ class Engine(Protocol):
 
     async def start(self, container: str) -> None: ...
 
+    async def exec(self, container: str, command: Sequence[str], timeout_ms: int) -> ExecResult:
+        """Runs a command in a container that runs, to its end. One that takes longer than `timeout_ms` is killed
+        where that is possible, and its result has no exit code.
+        """
+
     async def stop(self, container: str, grace_ms: int) -> None: ...
 
     async def remove(self, container: str) -> None:
@@ -51,7 +56,8 @@ class Engine(Protocol):
         """As in `containers`; None when it is gone."""
 
     def changes(self, cluster: int) -> AsyncIterator[str]:
-        """The id of each of this cluster's containers that started, died, was paused or was removed; ends (raises
+        """The id of each of this cluster's containers that started, died, was paused, was removed or
+        is of another health; ends (raises
         EngineDown) when the engine goes away. Before them, once, "": it listens, so that a look from then on
         misses nothing, and knows the causes of ends before as well as they can still be known.
         """

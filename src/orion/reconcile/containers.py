@@ -6,10 +6,12 @@ action for one allocation depends on whether it is wanted and on its container's
     wanted, no container ......... Start, once its backoff is over
     wanted, created .............. Start
     wanted, running .............. report
+    wanted, running, failed ...... Stop: a health check that failed is as an end by itself
     wanted, exited ............... the restart policy: Start again after a backoff, or the end. A container that
                                    was stopped outside of Orion, or by nobody knows whom, has not succeeded, and
                                    its restart is not counted.
                                    Nothing, while the engine can't say how it ended
+    not wanted, running, drains .. Drain, and wait until its time is over: who uses it learns of its end
     not wanted, running .......... Stop
     not wanted, exited, kept ..... the end
     not wanted, otherwise ........ Remove, then the end
@@ -24,8 +26,11 @@ import msgspec
 
 from orion.model.allocation import Allocation, AllocationState, AllocationStatus
 from orion.model.container import Container, ContainerState, EndCause
+from orion.model.health import Health, HookCommand
 from orion.model.ids import AllocationId, JobName, NodeId, container_name
 from orion.model.job import RestartMode, TaskSpec
+from orion.reconcile import health
+from orion.reconcile.health import Checked
 
 BACKOFF_FIRST_MS = 1_000
 BACKOFF_MAX_MS = 60_000
@@ -53,12 +58,23 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """Stop the container. When the engine refuses, report `meanwhile` with the engine's words as the reason."""
+    """Report `before`, run the `hooks` in the container, within the grace, and stop it. When the engine refuses,
+    report `meanwhile` with the engine's words as the reason.
+    """
 
     allocation: AllocationId
     container: str
     grace_ms: int
     meanwhile: Report | None = None
+    hooks: tuple[HookCommand, ...] = ()
+    before: Report | None = None
+
+
+class Drain(msgspec.Struct, frozen=True):
+    """Remember that the container is to be stopped after `drain_ms` from now."""
+
+    allocation: AllocationId
+    drain_ms: int
 
 
 class Remove(msgspec.Struct, frozen=True):
@@ -92,7 +108,7 @@ class BackOff(msgspec.Struct, frozen=True):
     status: AllocationStatus
 
 
-Action = Start | Stop | Remove | Report | BackOff | Wait
+Action = Start | Stop | Drain | Remove | Report | BackOff | Wait
 
 
 class Attempts(msgspec.Struct):
@@ -106,6 +122,7 @@ class Attempts(msgspec.Struct):
     ending: str = ""  # the container's end that `retry_at_ms` was chosen for
     last_error: str = ""
     gave_up: bool = False  # it is not tried again: `last_error` says why
+    drained_at_ms: int | None = None  # once it drains: when it is to be stopped
 
 
 CONFIRMING_REFUSALS = 3  # a registry may be a moment behind when it says "no such image"
@@ -131,12 +148,26 @@ def backoff_ms(attempt: int, jitter: float) -> int:
 
 class Desired(msgspec.Struct, frozen=True):
     """One allocation of this node. With `kept` its container stays for its logs once it has ended and is not
-    wanted.
+    wanted. `drains`: other tasks of its job take over from it. `checked`: what is known of the health of its last
+    run.
     """
 
     allocation: Allocation
     spec: TaskSpec
     kept: bool = False
+    drains: bool = False
+    checked: Checked | None = None
+
+    def health_of(self, container: Container) -> Checked:
+        """Returns what is known of this run of its container."""
+        if self.checked is not None and self.checked.is_of(container):
+            return self.checked
+        return health.first(self.spec, container, self.allocation.status)
+
+    def stop(self, container: Container, meanwhile: Report | None, before: Report | None = None) -> Stop:
+        spec = self.spec
+        hooks = spec.hooks.pre_stop if spec.hooks is not None else ()
+        return Stop(self.allocation.id, container.id, spec.stop_grace_ms, meanwhile, hooks, before)
 
 
 def reconcile(
@@ -187,7 +218,7 @@ def _held(container: Container) -> tuple[int, ...]:
 def _act(wish: Desired, container: Container | None, tries: Attempts, now_ms: int) -> Action | None:
     allocation = wish.allocation
     if not allocation.wanted or allocation.terminal:
-        return _end(wish, container, tries)
+        return _end(wish, container, tries, now_ms)
     if tries.gave_up:
         return Report(allocation.id, _failed(allocation, tries.last_error, container))
     if container is None or container.state is ContainerState.CREATED:
@@ -196,38 +227,57 @@ def _act(wish: Desired, container: Container | None, tries: Attempts, now_ms: in
         held = container.id if container else ""
         return Start(allocation, wish.spec, held, _restarts(allocation, tries))
     if container.state is ContainerState.RUNNING:
-        status = running_status(container, _restarts(allocation, tries))
-        return Report(allocation.id, status) if status != allocation.status else None
+        checked = wish.health_of(container)
+        status = running_status(container, _restarts(allocation, tries), checked)
+        report = Report(allocation.id, status)
+        if checked.failed:
+            return wish.stop(container, report, before=report)
+        return report if status != allocation.status else None
     if container.exit_code is None:
         status = allocation.status.because(ENDED_SOMEHOW)
         return Report(allocation.id, status) if status != allocation.status else None
     return _exited(wish, container, tries, now_ms)
 
 
-def _end(wish: Desired, container: Container | None, tries: Attempts) -> Action | None:
+def _end(wish: Desired, container: Container | None, tries: Attempts, now_ms: int) -> Action | None:
     allocation = wish.allocation
     if allocation.terminal:
         # Its container is kept for its logs, except that of a run that was called lost while it ran on.
         if container is not None and container.state is ContainerState.RUNNING:
-            return Stop(allocation.id, container.id, wish.spec.stop_grace_ms)
+            return wish.stop(container, None)
         if container is not None and allocation.status.state is AllocationState.LOST:
             return Remove(container.id)
         return None
     if container is None:
         return Report(allocation.id, _stopped(allocation, None, tries))
     if container.state is ContainerState.RUNNING:
-        running = running_status(container, _restarts(allocation, tries))
-        return Stop(allocation.id, container.id, wish.spec.stop_grace_ms, Report(allocation.id, running))
+        checked = wish.health_of(container)
+        if (wait := _drain(wish, checked, tries, now_ms)) is not None:
+            return wait
+        running = running_status(container, _restarts(allocation, tries), checked)
+        return wish.stop(container, Report(allocation.id, running))
     stopped = Report(allocation.id, _stopped(allocation, container, tries))
     if wish.kept and container.state is ContainerState.EXITED:
         return stopped
     return Remove(container.id, stopped, meanwhile=Report(allocation.id, allocation.status))
 
 
+def _drain(wish: Desired, checked: Checked, tries: Attempts, now_ms: int) -> Drain | Wait | None:
+    """Returns None when it is over, or nobody can have begun to use it."""
+    spec, allocation = wish.spec, wish.allocation.id
+    unused = spec.tells_ready and not checked.ready_since_ms
+    if not wish.drains or not spec.drain_time_ms or unused:
+        return None
+    if tries.drained_at_ms is None:
+        return Drain(allocation, spec.drain_time_ms)
+    return Wait(allocation, tries.drained_at_ms) if now_ms < tries.drained_at_ms else None
+
+
 def _exited(wish: Desired, container: Container, tries: Attempts, now_ms: int) -> Action:
     allocation, policy = wish.allocation, wish.spec.restart
-    by_itself = container.cause is EndCause.ITSELF
-    succeeded = container.exit_code == 0 and not container.error and by_itself
+    failed = wish.health_of(container).failed
+    by_itself = container.cause is EndCause.ITSELF or bool(failed)
+    succeeded = container.exit_code == 0 and not container.error and by_itself and not failed
     restarts = _restarts(allocation, tries)
     if container.finished_at_ms - container.started_at_ms >= FORGIVE_AFTER_MS:
         restarts = 0
@@ -235,11 +285,11 @@ def _exited(wish: Desired, container: Container, tries: Attempts, now_ms: int) -
     spent = counted and 0 < policy.max_restarts <= restarts
     again = policy.mode is RestartMode.ALWAYS or (policy.mode is RestartMode.ON_FAILURE and not succeeded)
     if spent or not again:
-        return Report(allocation.id, ended_status(container, succeeded=succeeded, restarts=restarts))
+        return Report(allocation.id, ended_status(container, failed, succeeded=succeeded, restarts=restarts))
     ending = f"{container.id} {container.finished_at_ms}"
     if tries.ending != ending:
         attempt = restarts + 1 if by_itself else 1
-        return BackOff(allocation.id, attempt, ending, _restarting(container, restarts))
+        return BackOff(allocation.id, attempt, ending, _restarting(container, restarts, failed))
     if now_ms < tries.retry_at_ms:
         return Wait(allocation.id, tries.retry_at_ms)
     return Start(allocation, wish.spec, container.id, restarts + 1 if by_itself else restarts)
@@ -249,14 +299,17 @@ def _restarts(allocation: Allocation, tries: Attempts) -> int:
     return allocation.status.restarts if tries.restarts is None else tries.restarts
 
 
-def running_status(container: Container, restarts: int) -> AllocationStatus:
+def running_status(container: Container, restarts: int, checked: Checked | None = None) -> AllocationStatus:
+    reason = checked.reason if checked is not None else ""
     return AllocationStatus(
         AllocationState.RUNNING,
-        _paused_words(container) if container.paused else "",
+        _paused_words(container) if container.paused else reason,
         restarts,
         started_at_ms=container.started_at_ms,
         address=container.address,
         container=container.id,
+        health=checked.health if checked is not None else Health.NONE,
+        ready_since_ms=checked.ready_since_ms if checked is not None else 0,
     )
 
 
@@ -266,23 +319,25 @@ def _paused_words(container: Container) -> str:
     return f"paused, until somebody says docker unpause {name}"
 
 
-def _restarting(container: Container, restarts: int) -> AllocationStatus:
+def _restarting(container: Container, restarts: int, failed: str) -> AllocationStatus:
     return AllocationStatus(
         AllocationState.STARTING,
-        f"restarting after {exit_words(container)}",
+        failed or f"restarting after {exit_words(container)}",
         restarts,
         container.exit_code,
         container.started_at_ms,
         container.finished_at_ms,
         container=container.id,
+        # Why it is restarted is known by it after a restart of this process, too (health.first).
+        health=Health.UNHEALTHY if failed else Health.NONE,
     )
 
 
-def ended_status(container: Container, *, succeeded: bool, restarts: int) -> AllocationStatus:
+def ended_status(container: Container, failed: str = "", *, succeeded: bool, restarts: int) -> AllocationStatus:
     """The status of a run that is over. The agent adds the container's last log lines to `reason`."""
     return AllocationStatus(
         AllocationState.COMPLETED if succeeded else AllocationState.FAILED,
-        "" if succeeded else exit_words(container),
+        "" if succeeded else failed or exit_words(container),
         restarts,
         container.exit_code,
         container.started_at_ms,

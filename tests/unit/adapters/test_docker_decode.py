@@ -17,6 +17,26 @@ def test_a_running_container():
     assert found.labels == LABELS
 
 
+def test_the_health_of_a_container():
+    found = decode.container(shown(), StopDetection().cause)
+    assert (found.health, found.health_output) == ("none", "")
+    log = [{"ExitCode": 0, "Output": "well"}, {"ExitCode": 1, "Output": "oh no" * 1_000}]
+    found = decode.container(
+        shown(Health={"Status": "unhealthy", "FailingStreak": 1, "Log": log}), StopDetection().cause
+    )
+    assert (found.health, found.health_output[:5], len(found.health_output)) == (
+        "unhealthy",
+        "oh no",
+        decode.MAX_OUTPUT,
+    )
+    for odd in ({"Status": "hm", "Log": None}, {"Status": "starting"}, {}):
+        found = decode.container(shown(Health=odd), StopDetection().cause)
+        assert (found.health, found.health_output) == (
+            "starting" if odd.get("Status") == "starting" else "none",
+            "",
+        )
+
+
 def test_an_ended_container():
     found = decode.container(
         shown("exited", finished="2026-11-24T15:21:29.1Z", ExitCode=137, OOMKilled=True), StopDetection().cause

@@ -13,6 +13,7 @@ from orion.adapters.docker.spec import (
 from orion.model.allocation import Allocation
 from orion.model.container import Labels
 from orion.model.errors import EngineError
+from orion.model.health import CheckKind, HealthCheck
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import PortBinding, TaskSpec
 
@@ -112,3 +113,20 @@ def test_a_port_of_one_address():
 def test_shares_and_seconds():
     assert [cpu_shares(m) for m in (0, 1, 250, 1_000, 64_000)] == [2, 2, 256, 1_024, 65_536]
     assert [grace_seconds(ms) for ms in (0, 1, 1_000, 1_001, 10_000)] == [0, 1, 1, 2, 10]
+
+
+def test_a_healthcheck_of_the_engines_own_has_its_times_only_with_a_command():
+    allocation = Allocation(AllocationId(1), JobName("web"), 0, 0, NODE)
+    check = HealthCheck(
+        CheckKind.DOCKER, command=("up", "?"), interval_ms=1_500, timeout_ms=500, start_period_ms=10
+    )
+    config = container_config(allocation, TaskSpec("web", health=check), LABELS)
+    assert config["Healthcheck"] == {
+        "Test": ["CMD", "up", "?"],
+        "Interval": 1_500_000_000,
+        "Timeout": 500_000_000,
+        "StartPeriod": 10_000_000,
+        "Retries": 3,
+    }
+    for other in (HealthCheck(CheckKind.DOCKER), HealthCheck(CheckKind.EXEC, command=("up",)), None):
+        assert "Healthcheck" not in container_config(allocation, TaskSpec("web", health=other), LABELS)

@@ -8,12 +8,14 @@ import msgspec
 from orion.model.allocation import Allocation, AllocationStatus
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import PortBinding, TaskSpec
+from orion.model.levels import LEVEL
 from orion.node.agent.agent import Agent
 from orion.node.agent.assignment_stream import Assignment, AssignmentSet
 from orion.node.agent.confirm import Confirmed
 from orion.node.agent.hooks.configs import ConfigInjection
 from sim.engine import FOREVER, SimEngine, SimEngineClient
 from sim.loop import Process
+from sim.probe import SimProbe
 from sim.world import SimClock, World
 
 ME = NodeId("node1")
@@ -45,11 +47,13 @@ class Bench:
         self.wanted: set[AllocationId] = set()
         self.refuse = None  # an error that the cluster gives instead of an answer
         self.neighbours: tuple[NodeId, ...] = ()
+        self.drains: set[AllocationId] = set()
         self.assigned: dict[AllocationId, Assignment] = {}
         self.agent = Agent(
             me=ME,
             clock=SimClock(world),
             engine=self.client,
+            probe=SimProbe(self.engine),
             source=self.source,
             confirm=self.confirm,
             hooks=(ConfigInjection(self.read_configs), *hooks),
@@ -112,7 +116,13 @@ class Bench:
 
     def publish(self):
         self.source.latest = AssignmentSet(
-            1, CLUSTER, registered=True, assigned=tuple(self.assigned.values()), neighbours=self.neighbours
+            1,
+            CLUSTER,
+            registered=True,
+            assigned=tuple(self.assigned.values()),
+            neighbours=self.neighbours,
+            level=LEVEL,
+            drains=tuple(self.drains),
         )
         self.source.changed.set()
 

@@ -79,7 +79,7 @@ ANSWERS = [
     (ListHead(300, "web/1"), "92cd012ca57765622f31"),
     (
         [ALLOCATION.id, ALLOCATION.job, AssignmentSet(300, 5, True, (), ("node2",), None, (0x1234,))],
-        "93cd1234a377656298cd012c05c39091a56e6f646532c091cd123401",
+        "93cd1234a377656299cd012c05c39091a56e6f646532c091cd12340190",
     ),
     (
         Event(300, 1, 5_000, "NodeWentDown", "node1", "it is gone"),

@@ -5,13 +5,15 @@ from hypothesis import strategies as st
 
 from orion.model.allocation import Allocation, AllocationState, AllocationStatus
 from orion.model.container import Container, ContainerState, EndCause, Labels
+from orion.model.health import CheckKind, Health, HealthCheck, HookCommand, TaskHooks
 from orion.model.ids import AllocationId, JobName, NodeId
-from orion.model.job import RestartMode, RestartPolicy, TaskSpec
+from orion.model.job import DRAIN_MS, PortBinding, RestartMode, RestartPolicy, TaskSpec
 from orion.reconcile.containers import (
     ENDED_SOMEHOW,
     Attempts,
     BackOff,
     Desired,
+    Drain,
     Remove,
     Report,
     Start,
@@ -22,6 +24,7 @@ from orion.reconcile.containers import (
     reconcile,
     running_status,
 )
+from orion.reconcile.health import Checked
 
 ME, OTHER, GONE = NodeId("node1"), NodeId("node2"), NodeId("node3")
 ID = AllocationId(0xA)
@@ -296,3 +299,99 @@ def test_a_port_is_waited_for_while_a_lost_run_still_holds_it():
     (stop,) = actions([wish(ports=(8080,)), lost], [old])
     assert isinstance(stop, Stop)
     assert actions([wish(ports=(8080,)), lost], [old], busy=[AllocationId(0xB)]) == []
+
+
+# --- health, and the order at an end -----------------------------------------------------------------------
+
+PORTS = (PortBinding(80, "tcp"),)
+READY = Checked("c1", 1_000, Health.HEALTHY, 5)
+FAILED = Checked(
+    "c1", 1_000, Health.UNHEALTHY, reason="health check failed: 503", failed="health check failed: 503"
+)
+BYE = TaskHooks(pre_stop=(HookCommand(("bye",)),))
+
+
+def ending(checked=READY, *, drains=True, policy=None, wanted=False, **spec):
+    spec = {"ports": PORTS, "health": HealthCheck(CheckKind.TCP, 80)} | spec
+    status = AllocationStatus(AllocationState.RUNNING, started_at_ms=1_000, container="c1")
+    allocation = Allocation(ID, JobName("web"), 0, 0, ME, (80,), wanted, 0, status)
+    task = TaskSpec("nginx", restart=policy or RestartPolicy(), **spec)
+    return Desired(allocation, task, drains=drains, checked=checked)
+
+
+def test_health_is_reported_with_the_run_that_it_is_of():
+    (report,) = actions([ending(wanted=True)], [container()])
+    assert (report.status.health, report.status.ready_since_ms) == (Health.HEALTHY, 5)
+    former = Checked("c1", 999, Health.HEALTHY, 5)
+    (report,) = actions([ending(former, wanted=True)], [container()])
+    assert (report.status.health, report.status.ready_since_ms) == (Health.STARTING, 0)
+
+
+def test_what_is_no_longer_wanted_drains_before_it_is_stopped():
+    wish = ending(drain_ms=2_000)
+    assert actions([wish], [container()]) == [Drain(ID, 2_000)]
+    draining = Attempts(drained_at_ms=10_500)
+    assert actions([wish], [container()], draining, now_ms=10_499) == [Wait(ID, 10_500)]
+    (stop,) = actions([wish], [container()], draining, now_ms=10_500)
+    assert isinstance(stop, Stop)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        ending(drains=False),
+        ending(drain_ms=0),
+        ending(Checked("c1", 1_000, Health.STARTING)),
+        ending(FAILED),
+        ending(None, health=None),
+        ending(ports=(), health=None),
+    ],
+    ids=["its job ends", "no drain time", "never ready", "unhealthy", "port never accepted", "no ports"],
+)
+def test_nobody_waits_where_nobody_uses_it(wish):
+    (stop,) = actions([wish], [container()])
+    assert isinstance(stop, Stop)
+
+
+def test_a_task_of_which_nothing_is_known_but_that_it_runs_drains_if_it_is_asked_to():
+    wish = ending(None, health=None, ports=(PortBinding(53, "udp"),))
+    assert actions([wish], [container()]) == [Drain(ID, DRAIN_MS)]
+
+
+def test_a_drain_holds_up_no_other_allocation():
+    other = Desired(Allocation(AllocationId(2), JobName("db"), 0, 0, ME), TaskSpec("db"))
+    drain, start = actions([ending(), other], [container()])
+    assert isinstance(drain, Drain)
+    assert isinstance(start, Start)
+
+
+def test_commands_before_the_stop_go_with_it():
+    (stop,) = actions([ending(drains=False, hooks=BYE)], [container()])
+    assert stop.hooks == BYE.pre_stop
+    lost = AllocationStatus(AllocationState.LOST)
+    (stop,) = actions([wish_of(lost)], [container()])
+    assert stop.hooks == BYE.pre_stop
+
+
+def wish_of(status):
+    return Desired(Allocation(ID, JobName("web"), 0, 0, ME, status=status), TaskSpec("nginx", hooks=BYE))
+
+
+def test_a_run_whose_check_failed_is_reported_and_stopped():
+    (stop,) = actions([ending(FAILED, wanted=True, hooks=BYE)], [container()])
+    assert (stop.container, stop.hooks) == ("c1", BYE.pre_stop)
+    assert (stop.before.status.health, stop.before.status.reason) == (Health.UNHEALTHY, FAILED.failed)
+
+
+@pytest.mark.parametrize("exit_code", [0, 137, 143])
+def test_its_end_counts_as_one_by_itself(exit_code):
+    ended = container("exited", exit_code=exit_code)
+    ended = msgspec.structs.replace(ended, cause=EndCause.TOLD)
+    (back_off,) = actions([ending(FAILED, wanted=True)], [ended])
+    assert (back_off.attempt, back_off.status.reason) == (1, FAILED.failed)
+    assert back_off.status.health is Health.UNHEALTHY
+    (start,) = actions([ending(FAILED, wanted=True)], [ended], Attempts(ending=back_off.ending))
+    assert start.restarts == 1
+    once = RestartPolicy(RestartMode.NO)
+    (report,) = actions([ending(FAILED, wanted=True, policy=once)], [ended])
+    assert (report.status.state, report.status.reason) == (AllocationState.FAILED, FAILED.failed)

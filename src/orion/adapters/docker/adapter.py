@@ -15,6 +15,7 @@ from orion.adapters.docker.arp import answer_for
 from orion.adapters.docker.auth import registry_auth
 from orion.adapters.docker.connection import CALL_S, WORK_S, Api, Connection
 from orion.adapters.docker.errors import NameTaken
+from orion.adapters.docker.exec import run_command
 from orion.adapters.docker.http import Refused
 from orion.adapters.docker.inspect_cache import InspectCache
 from orion.adapters.docker.logs import log_entries, log_params
@@ -30,7 +31,17 @@ from orion.adapters.docker.spec import (
 from orion.adapters.docker.stop_detection import RING, Event, StopDetection, event_from
 from orion.adapters.docker.streams import json_lines, pieces
 from orion.model.allocation import Allocation
-from orion.model.container import Container, ContainerState, EndCause, EngineInfo, File, Labels, LogEntry, LogQuery
+from orion.model.container import (
+    Container,
+    ContainerState,
+    EndCause,
+    EngineInfo,
+    ExecResult,
+    File,
+    Labels,
+    LogEntry,
+    LogQuery,
+)
 from orion.model.errors import EngineDown, EngineError
 from orion.model.job import TaskSpec
 from orion.ports.engine import PullListener
@@ -163,6 +174,9 @@ class Docker:
         except (EngineError, OSError, AttributeError, LookupError, TypeError, ValueError) as error:
             log.debug("who asked for %s in vain may wait for a second: %s", container[:12], error)
 
+    async def exec(self, container: str, command: Sequence[str], timeout_ms: int) -> ExecResult:
+        return await run_command(self._connection, container, command, timeout_ms, local=self._local)
+
     async def stop(self, container: str, grace_ms: int) -> None:
         grace_s = grace_seconds(grace_ms)
         async with self._connection.calling(errors.late("stop the container"), grace_s + self._work_s) as api:
@@ -259,7 +273,7 @@ class Docker:
             since_ns = await self._ask_what_docker_remembers()
         chosen = {
             "type": ["container"],
-            "event": ["start", "kill", "die", "destroy", "pause", "unpause"],
+            "event": ["start", "kill", "die", "destroy", "pause", "unpause", "health_status"],
             "label": [f"{PREFIX}cluster={cluster_text(cluster)}"],
         }
         params = {"filters": json.dumps(chosen), "since": _seconds(since_ns)}

@@ -8,6 +8,8 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from orion.adapters.docker import errors
 from orion.adapters.docker.http import Answer, AnswerTooLarge, CertificatesUnusable, Client, Refused, address_from
 from orion.adapters.docker.streams import Lateness
@@ -48,9 +50,14 @@ class Api:
         params: Mapping[str, str],
         headers: Mapping[str, str] | None = None,
         *,
+        body: dict[str, Any] | None = None,
         upgrade: bool = False,
     ) -> Answer:
-        return await self.client.open(method, f"{self.version}/{path}", params, headers=headers, upgrade=upgrade)
+        path, sent = f"{self.version}/{path}", b""
+        if body is not None:
+            headers = {"Content-Type": "application/json", **(headers or {})}
+            sent = msgspec.json.encode(body)
+        return await self.client.open(method, path, params, headers=headers, body=sent, upgrade=upgrade)
 
 
 class Connection:
@@ -95,6 +102,7 @@ class Connection:
         params: Mapping[str, str],
         headers: Mapping[str, str] | None = None,
         *,
+        body: dict[str, Any] | None = None,
         late: Lateness,
         deadline_s: float | None = None,
         refused: Refusal = errors.refusal,
@@ -104,7 +112,7 @@ class Connection:
         its beginning.
         """
         async with self.calling(late, deadline_s, refused=refused) as api:
-            answer = await api.open(method, path, params, headers, upgrade=upgrade)
+            answer = await api.open(method, path, params, headers, body=body, upgrade=upgrade)
         with self._translating(refused), answer:
             yield answer
 

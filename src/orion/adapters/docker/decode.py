@@ -8,6 +8,7 @@ from typing import Any
 
 from orion.adapters.docker.spec import labels_from
 from orion.model.container import Container, ContainerState, EndCause, EngineInfo, Labels
+from orion.model.health import Health
 from orion.model.ids import AllocationId, JobName, container_name
 from orion.model.resources import Resources
 
@@ -22,6 +23,8 @@ _STATES = {
     "paused": ContainerState.RUNNING,
     "restarting": ContainerState.RUNNING,
 }
+_HEALTH = {each.value: each for each in Health}
+MAX_OUTPUT = 1024  # characters of what a HEALTHCHECK has written
 
 
 def container(shown: dict[str, Any], cause: Callable[[dict[str, Any]], EndCause]) -> Container | None:
@@ -49,7 +52,14 @@ def container(shown: dict[str, Any], cause: Callable[[dict[str, Any]], EndCause]
         finished_at_ms=finished_at_ms,
         address=_address(shown.get("NetworkSettings") or {}),
         paused=state["Status"] == "paused",
+        health=_HEALTH.get(str((state.get("Health") or {}).get("Status")), Health.NONE),
+        health_output=_health_output(state.get("Health") or {}),
     )
+
+
+def _health_output(shown: dict[str, Any]) -> str:
+    results = shown.get("Log") or ()
+    return str(results[-1].get("Output") or "")[:MAX_OUTPUT] if results else ""
 
 
 def listed(entry: dict[str, Any]) -> Container | None:

@@ -6,6 +6,7 @@ from typing import Any
 from orion.model.allocation import Allocation
 from orion.model.container import Labels
 from orion.model.errors import EngineError
+from orion.model.health import CheckKind, HealthCheck
 from orion.model.ids import AllocationId, JobName, NodeId, allocation_text, task_id
 from orion.model.job import TaskSpec
 
@@ -19,6 +20,7 @@ _IMAGE = re.compile(
 PIDS_LIMIT = 4_096
 # Enough to read back what happened, and no task can fill the disk with words.
 _LOG_CONFIG = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
+_NS_OF_MS = 1_000_000
 
 
 def image_name(image: str) -> str:
@@ -67,7 +69,19 @@ def container_config(
         config["User"] = spec.user
     if spec.hostname:
         config["Hostname"] = spec.hostname
+    if spec.health is not None and spec.health.kind is CheckKind.DOCKER and spec.health.command:
+        config["Healthcheck"] = _health_check(spec.health)
     return config
+
+
+def _health_check(check: HealthCheck) -> dict[str, Any]:
+    return {
+        "Test": ["CMD", *check.command],
+        "Interval": check.interval_ms * _NS_OF_MS,
+        "Timeout": check.timeout_ms * _NS_OF_MS,
+        "StartPeriod": check.start_period_ms * _NS_OF_MS,
+        "Retries": check.retries,
+    }
 
 
 def cpu_shares(cpu_millis: int) -> int:

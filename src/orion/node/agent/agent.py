@@ -2,6 +2,7 @@
 
     assignments, containers, time ─► reconciler ─┬─► starter: image, hooks, create, start
                                                  ├─► teardown: stop, remove
+                                                 ├─► health checks
                                                  └─► reports ─► status updates ─► the log
 
 What the agent sees becomes the allocation's status through the log, never directly.
@@ -17,6 +18,7 @@ from orion.model.container import Container, EngineInfo, LogEntry, LogQuery
 from orion.model.errors import EngineDown, EngineError, NotFound
 from orion.model.ids import AllocationId, JobName, NodeId, task_id
 from orion.node.agent.assignments import AssignmentWatcher
+from orion.node.agent.health_checks import HealthChecks
 from orion.node.agent.hooks.hook import Hook
 from orion.node.agent.hooks.hooks import Hooks
 from orion.node.agent.image_pulls import ImagePulls
@@ -28,6 +30,7 @@ from orion.node.agent.teardown import Teardown
 from orion.node.runtime.alarm import Alarm
 from orion.ports.clock import Clock
 from orion.ports.engine import Engine
+from orion.ports.probe import Probe
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +48,7 @@ class Agent:
         me: NodeId,
         clock: Clock,
         engine: Engine,
+        probe: Probe,
         source: AssignmentWatcher,
         confirm: Confirmer,
         hooks: Sequence[Hook],
@@ -87,6 +91,7 @@ class Agent:
             rng=rng,
             alarm=alarm,
         )
+        health = HealthChecks(me=me, clock=clock, engine=engine, probe=probe, changed=source.changed.set)
         self._reconciler = Reconciler(
             me=me,
             clock=clock,
@@ -97,6 +102,7 @@ class Agent:
             reports=reports,
             starter=starter,
             teardown=teardown,
+            health=health,
             rng=rng,
             alarm=alarm,
         )

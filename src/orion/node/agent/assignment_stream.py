@@ -48,7 +48,8 @@ class AssignmentSet(msgspec.Struct, frozen=True, array_like=True):
 
     `registered`: state knows this node under this data directory, and as `node`. `neighbours`: other nodes on the
     same container engine that are not down, whose containers there are theirs. `kept`: allocations of stopped jobs,
-    whose containers are kept for their logs. `level`: the cluster's (model/levels.py).
+    whose containers are kept for their logs. `level`: the cluster's (model/levels.py). `drains`: allocations that
+    are not wanted any more while their job goes on, so that others take over from them.
     """
 
     index: int
@@ -59,6 +60,7 @@ class AssignmentSet(msgspec.Struct, frozen=True, array_like=True):
     node: Node | None = None
     kept: tuple[AllocationId, ...] = ()
     level: int = 1
+    drains: tuple[AllocationId, ...] = ()
 
 
 class Spec(msgspec.Struct, frozen=True, array_like=True):

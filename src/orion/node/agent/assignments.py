@@ -29,7 +29,7 @@ from orion.state.view import View
 
 log = logging.getLogger(__name__)
 
-Version = tuple[int, int, int]  # of one node's work: installs, work index, facts epoch
+Version = tuple[int, int, int, int]  # of one node's work: installs, work index, facts epoch, level
 
 LEADERLESS_LOOKS = 2  # so many signs of life without a leader: an election takes less, what is shown may be old
 NO_VOTER_AGAIN_S = 0.25
@@ -62,6 +62,7 @@ def assignments_of(view: View, index: int, node: NodeId, raft: RaftId) -> Assign
         node=known,
         kept=_kept(view, assigned),
         level=view.level,
+        drains=_drains(view, assigned),
     )
 
 
@@ -72,14 +73,19 @@ def _kept(view: View, assigned: tuple[Assignment, ...]) -> tuple[AllocationId, .
     )
 
 
+def _drains(view: View, assigned: tuple[Assignment, ...]) -> tuple[AllocationId, ...]:
+    """Nobody takes over from a task whose job ends as a whole."""
+    unwanted = [a.allocation for a in assigned if not a.allocation.wanted and not a.allocation.terminal]
+    return tuple(a.id for a in unwanted if (job := view.job(a.job)) is not None and job.wanted and job.count)
+
+
 def same_assignments(one: AssignmentSet, other: AssignmentSet) -> bool:
     """Equal but for the index."""
-    return (one.registered, one.assigned, one.neighbours, one.kept) == (
-        other.registered,
-        other.assigned,
-        other.neighbours,
-        other.kept,
-    )
+    return _told(one) == _told(other)
+
+
+def _told(work: AssignmentSet) -> tuple[object, ...]:
+    return work.registered, work.assigned, work.neighbours, work.kept, work.drains, work.level
 
 
 class AssignmentWatcher:
@@ -190,7 +196,7 @@ class AssignmentWatcher:
 
     def _version(self, node: NodeId) -> Version:
         view = self._driver.view
-        return self._driver.installs, view.work_index(node), view.facts_epoch
+        return self._driver.installs, view.work_index(node), view.facts_epoch, view.level
 
 
 def _receiver(address: str) -> Callable[[bytes], AssignmentSet | SignOfLife]:

@@ -7,8 +7,9 @@ from functools import partial
 
 from orion.model.allocation import TERMINAL, AllocationStatus
 from orion.model.ids import AllocationId, NodeId
-from orion.node.agent.assignment_stream import AssignmentSet
+from orion.node.agent.assignment_stream import Assignment, AssignmentSet
 from orion.node.agent.assignments import AssignmentWatcher
+from orion.node.agent.health_checks import HealthChecks
 from orion.node.agent.hooks.hooks import Hooks
 from orion.node.agent.image_pulls import ImagePulls
 from orion.node.agent.observed import ObservedContainers
@@ -22,6 +23,7 @@ from orion.reconcile.containers import (
     Attempts,
     BackOff,
     Desired,
+    Drain,
     Remove,
     Report,
     Start,
@@ -51,6 +53,7 @@ class Reconciler:
         reports: Reports,
         starter: Starter,
         teardown: Teardown,
+        health: HealthChecks,
         rng: random.Random,
         alarm: Alarm,
     ) -> None:
@@ -63,6 +66,7 @@ class Reconciler:
         self._reports = reports
         self._starter = starter
         self._teardown = teardown
+        self._health = health
         self._rng = rng
         self._alarm = alarm
         self._busy: set[AllocationId] = set()
@@ -72,6 +76,7 @@ class Reconciler:
         """Actions of the time before have ended; those that were cancelled before they began did not say so."""
         self._busy.clear()
         self._teardown.removing.clear()
+        self._health.begin_anew()
 
     async def run(self, group: asyncio.TaskGroup) -> None:
         """Until cancelled; actions run in `group`."""
@@ -83,6 +88,7 @@ class Reconciler:
                 self._forget(work)
                 self._abandon_pulls(work)
                 self._tell_updates(work, group)
+                self._health.follow(work, self._seen.containers.values(), group)
                 for action in self._actions(work):
                     self._perform(action, work, group)
             await changed.wait()
@@ -91,7 +97,7 @@ class Reconciler:
         kept = frozenset(work.kept)
         return reconcile(
             self._me,
-            {a.allocation.id: Desired(a.allocation, a.spec, a.allocation.id in kept) for a in work.assigned},
+            {a.allocation.id: self._desired(a, work, kept) for a in work.assigned},
             list(self._seen.containers.values()),
             self._attempts,
             frozenset(work.neighbours),
@@ -99,6 +105,10 @@ class Reconciler:
             self._clock.now_ms(),
             frozenset(self._teardown.removing),
         )
+
+    def _desired(self, each: Assignment, work: AssignmentSet, kept: frozenset[AllocationId]) -> Desired:
+        id_ = each.allocation.id
+        return Desired(each.allocation, each.spec, id_ in kept, id_ in work.drains, self._health.of(id_))
 
     def _forget(self, work: AssignmentSet) -> None:
         """An allocation that state has forgotten never comes back."""
@@ -126,24 +136,35 @@ class Reconciler:
                     self._spawn(group, allocation, partial(self._tell, allocation, status))
             case Wait(_, until_ms):
                 self._alarm.set(until_ms)
+            case Drain():
+                self._drain(action)
             case BackOff(allocation, attempt, ending, status):
                 self._back_off(allocation, attempt, ending)
                 self._spawn(group, allocation, partial(self._reports.tell, allocation, status))
             case Start(allocation=allocation):
                 tries = self._attempts.setdefault(allocation.id, Attempts())
                 self._spawn(group, allocation.id, partial(self._starter.start, action, tries, work.cluster))
-            case Stop(allocation=allocation):
-                if self._teardown.due(action):
-                    self._spawn(group, allocation, partial(self._teardown.stop, action))
-            case Remove():
-                if self._teardown.due(action):
-                    self._remove(action, group)
+            case Stop() | Remove():
+                self._end(action, group)
 
     def _back_off(self, allocation: AllocationId, attempt: int, ending: str) -> None:
         tries = self._attempts.setdefault(allocation, Attempts())
         tries.ending = ending
         tries.retry_at_ms = self._clock.now_ms() + backoff_ms(attempt, self._rng.random())
         self._alarm.set(tries.retry_at_ms)
+
+    def _drain(self, action: Drain) -> None:
+        tries = self._attempts.setdefault(action.allocation, Attempts())
+        tries.drained_at_ms = self._clock.now_ms() + action.drain_ms
+        self._alarm.set(tries.drained_at_ms)
+
+    def _end(self, action: Stop | Remove, group: asyncio.TaskGroup) -> None:
+        if not self._teardown.due(action):
+            return
+        if isinstance(action, Stop):
+            self._spawn(group, action.allocation, partial(self._teardown.stop, action))
+        else:
+            self._remove(action, group)
 
     def _remove(self, action: Remove, group: asyncio.TaskGroup) -> None:
         self._teardown.removing.add(action.container)

@@ -25,6 +25,7 @@ from orion.reconcile.containers import Remove, Stop, backoff_ms
 log = logging.getLogger(__name__)
 
 ASK_AGAIN_S = 1.0  # whether a node is gone for good
+LEAST_GRACE_MS = 1_000  # behind hooks that took all of it: the program hears that it is to end
 OVERDUE_S = 5.0  # what takes longer than it should by so much is told before it is over
 
 
@@ -66,6 +67,7 @@ class Teardown:
         self.removing: set[str] = set()  # containers
         # By the action too: one that could not be stopped and has ended since may well be removed.
         self._refusals: dict[tuple[type, str], _Refusals] = {}
+        self._pre_stopped: set[str] = set()  # containers whose hooks were run
 
     def due(self, action: Stop | Remove) -> bool:
         refusals = self._refusals.get((type(action), action.container))
@@ -77,14 +79,18 @@ class Teardown:
     def forget(self) -> None:
         """Forgets the containers that are gone."""
         self._refusals = {key: r for key, r in self._refusals.items() if key[1] in self._seen.containers}
+        self._pre_stopped &= self._seen.containers.keys()
 
     async def stop(self, action: Stop) -> None:
+        if action.before is not None:
+            self._report(action.before.allocation, action.before.status)
         try:
             with (
                 self._told_when_overdue(action, action.grace_ms / 1000, "still runs"),
                 isolated(f"stopping container {action.container[:12]}"),
             ):
-                await self._engine.stop(action.container, action.grace_ms)
+                grace_ms = await self._pre_stop(action)
+                await self._engine.stop(action.container, grace_ms)
                 await self._seen.look(action.container)
         except EngineDown:
             raise
@@ -92,6 +98,30 @@ class Teardown:
             self._refused(action, "can't be stopped", error)
         else:
             self._refusals.pop((type(action), action.container), None)
+            self._pre_stopped.discard(action.container)  # it may be started again, as it is
+
+    async def _pre_stop(self, action: Stop) -> int:
+        """Runs what the task wants to be run before its end, once. Returns what is left of the grace."""
+        if not action.hooks or action.container in self._pre_stopped:
+            return action.grace_ms
+        self._pre_stopped.add(action.container)
+        over_ms = self._clock.now_ms() + action.grace_ms
+        for hook in action.hooks:
+            left_ms = over_ms - self._clock.now_ms()
+            if left_ms <= 0:
+                break
+            within_ms = min(hook.timeout_ms, left_ms)
+            try:
+                result = await self._engine.exec(action.container, hook.command, within_ms)
+            except EngineDown:
+                raise
+            except EngineError as error:
+                log.warning("pre_stop of %08x failed: %s: %s", action.allocation, hook.command[0], error.detail)
+            else:
+                if result.exit_code != 0:
+                    words = result.words(hook.command[0], within_ms)
+                    log.warning("pre_stop of %08x failed: %s", action.allocation, words)
+        return max(min(LEAST_GRACE_MS, action.grace_ms), over_ms - self._clock.now_ms())
 
     async def remove(self, action: Remove) -> None:
         container, owner = action.container, action.owner
