@@ -15,6 +15,7 @@ from orion.client.logs import LogLine
 from orion.model.api.cluster import EventView, HealthView, MemberView, RaftView
 from orion.model.api.config_refs import ConfigRefRequest
 from orion.model.api.configs import ConfigValue, ConfigView
+from orion.model.api.endpoints import EndpointView
 from orion.model.api.nodes import NodeView
 from orion.model.api.placement_fields import AffinityRequest, AlongsideRequest, PlacementRequest
 from orion.model.api.tasks import AllocationView, TaskRequest, TaskView
@@ -29,6 +30,7 @@ __all__ = [
     "ConfigValue",
     "ConfigView",
     "Conflict",
+    "EndpointView",
     "EventView",
     "HealthView",
     "Invalid",

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from orion.model.health import Health
 from orion.model.ids import AllocationId, JobName, NodeId
+from orion.model.job import TaskSpec
 from orion.model.levels import since
 from orion.model.pull import PullProgress, pull_text
 
@@ -104,6 +105,15 @@ class Allocation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     created_at_ms: int = 0
     status: AllocationStatus = SCHEDULED
     ran: bool = False
+
+    def ready_since_ms(self, spec: TaskSpec) -> int:
+        """Returns since when it is ready, 0 when it is not. One of which its node says nothing counts as ready as
+        soon as it runs.
+        """
+        status = self.status
+        if status.state is not AllocationState.RUNNING:
+            return 0
+        return status.ready_since_ms if spec.tells_ready else status.started_at_ms
 
     @property
     def stuck(self) -> bool:

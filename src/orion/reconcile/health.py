@@ -143,7 +143,7 @@ def after_probe(spec: TaskSpec, checked: Checked, result: ProbeResult, now_ms: i
 
 
 def after_engine(spec: TaskSpec, checked: Checked, container: Container, now_ms: int, wall_ms: int) -> Checked:
-    """What the engine's own HEALTHCHECK has come to."""
+    """Returns what follows from the engine's own HEALTHCHECK."""
     check = spec.health
     assert check is not None
     match container.health:

@@ -24,6 +24,7 @@ from orion.node.rpc.lists import CHUNK_BYTES
 from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.node.services.service import Health
 from unit.api.fake_configs import FakeConfigs
+from unit.api.fake_endpoints import FakeEndpoints
 
 
 def task_view(name: str, **fields) -> TaskView:
@@ -89,6 +90,7 @@ class FakeService:
         self.nodes_by_name = {name: node_view(name) for name in ("node1", "node2")}
         self.index = 7
         self.configs = FakeConfigs(self)
+        self.endpoints = FakeEndpoints(self)
         self.failure: Exception | None = None
         self.hang = False
         self.reads: list[Read] = []

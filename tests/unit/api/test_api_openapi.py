@@ -26,7 +26,7 @@ def test_every_described_route_answers(api):
         for method in methods:
             if path == "/events":
                 continue
-            named = path.replace("{id}", "nope").replace("{key}", "nope/too")
+            named = path.replace("{id}", "nope").replace("{key}", "nope/too").replace("{name}", "nope")
             answer = api.ask(method.upper(), named, b"" if method in {"post", "put"} else None)
             described = methods[method]["responses"]
             assert str(answer.status) in described, (method, path)

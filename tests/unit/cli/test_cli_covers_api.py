@@ -32,6 +32,7 @@ COMMAND_OF = {
     ("POST", "/raft/transfer"): "raft transfer",
     ("GET", "/snapshot"): "snapshot save",
     ("GET", "/events"): "events",
+    ("GET", "/jobs/{name}/endpoints"): "endpoints",
 }
 FOR_PROGRAMS = {("GET", "/metrics"), ("GET", "/healthz"), ("GET", "/readyz")}
 
@@ -43,6 +44,7 @@ CALLED = {
     "image": "image",
     "command": "words",
     "labels": "label",
+    "all": "everything",
 }
 # Parameters that no command has, and why.
 NO_OPTION = {
@@ -70,6 +72,7 @@ NO_OPTION_OF = {
     ("GET", "/nodes/{id}", "wait"): NO_OPTION["index"],
     ("GET", "/configs", "wait"): NO_OPTION["index"],
     ("GET", "/configs/{key}", "wait"): NO_OPTION["index"],
+    ("GET", "/jobs/{name}/endpoints", "wait"): NO_OPTION["index"],
 }
 
 

@@ -18,6 +18,7 @@ from orion.node.rpc.reads import Read
 from orion.node.rpc.request import encode_request, request_fault
 from orion.node.services.backup import FetchBackup
 from orion.node.services.configs import AskConfigs, FindConfigs
+from orion.node.services.endpoints import AskEndpoints, WatchEndpoints
 from orion.node.services.logs import ReadLogs
 from orion.node.services.nodes import AskNodes, AskRaftId
 from orion.node.services.rows import AskRow
@@ -43,6 +44,8 @@ ENDLESS = [
     AskRaftId(""),
     AskRow(8, "k" * 1_025, Read()),
     AskRow(5, "web", Read()),
+    AskEndpoints("w" * 64, False, Read()),
+    WatchEndpoints("Web", False),
     ReadLogs(1, LogQuery(tail=-1)),
 ]
 FAIR = [
@@ -53,6 +56,8 @@ FAIR = [
     WatchAssignments("node1", 1),
     ReadLogs(1, LogQuery(tail=0)),
     AskPosition(),
+    AskEndpoints("web", True, Read()),
+    WatchEndpoints("web", False),
 ]
 NODE = RegisterNode(1, "node9", 9, "10.0.0.9:7000", "10.0.0.9:8000", Resources(1, 2, 3), (), "e", "0.1")
 FOR_LEADERS = [

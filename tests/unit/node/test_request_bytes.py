@@ -21,6 +21,7 @@ from orion.node.rpc.reads import Listing, Page, Read
 from orion.node.rpc.request import ListRequest, answer_type, encode_reply, encode_request
 from orion.node.services.backup import FetchBackup
 from orion.node.services.configs import AskConfigs, FindConfigs
+from orion.node.services.endpoints import AskEndpoints, WatchEndpoints
 from orion.node.services.events import WatchEvents
 from orion.node.services.logs import ReadLogs
 from orion.node.services.nodes import AskNode, AskNodes, AskRaftId, StopNode, Stopping
@@ -58,6 +59,8 @@ REQUESTS = [
     (AskPosition(), "9114"),
     (AskRaftId("node1"), "9215a56e6f646531"),
     (StopNode("node1"), "9216a56e6f646531"),
+    (AskEndpoints("web", True, READ), "941ea3776562c394c3cd012ccb3ff8000000000000cb4004000000000000"),
+    (WatchEndpoints("web", False), "931fa3776562c2"),
     (AskRow(8, "app/key", READ), "941708a76170702f6b657994c3cd012ccb3ff8000000000000cb4004000000000000"),
 ]
 ANSWERS = [

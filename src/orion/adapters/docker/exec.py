@@ -63,7 +63,7 @@ async def _read(connection: Connection, id_: str, output: bytearray) -> None:
 
 
 async def _kill(connection: Connection, id_: str, container: str) -> None:
-    """What can't be killed runs on in its container, and ends with it."""
+    """Kills it, where it can be killed from here; else it runs on in its container, and ends with it."""
     try:
         async with connection.calling(errors.late("show the command")) as api:
             shown = await api.ask("GET", f"exec/{id_}/json")

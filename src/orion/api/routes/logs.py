@@ -39,7 +39,7 @@ def _known_position(text: str) -> LogPosition | None:
     return parse_position(text)
 
 
-def _accepts_events(text: str) -> bool:
+def accepts_events(text: str) -> bool:
     return any(part.partition(";")[0].strip() == "text/event-stream" for part in text.split(","))
 
 
@@ -50,7 +50,7 @@ STREAM = query("stream", Kind(_stream, type="string", enum=["stdout", "stderr", 
 TIMES = query("timestamps", FLAG, False, "with text: the time before each line")
 ACCEPT_EVENTS = header(
     "Accept",
-    Kind(_accepts_events, type="string"),
+    Kind(accepts_events, type="string"),
     False,
     "text/event-stream: as Server-Sent Events, with comments as signs of life; data is a LogsView, or a TextView "
     "in the events notice (what happened to the task) and end (it has ended). Any other: text, without such signs",

@@ -26,6 +26,7 @@ from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.node.rpc.registry import Registry
 from orion.node.services.backup import Backups
 from orion.node.services.configs import Configs
+from orion.node.services.endpoints import Endpoints
 from orion.node.services.events import Events, WatchEvents
 from orion.node.services.freshness import Freshness
 from orion.node.services.health import health
@@ -100,6 +101,9 @@ class NodeService:
         )
         self.configs = Configs(
             driver=driver, forward=forward, registry=registry, changes=changes, freshness=freshness
+        )
+        self.endpoints = Endpoints(
+            driver=driver, directory=directory, forward=forward, registry=registry, freshness=freshness
         )
         self._logs = Logs(
             me=me, driver=driver, directory=directory, forward=forward, registry=registry, agent=agent

@@ -49,9 +49,24 @@ class ConfigService(Protocol):
         """Answers with what was deleted."""
 
 
+class EndpointService(Protocol):
+    """Where a job's tasks can be reached: those that are ready, or with `everything` all that run or are about to.
+    Raises NotFound for a job that is not there.
+    """
+
+    async def find(self, job: str, read: Read, *, everything: bool = False) -> Listing:
+        """EndpointViews, by task."""
+
+    def watch(self, job: str, *, everything: bool = False) -> AsyncGenerator[bytes, None]:
+        """The list as JSON, now and whenever it is another. Empty once the job is gone."""
+
+
 class Service(Protocol):
     @property
     def configs(self) -> ConfigService: ...
+
+    @property
+    def endpoints(self) -> EndpointService: ...
 
     async def create_task(
         self, request: TaskRequest, *, idempotency_key: str, timeout_s: float, wait_running_s: float

@@ -24,7 +24,7 @@ from orion.model.ids import (
     split_task_id,
     task_id,
 )
-from orion.model.job import Job
+from orion.model.job import Job, TaskSpec
 from orion.model.membership import GONE, MemberState, NodeRole
 from orion.model.node import EVERYWHERE, Node, NodeStatus, address_parts, address_text
 from orion.model.placement import RefusalReason
@@ -152,7 +152,7 @@ def _task(record: JobRecord, index: int, node_of: Callable[[NodeId], Node | None
         reason=slot.reason,
         node_id=shown.node if shown else None,
         address=shown.status.address if shown else "",
-        ports=_ports(node_of(shown.node), job, shown) if shown and not shown.terminal else {},
+        ports=ports(node_of(shown.node), job.task, shown) if shown and not shown.terminal else {},
         created_at=time_text(job.created_at_ms),
         started_at=time_text(shown.status.started_at_ms) if shown else None,
         finished_at=time_text(shown.status.finished_at_ms) if shown else None,
@@ -164,11 +164,12 @@ def _task(record: JobRecord, index: int, node_of: Callable[[NodeId], Node | None
     )
 
 
-def _ports(node: Node | None, job: Job, allocation: Allocation) -> dict[str, str]:
+def ports(node: Node | None, spec: TaskSpec, allocation: Allocation) -> dict[str, str]:
+    """Where each of its ports answers."""
     if node is None:
         return {}
     host, _ = address_parts(node.api_address)
-    pairs = zip(job.task.ports, allocation.ports, strict=True)
+    pairs = zip(spec.ports, allocation.ports, strict=True)
     return {
         str(binding): address_text(host if binding.host_ip in EVERYWHERE else binding.host_ip, port)
         for binding, port in pairs
