@@ -41,7 +41,7 @@ class Overlay:
         self.leaving: set[AllocationId] = set()  # which the plan ends
 
     def given(self, job: JobName, version: int) -> dict[int, int]:
-        """Returns how many tasks of a job with rules the plan has given to each node, by number; to be written to."""
+        """Returns how many tasks of a job with rules the plan gave to each node, by number; to be written to."""
         return self._given.setdefault((job, version), {})
 
     def current(self, rows: Sequence[NodeRecord]) -> Sequence[NodeRecord]:
