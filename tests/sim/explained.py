@@ -38,6 +38,7 @@ class Explained:
         machine.engine.on_create = self._on_create
 
     def after_commit(self, state: State, command: Command | None) -> None:
+        self._check_ready(state)
         active = {a.id: a for a in state.allocations.values() if not a.terminal}
         wanted = {a.id: a.node for a in active.values() if a.wanted}
         for identity in self._wanted:
@@ -51,6 +52,18 @@ class Explained:
             self._era[identity] = self._eras.get(active[identity].job, 0)
         self._placed.update(wanted)
         self._wanted = dict.fromkeys(wanted)
+
+    def _check_ready(self, state: State) -> None:
+        """Of what is called ready or healthy, a check of that very run has passed, while it ran and was not ill."""
+        passed = {run for engine in self.cluster.engines.values() for run in engine.passed}
+        for allocation in state.allocations.values():
+            status = allocation.status
+            if status.ready_since_ms or str(status.health) == "healthy":
+                self._demand(
+                    (status.container, status.started_at_ms) in passed,
+                    "ready is what has passed a check",
+                    f"{allocation} is called ready",
+                )
 
     def _note_eras(self, state: State) -> None:
         for name, record in state.jobs.items():

@@ -57,6 +57,17 @@ def container_dies(kit: Kit) -> None:
         engine.end(held, 137, "")
 
 
+def task_falls_ill(kit: Kit) -> None:
+    """It runs on, and does not work any more; a new start may help, or time."""
+    engine = _engine(kit)
+    running = engine.running()
+    if running:
+        held = kit.rng.choice(running)
+        kit.did("task ill", held.name)
+        engine.ill.add(held.shown.id)
+        kit.heal_after(500, 20_000, engine.ill.discard, held.shown.id)
+
+
 def _engine(kit: Kit) -> SimEngine:
     return kit.rng.choice(list(kit.cluster.engines.values()))
 
@@ -64,6 +75,7 @@ def _engine(kit: Kit) -> SimEngine:
 def calm_engine(engine: SimEngine) -> None:
     engine.faults, engine.slowness, engine.registry_refuses = 0.0, 1.0, ""
     engine.ports_of_others = range(0)
+    engine.ill.clear()
 
 
 def lose_gossip_events(kit: Kit) -> None:
@@ -148,6 +160,7 @@ FAULTS: tuple[Fault, ...] = (
     registry_refuses,
     ports_are_taken,
     container_dies,
+    task_falls_ill,
     lose_gossip_events,
     drain,
     remove_node,

@@ -36,4 +36,5 @@ class SimProbe:
         if held.shown.id in engine.ill:
             engine.world.count("probe of a task that is ill")
             return ProbeResult(ok=False, output="it is ill")
+        engine.passed.add((held.shown.id, held.shown.started_at_ms))
         return ProbeResult(ok=True)

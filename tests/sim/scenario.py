@@ -12,13 +12,14 @@ from collections.abc import Callable
 
 import msgspec
 
-from orion.model.errors import OrionError
+from orion.model.errors import NotFound, OrionError
 from orion.model.node import NodeStatus
 from orion.node.rpc.reads import Read
 from orion.process.config import Tuning
 from orion.raft.messages import ConfState
 from sim.builds import PRESENT, Build
 from sim.cluster import Cluster, ConnectionLost, Machine
+from sim.engine import FOREVER
 from sim.events import EVERYTHING, LOSSES, Event, Keep
 from sim.faults import Faults
 from sim.gate import OperationGate
@@ -29,7 +30,7 @@ from sim.losses import Losses
 from sim.orchestration import unrest
 from sim.recovery import Recovery
 from sim.repeater import Repeater
-from sim.workload import Workload
+from sim.workload import Workload, endpoints_of
 from sim.world import World
 
 START_BOUND_S = 30.0  # from power-on to a first leader
@@ -37,6 +38,7 @@ LIVENESS_BOUND_S = 150.0  # from the end of faults to rest; a container's backof
 REST_S = 3.0  # what has come to rest stays so
 LOOK_EVERY_S = 0.25
 STARTED_AFTER_MS = 2_000
+CHECKED_JOBS = 5  # whose endpoints are looked at in the end, at each node
 
 
 class Outcome(msgspec.Struct):
@@ -247,9 +249,24 @@ class Scenario:
                     await self.workload.look(kind, machine, question)
                 except (OrionError, ConnectionLost) as error:
                     self.world.fail("liveness", f"{machine.name} does not answer at rest: {error}")
+            await self._check_endpoints(machine, read)
             if machine.run is not None:
                 self.invariants.check_state(machine, machine.run)
         check_history(self.workload.history)
+
+    async def _check_endpoints(self, machine: Machine, read: Read) -> None:
+        """At rest the endpoints of a job are those of its tasks that run, are wanted and ready."""
+        running = {held.shown.labels.allocation for e in self.cluster.engines.values() for held in e.running()}
+        for name in list(machine.node.driver.state.jobs)[:CHECKED_JOBS] if machine.node else ():
+            try:
+                found = await machine.ask(lambda s, name=name: endpoints_of(s, name, read))
+            except NotFound:
+                continue
+            except (OrionError, ConnectionLost) as error:
+                self.world.fail("liveness", f"{machine.name} does not say the endpoints of {name}: {error}")
+            gone = [each for each in found if int(each.allocation, 16) not in running]
+            if gone and machine.node.driver.state.jobs[name].job.task.image == FOREVER:
+                self.world.fail("endpoints are of what runs", f"{name}: {gone}")
 
 
 class bound:  # noqa: N801 -- reads as a statement

@@ -3,11 +3,20 @@ remember exactly what they were told.
 """
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from orion.model.api.configs import ConfigView
+from orion.model.api.endpoints import EndpointView
+from orion.model.api.health_fields import (
+    ExecCheckRequest,
+    HealthCheckRequest,
+    HookRequest,
+    HooksRequest,
+    HttpCheckRequest,
+)
 from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, Unavailable
 from orion.model.resources import MIB
@@ -26,6 +35,7 @@ NAMES = 12  # few, so that clients meet
 STATIC_PORTS = ("8080", "8081", "127.0.0.1:8082")
 MEAN_PAUSES_S = (0.05, 0.3, 0.3, 1.0)  # between two operations of a client: each seed draws one
 AT_ONCE = 0.4  # how often a deleted name is used again, and a stopped task started again, without a pause
+HOOKS = HooksRequest([HookRequest(["warm"])], [HookRequest(["bye"], 1.0)])
 PATIENCE_S = 3.0  # a client gives up this long after the node should have
 
 
@@ -122,8 +132,22 @@ class Workload:
             port_bindings=ports,
             restart_policy=rng.choice(("on-failure", "on-failure:2", "always", "no")),
             stop_grace_seconds=rng.choice((0.5, 2.0)),
+            health_check=self._health_check(rng) if rng.random() < 0.4 else None,
+            hooks=HOOKS if rng.random() < 0.15 else None,
+            drain_seconds=rng.choice((None, None, 0.0, 1.0)),
         )
         return name, request
+
+    def _health_check(self, rng: random.Random) -> HealthCheckRequest:
+        http = rng.random() < 0.7
+        return HealthCheckRequest(
+            http=HttpCheckRequest(80) if http else None,
+            exec=None if http else ExecCheckRequest(["well?"]),
+            interval_seconds=rng.choice((0.2, 1.0)),
+            timeout_seconds=rng.choice((0.2, 1.0)),
+            retries=rng.choice((1, 3)),
+            start_period_seconds=rng.choice((0.0, 2.0)),
+        )
 
     async def _change(self, kind: str, client: int, machine: Machine, rng: random.Random, name: str = "") -> str:
         """Delete, stop or start a task that somebody wanted to create; its name, "" when there is none."""
@@ -146,11 +170,14 @@ class Workload:
         read = Read(stale=rng.random() < 0.5, timeout_s=2.0)
         labels = {"zone": rng.choice(("a", "b", None))}
         name = rng.choice(list(self.cluster.machines.values())).name
+        job = f"t{rng.randrange(NAMES)}"
         question = rng.choice(
             (
                 lambda s: s.nodes(read),
                 lambda s: s.tasks(read),
                 lambda s: s.raft(),
+                lambda s: s.endpoints.find(job, read, everything=read.stale),
+                lambda s: _first(s.endpoints.watch(job)),
                 lambda s: s.label_node(name, labels, timeout_s=2.0),
                 _health,
             )
@@ -273,6 +300,15 @@ def _note(op: Op, result: Any) -> str:
         case "put" | "drop":
             op.version = result[0].version
     return "ok"
+
+
+async def _first(lists: AsyncGenerator[bytes, None]) -> bytes:
+    async with contextlib.aclosing(lists):
+        return await anext(lists)
+
+
+async def endpoints_of(service: Service, job: str, read: Read) -> list[EndpointView]:
+    return (await service.endpoints.find(job, read)).rows(EndpointView)
 
 
 async def _health(service: Service) -> object:
