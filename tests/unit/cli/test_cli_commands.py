@@ -9,6 +9,13 @@ import pytest
 from msgspec.structs import replace
 
 from orion import __version__
+from orion.model.api.health_fields import (
+    DockerCheckRequest,
+    ExecCheckRequest,
+    HealthCheckRequest,
+    HttpCheckRequest,
+    TcpCheckRequest,
+)
 from orion.model.api.nodes import Amounts
 from orion.model.api.placement_fields import AffinityRequest, AlongsideRequest, PlacementRequest
 from orion.model.api.tasks import AllocationView, ProgressView, TaskRequest
@@ -529,6 +536,29 @@ def test_run_asks_for_all_of_it(orion, api, monkeypatch):
         user="app:staff",
         hostname="db.lan",
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "check"),
+    [
+        ("http:80/up?a=b", HealthCheckRequest(http=HttpCheckRequest(80, "/up?a=b"))),
+        ("http:8080", HealthCheckRequest(http=HttpCheckRequest(8080, "/"))),
+        ("tcp:5432", HealthCheckRequest(tcp=TcpCheckRequest(5432))),
+        ("exec:pg_isready -U me", HealthCheckRequest(exec=ExecCheckRequest(["/bin/sh", "-c", "pg_isready -U me"]))),
+        ("docker", HealthCheckRequest(docker=DockerCheckRequest())),
+    ],
+)
+def test_run_asks_for_a_health_check_and_a_time_to_drain(orion, api, words, check):
+    assert orion("run", "--health", words, "--drain", "1.5", "nginx")[0] == 0
+    request = api.service.creates[0]["request"]
+    assert (request.health_check, request.drain_seconds) == (check, 1.5)
+
+
+@pytest.mark.parametrize("words", ["http", "http:a", "tcp:", "exec:", "ping", "docker:x"])
+def test_what_is_no_health_check_is_said(orion, words):
+    code, out, err = orion("run", "--health", words, "nginx")
+    assert (code, out) == (2, "")
+    assert "is not a health check: write http:80/up" in err
 
 
 def test_run_asks_for_the_nodes_of_a_task(orion, api):

@@ -57,7 +57,6 @@ NO_OPTION = {
 }
 # Fields of a body that no command has an option for, and why.
 NO_FIELD = {
-    "health_check": "it has parts of its own: a job file says them",
     "hooks": "they have parts of their own: a job file says them",
 }
 NO_OPTION_OF = {

@@ -217,3 +217,36 @@ class Published(click.ParamType[tuple[str, str]]):
         container, host = match["container"], match["host"] or ""
         port = container if "/" in container else f"{container}/tcp"
         return port, f"{match['address']}:{host}" if match["address"] else host
+
+
+# In the place of a check with its times, which a job file says.
+_CHECK = re.compile(
+    r"http:(?P<port>[0-9]{1,5})(?P<path>/.*)?|tcp:(?P<tcp>[0-9]{1,5})|exec:(?P<shell>.+)|docker", re.DOTALL
+)
+
+
+class HealthCheck(click.ParamType[Any]):
+    """`http:80/up`, `tcp:5432`, `exec:COMMAND` for a shell in the container, `docker` for the image's own."""
+
+    name = "check"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from orion.model.api.health_fields import (
+            DockerCheckRequest,
+            ExecCheckRequest,
+            HealthCheckRequest,
+            HttpCheckRequest,
+            TcpCheckRequest,
+        )
+
+        match = _CHECK.fullmatch(str(value))
+        if match is None:
+            text = f"{value!r} is not a health check: write http:80/up, tcp:5432, exec:COMMAND or docker"
+            self.fail(text, param, ctx)
+        if match["port"]:
+            return HealthCheckRequest(http=HttpCheckRequest(int(match["port"]), match["path"] or "/"))
+        if match["tcp"]:
+            return HealthCheckRequest(tcp=TcpCheckRequest(int(match["tcp"])))
+        if match["shell"]:
+            return HealthCheckRequest(exec=ExecCheckRequest(["/bin/sh", "-c", match["shell"]]))
+        return HealthCheckRequest(docker=DockerCheckRequest())

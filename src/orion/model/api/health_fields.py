@@ -326,6 +326,13 @@ class HealthFields(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
             read=read_health,
             show=show_health,
             oneOf=ONE_KIND.extra_json_schema["oneOf"],
+            option=Option(
+                ("--health",),
+                "CHECK",
+                "check",
+                also="http:80/up, tcp:5432, exec:COMMAND in a shell, or docker for the image's own. Without one "
+                "it is ready once its port accepts.",
+            ),
         ),
     ] = None
     hooks: Annotated[
