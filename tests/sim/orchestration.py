@@ -10,7 +10,8 @@ from orion.model.container import ContainerState
 from orion.model.ids import NodeId
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
-from orion.state.records import OPEN, JobRecord, port_key
+from orion.state.job_record import OPEN, JobRecord
+from orion.state.records import port_key
 from orion.state.slots import task_slot
 from orion.state.tables import State
 from orion.state.tables.history import MAX_REMOVED, History

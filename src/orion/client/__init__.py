@@ -15,10 +15,13 @@ from orion.client.logs import LogLine
 from orion.model.api.cluster import EventView, HealthView, MemberView, RaftView
 from orion.model.api.config_refs import ConfigRefRequest
 from orion.model.api.configs import ConfigValue, ConfigView
+from orion.model.api.deployments import DeploymentView
 from orion.model.api.endpoints import EndpointView
+from orion.model.api.jobs import JobRequest, JobView, VersionView
 from orion.model.api.nodes import NodeView
 from orion.model.api.placement_fields import AffinityRequest, AlongsideRequest, PlacementRequest
 from orion.model.api.tasks import AllocationView, TaskRequest, TaskView
+from orion.model.api.update_fields import UpdateRequest
 from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, Unavailable
 
 __all__ = [
@@ -30,10 +33,13 @@ __all__ = [
     "ConfigValue",
     "ConfigView",
     "Conflict",
+    "DeploymentView",
     "EndpointView",
     "EventView",
     "HealthView",
     "Invalid",
+    "JobRequest",
+    "JobView",
     "LogLine",
     "MemberView",
     "NodeView",
@@ -45,4 +51,6 @@ __all__ = [
     "TaskRequest",
     "TaskView",
     "Unavailable",
+    "UpdateRequest",
+    "VersionView",
 ]

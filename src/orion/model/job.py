@@ -10,6 +10,7 @@ from orion.model.ids import JobName
 from orion.model.levels import since
 from orion.model.placement_rules import PlacementRules
 from orion.model.resources import Resources
+from orion.model.update import UpdatePolicy
 
 
 class JobKind(enum.StrEnum):
@@ -133,6 +134,7 @@ class Job(msgspec.Struct, frozen=True, array_like=True):
     stopped: bool = False
     # Who goes first when room is short: the higher one.
     priority: Annotated[int, since(2, words="priorities of jobs")] = 0
+    update: Annotated[UpdatePolicy | None, since(2)] = None  # None: it was asked for as a task alone
 
     @property
     def wanted(self) -> bool:

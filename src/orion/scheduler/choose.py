@@ -12,7 +12,8 @@ from orion.model.job import Placement
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.pools import EXACT, Pool
 from orion.scheduler.task_rules import Ranking, TaskRules, task_rules_of
-from orion.state.records import JobRecord, NodeRecord
+from orion.state.job_record import JobRecord
+from orion.state.records import NodeRecord
 from orion.state.tables.configs import Configs
 from orion.state.view import View
 
@@ -51,7 +52,7 @@ class Choice:
         self._demand = demand
         self._pool = pool
         self._overlay = overlay
-        self._placement = record.job.task.placement or view.of(Configs).placement
+        self._placement = demand.task.placement or view.of(Configs).placement
         self._seed = crc32(record.job.name.encode())
         self.nodes: list[int] = []
         self.ports: list[tuple[int, ...]] = []

@@ -11,9 +11,21 @@ from orion.state.records import NodeRecord, static_port_keys
 class Demand:
     """One task's demand. `static_keys` are the host ports that it asks for by number, as port_key."""
 
-    __slots__ = ("bindings", "constraints", "cpu", "disk", "memory", "resources", "rules", "shape", "static_keys")
+    __slots__ = (
+        "bindings",
+        "constraints",
+        "cpu",
+        "disk",
+        "memory",
+        "resources",
+        "rules",
+        "shape",
+        "static_keys",
+        "task",
+    )
 
     def __init__(self, task: TaskSpec) -> None:
+        self.task = task
         self.resources = task.resources
         self.cpu = task.resources.cpu_millis
         self.memory = task.resources.memory_bytes

@@ -12,8 +12,8 @@ from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.explain import explain, same_news
 from orion.scheduler.plan import Plan
 from orion.scheduler.pools import Pools
+from orion.state.job_record import JobRecord
 from orion.state.placed import engine_key
-from orion.state.records import JobRecord
 from orion.state.tables.plans import Placements, Refusal
 from orion.state.view import View
 
@@ -167,7 +167,7 @@ class _Planner:
 
     def _elsewhere(self, record: JobRecord, allocation: Allocation, engines: Sequence[str]) -> Choice:
         """Returns a place for one task, on none of these engines."""
-        demand = Demand(record.job.task)
+        demand = Demand(record.spec(record.version(allocation.index)))
         pool = self._pools.pool(self._view, demand.constraints, demand.rules)
         self._looks_left -= len(pool.nodes)
         return Choice(self._view, record, [allocation.index], demand, pool.without(engines), self._overlay)
@@ -195,14 +195,23 @@ class _Planner:
             self._rest[name] = None
             return
         del indexes[self._room :]
-        demand = Demand(record.job.task)
-        shape = (demand.shape, name) if demand.rules and demand.rules.ranked else demand.shape
-        why = self._refused_shapes.get(shape) or self._place(record, demand, indexes, waiting)
-        if why:
-            self._refused_shapes[shape] = why
+        why = self._place_versions(record, indexes, waiting)
         if not same_news(record.refusal, why):
             self._refusals.append(Refusal(name, record.job.created_index, why))
             self._bytes_left -= _JOB_BYTES + len(name) + _size_bytes(why)
+
+    def _place_versions(self, record: JobRecord, indexes: list[int], waiting: int) -> RefusalReason:
+        """Places tasks, those that want one version after those of another. Returns why some do not fit."""
+        whys: list[RefusalReason] = []
+        for version, group in _by_version(record, indexes):
+            demand = Demand(record.spec(version))
+            more = waiting - len(indexes)  # that this plan does not look at
+            shape = (demand.shape, record.job.name) if demand.rules and demand.rules.ranked else demand.shape
+            why = self._refused_shapes.get(shape) or self._place(record, demand, group, len(group) + more)
+            if why:
+                self._refused_shapes[shape] = why
+            whys.append(why)
+        return next((why for why in whys if why), "")
 
     def _place(self, record: JobRecord, demand: Demand, indexes: list[int], waiting: int) -> RefusalReason:
         """Places the tasks that fit. Returns why the rest do not; "" when nothing is refused."""
@@ -214,7 +223,7 @@ class _Planner:
             self._give(record, indexes[:placed], choice)
         if not choice.done:
             failure = explain(pool, self._overlay, demand, choice.rules)
-            why = failure if self._understood else placement_text(failure, record.job.task)
+            why = failure if self._understood else placement_text(failure, demand.task)
             self._looks_left -= len(pool.nodes)
             return why
         if placed < waiting:
@@ -223,11 +232,23 @@ class _Planner:
 
     def _give(self, record: JobRecord, indexes: list[int], choice: Choice) -> None:
         job = record.job
-        group = Placements(job.name, job.created_index, job.version, indexes, choice.nodes, choice.ports)
+        version = record.version(indexes[0])
+        group = Placements(job.name, job.created_index, version, indexes, choice.nodes, choice.ports)
         self._placements.append(group)
         self._room -= len(indexes)
-        row_bytes = _ROW_BYTES + _PORT_BYTES * len(job.task.ports)
+        row_bytes = _ROW_BYTES + _PORT_BYTES * (len(choice.ports[0]) if choice.ports else 0)
         self._bytes_left -= _JOB_BYTES + len(job.name) + row_bytes * len(indexes)
+
+
+def _by_version(record: JobRecord, indexes: list[int]) -> list[tuple[int, list[int]]]:
+    """Returns the slots by the version that they want."""
+    rollout = record.rollout
+    if rollout is None or rollout.slots is None:
+        return [(record.job.version, indexes)]
+    groups: dict[int, list[int]] = {}
+    for index in indexes:
+        groups.setdefault(rollout.slots[index], []).append(index)
+    return sorted(groups.items())
 
 
 def _size_bytes(why: RefusalReason) -> int:

@@ -8,18 +8,15 @@ from orion.model.job import Job
 from orion.model.node import Node
 from orion.model.placement import RefusalReason
 from orion.state.job_queue import queue_key
+from orion.state.job_record import OPEN, JobRecord, ends_slot, slot_wants
 from orion.state.records import (
     MAX_ENDED_PER_SLOT,
     MAX_REASON,
     MAX_REFUSED_PORTS,
-    OPEN,
     Holdings,
-    JobRecord,
     NodeRecord,
     Tables,
-    ends_slot,
     port_key,
-    slot_wants,
 )
 
 _MAX_SMALL_INT = 1 << 16
@@ -67,7 +64,7 @@ def move_engine(state: Tables, record: NodeRecord, former: str, at_ms: int) -> l
     ports = state.ports_of(record.node.engine)
     lost: list[Allocation] = []
     for allocation in active_of(state, record.node.id):
-        bindings = state.jobs[allocation.job].job.task.ports
+        bindings = state.jobs[allocation.job].spec(allocation.job_version).ports
         keys = [port_key(port, binding.protocol) for port, binding in zip(allocation.ports, bindings, strict=True)]
         if any(key in ports for key in keys):
             reason = f"a host port of it is held by another task on the container engine of {record.node.id}"
@@ -106,19 +103,28 @@ def add_job(state: Tables, job: Job, refusal: RefusalReason = "") -> JobRecord:
     record = state.jobs[job.name] = JobRecord(job, state.next_serial, refusal)
     state.next_serial += 1
     _index(state, record)
-    known = len(state.small_ints)
-    if job.count > known:
-        state.small_ints.extend(range(known, min(job.count, _MAX_SMALL_INT)))
+    share_ints(state, job.count)
     return record
+
+
+def share_ints(state: Tables, count: int) -> None:
+    """Has one int object for each index of a job of so many tasks."""
+    known = len(state.small_ints)
+    if count > known:
+        state.small_ints.extend(range(known, min(count, _MAX_SMALL_INT)))
 
 
 def close_job(state: Tables, record: JobRecord, job: Job) -> None:
     """It is `job` from here on, which is not wanted: no slot wants anything, and what runs is to end."""
     record.job = job
-    record.open = bytearray(job.count)
+    record.open = bytearray(len(record.slots))
     record.open_count = 0
+    if record.rollout is not None:
+        record.rollout.slots = None
+        record.rollout.moving.clear()
+        record.rollout.alone = False
     set_refusal(state, record, "")
-    for index in range(job.count):
+    for index in range(len(record.slots)):
         for allocation in record.history(index):
             if not allocation.terminal:
                 _let_end(state, allocation)
@@ -127,12 +133,13 @@ def close_job(state: Tables, record: JobRecord, job: Job) -> None:
 def open_job(state: Tables, record: JobRecord, job: Job) -> None:
     """It is `job` from here on, which is wanted: what has ended runs again, and former failures count no more."""
     record.job = job
-    for index in range(job.count):
+    fit_slots(state, record)
+    for index in range(len(record.slots)):
         for allocation in record.history(index):
             status = allocation.status
             if status.terminal and (allocation.wanted or status.failed_starts):
                 forgiven = replace(status, failed_starts=0)
-                _store(state, record, allocation, replace(allocation, wanted=False, status=forgiven))
+                store(state, record, allocation, replace(allocation, wanted=False, status=forgiven))
         set_open(state, record, index, is_open=slot_wants(record, index))
 
 
@@ -142,9 +149,40 @@ def forget_job(state: Tables, record: JobRecord) -> None:
     state.open_jobs.discard(record.queue_key)
     state.refused_jobs.discard(record.queue_key)
     state.waits_beside.pop(record.job.name, None)
-    for index in range(record.job.count):
+    for index in range(len(record.slots)):
         for allocation in record.history(index):
             _forget(state, allocation)
+
+
+def fit_slots(state: Tables, record: JobRecord) -> None:
+    """Has a slot for each task that the job counts, and beyond them only those in which something is active."""
+    slots, count = record.slots, record.job.count
+    versions = record.rollout.slots if record.rollout else None
+    surplus = record.open.count(OPEN, count)
+    if surplus:
+        record.open[count:] = bytes(len(slots) - count)
+        record.open_count -= surplus
+    more = count - len(slots)
+    if more > 0:
+        slots.extend([None] * more)
+        if versions is not None:
+            versions.extend([record.job.version] * more)
+        share_ints(state, count)
+        if record.job.wanted:
+            record.open.extend(b"\x01" * more)
+            record.open_count += more
+            state.capacity_epoch += 1
+        else:
+            record.open.extend(bytes(more))
+    while len(slots) > count and all(allocation.terminal for allocation in record.history(len(slots) - 1)):
+        for allocation in record.history(len(slots) - 1):
+            _forget(state, allocation)
+        slots.pop()
+        record.open.pop()
+        if versions is not None:
+            versions.pop()
+    if more > 0 or surplus:
+        set_refusal(state, record, record.refusal if record.open_count else "")
 
 
 def set_open(state: Tables, record: JobRecord, index: int, *, is_open: bool) -> None:
@@ -204,20 +242,23 @@ def insert(state: Tables, record: JobRecord, node: NodeRecord | None, allocation
     (node.holdings if node else _holdings(state, allocation.node)).add(job.name, identity)
     slots = record.slots
     slots[index] = allocation if slots[index] is None else (*record.history(index), allocation)
+    spec = job.task if record.rollout is None else record.spec(allocation.job_version)
     if status is not SCHEDULED and status.state in TERMINAL:
         closes = ends_slot(allocation, job.kind)
     else:
         assert node is not None, "an active allocation has a node"
         closes = allocation.wanted
-        node.hold(job.task.resources)
+        node.hold(spec.resources)
         node.work_index = state.index
         record.active += 1
         if status is not SCHEDULED:
             _note_stuck(state, allocation)
         if allocation.ports:
-            for port, binding in zip(allocation.ports, job.task.ports, strict=True):
+            for port, binding in zip(allocation.ports, spec.ports, strict=True):
                 node.ports[port_key(port, binding.protocol)] = identity
-    if closes and record.open[index]:
+    if record.rollout is not None or job.update is not None:
+        set_open(state, record, index, is_open=slot_wants(record, index))
+    elif closes and record.open[index]:
         _close(state, record, index)
 
 
@@ -228,7 +269,7 @@ def set_status(state: Tables, allocation: Allocation, status: AllocationStatus) 
     record = state.jobs[allocation.job]
     ran = allocation.ran or status.state is AllocationState.RUNNING or status.started_at_ms > 0
     changed = replace(allocation, status=status, ran=ran)
-    _store(state, record, allocation, changed)
+    store(state, record, allocation, changed)
     if status.state is AllocationState.RUNNING:
         _forgive(state, record, changed.index)
         if state.waits_beside and changed.job in state.waits_beside.values():
@@ -237,13 +278,17 @@ def set_status(state: Tables, allocation: Allocation, status: AllocationStatus) 
         _release(state, record, changed)
         _trim(state, record, changed.index)
         set_open(state, record, changed.index, is_open=slot_wants(record, changed.index))
+        if record.rollout is not None:
+            record.rollout.moving.pop(changed.id, None)
+        if changed.index >= record.job.count:
+            fit_slots(state, record)
     return changed
 
 
 def note_refused_port(state: Tables, node: NodeRecord, allocation: Allocation) -> None:
     """The node's machine does not give a host port that Orion chose for the allocation."""
     refused = allocation.status.refused_port
-    bindings = state.jobs[allocation.job].job.task.ports
+    bindings = state.jobs[allocation.job].spec(allocation.job_version).ports
     keys = [
         port_key(port, binding.protocol)
         for port, binding in zip(allocation.ports, bindings, strict=True)
@@ -267,7 +312,7 @@ def _let_end(state: Tables, allocation: Allocation) -> None:
 def set_unwanted(state: Tables, allocation: Allocation) -> None:
     """It is to end; until then it keeps what it holds, but its slot may be given to another at once."""
     record = state.jobs[allocation.job]
-    _store(state, record, allocation, replace(allocation, wanted=False))
+    store(state, record, allocation, replace(allocation, wanted=False))
     state.records[allocation.node].work_index = state.index
     set_open(state, record, allocation.index, is_open=slot_wants(record, allocation.index))
 
@@ -292,10 +337,10 @@ def _forgive(state: Tables, record: JobRecord, index: int) -> None:
     """It runs: what nodes could not start before was no fault of theirs, or is past."""
     for former in record.history(index):
         if former.terminal and former.status.failed_starts:
-            _store(state, record, former, replace(former, status=replace(former.status, failed_starts=0)))
+            store(state, record, former, replace(former, status=replace(former.status, failed_starts=0)))
 
 
-def _store(state: Tables, record: JobRecord, old: Allocation, new: Allocation) -> None:
+def store(state: Tables, record: JobRecord, old: Allocation, new: Allocation) -> None:
     state.allocations[new.id] = new
     slot = record.slots[new.index]
     if isinstance(slot, tuple):
@@ -314,11 +359,11 @@ def _note_stuck(state: Tables, allocation: Allocation) -> None:
 
 
 def _release(state: Tables, record: JobRecord, allocation: Allocation) -> None:
-    node = state.records[allocation.node]
-    node.release(record.job.task.resources)
+    node, spec = state.records[allocation.node], record.spec(allocation.job_version)
+    node.release(spec.resources)
     record.active -= 1
     node.work_index = state.index
-    for port, binding in zip(allocation.ports, record.job.task.ports, strict=True):
+    for port, binding in zip(allocation.ports, spec.ports, strict=True):
         del node.ports[port_key(port, binding.protocol)]
     state.capacity_epoch += 1
 
@@ -329,7 +374,7 @@ def _trim(state: Tables, record: JobRecord, index: int) -> None:
     ended = [allocation for allocation in history if allocation.terminal]
     if len(ended) <= MAX_ENDED_PER_SLOT:
         return
-    enders = [allocation for allocation in ended if ends_slot(allocation, record.job.kind)]
+    enders = [each for each in ended if ends_slot(each, record.job.kind) and record.serves(each)]
     oldest = ended[1] if len(enders) == 1 and enders[0] is ended[0] else ended[0]
     record.slots[index] = tuple(allocation for allocation in history if allocation is not oldest)
     _forget(state, oldest)

@@ -9,16 +9,16 @@ order shows is sorted first.
 
 from collections.abc import Sequence
 
-from orion.model.allocation import Allocation, AllocationState
+from orion.model.allocation import Allocation
 from orion.model.hosts import port_number
 from orion.model.ids import AllocationId, JobName, NodeId, RaftId
-from orion.model.job import Job, JobKind, TaskSpec
+from orion.model.job import TaskSpec
 from orion.model.levels import FIRST
 from orion.model.node import Node
-from orion.model.placement import RefusalReason
 from orion.model.resources import Resources
 from orion.state.core.table import TableSet
-from orion.state.job_queue import JobQueue, queue_key
+from orion.state.job_queue import JobQueue
+from orion.state.job_record import JobRecord
 
 MAX_COUNT = 1_000_000  # tasks of one job
 MAX_REMOVED = 1_000  # raft ids remembered after their node was removed
@@ -26,10 +26,6 @@ MAX_ENDED_PER_SLOT = 5  # allocations remembered after their end
 MAX_REFUSED_PORTS = 32  # of one node, oldest out first
 MAX_REASON = 2_000  # characters of an allocation's reason
 
-OPEN = 1  # value in `JobRecord.open`: the slot wants an allocation
-
-# A slot remembers nothing, one allocation, or several, newest last. One is the usual case: no tuple for it.
-Slot = None | Allocation | tuple[Allocation, ...]
 Ports = dict[int, AllocationId]  # port_key -> who holds it
 
 
@@ -212,97 +208,6 @@ class NodeRecord:
         copy.work_index = self.work_index
         copy.schedulable = self.schedulable
         return copy
-
-
-class JobRecord:
-    """A job, why the rest of it does not fit (`refusal`, "" when nobody refused), and its slots. `successor` is
-    the job that has the name once the last allocation of this one has ended: another one, or this one started
-    again. It is None but while this one ends.
-
-    Derived: `open` has one byte a slot (so the next open one is found by memchr, and a job of a million costs
-    a megabyte), `open_count` how many are OPEN, `active` how many allocations have not ended, `serial` which
-    of two jobs is older, `queue_key` the place that it has in queues.
-    """
-
-    __slots__ = ("active", "job", "open", "open_count", "queue_key", "refusal", "serial", "slots", "successor")
-
-    def __init__(self, job: Job, serial: int, refusal: RefusalReason = "") -> None:
-        self.job = job
-        self.serial = serial
-        self.queue_key = queue_key(job.priority, serial)
-        self.refusal = refusal
-        self.successor: Job | None = None
-        self.slots: list[Slot] = [None] * job.count
-        self.open = bytearray(b"\x01") * job.count if job.wanted else bytearray(job.count)
-        self.open_count = job.count if job.wanted else 0
-        self.active = 0
-
-    @property
-    def latest(self) -> Job:
-        """The job that the name stands for: the one that was asked for last."""
-        return self.successor or self.job
-
-    @property
-    def finished(self) -> bool:
-        """Returns whether all of it has ended by itself, and is not to run again."""
-        return self.job.wanted and not self.active and not self.open_count
-
-    def has_ended(self, index: int) -> bool:
-        """Returns whether a task has ended and is not to run again."""
-        return not self.open[index] and not any(a.wanted and not a.terminal for a in self.history(index))
-
-    @staticmethod
-    def of(
-        job: Job,
-        refusal: RefusalReason,
-        slots: list[Slot],
-        opened: bytearray,
-        successor: Job | None = None,
-        active: int = 0,
-    ) -> "JobRecord":
-        """To be read: what follows from other tables is not in it."""
-        record = JobRecord.__new__(JobRecord)
-        record.job, record.refusal, record.slots, record.open = job, refusal, slots, opened
-        record.successor, record.active = successor, active
-        return record
-
-    def history(self, index: int) -> tuple[Allocation, ...]:
-        """The remembered allocations of one slot, newest last."""
-        slot = self.slots[index]
-        if slot is None:
-            return ()
-        return slot if isinstance(slot, tuple) else (slot,)
-
-    def open_indexes(self, limit: int) -> list[int]:
-        """The lowest open slots, at most `limit`."""
-        found: list[int] = []
-        find = self.open.find
-        index = find(OPEN)
-        while index >= 0 and len(found) < limit:
-            found.append(index)
-            index = find(OPEN, index + 1)
-        return found
-
-
-def ends_slot(allocation: Allocation, kind: JobKind) -> bool:
-    """Returns whether this run was the last its slot needs: it completed, or failed and its restart policy gave up.
-
-    One that was told to stop may still have completed, which counts for a batch job; that it failed does not.
-    """
-    ended = allocation.status.state
-    if ended is AllocationState.COMPLETED:
-        return allocation.wanted or kind is JobKind.BATCH
-    return ended is AllocationState.FAILED and allocation.wanted
-
-
-def slot_wants(record: JobRecord, index: int) -> bool:
-    """Returns whether the slot is open, from its remembered allocations alone."""
-    if not record.job.wanted:
-        return False
-    for allocation in record.history(index):
-        if ends_slot(allocation, record.job.kind) or (allocation.wanted and not allocation.terminal):
-            return False
-    return True
 
 
 class Tables(TableSet):

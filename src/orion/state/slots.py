@@ -7,7 +7,7 @@ from orion.model.job import TaskSpec
 from orion.model.placement import PlacementFailure
 from orion.model.placement_text import placement_text
 from orion.state.core.step import tasks_text
-from orion.state.records import OPEN, JobRecord, ends_slot
+from orion.state.job_record import OPEN, JobRecord, ends_slot
 
 PENDING = "pending"
 STOPPED = "stopped"
@@ -42,17 +42,23 @@ def task_slot(record: JobRecord, index: int) -> TaskSlot:
         state = STOPPED if record.successor.stopped else PENDING
         return TaskSlot(state, task, words=_why_after(record))
     history = record.history(index)
-    if record.open[index] == OPEN:
+    if record.open[index] == OPEN and not _in_use(history):
         if isinstance(record.refusal, str):
             return TaskSlot(PENDING, task, words=record.refusal or _why_open(history))
         return TaskSlot(PENDING, task, failure=record.refusal)
     current = _current(record, history)
     if current is None:
         return TaskSlot(STOPPED, task)
+    task = record.spec(current.job_version)
     if record.job.stopped and current.terminal and not ends_slot(current, record.job.kind):
         return TaskSlot(STOPPED, task, current)
     ending = not current.wanted and not current.terminal
     return TaskSlot(current.status.state.value, task, current, words="stopping" if ending else "")
+
+
+def _in_use(history: tuple[Allocation, ...]) -> bool:
+    """Returns whether a former run serves while its slot waits for a new one."""
+    return any(each.wanted and not each.terminal for each in history)
 
 
 def _current(record: JobRecord, history: tuple[Allocation, ...]) -> Allocation | None:

@@ -14,7 +14,8 @@ from orion.model.placement import RefusalReason
 from orion.model.resources import Resources
 from orion.state.core.table import Table
 from orion.state.job_queue import next_priority, serial_of
-from orion.state.records import JobRecord, NodeRecord, Ports, Tables, own_port_keys
+from orion.state.job_record import JobRecord
+from orion.state.records import NodeRecord, Ports, Tables, own_port_keys
 from orion.state.slots import TaskSlot, task_slot
 
 _Table = TypeVar("_Table", bound=Table)
@@ -170,9 +171,11 @@ class View:
         return self._tables.jobs.get(name)
 
     def spec(self, name: JobName, version: int) -> TaskSpec | None:
-        """How allocations of this version are to run."""
+        """How allocations of this version are to run; None when the job never had it, or there is none."""
         record = self._tables.jobs.get(name)
-        return record.job.task if record and record.job.version == version else None
+        if record is None or (record.rollout is None and version != record.job.version):
+            return None
+        return record.spec(version)
 
     def refusal(self, name: JobName) -> RefusalReason:
         """Why the rest of a job does not fit, as the scheduler last said; "" when nothing is refused."""
@@ -263,12 +266,12 @@ class View:
         record = self._tables.jobs.get(name)
         if record is None:
             return []
-        return [a for index in range(record.job.count) for a in record.history(index)]
+        return [a for index in range(len(record.slots)) for a in record.history(index)]
 
     def allocations_of_slot(self, name: JobName, index: int) -> tuple[Allocation, ...]:
         """Newest last."""
         record = self._tables.jobs.get(name)
-        if record is None or not 0 <= index < record.job.count:
+        if record is None or not 0 <= index < len(record.slots):
             return ()
         return record.history(index)
 

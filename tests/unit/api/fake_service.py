@@ -25,6 +25,7 @@ from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.node.services.service import Health
 from unit.api.fake_configs import FakeConfigs
 from unit.api.fake_endpoints import FakeEndpoints
+from unit.api.fake_jobs import FakeJobs
 
 
 def task_view(name: str, **fields) -> TaskView:
@@ -91,6 +92,7 @@ class FakeService:
         self.index = 7
         self.configs = FakeConfigs(self)
         self.endpoints = FakeEndpoints(self)
+        self.jobs = FakeJobs(self)
         self.failure: Exception | None = None
         self.hang = False
         self.reads: list[Read] = []

@@ -17,6 +17,19 @@ COMMAND_OF = {
     ("POST", "/tasks/{id}/start"): "start",
     ("GET", "/tasks/{id}"): "inspect",
     ("DELETE", "/tasks/{id}"): "rm",
+    ("PUT", "/jobs/{name}"): "update",
+    ("GET", "/jobs"): "jobs",
+    ("GET", "/jobs/{name}"): "jobs",
+    ("DELETE", "/jobs/{name}"): "rm",
+    ("GET", "/jobs/{name}/versions"): "versions",
+    ("PUT", "/jobs/{name}/count"): "scale",
+    ("POST", "/jobs/{name}/rollback"): "rollback",
+    ("POST", "/jobs/{name}/restart"): "restart",
+    ("POST", "/jobs/{name}/promote"): "promote",
+    ("POST", "/jobs/{name}/stop"): "stop",
+    ("POST", "/jobs/{name}/start"): "start",
+    ("GET", "/deployments"): "deployments",
+    ("GET", "/deployments/{id}"): "deployments",
     ("GET", "/nodes"): "nodes",
     ("GET", "/nodes/{id}"): "nodes inspect",
     ("DELETE", "/nodes/{id}"): "nodes rm",
@@ -39,6 +52,7 @@ FOR_PROGRAMS = {("GET", "/metrics"), ("GET", "/healthz"), ("GET", "/readyz")}
 # What an option is called where it is not called as the parameter.
 CALLED = {
     "version": "if_version",
+    "toVersion": "to_version",
     "subject": "name",
     "to": "node",
     "image": "image",
@@ -53,15 +67,24 @@ NO_OPTION = {
     "Accept": "the client asks for events",
     "index": "commands that follow something poll by themselves",
     "limit": "a table shows everything",
+    "If-Match": "orion update changes the job that it has looked at, and no other",
     "createdIndex": "commands that wait remember it by themselves",
 }
 # Fields of a body that no command has an option for, and why.
 NO_FIELD = {
+    "kind": "a job keeps its kind",
+    "update": "it has an option for each of its parts",
     "hooks": "they have parts of their own: a job file says them",
 }
 NO_OPTION_OF = {
     ("GET", "/tasks", "after"): NO_OPTION["limit"],
     ("GET", "/nodes", "after"): NO_OPTION["limit"],
+    ("GET", "/jobs", "after"): NO_OPTION["limit"],
+    ("GET", "/jobs", "wait"): NO_OPTION["index"],
+    ("GET", "/jobs/{name}", "wait"): NO_OPTION["index"],
+    ("GET", "/deployments", "after"): NO_OPTION["limit"],
+    ("GET", "/deployments", "wait"): NO_OPTION["index"],
+    ("GET", "/deployments/{id}", "wait"): NO_OPTION["index"],
     ("GET", "/configs", "after"): NO_OPTION["limit"],
     ("GET", "/tasks/{id}/logs", "after"): "a followed stream goes on by itself",
     ("GET", "/events", "after"): "a followed stream goes on by itself",

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from orion.api.routes import ENDPOINTS
-from orion.client import Client, TaskRequest
+from orion.client import Client, JobRequest, TaskRequest
 
 # Parameters that are no argument of the client's, and why.
 LEFT_OUT = {
@@ -16,8 +16,16 @@ LEFT_OUT = {
     ("GET", "/tasks/{id}/logs", "after"): "the client goes on by itself where a followed stream broke off",
 }
 SAMPLES = {"stream": "stdout", "since": "10m", "after": "web", "key": "app/url"}
-AFTERS = {"events": "1.0"}
-BY_TYPE = {str: "web", int: 3, bool: True, float: 2.0, bytes: b"x", TaskRequest: TaskRequest("nginx")}
+AFTERS = {"events": "1.0", "deployments": "7"}
+BY_TYPE = {
+    str: "web",
+    int: 3,
+    bool: True,
+    float: 2.0,
+    bytes: b"x",
+    TaskRequest: TaskRequest("nginx"),
+    JobRequest: JobRequest("nginx"),
+}
 
 
 class Asked(Exception):

@@ -23,6 +23,7 @@ from orion.node.services.backup import FetchBackup
 from orion.node.services.configs import AskConfigs, FindConfigs
 from orion.node.services.endpoints import AskEndpoints, WatchEndpoints
 from orion.node.services.events import WatchEvents
+from orion.node.services.jobs import AskDeployment, AskDeployments, AskJob, AskJobs, AskVersions
 from orion.node.services.logs import ReadLogs
 from orion.node.services.nodes import AskNode, AskNodes, AskRaftId, StopNode, Stopping
 from orion.node.services.raft import AskRaft, AskTransfer
@@ -61,6 +62,11 @@ REQUESTS = [
     (StopNode("node1"), "9216a56e6f646531"),
     (AskEndpoints("web", True, READ), "941ea3776562c394c3cd012ccb3ff8000000000000cb4004000000000000"),
     (WatchEndpoints("web", False), "931fa3776562c2"),
+    (AskJobs(READ, PAGE), "931894c3cd012ccb3ff8000000000000cb400400000000000092a57765622f3105"),
+    (AskJob("web", READ), "9319a377656294c3cd012ccb3ff8000000000000cb4004000000000000"),
+    (AskVersions("web", READ), "931aa377656294c3cd012ccb3ff8000000000000cb4004000000000000"),
+    (AskDeployments(READ, PAGE), "931b94c3cd012ccb3ff8000000000000cb400400000000000092a57765622f3105"),
+    (AskDeployment(7, READ), "931c0794c3cd012ccb3ff8000000000000cb4004000000000000"),
     (AskRow(8, "app/key", READ), "941708a76170702f6b657994c3cd012ccb3ff8000000000000cb4004000000000000"),
 ]
 ANSWERS = [

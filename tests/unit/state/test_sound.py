@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from state_kit import World
 
 from orion.model.allocation import AllocationState, AllocationStatus
+from orion.model.deployment import DeploymentState
 from orion.model.ids import task_id
 from orion.model.job import ConfigRef, Job, JobKind, PortBinding, RestartPolicy, TaskSpec
 from orion.model.levels import LEVEL
@@ -14,6 +15,7 @@ from orion.model.node import NodeStatus
 from orion.model.placement import PlacementFailure, PortShortage, ResourceShortage
 from orion.model.pull import PullProgress
 from orion.model.resources import Resources
+from orion.model.update import UpdatePolicy
 from orion.node.views import render
 from orion.state import tables
 from orion.state.apply import apply
@@ -24,6 +26,8 @@ from orion.state.sound import command_fault, fault_of
 from orion.state.tables.allocation_updates import UpdateAllocations
 from orion.state.tables.cluster import InitCluster
 from orion.state.tables.configs import DeleteConfig, PutConfig
+from orion.state.tables.deployments import EndDeployment, StepDeployment, TurnDeployment
+from orion.state.tables.job_changes import PromoteJob, PutJob, RestartJob, RollBackJob, SetJobCount
 from orion.state.tables.jobs import CreateJob, RemoveJob, StartJob, StopJob
 from orion.state.tables.node_changes import DrainNode, RemoveNode
 from orion.state.tables.node_labels import LabelNode
@@ -83,6 +87,8 @@ def report(**changes):
             (1,),
             (Refusal("web", 5, ""), Refusal("web", 5, "x" * 2_000), Refusal("web", 5, FAILURE)),
         ),
+        PutJob(1, replace(JOB, count=3, update=UpdatePolicy(canary=2)), "key", 0, 3),
+        StepDeployment(1, 5, tuple(range(500)), tuple(range(500)), alone=True),
         PutConfig(1, "a", bytes(65_536), None, "key", 0),
         PutConfig(1, "a" * 600, b"", None, "key", 0),  # refused by state, in words
     ],
@@ -97,6 +103,12 @@ def test_what_honest_nodes_propose_is_sound(command):
         (replace(NODE, at_ms=-1), "at_ms is -1"),
         (replace(NODE, at_ms=MAX_MS + 1), "at_ms is 253402300800000"),
         (InitCluster(1, 0), "cluster is 0"),
+        (PutJob(1, replace(JOB, update=UpdatePolicy(delay_ms=-1)), "key", 0), "delay_ms is -1"),
+        (PutJob(1, replace(JOB, update=UpdatePolicy(canary=2**40)), "key", 0), "canary is 1099511627776"),
+        (SetJobCount(1, "web", -1, "key", 0), "count is -1"),
+        (StepDeployment(1, 5, tuple(range(501))), "begun slots is 501"),
+        (StepDeployment(1, 5, (-1,)), "slot is -1"),
+        (TurnDeployment(1, 5, "x" * (MAX_TEXT + 1)), "reason is 65,537 characters long"),
         (replace(NODE, node=""), "'' is no node's name"),
         (replace(NODE, node="a/b"), "'a/b' is no node's name"),
         (replace(NODE, raft_id=0), "raft_id is 0"),
@@ -270,6 +282,21 @@ COMMANDS = st.one_of(
         refusals=st.lists(st.builds(Refusal, WORDS, NUMBERS, TEXTS | FAILURES), max_size=1).map(tuple),
         moves=LISTS.map(tuple),
     ),
+    near(PutJob(1, JOB, "key", 100), job=JOBS, if_version=NUMBERS, **CHANGE),
+    near(SetJobCount(1, "web", 2, "key", 100), job=WORDS, count=NUMBERS, **CHANGE),
+    near(RollBackJob(1, "web", "key", 100), job=WORDS, version=NUMBERS, **CHANGE),
+    near(RestartJob(1, "web", "key", 100), job=WORDS, **CHANGE),
+    near(PromoteJob(1, "web", "key", 100), job=WORDS, **CHANGE),
+    near(
+        StepDeployment(1, 6),
+        deployment=NUMBERS,
+        begin=LISTS.map(tuple),
+        retire=LISTS.map(tuple),
+        alone=FLAGS,
+        progress=FLAGS,
+    ),
+    near(TurnDeployment(1, 6, "why"), deployment=NUMBERS, reason=TEXTS),
+    near(EndDeployment(1, 6, DeploymentState.DONE), state=st.sampled_from(DeploymentState), reason=TEXTS),
     near(PutConfig(1, "a", b"", None, "key", 100), key=WORDS, if_version=st.none() | NUMBERS, **CHANGE),
     near(DeleteConfig(1, "a", None, "key", 100), key=WORDS, if_version=st.none() | NUMBERS, **CHANGE),
 )

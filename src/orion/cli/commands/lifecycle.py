@@ -10,7 +10,7 @@ from orion.cli.shared.options import asks, command, complete_task
 from orion.cli.shared.types import Seconds
 
 if TYPE_CHECKING:
-    from orion.client import Client, TaskView
+    from orion.client import Client, JobView, TaskView
 
 _TASKS = click.argument("task", nargs=-1, required=True, shell_complete=complete_task)
 
@@ -27,11 +27,17 @@ def _timeout(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 @_timeout("The longest wait.")
 @asks
 def stop(client: "Client", task: tuple[str, ...], wait: bool, wait_timeout: float) -> int:
-    """Stop tasks and keep them, to be started again."""
-    stopped, code = _each(task, client.stop_task)
+    """Stop tasks, or whole jobs, and keep them, to be started again."""
+    from orion.cli.shared import whole_jobs
+
+    tasks, names = whole_jobs.split(client, task)
+    jobs, refused = whole_jobs.change(names, client.stop_job)
+    stopped, code = _each(tasks, client.stop_task)
+    code = max(code, refused)
     if not wait:
-        _print(stopped)
+        _print(stopped, jobs)
         return code
+    code = max(code, whole_jobs.until_ended(client, jobs, wait_timeout))
     return max(code, _until(client, stopped, _has_stopped, wait_timeout))
 
 
@@ -39,10 +45,14 @@ def stop(client: "Client", task: tuple[str, ...], wait: bool, wait_timeout: floa
 @_TASKS
 @asks
 def start(client: "Client", task: tuple[str, ...]) -> int:
-    """Start tasks that were stopped, or have ended."""
-    started, code = _each(task, client.start_task)
-    _print(started)
-    return code
+    """Start tasks, or whole jobs, that were stopped, or have ended."""
+    from orion.cli.shared import whole_jobs
+
+    tasks, names = whole_jobs.split(client, task)
+    jobs, refused = whole_jobs.change(names, client.start_job)
+    started, code = _each(tasks, client.start_task)
+    _print(started, jobs)
+    return max(code, refused)
 
 
 @command()
@@ -79,8 +89,13 @@ def wait(client: "Client", task: tuple[str, ...], timeout: float | None) -> int:
 @_timeout("The longest wait; what has not ended by then still is removed when it does.")
 @asks
 def rm(client: "Client", task: tuple[str, ...], wait_timeout: float) -> int:
-    """Stop tasks and forget them, and wait until they have ended."""
-    removed, code = _each(task, client.delete_task)
+    """Stop tasks, or whole jobs, and forget them, and wait until they have ended."""
+    from orion.cli.shared import whole_jobs
+
+    tasks, names = whole_jobs.split(client, task)
+    jobs, refused = whole_jobs.change(names, client.delete_job)
+    removed, code = _each(tasks, client.delete_task)
+    code = max(code, refused, whole_jobs.until_ended(client, jobs, wait_timeout))
     return max(code, _until(client, removed, lambda view: view is None, wait_timeout))
 
 
@@ -101,9 +116,11 @@ def _each(tasks: Sequence[str], change: "Callable[[str], TaskView]") -> "tuple[l
     return changed, code
 
 
-def _print(tasks: "Sequence[TaskView]") -> None:
+def _print(tasks: "Sequence[TaskView]", jobs: "Sequence[JobView]") -> None:
     for task in tasks:
         click.echo(task.id)
+    for job in jobs:
+        click.echo(job.name)
 
 
 def _has_stopped(task: "TaskView | None") -> bool:

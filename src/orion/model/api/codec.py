@@ -34,24 +34,28 @@ def job_from_request(request: TaskRequest, name: str, at_ms: int) -> Job:
     Raises Invalid with an entry for each wrong field.
     """
     errors = FieldErrors()
+    refuse_name(name, errors)
+    spec = spec_from_fields(request, errors)
+    priority = read_priority(request.priority, Reading(request, "priority", errors))
+    if errors or spec is None:
+        raise Invalid(errors)
+    return Job(name=JobName(name), kind=JobKind.SERVICE, count=1, task=spec, created_at_ms=at_ms, priority=priority)
+
+
+def refuse_name(name: str, errors: FieldErrors) -> None:
+    """Adds to the errors what is wrong with a job's name."""
     if not JOB_NAME.fullmatch(name):
         message = f"name {shown(name)} can't be used: write 1 to 63 of a-z, 0-9 and '-', with no '-' at an end"
         errors.append(FieldError("/name", message))
+
+
+def spec_from_fields(request: TaskFields, errors: FieldErrors) -> TaskSpec | None:
+    """The spec that the fields describe; None when there is an entry in `errors`, one for each that is wrong."""
     read = [(field, _read(field, request, errors)) for field in _FIELDS]
-    priority = read_priority(request.priority, Reading(request, "priority", errors))
-    if errors:
-        raise Invalid(errors)
-    return Job(
-        name=JobName(name),
-        kind=JobKind.SERVICE,
-        count=1,
-        task=_spec(read),
-        created_at_ms=at_ms,
-        priority=priority,
-    )
+    return None if errors else _spec(read)
 
 
-def _read(field: Field, request: TaskRequest, errors: FieldErrors) -> Any:
+def _read(field: Field, request: TaskFields, errors: FieldErrors) -> Any:
     value = getattr(request, field.name)
     return field.read(value, Reading(request, field.json, errors)) if field.read else value
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from orion.model.ids import NodeId, RaftId
 from orion.node.consensus.driver import RaftDriver
 from orion.node.leader.cluster_watch import ClusterWatch
+from orion.node.leader.deployments import Deployments
 from orion.node.leader.heard import Heard
 from orion.node.leader.leader import Leader
 from orion.node.leader.node_health import NodeHealth
@@ -58,6 +59,7 @@ def leader_and_voters(
         ),
         liveness,
         Scheduling(clock=clock, driver=driver, proposer=proposer),
+        Deployments(clock=clock, driver=driver, proposer=proposer),
         voters,
     )
     leader = Leader(clock=clock, machine=machine, driver=driver, proposer=proposer, duties=duties)

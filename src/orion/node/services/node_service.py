@@ -30,6 +30,7 @@ from orion.node.services.endpoints import Endpoints
 from orion.node.services.events import Events, WatchEvents
 from orion.node.services.freshness import Freshness
 from orion.node.services.health import health
+from orion.node.services.jobs import Jobs
 from orion.node.services.logs import Logs
 from orion.node.services.nodes import Nodes
 from orion.node.services.raft import Raft
@@ -104,6 +105,9 @@ class NodeService:
         )
         self.endpoints = Endpoints(
             driver=driver, directory=directory, forward=forward, registry=registry, freshness=freshness
+        )
+        self.jobs = Jobs(
+            clock=clock, driver=driver, forward=forward, registry=registry, changes=changes, freshness=freshness
         )
         self._logs = Logs(
             me=me, driver=driver, directory=directory, forward=forward, registry=registry, agent=agent

@@ -9,6 +9,8 @@ import msgspec
 
 from orion.model.api.cluster import RaftView
 from orion.model.api.configs import ConfigView
+from orion.model.api.deployments import DeploymentView
+from orion.model.api.jobs import JobRequest, JobView, VersionView
 from orion.model.api.nodes import NodeView
 from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.configs import Config
@@ -61,12 +63,53 @@ class EndpointService(Protocol):
         """The list as JSON, now and whenever it is another. Empty once the job is gone."""
 
 
+class JobService(Protocol):
+    """Changes are committed when they return, and answer with the job as it is then."""
+
+    async def find(self, read: Read, page: Page = ALL) -> Listing:
+        """JobViews, by name."""
+
+    async def get(self, job: str, read: Read) -> tuple[JobView, int]: ...
+
+    async def versions(self, job: str, read: Read) -> tuple[list[VersionView], int]:
+        """Those that are kept, the newest first."""
+
+    async def deployments(self, read: Read, page: Page = ALL) -> Listing:
+        """DeploymentViews, the newest first."""
+
+    async def deployment(self, deployment: int, read: Read) -> tuple[DeploymentView, int]: ...
+
+    async def put(
+        self, job: str, request: JobRequest, *, if_version: int, idempotency_key: str, timeout_s: float
+    ) -> JobView:
+        """`if_version`: only if it is at this version, -1: whichever; Conflict names the one it is at."""
+
+    async def set_count(self, job: str, count: int, *, timeout_s: float) -> JobView: ...
+
+    async def roll_back(self, job: str, version: int, *, timeout_s: float) -> JobView:
+        """`version` -1: the last that was healthy."""
+
+    async def restart(self, job: str, *, timeout_s: float) -> JobView: ...
+
+    async def promote(self, job: str, *, timeout_s: float) -> JobView: ...
+
+    async def stop(self, job: str, *, timeout_s: float) -> JobView: ...
+
+    async def start(self, job: str, *, timeout_s: float) -> JobView: ...
+
+    async def delete(self, job: str, *, timeout_s: float) -> JobView:
+        """Answers with the job as it was."""
+
+
 class Service(Protocol):
     @property
     def configs(self) -> ConfigService: ...
 
     @property
     def endpoints(self) -> EndpointService: ...
+
+    @property
+    def jobs(self) -> JobService: ...
 
     async def create_task(
         self, request: TaskRequest, *, idempotency_key: str, timeout_s: float, wait_running_s: float

@@ -34,7 +34,8 @@ from orion.node.membership.directory import Directory, Seen
 from orion.node.rpc.reads import ALL, Page
 from orion.node.views import reasons
 from orion.state import gate
-from orion.state.records import JobRecord, NodeRecord, Slot
+from orion.state.job_record import JobRecord, Slot
+from orion.state.records import NodeRecord
 from orion.state.slots import task_slot
 from orion.state.tables.configs import Configs
 from orion.state.view import View
@@ -82,7 +83,7 @@ class _Rows:
         """How many they are."""
         if not indexes:
             return 0
-        plain = record.job.count == 1 and record.successor is None
+        plain = record.job.count == 1 and record.successor is None and record.rollout is None
         self._jobs.append(record.latest)
         self._refusals.append(record.refusal)
         self._open.append(record.open[0] if plain else 0)
@@ -107,7 +108,8 @@ class _Rows:
 
 def _copy(record: JobRecord) -> JobRecord:
     slots, opened = record.slots.copy(), record.open[:]
-    return JobRecord.of(record.job, record.refusal, slots, opened, record.successor, record.active)
+    rollout = record.rollout.copy() if record.rollout else None
+    return JobRecord.of(record.job, record.refusal, slots, opened, record.successor, record.active, rollout)
 
 
 _ONLY = range(1)
@@ -140,7 +142,7 @@ def task(view: View, text: str) -> TaskView:
 
 def _task(record: JobRecord, index: int, node_of: Callable[[NodeId], Node | None]) -> TaskView:
     job, slot = record.latest, task_slot(record, index)
-    spec, shown = job.task, slot.allocation
+    spec, shown = slot.task, slot.allocation
     # While it waits for another one of its name to end, that one's allocations are not its own.
     runs = record.history(index) if record.job.created_index == job.created_index else ()
     return TaskView(
@@ -152,7 +154,7 @@ def _task(record: JobRecord, index: int, node_of: Callable[[NodeId], Node | None
         reason=slot.reason,
         node_id=shown.node if shown else None,
         address=shown.status.address if shown else "",
-        ports=ports(node_of(shown.node), job.task, shown) if shown and not shown.terminal else {},
+        ports=ports(node_of(shown.node), spec, shown) if shown and not shown.terminal else {},
         created_at=time_text(job.created_at_ms),
         started_at=time_text(shown.status.started_at_ms) if shown else None,
         finished_at=time_text(shown.status.finished_at_ms) if shown else None,

@@ -18,11 +18,16 @@ MAX_CHANGES = 20  # of one job, oldest out first
 MAX_REMOVED = 1_000  # jobs whose history is kept after they were removed, oldest out first
 
 
+@since(2, "UPDATED", "SCALED", "ROLLED_BACK", "RESTARTED")
 class ChangeKind(enum.StrEnum):
     CREATED = "created"
     STOPPED = "stopped"
     STARTED = "started"
     REMOVED = "removed"
+    UPDATED = "updated"
+    SCALED = "scaled"
+    ROLLED_BACK = "rolled back"
+    RESTARTED = "restarted"
 
 
 class JobChange(msgspec.Struct, frozen=True, array_like=True, gc=False):

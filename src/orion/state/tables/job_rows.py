@@ -1,16 +1,21 @@
 """Jobs and their allocations as rows: kept in the state itself (`records.Tables`), which is made for a million."""
 
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Self
 
+import msgspec
+
 from orion.model.allocation import SCHEDULED, Allocation
-from orion.model.ids import NodeId
-from orion.model.job import Job
+from orion.model.ids import AllocationId, JobName, NodeId
+from orion.model.job import Job, TaskSpec
+from orion.model.levels import since
 from orion.model.placement import RefusalReason
 from orion.state import mutations
 from orion.state.core.frames import Rows, batches
 from orion.state.core.table import Table, same
-from orion.state.records import MAX_COUNT, JobRecord, Slot, Tables
+from orion.state.job_record import JobRecord, Rollout, Slot
+from orion.state.records import MAX_COUNT, Tables
 
 _AT_ONCE = 2_000  # allocations: freeing them takes about a millisecond
 
@@ -27,6 +32,28 @@ class AllocationsFrame(Rows, frozen=True, array_like=True, tag=6):
     rows: list[Allocation]
 
 
+class RolloutRow(msgspec.Struct, frozen=True, array_like=True):
+    """As Rollout, of a job that came before. `slots` are runs: a version, and how many slots one after the other
+    want it; empty is all the job's own.
+    """
+
+    job: JobName
+    slot_count: int
+    last: int
+    specs: tuple[tuple[int, TaskSpec], ...]
+    slots: tuple[tuple[int, int], ...]
+    healthy: int
+    moving: tuple[AllocationId, ...]
+    alone: bool
+
+
+@since(2)
+class RolloutsFrame(Rows, frozen=True, array_like=True, tag=12):
+    """Each before its job's allocations."""
+
+    rows: list[RolloutRow]
+
+
 class SuccessorsFrame(Rows, frozen=True, array_like=True, tag=10):
     """Jobs that wait until the one of their name has ended, which came before."""
 
@@ -34,7 +61,7 @@ class SuccessorsFrame(Rows, frozen=True, array_like=True, tag=10):
 
 
 class Jobs(Table):
-    frames = (JobsFrame, AllocationsFrame, SuccessorsFrame)
+    frames = (JobsFrame, RolloutsFrame, AllocationsFrame, SuccessorsFrame)
 
     def __init__(self, state: Tables) -> None:
         self._state = state
@@ -45,7 +72,7 @@ class Jobs(Table):
 
     def capture(self) -> Iterator[Rows]:
         records = self._state.jobs.values()
-        jobs = [(record.job, record.refusal, record.slots.copy()) for record in records]
+        jobs = [(record.job, record.refusal, _row(record), record.slots.copy()) for record in records]
         successors = [record.successor for record in records if record.successor]
         return _frames(jobs, successors)
 
@@ -55,7 +82,7 @@ class Jobs(Table):
     def restore_header(self, header: dict[str, int]) -> None:
         self._state.next_allocation = header["next_allocation"]
 
-    def restore(self, frame: JobsFrame | AllocationsFrame | SuccessorsFrame) -> None:
+    def restore(self, frame: JobsFrame | RolloutsFrame | AllocationsFrame | SuccessorsFrame) -> None:
         match frame:
             case AllocationsFrame():
                 for allocation in frame.rows:
@@ -65,9 +92,36 @@ class Jobs(Table):
                     if not 0 <= job.count <= MAX_COUNT or job.name in self._state.jobs:
                         raise LookupError(job.name)
                     mutations.add_job(self._state, job, refusal)
+            case RolloutsFrame():
+                for row in frame.rows:
+                    self._restore_rollout(row)
             case SuccessorsFrame():
                 for job in frame.rows:
                     self._restore_successor(job)
+
+    def _restore_rollout(self, row: RolloutRow) -> None:
+        """Raises LookupError for one that can't be."""
+        record = self._state.jobs[row.job]
+        count = record.job.count
+        wanted = sum(length for _, length in row.slots)
+        if (
+            record.rollout
+            or record.active
+            or not count <= row.slot_count <= MAX_COUNT
+            or row.last < record.job.version
+        ):
+            raise LookupError(row.job)
+        if row.slots and (wanted != row.slot_count or any(length < 1 for _, length in row.slots)):
+            raise LookupError(row.job)
+        rollout = record.rollout = Rollout(row.last)
+        rollout.specs = dict(row.specs)
+        rollout.healthy, rollout.alone = row.healthy, row.alone
+        rollout.moving = dict.fromkeys(row.moving)
+        if row.slots:
+            rollout.slots = [version for version, length in row.slots for _ in range(length)]
+        surplus = row.slot_count - count
+        record.slots.extend([None] * surplus)
+        record.open.extend(bytes(surplus))
 
     def _restore_successor(self, job: Job) -> None:
         """Raises LookupError for one that nothing keeps waiting."""
@@ -81,7 +135,8 @@ class Jobs(Table):
         state = self._state
         record = state.jobs[row.job]
         node = state.records.get(row.node)
-        sound = 0 <= row.index < record.job.count and len(row.ports) == len(record.job.task.ports)
+        fits = row.terminal or len(row.ports) == len(record.spec(row.job_version).ports)
+        sound = 0 <= row.index < len(record.slots) and fits
         if not sound or row.id in state.allocations or (node is None and not row.terminal):
             raise LookupError(row)
         if row.created_at_ms != self._created_at_ms:
@@ -132,9 +187,29 @@ class Jobs(Table):
         yield
 
 
-def _frames(jobs: list[tuple[Job, RefusalReason, list[Slot]]], successors: list[Job]) -> Iterator[Rows]:
-    for job, refusal, slots in jobs:
+def _row(record: JobRecord) -> RolloutRow | None:
+    rollout = record.rollout
+    if rollout is None:
+        return None
+    return RolloutRow(
+        record.job.name,
+        len(record.slots),
+        rollout.last,
+        tuple(sorted(rollout.specs.items())),
+        tuple((version, len(list(run))) for version, run in groupby(rollout.slots or ())),
+        rollout.healthy,
+        tuple(sorted(rollout.moving)),
+        rollout.alone,
+    )
+
+
+def _frames(
+    jobs: list[tuple[Job, RefusalReason, RolloutRow | None, list[Slot]]], successors: list[Job]
+) -> Iterator[Rows]:
+    for job, refusal, rollout, slots in jobs:
         yield JobsFrame([(job, refusal)])
+        if rollout is not None:
+            yield RolloutsFrame([rollout])
         for rows in batches(_flat(slots)):
             yield AllocationsFrame(rows)
     for successor in successors:
@@ -158,6 +233,7 @@ def _parts(record: JobRecord) -> tuple[object, ...]:
         record.job,
         record.refusal,
         record.successor,
+        record.rollout.parts() if record.rollout else None,
         record.slots,
         record.open,
         record.open_count,

@@ -14,6 +14,7 @@ from orion.model.errors import Conflict, NotFound, OrionError, Refused
 from orion.model.ids import JOB_NAME, JobName
 from orion.model.job import Job, TaskSpec
 from orion.model.placement_rules import MAX_PRIORITY, rules_fault
+from orion.model.update import UpdatePolicy
 from orion.state import mutations
 from orion.state.core.command import Command, Once, command, once_about
 from orion.state.core.faults import (
@@ -29,8 +30,10 @@ from orion.state.core.faults import (
     resources_fault,
 )
 from orion.state.core.step import Step, tasks_text
-from orion.state.records import MAX_COUNT, JobRecord, Tables, port_text, static_port_keys
+from orion.state.job_record import JobRecord
+from orion.state.records import MAX_COUNT, Tables, port_text, static_port_keys
 from orion.state.tables.answers import Answers
+from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.history import ChangeKind, note
 from orion.state.tables.job_rows import Jobs
 
@@ -85,17 +88,28 @@ class StartJob(Command, frozen=True, array_like=True, tag=13):
 # --- create ------------------------------------------------------------------------------------------------
 
 
-def _creation_fault(command: CreateJob) -> str:
-    job = command.job
+def creation_fault(job: Job, idempotency_key: str) -> str:
     if not JOB_NAME.fullmatch(job.name):
         return f"{job.name[:80]!r} is no job's name"
     return first(
         (
-            key_fault(command.idempotency_key),
+            key_fault(idempotency_key),
             outside("version", job.version, MAX_NUMBER),
             outside("created_at_ms", job.created_at_ms, MAX_MS),
             outside("priority", job.priority, MAX_PRIORITY, -MAX_PRIORITY),
             _spec_fault(job.task),
+            _policy_fault(job.update) if job.update else "",
+        )
+    )
+
+
+def _policy_fault(policy: UpdatePolicy) -> str:
+    times = ("delay_ms", "monitor_ms", "progress_deadline_ms")
+    counts = ("parallelism", "min_available", "canary")
+    return first(
+        (
+            *(outside(name, getattr(policy, name), MAX_MS) for name in times),
+            *(outside(name, getattr(policy, name), MAX_COUNT, -1) for name in counts),
         )
     )
 
@@ -128,12 +142,18 @@ _CREATE_ONCE: Once[CreateJob] = Once(
 )
 
 
-@command(CreateJob, fault=_creation_fault, once=_CREATE_ONCE)
+@command(CreateJob, fault=lambda create: creation_fault(create.job, create.idempotency_key), once=_CREATE_ONCE)
 def create_job(state: Tables, step: Step, command: CreateJob) -> JobName | OrionError:
     job = command.job
     former = state.jobs.get(job.name)
     if former and not former.latest.stopping and not former.finished:
         return _taken(former.latest)
+    return add_new(state, step, job)
+
+
+def add_new(state: Tables, step: Step, job: Job) -> JobName | OrionError:
+    """The job begins at once, or when what is left of the former one of its name has ended."""
+    former = state.jobs.get(job.name)
     if not 0 <= job.count <= MAX_COUNT:
         return Refused(f"{job.name} asks for {job.count:,} tasks; a job has from 0 to {MAX_COUNT:,}")
     twice = [key for key, times in Counter(static_port_keys(job.task)).items() if times > 1]
@@ -179,12 +199,13 @@ def remove_job(state: Tables, step: Step, command: RemoveJob) -> JobName | Orion
     record = state.jobs.get(name)
     # A copy that a stalled leader passes on late is not meant for a job that was created after it was made.
     if record is None or record.job.created_index > since:
-        return _unknown(name)
+        return unknown(name)
     if record.latest.created_index > since or record.latest.stopping:
         return name  # it is removed already
     if command.created_index not in (0, record.latest.created_index):
-        return name if command.created_index == record.job.created_index else _unknown(name)
+        return name if command.created_index == record.job.created_index else unknown(name)
     note(state, step, ChangeKind.REMOVED, record.latest)
+    state.of(Deployments).supersede(step, name, "the job is removed")
     record.successor = None
     if not record.job.stopping:
         mutations.close_job(state, record, replace(record.job, stopping=True))
@@ -211,7 +232,7 @@ def _change(state: Tables, step: Step, command: StopJob | StartJob, change: Chan
     name, since = command.job, command.since
     record = state.jobs.get(name)
     if record is None or record.job.created_index > since:
-        return _unknown(name)
+        return unknown(name)
     if record.latest.created_index > since or record.latest.stopping:
         return Conflict(f"{name} is being removed; 'orion run --name {name}' makes a new one")
     change(state, step, record)
@@ -230,6 +251,7 @@ def _stop(state: Tables, step: Step, record: JobRecord) -> None:
         record.successor = replace(latest, stopped=True)
     text = f"{latest.name} is stopping"
     note(state, step, ChangeKind.STOPPED, latest)
+    state.of(Deployments).supersede(step, latest.name, "the job is stopped")
     step.tell("JobStopped", latest.name, f"{text}: {tasks_text(record.active)}" if record.active else text)
 
 
@@ -273,7 +295,7 @@ def _forget(state: Tables, step: Step, record: JobRecord, how: str) -> None:
     step.tell("JobForgotten", record.job.name, f"{record.job.name} {how}")
 
 
-def _unknown(name: JobName) -> NotFound:
+def unknown(name: JobName) -> NotFound:
     return NotFound(f"there is no job named {name}; orion ps lists what runs")
 
 

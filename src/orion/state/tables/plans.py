@@ -18,8 +18,9 @@ from orion.state import mutations
 from orion.state.core.command import Command, command
 from orion.state.core.faults import MAX_NUMBER, MAX_PORT, MAX_TEXT, first, longer, outside, protocol_fault
 from orion.state.core.step import MAX_EVENTS_EACH, Step, tasks_text
+from orion.state.job_record import OPEN, JobRecord
 from orion.state.placed import admission
-from orion.state.records import OPEN, JobRecord, Ports, Tables, port_key
+from orion.state.records import Ports, Tables, port_key
 
 MAX_SHORT_PORTS = 2 * MAX_PORTS  # of a failure: each taken by tasks here, by Orion there
 
@@ -102,7 +103,7 @@ def apply_plan(state: Tables, step: Step, command: ApplyPlan) -> None:
             mutations.set_unwanted(state, allocation)
     for group in command.placements:
         record = _same_job(state, group.job, group.created_index)
-        if record and record.job.version == group.job_version:
+        if record:
             _tell_placed(step, record, _place(state, record, group, step.at_ms))
         else:
             state.capacity_epoch += 1  # what it was to take is free after all: others were refused for it
@@ -127,18 +128,16 @@ def _place(state: Tables, record: JobRecord, group: Placements, at_ms: int) -> l
     """Place what still holds of one group; called a million times for a million tasks, so kept flat."""
     job = record.job
     is_open = record.open
-    cpu, memory, disk = (
-        job.task.resources.cpu_millis,
-        job.task.resources.memory_bytes,
-        job.task.resources.disk_bytes,
-    )
-    bindings = job.task.ports
+    spec = record.spec(group.job_version)
+    cpu, memory, disk = spec.resources.cpu_millis, spec.resources.memory_bytes, spec.resources.disk_bytes
+    bindings = spec.ports
     columns = group.ports if bindings else [()] * len(group.indexes)
     numbers, slots, small_ints = state.numbers, record.slots, state.small_ints
-    name, version, count = job.name, job.version, job.count
+    name, version, count = job.name, group.job_version, job.count
+    one_version = None if record.rollout and record.rollout.slots else job.version
     placed: list[Allocation] = []
     ids = _free_ids(state)
-    admits = admission(state, job.task.rules, name, version)
+    admits = admission(state, spec.rules, name, version)
     for index, number, ports in zip(group.indexes, group.nodes, columns, strict=False):
         node = numbers.get(number)
         if (
@@ -146,6 +145,7 @@ def _place(state: Tables, record: JobRecord, group: Placements, at_ms: int) -> l
             or not node.schedulable
             or not 0 <= index < count
             or is_open[index] != OPEN
+            or version != (record.version(index) if one_version is None else one_version)
             or cpu > node.cpu_free
             or memory > node.memory_free
             or disk > node.disk_free
@@ -156,7 +156,9 @@ def _place(state: Tables, record: JobRecord, group: Placements, at_ms: int) -> l
             continue
         slot = small_ints[index] if index < len(small_ints) else index
         allocation = Allocation(next(ids), name, version, slot, node.node.id, ports, True, at_ms)
-        if slots[index] is not None and any(former.ran for former in record.history(index)):
+        if slots[index] is not None and any(
+            former.ran and former.job_version == version for former in record.history(index)
+        ):
             allocation = replace(allocation, ran=True)
         mutations.insert(state, record, node, allocation)
         placed.append(allocation)

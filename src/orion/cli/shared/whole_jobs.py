@@ -1,0 +1,64 @@
+"""Jobs of several tasks, where a command is given a job's name in the place of a task's."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from orion.client import Client, JobView
+
+
+def split(client: "Client", names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Returns names of tasks, and of jobs that have not one task."""
+    from orion.model.errors import NotFound
+
+    tasks: list[str] = []
+    jobs: list[str] = []
+    for name in names:
+        try:
+            many = "/" not in name and client.job(name).count != 1
+        except NotFound:
+            many = False  # it is said where it is asked for as a task
+        (jobs if many else tasks).append(name)
+    return tasks, jobs
+
+
+def change(names: Sequence[str], ask: "Callable[[str], JobView]") -> "tuple[list[JobView], int]":
+    """Changes each job. Returns those that could be changed, and the exit code: 1 when one was refused."""
+    from orion.cli.app import say
+    from orion.model.errors import Refused
+
+    changed, code = [], 0
+    for name in names:
+        try:
+            changed.append(ask(name))
+        except Refused as error:
+            say(error.detail)
+            code = 1
+    return changed, code
+
+
+def until_ended(client: "Client", jobs: "Sequence[JobView]", timeout_s: float) -> int:
+    """Prints each job once nothing of it runs, or it is gone. Returns the exit code."""
+    from orion.cli.app import TIMED_OUT, say
+    from orion.cli.shared.waiting import Deadline
+    from orion.model.errors import NotFound
+
+    deadline, code = Deadline(timeout_s), 0
+    for job in jobs:
+        index = 0
+        while True:
+            try:
+                now, index = client.poll_job(job.name, index, wait_s=max(0.1, deadline.left_s))
+            except NotFound:
+                break
+            if now.created_index != job.created_index or (not now.active and not now.removing):
+                break
+            if deadline.passed:
+                say(f"{job.name} still has {now.active:,} tasks after {timeout_s:g} s; it goes on ending")
+                code = TIMED_OUT
+                break
+        if code != TIMED_OUT:
+            click.echo(job.name)
+    return code

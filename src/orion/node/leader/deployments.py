@@ -1,0 +1,83 @@
+"""A duty: leads running deployments to their ends."""
+
+import asyncio
+import contextlib
+
+from msgspec.structs import replace
+
+from orion.model.deployment import Deployment
+from orion.model.placement_text import refusal_text
+from orion.model.update import UpdatePolicy
+from orion.node.consensus.driver import RaftDriver
+from orion.node.leader.proposer import Proposer
+from orion.ports.clock import Clock
+from orion.reconcile.deployments import NEVER_MS, Command, Decision, Memory, decide
+from orion.scheduler.pools import Pools
+from orion.scheduler.room import has_room
+from orion.state.job_record import JobRecord
+from orion.state.tables.deployment_rows import Deployments as Table
+
+SAME_AGAIN_MS = 1_000
+GATHER_S = 0.02  # what changes together is looked at together
+_PLAIN = UpdatePolicy()
+
+
+class Deployments:
+    name = "deployments"
+
+    def __init__(self, *, clock: Clock, driver: RaftDriver, proposer: Proposer) -> None:
+        self._clock = clock
+        self._driver = driver
+        self._proposer = proposer
+
+    async def run(self, _term: int, /) -> None:
+        pools = Pools()
+        memories: dict[int, Memory] = {}
+        said: dict[int, Command] = {}  # of each deployment, the last decision that was carried out
+        while True:
+            view = self._driver.view
+            running = view.of(Table).running()
+            memories = {row.id: memories.get(row.id) or Memory() for row in running}
+            again_ms, moved = NEVER_MS, False
+            for row in running:
+                decision = self._look(row, memories[row.id], pools)
+                again_ms = min(again_ms, decision.again_ms)
+                if decision.command is None:
+                    said.pop(row.id, None)
+                elif said.get(row.id) == decision.command:
+                    # It was carried out and changed nothing: the same again would neither.
+                    again_ms = min(again_ms, self._clock.now_ms() + SAME_AGAIN_MS)
+                    del said[row.id]
+                else:
+                    said[row.id] = decision.command
+                    command = replace(decision.command, at_ms=self._clock.wall_ms())
+                    moved |= await self._proposer.propose(command) is not None
+                await asyncio.sleep(0)
+            if not moved:
+                await self._until(again_ms)
+
+    def _look(self, row: Deployment, memory: Memory, pools: Pools) -> Decision:
+        view = self._driver.view
+        record = view.job_record(row.job)
+        if record is None or record.job.created_index != row.created_index or record.successor is not None:
+            return Decision(None)
+        return decide(
+            record,
+            row,
+            record.job.update or _PLAIN,
+            memory,
+            now_ms=self._clock.now_ms(),
+            has_room=lambda: has_room(view, record, row.goal, pools),
+            waits_for=lambda: _refusal(record),
+        )
+
+    async def _until(self, again_ms: int) -> None:
+        left_s = (again_ms - self._clock.now_ms()) / 1000
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None if again_ms == NEVER_MS else max(0.0, left_s)):
+                await self._driver.watch.changed()
+                await asyncio.sleep(GATHER_S)
+
+
+def _refusal(record: JobRecord) -> str:
+    return f"waits: {refusal_text(record.refusal, record.job.task)}" if record.refusal else ""

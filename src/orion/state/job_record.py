@@ -1,0 +1,179 @@
+"""A job as the state has it: its slots, and the allocations that each remembers.
+
+Most jobs have one version of their spec, and each slot one allocation. What more a job has while it is updated, or
+its tasks are moved, is in its Rollout.
+"""
+
+from orion.model.allocation import Allocation, AllocationState
+from orion.model.ids import AllocationId
+from orion.model.job import Job, JobKind, TaskSpec
+from orion.model.placement import RefusalReason
+from orion.model.update import UpdateOrder
+from orion.state.job_queue import queue_key
+
+OPEN = 1  # value in `JobRecord.open`: the slot wants an allocation
+
+# A slot remembers nothing, one allocation, or several, newest last. One is the usual case: no tuple for it.
+Slot = None | Allocation | tuple[Allocation, ...]
+
+
+class Rollout:
+    """The part of a job that only changes need: the specs of its former versions by number, the version that each
+    slot wants (None: all want the job's own), the last version all tasks of which were ready (-1: none was), the
+    highest number ever given to a version, and active allocations whose slots want another one in their place.
+    While `alone` a slot wants nothing before all that was in it has ended.
+    """
+
+    __slots__ = ("alone", "healthy", "last", "moving", "slots", "specs")
+
+    def __init__(self, last: int) -> None:
+        self.specs: dict[int, TaskSpec] = {}
+        self.slots: list[int] | None = None
+        self.healthy = -1
+        self.last = last
+        self.moving: dict[AllocationId, None] = {}
+        self.alone = False
+
+    def copy(self) -> "Rollout":
+        copy = Rollout(self.last)
+        copy.specs, copy.slots = dict(self.specs), self.slots.copy() if self.slots else None
+        copy.healthy, copy.moving, copy.alone = self.healthy, dict(self.moving), self.alone
+        return copy
+
+    def parts(self) -> tuple[object, ...]:
+        """Equal when the rollouts are."""
+        return self.specs, self.slots, self.healthy, self.last, sorted(self.moving), self.alone
+
+
+class JobRecord:
+    """A job, why the rest of it does not fit (`refusal`, "" when nobody refused), and its slots. `successor` is
+    the job that has the name once the last allocation of this one has ended: another one, or this one started
+    again. It is None but while this one ends. `rollout` is None for a job that was never changed.
+
+    There are more slots than the job counts while what is too many ends.
+
+    Derived: `open` has one byte a slot (so the next open one is found by memchr, and a job of a million costs
+    a megabyte), `open_count` how many are OPEN, `active` how many allocations have not ended, `serial` which
+    of two jobs is older, `queue_key` the place that it has in queues.
+    """
+
+    __slots__ = (
+        "active",
+        "job",
+        "open",
+        "open_count",
+        "queue_key",
+        "refusal",
+        "rollout",
+        "serial",
+        "slots",
+        "successor",
+    )
+
+    def __init__(self, job: Job, serial: int, refusal: RefusalReason = "") -> None:
+        self.job = job
+        self.serial = serial
+        self.queue_key = queue_key(job.priority, serial)
+        self.refusal = refusal
+        self.successor: Job | None = None
+        self.rollout: Rollout | None = None
+        self.slots: list[Slot] = [None] * job.count
+        self.open = bytearray(b"\x01") * job.count if job.wanted else bytearray(job.count)
+        self.open_count = job.count if job.wanted else 0
+        self.active = 0
+
+    @property
+    def latest(self) -> Job:
+        """The job that the name stands for: the one that was asked for last."""
+        return self.successor or self.job
+
+    @property
+    def finished(self) -> bool:
+        """Returns whether all of it has ended by itself, and is not to run again."""
+        return self.job.wanted and not self.active and not self.open_count
+
+    def has_ended(self, index: int) -> bool:
+        """Returns whether a task has ended and is not to run again."""
+        return not self.open[index] and not any(a.wanted and not a.terminal for a in self.history(index))
+
+    @staticmethod
+    def of(
+        job: Job,
+        refusal: RefusalReason,
+        slots: list[Slot],
+        opened: bytearray,
+        successor: Job | None = None,
+        active: int = 0,
+        rollout: Rollout | None = None,
+    ) -> "JobRecord":
+        """To be read: what follows from other tables is not in it."""
+        record = JobRecord.__new__(JobRecord)
+        record.job, record.refusal, record.slots, record.open = job, refusal, slots, opened
+        record.successor, record.active, record.rollout = successor, active, rollout
+        return record
+
+    def history(self, index: int) -> tuple[Allocation, ...]:
+        """The remembered allocations of one slot, newest last."""
+        slot = self.slots[index]
+        if slot is None:
+            return ()
+        return slot if isinstance(slot, tuple) else (slot,)
+
+    def open_indexes(self, limit: int) -> list[int]:
+        """The lowest open slots, at most `limit`."""
+        found: list[int] = []
+        find = self.open.find
+        index = find(OPEN)
+        while index >= 0 and len(found) < limit:
+            found.append(index)
+            index = find(OPEN, index + 1)
+        return found
+
+    def version(self, index: int) -> int:
+        """The version that a slot wants."""
+        rollout = self.rollout
+        return self.job.version if rollout is None or rollout.slots is None else rollout.slots[index]
+
+    def spec(self, version: int) -> TaskSpec:
+        """How an allocation of a version is run. A version that nobody needs is forgotten: of an allocation that
+        ended long ago it is the present one.
+        """
+        if self.rollout is None or version == self.job.version:
+            return self.job.task
+        return self.rollout.specs.get(version, self.job.task)
+
+    def serves(self, allocation: Allocation) -> bool:
+        """Returns whether it is one that its slot wants, as far as it is for others to say."""
+        rollout = self.rollout
+        if rollout is None:
+            return True
+        return allocation.job_version == self.version(allocation.index) and allocation.id not in rollout.moving
+
+
+def ends_slot(allocation: Allocation, kind: JobKind) -> bool:
+    """Returns whether this run was the last its slot needs: it completed, or failed and its restart policy gave up.
+
+    One that was told to stop may still have completed, which counts for a batch job; that it failed does not.
+    """
+    ended = allocation.status.state
+    if ended is AllocationState.COMPLETED:
+        return allocation.wanted or kind is JobKind.BATCH
+    return ended is AllocationState.FAILED and allocation.wanted
+
+
+def slot_wants(record: JobRecord, index: int) -> bool:
+    """Returns whether the slot is open, from its remembered allocations alone."""
+    job = record.job
+    if not job.wanted or index >= job.count:
+        return False
+    alone = (job.update is not None and job.update.order is UpdateOrder.STOP_FIRST) or (
+        record.rollout is not None and record.rollout.alone
+    )
+    for allocation in record.history(index):
+        if alone and not allocation.terminal:
+            return False  # the next one waits for its end
+        if not record.serves(allocation):
+            continue
+        if ends_slot(allocation, job.kind) or (allocation.wanted and not allocation.terminal):
+            return False
+    return True

@@ -1,0 +1,94 @@
+"""Jobs of many tasks are changed on real nodes: real processes, a real engine."""
+
+import pytest
+
+from support import images
+from support.nodes import Cluster, Problem
+
+pytestmark = pytest.mark.engine
+
+SLEEP = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
+UPDATE = {"monitorSeconds": 1, "progressDeadlineSeconds": 60}
+
+
+def put(cluster: Cluster, name: str, **job: object) -> dict:
+    body = {"image": images.BUSYBOX, "command": SLEEP, "stopGraceSeconds": 2, "update": UPDATE} | job
+    return cluster.any().ask("PUT", f"/jobs/{name}", body)
+
+
+def ended(cluster: Cluster, view: dict) -> dict:
+    path = f"/deployments/{view['deployment']['id']}"
+    return cluster.wait(
+        lambda: (d := cluster.any().ask("GET", path))["state"] != "running" and d, f"{path} to end", deadline_s=90
+    )
+
+
+def job(cluster: Cluster, name: str) -> dict:
+    return cluster.any().ask("GET", f"/jobs/{name}")
+
+
+def test_a_job_is_made_changed_scaled_and_taken_back(shared: Cluster, busybox_image: str) -> None:
+    shared.grow_to(3)
+    made = put(shared, "web", count=3)
+    assert ended(shared, made)["state"] == "done"
+    assert (job(shared, "web")["ready"], job(shared, "web")["version"]) == (3, 0)
+    changed = put(shared, "web", count=3, env={"A": "1"})
+    assert (changed["version"], changed["deployment"]["fromVersion"]) == (1, 0)
+    assert ended(shared, changed)["state"] == "done"
+    now = job(shared, "web")
+    assert (now["ready"], now["updated"]) == (3, 3)
+    again = put(shared, "web", count=3, env={"A": "1"})
+    assert again["deployment"]["id"] == changed["deployment"]["id"]
+    more = shared.any().ask("PUT", "/jobs/web/count", {"count": 5})
+    assert ended(shared, more)["state"] == "done"
+    back = shared.any().ask("POST", "/jobs/web/rollback")
+    assert ended(shared, back)["state"] == "done"
+    now = job(shared, "web")
+    assert (now["version"], now["env"], now["ready"], now["count"]) == (0, {}, 5, 5)
+    fewer = shared.any().ask("PUT", "/jobs/web/count", {"count": 1})
+    assert ended(shared, fewer)["state"] == "done"
+    assert [t["id"] for t in shared.any().ask("GET", "/tasks")] == ["web/0"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"command": ["sh", "-c", "echo no; exit 3"]}, "exit code 3"),
+        ({"command": ["sh", "-c", "sleep 0.7; exit 4"]}, "exit code 4"),
+        ({"image": "orion-test/nothing:here"}, "orion-test/nothing:here"),
+    ],
+)
+def test_a_bad_version_is_taken_back(shared: Cluster, busybox_image: str, wrong: dict, why: str) -> None:
+    shared.grow_to(3)
+    ended(shared, put(shared, "web", count=2))
+    kept = {t["allocations"][-1]["id"] for t in shared.any().ask("GET", "/tasks")}
+    end = ended(shared, put(shared, "web", count=2, **wrong))
+    assert end["state"] == "rolled-back"
+    assert why in end["reason"]
+    now = job(shared, "web")
+    assert (now["version"], now["ready"], now["command"]) == (0, 2, SLEEP)
+    running = [
+        a["id"] for t in shared.any().ask("GET", "/tasks") for a in t["allocations"] if a["state"] == "running"
+    ]
+    assert set(running) == kept
+
+
+def test_a_deployment_survives_the_death_of_its_leader(shared: Cluster, busybox_image: str) -> None:
+    shared.grow_to(3)
+    ended(shared, put(shared, "web", count=3))
+    changed = put(shared, "web", count=3, env={"A": "2"})
+    shared.wait(lambda: job(shared, "web")["updated"] >= 1, "a first task of the new version")
+    leader = shared.leader()
+    assert leader is not None
+    leader.kill()
+    assert ended(shared, changed)["state"] == "done"
+    assert (job(shared, "web")["ready"], job(shared, "web")["updated"]) == (3, 3)
+
+
+def test_it_is_changed_only_at_the_version_that_was_looked_at(shared: Cluster, busybox_image: str) -> None:
+    shared.grow_to(1)
+    put(shared, "web", count=0)
+    with pytest.raises(Problem) as refused:
+        shared.any().ask("PUT", "/jobs/web", {"image": "x"}, headers={"If-Match": '"7"'})
+    assert refused.value.status == 409
+    assert "web is at version 0, not at 7" in refused.value.body["detail"]

@@ -1,0 +1,121 @@
+"""A job on its way from version to version: state, scheduler and the deployments' decisions with tasks that a test
+makes ready or has fail.
+"""
+
+from msgspec.structs import replace
+from state_kit import World
+
+from orion.model.allocation import AllocationState, AllocationStatus
+from orion.model.job import Job, JobKind, TaskSpec
+from orion.model.levels import LEVEL
+from orion.model.update import UpdatePolicy
+from orion.reconcile.deployments import Memory, decide
+from orion.reconcile.readiness import is_ready
+from orion.scheduler.pools import Pools
+from orion.scheduler.room import has_room
+from orion.scheduler.schedule import schedule
+from orion.state.tables.allocation_updates import UpdateAllocations
+from orion.state.tables.deployment_rows import Deployments
+from orion.state.tables.job_changes import PromoteJob, PutJob, RestartJob, RollBackJob, SetJobCount
+
+
+class Rollout(World):
+    """`behaviour(allocation)`: the status that its node reports next, None for none."""
+
+    def __init__(self, nodes=3):
+        super().__init__(nodes)
+        self.state.level = LEVEL
+        self.now_ms = 1_000
+        self.memories = {}
+        self.waits = {}
+
+    def deploy(
+        self, name="web", count=3, image="nginx:1", kind=JobKind.SERVICE, if_version=-1, update=None, **task
+    ):
+        policy = update or UpdatePolicy()
+        job = Job(name, kind, count, TaskSpec(image, **task), created_at_ms=20, update=policy)
+        return self.do(PutJob(100, job, f"put {self.index}", self.index, if_version))
+
+    def scale(self, count, name="web"):
+        return self.do(SetJobCount(100, name, count, f"scale {self.index}", self.index))
+
+    def roll_back(self, version=-1, name="web"):
+        return self.do(RollBackJob(100, name, f"back {self.index}", self.index, version))
+
+    def restart(self, name="web"):
+        return self.do(RestartJob(100, name, f"restart {self.index}", self.index))
+
+    def promote(self, name="web"):
+        return self.do(PromoteJob(100, name, f"promote {self.index}", self.index))
+
+    def deployment(self, name="web"):
+        return self.view.of(Deployments).latest(name)
+
+    def new_leader(self):
+        self.memories.clear()
+
+    def plan(self):
+        plan = schedule(self.view, [*self.view.jobs_to_place(), *self.view.jobs_refused()])
+        if not plan.empty:
+            self.do(plan.command(self.now_ms))
+        return not plan.empty
+
+    def lead(self):
+        """One look at each running deployment. Returns the commands."""
+        commands = []
+        for row in self.view.of(Deployments).running():
+            record = self.view.job_record(row.job)
+            memory = self.memories.setdefault(row.id, Memory({}, {}))
+            decision = decide(
+                record,
+                row,
+                record.job.update or UpdatePolicy(),
+                memory,
+                now_ms=self.now_ms,
+                has_room=lambda record=record, row=row: has_room(self.view, record, row.goal, Pools()),
+                waits_for=lambda: "waits to be placed",
+            )
+            self.waits[row.job] = decision.why
+            if decision.command is not None:
+                commands.append(replace(decision.command, at_ms=self.now_ms))
+                self.do(commands[-1])
+        return commands
+
+    def active(self, name="web"):
+        record = self.view.job_record(name)
+        return [a for i in range(len(record.slots)) for a in record.history(i) if not a.terminal]
+
+    def ready(self, name="web"):
+        record = self.view.job_record(name)
+        return [a for a in self.active(name) if a.wanted and is_ready(a, record.spec(a.job_version))]
+
+    def report(self, allocation, state, **more):
+        status = AllocationStatus(AllocationState(state), **more)
+        return self.do(UpdateAllocations(100, allocation.node, ((allocation.id, status),)))
+
+    def tick(self, behaviour=None, ms=1_000):
+        """The scheduler plans, nodes do as they are told (or as `behaviour` says), the leader looks."""
+        self.plan()
+        for each in self.active():
+            told = behaviour(each) if behaviour else None
+            if told is not None:
+                self.report(each, **told)
+            elif not each.wanted:
+                self.report(each, "stopped")
+            elif each.status.state is AllocationState.SCHEDULED:
+                self.report(each, "running", started_at_ms=1)
+        commands = self.lead()
+        self.now_ms += ms
+        return commands
+
+    def run(self, behaviour=None, ticks=100, ms=1_000, watch=lambda: None):
+        """Until no deployment is running, and what is to end has ended."""
+        for _ in range(ticks):
+            self.tick(behaviour, ms)
+            watch()
+            if not self.view.of(Deployments).running() and all(a.wanted for a in self.active()):
+                return self.deployment()
+        raise AssertionError(f"still {self.deployment()}: {self.waits}")
+
+    def versions(self, name="web"):
+        return sorted(a.job_version for a in self.active(name) if a.wanted)

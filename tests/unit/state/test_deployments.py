@@ -1,0 +1,265 @@
+import pytest
+from rollout_kit import Rollout
+
+from orion.model.deployment import DeploymentKind, DeploymentState
+from orion.model.errors import Conflict, Refused
+from orion.model.job import PortBinding
+from orion.model.resources import Resources
+from orion.model.update import FailureAction, UpdateOrder, UpdatePolicy
+from orion.state.tables.deployment_rows import Deployments
+
+DONE, BACK, FAILED = DeploymentState.DONE, DeploymentState.ROLLED_BACK, DeploymentState.FAILED
+
+
+def deployed(count=3, nodes=3, **more):
+    world = Rollout(nodes)
+    world.deploy(count=count, **more)
+    assert world.run().state is DONE
+    return world
+
+
+def test_a_first_deployment_ends_once_all_tasks_are_steady():
+    world = Rollout()
+    world.deploy()
+    row = world.deployment()
+    assert (row.kind, row.from_version, row.to_version) == (DeploymentKind.DEPLOY, -1, 0)
+    assert world.run().state is DONE
+    assert world.versions() == [0, 0, 0]
+
+
+def test_an_update_starts_first_and_never_has_fewer_ready():
+    world = deployed()
+    world.deploy(image="nginx:2")
+    most = []
+
+    def watch():
+        assert len(world.ready()) >= 3
+        most.append(len(world.active()))
+
+    assert world.run(watch=watch).state is DONE
+    assert world.versions() == [1, 1, 1]
+    assert max(most) == 4
+
+
+def test_an_unchanged_job_is_left_alone():
+    world = deployed()
+    before = world.deployment()
+    assert world.deploy().result == "web"
+    assert world.deployment() == before
+
+
+def test_without_room_for_one_more_the_former_task_ends_first():
+    world = deployed(resources=Resources(3_000))  # of 4,000 on each of three nodes
+    world.deploy(image="nginx:2", resources=Resources(3_000))
+
+    def watch():
+        assert len(world.active()) <= 3
+        assert len(world.ready()) >= 2
+
+    assert world.run(watch=watch).state is DONE
+    assert world.versions() == [1, 1, 1]
+
+
+def test_a_fixed_port_on_all_nodes_is_given_on_one_after_the_other():
+    port = (PortBinding(80, "tcp", 8080),)
+    world = Rollout()
+    world.deploy(ports=port)
+    told = lambda a: {"state": "running", "started_at_ms": 1, "ready_since_ms": 5}  # noqa: E731
+
+    def behave(each):
+        return told(each) if each.wanted and each.status.ready_since_ms == 0 else None
+
+    world.run(behave)
+    world.deploy(image="nginx:2", ports=port)
+    assert world.run(behave, watch=lambda: len(world.ready()) >= 2 or pytest.fail("below the floor")).state is DONE
+
+
+def test_a_single_writer_never_runs_twice():
+    policy = UpdatePolicy(order=UpdateOrder.STOP_FIRST)
+    world = deployed(count=1, update=policy)
+    world.deploy(count=1, image="nginx:2", update=policy)
+    slow = iter(range(100))
+
+    def behave(each):
+        return {"state": "running", "started_at_ms": 1} if not each.wanted and next(slow) < 3 else None
+
+    def watch():
+        assert len(world.active()) <= 1
+
+    assert world.run(behave, watch=watch).state is DONE
+
+
+def failing(version):
+    def behave(each):
+        if each.wanted and each.job_version == version:
+            return {"state": "failed", "reason": "exit code 1", "exit_code": 1}
+        return None
+
+    return behave
+
+
+def test_a_version_that_fails_is_rolled_back_and_the_former_tasks_never_ended():
+    world = deployed()
+    kept = {a.id for a in world.active()}
+    world.deploy(image="nginx:bad")
+
+    def watch():
+        assert len(world.ready()) == 3
+
+    row = world.run(failing(1), watch=watch)
+    assert (row.state, row.reason) == (BACK, "web/0 on node1: exit code 1")
+    assert {a.id for a in world.active()} == kept
+    assert world.view.job("web").task.image == "nginx:1"
+
+
+def test_one_that_is_ready_for_four_seconds_and_then_is_not_is_rolled_back():
+    world = deployed()
+    world.deploy(image="nginx:2")
+    born = {}
+
+    def behave(each):
+        if each.job_version != 1 or not each.wanted:
+            return None
+        if world.now_ms - born.setdefault(each.id, world.now_ms) < 4_000:
+            return {"state": "running", "started_at_ms": 1}
+        return {"state": "starting", "reason": "exit code 3", "restarts": 1}
+
+    row = world.run(behave, watch=lambda: len(world.ready()) >= 3 or pytest.fail("a request was lost"))
+    assert row.state is BACK
+    assert row.reason == "web/0 on node1: exit code 3"
+
+
+def test_a_failure_pauses_or_is_passed_over_as_the_policy_says():
+    world = deployed()
+    world.deploy(image="nginx:bad", update=UpdatePolicy(failure_action=FailureAction.PAUSE))
+    assert world.run(failing(1)).state is DeploymentState.PAUSED
+    assert world.versions().count(0) == 3
+    world.promote()
+    assert world.run().state is DONE
+    assert world.versions() == [1, 1, 1]
+    world.deploy(image="nginx:3", update=UpdatePolicy(failure_action=FailureAction.CONTINUE))
+    row = world.run(lambda a: failing(2)(a) if a.index == 1 else None)
+    assert row.state is FAILED
+    assert row.reason.startswith("1 of 3 failed: web/1 on ")
+
+
+def test_the_first_version_has_nothing_to_go_back_to():
+    world = Rollout()
+    world.deploy()
+    row = world.run(failing(0))
+    assert row.state is FAILED
+    assert world.view.job("web").version == 0
+    world.deploy()  # the same once more tries once more
+    assert world.run().state is DONE
+
+
+def test_a_later_deploy_supersedes_and_the_way_back_is_the_last_healthy_version():
+    world = deployed(count=4)
+    world.deploy(count=4, image="nginx:2")
+    while 1 not in world.versions() or 0 not in world.versions():
+        world.tick()
+    first = world.deployment()
+    world.deploy(count=4, image="nginx:bad")
+    assert world.view.of(Deployments).get(first.id).state is DeploymentState.SUPERSEDED
+    row = world.run(failing(2), watch=lambda: len(world.ready()) >= 4 or pytest.fail("below the floor"))
+    assert (row.state, row.from_version) == (BACK, 0)
+    assert world.versions() == [0, 0, 0, 0]
+
+
+def test_canaries_wait_for_a_word():
+    world = deployed(count=5)
+    world.deploy(count=5, image="nginx:2", update=UpdatePolicy(canary=2, parallelism=0))
+    for _ in range(30):
+        world.tick()
+    assert sorted(world.versions()) == [0, 0, 0, 1, 1]
+    assert world.waits["web"] == "its 2 canaries are ready: 'orion promote web' has the rest follow"
+    world.promote()
+    assert world.run().state is DONE
+    assert world.versions() == [1] * 5
+
+
+def test_canaries_are_promoted_by_themselves_if_asked():
+    world = deployed(count=5)
+    world.deploy(count=5, image="nginx:2", update=UpdatePolicy(canary=2, auto_promote=True))
+    assert world.run().state is DONE
+
+
+def test_scaling_takes_the_highest_and_gives_the_lowest_free():
+    world = deployed(count=5)
+    world.scale(2)
+    assert world.run().state is DONE
+    assert [a.index for a in world.active()] == [0, 1]
+    assert len(world.view.job_record("web").slots) == 2
+    world.scale(4)
+    assert world.run().state is DONE
+    assert [a.index for a in world.active()] == [0, 1, 2, 3]
+
+
+def test_scaling_in_the_middle_of_an_update():
+    world = deployed(count=5)
+    world.deploy(count=5, image="nginx:2")
+    while world.versions().count(1) < 3:
+        world.tick()
+    world.scale(2)
+    assert world.run().state is DONE
+    assert world.versions() == [1, 1]
+    world.scale(0)
+    assert world.run().state is DONE
+    assert world.active() == []
+
+
+def test_a_rollback_asked_for_goes_to_the_last_healthy_version():
+    world = deployed()
+    world.deploy(image="nginx:2")
+    world.run()
+    world.roll_back()
+    row = world.run()
+    assert (row.state, row.kind, row.to_version) == (DONE, DeploymentKind.ROLLBACK, 0)
+    assert world.versions() == [0, 0, 0]
+    assert isinstance(world.roll_back(7).result, Refused)
+    assert isinstance(world.roll_back(0).result, Conflict)
+    world.deploy(image="nginx:3")
+    world.run()
+    assert world.versions() == [2, 2, 2]
+
+
+def test_a_restart_replaces_each_task_by_one_of_the_same_spec():
+    world = deployed()
+    before = {a.id for a in world.active()}
+    world.restart()
+    assert world.run(watch=lambda: len(world.ready()) >= 3 or pytest.fail("below the floor")).state is DONE
+    assert not before & {a.id for a in world.active()}
+
+
+def test_what_makes_no_progress_ends():
+    world = deployed()
+    world.deploy(image="nginx:2", resources=Resources(9_999), update=UpdatePolicy(progress_deadline_ms=60_000))
+    row = world.run(ticks=200)
+    assert row.state is BACK
+    assert row.reason == "nothing has come of it for 60 s: web/0 waits to be placed"
+    assert world.versions() == [0, 0, 0]
+
+
+def test_a_version_is_asked_for_by_number():
+    world = deployed()
+    assert isinstance(world.deploy(image="nginx:2", if_version=4).result, Conflict)
+    assert world.deploy(image="nginx:2", if_version=0).result == "web"
+
+
+def test_a_stopped_job_is_started_with_its_new_spec():
+    world = deployed()
+    world.stop("web")
+    world.tick()
+    world.deploy(image="nginx:2")
+    assert world.run().state is DONE
+    assert world.versions() == [1, 1, 1]
+
+
+def test_it_is_stopped_and_removed_in_the_middle():
+    for end in ("stop", "rm"):
+        world = deployed()
+        world.deploy(image="nginx:2")
+        world.tick()
+        world.tick()
+        getattr(world, end)("web")
+        assert world.deployment().state is DeploymentState.SUPERSEDED
