@@ -98,10 +98,12 @@ class _Planner:
         return self._room <= 0 or self._looks_left <= 0 or self._bytes_left <= 0
 
     def leave_draining(self) -> dict[JobName, list[int]]:
-        """Stops what is on draining nodes. Returns the slots that this opens, by job."""
+        """Stops what is on draining nodes, of jobs that say nothing of how they are updated: the others' tasks are
+        led away in their own way (reconcile/moves.py). Returns the slots that this opens, by job.
+        """
         moves: dict[JobName, list[int]] = {}
         for record in self._view.draining():
-            for allocation in self._view.wanted_on(record):
+            for allocation in self._view.leaving(record):
                 if len(self._stops) == self._room:
                     self._rest[allocation.job] = None
                     continue

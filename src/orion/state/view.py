@@ -199,7 +199,7 @@ class View:
         """
         tables = self._tables
         names = [name for _, name in islice(tables.open_jobs.items(), limit)]
-        leaving = {allocation.job for record in self.draining() for allocation in self.wanted_on(record)}
+        leaving = {allocation.job for record in self.draining() for allocation in self.leaving(record)}
         if leaving:
             names = sorted(leaving.union(names), key=self.queue_key)[:limit]
         return names
@@ -291,6 +291,11 @@ class View:
     def wanted_on(self, record: NodeRecord) -> list[Allocation]:
         """Active allocations of a node that are not yet told to stop, by id."""
         return [a for a in self.allocations_of_node(record.node.id) if a.wanted and not a.terminal]
+
+    def leaving(self, record: NodeRecord) -> list[Allocation]:
+        """As `wanted_on`, of jobs that say nothing of how they are updated: a drain ends those at once."""
+        jobs = self._tables.jobs
+        return [each for each in self.wanted_on(record) if jobs[each.job].job.update is None]
 
     @property
     def has_stuck(self) -> bool:

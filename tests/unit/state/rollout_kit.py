@@ -10,6 +10,7 @@ from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.levels import LEVEL
 from orion.model.update import UpdatePolicy
 from orion.reconcile.deployments import Memory, decide
+from orion.reconcile.moves import MoveMemory, decide_moves
 from orion.reconcile.readiness import is_ready
 from orion.scheduler.pools import Pools
 from orion.scheduler.room import has_room
@@ -17,6 +18,7 @@ from orion.scheduler.schedule import schedule
 from orion.state.tables.allocation_updates import UpdateAllocations
 from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.job_changes import PromoteJob, PutJob, RestartJob, RollBackJob, SetJobCount
+from orion.state.tables.moves import MoveTasks
 
 
 class Rollout(World):
@@ -119,3 +121,30 @@ class Rollout(World):
 
     def versions(self, name="web"):
         return sorted(a.job_version for a in self.active(name) if a.wanted)
+
+
+class Drain(Rollout):
+    """And tasks that are led off draining nodes."""
+
+    def __init__(self, nodes=3):
+        super().__init__(nodes)
+        self.move_memories = {}
+
+    def lead(self):
+        commands = super().lead()
+        draining = {record.node.id for record in self.view.draining()}
+        for name in self.view.job_names():
+            record = self.view.job_record(name)
+            if self.view.of(Deployments).running_of(name) is not None:
+                continue
+            moves = decide_moves(
+                record,
+                draining,
+                self.move_memories.setdefault(name, MoveMemory()),
+                now_ms=self.now_ms,
+                has_room=lambda record=record: has_room(self.view, record, record.job.version, Pools()),
+            )
+            if moves.move or moves.retire:
+                commands.append(MoveTasks(self.now_ms, name, moves.move, moves.retire))
+                self.do(commands[-1])
+        return commands

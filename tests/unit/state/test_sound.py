@@ -29,6 +29,7 @@ from orion.state.tables.configs import DeleteConfig, PutConfig
 from orion.state.tables.deployments import EndDeployment, StepDeployment, TurnDeployment
 from orion.state.tables.job_changes import PromoteJob, PutJob, RestartJob, RollBackJob, SetJobCount
 from orion.state.tables.jobs import CreateJob, RemoveJob, StartJob, StopJob
+from orion.state.tables.moves import MoveTasks
 from orion.state.tables.node_changes import DrainNode, RemoveNode
 from orion.state.tables.node_labels import LabelNode
 from orion.state.tables.node_status import SetNodeStatus
@@ -297,6 +298,7 @@ COMMANDS = st.one_of(
     ),
     near(TurnDeployment(1, 6, "why"), deployment=NUMBERS, reason=TEXTS),
     near(EndDeployment(1, 6, DeploymentState.DONE), state=st.sampled_from(DeploymentState), reason=TEXTS),
+    near(MoveTasks(1, "web"), job=WORDS, move=LISTS.map(tuple), retire=LISTS.map(tuple)),
     near(PutConfig(1, "a", b"", None, "key", 100), key=WORDS, if_version=st.none() | NUMBERS, **CHANGE),
     near(DeleteConfig(1, "a", None, "key", 100), key=WORDS, if_version=st.none() | NUMBERS, **CHANGE),
 )

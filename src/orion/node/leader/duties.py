@@ -8,6 +8,7 @@ from orion.node.leader.cluster_watch import ClusterWatch
 from orion.node.leader.deployments import Deployments
 from orion.node.leader.heard import Heard
 from orion.node.leader.leader import Leader
+from orion.node.leader.moves import Moving
 from orion.node.leader.node_health import NodeHealth
 from orion.node.leader.proposer import Proposer
 from orion.node.leader.scheduling import Scheduling
@@ -60,6 +61,7 @@ def leader_and_voters(
         liveness,
         Scheduling(clock=clock, driver=driver, proposer=proposer),
         Deployments(clock=clock, driver=driver, proposer=proposer),
+        Moving(clock=clock, driver=driver, proposer=proposer),
         voters,
     )
     leader = Leader(clock=clock, machine=machine, driver=driver, proposer=proposer, duties=duties)

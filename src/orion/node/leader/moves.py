@@ -1,0 +1,78 @@
+"""A duty: leads tasks off draining nodes, of jobs that say how they are updated."""
+
+import asyncio
+import contextlib
+
+from orion.model.ids import JobName
+from orion.node.consensus.driver import RaftDriver
+from orion.node.leader.proposer import Proposer
+from orion.ports.clock import Clock
+from orion.reconcile.deployments import NEVER_MS
+from orion.reconcile.moves import MoveMemory, Moves, decide_moves
+from orion.scheduler.pools import Pools
+from orion.scheduler.room import has_room
+from orion.state.tables.deployment_rows import Deployments
+from orion.state.tables.moves import MAX_MOVED, MoveTasks
+
+GATHER_S = 0.05  # what changes together is looked at together
+
+
+class Moving:
+    name = "moves"
+
+    def __init__(self, *, clock: Clock, driver: RaftDriver, proposer: Proposer) -> None:
+        self._clock = clock
+        self._driver = driver
+        self._proposer = proposer
+
+    async def run(self, _term: int, /) -> None:
+        pools = Pools()
+        memories: dict[JobName, MoveMemory] = {}
+        moving = self._all_moving()
+        while True:
+            again_ms = NEVER_MS
+            names = dict.fromkeys((*moving, *self._leaving()))
+            memories = {name: memories.get(name) or MoveMemory() for name in names}
+            for name in names:
+                moves = self._look(name, memories[name], pools)
+                again_ms = min(again_ms, moves.again_ms)
+                if moves.move or moves.retire:
+                    command = MoveTasks(
+                        self._clock.wall_ms(), name, moves.move[:MAX_MOVED], moves.retire[:MAX_MOVED]
+                    )
+                    await self._proposer.propose(command)
+            moving = [name for name in names if self._is_moving(name)]
+            await self._until(again_ms)
+
+    def _leaving(self) -> list[JobName]:
+        view = self._driver.view
+        names = {each.job for record in view.draining() for each in view.wanted_on(record)}
+        return sorted(name for name in names if (job := view.job(name)) is not None and job.update is not None)
+
+    def _all_moving(self) -> list[JobName]:
+        return [name for name in self._driver.view.job_names() if self._is_moving(name)]
+
+    def _is_moving(self, name: JobName) -> bool:
+        record = self._driver.view.job_record(name)
+        return record is not None and record.rollout is not None and bool(record.rollout.moving)
+
+    def _look(self, name: JobName, memory: MoveMemory, pools: Pools) -> Moves:
+        view = self._driver.view
+        record = view.job_record(name)
+        if record is None or not record.job.wanted or view.of(Deployments).running_of(name) is not None:
+            return Moves()  # a deployment replaces its tasks in its own turn
+        draining = {each.node.id for each in view.draining()}
+        return decide_moves(
+            record,
+            draining,
+            memory,
+            now_ms=self._clock.now_ms(),
+            has_room=lambda: has_room(view, record, record.job.version, pools),
+        )
+
+    async def _until(self, again_ms: int) -> None:
+        left_s = (again_ms - self._clock.now_ms()) / 1000
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None if again_ms == NEVER_MS else max(0.0, left_s)):
+                await self._driver.watch.changed()
+                await asyncio.sleep(GATHER_S)

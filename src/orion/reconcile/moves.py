@@ -1,0 +1,94 @@
+"""How tasks leave a draining node, for jobs that say how they are updated: as few at a time, and as an update does,
+so that the job keeps its floor meanwhile.
+
+    a new one has room ............... it comes up beside the former one, which ends once it is steady
+    stop-first, or no room ........... the former one ends first, if the floor lets it
+    not done by the job's deadline ... it ends all the same: somebody waits for the node
+"""
+
+from collections.abc import Callable, Collection
+
+import msgspec
+
+from orion.model.allocation import Allocation
+from orion.model.ids import AllocationId, NodeId
+from orion.model.update import UpdateOrder, UpdatePolicy
+from orion.reconcile.deployments import NEVER_MS
+from orion.reconcile.readiness import is_ready
+from orion.state.job_record import JobRecord
+
+
+class MoveMemory(msgspec.Struct):
+    """A leader's memory of a job whose tasks leave. Times are its monotonic clock."""
+
+    ready_at_ms: dict[AllocationId, int] = {}  # since when it is seen ready without a break
+    leaving_at_ms: dict[AllocationId, int] = {}  # when it was first seen on a draining node
+
+
+class Moves(msgspec.Struct, frozen=True):
+    """`move`: allocations whose slots want another one beside them. `retire`: those that are to end."""
+
+    move: tuple[AllocationId, ...] = ()
+    retire: tuple[AllocationId, ...] = ()
+    again_ms: int = NEVER_MS
+
+
+def decide_moves(
+    record: JobRecord,
+    draining: Collection[NodeId],
+    memory: MoveMemory,
+    *,
+    now_ms: int,
+    has_room: Callable[[], bool],
+) -> Moves:
+    """`has_room`: one more task of the job fits beside all that run."""
+    policy, count = record.job.update or UpdatePolicy(), record.job.count
+    held = [[each for each in record.history(index) if each.wanted and not each.terminal] for index in range(count)]
+    ready = {each.id for slot in held for each in slot if is_ready(each, record.spec(each.job_version))}
+    steady = _steady(memory, ready, policy, now_ms)
+    moving = record.rollout.moving if record.rollout is not None else {}
+    leaving = [each for slot in held for each in slot if each.node in draining and each.id not in moving]
+    memory.leaving_at_ms = {each.id: memory.leaving_at_ms.get(each.id, now_ms) for each in leaving}
+    retire = [
+        former.id
+        for slot in held
+        for former in slot
+        if former.id in moving and any(each.id in steady for each in slot if record.serves(each))
+    ]
+    again_ms = min((at + policy.monitor_ms for at in memory.ready_at_ms.values() if moving), default=NEVER_MS)
+    late = [each.id for each in leaving if now_ms >= memory.leaving_at_ms[each.id] + policy.progress_deadline_ms]
+    if late:
+        return Moves((), tuple({*retire, *late}), again_ms)
+    room = max(1, policy.at_a_time(count)) - sum(former.id in moving for slot in held for former in slot)
+    move: list[AllocationId] = []
+    serving = sum(any(each.id in ready for each in slot) for slot in held)
+    for each in _in_order(leaving, ready):
+        if room <= 0:
+            break
+        if policy.order is not UpdateOrder.STOP_FIRST and has_room():
+            move.append(each.id)
+            room -= 1
+        elif policy.order is not UpdateOrder.START_FIRST and _may_end(each, ready, serving, policy, count):
+            retire.append(each.id)
+            serving -= each.id in ready
+            room -= 1
+    deadline_ms = min(memory.leaving_at_ms.values(), default=NEVER_MS - policy.progress_deadline_ms)
+    return Moves(tuple(move), tuple(retire), min(again_ms, deadline_ms + policy.progress_deadline_ms))
+
+
+def _steady(
+    memory: MoveMemory, ready: Collection[AllocationId], policy: UpdatePolicy, now_ms: int
+) -> set[AllocationId]:
+    memory.ready_at_ms = {each: memory.ready_at_ms.get(each, now_ms) for each in ready}
+    return {each for each, since in memory.ready_at_ms.items() if now_ms >= since + policy.monitor_ms}
+
+
+def _in_order(leaving: list[Allocation], ready: Collection[AllocationId]) -> list[Allocation]:
+    """Those that nobody uses first."""
+    return sorted(leaving, key=lambda each: (each.id in ready, each.index))
+
+
+def _may_end(
+    each: Allocation, ready: Collection[AllocationId], serving: int, policy: UpdatePolicy, count: int
+) -> bool:
+    return each.id not in ready or serving > policy.floor(count, stop_first=True)

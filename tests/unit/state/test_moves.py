@@ -1,0 +1,90 @@
+"""Tasks leave a draining node as their job says that it is updated."""
+
+import pytest
+from rollout_kit import Drain
+
+from orion.model.deployment import DeploymentState
+from orion.model.resources import Resources
+from orion.model.update import UpdateOrder, UpdatePolicy
+
+
+def deployed(count=3, nodes=3, **more):
+    world = Drain(nodes)
+    world.deploy(count=count, **more)
+    assert world.run().state is DeploymentState.DONE
+    return world
+
+
+def until_empty(world, node="node1", floor=0, most=99, ticks=60):
+    for _ in range(ticks):
+        world.tick()
+        assert len(world.ready()) >= floor, "fewer are ready than the job says"
+        assert len(world.active()) <= most
+        if not any(each.node == node for each in world.active()):
+            return
+    raise AssertionError(f"{node} still has {world.active()}")
+
+
+def test_a_task_leaves_once_another_is_ready_in_its_place():
+    world = deployed()
+    world.drain("node1")
+    until_empty(world, floor=3, most=4)
+    assert len(world.active()) == 3
+
+
+def test_one_after_the_other_leaves():
+    world = deployed(count=6)
+    world.drain("node1")
+    until_empty(world, floor=6, most=7)
+
+
+def test_without_room_the_former_task_ends_first_if_the_floor_lets_it():
+    spec = {"resources": Resources(3_000)}
+    world = deployed(count=2, **spec)
+    world.scale(3)
+    world.run()
+    world.drain("node1")
+    until_empty(world, floor=2, most=3)
+
+
+def test_without_room_and_with_a_floor_it_stays_until_the_deadline():
+    policy = UpdatePolicy(min_available=3, progress_deadline_ms=30_000)
+    world = deployed(update=policy, resources=Resources(3_000))
+    world.drain("node1")
+    for _ in range(20):
+        world.tick()
+        assert len(world.ready()) == 3
+    until_empty(world)
+
+
+def test_a_single_writer_ends_before_it_starts_elsewhere():
+    world = deployed(count=1, update=UpdatePolicy(order=UpdateOrder.STOP_FIRST))
+    (only,) = world.active()
+    world.drain(only.node)
+    until_empty(world, node=only.node, most=1)
+    for _ in range(3):
+        world.tick()
+    assert len(world.ready()) == 1
+
+
+def test_a_node_that_is_wanted_again_keeps_what_has_not_left():
+    world = deployed()
+    world.drain("node1")
+    world.tick()
+    world.drain("node1", draining=False)
+    for _ in range(12):
+        world.tick()
+    assert len(world.active()) == 3
+
+
+def test_an_update_takes_its_tasks_along():
+    world = deployed()
+    world.deploy(image="nginx:2")
+    world.tick()
+    world.drain("node1")
+    assert (
+        world.run(watch=lambda: len(world.ready()) >= 3 or pytest.fail("fewer are ready")).state
+        is DeploymentState.DONE
+    )
+    until_empty(world, floor=3)
+    assert world.versions() == [1, 1, 1]
