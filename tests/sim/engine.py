@@ -309,10 +309,10 @@ class SimEngineClient:
 
         return await self._ask(look, 1, 5)
 
-    async def has_image(self, image: str) -> bool:
+    async def has_image(self, image: str, platform: str = "") -> bool:
         return await self._ask(lambda: image in self.engine.images, 1, 5)
 
-    async def pull(self, image: str, progress: PullListener) -> None:
+    async def pull(self, image: str, progress: PullListener, platform: str = "") -> None:
         steps = self.engine.rng.randint(1, 4)
         for step in range(steps):
             await self._ask(lambda: None, 20, 400)

@@ -25,8 +25,7 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     _, components = msgspec.json.schema_components(kinds, ref_template=_COMPONENT)
     bodies = {endpoint.body for endpoint in endpoints}
     for kind in _reached(kind for kind in kinds if kind not in bodies):
-        if not kind.__struct_config__.omit_defaults:  # an answer has all that it can have
-            components[kind.__name__]["required"] = list(components[kind.__name__]["properties"])
+        components[kind.__name__]["required"] = _always_there(kind)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
@@ -36,6 +35,17 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         "paths": paths,
         "components": {"schemas": components},
     }
+
+
+def _always_there(kind: type[msgspec.Struct]) -> list[str]:
+    """Keys that an answer has whatever they say: all, but defaults where its struct omits those."""
+    fields = msgspec.structs.fields(kind)
+    omitted = (list, dict) if kind.__struct_config__.omit_defaults else ()
+    return [
+        field.encode_name
+        for field in fields
+        if not omitted or (field.default is msgspec.NODEFAULT and field.default_factory not in omitted)
+    ]
 
 
 def _reached(kinds: Iterable[Any]) -> set[type[msgspec.Struct]]:

@@ -18,6 +18,7 @@ class EngineInfo(msgspec.Struct, frozen=True):
     version: str
     resources: Resources  # all that the machine has
     run: str = ""
+    runtimes: tuple[str, ...] = ()  # that make containers, sorted
 
 
 class Labels(msgspec.Struct, frozen=True):

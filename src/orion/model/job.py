@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 
+from orion.model.container_options import ContainerOptions
 from orion.model.health import HealthCheck, TaskHooks
 from orion.model.ids import JobName
 from orion.model.levels import since
@@ -95,6 +96,8 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     drain_ms: Annotated[int | None, since(2)] = None  # None: see `drain_time_ms`
     # Beside `constraints` and `placement`.
     rules: Annotated[PlacementRules | None, since(2, words="rules for the nodes of tasks")] = None
+    # None: all as by default.
+    options: Annotated[ContainerOptions | None, since(2, words="options of tasks' containers")] = None
 
     @property
     def first_tcp_port(self) -> int:
@@ -114,6 +117,13 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
         if self.drain_ms is not None:
             return self.drain_ms
         return DRAIN_MS if self.ports else 0
+
+    @property
+    def node_labels(self) -> tuple[tuple[str, str], ...]:
+        """The labels that its node must have: those asked for, and those that its options need."""
+        if self.options is None or not (needed := self.options.node_labels):
+            return self.constraints
+        return tuple(sorted({*self.constraints, *needed}))
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True):

@@ -39,7 +39,7 @@ def refusal_text(why: RefusalReason, task: TaskSpec) -> str:
 
 def placement_text(failure: PlacementFailure, task: TaskSpec) -> str:
     """Returns at most MAX_CHARACTERS. `task`: what did not fit."""
-    return _text(failure, task.resources, task.constraints, task.rules)
+    return _text(failure, task.resources, task.node_labels, task.rules)
 
 
 @lru_cache(1_024)  # of thousands of tasks that wait, most ask for the same, and wait for the same

@@ -12,6 +12,7 @@ from orion.node.agent.agent import Agent
 from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.agent.figures import engine_figures, machine_figures
 from orion.node.agent.hooks.configs import ConfigInjection
+from orion.node.agent.hooks.templates import TemplateExpansion
 from orion.node.agent.registration import Registration
 from orion.node.agent.status_updates import StatusUpdates
 from orion.node.consensus.applied import AppliedWatch
@@ -169,7 +170,10 @@ class Node:
             probe=probe,
             source=self._source,
             confirm=self.forward.ask,
-            hooks=(ConfigInjection(lambda keys: self.service.configs.read(keys)),),  # noqa: PLW0108 -- service comes later
+            hooks=(
+                TemplateExpansion(lambda: self._registration.known()),  # noqa: PLW0108 -- it comes later
+                ConfigInjection(lambda keys: self.service.configs.read(keys)),  # noqa: PLW0108 -- so does this
+            ),
             report=self._reports.add,
             rng=rng,
             on_engine=self._engine_changed,

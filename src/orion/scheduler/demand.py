@@ -31,11 +31,11 @@ class Demand:
         self.memory = task.resources.memory_bytes
         self.disk = task.resources.disk_bytes
         self.bindings = task.ports
-        self.constraints = task.constraints
+        self.constraints = task.node_labels
         self.static_keys = static_port_keys(task)
         # Tasks of equal shape fit on equal nodes.
         self.rules = task.rules
-        self.shape = (task.resources, task.ports, task.constraints, task.rules)
+        self.shape = (task.resources, task.ports, self.constraints, task.rules)
 
 
 class Overlay:

@@ -3,8 +3,11 @@
 import json
 import re
 
+import msgspec
+
 from orion.api.endpoint import Scope
 from orion.api.routes import ENDPOINTS
+from orion.model.api.container.network import ContainerFields
 from orion.model.api.fields import fields_of
 from orion.model.api.tasks import TaskFields
 
@@ -109,6 +112,13 @@ def test_every_field_of_a_task_says_what_it_is(api):
 
 def test_an_answer_has_all_that_it_can_have(api):
     schemas = document(api)["components"]["schemas"]
-    for name in ("TaskView", "NodeView", "RaftView", "MemberView"):
+    for name in ("NodeView", "RaftView", "MemberView"):
         assert schemas[name]["required"] == list(schemas[name]["properties"])
     assert schemas["TaskRequest"]["required"] == ["image"]
+
+
+def test_a_task_is_shown_with_all_but_the_options_of_its_container(api):
+    shown = document(api)["components"]["schemas"]["TaskView"]
+    options = {field.encode_name for field in msgspec.structs.fields(ContainerFields)}
+    assert set(shown["required"]) == set(shown["properties"]) - options
+    assert options < set(shown["properties"])

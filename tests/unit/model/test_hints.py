@@ -22,7 +22,7 @@ KNOWN = [*fields(TaskRequest), "count", "healthCheck", "after", "update"]
         ("PORTS", "portBindings"),
         ("replicas", "count"),
         ("healthcheck", "healthCheck"),
-        ("mem_limit", "memory"),
+        ("mem_limit", "memoryLimit"),
         ("cpus", "cpu"),
         ("depends_on", "after"),
         ("restart", "restartPolicy"),

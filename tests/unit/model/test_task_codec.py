@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from orion.model.api.codec import fields_from_spec, job_from_request
 from orion.model.api.config_refs import ConfigRefRequest
+from orion.model.api.container.network import ContainerFields
 from orion.model.api.fields import fields_of, whole_up_to
 from orion.model.api.health_fields import (
     DockerCheckRequest,
@@ -19,9 +20,11 @@ from orion.model.api.health_fields import (
 )
 from orion.model.api.placement_fields import AffinityRequest, AlongsideRequest, PlacementRequest
 from orion.model.api.tasks import TaskFields, TaskRequest, TaskView
+from orion.model.container_options import ContainerOptions
 from orion.model.health import UnhealthyAction
 from orion.model.ids import JOB_NAME
 from orion.model.job import TaskSpec
+from support import container_values
 
 _WORD = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=8)
 _LABEL = st.from_regex(r"[a-z][a-z0-9-]{0,5}[a-z0-9]", fullmatch=True)
@@ -92,6 +95,7 @@ VALUES = {
     "drain_seconds": st.none() | _SECONDS,
     "priority": st.integers(-100, 100),
     "hostname": st.sampled_from(["", "db", "9", "a--b", "DB-1.example.org"]),
+    **container_values.VALUES,
 }
 REQUESTS = st.builds(TaskRequest, **VALUES)
 
@@ -131,7 +135,11 @@ def shown(request):
         finished_at=None,
         allocations=[],
     )
-    return msgspec.json.decode(msgspec.json.encode(view), type=TaskView)
+    text = msgspec.json.encode(view)
+    keys = msgspec.json.decode(text)
+    defaults = {info.encode_name: info for info in msgspec.structs.fields(ContainerFields)}
+    assert all(keys[key] not in (info.default, [], {}) for key, info in defaults.items() if key in keys)
+    return msgspec.json.decode(text, type=TaskView)
 
 
 @given(REQUESTS)
@@ -145,6 +153,17 @@ def test_what_is_shown_can_be_asked_for_again(request):
     view = shown(request)
     again = TaskRequest(**{name: getattr(view, name) for name in VALUES})
     assert job_from_request(again, again.name, 0) == job_from_request(request, request.name, 0)
+
+
+def test_a_task_without_options_has_none_in_its_spec_and_shows_none():
+    job = job_from_request(TaskRequest("nginx", env={"A": "{{ not one of ours }}"}), "web", 0)
+    assert job.task.options is None
+    assert not set(fields_from_spec(job.task)) & set(ContainerFields.__struct_fields__)
+
+
+def test_every_option_of_a_container_comes_from_a_field():
+    places = {field.spec.removeprefix("options.") for field in fields_of(ContainerFields)}
+    assert places | {"templates"} == set(ContainerOptions.__struct_fields__)
 
 
 def test_what_nobody_asked_for_is_shown_as_its_default():

@@ -127,7 +127,7 @@ def test_an_allocation_given_up_during_its_pull_is_not_started():
 
 def test_slow_pulls_keep_nobody_else_waiting():
     class Stuck(SimEngineClient):
-        async def pull(self, image, progress):
+        async def pull(self, image, progress, platform=""):
             await asyncio.sleep(3_600)
 
     async def main(bench):

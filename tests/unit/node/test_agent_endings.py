@@ -26,7 +26,7 @@ class Stubborn(SimEngineClient):
             raise EngineError(REFUSED)
         await super().stop(container, grace_ms)
 
-    async def pull(self, image, progress):
+    async def pull(self, image, progress, platform=""):
         self.pulls += 1
         await asyncio.sleep(5)
         await super().pull(image, progress)

@@ -75,7 +75,7 @@ def test_a_refusal_that_is_not_repeated_confirms_nothing():
 
         pulls = 0
 
-        async def pull(self, image, progress):
+        async def pull(self, image, progress, platform=""):
             self.pulls += 1
             raise EngineError("no such image" if self.pulls % 3 else "busy", permanent=self.pulls % 3 != 0)
 

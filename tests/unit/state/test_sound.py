@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from state_kit import World
 
 from orion.model.allocation import AllocationState, AllocationStatus
+from orion.model.container_options import ContainerOptions, DeviceRate, DeviceRequest, Ulimit
 from orion.model.deployment import DeploymentState
 from orion.model.ids import task_id
 from orion.model.job import ConfigRef, Job, JobKind, PortBinding, RestartPolicy, TaskSpec
@@ -135,6 +136,13 @@ def test_what_honest_nodes_propose_is_sound(command):
         (spec(stop_grace_ms=-1), "stop_grace_ms is -1"),
         (spec(restart=RestartPolicy(max_restarts=-1)), "max_restarts is -1"),
         (spec(configs=(ConfigRef("a", path="/a", mode=-1),)), "mode is -1"),
+        (spec(options=ContainerOptions(shm_bytes=2**63)), "shm_bytes is 9223372036854775808"),
+        (
+            spec(options=ContainerOptions(ulimits=(Ulimit("core", 0, 2**63),))),
+            "limit of core is 9223372036854775808",
+        ),
+        (spec(options=ContainerOptions(device_requests=(DeviceRequest(count=2**63),))), "count is 92233720368"),
+        (spec(options=ContainerOptions(device_read_iops=(DeviceRate("a", 2**63),))), "rate is 9223372036854775808"),
         (StopJob(1, "x" * 2_000, "key", 0), "job is 2,000 characters long"),
         (StartJob(1, "web", "k" * 2_000, 0), "idempotency_key is 2,000 characters long"),
         (report(finished_at_ms=2**63), "finished_at_ms is 9223372036854775808"),

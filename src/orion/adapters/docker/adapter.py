@@ -104,12 +104,13 @@ class Docker:
 
     # --- images -------------------------------------------------------------------------------------------
 
-    async def has_image(self, image: str) -> bool:
+    async def has_image(self, image: str, platform: str = "") -> bool:
         name = image_name(image)
         async with self._connection.calling(errors.late(f"say whether it has {name}")) as api:
-            return await _unless_gone(api.ask("GET", f"images/{name}/json")) is not None
+            shown = await _unless_gone(api.ask("GET", f"images/{name}/json"))
+            return shown is not None and (not platform or decode.is_of_platform(shown, platform))
 
-    async def pull(self, image: str, progress: PullListener) -> None:
+    async def pull(self, image: str, progress: PullListener, platform: str = "") -> None:
         """Cancelling it makes Docker drop the download. Raises EngineError after a minute of silence."""
         name = image_name(image)
         auth = await registry_auth(name)
@@ -117,7 +118,7 @@ class Docker:
         async with self._connection.streaming(
             "POST",
             "images/create",
-            {"fromImage": name},
+            {"fromImage": name, **({"platform": platform} if platform else {})},
             {"X-Registry-Auth": auth} if auth else None,
             deadline_s=self._pull_silence_s,
             refused=functools.partial(errors.pull_refusal, name),
@@ -140,9 +141,12 @@ class Docker:
         earlier call was lost.
         """
         config = container_config(allocation, spec, labels, self._pids_limit)
+        params = {"name": name}
+        if spec.options is not None and spec.options.platform:
+            params["platform"] = spec.options.platform
         try:
             async with self._connection.calling(errors.late("make the container"), self._work_s) as api:
-                created = await api.ask("POST", "containers/create", {"name": name}, body=config)
+                created = await api.ask("POST", "containers/create", params, body=config)
                 return str(created["Id"])
         except NameTaken:
             found = await self._look(name)
@@ -295,7 +299,8 @@ class Docker:
         silence_s = None if query.follow else self._connection.call_s
         path = f"containers/{container}/logs"
         late = errors.late("give the container's logs")
-        async with self._connection.streaming("GET", path, log_params(query), late=late) as answer:
+        params, refused = log_params(query), errors.logs_refusal
+        async with self._connection.streaming("GET", path, params, late=late, refused=refused) as answer:
             async for entries in log_entries(pieces(answer, silence_s)):
                 yield entries
 

@@ -138,12 +138,22 @@ def unix_ns(text: str) -> int:
     return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1) * 1_000
 
 
+def is_of_platform(image: dict[str, Any], platform: str) -> bool:
+    """Returns whether an image is one for linux/arm64/v8 and the like; a variant that either does not name is
+    any.
+    """
+    os_, architecture, *variant = platform.split("/")
+    has = image.get("Variant") or ""
+    return (image["Os"], image["Architecture"]) == (os_, architecture) and (not variant or has in {"", *variant})
+
+
 def engine_info(shown: dict[str, Any], version: dict[str, Any], *, disk_bytes: int, run: str) -> EngineInfo:
     return EngineInfo(
         id=shown["ID"] or shown["Name"],
         version=version["Version"],
         resources=Resources(shown["NCPU"] * 1000, shown["MemTotal"], disk_bytes),
         run=run,
+        runtimes=tuple(sorted(shown.get("Runtimes") or ())),
     )
 
 

@@ -76,6 +76,15 @@ _NOT_NOW = re.compile(
 )
 
 
+# What another node's engine or machine may have, though it is a bad request to this one's.
+_ELSEWHERE = re.compile(
+    r"Requested (CPUs|memory nodes) are not available|unknown or invalid runtime name|log driver named|"
+    r"could not select device driver|cgroup-parent for systemd|kernel does not support|is not supported|"
+    r"the specified platform",
+    re.IGNORECASE,
+)
+
+
 class NameTaken(EngineError):
     """Another container has the name."""
 
@@ -97,7 +106,14 @@ def refusal(status: int, message: str) -> EngineError:
         return PortRefused(words, port=int(port[port.lastindex or 0]))
     if status == 409 and "is already in use by container" in words:
         return NameTaken(words)
-    return EngineError(words, permanent=permanent or status == 400)
+    return EngineError(words, permanent=permanent or (status == 400 and not _ELSEWHERE.search(words)))
+
+
+def logs_refusal(status: int, message: str) -> EngineError:
+    """The engine answered so when it was asked for a container's output."""
+    if "does not support reading" in message:
+        return EngineError("its log driver keeps no output that could be read: docker logs can't show it either")
+    return refusal(status, message)
 
 
 def pull_refusal(image: str, status: int, message: str) -> EngineError:

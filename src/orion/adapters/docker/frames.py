@@ -6,6 +6,7 @@ from typing import NamedTuple
 from orion.model.errors import EngineError
 
 MAX_FRAME_BYTES = 1024 * 1024  # Docker itself cuts lines into pieces of 16 kB
+STDOUT = 1
 STDERR = 2
 
 _HEADER = struct.Struct(">BxxxL")  # which stream, how many bytes follow

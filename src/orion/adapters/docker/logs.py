@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime
 
-from orion.adapters.docker.frames import STDERR, Frame, Frames
+from orion.adapters.docker.frames import MAX_FRAME_BYTES, STDERR, STDOUT, Frame, Frames
 from orion.model.container import LogEntry, LogQuery
 from orion.model.errors import EngineError
 
@@ -12,6 +12,8 @@ _NS = 1_000_000_000
 
 # A log driver's times may be of another zone than UTC (journald).
 _TIME = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
+_TIMED = re.compile(_TIME.pattern + b" ")
+PART_BYTES = 16 * 1024  # of a line: Docker cuts longer ones
 
 
 def log_params(query: LogQuery) -> dict[str, str]:
@@ -28,11 +30,51 @@ def log_params(query: LogQuery) -> dict[str, str]:
 
 
 async def log_entries(body: AsyncIterator[bytes]) -> AsyncGenerator[list[LogEntry], None]:
-    """The frames, each an entry, as many at a time as have come. Raises EngineError for what is none."""
-    frames = Frames()
+    """The frames, or the lines of a container with a terminal, each an entry, as many at a time as have come.
+    Raises EngineError for what is none.
+    """
+    cut: Frames | TerminalLines | None = None
     async for piece in body:
-        if found := [_entry(frame) for frame in frames.feed(piece)]:
+        if cut is None:
+            # A frame begins with its stream's number, a line with its time.
+            cut = TerminalLines() if piece[:1].isdigit() else Frames()
+        if found := [_entry(frame) for frame in cut.feed(piece)]:
             yield found
+    if isinstance(cut, TerminalLines) and (rest := [_entry(frame) for frame in cut.rest()]):
+        yield rest
+
+
+class TerminalLines:
+    """Lines of a container with a terminal, which Docker sends without frames: each begins with its time, and a
+    long one is cut into parts that do so too.
+    """
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def feed(self, piece: bytes) -> list[Frame]:
+        """Returns the lines that are whole. Raises EngineError for one that is too long."""
+        self._pending += piece
+        *lines, rest = self._pending.split(b"\n")
+        self._pending = rest
+        if len(self._pending) > MAX_FRAME_BYTES:
+            raise EngineError(
+                f"the Docker Engine sent a line of {len(self._pending)} bytes of a container's output"
+            )
+        return [part for line in lines for part in _parts(bytes(line) + b"\n")]
+
+    def rest(self) -> list[Frame]:
+        """Returns what has come of a line that has no end."""
+        return _parts(bytes(self._pending)) if self._pending else []
+
+
+def _parts(line: bytes) -> list[Frame]:
+    found = []
+    while (begin := _TIMED.match(line)) is not None and _TIMED.match(line, begin.end() + PART_BYTES):
+        end = begin.end() + PART_BYTES
+        found.append(Frame(STDOUT, line[:end]))
+        line = line[end:]
+    return [*found, Frame(STDOUT, line)]
 
 
 def _entry(frame: Frame) -> LogEntry:

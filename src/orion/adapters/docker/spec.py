@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from orion.adapters.docker.options import add_options
 from orion.model.allocation import Allocation
 from orion.model.container import Labels
 from orion.model.errors import EngineError
@@ -71,6 +72,8 @@ def container_config(
         config["Hostname"] = spec.hostname
     if spec.health is not None and spec.health.kind is CheckKind.DOCKER and spec.health.command:
         config["Healthcheck"] = _health_check(spec.health)
+    if spec.options is not None:
+        add_options(config, spec.options, spec.resources.memory_bytes)
     return config
 
 

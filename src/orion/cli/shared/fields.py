@@ -1,20 +1,24 @@
 """Options of `orion run`, made from the fields of a task (model/api/tasks.py), and what they say as a request."""
 
 from collections.abc import Callable, Mapping
+from types import NoneType
 from typing import Any, TypeVar, get_args, get_origin
 
 import click
 import msgspec
 
+from orion.cli.shared import container_types
 from orion.cli.shared.placement_options import OPTION_OF
 from orion.cli.shared.types import ConfigUse, Environment, HealthCheck, LabelRule, Published, Seconds, Size
 from orion.model.api.fields import Field, Option, fields_of, unannotated
 from orion.model.api.tasks import TaskFields
+from orion.model.api.values import not_null
 from orion.model.errors import FieldError, Invalid
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _KINDS: dict[str, click.ParamType[Any]] = {
+    **container_types.KINDS,
     "size": Size(),
     "seconds": Seconds(),
     "port": Published(),
@@ -46,7 +50,7 @@ def _option(name: str, field: Field) -> Callable[[F], F]:
     return click.option(
         *option.names,
         name,
-        type=_type(option, _element(field) if _origin(field) is list else field.kind),
+        type=_type(option, _element(field) if _origin(field) is list else _given(field.kind)),
         multiple=many,
         default=() if many else None,
         metavar=option.metavar or None,
@@ -80,7 +84,16 @@ def _default_text(field: Field) -> str:
 
 
 def _is_many(field: Field) -> bool:
-    return _origin(field) is list or _is_object(field)
+    return (_origin(field) is list and not _is_whole(field)) or _is_object(field)
+
+
+def _is_whole(field: Field) -> bool:
+    return field.option is not None and field.option.kind in container_types.WHOLE
+
+
+def _given(kind: Any) -> Any:
+    """The type of a value that is given, of one that may be null."""
+    return not_null(kind) if NoneType in get_args(kind) else kind
 
 
 def _is_object(field: Field) -> bool:
@@ -105,7 +118,7 @@ def asked_for(options: Mapping[str, Any]) -> dict[str, Any]:
 def _value(field: Field, value: Any) -> Any:
     if _is_object(field):
         return _object(field, value)
-    if _origin(field) is list:
+    if _origin(field) is list and not _is_whole(field):
         return [_of(_element(field), each) for each in value]
     return _of(field.kind, value)
 

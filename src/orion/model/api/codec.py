@@ -1,26 +1,53 @@
 """A task in JSON into its job, and back: both ways from the one declaration in model/api/tasks.py."""
 
 import re
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from orion.model.api.fields import Field, Reading, fields_of
 from orion.model.api.placement_fields import read_priority
 from orion.model.api.tasks import TaskFields, TaskRequest
+from orion.model.container_options import ContainerOptions
 from orion.model.errors import FieldError, FieldErrors, Invalid, shown
 from orion.model.ids import JOB_NAME, JobName
 from orion.model.job import Job, JobKind, TaskSpec
+from orion.model.resources import Resources
+from orion.model.templates import holds_any
 
 _FIELDS = tuple(field for field in fields_of(TaskFields) if field.spec is not None)
-# Parts of a spec that several fields of the JSON fill: resources.
-_PARTS = {info.name: info.type for info in msgspec.structs.fields(TaskSpec)}
-_SINGLE = tuple(field for field in _FIELDS if not field.beside)
-_PLACES = attrgetter(*(field.spec for field in _SINGLE if field.spec))
-# What is as it is by default is shown as the default of TaskFields: lists have thousands of tasks.
+# Parts of a spec that several fields of the JSON fill: resources, and options, which most tasks have none of.
+_PARTS = {"resources": Resources, "options": ContainerOptions}
 _BARE = TaskSpec(image="no image")
-_SHOWS = tuple((field.name, field.show, default) for field, default in zip(_SINGLE, _PLACES(_BARE), strict=True))
+
+
+class _Shows:
+    """Fields with one place in the spec each, on their way back into JSON. What is as it is by default is shown as
+    the default of TaskFields: lists have thousands of tasks.
+    """
+
+    def __init__(self, fields: Sequence[Field], places: Sequence[str], bare: msgspec.Struct) -> None:
+        self._places = attrgetter(*places)
+        defaults = zip(fields, self._places(bare), strict=True)
+        self._rows = tuple((field.name, field.show, default) for field, default in defaults)
+
+    def show(self, held: msgspec.Struct) -> dict[str, Any]:
+        return {
+            name: show(value) if show is not None else value
+            for (name, show, default), value in zip(self._rows, self._places(held), strict=True)
+            if value is not default
+        }
+
+
+_OPTIONS = tuple(field for field in _FIELDS if field.spec and field.spec.startswith("options."))
+_PLAIN = tuple(field for field in _FIELDS if field not in _OPTIONS and not field.beside)
+_SHOWS = _Shows(_PLAIN, [field.spec or "" for field in _PLAIN], _BARE)
+_OPTION_SHOWS = _Shows(
+    _OPTIONS, [(field.spec or "").removeprefix("options.") for field in _OPTIONS], ContainerOptions()
+)
 _PAIRS = tuple(
     (field.name, field.show, places, places(_BARE))
     for field in _FIELDS
@@ -72,20 +99,22 @@ def _spec(read: list[tuple[Field, Any]]) -> TaskSpec:
             parts.setdefault(place, {})[part] = value
         else:
             values[place] = value
-    return TaskSpec(**values, **{place: _PARTS[place](**inner) for place, inner in parts.items()})
+    made: dict[str, Any] = {place: _PARTS[place](**inner) for place, inner in parts.items()}
+    options = made["options"]
+    texts = (values["hostname"], *(text for _, text in (*values["env"], *options.labels)))
+    if any(map(holds_any, texts)):
+        options = replace(options, templates=True)
+    made["options"] = options if options != ContainerOptions() else None
+    return TaskSpec(**values, **made)
 
 
 def fields_from_spec(spec: TaskSpec) -> dict[str, Any]:
     """The TaskFields that say what `spec` does, but for the task's name and what is as it is by default."""
-    fields = {
-        name: show(value) if show is not None else value
-        for (name, show, default), value in zip(_SHOWS, _PLACES(spec), strict=True)
-        if value is not default
-    }
+    fields = _SHOWS.show(spec)
     for name, show, places, default in _PAIRS:
         if (pair := places(spec)) != default:
             fields[name] = show(pair)
-    return fields
+    return fields if spec.options is None else {**fields, **_OPTION_SHOWS.show(spec.options)}
 
 
 def name_for(image: str, random: int) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
@@ -74,7 +75,8 @@ def field(
     """Returns what stands in a field's `Annotated`. The description is for the command line too, the `note` is not.
 
     `schema`: keywords of JSON Schema. A text that its `pattern` or `maxLength` there does not take is refused with
-    the words `wrong`, where some are given: such a field needs no `read`. `spec` "" is the field's own name.
+    the words `wrong`, where some are given: such a field needs no `read`. `spec` "" is the field's own name, and
+    "options." a field of that name in a part of the spec.
     """
     if wrong:
         read = _matching(schema["pattern"], schema.get("maxLength"), wrong)
@@ -103,7 +105,9 @@ def fields_of(kind: type[msgspec.Struct]) -> Iterator[Field]:
         plain, notes = unannotated(info.type)
         told = next((n.extra[_KEY] for n in notes if isinstance(n, Meta) and n.extra and _KEY in n.extra), None)
         if told is not None:
-            spec = info.name if told["spec"] == "" else told["spec"]
+            spec = told["spec"]
+            if spec is not None and (not spec or spec.endswith(".")):
+                spec += info.name
             yield Field(name=info.name, json=info.encode_name, kind=plain, **{**told, "spec": spec})
 
 
@@ -113,6 +117,11 @@ def unannotated(kind: Any) -> tuple[Any, tuple[Any, ...]]:
         return kind, ()
     plain, *notes = get_args(kind)
     return plain, tuple(notes)
+
+
+def none_or(least: float, most: float) -> list[dict[str, float]]:
+    """The schema of an amount of which 0 is no limit."""
+    return [{"const": 0}, {"minimum": least, "maximum": most}]
 
 
 def schema(description: str | None = None, **keywords: Any) -> Meta:
@@ -129,3 +138,25 @@ def whole_up_to(most: int) -> str:
             rest = len(digits) - at - 1
             parts.append(f"{digits[:at]}[0-{int(digit) - 1}]" + (f"[0-9]{{{rest}}}" if rest else ""))
     return f"({'|'.join([*parts, digits])})"
+
+
+def always(default: Any) -> Any:
+    """The default of a field that is shown whatever it is, of a struct that omits defaults."""
+    make = default.copy if isinstance(default, list | dict) else repeat(default).__next__
+    return msgspec.field(default_factory=make)
+
+
+def shown_always(kind: type[msgspec.Struct], but: type[msgspec.Struct]) -> type[msgspec.Struct]:
+    """A struct like `kind` that shows all its fields but those of the base `but`, which it omits at their
+    defaults.
+    """
+    fields = []
+    for info in msgspec.structs.fields(kind):
+        if info.name in but.__struct_fields__ or info.required:
+            continue
+        factory = info.default_factory
+        default = info.default if factory is msgspec.NODEFAULT else factory()
+        fields.append((info.name, info.type, always(default)))
+    return msgspec.defstruct(
+        f"Shown{kind.__name__}", fields, bases=(kind,), frozen=True, rename="camel", omit_defaults=True
+    )

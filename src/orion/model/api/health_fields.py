@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from orion.model.api.container.network import ContainerFields
 from orion.model.api.fields import Option, Reading, field, schema
 from orion.model.errors import shown
 from orion.model.health import CheckKind, HealthCheck, HookCommand, TaskHooks, UnhealthyAction
@@ -314,7 +315,7 @@ def show_drain(drain_ms: int | None) -> float | None:
     return None if drain_ms is None else drain_ms / 1000
 
 
-class HealthFields(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+class HealthFields(ContainerFields, msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """The part of TaskFields that says when a task is ready, and how it ends."""
 
     health_check: Annotated[

@@ -1,13 +1,14 @@
 """A job in JSON: its tasks' fields, and beside them what only a job has."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Meta
 
+from orion.model.api.container.network import ContainerFields
 from orion.model.api.deployments import DeploymentView
-from orion.model.api.fields import schema
-from orion.model.api.tasks import TaskFields
+from orion.model.api.fields import always, schema, shown_always
+from orion.model.api.tasks import ShownFields, TaskFields
 from orion.model.api.update_fields import UpdateRequest
 from orion.model.job import JobKind
 
@@ -32,7 +33,13 @@ class JobRequest(JobFields, frozen=True, rename="camel", forbid_unknown_fields=T
     """Body of `PUT /jobs/{name}`. The name in it may be left out."""
 
 
-class JobView(JobFields, frozen=True, rename="camel", kw_only=True):
+if TYPE_CHECKING:
+    _ShownJob = JobFields
+else:
+    _ShownJob = shown_always(JobFields, but=ContainerFields)
+
+
+class JobView(_ShownJob, frozen=True, rename="camel", kw_only=True, omit_defaults=True):
     """A job as it is asked for, and what has become of that."""
 
     version: Annotated[int, Meta(description="Grows with each change of how its tasks are run.")]
@@ -46,7 +53,7 @@ class JobView(JobFields, frozen=True, rename="camel", kw_only=True):
     waiting: Annotated[int, Meta(description="Tasks without a node.")]
     updated: Annotated[int, Meta(description="Tasks of the present version that run.")]
     reason: Annotated[str, Meta(description="Why it is not as asked, for people.")]
-    deployment: Annotated[DeploymentView | None, Meta(description="The last one.")] = None
+    deployment: Annotated[DeploymentView | None, Meta(description="The last one.")] = always(None)
 
 
 class CountRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -62,4 +69,4 @@ class VersionView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     current: Annotated[bool, Meta(description="The one that the job is asked for in.")]
     healthy: Annotated[bool, Meta(description="The last one all tasks of which were ready.")]
     running: Annotated[int, Meta(description="Tasks of it whose program runs.")]
-    task: Annotated[TaskFields, Meta(description="How its tasks are run.")]
+    task: Annotated[ShownFields, Meta(description="How its tasks are run.")]

@@ -12,9 +12,9 @@ from orion.model.limits import MAX_PORTS
 
 _PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 _BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_IPV4 = rf"{_BYTE}(\.{_BYTE}){{3}}"
+IPV4 = rf"{_BYTE}(\.{_BYTE}){{3}}"
 _H = "[0-9A-Fa-f]{1,4}"
-_IPV6 = "|".join(
+IPV6 = "|".join(
     (
         f"({_H}:){{7}}{_H}",
         f"({_H}:){{1,7}}:",
@@ -26,7 +26,7 @@ _IPV6 = "|".join(
 PORT_KEY = rf"^{_PORT}(/(tcp|udp))?$"
 HostPort = Annotated[
     str | int,
-    schema(minimum=0, maximum=65_535, pattern=rf"^(({_IPV4}|\[({_IPV6})\]):)?({_PORT}|0)?$"),
+    schema(minimum=0, maximum=65_535, pattern=rf"^(({IPV4}|\[({IPV6})\]):)?({_PORT}|0)?$"),
 ]
 
 _KEY_PARTS = r"([0-9]{1,9})(?:/([A-Za-z]+))?"

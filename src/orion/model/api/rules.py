@@ -23,6 +23,7 @@ from orion.model.limits import (
     MIN_CPU,
     MIN_MEMORY_BYTES,
 )
+from orion.model.templates import unknown_in, unknown_words
 
 # --- images ------------------------------------------------------------------------------------------------
 
@@ -72,6 +73,8 @@ def read_env(env: dict[str, str], reading: Reading) -> tuple[tuple[str, str], ..
             reading.wrong(wrong, name)
         elif wrong := _string_error(f"{name}={value}"):
             reading.wrong(f"env {name[:80]} {wrong}", name)
+        elif (unknown := unknown_in(value)) is not None:
+            reading.wrong(f"env {name[:80]} {unknown_words(unknown)}", name)
     return tuple(sorted(env.items()))
 
 
@@ -95,11 +98,6 @@ def read_selectors(selectors: dict[str, str], reading: Reading) -> tuple[tuple[s
 
 
 # --- amounts -----------------------------------------------------------------------------------------------
-
-
-def none_or(least: float, most: float) -> list[dict[str, float]]:
-    """The schema of an amount of which 0 is no limit."""
-    return [{"const": 0}, {"minimum": least, "maximum": most}]
 
 
 def read_bytes(count: int, reading: Reading) -> int:

@@ -1,14 +1,16 @@
 """A task in JSON. What it is to be is declared once, in TaskFields: asked for and shown alike."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Meta
 
 from orion.model.api.config_refs import ONE_USE, VARIABLE, ConfigRefRequest, read_configs, show_configs
-from orion.model.api.fields import Option, field, schema, whole_up_to
+from orion.model.api.container.network import ContainerFields
+from orion.model.api.fields import Option, always, field, none_or, schema, shown_always, whole_up_to
 from orion.model.api.health_fields import HealthFields
+from orion.model.api.hostname import HOSTNAME, MAX_TEXT, read_hostname
 from orion.model.api.placement_fields import (
     Asked,
     PlacementRequest,
@@ -20,7 +22,6 @@ from orion.model.api.rules import (
     IMAGE,
     MAX_IMAGE,
     RESTART,
-    none_or,
     read_bytes,
     read_command,
     read_cpu,
@@ -61,12 +62,6 @@ MAX_USER = 128
 MAX_USER_ID = 2**31 - 1
 _USER = rf"({whole_up_to(MAX_USER_ID)}|(?![0-9]+(:|$))[A-Za-z0-9_.][A-Za-z0-9_.-]*\$?)"
 USER = rf"^({_USER}(:{_USER})?)?$"
-
-# As RFC 1123 has it: parts of at most 63 with dots between them, and no IPv4 address. Of its 253 in all Linux takes
-# 64 (HOST_NAME_MAX): with more Docker makes the container and fails to start it.
-MAX_HOSTNAME = 64
-_HOST_PART = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-HOSTNAME = rf"^((?![0-9]+(\.[0-9]+){{3}}$){_HOST_PART}(\.{_HOST_PART})*)?$"
 
 
 class TaskFields(HealthFields, msgspec.Struct, frozen=True, rename="camel"):
@@ -252,10 +247,9 @@ class TaskFields(HealthFields, msgspec.Struct, frozen=True, rename="camel"):
         field(
             "Its container's host name.",
             note="Empty: the engine's choice.",
+            read=read_hostname,
             pattern=HOSTNAME,
-            maxLength=MAX_HOSTNAME,
-            wrong="is no host name: write letters, digits and hyphens, with dots between parts of at most 63, and "
-            f"{MAX_HOSTNAME} in all, as in db or db.example.org",
+            maxLength=MAX_TEXT,
             option=Option(("--hostname",), "NAME", default="the engine's choice"),
         ),
     ] = ""
@@ -355,8 +349,16 @@ class AllocationView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     ] = None
 
 
-class TaskView(TaskFields, frozen=True, rename="camel", kw_only=True):
-    """A task as it is: how it is to be run, and what has become of that."""
+if TYPE_CHECKING:
+    ShownFields = TaskFields
+else:
+    ShownFields = shown_always(TaskFields, but=ContainerFields)
+
+
+class TaskView(ShownFields, frozen=True, rename="camel", kw_only=True, omit_defaults=True):
+    """A task as it is: how it is to be run, and what has become of that. Options of its container that are as by
+    default are left out.
+    """
 
     id: Annotated[str, Meta(description="`job/index`.")]
     state: str
@@ -370,12 +372,14 @@ class TaskView(TaskFields, frozen=True, rename="camel", kw_only=True):
     created_at: Annotated[str | None, Meta(description="RFC 3339, UTC.")]
     started_at: str | None
     finished_at: str | None
-    port_bindings: Annotated[dict[str, str], schema("As asked for, in text.")] = {}
+    port_bindings: Annotated[dict[str, str], schema("As asked for, in text.")] = always({})
     allocations: Annotated[list[AllocationView], Meta(description="Its runs, the newest last.")]
-    stopped: Annotated[bool, Meta(description="Kept, with nothing of it running, until it is started.")] = False
-    created_index: Annotated[int, Meta(description="Tells it from others of its name.")] = 0
+    stopped: Annotated[bool, Meta(description="Kept, with nothing of it running, until it is started.")] = always(
+        False
+    )
+    created_index: Annotated[int, Meta(description="Tells it from others of its name.")] = always(0)
     placement_failure: Annotated[
         PlacementFailureView | None,
         Meta(description="What `reason` is made of while no node takes the task, for programs."),
-    ] = None
-    progress: Annotated[ProgressView | None, Meta(description="While its image is pulled.")] = None
+    ] = always(None)
+    progress: Annotated[ProgressView | None, Meta(description="While its image is pulled.")] = always(None)

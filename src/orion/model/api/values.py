@@ -39,6 +39,9 @@ def members(
     return values
 
 
+MAX_KNOWN = 16  # fields that are named to who writes one that is none
+
+
 @functools.cache
 def fields(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
     """Returns the fields of a `kind` by their names in JSON."""
@@ -47,8 +50,11 @@ def fields(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
 
 def _unknown(key: str, known: list[str]) -> str:
     close = meant(key, set(known))
-    hint = f"did you mean {close}?" if close else f"known are {', '.join(known)}"
-    return f"{key[:80]!r} is not a field: {hint}"
+    if close:
+        return f"{key[:80]!r} is not a field: did you mean {close}?"
+    more = len(known) - MAX_KNOWN
+    others = f" and {more} more" if more > 0 else ""
+    return f"{key[:80]!r} is not a field: known are {', '.join(known[:MAX_KNOWN])}{others}"
 
 
 _WORDS: dict[Any, str] = {

@@ -3,11 +3,15 @@
 import asyncio
 from collections.abc import Collection
 
+from orion.model.container_options import ContainerOptions
+from orion.model.errors import EngineError
 from orion.model.ids import AllocationId
+from orion.model.job import TaskSpec
 from orion.model.pull import PullProgress
 from orion.ports.engine import Engine, PullListener
 
 PARALLEL_PULLS = 8
+_NO_OPTIONS = ContainerOptions()
 
 
 class ImagePulls:
@@ -16,17 +20,21 @@ class ImagePulls:
         self._turn = asyncio.Semaphore(PARALLEL_PULLS)
         self._runners: dict[AllocationId, asyncio.Task[None]] = {}
 
-    async def fetch(self, allocation: AllocationId, image: str, tell: PullListener) -> None:
-        """Returns when the engine has it. `tell` is told how far it is, if it has to be pulled at all."""
-        if await self._engine.has_image(image):
-            return
+    async def fetch(self, allocation: AllocationId, spec: TaskSpec, tell: PullListener) -> None:
+        """Returns when the engine has the image. `tell` is told how far it is, if it has to be pulled at all."""
+        image, options = spec.image, spec.options or _NO_OPTIONS
+        if options.pull_policy != "always":
+            if await self._engine.has_image(image, options.platform):
+                return
+            if options.pull_policy == "never":  # another node may have it
+                raise EngineError(f"the image {image} is not on this node, and is never to be pulled")
         runner = asyncio.current_task()
         assert runner is not None
         self._runners[allocation] = runner
         try:
             tell(PullProgress())
             async with self._turn:
-                await self._engine.pull(image, tell)
+                await self._engine.pull(image, tell, options.platform)
         finally:
             self._runners.pop(allocation, None)
 

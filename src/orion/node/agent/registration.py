@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from orion.model.container import EngineInfo
+from orion.model.container_options import COMMON_RUNTIMES, RUNTIME_LABEL
 from orion.model.errors import Conflict, OrionError, Outdated
 from orion.model.ids import RaftId
-from orion.model.labels import effective
+from orion.model.labels import Pairs, effective, label_error
 from orion.model.levels import LEVEL
 from orion.model.node import Node, NodeStatus, address_text
 from orion.model.resources import Resources
@@ -128,12 +130,12 @@ class Registration:
                 return False
         elif self._driver.applied_index < self._said_at:
             return False
-        known = self._known()
+        known = self.known()
         if known is None:
             return True
         return (known.raft_id == self._raft or not self._driver.is_member) and not _stands(known, self._said)
 
-    def _known(self) -> Node | None:
+    def known(self) -> Node | None:
         """As what this node has of the state; None where it has none, or this node is not in it."""
         if self._driver.is_member:
             return self._driver.view.node(self._config.node)
@@ -141,7 +143,7 @@ class Registration:
 
     async def _register(self) -> None:
         command = self._command()
-        if (known := self._known()) is not None and known.raft_id == self._raft:
+        if (known := self.known()) is not None and known.raft_id == self._raft:
             # Not where this node said that it is: a copy may have spoken while this one did not answer.
             await self._rivals.check(known.peer_address)
         self._said = None  # if this is not answered, nobody knows what the cluster holds
@@ -159,7 +161,7 @@ class Registration:
             peer_address=address_text(config.advertise, config.raft_port),
             api_address=address_text(config.advertise, config.port),
             capacity=self._capacity,
-            labels=config.labels,
+            labels=_labels(config.labels, agent.engine_info),
             engine=agent.engine_info.id if agent.engine_info else "",
             version=self._version,
             engine_down=agent.engine_down,
@@ -168,6 +170,14 @@ class Registration:
             level=LEVEL,
         )
         return within(command, self._source.level)
+
+
+def _labels(own: Pairs, engine: EngineInfo | None) -> Pairs:
+    """Returns the node's labels with its engine's runtimes, of those that not every engine has."""
+    runtimes = engine.runtimes if engine is not None else ()
+    told = {f"{RUNTIME_LABEL}{name}": "true" for name in runtimes if name not in COMMON_RUNTIMES}
+    found = {key: value for key, value in told.items() if label_error(key, value) is None}
+    return tuple(sorted({**found, **dict(own)}.items()))
 
 
 def _stands(known: Node, said: RegisterNode) -> bool:

@@ -79,7 +79,7 @@ class Starter:
     async def _try_to_start(self, action: Start, tries: Attempts, cluster: int) -> None:
         allocation, container = action.allocation, action.container
         if not container:  # before its turn to start: a slow pull keeps only other pulls waiting
-            await self._pulls.fetch(allocation.id, action.spec.image, partial(self._tell_pull, action, tries))
+            await self._pulls.fetch(allocation.id, action.spec, partial(self._tell_pull, action, tries))
         async with self._turn:
             ran = self._was_seen_to_run(container)
             prepared = await self._prepare(action, StartRequest(allocation, action.spec, container, ran), tries)

@@ -11,7 +11,7 @@ from orion.state.view import View
 
 def refuse_own_ports(view: View, job: Job) -> None:
     """Raises Invalid, naming each."""
-    wanted, rules = set(job.task.constraints), job.task.rules or PlacementRules()
+    wanted, rules = set(job.task.node_labels), job.task.rules or PlacementRules()
     owns = [
         view.own_ports(node)
         for node in view.nodes()

@@ -8,7 +8,7 @@ from orion.model.api.codec import fields_from_spec
 from orion.model.api.deployments import DeploymentProgress, DeploymentView
 from orion.model.api.job_codec import job_fields
 from orion.model.api.jobs import JobView, VersionView
-from orion.model.api.tasks import TaskFields
+from orion.model.api.tasks import ShownFields
 from orion.model.deployment import NO_VERSION, Deployment
 from orion.model.errors import NotFound
 from orion.model.ids import JobName
@@ -49,7 +49,7 @@ def versions(view: View, name: str) -> list[VersionView]:
             current=version == current.version,
             healthy=rollout is not None and rollout.healthy == version,
             running=running.count(version),
-            task=TaskFields(**{**fields_from_spec(specs[version]), "name": current.name}),
+            task=ShownFields(**{**fields_from_spec(specs[version]), "name": current.name}),
         )
         for version in sorted(specs, reverse=True)
     ]

@@ -6,10 +6,12 @@ end, that job waits as the `successor` in its record; `settle` lets it begin.
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import chain
 
 from msgspec.structs import replace
 
 from orion.model.allocation import Allocation
+from orion.model.container_options import ContainerOptions
 from orion.model.errors import Conflict, NotFound, OrionError, Refused
 from orion.model.ids import JOB_NAME, JobName
 from orion.model.job import Job, TaskSpec
@@ -130,8 +132,28 @@ def _spec_fault(spec: TaskSpec) -> str:
             outside("stop_grace_ms", spec.stop_grace_ms, MAX_MS),
             first(outside("mode", mount.mode, 0o7777) for mount in spec.configs),
             rules_fault(spec.rules),
+            _options_fault(spec.options),
         )
     )
+
+
+def _options_fault(options: ContainerOptions | None) -> str:
+    """Says which number can't be shown or given to an engine."""
+    if options is None:
+        return ""
+    named = ((name, getattr(options, name)) for name in options.__struct_fields__)
+    numbers = [(name, value) for name, value in named if isinstance(value, int)]
+    numbers += [(f"limit of {each.name}", number) for each in options.ulimits for number in (each.soft, each.hard)]
+    numbers += [("count", each.count) for each in options.device_requests]
+    rates = (
+        options.blkio_device_weights,
+        options.device_read_bps,
+        options.device_write_bps,
+        options.device_read_iops,
+        options.device_write_iops,
+    )
+    numbers += [("rate", each.rate) for each in chain.from_iterable(rates)]
+    return first(outside(name, number, MAX_NUMBER, -MAX_NUMBER) for name, number in numbers)
 
 
 _CREATE_ONCE: Once[CreateJob] = Once(
