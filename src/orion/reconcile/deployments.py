@@ -86,6 +86,7 @@ class _Look:
         self.memory = memory
         self.now_ms = now_ms
         self.again_ms = NEVER_MS
+        self.spare = 0  # tasks that may be missed, above the floor
         self.strict = row.from_version != NO_VERSION and not row.rolling_back
         self.slots = [self._slot(index) for index in range(record.job.count)]
         self.surplus = [
@@ -120,6 +121,17 @@ class _Look:
 
     def is_ready(self, each: Allocation) -> bool:
         return is_ready(each, self.record.spec(each.job_version))
+
+    def may_miss(self, slot: _Slot) -> bool:
+        """Returns whether the former tasks of a slot may end before its new one is ready, and counts it as missing
+        then. One that nobody uses is not missed.
+        """
+        if not slot.serving:
+            return True
+        if self.spare <= 0:
+            return False
+        self.spare -= 1
+        return True
 
     def _ended(self, slot: _Slot, each: Allocation, *, batch: bool) -> None:
         if each.status.state is AllocationState.COMPLETED and batch:
@@ -182,8 +194,11 @@ def decide(
     if failed and (decision := _failed(look, failed)) is not None:
         return decision
     alone = _alone(look, has_room)
+    look.spare = sum(slot.serving for slot in look.slots) - policy.floor(len(look.slots), stop_first=alone)
+    retire = _retires(look, alone=alone)
     begin = list(_begins(look, alone=alone))
-    retire = _retires(look, begin, alone=alone)
+    if alone:
+        retire += [each.id for index in begin[:MAX_BEGUN] for each in look.slots[index].others]
     finished = all(slot.done or slot.failure for slot in look.slots) and not look.surplus
     if finished:
         return Decision(_end(look, failed))
@@ -236,14 +251,11 @@ def _begins(look: _Look, *, alone: bool) -> Iterator[int]:
     if look.memory.done_at_ms and policy.delay_ms and look.now_ms < due_ms:
         look.again_ms = min(look.again_ms, due_ms)
         return
-    spare = sum(slot.serving for slot in look.slots) - policy.floor(count, stop_first=alone)
     for slot in sorted(waiting, key=lambda slot: (slot.serving, slot.index)):
         if room <= 0:
             return
-        if alone and slot.serving:
-            if spare <= 0:
-                return
-            spare -= 1
+        if alone and not look.may_miss(slot):
+            return
         room -= 1
         yield slot.index
 
@@ -258,21 +270,19 @@ def _canaries_hold(look: _Look) -> bool:
     return not (policy.auto_promote and ready)
 
 
-def _retires(look: _Look, begin: Sequence[int], *, alone: bool) -> list[AllocationId]:
-    """Returns what is to end: in slots that have their new task and, if they are alone, in those that begin. Of
-    former tasks of a slot, which one deployment after the other may have left there, one is kept at most.
+def _retires(look: _Look, *, alone: bool) -> list[AllocationId]:
+    """Returns what is to end: in slots that have their new task and, if they are alone, in those that wait for it.
+    Of former tasks of a slot, which one deployment after the other may have left there, one is kept at most.
     """
     found = [each.id for each in look.surplus if each.wanted]
-    begins = set(begin[:MAX_BEGUN])
     for slot in look.slots:
         if not slot.others:
             continue
-        begun = slot.begun or slot.index in begins
-        if slot.steady or (alone and begun):
+        if slot.steady or (alone and slot.begun and not slot.ready and look.may_miss(slot)):
             found += [each.id for each in slot.others]
         elif len(slot.others) > 1:
             kept = [max(slot.others, key=look.is_ready)]
-            if not begun:  # it may be that its slot still wants one that is not ready
+            if not slot.begun:  # it may be that its slot still wants one that is not ready
                 kept += filter(look.record.serves, slot.others)
             found += [each.id for each in slot.others if each not in kept]
     return found

@@ -263,3 +263,26 @@ def test_it_is_stopped_and_removed_in_the_middle():
         world.tick()
         getattr(world, end)("web")
         assert world.deployment().state is DeploymentState.SUPERSEDED
+
+
+def test_room_that_is_taken_in_the_middle_ends_nothing_below_the_floor():
+    policy = UpdatePolicy(min_available=3)
+    world = deployed(resources=Resources(1_500), update=policy)
+    world.deploy(image="nginx:2", resources=Resources(1_500), update=policy)
+    world.lead()  # the first slot begins, and another job takes the room that it was to have
+    world.create("other", count=3, resources=Resources(2_500))
+    for _ in range(20):
+        world.tick()
+        assert len(world.ready()) >= 3
+
+
+def test_deploys_that_overtake_each_other_leave_two_tasks_in_a_slot_at_most():
+    world = deployed(count=1)
+    for number in range(2, 8):
+        world.deploy(count=1, image=f"nginx:{number}", update=UpdatePolicy(monitor_ms=60_000))
+        for _ in range(2):
+            world.tick(ms=10)
+        assert len([each for each in world.active() if each.wanted]) <= 3
+    world.tick(ms=10)
+    assert len([each for each in world.active() if each.wanted]) <= 2
+    assert world.run().state is DONE
