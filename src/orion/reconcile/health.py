@@ -20,12 +20,14 @@ from orion.model.job import TaskSpec
 
 # While it starts, and nothing is counted: a task that is ready is to be known as such soon, at any interval.
 STARTING_INTERVAL_MS = 1_000
-PORT_INTERVAL_MS = 250
+# A port that does not accept for long may never: up to an age, a wait.
+_PORT_WAITS = ((10_000, 250), (60_000, 1_000))
+PORT_INTERVAL_LAST_MS = 5_000
 PORT_TIMEOUT_MS = 2_000
 # Why it is not ready is told after a while, for most are ready before, and again at most so often.
 TELL_AFTER_MS = 5_000
 TELL_EVERY_MS = 10_000
-_PORT_CHECK = HealthCheck(CheckKind.TCP, interval_ms=PORT_INTERVAL_MS, timeout_ms=PORT_TIMEOUT_MS)
+_PORT_CHECK = HealthCheck(CheckKind.TCP, timeout_ms=PORT_TIMEOUT_MS)
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -107,7 +109,10 @@ def wait_ms(spec: TaskSpec, checked: Checked, now_ms: int) -> int:
     """Returns the time from one check to the next."""
     check = probe_of(spec)
     assert check is not None
-    if spec.health is not None and not checked.succeeded and now_ms < _counts_from_ms(check, checked):
+    if spec.health is None:
+        age_ms = now_ms - checked.begun_at_ms
+        return next((wait for most, wait in _PORT_WAITS if age_ms < most), PORT_INTERVAL_LAST_MS)
+    if not checked.succeeded and now_ms < _counts_from_ms(check, checked):
         return min(check.interval_ms, STARTING_INTERVAL_MS)
     return check.interval_ms
 

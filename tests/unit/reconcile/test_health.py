@@ -131,6 +131,12 @@ def test_a_port_that_never_accepts_is_never_unhealthy():
     assert found.reason == "its port 80/tcp does not accept yet: status 503"
 
 
+def test_a_port_is_looked_at_often_at_first_and_then_less():
+    plain = spec(None, ports=(PortBinding(80, "tcp"),))
+    waits = [health.wait_ms(plain, first(plain, now_ms=1_000), 1_000 + age_ms) for age_ms in (0, 10_000, 60_000)]
+    assert waits == [250, 1_000, 5_000]
+
+
 def test_commands_after_the_start_come_first_and_make_it_ready_where_nothing_else_does():
     for of in (spec(hooks=HOOKS), spec(None, hooks=HOOKS)):
         assert not first(of).hooked
