@@ -20,6 +20,7 @@ import orion.raft.reads
 import orion.raft.receive
 import orion.raft.replication
 import orion.reconcile.containers
+import orion.reconcile.health
 import orion.state.mutations
 import orion.state.tables.configs
 import orion.state.tables.jobs
@@ -416,6 +417,11 @@ def the_gate_is_open() -> None:
     newer_build().module("orion.node.routing.submit").require_open = lambda command, view: None
 
 
+def health_outlives_its_run() -> None:
+    """A container that was started again is as healthy as it was."""
+    orion.reconcile.health.Checked.is_of = lambda self, container: self.container == container.id
+
+
 def _bug(
     plant: Callable[[], None],
     *rules: str,
@@ -490,6 +496,7 @@ PLANTED = (
     _bug(unseen_end_is_a_success, "what was told to end is not done"),
     _bug(newer_fields_are_not_cut_off, "one state per index", UNDERSTOOD, scenario=Upgrade),
     _bug(the_gate_is_open, UNDERSTOOD, "what is newer is refused until all have it", scenario=Upgrade),
+    _bug(health_outlives_its_run, "ready is what has passed a check"),
     _bug(failed_start_counts_as_the_program_s, "what never ran is tried again", first=30_050),
 )
 
