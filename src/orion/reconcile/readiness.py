@@ -6,8 +6,10 @@ from orion.model.job import TaskSpec
 
 
 def says_when_ready(spec: TaskSpec) -> bool:
-    """Returns whether its node tells when a task of this spec is ready: it has a check, or a port to try."""
-    return spec.health is not None or any(port.protocol == "tcp" for port in spec.ports)
+    """Returns whether its node tells when a task of this spec is ready: it has a check, a port to try, or commands
+    after its start.
+    """
+    return spec.tells_ready
 
 
 def is_ready(allocation: Allocation, spec: TaskSpec) -> bool:
