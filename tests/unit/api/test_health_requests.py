@@ -93,3 +93,13 @@ def test_the_drain_time_is_two_seconds_with_ports_and_none_without():
     assert spec(portBindings={"80": ""}, drainSeconds=0).drain_time_ms == 0
     assert spec(drainSeconds=1.5).drain_time_ms == 1500
     assert "0 to 3600" in wrong(drainSeconds=-1)["/drainSeconds"]
+
+
+def test_the_schema_takes_none_or_one_kind_of_check_and_a_bounded_time():
+    """As JSON Schema reads it: `required` says nothing of what is no object, `minimum` of what is no number."""
+    properties = msgspec.json.schema(TaskRequest)["$defs"]["TaskRequest"]["properties"]
+    branches = properties["healthCheck"]["oneOf"]
+    assert [branch["type"] for branch in branches] == ["object"] * len(CheckKind) + ["null"]
+    assert [branch.get("required") for branch in branches] == [*([str(kind)] for kind in CheckKind), None]
+    drain = properties["drainSeconds"]
+    assert (drain["minimum"], drain["maximum"]) == (0, 3600)

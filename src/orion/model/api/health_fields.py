@@ -116,7 +116,9 @@ class HealthCheckRequest(
 
 _KINDS = {kind: kind.value for kind in CheckKind}
 ONE_KIND = schema(
-    oneOf=[{"required": [kind], "properties": {kind: {"type": "object"}}} for kind in _KINDS.values()]
+    oneOf=[
+        {"type": "object", "required": [kind], "properties": {kind: {"type": "object"}}} for kind in _KINDS.values()
+    ]
     + [{"type": "null"}]
 )
 
@@ -348,7 +350,8 @@ class HealthFields(ContainerFields, msgspec.Struct, frozen=True, rename="camel",
             spec="drain_ms",
             read=read_drain,
             show=show_drain,
-            anyOf=[{"type": "null"}, {"minimum": 0, "maximum": MAX_GRACE_S}],
+            minimum=0,
+            maximum=MAX_GRACE_S,
             option=Option(("--drain",), "SECONDS", "seconds", default="2 with ports, else 0"),
         ),
     ] = None
