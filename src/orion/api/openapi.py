@@ -10,6 +10,7 @@ from orion import __version__
 from orion.api.endpoint import Endpoint
 from orion.api.params import Param
 from orion.model.api.cluster import EventView
+from orion.model.api.fields import structs_in
 from orion.model.api.logs import LogsView, TextView
 from orion.model.api.problem import Problem
 from orion.model.configs import MAX_VALUE_BYTES
@@ -24,7 +25,7 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         kinds |= {kind: None for kind in (endpoint.body, *_structs(endpoint.answer)) if kind}
     _, components = msgspec.json.schema_components(kinds, ref_template=_COMPONENT)
     bodies = {endpoint.body for endpoint in endpoints}
-    for kind in _reached(kind for kind in kinds if kind not in bodies):
+    for kind in structs_in(kind for kind in kinds if kind not in bodies):
         components[kind.__name__]["required"] = _always_there(kind)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
@@ -46,21 +47,6 @@ def _always_there(kind: type[msgspec.Struct]) -> list[str]:
         for field in fields
         if not omitted or (field.default is msgspec.NODEFAULT and field.default_factory not in omitted)
     ]
-
-
-def _reached(kinds: Iterable[Any]) -> set[type[msgspec.Struct]]:
-    """Structs, and those that are in them."""
-    found: set[type[msgspec.Struct]] = set()
-    left = list(kinds)
-    while left:
-        kind = left.pop()
-        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-            if kind not in found:
-                found.add(kind)
-                left += [info.type for info in msgspec.structs.fields(kind)]
-        else:
-            left += get_args(kind)
-    return found
 
 
 def _structs(kind: Any) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from orion.model.resources import MIB
 
+MAX_BODY_BYTES = MIB  # of a request
 MIN_MEMORY_BYTES = 6 * MIB  # Docker refuses a limit below it
 MIN_CPU = 0.01  # cores; Docker's smallest share
 MAX_BYTES = 1 << 60  # more than any machine has; keeps sums of a million tasks in 128 bits

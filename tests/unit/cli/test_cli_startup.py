@@ -12,7 +12,8 @@ import pytest
 from unit.api.fake_service import task_view
 
 SERVER = {"orion.api", "orion.node", "orion.raft", "orion.state", "orion.adapters", "orion.process.daemon"}
-HEAVY = {*SERVER, "asyncio", "uvloop", "lmdb", "kinship", "httptools", "rich"}
+FILES = {"orion.jobfile", "yaml"}  # job files, for the commands that read them
+HEAVY = {*SERVER, *FILES, "asyncio", "uvloop", "lmdb", "kinship", "httptools", "rich"}
 
 
 def loaded(*args, **env):
@@ -35,6 +36,17 @@ def test_what_asks_nobody_loads_next_to_nothing(args):
     assert not loaded(*args) & {*HEAVY, "msgspec", "http.client", "orion.client"}
 
 
+@pytest.mark.parametrize("file", ["web.toml", "web.json", "web.yaml"])
+def test_job_files_are_checked_without_server_and_client(file, tmp_path):
+    (tmp_path / file).write_text(
+        'name = "web"\nimage = "nginx"' if file == "web.toml" else '{"name":"web","image":"nginx"}'
+    )
+    modules = loaded("job", "check", str(tmp_path / file))
+    assert "orion.jobfile" in modules
+    assert ("yaml" in modules) == (file == "web.yaml")
+    assert not modules & ({*HEAVY, "http.client", "orion.client"} - FILES)
+
+
 def test_help_of_all_loads_no_server(api):
     assert not loaded("--help") & {*HEAVY, "http.client", "orion.client"}
 
@@ -51,7 +63,7 @@ def test_what_asks_a_node_loads_the_client_and_no_server(api, args):
 
 # What a library brought once, or a node needs now and then. Together they are megabytes and tens of milliseconds.
 NOT_FOR_A_NODE = {"aiohttp", "uvicorn", "starlette", "anyio", "email", "http.client", "tarfile", "logging.config"}
-NOT_FOR_A_NODE |= {"multiprocessing", "rich", "urllib.request", "unittest", "xml", "sqlite3"}
+NOT_FOR_A_NODE |= {"multiprocessing", "rich", "urllib.request", "unittest", "xml", "sqlite3", *FILES}
 
 
 def test_a_node_loads_no_more_than_it_needs():

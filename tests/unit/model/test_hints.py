@@ -1,7 +1,10 @@
 """model/api: the key that was probably meant, and optional parts of a request."""
 
+from typing import Annotated
+
 import msgspec
 import pytest
+from msgspec import Meta
 
 from orion.model.api.hints import meant
 from orion.model.api.tasks import TaskRequest
@@ -57,6 +60,8 @@ class Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     check: Check | None = None
     words: list[str] | None = None
     amount: int | float = 0
+    either: Annotated[str, Meta(description="As a path.")] | Check | None = None
+    many: Annotated[list[str], Meta(max_length=2)] | bool = False
 
 
 def wrong(value):
@@ -71,6 +76,16 @@ def test_an_optional_part_is_null_or_looked_into():
     assert wrong({"check": {"prt": "x"}}) == {
         "/check/port": "check port is missing",
         "/check/prt": "'prt' is not a field: did you mean port?",
+    }
+    assert wrong({"either": "a", "many": ["a"]}) == Body(either="a", many=["a"])
+    assert wrong({"either": {"port": 1}, "many": True}) == Body(either=Check(1), many=True)
+    assert wrong({"either": {"port": "x"}, "many": ["a", "b", "c"]}) == {
+        "/either/port": "either port must be a whole number, not text",
+        "/many": "many has 3 elements; at most 2 are taken",
+    }
+    assert wrong({"either": [1], "many": 5}) == {
+        "/either": "either must be text or an object, not a list",
+        "/many": "many must be a list or true or false, not a number",
     }
     assert wrong({"words": [1], "check": 5, "amount": "x"}) == {
         "/words/0": "words[0] must be text, not a number",

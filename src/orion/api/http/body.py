@@ -9,10 +9,10 @@ from orion.api.http.asgi import Message, Receive, Scope, Send
 from orion.api.http.problems import problem
 from orion.model.api.values import kind_of, members
 from orion.model.errors import FieldErrors, Invalid, Refused, TooLarge
+from orion.model.limits import MAX_BODY_BYTES
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-MAX_BODY_BYTES = 1024 * 1024
 # After a 413 the rest of the body is dropped as it comes, so that a client which writes before it reads gets to
 # the answer (RFC 9112, section 9.6); at most so much, for at most so long.
 _DROP_BYTES = 16 * 1024 * 1024

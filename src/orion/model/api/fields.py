@@ -1,7 +1,7 @@
 """How a field of the JSON API is declared: once, for OpenAPI, its rule, the codec and the command line."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 from typing import Annotated, Any, get_args, get_origin
 
@@ -109,6 +109,21 @@ def fields_of(kind: type[msgspec.Struct]) -> Iterator[Field]:
             if spec is not None and (not spec or spec.endswith(".")):
                 spec += info.name
             yield Field(name=info.name, json=info.encode_name, kind=plain, **{**told, "spec": spec})
+
+
+def structs_in(kinds: Iterable[Any]) -> set[type[msgspec.Struct]]:
+    """Returns the structs among these kinds, and those that are in them."""
+    found: set[type[msgspec.Struct]] = set()
+    left = list(kinds)
+    while left:
+        kind = left.pop()
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            if kind not in found:
+                found.add(kind)
+                left += [info.type for info in msgspec.structs.fields(kind)]
+        else:
+            left += get_args(kind)
+    return found
 
 
 def unannotated(kind: Any) -> tuple[Any, tuple[Any, ...]]:

@@ -3,8 +3,8 @@
 import functools
 from collections.abc import Iterable, Mapping
 from operator import or_
-from types import NoneType
-from typing import Annotated, Any, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 
@@ -68,12 +68,8 @@ _WORDS: dict[Any, str] = {
 
 
 def _checked(value: Any, kind: Any, name: str, where: tuple[str | int, ...], errors: FieldErrors) -> Any:
-    """`value` as a `kind`; what is wrong is added to `errors`. Only the shapes that request bodies use."""
-    kind, most = limited(kind)
-    if kind not in _WORDS and NoneType in get_args(kind):
-        if value is None:
-            return None
-        kind, most = limited(not_null(kind))
+    """Returns `value` as a `kind`; what is wrong is added to `errors`. Only the shapes that request bodies use."""
+    whole, (kind, most) = kind, limited(_chosen(value, kind))
     origin = get_origin(kind)
     if origin is list:
         if isinstance(value, list):
@@ -94,16 +90,17 @@ def _checked(value: Any, kind: Any, name: str, where: tuple[str | int, ...], err
             return kind(**values) if len(errors) == wrong else None
         errors.append(FieldError(pointer(*where), f"{name} must be an object, not {kind_of(value)}"))
         return None
-    return _single(value, kind, name, where, errors)
+    return _single(value, kind, whole, name, where, errors)
 
 
-def _single(value: Any, kind: Any, name: str, where: tuple[str | int, ...], errors: FieldErrors) -> Any:
+def _single(value: Any, kind: Any, whole: Any, name: str, where: tuple[str | int, ...], errors: FieldErrors) -> Any:
+    """Returns a value that is neither a list nor an object as a `kind`, which is of the alternatives of `whole`."""
     if isinstance(value, float) and value.is_integer() and (kind is int or int in get_args(kind)):
         return int(value)
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError:
-        errors.append(FieldError(pointer(*where), f"{name} must be {words_of(kind)}, not {kind_of(value)}"))
+        errors.append(FieldError(pointer(*where), f"{name} must be {words_of(whole)}, not {kind_of(value)}"))
         return None
 
 
@@ -118,6 +115,31 @@ def limited(kind: Any) -> tuple[Any, int | None]:
 def not_null(kind: Any) -> Any:
     """Returns an optional kind without its null."""
     return functools.reduce(or_, (each for each in get_args(kind) if each is not NoneType))
+
+
+def alternatives(kind: Any) -> list[Any]:
+    """Returns the kinds that a value may have, each with its annotations."""
+    plain, _ = limited(kind)
+    return list(get_args(plain)) if get_origin(plain) in {Union, UnionType} else [kind]
+
+
+def _chosen(value: Any, kind: Any) -> Any:
+    """Returns those of the alternatives of a kind that a value is to be judged by: lists, objects or the others."""
+    kinds = [each for each in alternatives(kind) if value is None or each is not NoneType]
+    if len(kinds) == 1:
+        return kinds[0]
+    shape = type(value) if isinstance(value, list | dict) else None
+    chosen = [each for each in kinds if _shape(each) is shape]
+    return functools.reduce(or_, chosen or kinds)
+
+
+def _shape(kind: Any) -> type | None:
+    """Returns list, dict, or None for what is neither a list nor an object."""
+    plain, _ = limited(kind)
+    origin = get_origin(plain) or plain
+    if origin is list or not isinstance(origin, type):
+        return list if origin is list else None
+    return dict if issubclass(origin, Mapping | msgspec.Struct) else None
 
 
 def _elements(
@@ -154,8 +176,15 @@ def _not_a_list(value: Any, name: str) -> str:
 
 
 def words_of(kind: Any) -> str:
-    """Returns words for a kind of values that are neither lists nor objects."""
-    return _WORDS.get(kind) or " or ".join(_WORDS.get(each, "null") for each in get_args(kind))
+    """Returns words for a kind of values."""
+    plain, _ = limited(kind)
+    if plain in _WORDS:
+        return _WORDS[plain]
+    kinds = alternatives(plain)
+    if len(kinds) > 1:
+        return " or ".join(dict.fromkeys(words_of(each) for each in kinds if each is not NoneType))
+    shape = _shape(plain)
+    return "a list" if shape is list else "an object" if shape is dict else "null"
 
 
 def kind_of(value: Any) -> str:

@@ -1,0 +1,46 @@
+"""Job files from the disk and from standard input."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from orion.jobfile.faults import WrongFiles
+    from orion.jobfile.load import LoadedJob
+
+WRONG = 2  # the exit code, as of any bad usage
+_STDIN = "<stdin>"  # as compilers call it
+
+
+def load_files(files: Sequence[str]) -> "list[LoadedJob]":
+    """Returns the jobs of these files; - is standard input. Leaves with WRONG once all that is wrong is told."""
+    from orion.jobfile.faults import WrongFiles
+    from orion.jobfile.load import Source, load
+
+    try:
+        return load([Source(_STDIN if file == "-" else file, _bytes(file)) for file in files])
+    except WrongFiles as wrong:
+        tell(wrong)
+        raise click.exceptions.Exit(WRONG) from None
+
+
+def tell(wrong: "WrongFiles") -> None:
+    """Writes a line for each fault to standard error, in the form that editors know: file:line:column."""
+    for line in wrong.lines():
+        click.echo(line, err=True)
+
+
+def _bytes(file: str) -> bytes:
+    """Reads at most one byte more than a job file may have, because a file may have no end."""
+    from orion.jobfile.load import MAX_FILE_BYTES
+
+    if file == "-":
+        return sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
+    try:
+        with Path(file).open("rb") as opened:
+            return opened.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise click.ClickException(f"{file} can't be read: {error.strerror}") from None
