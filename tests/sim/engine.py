@@ -5,6 +5,7 @@ remembers, which it does not over its own restart.
 """
 
 import asyncio
+import contextlib
 import random
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
@@ -28,7 +29,10 @@ from orion.model.errors import EngineDown, EngineError, PortRefused
 from orion.model.job import TaskSpec
 from orion.model.pull import PullProgress
 from orion.model.resources import MIB, Resources
-from orion.ports.engine import PullListener
+from orion.model.sessions import Exec, Purpose
+from orion.model.stats import ContainerStats
+from orion.ports.engine import EngineSession, PullListener
+from sim import engine_sessions
 from sim.loop import Process
 from sim.world import World
 
@@ -406,6 +410,31 @@ class SimEngineClient:
         if container not in self.engine.containers:
             raise EngineError(f"No such container: {container}")
         yield [LogEntry("2025-01-01T00:00:00.000000000Z", stderr=False, text=b"a line of output\n")]
+
+    @contextlib.asynccontextmanager
+    async def session(self, container: str, purpose: Purpose) -> AsyncGenerator[EngineSession, None]:
+        def held() -> None:
+            if (found := self.engine.containers.get(container)) is None:
+                raise EngineError(f"No such container: {container}")
+            if found.shown.state is not ContainerState.RUNNING and isinstance(purpose, Exec):
+                raise EngineError(f"container {container} is not running")
+
+        await self._ask(held, 5, 50)
+        async with engine_sessions.session(purpose, self.engine.files.setdefault(container, {})) as found:
+            yield found
+
+    async def stats(self, container: str, *, follow: bool) -> AsyncGenerator[ContainerStats, None]:
+        def look() -> ContainerStats | None:
+            held = self.engine.containers.get(container)
+            if held is None:
+                raise EngineError(f"No such container: {container}")
+            running = held.shown.state is ContainerState.RUNNING
+            return ContainerStats(self._world.wall_ms, 250, 64 * MIB, 0, 0, 0, 0, 0, 1) if running else None
+
+        while (found := await self._ask(look, 900, 1_100)) is not None:
+            yield found
+            if not follow:
+                return
 
     async def close(self) -> None:
         pass

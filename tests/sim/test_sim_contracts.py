@@ -6,6 +6,7 @@ from contract.test_engine import CRASHES as CONTRACT_CRASHES
 from contract.test_engine import FOREVER as CONTRACT_FOREVER
 from contract.test_engine import SUCCEEDS as CONTRACT_SUCCEEDS
 from contract.test_engine import EngineAbsence, EngineContract, Placed
+from contract.test_engine_sessions import EngineSessionContract
 from contract.test_log_store import LogStoreContract
 from contract.test_membership import MembershipContract
 from contract.test_peers import PeersContract
@@ -71,7 +72,7 @@ class SimEngineBench(Bench):
         self.engine.come_up()
 
 
-class TestSimEngine(EngineContract, EngineAbsence):
+class TestSimEngine(EngineContract, EngineAbsence, EngineSessionContract):
     @pytest.fixture
     def bench(self):
         return SimEngineBench()

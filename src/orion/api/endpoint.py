@@ -32,11 +32,12 @@ class Endpoint(msgspec.Struct, frozen=True):
     params: tuple[Param[Any], ...]
     body: type[msgspec.Struct] | None
     body_required: bool
-    raw_body: bool  # any bytes, instead of a `body`
+    raw_body: bool | str  # any bytes, instead of a `body`; of a type, where it is given
     answer: Any
     status: int
     media: str
     goes_on: bool  # a stream, which a HEAD would wait for in vain
+    socket: bool  # a WebSocket
 
 
 class Routes:
@@ -55,11 +56,12 @@ class Routes:
         params: tuple[Param[Any], ...] = (),
         body: type[msgspec.Struct] | None = None,
         body_required: bool = True,
-        raw_body: bool = False,
+        raw_body: bool | str = False,
         answer: Any = None,
         status: int = 200,
         media: str = "application/json",
         goes_on: bool = False,
+        socket: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Declares the handler below it. The arguments are an Endpoint's."""
 
@@ -78,7 +80,8 @@ class Routes:
                     answer=answer,
                     status=status,
                     media=media,
-                    goes_on=goes_on,
+                    goes_on=goes_on or socket,
+                    socket=socket,
                 )
             )
             return handler

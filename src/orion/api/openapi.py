@@ -15,6 +15,7 @@ from orion.model.api.logs import LogsView, TextView
 from orion.model.api.problem import Problem
 from orion.model.configs import MAX_VALUE_BYTES
 
+TAR = "application/x-tar"
 _COMPONENT = "#/components/schemas/{name}"
 
 
@@ -74,8 +75,9 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
             "content": {"application/json": {"schema": _ref(endpoint.body)}},
         }
     if endpoint.raw_body:
-        schema = {"type": "string", "format": "binary", "maxLength": MAX_VALUE_BYTES}
-        content = {"application/octet-stream": {"schema": schema}}
+        tar = endpoint.raw_body == TAR
+        schema = {"type": "string", "format": "binary"} | ({} if tar else {"maxLength": MAX_VALUE_BYTES})
+        content = {TAR if tar else "application/octet-stream": {"schema": schema}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 
@@ -87,6 +89,7 @@ _WHY = {
     405: "There is such a thing, but not for this method",
     409: "It clashes with what is there",
     413: "The body, or the answer, is larger than what is taken",
+    426: "It is a stream both ways, for WebSockets alone",
     422: "Some fields are wrong; the first twenty are named",
     431: "The address and the headers are larger than what is taken",
     500: "This node made a mistake; its log says which",
@@ -108,7 +111,11 @@ def _refusals(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.body:
         codes |= {404}
     if endpoint.goes_on:
-        codes |= {404, 502}
+        codes |= {404, 409, 502}
+    if endpoint.raw_body == TAR:
+        codes |= {502}
+    if endpoint.socket:
+        codes |= {426}
     content = {"application/problem+json": {"schema": _ref(Problem)}}
     return {str(code): {"description": _WHY[code], "content": content} for code in sorted(codes)}
 

@@ -34,7 +34,9 @@ class Kind(Generic[T_co]):
 
 
 class Param(Generic[T]):
-    """`same_as`: another parameter that says the same, for those who can't write this one."""
+    """`same_as`: another parameter that says the same, for those who can't write this one. One that `repeats`
+    may be given several times: its value has all of them, in their order.
+    """
 
     def __init__(
         self,
@@ -44,6 +46,8 @@ class Param(Generic[T]):
         default: T,
         description: str,
         same_as: "Param[T] | None" = None,
+        *,
+        repeats: bool = False,
     ) -> None:
         self.name = name
         self.where = where
@@ -52,6 +56,7 @@ class Param(Generic[T]):
         self.default = default
         self.description = description
         self.same_as = same_as
+        self.repeats = repeats
 
 
 def path(name: str, kind: Kind[str], description: str) -> Param[str]:
@@ -60,6 +65,12 @@ def path(name: str, kind: Kind[str], description: str) -> Param[str]:
 
 def query(name: str, kind: Kind[T], default: T, description: str, *, same_as: Param[T] | None = None) -> Param[T]:
     return Param(name, "query", kind, default, description, same_as)
+
+
+def queries(name: str, description: str) -> Param[tuple[str, ...]]:
+    """A parameter that repeats. Its values are texts."""
+    kind: Kind[tuple[str, ...]] = Kind(lambda text: (text,), type="array", items={"type": "string"})
+    return Param(name, "query", kind, (), description, repeats=True)
 
 
 def header(name: str, kind: Kind[T], default: T, description: str, *, same_as: Param[T] | None = None) -> Param[T]:

@@ -15,6 +15,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Start a container somewhere in the cluster."),
     "ps": ("tasks", "List tasks: what runs, where, and why not."),
     "logs": ("logs", "Show what tasks have written."),
+    "exec": ("exec", "Run a program in a task's container, wherever that is."),
+    "cp": ("cp", "Copy files out of a task's container, or into it."),
+    "stats": ("stats", "Show what tasks use: processor, memory, network, disks."),
+    "port-forward": ("forward", "Bring ports of a task's container to this machine."),
     "update": ("changes", "Change a job's tasks, one after the other, without a gap."),
     "scale": ("changes", "Have so many tasks of a job."),
     "rollback": ("changes", "Take a job back to its last version that was healthy."),
@@ -76,7 +80,7 @@ class _Commands(click.Group):
         from importlib import import_module
 
         module = import_module(f"orion.cli.commands.{name}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def resolve_command(

@@ -11,6 +11,7 @@ asked, `Unavailable` for what may work later.
 """
 
 from orion.client.client import Client
+from orion.client.container_session import ContainerSession, Output
 from orion.client.logs import LogLine
 from orion.model.api.cluster import EventView, HealthView, MemberView, RaftView
 from orion.model.api.config_refs import ConfigRefRequest
@@ -20,6 +21,7 @@ from orion.model.api.endpoints import EndpointView
 from orion.model.api.jobs import JobRequest, JobView, VersionView
 from orion.model.api.nodes import NodeView
 from orion.model.api.placement_fields import AffinityRequest, AlongsideRequest, PlacementRequest
+from orion.model.api.stats import StatsView
 from orion.model.api.tasks import AllocationView, TaskRequest, TaskView
 from orion.model.api.update_fields import UpdateRequest
 from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, Unavailable
@@ -33,6 +35,7 @@ __all__ = [
     "ConfigValue",
     "ConfigView",
     "Conflict",
+    "ContainerSession",
     "DeploymentView",
     "EndpointView",
     "EventView",
@@ -45,9 +48,11 @@ __all__ = [
     "NodeView",
     "NotFound",
     "OrionError",
+    "Output",
     "PlacementRequest",
     "RaftView",
     "Refused",
+    "StatsView",
     "TaskRequest",
     "TaskView",
     "Unavailable",

@@ -4,13 +4,14 @@ from orion.client.cluster import Cluster
 from orion.client.configs import Configs
 from orion.client.endpoints import Endpoints
 from orion.client.history import History
+from orion.client.inside import Inside
 from orion.client.jobs import Jobs
 from orion.client.logs import Logs
 from orion.client.nodes import Nodes
 from orion.client.tasks import Tasks
 
 
-class Client(Tasks, Jobs, Endpoints, History, Logs, Configs, Nodes, Cluster):
+class Client(Tasks, Jobs, Endpoints, History, Logs, Inside, Configs, Nodes, Cluster):
     """A node's API. `address`: host:port, or several separated by commas, of which the first that answers is asked.
     `timeout_s`: how long the node may try to answer.
 

@@ -3,12 +3,14 @@
 import errno
 import http.client
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from urllib.parse import urlencode
 
 import msgspec
 
+from orion.client.websocket import WebSocket, head_of, new_key, upgrade_headers
 from orion.model.api.problem import Problem
+from orion.model.api.websocket import accept_key
 from orion.model.errors import FieldError, OrionError, Refused, Unavailable, by_code
 from orion.model.hosts import is_host, port_number
 from orion.model.node import address_text, hosts_meant
@@ -173,6 +175,54 @@ class Transport:
                 response.close()
             connection.close()
 
+    def websocket(self, path: str, query: Sequence[tuple[str, str]], timeout_s: float) -> WebSocket:
+        """A WebSocket on a connection of its own. Raises Unavailable, the node's OrionError."""
+        connection = self._open(timeout_s)
+        address, sock = self.address, connection.sock
+        try:
+            key = new_key()
+            asked = "".join(f"{name}: {value}\r\n" for name, value in upgrade_headers(address, key).items())
+            sock.sendall(f"GET {_target(path, query)} HTTP/1.1\r\n{asked}\r\n".encode("latin-1"))
+            response = head_of(sock)
+            if response.status >= 400:
+                raise _error(address, _read(response))
+            if response.status != 101 or response.getheader("Sec-WebSocket-Accept") != accept_key(key):
+                raise Refused(f"what answers at {address} is not an Orion of this version: it gives no WebSocket")
+            connection.sock = None  # the WebSocket's from now on
+            return WebSocket(sock, address)
+        except OSError as error:
+            words = self._unreachable(error, timeout_s)
+            self._turn(address)
+            raise words from None
+        except http.client.HTTPException as error:
+            raise Refused(f"what answers at {address} is not Orion: {_what_else(error)}") from None
+        finally:
+            connection.close()
+
+    def upload(
+        self,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: Iterable[bytes],
+        timeout_s: float,
+    ) -> Answer:
+        """PUTs a body that is made as it is sent, over a connection of its own. Raises as `ask`."""
+        connection = self._open(timeout_s)
+        try:
+            headers = {**headers, "Transfer-Encoding": "chunked"}
+            response = self._send(connection, "PUT", _target(path, query), headers, body)
+            answer = _read(response)
+        except OSError as error:
+            raise self._unreachable(error, timeout_s) from None
+        except http.client.HTTPException:
+            raise Unavailable(f"the answer of {self.address} broke off") from None
+        finally:
+            connection.close()
+        if answer.status >= 400:
+            raise _error(self.address, answer)
+        return answer
+
     def again(self) -> "Transport":
         """Another one, to the same nodes."""
         return Transport(",".join(address_text(*address) for address in self._addresses))
@@ -219,10 +269,11 @@ class Transport:
         method: str,
         target: str,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: bytes | Iterable[bytes] | None,
     ) -> http.client.HTTPResponse:
+        chunked = "Transfer-Encoding" in headers
         try:
-            connection.request(method, target, body, dict(headers))
+            connection.request(method, target, body, dict(headers), encode_chunked=chunked)
         except (BrokenPipeError, ConnectionResetError):
             # A node that won't have the whole body has answered already.
             if body is None:
@@ -289,7 +340,7 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else 0
 
 
-def _target(path: str, query: Mapping[str, str]) -> str:
+def _target(path: str, query: Mapping[str, str] | Sequence[tuple[str, str]]) -> str:
     return f"{path}?{urlencode(query)}" if query else path
 
 

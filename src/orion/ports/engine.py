@@ -1,14 +1,36 @@
 """A container engine."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from orion.model.allocation import Allocation
 from orion.model.container import Container, EngineInfo, ExecResult, File, Labels, LogEntry, LogQuery
 from orion.model.job import TaskSpec
 from orion.model.pull import PullProgress
+from orion.model.sessions import Output, Purpose
+from orion.model.stats import ContainerStats
 
 PullListener = Callable[[PullProgress], None]
+
+
+class EngineSession(Protocol):
+    """One session with a container. One runner may read while another writes. All raise EngineError."""
+
+    async def read(self) -> Output | None:
+        """The next piece of output; None at its end."""
+
+    async def write(self, data: bytes) -> None:
+        """Returns when there is room for more. Raises once nothing more is taken."""
+
+    async def end_input(self) -> None:
+        """The other end sees the end of its input. Output goes on."""
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """Does nothing where there is no terminal."""
+
+    async def exit_code(self) -> int:
+        """After the end of the output: the program's, 0 where there is none."""
 
 
 class Engine(Protocol):
@@ -65,5 +87,14 @@ class Engine(Protocol):
 
     def logs(self, container: str, query: LogQuery) -> AsyncGenerator[list[LogEntry], None]:
         """The output, as many entries at a time as are there. Following ends when the container does."""
+
+    def session(self, container: str, purpose: Purpose) -> AbstractAsyncContextManager[EngineSession]:
+        """A session with a running container (files of one that has ended are there too), until the block is left.
+        A program that runs then goes on without input or output. A command that the container has not got ends
+        with exit code 126 or 127, and words of the engine as output.
+        """
+
+    def stats(self, container: str, *, follow: bool) -> AsyncGenerator[ContainerStats, None]:
+        """Its use, once, or every second or so until it ends. What has ended uses nothing."""
 
     async def close(self) -> None: ...

@@ -26,6 +26,7 @@ from orion.node.services.service import Health
 from unit.api.fake_configs import FakeConfigs
 from unit.api.fake_endpoints import FakeEndpoints
 from unit.api.fake_jobs import FakeJobs
+from unit.api.fake_sessions import FakeSessions
 
 
 def task_view(name: str, **fields) -> TaskView:
@@ -83,10 +84,11 @@ def log_piece(second: int, text: bytes, *, stderr: bool = False, allocation: int
     return LogPiece(f"{allocation:08x}", "node1", [LogEntry(at, stderr, text)], position)
 
 
-class FakeService:
+class FakeService(FakeSessions):
     """Tasks by id; `failure` is raised by every call; `hang` makes every call wait for ever."""
 
     def __init__(self) -> None:
+        self.begin_sessions()
         self.tasks_by_id: dict[str, TaskView] = {}
         self.nodes_by_name = {name: node_view(name) for name in ("node1", "node2")}
         self.index = 7

@@ -12,6 +12,11 @@ COMMAND_OF = {
     ("POST", "/tasks"): "run",
     ("GET", "/tasks"): "ps",
     ("GET", "/tasks/{id}/logs"): "logs",
+    ("GET", "/tasks/{id}/exec"): "exec",
+    ("GET", "/tasks/{id}/connect"): "port-forward",
+    ("GET", "/tasks/{id}/files"): "cp",
+    ("PUT", "/tasks/{id}/files"): "cp",
+    ("GET", "/tasks/{id}/stats"): "stats",
     ("GET", "/tasks/{id}/history"): "history",
     ("POST", "/tasks/{id}/stop"): "stop",
     ("POST", "/tasks/{id}/start"): "start",
@@ -59,6 +64,7 @@ CALLED = {
     "command": "words",
     "labels": "label",
     "all": "everything",
+    "port": "ports",
 }
 # Parameters that no command has, and why.
 NO_OPTION = {
@@ -77,6 +83,9 @@ NO_FIELD = {
     "hooks": "they have parts of their own: a job file says them",
 }
 NO_OPTION_OF = {
+    ("GET", "/tasks/{id}/exec", "columns"): "the terminal says it",
+    ("GET", "/tasks/{id}/exec", "rows"): "the terminal says it",
+    ("GET", "/tasks/{id}/stats", "follow"): "it follows, unless there is a --no-stream",
     ("GET", "/tasks", "after"): NO_OPTION["limit"],
     ("GET", "/nodes", "after"): NO_OPTION["limit"],
     ("GET", "/jobs", "after"): NO_OPTION["limit"],

@@ -15,7 +15,7 @@ LEFT_OUT = {
     ("GET", "/tasks/{id}/logs", "timestamps"): "of text alone; each line of the client's has its time",
     ("GET", "/tasks/{id}/logs", "after"): "the client goes on by itself where a followed stream broke off",
 }
-SAMPLES = {"stream": "stdout", "since": "10m", "after": "web", "key": "app/url"}
+SAMPLES = {"path": "/etc", "tar": [b"x"], "stream": "stdout", "since": "10m", "after": "web", "key": "app/url"}
 AFTERS = {"events": "1.0", "deployments": "7"}
 BY_TYPE = {
     str: "web",
@@ -44,6 +44,12 @@ class Recorder:
         self.asked.append((method, path, dict(query), dict(headers), body))
         raise Asked
 
+    def websocket(self, path, query, timeout_s):
+        self.ask("GET", path, query, {}, None, timeout_s)
+
+    def upload(self, path, query, headers, body, timeout_s):
+        self.ask("PUT", path, query, headers, b"".join(body), timeout_s)
+
     def stream(self, path, query, headers, timeout_s, silence_s, media=""):
         accept = {"Accept": media} if media else {}
         self.ask("GET", path, query, {**headers, **accept}, None, timeout_s)
@@ -65,7 +71,7 @@ def sample(name, parameter):
         return lambda _: None
     if "Mapping" in str(kind):
         return {"disk": "ssd"}
-    if "Collection" in str(kind):
+    if "Collection" in str(kind) or "Sequence" in str(kind):
         return ["web"]
     return next(value for known, value in BY_TYPE.items() if kind == known or kind == known | None)
 

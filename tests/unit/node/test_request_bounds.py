@@ -10,6 +10,7 @@ from orion.model.container import LogQuery
 from orion.model.errors import Refused
 from orion.model.node import NodeStatus
 from orion.model.resources import Resources
+from orion.model.sessions import Connect, Exec, GetFiles, PutFiles
 from orion.node.agent.assignment_stream import WatchAssignments
 from orion.node.agent.confirm import MAX_CONFIRMED, Confirm
 from orion.node.consensus.position import AskPosition
@@ -22,6 +23,7 @@ from orion.node.services.endpoints import AskEndpoints, WatchEndpoints
 from orion.node.services.logs import ReadLogs
 from orion.node.services.nodes import AskNodes, AskRaftId
 from orion.node.services.rows import AskRow
+from orion.node.services.sessions import OpenSession
 from orion.node.services.tasks import AskTasks
 from orion.ports.peers import Principal
 from orion.state.commands import encode_command
@@ -47,6 +49,14 @@ ENDLESS = [
     AskEndpoints("w" * 64, False, Read()),
     WatchEndpoints("Web", False),
     ReadLogs(1, LogQuery(tail=-1)),
+    OpenSession(1, Exec(())),
+    OpenSession(1, Exec(("x" * 40_000,))),
+    OpenSession(1, Exec(("sh",), env=("no variable",))),
+    OpenSession(1, Exec(("sh",), columns=70_000)),
+    OpenSession(1, Exec(("sh",), workdir="tmp")),
+    OpenSession(1, Connect(65_536)),
+    OpenSession(1, GetFiles("etc")),
+    OpenSession(1, PutFiles("/" * 5_000)),
 ]
 FAIR = [
     AskTasks(Read(wait_s=600.0, timeout_s=600.0)),
@@ -58,6 +68,8 @@ FAIR = [
     AskPosition(),
     AskEndpoints("web", True, Read()),
     WatchEndpoints("web", False),
+    OpenSession(1, Exec(("sh", ""), tty=True, env=("A=",), columns=65_535)),
+    OpenSession(1, Connect(1)),
 ]
 NODE = RegisterNode(1, "node9", 9, "10.0.0.9:7000", "10.0.0.9:8000", Resources(1, 2, 3), (), "e", "0.1")
 FOR_LEADERS = [

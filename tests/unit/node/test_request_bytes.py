@@ -11,6 +11,20 @@ from orion.model.api.cluster import MemberView, RaftView
 from orion.model.configs import Config, ConfigStat
 from orion.model.container import LogEntry, LogQuery
 from orion.model.events import Event, EventChoice
+from orion.model.sessions import (
+    Alive,
+    Began,
+    Connect,
+    Exec,
+    Exited,
+    GetFiles,
+    Input,
+    InputEnd,
+    Output,
+    PutFiles,
+    Resize,
+)
+from orion.model.stats import ContainerStats
 from orion.node.agent.assignment_stream import AssignmentSet, WatchAssignments
 from orion.node.agent.confirm import Confirm, Confirmed
 from orion.node.consensus.position import AskPosition, Position
@@ -28,6 +42,8 @@ from orion.node.services.logs import ReadLogs
 from orion.node.services.nodes import AskNode, AskNodes, AskRaftId, StopNode, Stopping
 from orion.node.services.raft import AskRaft, AskTransfer
 from orion.node.services.rows import AskRow
+from orion.node.services.sessions import OpenSession
+from orion.node.services.stats import ReadStats
 from orion.node.services.tasks import AskTask, AskTasks
 from support.node_requests import declared, decode_request
 
@@ -67,6 +83,14 @@ REQUESTS = [
     (AskVersions("web", READ), "931aa377656294c3cd012ccb3ff8000000000000cb4004000000000000"),
     (AskDeployments(READ, PAGE), "931b94c3cd012ccb3ff8000000000000cb400400000000000092a57765622f3105"),
     (AskDeployment(7, READ), "931c0794c3cd012ccb3ff8000000000000cb4004000000000000"),
+    (
+        OpenSession(0x1234, Exec(("sh", "-c", "ls"), True, True, "app", "/tmp", ("A=b",), 80, 24)),
+        "9328cd1234990193a27368a22d63a26c73c3c3a3617070a42f746d7091a3413d625018",
+    ),
+    (OpenSession(0x1234, Connect(80)), "9328cd1234920250"),
+    (OpenSession(0x1234, GetFiles("/etc")), "9328cd12349203a42f657463"),
+    (OpenSession(0x1234, PutFiles("/etc")), "9328cd12349204a42f657463"),
+    (ReadStats(0x1234, follow=True), "9329cd1234c3"),
     (AskRow(8, "app/key", READ), "941708a76170702f6b657994c3cd012ccb3ff8000000000000cb4004000000000000"),
 ]
 ANSWERS = [
@@ -95,6 +119,14 @@ ANSWERS = [
         "96cd012c01cd1388ac4e6f646557656e74446f776ea56e6f646531aa697420697320676f6e65",
     ),
     (None, "c0"),
+    (ContainerStats(1_000, 250, 3, 4, 5, 6, 7, 8, 9), "99cd03e8ccfa03040506070809"),
+    (Began(), "9101"),
+    (Output(2, b"bad"), "930202c403626164"),
+    (Exited(7), "920307"),
+    (Alive(), "9104"),
+    (Input(b"ls"), "9201c4026c73"),
+    (Resize(80, 24), "93025018"),
+    (InputEnd(), "9103"),
     (
         [LogEntry("2026-01-01T00:00:00.000000000Z", True, b"out\n")],
         "9193be323032362d30312d30315430303a30303a30302e3030303030303030305ac3c4046f75740a",

@@ -7,6 +7,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 from orion.adapters.docker import decode, errors
@@ -20,6 +21,7 @@ from orion.adapters.docker.http import Refused
 from orion.adapters.docker.inspect_cache import InspectCache
 from orion.adapters.docker.logs import log_entries, log_params
 from orion.adapters.docker.pull import LayerProgress
+from orion.adapters.docker.sessions import open_session
 from orion.adapters.docker.spec import (
     PIDS_LIMIT,
     PREFIX,
@@ -28,6 +30,7 @@ from orion.adapters.docker.spec import (
     grace_seconds,
     image_name,
 )
+from orion.adapters.docker.stats import stats_from
 from orion.adapters.docker.stop_detection import RING, Event, StopDetection, event_from
 from orion.adapters.docker.streams import json_lines, pieces
 from orion.model.allocation import Allocation
@@ -44,7 +47,9 @@ from orion.model.container import (
 )
 from orion.model.errors import EngineDown, EngineError
 from orion.model.job import TaskSpec
-from orion.ports.engine import PullListener
+from orion.model.sessions import Purpose
+from orion.model.stats import ContainerStats
+from orion.ports.engine import EngineSession, PullListener
 
 log = logging.getLogger(__name__)
 
@@ -303,6 +308,18 @@ class Docker:
         async with self._connection.streaming("GET", path, params, late=late, refused=refused) as answer:
             async for entries in log_entries(pieces(answer, silence_s)):
                 yield entries
+
+    def session(self, container: str, purpose: Purpose) -> AbstractAsyncContextManager[EngineSession]:
+        return open_session(self._connection, container, purpose, local=self._local)
+
+    async def stats(self, container: str, *, follow: bool) -> AsyncGenerator[ContainerStats, None]:
+        """The engine reads twice, a second or two apart: the use of a core is the difference."""
+        path, late = f"containers/{container}/stats", errors.late("say what the container uses")
+        async with self._connection.streaming("GET", path, {"stream": str(int(follow))}, late=late) as answer:
+            async for shown in json_lines(pieces(answer, self._connection.call_s)):
+                if (found := stats_from(shown)) is None:
+                    return
+                yield found
 
 
 def _understood(told: dict[str, Any]) -> Event | None:

@@ -11,7 +11,15 @@ from typing import Any
 import msgspec
 
 from orion.adapters.docker import errors
-from orion.adapters.docker.http import Answer, AnswerTooLarge, CertificatesUnusable, Client, Refused, address_from
+from orion.adapters.docker.http import (
+    Answer,
+    AnswerTooLarge,
+    CertificatesUnusable,
+    Client,
+    Refused,
+    Upload,
+    address_from,
+)
 from orion.adapters.docker.streams import Lateness
 from orion.model.errors import EngineDown, EngineError
 
@@ -83,7 +91,7 @@ class Connection:
         """
         if deadline_s is None:
             deadline_s = self.call_s
-        with self._translating(refused):
+        with self.translating(refused):
             try:
                 async with asyncio.timeout(deadline_s):
                     if self._api is None:
@@ -113,8 +121,19 @@ class Connection:
         """
         async with self.calling(late, deadline_s, refused=refused) as api:
             answer = await api.open(method, path, params, headers, body=body, upgrade=upgrade)
-        with self._translating(refused), answer:
+        with self.translating(refused), answer:
             yield answer
+
+    @contextlib.asynccontextmanager
+    async def uploading(
+        self, method: str, path: str, params: Mapping[str, str], *, content_type: str, late: Lateness
+    ) -> AsyncIterator[Upload]:
+        """A body to be written as it comes. The deadline is for the connection."""
+        async with self.calling(late) as api:
+            version, client = api.version, api.client
+        with self.translating(errors.refusal):
+            async with client.upload(method, f"{version}/{path}", params, content_type=content_type) as upload:
+                yield upload
 
     async def negotiate(self, api: Api) -> dict[str, Any]:
         """Agree on an API version anew (the engine may have been replaced). Returns what /version says."""
@@ -145,7 +164,8 @@ class Connection:
             raise EngineDown(f"{self.docker_host!r} is no address of a Docker Engine: {error}") from error
 
     @contextlib.contextmanager
-    def _translating(self, refused: Refusal) -> Iterator[None]:
+    def translating(self, refused: Refusal = errors.refusal) -> Iterator[None]:
+        """Makes an EngineError of whatever the way to the engine raises."""
         try:
             yield
         except Refused as error:

@@ -15,6 +15,7 @@ from orion.api.http.connections import Connections
 from orion.api.http.exchange import Exchange, status_line
 from orion.api.http.head import Head, HeadTooLarge, NoHttp
 from orion.api.http.problems import problem, problem_bytes
+from orion.api.http.upgrade import Upgrade
 from orion.api.reader import LEAST_TAKEN_BYTES, LOOK_S, Reader
 from orion.model.errors import OrionError, Unavailable
 
@@ -193,6 +194,11 @@ class Connection(asyncio.Protocol):
         if not self.under_way:
             self._wait_for_a_head()
 
+    def hand_over(self) -> bytes:
+        """Returns what has come behind the request: it is of the protocol that the client asked for."""
+        before, self._waiting = self._waiting, b""
+        return before
+
     def broken_off(self) -> None:
         self.transport.close()
         self._closes()
@@ -217,7 +223,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as asked:
-            taken = asked.args[0]  # to what, nobody here knows; the request is answered as if it had not asked
+            taken = asked.args[0]  # to what, who answers knows; others answer as if it had not asked
         except httptools.HttpParserError as error:
             self._refuse(_why(error))
         if self._head.drags_on(taken) and not self.transport.is_closing():
@@ -257,6 +263,7 @@ class Connection(asyncio.Protocol):
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         Reader(self.transport).offer(scope)
+        Upgrade(self).offer(scope)
         await self._connections.starts.passed()
         await self._app(scope, receive, send)
 
@@ -308,10 +315,7 @@ class Connection(asyncio.Protocol):
         self._deadline = self._loop.call_later(seconds, self._time_is_over, seconds)
 
     def _time_is_over(self, seconds: float) -> None:
-        if self._look():
-            self._give(seconds)
-        else:
-            self.transport.abort()
+        self._give(seconds) if self._look() else self.transport.abort()
 
     def _look(self) -> bool:
         """Returns whether the client reads: since the last look it took a fair part of its answer, but not all.

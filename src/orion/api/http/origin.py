@@ -18,7 +18,9 @@ def refuse_web_pages(scope: Scope) -> None:
     if scope["server"] and _loopback(scope["server"][0]) and not _names_this_machine(host):
         raise Forbidden(f"{host[:80]!r} is not a name of this machine: ask for localhost or its address instead")
     origin = header(scope, "origin")
-    if scope["method"] not in {"GET", "HEAD"} and origin and origin.lower().partition("://")[2] != host:
+    # A browser lets any page open a WebSocket anywhere, and read it.
+    harmless = scope["method"] in {"GET", "HEAD"} and header(scope, "upgrade") is None
+    if not harmless and origin and origin.lower().partition("://")[2] != host:
         raise Forbidden(f"a page of {origin[:80]!r} can't change anything here")
 
 

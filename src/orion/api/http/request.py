@@ -34,7 +34,7 @@ class Call:
         self.service = service
         self.limits = limits
         self.scope = scope
-        self._receive = receive
+        self.receive = receive
         self._values = _parse(scope, params)
 
     def __getitem__(self, param: Param[T]) -> T:
@@ -47,17 +47,17 @@ class Call:
 
     async def body(self, kind: type[S], example: str) -> S:
         async with self.limits.limit(self.timeout_s):
-            data = await read_body(self.scope, self._receive)
+            data = await read_body(self.scope, self.receive)
         return parse_json(data, kind, example)
 
     async def optional_body(self, kind: type[S], example: str) -> S:
         async with self.limits.limit(self.timeout_s):
-            data = await read_body(self.scope, self._receive)
+            data = await read_body(self.scope, self.receive)
         return parse_json(data, kind, example) if data.strip() else kind()
 
     async def raw_body(self, most_bytes: int) -> bytes:
         async with self.limits.limit(self.timeout_s):
-            return await read_body(self.scope, self._receive, most_bytes)
+            return await read_body(self.scope, self.receive, most_bytes)
 
     async def within(self, work: Awaitable[T]) -> T:
         """The result of a service call that takes this request's timeout itself."""
@@ -67,7 +67,7 @@ class Call:
     async def waiting(self, work: Awaitable[T], wait_s: float) -> T:
         """As `within`, for one that may wait so much longer; given up when the client hangs up."""
         limit_s = self.timeout_s + wait_s + MARGIN_S
-        async with self.limits.limit(limit_s, waits=True) as deadline, until_hang_up(self._receive, deadline):
+        async with self.limits.limit(limit_s, waits=True) as deadline, until_hang_up(self.receive, deadline):
             return await work
 
     async def read(self, ask: Callable[[Read], Awaitable[T]]) -> T:
@@ -92,7 +92,11 @@ def _parse(scope: Scope, params: tuple[Param[Any], ...]) -> dict[tuple[str, str]
     for param in params:
         match param.where:
             case "query":
-                text = query.pop(param.name, None)
+                given = query.pop(param.name, None)
+                if param.repeats and given:
+                    values[param.where, param.name] = tuple(given)
+                    continue
+                text = given[-1] if given else None
             case "header":
                 text = header(scope, param.name.lower())
             case _:
@@ -112,9 +116,13 @@ def _parse(scope: Scope, params: tuple[Param[Any], ...]) -> dict[tuple[str, str]
     return values
 
 
-def _query(text: bytes) -> dict[str, str]:
+def _query(text: bytes) -> dict[str, list[str]]:
     """Raises Refused for more parameters than anything here has."""
     try:
-        return dict(parse_qsl(text.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS))
+        pairs = parse_qsl(text.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
     except ValueError:
         raise Refused(f"there are more than {MAX_PARAMETERS} parameters in the address") from None
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return found

@@ -219,6 +219,13 @@ class Agent:
     def container_of(self, allocation: AllocationId) -> Container | None:
         return self._seen.of(allocation)
 
+    def engine_of(self, allocation: AllocationId) -> tuple[Engine, str]:
+        """Returns the engine and its id of the container. Raises NotFound."""
+        container = self.container_of(allocation)
+        if container is None:
+            raise NotFound(f"allocation {allocation:08x} has no container on {self._me}")
+        return self._engine, container.id
+
     async def logs(self, allocation: AllocationId, query: LogQuery) -> AsyncGenerator[list[LogEntry], None]:
         container = self.container_of(allocation)
         if container is None:

@@ -1,6 +1,7 @@
 """Service on one node: a noun each, put together."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from orion.model.api.cluster import RaftView
@@ -11,6 +12,8 @@ from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.figures import Figure
 from orion.model.ids import NodeId
 from orion.model.logs import LogItem, LogPosition
+from orion.model.sessions import Purpose
+from orion.model.stats import ContainerStats
 from orion.node.agent.agent import Agent
 from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.agent.confirm import answer_confirms
@@ -35,7 +38,10 @@ from orion.node.services.logs import Logs
 from orion.node.services.nodes import Nodes
 from orion.node.services.raft import Raft
 from orion.node.services.rows import Row, Rows
+from orion.node.services.running import Running
 from orion.node.services.service import Health
+from orion.node.services.sessions import Session, Sessions
+from orion.node.services.stats import Stats
 from orion.node.services.tasks import Tasks
 from orion.node.views.metrics import Metrics
 from orion.ports.clock import Clock
@@ -112,6 +118,9 @@ class NodeService:
         self._logs = Logs(
             me=me, driver=driver, directory=directory, forward=forward, registry=registry, agent=agent
         )
+        running = Running(me=me, driver=driver, directory=directory, logs=self._logs)
+        self._sessions = Sessions(forward=forward, registry=registry, agent=agent, running=running)
+        self._stats = Stats(forward=forward, registry=registry, agent=agent, running=running)
         self._events = Events(me=me, driver=driver, forward=forward, registry=registry)
         self._backups = Backups(
             me=me,
@@ -149,6 +158,12 @@ class NodeService:
 
     def logs(self, task: str, query: LogQuery, after: LogPosition | None = None) -> AsyncGenerator[LogItem, None]:
         return self._logs.stream(task, query, after)
+
+    def session(self, task: str, purpose: Purpose) -> AbstractAsyncContextManager[Session]:
+        return self._sessions.open(task, purpose)
+
+    def stats(self, task: str, *, follow: bool) -> AsyncGenerator[tuple[str, str, ContainerStats], None]:
+        return self._stats.stream(task, follow=follow)
 
     async def nodes(self, read: Read, page: Page = ALL) -> Listing:
         return await self._nodes.find(read, page)

@@ -3,6 +3,7 @@ which holds no state, asks a voter. Errors are OrionErrors, ready to be shown.
 """
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -18,7 +19,10 @@ from orion.model.container import LogQuery
 from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.figures import Figure
 from orion.model.logs import LogItem, LogPosition
+from orion.model.sessions import Purpose
+from orion.model.stats import ContainerStats
 from orion.node.rpc.reads import ALL, Listing, Page, Read
+from orion.node.services.sessions import Session
 from orion.state.core.table import KeyedTable
 
 Row = TypeVar("Row")
@@ -137,6 +141,14 @@ class Service(Protocol):
         """The output of the newest run that has any. Followed, of all later ones too, with notices of what happened
         between and an end when the task has ended; from `after` on, which an earlier stream has come to.
         """
+
+    def session(self, task: str, purpose: Purpose) -> AbstractAsyncContextManager[Session]:
+        """A session with the container of the task, of a job's name alone with that of its first that runs. Raises
+        NotFound, Conflict where nothing runs, Unavailable where its node is gone.
+        """
+
+    def stats(self, task: str, *, follow: bool) -> AsyncGenerator[tuple[str, str, ContainerStats], None]:
+        """Its use, with its allocation and its node: once, or every second or so. Raises as `session`."""
 
     async def nodes(self, read: Read, page: Page = ALL) -> Listing:
         """NodeViews, by name."""

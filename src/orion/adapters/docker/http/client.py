@@ -1,6 +1,7 @@
 """Requests and their answers."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -87,6 +88,30 @@ class Answer:
         self.close()
 
 
+class Upload:
+    """A body under way to the server."""
+
+    def __init__(self, channel: Channel, pool: Pool) -> None:
+        self._channel = channel
+        self._pool = pool
+
+    @property
+    def answered(self) -> bool:
+        """True once the server answers, which it may do before it has all of the body: it wants no more of it."""
+        return self._channel.answered
+
+    async def write(self, data: bytes) -> None:
+        """Returns when there is room for more. Raises OSError."""
+        if data and not self.answered:
+            await self._channel.write(b"%x\r\n%s\r\n" % (len(data), data))
+
+    async def finish(self) -> None:
+        """Returns when the server has taken all. Raises Refused, OSError."""
+        if not self.answered:
+            await self._channel.write(b"0\r\n\r\n")
+        await _check(Answer(await self._channel.head(), self._channel, self._pool), upgrade=False)
+
+
 class Client:
     """Asks one server. Waits have no deadline here, but that for a connection: who asks knows how long to wait.
     A cancelled request ends its connection.
@@ -139,6 +164,25 @@ class Client:
             answer.close()
             raise
         return answer
+
+    @contextlib.asynccontextmanager
+    async def upload(
+        self, method: str, path: str, params: Mapping[str, str] | None = None, *, content_type: str
+    ) -> AsyncIterator[Upload]:
+        """A request whose body is written as it comes, on a connection of its own. Raises OSError."""
+        headers = {
+            "Host": self._address.authority,
+            "User-Agent": "orion",
+            "Content-Type": content_type,
+            "Transfer-Encoding": "chunked",
+        }
+        channel = await self._pool.connect()
+        try:
+            head = request_bytes(method, target(f"{self._address.prefix}/{path}", params), headers, chunked=True)
+            channel.begin(head, AnswerParser(method))
+            yield Upload(channel, self._pool)
+        finally:
+            self._pool.drop(channel)
 
     async def close(self) -> None:
         await self._pool.close()

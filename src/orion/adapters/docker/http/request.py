@@ -11,15 +11,21 @@ _VALUE = re.compile(r"[\x20-\x7e]*")
 
 
 def request_bytes(
-    method: str, target: str, headers: Mapping[str, str], body: bytes = b"", *, upgrade: bool = False
+    method: str,
+    target: str,
+    headers: Mapping[str, str],
+    body: bytes = b"",
+    *,
+    upgrade: bool = False,
+    chunked: bool = False,
 ) -> bytes:
     """Raises ValueError for a header that would not be one. `upgrade` asks the server to hand the connection over
-    once it has answered.
+    once it has answered. `chunked`: the body follows, in chunks.
     """
     all_of_them = dict(headers)
     if upgrade:
         all_of_them |= {"Connection": "Upgrade", "Upgrade": "tcp"}
-    if body or method not in {"GET", "HEAD", "DELETE"}:
+    if not chunked and (body or method not in {"GET", "HEAD", "DELETE"}):
         all_of_them["Content-Length"] = str(len(body))
     lines = [f"{method} {target} HTTP/1.1"]
     for name, value in all_of_them.items():
