@@ -4,6 +4,7 @@ import pytest
 
 from support import api, images
 from support.cleanup import containers
+from support.command import orion
 from support.following import COUNTS, following, goes_on, told, whole
 from support.nodes import Cluster, NodeProcess
 
@@ -101,3 +102,48 @@ def test_following_a_task_that_waits_begins_once_it_runs(shared: Cluster, busybo
         follower.join()
         assert follower.lines == ["hello"]
         assert follower.notices[-1] == "web/0 has completed"
+
+
+def test_the_run_before_is_read_as_long_as_the_setting_keeps_it(shared: Cluster, busybox_image: str) -> None:
+    shared.grow_to(2)
+    first, second = shared.nodes
+    home = counter(shared)
+    other = second if home is first else first
+    shared.wait(lambda: orion(first, "logs", "-n", "1", "web")[1], "the first lines")
+    assert orion(first, "logs", "--previous", "web")[0] == 1
+    before = orion(first, "logs", "web")[1].split(maxsplit=1)[0]
+    first.ask("POST", f"/nodes/{home.name}/drain")
+    shared.wait(lambda: shared.task("web")["nodeId"] == other.name, "the move")
+    shared.wait_task("web", "running")
+    code, out, err = orion(first, "logs", "--previous", "web")
+    assert (code, err) == (0, "")
+    assert {line.split()[0] for line in out.splitlines()} == {before}
+    assert whole([int(line.split()[1]) for line in out.splitlines()])
+    first.ask("PUT", "/configs/orion/kept-logs", 0)
+    first.ask("POST", f"/nodes/{home.name}/ready")
+    first.ask("POST", f"/nodes/{other.name}/drain")
+    shared.wait(lambda: shared.task("web")["nodeId"] == home.name, "the move back")
+    shared.wait_task("web", "running")
+    told_of = shared.wait(lambda: _gone(first), "the container to be gone")
+    assert "no run before the newest has logs any more" in told_of
+
+
+def _gone(node: NodeProcess) -> str:
+    code, _, err = orion(node, "logs", "--previous", "web")
+    return err if code else ""
+
+
+def test_lines_of_several_tasks_are_followed_in_the_order_of_their_times(
+    shared: Cluster, busybox_image: str
+) -> None:
+    shared.grow_to(2)
+    for name, node in zip(("web", "db"), shared.nodes, strict=True):
+        shared.run(name, image=images.BUSYBOX, command=COUNTS, nodeSelectors={"id": node.name})
+        shared.wait_task(name, "running")
+    with following(addresses(shared.nodes[0]), "web", "db", "-t") as follower:
+        shared.wait(lambda: len(follower.lines) > 60, "lines of both")
+        shown = list(follower.lines)
+    sources = [line.partition(" |")[0].strip() for line in shown]
+    assert set(sources) == {"web@node1", "db@node2"}
+    times = [line.split()[2] for line in shown][-40:]  # of what was there before, each task's comes at once
+    assert times == sorted(times)

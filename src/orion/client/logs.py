@@ -60,6 +60,7 @@ class Logs(Session):
         tail: int | None = None,
         since: str = "",
         stream: str = "all",
+        previous: bool = False,
         on_notice: Callable[[str], None] = lambda _: None,
         on_end: Callable[[str], None] | None = None,
     ) -> Iterator[LogLine]:
@@ -74,6 +75,8 @@ class Logs(Session):
             query["tail"] = str(tail)
         if since:
             query["since"] = since
+        if previous:
+            query["previous"] = "1"
         connect_s = self._timeout_s + MARGIN_S
         silence_s = STREAM_SILENCE_S if follow else connect_s
 

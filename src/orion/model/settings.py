@@ -7,8 +7,13 @@ from orion.model.job import Placement
 
 PREFIX = "orion/"
 PLACEMENT = "orion/placement"
+KEPT_LOGS = "orion/kept-logs"
+DEFAULT_KEPT_LOGS = 1
 
-_CHOICES: dict[str, tuple[str, ...]] = {PLACEMENT: tuple(Placement)}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    PLACEMENT: tuple(Placement),
+    KEPT_LOGS: tuple("012345"),  # state remembers no more runs of a task that have ended
+}
 
 
 def setting_error(key: str, value: bytes) -> str | None:
@@ -28,6 +33,12 @@ def placement(value: bytes | None) -> Placement:
     return (
         Placement(_text(value)) if value is not None and _text(value) in _CHOICES[PLACEMENT] else Placement.SPREAD
     )
+
+
+def kept_logs(value: bytes | None) -> int:
+    """Returns how many containers of replaced runs a node keeps of each task, for their logs."""
+    known = value is not None and _text(value) in _CHOICES[KEPT_LOGS]
+    return int(_text(value)) if value is not None and known else DEFAULT_KEPT_LOGS
 
 
 def _text(value: bytes) -> str:

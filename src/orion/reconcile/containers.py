@@ -245,7 +245,8 @@ def _end(wish: Desired, container: Container | None, tries: Attempts, now_ms: in
         # Its container is kept for its logs, except that of a run that was called lost while it ran on.
         if container is not None and container.state is ContainerState.RUNNING:
             return wish.stop(container, None)
-        if container is not None and allocation.status.state is AllocationState.LOST:
+        replaced = allocation.status.state is AllocationState.STOPPED and not wish.kept
+        if container is not None and (replaced or allocation.status.state is AllocationState.LOST):
             return Remove(container.id)
         return None
     if container is None:

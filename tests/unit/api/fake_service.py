@@ -194,8 +194,9 @@ class FakeService(FakeSessions):
                 raise item
             yield item
 
-    async def logs(self, task: str, query: LogQuery, after: LogPosition | None = None):
+    async def logs(self, task: str, query: LogQuery, after: LogPosition | None = None, *, previous=False):
         self.log_queries.append(query)
+        self.previous = previous
         self.logs_after.append(after)
         ended = self.ended  # of the test that began it
         try:

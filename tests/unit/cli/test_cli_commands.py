@@ -256,7 +256,7 @@ def test_logs_of_several_tasks_come_in_the_order_of_their_times(orion, api, task
     code, out, err = orion("logs", "web", "big/0", "web", "nope")
     assert code == 1
     assert err.startswith("orion: there is no task nope")
-    assert out == "web   | one\nbig/0 | one\nweb   | two\nbig/0 | two\n"
+    assert out == "web@node1 | one\nbig/0@node1 | one\nweb@node1   | two\nbig/0@node1 | two\n"
 
 
 def test_followed_logs_of_several_tasks(orion, api, tasks):
@@ -264,13 +264,16 @@ def test_followed_logs_of_several_tasks(orion, api, tasks):
     api.service.log_items = [b"one\n", LogEnd("it has completed")]
     code, out, err = orion("logs", "-f", "web", "big/0", "nope")
     assert code == 1
-    assert sorted(out.splitlines()) == ["big/0 | one", "web   | one"]
+    assert sorted(line.replace(" ", "") for line in out.splitlines()) == ["big/0@node1|one", "web@node1|one"]
     assert sorted(err.splitlines())[:2] == ["it has completed", "it has completed"]
 
 
 def test_a_line_that_has_not_ended_is_ended_for_another_task_s(orion, api, tasks):
     api.service.log_items = [b"half", b" a line"]
-    assert orion("logs", "web", "big/0")[1] == "web   | half\nbig/0 | half\nweb   |  a line\nbig/0 |  a line"
+    assert (
+        orion("logs", "web", "big/0")[1]
+        == "web@node1 | half\nbig/0@node1 | half\nweb@node1   |  a line\nbig/0@node1 |  a line"
+    )
 
 
 @pytest.mark.parametrize("since", ["yesterday", "10", "10x", "2025-01-01T00:00:00Z", "2025-01-01", "1h30m"])

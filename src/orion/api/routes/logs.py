@@ -13,6 +13,7 @@ from orion.api.params import FLAG, LINES, TIME, Kind, header, query, text
 from orion.api.routes.tasks import TASK
 from orion.model.api.logs import LogLineView, LogsView, TextView
 from orion.model.container import LogEntry, LogQuery
+from orion.model.errors import Refused
 from orion.model.logs import POSITION, LogEnd, LogItem, LogNotice, LogPiece, LogPosition, parse_position
 
 PATIENCE_S = 1.0  # long enough for another node to say that there is no such container
@@ -47,6 +48,7 @@ FOLLOW = query("follow", FLAG, False, "go on as more is written, wherever the ta
 TAIL = query("tail", LINES, None, 'only the last so many lines, or "all"')
 SINCE = query("since", TIME, 0, "from a time on, or from how long ago: 10m")
 STREAM = query("stream", Kind(_stream, type="string", enum=["stdout", "stderr", "all"]), "all", "which output")
+PREVIOUS = query("previous", FLAG, False, "of the run before the newest, which can't be followed")
 TIMES = query("timestamps", FLAG, False, "with text: the time before each line")
 ACCEPT_EVENTS = header(
     "Accept",
@@ -69,7 +71,7 @@ LAST_ID = header(
     "GET",
     "/tasks/{id}/logs",
     "What a task has written: text, or with Accept: text/event-stream Server-Sent Events",
-    params=(TASK, FOLLOW, TAIL, SINCE, STREAM, TIMES, ACCEPT_EVENTS, AFTER, LAST_ID),
+    params=(TASK, FOLLOW, TAIL, SINCE, STREAM, TIMES, PREVIOUS, ACCEPT_EVENTS, AFTER, LAST_ID),
     media="text/plain",
     goes_on=True,
 )
@@ -81,7 +83,9 @@ async def logs(call: Call) -> Stream:
         stdout=call[STREAM] != "stderr",
         stderr=call[STREAM] != "stdout",
     )
-    items = call.service.logs(call[TASK], query, call[LAST_ID] or call[AFTER])
+    if call[PREVIOUS] and call[FOLLOW]:
+        raise Refused("a previous run has ended: it can't be followed")
+    items = call.service.logs(call[TASK], query, call[LAST_ID] or call[AFTER], previous=call[PREVIOUS])
     if call[ACCEPT_EVENTS]:
         return Stream(
             call.limits, _server_sent(items), "text/event-stream", patience_s=PATIENCE_S, heartbeat=HEARTBEAT

@@ -1,5 +1,6 @@
 """`orion logs`."""
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -10,7 +11,9 @@ from orion.cli.shared.options import asks, command, complete_task
 from orion.cli.shared.types import Since
 
 if TYPE_CHECKING:
-    from orion.client import Client, LogLine
+    import queue
+
+    from orion.client import Client, LogLine, OrionError
 
 MOST_TASKS = 100  # followed at a time: each is a connection and a thread
 WAITING_LINES = 1_000  # read and not printed yet; past this nothing is read
@@ -26,6 +29,7 @@ _COLORS = ("cyan", "yellow", "green", "magenta", "blue")
     "--since", type=Since(), default="", metavar="TIME", help="From how long ago (10m, 1h30m), or a time."
 )
 @click.option("-t", "--timestamps", is_flag=True, help="The time before each line.")
+@click.option("-p", "--previous", is_flag=True, help="Of the run before the newest: it ended, or moved.")
 @click.option("--stream", type=click.Choice(["all", "stdout", "stderr"]), default="all", help="Which output.")
 @asks
 def logs(
@@ -35,20 +39,27 @@ def logs(
     tail: int | None,
     since: str,
     timestamps: bool,
+    previous: bool,
     stream: str,
 ) -> int:
     """Show what tasks have written.
 
-    Following goes on while a task restarts, moves, or its node dies, and says so on standard error.
+    A TASK that is a job's name is all of the job's tasks: their lines in the order of their times, each behind its
+    task and its node. Following goes on while a task restarts, moves, or its node dies, and says so on standard
+    error.
     """
     from orion.cli.shared.output import note
 
-    names = tuple(dict.fromkeys(task))
+    if follow and previous:
+        raise click.UsageError("a previous run has ended: leave out -f or --previous")
+    names = tuple(dict.fromkeys(each for name in task for each in _tasks_of(client, name)))
     if len(names) > MOST_TASKS:
         raise click.UsageError(f"{len(names)} tasks are too many at a time: name at most {MOST_TASKS}")
 
     def read(asked: "Client", name: str) -> "Iterator[LogLine]":
-        return asked.logs(name, follow=follow, tail=tail, since=since, stream=stream, on_notice=note)
+        return asked.logs(
+            name, follow=follow, tail=tail, since=since, stream=stream, previous=previous, on_notice=note
+        )
 
     printer = _Printer(names, timestamps=timestamps)
     if len(names) == 1:
@@ -58,21 +69,37 @@ def logs(
     return (_follow_all if follow else _show_all)(client, names, read, printer)
 
 
+def _tasks_of(client: "Client", name: str) -> list[str]:
+    """Returns the ids of all tasks of a job that has several, else the name, be it there or not."""
+    from orion.cli.shared.jobs import tasks_of
+    from orion.model.errors import NoMajority, OrionError
+
+    try:
+        found = tasks_of(client, name)
+    except NoMajority:  # containers outlive a majority
+        found = tasks_of(client, name, stale=True)
+    except OrionError:
+        return [name]
+    return [task.id for task in found] if len(found) > 1 else [name]
+
+
 class _Printer:
-    """Prints lines as they are. With several tasks, each line begins with its task's name."""
+    """Prints lines as they are. With several tasks, each line begins with its task's name and its node's."""
 
     def __init__(self, names: tuple[str, ...], *, timestamps: bool) -> None:
-        width = max(map(len, names))
         self._timestamps = timestamps
-        self._prefixes = {
-            name: click.style(f"{name:<{width}} | ", fg=_COLORS[number % len(_COLORS)])
-            if sys.stdout.isatty()
-            else f"{name:<{width}} | "
-            for number, name in enumerate(names)
-        }
-        if len(names) == 1:
-            self._prefixes = {names[0]: ""}
+        self._several = len(names) > 1
+        self._colors = {name: _COLORS[number % len(_COLORS)] for number, name in enumerate(names)}
+        self._width = 0  # of the longest so far
         self._unfinished = ""  # whose line has not ended
+
+    def _prefix(self, name: str, line: "LogLine") -> str:
+        if not self._several:
+            return ""
+        text = f"{name}@{line.node}"
+        self._width = max(self._width, len(text))
+        shown = f"{text:<{self._width}} | "
+        return click.style(shown, fg=self._colors[name]) if sys.stdout.isatty() else shown
 
     def show(self, name: str, line: "LogLine") -> None:
         out = sys.stdout.buffer
@@ -81,7 +108,7 @@ class _Printer:
             self._unfinished = ""
         if not self._unfinished:
             at = f"{line.at} " if self._timestamps else ""
-            out.write(f"{self._prefixes[name]}{at}".encode())
+            out.write(f"{self._prefix(name, line)}{at}".encode())
         out.write(line.text)
         out.flush()
         self._unfinished = "" if line.text.endswith(b"\n") else name
@@ -113,11 +140,12 @@ def _show_all(client: "Client", names: tuple[str, ...], read: Read, printer: _Pr
 
 
 def _follow_all(client: "Client", names: tuple[str, ...], read: Read, printer: _Printer) -> int:
-    """Prints lines as they come. Each task's output is read by a thread of its own."""
+    """Prints lines as they come, in the order of their times as far as a short wait tells it. Each task's output is
+    read by a thread of its own.
+    """
     import queue
     import threading
 
-    from orion.cli.app import say
     from orion.model.errors import OrionError
 
     came: queue.Queue[tuple[str, LogLine | OrionError | None]] = queue.Queue(WAITING_LINES)
@@ -135,14 +163,34 @@ def _follow_all(client: "Client", names: tuple[str, ...], read: Read, printer: _
 
     for name in names:
         threading.Thread(target=follow, args=(name,), daemon=True).start()
-    left, code = len(names), 0
+    return _print_in_order(came, len(names), printer)
+
+
+def _print_in_order(
+    came: "queue.Queue[tuple[str, LogLine | OrionError | None]]", left: int, printer: _Printer
+) -> int:
+    """Until so many sources have ended. What one of them can't read is a line beside the output."""
+    import queue
+    import time
+
+    from orion.cli.app import say
+    from orion.cli.shared.merge import Reordering
+    from orion.client import LogLine
+
+    code = 0
+    held: Reordering[tuple[str, LogLine]] = Reordering()
     while left:
-        name, item = came.get()
-        if item is None:
-            left -= 1
-        elif isinstance(item, OrionError):
-            say(item.detail)
-            left, code = left - 1, 1
-        else:
-            printer.show(name, item)
+        with contextlib.suppress(queue.Empty):
+            name, item = came.get(timeout=held.wait_s(time.monotonic()))
+            if isinstance(item, LogLine):
+                held.add(item.at, (name, item), time.monotonic())
+            else:
+                left -= 1
+                if item is not None:
+                    say(item.detail)
+                    code = 1
+        for line in held.due(time.monotonic()):
+            printer.show(*line)
+    for line in held.rest():
+        printer.show(*line)
     return code

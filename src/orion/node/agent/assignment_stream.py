@@ -47,7 +47,7 @@ class AssignmentSet(msgspec.Struct, frozen=True, array_like=True):
     """All that state says to one node's agent, as of `index`.
 
     `registered`: state knows this node under this data directory, and as `node`. `neighbours`: other nodes on the
-    same container engine that are not down, whose containers there are theirs. `kept`: allocations of stopped jobs,
+    same container engine that are not down, whose containers there are theirs. `kept`: allocations that are over,
     whose containers are kept for their logs. `level`: the cluster's (model/levels.py). `drains`: allocations that
     are not wanted any more while their job goes on, so that others take over from them.
     """

@@ -9,7 +9,7 @@ import math
 from collections.abc import AsyncGenerator, Callable
 
 from orion.model.errors import OrionError, Unavailable
-from orion.model.ids import AllocationId, NodeId, RaftId
+from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.levels import FIRST
 from orion.model.node import NodeStatus
 from orion.node.agent.assignment_stream import (
@@ -25,6 +25,7 @@ from orion.node.rpc.registry import Registry
 from orion.node.rpc.request import ALIVE, SIGN_OF_LIFE_S, NotUnderstood, SignOfLife
 from orion.node.runtime.deadline import deadline
 from orion.ports.peers import Principal
+from orion.state.tables.configs import Configs
 from orion.state.view import View
 
 log = logging.getLogger(__name__)
@@ -67,10 +68,19 @@ def assignments_of(view: View, index: int, node: NodeId, raft: RaftId) -> Assign
 
 
 def _kept(view: View, assigned: tuple[Assignment, ...]) -> tuple[AllocationId, ...]:
+    """Those of stopped jobs; and of the others the newest that were replaced, as many as the setting says."""
     unwanted = [a.allocation for a in assigned if not a.allocation.wanted]
-    return tuple(
-        a.id for a in unwanted if (job := view.job(a.job)) is not None and job.stopped and not job.stopping
-    )
+    left: dict[tuple[JobName, int], int] = {}
+    kept = []
+    for allocation in sorted(unwanted, key=lambda a: (-a.created_at_ms, a.id)) if unwanted else ():
+        job = view.job(allocation.job)
+        if job is None or job.stopping:
+            continue
+        slot = (allocation.job, allocation.index)
+        left[slot] = left[slot] - 1 if slot in left else view.of(Configs).kept_logs - 1
+        if job.stopped or left[slot] >= 0:
+            kept.append(allocation.id)
+    return tuple(kept)
 
 
 def _drains(view: View, assigned: tuple[Assignment, ...]) -> tuple[AllocationId, ...]:

@@ -68,17 +68,22 @@ class Logs:
         self.forward = forward
         registry.answer_stream(ReadLogs, self._answer)
 
-    def stream(self, task: str, query: LogQuery, after: LogPosition | None) -> AsyncGenerator[LogItem, None]:
+    def stream(
+        self, task: str, query: LogQuery, after: LogPosition | None, *, previous: bool
+    ) -> AsyncGenerator[LogItem, None]:
         """As service.Service has it."""
-        return _Follower(self, query).follow(task, after) if query.follow else self._latest(task, query)
+        if query.follow:
+            return _Follower(self, query).follow(task, after)
+        return self._latest(task, query, previous=previous)
 
     def _answer(self, request: ReadLogs, _: Principal) -> AsyncGenerator[list[LogEntry], None]:
         return self._agent.logs(request.allocation, request.query)
 
-    async def _latest(self, task: str, query: LogQuery) -> AsyncGenerator[LogItem, None]:
-        """Yields the output of the newest run that has a container."""
+    async def _latest(self, task: str, query: LogQuery, *, previous: bool) -> AsyncGenerator[LogItem, None]:
+        """Yields the output of the newest run that has a container; of those before the newest, if `previous`."""
         view, _ = await self.task(task)
-        for run in reversed(view.allocations):
+        runs = [run for run in view.allocations if run.started_at] if previous else view.allocations
+        for run in reversed(runs[: len(runs) - previous]):
             said = False
             try:
                 async with contextlib.aclosing(self.read(run, query, LogReader(_start_of(run)))) as pieces:
@@ -89,6 +94,8 @@ class Logs:
                 continue  # no container yet, or no longer: an earlier run may have one
             if said or run.started_at:
                 return
+        if previous:
+            raise NotFound(f"of {view.id} no run before the newest has logs any more, or there was none")
         raise _nothing_to_read(view)
 
     async def task(self, task: str) -> tuple[TaskView, int]:

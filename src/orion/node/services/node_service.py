@@ -156,8 +156,10 @@ class NodeService:
     async def task(self, task: str, read: Read) -> tuple[TaskView, int]:
         return await self._tasks.get(task, read)
 
-    def logs(self, task: str, query: LogQuery, after: LogPosition | None = None) -> AsyncGenerator[LogItem, None]:
-        return self._logs.stream(task, query, after)
+    def logs(
+        self, task: str, query: LogQuery, after: LogPosition | None = None, *, previous: bool = False
+    ) -> AsyncGenerator[LogItem, None]:
+        return self._logs.stream(task, query, after, previous=previous)
 
     def session(self, task: str, purpose: Purpose) -> AbstractAsyncContextManager[Session]:
         return self._sessions.open(task, purpose)

@@ -137,9 +137,12 @@ class Service(Protocol):
 
     async def task(self, task: str, read: Read) -> tuple[TaskView, int]: ...
 
-    def logs(self, task: str, query: LogQuery, after: LogPosition | None = None) -> AsyncGenerator[LogItem, None]:
+    def logs(
+        self, task: str, query: LogQuery, after: LogPosition | None = None, *, previous: bool = False
+    ) -> AsyncGenerator[LogItem, None]:
         """The output of the newest run that has any. Followed, of all later ones too, with notices of what happened
         between and an end when the task has ended; from `after` on, which an earlier stream has come to.
+        `previous`: of the run before the newest, which is not followed.
         """
 
     def session(self, task: str, purpose: Purpose) -> AbstractAsyncContextManager[Session]:

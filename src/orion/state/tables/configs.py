@@ -5,7 +5,7 @@ from itertools import islice
 from orion.model.configs import MAX_KEY_BYTES, MAX_VALUE_BYTES, Config, ConfigStat, key_error
 from orion.model.errors import Conflict, NotFound, OrionError, Refused, TooLarge
 from orion.model.job import Placement
-from orion.model.settings import PLACEMENT, placement
+from orion.model.settings import KEPT_LOGS, PLACEMENT, kept_logs, placement
 from orion.state.core.command import Command, command, once_about
 from orion.state.core.dedup import Answer, DedupTable
 from orion.state.core.faults import key_fault, longer
@@ -58,6 +58,12 @@ class Configs(KeyedTable[str, Config]):
     def stats(self, prefix: str, after: str = "", limit: int | None = None) -> list[ConfigStat]:
         """All keys past `after` that begin with `prefix`, by key. Costs what it gives, not what there is."""
         return [self.rows[key].stat for key in islice(self._keys.prefixed(prefix, after), limit)]
+
+    @property
+    def kept_logs(self) -> int:
+        """For replaced runs of each task, on each node."""
+        config = self.get(KEPT_LOGS)
+        return kept_logs(config.value if config is not None else None)
 
     @property
     def placement(self) -> Placement:
