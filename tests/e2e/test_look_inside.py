@@ -95,7 +95,10 @@ def test_tars_go_through_pipes_and_what_is_wrong_is_said(
 
 
 def test_a_stopped_task_s_files_are_still_to_be_had(shared: Cluster, busybox_image: str, tmp_path: Path) -> None:
-    asked = placed(shared, ["sh", "-c", "echo result > /result"])
+    shared.grow_to(3)
+    asked = shared.nodes[0]
+    writes = ["sh", "-c", "echo result > /result"]
+    shared.run("web", image=images.BUSYBOX, command=writes, nodeSelectors={"id": "node3"})
     shared.wait_task("web", "completed")
     assert orion(asked, "cp", "web:/result", str(tmp_path)) == (0, "", "")
     assert (tmp_path / "result").read_text() == "result\n"
