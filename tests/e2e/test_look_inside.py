@@ -98,7 +98,8 @@ def test_a_stopped_task_s_files_are_still_to_be_had(shared: Cluster, busybox_ima
     shared.grow_to(3)
     asked = shared.nodes[0]
     writes = ["sh", "-c", "echo result > /result"]
-    shared.run("web", image=images.BUSYBOX, command=writes, nodeSelectors={"id": "node3"})
+    body = {"name": "web", "image": images.BUSYBOX, "command": writes, "nodeSelectors": {"id": "node3"}}
+    asked.ask("POST", "/tasks", body)
     shared.wait_task("web", "completed")
     assert orion(asked, "cp", "web:/result", str(tmp_path)) == (0, "", "")
     assert (tmp_path / "result").read_text() == "result\n"
