@@ -103,9 +103,9 @@ def test_output_that_can_t_be_had_for_a_moment_is_shown_after_it(orion, api, mon
     tell(api, monkeypatch, running, running, running, ran, ran, None)
     logs, refusals = type(api.service).logs, iter([Unavailable("no leader")])
 
-    def now_and_then(self, *args):
+    def now_and_then(self, *args, **named):
         self.log_items = [next(refusals, b"one\n"), LogEnd("")]
-        return logs(self, *args)
+        return logs(self, *args, **named)
 
     monkeypatch.setattr(type(api.service), "logs", now_and_then)
     assert orion("run", "--rm", "nginx") == (3, "one\n", "orion: no leader; trying again\n")
