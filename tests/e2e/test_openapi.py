@@ -16,8 +16,15 @@ from support.nodes import NO_ENGINE, NodeProcess, cluster
 EXAMPLES = 12  # of each operation, right and wrong ones
 WAIT_S = "0.01"  # of long polls
 TIMEOUT_S = "5"
-# Streams that go on, and what would end the node that is asked.
-LEFT_OUT = {("GET", "/events"), ("POST", "/nodes/{id}/stop"), ("DELETE", "/nodes/{id}")}
+# Streams that go on or both ways, archives, and what would end the node that is asked.
+LEFT_OUT = {
+    ("GET", "/events"),
+    ("GET", "/tasks/{id}/exec"),
+    ("GET", "/tasks/{id}/connect"),
+    ("PUT", "/tasks/{id}/files"),
+    ("POST", "/nodes/{id}/stop"),
+    ("DELETE", "/nodes/{id}"),
+}
 
 
 # What the fields or parameters of one request must be to each other: words in descriptions.

@@ -124,7 +124,7 @@ def _parameter(param: Param[Any]) -> dict[str, Any]:
     return {
         "name": param.name,
         "in": param.where,
-        "required": param.where == "path",
+        "required": param.required,
         "description": param.description,
         "schema": param.schema,
     }

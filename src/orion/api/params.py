@@ -48,6 +48,7 @@ class Param(Generic[T]):
         same_as: "Param[T] | None" = None,
         *,
         repeats: bool = False,
+        required: bool = False,
     ) -> None:
         self.name = name
         self.where = where
@@ -57,20 +58,29 @@ class Param(Generic[T]):
         self.description = description
         self.same_as = same_as
         self.repeats = repeats
+        self.required = required or where == "path"
 
 
 def path(name: str, kind: Kind[str], description: str) -> Param[str]:
     return Param(name, "path", kind, "", description)
 
 
-def query(name: str, kind: Kind[T], default: T, description: str, *, same_as: Param[T] | None = None) -> Param[T]:
-    return Param(name, "query", kind, default, description, same_as)
+def query(
+    name: str,
+    kind: Kind[T],
+    default: T,
+    description: str,
+    *,
+    same_as: Param[T] | None = None,
+    required: bool = False,
+) -> Param[T]:
+    return Param(name, "query", kind, default, description, same_as, required=required)
 
 
-def queries(name: str, description: str) -> Param[tuple[str, ...]]:
+def queries(name: str, description: str, *, required: bool = False) -> Param[tuple[str, ...]]:
     """A parameter that repeats. Its values are texts."""
     kind: Kind[tuple[str, ...]] = Kind(lambda text: (text,), type="array", items={"type": "string"})
-    return Param(name, "query", kind, (), description, repeats=True)
+    return Param(name, "query", kind, (), description, repeats=True, required=required)
 
 
 def header(name: str, kind: Kind[T], default: T, description: str, *, same_as: Param[T] | None = None) -> Param[T]:

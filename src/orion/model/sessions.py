@@ -3,8 +3,8 @@
 import msgspec
 
 MAX_COMMAND_BYTES = 32 * 1024  # all words and variables together
-MAX_PATH_BYTES = 4_096
-MAX_NAME_BYTES = 256
+MAX_PATH = 4_096  # characters
+MAX_NAME = 256
 MAX_WINDOW = 65_535  # columns, or rows
 MAX_PORT = 65_535
 MOST_DATA_BYTES = 256 * 1024  # of one message
@@ -100,7 +100,7 @@ def purpose_fault(purpose: Purpose) -> str:
         case GetFiles(path) | PutFiles(path):
             if not path.startswith("/") or "\0" in path:
                 return f"{path[:80]!r} is no path in a container: it begins with /"
-            return "" if len(path.encode()) <= MAX_PATH_BYTES else f"a path has at most {MAX_PATH_BYTES} bytes"
+            return "" if len(path) <= MAX_PATH else f"a path has at most {MAX_PATH} characters"
 
 
 def _exec_fault(purpose: Exec) -> str:
@@ -115,7 +115,7 @@ def _exec_fault(purpose: Exec) -> str:
         return f"{unnamed[:80]!r} is no variable: write NAME=VALUE"
     if purpose.workdir and not purpose.workdir.startswith("/"):
         return f"{purpose.workdir[:80]!r} is no folder in a container: it begins with /"
-    if len(purpose.user) > MAX_NAME_BYTES or len(purpose.workdir) > MAX_PATH_BYTES:
+    if len(purpose.user) > MAX_NAME or len(purpose.workdir) > MAX_PATH:
         return "the user's name or the folder's path is too long"
     return window_fault(purpose.columns, purpose.rows)
 

@@ -13,8 +13,8 @@ from orion.api.params import FLAG, Kind, queries, query, text, whole
 from orion.api.routes.tasks import TASK
 from orion.model.errors import Refused, Unavailable
 from orion.model.sessions import (
-    MAX_NAME_BYTES,
-    MAX_PATH_BYTES,
+    MAX_NAME,
+    MAX_PATH,
     MAX_PORT,
     MAX_WINDOW,
     Connect,
@@ -36,20 +36,22 @@ TAR = "application/x-tar"
 routes = Routes()
 
 _WINDOW = Kind(whole, type="integer", minimum=0, maximum=MAX_WINDOW)
-_NAME = Kind(str, type="string", maxLength=MAX_NAME_BYTES)
-_PATH = Kind(str, **text("^/", MAX_PATH_BYTES))
+_NAME = Kind(str, type="string", maxLength=MAX_NAME)
+_PATH = Kind(str, **text(r"^/[^\x00]*$", MAX_PATH))
 
-COMMAND = queries("command", "the program, and further ones its arguments")
+COMMAND = queries("command", "the program, and further ones its arguments", required=True)
 TTY = query("tty", FLAG, False, "in a terminal of its own: stdout and stderr are one, keys as Ctrl-C reach it")
 STDIN = query("stdin", FLAG, False, "it gets what the client sends; without, its input is empty")
 USER = query("user", _NAME, "", "the user that it runs as; the container's, if none")
-WORKDIR = query("workdir", Kind(str, type="string", maxLength=MAX_PATH_BYTES), "", "its folder")
+WORKDIR = query("workdir", Kind(str, type="string", maxLength=MAX_PATH), "", "its folder")
 ENV = queries("env", "a variable more, NAME=VALUE")
 COLUMNS = query("columns", _WINDOW, 0, "with tty: the width of the client's terminal")
 ROWS = query("rows", _WINDOW, 0, "with tty: its height")
-PORT = query("port", Kind(whole, type="integer", minimum=1, maximum=MAX_PORT), 0, "of the container, TCP")
-PATH = query("path", _PATH, "", "a file or a folder of the container")
-FOLDER = query("path", _PATH, "", "a folder of the container, which is there")
+PORT = query(
+    "port", Kind(whole, type="integer", minimum=1, maximum=MAX_PORT), 0, "of the container, TCP", required=True
+)
+PATH = query("path", _PATH, "", "a file or a folder of the container", required=True)
+FOLDER = query("path", _PATH, "", "a folder of the container, which is there", required=True)
 
 _MESSAGES = (
     "Binary messages are a byte for the stream (0 stdin, 1 stdout, 2 stderr) and its data; texts are JSON, "
