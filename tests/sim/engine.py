@@ -24,6 +24,7 @@ from orion.model.container import (
     Labels,
     LogEntry,
     LogQuery,
+    SharedNamespaces,
 )
 from orion.model.errors import EngineDown, EngineError, PortRefused
 from orion.model.job import TaskSpec
@@ -331,8 +332,19 @@ class SimEngineClient:
             )
         await self._ask(lambda: self.engine.images.setdefault(image), 5, 50, may_fail=True)
 
-    async def create(self, allocation: Allocation, spec: TaskSpec, labels: Labels, *, name: str) -> str:
+    async def create(
+        self,
+        allocation: Allocation,
+        spec: TaskSpec,
+        labels: Labels,
+        *,
+        name: str,
+        share: SharedNamespaces = SharedNamespaces(),  # noqa: B008 -- frozen
+    ) -> str:
         self.engine.on_create(self._process, allocation, labels)
+        for shared in filter(None, (share.network, share.pid)):
+            if shared not in self.engine.containers:
+                raise EngineError(f"No such container: {shared}")
         return await self._ask(lambda: self.engine.create(allocation, spec, labels, name), 10, 100, may_fail=True)
 
     async def put_files(self, container: str, files: Sequence[File]) -> None:

@@ -84,6 +84,13 @@ class ExecResult(msgspec.Struct, frozen=True):
         return f"{program}: {ended}: {self.output}" if self.output.strip() else f"{program}: {ended}"
 
 
+class SharedNamespaces(msgspec.Struct, frozen=True):
+    """Containers whose network and whose processes another one shares, by the engine's id; "": its own."""
+
+    network: str = ""
+    pid: str = ""
+
+
 class File(msgspec.Struct, frozen=True):
     """A file for a container. It is root's and has the permissions `mode`."""
 

@@ -12,6 +12,7 @@ from orion.node.agent.agent import Agent
 from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.agent.figures import engine_figures, machine_figures
 from orion.node.agent.hooks.configs import ConfigInjection
+from orion.node.agent.hooks.namespaces import Namespaces
 from orion.node.agent.hooks.templates import TemplateExpansion
 from orion.node.agent.registration import Registration
 from orion.node.agent.status_updates import StatusUpdates
@@ -173,6 +174,7 @@ class Node:
             hooks=(
                 TemplateExpansion(lambda: self._registration.known()),  # noqa: PLW0108 -- it comes later
                 ConfigInjection(lambda keys: self.service.configs.read(keys)),  # noqa: PLW0108 -- so does this
+                Namespaces(me, engine, lambda: self._source.latest.cluster if self._source.latest else 0),
             ),
             report=self._reports.add,
             rng=rng,

@@ -5,7 +5,16 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from orion.model.allocation import Allocation
-from orion.model.container import Container, EngineInfo, ExecResult, File, Labels, LogEntry, LogQuery
+from orion.model.container import (
+    Container,
+    EngineInfo,
+    ExecResult,
+    File,
+    Labels,
+    LogEntry,
+    LogQuery,
+    SharedNamespaces,
+)
 from orion.model.job import TaskSpec
 from orion.model.pull import PullProgress
 from orion.model.sessions import Output, Purpose
@@ -47,7 +56,15 @@ class Engine(Protocol):
 
     async def pull(self, image: str, progress: PullListener, platform: str = "") -> None: ...
 
-    async def create(self, allocation: Allocation, spec: TaskSpec, labels: Labels, *, name: str) -> str:
+    async def create(
+        self,
+        allocation: Allocation,
+        spec: TaskSpec,
+        labels: Labels,
+        *,
+        name: str,
+        share: SharedNamespaces = SharedNamespaces(),  # noqa: B008 -- frozen
+    ) -> str:
         """`name` is the `container_name` of the labels: by both it is known again, labels alone may be copied."""
 
     async def put_files(self, container: str, files: Sequence[File]) -> None:

@@ -11,7 +11,7 @@ from orion.adapters.docker.spec import (
     labels_from,
 )
 from orion.model.allocation import Allocation
-from orion.model.container import Labels
+from orion.model.container import Labels, SharedNamespaces
 from orion.model.errors import EngineError
 from orion.model.health import CheckKind, HealthCheck
 from orion.model.ids import AllocationId, JobName, NodeId
@@ -130,3 +130,12 @@ def test_a_healthcheck_of_the_engines_own_has_its_times_only_with_a_command():
     }
     for other in (HealthCheck(CheckKind.DOCKER), HealthCheck(CheckKind.EXEC, command=("up",)), None):
         assert "Healthcheck" not in container_config(allocation, TaskSpec("web", health=other), LABELS)
+
+
+def test_a_container_shares_what_it_is_told_to_share():
+    allocation = Allocation(AllocationId(0xBEEF), JobName("web"), 0, 3, NODE)
+    share = SharedNamespaces(network="abc", pid="def")
+    host = container_config(allocation, TaskSpec("app"), LABELS, share=share)["HostConfig"]
+    assert (host["NetworkMode"], host["PidMode"]) == ("container:abc", "container:def")
+    bare = container_config(allocation, TaskSpec("app"), LABELS)["HostConfig"]
+    assert not {"NetworkMode", "PidMode"} & set(bare)

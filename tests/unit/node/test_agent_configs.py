@@ -18,9 +18,9 @@ class Noting(SimEngineClient):
 
     made = ()
 
-    async def create(self, allocation, spec, labels, *, name):
+    async def create(self, allocation, spec, labels, **named):
         self.made = (*self.made, spec)
-        return await super().create(allocation, spec, labels, name=name)
+        return await super().create(allocation, spec, labels, **named)
 
 
 def config(key, value, version=5):

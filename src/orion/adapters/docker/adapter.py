@@ -44,6 +44,7 @@ from orion.model.container import (
     Labels,
     LogEntry,
     LogQuery,
+    SharedNamespaces,
 )
 from orion.model.errors import EngineDown, EngineError
 from orion.model.job import TaskSpec
@@ -141,11 +142,19 @@ class Docker:
 
     # --- containers ---------------------------------------------------------------------------------------
 
-    async def create(self, allocation: Allocation, spec: TaskSpec, labels: Labels, *, name: str) -> str:
+    async def create(
+        self,
+        allocation: Allocation,
+        spec: TaskSpec,
+        labels: Labels,
+        *,
+        name: str,
+        share: SharedNamespaces = SharedNamespaces(),  # noqa: B008 -- frozen
+    ) -> str:
         """A container of that name which is this very allocation's is taken as the one created: the answer to an
         earlier call was lost.
         """
-        config = container_config(allocation, spec, labels, self._pids_limit)
+        config = container_config(allocation, spec, labels, self._pids_limit, share)
         params = {"name": name}
         if spec.options is not None and spec.options.platform:
             params["platform"] = spec.options.platform

@@ -5,7 +5,7 @@ from typing import Any
 
 from orion.adapters.docker.options import add_options
 from orion.model.allocation import Allocation
-from orion.model.container import Labels
+from orion.model.container import Labels, SharedNamespaces
 from orion.model.errors import EngineError
 from orion.model.health import CheckKind, HealthCheck
 from orion.model.ids import AllocationId, JobName, NodeId, allocation_text, task_id
@@ -36,7 +36,11 @@ def image_name(image: str) -> str:
 
 
 def container_config(
-    allocation: Allocation, spec: TaskSpec, labels: Labels, pids_limit: int = PIDS_LIMIT
+    allocation: Allocation,
+    spec: TaskSpec,
+    labels: Labels,
+    pids_limit: int = PIDS_LIMIT,
+    share: SharedNamespaces = SharedNamespaces(),  # noqa: B008 -- frozen
 ) -> dict[str, Any]:
     """The body of POST /containers/create. `pids_limit` 0: none."""
     bindings: dict[str, list[dict[str, str]]] = {}
@@ -53,6 +57,10 @@ def container_config(
     }
     if pids_limit:
         host["PidsLimit"] = pids_limit
+    if share.network:
+        host["NetworkMode"] = f"container:{share.network}"
+    if share.pid:
+        host["PidMode"] = f"container:{share.pid}"
     if spec.resources.memory_bytes > 0:
         # MemorySwap is memory and swap together: equal means none. Unset, Docker doubles the limit with swap.
         host |= {"Memory": spec.resources.memory_bytes, "MemorySwap": spec.resources.memory_bytes}

@@ -157,8 +157,8 @@ class _Rules:
             reading.wrong(f"alongside {wish.job}: that is the job itself; name another one", "alongside")
         for field, what in (("port_bindings", "ports"), ("hostname", "a host name")):
             if wish.network and getattr(reading.request, field, None):
-                owner = f"it has the network of {wish.job}: give {what} to that job"
-                reading.wrong(f"alongside: a task can't have {what} here, because {owner}", "alongside", "network")
+                words = f"a task with the network of {wish.job} can't have {what}: give {what} to that job"
+                reading.wrong(words, "alongside", "network")
         return Alongside(JobName(wish.job), wish.network, wish.pid)
 
 

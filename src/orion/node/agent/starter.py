@@ -10,7 +10,6 @@ from orion.model.allocation import AllocationState
 from orion.model.container import Labels
 from orion.model.errors import EngineDown, EngineError, OrionError, PortRefused
 from orion.model.ids import AllocationId, NodeId, container_name
-from orion.model.job import TaskSpec
 from orion.model.pull import PullProgress
 from orion.node.agent.confirm import Confirm, Confirmed
 from orion.node.agent.hooks.hook import NotYet, Prepared, StartRequest
@@ -86,7 +85,7 @@ class Starter:
             if prepared is None:
                 return
             if not container:
-                container = await self._create(action, tries, cluster, prepared.spec)
+                container = await self._create(action, tries, cluster, prepared)
             if not container:
                 return
             self._reports.starting(action, AllocationState.STARTING, "", tries.failures)
@@ -120,14 +119,14 @@ class Starter:
         tries.waits = 0
         return prepared
 
-    async def _create(self, action: Start, tries: Attempts, cluster: int, spec: TaskSpec) -> str:
+    async def _create(self, action: Start, tries: Attempts, cluster: int, prepared: Prepared) -> str:
         """The new container's id, "" when the allocation is no longer wanted."""
         allocation = action.allocation
         if not await self._still_wanted(allocation.id, tries):
             return ""
         labels = Labels(cluster, self._me, allocation.job, allocation.index, allocation.id)
         name = container_name(allocation.job, allocation.index, allocation.id)
-        container = await self._engine.create(allocation, spec, labels, name=name)
+        container = await self._engine.create(allocation, prepared.spec, labels, name=name, share=prepared.share)
         await self._seen.look(container)
         return container
 

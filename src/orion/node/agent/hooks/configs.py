@@ -38,7 +38,7 @@ class ConfigInjection:
             else:
                 files.append(File(mount.path, config.value, mount.mode))
         given = msgspec.structs.replace(prepared.spec, env=tuple(sorted(env.items())))
-        return Prepared(given, tuple(files))
+        return msgspec.structs.replace(prepared, spec=given, files=tuple(files))
 
 
 def _variable(mount: ConfigRef, value: bytes) -> str:

@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from orion.model.allocation import Allocation
-from orion.model.container import File
+from orion.model.container import File, SharedNamespaces
 from orion.model.ids import AllocationId
 from orion.model.job import TaskSpec
 
@@ -35,10 +35,11 @@ class StartRequest(msgspec.Struct, frozen=True):
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """The spec of a container, and the files that are put into it before it starts."""
+    """The spec of a container, the files that are put into it before it starts, and what it shares."""
 
     spec: TaskSpec
     files: tuple[File, ...] = ()
+    share: SharedNamespaces = SharedNamespaces()
 
 
 class Hook(Protocol):
