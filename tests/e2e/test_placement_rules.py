@@ -98,3 +98,27 @@ def test_ports_and_a_host_name_go_to_the_job_whose_network_it_is(shared: Cluster
     assert (code, out) == (2, "")
     assert "--alongside: a task with the network of vpn can't have ports: give ports to that job" in error
     assert "--alongside: a task with the network of vpn can't have a host name" in error
+
+
+def test_a_node_that_joined_gets_tasks_when_that_is_asked_for(shared: Cluster, busybox_image: str) -> None:
+    shared.grow_to(1)
+    names = ("one", "two", "three", "four")
+    for name in names:
+        run(shared, name, "-m", "64m")
+    run(shared, "stays", "-m", "64m", "--constraint", "id=node1")
+    for name in names:
+        shared.wait_task(name, "running")
+    shared.grow_to(2)
+    code, out, _ = orion(shared.nodes[1], "rebalance", "--dry-run")
+    assert (code, out.count("node1"), out.count("node2")) == (0, 2, 2)
+    assert {shared.task(name)["nodeId"] for name in names} == {"node1"}, "nothing moves by itself"
+    assert orion(shared.nodes[1], "rebalance") == (code, out, "")
+
+    def evened() -> bool:
+        tasks = [shared.task(name) for name in names]
+        nodes = sorted(task["nodeId"] for task in tasks)
+        return all(task["state"] == "running" for task in tasks) and nodes == ["node1"] * 2 + ["node2"] * 2
+
+    shared.wait(evened, "two of them to run on node2")
+    assert shared.task("stays")["nodeId"] == "node1"
+    assert orion(shared.nodes[0], "rebalance")[1] == ""

@@ -14,6 +14,7 @@ from orion.state.tables import State
 from sim.builds import Build
 from sim.cluster import Cluster, Machine, Run
 from sim.loop import Process
+from sim.orchestration import check_placed
 
 Demand = Callable[[bool, str, str], None]
 
@@ -50,6 +51,7 @@ class Explained:
         self._note_eras(state)
         for identity in wanted.keys() - self._placed.keys():
             self._era[identity] = self._eras.get(active[identity].job, 0)
+            check_placed(self.world, state, active[identity])
         self._placed.update(wanted)
         self._wanted = dict.fromkeys(wanted)
 

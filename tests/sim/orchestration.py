@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from orion.model.allocation import Allocation, AllocationState
 from orion.model.container import ContainerState
 from orion.model.ids import NodeId
-from orion.model.node import NodeStatus
+from orion.model.node import Node, NodeStatus
+from orion.model.placement_rules import PlacementRules
 from orion.model.resources import Resources
 from orion.state.job_record import OPEN, JobRecord
 from orion.state.records import port_key
@@ -28,6 +29,7 @@ def check_applied(world: World, state: State) -> None:
     given: dict[NodeId, Resources] = {}
     ports: dict[tuple[str, int], Allocation] = {}
     wanted: dict[tuple[str, int], Allocation] = {}
+    crowds: dict[tuple[str, int, NodeId], int] = {}
     for allocation in state.allocations.values():
         if allocation.terminal:
             _check_end(world, state, allocation)
@@ -48,6 +50,10 @@ def check_applied(world: World, state: State) -> None:
             job = state.jobs[allocation.job].job
             if not job.wanted or not 0 <= allocation.index < job.count:
                 world.fail("wanted by its job", f"{allocation} is wanted, of {job}")
+            crowd = (allocation.job, allocation.job_version, allocation.node)
+            crowds[crowd] = crowds.get(crowd, 0) + 1
+            if spec.rules and 0 < spec.rules.max_per_node < crowds[crowd]:
+                world.fail("max per node", f"{crowds[crowd]} of {crowd}")
             slot = (allocation.job, allocation.index)
             other = wanted.setdefault(slot, allocation)
             if other is not allocation:
@@ -150,12 +156,41 @@ def _fits(state: State, node: NodeId, record: JobRecord) -> bool:
     spec = record.job.task
     if not known.schedulable or any(pair not in known.labels for pair in spec.constraints):
         return False
+    if spec.rules is not None and not _rules_admit(state, known, record, spec.rules):
+        return False
     free = known.capacity
     for allocation in active_on(state, node):
         free -= state.jobs[allocation.job].job.task.resources
     held = state.engines.get(known.engine, {})
     asked = [port_key(b.host_port, b.protocol) for b in spec.ports if b.host_port]
     return spec.resources.fits(free) and not any(key in held for key in asked)
+
+
+def _rules_admit(state: State, node: Node, record: JobRecord, rules: PlacementRules) -> bool:
+    """Returns whether the job's rules let one more of its tasks onto the node, worked out from all there is."""
+    if not rules.pass_labels(node.labels):
+        return False
+    if rules.alongside is not None and not _runs_there(state, node.id, rules.alongside.job):
+        return False
+    mine = [a for a in state.allocations.values() if a.job == record.job.name and a.wanted and not a.terminal]
+    if rules.max_per_node and sum(a.node == node.id for a in mine) >= rules.max_per_node:
+        return False
+    machine = node.engine or node.id
+    machines = [state.nodes[a.node].engine or a.node for a in mine]
+    return not (rules.distinct_hosts and machine in machines)
+
+
+def check_placed(world: World, state: State, allocation: Allocation) -> None:
+    """One that is to run alongside another job is placed where a task of that one runs."""
+    rules = state.jobs[allocation.job].job.task.rules
+    beside = rules.alongside.job if rules and rules.alongside else None
+    if beside is not None and not _runs_there(state, allocation.node, beside):
+        world.fail("alongside", f"{allocation} is placed where no task of {beside} runs")
+
+
+def _runs_there(state: State, node: NodeId, job: str) -> bool:
+    there = (a for a in active_on(state, node) if a.job == job and a.wanted)
+    return any(a.status.state is AllocationState.RUNNING for a in there)
 
 
 def active_on(state: State, node: NodeId) -> Iterable[Allocation]:

@@ -17,6 +17,7 @@ from orion.model.api.health_fields import (
     HooksRequest,
     HttpCheckRequest,
 )
+from orion.model.api.placement_fields import AffinityRequest, PlacementRequest
 from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, Unavailable
 from orion.model.resources import MIB
@@ -32,6 +33,7 @@ CONFIG_CLIENTS = 2
 CHECKER = -1  # who reads at the end
 CONFIGS = ("app/a", "app/b", "lock")
 NAMES = 12  # few, so that clients meet
+CONSTRAINTS = ("zone=a", "zone!=a", "zone in (a, b)", "zone exists", "zone not exists", "id~[13]$", "id>=0")
 STATIC_PORTS = ("8080", "8081", "127.0.0.1:8082")
 MEAN_PAUSES_S = (0.05, 0.3, 0.3, 1.0)  # between two operations of a client: each seed draws one
 AT_ONCE = 0.4  # how often a deleted name is used again, and a stopped task started again, without a pause
@@ -46,6 +48,8 @@ class Workload:
         self.history: list[Op] = []
         self._mean_pause_s = self.world.rng("workload").choice(MEAN_PAUSES_S)
         self._over = False
+        # Of most seeds no task has rules: what they find is found as before.
+        self._rules = self.world.rng("rules") if self.world.rng("with rules").random() < 0.25 else None
         self._runners: list[asyncio.Task] = []
         self._made = 0
 
@@ -135,6 +139,8 @@ class Workload:
             health_check=self._health_check(rng) if rng.random() < 0.4 else None,
             hooks=HOOKS if rng.random() < 0.15 else None,
             drain_seconds=rng.choice((None, None, 0.0, 1.0)),
+            placement=self._placement(name),
+            priority=self._rules.choice((0, 0, -5, 7)) if self._rules else 0,
         )
         return name, request
 
@@ -147,6 +153,20 @@ class Workload:
             timeout_seconds=rng.choice((0.2, 1.0)),
             retries=rng.choice((1, 3)),
             start_period_seconds=rng.choice((0.0, 2.0)),
+        )
+
+    def _placement(self, name: str) -> PlacementRequest:
+        rng = self._rules
+        if rng is None or rng.random() < 0.4:
+            return PlacementRequest()
+        beside = f"t{rng.randrange(NAMES)}"
+        return PlacementRequest(
+            constraints=rng.sample(CONSTRAINTS, rng.choice((0, 1, 1, 2))),
+            affinities=[AffinityRequest("zone=a", rng.choice((-20, 80)))] if rng.random() < 0.3 else [],
+            spread_over="zone" if rng.random() < 0.2 else "",
+            max_per_node=rng.choice((0, 0, 1)),
+            distinct_hosts=rng.random() < 0.1,
+            alongside=beside if rng.random() < 0.3 and beside != name else None,
         )
 
     async def _change(self, kind: str, client: int, machine: Machine, rng: random.Random, name: str = "") -> str:

@@ -131,6 +131,10 @@ class PlacementRules(msgspec.Struct, frozen=True, array_like=True):
         found = dict(labels)
         return all(constraint.passes(found) for constraint in self.constraints)
 
+    def weight(self, labels: dict[str, str]) -> int:
+        """Returns how much better or worse than others a node with these labels is."""
+        return sum(affinity.weight for affinity in self.affinities if affinity.constraint.passes(labels))
+
     @property
     def ranked(self) -> bool:
         """True when nodes that fit are not equal but for their load, or it matters where others of the job are."""

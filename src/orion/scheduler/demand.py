@@ -98,6 +98,14 @@ class Overlay:
             given.append(draft)
         return given
 
+    def take_back(self, row: NodeRecord, demand: Demand) -> None:
+        """The node will have one such task less."""
+        draft = self._drafts.get(row.number)
+        if draft is None:
+            draft = self._drafts[row.number] = row.draft(demand.resources)
+            draft.release(demand.resources)
+        draft.release(demand.resources)
+
     def claim_ports(self, row: NodeRecord, demand: Demand, seed: int) -> tuple[int, ...] | None:
         """Takes host ports for one task. Returns them in the order of its bindings; None when there are not enough.
         Ports that the task does not name are the first free ones from a place that `seed` chooses, so that a port

@@ -85,7 +85,8 @@ class Ranking:
         self._over = task_rules.rules.spread_over
         self._order = {row.number: at for at, row in enumerate(nodes)}
         self._labels = {row.number: dict(row.node.labels) for row in nodes}
-        self._weights = {number: self._weight(labels) for number, labels in self._labels.items()}
+        weight = task_rules.rules.weight
+        self._weights = {number: weight(labels) for number, labels in self._labels.items()}
         # A node without the label is as one that has it empty.
         self._groups: dict[str, list[tuple[float, int, float, int, NodeRecord]]] = {}
         self._tasks: dict[str, int] = {}
@@ -100,10 +101,6 @@ class Ranking:
             heapify(group)
         self._heads = [self._head(value) for value in self._groups]
         heapify(self._heads)
-
-    def _weight(self, labels: dict[str, str]) -> int:
-        affinities = self._rules.rules.affinities
-        return sum(affinity.weight for affinity in affinities if affinity.constraint.passes(labels))
 
     def _value(self, row: NodeRecord) -> str:
         return self._labels[row.number].get(self._over, "") if self._over else ""

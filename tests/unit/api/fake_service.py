@@ -14,6 +14,7 @@ from orion.api import Server, create_app, listen
 from orion.model.api.cluster import MemberView, RaftView
 from orion.model.api.codec import job_from_request
 from orion.model.api.nodes import Amounts, NodeView
+from orion.model.api.rebalance import MoveView, RebalanceView
 from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.container import LogEntry, LogQuery
 from orion.model.errors import Conflict, NotFound
@@ -110,6 +111,7 @@ class FakeService(FakeSessions):
         self.events_go_on = False
         self.ended: list[str] = []
         self.transfers: list[str] = []
+        self.rebalances: list[tuple[bool, int]] = []
         self.is_ready = True
         self.changed = asyncio.Event()
 
@@ -252,6 +254,10 @@ class FakeService(FakeSessions):
         plan = ["node2 dead for 6 s, replaced in 4 s unless it returns"]
         tasks = len(self.tasks_by_id)
         return RaftView("00000000000000aa", "leader", 3, "node1", 7, 7, voters, [], 1, 0, tasks, workers, plan)
+
+    async def rebalance(self, *, dry_run: bool, max_moves: int, timeout_s: float) -> RebalanceView:
+        self.rebalances.append((dry_run, max_moves))
+        return RebalanceView([MoveView("web/0", "node1", "node2")], more=True, made=not dry_run)
 
     async def transfer_leader(self, to: str, *, timeout_s: float) -> RaftView:
         self.transfers.append(to)

@@ -513,6 +513,15 @@ def test_raft(orion, api):
     assert api.service.transfers == ["node2"]
 
 
+def test_rebalance(orion, api):
+    code, out, err = orion("rebalance", "--dry-run", "--max-moves", "5")
+    assert (code, lines(out)[1:]) == (0, [["web/0", "node1", "node2"]])
+    assert "further tasks want to move" in err
+    assert json.loads(orion("rebalance", "-o", "json")[1])["made"] is True
+    assert api.service.rebalances == [(True, 5), (False, 64)]
+    assert orion("rebalance", "--max-moves", "65")[0] == 2
+
+
 # --- run ---------------------------------------------------------------------------------------------------
 
 

@@ -46,6 +46,7 @@ COMMAND_OF = {
     ("GET", "/configs/{key}"): "config get",
     ("PUT", "/configs/{key}"): "config put",
     ("DELETE", "/configs/{key}"): "config rm",
+    ("POST", "/rebalance"): "rebalance",
     ("GET", "/raft"): "raft",
     ("POST", "/raft/transfer"): "raft transfer",
     ("GET", "/snapshot"): "snapshot save",

@@ -41,6 +41,7 @@ from orion.node.services.jobs import AskDeployment, AskDeployments, AskJob, AskJ
 from orion.node.services.logs import ReadLogs
 from orion.node.services.nodes import AskNode, AskNodes, AskRaftId, StopNode, Stopping
 from orion.node.services.raft import AskRaft, AskTransfer
+from orion.node.services.rebalancing import AskRebalance
 from orion.node.services.rows import AskRow
 from orion.node.services.sessions import OpenSession
 from orion.node.services.stats import ReadStats
@@ -58,6 +59,7 @@ REQUESTS = [
     (AskNodes(READ, PAGE), "930494c3cd012ccb3ff8000000000000cb400400000000000092a57765622f3105"),
     (AskNode("node1", READ), "9305a56e6f64653194c3cd012ccb3ff8000000000000cb4004000000000000"),
     (AskRaft(), "9106"),
+    (AskRebalance(dry_run=True, max_moves=5), "9323c305"),
     (AskTransfer("node2", forwarded=True), "9307a56e6f646532c3"),
     (Confirm((0x1234,), ("node3",)), "930891cd123491a56e6f646533"),
     (FetchSnapshot(900), "9209cd0384"),

@@ -57,10 +57,7 @@ def container_config(
     }
     if pids_limit:
         host["PidsLimit"] = pids_limit
-    if share.network:
-        host["NetworkMode"] = f"container:{share.network}"
-    if share.pid:
-        host["PidMode"] = f"container:{share.pid}"
+    host |= _shared(share)
     if spec.resources.memory_bytes > 0:
         # MemorySwap is memory and swap together: equal means none. Unset, Docker doubles the limit with swap.
         host |= {"Memory": spec.resources.memory_bytes, "MemorySwap": spec.resources.memory_bytes}
@@ -93,6 +90,11 @@ def _health_check(check: HealthCheck) -> dict[str, Any]:
         "StartPeriod": check.start_period_ms * _NS_OF_MS,
         "Retries": check.retries,
     }
+
+
+def _shared(share: SharedNamespaces) -> dict[str, str]:
+    modes = {"NetworkMode": share.network, "PidMode": share.pid}
+    return {mode: f"container:{container}" for mode, container in modes.items() if container}
 
 
 def cpu_shares(cpu_millis: int) -> int:

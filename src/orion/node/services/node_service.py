@@ -6,6 +6,7 @@ from typing import Any
 
 from orion.model.api.cluster import RaftView
 from orion.model.api.nodes import NodeView
+from orion.model.api.rebalance import RebalanceView
 from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.container import LogQuery
 from orion.model.events import ALL_EVENTS, Event, EventChoice
@@ -37,6 +38,7 @@ from orion.node.services.jobs import Jobs
 from orion.node.services.logs import Logs
 from orion.node.services.nodes import Nodes
 from orion.node.services.raft import Raft
+from orion.node.services.rebalancing import Rebalancing
 from orion.node.services.rows import Row, Rows
 from orion.node.services.running import Running
 from orion.node.services.service import Health
@@ -132,6 +134,7 @@ class NodeService:
             freshness=freshness,
         )
         self._rows = Rows(driver=driver, forward=forward, registry=registry, freshness=freshness)
+        self._rebalancing = Rebalancing(clock=clock, driver=driver, forward=forward, registry=registry)
         self._metrics = metrics
 
     async def create_task(
@@ -193,6 +196,9 @@ class NodeService:
 
     async def transfer_leader(self, to: str, *, timeout_s: float) -> RaftView:
         return await self._raft.transfer_leader(to, timeout_s=timeout_s)
+
+    async def rebalance(self, *, dry_run: bool, max_moves: int, timeout_s: float) -> RebalanceView:
+        return await self._rebalancing.rebalance(dry_run=dry_run, max_moves=max_moves, timeout_s=timeout_s)
 
     def backup(self, read: Read) -> AsyncGenerator[bytes, None]:
         return self._backups.stream(read)

@@ -13,6 +13,7 @@ from orion.model.api.configs import ConfigView
 from orion.model.api.deployments import DeploymentView
 from orion.model.api.jobs import JobRequest, JobView, VersionView
 from orion.model.api.nodes import NodeView
+from orion.model.api.rebalance import RebalanceView
 from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.configs import Config
 from orion.model.container import LogQuery
@@ -175,6 +176,9 @@ class Service(Protocol):
 
     async def transfer_leader(self, to: str, *, timeout_s: float) -> RaftView:
         """`to` "" leaves the choice to the leader."""
+
+    async def rebalance(self, *, dry_run: bool, max_moves: int, timeout_s: float) -> RebalanceView:
+        """Moves tasks from the fullest nodes to the emptiest, or says which would move."""
 
     def backup(self, read: Read) -> AsyncGenerator[bytes, None]:
         """A file of the whole state at one index, in pieces (wire/backups.py)."""

@@ -1,0 +1,25 @@
+"""/rebalance: tasks from full nodes to empty ones."""
+
+from orion.api.endpoint import Routes, Scope
+from orion.api.http.asgi import Response
+from orion.api.http.problems import json
+from orion.api.http.request import Call
+from orion.api.params import TIMEOUT
+from orion.model.api.rebalance import RebalanceRequest, RebalanceView
+
+routes = Routes()
+
+
+@routes.add(
+    "POST",
+    "/rebalance",
+    "Move tasks from full nodes to empty ones, or show which would move",
+    Scope.ADMIN,
+    params=(TIMEOUT,),
+    body=RebalanceRequest,
+    answer=RebalanceView,
+)
+async def rebalance(call: Call) -> Response:
+    asked = await call.optional_body(RebalanceRequest, '{"dryRun": true}')
+    work = call.service.rebalance(dry_run=asked.dry_run, max_moves=asked.max_moves, timeout_s=call.timeout_s)
+    return json(await call.within(work))

@@ -1,0 +1,60 @@
+"""Tasks from full nodes to empty ones, when somebody asks for it."""
+
+from typing import ClassVar
+
+from orion.model.api.rebalance import MoveView, RebalanceView
+from orion.model.errors import NotTaken, Unavailable
+from orion.model.ids import task_id
+from orion.node.consensus.driver import RaftDriver
+from orion.node.routing.forward import Forward
+from orion.node.rpc.registry import Registry
+from orion.node.rpc.request import CallRequest, Place
+from orion.node.runtime.deadline import deadline
+from orion.ports.clock import Clock
+from orion.ports.peers import Principal
+from orion.scheduler.rebalance import MAX_MOVES, rebalance
+from orion.state.commands import encode_command
+
+_ELSEWHERE_S = 6.0
+
+
+class AskRebalance(CallRequest[RebalanceView], frozen=True, tag=35):
+    """Moves to be made, or with `dry_run` only shown."""
+
+    at: ClassVar = Place.LEADER
+
+    dry_run: bool
+    max_moves: int = MAX_MOVES
+
+    def fault(self) -> str:
+        return (
+            "" if 0 < self.max_moves <= MAX_MOVES else f"max_moves is {self.max_moves}, not from 1 to {MAX_MOVES}"
+        )
+
+
+class Rebalancing:
+    def __init__(self, *, clock: Clock, driver: RaftDriver, forward: Forward, registry: Registry) -> None:
+        self._clock = clock
+        self._driver = driver
+        self._forward = forward
+        registry.answer_call(AskRebalance, self._answer)
+
+    async def rebalance(self, *, dry_run: bool, max_moves: int, timeout_s: float) -> RebalanceView:
+        async with deadline(timeout_s, "nothing was moved that is known of"):
+            return await self._do(AskRebalance(dry_run, max_moves))
+
+    async def _answer(self, request: AskRebalance, _: Principal) -> RebalanceView:
+        return await self._do(request)
+
+    async def _do(self, request: AskRebalance) -> RebalanceView:
+        driver = self._driver
+        if not driver.is_leader:
+            try:
+                return await self._forward.ask_leader(request, timeout_s=_ELSEWHERE_S)
+            except NotTaken:
+                raise Unavailable("there is no leader that could move anything; try again") from None
+        found = rebalance(driver.view, max_moves=request.max_moves)
+        moves = [MoveView(task_id(move.job, move.index), move.source, move.target) for move in found.moves]
+        if not request.dry_run and moves:
+            await driver.propose(encode_command(found.plan.command(self._clock.wall_ms())))
+        return RebalanceView(moves, more=found.more, made=not request.dry_run and bool(moves))
