@@ -57,7 +57,7 @@ class Choice:
         self.nodes: list[int] = []
         self.ports: list[tuple[int, ...]] = []
         self.looked = 0
-        self.rules = task_rules_of(view, record.job, demand, overlay)
+        self.rules = task_rules_of(view, record.job.name, record.version(indexes[0]), demand, overlay)
         if self.rules is not None and self.rules.rules.ranked:
             self.looked = len(pool.nodes)
             self._fill_ranked(self.rules)

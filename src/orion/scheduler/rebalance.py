@@ -16,7 +16,8 @@ from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.plan import Plan
 from orion.scheduler.pools import Pools
 from orion.scheduler.task_rules import TaskRules
-from orion.state.records import JobRecord, NodeRecord
+from orion.state.job_record import JobRecord
+from orion.state.records import NodeRecord
 from orion.state.tables.configs import Configs
 from orion.state.tables.plans import Placements
 from orion.state.view import View
@@ -136,7 +137,7 @@ class _Balancer:
         if rules is None:
             return True
         self._overlay.leaving.add(allocation.id)
-        allowed = TaskRules(view, job, rules, self._overlay).admits(target)
+        allowed = TaskRules(view, job.name, job.version, rules, self._overlay).admits(target)
         self._overlay.leaving.discard(allocation.id)
         return allowed and self._prefers(rules, source, target)
 

@@ -208,7 +208,8 @@ class _Planner:
         for version, group in _by_version(record, indexes):
             demand = Demand(record.spec(version))
             more = waiting - len(indexes)  # that this plan does not look at
-            shape = (demand.shape, record.job.name) if demand.rules and demand.rules.ranked else demand.shape
+            ranked = demand.rules is not None and demand.rules.ranked
+            shape = (demand.shape, record.job.name, version) if ranked else demand.shape
             why = self._refused_shapes.get(shape) or self._place(record, demand, group, len(group) + more)
             if why:
                 self._refused_shapes[shape] = why

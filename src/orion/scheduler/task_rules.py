@@ -5,7 +5,7 @@ have, and beside which other job it is to run. What only asks for labels is filt
 from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 
-from orion.model.job import Job
+from orion.model.ids import JobName
 from orion.model.placement_rules import PlacementRules
 from orion.scheduler.demand import Demand, Overlay
 from orion.state.placed import count_on, engine_key, runs_on
@@ -20,19 +20,19 @@ class TaskRules:
 
     __slots__ = ("_beside", "_counts", "_engines", "_given", "_most", "_view", "rules")
 
-    def __init__(self, view: View, job: Job, rules: PlacementRules, overlay: Overlay) -> None:
+    def __init__(self, view: View, job: JobName, version: int, rules: PlacementRules, overlay: Overlay) -> None:
         self._view = view
         self.rules = rules
         self._most = rules.max_per_node
         self._beside = rules.alongside.job if rules.alongside else None
         self._engines: dict[str, int] = {}
         self._counts: dict[int, int] = {}
-        self._given = overlay.given(job.name, job.version)
+        self._given = overlay.given(job, version)
         if not rules.ranked:
             return
         for row in view.node_records():
-            if job.name in row.holdings.by_job:
-                count = count_on(view.allocations, row, job.name, job.version, overlay.leaving)
+            if job in row.holdings.by_job:
+                count = count_on(view.allocations, row, job, version, overlay.leaving)
                 self._counts[row.number] = count
         if rules.distinct_hosts:
             for row in view.node_records():
@@ -65,12 +65,12 @@ class TaskRules:
             self._note_engine(row, 1)
 
 
-def task_rules_of(view: View, job: Job, demand: Demand, overlay: Overlay) -> TaskRules | None:
+def task_rules_of(view: View, job: JobName, version: int, demand: Demand, overlay: Overlay) -> TaskRules | None:
     """None: all nodes of the task's pool are equal to its rules."""
     rules = demand.rules
     if rules is None or not (rules.ranked or rules.alongside):
         return None
-    return TaskRules(view, job, rules, overlay)
+    return TaskRules(view, job, version, rules, overlay)
 
 
 class Ranking:
