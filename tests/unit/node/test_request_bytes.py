@@ -59,7 +59,7 @@ REQUESTS = [
     (AskNodes(READ, PAGE), "930494c3cd012ccb3ff8000000000000cb400400000000000092a57765622f3105"),
     (AskNode("node1", READ), "9305a56e6f64653194c3cd012ccb3ff8000000000000cb4004000000000000"),
     (AskRaft(), "9106"),
-    (AskRebalance(dry_run=True, max_moves=5), "9323c305"),
+    (AskRebalance(dry_run=True, max_moves=5), "9423c305c2"),
     (AskTransfer("node2", forwarded=True), "9307a56e6f646532c3"),
     (Confirm((0x1234,), ("node3",)), "930891cd123491a56e6f646533"),
     (FetchSnapshot(900), "9209cd0384"),

@@ -25,6 +25,7 @@ class AskRebalance(CallRequest[RebalanceView], frozen=True, tag=35):
 
     dry_run: bool
     max_moves: int = MAX_MOVES
+    forwarded: bool = False
 
     def fault(self) -> str:
         return (
