@@ -23,6 +23,7 @@ from orion.raft.reads import MAX_WAITING_READS
 from orion.state.core.command import Command
 from sim.builds import PRESENT, Build
 from sim.cluster import Cluster, Machine, Run
+from sim.deployments import Watched, check_surplus
 from sim.disk import Disk
 from sim.explained import Explained
 from sim.image import SaveSnapshot, Transaction, Write
@@ -334,7 +335,10 @@ class Invariants:
                 self._check_bytes(index, entry.data)
             words = str(command)[:400]
             if command is not None:
+                watched = Watched(self.world, self.state, command)
                 self._check_once(index, command, self.build.apply(self.state, index, command).result)
+                watched.check()
+            check_surplus(self.world, self.state)
             check_applied(self.world, self.state)
             check_history(self.world, self.state)
             self.explained.after_commit(self.state, command)

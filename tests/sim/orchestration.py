@@ -12,11 +12,12 @@ from orion.model.node import Node, NodeStatus
 from orion.model.placement_rules import PlacementRules
 from orion.model.resources import Resources
 from orion.state.job_record import OPEN, JobRecord
-from orion.state.records import port_key
+from orion.state.records import MAX_COUNT, port_key
 from orion.state.slots import task_slot
 from orion.state.tables import State
 from orion.state.tables.history import MAX_REMOVED, History
 from sim.cluster import Cluster
+from sim.deployments import deployments_unrest
 from sim.engine import CRASHES, MISSING, SUCCEEDS, Held
 from sim.world import World
 
@@ -34,7 +35,7 @@ def check_applied(world: World, state: State) -> None:
         if allocation.terminal:
             _check_end(world, state, allocation)
             continue
-        spec = state.jobs[allocation.job].job.task
+        spec = state.jobs[allocation.job].spec(allocation.job_version)
         node = state.nodes[allocation.node]
         given[node.id] = given.get(node.id, Resources()) + spec.resources
         if not given[node.id].fits(node.capacity):
@@ -47,13 +48,16 @@ def check_applied(world: World, state: State) -> None:
         if node.status is NodeStatus.DOWN:
             world.fail("lost with its node", f"{allocation} is on {node.id}, which is down")
         if allocation.wanted:
-            job = state.jobs[allocation.job].job
-            if not job.wanted or not 0 <= allocation.index < job.count:
+            record = state.jobs[allocation.job]
+            job = record.job
+            if not job.wanted or not 0 <= allocation.index < (job.count if record.rollout is None else MAX_COUNT):
                 world.fail("wanted by its job", f"{allocation} is wanted, of {job}")
             crowd = (allocation.job, allocation.job_version, allocation.node)
             crowds[crowd] = crowds.get(crowd, 0) + 1
             if spec.rules and 0 < spec.rules.max_per_node < crowds[crowd]:
                 world.fail("max per node", f"{crowds[crowd]} of {crowd}")
+            if not record.serves(allocation):
+                continue  # until the new one in its slot is ready
             slot = (allocation.job, allocation.index)
             other = wanted.setdefault(slot, allocation)
             if other is not allocation:
@@ -69,11 +73,12 @@ def check_history(world: World, state: State) -> None:
         if row is None:
             continue
         last = row.changes[-1]
-        wanted = "removed" if job.stopping else "stopped" if job.stopped else "created started"
+        changed = "created started updated scaled rolled-back restarted"
+        wanted = "removed" if job.stopping else "stopped" if job.stopped else changed
         same = (last.created_index, last.count) == (job.created_index, job.count)
         # A successor was removed first: what is left of the name is the former job, which ends.
         same = same or (job.stopping and last.created_index > job.created_index)
-        if str(last.kind) not in wanted.split() or not same:
+        if str(last.kind).replace(" ", "-") not in wanted.split() or not same:
             world.fail("the history of a job ends with what it is", f"{job} after {last}")
     kept = [name for name in rows if name not in state.jobs]
     if len(kept) > MAX_REMOVED:
@@ -82,7 +87,10 @@ def check_history(world: World, state: State) -> None:
 
 def _check_end(world: World, state: State, allocation: Allocation) -> None:
     """Only what the user wrote wrong ends a task that never ran; only what ends by itself can be done."""
-    image = state.jobs[allocation.job].job.task.image
+    record = state.jobs[allocation.job]
+    image = record.spec(allocation.job_version).image
+    if record.rollout is not None and allocation.job_version not in (record.job.version, *record.rollout.specs):
+        return  # its spec is forgotten
     if allocation.status.state is AllocationState.COMPLETED and image != SUCCEEDS:
         world.fail("what was told to end is not done", f"{allocation} of {image} has completed")
     if allocation.status.state is AllocationState.FAILED and not allocation.ran and image != MISSING:
@@ -106,6 +114,8 @@ def unrest(cluster: Cluster, state: State) -> str:
     for one, other in itertools.combinations(known, 2):
         if (one.engine == other.engine) != (homes[one.id] == homes[other.id]):
             return f"{one.id} and {other.id} have engines {one.engine!r} and {other.engine!r}"
+    if reason := deployments_unrest(state):
+        return reason
     for record in state.jobs.values():
         for index in range(record.job.count):
             reason = _task_unrest(state, record, index, containers, homes)
@@ -131,13 +141,14 @@ def _task_unrest(
         return "waits for its own end to start again"
     slot = task_slot(record, index)
     if record.open[index] == OPEN:
-        fitting = [node for node in state.nodes.values() if _fits(state, node.id, record)]
+        fitting = [node for node in state.nodes.values() if _fits(state, node.id, record, index)]
         return f"is pending though {fitting[0].id} has room" if fitting else ""
     allocation = slot.allocation
     if allocation is None or allocation.terminal:
         return ""
     found = containers.get(allocation.id)
-    if record.job.task.image in (CRASHES, SUCCEEDS):
+    image = record.spec(allocation.job_version).image
+    if image in (CRASHES, SUCCEEDS) or (record.rollout is not None and image == MISSING):
         return ""  # ends by itself: in and out of its backoff, perhaps for ever
     if allocation.status.state is not AllocationState.RUNNING:
         return f"is {allocation.status.state} ({allocation.status.reason})"
@@ -151,16 +162,16 @@ def _task_unrest(
     return ""
 
 
-def _fits(state: State, node: NodeId, record: JobRecord) -> bool:
+def _fits(state: State, node: NodeId, record: JobRecord, index: int) -> bool:
     known = state.nodes[node]
-    spec = record.job.task
+    spec = record.spec(record.version(index))
     if not known.schedulable or any(pair not in known.labels for pair in spec.constraints):
         return False
     if spec.rules is not None and not _rules_admit(state, known, record, spec.rules):
         return False
     free = known.capacity
     for allocation in active_on(state, node):
-        free -= state.jobs[allocation.job].job.task.resources
+        free -= state.jobs[allocation.job].spec(allocation.job_version).resources
     held = state.engines.get(known.engine, {})
     asked = [port_key(b.host_port, b.protocol) for b in spec.ports if b.host_port]
     return spec.resources.fits(free) and not any(key in held for key in asked)

@@ -26,6 +26,7 @@ from orion.node.services.service import Service
 from sim.cluster import Cluster, ConnectionLost, ConnectionRefused, Machine
 from sim.engine import CRASHES, FOREVER, MISSING, SUCCEEDS
 from sim.history import ENDS, STAYS, Op
+from sim.jobs_workload import JobsWorkload
 from sim.world import World
 
 CLIENTS = 4  # of tasks
@@ -58,6 +59,8 @@ class Workload:
             self._runners.append(self.world.spawn(self._client(number), name=f"client-{number}"))
         for number in range(CLIENTS, CLIENTS + CONFIG_CLIENTS):
             self._runners.append(self.world.spawn(self._config_client(number), name=f"client-{number}"))
+        jobs = JobsWorkload(self.world, self.cluster)
+        self._runners.append(self.world.spawn(jobs.client(0, lambda: self._over), name="jobs-client"))
 
     async def end(self) -> None:
         """No new operation begins; returns when those under way have ended."""

@@ -1,0 +1,91 @@
+"""Invariants of deployments: of every step that the log makes, and at rest.
+
+Below what a policy promises nothing falls by the cluster's own doing; an update never has more of a job running
+than its parallelism says; and each deployment ends.
+"""
+
+from collections.abc import Iterable
+
+from orion.model.allocation import Allocation
+from orion.model.update import UpdatePolicy
+from orion.reconcile.readiness import is_ready
+from orion.state.job_record import JobRecord
+from orion.state.tables import State
+from orion.state.tables.deployment_rows import Deployments
+from sim.world import World
+
+STEP = "StepDeployment"
+
+
+class Watched:
+    """What there was before a command; `check` says whether it may have made of that what is there now."""
+
+    def __init__(self, world: World, state: State, command: object) -> None:
+        self._world = world
+        self._state = state
+        self._name = ""
+        self._alone = False
+        if type(command).__name__ != STEP:
+            return
+        row = _table(state).rows.get(command.deployment)  # type: ignore[attr-defined]
+        record = state.jobs.get(row.job) if row is not None else None
+        if row is not None and record is not None and row.running:
+            self._name, self._alone = row.job, command.alone  # type: ignore[attr-defined]
+            self._ready = _ready(record)
+            self._world.count("deployment: step")
+
+    def check(self) -> None:
+        if not self._name:
+            return
+        record = self._state.jobs[self._name]
+        policy = record.job.update or UpdatePolicy()
+        floor = policy.floor(record.job.count, stop_first=self._alone)
+        now = _ready(record)
+        if now < min(self._ready, floor):
+            text = f"{self._name} had {self._ready} ready and has {now}, of {record.job.count}; {policy}"
+            self._world.fail("an update keeps its floor", text)
+
+
+def check_surplus(world: World, state: State) -> None:
+    """A slot has a second wanted task only while its new one comes up, and one of each version."""
+    for record in state.jobs.values():
+        if record.rollout is None:
+            continue
+        for index in range(record.job.count):
+            wanted = [each for each in record.history(index) if each.wanted and not each.terminal]
+            serving = [each for each in wanted if record.serves(each)]
+            if len(serving) > 1:
+                world.fail("one task of a version in a slot", f"{record.job.name}/{index} has {serving}")
+            if len(wanted) > 3:
+                world.fail("a slot is exchanged once at a time", f"{record.job.name}/{index} has {wanted}")
+
+
+def deployments_unrest(state: State) -> str:
+    """Why deployments have not ended yet; empty when all have."""
+    for row in _table(state).running():
+        return f"deployment {row.id} of {row.job} is running: {row}"
+    for record in state.jobs.values():
+        if any(True for _ in _surplus(record)):
+            return f"{record.job.name} has more than {record.job.count} tasks"
+    return ""
+
+
+def _ready(record: JobRecord) -> int:
+    """Slots with a task that may be used."""
+    return sum(
+        any(
+            each.wanted and not each.terminal and is_ready(each, record.spec(each.job_version))
+            for each in record.history(index)
+        )
+        for index in range(min(record.job.count, len(record.slots)))
+    )
+
+
+def _surplus(record: JobRecord) -> Iterable[Allocation]:
+    for index in range(record.job.count, len(record.slots)):
+        yield from (each for each in record.history(index) if not each.terminal)
+
+
+def _table(state: State) -> Deployments:
+    # By name: where two builds are in one cluster, the state may be of the other's classes.
+    return next(table for kind, table in state.tables.items() if kind.__name__ == Deployments.__name__)
