@@ -33,6 +33,7 @@ class Explained:
         self._halted: set[str] = set()  # names whose job is not wanted in the newest committed state
         self._active: set[AllocationId] = set()  # in the newest committed state
         self._lost: set[AllocationId] = set()
+        self._passed: set[tuple[str, int]] = set()  # as engines have it, those too that are gone with their machines
         self._confirmed: dict[tuple[Run, AllocationId], int] = {}  # when the question was asked that got a yes
 
     def watch(self, machine: Machine) -> None:
@@ -57,7 +58,9 @@ class Explained:
 
     def _check_ready(self, state: State) -> None:
         """Of what is called ready or healthy, a check of that very run has passed, while it ran and was not ill."""
-        passed = {run for engine in self.cluster.engines.values() for run in engine.passed}
+        passed = self._passed
+        for engine in self.cluster.engines.values():
+            passed |= engine.passed
         for allocation in state.allocations.values():
             status = allocation.status
             if status.ready_since_ms or str(status.health) == "healthy":
