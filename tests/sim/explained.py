@@ -33,7 +33,9 @@ class Explained:
         self._halted: set[str] = set()  # names whose job is not wanted in the newest committed state
         self._active: set[AllocationId] = set()  # in the newest committed state
         self._lost: set[AllocationId] = set()
-        self._passed: set[tuple[str, int]] = set()  # as engines have it, those too that are gone with their machines
+        self._passed: set[tuple[str, int]] = (
+            set()
+        )  # as engines have it, those too that are gone with their machines
         self._confirmed: dict[tuple[Run, AllocationId], int] = {}  # when the question was asked that got a yes
 
     def watch(self, machine: Machine) -> None:
