@@ -55,7 +55,8 @@ def decide_moves(
         for former in slot
         if former.id in moving and any(each.id in steady for each in slot if record.serves(each))
     ]
-    again_ms = min((at + policy.monitor_ms for at in memory.ready_at_ms.values() if moving), default=NEVER_MS)
+    dues_ms = [at + policy.monitor_ms for at in memory.ready_at_ms.values() if moving]
+    again_ms = min((due_ms for due_ms in dues_ms if due_ms > now_ms), default=NEVER_MS)
     late = [each.id for each in leaving if now_ms >= memory.leaving_at_ms[each.id] + policy.progress_deadline_ms]
     if late:
         return Moves((), tuple({*retire, *late}), again_ms)

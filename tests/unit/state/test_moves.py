@@ -6,6 +6,7 @@ from rollout_kit import Drain
 from orion.model.deployment import DeploymentState
 from orion.model.resources import Resources
 from orion.model.update import UpdateOrder, UpdatePolicy
+from orion.reconcile.moves import decide_moves
 
 
 def deployed(count=3, nodes=3, **more):
@@ -88,3 +89,15 @@ def test_an_update_takes_its_tasks_along():
     )
     until_empty(world, floor=3)
     assert world.versions() == [1, 1, 1]
+
+
+def test_it_is_looked_at_again_later_than_now():
+    world = deployed()
+    world.drain("node1")
+    for _ in range(20):
+        world.tick(ms=500)
+        record = world.view.job_record("web")
+        again_ms = decide_moves(
+            record, {"node1"}, world.move_memories["web"], now_ms=world.now_ms, has_room=lambda: True
+        ).again_ms
+        assert again_ms > world.now_ms

@@ -18,6 +18,7 @@ from orion.state.job_record import JobRecord
 from orion.state.tables.deployment_rows import Deployments as Table
 
 SAME_AGAIN_MS = 1_000
+SOON_S = 0.01  # the least wait: whatever is due is due in its own turn of the loop
 GATHER_S = 0.02  # what changes together is looked at together
 _PLAIN = UpdatePolicy()
 
@@ -74,7 +75,7 @@ class Deployments:
     async def _until(self, again_ms: int) -> None:
         left_s = (again_ms - self._clock.now_ms()) / 1000
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(None if again_ms == NEVER_MS else max(0.0, left_s)):
+            async with asyncio.timeout(None if again_ms == NEVER_MS else max(SOON_S, left_s)):
                 await self._driver.watch.changed()
                 await asyncio.sleep(GATHER_S)
 
