@@ -15,6 +15,7 @@ A new task that fails leads back to the version before, to a pause, or is passed
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -26,8 +27,10 @@ from orion.model.job import JobKind
 from orion.model.update import FailureAction, UpdateOrder, UpdatePolicy
 from orion.reconcile.readiness import is_ready
 from orion.state.job_record import JobRecord, ends_slot
+from orion.state.job_record import Slot as Held
 from orion.state.tables.deployments import MAX_BEGUN, MAX_RETIRED, EndDeployment, StepDeployment, TurnDeployment
 
+WARM_SLOTS = 500  # looked at in one turn of the loop
 FAILED_STARTS = 3  # in a row; a registry may be a moment behind
 _TOLD_PARTS = 4  # of the progress deadline: progress is told so often at least
 NEVER_MS = 1 << 62
@@ -42,6 +45,7 @@ class Memory(msgspec.Struct):
     restarts: dict[AllocationId, int] = {}  # when it was first seen
     done_at_ms: int = 0  # when a slot was done last
     done: int = 0
+    slots: dict[int, Any] = {}  # as each was seen last, while it is the same
     progress: int = -1  # the row's `progress_at_ms` as it was last seen, and since when it is that
     progress_ms: int = 0
 
@@ -73,12 +77,32 @@ class _Slot:
         self.done = False
         self.failure = ""
 
+    @property
+    def lasts(self) -> bool:
+        """Returns whether time alone makes nothing else of it."""
+        return self.new is None or self.steady or not self.ready
+
+
+class _Seen(NamedTuple):
+    """A slot, and of what it was made."""
+
+    held: Held
+    version: int
+    goal: int
+    slot: _Slot
+
 
 class _Look:
     """All slots of a job for one deployment."""
 
     def __init__(
-        self, record: JobRecord, row: Deployment, policy: UpdatePolicy, memory: Memory, now_ms: int
+        self,
+        record: JobRecord,
+        row: Deployment,
+        policy: UpdatePolicy,
+        memory: Memory,
+        now_ms: int,
+        slots: range | None = None,
     ) -> None:
         self.record = record
         self.row = row
@@ -88,7 +112,7 @@ class _Look:
         self.again_ms = NEVER_MS
         self.spare = 0  # tasks that may be missed, above the floor
         self.strict = row.from_version != NO_VERSION and not row.rolling_back
-        self.slots = [self._slot(index) for index in range(record.job.count)]
+        self.slots = [self.slot(index) for index in (range(record.job.count) if slots is None else slots)]
         self.surplus = [
             each
             for index in range(record.job.count, len(record.slots))
@@ -96,7 +120,21 @@ class _Look:
             if not each.terminal
         ]
 
-    def _slot(self, index: int) -> _Slot:
+    def slot(self, index: int) -> _Slot:
+        """Returns the slot as it was seen last while nothing in it has changed: of thousands most have not."""
+        record, known = self.record, self.memory.slots
+        held, version, goal = record.slots[index], record.version(index), self.row.goal
+        seen: _Seen | None = known.get(index)
+        if seen is not None and seen.held is held and seen.version == version and seen.goal == goal:
+            return seen.slot
+        slot = self._look_at(index)
+        if slot.lasts and not (record.rollout and record.rollout.moving):
+            known[index] = _Seen(held, version, goal, slot)
+        else:
+            known.pop(index, None)
+        return slot
+
+    def _look_at(self, index: int) -> _Slot:
         record, goal = self.record, self.row.goal
         slot = _Slot(index, begun=record.version(index) == goal)
         batch = record.job.kind is JobKind.BATCH
@@ -168,6 +206,15 @@ class _Look:
     @staticmethod
     def _words(each: Allocation, why: str) -> str:
         return f"{task_id(each.job, each.index)} on {each.node}: {why}"
+
+
+def warm(record: JobRecord, row: Deployment, policy: UpdatePolicy, memory: Memory, now_ms: int) -> Iterator[None]:
+    """Looks at some slots at a time, so that `decide` finds most of them known: for jobs of very many tasks."""
+    for first in range(0, record.job.count, WARM_SLOTS):
+        look = _Look(record, row, policy, memory, now_ms, slots=range(0))
+        for index in range(first, min(first + WARM_SLOTS, record.job.count)):
+            look.slot(index)
+        yield
 
 
 def decide(

@@ -129,6 +129,16 @@ class JobRecord:
             index = find(OPEN, index + 1)
         return found
 
+    def drop_surplus(self) -> None:
+        """Drops the slots at the end in which nothing is left, down to the job's count."""
+        slots, size = self.slots, len(self.slots)
+        while size > self.job.count and slots[size - 1] is None:
+            size -= 1
+        if size < len(slots):
+            del slots[size:], self.open[size:]
+            if self.rollout is not None and self.rollout.slots is not None:
+                del self.rollout.slots[size:]
+
     def version(self, index: int) -> int:
         """The version that a slot wants."""
         rollout = self.rollout

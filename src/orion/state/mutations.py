@@ -174,15 +174,20 @@ def fit_slots(state: Tables, record: JobRecord) -> None:
             state.capacity_epoch += 1
         else:
             record.open.extend(bytes(more))
-    while len(slots) > count and all(allocation.terminal for allocation in record.history(len(slots) - 1)):
-        for allocation in record.history(len(slots) - 1):
-            _forget(state, allocation)
-        slots.pop()
-        record.open.pop()
-        if versions is not None:
-            versions.pop()
+    for index in range(count, len(slots)):
+        forget_surplus(state, record, index)
+    record.drop_surplus()
     if more > 0 or surplus:
         set_refusal(state, record, record.refusal if record.open_count else "")
+
+
+def forget_surplus(state: Tables, record: JobRecord, index: int) -> None:
+    """Forgets what has ended in a slot that the job does not count any more, once nothing in it is active."""
+    held = record.history(index)
+    if held and all(allocation.terminal for allocation in held):
+        record.slots[index] = None
+        for allocation in held:
+            _forget(state, allocation)
 
 
 def set_open(state: Tables, record: JobRecord, index: int, *, is_open: bool) -> None:
@@ -281,7 +286,8 @@ def set_status(state: Tables, allocation: Allocation, status: AllocationStatus) 
         if record.rollout is not None:
             record.rollout.moving.pop(changed.id, None)
         if changed.index >= record.job.count:
-            fit_slots(state, record)
+            forget_surplus(state, record, changed.index)
+            record.drop_surplus()
     return changed
 
 

@@ -11,7 +11,7 @@ from orion.model.update import UpdatePolicy
 from orion.node.consensus.driver import RaftDriver
 from orion.node.leader.proposer import Proposer
 from orion.ports.clock import Clock
-from orion.reconcile.deployments import NEVER_MS, Command, Decision, Memory, decide
+from orion.reconcile.deployments import NEVER_MS, WARM_SLOTS, Command, Decision, Memory, decide, warm
 from orion.scheduler.pools import Pools
 from orion.scheduler.room import has_room
 from orion.state.job_record import JobRecord
@@ -41,7 +41,7 @@ class Deployments:
             memories = {row.id: memories.get(row.id) or Memory() for row in running}
             again_ms, moved = NEVER_MS, False
             for row in running:
-                decision = self._look(row, memories[row.id], pools)
+                decision = await self._look(row, memories[row.id], pools)
                 again_ms = min(again_ms, decision.again_ms)
                 if decision.command is None:
                     said.pop(row.id, None)
@@ -57,11 +57,16 @@ class Deployments:
             if not moved:
                 await self._until(again_ms)
 
-    def _look(self, row: Deployment, memory: Memory, pools: Pools) -> Decision:
-        view = self._driver.view
-        record = view.job_record(row.job)
-        if record is None or record.job.created_index != row.created_index or record.successor is not None:
+    async def _look(self, row: Deployment, memory: Memory, pools: Pools) -> Decision:
+        record = self._record(row)
+        if record is not None and record.job.count > WARM_SLOTS:
+            for _ in warm(record, row, record.job.update or _PLAIN, memory, self._clock.now_ms()):
+                await asyncio.sleep(0)
+                if (record := self._record(row)) is None:
+                    break
+        if record is None:
             return Decision(None)
+        view = self._driver.view
         return decide(
             record,
             row,
@@ -71,6 +76,12 @@ class Deployments:
             has_room=lambda: has_room(view, record, row.goal, pools),
             waits_for=lambda: _refusal(record),
         )
+
+    def _record(self, row: Deployment) -> JobRecord | None:
+        record = self._driver.view.job_record(row.job)
+        if record is None or record.job.created_index != row.created_index or record.successor is not None:
+            return None
+        return record
 
     async def _until(self, again_ms: int) -> None:
         left_s = (again_ms - self._clock.now_ms()) / 1000
