@@ -27,6 +27,7 @@ from sim.deployments import Watched, check_surplus
 from sim.disk import Disk
 from sim.explained import Explained
 from sim.image import SaveSnapshot, Transaction, Write
+from sim.kinds import Kinds
 from sim.loop import Process
 from sim.orchestration import check_applied, check_history
 from sim.promises import CheckQuorum, Promises
@@ -76,6 +77,7 @@ class Invariants:
         self._moves = 0
         self.promises = Promises(cluster, self._demand)
         self.explained = Explained(cluster, self._demand, build)
+        self.kinds = Kinds(self._demand)
         self.check_quorum = CheckQuorum(cluster, self._demand, is_quorum)
         cluster.on_start = self._on_start
         cluster.on_wipe = self._on_wipe
@@ -341,6 +343,7 @@ class Invariants:
             check_surplus(self.world, self.state)
             check_applied(self.world, self.state)
             check_history(self.world, self.state)
+            self.kinds.look(self.state)
             self.explained.after_commit(self.state, command)
         self.world.trace("log", f"{index}/{term} committed by {machine.name}: {words}")
         self._hashes[index] = self.build.state_hash(self.state)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from orion.model.allocation import Allocation, AllocationState
 from orion.model.container import ContainerState
 from orion.model.ids import NodeId
+from orion.model.job import JobKind
 from orion.model.node import Node, NodeStatus
 from orion.model.placement_rules import PlacementRules
 from orion.model.resources import Resources
@@ -19,6 +20,7 @@ from orion.state.tables.history import MAX_REMOVED, History
 from sim.cluster import Cluster
 from sim.deployments import deployments_unrest
 from sim.engine import CRASHES, MISSING, SUCCEEDS, Held
+from sim.kinds import kinds_unrest
 from sim.world import World
 
 # --- every committed state ---------------------------------------------------------------------------------
@@ -75,7 +77,8 @@ def check_history(world: World, state: State) -> None:
         last = row.changes[-1]
         changed = "created started updated scaled rolled-back restarted"
         wanted = "removed" if job.stopping else "stopped" if job.stopped else changed
-        same = (last.created_index, last.count) == (job.created_index, job.count)
+        counted = job.count if job.kind is not JobKind.SYSTEM else last.count  # it counts by itself
+        same = (last.created_index, last.count) == (job.created_index, counted)
         # A successor was removed first: what is left of the name is the former job, which ends.
         same = same or (job.stopping and last.created_index > job.created_index)
         if str(last.kind).replace(" ", "-") not in wanted.split() or not same:
@@ -100,7 +103,7 @@ def _check_end(world: World, state: State, allocation: Allocation) -> None:
 # --- at rest -----------------------------------------------------------------------------------------------
 
 
-def unrest(cluster: Cluster, state: State) -> str:
+def unrest(cluster: Cluster, state: State, wall_ms: int) -> str:
     """Why engines and state do not agree yet, in words; empty when they do: every wanted task runs exactly once, or
     does not fit, or has ended; and no container is there that state does not explain."""
     containers = {
@@ -125,7 +128,7 @@ def unrest(cluster: Cluster, state: State) -> str:
         reason = _container_unrest(state, engine, held)
         if reason:
             return f"container {held.name} on {engine}: {reason}"
-    return ""
+    return kinds_unrest(state, wall_ms, _fits)
 
 
 def _task_unrest(
@@ -141,7 +144,8 @@ def _task_unrest(
         return "waits for its own end to start again"
     slot = task_slot(record, index)
     if record.open[index] == OPEN:
-        fitting = [node for node in state.nodes.values() if _fits(state, node.id, record, index)]
+        homes = [record.job.homes[index]] if record.job.kind is JobKind.SYSTEM else list(state.nodes)
+        fitting = [state.nodes[node] for node in homes if node in state.nodes and _fits(state, node, record, index)]
         return f"is pending though {fitting[0].id} has room" if fitting else ""
     allocation = slot.allocation
     if allocation is None or allocation.terminal:

@@ -236,7 +236,7 @@ class Scenario:
 
     def _work_unrest(self, leader: Machine) -> str:
         assert leader.node is not None
-        return unrest(self.cluster, leader.node.driver.state)
+        return unrest(self.cluster, leader.node.driver.state, leader.clock.wall_ms())
 
     # --- answers ------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from sim.cluster import Cluster, ConnectionLost, ConnectionRefused, Machine
 from sim.engine import CRASHES, FOREVER, MISSING, SUCCEEDS
 from sim.history import ENDS, STAYS, Op
 from sim.jobs_workload import JobsWorkload
+from sim.kinds import PREFIX, SHARE, KindsClient
 from sim.world import World
 
 CLIENTS = 4  # of tasks
@@ -53,6 +54,7 @@ class Workload:
         self._rules = self.world.rng("rules") if self.world.rng("with rules").random() < 0.25 else None
         self._runners: list[asyncio.Task] = []
         self._made = 0
+        self._kinds = KindsClient(cluster)
 
     def begin(self) -> None:
         for number in range(CLIENTS):
@@ -61,10 +63,12 @@ class Workload:
             self._runners.append(self.world.spawn(self._config_client(number), name=f"client-{number}"))
         jobs = JobsWorkload(self.world, self.cluster)
         self._runners.append(self.world.spawn(jobs.client(0, lambda: self._over), name="jobs-client"))
+        if self.world.rng("kinds").random() < SHARE:
+            self._runners.append(self.world.spawn(self._kinds.run(), name=f"client-{CLIENTS + CONFIG_CLIENTS}"))
 
     async def end(self) -> None:
         """No new operation begins; returns when those under way have ended."""
-        self._over = True
+        self._over = self._kinds.over = True
         for runner in self._runners:
             await runner
 
@@ -309,7 +313,8 @@ def _note(op: Op, result: Any) -> str:
     """What the answer says, into `op`; the outcome."""
     match op.kind:
         case "list":
-            tasks, op.index = result.rows(TaskView), result.index
+            tasks = [task for task in result.rows(TaskView) if not task.name.startswith(PREFIX)]
+            op.index = result.index
             op.names = frozenset(task.name for task in tasks)
             op.stopped = frozenset(task.name for task in tasks if task.stopped)
         case "ls":

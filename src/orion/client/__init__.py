@@ -21,6 +21,7 @@ from orion.model.api.endpoints import EndpointView
 from orion.model.api.jobs import JobRequest, JobView, VersionView
 from orion.model.api.nodes import NodeView
 from orion.model.api.placement_fields import AffinityRequest, AlongsideRequest, PlacementRequest
+from orion.model.api.schedule_fields import RunView, ScheduleRequest
 from orion.model.api.stats import StatsView
 from orion.model.api.tasks import AllocationView, TaskRequest, TaskView
 from orion.model.api.update_fields import UpdateRequest
@@ -52,6 +53,8 @@ __all__ = [
     "PlacementRequest",
     "RaftView",
     "Refused",
+    "RunView",
+    "ScheduleRequest",
     "StatsView",
     "TaskRequest",
     "TaskView",

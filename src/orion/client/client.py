@@ -2,6 +2,7 @@
 
 from orion.client.cluster import Cluster
 from orion.client.configs import Configs
+from orion.client.cron import Cron
 from orion.client.endpoints import Endpoints
 from orion.client.history import History
 from orion.client.inside import Inside
@@ -12,7 +13,7 @@ from orion.client.rebalance import Rebalance
 from orion.client.tasks import Tasks
 
 
-class Client(Tasks, Jobs, Endpoints, History, Logs, Inside, Configs, Nodes, Cluster, Rebalance):
+class Client(Tasks, Jobs, Cron, Endpoints, History, Logs, Inside, Configs, Nodes, Cluster, Rebalance):
     """A node's API. `address`: host:port, or several separated by commas, of which the first that answers is asked.
     `timeout_s`: how long the node may try to answer.
 

@@ -7,16 +7,20 @@ import msgspec
 
 from orion.model.container_options import ContainerOptions
 from orion.model.health import HealthCheck, TaskHooks
-from orion.model.ids import JobName
+from orion.model.ids import JobName, NodeId
 from orion.model.levels import since
 from orion.model.placement_rules import PlacementRules
 from orion.model.resources import Resources
+from orion.model.schedule import Schedule
 from orion.model.update import UpdatePolicy
 
 
+@since(2, "SYSTEM", "CRON")
 class JobKind(enum.StrEnum):
     SERVICE = "service"  # runs until stopped
     BATCH = "batch"  # runs until it has completed
+    SYSTEM = "system"  # a task on each node that matches
+    CRON = "cron"  # runs nothing by itself: at each of its times a batch job of its own begins
 
 
 class RestartMode(enum.StrEnum):
@@ -145,6 +149,12 @@ class Job(msgspec.Struct, frozen=True, array_like=True):
     # Who goes first when room is short: the higher one.
     priority: Annotated[int, since(2, words="priorities of jobs")] = 0
     update: Annotated[UpdatePolicy | None, since(2)] = None  # None: it was asked for as a task alone
+    schedule: Annotated[Schedule | None, since(2, words="cron jobs")] = None
+    cron: Annotated[JobName, since(2)] = JobName("")  # the cron job that this is a run of
+    # Of a system job: the node of each slot, "" of one that has none.
+    homes: Annotated[tuple[NodeId, ...], since(2, words="system jobs")] = ()
+    # Of a batch job: it has completed, and nothing more is remembered of its tasks.
+    collected: Annotated[bool, since(2)] = False
 
     @property
     def wanted(self) -> bool:

@@ -154,6 +154,8 @@ class _Look:
                 slot.failure = "" if batch else self._failure(slot, each)
             else:
                 slot.others.append(each)
+        if record.job.kind is JobKind.SYSTEM and not record.job.homes[index]:
+            slot.done = slot.begun = True  # nobody is to run it
         slot.done = slot.begun and (slot.steady or slot.done) and not slot.others and not slot.ending
         return slot
 
@@ -275,6 +277,8 @@ def _failed(look: _Look, failed: Sequence[_Slot]) -> Decision | None:
 def _alone(look: _Look, has_room: Callable[[], bool]) -> bool:
     """Returns whether a slot's former tasks end before its new one begins."""
     rollout, order = look.record.rollout, look.policy.order
+    if look.record.job.kind is JobKind.SYSTEM:
+        return True  # one a node
     if order is not UpdateOrder.AUTO:
         return order is UpdateOrder.STOP_FIRST
     if rollout is not None and rollout.alone:

@@ -12,6 +12,7 @@ import msgspec
 
 from orion.model.allocation import Allocation
 from orion.model.ids import AllocationId, NodeId
+from orion.model.job import JobKind
 from orion.model.update import UpdateOrder, UpdatePolicy
 from orion.reconcile.deployments import NEVER_MS
 from orion.reconcile.readiness import is_ready
@@ -42,6 +43,8 @@ def decide_moves(
     has_room: Callable[[], bool],
 ) -> Moves:
     """`has_room`: one more task of the job fits beside all that run."""
+    if record.job.kind is JobKind.SYSTEM:
+        return Moves()  # its slots are their nodes'
     policy, count = record.job.update or UpdatePolicy(), record.job.count
     held = [[each for each in record.history(index) if each.wanted and not each.terminal] for index in range(count)]
     ready = {each.id for slot in held for each in slot if is_ready(each, record.spec(each.job_version))}
@@ -66,7 +69,9 @@ def decide_moves(
     for each in _in_order(leaving, ready):
         if room <= 0:
             break
-        if policy.order is not UpdateOrder.STOP_FIRST and has_room():
+        # Of a batch no task runs twice at a time.
+        beside = policy.order is not UpdateOrder.STOP_FIRST and record.job.kind is not JobKind.BATCH
+        if beside and has_room():
             move.append(each.id)
             room -= 1
         elif policy.order is not UpdateOrder.START_FIRST and _may_end(each, ready, serving, policy, count):

@@ -42,6 +42,10 @@ class Pool:
     def without(self, engines: Collection[str]) -> "Pool":
         return Pool([r for r in self.nodes if engine_key(r.node) not in engines], self.failure)
 
+    def of(self, nodes: list[NodeRecord]) -> "Pool":
+        """Some of its nodes; the others are of no interest."""
+        return Pool(nodes, PlacementFailure())
+
 
 class Pools:
     """The pools of one view, made when first asked for. It is kept for every call of `schedule`, and notices by

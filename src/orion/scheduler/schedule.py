@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from orion.model.allocation import STUCK_AFTER, Allocation
 from orion.model.ids import AllocationId, JobName
+from orion.model.job import JobKind
 from orion.model.levels import level_of_type
 from orion.model.placement import PlacementFailure, RefusalReason
 from orion.model.placement_text import placement_text
@@ -14,6 +15,7 @@ from orion.scheduler.plan import Plan
 from orion.scheduler.pools import Pools
 from orion.state.job_record import JobRecord
 from orion.state.placed import engine_key
+from orion.state.records import NodeRecord
 from orion.state.tables.plans import Placements, Refusal
 from orion.state.view import View
 
@@ -110,8 +112,14 @@ class _Planner:
                 self._stops.append(allocation.id)
                 self._overlay.leaving.add(allocation.id)
                 self._bytes_left -= _STOP_BYTES
-                moves.setdefault(allocation.job, []).append(allocation.index)
+                if not self._is_at_home(allocation.job):
+                    moves.setdefault(allocation.job, []).append(allocation.index)
         return moves
+
+    def _is_at_home(self, name: JobName) -> bool:
+        """Returns whether the job's tasks each have their own node, and go nowhere else."""
+        record = self._view.job_record(name)
+        return record is not None and record.job.kind is JobKind.SYSTEM
 
     def move_stuck(self, turn: int) -> None:
         """Moves each task that its node can't start to an engine that has not tried it yet, if one has room. Else
@@ -129,7 +137,7 @@ class _Planner:
 
     def _move(self, allocation: Allocation) -> None:
         record = self._view.job_record(allocation.job)
-        if record is None:
+        if record is None or record.job.kind is JobKind.SYSTEM:
             return
         if allocation.status.refused_port:
             self._choose_another_port(record, allocation)
@@ -207,6 +215,9 @@ class _Planner:
         whys: list[RefusalReason] = []
         for version, group in _by_version(record, indexes):
             demand = Demand(record.spec(version))
+            if record.job.kind is JobKind.SYSTEM:
+                whys.append(self._place_at_home(record, demand, group))
+                continue
             more = waiting - len(indexes)  # that this plan does not look at
             ranked = demand.rules is not None and demand.rules.ranked
             shape = (demand.shape, record.job.name, version) if ranked else demand.shape
@@ -232,6 +243,25 @@ class _Planner:
         if placed < waiting:
             self._rest[record.job.name] = None
         return ""
+
+    def _place_at_home(self, record: JobRecord, demand: Demand, indexes: list[int]) -> RefusalReason:
+        """Places each task on the node that its slot is of. Returns why some do not fit there."""
+        pool = self._pools.pool(self._view, demand.constraints, demand.rules)
+        left: list[NodeRecord] = []
+        for index in indexes:
+            home = [row for row in pool.nodes if row.node.id == record.job.homes[index]]
+            choice = Choice(self._view, record, [index], demand, pool.of(home), self._overlay)
+            self._looks_left -= 1
+            if choice.done:
+                self._give(record, [index], choice)
+            else:
+                left += home
+        if len(indexes) < record.open_count:
+            self._rest[record.job.name] = None
+        if not left:
+            return ""
+        failure = explain(pool.of(left), self._overlay, demand)
+        return failure if self._understood else placement_text(failure, demand.task)
 
     def _give(self, record: JobRecord, indexes: list[int], choice: Choice) -> None:
         job = record.job

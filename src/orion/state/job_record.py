@@ -11,6 +11,7 @@ from orion.model.placement import RefusalReason
 from orion.model.update import UpdateOrder
 from orion.state.job_queue import queue_key
 
+_ENDING = (JobKind.SERVICE, JobKind.BATCH)  # of these kinds all tasks may end by themselves
 OPEN = 1  # value in `JobRecord.open`: the slot wants an allocation
 
 # A slot remembers nothing, one allocation, or several, newest last. One is the usual case: no tuple for it.
@@ -78,8 +79,8 @@ class JobRecord:
         self.successor: Job | None = None
         self.rollout: Rollout | None = None
         self.slots: list[Slot] = [None] * job.count
-        self.open = bytearray(b"\x01") * job.count if job.wanted else bytearray(job.count)
-        self.open_count = job.count if job.wanted else 0
+        self.open = new_open(job, 0)
+        self.open_count = self.open.count(OPEN)
         self.active = 0
 
     @property
@@ -90,7 +91,7 @@ class JobRecord:
     @property
     def finished(self) -> bool:
         """Returns whether all of it has ended by itself, and is not to run again."""
-        return self.job.wanted and not self.active and not self.open_count
+        return self.job.kind in _ENDING and self.job.wanted and not self.active and not self.open_count
 
     def has_ended(self, index: int) -> bool:
         """Returns whether a task has ended and is not to run again."""
@@ -160,6 +161,15 @@ class JobRecord:
         return allocation.job_version == self.version(allocation.index) and allocation.id not in rollout.moving
 
 
+def new_open(job: Job, start: int) -> bytearray:
+    """Which of the slots from `start` on are open, if nothing has run in them yet."""
+    if not job.wanted or job.collected or job.kind is JobKind.CRON:
+        return bytearray(job.count - start)
+    if job.kind is JobKind.SYSTEM:
+        return bytearray(map(bool, job.homes[start : job.count]))
+    return bytearray(b"\x01") * (job.count - start)
+
+
 def ends_slot(allocation: Allocation, kind: JobKind) -> bool:
     """Returns whether this run was the last its slot needs: it completed, or failed and its restart policy gave up.
 
@@ -174,7 +184,9 @@ def ends_slot(allocation: Allocation, kind: JobKind) -> bool:
 def slot_wants(record: JobRecord, index: int) -> bool:
     """Returns whether the slot is open, from its remembered allocations alone."""
     job = record.job
-    if not job.wanted or index >= job.count:
+    if not job.wanted or index >= job.count or job.collected or job.kind is JobKind.CRON:
+        return False
+    if job.kind is JobKind.SYSTEM and not job.homes[index]:
         return False
     alone = (job.update is not None and job.update.order is UpdateOrder.STOP_FIRST) or (
         record.rollout is not None and record.rollout.alone

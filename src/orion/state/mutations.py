@@ -8,7 +8,7 @@ from orion.model.job import Job
 from orion.model.node import Node
 from orion.model.placement import RefusalReason
 from orion.state.job_queue import queue_key
-from orion.state.job_record import OPEN, JobRecord, ends_slot, slot_wants
+from orion.state.job_record import OPEN, JobRecord, ends_slot, new_open, slot_wants
 from orion.state.records import (
     MAX_ENDED_PER_SLOT,
     MAX_REASON,
@@ -143,6 +143,15 @@ def open_job(state: Tables, record: JobRecord, job: Job) -> None:
         set_open(state, record, index, is_open=slot_wants(record, index))
 
 
+def collect(state: Tables, record: JobRecord) -> None:
+    """Forgets all allocations of a job that has ended, but not that it has."""
+    record.job = replace(record.job, collected=True)
+    for index in range(len(record.slots)):
+        for allocation in record.history(index):
+            _forget(state, allocation)
+        record.slots[index] = None
+
+
 def forget_job(state: Tables, record: JobRecord) -> None:
     """Forget a job none of whose allocations is active, and them with it."""
     del state.jobs[record.job.name]
@@ -168,12 +177,10 @@ def fit_slots(state: Tables, record: JobRecord) -> None:
         if versions is not None:
             versions.extend([record.job.version] * more)
         share_ints(state, count)
-        if record.job.wanted:
-            record.open.extend(b"\x01" * more)
-            record.open_count += more
-            state.capacity_epoch += 1
-        else:
-            record.open.extend(bytes(more))
+        opened = new_open(record.job, len(record.open))
+        record.open.extend(opened)
+        record.open_count += opened.count(OPEN)
+        state.capacity_epoch += 1
     for index in range(count, len(slots)):
         forget_surplus(state, record, index)
     record.drop_surplus()

@@ -3,7 +3,7 @@
 import msgspec
 
 from orion.model.allocation import Allocation, AllocationState
-from orion.model.job import TaskSpec
+from orion.model.job import JobKind, TaskSpec
 from orion.model.placement import PlacementFailure
 from orion.model.placement_text import placement_text
 from orion.state.core.step import tasks_text
@@ -41,6 +41,9 @@ def task_slot(record: JobRecord, index: int) -> TaskSlot:
     if record.successor is not None:
         state = STOPPED if record.successor.stopped else PENDING
         return TaskSlot(state, task, words=_why_after(record))
+    if record.job.kind is JobKind.CRON:
+        runs = f"its runs are jobs of their own: 'orion cron runs {record.job.name}' lists them"
+        return TaskSlot(STOPPED if record.job.stopped else PENDING, task, words=runs)
     history = record.history(index)
     if record.open[index] == OPEN and not _in_use(history):
         if isinstance(record.refusal, str):
@@ -48,7 +51,7 @@ def task_slot(record: JobRecord, index: int) -> TaskSlot:
         return TaskSlot(PENDING, task, failure=record.refusal)
     current = _current(record, history)
     if current is None:
-        return TaskSlot(STOPPED, task)
+        return TaskSlot(AllocationState.COMPLETED.value if record.job.collected else STOPPED, task)
     task = record.spec(current.job_version)
     if record.job.stopped and current.terminal and not ends_slot(current, record.job.kind):
         return TaskSlot(STOPPED, task, current)

@@ -3,7 +3,7 @@
 """
 
 from collections.abc import Mapping
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TypeVar
 
 from orion.model.allocation import TERMINAL, Allocation
@@ -169,6 +169,11 @@ class View:
 
     def job_record(self, name: JobName) -> JobRecord | None:
         return self._tables.jobs.get(name)
+
+    def jobs_since(self, serial: int) -> list[Job]:
+        """Those that came when this was the next serial, or later. Costs what it gives, not what there is."""
+        jobs = self._tables.jobs
+        return [jobs[name].latest for name in takewhile(lambda name: jobs[name].serial >= serial, reversed(jobs))]
 
     def spec(self, name: JobName, version: int) -> TaskSpec | None:
         """How allocations of this version are to run; None when the job never had it, or there is none."""

@@ -7,6 +7,7 @@ from orion.node.rpc.reads import ALL
 from orion.node.views import render_jobs
 from orion.state.apply import apply
 from orion.state.tables import State
+from orion.state.tables.cron import RunJob
 from orion.state.tables.job_changes import PromoteJob, PutJob, RestartJob, RollBackJob, SetJobCount
 from orion.state.tables.jobs import RemoveJob, StartJob, StopJob
 
@@ -58,6 +59,10 @@ class FakeJobs:
 
     async def promote(self, job, *, timeout_s):
         return await self._asked(PromoteJob, job, timeout_s)
+
+    async def run(self, job, *, idempotency_key, timeout_s):
+        key = idempotency_key or f"run {self._service.index}"
+        return await self._change(RunJob(NOW_MS, job, key, self._service.index), timeout_s)
 
     async def stop(self, job, *, timeout_s):
         return await self._asked(StopJob, job, timeout_s)

@@ -24,6 +24,7 @@ from orion.model.logs import LogItem, LogPiece, LogPosition, Mark
 from orion.node.rpc.lists import CHUNK_BYTES
 from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.node.services.service import Health
+from orion.state.tables.cron_rows import Crons
 from unit.api.fake_configs import FakeConfigs
 from unit.api.fake_endpoints import FakeEndpoints
 from unit.api.fake_jobs import FakeJobs
@@ -180,7 +181,8 @@ class FakeService(FakeSessions):
 
     async def row(self, table, key: str, read: Read):
         await self._read(read)
-        return self.configs.state.of(table).get(key), self.index
+        state = self.jobs.state if table is Crons else self.configs.state
+        return state.of(table).get(key), self.index
 
     async def task(self, task: str, read: Read):
         await self._read(read)

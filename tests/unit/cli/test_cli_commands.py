@@ -953,3 +953,10 @@ def test_a_question_without_an_answer_changes_nothing(orion, monkeypatch, tmp_pa
     code, _, err = orion("raft", "recover", "--data-dir", str(tmp_path))
     assert code == 1
     assert err.endswith("Really? [y/N]: \norion: nothing was changed\n")
+
+
+def test_ps_leaves_out_what_has_completed_unless_it_is_asked_for(api, orion):
+    api.service.tasks_by_id = {"web/0": task_view("web"), "done/0": task_view("done", state="completed")}
+    assert orion("ps", "-q")[1] == "web/0\n"
+    assert orion("ps", "-q", "-a")[1].split() == ["done/0", "web/0"]
+    assert orion("ps", "-q", "done")[1] == "done/0\n"

@@ -31,6 +31,8 @@ COMMAND_OF = {
     ("POST", "/jobs/{name}/rollback"): "rollback",
     ("POST", "/jobs/{name}/restart"): "restart",
     ("POST", "/jobs/{name}/promote"): "promote",
+    ("GET", "/jobs/{name}/runs"): "cron runs",
+    ("POST", "/jobs/{name}/run"): "cron run",
     ("POST", "/jobs/{name}/stop"): "stop",
     ("POST", "/jobs/{name}/start"): "start",
     ("GET", "/deployments"): "deployments",
@@ -80,6 +82,7 @@ NO_OPTION = {
 # Fields of a body that no command has an option for, and why.
 NO_FIELD = {
     "kind": "a job keeps its kind",
+    "schedule": "it has an option for each of its parts, of orion cron create",
     "update": "it has an option for each of its parts",
     "hooks": "they have parts of their own: a job file says them",
 }

@@ -27,6 +27,7 @@ from orion.state.sound import command_fault, fault_of
 from orion.state.tables.allocation_updates import UpdateAllocations
 from orion.state.tables.cluster import InitCluster
 from orion.state.tables.configs import DeleteConfig, PutConfig
+from orion.state.tables.cron import CollectJobs, FireCron, RunJob
 from orion.state.tables.deployments import EndDeployment, StepDeployment, TurnDeployment
 from orion.state.tables.job_changes import PromoteJob, PutJob, RestartJob, RollBackJob, SetJobCount
 from orion.state.tables.jobs import CreateJob, RemoveJob, StartJob, StopJob
@@ -36,6 +37,7 @@ from orion.state.tables.node_labels import LabelNode
 from orion.state.tables.node_status import SetNodeStatus
 from orion.state.tables.nodes import RegisterNode
 from orion.state.tables.plans import ApplyPlan, Placements, Refusal
+from orion.state.tables.system import FitSystemJob
 
 SPEC = TaskSpec("app", resources=Resources(100, 1_000_000, 0))
 JOB = Job("web", JobKind.SERVICE, 1, SPEC)
@@ -296,6 +298,20 @@ COMMANDS = st.one_of(
     near(RollBackJob(1, "web", "key", 100), job=WORDS, version=NUMBERS, **CHANGE),
     near(RestartJob(1, "web", "key", 100), job=WORDS, **CHANGE),
     near(PromoteJob(1, "web", "key", 100), job=WORDS, **CHANGE),
+    near(
+        FireCron(1, "nightly", 5, 6, 7),
+        job=WORDS,
+        created_index=NUMBERS,
+        former_ms=NUMBERS,
+        until_ms=NUMBERS,
+        fires=LISTS.map(tuple),
+        missed=NUMBERS,
+        missed_from_ms=NUMBERS,
+        missed_to_ms=NUMBERS,
+    ),
+    near(RunJob(1, "nightly", "key", 100), job=WORDS, **CHANGE),
+    near(CollectJobs(1, ()), jobs=st.lists(st.tuples(WORDS, NUMBERS), max_size=3).map(tuple)),
+    near(FitSystemJob(1, "agent", 5), job=WORDS, created_index=NUMBERS),
     near(
         StepDeployment(1, 6),
         deployment=NUMBERS,

@@ -184,7 +184,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         name=JOBS,
-        kind=st.sampled_from(JobKind),
+        kind=st.sampled_from((JobKind.SERVICE, JobKind.BATCH, JobKind.SYSTEM)),
         count=st.integers(0, 5),
         task=TASKS,
         key=st.sampled_from(["", "", "k1", "k2"]),

@@ -17,20 +17,29 @@ if TYPE_CHECKING:
 @click.option("--node", default="", metavar="NODE", shell_complete=complete_node, help="Only those on this node.")
 @output("table", "wide", "json")
 @no_trunc
+@click.option("-a", "--all", "ended", is_flag=True, help="Those that have completed, too.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the ids.")
 @click.option("--stale", is_flag=True, help="What this node knows, without asking the others.")
 @asks
 def ps(
-    client: "Client", job: tuple[str, ...], node: str, form: str, no_trunc: bool, quiet: bool, stale: bool
+    client: "Client",
+    job: tuple[str, ...],
+    node: str,
+    form: str,
+    no_trunc: bool,
+    ended: bool,
+    quiet: bool,
+    stale: bool,
 ) -> int:
     """List tasks: what runs, where, and why not.
 
-    All of them, or those of each JOB, which may also be the id of one task.
+    All of them that have not completed, or those of each JOB, which may also be the id of one task.
     """
     from orion.cli.shared import output
 
     everything = client.tasks(stale=stale)
-    tasks = [t for t in everything if (not job or {t.id, t.name} & set(job)) and node in ("", t.node_id)]
+    shown = [t for t in everything if ended or job or t.state != "completed"]
+    tasks = [t for t in shown if (not job or {t.id, t.name} & set(job)) and node in ("", t.node_id)]
     if node and not tasks:
         client.node(node, stale=stale)  # raises when there is none of that name
     if quiet:

@@ -8,6 +8,7 @@ from msgspec import Meta
 from orion.model.api.container.network import ContainerFields
 from orion.model.api.deployments import DeploymentView
 from orion.model.api.fields import always, schema, shown_always
+from orion.model.api.schedule_fields import RunView, ScheduleRequest
 from orion.model.api.tasks import ShownFields, TaskFields
 from orion.model.api.update_fields import UpdateRequest
 from orion.model.job import JobKind
@@ -21,10 +22,12 @@ class JobFields(TaskFields, frozen=True, rename="camel"):
     kind: Annotated[
         str,
         schema(
-            "service: runs until it is stopped; batch: until each task has completed once.",
-            enum=[JobKind.SERVICE.value, JobKind.BATCH.value],
+            "service: runs until it is stopped; batch: until each task has completed once; system: a task on each "
+            "node that matches; cron: a batch at each of its times.",
+            enum=[*JobKind],
         ),
     ] = JobKind.SERVICE.value
+    schedule: Annotated[ScheduleRequest | None, Meta(description="Of a cron job.")] = None
     count: Annotated[int, schema("Tasks.", minimum=0, maximum=MAX_TASKS)] = 1
     update: Annotated[UpdateRequest, Meta(description="How tasks come to another version.")] = UpdateRequest()
 
@@ -54,6 +57,11 @@ class JobView(_ShownJob, frozen=True, rename="camel", kw_only=True, omit_default
     updated: Annotated[int, Meta(description="Tasks of the present version that run.")]
     reason: Annotated[str, Meta(description="Why it is not as asked, for people.")]
     deployment: Annotated[DeploymentView | None, Meta(description="The last one.")] = always(None)
+    next_at: Annotated[str | None, Meta(description="Of a cron job: when it runs next. RFC 3339, UTC.")] = always(
+        None
+    )
+    last_run: Annotated[RunView | None, Meta(description="Of a cron job.")] = always(None)
+    run_of: Annotated[str, Meta(description="The cron job that this is a run of.")] = always("")
 
 
 class CountRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from orion.model.ids import NodeId, RaftId
 from orion.node.consensus.driver import RaftDriver
 from orion.node.leader.cluster_watch import ClusterWatch
+from orion.node.leader.collection import Collection
+from orion.node.leader.cron import Cron
 from orion.node.leader.deployments import Deployments
 from orion.node.leader.heard import Heard
 from orion.node.leader.leader import Leader
@@ -12,6 +14,7 @@ from orion.node.leader.moves import Moving
 from orion.node.leader.node_health import NodeHealth
 from orion.node.leader.proposer import Proposer
 from orion.node.leader.scheduling import Scheduling
+from orion.node.leader.system import System
 from orion.node.leader.voters import Voters
 from orion.node.membership.directory import Directory
 from orion.node.membership.liveness import Liveness
@@ -62,6 +65,9 @@ def leader_and_voters(
         Scheduling(clock=clock, driver=driver, proposer=proposer),
         Deployments(clock=clock, driver=driver, proposer=proposer),
         Moving(clock=clock, driver=driver, proposer=proposer),
+        System(clock=clock, driver=driver, proposer=proposer),
+        Cron(clock=clock, driver=driver, proposer=proposer),
+        Collection(clock=clock, driver=driver, proposer=proposer),
         voters,
     )
     leader = Leader(clock=clock, machine=machine, driver=driver, proposer=proposer, duties=duties)

@@ -18,6 +18,7 @@ from orion.node.views import render_jobs
 from orion.ports.clock import Clock
 from orion.ports.peers import Principal
 from orion.state.commands import AnyCommand
+from orion.state.tables.cron import RunJob
 from orion.state.tables.job_changes import PromoteJob, PutJob, RestartJob, RollBackJob, SetJobCount
 from orion.state.tables.jobs import RemoveJob, StartJob, StopJob
 
@@ -116,6 +117,16 @@ class Jobs:
         return await self._change(
             job, lambda at_ms, key, since: PromoteJob(at_ms, JobName(job), key, since), timeout_s
         )
+
+    async def run(self, job: str, *, idempotency_key: str, timeout_s: float) -> JobView:
+        _, seen_at = await self._before(job, timeout_s)
+        done = await self._changes.make(
+            lambda at_ms, key, since: RunJob(at_ms, JobName(job), key, since),
+            timeout_s,
+            idempotency_key=idempotency_key,
+            seen_at=seen_at,
+        )
+        return await self._after(done.subject, timeout_s)
 
     async def stop(self, job: str, *, timeout_s: float) -> JobView:
         return await self._change(

@@ -98,6 +98,9 @@ class JobService(Protocol):
 
     async def promote(self, job: str, *, timeout_s: float) -> JobView: ...
 
+    async def run(self, job: str, *, idempotency_key: str, timeout_s: float) -> JobView:
+        """A cron job now, or again a batch job that has ended. Answers with the job that runs."""
+
     async def stop(self, job: str, *, timeout_s: float) -> JobView: ...
 
     async def start(self, job: str, *, timeout_s: float) -> JobView: ...

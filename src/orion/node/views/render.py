@@ -24,7 +24,7 @@ from orion.model.ids import (
     split_task_id,
     task_id,
 )
-from orion.model.job import Job, TaskSpec
+from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.membership import GONE, MemberState, NodeRole
 from orion.model.node import EVERYWHERE, Node, NodeStatus, address_parts, address_text
 from orion.model.placement import RefusalReason
@@ -58,7 +58,7 @@ def tasks(view: View, page: Page) -> tuple[Iterator[TaskView], str]:
         record = view.job_record(names[at])
         assert record is not None
         start = skip if at == first else 0
-        count = record.latest.count
+        count = 0 if record.latest.kind is JobKind.CRON else record.latest.count  # its runs have tasks
         indexes = range(start, min(count, start + room))
         room -= rows.take(record, indexes)
         if start + len(indexes) < count:

@@ -14,6 +14,7 @@ from orion.model.errors import NotFound
 from orion.model.ids import JobName
 from orion.model.placement_text import refusal_text
 from orion.node.rpc.reads import Page
+from orion.node.views import render_cron
 from orion.node.views.render import time_text
 from orion.reconcile.deployments import what_it_waits_for
 from orion.reconcile.readiness import is_ready
@@ -123,6 +124,7 @@ def _job(view: View, record: JobRecord) -> JobView:
         updated=sum(each.job_version == asked.version for each in running),
         reason=_reason(record),
         deployment=deployment_view(view, row) if row and row.created_index == asked.created_index else None,
+        **render_cron.of_job(view, asked),
     )
 
 

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from orion.model.deployment import NO_VERSION, Deployment, DeploymentKind, DeploymentState
 from orion.model.errors import Conflict, OrionError, Refused
 from orion.model.ids import JobName
-from orion.model.job import Job
+from orion.model.job import Job, JobKind
 from orion.model.levels import since
 from orion.state import mutations, rollouts
 from orion.state.core.command import Command, command, once_about
@@ -14,6 +14,7 @@ from orion.state.core.faults import MAX_WORD as MAX_NAME
 from orion.state.core.step import Step, tasks_text
 from orion.state.job_record import JobRecord
 from orion.state.records import MAX_COUNT, Tables
+from orion.state.tables import cron_rows
 from orion.state.tables.answers import Answers
 from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.history import ChangeKind, note
@@ -111,7 +112,13 @@ def _change(state: Tables, step: Step, record: JobRecord, asked: Job) -> JobName
         created_index=latest.created_index,
         stopping=False,
         stopped=False,
+        homes=latest.homes,
+        collected=latest.collected and same_spec,
     )
+    if job.kind is JobKind.SYSTEM:
+        job = replace(job, count=latest.count)
+    if job.collected and job.count != latest.count:
+        return _has_completed(job)
     deployments = state.of(Deployments)
     last = deployments.latest(job.name)
     failed = last is not None and last.state in (DeploymentState.FAILED, DeploymentState.PAUSED)
@@ -122,10 +129,19 @@ def _change(state: Tables, step: Step, record: JobRecord, asked: Job) -> JobName
         return fault
     kind = DeploymentKind.DEPLOY if not same_spec or failed else DeploymentKind.SCALE
     note(state, step, ChangeKind.UPDATED if not same_spec else ChangeKind.SCALED, job)
+    if job.schedule != latest.schedule:
+        cron_rows.begin(state, step, job)
     what = f"version {job.version}, {job.task.image}" if not same_spec else tasks_text(job.count)
     step.tell("JobUpdated", job.name, f"{job.name} is to be {what}")
     _begin(state, step, job, kind, back if not same_spec else _same_way_back(last, failed=failed))
     return job.name
+
+
+def _has_completed(job: Job) -> Conflict:
+    return Conflict(
+        f"{job.name} has completed, and what is left of its tasks was removed: have it run again with"
+        f" 'orion rm {job.name}' and another deploy"
+    )
 
 
 def _become(state: Tables, step: Step, record: JobRecord, job: Job) -> Refused | None:
@@ -139,7 +155,7 @@ def _become(state: Tables, step: Step, record: JobRecord, job: Job) -> Refused |
     rollouts.change_job(state, record, job)
     if record.rollout and len(record.rollout.specs) > MAX_VERSIONS:
         step.tell("JobUpdated", job.name, f"{job.name} has tasks of {len(record.rollout.specs)} versions")
-    if former.stopped:
+    if former.stopped or former.collected > job.collected:
         if record.rollout is not None:
             record.rollout.slots = None
         mutations.open_job(state, record, job)
@@ -160,6 +176,8 @@ def _same_way_back(last: Deployment | None, *, failed: bool) -> int:
 
 
 def _begin(state: Tables, step: Step, job: Job, kind: DeploymentKind, back: int) -> None:
+    if job.kind is JobKind.CRON:
+        return  # its runs are what there is to wait for
     row = Deployment(
         step.index,
         job.name,
@@ -212,6 +230,10 @@ def set_job_count(state: Tables, step: Step, change: SetJobCount) -> JobName | O
         return record
     if not 0 <= change.count <= MAX_COUNT:
         return Refused(f"{change.count:,} tasks of {change.job}: a job has from 0 to {MAX_COUNT:,}")
+    if record.job.kind is JobKind.SYSTEM:
+        return Conflict(f"{change.job} is a system job: it has a task on each node that matches")
+    if record.job.collected:
+        return _has_completed(record.job)
     job = replace(record.job, count=change.count)
     if job == record.job:
         return job.name

@@ -8,7 +8,7 @@ import msgspec
 
 from orion.model.allocation import SCHEDULED, Allocation
 from orion.model.ids import AllocationId, JobName, NodeId
-from orion.model.job import Job, TaskSpec
+from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.levels import since
 from orion.model.placement import RefusalReason
 from orion.state import mutations
@@ -89,7 +89,7 @@ class Jobs(Table):
                     self._restore_allocation(allocation)
             case JobsFrame():
                 for job, refusal in frame.rows:
-                    if not 0 <= job.count <= MAX_COUNT or job.name in self._state.jobs:
+                    if not _can_be(job) or job.name in self._state.jobs:
                         raise LookupError(job.name)
                     mutations.add_job(self._state, job, refusal)
             case RolloutsFrame():
@@ -185,6 +185,11 @@ class Jobs(Table):
         state.stuck.clear()
         state.waits_beside.clear()
         yield
+
+
+def _can_be(job: Job) -> bool:
+    slots = len(job.homes) if job.kind is JobKind.SYSTEM else job.count
+    return 0 <= job.count <= MAX_COUNT and job.count == slots
 
 
 def _row(record: JobRecord) -> RolloutRow | None:

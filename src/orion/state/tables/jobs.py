@@ -14,8 +14,9 @@ from orion.model.allocation import Allocation
 from orion.model.container_options import ContainerOptions
 from orion.model.errors import Conflict, NotFound, OrionError, Refused
 from orion.model.ids import JOB_NAME, JobName
-from orion.model.job import Job, TaskSpec
+from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.placement_rules import MAX_PRIORITY, rules_fault
+from orion.model.schedule import MAX_CRON_NAME, MAX_EXPRESSION, MAX_ZONE
 from orion.model.update import UpdatePolicy
 from orion.state import mutations
 from orion.state.core.command import Command, Once, command, once_about
@@ -34,6 +35,8 @@ from orion.state.core.faults import (
 from orion.state.core.step import Step, tasks_text
 from orion.state.job_record import JobRecord
 from orion.state.records import MAX_COUNT, Tables, port_text, static_port_keys
+from orion.state.system_slots import homes_for
+from orion.state.tables import cron_rows
 from orion.state.tables.answers import Answers
 from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.history import ChangeKind, note
@@ -101,6 +104,24 @@ def creation_fault(job: Job, idempotency_key: str) -> str:
             outside("priority", job.priority, MAX_PRIORITY, -MAX_PRIORITY),
             _spec_fault(job.task),
             _policy_fault(job.update) if job.update else "",
+            _kind_fault(job),
+        )
+    )
+
+
+def _kind_fault(job: Job) -> str:
+    if job.homes or job.cron or job.collected:
+        return f"{job.name} says what only the state does: homes, cron or collected"
+    if (job.kind is JobKind.CRON) != (job.schedule is not None):
+        return f"{job.name} is a {job.kind} job and has {'a' if job.schedule else 'no'} schedule"
+    if job.schedule is None:
+        return ""
+    return first(
+        (
+            longer("expression", len(job.schedule.expression), MAX_EXPRESSION),
+            longer("time_zone", len(job.schedule.time_zone), MAX_ZONE),
+            outside("start_deadline_ms", job.schedule.start_deadline_ms, MAX_MS),
+            longer("a cron job's name", len(job.name), MAX_CRON_NAME),
         )
     )
 
@@ -182,6 +203,10 @@ def add_new(state: Tables, step: Step, job: Job) -> JobName | OrionError:
     if twice:
         return Refused(f"{job.name} asks for host {port_text(twice[0])} twice")
     job = replace(job, stopping=False, stopped=False, created_index=step.index)
+    if job.kind is JobKind.SYSTEM:
+        homes = homes_for(job, None, state.nodes.values())
+        job = replace(job, homes=homes, count=len(homes))
+    cron_rows.begin(state, step, job)
     if former and former.active:
         former.successor = job
     else:
@@ -229,12 +254,25 @@ def remove_job(state: Tables, step: Step, command: RemoveJob) -> JobName | Orion
     note(state, step, ChangeKind.REMOVED, record.latest)
     state.of(Deployments).supersede(step, name, "the job is removed")
     record.successor = None
+    if record.job.kind is JobKind.CRON:
+        for run in [each for each in state.jobs.values() if each.job.cron == name]:
+            _end_for_good(state, step, run)
     if not record.job.stopping:
         mutations.close_job(state, record, replace(record.job, stopping=True))
+        cron_rows.settle_run(state, step, record)
     text = f"{name} is being removed"
     step.tell("JobRemoved", name, f"{text}: {tasks_text(record.active)} to end" if record.active else text)
     settle(state, step, record)
     return name
+
+
+def _end_for_good(state: Tables, step: Step, run: JobRecord) -> None:
+    note(state, step, ChangeKind.REMOVED, run.latest)
+    run.successor = None
+    if not run.job.stopping:
+        mutations.close_job(state, run, replace(run.job, stopping=True))
+    step.tell("JobRemoved", run.job.name, f"{run.job.name} is being removed with its cron job")
+    settle(state, step, run)
 
 
 # --- stop and start ----------------------------------------------------------------------------------------
@@ -267,6 +305,8 @@ def _stop(state: Tables, step: Step, record: JobRecord) -> None:
         return
     if record.successor is None:
         mutations.close_job(state, record, replace(latest, stopped=True))
+        cron_rows.settle_run(state, step, record)
+        cron_rows.stop(state, step, record.job)
     elif not record.job.stopping:  # it was to start again
         record.successor = None
     else:
@@ -279,6 +319,10 @@ def _stop(state: Tables, step: Step, record: JobRecord) -> None:
 
 def _start(state: Tables, step: Step, record: JobRecord) -> None:
     latest = record.latest
+    if latest.kind is JobKind.CRON:
+        if not latest.stopped:
+            return
+        cron_rows.begin(state, step, latest)
     if not latest.stopped and (record.successor or not any(map(record.has_ended, range(latest.count)))):
         return  # all of it runs, or is about to
     job = replace(latest, stopped=False)
@@ -296,7 +340,9 @@ def _start(state: Tables, step: Step, record: JobRecord) -> None:
 def settle_ended(state: Tables, step: Step, ended: Iterable[Allocation]) -> None:
     """Settles the jobs that these allocations belong to."""
     for name in dict.fromkeys(allocation.job for allocation in ended):
-        settle(state, step, state.jobs[name])
+        record = state.jobs[name]
+        cron_rows.settle_run(state, step, record)
+        settle(state, step, record)
 
 
 def settle(state: Tables, step: Step, record: JobRecord) -> None:
@@ -314,6 +360,7 @@ def settle(state: Tables, step: Step, record: JobRecord) -> None:
 
 def _forget(state: Tables, step: Step, record: JobRecord, how: str) -> None:
     mutations.forget_job(state, record)
+    cron_rows.forget(state, record.job)
     step.tell("JobForgotten", record.job.name, f"{record.job.name} {how}")
 
 

@@ -1,0 +1,67 @@
+"""Times that are due, from a schedule, the last time that was dealt with, and the clock."""
+
+from datetime import tzinfo
+
+import msgspec
+
+from orion.model.cron_times import times
+from orion.model.schedule import MAX_CATCH_UP, CatchUp, Schedule
+
+ON_TIME_MS = 60_000  # what runs so late is not late: a leader was elected meanwhile
+REWIND_MS = 24 * 3_600_000  # a last time so far in the future was a wrong clock's
+MAX_LOOKS = 1_000  # times in one decision: a few milliseconds
+NEVER_MS = 1 << 62
+
+
+class Due(msgspec.Struct, frozen=True):
+    """`fires` are the times that are to run now, oldest first. Of the others up to `until_ms` `missed` were missed,
+    from the first to the last of them. `next_ms`: when to look again.
+    """
+
+    fires: tuple[int, ...] = ()
+    missed: int = 0
+    missed_from_ms: int = 0
+    missed_to_ms: int = 0
+    until_ms: int = 0
+    next_ms: int = NEVER_MS
+
+    @property
+    def empty(self) -> bool:
+        return not self.until_ms
+
+
+def due(schedule: Schedule, zone: tzinfo, former_ms: int, now_ms: int) -> Due:
+    """`former_ms` is the last time that was dealt with, or when the job was asked for. A clock that was put back
+    has nothing due until it has come to `former_ms` again.
+    """
+    if former_ms > now_ms + REWIND_MS:
+        return Due(until_ms=now_ms, next_ms=now_ms)
+    found: list[int] = []
+    next_ms = NEVER_MS
+    for at_ms in times(schedule, zone, former_ms):
+        if at_ms > now_ms:
+            next_ms = at_ms
+            break
+        found.append(at_ms)
+        if len(found) == MAX_LOOKS:
+            return _all_missed(found[:-MAX_CATCH_UP], now_ms)
+    if not found:
+        return Due(next_ms=next_ms)
+    fires = _fires(schedule, found, now_ms)
+    missed = [at_ms for at_ms in found if at_ms not in fires]
+    if not missed:
+        return Due(fires, until_ms=found[-1], next_ms=next_ms)
+    return Due(fires, len(missed), missed[0], missed[-1], found[-1], next_ms)
+
+
+def _all_missed(found: list[int], now_ms: int) -> Due:
+    return Due((), len(found), found[0], found[-1], found[-1], now_ms)
+
+
+def _fires(schedule: Schedule, found: list[int], now_ms: int) -> tuple[int, ...]:
+    limit_ms = schedule.start_deadline_ms or (ON_TIME_MS if schedule.catch_up is CatchUp.NONE else NEVER_MS)
+    able = [at_ms for at_ms in found if now_ms - at_ms <= limit_ms]
+    if schedule.catch_up is CatchUp.LAST:
+        on_time = [at_ms for at_ms in able if now_ms - at_ms <= ON_TIME_MS]
+        able = on_time or able[-1:]
+    return tuple(able[-MAX_CATCH_UP:])

@@ -1,0 +1,49 @@
+import json
+
+
+def test_a_cron_job_from_the_command_line(api, orion):
+    code, out, _ = orion(
+        "cron", "create", "--name", "nightly", "--schedule", "30 3 * * *", "--time-zone", "Europe/Berlin",
+        "--overlap", "queue", "-m", "64m", "busybox", "sh", "-c", "exit 3",
+    )  # fmt: skip
+    assert (code, out) == (0, "nightly\n")
+    job = api.service.jobs.state.view.job("nightly")
+    assert (job.kind, job.task.command, job.task.restart.mode) == ("cron", ("sh", "-c", "exit 3"), "no")
+    assert (job.schedule.expression, job.schedule.time_zone, job.schedule.overlap) == (
+        "30 3 * * *",
+        "Europe/Berlin",
+        "queue",
+    )
+    code, out, _ = orion("cron")
+    assert "30 3 * * *" in out
+    assert "Europe/Berlin" in out
+    code, out, _ = orion("cron", "run", "nightly")
+    assert out == "nightly-1700000000\n"
+    code, out, _ = orion("cron", "runs", "nightly")
+    assert "(by hand)" in out
+    assert "running" in out
+    (run,) = json.loads(orion("cron", "runs", "nightly", "-o", "json")[1])
+    assert (run["job"], run["byHand"], run["exitCode"]) == ("nightly-1700000000", True, None)
+
+
+def test_what_is_no_schedule_is_bad_usage(api, orion):
+    code, _, err = orion("cron", "create", "--name", "nightly", "--schedule", "61 * * * *", "busybox")
+    assert code == 2
+    assert "bad minute" in err
+    code, _, err = orion(
+        "cron", "create", "--name", "nightly", "--schedule", "@daily", "--time-zone", "Mars/Base", "busybox"
+    )
+    assert code == 2
+    assert "no time zone" in err
+
+
+def test_runs_of_what_is_no_cron_job(api, orion):
+    code, _, err = orion("cron", "runs", "none")
+    assert code == 1
+    assert "there is no cron job none; 'orion cron' lists them" in err
+
+
+def test_a_cron_job_is_named(orion):
+    code, _, err = orion("cron", "create", "--schedule", "@daily", "busybox")
+    assert code == 2
+    assert "--name nightly" in err
