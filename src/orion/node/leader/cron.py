@@ -34,20 +34,15 @@ class Cron:
             crons = self._driver.view.of(Crons)
             seen = self._driver.installs, crons.version
             now_ms = self._clock.wall_ms()
-            known = {name: looked for name, looked in known.items() if name in crons.rows}
+            former, known = known, {}  # a job that was stopped is not to be looked at again and again
             moved = False
             for name, row in list(crons.rows.items()):
                 job = self._job(row)
                 if job is None:
                     continue
-                former = known.get(name)
-                if (
-                    former
-                    and former[0] is row
-                    and former[1] is job
-                    and now_ms < former[2]
-                    and _is_near(former, now_ms)
-                ):
+                looked = former.get(name)
+                if looked and looked[0] is row and looked[1] is job and _holds(looked, now_ms):
+                    known[name] = looked
                     continue
                 next_ms, command = self._look(job, row, now_ms)
                 known[name] = row, job, next_ms
@@ -107,8 +102,9 @@ class Cron:
                 await asyncio.sleep(GATHER_S)
 
 
-def _is_near(former: tuple[CronRow, Job, int], now_ms: int) -> bool:
-    """Returns whether the clock is where it can be, not far before all that was dealt with."""
+def _holds(looked: tuple[CronRow, Job, int], now_ms: int) -> bool:
+    """Returns whether nothing can be due yet: the next time has not come, and the clock was not put far back."""
     from orion.reconcile.cron import REWIND_MS
 
-    return former[0].last_ms <= now_ms + REWIND_MS
+    row, _, next_ms = looked
+    return now_ms < next_ms and row.last_ms <= now_ms + REWIND_MS
