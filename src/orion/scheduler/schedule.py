@@ -248,19 +248,22 @@ class _Planner:
         """Places each task on the node that its slot is of. Returns why some do not fit there."""
         pool = self._pools.pool(self._view, demand.constraints, demand.rules)
         left: list[NodeRecord] = []
+        placed = 0
         for index in indexes:
             home = [row for row in pool.nodes if row.node.id == record.job.homes[index]]
             choice = Choice(self._view, record, [index], demand, pool.of(home), self._overlay)
             self._looks_left -= 1
             if choice.done:
                 self._give(record, [index], choice)
+                placed += 1
             else:
                 left += home
         if len(indexes) < record.open_count:
             self._rest[record.job.name] = None
-        if not left:
+        if placed == len(indexes):
             return ""
-        failure = explain(pool.of(left), self._overlay, demand)
+        # Without `left` the nodes take no tasks any more, and the job has yet to follow.
+        failure = explain(pool.of(left), self._overlay, demand) if left else pool.failure
         return failure if self._understood else placement_text(failure, demand.task)
 
     def _give(self, record: JobRecord, indexes: list[int], choice: Choice) -> None:

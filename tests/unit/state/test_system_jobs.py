@@ -186,3 +186,14 @@ def test_at_rest_there_is_one_on_each_node_that_matches_whatever_happened():
 
 def test_a_task_spec_without_constraints_matches_all():
     assert TaskSpec("x").constraints == ()
+
+
+def test_what_waits_for_a_node_that_went_down_is_refused_until_the_job_follows():
+    world = SystemWorld()
+    world.rest()
+    world.down("node1")
+    assert world.view.jobs_to_place() == ["agent"]
+    assert world.plan()
+    assert world.view.jobs_to_place() == []  # else the leader would plan again and again
+    world.rest()
+    assert world.where() == {1: "node2", 2: "node3"}
