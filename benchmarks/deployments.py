@@ -19,7 +19,8 @@ from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.levels import LEVEL
 from orion.model.resources import Resources
 from orion.model.update import UpdatePolicy
-from orion.reconcile.deployments import Memory, decide, warm
+from orion.reconcile.deployment_look import Memory, warm
+from orion.reconcile.deployments import decide
 from orion.scheduler.pools import Pools
 from orion.scheduler.room import has_room
 from orion.scheduler.schedule import schedule

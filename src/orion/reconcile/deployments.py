@@ -15,39 +15,20 @@ A new task that fails leads back to the version before, to a pause, or is passed
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
 
 import msgspec
 
-from orion.model.allocation import Allocation, AllocationState
 from orion.model.deployment import NO_VERSION, Deployment, DeploymentKind, DeploymentState
-from orion.model.health import Health
 from orion.model.ids import AllocationId, task_id
 from orion.model.job import JobKind
 from orion.model.update import FailureAction, UpdateOrder, UpdatePolicy
-from orion.reconcile.readiness import is_ready
-from orion.state.job_record import JobRecord, ends_slot
-from orion.state.job_record import Slot as Held
+from orion.reconcile.deployment_look import NEVER_MS, Look, Memory, Slot
+from orion.state.job_record import JobRecord
 from orion.state.tables.deployments import MAX_BEGUN, MAX_RETIRED, EndDeployment, StepDeployment, TurnDeployment
 
-WARM_SLOTS = 500  # looked at in one turn of the loop
-FAILED_STARTS = 3  # in a row; a registry may be a moment behind
 _TOLD_PARTS = 4  # of the progress deadline: progress is told so often at least
-NEVER_MS = 1 << 62
 
 Command = StepDeployment | TurnDeployment | EndDeployment
-
-
-class Memory(msgspec.Struct):
-    """A leader's memory of a deployment, for its own term. Times are its monotonic clock."""
-
-    ready_at_ms: dict[AllocationId, int] = {}  # since when it is seen ready without a break
-    restarts: dict[AllocationId, int] = {}  # when it was first seen
-    done_at_ms: int = 0  # when a slot was done last
-    done: int = 0
-    slots: dict[int, Any] = {}  # as each was seen last, while it is the same
-    progress: int = -1  # the row's `progress_at_ms` as it was last seen, and since when it is that
-    progress_ms: int = 0
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -56,167 +37,6 @@ class Decision(msgspec.Struct, frozen=True):
     command: Command | None
     again_ms: int = NEVER_MS
     why: str = ""
-
-
-class _Slot:
-    """A slot as it stands: the allocation that it wants, if it is there, others that are wanted still, and whether
-    something in it is only ending. `failure`: why its new task is none.
-    """
-
-    __slots__ = ("begun", "done", "ending", "failure", "index", "new", "others", "ready", "serving", "steady")
-
-    def __init__(self, index: int, *, begun: bool) -> None:
-        self.index = index
-        self.begun = begun
-        self.new: Allocation | None = None
-        self.others: list[Allocation] = []
-        self.ending = False
-        self.ready = False
-        self.steady = False
-        self.serving = False
-        self.done = False
-        self.failure = ""
-
-    @property
-    def lasts(self) -> bool:
-        """Returns whether time alone makes nothing else of it."""
-        return self.new is None or self.steady or not self.ready
-
-
-class _Seen(NamedTuple):
-    """A slot, and of what it was made."""
-
-    held: Held
-    version: int
-    goal: int
-    slot: _Slot
-
-
-class _Look:
-    """All slots of a job for one deployment."""
-
-    def __init__(
-        self,
-        record: JobRecord,
-        row: Deployment,
-        policy: UpdatePolicy,
-        memory: Memory,
-        now_ms: int,
-        slots: range | None = None,
-    ) -> None:
-        self.record = record
-        self.row = row
-        self.policy = policy
-        self.memory = memory
-        self.now_ms = now_ms
-        self.again_ms = NEVER_MS
-        self.spare = 0  # tasks that may be missed, above the floor
-        self.strict = row.from_version != NO_VERSION and not row.rolling_back
-        self.slots = [self.slot(index) for index in (range(record.job.count) if slots is None else slots)]
-        self.surplus = [
-            each
-            for index in range(record.job.count, len(record.slots))
-            for each in record.history(index)
-            if not each.terminal
-        ]
-
-    def slot(self, index: int) -> _Slot:
-        """Returns the slot as it was seen last while nothing in it has changed: of thousands most have not."""
-        record, known = self.record, self.memory.slots
-        held, version, goal = record.slots[index], record.version(index), self.row.goal
-        seen: _Seen | None = known.get(index)
-        if seen is not None and seen.held is held and seen.version == version and seen.goal == goal:
-            return seen.slot
-        slot = self._look_at(index)
-        if slot.lasts and not (record.rollout and record.rollout.moving):
-            known[index] = _Seen(held, version, goal, slot)
-        else:
-            known.pop(index, None)
-        return slot
-
-    def _look_at(self, index: int) -> _Slot:
-        record, goal = self.record, self.row.goal
-        slot = _Slot(index, begun=record.version(index) == goal)
-        batch = record.job.kind is JobKind.BATCH
-        for each in record.history(index):
-            if each.terminal:
-                if each.job_version == goal and ends_slot(each, record.job.kind):
-                    self._ended(slot, each, batch=batch)
-                continue
-            if not each.wanted:
-                slot.ending = True
-                continue
-            ready = self.is_ready(each)
-            steady = self._is_steady(each, ready=ready)
-            slot.serving |= ready
-            if slot.begun and each.job_version == goal and record.serves(each):
-                slot.new, slot.ready, slot.steady = each, ready, steady
-                slot.failure = "" if batch else self._failure(slot, each)
-            else:
-                slot.others.append(each)
-        if record.job.kind is JobKind.SYSTEM and not record.job.homes[index]:
-            slot.done = slot.begun = True  # nobody is to run it
-        slot.done = slot.begun and (slot.steady or slot.done) and not slot.others and not slot.ending
-        return slot
-
-    def is_ready(self, each: Allocation) -> bool:
-        return is_ready(each, self.record.spec(each.job_version))
-
-    def may_miss(self, slot: _Slot) -> bool:
-        """Returns whether the former tasks of a slot may end before its new one is ready, and counts it as missing
-        then. One that nobody uses is not missed.
-        """
-        if not slot.serving:
-            return True
-        if self.spare <= 0:
-            return False
-        self.spare -= 1
-        return True
-
-    def _ended(self, slot: _Slot, each: Allocation, *, batch: bool) -> None:
-        if each.status.state is AllocationState.COMPLETED and batch:
-            slot.done = slot.serving = True
-        else:
-            slot.failure = self._words(each, each.status.reason or f"has {each.status.state}")
-
-    def _is_steady(self, each: Allocation, *, ready: bool) -> bool:
-        known = self.memory.ready_at_ms
-        if not ready:
-            known.pop(each.id, None)
-            return False
-        since = known.setdefault(each.id, self.now_ms)
-        due_ms = since + self.policy.monitor_ms
-        if self.now_ms < due_ms:
-            self.again_ms = min(self.again_ms, due_ms)
-            return False
-        return True
-
-    def _failure(self, slot: _Slot, each: Allocation) -> str:
-        if not self.strict:
-            return ""
-        status = each.status
-        former = self.memory.restarts.setdefault(each.id, status.restarts if slot.steady else 0)
-        if status.health is Health.UNHEALTHY:
-            return self._words(each, status.reason or "is unhealthy")
-        crashed = status.state is AllocationState.STARTING and status.exit_code is not None
-        if status.failed_starts >= FAILED_STARTS or (crashed and not slot.steady):
-            return self._words(each, status.reason)
-        if status.restarts > former and not slot.steady:
-            return self._words(each, status.reason or "has ended and was started again")
-        return ""
-
-    @staticmethod
-    def _words(each: Allocation, why: str) -> str:
-        return f"{task_id(each.job, each.index)} on {each.node}: {why}"
-
-
-def warm(record: JobRecord, row: Deployment, policy: UpdatePolicy, memory: Memory, now_ms: int) -> Iterator[None]:
-    """Looks at some slots at a time, so that `decide` finds most of them known: for jobs of very many tasks."""
-    for first in range(0, record.job.count, WARM_SLOTS):
-        look = _Look(record, row, policy, memory, now_ms, slots=range(0))
-        for index in range(first, min(first + WARM_SLOTS, record.job.count)):
-            look.slot(index)
-        yield
 
 
 def decide(
@@ -234,7 +54,7 @@ def decide(
     """
     if memory.progress != row.progress_at_ms:
         memory.progress, memory.progress_ms = row.progress_at_ms, now_ms
-    look = _Look(record, row, policy, memory, now_ms)
+    look = Look(record, row, policy, memory, now_ms)
     done = sum(slot.done for slot in look.slots)
     if done > memory.done:
         memory.done_at_ms = now_ms
@@ -259,7 +79,7 @@ def decide(
     return _waiting(look, waits_for)
 
 
-def _failed(look: _Look, failed: Sequence[_Slot]) -> Decision | None:
+def _failed(look: Look, failed: Sequence[Slot]) -> Decision | None:
     """Returns what follows from a failure; None when the deployment goes on all the same."""
     row, action = look.row, look.policy.failure_action
     reason = failed[0].failure
@@ -274,7 +94,7 @@ def _failed(look: _Look, failed: Sequence[_Slot]) -> Decision | None:
     return Decision(TurnDeployment(0, row.id, reason))
 
 
-def _alone(look: _Look, has_room: Callable[[], bool]) -> bool:
+def _alone(look: Look, has_room: Callable[[], bool]) -> bool:
     """Returns whether a slot's former tasks end before its new one begins."""
     rollout, order = look.record.rollout, look.policy.order
     if look.record.job.kind is JobKind.SYSTEM:
@@ -288,7 +108,7 @@ def _alone(look: _Look, has_room: Callable[[], bool]) -> bool:
     return crowded and not has_room()
 
 
-def _begins(look: _Look, *, alone: bool) -> Iterator[int]:
+def _begins(look: Look, *, alone: bool) -> Iterator[int]:
     policy, count = look.policy, len(look.slots)
     waiting = [slot for slot in look.slots if not slot.begun]
     if not waiting:
@@ -311,7 +131,7 @@ def _begins(look: _Look, *, alone: bool) -> Iterator[int]:
         yield slot.index
 
 
-def _canaries_hold(look: _Look) -> bool:
+def _canaries_hold(look: Look) -> bool:
     """Returns whether only the canaries may begin."""
     policy, row = look.policy, look.row
     if not policy.canary or row.promoted or row.rolling_back or row.kind is not DeploymentKind.DEPLOY:
@@ -321,7 +141,7 @@ def _canaries_hold(look: _Look) -> bool:
     return not (policy.auto_promote and ready)
 
 
-def _retires(look: _Look, *, alone: bool) -> list[AllocationId]:
+def _retires(look: Look, *, alone: bool) -> list[AllocationId]:
     """Returns what is to end: in slots that have their new task and, if they are alone, in those that wait for it.
     Of former tasks of a slot, which one deployment after the other may have left there, one is kept at most.
     """
@@ -339,7 +159,7 @@ def _retires(look: _Look, *, alone: bool) -> list[AllocationId]:
     return found
 
 
-def _end(look: _Look, failed: Sequence[_Slot]) -> EndDeployment:
+def _end(look: Look, failed: Sequence[Slot]) -> EndDeployment:
     row = look.row
     if failed:
         count = len(look.slots)
@@ -349,7 +169,7 @@ def _end(look: _Look, failed: Sequence[_Slot]) -> EndDeployment:
     return EndDeployment(0, row.id, state, row.reason)
 
 
-def _waiting(look: _Look, waits_for: Callable[[], str]) -> Decision:
+def _waiting(look: Look, waits_for: Callable[[], str]) -> Decision:
     row, policy = look.row, look.policy
     first = next((slot for slot in look.slots if not slot.done and not slot.failure), None)
     if first is not None and not first.begun and _canaries_hold(look):
@@ -375,7 +195,7 @@ def what_it_waits_for(record: JobRecord, row: Deployment, waits_for: Callable[[]
     """Returns it in words, as well as somebody can tell who does not lead: of times it knows nothing."""
     if row.goal != record.job.version:
         return ""
-    look = _Look(record, row, record.job.update or UpdatePolicy(), Memory({}, {}), 0)
+    look = Look(record, row, record.job.update or UpdatePolicy(), Memory({}, {}), 0)
     first = next((slot for slot in look.slots if not slot.done and not slot.failure), None)
     if first is not None and not first.begun and _canaries_hold(look):
         ready = sum(slot.ready for slot in look.slots if slot.begun)
@@ -385,7 +205,7 @@ def what_it_waits_for(record: JobRecord, row: Deployment, waits_for: Callable[[]
     return _why(look, first, waits_for)
 
 
-def _why(look: _Look, slot: _Slot | None, waits_for: Callable[[], str]) -> str:
+def _why(look: Look, slot: Slot | None, waits_for: Callable[[], str]) -> str:
     if slot is None:
         return "what is too many has not ended yet"
     task = task_id(look.row.job, slot.index)

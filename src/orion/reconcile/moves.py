@@ -14,7 +14,7 @@ from orion.model.allocation import Allocation
 from orion.model.ids import AllocationId, NodeId
 from orion.model.job import JobKind
 from orion.model.update import UpdateOrder, UpdatePolicy
-from orion.reconcile.deployments import NEVER_MS
+from orion.reconcile.deployment_look import NEVER_MS
 from orion.reconcile.readiness import is_ready
 from orion.state.job_record import JobRecord
 

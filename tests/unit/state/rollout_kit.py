@@ -9,7 +9,8 @@ from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.levels import LEVEL
 from orion.model.update import UpdatePolicy
-from orion.reconcile.deployments import Memory, decide
+from orion.reconcile.deployment_look import Memory
+from orion.reconcile.deployments import decide
 from orion.reconcile.moves import MoveMemory, decide_moves
 from orion.reconcile.readiness import is_ready
 from orion.scheduler.pools import Pools

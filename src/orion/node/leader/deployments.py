@@ -11,7 +11,8 @@ from orion.model.update import UpdatePolicy
 from orion.node.consensus.driver import RaftDriver
 from orion.node.leader.proposer import Proposer
 from orion.ports.clock import Clock
-from orion.reconcile.deployments import NEVER_MS, WARM_SLOTS, Command, Decision, Memory, decide, warm
+from orion.reconcile.deployment_look import NEVER_MS, WARM_SLOTS, Memory, warm
+from orion.reconcile.deployments import Command, Decision, decide
 from orion.scheduler.pools import Pools
 from orion.scheduler.room import has_room
 from orion.state.job_record import JobRecord

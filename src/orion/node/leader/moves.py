@@ -7,7 +7,7 @@ from orion.model.ids import JobName
 from orion.node.consensus.driver import RaftDriver
 from orion.node.leader.proposer import Proposer
 from orion.ports.clock import Clock
-from orion.reconcile.deployments import NEVER_MS
+from orion.reconcile.deployment_look import NEVER_MS
 from orion.reconcile.moves import MoveMemory, Moves, decide_moves
 from orion.scheduler.pools import Pools
 from orion.scheduler.room import has_room

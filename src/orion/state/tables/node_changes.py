@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from orion.model.errors import Conflict, OrionError
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import NodeStatus
-from orion.state import mutations
+from orion.state import mutations, node_moves
 from orion.state.core.command import Command, Once, command
 from orion.state.core.faults import key_fault
 from orion.state.core.step import Step, tasks_text
@@ -98,7 +98,7 @@ def remove_node(state: Tables, step: Step, command: RemoveNode) -> NodeId | Orio
     lost = mutations.lose_all(state, record, f"{node.id} was removed", step.at_ms)
     step.tell("NodeRemoved", node.id, f"{node.id} was removed{lost_text(lost)}")
     after_loss(state, step, lost)
-    mutations.drop_node(state, record)
+    node_moves.drop_node(state, record)
     bury(state, node.raft_id)
     rise(state, step, level)
     return node.id

@@ -13,7 +13,7 @@ from orion.model.labels import Changes, effective
 from orion.model.levels import FIRST
 from orion.model.node import Node, NodeStatus, address_parts
 from orion.model.resources import Resources
-from orion.state import mutations
+from orion.state import mutations, node_moves
 from orion.state.core.command import Command, command
 from orion.state.core.faults import (
     MAX_ID,
@@ -233,7 +233,7 @@ def _return(state: Tables, step: Step, record: NodeRecord, command: RegisterNode
         node = replace(node, refused_ports=())
     mutations.set_node(state, record, node)
     if node.engine != former.engine:
-        lost += mutations.move_engine(state, record, former.engine, step.at_ms)
+        lost += node_moves.move_engine(state, record, former.engine, step.at_ms)
     if not was_ready:
         step.tell("NodeCameBack", node.id, f"{node.id} came back")
     _tell_changes(step, former, node)
@@ -275,7 +275,7 @@ def _replace(state: Tables, step: Step, record: NodeRecord, command: RegisterNod
     node = replace(node, engine=engine_of(state, node))
     mutations.set_node(state, record, node)
     if node.engine != former.engine:
-        mutations.move_engine(state, record, former.engine, step.at_ms)
+        node_moves.move_engine(state, record, former.engine, step.at_ms)
     step.tell("NodeCameBack", node.id, f"{node.id} came back with an empty data directory{lost_text(lost)}")
     _tell_engine(step, node, former.engine_down)
     after_loss(state, step, lost)
