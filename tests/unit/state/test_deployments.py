@@ -286,3 +286,14 @@ def test_deploys_that_overtake_each_other_leave_two_tasks_in_a_slot_at_most():
     world.tick(ms=10)
     assert len([each for each in world.active() if each.wanted]) <= 2
     assert world.run().state is DONE
+
+
+def test_a_job_that_is_still_stopping_starts_with_its_new_spec_once_it_has_ended():
+    world = deployed()
+    world.stop("web")
+    world.deploy(image="nginx:2", count=2)
+    world.deploy(image="nginx:3", count=4)
+    assert world.run().state is DONE
+    assert world.versions() == [2] * 4
+    world.deploy(image="nginx:4", count=4)
+    assert world.run().state is DONE

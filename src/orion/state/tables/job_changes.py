@@ -149,7 +149,9 @@ def _become(state: Tables, step: Step, record: JobRecord, job: Job) -> Refused |
     former = record.job
     state.of(Deployments).supersede(step, job.name, "something else was asked for meanwhile")
     if former.stopped and record.active:
-        rollouts.rollout_of(record).specs[former.version] = former.task
+        rollout = rollouts.rollout_of(record)
+        rollout.specs[former.version] = former.task
+        rollout.last = max(rollout.last, job.version)
         record.successor = job
         return None
     rollouts.change_job(state, record, job)
