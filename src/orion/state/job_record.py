@@ -114,8 +114,8 @@ class JobRecord:
         return record
 
     def history(self, index: int) -> tuple[Allocation, ...]:
-        """The remembered allocations of one slot, newest last."""
-        slot = self.slots[index]
+        """The remembered allocations of one slot, newest last. A successor may count more slots than there are."""
+        slot = self.slots[index] if index < len(self.slots) else None
         if slot is None:
             return ()
         return slot if isinstance(slot, tuple) else (slot,)

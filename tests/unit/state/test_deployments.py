@@ -6,6 +6,8 @@ from orion.model.errors import Conflict, Refused
 from orion.model.job import PortBinding
 from orion.model.resources import Resources
 from orion.model.update import FailureAction, UpdateOrder, UpdatePolicy
+from orion.node.rpc.reads import ALL
+from orion.node.views import render
 from orion.state.tables.deployment_rows import Deployments
 
 DONE, BACK, FAILED = DeploymentState.DONE, DeploymentState.ROLLED_BACK, DeploymentState.FAILED
@@ -293,6 +295,7 @@ def test_a_job_that_is_still_stopping_starts_with_its_new_spec_once_it_has_ended
     world.stop("web")
     world.deploy(image="nginx:2", count=2)
     world.deploy(image="nginx:3", count=4)
+    assert [view.state for view in render.tasks(world.view, ALL)[0]] == ["pending"] * 4
     assert world.run().state is DONE
     assert world.versions() == [2] * 4
     world.deploy(image="nginx:4", count=4)
