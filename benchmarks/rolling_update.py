@@ -1,4 +1,4 @@
-"""Rolling updates of three tasks under 200 requests/s and the requests they lose: Orion, and Docker Swarm beside it.
+"""Rolling updates of three tasks under 200 requests/s and the requests lost: Orion, and Docker Swarm beside it.
 
     script/bench rolling_update [--updates 20] [--monitor 1] [--only orion|swarm]
 

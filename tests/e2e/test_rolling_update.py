@@ -79,7 +79,8 @@ def test_the_death_of_the_leader_in_an_update_loses_no_request(
 
 def test_a_version_that_never_gets_healthy_loses_no_request(web: tuple[Cluster, Endpoints, Traffic]) -> None:
     cluster, known, load = web
-    before = set(known.addresses)
+    before = cluster.wait(lambda: len(load.servers) == 3 and set(load.servers), "an answer of each task")
+    assert before
     code, output, errors = orion(cluster.any(), "update", "web", "-e", "BROKEN=never", timeout_s=120)
     assert code == 3, output + errors
     assert "health check failed: GET /up" in output + errors

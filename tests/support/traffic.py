@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import threading
 import time
 from collections import deque
@@ -13,6 +14,7 @@ from orion.client import Client, OrionError
 ANSWER_S = 2.0  # a request that takes longer has failed
 KEPT_FAILURES = 100
 AGAIN_S = 0.02
+_SERVED = re.compile(rb"Served by (\w+)")
 _REQUEST = b"GET / HTTP/1.0\r\nHost: web\r\n\r\n"
 
 # nginx of images.WEB whose page /up is there, never, or only for the first 4 s, as the variable BROKEN says.
@@ -33,7 +35,9 @@ SERVER = ["sh", "-c", _SCRIPT]
 
 
 class Traffic:
-    """`failures` are the last of them: seconds since the start, the address, the words."""
+    """`servers` are the host names of the containers that have answered; `failures` the last of them: seconds since
+    the start, the address, the words.
+    """
 
     def __init__(self, ready: Callable[[], Sequence[str]], rate: int) -> None:
         self._ready = ready
@@ -76,9 +80,11 @@ class Traffic:
         except (OSError, TimeoutError) as error:
             self._count(address, str(error) or type(error).__name__)
             return
-        self.servers.add(address)
-        if b" 200 " not in answer.partition(b"\r\n")[0] or b"It works" not in answer:
+        served = _SERVED.search(answer)
+        if served is None or not answer.startswith(b"HTTP/1.1 200 "):
             self._count(address, f"answered {answer[:80]!r}")
+        else:
+            self.servers.add(served[1].decode())
 
     def _count(self, address: str, words: str) -> None:
         self.failed += 1

@@ -6,7 +6,8 @@ action for one allocation depends on whether it is wanted and on its container's
     wanted, no container ......... Start, once its backoff is over
     wanted, created .............. Start
     wanted, running .............. report
-    wanted, running, failed ...... Stop: a health check that failed is as an end by itself
+    wanted, running, failed ...... Stop: a health check that failed is as an end by itself. Before it Drain, if it
+                                   was ready and others of its job are there to be used
     wanted, exited ............... the restart policy: Start again after a backoff, or the end. A container that
                                    was stopped outside of Orion, or by nobody knows whom, has not succeeded, and
                                    its restart is not counted.
@@ -71,10 +72,11 @@ class Stop(msgspec.Struct, frozen=True):
 
 
 class Drain(msgspec.Struct, frozen=True):
-    """Remember that the container is to be stopped after `drain_ms` from now."""
+    """Report `before`, and remember that the container is to be stopped after `drain_ms` from now."""
 
     allocation: AllocationId
     drain_ms: int
+    before: Report | None = None
 
 
 class Remove(msgspec.Struct, frozen=True):
@@ -148,8 +150,8 @@ def backoff_ms(attempt: int, jitter: float) -> int:
 
 class Desired(msgspec.Struct, frozen=True):
     """One allocation of this node. With `kept` its container stays for its logs once it has ended and is not
-    wanted. `drains`: other tasks of its job take over from it. `checked`: what is known of the health of its last
-    run.
+    wanted. `drains`: other tasks of its job take over from it, if it ends. `checked`: what is known of the health
+    of its last run.
     """
 
     allocation: Allocation
@@ -231,7 +233,8 @@ def _act(wish: Desired, container: Container | None, tries: Attempts, now_ms: in
         status = running_status(container, _restarts(allocation, tries), checked)
         report = Report(allocation.id, status)
         if checked.failed:
-            return wish.stop(container, report, before=report)
+            drain = _drain(wish, checked, tries, now_ms, before=report)
+            return drain or wish.stop(container, report, before=report)
         return report if status != allocation.status else None
     if container.exit_code is None:
         status = allocation.status.because(ENDED_SOMEHOW)
@@ -263,15 +266,18 @@ def _end(wish: Desired, container: Container | None, tries: Attempts, now_ms: in
     return Remove(container.id, stopped, meanwhile=Report(allocation.id, allocation.status))
 
 
-def _drain(wish: Desired, checked: Checked, tries: Attempts, now_ms: int) -> Drain | Wait | None:
-    """Returns None when it is over, or nobody can have begun to use it."""
-    spec, allocation = wish.spec, wish.allocation.id
-    unused = spec.tells_ready and not checked.ready_since_ms
-    if not wish.drains or not spec.drain_time_ms or unused:
+def _drain(
+    wish: Desired, checked: Checked, tries: Attempts, now_ms: int, before: Report | None = None
+) -> Drain | Wait | None:
+    """Returns None when it is over, or nobody can have begun to use it: others go by what state says of it."""
+    spec, allocation = wish.spec, wish.allocation
+    if not wish.drains or not spec.drain_time_ms:
         return None
-    if tries.drained_at_ms is None:
-        return Drain(allocation, spec.drain_time_ms)
-    return Wait(allocation, tries.drained_at_ms) if now_ms < tries.drained_at_ms else None
+    if tries.drained_at_ms is not None:
+        return Wait(allocation.id, tries.drained_at_ms) if now_ms < tries.drained_at_ms else None
+    if spec.tells_ready and not (checked.ready_since_ms or allocation.status.ready_since_ms):
+        return None
+    return Drain(allocation.id, spec.drain_time_ms, before)
 
 
 def _exited(wish: Desired, container: Container, tries: Attempts, now_ms: int) -> Action:

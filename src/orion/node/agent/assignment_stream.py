@@ -49,7 +49,7 @@ class AssignmentSet(msgspec.Struct, frozen=True, array_like=True):
     `registered`: state knows this node under this data directory, and as `node`. `neighbours`: other nodes on the
     same container engine that are not down, whose containers there are theirs. `kept`: allocations that are over,
     whose containers are kept for their logs. `level`: the cluster's (model/levels.py). `drains`: allocations that
-    are not wanted any more while their job goes on, so that others take over from them.
+    are not wanted any more while their job goes on, or may be ended by a failed check: others of it take over.
     """
 
     index: int

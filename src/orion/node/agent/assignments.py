@@ -9,6 +9,7 @@ import math
 from collections.abc import AsyncGenerator, Callable
 
 from orion.model.errors import OrionError, Unavailable
+from orion.model.health import UnhealthyAction
 from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.levels import FIRST
 from orion.model.node import NodeStatus
@@ -84,9 +85,19 @@ def _kept(view: View, assigned: tuple[Assignment, ...]) -> tuple[AllocationId, .
 
 
 def _drains(view: View, assigned: tuple[Assignment, ...]) -> tuple[AllocationId, ...]:
-    """Nobody takes over from a task whose job ends as a whole."""
-    unwanted = [a.allocation for a in assigned if not a.allocation.wanted and not a.allocation.terminal]
-    return tuple(a.id for a in unwanted if (job := view.job(a.job)) is not None and job.wanted and job.count)
+    """Nobody takes over from a task whose job ends as a whole. Of wanted ones it is those that a failed check may
+    end: each node decides that by itself.
+    """
+    return tuple(each.allocation.id for each in assigned if _is_taken_over(view, each))
+
+
+def _is_taken_over(view: View, each: Assignment) -> bool:
+    allocation, check = each.allocation, each.spec.health
+    if allocation.terminal or (job := view.job(allocation.job)) is None or not job.wanted:
+        return False
+    if not allocation.wanted:
+        return job.count > 0
+    return job.count > 1 and check is not None and check.action is UnhealthyAction.RESTART
 
 
 def same_assignments(one: AssignmentSet, other: AssignmentSet) -> bool:

@@ -137,12 +137,13 @@ class Reconciler:
             case Wait(_, until_ms):
                 self._alarm.set(until_ms)
             case Drain():
-                self._drain(action)
+                self._drain(action, group)
             case BackOff(allocation, attempt, ending, status):
                 self._back_off(allocation, attempt, ending)
                 self._spawn(group, allocation, partial(self._reports.tell, allocation, status))
             case Start(allocation=allocation):
                 tries = self._attempts.setdefault(allocation.id, Attempts())
+                tries.drained_at_ms = None  # that was the run before
                 self._spawn(group, allocation.id, partial(self._starter.start, action, tries, work.cluster))
             case Stop() | Remove():
                 self._end(action, group)
@@ -153,10 +154,13 @@ class Reconciler:
         tries.retry_at_ms = self._clock.now_ms() + backoff_ms(attempt, self._rng.random())
         self._alarm.set(tries.retry_at_ms)
 
-    def _drain(self, action: Drain) -> None:
+    def _drain(self, action: Drain, group: asyncio.TaskGroup) -> None:
         tries = self._attempts.setdefault(action.allocation, Attempts())
         tries.drained_at_ms = self._clock.now_ms() + action.drain_ms
         self._alarm.set(tries.drained_at_ms)
+        if action.before is not None:
+            before = action.before
+            self._spawn(group, before.allocation, partial(self._reports.tell, before.allocation, before.status))
 
     def _end(self, action: Stop | Remove, group: asyncio.TaskGroup) -> None:
         if not self._teardown.due(action):
