@@ -134,7 +134,7 @@ def break_it(made: Cluster, load: Traffic, name: str, words: Sequence[str]) -> T
         code, output, errors = orion(made.any(), "update", "web", "--update-monitor", "5", *words, timeout_s=240)
     view = made.any().ask("GET", "/jobs/web")
     state = view["deployment"]["state"]
-    print("\n".join(f"    {line}" for line in (output + errors).splitlines()[-4:]))
+    print("\n".join(f"    {line}" for line in (output + errors).splitlines() if " 200 " not in line))
     if (code, state, view["ready"]) != (3, "rolled-back", TASKS):
         raise SystemExit(f"{name}: exit code {code}, {state}, {view['ready']} ready")
     return tally
@@ -183,11 +183,16 @@ class Swarm:
 
     def update(self, *words: str) -> str:
         """Returns the state in which it ended."""
-        before = self._service()["Version"]["Index"]
+        before = self._service().get("UpdateStatus", {}).get("StartedAt")
         self.docker("service", "update", "--detach", "--no-resolve-image", *words, "web")
         ends = ("completed", "rollback_completed", "paused", "rollback_paused")
-        self.until(lambda: self._service()["Version"]["Index"] > before and self._state() in ends, "the update")
-        return self._state()
+
+        def state() -> str:
+            found: dict[str, Any] = self._service().get("UpdateStatus", {})
+            return str(found["State"]) if found and found["StartedAt"] != before else ""
+
+        self.until(lambda: state() in ends, "the update")
+        return state()
 
     def until(self, look: Callable[[], bool], what: str, deadline_s: float = 120) -> None:
         deadline = time.monotonic() + deadline_s
@@ -199,9 +204,6 @@ class Swarm:
     def _service(self) -> dict[str, Any]:
         found: dict[str, Any] = api.ask_json(self._host, "GET", "/services/web")
         return found
-
-    def _state(self) -> str:
-        return str(self._service().get("UpdateStatus", {}).get("State", ""))
 
     def _follow(self) -> None:
         chosen = quote(json.dumps({"desired-state": ["running"]}))

@@ -83,13 +83,15 @@ class Remove(msgspec.Struct, frozen=True):
     """Remove the container, then report `then`, which is None for a container without an allocation. `meanwhile` is
     as in Stop.
 
-    With `owner` the container belongs to that other node, which must be confirmed gone first.
+    With `owner` the container belongs to that other node, which must be confirmed gone first. `drains`: it still
+    answers, nobody waits for what it holds, and who uses it has to learn of its end.
     """
 
     container: str
     then: Report | None = None
     owner: NodeId | None = None
     meanwhile: Report | None = None
+    drains: bool = False
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -160,6 +162,14 @@ class Desired(msgspec.Struct, frozen=True):
     drains: bool = False
     checked: Checked | None = None
 
+    @property
+    def starts(self) -> bool:
+        """It is to run, and no node has said yet that it does."""
+        allocation = self.allocation
+        return (
+            allocation.wanted and not allocation.terminal and allocation.status.state is not AllocationState.RUNNING
+        )
+
     def health_of(self, container: Container) -> Checked:
         """Returns what is known of this run of its container."""
         if self.checked is not None and self.checked.is_of(container):
@@ -190,6 +200,7 @@ def reconcile(
     actions: list[Action] = []
     mine: dict[AllocationId, Container] = {}
     doomed: list[Container] = []
+    awaited = {port for wish in desired.values() if wish.starts for port in wish.allocation.ports}
     for container in containers:
         owner, allocation = container.labels.node, AllocationId(container.labels.allocation)
         if owner == me and allocation in desired:
@@ -197,7 +208,9 @@ def reconcile(
         elif owner == me or owner not in neighbours:
             doomed.append(container)
             if container.id not in removing and not (owner == me and allocation in busy):
-                actions.append(Remove(container.id, owner=None if owner == me else owner))
+                others = None if owner == me else owner
+                drains = owner != me and _answers(container) and not awaited.intersection(_held(container))
+                actions.append(Remove(container.id, owner=others, drains=drains))
     doomed += [c for a, c in mine.items() if desired[a].allocation.terminal]
     doomed_ports = {port for container in doomed for port in _held(container)}
     for wish in desired.values():
@@ -213,8 +226,12 @@ def reconcile(
     return actions
 
 
+def _answers(container: Container) -> bool:
+    return container.state is ContainerState.RUNNING
+
+
 def _held(container: Container) -> tuple[int, ...]:
-    return container.host_ports if container.state is ContainerState.RUNNING else ()
+    return container.host_ports if _answers(container) else ()
 
 
 def _act(wish: Desired, container: Container | None, tries: Attempts, now_ms: int) -> Action | None:

@@ -258,6 +258,7 @@ def test_a_living_neighbours_containers_are_never_touched():
 def test_a_dead_neighbours_containers_go_before_a_start_that_needs_their_port():
     left_behind = container(node=GONE, allocation=AllocationId(0xB), ports=(8080,), name="old")
     assert actions([wish(ports=(8080,))], [left_behind]) == [Remove("old", owner=GONE)]
+    assert actions([], [left_behind]) == [Remove("old", owner=GONE, drains=True)]
     free = actions([wish(ports=(9090,))], [left_behind])
     assert [type(a) for a in free] == [Remove, Start]
 

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 ASK_AGAIN_S = 1.0  # whether a node is gone for good
 LEAST_GRACE_MS = 1_000  # behind hooks that took all of it: the program hears that it is to end
+LEFT_MS = 2_000  # what a dead node left behind answers for so long: clients learn of the death meanwhile
 OVERDUE_S = 5.0  # what takes longer than it should by so much is told before it is over
 
 
@@ -68,18 +69,30 @@ class Teardown:
         # By the action too: one that could not be stopped and has ended since may well be removed.
         self._refusals: dict[tuple[type, str], _Refusals] = {}
         self._pre_stopped: set[str] = set()  # containers whose hooks were run
+        self._left: dict[str, int] = {}  # of other nodes' containers: when they are to be removed
 
     def due(self, action: Stop | Remove) -> bool:
         refusals = self._refusals.get((type(action), action.container))
-        if refusals is None or self._clock.now_ms() >= refusals.again_at_ms:
-            return True
-        self._alarm.set(refusals.again_at_ms)
-        return False
+        if refusals is not None and self._clock.now_ms() < refusals.again_at_ms:
+            self._alarm.set(refusals.again_at_ms)
+            return False
+        return not isinstance(action, Remove) or not action.drains or self._is_drained(action.container)
+
+    def _is_drained(self, container: str) -> bool:
+        """Once its time is over, that holds while it is asked again and again: later its node has been back."""
+        now_ms, due_ms = self._clock.now_ms(), self._left.get(container, 0)
+        if now_ms > due_ms + LEFT_MS:
+            due_ms = now_ms + LEFT_MS
+        self._left[container] = max(due_ms, now_ms)
+        if now_ms < due_ms:
+            self._alarm.set(due_ms)
+        return now_ms >= due_ms
 
     def forget(self) -> None:
         """Forgets the containers that are gone."""
         self._refusals = {key: r for key, r in self._refusals.items() if key[1] in self._seen.containers}
         self._pre_stopped &= self._seen.containers.keys()
+        self._left = {c: due_ms for c, due_ms in self._left.items() if c in self._seen.containers}
 
     async def stop(self, action: Stop) -> None:
         if action.before is not None:
