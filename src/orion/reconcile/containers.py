@@ -286,13 +286,13 @@ def _end(wish: Desired, container: Container | None, tries: Attempts, now_ms: in
 def _drain(
     wish: Desired, checked: Checked, tries: Attempts, now_ms: int, before: Report | None = None
 ) -> Drain | Wait | None:
-    """Returns None when it is over, or nobody can have begun to use it: others go by what state says of it."""
+    """Returns None when it is over, or nobody can have begun to use it."""
     spec, allocation = wish.spec, wish.allocation
     if not wish.drains or not spec.drain_time_ms:
         return None
     if tries.drained_at_ms is not None:
         return Wait(allocation.id, tries.drained_at_ms) if now_ms < tries.drained_at_ms else None
-    if spec.tells_ready and not (checked.ready_since_ms or allocation.status.ready_since_ms):
+    if spec.tells_ready and not (checked.ready_since_ms or checked.was_ready):
         return None
     return Drain(allocation.id, spec.drain_time_ms, before)
 

@@ -46,6 +46,7 @@ class Checked(msgspec.Struct, frozen=True):
     failures: int = 0  # in a row, as far as they count
     begun_at_ms: int = 0  # known since
     told_at_ms: int = 0  # `reason` changed
+    was_ready: bool = False  # before it failed: others may use it still
 
     def is_of(self, container: Container) -> bool:
         return (self.container, self.started_at_ms) == (container.id, container.started_at_ms)
@@ -170,7 +171,13 @@ def _unhealthy(check: HealthCheck, checked: Checked, output: str, now_ms: int) -
         return _told(checked, words, now_ms)
     failed = words if check.action is UnhealthyAction.RESTART else ""
     return replace(
-        checked, health=Health.UNHEALTHY, ready_since_ms=0, reason=words, failed=failed, told_at_ms=now_ms
+        checked,
+        health=Health.UNHEALTHY,
+        ready_since_ms=0,
+        reason=words,
+        failed=failed,
+        told_at_ms=now_ms,
+        was_ready=checked.ready_since_ms > 0,
     )
 
 

@@ -360,27 +360,22 @@ def test_a_task_of_which_nothing_is_known_but_that_it_runs_drains_if_it_is_asked
     assert actions([wish], [container()]) == [Drain(ID, DRAIN_MS)]
 
 
-def was_ready(wish):
-    return replace(
-        wish, allocation=replace(wish.allocation, status=replace(wish.allocation.status, ready_since_ms=5))
-    )
-
-
 def test_what_fails_its_check_drains_before_it_is_started_again():
-    wish = was_ready(ending(FAILED, wanted=True, drain_ms=2_000))
+    was_ready = replace(FAILED, was_ready=True)
+    wish = ending(was_ready, wanted=True, drain_ms=2_000)
     (drain,) = actions([wish], [container()])
     assert (drain.drain_ms, drain.before.status.health) == (2_000, Health.UNHEALTHY)
     draining = Attempts(drained_at_ms=10_500)
     assert actions([wish], [container()], draining, now_ms=10_499) == [Wait(ID, 10_500)]
     (stop,) = actions([wish], [container()], draining, now_ms=10_500)
     assert isinstance(stop, Stop)
-    for unused in (ending(FAILED, wanted=True), was_ready(ending(FAILED, wanted=True, drains=False))):
+    for unused in (ending(FAILED, wanted=True), ending(was_ready, wanted=True, drains=False)):
         (stop,) = actions([unused], [container()])
         assert isinstance(stop, Stop)
 
 
 def test_what_fails_its_check_and_is_taken_back_at_once_drains_all_the_same():
-    assert actions([was_ready(ending(FAILED, drain_ms=2_000))], [container()]) == [Drain(ID, 2_000)]
+    assert actions([ending(replace(FAILED, was_ready=True), drain_ms=2_000)], [container()]) == [Drain(ID, 2_000)]
 
 
 def test_a_drain_holds_up_no_other_allocation():
