@@ -129,19 +129,6 @@ class Attempts(msgspec.Struct):
     drained_at_ms: int | None = None  # once it drains: when it is to be stopped
 
 
-CONFIRMING_REFUSALS = 3  # a registry may be a moment behind when it says "no such image"
-
-
-def gives_up(refusals: int, *, ran: bool) -> bool:
-    """Returns True when a start is a failure for good: it was refused so many times in a row, each time for what
-    the user wrote. A task that has run before was written well, so it is tried again: what is missing may come
-    back.
-
-    The restart policy does not apply: it is about programs that end, and this one never began.
-    """
-    return refusals >= CONFIRMING_REFUSALS and not ran
-
-
 def backoff_ms(attempt: int, jitter: float) -> int:
     """Returns the wait before the `attempt`-th retry, counted from 1. It doubles from a second to a minute, times
     0.75-1.25 by `jitter` in [0, 1), so that tasks that failed together do not come back together.

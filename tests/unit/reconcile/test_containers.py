@@ -21,11 +21,11 @@ from orion.reconcile.containers import (
     Stop,
     Wait,
     backoff_ms,
-    gives_up,
     reconcile,
     running_status,
 )
 from orion.reconcile.health import Checked
+from orion.reconcile.refusals import gives_up
 
 ME, OTHER, GONE = NodeId("node1"), NodeId("node2"), NodeId("node3")
 ID = AllocationId(0xA)

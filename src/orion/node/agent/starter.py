@@ -21,7 +21,8 @@ from orion.node.agent.reports import Reports
 from orion.node.runtime.alarm import Alarm
 from orion.ports.clock import Clock
 from orion.ports.engine import Engine
-from orion.reconcile.containers import Attempts, Start, backoff_ms, gives_up
+from orion.reconcile.containers import Attempts, Start, backoff_ms
+from orion.reconcile.refusals import gives_up
 
 log = logging.getLogger(__name__)
 
