@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cp": ("cp", "Copy files out of a task's container, or into it."),
     "stats": ("stats", "Show what tasks use: processor, memory, network, disks."),
     "port-forward": ("forward", "Bring ports of a task's container to this machine."),
+    "deploy": ("deploy", "Have jobs run as files describe them."),
+    "plan": ("plan", "Show what a deploy of files would change, and change nothing."),
     "update": ("changes", "Change a job's tasks, one after the other, without a gap."),
     "scale": ("changes", "Have so many tasks of a job."),
     "rollback": ("changes", "Take a job back to its last version that was healthy."),

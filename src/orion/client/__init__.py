@@ -21,6 +21,7 @@ from orion.model.api.endpoints import EndpointView
 from orion.model.api.jobs import JobRequest, JobView, VersionView
 from orion.model.api.nodes import NodeView
 from orion.model.api.placement_fields import AffinityRequest, AlongsideRequest, PlacementRequest
+from orion.model.api.plans import PlanView
 from orion.model.api.schedule_fields import RunView, ScheduleRequest
 from orion.model.api.stats import StatsView
 from orion.model.api.tasks import AllocationView, TaskRequest, TaskView
@@ -51,6 +52,7 @@ __all__ = [
     "OrionError",
     "Output",
     "PlacementRequest",
+    "PlanView",
     "RaftView",
     "Refused",
     "RunView",

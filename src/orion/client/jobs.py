@@ -5,22 +5,36 @@ import msgspec
 from orion.client.session import Session, new_key, page_query, path_of, stale_query
 from orion.model.api.deployments import DeploymentView
 from orion.model.api.jobs import CountRequest, JobRequest, JobView, VersionView
+from orion.model.api.plans import PlanView
 
 _JSON = {"Content-Type": "application/json"}
 
 
 class Jobs(Session):
     def put_job(
-        self, name: str, request: JobRequest, *, if_version: int | None = None, idempotency_key: str = ""
+        self,
+        name: str,
+        request: JobRequest,
+        *,
+        if_version: int | None = None,
+        plan: str = "",
+        idempotency_key: str = "",
     ) -> JobView:
         """Have it run as described. Committed when it returns; what comes of it the deployment in the answer says.
-        `if_version`: only if it is at this version; else Conflict.
+        `if_version`: only if it is at this version; `plan`: only if the plan with this token still holds; else
+        Conflict.
         """
         headers = {**_JSON, "Idempotency-Key": idempotency_key or new_key()}
         if if_version is not None:
             headers["If-Match"] = str(if_version)
         body = msgspec.json.encode(request)
-        return self._decoded(self._ask("PUT", path_of("/jobs", name), {}, headers, body), JobView)
+        query = {"plan": plan} if plan else {}
+        return self._decoded(self._ask("PUT", path_of("/jobs", name), query, headers, body), JobView)
+
+    def plan_job(self, name: str, request: JobRequest) -> PlanView:
+        """Says what put_job would do. Changes nothing."""
+        body = msgspec.json.encode(request)
+        return self._decoded(self._ask("POST", f"{path_of('/jobs', name)}/plan", {}, _JSON, body), PlanView)
 
     def jobs(self, *, stale: bool = False, after: str = "", limit: int = 0) -> list[JobView]:
         """By name. Pages as of tasks."""

@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from orion.model.api.codec import job_from_request
-from orion.model.api.tasks import TaskRequest
+from msgspec.structs import replace
 
-REQUEST = TaskRequest
+from orion.model.api.job_codec import job_from_job_request
+from orion.model.api.jobs import JobRequest
+
+REQUEST = JobRequest
 # Right values of what every request needs, to judge the rest of one where they are wrong.
 PLACEHOLDERS = {"name": "name", "image": "image"}
 
 
 def refuse_wrong(request: Any, name: str) -> None:
     """Raises Invalid for a request that the cluster would refuse by itself, whatever it holds."""
-    job_from_request(request, name, 0)
+    job_from_job_request(replace(request, name=name), name, 0)

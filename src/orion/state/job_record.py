@@ -139,6 +139,8 @@ class JobRecord:
             del slots[size:], self.open[size:]
             if self.rollout is not None and self.rollout.slots is not None:
                 del self.rollout.slots[size:]
+        if self.rollout is not None and not self.rollout.slots:
+            self.rollout.slots = None  # as a snapshot has it
 
     def version(self, index: int) -> int:
         """The version that a slot wants."""

@@ -1,11 +1,14 @@
 """The jobs of a FakeService: a real replicated state, without the log."""
 
 from orion.model.api.job_codec import job_from_job_request
-from orion.model.errors import OrionError
+from orion.model.errors import Conflict, OrionError
 from orion.model.levels import LEVEL
 from orion.node.rpc.reads import ALL
 from orion.node.views import render_jobs
+from orion.node.views.plans import look, plan_view, refuse_infeasible
+from orion.node.views.rehearsal import rehearse
 from orion.state.apply import apply
+from orion.state.check import rebuilt
 from orion.state.tables import State
 from orion.state.tables.cron import RunJob
 from orion.state.tables.job_changes import PromoteJob, PutJob, RestartJob, RollBackJob, SetJobCount
@@ -43,10 +46,24 @@ class FakeJobs:
         await self._service._read(read)
         return render_jobs.deployment(self.state.view, deployment), self._service.index
 
-    async def put(self, job, request, *, if_version, idempotency_key, timeout_s):
+    async def put(self, job, request, *, if_version, plan, idempotency_key, timeout_s):
         asked = job_from_job_request(request, job, NOW_MS)
+        refuse_infeasible(self.state.view, asked)
+        if plan and plan != (await self.plan(job, request, timeout_s=timeout_s)).token:
+            raise Conflict("the plan does not hold any more")
         key = idempotency_key or f"put {self._service.index}"
         return await self._change(PutJob(NOW_MS, asked, key, self._service.index, if_version), timeout_s)
+
+    async def plan(self, job, request, *, timeout_s):
+        await self._service._check()
+        asked = job_from_job_request(request, job, NOW_MS)
+        before = look(self.state.view, asked)
+        steps = rehearse(rebuilt(self.state), asked)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return plan_view(before, asked, end.value)
 
     async def set_count(self, job, count, *, timeout_s):
         return await self._asked(SetJobCount, job, timeout_s, count=count)

@@ -15,7 +15,15 @@ LEFT_OUT = {
     ("GET", "/tasks/{id}/logs", "timestamps"): "of text alone; each line of the client's has its time",
     ("GET", "/tasks/{id}/logs", "after"): "the client goes on by itself where a followed stream broke off",
 }
-SAMPLES = {"path": "/etc", "tar": [b"x"], "stream": "stdout", "since": "10m", "after": "web", "key": "app/url"}
+SAMPLES = {
+    "plan": "0707f017c892a601bf92767c",
+    "path": "/etc",
+    "tar": [b"x"],
+    "stream": "stdout",
+    "since": "10m",
+    "after": "web",
+    "key": "app/url",
+}
 AFTERS = {"events": "1.0", "deployments": "7"}
 BY_TYPE = {
     str: "web",

@@ -8,6 +8,7 @@ from cluster_kit import run
 
 from orion.model.allocation import Allocation
 from orion.model.api.cluster import MemberView, RaftView
+from orion.model.api.jobs import JobRequest
 from orion.model.configs import Config, ConfigStat
 from orion.model.container import LogEntry, LogQuery
 from orion.model.events import Event, EventChoice
@@ -40,6 +41,7 @@ from orion.node.services.events import WatchEvents
 from orion.node.services.jobs import AskDeployment, AskDeployments, AskJob, AskJobs, AskVersions
 from orion.node.services.logs import ReadLogs
 from orion.node.services.nodes import AskNode, AskNodes, AskRaftId, StopNode, Stopping
+from orion.node.services.plans import AskPlan
 from orion.node.services.raft import AskRaft, AskTransfer
 from orion.node.services.rebalancing import AskRebalance
 from orion.node.services.rows import AskRow
@@ -93,6 +95,10 @@ REQUESTS = [
     (OpenSession(0x1234, GetFiles("/etc")), "9328cd12349203a42f657463"),
     (OpenSession(0x1234, PutFiles("/etc")), "9328cd12349204a42f657463"),
     (ReadStats(0x1234, follow=True), "9329cd1234c3"),
+    (
+        AskPlan("web", JobRequest("nginx"), READ),
+        "9520a3776562de0001a5696d616765a56e67696e7894c3cd012ccb3ff8000000000000cb4004000000000000c3",
+    ),
     (AskRow(8, "app/key", READ), "941708a76170702f6b657994c3cd012ccb3ff8000000000000cb4004000000000000"),
 ]
 ANSWERS = [

@@ -300,3 +300,12 @@ def test_a_job_that_is_still_stopping_starts_with_its_new_spec_once_it_has_ended
     assert world.versions() == [2] * 4
     world.deploy(image="nginx:4", count=4)
     assert world.run().state is DONE
+
+
+def test_a_job_of_no_tasks_that_is_changed_is_as_a_snapshot_has_it():
+    world = Rollout()
+    world.deploy(count=0)
+    world.deploy(count=0, image="nginx:2")  # World.do compares the state with what a snapshot of it gives
+    world.scale(2)
+    assert world.run().state is DeploymentState.DONE
+    assert world.versions() == [1, 1]

@@ -1,5 +1,7 @@
 """/jobs: put, read, scale, roll back, restart, promote, stop, start, delete."""
 
+import re
+
 from orion.api.endpoint import Routes, Scope
 from orion.api.http.asgi import Response
 from orion.api.http.lists import ListResponse
@@ -7,12 +9,15 @@ from orion.api.http.problems import json
 from orion.api.http.request import Call
 from orion.api.params import ONCE_KEY, PAGE, READ, STALE, TIMEOUT, Kind, header, path, query, text, whole
 from orion.model.api.jobs import CountRequest, JobRequest, JobView, VersionView
+from orion.model.api.plans import PlanView
 from orion.model.ids import JOB_NAME
 from orion.node.rpc.reads import Read
 
 EXAMPLE = '{"image": "nginx:1.27", "count": 3}'
 COUNT_EXAMPLE = '{"count": 3}'
 ANY_VERSION = -1
+
+_TOKEN = re.compile("[0-9a-f]{24}")
 
 routes = Routes()
 
@@ -21,6 +26,12 @@ def _name(name: str) -> str:
     if not JOB_NAME.fullmatch(name):
         raise ValueError("must be a job's name: 1 to 63 of a-z, 0-9 and '-', with no '-' at an end")
     return name
+
+
+def _token(value: str) -> str:
+    if not _TOKEN.fullmatch(value):
+        raise ValueError("must be the token of a plan: 24 of 0-9 and a-f")
+    return value
 
 
 def _version(value: str) -> int:
@@ -39,6 +50,12 @@ IF_MATCH = header(
 TO_VERSION = query(
     "toVersion", Kind(whole, type="integer", minimum=0, maximum=10**18 - 1), ANY_VERSION, "to this one"
 )
+PLAN = query(
+    "plan",
+    Kind(_token, **text("^[0-9a-f]{24}$")),
+    "",
+    "a plan's token: change it only if the plan still holds",
+)
 IDEMPOTENCY_KEY = header(
     "Idempotency-Key", ONCE_KEY, "", "a retry with the same key is answered as the first try, a refusal too"
 )
@@ -49,7 +66,7 @@ IDEMPOTENCY_KEY = header(
     "/jobs/{name}",
     "Have a job run as described: it is created, changed by a deployment, or left alone",
     Scope.DEPLOY,
-    params=(JOB, IF_MATCH, IDEMPOTENCY_KEY, TIMEOUT),
+    params=(JOB, IF_MATCH, PLAN, IDEMPOTENCY_KEY, TIMEOUT),
     body=JobRequest,
     answer=JobView,
 )
@@ -59,10 +76,24 @@ async def put(call: Call) -> Response:
         call[JOB],
         request,
         if_version=call[IF_MATCH],
+        plan=call[PLAN],
         idempotency_key=call[IDEMPOTENCY_KEY],
         timeout_s=call.timeout_s,
     )
     return _view(await call.within(work))
+
+
+@routes.add(
+    "POST",
+    "/jobs/{name}/plan",
+    "What a job that is asked for would change; it changes nothing",
+    params=(JOB, TIMEOUT),
+    body=JobRequest,
+    answer=PlanView,
+)
+async def plan(call: Call) -> Response:
+    request = await call.body(JobRequest, EXAMPLE)
+    return json(await call.within(call.service.jobs.plan(call[JOB], request, timeout_s=call.timeout_s)))
 
 
 @routes.add("GET", "/jobs", "All jobs, by name", params=(AFTER, *PAGE), answer=list[JobView])

@@ -10,6 +10,8 @@ import click
 if TYPE_CHECKING:
     from orion.jobfile.faults import WrongFiles
     from orion.jobfile.load import LoadedJob
+    from orion.model.api.jobs import JobRequest
+    from orion.model.errors import Refused
 
 WRONG = 2  # the exit code, as of any bad usage
 _STDIN = "<stdin>"  # as compilers call it
@@ -31,6 +33,22 @@ def tell(wrong: "WrongFiles") -> None:
     """Writes a line for each fault to standard error, in the form that editors know: file:line:column."""
     for line in wrong.lines():
         click.echo(line, err=True)
+
+
+def request_of(job: "LoadedJob") -> "JobRequest":
+    import msgspec
+
+    from orion.model.api.jobs import JobRequest
+
+    return msgspec.convert(job.request, JobRequest)
+
+
+def refused(job: "LoadedJob", error: "Refused") -> int:
+    """Tells why the cluster refuses a job, with the places in its file. Returns the exit code."""
+    from orion.model.errors import Invalid
+
+    tell(job.refused(error))
+    return WRONG if isinstance(error, Invalid) else 1
 
 
 def _bytes(file: str) -> bytes:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from orion.model.api.deployments import DeploymentView
 from orion.model.api.job_codec import job_from_job_request
 from orion.model.api.jobs import JobRequest, JobView, VersionView
+from orion.model.api.plans import PlanView
 from orion.model.errors import NoMajority
 from orion.model.ids import JobName
 from orion.node.consensus.driver import RaftDriver
@@ -14,6 +15,7 @@ from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.node.rpc.registry import Registry
 from orion.node.rpc.request import CallRequest, ListRequest
 from orion.node.services.freshness import Freshness
+from orion.node.services.plans import Plans
 from orion.node.views import render_jobs
 from orion.ports.clock import Clock
 from orion.ports.peers import Principal
@@ -60,7 +62,9 @@ class Jobs:
         registry: Registry,
         changes: Changes,
         freshness: Freshness,
+        plans: Plans,
     ) -> None:
+        self._plans = plans
         self._clock = clock
         self._driver = driver
         self._forward = forward
@@ -88,15 +92,26 @@ class Jobs:
         return await self._forward.ask(AskDeployment(deployment, read))
 
     async def put(
-        self, job: str, request: JobRequest, *, if_version: int, idempotency_key: str, timeout_s: float
+        self,
+        job: str,
+        request: JobRequest,
+        *,
+        if_version: int,
+        plan: str,
+        idempotency_key: str,
+        timeout_s: float,
     ) -> JobView:
         asked = job_from_job_request(request, job, self._clock.wall_ms())
+        if_version = await self._plans.bound_version(job, request, plan, if_version=if_version, timeout_s=timeout_s)
         await self._changes.make(
             lambda at_ms, key, since: PutJob(at_ms, asked, key, since, if_version),
             timeout_s,
             idempotency_key=idempotency_key,
         )
         return await self._after(job, timeout_s)
+
+    async def plan(self, job: str, request: JobRequest, *, timeout_s: float) -> PlanView:
+        return await self._plans.plan(job, request, timeout_s=timeout_s)
 
     async def set_count(self, job: str, count: int, *, timeout_s: float) -> JobView:
         return await self._change(

@@ -37,6 +37,7 @@ from orion.node.services.health import health
 from orion.node.services.jobs import Jobs
 from orion.node.services.logs import Logs
 from orion.node.services.nodes import Nodes
+from orion.node.services.plans import Plans
 from orion.node.services.raft import Raft
 from orion.node.services.rebalancing import Rebalancing
 from orion.node.services.rows import Row, Rows
@@ -115,7 +116,13 @@ class NodeService:
             driver=driver, directory=directory, forward=forward, registry=registry, freshness=freshness
         )
         self.jobs = Jobs(
-            clock=clock, driver=driver, forward=forward, registry=registry, changes=changes, freshness=freshness
+            clock=clock,
+            driver=driver,
+            forward=forward,
+            registry=registry,
+            changes=changes,
+            freshness=freshness,
+            plans=Plans(clock=clock, driver=driver, forward=forward, registry=registry, freshness=freshness),
         )
         self._logs = Logs(
             me=me, driver=driver, directory=directory, forward=forward, registry=registry, agent=agent

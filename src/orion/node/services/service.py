@@ -13,6 +13,7 @@ from orion.model.api.configs import ConfigView
 from orion.model.api.deployments import DeploymentView
 from orion.model.api.jobs import JobRequest, JobView, VersionView
 from orion.model.api.nodes import NodeView
+from orion.model.api.plans import PlanView
 from orion.model.api.rebalance import RebalanceView
 from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.configs import Config
@@ -85,9 +86,21 @@ class JobService(Protocol):
     async def deployment(self, deployment: int, read: Read) -> tuple[DeploymentView, int]: ...
 
     async def put(
-        self, job: str, request: JobRequest, *, if_version: int, idempotency_key: str, timeout_s: float
+        self,
+        job: str,
+        request: JobRequest,
+        *,
+        if_version: int,
+        plan: str,
+        idempotency_key: str,
+        timeout_s: float,
     ) -> JobView:
-        """`if_version`: only if it is at this version, -1: whichever; Conflict names the one it is at."""
+        """`if_version`: only if it is at this version, -1: whichever; Conflict names the one it is at. `plan`: only
+        as this plan's token says, if it is not empty. Invalid for an update that can't be.
+        """
+
+    async def plan(self, job: str, request: JobRequest, *, timeout_s: float) -> PlanView:
+        """Says what `put` would do; it changes nothing."""
 
     async def set_count(self, job: str, count: int, *, timeout_s: float) -> JobView: ...
 

@@ -1,0 +1,79 @@
+"""`orion deploy` against a replicated state without nodes: what it asks for, says and returns."""
+
+import pytest
+from msgspec.structs import replace
+
+from orion.model.deployment import DeploymentState
+from orion.state.tables.deployment_rows import Deployments
+
+FILE = """
+jobs:
+  web:
+    image: nginx:1
+    count: 2
+  db:
+    image: postgres:16
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "shop.yaml"
+    path.write_text(FILE)
+    return path
+
+
+def ended(api, name, state=DeploymentState.DONE):
+    """As a leader that found it so."""
+    table = api.service.jobs.state.of(Deployments)
+    table.put(replace(table.latest(name), state=state))
+
+
+def test_jobs_of_a_file_are_made_and_an_unchanged_file_changes_nothing(orion, api, file):
+    code, out, err = orion("deploy", "--no-wait", str(file))
+    assert (code, err, out.splitlines()) == (
+        0,
+        "",
+        ["web: deployment 8 has begun", "db: deployment 9 has begun"],
+    )
+    ended(api, "web")
+    ended(api, "db")
+    before = api.service.jobs.state.of(Deployments).latest("web").id
+    code, out, _ = orion("deploy", str(file))
+    assert (code, out.splitlines()) == (0, ["web is unchanged: version 0", "db is unchanged: version 0"])
+    assert api.service.jobs.state.of(Deployments).latest("web").id == before
+
+
+def test_a_changed_job_alone_begins_a_deployment(orion, api, file):
+    orion("deploy", "--no-wait", str(file))
+    ended(api, "web")
+    ended(api, "db")
+    file.write_text(FILE.replace("nginx:1", "nginx:2"))
+    code, out, _ = orion("deploy", "--no-wait", str(file))
+    assert code == 0
+    assert out.splitlines()[0].startswith("web: deployment ")
+    assert out.splitlines()[1] == "db is unchanged: version 0"
+
+
+def test_a_wait_that_takes_too_long_has_its_code(orion, file):
+    code, _, err = orion("deploy", "--wait-timeout", "0.2", str(file))
+    assert code == 4
+    assert "web is not there yet" in err
+
+
+def test_a_wrong_file_changes_nothing(orion, api, file):
+    file.write_text(FILE.replace("count: 2", "cuont: 2"))
+    code, out, err = orion("deploy", str(file))
+    assert (code, out) == (2, "")
+    assert err.startswith(f"{file}:5:5: jobs.web.cuont: ")
+    assert api.service.jobs.asked == []
+
+
+def test_what_the_cluster_refuses_has_its_place_and_ends_it(orion, api, file):
+    orion("deploy", "--no-wait", str(file))
+    file.write_text(FILE.replace("image: nginx:1", "image: nginx:1\n    kind: batch"))
+    code, _, err = orion("deploy", "--no-wait", str(file))
+    assert code == 1
+    first, left = err.splitlines()
+    assert first.startswith(f"{file}:3:3: jobs.web: web is a service job and can't become a batch one: remove it")
+    assert left == "orion: not asked for: db"
