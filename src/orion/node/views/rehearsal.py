@@ -12,7 +12,8 @@ from orion.model.ids import AllocationId
 from orion.model.job import Job
 from orion.model.placement_text import refusal_text
 from orion.model.update import UpdatePolicy
-from orion.reconcile.deployments import NEVER_MS, Memory, decide
+from orion.reconcile.deployment_look import NEVER_MS, Memory
+from orion.reconcile.deployments import decide
 from orion.scheduler.pools import Pools
 from orion.scheduler.room import has_room
 from orion.scheduler.schedule import schedule
