@@ -103,8 +103,11 @@ def _alone(look: Look, has_room: Callable[[], bool]) -> bool:
         return order is UpdateOrder.STOP_FIRST
     if rollout is not None and rollout.alone:
         return True
-    # Of a slot that nobody serves nothing is to be kept: only those that have a former task ask for room twice.
-    crowded = any(slot.others and (not slot.begun or slot.new is None) for slot in look.slots)
+    # What is under way and has its place will make room: more is asked for when nothing is, or it has none.
+    doubled = [slot for slot in look.slots if slot.begun and slot.others]
+    if any(slot.new is not None for slot in doubled):
+        return False
+    crowded = bool(doubled) or any(slot.others for slot in look.slots if not slot.begun)
     return crowded and not has_room()
 
 

@@ -309,3 +309,12 @@ def test_a_job_of_no_tasks_that_is_changed_is_as_a_snapshot_has_it():
     world.scale(2)
     assert world.run().state is DeploymentState.DONE
     assert world.versions() == [1, 1]
+
+
+@pytest.mark.parametrize("parallelism", [1, 2, 0])
+def test_room_for_one_more_is_enough_to_miss_none(parallelism):
+    spec = {"resources": Resources(1_300), "update": UpdatePolicy(parallelism=parallelism)}  # three fit on a node
+    world = deployed(count=8, **spec)
+    world.deploy(count=8, image="nginx:2", **spec)
+    assert world.run(watch=lambda: len(world.ready()) >= 8 or pytest.fail("fewer are ready")).state is DONE
+    assert world.versions() == [1] * 8

@@ -9,6 +9,7 @@ from state_kit import WEB
 from orion.model.deployment import DeploymentState
 from orion.model.errors import Invalid
 from orion.model.job import Job, JobKind, PortBinding, TaskSpec
+from orion.model.levels import LEVEL
 from orion.model.placement_rules import PlacementRules
 from orion.model.resources import Resources
 from orion.model.update import UpdateOrder, UpdatePolicy
@@ -206,7 +207,7 @@ def test_another_version_or_less_room_makes_another_token():
     asked = job_of(image="nginx:2", ports=(WEB,))
     token = plan_of(world, asked).token
     for node in ("node7", "node8", "node9"):
-        world.register(node)
+        world.register(node, level=LEVEL)
     assert plan_of(world, asked).token != token
     put(world, job_of(image="nginx:3", ports=(WEB,)))
     assert plan_of(world, asked).token != token
