@@ -32,21 +32,22 @@ def blocks(heading: str) -> list[str]:
 def test_the_first_minute_works_as_it_stands_and_leaves_nothing_behind(own_engine: Dockerd, tmp_path: Path) -> None:
     assert shutil.which("curl"), "curl is needed: apt-get install --no-install-recommends curl"
     images.nginx(own_engine.host)
-    first, use, end = blocks("A running cluster in a minute")
+    first, use, jobs, end = blocks("A running cluster in a minute")
     install, _, start = first.partition("\n")
     assert install.startswith("python3 -m venv .venv && .venv/bin/pip install . && export PATH=")
     # What has been installed for the tests takes the place of the README's own environment.
     path = f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin"
-    words = f"{start}\n{READY}\n{use}\nls /var/lib/orion\n{end}\nls /var/lib/orion"
+    words = f"{start}\n{READY}\n{use}\n{jobs}\nls /var/lib/orion\n{end}\nls /var/lib/orion"
     done = subprocess.run(
         ["nsenter", f"--net=/var/run/netns/{own_engine.namespace}", "unshare", "--mount", "bash", "-c",
          SCRIPT.format(private=PRIVATE, home=tmp_path, words=words)],
         env={"PATH": path, "HOME": str(tmp_path), "DOCKER_HOST": own_engine.host},
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     logs = "\n".join(log.read_text()[-2_000:] for log in tmp_path.glob("*.log"))
     told = f"{done.stdout}\n{done.stderr}\n{logs}"
     assert "Served by" in done.stdout, told
     assert re.search(r"^web/0 +nginx +running +node[123] ", done.stdout, re.MULTILINE), told
-    assert done.stdout.endswith("node1\nnode2\nnode3\nweb/0\n"), told  # and nothing is left there
+    assert re.search(r"^shop +service +3/3 +1 +nginx +ready", done.stdout, re.MULTILINE), told
+    assert done.stdout.endswith("node1\nnode2\nnode3\nshop\nweb/0\n"), told  # and nothing is left there
     assert containers(own_engine.host, "dev.orion.cluster") == [], told

@@ -24,13 +24,18 @@ _COLUMNS = (
 @click.argument("job", nargs=-1)
 @output("table", "json")
 @no_trunc
+@click.option("-q", "--quiet", is_flag=True, help="Names alone, one a line.")
 @click.option("--stale", is_flag=True, help="What this node knows, without asking the others.")
 @asks
-def jobs(client: "Client", job: tuple[str, ...], form: str, no_trunc: bool, stale: bool) -> None:
+def jobs(client: "Client", job: tuple[str, ...], form: str, no_trunc: bool, quiet: bool, stale: bool) -> None:
     """List jobs: what is asked for, and how much of it is ready."""
     from orion.cli.shared import output
 
     views = [client.job(name, stale=stale) for name in job] if job else client.jobs(stale=stale)
+    if quiet:
+        for view in views:
+            click.echo(view.name)
+        return
     if form == "json":
         output.print_json(views)
         return

@@ -5,8 +5,8 @@ import logging
 from orion.model.allocation import TERMINAL
 from orion.model.api.codec import job_from_request, name_for
 from orion.model.api.tasks import TaskRequest, TaskView
-from orion.model.errors import NoMajority, NotFound
-from orion.model.ids import JobName
+from orion.model.errors import NoMajority, NotFound, Refused
+from orion.model.ids import JobName, split_task_id
 from orion.node.consensus.driver import RaftDriver
 from orion.node.routing.changes import Changes
 from orion.node.routing.forward import Forward
@@ -15,6 +15,7 @@ from orion.node.rpc.registry import Registry
 from orion.node.rpc.request import CallRequest, ListRequest
 from orion.node.runtime.deadline import deadline
 from orion.node.services.freshness import Freshness
+from orion.node.services.jobs import AskJob
 from orion.node.views import render
 from orion.ports.clock import Clock
 from orion.ports.machine import Machine
@@ -81,6 +82,7 @@ class Tasks:
 
     async def delete(self, task: str, *, created_index: int = 0, timeout_s: float) -> TaskView:
         view, seen_at = await self._before_a_write(task, timeout_s)
+        await self._refuse_one_of_many(task, view, "rm", timeout_s)
         if created_index not in (0, view.created_index):
             raise NotFound(f"the {view.id} that is meant is gone: another one has its name")
         try:
@@ -108,6 +110,7 @@ class Tasks:
         async with deadline(timeout_s, f"{task} was another one at each try"):
             while True:
                 view, seen_at = await self._before_a_write(task, timeout_s)
+                await self._refuse_one_of_many(task, view, "stop" if kind is StopJob else "start", timeout_s)
                 try:
                     await self._ask_for(kind, view, seen_at, timeout_s)
                 except NotFound as error:  # another one has the name since, or none
@@ -127,6 +130,17 @@ class Tasks:
 
     async def get(self, task: str, read: Read) -> tuple[TaskView, int]:
         return await self._forward.ask(AskTask(task, read))
+
+    async def _refuse_one_of_many(self, task: str, view: TaskView, verb: str, timeout_s: float) -> None:
+        """Raises Refused for one task of a job of several: the job is all or nothing."""
+        if split_task_id(task)[1] is None:
+            return
+        job, _ = await self._forward.ask(AskJob(view.name, Read(timeout_s=timeout_s)))
+        if job.count > 1:
+            raise Refused(
+                f"{view.id} is one of {job.count:,} tasks of {job.name}: 'orion {verb} {job.name}' is for all of"
+                f" them, and 'orion scale {job.name} {job.count - 1}' has one less"
+            )
 
     async def _before_a_write(self, task: str, timeout_s: float) -> tuple[TaskView, int]:
         try:
