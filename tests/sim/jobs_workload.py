@@ -49,7 +49,7 @@ class JobsWorkload:
         if draw < 0.5:
             request = self._request(rng)
             return "put", lambda s: s.jobs.put(
-                name, request, if_version=-1, idempotency_key="", timeout_s=TIMEOUT_S
+                name, request, if_version=-1, plan="", idempotency_key="", timeout_s=TIMEOUT_S
             )
         if draw < 0.65:
             count = rng.randrange(6)

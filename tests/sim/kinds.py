@@ -64,7 +64,7 @@ class KindsClient:
                     else:
                         await machine.ask(
                             lambda s, name=name: s.jobs.put(
-                                name, JOBS[name], if_version=-1, idempotency_key="", timeout_s=2.0
+                                name, JOBS[name], if_version=-1, plan="", idempotency_key="", timeout_s=2.0
                             )
                         )
             except (OrionError, ConnectionLost, TimeoutError):
