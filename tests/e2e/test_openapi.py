@@ -31,7 +31,7 @@ LEFT_OUT = {
 NO_SCHEMA_SAYS = re.compile(
     "given twice|asked for twice|and hold another one|demand different versions|Orion itself listens on|"
     "go together|than the .* are reserved|runs? (past|backwards|into)|not known to the log driver|"
-    "which is not known"
+    "which is not known|no schedule|needs a schedule|no time zone|has no count|is never"
 )
 
 

@@ -5,7 +5,8 @@ from orion.api.http.asgi import Response
 from orion.api.http.problems import json
 from orion.api.http.request import Call
 from orion.api.params import TIMEOUT
-from orion.model.api.rebalance import RebalanceRequest, RebalanceView
+from orion.model.api.rebalance import MAX_MOVES, RebalanceRequest, RebalanceView
+from orion.model.errors import FieldError, Invalid
 
 routes = Routes()
 
@@ -21,5 +22,7 @@ routes = Routes()
 )
 async def rebalance(call: Call) -> Response:
     asked = await call.optional_body(RebalanceRequest, '{"dryRun": true}')
+    if not 1 <= asked.max_moves <= MAX_MOVES:
+        raise Invalid((FieldError("/maxMoves", f"maxMoves is {asked.max_moves:,}: give 1 to {MAX_MOVES:,}"),))
     work = call.service.rebalance(dry_run=asked.dry_run, max_moves=asked.max_moves, timeout_s=call.timeout_s)
     return json(await call.within(work))
