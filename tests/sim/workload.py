@@ -32,6 +32,7 @@ from sim.world import World
 
 CLIENTS = 4  # of tasks
 CONFIG_CLIENTS = 2
+DEPLOYS = 0.5  # of seeds in which jobs of several tasks are changed; the others find what they found before
 CHECKER = -1  # who reads at the end
 CONFIGS = ("app/a", "app/b", "lock")
 NAMES = 12  # few, so that clients meet
@@ -61,8 +62,9 @@ class Workload:
             self._runners.append(self.world.spawn(self._client(number), name=f"client-{number}"))
         for number in range(CLIENTS, CLIENTS + CONFIG_CLIENTS):
             self._runners.append(self.world.spawn(self._config_client(number), name=f"client-{number}"))
-        jobs = JobsWorkload(self.world, self.cluster)
-        self._runners.append(self.world.spawn(jobs.client(0, lambda: self._over), name="jobs-client"))
+        if self.world.rng("deploys").random() < DEPLOYS:
+            jobs = JobsWorkload(self.world, self.cluster)
+            self._runners.append(self.world.spawn(jobs.client(0, lambda: self._over), name="jobs-client"))
         if self.world.rng("kinds").random() < SHARE:
             self._runners.append(self.world.spawn(self._kinds.run(), name=f"client-{CLIENTS + CONFIG_CLIENTS}"))
 

@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 def split(client: "Client", names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Returns names of tasks, and of jobs that have not one task."""
-    from orion.model.errors import NotFound
+    from orion.model.errors import NotFound, Unavailable
 
     tasks: list[str] = []
     jobs: list[str] = []
     for name in names:
         try:
             many = "/" not in name and client.job(name).count != 1
-        except NotFound:
-            many = False  # it is said where it is asked for as a task
+        except (NotFound, Unavailable):
+            many = False  # it is said where it is asked for as a task, with what was changed
         (jobs if many else tasks).append(name)
     return tasks, jobs
 
