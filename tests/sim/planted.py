@@ -450,7 +450,7 @@ PLANTED = (
     ),
     _bug(lost_truncation, UNSYNCED, "an acknowledgement means the same entry", DURABLE, first=30_006),
     _bug(
-        old_term_committed_by_counting, "only entries of the current term are committed by counting", first=30_003
+        old_term_committed_by_counting, "only entries of the current term are committed by counting", first=30_101
     ),
     _bug(quorum_of_one, DURABLE),
     _bug(joint_quorum_of_new_voters_only, DURABLE, "elected by a quorum"),
