@@ -186,8 +186,8 @@ class Look:
 
 def warm(record: JobRecord, row: Deployment, policy: UpdatePolicy, memory: Memory, now_ms: int) -> Iterator[None]:
     """Looks at some slots at a time, so that `decide` finds most of them known: for jobs of very many tasks."""
+    look = Look(record, row, policy, memory, now_ms, slots=range(0))
     for first in range(0, record.job.count, WARM_SLOTS):
-        look = Look(record, row, policy, memory, now_ms, slots=range(0))
         for index in range(first, min(first + WARM_SLOTS, record.job.count)):
             look.slot(index)
         yield

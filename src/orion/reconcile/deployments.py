@@ -21,6 +21,7 @@ import msgspec
 from orion.model.deployment import NO_VERSION, Deployment, DeploymentKind, DeploymentState
 from orion.model.ids import AllocationId, task_id
 from orion.model.job import JobKind
+from orion.model.placement_text import refusal_text
 from orion.model.update import FailureAction, UpdateOrder, UpdatePolicy
 from orion.reconcile.deployment_look import NEVER_MS, Look, Memory, Slot
 from orion.state.job_record import JobRecord
@@ -192,6 +193,11 @@ def _waiting(look: Look, waits_for: Callable[[], str]) -> Decision:
     if policy.failure_action is FailureAction.ROLLBACK:
         return Decision(TurnDeployment(0, row.id, reason))
     return Decision(EndDeployment(0, row.id, DeploymentState.PAUSED, reason))
+
+
+def waits_for_place(record: JobRecord) -> str:
+    """Returns why tasks of the job have no place, in words that follow a task's name; "" when nobody has said."""
+    return f"waits: {refusal_text(record.refusal, record.job.task)}" if record.refusal else ""
 
 
 def what_it_waits_for(record: JobRecord, row: Deployment, waits_for: Callable[[], str]) -> str:

@@ -1,9 +1,11 @@
 """The steps by which a job comes to another version, as `mutations` has those of everything else."""
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
 from orion.model.allocation import AllocationState
-from orion.model.ids import AllocationId
+from orion.model.ids import AllocationId, JobName
 from orion.model.job import Job
 from orion.state import mutations
 from orion.state.job_record import JobRecord, Rollout, slot_wants
@@ -95,6 +97,19 @@ def forgive(state: Tables, record: JobRecord) -> None:
             if allocation.status.state is AllocationState.FAILED and allocation.wanted:
                 mutations.store(state, record, allocation, replace(allocation, wanted=False))
                 reopen(state, record, index)
+
+
+def retire(state: Tables, job: JobName, identities: Iterable[AllocationId]) -> None:
+    """Those of the job that still run are to end."""
+    for identity in identities:
+        if is_wanted(state, job, identity):
+            mutations.set_unwanted(state, state.allocations[identity])
+
+
+def is_wanted(state: Tables, job: JobName, identity: AllocationId) -> bool:
+    """Returns whether it is an allocation of the job that is to go on."""
+    allocation = state.allocations.get(identity)
+    return allocation is not None and allocation.job == job and allocation.wanted and not allocation.terminal
 
 
 def set_moving(state: Tables, record: JobRecord, allocation: AllocationId) -> None:

@@ -32,7 +32,7 @@ def stop(client: "Client", task: tuple[str, ...], wait: bool, wait_timeout: floa
 
     tasks, names = whole_jobs.split(client, task)
     jobs, refused = whole_jobs.change(names, client.stop_job)
-    stopped, code = _each(tasks, client.stop_task)
+    stopped, code = whole_jobs.change(tasks, client.stop_task)
     code = max(code, refused)
     if not wait:
         _print(stopped, jobs)
@@ -50,7 +50,7 @@ def start(client: "Client", task: tuple[str, ...]) -> int:
 
     tasks, names = whole_jobs.split(client, task)
     jobs, refused = whole_jobs.change(names, client.start_job)
-    started, code = _each(tasks, client.start_task)
+    started, code = whole_jobs.change(tasks, client.start_task)
     _print(started, jobs)
     return max(code, refused)
 
@@ -65,10 +65,11 @@ def wait(client: "Client", task: tuple[str, ...], timeout: float | None) -> int:
     Prints the exit code of each. Of several tasks the first that is not 0 counts.
     """
     from orion.cli.app import say
+    from orion.cli.shared import whole_jobs
     from orion.cli.shared.foreground import verdict
     from orion.cli.shared.waiting import ENDED, Deadline, Follower
 
-    known, code = _each(task, client.task)
+    known, code = whole_jobs.change(task, client.task)
     deadline = Deadline(timeout)
     for one in known:
         follower = Follower(client, one.id, one.created_index)
@@ -94,26 +95,9 @@ def rm(client: "Client", task: tuple[str, ...], wait_timeout: float) -> int:
 
     tasks, names = whole_jobs.split(client, task)
     jobs, refused = whole_jobs.change(names, client.delete_job)
-    removed, code = _each(tasks, client.delete_task)
+    removed, code = whole_jobs.change(tasks, client.delete_task)
     code = max(code, refused, whole_jobs.until_ended(client, jobs, wait_timeout))
     return max(code, _until(client, removed, lambda view: view is None, wait_timeout))
-
-
-def _each(tasks: Sequence[str], change: "Callable[[str], TaskView]") -> "tuple[list[TaskView], int]":
-    """Changes each task. Returns those that could be changed, and the exit code: 1 when one was refused. The others
-    are changed all the same.
-    """
-    from orion.cli.app import say
-    from orion.model.errors import Refused
-
-    changed, code = [], 0
-    for name in tasks:
-        try:
-            changed.append(change(name))
-        except Refused as error:
-            say(error.detail)
-            code = 1
-    return changed, code
 
 
 def _print(tasks: "Sequence[TaskView]", jobs: "Sequence[JobView]") -> None:

@@ -1,12 +1,14 @@
 """Jobs of several tasks, where a command is given a job's name in the place of a task's."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from orion.client import Client, JobView
+
+View = TypeVar("View")
 
 
 def split(client: "Client", names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -24,12 +26,15 @@ def split(client: "Client", names: Sequence[str]) -> tuple[list[str], list[str]]
     return tasks, jobs
 
 
-def change(names: Sequence[str], ask: "Callable[[str], JobView]") -> "tuple[list[JobView], int]":
-    """Changes each job. Returns those that could be changed, and the exit code: 1 when one was refused."""
+def change(names: Sequence[str], ask: Callable[[str], View]) -> tuple[list[View], int]:
+    """Changes each job or task. Returns those that could be changed, and the exit code: 1 when one was refused. The
+    others are changed all the same.
+    """
     from orion.cli.app import say
     from orion.model.errors import Refused
 
-    changed, code = [], 0
+    changed: list[View] = []
+    code = 0
     for name in names:
         try:
             changed.append(ask(name))

@@ -1,25 +1,23 @@
 """A duty: leads running deployments to their ends."""
 
 import asyncio
-import contextlib
 
 from msgspec.structs import replace
 
 from orion.model.deployment import Deployment
-from orion.model.placement_text import refusal_text
 from orion.model.update import UpdatePolicy
 from orion.node.consensus.driver import RaftDriver
 from orion.node.leader.proposer import Proposer
+from orion.node.leader.until import changed_or_due
 from orion.ports.clock import Clock
 from orion.reconcile.deployment_look import NEVER_MS, WARM_SLOTS, Memory, warm
-from orion.reconcile.deployments import Command, Decision, decide
+from orion.reconcile.deployments import Command, Decision, decide, waits_for_place
 from orion.scheduler.pools import Pools
 from orion.scheduler.room import has_room
 from orion.state.job_record import JobRecord
 from orion.state.tables.deployment_rows import Deployments as Table
 
 SAME_AGAIN_MS = 1_000
-SOON_S = 0.01  # the least wait: whatever is due is due in its own turn of the loop
 GATHER_S = 0.02  # what changes together is looked at together
 _PLAIN = UpdatePolicy()
 
@@ -56,7 +54,7 @@ class Deployments:
                     moved |= await self._proposer.propose(command) is not None
                 await asyncio.sleep(0)
             if not moved:
-                await self._until(again_ms)
+                await changed_or_due(self._driver, self._clock, again_ms, GATHER_S)
 
     async def _look(self, row: Deployment, memory: Memory, pools: Pools) -> Decision:
         record = self._record(row)
@@ -75,7 +73,7 @@ class Deployments:
             memory,
             now_ms=self._clock.now_ms(),
             has_room=lambda: has_room(view, record, row.goal, pools),
-            waits_for=lambda: _refusal(record),
+            waits_for=lambda: waits_for_place(record),
         )
 
     def _record(self, row: Deployment) -> JobRecord | None:
@@ -83,14 +81,3 @@ class Deployments:
         if record is None or record.job.created_index != row.created_index or record.successor is not None:
             return None
         return record
-
-    async def _until(self, again_ms: int) -> None:
-        left_s = (again_ms - self._clock.now_ms()) / 1000
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(None if again_ms == NEVER_MS else max(SOON_S, left_s)):
-                await self._driver.watch.changed()
-                await asyncio.sleep(GATHER_S)
-
-
-def _refusal(record: JobRecord) -> str:
-    return f"waits: {refusal_text(record.refusal, record.job.task)}" if record.refusal else ""

@@ -1,11 +1,9 @@
 """A duty: leads tasks off draining nodes, of jobs that say how they are updated."""
 
-import asyncio
-import contextlib
-
 from orion.model.ids import JobName
 from orion.node.consensus.driver import RaftDriver
 from orion.node.leader.proposer import Proposer
+from orion.node.leader.until import changed_or_due
 from orion.ports.clock import Clock
 from orion.reconcile.deployment_look import NEVER_MS
 from orion.reconcile.moves import MoveMemory, Moves, decide_moves
@@ -14,7 +12,6 @@ from orion.scheduler.room import has_room
 from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.moves import MAX_MOVED, MoveTasks
 
-SOON_S = 0.01  # the least wait: whatever is due is due in its own turn of the loop
 GATHER_S = 0.05  # what changes together is looked at together
 
 
@@ -43,7 +40,7 @@ class Moving:
                     )
                     await self._proposer.propose(command)
             moving = [name for name in names if self._is_moving(name)]
-            await self._until(again_ms)
+            await changed_or_due(self._driver, self._clock, again_ms, GATHER_S)
 
     def _leaving(self) -> list[JobName]:
         view = self._driver.view
@@ -70,10 +67,3 @@ class Moving:
             now_ms=self._clock.now_ms(),
             has_room=lambda: has_room(view, record, record.job.version, pools),
         )
-
-    async def _until(self, again_ms: int) -> None:
-        left_s = (again_ms - self._clock.now_ms()) / 1000
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(None if again_ms == NEVER_MS else max(SOON_S, left_s)):
-                await self._driver.watch.changed()
-                await asyncio.sleep(GATHER_S)

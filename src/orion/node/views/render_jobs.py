@@ -16,7 +16,7 @@ from orion.model.placement_text import refusal_text
 from orion.node.rpc.reads import Page
 from orion.node.views import render_cron
 from orion.node.views.render import time_text
-from orion.reconcile.deployments import what_it_waits_for
+from orion.reconcile.deployments import waits_for_place, what_it_waits_for
 from orion.reconcile.readiness import is_ready
 from orion.state.core.step import tasks_text
 from orion.state.job_record import JobRecord
@@ -81,7 +81,7 @@ def deployment_view(view: View, row: Deployment) -> DeploymentView:
         progress, reason = None, row.reason
     else:
         progress = _progress(record, row)
-        reason = row.reason or what_it_waits_for(record, row, lambda: _refusal(record))
+        reason = row.reason or what_it_waits_for(record, row, lambda: waits_for_place(record))
     return DeploymentView(
         id=row.id,
         job=row.job,
@@ -154,7 +154,3 @@ def _reason(record: JobRecord) -> str:
     return (
         f"{waits}: {refusal_text(record.refusal, record.job.task)}" if record.refusal else f"{waits} to be placed"
     )
-
-
-def _refusal(record: JobRecord) -> str:
-    return f"waits: {refusal_text(record.refusal, record.job.task)}" if record.refusal else ""

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from orion.model.deployment import NO_VERSION, Deployment, DeploymentState
 from orion.model.ids import AllocationId
 from orion.model.levels import since
-from orion.state import mutations, rollouts
+from orion.state import rollouts
 from orion.state.core.command import Command, command
 from orion.state.core.faults import MAX_NUMBER, MAX_TEXT, first, longer, outside
 from orion.state.core.step import Step
@@ -81,10 +81,7 @@ def step_deployment(state: Tables, step: Step, command: StepDeployment) -> None:
     row, record = found
     if command.alone != (record.rollout is not None and record.rollout.alone):
         rollouts.set_alone(state, record, alone=command.alone)
-    for identity in command.retire:
-        allocation = state.allocations.get(identity)
-        if allocation and allocation.job == row.job and allocation.wanted and not allocation.terminal:
-            mutations.set_unwanted(state, allocation)
+    rollouts.retire(state, row.job, command.retire)
     for index in command.begin:
         if index < record.job.count:
             rollouts.point(state, record, index, row.goal)

@@ -125,8 +125,7 @@ def _change(state: Tables, step: Step, record: JobRecord, asked: Job) -> JobName
     if job == latest and not failed:
         return job.name  # it is so already
     back = _way_back(state, record, latest)
-    if (fault := _become(state, step, record, job)) is not None:
-        return fault
+    _become(state, step, record, job)
     kind = DeploymentKind.DEPLOY if not same_spec or failed else DeploymentKind.SCALE
     note(state, step, ChangeKind.UPDATED if not same_spec else ChangeKind.SCALED, job)
     if job.schedule != latest.schedule:
@@ -144,7 +143,7 @@ def _has_completed(job: Job) -> Conflict:
     )
 
 
-def _become(state: Tables, step: Step, record: JobRecord, job: Job) -> Refused | None:
+def _become(state: Tables, step: Step, record: JobRecord, job: Job) -> None:
     """The job is `job` from here on, or once what was stopped of it has ended."""
     former = record.job
     state.of(Deployments).supersede(step, job.name, "something else was asked for meanwhile")
@@ -153,7 +152,7 @@ def _become(state: Tables, step: Step, record: JobRecord, job: Job) -> Refused |
         rollout.specs[former.version] = former.task
         rollout.last = max(rollout.last, job.version)
         record.successor = job
-        return None
+        return
     rollouts.change_job(state, record, job)
     if record.rollout and len(record.rollout.specs) > MAX_VERSIONS:
         step.tell("JobUpdated", job.name, f"{job.name} has tasks of {len(record.rollout.specs)} versions")
@@ -161,7 +160,6 @@ def _become(state: Tables, step: Step, record: JobRecord, job: Job) -> Refused |
         if record.rollout is not None:
             record.rollout.slots = None
         mutations.open_job(state, record, job)
-    return None
 
 
 def _way_back(state: Tables, record: JobRecord, latest: Job) -> int:

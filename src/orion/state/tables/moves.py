@@ -2,7 +2,7 @@
 
 from orion.model.ids import AllocationId, JobName
 from orion.model.levels import since
-from orion.state import mutations, rollouts
+from orion.state import rollouts
 from orion.state.core.command import Command, command
 from orion.state.core.faults import MAX_WORD, first, longer, outside
 from orion.state.core.step import Step
@@ -36,13 +36,9 @@ def move_tasks(state: Tables, _: Step, moves: MoveTasks) -> None:
     if record is None or not record.job.wanted:
         return
     for identity in moves.move:
-        allocation = state.allocations.get(identity)
-        if allocation and allocation.job == moves.job and allocation.wanted and not allocation.terminal:
+        if rollouts.is_wanted(state, moves.job, identity):
             rollouts.set_moving(state, record, identity)
-    for identity in moves.retire:
-        allocation = state.allocations.get(identity)
-        if allocation and allocation.job == moves.job and allocation.wanted and not allocation.terminal:
-            mutations.set_unwanted(state, allocation)
+    rollouts.retire(state, moves.job, moves.retire)
 
 
 TABLES = ()
