@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from orion.model.allocation import Allocation
 from orion.model.update import UpdatePolicy
-from orion.reconcile.readiness import is_ready
 from orion.state.job_record import JobRecord
 from orion.state.tables import State
 from orion.state.tables.deployment_rows import Deployments
@@ -73,10 +72,7 @@ def deployments_unrest(state: State) -> str:
 def _ready(record: JobRecord) -> int:
     """Slots with a task that may be used."""
     return sum(
-        any(
-            each.wanted and not each.terminal and is_ready(each, record.spec(each.job_version))
-            for each in record.history(index)
-        )
+        any(each.wanted and not each.terminal and record.is_ready(each) for each in record.history(index))
         for index in range(min(record.job.count, len(record.slots)))
     )
 

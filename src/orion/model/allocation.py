@@ -107,11 +107,11 @@ class Allocation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ran: bool = False
 
     def ready_since_ms(self, spec: TaskSpec) -> int:
-        """Returns since when it is ready, 0 when it is not. One of which its node says nothing counts as ready as
-        soon as it runs.
+        """Returns since when it is ready, so that others may rely on it; 0 when it is not. One of which its node
+        says nothing counts as ready as soon as it runs: a deployment has it stay so for as long as its job says.
         """
         status = self.status
-        if status.state is not AllocationState.RUNNING:
+        if status.state is not AllocationState.RUNNING or status.health is Health.UNHEALTHY:
             return 0
         return status.ready_since_ms if spec.tells_ready else status.started_at_ms
 

@@ -11,7 +11,6 @@ from orion.model.health import Health
 from orion.model.ids import AllocationId, task_id
 from orion.model.job import JobKind
 from orion.model.update import UpdatePolicy
-from orion.reconcile.readiness import is_ready
 from orion.state.job_record import JobRecord, ends_slot
 from orion.state.job_record import Slot as Held
 
@@ -120,7 +119,7 @@ class Look:
             if not each.wanted:
                 slot.ending = True
                 continue
-            ready = self.is_ready(each)
+            ready = record.is_ready(each)
             steady = self._is_steady(each, ready=ready)
             slot.serving |= ready
             if slot.begun and each.job_version == goal and record.serves(each):
@@ -132,9 +131,6 @@ class Look:
             slot.done = slot.begun = True  # nobody is to run it
         slot.done = slot.begun and (slot.steady or slot.done) and not slot.others and not slot.ending
         return slot
-
-    def is_ready(self, each: Allocation) -> bool:
-        return is_ready(each, self.record.spec(each.job_version))
 
     def may_miss(self, slot: Slot) -> bool:
         """Returns whether the former tasks of a slot may end before its new one is ready, and counts it as missing

@@ -156,7 +156,7 @@ def _retires(look: Look, *, alone: bool) -> list[AllocationId]:
         if slot.steady or (alone and slot.begun and not slot.ready and look.may_miss(slot)):
             found += [each.id for each in slot.others]
         elif len(slot.others) > 1:
-            kept = [max(slot.others, key=look.is_ready)]
+            kept = [max(slot.others, key=look.record.is_ready)]
             if not slot.begun:  # it may be that its slot still wants one that is not ready
                 kept += filter(look.record.serves, slot.others)
             found += [each.id for each in slot.others if each not in kept]

@@ -15,7 +15,6 @@ from orion.model.ids import AllocationId, NodeId
 from orion.model.job import JobKind
 from orion.model.update import UpdateOrder, UpdatePolicy
 from orion.reconcile.deployment_look import NEVER_MS
-from orion.reconcile.readiness import is_ready
 from orion.state.job_record import JobRecord
 
 
@@ -47,7 +46,7 @@ def decide_moves(
         return Moves()  # its slots are their nodes'
     policy, count = record.job.update or UpdatePolicy(), record.job.count
     held = [[each for each in record.history(index) if each.wanted and not each.terminal] for index in range(count)]
-    ready = {each.id for slot in held for each in slot if is_ready(each, record.spec(each.job_version))}
+    ready = {each.id for slot in held for each in slot if record.is_ready(each)}
     steady = _steady(memory, ready, policy, now_ms)
     moving = record.rollout.moving if record.rollout is not None else {}
     leaving = [each for slot in held for each in slot if each.node in draining and each.id not in moving]

@@ -155,6 +155,10 @@ class JobRecord:
             return self.job.task
         return self.rollout.specs.get(version, self.job.task)
 
+    def is_ready(self, allocation: Allocation) -> bool:
+        """Returns whether an allocation of this job may be used."""
+        return allocation.ready_since_ms(self.spec(allocation.job_version)) > 0
+
     def serves(self, allocation: Allocation) -> bool:
         """Returns whether it is one that its slot wants, as far as it is for others to say."""
         rollout = self.rollout

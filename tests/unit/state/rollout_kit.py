@@ -12,7 +12,6 @@ from orion.model.update import UpdatePolicy
 from orion.reconcile.deployment_look import Memory
 from orion.reconcile.deployments import decide
 from orion.reconcile.moves import MoveMemory, decide_moves
-from orion.reconcile.readiness import is_ready
 from orion.scheduler.pools import Pools
 from orion.scheduler.room import has_room
 from orion.scheduler.schedule import schedule
@@ -90,7 +89,7 @@ class Rollout(World):
 
     def ready(self, name="web"):
         record = self.view.job_record(name)
-        return [a for a in self.active(name) if a.wanted and is_ready(a, record.spec(a.job_version))]
+        return [a for a in self.active(name) if a.wanted and record.is_ready(a)]
 
     def report(self, allocation, state, **more):
         status = AllocationStatus(AllocationState(state), **more)

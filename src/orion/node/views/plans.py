@@ -14,7 +14,6 @@ from orion.model.errors import FieldError, Invalid
 from orion.model.job import Job, JobKind
 from orion.model.update import UpdateOrder, UpdatePolicy
 from orion.node.views.rehearsal import Outcome
-from orion.reconcile.readiness import says_when_ready
 from orion.scheduler.pools import Pools
 from orion.scheduler.room import no_room
 from orion.state.job_record import JobRecord
@@ -135,7 +134,7 @@ def _order_reason(why: str, job: Job, outcome: Outcome) -> str:
 
 def _warnings(job: Job, outcome: Outcome) -> Iterator[str]:
     if job.kind is JobKind.SERVICE and job.count and job.task.health is None and outcome.kind is not None:
-        ready = "its port accepts" if says_when_ready(job.task) else "it has run for update.monitorSeconds"
+        ready = "its port accepts" if job.task.tells_ready else "it has run for update.monitorSeconds"
         yield f"{job.name} has no health check: ready means that {ready}"
     if outcome.order == "stop-first" and job.count == 1:
         yield f"{job.name} has one task: nothing serves from its end until the new one is ready"

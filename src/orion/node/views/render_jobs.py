@@ -17,7 +17,6 @@ from orion.node.rpc.reads import Page
 from orion.node.views import render_cron
 from orion.node.views.render import time_text
 from orion.reconcile.deployments import waits_for_place, what_it_waits_for
-from orion.reconcile.readiness import is_ready
 from orion.state.core.step import tasks_text
 from orion.state.job_record import JobRecord
 from orion.state.tables.deployment_rows import Deployments
@@ -119,7 +118,7 @@ def _job(view: View, record: JobRecord) -> JobView:
         removing=asked.stopping,
         active=len(active),
         running=len(running),
-        ready=sum(is_ready(each, record.spec(each.job_version)) for each in running if each.wanted),
+        ready=sum(record.is_ready(each) for each in running if each.wanted),
         waiting=record.open_count,
         updated=sum(each.job_version == asked.version for each in running),
         reason=_reason(record),
@@ -134,7 +133,7 @@ def _active(record: JobRecord) -> list[Allocation]:
 
 def _progress(record: JobRecord, row: Deployment) -> DeploymentProgress:
     wanted = [each for each in _active(record) if each.wanted]
-    ready = [each for each in wanted if is_ready(each, record.spec(each.job_version))]
+    ready = [each for each in wanted if record.is_ready(each)]
     return DeploymentProgress(
         tasks=record.job.count,
         updated=sum(each.job_version == row.goal for each in wanted),
