@@ -1,8 +1,9 @@
 """Changes that people ask for: commands that are carried out once, however often they come."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from orion.model.errors import Unavailable
+from orion.model.errors import NoMajority, Unavailable
 from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.position import AskPosition
 from orion.node.routing.forward import Forward
@@ -12,6 +13,16 @@ from orion.node.runtime.deadline import deadline
 from orion.ports.clock import Clock
 from orion.ports.machine import Machine
 from orion.state.commands import AnyCommand
+
+T = TypeVar("T")
+
+
+async def before_a_change(look: Awaitable[T]) -> T:
+    """Returns what has to be known before a change. Raises NoMajority that says that nothing was changed."""
+    try:
+        return await look
+    except NoMajority as error:
+        raise NoMajority(f"{error.detail}; nothing was changed") from None
 
 
 class Changes:

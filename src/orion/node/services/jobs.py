@@ -6,10 +6,9 @@ from orion.model.api.deployments import DeploymentView
 from orion.model.api.job_codec import job_from_job_request
 from orion.model.api.jobs import JobRequest, JobView, VersionView
 from orion.model.api.plans import PlanView
-from orion.model.errors import NoMajority
 from orion.model.ids import JobName
 from orion.node.consensus.driver import RaftDriver
-from orion.node.routing.changes import Changes
+from orion.node.routing.changes import Changes, before_a_change
 from orion.node.routing.forward import Forward
 from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.node.rpc.registry import Registry
@@ -114,24 +113,16 @@ class Jobs:
         return await self._plans.plan(job, request, timeout_s=timeout_s)
 
     async def set_count(self, job: str, count: int, *, timeout_s: float) -> JobView:
-        return await self._change(
-            job, lambda at_ms, key, since: SetJobCount(at_ms, JobName(job), count, key, since), timeout_s
-        )
+        return await self._change(SetJobCount, job, timeout_s, count=count)
 
     async def roll_back(self, job: str, version: int, *, timeout_s: float) -> JobView:
-        return await self._change(
-            job, lambda at_ms, key, since: RollBackJob(at_ms, JobName(job), key, since, version), timeout_s
-        )
+        return await self._change(RollBackJob, job, timeout_s, version=version)
 
     async def restart(self, job: str, *, timeout_s: float) -> JobView:
-        return await self._change(
-            job, lambda at_ms, key, since: RestartJob(at_ms, JobName(job), key, since), timeout_s
-        )
+        return await self._change(RestartJob, job, timeout_s)
 
     async def promote(self, job: str, *, timeout_s: float) -> JobView:
-        return await self._change(
-            job, lambda at_ms, key, since: PromoteJob(at_ms, JobName(job), key, since), timeout_s
-        )
+        return await self._change(PromoteJob, job, timeout_s)
 
     async def run(self, job: str, *, idempotency_key: str, timeout_s: float) -> JobView:
         _, seen_at = await self._before(job, timeout_s)
@@ -144,14 +135,10 @@ class Jobs:
         return await self._after(done.subject, timeout_s)
 
     async def stop(self, job: str, *, timeout_s: float) -> JobView:
-        return await self._change(
-            job, lambda at_ms, key, since: StopJob(at_ms, JobName(job), key, since), timeout_s
-        )
+        return await self._change(StopJob, job, timeout_s)
 
     async def start(self, job: str, *, timeout_s: float) -> JobView:
-        return await self._change(
-            job, lambda at_ms, key, since: StartJob(at_ms, JobName(job), key, since), timeout_s
-        )
+        return await self._change(StartJob, job, timeout_s)
 
     async def delete(self, job: str, *, timeout_s: float) -> JobView:
         view, seen_at = await self._before(job, timeout_s)
@@ -162,16 +149,22 @@ class Jobs:
         )
         return view
 
-    async def _change(self, job: str, command: Callable[[int, str, int], AnyCommand], timeout_s: float) -> JobView:
+    async def _change(
+        self, kind: Callable[..., AnyCommand], job: str, timeout_s: float, **fields: object
+    ) -> JobView:
+        """`kind`: a command about a job, with these fields of its own."""
         _, seen_at = await self._before(job, timeout_s)
-        await self._changes.make(command, timeout_s, seen_at=seen_at)
+        await self._changes.make(
+            lambda at_ms, key, since: kind(
+                at_ms=at_ms, job=JobName(job), idempotency_key=key, since=since, **fields
+            ),
+            timeout_s,
+            seen_at=seen_at,
+        )
         return await self._after(job, timeout_s)
 
     async def _before(self, job: str, timeout_s: float) -> tuple[JobView, int]:
-        try:
-            return await self.get(job, Read(timeout_s=timeout_s))
-        except NoMajority as error:
-            raise NoMajority(f"{error.detail}; nothing was changed") from None
+        return await before_a_change(self.get(job, Read(timeout_s=timeout_s)))
 
     async def _after(self, job: str, timeout_s: float) -> JobView:
         return (await self.get(job, self._changes.read_after(timeout_s)))[0]

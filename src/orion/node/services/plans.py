@@ -5,10 +5,11 @@ import asyncio
 from orion.model.api.job_codec import job_from_job_request
 from orion.model.api.jobs import JobRequest
 from orion.model.api.plans import PlanView
-from orion.model.errors import Conflict, NoMajority, Unavailable
+from orion.model.errors import Conflict, Unavailable
 from orion.model.ids import JOB_NAME
 from orion.model.job import Job
 from orion.node.consensus.driver import RaftDriver
+from orion.node.routing.changes import before_a_change
 from orion.node.routing.forward import Forward
 from orion.node.rpc.reads import Read
 from orion.node.rpc.registry import Registry
@@ -61,10 +62,7 @@ class Plans:
         plan `token`, if there is one, does not hold any more.
         """
         read = Read(timeout_s=timeout_s)
-        try:
-            found = await self._forward.ask(AskPlan(job, request, read, whole=bool(token)))
-        except NoMajority as error:
-            raise NoMajority(f"{error.detail}; nothing was changed") from None
+        found = await before_a_change(self._forward.ask(AskPlan(job, request, read, whole=bool(token))))
         if not token:
             return if_version
         if found.token != token:

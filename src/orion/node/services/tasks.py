@@ -5,10 +5,10 @@ import logging
 from orion.model.allocation import TERMINAL
 from orion.model.api.codec import job_from_request, name_for
 from orion.model.api.tasks import TaskRequest, TaskView
-from orion.model.errors import NoMajority, NotFound, Refused
+from orion.model.errors import NotFound, Refused
 from orion.model.ids import JobName, split_task_id
 from orion.node.consensus.driver import RaftDriver
-from orion.node.routing.changes import Changes
+from orion.node.routing.changes import Changes, before_a_change
 from orion.node.routing.forward import Forward
 from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.node.rpc.registry import Registry
@@ -143,10 +143,7 @@ class Tasks:
             )
 
     async def _before_a_write(self, task: str, timeout_s: float) -> tuple[TaskView, int]:
-        try:
-            return await self.get(task, Read(timeout_s=timeout_s))
-        except NoMajority as error:
-            raise NoMajority(f"{error.detail}; nothing was changed") from None
+        return await before_a_change(self.get(task, Read(timeout_s=timeout_s)))
 
     # --- nodes ask ----------------------------------------------------------------------------------------
 
