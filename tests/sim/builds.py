@@ -19,16 +19,20 @@ _SHARED = (
     "orion.model.container",
     "orion.model.errors",
     "orion.model.events",
+    "orion.model.health",
     "orion.model.ids",
     "orion.model.logs",
+    "orion.model.placement",
     "orion.model.resources",
+    "orion.model.schedule",
+    "orion.model.update",
     "orion.node.rpc.reads",
     "orion.ports",
     "orion.process",
     "orion.raft",
     "orion.wire",
 )
-_OWN = ("orion.model.api.codec",)  # makes records of what the API takes
+_OWN = ("orion.model.api.codec", "orion.model.api.job_codec")  # make records of what the API takes
 _FORMER = "former_orion"  # under which the newer build's modules find this one's
 
 
