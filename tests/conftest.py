@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support import images
+from support import images, lanes
 from support.dockerd import Dockerd
 from support.engine import engine, engine_in_namespace, network_namespace
 
@@ -17,6 +17,11 @@ def pytest_addoption(parser):
     group.addoption("--sim-seconds", type=float, default=20.0, help="real seconds of simulated seeds (default 20)")
     group.addoption("--sim-seed", type=int, default=20_000, help="the first seed")
     group.addoption("--sim-jobs", type=int, default=2, help="seeds at a time")
+
+
+def pytest_configure(config):
+    if hasattr(config, "workerinput"):
+        lanes.enter()
 
 
 @pytest.fixture(scope="session")

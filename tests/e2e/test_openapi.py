@@ -30,7 +30,7 @@ LEFT_OUT = {
 # What the fields or parameters of one request must be to each other: words in descriptions.
 NO_SCHEMA_SAYS = re.compile(
     "given twice|asked for twice|and hold another one|demand different versions|Orion itself listens on|"
-    "go together|than the .* are reserved|runs? (past|backwards|into)|not known to the log driver|"
+    "goe?s? together|that is the job itself|with the network of|the pattern|than the .* are reserved|runs? (past|backwards|into)|not known to the log driver|"
     "which is not known|no schedule|needs a schedule|no time zone|has no count|is never"
 )
 
@@ -78,6 +78,8 @@ def _ask(operation, mode: GenerationMode):
     )
     @given(case=operation.as_strategy(generation_mode=mode))
     def ask(case) -> None:
+        if any(value in ([], {}) for value in (case.query or {}).values()):
+            return  # of such a parameter nothing is sent
         _hurry(case)
         response = case.call(timeout=20)
         if response.status_code in {400, 422} and NO_SCHEMA_SAYS.search(response.json()["detail"]):

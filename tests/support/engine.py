@@ -24,8 +24,10 @@ from support import api
 from support.dockerd import Dockerd, EngineProblem, check_can_start
 from support.firewall import Network
 
-SHARED = Path("/var/lib/orion-test-engine")
-_LOCK = Path("/run/lock/orion-test-engine.lock")
+# pytest's workers have an engine each (support/lanes.py).
+_LANE = os.environ.get("PYTEST_XDIST_WORKER", "")
+SHARED = Path(f"/var/lib/orion-test-engine{'-' if _LANE else ''}{_LANE}")
+_LOCK = Path(f"/run/lock/{SHARED.name}.lock")
 _HOME = SHARED / "engine"
 _USERS = SHARED / "users"
 _NETWORK = SHARED / "network.json"

@@ -170,6 +170,12 @@ _DOCKERS = {
 }
 _PREFIXES = ("node.labels.", "engine.labels.")
 MAX_CONSTRAINT = 4_096  # characters
+_LIST = rf"\(\s*{LABEL_VALUE}\s*(,\s*{LABEL_VALUE}\s*){{0,{MAX_VALUES - 1}}}\)"
+# What read_constraint takes, but for regular expressions that are none: these no pattern can tell.
+CONSTRAINT_PATTERN = (
+    rf"^\s*{LABEL_KEY}(\s+(not\s+)?exists|\s+(not\s+)?in\s*{_LIST}|\s*(==?|!=)\s*{LABEL_VALUE}|"
+    r"\s*[<>]=?\s*v?[0-9][A-Za-z0-9._:/-]{0,126}|\s*=?~.*)\s*$"
+)
 HOW = "write it as in disk=ssd, zone!=a, 'zone in (a, b)', 'gpu exists', 'rack~^r[0-9]+$' or 'kernel>=6.1'"
 
 

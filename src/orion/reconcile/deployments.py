@@ -175,7 +175,7 @@ def _end(look: Look, failed: Sequence[Slot]) -> EndDeployment:
 
 def _waiting(look: Look, waits_for: Callable[[], str]) -> Decision:
     row, policy = look.row, look.policy
-    first = next((slot for slot in look.slots if not slot.done and not slot.failure), None)
+    first = _held_by(look)
     if first is not None and not first.begun and _canaries_hold(look):
         ready = sum(slot.done for slot in look.slots if slot.begun)
         if ready >= policy.canary:
@@ -205,13 +205,19 @@ def what_it_waits_for(record: JobRecord, row: Deployment, waits_for: Callable[[]
     if row.goal != record.job.version:
         return ""
     look = Look(record, row, record.job.update or UpdatePolicy(), Memory({}, {}), 0)
-    first = next((slot for slot in look.slots if not slot.done and not slot.failure), None)
+    first = _held_by(look)
     if first is not None and not first.begun and _canaries_hold(look):
         ready = sum(slot.ready for slot in look.slots if slot.begun)
         return (
             f"{ready} of its {look.policy.canary} canaries are ready; 'orion promote {row.job}' has the rest follow"
         )
     return _why(look, first, waits_for)
+
+
+def _held_by(look: Look) -> Slot | None:
+    """Returns what the others wait for: a slot that has begun, for one whose turn is later says nothing."""
+    open_ones = [slot for slot in look.slots if not slot.done and not slot.failure]
+    return min(open_ones, key=lambda slot: (not slot.begun, slot.index), default=None)
 
 
 def _why(look: Look, slot: Slot | None, waits_for: Callable[[], str]) -> str:

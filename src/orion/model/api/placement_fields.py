@@ -11,6 +11,7 @@ from orion.model.ids import JOB_NAME, JobName
 from orion.model.job import Placement
 from orion.model.labels import LABEL_KEY
 from orion.model.placement_rules import (
+    CONSTRAINT_PATTERN,
     MAX_AFFINITIES,
     MAX_CONSTRAINT,
     MAX_CONSTRAINTS,
@@ -31,6 +32,7 @@ _ConstraintText = Annotated[
         "As in disk=ssd, zone!=a, zone in (a, b), zone not in (a, b), gpu exists, gpu not exists, rack~^r[0-9]+$ "
         "(a regular expression) or kernel>=6.1 (a version).",
         maxLength=MAX_CONSTRAINT,
+        pattern=CONSTRAINT_PATTERN,
     ),
 ]
 
@@ -40,7 +42,13 @@ class AffinityRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknow
 
     constraint: _ConstraintText
     weight: Annotated[
-        int, schema("Of all that a node passes the sum counts.", minimum=-MAX_WEIGHT, maximum=MAX_WEIGHT)
+        int,
+        schema(
+            "Of all that a node passes the sum counts.",
+            minimum=-MAX_WEIGHT,
+            maximum=MAX_WEIGHT,
+            **{"not": {"const": 0}},
+        ),
     ] = 50
 
 
@@ -82,7 +90,10 @@ class PlacementRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unkno
     distinct_hosts: Annotated[
         bool, Meta(description="One task of the job at most on a machine, whatever nodes it has.")
     ] = False
-    alongside: Annotated[AlongsideRequest | str | None, schema("A job, by its name alone or as an object.")] = None
+    alongside: Annotated[
+        AlongsideRequest | Annotated[str, schema(pattern=f"^({JOB_NAME.pattern})?$")] | None,
+        schema("A job, by its name alone or as an object."),
+    ] = None
 
 
 Asked = Annotated[str, schema("As `strategy`.", enum=["", *Placement])] | PlacementRequest
