@@ -69,11 +69,15 @@ def test_a_wrong_file_changes_nothing(orion, api, file):
     assert api.service.jobs.asked == []
 
 
-def test_what_the_cluster_refuses_has_its_place_and_ends_it(orion, api, file):
+def test_what_the_cluster_refuses_has_its_place_and_none_of_the_jobs_is_changed(orion, api, file):
     orion("deploy", "--no-wait", str(file))
-    file.write_text(FILE.replace("image: nginx:1", "image: nginx:1\n    kind: batch"))
-    code, _, err = orion("deploy", "--no-wait", str(file))
-    assert code == 1
-    first, left = err.splitlines()
-    assert first.startswith(f"{file}:3:3: jobs.web: web is a service job and can't become a batch one: remove it")
-    assert left == "orion: not asked for: db"
+    before = [api.service.jobs.state.of(Deployments).latest(name) for name in ("web", "db")]
+    file.write_text(
+        FILE.replace("nginx:1", "nginx:2").replace("image: postgres:16", "image: postgres:16\n    kind: batch")
+    )
+    code, out, err = orion("deploy", "--no-wait", str(file))
+    assert (code, out) == (1, "")
+    first, second = err.splitlines()
+    assert first.startswith(f"{file}:6:3: jobs.db: db is a service job and can't become a batch one: remove it")
+    assert second == "orion: nothing was changed"
+    assert [api.service.jobs.state.of(Deployments).latest(name) for name in ("web", "db")] == before

@@ -34,15 +34,20 @@ def deploy(
     code is 0 when all that was asked for runs, 1 when not, 2 for a wrong file, 3 when a new version failed and the
     one before is back, 4 when the wait took too long.
     """
+    from orion.cli.app import say
     from orion.cli.shared.jobfiles import load_files
     from orion.cli.shared.plans import ask_all, show
     from orion.cli.shared.rollout import follow_all
 
     jobs = load_files(files)
-    if dry_run:
+    if dry_run or len(jobs) > 1:  # of several jobs none is changed when one would be refused
         plans, code = ask_all(client, jobs)
-        show(plans)
-        return code
+        if dry_run:
+            show(plans)
+            return code
+        if code:
+            say("nothing was changed")
+            return code
     views, code = _put(client, jobs, _tokens(token, len(jobs)))
     return max(code, follow_all(client, views, wait=not no_wait, timeout_s=wait_timeout, unchanged=True))
 
