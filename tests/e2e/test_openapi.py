@@ -30,7 +30,8 @@ LEFT_OUT = {
 # What the fields or parameters of one request must be to each other: words in descriptions.
 NO_SCHEMA_SAYS = re.compile(
     "given twice|asked for twice|and hold another one|demand different versions|Orion itself listens on|"
-    "goe?s? together|that is the job itself|with the network of|the pattern|than the .* are reserved|runs? (past|backwards|into)|not known to the log driver|"
+    "goe?s? together|that is the job itself|with the network of|the pattern|than the .* are reserved|"
+    "runs? (past|backwards|into)|not known to the log driver|"
     "which is not known|no schedule|needs a schedule|no time zone|has no count|is never"
 )
 

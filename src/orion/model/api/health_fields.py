@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from orion.model.api.container.network import ContainerFields
 from orion.model.api.fields import Option, Reading, field, schema
+from orion.model.api.words import FIRST_WORD, Word
 from orion.model.errors import shown
 from orion.model.health import CheckKind, HealthCheck, HookCommand, TaskHooks, UnhealthyAction
 from orion.model.limits import MAX_CHECK_S, MAX_GRACE_S, MAX_HOOKS, MAX_RETRIES, MAX_STRING_BYTES, MAX_WORDS
@@ -22,14 +23,12 @@ _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}"
 _HEADER_VALUE = r"([!-~]([ \t!-~]*[!-~])?)?"
 
 _Port = Annotated[int, schema("The container's.", minimum=1, maximum=65_535)]
-_Word = Annotated[str, schema(pattern=r"^[^\x00]*$", maxLength=MAX_STRING_BYTES)]
-_FIRST_WORD = [{"type": "string", "minLength": 1}]
 _Command = Annotated[
-    list[_Word],
+    list[Word],
     Meta(
         description="The program and its arguments.",
         max_length=MAX_WORDS,
-        extra_json_schema={"minItems": 1, "prefixItems": _FIRST_WORD},
+        extra_json_schema={"minItems": 1, **FIRST_WORD},
     ),
 ]
 
@@ -74,11 +73,11 @@ class DockerCheckRequest(
     """The engine's own HEALTHCHECK."""
 
     command: Annotated[
-        list[_Word],
+        list[Word],
         Meta(
             description="In place of the image's; empty: the image's own, with its own times.",
             max_length=MAX_WORDS,
-            extra_json_schema={"prefixItems": _FIRST_WORD},
+            extra_json_schema=FIRST_WORD,
         ),
     ] = []
 

@@ -35,6 +35,7 @@ from orion.model.api.rules import (
     show_grace,
     show_restart,
 )
+from orion.model.api.words import FIRST_WORD, Word
 from orion.model.health import Health
 from orion.model.ids import JOB_NAME
 from orion.model.job import Placement
@@ -46,7 +47,6 @@ from orion.model.limits import (
     MAX_MOUNTS,
     MAX_PORTS,
     MAX_SELECTORS,
-    MAX_STRING_BYTES,
     MAX_VARIABLES,
     MAX_WORDS,
     MIN_CPU,
@@ -54,7 +54,6 @@ from orion.model.limits import (
 )
 from orion.model.placement_rules import MAX_PRIORITY
 
-_Word = Annotated[str, schema(pattern=r"^[^\x00]*$", maxLength=MAX_STRING_BYTES)]
 _LabelValue = Annotated[str, schema(pattern=f"^{LABEL_VALUE}$")]
 
 # Docker looks a name up in the image, when it starts the container; a number needs no entry there.
@@ -86,18 +85,18 @@ class TaskFields(HealthFields, msgspec.Struct, frozen=True, rename="camel"):
         ),
     ] = ""
     command: Annotated[
-        list[_Word],
+        list[Word],
         field(
             "The program and its arguments.",
             note="Empty: the image's own.",
             read=read_command,
             show=list,
             max_length=MAX_WORDS,
-            prefixItems=[{"type": "string", "minLength": 1}],
+            **FIRST_WORD,
         ),
     ] = []
     env: Annotated[
-        dict[str, _Word],
+        dict[str, Word],
         field(
             "Variables of the program's environment.",
             read=read_env,

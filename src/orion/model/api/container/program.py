@@ -6,6 +6,7 @@ import msgspec
 
 from orion.model.api.container.rules import ABSOLUTE_PATH, apart, item, one_of, option, pairs, text, texts
 from orion.model.api.fields import Option, Reading, schema, whole_up_to
+from orion.model.api.words import Word
 from orion.model.container_options import MACHINES
 from orion.model.limits import MAX_STRING_BYTES, MAX_WORDS
 from orion.model.templates import unknown_in, unknown_words
@@ -31,7 +32,6 @@ SIGNAL = rf"(SIG)?({_SIGNALS}|RTMIN(\+([1-9]|1[0-5]))?|RTMAX(-([1-9]|1[0-4]))?)|
 RUNTIME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,52}[A-Za-z0-9])?"  # fits a node's label
 DRIVER = r"[a-z0-9]([a-z0-9._/-]{0,126}[a-z0-9])?(:[A-Za-z0-9._-]{1,64})?"
 
-_Word = Annotated[str, schema(pattern=r"^[^\x00]*$", maxLength=MAX_STRING_BYTES)]
 _Text = Annotated[str, schema(pattern=r"^[^\x00]*$", maxLength=16_384)]
 
 
@@ -81,7 +81,7 @@ def _refuse_log_option(name: str, _: str, reading: Reading) -> None:
 
 class ProgramFields(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     entrypoint: Annotated[
-        list[_Word],
+        list[Word],
         option(
             "The program that gets the command as its arguments, in place of the image's own.",
             note='Empty: the image\'s own; of one empty word, [""]: none. A task with one of its own gets no '
