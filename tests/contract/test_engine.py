@@ -251,6 +251,11 @@ class EngineContract:
         assert await engine.inspect(id_) is None
 
     @checked
+    async def test_an_image_that_no_registry_has_gives_no_digest(self, bench: Bench) -> None:
+        with pytest.raises(EngineError):
+            await bench.adapter().digest(bench.missing_image, local=True)
+
+    @checked
     async def test_only_images_that_are_there_can_be_used(self, bench: Bench) -> None:
         engine = bench.adapter()
         assert await engine.has_image(bench.spec(FOREVER).image)

@@ -5,14 +5,8 @@ import base64
 import contextlib
 import json
 import os
-import secrets
-import shutil
 import socket
-import subprocess
-import tarfile
-import time
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,71 +14,13 @@ import pytest
 
 from orion.adapters.docker import Docker
 from orion.model.errors import EngineDown, EngineError
+from orion.model.images import pinned
 from orion.model.pull import PullProgress, pull_text
 from support import api, images
 from support.refusals import refusing_registry
+from support.registry import DEADLINE_S, PASSWORD, USER, publish, push, registry
 
 pytestmark = pytest.mark.engine
-
-DEADLINE_S = 30.0
-USER, PASSWORD = "ali", "open sesame"
-# bcrypt, the only kind that docker-registry takes
-HTPASSWD = f"{USER}:$2b$04$DCG3J/n8Uy9k.rHhpBcjYupPZIzW65NHRVfWoSnYxNT04Qit2jV8.\n"
-
-
-@contextlib.contextmanager
-def registry(folder: Path, *, asks: bool) -> Iterator[str]:
-    """`127.0.0.1:port`, an address that Docker speaks plain HTTP with."""
-    program = shutil.which("docker-registry")
-    assert program is not None, "needs Debian's registry: apt-get install --no-install-recommends docker-registry"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    config: dict[str, object] = {
-        "version": "0.1",
-        "log": {"level": "warn"},
-        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-        "http": {"addr": address},
-    }
-    if asks:
-        (folder / "htpasswd").write_text(HTPASSWD)
-        config["auth"] = {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}}
-    (folder / "config.yml").write_text(json.dumps(config))  # JSON is YAML
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen([program, "serve", str(folder / "config.yml")], stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + DEADLINE_S
-        while not _listens(address):
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.02)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _listens(address: str) -> bool:
-    host, _, port = address.partition(":")
-    with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
-        return True
-    return False
-
-
-def publish(docker_host: str, image: str, mib: int) -> None:
-    """Push a new image of that many random megabytes, and forget it here so that it must be pulled."""
-    file = BytesIO()
-    with tarfile.open(fileobj=file, mode="w") as tar:
-        entry = tarfile.TarInfo("random")
-        entry.size = mib * 1024 * 1024
-        tar.addfile(entry, BytesIO(secrets.token_bytes(entry.size)))
-    images.import_image(docker_host, image, file.getvalue(), [])
-    name, _, tag = image.rpartition(":")
-    who = {"username": USER, "password": PASSWORD}
-    header = {"X-Registry-Auth": base64.urlsafe_b64encode(json.dumps(who).encode()).decode()}
-    answer = api.ask(docker_host, "POST", f"/images/{name}/push?tag={tag}", headers=header)
-    assert b'"error"' not in answer, answer
-    api.ask(docker_host, "DELETE", f"/images/{image}")
 
 
 @pytest.fixture(scope="module")
@@ -248,3 +184,66 @@ def test_a_pull_that_is_cancelled_ends_at_once(docker_host: str, open_registry: 
     asyncio.run(run())
     with contextlib.suppress(api.Refused):
         api.ask(docker_host, "DELETE", f"/images/{image}")
+
+
+# --- digests -----------------------------------------------------------------------------------------------
+
+
+def digest(docker_host: str, image: str, *, local: bool = True, **tuning: float) -> str:
+    async def run() -> str:
+        engine = Docker(docker_host, **tuning)
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                return await engine.digest(image, local=local)
+        finally:
+            await engine.close()
+
+    return asyncio.run(run())
+
+
+def test_a_digest_is_what_the_tag_stood_for(docker_host: str, open_registry: str, config: Path) -> None:
+    image = f"{open_registry}/moves/on:1"
+    publish(docker_host, image, 1)
+    first = digest(docker_host, image)
+    assert first == digest(docker_host, image, local=False)
+    publish(docker_host, image, 1)
+    second = digest(docker_host, image)
+    assert first != second
+    pull(docker_host, pinned(image, first))
+    pull(docker_host, pinned(image, second))
+
+
+def test_an_image_that_was_pulled_is_asked_for_again(docker_host: str, open_registry: str, config: Path) -> None:
+    image = f"{open_registry}/pulled/before:1"
+    publish(docker_host, image, 1)
+    first = digest(docker_host, image)
+    images.import_image(docker_host, image, b"\0" * 10_240, [])
+    assert digest(docker_host, image) == ""  # another one of that name, which nobody has pushed
+    assert digest(docker_host, image, local=False) == first
+    push(docker_host, image)
+    assert digest(docker_host, image) not in ("", first)
+    api.ask(docker_host, "DELETE", f"/images/{image}")
+
+
+def test_a_digest_that_is_not_to_be_had_is_said_in_words(
+    docker_host: str, open_registry: str, asking_registry: str, config: Path
+) -> None:
+    for image, words in (
+        (f"{open_registry}/unknown:1", "manifest unknown"),
+        (f"{asking_registry}/private:1", "unauthorized|no basic auth|denied"),
+        ("127.0.0.1:1/thing:1", "connection refused"),
+    ):
+        with pytest.raises(EngineError, match=words):
+            digest(docker_host, image)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        image = f"127.0.0.1:{listener.getsockname()[1]}/thing:latest"
+        with pytest.raises(EngineError, match=r"its registry has not answered within 0\.5 s"):
+            digest(docker_host, image, registry_s=0.5)
+
+
+def test_a_digest_is_asked_for_with_credentials(docker_host: str, asking_registry: str, config: Path) -> None:
+    image = f"{asking_registry}/private/pinned:latest"
+    publish(docker_host, image, 1)
+    right = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    config.write_text(json.dumps({"auths": {asking_registry: {"auth": right}}}))
+    assert digest(docker_host, image).startswith("sha256:")

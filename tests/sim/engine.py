@@ -7,9 +7,10 @@ remembers, which it does not over its own restart.
 import asyncio
 import contextlib
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
+from hashlib import blake2b
 
 import msgspec
 
@@ -27,6 +28,7 @@ from orion.model.container import (
     SharedNamespaces,
 )
 from orion.model.errors import EngineDown, EngineError, PortRefused
+from orion.model.images import without_digest
 from orion.model.job import TaskSpec
 from orion.model.pull import PullProgress
 from orion.model.resources import MIB, Resources
@@ -90,6 +92,8 @@ class SimEngine:
         self.images: dict[str, None] = {}
         self.ill: set[str] = set()  # containers that run and do not work
         self.passed: set[tuple[str, int]] = set()  # runs, by container and start, of which a check was told "well"
+        self.built: set[str] = set()  # images that no registry has
+        self.digests_asked: Counter[str] = Counter()
         self.on_create: Callable[[Process, Allocation, Labels], None] = lambda *_: None  # when it is asked to
         self.history: list[tuple[int, str, str]] = []  # when, what, container's name
         self.remembers: dict[str, End] = {}  # by container
@@ -196,7 +200,7 @@ class SimEngine:
         self._plan_end(held)
 
     def _plan_end(self, held: Held) -> None:
-        code = {SUCCEEDS: 0, CRASHES: 1}.get(held.image)
+        code = {SUCCEEDS: 0, CRASHES: 1}.get(without_digest(held.image))
         if code is not None:
             run = held.runs
 
@@ -298,6 +302,10 @@ class _Subscriber:
         return self._ids.popleft()
 
 
+def _digest(image: str, moved: int) -> str:
+    return f"sha256:{blake2b(f'{image} {moved}'.encode(), digest_size=32).hexdigest()}"
+
+
 class SimEngineClient:
     """The Engine port of one process."""
 
@@ -316,6 +324,17 @@ class SimEngineClient:
 
     async def has_image(self, image: str, platform: str = "") -> bool:
         return await self._ask(lambda: image in self.engine.images, 1, 5)
+
+    async def digest(self, image: str, *, local: bool) -> str:
+        """A tag is moved after every third time that somebody has asked for it at this engine."""
+        if local and image in self.engine.built:
+            return await self._ask(lambda: "", 1, 5)
+        await self._ask(lambda: None, 20, 400)
+        if self.engine.registry_refuses or image == MISSING:
+            self._world.count("digest that the registry does not say")
+            raise EngineError(self.engine.registry_refuses or f"manifest unknown: {image}")
+        self.engine.digests_asked[image] += 1
+        return _digest(image, self.engine.digests_asked[image] // 3)
 
     async def pull(self, image: str, progress: PullListener, platform: str = "") -> None:
         steps = self.engine.rng.randint(1, 4)

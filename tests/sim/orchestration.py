@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from orion.model.allocation import Allocation, AllocationState
 from orion.model.container import ContainerState
 from orion.model.ids import NodeId
+from orion.model.images import without_digest
 from orion.model.job import JobKind
 from orion.model.node import Node, NodeStatus
 from orion.model.placement_rules import PlacementRules
@@ -91,7 +92,7 @@ def check_history(world: World, state: State) -> None:
 def _check_end(world: World, state: State, allocation: Allocation) -> None:
     """Only what the user wrote wrong ends a task that never ran; only what ends by itself can be done."""
     record = state.jobs[allocation.job]
-    image = record.spec(allocation.job_version).image
+    image = without_digest(record.spec(allocation.job_version).image)
     if record.rollout is not None and allocation.job_version not in (record.job.version, *record.rollout.specs):
         return  # its spec is forgotten
     if allocation.status.state is AllocationState.COMPLETED and image != SUCCEEDS:
@@ -151,7 +152,7 @@ def _task_unrest(
     if allocation is None or allocation.terminal:
         return ""
     found = containers.get(allocation.id)
-    image = record.spec(allocation.job_version).image
+    image = without_digest(record.spec(allocation.job_version).image)
     if image in (CRASHES, SUCCEEDS) or (record.rollout is not None and image == MISSING):
         return ""  # ends by itself: in and out of its backoff, perhaps for ever
     if allocation.status.state is not AllocationState.RUNNING:

@@ -265,7 +265,7 @@ class Scenario:
             except (OrionError, ConnectionLost) as error:
                 self.world.fail("liveness", f"{machine.name} does not say the endpoints of {name}: {error}")
             gone = [each for each in found if int(each.allocation, 16) not in running]
-            if gone and machine.node.driver.state.jobs[name].job.task.image == FOREVER:
+            if gone and machine.node.driver.state.jobs[name].job.task.image.startswith(FOREVER):
                 self.world.fail("endpoints are of what runs", f"{name}: {gone}")
 
 

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from orion.model.images import image_text
 from orion.model.resources import bytes_text, part_text
 
 
@@ -21,7 +22,7 @@ def pull_text(image: str, pull: PullProgress, last_error: str = "") -> str:
     """`pulling nginx: 12.3 of 54.1 MB`, and why the last try failed: of a registry that refuses, that is all that
     is known.
     """
-    words = f"pulling {image}"
+    words = f"pulling {image_text(image)}"
     if pull.unpacking:
         words += f": {bytes_text(pull.total_bytes)} loaded, unpacking"
     elif pull.total_bytes:

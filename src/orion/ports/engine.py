@@ -56,6 +56,11 @@ class Engine(Protocol):
 
     async def pull(self, image: str, progress: PullListener, platform: str = "") -> None: ...
 
+    async def digest(self, image: str, *, local: bool) -> str:
+        """Returns the digest that the image's registry has for its name now, "" for an image of which no registry
+        has said one. `local`: one that this engine has, and that never was in a registry, is not asked for.
+        """
+
     async def create(
         self,
         allocation: Allocation,

@@ -20,6 +20,7 @@ from orion.node.rpc.request import encode_request, request_fault
 from orion.node.services.backup import FetchBackup
 from orion.node.services.configs import AskConfigs, FindConfigs
 from orion.node.services.endpoints import AskEndpoints, WatchEndpoints
+from orion.node.services.images import AskDigest, FindDigest
 from orion.node.services.logs import ReadLogs
 from orion.node.services.nodes import AskNodes, AskRaftId
 from orion.node.services.rows import AskRow
@@ -49,6 +50,8 @@ ENDLESS = [
     AskEndpoints("w" * 64, False, Read()),
     WatchEndpoints("Web", False),
     ReadLogs(1, LogQuery(tail=-1)),
+    AskDigest("x" * 1_000, local=True),
+    FindDigest("Web", "nginx", True, True, Read()),
     OpenSession(1, Exec(())),
     OpenSession(1, Exec(("x" * 40_000,))),
     OpenSession(1, Exec(("sh",), env=("no variable",))),
@@ -68,6 +71,8 @@ FAIR = [
     AskPosition(),
     AskEndpoints("web", True, Read()),
     WatchEndpoints("web", False),
+    AskDigest("nginx", local=True),
+    FindDigest("web", "nginx", True, True, Read()),
     OpenSession(1, Exec(("sh", ""), tty=True, env=("A=",), columns=65_535)),
     OpenSession(1, Connect(1)),
 ]

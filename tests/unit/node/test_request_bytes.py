@@ -38,6 +38,7 @@ from orion.node.services.backup import FetchBackup
 from orion.node.services.configs import AskConfigs, FindConfigs
 from orion.node.services.endpoints import AskEndpoints, WatchEndpoints
 from orion.node.services.events import WatchEvents
+from orion.node.services.images import AskDigest, FindDigest, FoundDigest
 from orion.node.services.jobs import AskDeployment, AskDeployments, AskJob, AskJobs, AskVersions
 from orion.node.services.logs import ReadLogs
 from orion.node.services.nodes import AskNode, AskNodes, AskRaftId, StopNode, Stopping
@@ -99,6 +100,11 @@ REQUESTS = [
         AskPlan("web", JobRequest("nginx"), READ),
         "9520a3776562de0001a5696d616765a56e67696e7894c3cd012ccb3ff8000000000000cb4004000000000000c3",
     ),
+    (AskDigest("nginx", local=True), "932aa56e67696e78c3"),
+    (
+        FindDigest("web", "nginx", local=True, ask=False, read=READ),
+        "962ba3776562a56e67696e78c3c294c3cd012ccb3ff8000000000000cb4004000000000000",
+    ),
     (AskRow(8, "app/key", READ), "941708a76170702f6b657994c3cd012ccb3ff8000000000000cb4004000000000000"),
 ]
 ANSWERS = [
@@ -112,6 +118,7 @@ ANSWERS = [
         ),
         "8fa7636c7573746572a430306666a57374617465a66c6561646572a47465726d02a66c6561646572a56e6f646531ab636f6d6d6974496e64657803ac6170706c696564496e64657803a6766f746572739187a26964a56e6f646531a6726166744964a23031a56d6174636803a57374617465a97265706c6963617465a36c616700a6737461747573a5616c697665a573696e6365c0a86c6561726e65727390aa6669727374496e64657801ad736e617073686f74496e64657800a97461736b436f756e7409a7776f726b65727390a46e65787490a56c6576656c01ac6c6576656c4f75746c6f6f6ba0",
     ),
+    (FoundDigest("sha256:00", "why", "node1", "nginx"), "94a97368613235363a3030a3776879a56e6f646531a56e67696e78"),
     (Confirmed((0x1234,), ("node3",)), "9291cd123491a56e6f646533"),
     (((Config(STAT, b"abc"), None), 300), "92929295a76170702f6b65790703cd03e8cd07d0c403616263c0cd012c"),
     (Position(300, True, (1, 2**63 + 1), True), "94cd012cc39201cf8000000000000001c3"),

@@ -21,6 +21,7 @@ from orion.adapters.docker.http import Refused
 from orion.adapters.docker.inspect_cache import InspectCache
 from orion.adapters.docker.logs import log_entries, log_params
 from orion.adapters.docker.pull import LayerProgress
+from orion.adapters.docker.registry import REGISTRY_S, registry_digest
 from orion.adapters.docker.sessions import open_session
 from orion.adapters.docker.spec import (
     PIDS_LIMIT,
@@ -47,6 +48,7 @@ from orion.model.container import (
     SharedNamespaces,
 )
 from orion.model.errors import EngineDown, EngineError
+from orion.model.images import image_text
 from orion.model.job import TaskSpec
 from orion.model.sessions import Purpose
 from orion.model.stats import ContainerStats
@@ -76,12 +78,14 @@ class Docker:
         work_s: float = WORK_S,
         pull_silence_s: float = PULL_SILENCE_S,
         progress_every_s: float = PROGRESS_EVERY_S,
+        registry_s: float = REGISTRY_S,
     ) -> None:
         self._connection = Connection(docker_host, call_s=call_s)
         self._pids_limit = pids_limit
         self._work_s = work_s
         self._pull_silence_s = pull_silence_s
         self._progress_every_s = progress_every_s
+        self._registry_s = registry_s
         self._stop_detection = StopDetection()
         self._remembering = asyncio.Lock()
         self._inspect_cache = InspectCache()
@@ -120,25 +124,29 @@ class Docker:
         """Cancelling it makes Docker drop the download. Raises EngineError after a minute of silence."""
         name = image_name(image)
         auth = await registry_auth(name)
-        late = functools.partial(errors.pull_silence, name)
+        shown = image_text(name)
+        late = functools.partial(errors.pull_silence, shown)
         async with self._connection.streaming(
             "POST",
             "images/create",
             {"fromImage": name, **({"platform": platform} if platform else {})},
             {"X-Registry-Auth": auth} if auth else None,
             deadline_s=self._pull_silence_s,
-            refused=functools.partial(errors.pull_refusal, name),
+            refused=functools.partial(errors.pull_refusal, shown),
             late=late,
         ) as answer:
             so_far, told, told_at = LayerProgress(), None, -self._progress_every_s
             async for line in json_lines(pieces(answer, self._pull_silence_s, late)):
                 if "error" in line:
-                    raise errors.pull_refusal(name, 0, line["error"])
+                    raise errors.pull_refusal(shown, 0, line["error"])
                 so_far.add(line)
                 now = time.monotonic()
                 if so_far.summed != told and now - told_at >= self._progress_every_s:
                     told, told_at = so_far.summed, now
                     progress(told)
+
+    async def digest(self, image: str, *, local: bool) -> str:
+        return await registry_digest(self._connection, image, local=local, deadline_s=self._registry_s)
 
     # --- containers ---------------------------------------------------------------------------------------
 

@@ -47,9 +47,11 @@ class Api:
         *,
         body: bytes | dict[str, Any] | None = None,
         content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """Returns what the answer's JSON says, None if it says nothing."""
-        return await self.client.ask(method, f"{self.version}/{path}", params, body=body, content_type=content_type)
+        path = f"{self.version}/{path}"
+        return await self.client.ask(method, path, params, body=body, content_type=content_type, headers=headers)
 
     async def open(
         self,

@@ -126,6 +126,11 @@ def pull_refusal(image: str, status: int, message: str) -> EngineError:
     return EngineError(f"{image} can't be pulled: {words}", permanent=permanent)
 
 
+def registry_refusal(_: int, message: str) -> EngineError:
+    """The registry, or the engine on the way to it, answered so when it was asked for the digest of a name."""
+    return EngineError(f"the registry does not say which it is: {' '.join(message.split())}")
+
+
 def pull_silence(image: str, silence_s: float) -> EngineError:
     return EngineError(f"{image} can't be pulled: no progress for {silence_s:.0f} s; does its registry answer?")
 

@@ -1,5 +1,6 @@
 """Plans for people: a job a paragraph, its changes a line each."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,14 @@ if TYPE_CHECKING:
 _SIGNS = {"create": ("+", "green"), "unchanged": ("=", None)}
 _CHANGED = ("~", "yellow")
 _MOST_NODES = 8  # that are named
+
+
+_DIGEST = re.compile(r"(@[a-z0-9]+:[0-9a-f]{12})[0-9a-f]{20,}")
+
+
+def _shorter(text: str) -> str:
+    """As it is, with the beginnings of digests: they differ soon."""
+    return _DIGEST.sub(r"\1…", text)
 
 
 def ask_all(client: "Client", jobs: "Sequence[LoadedJob]") -> "tuple[list[PlanView], int]":
@@ -44,7 +53,8 @@ def show(plans: "Sequence[PlanView]") -> None:
 
 def lines(plan: "PlanView") -> Iterator[str]:
     for change in plan.changes:
-        yield f"{change.field}: {change.old or '(none)'} -> {change.new or '(none)'}"
+        old, new = _shorter(change.old), _shorter(change.new)
+        yield f"{change.field}: {old or '(none)'} -> {new or '(none)'}"
     if plan.order:
         yield f"order: {plan.order}: {plan.order_reason}"
     if plan.starts:

@@ -38,6 +38,8 @@ def follow_all(
 
     code = 0
     for job in jobs:
+        for note in job.notes:
+            say(f"note: {note}")
         row = job.deployment
         if row is None or (unchanged and row.state != "running"):
             click.echo(f"{job.name} is unchanged: version {job.version}")

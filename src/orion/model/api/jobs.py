@@ -62,6 +62,9 @@ class JobView(_ShownJob, frozen=True, rename="camel", kw_only=True, omit_default
     )
     last_run: Annotated[RunView | None, Meta(description="Of a cron job.")] = always(None)
     run_of: Annotated[str, Meta(description="The cron job that this is a run of.")] = always("")
+    notes: Annotated[
+        list[str], Meta(description="Of a change: what it could not find out, or did in another way, for people.")
+    ] = msgspec.field(default_factory=list)
 
 
 class CountRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

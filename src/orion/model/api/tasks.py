@@ -72,7 +72,13 @@ class TaskFields(HealthFields, msgspec.Struct, frozen=True, rename="camel"):
 
     image: Annotated[
         str,
-        field("The container's image, as Docker names it.", read=read_image, pattern=IMAGE, maxLength=MAX_IMAGE),
+        field(
+            "The container's image, as Docker names it.",
+            note="A job has the digest behind it that its tag stood for when it was asked for.",
+            read=read_image,
+            pattern=IMAGE,
+            maxLength=MAX_IMAGE,
+        ),
     ]
     name: Annotated[
         str,
@@ -346,6 +352,9 @@ class AllocationView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     ready_since: Annotated[
         str | None, Meta(description="Since it is healthy or, without a health check, since its port accepts.")
     ] = None
+    image_digest: Annotated[
+        str, Meta(description="The content of its image, if its job says it; empty: whatever its tag stood for.")
+    ] = ""
 
 
 if TYPE_CHECKING:

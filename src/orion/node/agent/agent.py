@@ -216,6 +216,14 @@ class Agent:
             if each.node == self._me and each.allocation in wanted
         )
 
+    @property
+    def has_engine(self) -> bool:
+        return self.engine_info is not None and not self.engine_down
+
+    async def image_digest(self, image: str, *, local: bool) -> str:
+        """As Engine.digest. Raises EngineError."""
+        return await self._engine.digest(image, local=local)
+
     def container_of(self, allocation: AllocationId) -> Container | None:
         return self._seen.of(allocation)
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from orion.model.container_options import ContainerOptions
 from orion.model.errors import EngineError
 from orion.model.ids import AllocationId
+from orion.model.images import is_pinned
 from orion.model.job import TaskSpec
 from orion.model.pull import PullProgress
 from orion.ports.engine import Engine, PullListener
@@ -23,7 +24,7 @@ class ImagePulls:
     async def fetch(self, allocation: AllocationId, spec: TaskSpec, tell: PullListener) -> None:
         """Returns when the engine has the image. `tell` is told how far it is, if it has to be pulled at all."""
         image, options = spec.image, spec.options or _NO_OPTIONS
-        if options.pull_policy != "always":
+        if options.pull_policy != "always" or is_pinned(image):  # what a digest names never changes
             if await self._engine.has_image(image, options.platform):
                 return
             if options.pull_policy == "never":  # another node may have it

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from orion.model.api.deployments import DeploymentView
 from orion.model.api.job_codec import job_from_job_request
 from orion.model.api.jobs import JobRequest, JobView, VersionView
@@ -14,6 +16,7 @@ from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.node.rpc.registry import Registry
 from orion.node.rpc.request import CallRequest, ListRequest
 from orion.node.services.freshness import Freshness
+from orion.node.services.images import Images
 from orion.node.services.plans import Plans
 from orion.node.views import render_jobs
 from orion.ports.clock import Clock
@@ -62,8 +65,10 @@ class Jobs:
         changes: Changes,
         freshness: Freshness,
         plans: Plans,
+        images: Images,
     ) -> None:
         self._plans = plans
+        self._images = images
         self._clock = clock
         self._driver = driver
         self._forward = forward
@@ -100,6 +105,8 @@ class Jobs:
         idempotency_key: str,
         timeout_s: float,
     ) -> JobView:
+        job_from_job_request(request, job, 0)  # what is wrong is told before a registry is asked
+        request, notes = await before_a_change(self._images.pin(job, request, timeout_s))
         asked = job_from_job_request(request, job, self._clock.wall_ms())
         if_version = await self._plans.bound_version(job, request, plan, if_version=if_version, timeout_s=timeout_s)
         await self._changes.make(
@@ -107,10 +114,13 @@ class Jobs:
             timeout_s,
             idempotency_key=idempotency_key,
         )
-        return await self._after(job, timeout_s)
+        return replace(await self._after(job, timeout_s), notes=notes)
 
     async def plan(self, job: str, request: JobRequest, *, timeout_s: float) -> PlanView:
-        return await self._plans.plan(job, request, timeout_s=timeout_s)
+        job_from_job_request(request, job, 0)
+        request, notes = await self._images.pin(job, request, timeout_s)
+        found = await self._plans.plan(job, request, timeout_s=timeout_s)
+        return replace(found, warnings=[*found.warnings, *notes])
 
     async def set_count(self, job: str, count: int, *, timeout_s: float) -> JobView:
         return await self._change(SetJobCount, job, timeout_s, count=count)

@@ -34,6 +34,7 @@ from orion.node.services.endpoints import Endpoints
 from orion.node.services.events import Events, WatchEvents
 from orion.node.services.freshness import Freshness
 from orion.node.services.health import health
+from orion.node.services.images import Images
 from orion.node.services.jobs import Jobs
 from orion.node.services.logs import Logs
 from orion.node.services.nodes import Nodes
@@ -123,6 +124,9 @@ class NodeService:
             changes=changes,
             freshness=freshness,
             plans=Plans(clock=clock, driver=driver, forward=forward, registry=registry, freshness=freshness),
+            images=Images(
+                me=me, driver=driver, forward=forward, registry=registry, agent=agent, freshness=freshness
+            ),
         )
         self._logs = Logs(
             me=me, driver=driver, directory=directory, forward=forward, registry=registry, agent=agent

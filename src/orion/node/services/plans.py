@@ -52,7 +52,6 @@ class Plans:
         registry.answer_call(AskPlan, self._answer)
 
     async def plan(self, job: str, request: JobRequest, *, timeout_s: float) -> PlanView:
-        job_from_job_request(request, job, 0)  # what is wrong is told here
         return await self._forward.ask(AskPlan(job, request, Read(timeout_s=timeout_s)))
 
     async def bound_version(
@@ -67,8 +66,8 @@ class Plans:
             return if_version
         if found.token != token:
             raise Conflict(
-                f"the plan for {job} does not hold any more: the job, or the room that there is for it, is another;"
-                " nothing was changed; look at a new plan"
+                f"the plan for {job} does not hold any more: the job, its image, or the room that there is for it,"
+                " is another; nothing was changed; look at a new plan"
             )
         return if_version if if_version >= 0 or found.version is None else found.version
 

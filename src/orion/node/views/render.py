@@ -24,6 +24,7 @@ from orion.model.ids import (
     split_task_id,
     task_id,
 )
+from orion.model.images import digest_of
 from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.membership import GONE, MemberState, NodeRole
 from orion.model.node import EVERYWHERE, Node, NodeStatus, address_parts, address_text
@@ -158,7 +159,7 @@ def _task(record: JobRecord, index: int, node_of: Callable[[NodeId], Node | None
         created_at=time_text(job.created_at_ms),
         started_at=time_text(shown.status.started_at_ms) if shown else None,
         finished_at=time_text(shown.status.finished_at_ms) if shown else None,
-        allocations=[_allocation(a, spec.image) for a in runs],
+        allocations=[_allocation(a, record.spec(a.job_version).image) for a in runs],
         stopped=job.stopped,
         created_index=job.created_index,
         placement_failure=reasons.placement_failure(slot.failure, spec) if slot.failure else None,
@@ -195,6 +196,7 @@ def _allocation(allocation: Allocation, image: str) -> AllocationView:
         progress=reasons.progress(status.pull) if status.pull else None,
         health=status.health,
         ready_since=time_text(status.ready_since_ms),
+        image_digest=digest_of(image),
     )
 
 

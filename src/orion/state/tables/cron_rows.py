@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from orion.model.allocation import Allocation, AllocationState
 from orion.model.firing import Firing, Outcome
 from orion.model.ids import JobName
+from orion.model.images import image_text
 from orion.model.job import Job, JobKind
 from orion.model.levels import since
 from orion.model.schedule import MAX_CATCH_UP, Overlap
@@ -172,7 +173,11 @@ def start_run(
     )
     mutations.add_job(state, job)
     note(state, step, ChangeKind.CREATED, job)
-    step.tell("CronFired", cron.name, f"{cron.name} runs as {name}: {tasks_text(job.count)} of {job.task.image}")
+    step.tell(
+        "CronFired",
+        cron.name,
+        f"{cron.name} runs as {name}: {tasks_text(job.count)} of {image_text(job.task.image)}",
+    )
     return row.noted(Firing(at_ms, step.at_ms, Outcome.RUNNING, name, by_hand=by_hand))
 
 

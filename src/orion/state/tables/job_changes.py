@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from orion.model.deployment import NO_VERSION, Deployment, DeploymentKind, DeploymentState
 from orion.model.errors import Conflict, OrionError, Refused
 from orion.model.ids import JobName
+from orion.model.images import image_text
 from orion.model.job import Job, JobKind
 from orion.model.levels import since
 from orion.state import mutations, rollouts
@@ -130,7 +131,7 @@ def _change(state: Tables, step: Step, record: JobRecord, asked: Job) -> JobName
     note(state, step, ChangeKind.UPDATED if not same_spec else ChangeKind.SCALED, job)
     if job.schedule != latest.schedule:
         cron_rows.begin(state, step, job)
-    what = f"version {job.version}, {job.task.image}" if not same_spec else tasks_text(job.count)
+    what = f"version {job.version}, {image_text(job.task.image)}" if not same_spec else tasks_text(job.count)
     step.tell("JobUpdated", job.name, f"{job.name} is to be {what}")
     _begin(state, step, job, kind, back if not same_spec else _same_way_back(last, failed=failed))
     return job.name
@@ -274,7 +275,7 @@ def roll_back_job(state: Tables, step: Step, change: RollBackJob) -> JobName | O
     back = replace(job, version=target, task=specs[target])
     rollouts.change_job(state, record, back)
     note(state, step, ChangeKind.ROLLED_BACK, back)
-    step.tell("JobUpdated", job.name, f"{job.name} goes back to version {target}, {back.task.image}")
+    step.tell("JobUpdated", job.name, f"{job.name} goes back to version {target}, {image_text(back.task.image)}")
     _begin(state, step, back, DeploymentKind.ROLLBACK, NO_VERSION)
     return job.name
 

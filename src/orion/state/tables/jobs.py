@@ -14,6 +14,7 @@ from orion.model.allocation import Allocation
 from orion.model.container_options import ContainerOptions
 from orion.model.errors import Conflict, NotFound, OrionError, Refused
 from orion.model.ids import JOB_NAME, JobName
+from orion.model.images import image_text
 from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.placement_rules import MAX_PRIORITY, rules_fault
 from orion.model.schedule import MAX_CRON_NAME, MAX_EXPRESSION, MAX_ZONE
@@ -215,7 +216,11 @@ def add_new(state: Tables, step: Step, job: Job) -> JobName | OrionError:
         mutations.add_job(state, job)
     after = f", once the former {job.name} has ended" if former and former.active else ""
     note(state, step, ChangeKind.CREATED, job)
-    step.tell("JobCreated", job.name, f"{job.name} created: {tasks_text(job.count)} of {job.task.image}{after}")
+    step.tell(
+        "JobCreated",
+        job.name,
+        f"{job.name} created: {tasks_text(job.count)} of {image_text(job.task.image)}{after}",
+    )
     return job.name
 
 

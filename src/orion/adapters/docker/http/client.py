@@ -129,13 +129,14 @@ class Client:
         *,
         body: bytes | dict[str, Any] | None = None,
         content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """Returns the JSON of the answer, None if it is empty. Raises Refused, AnswerTooLarge, OSError, and
         ValueError for what is no JSON.
         """
-        headers, sent = {}, b""
+        sent = b""
         if body is not None:
-            headers = {"Content-Type": content_type}
+            headers = {**(headers or {}), "Content-Type": content_type}
             sent = body if isinstance(body, bytes) else msgspec.json.encode(body)
         with await self.open(method, path, params, headers=headers, body=sent) as answer:
             found = await answer.read()

@@ -1,0 +1,44 @@
+"""What a registry says of an image's name, asked by way of the engine: it knows the mirrors and the way there."""
+
+import re
+from typing import Any
+
+from orion.adapters.docker import errors
+from orion.adapters.docker.auth import registry_auth
+from orion.adapters.docker.connection import Api, Connection
+from orion.adapters.docker.http import Refused
+from orion.adapters.docker.spec import image_name
+from orion.model.errors import EngineError
+
+REGISTRY_S = 3.0  # somebody waits for it, and a deploy can do without
+_DIGEST = re.compile(r"[a-z0-9]+([+._-][a-z0-9]+)*:[0-9a-f]{32,128}")
+
+
+async def registry_digest(connection: Connection, image: str, *, local: bool, deadline_s: float) -> str:
+    """As Engine.digest. Raises EngineError when the registry does not say it within the time."""
+    name = image_name(image)
+    async with connection.calling(_silent, deadline_s, refused=errors.registry_refusal) as api:
+        if local and await _is_only_here(api, name):
+            return ""
+        auth = await registry_auth(name)
+        headers = {"X-Registry-Auth": auth} if auth else None
+        shown: dict[str, Any] = await api.ask("GET", f"distribution/{name}/json", headers=headers)
+        digest = str(shown["Descriptor"]["digest"])
+    if not _DIGEST.fullmatch(digest):
+        raise EngineError(f"the registry of {name} gives no digest: {digest[:100]!r}")
+    return digest
+
+
+async def _is_only_here(api: Api, name: str) -> bool:
+    """An image that was pulled, or pushed, has a digest for each registry that has it."""
+    try:
+        shown = await api.ask("GET", f"images/{name}/json")
+    except Refused as error:
+        if error.status != 404:
+            raise
+        return False
+    return not shown.get("RepoDigests")
+
+
+def _silent(deadline_s: float) -> EngineError:
+    return EngineError(f"its registry has not answered within {deadline_s:g} s")

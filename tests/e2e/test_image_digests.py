@@ -1,0 +1,87 @@
+"""What a job's image was at its deploy is what all its tasks run, whatever its tag stands for later."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from support import api, images
+from support.nodes import Cluster
+from support.registry import push, registry
+
+pytestmark = pytest.mark.engine
+
+SLEEP = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
+
+
+@pytest.fixture
+def image(docker_host: str, busybox_image: str, tmp_path: Path) -> Iterator[str]:
+    """In a registry of its own, and gone from the engine."""
+    with registry(tmp_path, asks=False) as address:
+        name = f"{address}/team/app:1"
+        yield name
+        for each in api.ask_json(docker_host, "GET", "/images/json?all=1"):
+            if any(address in text for text in (each["RepoTags"] or []) + (each["RepoDigests"] or [])):
+                api.ask(docker_host, "DELETE", f"/images/{each['Id']}?force=1")
+
+
+def publish(docker_host: str, image: str, edition: int) -> str:
+    """Pushes an image under the name, which says its edition. Returns its id; the engine keeps it."""
+    repository, _, tag = image.rpartition(":")
+    base = api.ask_json(docker_host, "POST", "/containers/create", {"Image": images.BUSYBOX})["Id"]
+    query = f"container={base}&repo={repository}&tag={tag}&changes={quote(f'LABEL edition={edition}')}"
+    made = api.ask_json(docker_host, "POST", f"/commit?{query}", {})
+    api.ask(docker_host, "DELETE", f"/containers/{base}")
+    push(docker_host, image)
+    return str(made["Id"])
+
+
+def run_by(docker_host: str, job: str) -> set[str]:
+    """The ids of the images of the job's containers that run."""
+    chosen = quote(json.dumps({"label": [f"dev.orion.job={job}"], "status": ["running"]}))
+    return {each["ImageID"] for each in api.ask_json(docker_host, "GET", f"/containers/json?filters={chosen}")}
+
+
+def deployed(cluster: Cluster, method: str, path: str, body: dict | None = None) -> dict:
+    view = cluster.any().ask(method, path, body)
+    deployment = f"/deployments/{view['deployment']['id']}"
+    end = cluster.wait(
+        lambda: (d := cluster.any().ask("GET", deployment))["state"] != "running" and d, "its end", deadline_s=60
+    )
+    assert end["state"] == "done", end
+    return view
+
+
+def test_a_replacement_runs_what_its_tag_stood_for(docker_host: str, image: str, shared: Cluster) -> None:
+    first = publish(docker_host, image, 1)
+    shared.grow_to(3)
+    body = {"image": image, "command": SLEEP, "count": 3, "stopGraceSeconds": 1, "update": {"monitorSeconds": 0.5}}
+    made = deployed(shared, "PUT", "/jobs/app", body)
+    assert made["image"].startswith(f"{image}@sha256:")
+    assert "notes" not in made
+    second = publish(docker_host, image, 2)
+    assert first != second
+    victim = shared.node("node3")
+    before = {t["allocations"][-1]["id"] for t in shared.any().ask("GET", "/tasks")}
+    victim.kill()
+
+    def replaced() -> bool:
+        tasks = shared.node("node1").ask("GET", "/tasks")
+        runs = [t["allocations"][-1] for t in tasks]
+        fresh = [run for run in runs if run["id"] not in before]
+        return bool(fresh) and all(r["state"] == "running" and r["nodeId"] != "node3" for r in runs)
+
+    shared.wait(replaced, "a replacement", deadline_s=60)
+    assert run_by(docker_host, "app") == {first}
+
+    other = deployed(shared, "PUT", "/jobs/app", body)
+    assert (other["version"], other["image"] != made["image"]) == (1, True)
+    assert run_by(docker_host, "app") == {second}
+    digests = {t["allocations"][-1]["imageDigest"] for t in shared.any().ask("GET", "/tasks")}
+    assert digests == {other["image"].partition("@")[2]}
+    assert deployed(shared, "PUT", "/jobs/app", body)["version"] == 1
+    back = deployed(shared, "POST", "/jobs/app/rollback")
+    assert back["image"] == made["image"]
+    assert run_by(docker_host, "app") == {first}
