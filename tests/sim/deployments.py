@@ -38,7 +38,7 @@ class Watched:
             return
         record = self._state.jobs[self._name]
         policy = record.job.update or UpdatePolicy()
-        floor = policy.floor(record.job.count, stop_first=self._alone)
+        floor = policy.floor(sum(map(record.is_used, range(record.job.count))), stop_first=self._alone)
         now = _ready(record)
         if now < min(self._ready, floor):
             text = f"{self._name} had {self._ready} ready and has {now}, of {record.job.count}; {policy}"

@@ -93,6 +93,13 @@ class Look:
             if not each.terminal
         ]
 
+    @property
+    def used(self) -> int:
+        """Slots in which something is to run: those of a system job whose nodes are gone wait for others."""
+        if self.record.job.kind is not JobKind.SYSTEM:
+            return len(self.slots)
+        return sum(self.record.is_used(slot.index) for slot in self.slots)
+
     def slot(self, index: int) -> Slot:
         """Returns the slot as it was seen last while nothing in it has changed: of thousands most have not."""
         record, known = self.record, self.memory.slots
@@ -127,7 +134,7 @@ class Look:
                 slot.failure = "" if batch else self._failure(slot, each)
             else:
                 slot.others.append(each)
-        if record.job.kind is JobKind.SYSTEM and not record.job.homes[index]:
+        if not record.is_used(index):
             slot.done = slot.begun = True  # nobody is to run it
         slot.done = slot.begun and (slot.steady or slot.done) and not slot.others and not slot.ending
         return slot

@@ -64,7 +64,7 @@ def decide(
     if failed and (decision := _failed(look, failed)) is not None:
         return decision
     alone = _alone(look, has_room)
-    look.spare = sum(slot.serving for slot in look.slots) - policy.floor(len(look.slots), stop_first=alone)
+    look.spare = sum(slot.serving for slot in look.slots) - policy.floor(look.used, stop_first=alone)
     retire = _retires(look, alone=alone)
     begin = list(_begins(look, alone=alone))
     if alone:

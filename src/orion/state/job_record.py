@@ -142,6 +142,10 @@ class JobRecord:
         if self.rollout is not None and not self.rollout.slots:
             self.rollout.slots = None  # as a snapshot has it
 
+    def is_used(self, index: int) -> bool:
+        """Returns whether something is to run in a slot: not in one of a system job that has no node."""
+        return self.job.kind is not JobKind.SYSTEM or bool(self.job.homes[index])
+
     def version(self, index: int) -> int:
         """The version that a slot wants."""
         rollout = self.rollout

@@ -68,7 +68,8 @@ def settle_versions(state: Tables, record: JobRecord) -> bool:
     """All of the job is ready. Returns False when a slot wants another version than the job's own."""
     rollout = rollout_of(record)
     version = record.job.version
-    if rollout.slots is not None and any(each != version for each in rollout.slots[: record.job.count]):
+    wanted = enumerate((rollout.slots or ())[: record.job.count])
+    if any(each != version and record.is_used(index) for index, each in wanted):
         return False
     rollout.slots = None
     rollout.healthy = version

@@ -155,6 +155,20 @@ def test_an_update_ends_the_former_task_of_a_node_first():
     assert world.deployment("agent").state == "done"
 
 
+def test_an_update_goes_on_without_a_node_that_is_gone():
+    world = SystemWorld()
+    world.rest()
+    world.drain("node1")
+    world.rest()
+    world.deploy("agent", kind=JobKind.SYSTEM, image="nginx:2", **world.task)
+    world.rest(30)
+    assert world.deployment("agent").state == "done"
+    assert world.versions("agent") == [1, 1]
+    world.drain("node1", draining=False)
+    world.rest()
+    assert world.versions("agent") == [1, 1, 1]
+
+
 def test_at_rest_there_is_one_on_each_node_that_matches_whatever_happened():
     rng = random.Random(11)
     for _ in range(12):
