@@ -1,4 +1,4 @@
-"""What a registry says of an image's name, asked by way of the engine: it knows the mirrors and the way there."""
+"""Digests of images, from their registries by way of the engine: it knows the mirrors and the way there."""
 
 import re
 from typing import Any

@@ -51,7 +51,7 @@ def _image_fault(image: str) -> str:
 
 
 class AskDigest(CallRequest[FoundDigest], frozen=True, tag=42):
-    """Of a node that has an engine."""
+    """Asks a node that has an engine."""
 
     at: ClassVar = Place.NODE
 
@@ -63,8 +63,8 @@ class AskDigest(CallRequest[FoundDigest], frozen=True, tag=42):
 
 
 class FindDigest(CallRequest[FoundDigest], frozen=True, tag=43):
-    """Of whoever follows the log: the image that the job has now, and with `ask` the digest, by a node with an
-    engine.
+    """Asks whoever follows the log for the image that the job has now, and with `ask` for the digest, which a node
+    with an engine finds out.
     """
 
     job: str
