@@ -1,8 +1,10 @@
 """Moments in words: milliseconds since 1970 as programs and as people read them."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
+@lru_cache(maxsize=4096)  # a list has the same moments again and again
 def rfc3339(unix_ms: int) -> str:
     """As in 2025-01-01T12:00:00.000Z."""
     text = datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec="milliseconds")

@@ -76,18 +76,23 @@ class Raft:
         """True when the next Ready would not be empty. Decides what is sent: call it once a turn, not after each
         step.
         """
-        me = self._me
+        me, log = self._me, self._me.log
         _settle(me)
+        hard, soft = me.given_hard_state, me.given_soft_state
         return bool(
             me.messages
             or me.after_persist
             or me.read_states
-            or me.log.handed < me.log.last
-            or me.log.appliable > me.log.applied
+            or log.handed < log.last
+            or log.appliable > log.applied
             or me.ack is not None
             or me.install is not None
-            or me.hard_state() != me.given_hard_state
-            or _soft_state(me) != me.given_soft_state
+            or log.commit != hard.commit
+            or me.term != hard.term
+            or me.vote != hard.vote
+            or me.leader != soft.leader
+            or me.role is not soft.role
+            or me.term != soft.term
         )
 
     def ready(self) -> Ready:

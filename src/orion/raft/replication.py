@@ -24,9 +24,10 @@ SNAPSHOT_PATIENCE_ELECTIONS = 20  # election timeouts after which a follower is 
 
 
 def send_appends(me: Member) -> None:
-    """Sends to each follower what it may be sent now."""
+    """Sends to each follower what it may be sent now, which most often is nothing."""
+    last, commit = me.log.last, me.log.commit
     for follower, progress in me.progress.items():
-        if follower != me.id:
+        if follower != me.id and not progress.is_told(last, commit):
             _SENDERS[progress.state](me, follower, progress)
 
 

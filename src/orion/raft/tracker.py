@@ -142,6 +142,12 @@ class Progress:
         """True when the follower may commit more once it is told `commit`."""
         return commit > self.sent_commit and self.sent_commit < self.next - 1
 
+    def is_told(self, last: int, commit: int) -> bool:
+        """True when there is nothing to send to a follower that keeps up with this log."""
+        if self.wake or self.next <= last or self.state is not ProgressState.REPLICATE:
+            return False
+        return commit <= self.sent_commit or self.sent_commit >= self.next - 1
+
     def check(self, last: int) -> None:
         assert self.match < self.next <= last + 1, self
         assert self.match <= last, self

@@ -28,6 +28,7 @@ from orion.node.consensus.proposals import Committed, Proposals, require_size
 from orion.node.consensus.read_rounds import ReadRounds
 from orion.node.consensus.snapshots import Snapshots
 from orion.node.runtime.alarm import Alarm
+from orion.node.runtime.bell import Bell
 from orion.ports.clock import Clock
 from orion.ports.log import LogBatch, LogStore
 from orion.ports.peers import Peers
@@ -90,8 +91,8 @@ class RaftDriver:
         self._inbox_bytes = 0  # of their entries
         self._proposals = Proposals()
         self._read_rounds = ReadRounds()
-        self._wake = asyncio.Event()
-        self._alarm = Alarm(clock, self._wake.set)
+        self._wake = Bell()
+        self._alarm = Alarm(clock, self._wake.ring)
         self._writer = LogWriter(store, self._install, self._persisted)
         self._applier = Applier(
             clock=clock,
@@ -196,12 +197,12 @@ class RaftDriver:
             return
         self._inbox.append(message)
         self._inbox_bytes += size
-        self._wake.set()
+        self._wake.ring()
 
     def step(self, value: Input) -> None:
         """Step an input that can't be refused."""
         self.raft.step(self._clock.now_ms(), value)
-        self._wake.set()
+        self._wake.ring()
 
     async def propose(self, command: bytes) -> Committed:
         """Returns once the command is committed and applied here.
@@ -213,7 +214,7 @@ class RaftDriver:
         if self._closed or not self.is_leader:
             raise Unavailable("this node does not lead the cluster")
         done = self._proposals.add(command)
-        self._wake.set()
+        self._wake.ring()
         return await done
 
     def propose_conf(self, change: ConfChange) -> None:
@@ -244,7 +245,7 @@ class RaftDriver:
         """
         while not self._closed:
             safe = self._read_rounds.join()
-            self._wake.set()
+            self._wake.ring()
             try:
                 done, _ = await asyncio.wait([safe], timeout=READ_RETRY_S)
             finally:
@@ -263,8 +264,7 @@ class RaftDriver:
     async def _run_core(self) -> None:
         while True:
             self._alarm.set(self.raft.next_deadline_ms())
-            await self._wake.wait()
-            self._wake.clear()
+            await self._wake.rung()
             self._step_inputs()
             while self.raft.has_ready():
                 await self._handle(self.raft.ready())
@@ -286,7 +286,7 @@ class RaftDriver:
     def _step_proposals(self, now: int) -> None:
         batch = self._proposals.next_batch()
         if self._proposals:
-            self._wake.set()
+            self._wake.ring()
         if not batch:
             return
         try:
