@@ -116,6 +116,7 @@ def way(voters, *, member=False, leader=0):
     registry.answer_call(Ask, here)
     registry.answer_call(Tell, here)
     registry.answer_stream(Follow, items)
+    registry.answer_stream(Watch, items)
     made = Forward(
         me=ME,
         driver=driver,
@@ -249,6 +250,22 @@ def test_any_voter_goes_on_with_a_resumable_stream_and_what_says_most_is_raised_
     with pytest.raises(Refused, match="too old"):
         done(main())
     assert got == ["b 1", "d 2"]
+
+
+def test_a_resumable_stream_goes_on_here_once_the_log_is_followed():
+    """Whoever reads it is told of everything, and not that it has ended."""
+    voters = Voters(b=[*words("1"), Unavailable("cut off")], c=words("2"))
+    made = way(voters)
+
+    async def main():
+        got = []
+        async for item in made.stream(Watch()):
+            got.append(item)
+            made.driver.is_member = True
+        return got
+
+    assert done(main()) == ["1", "here"]
+    assert voters.asked == ["b"]
 
 
 def test_a_resumable_stream_goes_on_past_what_can_t_be_understood():

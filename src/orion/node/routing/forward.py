@@ -88,11 +88,24 @@ class Forward:
         return await self._ask_voters(request)
 
     def stream(self, request: StreamRequest[R]) -> AsyncGenerator[R, None]:
-        """The items, from here while this node follows the log when it is asked. Raises Unavailable."""
+        """The items, from here while this node follows the log when it is asked. A resumable stream goes on here
+        once the node follows it. Raises Unavailable.
+        """
         if self._driver.is_member:
             here = self._registry.items(request)
             return _without_signs(here)
-        return _without_signs(self.from_voters(request, _as_it_is))
+        there = self._from_voters_then_here(request)
+        return _without_signs(there)
+
+    async def _from_voters_then_here(self, request: StreamRequest[R]) -> AsyncGenerator[R | SignOfLife, None]:
+        async with contextlib.aclosing(self.from_voters(request, _as_it_is)) as items:
+            async for item in items:
+                yield item
+        if request.resumable:  # no voter ended it: this node follows the log by now
+            here = self._registry.items(request)
+            async with contextlib.aclosing(here):
+                async for item in here:
+                    yield item
 
     async def from_voters(
         self, request: StreamRequest[R], receive: Callable[[str], Callable[[R], T | SignOfLife]]
