@@ -48,6 +48,8 @@ class Build:
         self.apply = self.module("orion.state.apply").apply
         self.check = self.module("orion.state.check").check
         self.state_hash = self.module("orion.state.check").state_hash
+        self.capture = self.module("orion.state.snapshot").capture
+        self.hash_of = self.module("orion.state.check").hash_of
         self.encode_command = self.module("orion.state.commands").encode_command
         self.decode_command = self.module("orion.state.commands").decode_command
         self._commands = {kind.__name__: kind for kind in self.module("orion.state.tables").COMMANDS}
