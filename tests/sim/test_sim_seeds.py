@@ -1,10 +1,13 @@
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from sim import runner
 from sim.coverage import FAULTS, RARE
 from sim.runner import ENOUGH_FOR_RARE, ENOUGH_SEEDS, Summary, report, run_seeds
 
@@ -25,6 +28,30 @@ def test_all_invariants_hold_under_every_fault(request, capsys):
     assert not summary.failures, "\n\n".join(report(outcome) for outcome in summary.failures[:3])
     assert summary.seeds > 0
     assert not summary.silent_faults(), f"never fired in {summary.seeds} seeds"
+
+
+def _spin(_seed):
+    while True:
+        pass
+
+
+def _wait_for_ever(_seed):
+    while True:
+        signal.pause()
+
+
+@pytest.mark.parametrize(
+    ("live", "limit", "most", "words"),
+    [
+        (_spin, "HANG_CPU_S", 1, "no end after 1 s of processor time"),
+        (_wait_for_ever, "HANG_S", 0.1, r"no end after 0\.1 s of real time"),
+    ],
+)
+def test_a_seed_without_an_end_is_given_up(monkeypatch, live, limit, most, words):
+    monkeypatch.setattr(runner, limit, most)
+    summary = run_seeds(1, seconds=60, count=1, live=live, on_failure=lambda _: None)
+    (outcome,) = summary.failures
+    assert re.search(words, outcome.failure)
 
 
 def test_a_fault_that_never_fires_is_named_once_there_were_seeds_enough():
