@@ -304,6 +304,12 @@ class Cluster:
     def machine_of(self, process: Process | None) -> Machine | None:
         return self.machines.get(process.name) if process is not None else None
 
+    def machine_of_raft(self, raft: int) -> Machine | None:
+        for machine in self.machines.values():
+            if machine.raft == raft:
+                return machine
+        return None
+
     def living(self) -> list[Machine]:
         """All but those that are lost for good."""
         return [machine for machine in self.machines.values() if not machine.lost]

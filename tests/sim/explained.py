@@ -16,7 +16,7 @@ from sim.cluster import Cluster, Machine, Run
 from sim.loop import Process
 from sim.orchestration import check_placed
 
-Demand = Callable[[bool, str, str], None]
+Demand = Callable[[bool, str, Callable[[], str]], None]  # the words are for what does not hold
 
 
 class Explained:
@@ -36,6 +36,8 @@ class Explained:
         self._passed: set[tuple[str, int]] = (
             set()
         )  # as engines have it, those too that are gone with their machines
+        # What was right, by the object's id: it is frozen, and a check that has passed has passed for ever.
+        self._right: dict[int, Allocation] = {}
         self._confirmed: dict[tuple[Run, AllocationId], int] = {}  # when the question was asked that got a yes
 
     def watch(self, machine: Machine) -> None:
@@ -63,14 +65,18 @@ class Explained:
         passed = self._passed
         for engine in self.cluster.engines.values():
             passed |= engine.passed
+        right = self._right
         for allocation in state.allocations.values():
+            if id(allocation) in right:
+                continue
             status = allocation.status
             if status.ready_since_ms or str(status.health) == "healthy":
                 self._demand(
                     (status.container, status.started_at_ms) in passed,
                     "ready is what has passed a check",
-                    f"{allocation} is called ready",
+                    lambda allocation=allocation: f"{allocation} is called ready",
                 )
+            right[id(allocation)] = allocation
 
     def _note_eras(self, state: State) -> None:
         for name, record in state.jobs.items():
@@ -104,15 +110,17 @@ class Explained:
         self._demand(
             self._placed.get(identity) == labels.node == process.name,
             "a container is explained by the log",
-            f"{name} is made, but its allocation was placed on {self._placed.get(identity)}",
+            lambda: f"{name} is made, but its allocation was placed on {self._placed.get(identity)}",
         )
         asked_ns = self._confirmed.pop((run, identity), None)
-        self._demand(asked_ns is not None, "a container is confirmed first", f"{name} is made without a question")
+        self._demand(
+            asked_ns is not None, "a container is confirmed first", lambda: f"{name} is made without a question"
+        )
         ceased_ns = self._ceased_ns.get(identity)
         self._demand(
             ceased_ns is None or asked_ns is None or ceased_ns >= asked_ns,
             "a container is explained by the log",
-            f"{name} is made, but was not wanted any more when the node asked",
+            lambda: f"{name} is made, but was not wanted any more when the node asked",
         )
         for engine in self.cluster.engines.values():
             for held in engine.containers.values():
@@ -125,5 +133,7 @@ class Explained:
         self._demand(
             former in self._lost or self._era.get(former, 0) >= self._era.get(AllocationId(labels.allocation), 0),
             "a name's former containers have ended",
-            f"{name} of {labels.job} is made while {other.labels.node}'s {former:08x} runs, from before a stop",
+            lambda: (
+                f"{name} of {labels.job} is made while {other.labels.node}'s {former:08x} runs, from before a stop"
+            ),
         )

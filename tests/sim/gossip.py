@@ -46,6 +46,11 @@ class Record(msgspec.Struct, frozen=True):
     def news(self) -> tuple[int, int, int]:
         return self.epoch, self.incarnation, RANK[self.state]
 
+    def is_as_new_as(self, other: "Record") -> bool:
+        """Whether neither is newer. Most records that are heard again are so."""
+        same = self.incarnation == other.incarnation and self.state is other.state
+        return same and self.epoch == other.epoch
+
     def shown(self) -> Member:
         return Member(self.node, self.state, self.address, self.epoch, self.metadata)
 
@@ -249,11 +254,12 @@ class SimMembership:
 
     def take(self, records: list[Record]) -> None:
         for record in records:
+            known = self.view.get(record.node)
+            if known is not None and known.is_as_new_as(record):
+                continue
             if record.node == self._node:
                 self._hear_of_myself(record)
-                continue
-            known = self.view.get(record.node)
-            if known is None or record.news > known.news:
+            elif known is None or record.news > known.news:
                 self._set(record)
 
     def _hear_of_myself(self, record: Record) -> None:

@@ -48,13 +48,14 @@ class Image:
 
     def term_at(self, index: int) -> int | None:
         """None for what is not there."""
-        if self.first <= index <= self.last:
-            return self.entries[index - self.first].term
+        offset = index - self.first
+        if 0 <= offset < len(self.entries):
+            return self.entries[offset].term
         return self.snapshot.term if index == self.snapshot.index else None
 
     def holds(self, index: int) -> bool:
         """Whether the log up to `index` is kept, in a snapshot or as entries."""
-        return index <= max(self.last, self.snapshot.index)
+        return index < self.first + len(self.entries) or index <= self.snapshot.index
 
     # --- reading as the real log does ---------------------------------------------------------------------
 

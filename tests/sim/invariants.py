@@ -5,31 +5,33 @@ reference state that applied it. All nodes are held against these, so a check co
 there. References are to the Raft paper (figure 3) and to the invariants of ARCHITECTURE.md.
 """
 
+# ruff: noqa: B023 -- the words of a check are made at once, or never
+
 import hashlib
+import zlib
+from collections.abc import Callable
 from itertools import combinations
+from operator import le
 
 import msgspec
 
 from orion.model.errors import OrionError
-from orion.node.consensus.applier import MAX_UNAPPLIED_ENTRIES
-from orion.node.consensus.driver import MAX_INBOX_MESSAGES
-from orion.node.consensus.log_writer import MAX_WAITING
-from orion.node.consensus.proposals import MAX_WAITING_PROPOSALS
-from orion.node.consensus.read_rounds import MAX_READ_ROUNDS
 from orion.raft.interface import Role
 from orion.raft.member import Member
 from orion.raft.messages import ConfState, Entry, EntryKind
-from orion.raft.reads import MAX_WAITING_READS
 from orion.state.core.command import Command
+from orion.state.snapshot import Captured
 from sim.builds import PRESENT, Build
 from sim.cluster import Cluster, Machine, Run
 from sim.deployments import Watched, check_surplus
 from sim.disk import Disk
 from sim.explained import Explained
+from sim.fingerprint import Fingerprint
+from sim.followed import MOST, QUEUES, Followed, Look, queues
 from sim.image import SaveSnapshot, Transaction, Write
 from sim.kinds import Kinds
 from sim.loop import Process
-from sim.orchestration import check_applied, check_history
+from sim.orchestration import EveryState
 from sim.promises import CheckQuorum, Promises
 
 FULL_CHECK_EVERY = 25  # entries between full checks of the reference state's indexes
@@ -44,18 +46,6 @@ class Known(msgspec.Struct, frozen=True):
     previous_term: int
 
 
-class Look(msgspec.Struct, frozen=True):
-    """What was seen of a node last."""
-
-    role: Role
-    term: int
-    commit: int
-    applied: int
-    last: int
-    last_term: int
-    conf: ConfState
-
-
 class Invariants:
     """`build` applies the log for the reference: the newest that a node may run."""
 
@@ -66,10 +56,15 @@ class Invariants:
         self.checks = 0
         self.state = build.State()  # the reference: all that is committed, applied in order
         self.committed: list[int] = [0, 1]  # term of each committed index; a cluster begins at (1, 1)
-        self._hashes: dict[int, bytes] = {}
+        self._every_state = EveryState(self.world, self.state)
+        self._print = Fingerprint(build, self.state)
+        self._prints: dict[int, bytes] = {}  # index -> the fingerprint of the state there
+        self._captured: dict[int, Captured] = {}  # index -> the same, as a snapshot needs it
+        self._hashes: dict[int, bytes] = {}  # index -> the digest of its snapshot, where somebody has asked
+        self._prints_of: dict[str, Fingerprint] = {}  # of the nodes
         self._entries: dict[tuple[int, int], Known] = {}
         self._leaders: dict[int, str] = {}
-        self._looks: dict[str, Look] = {}
+        self._followed: dict[Process | None, Followed] = {}
         self.confs: dict[int, ConfState] = {}  # index -> the configuration in force from there
         self._last_conf_written = 0
         self._answers: dict[str, object] = {}  # idempotency key -> the first answer, a job's name
@@ -102,10 +97,10 @@ class Invariants:
         self._wiped.add(machine.raft)
         self.watch(machine)
 
-    def _demand(self, holds: bool, rule: str, detail: str) -> None:
+    def _demand(self, holds: bool, rule: str, detail: Callable[[], str]) -> None:
         self.checks += 1
         if not holds:
-            self.world.fail(rule, detail)
+            self.world.fail(rule, detail())
 
     # --- the disk -----------------------------------------------------------------------------------------
 
@@ -120,7 +115,7 @@ class Invariants:
             and hard.commit >= before.commit
             and (hard.term > before.term or before.vote in (0, hard.vote)),
             "term, vote and commit never go back",
-            f"{disk.name} wrote {hard} over {before}",
+            lambda: f"{disk.name} wrote {hard} over {before}",
         )
 
     def _on_entries(self, disk: Disk, entries: tuple[Entry, ...]) -> None:
@@ -138,8 +133,10 @@ class Invariants:
             self._demand(
                 known.entry == entry and (previous is None or known.previous_term in (-1, previous)),
                 "log matching",
-                f"{disk.name} wrote {_short(entry)} after term {previous}, but {_short(known.entry)} after term"
-                f" {known.previous_term} was written elsewhere",
+                lambda: (
+                    f"{disk.name} wrote {_short(entry)} after term {previous}, but {_short(known.entry)} after term"
+                    f" {known.previous_term} was written elsewhere"
+                ),
             )
         if entries:
             at = disk.durable.hard_state.commit
@@ -148,7 +145,7 @@ class Invariants:
                 self._demand(
                     kept == self.committed[at],
                     "committed entries stay",
-                    f"{disk.name} overwrote index {at}, which it knew to be committed",
+                    lambda: f"{disk.name} overwrote index {at}, which it knew to be committed",
                 )
 
     def _on_snapshot(self, disk: Disk, saved: SaveSnapshot) -> None:
@@ -158,50 +155,51 @@ class Invariants:
         self._demand(
             meta.index < len(self.committed) and self.committed[meta.index] == meta.term,
             "snapshot is of what is committed",
-            f"{disk.name} stored a snapshot at {meta.index}/{meta.term}; {len(self.committed) - 1} are committed",
+            lambda: (
+                f"{disk.name} stored a snapshot at {meta.index}/{meta.term};"
+                f" {len(self.committed) - 1} are committed"
+            ),
         )
         digest = hashlib.blake2b(saved.data, digest_size=16).digest()
         self._demand(
-            self._hashes.get(meta.index, digest) == digest,
+            self._hash_at(meta.index) in (None, digest),
             "snapshot equals the log prefix",
-            f"{disk.name}'s snapshot at {meta.index} is not the state after the log up to there",
+            lambda: f"{disk.name}'s snapshot at {meta.index} is not the state after the log up to there",
         )
         self._learn_conf(disk.name, meta.index, meta.conf)
+
+    def _hash_at(self, index: int) -> bytes | None:
+        """Digest of the snapshot that the log up to there makes; None where nobody has applied that."""
+        if index in self._captured:
+            self._hashes[index] = self.build.hash_of(self._captured.pop(index))
+        return self._hashes.get(index)
 
     # --- nodes --------------------------------------------------------------------------------------------
 
     def _on_start(self, machine: Machine, run: Run) -> None:
         self.promises.check_start(machine, run)
         self.explained.on_start(run)
-        self._looks.pop(machine.name, None)
+        self._followed[run.process] = Followed(machine, run)
 
     def _on_event(self, process: Process | None) -> None:
-        machine = self.cluster.machine_of(process)
-        if machine is None or machine.run is None or machine.run.process is not process:
+        known = self._followed.get(process)
+        if known is None or known.machine.run is not known.run:
             return
-        run = machine.run
-        if run.node is None or not run.started:
-            return
-        self._look_at(machine, run)
-
-    def _look_at(self, machine: Machine, run: Run) -> None:
-        assert run.node is not None
-        driver = run.node.driver
-        raft = driver.raft._me
-        log = raft.log
-        before = self._looks.get(machine.name)
+        before, raft, log, applied = known.look, known.raft, known.log, known.applier.index
         if (
-            before is not None
-            and before.commit == log.commit
-            and before.applied == driver.applied_index
-            and before.last == log.last
-            and before.term == raft.term
-            and before.role is raft.role
-            and before.conf is raft.conf
+            before is None
+            or before.commit != log.commit
+            or before.applied != applied
+            or before.last != log.last
+            or before.term != raft.term
+            or before.role is not raft.role
+            or before.conf is not raft.conf
         ):
-            return
-        now = Look(raft.role, raft.term, log.commit, driver.applied_index, log.last, log.last_term, raft.conf)
-        self._looks[machine.name] = now
+            now = Look(raft.role, raft.term, log.commit, applied, log.last, log.last_term, raft.conf)
+            known.look = now
+            self._look_at(known.machine, known.run, raft, before, now)
+
+    def _look_at(self, machine: Machine, run: Run, raft: Member, before: Look | None, now: Look) -> None:
         if before is not None:
             self._check_step(machine, raft, before, now)
         if now.role is Role.LEADER and (
@@ -216,12 +214,17 @@ class Invariants:
             self._demand(
                 raft.conf_index <= now.commit,
                 "a configuration is in force once it is committed",
-                f"{machine.name} has {now.conf} of {raft.conf_index}, commit {now.commit}",
+                lambda: f"{machine.name} has {now.conf} of {raft.conf_index}, commit {now.commit}",
             )
             self._learn_conf(machine.name, raft.conf_index, now.conf)
         if self.checks % CORE_CHECK_EVERY == 0:
             self._check_core(machine, run)
-        self._check_queues(machine, run)
+        held = queues(run)
+        self._demand(
+            all(map(le, held, MOST)),
+            "queues are bounded",
+            lambda: f"{machine.name} holds {held} of {QUEUES}, and {MOST} at most",
+        )
 
     def _check_core(self, machine: Machine, run: Run) -> None:
         assert run.node is not None
@@ -232,20 +235,20 @@ class Invariants:
 
     def _check_step(self, machine: Machine, raft: Member, before: Look, now: Look) -> None:
         self._demand(
-            sum(index > now.commit for index in raft.log.confs) <= 1,
+            len(raft.log.confs) <= 1 or sum(index > now.commit for index in raft.log.confs) <= 1,
             "one change of the configuration at a time",
-            f"{machine.name} has {raft.log.confs} after {now.commit}, its commit index",
+            lambda: f"{machine.name} has {raft.log.confs} after {now.commit}, its commit index",
         )
         self._demand(
             now.term >= before.term and now.commit >= before.commit and now.applied >= before.applied,
             "term, commit and applied never go back",
-            f"{machine.name} went from {before} to {now}",
+            lambda: f"{machine.name} went from {before} to {now}",
         )
         if now.role is Role.LEADER and before.role is Role.LEADER and now.term == before.term:
             self._demand(
                 now.last >= before.last and raft.log.term(before.last) in (before.last_term, None),
                 "leader append-only",
-                f"{machine.name} leads in term {now.term} and changed its own log: {before} to {now}",
+                lambda: f"{machine.name} leads in term {now.term} and changed its own log: {before} to {now}",
             )
 
     def _check_new_leader(self, machine: Machine, raft: Member) -> None:
@@ -253,13 +256,13 @@ class Invariants:
         self._demand(
             other == machine.name,
             "one leader per term",
-            f"{machine.name} leads in term {raft.term}, as {other} did",
+            lambda: f"{machine.name} leads in term {raft.term}, as {other} did",
         )
         durable = machine.disk.durable.hard_state
         self._demand(
             durable.term == raft.term and durable.vote == machine.raft,
             "no leader without its own durable vote",
-            f"{machine.name} leads in term {raft.term} with {durable} on disk",
+            lambda: f"{machine.name} leads in term {raft.term} with {durable} on disk",
         )
         self.promises.check_elected(machine, raft, is_quorum)
         # Section 5.4: whatever was committed in earlier terms is in a new leader's log.
@@ -270,8 +273,10 @@ class Invariants:
         self._demand(
             held == self.committed[index] or index <= raft.snapshot.index,
             "leader completeness",
-            f"{machine.name} leads in term {raft.term} without committed entry {index}/{self.committed[index]}:"
-            f" it has {held} there",
+            lambda: (
+                f"{machine.name} leads in term {raft.term} without committed entry {index}/{self.committed[index]}:"
+                f" it has {held} there"
+            ),
         )
 
     def _check_commit(self, machine: Machine, raft: Member, before: Look | None, now: Look) -> None:
@@ -284,13 +289,16 @@ class Invariants:
                 self._demand(
                     term in (self.committed[index], None),
                     "state machine safety",
-                    f"{machine.name} committed {index}/{term}; {self.committed[index]} was committed there before",
+                    lambda: (
+                        f"{machine.name} committed {index}/{term};"
+                        f" {self.committed[index]} was committed there before"
+                    ),
                 )
             else:
                 self._demand(
                     index == len(self.committed) and term is not None,
                     "commits are in order",
-                    f"{machine.name} committed {index} when {len(self.committed) - 1} were",
+                    lambda: f"{machine.name} committed {index} when {len(self.committed) - 1} were",
                 )
                 self._commit(machine, index, term or 0)
         leads_on = before is not None and before.role is now.role is Role.LEADER and before.term == now.term
@@ -306,7 +314,7 @@ class Invariants:
         self._demand(
             term == now.term,
             "only entries of the current term are committed by counting",
-            f"{machine.name} committed {now.commit}/{term} in term {now.term}",
+            lambda: f"{machine.name} committed {now.commit}/{term} in term {now.term}",
         )
         holders = {
             other.raft
@@ -317,7 +325,7 @@ class Invariants:
         self._demand(
             any(is_quorum(conf, holders) for conf in confs),
             "committed means durable on a quorum",
-            f"{machine.name} committed {now.commit}/{term}, which no quorum of {confs} holds on disk",
+            lambda: f"{machine.name} committed {now.commit}/{term}, which no quorum of {confs} holds on disk",
         )
 
     def _commit(self, machine: Machine, index: int, term: int) -> None:
@@ -325,28 +333,30 @@ class Invariants:
         self._demand(
             known is not None,
             "committed means written",
-            f"{machine.name} committed {index}/{term}, which nobody has written",
+            lambda: f"{machine.name} committed {index}/{term}, which nobody has written",
         )
         assert known is not None
         self.committed.append(term)
         entry = known.entry
-        words = "configuration"
+        words, command = "configuration", None
         if entry.kind == EntryKind.NORMAL:
             command = self.build.decode_command(entry.data) if entry.data else None
             if command is not None:
                 self._check_bytes(index, entry.data)
-            words = str(command)[:400]
+            words = f"{type(command).__name__} {zlib.crc32(entry.data):08x}"
             if command is not None:
                 watched = Watched(self.world, self.state, command)
                 self._check_once(index, command, self.build.apply(self.state, index, command).result)
                 watched.check()
             check_surplus(self.world, self.state)
-            check_applied(self.world, self.state)
-            check_history(self.world, self.state)
+            self._every_state.check()
             self.kinds.look(self.state)
             self.explained.after_commit(self.state, command)
-        self.world.trace("log", f"{index}/{term} committed by {machine.name}: {words}")
-        self._hashes[index] = self.build.state_hash(self.state)
+        # A command in words costs more than to apply it.
+        said = f"{index}/{term} committed by {machine.name}: {words}"
+        self.world.trace("log", said, lambda: f" {str(command)[:400]}" if command is not None else "")
+        self._prints[index] = self._print.take()
+        self._captured[index] = self.build.capture(self.state)
         if index % FULL_CHECK_EVERY == 0:
             self._check_state()
 
@@ -356,7 +366,7 @@ class Invariants:
             self._demand(
                 _written_by(PRESENT, data) == data,
                 "former builds understand the log",
-                f"entry {index} is of level {self.state.level} and not as a build of that level writes it",
+                lambda: f"entry {index} is of level {self.state.level} and not as a build of that level writes it",
             )
 
     def _check_state(self) -> None:
@@ -376,7 +386,7 @@ class Invariants:
         self._demand(
             first == result,
             "exactly once under one key",
-            f"{key} was answered {first}, and at {index} {result}",
+            lambda: f"{key} was answered {first}, and at {index} {result}",
         )
 
     def _check_applied(self, machine: Machine, run: Run, now: Look) -> None:
@@ -384,37 +394,28 @@ class Invariants:
         self._demand(
             now.applied <= now.commit,
             "nothing is applied before it is committed",
-            f"{machine.name} applied {now.applied} of {now.commit} committed",
+            lambda: f"{machine.name} applied {now.applied} of {now.commit} committed",
         )
         self._moves += 1
         if self._moves % HASH_EVERY == 0:
             self.check_state(machine, run)
 
-    def check_state(self, machine: Machine, run: Run) -> None:
+    def check_state(self, machine: Machine, run: Run, *, whole: bool = False) -> None:
+        """`whole`: all its bytes, not those alone of which the node's state says that they are new."""
         assert run.node is not None
         driver = run.node.driver
-        meant = self._hashes.get(driver.applied_index)
+        state, index = driver.state, driver.applied_index
+        if whole:
+            meant, held = self._hash_at(index), run.build.state_hash(state)
+        else:
+            known = self._prints_of.get(machine.name)
+            if known is None or known.state is not state:
+                known = self._prints_of[machine.name] = Fingerprint(run.build, state)
+            meant, held = self._prints.get(index), known.take()
         self._demand(
-            meant is None or run.build.state_hash(driver.state) == meant,
+            meant in (None, held),
             "one state per index",
-            f"{machine.name}'s state at {driver.applied_index} is not what the log makes of it",
-        )
-
-    def _check_queues(self, machine: Machine, run: Run) -> None:
-        assert run.node is not None
-        driver, core = run.node.driver, run.node.driver.raft._me
-        held = {
-            "messages": (len(driver._inbox), MAX_INBOX_MESSAGES),
-            "proposals": (len(driver._proposals), MAX_WAITING_PROPOSALS),
-            "batches to write": (len(driver._writer._waiting), MAX_WAITING),
-            "entries to apply": (len(driver._applier), 2 * MAX_UNAPPLIED_ENTRIES),
-            "rounds of reads": (len(driver._read_rounds), 2 * MAX_READ_ROUNDS),
-            "forwarded reads": (len(core.forwarded._contexts), MAX_WAITING_READS),
-        }
-        self._demand(
-            all(count <= most for count, most in held.values()),
-            "queues are bounded",
-            f"{machine.name} holds {held}",
+            lambda: f"{machine.name}'s state at {index} is not what the log makes of it",
         )
 
     # --- configurations -----------------------------------------------------------------------------------
@@ -433,13 +434,13 @@ class Invariants:
         self._demand(
             known == conf,
             "one configuration per index",
-            f"{name} has {conf} at {index}, others had {known}",
+            lambda: f"{name} has {conf} at {index}, others had {known}",
         )
         if at and at != index:
             self._demand(
                 quorums_overlap(self.confs[at], conf),
                 "quorums overlap",
-                f"{name} went from {self.confs[at]} to {conf} at {index}",
+                lambda: f"{name} went from {self.confs[at]} to {conf} at {index}",
             )
 
 

@@ -5,6 +5,8 @@ again.
 A system job has one wanted task on a node at most, and at rest one on each that matches.
 """
 
+# ruff: noqa: B023 -- the words of a check are made at once, or never
+
 import asyncio
 from collections import Counter
 from collections.abc import Callable
@@ -76,7 +78,7 @@ class KindsClient:
 class Kinds:
     """The ledger of what was seen. `demand` is told of each rule."""
 
-    def __init__(self, demand: Callable[[bool, str, str], None]) -> None:
+    def __init__(self, demand: Callable[[bool, str, Callable[[], str]], None]) -> None:
         self._demand = demand
         self._fired: dict[tuple[str, int, int], int] = {}  # of a job's time, the run
         self._completed: dict[tuple[str, int, int, int], frozenset[int]] = {}  # a task's runs when it had completed
@@ -91,7 +93,9 @@ class Kinds:
             elif record.job.kind is JobKind.SYSTEM:
                 wanted = Counter(a.node for a in _active(record) if a.wanted)
                 self._demand(
-                    max(wanted.values(), default=0) <= 1, "one task of a system job a node", f"{name}: {wanted}"
+                    max(wanted.values(), default=0) <= 1,
+                    "one task of a system job a node",
+                    lambda: f"{name}: {wanted}",
                 )
         self._look_at_cron(state)
 
@@ -103,7 +107,9 @@ class Kinds:
             held = frozenset(each.id for each in history)
             if key in self._completed:
                 extra = held - self._completed[key]
-                self._demand(not extra, "a completed batch never runs again", f"{job.name}/{index}: {extra}")
+                self._demand(
+                    not extra, "a completed batch never runs again", lambda: f"{job.name}/{index}: {extra}"
+                )
             elif any(each.status.state is AllocationState.COMPLETED for each in history):
                 self._completed[key] = held
 
@@ -116,7 +122,9 @@ class Kinds:
                     continue
                 key = (row.job, row.created_index, firing.at_ms)
                 first = self._fired.setdefault(key, firing.fired_ms)
-                self._demand(first == firing.fired_ms, "a time of a cron job never fires twice", f"{key}: {firing}")
+                self._demand(
+                    first == firing.fired_ms, "a time of a cron job never fires twice", lambda: f"{key}: {firing}"
+                )
 
 
 def _active(record: JobRecord) -> list:

@@ -8,10 +8,10 @@ not even a `finally` runs.
 
 import asyncio
 import enum
-import heapq
 from collections import deque
 from collections.abc import Callable
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
+from heapq import heapify, heappop, heappush
 
 NS_PER_S = 1_000_000_000
 
@@ -100,9 +100,44 @@ class SimTask(_Ordered, asyncio.Task):
 
 
 class SimFuture(_Ordered, asyncio.Future):
-    def __init__(self, *, loop: "VirtualLoop") -> None:
-        self._birth = loop.next_birth()
-        super().__init__(loop=loop)
+    """Made by `VirtualLoop.create_future` alone, which says when it was born."""
+
+
+class _Handle(asyncio.Handle):
+    """As asyncio's, without its debug mode: millions of them are made."""
+
+    __slots__ = ()
+
+    def __init__(self, callback, args, loop, context) -> None:
+        self._context = copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = self._source_traceback = None
+
+
+class _TimerHandle(asyncio.TimerHandle):
+    """As asyncio's, without its debug mode."""
+
+    __slots__ = ()
+
+    def __init__(self, when, callback, args, loop, context) -> None:
+        self._context = copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = self._source_traceback = None
+        self._when = when
+        self._scheduled = True
+
+    def cancel(self) -> None:
+        if not self._cancelled:
+            self._cancelled = True
+            self._callback = self._args = None
+            if self._scheduled:
+                self._loop._timer_handle_cancelled(self)
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -126,6 +161,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._timers: list[tuple[int, int, asyncio.TimerHandle]] = []
         self._cancelled_timers = 0
         self.set_task_factory(_make_task)
+        self.get_debug = bool  # False, and asked at each future: no Python is run for it
 
     # --- time ---------------------------------------------------------------------------------------------
 
@@ -133,22 +169,24 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self.now_ns / NS_PER_S
 
     def call_later(self, delay, callback, *args, context=None):
-        return self.call_at(self.time() + delay, callback, *args, context=context)
+        return self._set_timer(self.now_ns / NS_PER_S + delay, callback, args, context)
 
     def call_at(self, when, callback, *args, context=None):
+        return self._set_timer(when, callback, args, context)
+
+    def _set_timer(self, when, callback, args, context) -> asyncio.TimerHandle:
         self._check_closed()
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
-        timer._scheduled = True
-        self._sequence += 1
-        heapq.heappush(self._timers, (max(self.now_ns, round(when * NS_PER_S)), self._sequence, timer))
+        timer = _TimerHandle(when, callback, args, self, context)
+        self._sequence = sequence = self._sequence + 1
+        due_ns = round(when * NS_PER_S)
+        heappush(self._timers, (max(self.now_ns, due_ns), sequence, timer))
         return timer
 
     def _timer_handle_cancelled(self, handle) -> None:
-        if handle._scheduled:
-            self._cancelled_timers += 1
+        self._cancelled_timers += 1
         if self._cancelled_timers > 1_000 and self._cancelled_timers * 2 > len(self._timers):
-            self._timers = [t for t in self._timers if not t[2].cancelled()]
-            heapq.heapify(self._timers)
+            self._timers = [t for t in self._timers if not t[2]._cancelled]
+            heapify(self._timers)
             self._cancelled_timers = 0
 
     # --- running ------------------------------------------------------------------------------------------
@@ -158,7 +196,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self._births
 
     def create_future(self) -> SimFuture:
-        return SimFuture(loop=self)
+        future = SimFuture(loop=self)
+        self._births = future._birth = self._births + 1
+        return future
+
+    def call_soon(self, callback, *args, context=None):
+        self._check_closed()
+        handle = _Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
 
     def requeue(self, backlog: deque[asyncio.Handle]) -> None:
         self._ready.extend(backlog)
@@ -168,21 +214,36 @@ class VirtualLoop(asyncio.BaseEventLoop):
         ready = self._ready
         if not ready and not self._stopping:
             self._advance()
+        running, on_event = ProcessState.RUNNING, self.on_event
         for _ in range(len(ready)):
             handle = ready.popleft()
-            if handle.cancelled():
+            if handle._cancelled:
                 continue
-            owner = handle._context.get(OWNER)
-            if owner is not None and owner.state is not ProcessState.RUNNING:
+            context = handle._context
+            owner = context.get(OWNER)
+            if owner is not None and owner.state is not running:
                 if owner.state is ProcessState.STALLED:
                     owner.backlog.append(handle)
                 continue
-            self._count_event(handle)
-            handle._run()
+            self.events += 1
+            self._events_at_once += 1
+            if self._events_at_once > self._max_events_at_once or self.events > self._max_events:
+                self._too_many_events(handle)
+            try:
+                context.run(handle._callback, *handle._args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001 -- as asyncio's own loop does
+                self._callback_failed(handle, error)
             if self._failure is None:
-                self.on_event(owner)
+                on_event(owner)
             if self._failure is not None:
                 raise self._failure
+
+    def _callback_failed(self, handle: asyncio.Handle, error: BaseException) -> None:
+        """Tells who asked to know, as asyncio does."""
+        what = {"message": f"Exception in callback {handle!r}", "exception": error, "handle": handle}
+        self.call_exception_handler(what)
 
     def abort(self, failure: SimFailure) -> None:
         """End the run after the callback that is running; the first failure counts."""
@@ -190,29 +251,28 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _advance(self) -> None:
         """Jump to the next timer and make ready all that are due then, in the order they were set."""
-        while self._timers and self._timers[0][2].cancelled():
-            heapq.heappop(self._timers)
+        timers = self._timers
+        while timers and timers[0][2]._cancelled:
+            heappop(timers)
             self._cancelled_timers -= 1
-        if not self._timers:
+        if not timers:
             raise SimFailure("progress", "nothing is ready and no timer is set: nothing will ever happen again")
-        if self._timers[0][0] > self.now_ns:
-            self.now_ns = self._timers[0][0]
+        if timers[0][0] > self.now_ns:
+            self.now_ns = timers[0][0]
             self._events_at_once = 0
-        while self._timers and self._timers[0][0] <= self.now_ns:
-            timer = heapq.heappop(self._timers)[2]
+        now_ns = self.now_ns
+        while timers and timers[0][0] <= now_ns:
+            timer = heappop(timers)[2]
             timer._scheduled = False
-            if timer.cancelled():
+            if timer._cancelled:
                 self._cancelled_timers -= 1
             else:
                 self._ready.append(timer)
 
-    def _count_event(self, handle: asyncio.Handle) -> None:
-        self.events += 1
-        self._events_at_once += 1
+    def _too_many_events(self, handle: asyncio.Handle) -> None:
         if self._events_at_once > self._max_events_at_once:
             raise SimFailure("progress", f"livelock: time stands still at {self.time():.6f} s in {handle!r}")
-        if self.events > self._max_events:
-            raise SimFailure("progress", f"more than {self._max_events} events")
+        raise SimFailure("progress", f"more than {self._max_events} events")
 
     # --- what a simulated process must not do ---------------------------------------------------------------
 

@@ -9,7 +9,7 @@ Calls and streams are connections (peers.py): ordered and whole, or broken.
 import itertools
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,6 +17,8 @@ from orion.raft.messages import (
     AnyMessage,
     MsgApp,
     MsgAppResp,
+    MsgHeartbeat,
+    MsgHeartbeatResp,
     MsgReadIndexResp,
 )
 from sim.world import World
@@ -88,7 +90,8 @@ class Network:
 
     def latency_ms(self, one: str, other: str) -> float:
         low, high = self.quality.latency_ms
-        return self._rng.uniform(low, high) + self.slow_paths.get((one, other), 0.0)
+        late_ms = low + (high - low) * self._rng.random()
+        return late_ms + self.slow_paths.get((one, other), 0.0) if self.slow_paths else late_ms
 
     def retransmissions_ms(self) -> float:
         """How much later a segment of a connection comes because packets were lost."""
@@ -189,13 +192,28 @@ def host_of(address: str) -> str:
 
 def describe(message: AnyMessage) -> str:
     """One short line for the trace."""
-    name = type(message).__name__
-    if isinstance(message, MsgApp):
-        count = len(message.entries)
-        last = message.entries[-1].term if message.entries else 0
-        return f"{name} t{message.term} {message.index}/{message.log_term}+{count}/{last} c{message.commit}"
-    if isinstance(message, MsgAppResp):
-        verdict = f"rejects, hint {message.hint_index}/{message.hint_term}" if message.reject else "has"
-        return f"{name} t{message.term} {verdict} {message.index}"
-    fields = [getattr(message, field) for field in message.__struct_fields__[3:]]
-    return " ".join([name, f"t{message.term}", *(str(field) for field in fields)])
+    return _WORDS.get(type(message), _all_fields)(message)
+
+
+def _append(message: MsgApp) -> str:
+    entries = message.entries
+    count, last = len(entries), entries[-1].term if entries else 0
+    return f"MsgApp t{message.term} {message.index}/{message.log_term}+{count}/{last} c{message.commit}"
+
+
+def _append_resp(message: MsgAppResp) -> str:
+    verdict = f"rejects, hint {message.hint_index}/{message.hint_term}" if message.reject else "has"
+    return f"MsgAppResp t{message.term} {verdict} {message.index}"
+
+
+def _all_fields(message: AnyMessage) -> str:
+    fields = [str(getattr(message, field)) for field in message.__struct_fields__[3:]]
+    return " ".join([type(message).__name__, f"t{message.term}", *fields])
+
+
+_WORDS: dict[type, Callable[[Any], str]] = {
+    MsgApp: _append,
+    MsgAppResp: _append_resp,
+    MsgHeartbeat: lambda message: f"MsgHeartbeat t{message.term} {message.commit} {message.context}",
+    MsgHeartbeatResp: lambda message: f"MsgHeartbeatResp t{message.term} {message.context}",
+}

@@ -27,22 +27,40 @@ from sim.world import World
 # --- every committed state ---------------------------------------------------------------------------------
 
 
-def check_applied(world: World, state: State) -> None:
+class EveryState:
+    """What must hold of one state after each entry. A row that was right stays so: rows are frozen, and those that
+    are the very objects of before are not looked at again where nothing else counts.
+    """
+
+    def __init__(self, world: World, state: State) -> None:
+        self._world = world
+        self._state = state
+        self._ended: dict[int, Allocation] = {}  # by the object's id, which is its own while it is held here
+        self._histories: dict[str, tuple[object, object]] = {}  # of a job: its record's newest version, and its row
+
+    def check(self) -> None:
+        check_applied(self._world, self._state, self._ended)
+        check_history(self._world, self._state, self._histories)
+
+
+def check_applied(world: World, state: State, ended: dict[int, Allocation]) -> None:
     """Capacity is never exceeded, a host port is never given twice on an engine, no slot has two wanted allocations
-    and nothing but slots has one, and a node that is down has none that is not over."""
+    and nothing but slots has one, and a node that is down has none that is not over. `ended`: what had ended well.
+    """
     given: dict[NodeId, Resources] = {}
     ports: dict[tuple[str, int], Allocation] = {}
     wanted: dict[tuple[str, int], Allocation] = {}
     crowds: dict[tuple[str, int, NodeId], int] = {}
     for allocation in state.allocations.values():
+        if id(allocation) in ended:
+            continue
         if allocation.terminal:
             _check_end(world, state, allocation)
+            ended[id(allocation)] = allocation
             continue
         spec = state.jobs[allocation.job].spec(allocation.job_version)
         node = state.nodes[allocation.node]
         given[node.id] = given.get(node.id, Resources()) + spec.resources
-        if not given[node.id].fits(node.capacity):
-            world.fail("capacity", f"{node.id} of {node.capacity} has given away {given[node.id]}")
         for port, binding in zip(allocation.ports, spec.ports, strict=True):
             key = (node.engine or node.id, port_key(port, binding.protocol))
             other = ports.setdefault(key, allocation)
@@ -65,15 +83,21 @@ def check_applied(world: World, state: State) -> None:
             other = wanted.setdefault(slot, allocation)
             if other is not allocation:
                 world.fail("one allocation a slot", f"{slot} has {other} and {allocation}")
+    for name, resources in given.items():
+        if not resources.fits(state.nodes[name].capacity):
+            world.fail("capacity", f"{name} of {state.nodes[name].capacity} has given away {resources}")
 
 
-def check_history(world: World, state: State) -> None:
-    """The last change of each job is what it is by now; a job of before all nodes kept histories may have none."""
+def check_history(world: World, state: State, right: dict[str, tuple[object, object]]) -> None:
+    """The last change of each job is what it is by now; a job of before all nodes kept histories may have none.
+    `right`: jobs and rows that were right together.
+    """
     # By name: where two builds are in one cluster, the state may be of the other's classes.
     rows = next(table.rows for kind, table in state.tables.items() if kind.__name__ == History.__name__)
     for name, record in state.jobs.items():
         job, row = record.latest, rows.get(name)
-        if row is None:
+        known = right.get(name)
+        if row is None or (known is not None and known[0] is job and known[1] is row):
             continue
         last = row.changes[-1]
         changed = "created started updated scaled rolled-back restarted"
@@ -84,6 +108,7 @@ def check_history(world: World, state: State) -> None:
         same = same or (job.stopping and last.created_index > job.created_index)
         if str(last.kind).replace(" ", "-") not in wanted.split() or not same:
             world.fail("the history of a job ends with what it is", f"{job} after {last}")
+        right[name] = (job, row)
     kept = [name for name in rows if name not in state.jobs]
     if len(kept) > MAX_REMOVED:
         world.fail("the history of removed jobs is bounded", f"{len(kept)} are kept")

@@ -2,7 +2,10 @@
 acknowledgements, across restarts too.
 """
 
+# ruff: noqa: B023 -- the words of a check are made at once, or never
+
 from collections.abc import Callable
+from typing import Any
 
 from orion.raft.interface import Role
 from orion.raft.member import Member
@@ -20,7 +23,7 @@ from sim.cluster import Cluster, Machine, Run
 from sim.loop import ProcessState
 from sim.peers import SimPeers
 
-Demand = Callable[[bool, str, str], None]
+Demand = Callable[[bool, str, Callable[[], str]], None]  # the words are for what does not hold
 IsQuorum = Callable[[ConfState, set[int]], bool]
 
 
@@ -43,25 +46,36 @@ class Promises:
     # --- messages -----------------------------------------------------------------------------------------
 
     def _on_send(self, source: SimPeers, message: AnyMessage) -> None:
-        match message:
-            case MsgAppResp(reject=False):
-                self._check_append(source.name, message)
-            case MsgVoteResp(reject=False):
-                self._check_vote(source.name, message.sender, message.to, message.term)
-            case MsgVote():
-                self._check_vote(source.name, message.sender, message.sender, message.term)
-            case MsgPreVoteResp(reject=False):
-                self._check_pre_vote(source.name, message)
+        check = _SENT.get(type(message))
+        if check is not None:
+            check(self, source.name, message)
+
+    def _on_append_resp(self, name: str, message: MsgAppResp) -> None:
+        if not message.reject:
+            self._check_append(name, message)
+
+    def _on_vote_resp(self, name: str, message: MsgVoteResp) -> None:
+        if not message.reject:
+            self._check_vote(name, message.sender, message.to, message.term)
+
+    def _on_vote(self, name: str, message: MsgVote) -> None:
+        self._check_vote(name, message.sender, message.sender, message.term)
+
+    def _on_pre_vote_resp(self, name: str, message: MsgPreVoteResp) -> None:
+        if not message.reject:
+            self._check_pre_vote(name, message)
 
     def _check_vote(self, name: str, member: int, candidate: int, term: int) -> None:
         durable = self.cluster.machines[name].disk.durable.hard_state
         self._demand(
             durable.term > term or (durable.term == term and durable.vote == candidate),
             "no vote before its fsync",
-            f"{name} votes in term {term} with {durable} on disk",
+            lambda: f"{name} votes in term {term} with {durable} on disk",
         )
         given = self._votes.setdefault((member, term), candidate)
-        self._demand(given == candidate, "one vote a term", f"{name} votes for {candidate} in {term} after {given}")
+        self._demand(
+            given == candidate, "one vote a term", lambda: f"{name} votes for {candidate} in {term} after {given}"
+        )
         self._granted.setdefault((candidate, term), set()).add(member)
         self._speaks(name, term)
 
@@ -70,11 +84,13 @@ class Promises:
         self._demand(
             durable.holds(message.index) and durable.hard_state.term >= message.term,
             "no append acknowledged before its fsync",
-            f"{name} acknowledges {message.index} in term {message.term} with log"
-            f" {durable.first}..{durable.last}, snapshot {durable.snapshot.index}, {durable.hard_state} on disk",
+            lambda: (
+                f"{name} acknowledges {message.index} in term {message.term} with log"
+                f" {durable.first}..{durable.last}, snapshot {durable.snapshot.index}, {durable.hard_state} on disk"
+            ),
         )
         self._speaks(name, message.term)
-        leader = next((m for m in self.cluster.machines.values() if m.raft == message.to), None)
+        leader = self.cluster.machine_of_raft(message.to)
         if leader is None or leader.node is None:
             return
         core = leader.node.driver.raft._me
@@ -83,7 +99,10 @@ class Promises:
             self._demand(
                 here == there or None in (here, there),
                 "an acknowledgement means the same entry",
-                f"{name} acknowledges {message.index}/{here}, which at the leader {leader.name} is of term {there}",
+                lambda: (
+                    f"{name} acknowledges {message.index}/{here}, which at the leader {leader.name}"
+                    f" is of term {there}"
+                ),
             )
 
     def _speaks(self, name: str, term: int) -> None:
@@ -120,7 +139,7 @@ class Promises:
         self._demand(
             led_by is None or core.leader == NOBODY or led_by != (core.term, core.leader),
             "no pre-vote while a leader is heard",
-            f"{name} grants {message}, though it was asked only while it had a leader",
+            lambda: f"{name} grants {message}, though it was asked only while it had a leader",
         )
 
     # --- elections and restarts ---------------------------------------------------------------------------
@@ -130,7 +149,7 @@ class Promises:
         self._demand(
             is_quorum(core.conf, voters),
             "elected by a quorum",
-            f"{machine.name} leads in term {core.term} by the votes of {sorted(voters)}, of {core.conf}",
+            lambda: f"{machine.name} leads in term {core.term} by the votes of {sorted(voters)}, of {core.conf}",
         )
 
     def check_start(self, machine: Machine, run: Run) -> None:
@@ -140,7 +159,7 @@ class Promises:
         self._demand(
             status.term >= spoken,
             "term never goes back across a crash",
-            f"{machine.name} starts at term {status.term} after it spoke in {spoken}",
+            lambda: f"{machine.name} starts at term {status.term} after it spoke in {spoken}",
         )
         durable = machine.disk.durable
         hard = durable.hard_state
@@ -148,20 +167,32 @@ class Promises:
         self._demand(
             voted == core.vote and (core.term > hard.term or (core.term, core.vote) == (hard.term, hard.vote)),
             "a vote is remembered across a crash",
-            f"{machine.name} starts in term {core.term} with a vote for {core.vote}; it had voted for {voted}, and"
-            f" its disk holds {hard}",
+            lambda: (
+                f"{machine.name} starts in term {core.term} with a vote for {core.vote}; it had voted for {voted},"
+                f" and its disk holds {hard}"
+            ),
         )
         self._demand(
             status.commit >= durable.hard_state.commit
             and status.snapshot_index >= durable.snapshot.index
             and status.last_index >= durable.last,
             "nothing durable is forgotten across a crash",
-            f"{machine.name} starts with {status}; its disk holds {durable.hard_state}, log to {durable.last},"
-            f" snapshot at {durable.snapshot.index}",
+            lambda: (
+                f"{machine.name} starts with {status}; its disk holds {durable.hard_state}, log to {durable.last},"
+                f" snapshot at {durable.snapshot.index}"
+            ),
         )
         # The identity is read first; a slow disk may take seconds until all the rest is.
         damage = [name for name in machine.disk.written.names_of_damage() if name not in run.damaged_since]
-        self._demand(not damage, "damage is found at the start", f"{machine.name} started with {damage}")
+        self._demand(not damage, "damage is found at the start", lambda: f"{machine.name} started with {damage}")
+
+
+_SENT: dict[type, Callable[[Promises, str, Any], None]] = {
+    MsgAppResp: Promises._on_append_resp,
+    MsgVoteResp: Promises._on_vote_resp,
+    MsgVote: Promises._on_vote,
+    MsgPreVoteResp: Promises._on_pre_vote_resp,
+}
 
 
 class CheckQuorum:
@@ -183,7 +214,7 @@ class CheckQuorum:
             self._demand(
                 seen is None or seen != self._cut_off.get(machine.name),
                 "a leader that is cut off steps down",
-                f"{machine.name} leads on, though no quorum has answered it for long",
+                lambda: f"{machine.name} leads on, though no quorum has answered it for long",
             )
             if seen is None:
                 self._cut_off.pop(machine.name, None)

@@ -251,7 +251,7 @@ class Scenario:
                     self.world.fail("liveness", f"{machine.name} does not answer at rest: {error}")
             await self._check_endpoints(machine, read)
             if machine.run is not None:
-                self.invariants.check_state(machine, machine.run)
+                self.invariants.check_state(machine, machine.run, whole=True)
         check_history(self.workload.history)
 
     async def _check_endpoints(self, machine: Machine, read: Read) -> None:
@@ -356,7 +356,7 @@ def run_seed(seed: int, sink=None, make: Callable[[World], Scenario] = Scenario)
         events=world.loop.events,
         checks=scenario.invariants.checks if scenario is not None else 0,
         counts=dict(sorted(world.counts.items())),
-        recent=list(world.recent) if failure else [],
+        recent=world.recent() if failure else [],
         plan=str(msgspec.structs.asdict(scenario.plan)) if scenario is not None else "",
         happened=world.events if failure else [],
         flags=scenario.flags if scenario is not None else "",

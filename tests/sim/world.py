@@ -13,6 +13,9 @@ from sim.loop import SimFailure, VirtualLoop, current_process
 NS_PER_MS = 1_000_000
 WALL_EPOCH_MS = 1_700_000_000_000  # any fixed date: so that times in views are plausible
 REMEMBERED_LINES = 400
+DIGESTED_AT_ONCE = 1_000  # lines
+
+Line = tuple[int, str, str, Callable[[], str] | None]  # when in ns, who, what, and more of it
 
 
 class World:
@@ -22,10 +25,11 @@ class World:
         self.seed = seed
         self.loop = VirtualLoop()
         self.counts: Counter[str] = Counter()
-        self.recent: deque[str] = deque(maxlen=REMEMBERED_LINES)
+        self._recent: deque[Line] = deque(maxlen=REMEMBERED_LINES)
         self.events: list[Event] = []  # what was done to the cluster: faults and operations
         self._sink = sink
         self._digest = hashlib.blake2b(digest_size=16)
+        self._undigested: list[str] = []
         self._context = Context()
 
     # --- randomness -----------------------------------------------------------------------------------------
@@ -57,13 +61,26 @@ class World:
 
     # --- what happened --------------------------------------------------------------------------------------
 
-    def trace(self, who: str, what: str) -> None:
-        """`what` must be the same text in every run of the seed: no addresses, no order of sets."""
-        line = f"{self.loop.now_ns / NS_PER_MS:.6f} {who} {what}"
-        self._digest.update(line.encode())
-        self.recent.append(line)
+    def trace(self, who: str, what: str, more: Callable[[], str] | None = None) -> None:
+        """`what` must be the same text in every run of the seed: no addresses, no order of sets. `more`: further
+        words for whoever reads the line, made only then.
+        """
+        now_ns = self.loop.now_ns
+        self._recent.append((now_ns, who, what, more))
+        lines = self._undigested
+        lines.append(f"{now_ns} {who} {what}")
+        if len(lines) >= DIGESTED_AT_ONCE:
+            self._digest_lines()
         if self._sink is not None:
-            self._sink(line)
+            self._sink(_text((now_ns, who, what, more)))
+
+    def recent(self) -> list[str]:
+        """The last lines of the trace."""
+        return [_text(line) for line in self._recent]
+
+    def _digest_lines(self) -> None:
+        self._digest.update("\n".join([*self._undigested, ""]).encode())
+        self._undigested.clear()
 
     def count(self, what: str) -> None:
         self.counts[what] += 1
@@ -73,6 +90,7 @@ class World:
         self.events.append(Event(key, self.loop.time(), what))
 
     def trace_digest(self) -> str:
+        self._digest_lines()
         return self._digest.hexdigest()
 
     def fail(self, rule: str, detail: str) -> NoReturn:
@@ -92,6 +110,11 @@ class World:
             return
         error = context.get("exception")
         self.loop.abort(SimFailure("no unheard errors", f"{context['message']}: {type(error).__name__}: {error}"))
+
+
+def _text(line: Line) -> str:
+    now_ns, who, what, more = line
+    return f"{now_ns / NS_PER_MS:.6f} {who} {what}{more() if more else ''}"
 
 
 class SimClock:

@@ -4,14 +4,18 @@ import hashlib
 
 from orion.state.core.table import same
 from orion.state.restore import Restorer
-from orion.state.snapshot import capture, encode
+from orion.state.snapshot import Captured, capture, encode
 from orion.state.tables import State
 
 
 def state_hash(state: State) -> bytes:
     """Equal for equal states, whatever way they came about."""
+    return hash_of(capture(state))
+
+
+def hash_of(captured: Captured) -> bytes:
     digest = hashlib.blake2b(digest_size=16)
-    for chunk in encode(capture(state)):
+    for chunk in encode(captured):
         digest.update(chunk)
     return digest.digest()
 
