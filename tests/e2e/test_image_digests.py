@@ -1,4 +1,6 @@
-"""What a job's image was at its deploy is what all its tasks run, whatever its tag stands for later."""
+"""What a job's image was at its deploy is what its tasks run, whatever its tag stands for later; and it is there
+before a task ends for it.
+"""
 
 import json
 from collections.abc import Iterator
@@ -85,3 +87,25 @@ def test_a_replacement_runs_what_its_tag_stood_for(docker_host: str, image: str,
     back = deployed(shared, "POST", "/jobs/app/rollback")
     assert back["image"] == made["image"]
     assert run_by(docker_host, "app") == {first}
+
+
+def test_stop_first_with_a_bad_image_touches_nothing(docker_host: str, image: str, shared: Cluster) -> None:
+    publish(docker_host, image, 1)
+    shared.grow_to(1)
+    policy = {"order": "stop-first", "monitorSeconds": 0.5}
+    body = {"image": image, "command": SLEEP, "stopGraceSeconds": 1, "update": policy}
+    deployed(shared, "PUT", "/jobs/app", body)
+    (before,) = shared.any().ask("GET", "/tasks")
+    view = shared.any().ask("PUT", "/jobs/app", body | {"image": image.replace("app:1", "app:2")})
+    assert "is taken by its tag" in view["notes"][0]
+    path = f"/deployments/{view['deployment']['id']}"
+    end = shared.wait(
+        lambda: (d := shared.any().ask("GET", path))["state"] != "running" and d, "its end", deadline_s=60
+    )
+    assert end["state"] == "rolled-back"
+    assert "app/0 on node1" in end["reason"]
+    assert "can't be pulled" in end["reason"]
+    (after,) = shared.any().ask("GET", "/tasks")
+    assert [a["id"] for a in after["allocations"]] == [a["id"] for a in before["allocations"]]
+    assert after["startedAt"] == before["startedAt"]
+    assert after["state"] == "running"

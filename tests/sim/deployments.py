@@ -7,10 +7,13 @@ than its parallelism says; and each deployment ends.
 from collections.abc import Iterable
 
 from orion.model.allocation import Allocation
+from orion.model.deployment import NO_VERSION, Deployment
+from orion.model.images import without_digest
 from orion.model.update import UpdatePolicy
 from orion.state.job_record import JobRecord
 from orion.state.tables import State
 from orion.state.tables.deployment_rows import Deployments
+from sim.engine import MISSING
 from sim.world import World
 
 STEP = "StepDeployment"
@@ -31,12 +34,17 @@ class Watched:
         if row is not None and record is not None and row.running:
             self._name, self._alone = row.job, command.alone  # type: ignore[attr-defined]
             self._ready = _ready(record)
+            self._unpulled = self._alone and _can_never_be_pulled(record, row)
             self._world.count("deployment: step")
 
     def check(self) -> None:
         if not self._name:
             return
         record = self._state.jobs[self._name]
+        if self._unpulled and _ready(record) < self._ready:
+            self._world.fail(
+                "an image is pulled before a task ends for it", f"{self._name}: {record.job.task.image}"
+            )
         policy = record.job.update or UpdatePolicy()
         floor = policy.floor(sum(map(record.is_used, range(record.job.count))), stop_first=self._alone)
         now = _ready(record)
@@ -67,6 +75,12 @@ def deployments_unrest(state: State) -> str:
         if any(True for _ in _surplus(record)):
             return f"{record.job.name} has more than {record.job.count} tasks"
     return ""
+
+
+def _can_never_be_pulled(record: JobRecord, row: Deployment) -> bool:
+    """Returns whether no node ever gets the image of a version that replaces one which works."""
+    back = row.from_version == NO_VERSION or row.rolling_back
+    return not back and without_digest(record.spec(row.goal).image) == MISSING
 
 
 def _ready(record: JobRecord) -> int:

@@ -14,6 +14,7 @@ from orion.node.agent.figures import engine_figures, machine_figures
 from orion.node.agent.hooks.configs import ConfigInjection
 from orion.node.agent.hooks.namespaces import Namespaces
 from orion.node.agent.hooks.templates import TemplateExpansion
+from orion.node.agent.pull_ahead import answer_pulls
 from orion.node.agent.registration import Registration
 from orion.node.agent.status_updates import StatusUpdates
 from orion.node.consensus.applied import AppliedWatch
@@ -211,8 +212,10 @@ class Node:
             driver=self.driver,
             directory=self.directory,
             peers=peers,
+            forward=self.forward,
             gossip_changed=self._gossip.changed,
         )
+        answer_pulls(self.registry, self.agent)
         metrics = Metrics(
             (
                 partial(raft_figures, self.driver),

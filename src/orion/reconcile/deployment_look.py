@@ -1,6 +1,6 @@
 """A job's slots as a deployment finds them: what each has, what it waits for, and why its new task has failed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -8,7 +8,7 @@ import msgspec
 from orion.model.allocation import Allocation, AllocationState
 from orion.model.deployment import NO_VERSION, Deployment
 from orion.model.health import Health
-from orion.model.ids import AllocationId, task_id
+from orion.model.ids import AllocationId, NodeId, task_id
 from orion.model.job import JobKind
 from orion.model.update import UpdatePolicy
 from orion.state.job_record import JobRecord, ends_slot
@@ -29,6 +29,8 @@ class Memory(msgspec.Struct):
     slots: dict[int, Any] = {}  # as each was seen last, while it is the same
     progress: int = -1  # the row's `progress_at_ms` as it was last seen, and since when it is that
     progress_ms: int = 0
+    # Images that nodes were asked to pull: "" once it is there, else why it can't be pulled.
+    pulls: dict[tuple[NodeId, str], str] = {}
 
 
 class Slot:
@@ -76,13 +78,20 @@ class Look:
         memory: Memory,
         now_ms: int,
         slots: range | None = None,
+        target: Callable[[int], NodeId | None] = lambda _: None,
     ) -> None:
+        """`target`: the node that the new task of a slot would go to once its former one has ended."""
         self.record = record
         self.row = row
         self.policy = policy
         self.memory = memory
         self.now_ms = now_ms
         self.again_ms = NEVER_MS
+        self.pulls: list[NodeId] = []  # nodes that have yet to pull the goal's image
+        self.unpulled: dict[int, NodeId] = {}  # by slots that wait for it
+        self.refused: dict[int, str] = {}  # why it can't be pulled, by slots that did not begin for it
+        self._image = record.spec(row.goal).image
+        self._target = target
         self.spare = 0  # tasks that may be missed, above the floor
         self.strict = row.from_version != NO_VERSION and not row.rolling_back
         self.slots = [self.slot(index) for index in (range(record.job.count) if slots is None else slots)]
@@ -149,6 +158,22 @@ class Look:
             return False
         self.spare -= 1
         return True
+
+    def may_end(self, slot: Slot) -> bool:
+        """Returns whether the new task's image is where it is to run, so that the former tasks of the slot may end.
+        Nobody waits for it where nobody uses them, nor, if it can't be had, on the way back.
+        """
+        if not slot.serving or (node := self._target(slot.index)) is None:
+            return True
+        why = self.memory.pulls.get((node, self._image))
+        if why is None:
+            self.pulls.append(node)
+            self.unpulled[slot.index] = node
+        elif why and self.strict:
+            self.refused[slot.index] = f"{task_id(self.record.job.name, slot.index)} on {node}: {why}"
+        else:
+            return True
+        return False
 
     def _ended(self, slot: Slot, each: Allocation, *, batch: bool) -> None:
         if each.status.state is AllocationState.COMPLETED and batch:

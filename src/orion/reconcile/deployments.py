@@ -9,7 +9,8 @@ Each slot goes its own way from the version it has to the goal:
     steady, and they have ended ...... is done
 
 What is too many for the job's count ends at once. With `alone` the former tasks of a slot end when it begins, and
-the new one waits for their end.
+the new one waits for their end. Before, its image is pulled where it is to run: one that is not to be had is a
+failure that has ended nothing.
 
 A new task that fails leads back to the version before, to a pause, or is passed over, as the job's policy says.
 """
@@ -17,9 +18,10 @@ A new task that fails leads back to the version before, to a pause, or is passed
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from orion.model.deployment import NO_VERSION, Deployment, DeploymentKind, DeploymentState
-from orion.model.ids import AllocationId, task_id
+from orion.model.ids import AllocationId, NodeId, task_id
 from orion.model.job import JobKind
 from orion.model.placement_text import refusal_text
 from orion.model.update import FailureAction, UpdateOrder, UpdatePolicy
@@ -33,11 +35,14 @@ Command = StepDeployment | TurnDeployment | EndDeployment
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """`command` is None when nothing is to be done before `again_ms`. `why`: what it waits for."""
+    """`command` is None when nothing is to be done before `again_ms`. `why`: what it waits for. `pulls`: nodes that
+    are to pull the goal's image meanwhile.
+    """
 
     command: Command | None
     again_ms: int = NEVER_MS
     why: str = ""
+    pulls: tuple[NodeId, ...] = ()
 
 
 def decide(
@@ -49,18 +54,20 @@ def decide(
     now_ms: int,
     has_room: Callable[[], bool],
     waits_for: Callable[[], str],
+    target: Callable[[int], NodeId | None] = lambda _: None,
 ) -> Decision:
     """Returns a command without its time (`at_ms`). `has_room`: one more task of the goal fits beside all that run.
-    `waits_for`: why a task has no place.
+    `waits_for`: why a task has no place. `target`: the node that the new task of a slot would go to once its former
+    one has ended; without it no image is waited for.
     """
     if memory.progress != row.progress_at_ms:
         memory.progress, memory.progress_ms = row.progress_at_ms, now_ms
-    look = Look(record, row, policy, memory, now_ms)
+    look = Look(record, row, policy, memory, now_ms, target=target)
     done = sum(slot.done for slot in look.slots)
     if done > memory.done:
         memory.done_at_ms = now_ms
     advanced, memory.done = done > memory.done, done
-    failed = [slot for slot in look.slots if slot.failure]
+    failed = [slot.failure for slot in look.slots if slot.failure]
     if failed and (decision := _failed(look, failed)) is not None:
         return decision
     alone = _alone(look, has_room)
@@ -69,21 +76,25 @@ def decide(
     begin = list(_begins(look, alone=alone))
     if alone:
         retire += [each.id for index in begin[:MAX_BEGUN] for each in look.slots[index].others]
-    finished = all(slot.done or slot.failure for slot in look.slots) and not look.surplus
-    if finished:
+    if look.refused:
+        failed += look.refused.values()
+        if (decision := _failed(look, failed)) is not None:
+            return decision
+    finished = all(slot.done or slot.failure or slot.index in look.refused for slot in look.slots)
+    if finished and not look.surplus:
         return Decision(_end(look, failed))
     told = record.rollout is not None and record.rollout.alone
     stale = advanced and now_ms - memory.progress_ms > policy.progress_deadline_ms // _TOLD_PARTS
     if begin or retire or alone != told or stale:
         step = StepDeployment(0, row.id, tuple(begin[:MAX_BEGUN]), tuple(retire[:MAX_RETIRED]), alone)
-        return Decision(step, look.again_ms)
-    return _waiting(look, waits_for)
+        return Decision(step, look.again_ms, pulls=tuple(look.pulls))
+    return replace(_waiting(look, waits_for), pulls=tuple(look.pulls))
 
 
-def _failed(look: Look, failed: Sequence[Slot]) -> Decision | None:
+def _failed(look: Look, failed: Sequence[str]) -> Decision | None:
     """Returns what follows from a failure; None when the deployment goes on all the same."""
     row, action = look.row, look.policy.failure_action
-    reason = failed[0].failure
+    reason = failed[0]
     if len(failed) > 1:
         reason = f"{reason}; and {len(failed) - 1} more"
     if row.rolling_back or action is FailureAction.CONTINUE:
@@ -129,10 +140,18 @@ def _begins(look: Look, *, alone: bool) -> Iterator[int]:
     for slot in sorted(waiting, key=lambda slot: (slot.serving, slot.index)):
         if room <= 0:
             return
-        if alone and not look.may_miss(slot):
+        if not alone:
+            room -= 1
+            yield slot.index
+        elif not look.may_miss(slot):
             return
-        room -= 1
-        yield slot.index
+        elif look.may_end(slot):
+            room -= 1
+            yield slot.index
+        elif slot.index in look.refused:
+            look.spare += 1  # it stays
+        else:
+            room -= 1
 
 
 def _canaries_hold(look: Look) -> bool:
@@ -153,7 +172,7 @@ def _retires(look: Look, *, alone: bool) -> list[AllocationId]:
     for slot in look.slots:
         if not slot.others:
             continue
-        if slot.steady or (alone and slot.begun and not slot.ready and look.may_miss(slot)):
+        if slot.steady or (alone and slot.begun and not slot.ready and look.may_miss(slot) and look.may_end(slot)):
             found += [each.id for each in slot.others]
         elif len(slot.others) > 1:
             kept = [max(slot.others, key=look.record.is_ready)]
@@ -163,11 +182,11 @@ def _retires(look: Look, *, alone: bool) -> list[AllocationId]:
     return found
 
 
-def _end(look: Look, failed: Sequence[Slot]) -> EndDeployment:
+def _end(look: Look, failed: Sequence[str]) -> EndDeployment:
     row = look.row
     if failed:
         count = len(look.slots)
-        reason = f"{len(failed)} of {count} failed: {failed[0].failure}" if count > 1 else failed[0].failure
+        reason = f"{len(failed)} of {count} failed: {failed[0]}" if count > 1 else failed[0]
         return EndDeployment(0, row.id, DeploymentState.FAILED, reason)
     state = DeploymentState.ROLLED_BACK if row.rolling_back else DeploymentState.DONE
     return EndDeployment(0, row.id, state, row.reason)
@@ -224,6 +243,8 @@ def _why(look: Look, slot: Slot | None, waits_for: Callable[[], str]) -> str:
     if slot is None:
         return "what is too many has not ended yet"
     task = task_id(look.row.job, slot.index)
+    if (node := look.unpulled.get(slot.index)) is not None:
+        return f"{task} has its turn once {node} has pulled its image"
     if not slot.begun:
         return f"{task} has its turn later"
     if slot.new is None:

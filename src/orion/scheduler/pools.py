@@ -42,6 +42,9 @@ class Pool:
     def without(self, engines: Collection[str]) -> "Pool":
         return Pool([r for r in self.nodes if engine_key(r.node) not in engines], self.failure)
 
+    def has(self, row: NodeRecord) -> bool:
+        return any(each.number == row.number for each in self.nodes)
+
     def of(self, nodes: list[NodeRecord]) -> "Pool":
         """Some of its nodes; the others are of no interest."""
         return Pool(nodes, PlacementFailure())

@@ -1,12 +1,16 @@
-"""Room for one more task beside all that run."""
+"""Room for one more task: beside all that run, or in the place of one of them."""
 
-from orion.model.job import Job
+from orion.model.allocation import Allocation, AllocationState
+from orion.model.ids import NodeId
+from orion.model.job import Job, JobKind
 from orion.model.placement_text import placement_text
 from orion.scheduler.choose import Choice
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.explain import explain
 from orion.scheduler.pools import Pools
+from orion.scheduler.task_rules import task_rules_of
 from orion.state.job_record import JobRecord
+from orion.state.records import NodeRecord
 from orion.state.view import View
 
 
@@ -28,3 +32,53 @@ def no_room(view: View, record: JobRecord, asked: Job, pools: Pools) -> str:
     if choice.done:
         return ""
     return placement_text(explain(pool, overlay, demand, choice.rules), asked.task)
+
+
+def left_for(record: JobRecord, index: int) -> NodeId | None:
+    """Returns the node of the last task of a slot, if that was told to end for one of another version."""
+    history = record.history(index)
+    if not history or history[-1].status.state is not AllocationState.STOPPED:
+        return None
+    last = history[-1]
+    return last.node if last.job_version != record.version(index) else None
+
+
+def target(view: View, record: JobRecord, index: int, version: int, pools: Pools) -> NodeId | None:
+    """Returns the node that a slot's task of this version would be placed on once the former ones have ended: where
+    they are if it fits there, else wherever there is room now. None when there is none.
+    """
+    former = [each for each in record.history(index) if each.wanted and not each.terminal]
+    demand = Demand(record.spec(version))
+    pool = pools.pool(view, demand.constraints, demand.rules)
+    if record.job.kind is JobKind.SYSTEM:
+        return record.job.homes[index] or None
+    overlay = Overlay(view.own_ports)
+    overlay.leaving.update(each.id for each in former)
+    for each in reversed(former):
+        row = view.node_record(each.node)
+        if row is not None and pool.has(row) and _takes_over(view, record, each, row, demand, version, overlay):
+            return each.node
+    choice = Choice(view, record, [index], demand, pool, overlay)
+    return next((row.node.id for row in pool.nodes if [row.number] == choice.nodes), None)
+
+
+def _takes_over(
+    view: View,
+    record: JobRecord,
+    former: Allocation,
+    row: NodeRecord,
+    demand: Demand,
+    version: int,
+    overlay: Overlay,
+) -> bool:
+    """Returns whether the node has room for the task with what the former one leaves."""
+    spec = record.spec(former.job_version)
+    after = row.draft(demand.resources)
+    after.release(spec.resources)
+    if after.cpu_free < 0 or after.memory_free < 0 or after.disk_free < 0:
+        return False
+    freed = {port << 1 | (each.protocol == "udp") for port, each in zip(former.ports, spec.ports, strict=True)}
+    if overlay.taken_key(row, [key for key in demand.static_keys if key not in freed]) is not None:
+        return False
+    rules = task_rules_of(view, record.job.name, version, demand, overlay)
+    return rules is None or rules.admits(row)

@@ -12,7 +12,8 @@ from orion.scheduler.choose import Choice
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.explain import explain, same_news
 from orion.scheduler.plan import Plan
-from orion.scheduler.pools import Pools
+from orion.scheduler.pools import Pool, Pools
+from orion.scheduler.room import left_for
 from orion.state.job_record import JobRecord
 from orion.state.placed import engine_key
 from orion.state.records import NodeRecord
@@ -230,6 +231,10 @@ class _Planner:
     def _place(self, record: JobRecord, demand: Demand, indexes: list[int], waiting: int) -> RefusalReason:
         """Places the tasks that fit. Returns why the rest do not; "" when nothing is refused."""
         pool = self._pools.pool(self._view, demand.constraints, demand.rules)
+        if record.alone:
+            indexes, waiting = self._place_back(record, demand, pool, indexes, waiting)
+            if not indexes:
+                return ""
         choice = Choice(self._view, record, indexes, demand, pool, self._overlay)
         self._looks_left -= choice.looked
         placed = len(choice.nodes)
@@ -243,6 +248,27 @@ class _Planner:
         if placed < waiting:
             self._rest[record.job.name] = None
         return ""
+
+    def _place_back(
+        self, record: JobRecord, demand: Demand, pool: Pool, indexes: list[int], waiting: int
+    ) -> tuple[list[int], int]:
+        """Places tasks on the nodes that the former ones of their slots have left to them, for their images were
+        pulled there, as far as they fit. Returns the others, and how many wait with them.
+        """
+        left: list[int] = []
+        for index in indexes:
+            node = left_for(record, index)
+            row = self._view.node_record(node) if node else None
+            if row is None or not pool.has(row):
+                left.append(index)
+                continue
+            choice = Choice(self._view, record, [index], demand, pool.of([row]), self._overlay)
+            self._looks_left -= 1
+            if choice.done:
+                self._give(record, [index], choice)
+            else:
+                left.append(index)
+        return left, waiting - len(indexes) + len(left)
 
     def _place_at_home(self, record: JobRecord, demand: Demand, indexes: list[int]) -> RefusalReason:
         """Places each task on the node that its slot is of. Returns why some do not fit there."""

@@ -142,6 +142,13 @@ class JobRecord:
         if self.rollout is not None and not self.rollout.slots:
             self.rollout.slots = None  # as a snapshot has it
 
+    @property
+    def alone(self) -> bool:
+        """True while a slot wants nothing before all that was in it has ended."""
+        update, rollout = self.job.update, self.rollout
+        stop_first = update is not None and update.order is UpdateOrder.STOP_FIRST
+        return stop_first or (rollout is not None and rollout.alone)
+
     def is_used(self, index: int) -> bool:
         """Returns whether something is to run in a slot: not in one of a system job that has no node."""
         return self.job.kind is not JobKind.SYSTEM or bool(self.job.homes[index])
@@ -198,11 +205,8 @@ def slot_wants(record: JobRecord, index: int) -> bool:
         return False
     if job.kind is JobKind.SYSTEM and not job.homes[index]:
         return False
-    alone = (job.update is not None and job.update.order is UpdateOrder.STOP_FIRST) or (
-        record.rollout is not None and record.rollout.alone
-    )
     for allocation in record.history(index):
-        if alone and not allocation.terminal:
+        if record.alone and not allocation.terminal:
             return False  # the next one waits for its end
         if not record.serves(allocation):
             continue

@@ -14,6 +14,7 @@ from orion.model.sessions import Connect, Exec, GetFiles, PutFiles
 from orion.node.agent.assignment_stream import WatchAssignments
 from orion.node.agent.confirm import MAX_CONFIRMED, Confirm
 from orion.node.consensus.position import AskPosition
+from orion.node.routing.pull_image import PullImage
 from orion.node.routing.submit import Submit
 from orion.node.rpc.reads import Read
 from orion.node.rpc.request import encode_request, request_fault
@@ -50,6 +51,8 @@ ENDLESS = [
     AskEndpoints("w" * 64, False, Read()),
     WatchEndpoints("Web", False),
     ReadLogs(1, LogQuery(tail=-1)),
+    PullImage(""),
+    PullImage("nginx", "x" * 129),
     AskDigest("x" * 1_000, local=True),
     FindDigest("Web", "nginx", True, True, Read()),
     OpenSession(1, Exec(())),
@@ -71,6 +74,7 @@ FAIR = [
     AskPosition(),
     AskEndpoints("web", True, Read()),
     WatchEndpoints("web", False),
+    PullImage("nginx"),
     AskDigest("nginx", local=True),
     FindDigest("web", "nginx", True, True, Read()),
     OpenSession(1, Exec(("sh", ""), tty=True, env=("A=",), columns=65_535)),

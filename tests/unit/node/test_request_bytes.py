@@ -30,6 +30,7 @@ from orion.node.agent.assignment_stream import AssignmentSet, WatchAssignments
 from orion.node.agent.confirm import Confirm, Confirmed
 from orion.node.consensus.position import AskPosition, Position
 from orion.node.consensus.snapshots import FetchSnapshot
+from orion.node.routing.pull_image import Pulled, PullImage
 from orion.node.routing.submit import Submit, Submitted
 from orion.node.rpc.lists import ListHead
 from orion.node.rpc.reads import Listing, Page, Read
@@ -100,6 +101,7 @@ REQUESTS = [
         AskPlan("web", JobRequest("nginx"), READ),
         "9520a3776562de0001a5696d616765a56e67696e7894c3cd012ccb3ff8000000000000cb4004000000000000c3",
     ),
+    (PullImage("nginx", "linux/amd64", "always"), "942ca56e67696e78ab6c696e75782f616d643634a6616c77617973"),
     (AskDigest("nginx", local=True), "932aa56e67696e78c3"),
     (
         FindDigest("web", "nginx", local=True, ask=False, read=READ),
@@ -124,6 +126,7 @@ ANSWERS = [
     (Position(300, True, (1, 2**63 + 1), True), "94cd012cc39201cf8000000000000001c3"),
     (2**63 + 1, "cf8000000000000001"),
     (Stopping(), "90"),
+    (Pulled(), "90"),
     (ListHead(300, "web/1"), "92cd012ca57765622f31"),
     (
         [ALLOCATION.id, ALLOCATION.job, AssignmentSet(300, 5, True, (), ("node2",), None, (0x1234,))],

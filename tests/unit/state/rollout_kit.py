@@ -13,7 +13,7 @@ from orion.reconcile.deployment_look import Memory
 from orion.reconcile.deployments import decide
 from orion.reconcile.moves import MoveMemory, decide_moves
 from orion.scheduler.pools import Pools
-from orion.scheduler.room import has_room
+from orion.scheduler.room import has_room, target
 from orion.scheduler.schedule import schedule
 from orion.state.tables.allocation_updates import UpdateAllocations
 from orion.state.tables.deployment_rows import Deployments
@@ -22,7 +22,9 @@ from orion.state.tables.moves import MoveTasks
 
 
 class Rollout(World):
-    """`behaviour(allocation)`: the status that its node reports next, None for none."""
+    """`behaviour(allocation)`: the status that its node reports next, None for none. `pull(node, image)`: what
+    comes of a pull ahead, as Memory has it, None while it is under way; without it nodes have all images.
+    """
 
     def __init__(self, nodes=3):
         super().__init__(nodes)
@@ -30,6 +32,7 @@ class Rollout(World):
         self.now_ms = 1_000
         self.memories = {}
         self.waits = {}
+        self.pull = lambda node, image: ""
 
     def deploy(
         self, name="web", count=3, image="nginx:1", kind=JobKind.SERVICE, if_version=-1, update=None, **task
@@ -76,8 +79,13 @@ class Rollout(World):
                 now_ms=self.now_ms,
                 has_room=lambda record=record, row=row: has_room(self.view, record, row.goal, Pools()),
                 waits_for=lambda: "waits to be placed",
+                target=lambda index, record=record, row=row: target(self.view, record, index, row.goal, Pools()),
             )
             self.waits[row.job] = decision.why
+            image = record.spec(row.goal).image
+            for node in decision.pulls:
+                if (outcome := self.pull(node, image)) is not None:
+                    memory.pulls[node, image] = outcome
             if decision.command is not None:
                 commands.append(replace(decision.command, at_ms=self.now_ms))
                 self.do(commands[-1])

@@ -155,6 +155,16 @@ def test_an_update_ends_the_former_task_of_a_node_first():
     assert world.deployment("agent").state == "done"
 
 
+def test_an_update_pulls_on_the_node_of_each_slot_before():
+    world = SystemWorld()
+    world.rest()
+    asked = []
+    world.pull = lambda node, image: asked.append((node, image)) or ""
+    world.deploy("agent", kind=JobKind.SYSTEM, image="nginx:2", **world.task)
+    world.rest(30)
+    assert sorted(asked) == [("node1", "nginx:2"), ("node2", "nginx:2"), ("node3", "nginx:2")]
+
+
 def test_an_update_goes_on_without_a_node_that_is_gone():
     world = SystemWorld()
     world.rest()

@@ -66,7 +66,8 @@ class Agent:
         self._seen = seen = ObservedContainers(engine)
         self._alarm = alarm = Alarm(clock, source.changed.set)
         reports = Reports(clock=clock, engine=engine, seen=seen, report=report, alarm=alarm)
-        called, pulls = Hooks(hooks), ImagePulls(engine)
+        called = Hooks(hooks)
+        self._pulls = pulls = ImagePulls(engine)
         starter = Starter(
             me=me,
             clock=clock,
@@ -223,6 +224,12 @@ class Agent:
     async def image_digest(self, image: str, *, local: bool) -> str:
         """As Engine.digest. Raises EngineError."""
         return await self._engine.digest(image, local=local)
+
+    async def pull_ahead(self, image: str, platform: str, policy: str) -> None:
+        """As ImagePulls.ahead. Raises EngineError."""
+        if not self.has_engine:
+            raise EngineDown(self.engine_down)
+        await self._pulls.ahead(image, platform, policy)
 
     def container_of(self, allocation: AllocationId) -> Container | None:
         return self._seen.of(allocation)

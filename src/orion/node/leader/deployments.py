@@ -8,12 +8,14 @@ from orion.model.deployment import Deployment
 from orion.model.update import UpdatePolicy
 from orion.node.consensus.driver import RaftDriver
 from orion.node.leader.proposer import Proposer
+from orion.node.leader.pulls import ImagesAhead
 from orion.node.leader.until import changed_or_due
+from orion.node.routing.forward import Forward
 from orion.ports.clock import Clock
 from orion.reconcile.deployment_look import NEVER_MS, WARM_SLOTS, Memory, warm
 from orion.reconcile.deployments import Command, Decision, decide, waits_for_place
 from orion.scheduler.pools import Pools
-from orion.scheduler.room import has_room
+from orion.scheduler.room import has_room, target
 from orion.state.job_record import JobRecord
 from orion.state.tables.deployment_rows import Deployments as Table
 
@@ -25,12 +27,20 @@ _PLAIN = UpdatePolicy()
 class Deployments:
     name = "deployments"
 
-    def __init__(self, *, clock: Clock, driver: RaftDriver, proposer: Proposer) -> None:
+    def __init__(self, *, clock: Clock, driver: RaftDriver, proposer: Proposer, forward: Forward) -> None:
         self._clock = clock
+        self._forward = forward
         self._driver = driver
         self._proposer = proposer
 
     async def run(self, _term: int, /) -> None:
+        ahead = ImagesAhead(clock=self._clock, forward=self._forward, told=self._driver.watch.nudge)
+        try:
+            await self._lead(ahead)
+        finally:
+            await ahead.close()
+
+    async def _lead(self, ahead: ImagesAhead) -> None:
         pools = Pools()
         memories: dict[int, Memory] = {}
         said: dict[int, Command] = {}  # of each deployment, the last decision that was carried out
@@ -38,9 +48,12 @@ class Deployments:
             view = self._driver.view
             running = view.of(Table).running()
             memories = {row.id: memories.get(row.id) or Memory() for row in running}
+            ahead.keep(memories)
             again_ms, moved = NEVER_MS, False
             for row in running:
                 decision = await self._look(row, memories[row.id], pools)
+                if decision.pulls and (spec := self._driver.view.spec(row.job, row.goal)) is not None:
+                    ahead.want(row, decision.pulls, spec, memories[row.id])
                 again_ms = min(again_ms, decision.again_ms)
                 if decision.command is None:
                     said.pop(row.id, None)
@@ -74,6 +87,7 @@ class Deployments:
             now_ms=self._clock.now_ms(),
             has_room=lambda: has_room(view, record, row.goal, pools),
             waits_for=lambda: waits_for_place(record),
+            target=lambda index: target(view, record, index, row.goal, pools),
         )
 
     def _record(self, row: Deployment) -> JobRecord | None:

@@ -18,6 +18,7 @@ from orion.node.leader.system import System
 from orion.node.leader.voters import Voters
 from orion.node.membership.directory import Directory
 from orion.node.membership.liveness import Liveness
+from orion.node.routing.forward import Forward
 from orion.ports.clock import Clock
 from orion.ports.machine import Machine
 from orion.ports.peers import Peers
@@ -34,6 +35,7 @@ def leader_and_voters(
     driver: RaftDriver,
     directory: Directory,
     peers: Peers,
+    forward: Forward,
     gossip_changed: Callable[[], Awaitable[None]],
 ) -> tuple[Leader, Voters]:
     """The leader with all its duties; and the one of them that is asked what it will do next."""
@@ -63,7 +65,7 @@ def leader_and_voters(
         ),
         liveness,
         Scheduling(clock=clock, driver=driver, proposer=proposer),
-        Deployments(clock=clock, driver=driver, proposer=proposer),
+        Deployments(clock=clock, driver=driver, proposer=proposer, forward=forward),
         Moving(clock=clock, driver=driver, proposer=proposer),
         System(clock=clock, driver=driver, proposer=proposer),
         Cron(clock=clock, driver=driver, proposer=proposer),
