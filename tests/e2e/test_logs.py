@@ -147,3 +147,20 @@ def test_lines_of_several_tasks_are_followed_in_the_order_of_their_times(
     assert set(sources) == {"web@node1", "db@node2"}
     times = [line.split()[2] for line in shown][-40:]  # of what was there before, each task's comes at once
     assert times == sorted(times)
+
+
+def test_tasks_that_a_job_gets_later_are_followed_too(shared: Cluster, busybox_image: str) -> None:
+    shared.grow_to(2)
+    first = shared.nodes[0]
+    body = {"image": images.BUSYBOX, "command": COUNTS, "stopGraceSeconds": 0, "update": {"monitorSeconds": 0}}
+    first.ask("PUT", "/jobs/web", body)
+    shared.wait_task("web/0", "running")
+    with following(addresses(first), "web") as follower:
+        shared.wait(lambda: follower.lines, "the first lines")
+        first.ask("PUT", "/jobs/web/count", {"count": 3})
+        for task in ("web@", "web/1@", "web/2@"):
+            shared.wait(
+                lambda task=task: any(line.startswith(task) for line in list(follower.lines)), f"lines of {task}"
+            )
+        first.ask("DELETE", "/jobs/web")
+        assert follower.process.wait(30) == 0

@@ -2,7 +2,6 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -11,12 +10,12 @@ from orion.cli.shared.options import asks, command, complete_task
 from orion.cli.shared.types import Since
 
 if TYPE_CHECKING:
-    import queue
+    from collections.abc import Iterator
 
+    from orion.cli.shared.followers import Followers, Read
     from orion.client import Client, LogLine, OrionError
 
-MOST_TASKS = 100  # followed at a time: each is a connection and a thread
-WAITING_LINES = 1_000  # read and not printed yet; past this nothing is read
+MOST_TASKS = 100  # shown at a time: to follow one takes a connection and a thread
 
 _COLORS = ("cyan", "yellow", "green", "magenta", "blue")
 
@@ -46,7 +45,7 @@ def logs(
 
     A TASK that is a job's name is all of the job's tasks: their lines in the order of their times, each behind its
     task and its node. Following goes on while a task restarts, moves, or its node dies, and says so on standard
-    error.
+    error; tasks that the job gets meanwhile are followed too.
     """
     from orion.cli.shared.output import note
 
@@ -62,11 +61,32 @@ def logs(
         )
 
     printer = _Printer(names, timestamps=timestamps)
-    if len(names) == 1:
-        for line in read(client, names[0]):
-            printer.show(names[0], line)
-        return 0
-    return (_follow_all if follow else _show_all)(client, names, read, printer)
+    jobs = [name for name in task if "/" not in name]
+    if follow and (jobs or len(names) > 1):
+        return _follow(client, names, jobs, read, printer)
+    if len(names) > 1:
+        return _show_all(client, names, read, printer)
+    for line in read(client, names[0]):
+        printer.show(names[0], line)
+    return 0
+
+
+def _follow(client: "Client", names: tuple[str, ...], jobs: list[str], read: "Read", printer: "_Printer") -> int:
+    from orion.cli.app import say
+    from orion.cli.shared.followers import Followers
+    from orion.cli.shared.output import note
+
+    followers = Followers(client, read, MOST_TASKS, note)
+    for name in names:
+        followers.start(name)
+    for job in jobs:
+        followers.watch(job)
+    failed = _follow_all(followers, printer)
+    if len(names) == 1 and names[0] in failed:
+        raise failed[names[0]]
+    for error in failed.values():  # the others were shown
+        say(error.detail)
+    return 1 if failed else 0
 
 
 def _tasks_of(client: "Client", name: str) -> list[str]:
@@ -88,20 +108,22 @@ class _Printer:
 
     def __init__(self, names: tuple[str, ...], *, timestamps: bool) -> None:
         self._timestamps = timestamps
-        self._several = len(names) > 1
-        self._colors = {name: _COLORS[number % len(_COLORS)] for number, name in enumerate(names)}
+        self._names = dict.fromkeys(names)
         self._width = 0  # of the longest so far
         self._unfinished = ""  # whose line has not ended
 
     def _prefix(self, name: str, line: "LogLine") -> str:
-        if not self._several:
+        if len(self._names) < 2:
             return ""
         text = f"{name}@{line.node}"
         self._width = max(self._width, len(text))
         shown = f"{text:<{self._width}} | "
-        return click.style(shown, fg=self._colors[name]) if sys.stdout.isatty() else shown
+        if not sys.stdout.isatty():
+            return shown
+        return click.style(shown, fg=_COLORS[list(self._names).index(name) % len(_COLORS)])
 
     def show(self, name: str, line: "LogLine") -> None:
+        self._names.setdefault(name)
         out = sys.stdout.buffer
         if self._unfinished not in ("", name):
             out.write(b"\n")
@@ -114,10 +136,7 @@ class _Printer:
         self._unfinished = "" if line.text.endswith(b"\n") else name
 
 
-Read = Callable[["Client", str], "Iterator[LogLine]"]
-
-
-def _show_all(client: "Client", names: tuple[str, ...], read: Read, printer: _Printer) -> int:
+def _show_all(client: "Client", names: tuple[str, ...], read: "Read", printer: _Printer) -> int:
     """Prints the output of all tasks, merged by its times."""
     import heapq
 
@@ -139,58 +158,29 @@ def _show_all(client: "Client", names: tuple[str, ...], read: Read, printer: _Pr
     return 1 if failed else 0
 
 
-def _follow_all(client: "Client", names: tuple[str, ...], read: Read, printer: _Printer) -> int:
-    """Prints lines as they come, in the order of their times as far as a short wait tells it. Each task's output is
-    read by a thread of its own.
+def _follow_all(followers: "Followers", printer: _Printer) -> "dict[str, OrionError]":
+    """Prints lines as they come, in the order of their times as far as a short wait tells it, until all that is
+    followed has ended. Returns what could not be read.
     """
-    import queue
-    import threading
-
-    from orion.model.errors import OrionError
-
-    came: queue.Queue[tuple[str, LogLine | OrionError | None]] = queue.Queue(WAITING_LINES)
-
-    def follow(name: str) -> None:
-        end: OrionError | None = None
-        with client.again() as own:
-            try:
-                for line in read(own, name):
-                    came.put((name, line))
-            except OrionError as error:
-                end = error
-            finally:
-                came.put((name, end))
-
-    for name in names:
-        threading.Thread(target=follow, args=(name,), daemon=True).start()
-    return _print_in_order(came, len(names), printer)
-
-
-def _print_in_order(
-    came: "queue.Queue[tuple[str, LogLine | OrionError | None]]", left: int, printer: _Printer
-) -> int:
-    """Until so many sources have ended. What one of them can't read is a line beside the output."""
     import queue
     import time
 
-    from orion.cli.app import say
     from orion.cli.shared.merge import Reordering
     from orion.client import LogLine
 
-    code = 0
+    failed: dict[str, OrionError] = {}
     held: Reordering[tuple[str, LogLine]] = Reordering()
-    while left:
+    while followers.left:
         with contextlib.suppress(queue.Empty):
-            name, item = came.get(timeout=held.wait_s(time.monotonic()))
+            name, item = followers.came.get(timeout=held.wait_s(time.monotonic()))
             if isinstance(item, LogLine):
                 held.add(item.at, (name, item), time.monotonic())
             else:
-                left -= 1
+                followers.ended()
                 if item is not None:
-                    say(item.detail)
-                    code = 1
+                    failed[name] = item
         for line in held.due(time.monotonic()):
             printer.show(*line)
     for line in held.rest():
         printer.show(*line)
-    return code
+    return failed
