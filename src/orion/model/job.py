@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 
+from orion.model.after import After
 from orion.model.container_options import ContainerOptions
 from orion.model.health import HealthCheck, TaskHooks
 from orion.model.ids import JobName, NodeId
@@ -102,6 +103,7 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     rules: Annotated[PlacementRules | None, since(2, words="rules for the nodes of tasks")] = None
     # None: all as by default.
     options: Annotated[ContainerOptions | None, since(2, words="options of tasks' containers")] = None
+    after: Annotated[tuple[After, ...], since(2, words="order between jobs")] = ()  # other jobs, each once
 
     @property
     def first_tcp_port(self) -> int:

@@ -1,7 +1,8 @@
-"""Why no node takes a task, as counts: how many nodes fail at which filter, and the most that is free."""
+"""Why a task has no node, as counts: how many nodes fail at which filter, and the most that is free."""
 
 import msgspec
 
+from orion.model.after import JobWait
 from orion.model.levels import since
 
 
@@ -27,7 +28,8 @@ class PortShortage(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class PlacementFailure(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How many nodes do not take one more task of a job, by the first filter that each fails: a node is counted
     once, and filters are tried in the order of these fields, the last three after the labels. What the task asks
-    for stands in its spec, and is not repeated here.
+    for stands in its spec, and is not repeated here. With `waits` no node was looked at: the task waits for other
+    jobs.
     """
 
     away: int = 0  # stopped on purpose
@@ -42,6 +44,7 @@ class PlacementFailure(msgspec.Struct, frozen=True, array_like=True, gc=False):
     excluded: tuple[int, ...] = ()  # by each constraint of the task's rules, in their order
     apart: int = 0  # no task of the job runs there beside which the task is to be
     crowded: int = 0  # has as many of the job as the rules allow
+    waits: tuple[JobWait, ...] = ()
 
     @property
     def nodes(self) -> int:
@@ -67,11 +70,12 @@ class PlacementFailure(msgspec.Struct, frozen=True, array_like=True, gc=False):
             [count > 0 for count in self.excluded],
             self.apart > 0,
             self.crowded > 0,
+            [(wait.key, wait.gap) for wait in self.waits],
         )
 
     @property
     def counts(self) -> tuple[object, ...]:
-        """All but how much is free, which changes with every placement."""
+        """All but how much is free, which changes with every placement, and since when jobs are waited for."""
         return (
             self.away,
             self.down,
@@ -85,7 +89,13 @@ class PlacementFailure(msgspec.Struct, frozen=True, array_like=True, gc=False):
             self.excluded,
             self.apart,
             self.crowded,
+            [(wait.key, wait.gap) for wait in self.waits],
         )
+
+
+def waits_of(why: "RefusalReason") -> tuple[JobWait, ...]:
+    """The jobs that a refused one waits for."""
+    return () if isinstance(why, str) else why.waits
 
 
 # Why the rest of a job does not fit; "" when nothing is refused. Another text is a sentence, which is all that is

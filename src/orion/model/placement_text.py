@@ -6,8 +6,9 @@ from operator import attrgetter
 
 import msgspec
 
+from orion.model.after import waits_text
 from orion.model.job import DYNAMIC_PORTS, TaskSpec
-from orion.model.placement import PlacementFailure, PortShortage, RefusalReason, ResourceShortage
+from orion.model.placement import PlacementFailure, PortShortage, RefusalReason, ResourceShortage, waits_of
 from orion.model.placement_rules import PlacementRules
 from orion.model.resources import Resources, size_text
 
@@ -37,6 +38,12 @@ def refusal_text(why: RefusalReason, task: TaskSpec) -> str:
     return why if isinstance(why, str) else placement_text(why, task)
 
 
+def waiting_text(why: RefusalReason, task: TaskSpec, verb: str = "waits") -> str:
+    """As `refusal_text`, in words that follow who waits."""
+    text = refusal_text(why, task)
+    return f"{verb} {text.removeprefix('waits ')}" if waits_of(why) else f"{verb}: {text}"
+
+
 def placement_text(failure: PlacementFailure, task: TaskSpec) -> str:
     """Returns at most MAX_CHARACTERS. `task`: what did not fit."""
     return _text(failure, task.resources, task.node_labels, task.rules)
@@ -49,6 +56,8 @@ def _text(failure: PlacementFailure, asked: Resources, labels: Labels, rules: Pl
 
 
 def _sentence(failure: PlacementFailure, asked: Resources, labels: Labels, rules: PlacementRules) -> str:
+    if failure.waits:
+        return waits_text(failure.waits)
     unready = list(_unready(failure))
     reasons = [*_ruled_out(failure, rules), *_fitting(failure, asked, labels), *unready]
     if not reasons:

@@ -11,6 +11,11 @@ def rfc3339(unix_ms: int) -> str:
     return text.replace("+00:00", "Z")
 
 
+def time_of_day(unix_ms: int) -> str:
+    """As in 12:00:00 UTC."""
+    return f"{datetime.fromtimestamp(unix_ms / 1000, UTC):%H:%M:%S} UTC"
+
+
 def moment_text(unix_ms: int) -> str:
     """As in 2025-01-01 12:00:00 UTC."""
     return f"{datetime.fromtimestamp(unix_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -17,6 +17,7 @@ from orion.node.agent.hooks.templates import TemplateExpansion
 from orion.node.agent.pull_ahead import answer_pulls
 from orion.node.agent.registration import Registration
 from orion.node.agent.status_updates import StatusUpdates
+from orion.node.agent.turns import Turns
 from orion.node.consensus.applied import AppliedWatch
 from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.figures import raft_figures, state_figures
@@ -172,6 +173,7 @@ class Node:
             probe=probe,
             source=self._source,
             confirm=self.forward.ask,
+            ask_turn=self.forward.ask,
             hooks=(
                 TemplateExpansion(lambda: self._registration.known()),  # noqa: PLW0108 -- it comes later
                 ConfigInjection(lambda keys: self.service.configs.read(keys)),  # noqa: PLW0108 -- so does this
@@ -182,6 +184,7 @@ class Node:
             on_engine=self._engine_changed,
             on_leftovers=self._belonging.found_leftovers,
         )
+        Turns(driver=self.driver, forward=self.forward, registry=self.registry, runs_here=self.agent.runs)
         self._registration = Registration(
             config=config,
             raft=raft,

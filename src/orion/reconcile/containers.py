@@ -10,7 +10,7 @@ action for one allocation depends on whether it is wanted and on its container's
                                    was ready and others of its job are there to be used
     wanted, exited ............... the restart policy: Start again after a backoff, or the end. A container that
                                    was stopped outside of Orion, or by nobody knows whom, has not succeeded, and
-                                   its restart is not counted.
+                                   its restart is not counted, and waits for the jobs that it comes after.
                                    Nothing, while the engine can't say how it ended
     not wanted, running, drains .. Drain, and wait until its time is over: who uses it learns of its end
     not wanted, running .......... Stop
@@ -25,32 +25,32 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from orion.model.after import JobWait
 from orion.model.allocation import Allocation, AllocationState, AllocationStatus
 from orion.model.container import Container, ContainerState, EndCause
-from orion.model.health import Health, HookCommand
-from orion.model.ids import AllocationId, JobName, NodeId, container_name
+from orion.model.health import HookCommand
+from orion.model.ids import AllocationId, NodeId
 from orion.model.job import RestartMode, TaskSpec
 from orion.reconcile import health
 from orion.reconcile.health import Checked
+from orion.reconcile.run_status import ended_status, failed_status, restarting_status, running_status
 
 BACKOFF_FIRST_MS = 1_000
 BACKOFF_MAX_MS = 60_000
 FORGIVE_AFTER_MS = 600_000  # earlier restarts do not count any more after a run this long
 ENDED_SOMEHOW = "its container has ended, and the engine does not say how"
-_CAUSES = {
-    EndCause.ITSELF: "",
-    EndCause.TOLD: ", stopped outside of Orion",
-    EndCause.UNKNOWN: ", and nobody saw whether by itself",
-}
 
 
 class Start(msgspec.Struct, frozen=True):
-    """Pull the image if it is missing, create the container if `container` is empty, and start it."""
+    """Pull the image if it is missing, create the container if `container` is empty, and start it. `in_turn`: not
+    before the jobs that it comes after.
+    """
 
     allocation: Allocation
     spec: TaskSpec
     container: str
     restarts: int
+    in_turn: bool = False
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -122,6 +122,7 @@ class Attempts(msgspec.Struct):
     failures: int = 0  # of pull, create or start, in a row
     refusals: int = 0  # in a row, of the task as the user wrote it
     waits: int = 0  # for configs, in a row
+    waits_for: tuple[JobWait, ...] = ()  # jobs that come first
     retry_at_ms: int = 0
     ending: str = ""  # the container's end that `retry_at_ms` was chosen for
     last_error: str = ""
@@ -226,12 +227,12 @@ def _act(wish: Desired, container: Container | None, tries: Attempts, now_ms: in
     if not allocation.wanted or allocation.terminal:
         return _end(wish, container, tries, now_ms)
     if tries.gave_up:
-        return Report(allocation.id, _failed(allocation, tries.last_error, container))
+        return Report(allocation.id, failed_status(allocation, tries.last_error, container))
     if container is None or container.state is ContainerState.CREATED:
         if now_ms < tries.retry_at_ms:
             return Wait(allocation.id, tries.retry_at_ms)
         held = container.id if container else ""
-        return Start(allocation, wish.spec, held, _restarts(allocation, tries))
+        return Start(allocation, wish.spec, held, _restarts(allocation, tries), bool(wish.spec.after))
     if container.state is ContainerState.RUNNING:
         checked = wish.health_of(container)
         status = running_status(container, _restarts(allocation, tries), checked)
@@ -300,83 +301,16 @@ def _exited(wish: Desired, container: Container, tries: Attempts, now_ms: int) -
     ending = f"{container.id} {container.finished_at_ms}"
     if tries.ending != ending:
         attempt = restarts + 1 if by_itself else 1
-        return BackOff(allocation.id, attempt, ending, _restarting(container, restarts, failed))
+        return BackOff(allocation.id, attempt, ending, restarting_status(container, restarts, failed))
     if now_ms < tries.retry_at_ms:
         return Wait(allocation.id, tries.retry_at_ms)
-    return Start(allocation, wish.spec, container.id, restarts + 1 if by_itself else restarts)
+    # What has ended by itself had begun in its turn. All else may be the end of what it came after, too.
+    in_turn = bool(wish.spec.after) and not by_itself
+    return Start(allocation, wish.spec, container.id, restarts + 1 if by_itself else restarts, in_turn)
 
 
 def _restarts(allocation: Allocation, tries: Attempts) -> int:
     return allocation.status.restarts if tries.restarts is None else tries.restarts
-
-
-def running_status(container: Container, restarts: int, checked: Checked | None = None) -> AllocationStatus:
-    reason = checked.reason if checked is not None else ""
-    return AllocationStatus(
-        AllocationState.RUNNING,
-        _paused_words(container) if container.paused else reason,
-        restarts,
-        started_at_ms=container.started_at_ms,
-        address=container.address,
-        container=container.id,
-        health=checked.health if checked is not None else Health.NONE,
-        ready_since_ms=checked.ready_since_ms if checked is not None else 0,
-    )
-
-
-def _paused_words(container: Container) -> str:
-    labels = container.labels
-    name = container_name(JobName(labels.job), labels.index, AllocationId(labels.allocation))
-    return f"paused, until somebody says docker unpause {name}"
-
-
-def _restarting(container: Container, restarts: int, failed: str) -> AllocationStatus:
-    return AllocationStatus(
-        AllocationState.STARTING,
-        failed or f"restarting after {exit_words(container)}",
-        restarts,
-        container.exit_code,
-        container.started_at_ms,
-        container.finished_at_ms,
-        container=container.id,
-        # Why it is restarted is known by it after a restart of this process, too (health.first).
-        health=Health.UNHEALTHY if failed else Health.NONE,
-    )
-
-
-def ended_status(container: Container, failed: str = "", *, succeeded: bool, restarts: int) -> AllocationStatus:
-    """The status of a run that is over. The agent adds the container's last log lines to `reason`."""
-    return AllocationStatus(
-        AllocationState.COMPLETED if succeeded else AllocationState.FAILED,
-        "" if succeeded else failed or exit_words(container),
-        restarts,
-        container.exit_code,
-        container.started_at_ms,
-        container.finished_at_ms,
-        container=container.id,
-    )
-
-
-def exit_words(container: Container) -> str:
-    """Returns why a container ended, in words: 'exit code 137, out of memory'."""
-    if container.error:
-        return container.error
-    words = f"exit code {container.exit_code}"
-    if container.oom_killed:
-        return f"{words}, out of memory"
-    return f"{words}{_CAUSES[container.cause]}"
-
-
-def _failed(allocation: Allocation, reason: str, container: Container | None) -> AllocationStatus:
-    return AllocationStatus(
-        AllocationState.FAILED,
-        reason,
-        allocation.status.restarts,
-        container.exit_code if container else None,
-        container.started_at_ms if container else 0,
-        container.finished_at_ms if container else 0,
-        container=container.id if container else "",
-    )
 
 
 def _stopped(allocation: Allocation, container: Container | None, tries: Attempts) -> AllocationStatus:

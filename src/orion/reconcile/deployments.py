@@ -20,13 +20,16 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 from msgspec.structs import replace
 
+from orion.model.after import noted, waits_text
 from orion.model.deployment import NO_VERSION, Deployment, DeploymentKind, DeploymentState
 from orion.model.ids import AllocationId, NodeId, task_id
 from orion.model.job import JobKind
-from orion.model.placement_text import refusal_text
+from orion.model.placement import waits_of
+from orion.model.placement_text import waiting_text
 from orion.model.update import FailureAction, UpdateOrder, UpdatePolicy
 from orion.reconcile.deployment_look import NEVER_MS, Look, Memory, Slot
 from orion.state.job_record import JobRecord
+from orion.state.order import Lookup, unmet
 from orion.state.tables.deployments import MAX_BEGUN, MAX_RETIRED, EndDeployment, StepDeployment, TurnDeployment
 
 _TOLD_PARTS = 4  # of the progress deadline: progress is told so often at least
@@ -55,10 +58,12 @@ def decide(
     has_room: Callable[[], bool],
     waits_for: Callable[[], str],
     target: Callable[[int], NodeId | None] = lambda _: None,
+    held_by: Callable[[], str] = str,
 ) -> Decision:
     """Returns a command without its time (`at_ms`). `has_room`: one more task of the goal fits beside all that run.
     `waits_for`: why a task has no place. `target`: the node that the new task of a slot would go to once its former
-    one has ended; without it no image is waited for.
+    one has ended; without it no image is waited for. `held_by`: the jobs that the goal waits for before its first
+    task starts, in words that follow a task's name; "" when none.
     """
     if memory.progress != row.progress_at_ms:
         memory.progress, memory.progress_ms = row.progress_at_ms, now_ms
@@ -70,10 +75,12 @@ def decide(
     failed = [slot.failure for slot in look.slots if slot.failure]
     if failed and (decision := _failed(look, failed)) is not None:
         return decision
+    held = held_by()
     alone = _alone(look, has_room)
     look.spare = sum(slot.serving for slot in look.slots) - policy.floor(look.used, stop_first=alone)
     retire = _retires(look, alone=alone)
-    begin = list(_begins(look, alone=alone))
+    # What is held would leave its slot empty for as long as others take.
+    begin = [] if held else list(_begins(look, alone=alone))
     if alone:
         retire += [each.id for index in begin[:MAX_BEGUN] for each in look.slots[index].others]
     if look.refused:
@@ -88,6 +95,10 @@ def decide(
     if begin or retire or alone != told or stale:
         step = StepDeployment(0, row.id, tuple(begin[:MAX_BEGUN]), tuple(retire[:MAX_RETIRED]), alone)
         return Decision(step, look.again_ms, pulls=tuple(look.pulls))
+    first = next((slot for slot in look.slots if not slot.done and not slot.failure), None)
+    if held and first is not None:
+        memory.progress_ms = now_ms  # it has not begun: how long others take says nothing of it
+        return Decision(None, look.again_ms, f"{task_id(row.job, first.index)} {held}", pulls=tuple(look.pulls))
     return replace(_waiting(look, waits_for), pulls=tuple(look.pulls))
 
 
@@ -216,10 +227,21 @@ def _waiting(look: Look, waits_for: Callable[[], str]) -> Decision:
 
 def waits_for_place(record: JobRecord) -> str:
     """Returns why tasks of the job have no place, in words that follow a task's name; "" when nobody has said."""
-    return f"waits: {refusal_text(record.refusal, record.job.task)}" if record.refusal else ""
+    return waiting_text(record.refusal, record.job.task) if record.refusal else ""
 
 
-def what_it_waits_for(record: JobRecord, row: Deployment, waits_for: Callable[[], str]) -> str:
+def what_holds(jobs: Lookup, record: JobRecord, row: Deployment) -> str:
+    """Returns the jobs that the goal waits for before its first task starts, in words that follow a task's name; ""
+    when none.
+    """
+    waits = unmet(jobs, record, row.goal)
+    # Where no slot has its turn yet, nobody has noted since when.
+    return waits_text(noted(waits, waits_of(record.refusal), row.progress_at_ms)) if waits else ""
+
+
+def what_it_waits_for(
+    record: JobRecord, row: Deployment, waits_for: Callable[[], str], held_by: Callable[[], str] = str
+) -> str:
     """Returns it in words, as well as somebody can tell who does not lead: of times it knows nothing."""
     if row.goal != record.job.version:
         return ""
@@ -230,6 +252,8 @@ def what_it_waits_for(record: JobRecord, row: Deployment, waits_for: Callable[[]
         return (
             f"{ready} of its {look.policy.canary} canaries are ready; 'orion promote {row.job}' has the rest follow"
         )
+    if first is not None and (held := held_by()):
+        return f"{task_id(row.job, first.index)} {held}"
     return _why(look, first, waits_for)
 
 

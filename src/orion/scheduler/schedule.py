@@ -15,6 +15,7 @@ from orion.scheduler.plan import Plan
 from orion.scheduler.pools import Pool, Pools
 from orion.scheduler.room import left_for
 from orion.state.job_record import JobRecord
+from orion.state.order import unmet
 from orion.state.placed import engine_key
 from orion.state.records import NodeRecord
 from orion.state.tables.plans import Placements, Refusal
@@ -38,6 +39,7 @@ _STOP_BYTES = 5
 _FAILURE_BYTES = 80  # why a job was refused: seven counts, three of them with an amount
 _SHORT_PORT_BYTES = 14  # of it, for each host port
 _EXCLUDED_BYTES = 5  # and for each constraint
+_WAIT_BYTES = 100  # and for each job that is waited for
 
 
 def schedule(
@@ -215,7 +217,11 @@ class _Planner:
         """Places tasks, those that want one version after those of another. Returns why some do not fit."""
         whys: list[RefusalReason] = []
         for version, group in _by_version(record, indexes):
-            demand = Demand(record.spec(version))
+            spec = record.spec(version)
+            if spec.after and (waits := unmet(self._view.job_record, record, version)):
+                whys.append(PlacementFailure(waits=waits))
+                continue
+            demand = Demand(spec)
             if record.job.kind is JobKind.SYSTEM:
                 whys.append(self._place_at_home(record, demand, group))
                 continue
@@ -316,4 +322,9 @@ def _by_version(record: JobRecord, indexes: list[int]) -> list[tuple[int, list[i
 def _size_bytes(why: RefusalReason) -> int:
     if isinstance(why, str):
         return len(why.encode())
-    return _FAILURE_BYTES + _SHORT_PORT_BYTES * len(why.ports) + _EXCLUDED_BYTES * len(why.excluded)
+    return (
+        _FAILURE_BYTES
+        + _SHORT_PORT_BYTES * len(why.ports)
+        + _EXCLUDED_BYTES * len(why.excluded)
+        + _WAIT_BYTES * len(why.waits)
+    )

@@ -3,10 +3,10 @@
 from msgspec.structs import replace
 
 from orion.model.allocation import SCHEDULED, TERMINAL, Allocation, AllocationState, AllocationStatus
-from orion.model.ids import NodeId
+from orion.model.ids import JobName, NodeId
 from orion.model.job import Job
 from orion.model.node import Node
-from orion.model.placement import RefusalReason
+from orion.model.placement import RefusalReason, waits_of
 from orion.state.job_queue import queue_key
 from orion.state.job_record import OPEN, JobRecord, ends_slot, new_open, slot_wants
 from orion.state.records import (
@@ -64,8 +64,15 @@ def add_job(state: Tables, job: Job, refusal: RefusalReason = "") -> JobRecord:
     record = state.jobs[job.name] = JobRecord(job, state.next_serial, refusal)
     state.next_serial += 1
     _index(state, record)
+    note_awaited(state, job.name)
     share_ints(state, job.count)
     return record
+
+
+def note_awaited(state: Tables, name: JobName) -> None:
+    """Has those looked at again that wait for this job."""
+    if name in state.waits_after:
+        state.capacity_epoch += 1
 
 
 def share_ints(state: Tables, count: int) -> None:
@@ -85,6 +92,7 @@ def close_job(state: Tables, record: JobRecord, job: Job) -> None:
         record.rollout.moving.clear()
         record.rollout.alone = False
     set_refusal(state, record, "")
+    note_awaited(state, job.name)
     for index in range(len(record.slots)):
         for allocation in record.history(index):
             if not allocation.terminal:
@@ -102,6 +110,7 @@ def open_job(state: Tables, record: JobRecord, job: Job) -> None:
                 forgiven = replace(status, failed_starts=0)
                 store(state, record, allocation, replace(allocation, wanted=False, status=forgiven))
         set_open(state, record, index, is_open=slot_wants(record, index))
+    note_awaited(state, job.name)
 
 
 def collect(state: Tables, record: JobRecord) -> None:
@@ -119,6 +128,8 @@ def forget_job(state: Tables, record: JobRecord) -> None:
     state.open_jobs.discard(record.queue_key)
     state.refused_jobs.discard(record.queue_key)
     state.waits_beside.pop(record.job.name, None)
+    state.waits_after.put(record.job.name, ())
+    note_awaited(state, record.job.name)
     for index in range(len(record.slots)):
         for allocation in record.history(index):
             _forget(state, allocation)
@@ -147,6 +158,7 @@ def fit_slots(state: Tables, record: JobRecord) -> None:
     record.drop_surplus()
     if more > 0 or surplus:
         set_refusal(state, record, record.refusal if record.open_count else "")
+        note_awaited(state, record.job.name)  # with fewer tasks it may have completed
 
 
 def forget_surplus(state: Tables, record: JobRecord, index: int) -> None:
@@ -194,6 +206,10 @@ def _index(state: Tables, record: JobRecord) -> None:
         state.waits_beside[job.name] = rules.alongside.job
     elif state.waits_beside:
         state.waits_beside.pop(job.name, None)
+    waits = waits_of(record.refusal) if record.refusal and record.open_count else ()
+    if waits or state.waits_after:
+        # Itself, too: once one of its tasks runs, the others wait for nobody.
+        state.waits_after.put(job.name, (*(wait.job for wait in waits), job.name) if waits else ())
     for index, holds in ((state.open_jobs, not record.refusal), (state.refused_jobs, bool(record.refusal))):
         if holds and record.open_count:
             index.add(key, job.name)
@@ -247,6 +263,7 @@ def set_status(state: Tables, allocation: Allocation, status: AllocationStatus) 
         _forgive(state, record, changed.index)
         if state.waits_beside and changed.job in state.waits_beside.values():
             state.capacity_epoch += 1  # it is what others wait for
+        note_awaited(state, changed.job)
     if status.terminal:
         _release(state, record, changed)
         _trim(state, record, changed.index)

@@ -19,6 +19,7 @@ from orion.model.resources import Resources
 from orion.state.core.table import TableSet
 from orion.state.job_queue import JobQueue
 from orion.state.job_record import JobRecord
+from orion.state.wait_index import WaitIndex
 
 MAX_COUNT = 1_000_000  # tasks of one job
 MAX_REMOVED = 1_000  # raft ids remembered after their node was removed
@@ -216,10 +217,10 @@ class Tables(TableSet):
 
     `removed` is bounded, oldest out first.
 
-    Derived: `records`, `numbers`, `draining`, `allocations`, `by_node`,
-    `engines`, `open_jobs`, `refused_jobs`, `stuck`, `waits_beside`, `next_serial` and the epochs. `capacity_epoch`
-    grows when scheduling anew may give another answer (something was freed, a node changed, a slot opened again, an
-    allocation got stuck, one runs beside which others wait to be), so that refused jobs are worth another try;
+    Derived: `records`, `numbers`, `draining`, `allocations`, `by_node`, `engines`, `open_jobs`, `refused_jobs`,
+    `stuck`, `waits_beside`, `waits_after`, `next_serial` and the epochs. `capacity_epoch` grows when scheduling
+    anew may give another answer (something was freed, a node changed, a slot opened again, an allocation got stuck,
+    a job changed that others wait for), so that refused jobs are worth another try;
     `facts_epoch` when any node's facts or status changed. Both are compared only for equality.
     """
 
@@ -246,6 +247,7 @@ class Tables(TableSet):
         "salt",
         "small_ints",
         "stuck",
+        "waits_after",
         "waits_beside",
     )
 
@@ -271,6 +273,7 @@ class Tables(TableSet):
         self.refused_jobs = JobQueue()
         self.stuck: dict[AllocationId, None] = {}
         self.waits_beside: dict[JobName, JobName] = {}  # refused -> the job beside which it is to run
+        self.waits_after = WaitIndex()
         self.next_serial = 0
         self.capacity_epoch = 0
         self.facts_epoch = 0

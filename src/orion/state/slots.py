@@ -10,13 +10,14 @@ from orion.state.core.step import tasks_text
 from orion.state.job_record import OPEN, JobRecord, ends_slot
 
 PENDING = "pending"
+HELD = "waiting"  # for other jobs
 STOPPED = "stopped"
 WAITING = "waiting to be placed"
 
 
 class TaskSlot(msgspec.Struct, frozen=True):
-    """`state`: pending, an AllocationState, or stopped. `allocation` is the run that this state is about; None
-    while pending, or when it never ran. `failure`: why no node takes it. `words`: any other reason.
+    """`state`: pending, waiting, an AllocationState, or stopped. `allocation` is the run that this state is about;
+    None while pending or waiting, or when it never ran. `failure`: why no node takes it. `words`: any other reason.
     """
 
     state: str
@@ -48,7 +49,7 @@ def task_slot(record: JobRecord, index: int) -> TaskSlot:
     if record.open[index] == OPEN and not _in_use(history):
         if isinstance(record.refusal, str):
             return TaskSlot(PENDING, task, words=record.refusal or _why_open(history))
-        return TaskSlot(PENDING, task, failure=record.refusal)
+        return TaskSlot(HELD if record.refusal.waits else PENDING, task, failure=record.refusal)
     current = _current(record, history)
     if current is None:
         return TaskSlot(AllocationState.COMPLETED.value if record.job.collected else STOPPED, task)

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from orion import __version__
+from orion.model.api.after_fields import AfterRequest
 from orion.model.api.health_fields import (
     DockerCheckRequest,
     ExecCheckRequest,
@@ -573,6 +574,17 @@ def test_what_is_no_health_check_is_said(orion, words):
     assert "is not a health check: write http:80/up" in err
 
 
+def test_run_asks_for_what_comes_first(orion, api):
+    words = ("--after", "db", "--after", "migrate:completed", "--after", "cache:started:optional")
+    code, _, err = orion("run", *words, "nginx")
+    assert (code, err) == (0, "")
+    assert api.service.creates[0]["request"].after == [
+        AfterRequest("db", "healthy"),
+        AfterRequest("migrate", "completed"),
+        AfterRequest("cache", "started", False),
+    ]
+
+
 def test_run_asks_for_the_nodes_of_a_task(orion, api):
     code, _, err = orion(
         *(
@@ -637,6 +649,7 @@ def test_an_option_that_orion_does_not_know_behind_the_image_is_no_news(orion, a
         (["--constraint", "zone"], "'zone' is no constraint: write it as in disk=ssd, zone!=a"),
         (["--constraint", "a~("], "'a~(': the pattern has a ( without its )"),
         (["--constraint", "node.role==manager"], "no node is a manager here"),
+        (["--after", "db:well"], "has no such condition: write db:started or :healthy or :completed"),
         (["--alongside", "vpn:ipc"], "write JOB, JOB:network or JOB:network,pid"),
         (["--port", "0"], "ports go from 1 to 65535"),
         (["--port", "1", "--addr", "a:1"], "give one"),
@@ -673,6 +686,8 @@ def test_bad_usage_is_one_line_and_exits_with_2(orion, api, args, words):
         (["--max-per-node", "-1", "nginx"], "--max-per-node: maxPerNode is -1"),
         (["--spread-over", "a b", "nginx"], "--spread-over: 'a b' is not a label's name"),
         (["--priority", "101", "nginx"], "--priority is 101: give -100 to 100"),
+        (["--after", "db", "--after", "db:started", "nginx"], "--after: db is named twice; give it one condition"),
+        (["--name", "web", "--after", "web", "nginx"], "--after: web is the job itself; name another one"),
         (["nginx", ""], "COMMAND starts with an empty word"),
     ],
 )

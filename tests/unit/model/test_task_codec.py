@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orion.model.after import Condition
+from orion.model.api.after_fields import AfterRequest
 from orion.model.api.codec import fields_from_spec, job_from_request
 from orion.model.api.config_refs import ConfigRefRequest
 from orion.model.api.container.network import ContainerFields
@@ -94,6 +96,13 @@ VALUES = {
     "hooks": st.none() | st.builds(HooksRequest, _HOOKS, _HOOKS),
     "drain_seconds": st.none() | _SECONDS,
     "priority": st.integers(-100, 100),
+    "after": st.lists(
+        st.builds(
+            AfterRequest, st.sampled_from(["db", "a-1"]), st.sampled_from([*map(str, Condition)]), st.booleans()
+        ),
+        max_size=2,
+        unique_by=lambda each: each.job,
+    ),
     "hostname": st.sampled_from(["", "db", "9", "a--b", "DB-1.example.org"]),
     **container_values.VALUES,
 }

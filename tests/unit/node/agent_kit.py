@@ -45,6 +45,8 @@ class Bench:
         self.leftovers = []
         self.deaf = False  # reports take no effect
         self.wanted: set[AllocationId] = set()
+        self.turns = []  # allocations that were asked about
+        self.waits = ()  # what they wait for
         self.refuse = None  # an error that the cluster gives instead of an answer
         self.neighbours: tuple[NodeId, ...] = ()
         self.drains: set[AllocationId] = set()
@@ -56,6 +58,7 @@ class Bench:
             probe=SimProbe(self.engine),
             source=self.source,
             confirm=self.confirm,
+            ask_turn=self.ask_turn,
             hooks=(ConfigInjection(self.read_configs), *hooks),
             report=self.report,
             rng=random.Random(1),
@@ -74,6 +77,12 @@ class Bench:
         if self.refuse is not None:
             raise self.refuse
         return Confirmed(tuple(a for a in request.allocations if a in self.wanted), request.nodes)
+
+    async def ask_turn(self, request):
+        self.turns.append(request.allocation)
+        if self.refuse is not None:
+            raise self.refuse
+        return self.waits
 
     def report(self, allocation, status):
         """Takes effect in state, as if committed; the agent is told with the next change of its work."""

@@ -29,6 +29,7 @@ def test_each_filter_that_keeps_nodes_from_a_task_is_counted_by_its_name():
         "nodesFiltered": {"away": 1, "down": 2, "draining": 3, "engine": 4, "labels": 5},
         "resourcesShort": {},
         "portsTaken": [],
+        "waitsFor": [],
     }
 
 
@@ -45,6 +46,7 @@ def test_what_is_short_is_shown_beside_the_most_that_is_free():
             "disk": {"nodes": 3, "needs": 5_000_000_000, "mostFree": 0},
         },
         "portsTaken": [],
+        "waitsFor": [],
     }
 
 

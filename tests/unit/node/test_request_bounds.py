@@ -13,6 +13,7 @@ from orion.model.resources import Resources
 from orion.model.sessions import Connect, Exec, GetFiles, PutFiles
 from orion.node.agent.assignment_stream import WatchAssignments
 from orion.node.agent.confirm import MAX_CONFIRMED, Confirm
+from orion.node.agent.turns import MAX_RUNS, AskRuns
 from orion.node.consensus.position import AskPosition
 from orion.node.routing.pull_image import PullImage
 from orion.node.routing.submit import Submit
@@ -45,6 +46,7 @@ ENDLESS = [
     AskConfigs(("a",) * 65, Read()),
     Confirm(tuple(range(MAX_CONFIRMED + 1)), ()),
     WatchAssignments("x" * 100, 1),
+    AskRuns(tuple(range(MAX_RUNS + 1))),
     AskRaftId(""),
     AskRow(8, "k" * 1_025, Read()),
     AskRow(5, "web", Read()),

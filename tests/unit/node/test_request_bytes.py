@@ -6,6 +6,7 @@ A new field goes to the end, with a default; then its bytes are added here.
 import pytest
 from cluster_kit import run
 
+from orion.model.after import Condition, Gap, JobWait
 from orion.model.allocation import Allocation
 from orion.model.api.cluster import MemberView, RaftView
 from orion.model.api.jobs import JobRequest
@@ -28,6 +29,7 @@ from orion.model.sessions import (
 from orion.model.stats import ContainerStats
 from orion.node.agent.assignment_stream import AssignmentSet, WatchAssignments
 from orion.node.agent.confirm import Confirm, Confirmed
+from orion.node.agent.turns import AskRuns, AskTurn, Runs
 from orion.node.consensus.position import AskPosition, Position
 from orion.node.consensus.snapshots import FetchSnapshot
 from orion.node.routing.pull_image import Pulled, PullImage
@@ -97,6 +99,8 @@ REQUESTS = [
     (OpenSession(0x1234, GetFiles("/etc")), "9328cd12349203a42f657463"),
     (OpenSession(0x1234, PutFiles("/etc")), "9328cd12349204a42f657463"),
     (ReadStats(0x1234, follow=True), "9329cd1234c3"),
+    (AskTurn(0x1234), "9224cd1234"),
+    (AskRuns((0x1234,)), "922591cd1234"),
     (
         AskPlan("web", JobRequest("nginx"), READ),
         "9520a3776562de0001a5696d616765a56e67696e7894c3cd012ccb3ff8000000000000cb4004000000000000c3",
@@ -137,6 +141,8 @@ ANSWERS = [
         "96cd012c01cd1388ac4e6f646557656e74446f776ea56e6f646531aa697420697320676f6e65",
     ),
     (None, "c0"),
+    ((JobWait("db", Condition.HEALTHY, Gap.ABSENT),), "9194a26462a76865616c746879a6616273656e7400"),
+    (Runs((0x1234,), (0x1234,)), "9291cd123491cd1234"),
     (ContainerStats(1_000, 250, 3, 4, 5, 6, 7, 8, 9), "99cd03e8ccfa03040506070809"),
     (Began(), "9101"),
     (Output(2, b"bad"), "930202c403626164"),

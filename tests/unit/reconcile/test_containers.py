@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from orion.model.after import After, Condition
 from orion.model.allocation import Allocation, AllocationState, AllocationStatus
 from orion.model.container import Container, ContainerState, EndCause, Labels
 from orion.model.health import CheckKind, Health, HealthCheck, HookCommand, TaskHooks
@@ -33,9 +34,9 @@ ID = AllocationId(0xA)
 FIVE = RestartPolicy(RestartMode.ON_FAILURE, 5)
 
 
-def wish(*, wanted=True, status=None, ports=(), policy=None, kept=False):
+def wish(*, wanted=True, status=None, ports=(), policy=None, kept=False, after=()):
     allocation = Allocation(ID, JobName("web"), 0, 0, ME, ports, wanted, 0, status or AllocationStatus())
-    return Desired(allocation, TaskSpec("nginx", restart=policy or RestartPolicy()), kept)
+    return Desired(allocation, TaskSpec("nginx", restart=policy or RestartPolicy(), after=after), kept)
 
 
 def container(state="running", *, node=ME, allocation=ID, exit_code=None, ports=(), name="c1", ran_ms=0):
@@ -76,6 +77,24 @@ def test_a_created_container_is_started_not_made_again():
     (action,) = actions([wish()], [container("created")])
     assert isinstance(action, Start)
     assert action.container == "c1"
+
+
+@pytest.mark.parametrize("held", [[], [container("created")]], ids=["none", "created"])
+def test_a_first_start_waits_for_its_turn(held):
+    assert actions([wish()], held)[0].in_turn is False
+    assert actions([wish(after=(After("db", Condition.HEALTHY),))], held)[0].in_turn is True
+
+
+@pytest.mark.parametrize(
+    ("cause", "in_turn"), [(EndCause.ITSELF, False), (EndCause.TOLD, True), (EndCause.UNKNOWN, True)]
+)
+def test_a_restart_waits_for_its_turn_unless_its_program_ended_by_itself(cause, in_turn):
+    ended = msgspec.structs.replace(container("exited", exit_code=1), cause=cause)
+    tries = Attempts(ending=f"{ended.id} {ended.finished_at_ms}")
+    (action,) = actions([wish(after=(After("db", Condition.HEALTHY),))], [ended], tries)
+    assert action.in_turn is in_turn
+    (action,) = actions([wish()], [ended], tries)
+    assert action.in_turn is False
 
 
 def test_a_failed_start_waits_for_its_backoff():

@@ -10,7 +10,7 @@ from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.levels import LEVEL
 from orion.model.update import UpdatePolicy
 from orion.reconcile.deployment_look import Memory
-from orion.reconcile.deployments import decide
+from orion.reconcile.deployments import decide, what_holds
 from orion.reconcile.moves import MoveMemory, decide_moves
 from orion.scheduler.pools import Pools
 from orion.scheduler.room import has_room, target
@@ -80,6 +80,7 @@ class Rollout(World):
                 has_room=lambda record=record, row=row: has_room(self.view, record, row.goal, Pools()),
                 waits_for=lambda: "waits to be placed",
                 target=lambda index, record=record, row=row: target(self.view, record, index, row.goal, Pools()),
+                held_by=lambda record=record, row=row: what_holds(self.view.job_record, record, row),
             )
             self.waits[row.job] = decision.why
             image = record.spec(row.goal).image

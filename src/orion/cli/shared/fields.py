@@ -9,7 +9,16 @@ import msgspec
 
 from orion.cli.shared import container_types
 from orion.cli.shared.placement_options import OPTION_OF
-from orion.cli.shared.types import ConfigUse, Environment, HealthCheck, LabelRule, Published, Seconds, Size
+from orion.cli.shared.types import (
+    AfterJob,
+    ConfigUse,
+    Environment,
+    HealthCheck,
+    LabelRule,
+    Published,
+    Seconds,
+    Size,
+)
 from orion.model.api.fields import Field, Option, fields_of, unannotated
 from orion.model.api.tasks import TaskFields
 from orion.model.api.values import not_null
@@ -26,6 +35,7 @@ _KINDS: dict[str, click.ParamType[Any]] = {
     "label": LabelRule(),
     "config": ConfigUse(),
     "check": HealthCheck(),
+    "after": AfterJob(),
 }
 _PLAIN: dict[Any, click.ParamType[Any]] = {str: click.STRING, int: click.INT, float: click.FLOAT}
 # Of a variable that is given twice the last one counts, as in docker run; a port that is may be a slip.

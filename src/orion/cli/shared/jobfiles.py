@@ -43,6 +43,24 @@ def request_of(job: "LoadedJob") -> "JobRequest":
     return msgspec.convert(job.request, JobRequest)
 
 
+def in_turn(jobs: "Sequence[LoadedJob]") -> list[int]:
+    """Returns the numbers of the jobs, each behind those that it comes after. Of a circle it keeps the order."""
+    numbers = {job.name: number for number, job in enumerate(jobs)}
+    found: dict[int, None] = {}
+    entered: set[int] = set()
+    left = [(number, False) for number in reversed(range(len(jobs)))]
+    while left:
+        number, is_over = left.pop()
+        if is_over:
+            found[number] = None
+        elif number not in entered:
+            entered.add(number)
+            names = [each.job for each in request_of(jobs[number]).after]
+            left.append((number, True))
+            left += [(numbers[name], False) for name in reversed(names) if name in numbers]
+    return list(found)
+
+
 def refused(job: "LoadedJob", error: "Refused") -> int:
     """Tells why the cluster refuses a job, with the places in its file. Returns the exit code."""
     from orion.model.errors import Invalid

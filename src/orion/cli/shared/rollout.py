@@ -110,9 +110,8 @@ def _shown() -> "Callable[[DeploymentView], None]":
         goal = row.from_version if row.rolling_back else row.to_version
         way = f"back to version {goal}" if row.rolling_back else f"version {goal}"
         counts = f"{done.ready} of {done.tasks} ready" if done else ""
-        text = ", ".join(
-            filter(None, (f"{row.job}: {way}", counts, row.reason if live or row.rolling_back else ""))
-        )
+        told = live or row.rolling_back or " waits for " in row.reason  # for other jobs, for as long as they take
+        text = ", ".join(filter(None, (f"{row.job}: {way}", counts, row.reason if told else "")))
         if text != last:
             last = text
             note(text)

@@ -250,3 +250,21 @@ class HealthCheck(click.ParamType[Any]):
         if match["shell"]:
             return HealthCheckRequest(exec=ExecCheckRequest(["/bin/sh", "-c", match["shell"]]))
         return HealthCheckRequest(docker=DockerCheckRequest())
+
+
+class AfterJob(click.ParamType[tuple[str, str, bool]]):
+    """`JOB`, `JOB:CONDITION` or either with `:optional` -> (job, condition, required)."""
+
+    name = "job:condition"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str, bool]:
+        from orion.model.after import Condition
+
+        text = str(value)
+        named = text.removesuffix(":optional")
+        job, colon, condition = named.partition(":")
+        if colon and condition not in tuple(Condition):
+            self.fail(f"{text!r} has no such condition: write {job}:{' or :'.join(Condition)}", param, ctx)
+        return job, condition or Condition.HEALTHY.value, named == text

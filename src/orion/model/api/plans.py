@@ -34,7 +34,8 @@ class PlanView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     ends: Annotated[
         str,
         schema(
-            "done: all of it comes to run; held: its canaries wait to be promoted; stuck: it would wait for room; "
+            "done: all of it comes to run; held: its canaries wait to be promoted, or it waits for other jobs; "
+            "stuck: it would wait for room; "
             "unknown: it is too large to be followed to its end.",
             enum=["done", "held", "stuck", "unknown"],
         ),

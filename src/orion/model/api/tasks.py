@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
+from orion.model.after import MAX_AFTER
+from orion.model.api.after_fields import AfterRequest, read_after, show_after
 from orion.model.api.config_refs import ONE_USE, VARIABLE, ConfigRefRequest, read_configs, show_configs
 from orion.model.api.container.network import ContainerFields
 from orion.model.api.fields import Option, always, field, none_or, schema, shown_always, whole_up_to
@@ -18,6 +20,7 @@ from orion.model.api.placement_fields import (
     show_placement,
 )
 from orion.model.api.ports import PORT_KEY, HostPort, read_ports, show_ports
+from orion.model.api.reasons import PlacementFailureView, ProgressView
 from orion.model.api.rules import (
     IMAGE,
     MAX_IMAGE,
@@ -269,62 +272,26 @@ class TaskFields(HealthFields, msgspec.Struct, frozen=True, rename="camel"):
             option=Option(("--priority",), "N"),
         ),
     ] = 0
+    after: Annotated[
+        list[AfterRequest],
+        field(
+            "Other jobs that come first: it starts once they are started, healthy or completed.",
+            read=read_after,
+            show=show_after,
+            max_length=MAX_AFTER,
+            option=Option(
+                ("--after",),
+                "JOB[:CONDITION]",
+                "after",
+                also="As in db, which is db:healthy, db:started or migrate:completed; with :optional behind it, "
+                "one that is not there is not waited for.",
+            ),
+        ),
+    ] = []
 
 
 class TaskRequest(TaskFields, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
     """Body of `POST /tasks`."""
-
-
-class ProgressView(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """How far the pull of an image has come."""
-
-    phase: Annotated[
-        str, schema("`resolving`: its size is not known yet.", enum=["resolving", "downloading", "unpacking"])
-    ]
-    done_bytes: int
-    total_bytes: Annotated[int, Meta(description="Grows while the engine learns of further layers.")]
-
-
-class ShortageView(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """Nodes that have less of a resource free than the task needs. Cores, or bytes."""
-
-    nodes: int
-    needs: float
-    most_free: Annotated[float, Meta(description="What the best of these nodes has.")]
-
-
-class PortShortageView(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """Nodes on which a host port is not free."""
-
-    host_port: Annotated[int, Meta(description="0: any that Orion may choose.")]
-    protocol: str
-    holder: Annotated[
-        str,
-        schema(
-            "A task has it, or Orion itself listens on it; of a range to choose from, none is free.",
-            enum=["task", "orion", "range"],
-        ),
-    ]
-    nodes: int
-
-
-class PlacementFailureView(msgspec.Struct, frozen=True, rename="camel"):
-    """Why no node takes a task. Each node is counted once, under the first that keeps the task from it."""
-
-    nodes: Annotated[int, Meta(description="All of them.")]
-    nodes_filtered: Annotated[
-        dict[str, int],
-        Meta(
-            description="How many are `away` (stopped on purpose), `down`, `draining`, without a container engine "
-            "that answers (`engine`), lack one of the labels asked for (`labels`), do not pass one of the "
-            "`constraints`, run no task of the job `alongside` which it is to be, or have as many of its job as "
-            "they may (`perNode`)."
-        ),
-    ]
-    resources_short: Annotated[
-        dict[str, ShortageView], Meta(description="Those with too little `cpu`, `memory` or `disk` left.")
-    ]
-    ports_taken: list[PortShortageView]
 
 
 class AllocationView(msgspec.Struct, frozen=True, rename="camel", gc=False):

@@ -12,9 +12,11 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 
-from orion.model.container import Container, EngineInfo, LogEntry, LogQuery
+from msgspec.structs import replace
+
+from orion.model.container import Container, ContainerState, EngineInfo, LogEntry, LogQuery
 from orion.model.errors import EngineDown, EngineError, NotFound
 from orion.model.ids import AllocationId, JobName, NodeId, task_id
 from orion.node.agent.assignments import AssignmentWatcher
@@ -27,10 +29,13 @@ from orion.node.agent.reconciler import Reconciler
 from orion.node.agent.reports import Reporter, Reports
 from orion.node.agent.starter import Confirmer, Starter
 from orion.node.agent.teardown import Teardown
+from orion.node.agent.turns import Runs, TurnAsker
 from orion.node.runtime.alarm import Alarm
 from orion.ports.clock import Clock
 from orion.ports.engine import Engine
 from orion.ports.probe import Probe
+from orion.reconcile.containers import Desired
+from orion.reconcile.run_status import running_status
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +56,7 @@ class Agent:
         probe: Probe,
         source: AssignmentWatcher,
         confirm: Confirmer,
+        ask_turn: TurnAsker,
         hooks: Sequence[Hook],
         report: Reporter,
         rng: random.Random,
@@ -63,6 +69,7 @@ class Agent:
         self._on_engine = on_engine
         self._on_leftovers = on_leftovers
         self._looked_for_leftovers = False
+        self._in_sight = False  # all containers were looked at since the engine answers
         self._seen = seen = ObservedContainers(engine)
         self._alarm = alarm = Alarm(clock, source.changed.set)
         reports = Reports(clock=clock, engine=engine, seen=seen, report=report, alarm=alarm)
@@ -77,6 +84,7 @@ class Agent:
             hooks=called,
             reports=reports,
             confirm=confirm,
+            ask_turn=ask_turn,
             rng=rng,
             alarm=alarm,
         )
@@ -92,7 +100,9 @@ class Agent:
             rng=rng,
             alarm=alarm,
         )
-        health = HealthChecks(me=me, clock=clock, engine=engine, probe=probe, changed=source.changed.set)
+        self._health = health = HealthChecks(
+            me=me, clock=clock, engine=engine, probe=probe, changed=source.changed.set
+        )
         self._reconciler = Reconciler(
             me=me,
             clock=clock,
@@ -136,6 +146,7 @@ class Agent:
                 self._set_engine(await self._info(), "")
                 await self._work_with_engine()
             except* EngineError as group:
+                self._in_sight = False
                 error = _first(group)
                 if isinstance(error, EngineDown):
                     self._set_engine(None, error.detail)
@@ -169,6 +180,7 @@ class Agent:
             group.create_task(self._follow_changes(cluster, listening), name="agent-changes")
             await listening.wait()
             await self._seen.look_at_all(cluster)
+            self._in_sight = True
             # It may have restarted before anybody listened, while this node waited to be registered.
             self._set_engine(await self._info(), "")
             await self._look_for_leftovers(cluster)
@@ -230,6 +242,25 @@ class Agent:
         if not self.has_engine:
             raise EngineDown(self.engine_down)
         await self._pulls.ahead(image, platform, policy)
+
+    def runs(self, allocations: Collection[AllocationId]) -> Runs:
+        """Returns those that run, and that are ready, as far as this node sees its engine's containers."""
+        work = self._source.latest
+        if work is None or not self._in_sight:
+            return Runs()
+        assigned = {each.allocation.id: each for each in work.assigned}
+        running: list[AllocationId] = []
+        ready: list[AllocationId] = []
+        for id_ in allocations:
+            container, each = self._seen.of(id_), assigned.get(id_)
+            if each is None or container is None or container.state is not ContainerState.RUNNING:
+                continue
+            running.append(id_)
+            checked = Desired(each.allocation, each.spec, checked=self._health.of(id_)).health_of(container)
+            seen = replace(each.allocation, status=running_status(container, 0, checked))
+            if seen.ready_since_ms(each.spec):
+                ready.append(id_)
+        return Runs(tuple(running), tuple(ready))
 
     def container_of(self, allocation: AllocationId) -> Container | None:
         return self._seen.of(allocation)

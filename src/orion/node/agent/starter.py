@@ -6,6 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from orion.model.after import noted, waits_text
 from orion.model.allocation import AllocationState
 from orion.model.container import Labels
 from orion.model.errors import EngineDown, EngineError, OrionError, PortRefused
@@ -18,6 +19,7 @@ from orion.node.agent.image_pulls import ImagePulls
 from orion.node.agent.isolation import isolated
 from orion.node.agent.observed import ObservedContainers
 from orion.node.agent.reports import Reports
+from orion.node.agent.turns import AskTurn, TurnAsker
 from orion.node.runtime.alarm import Alarm
 from orion.ports.clock import Clock
 from orion.ports.engine import Engine
@@ -35,7 +37,7 @@ Confirmer = Callable[[Confirm], Awaitable[Confirmed]]
 
 
 class Starter:
-    """`confirm` asks the cluster what is still wanted."""
+    """`confirm` asks the cluster what is still wanted, `ask_turn` what comes before a task."""
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class Starter:
         hooks: Hooks,
         reports: Reports,
         confirm: Confirmer,
+        ask_turn: TurnAsker,
         rng: random.Random,
         alarm: Alarm,
     ) -> None:
@@ -59,6 +62,7 @@ class Starter:
         self._hooks = hooks
         self._reports = reports
         self._confirm = confirm
+        self._ask_turn = ask_turn
         self._rng = rng
         self._alarm = alarm
         self._turn = asyncio.Semaphore(PARALLEL_STARTS)
@@ -78,6 +82,8 @@ class Starter:
 
     async def _try_to_start(self, action: Start, tries: Attempts, cluster: int) -> None:
         allocation, container = action.allocation, action.container
+        if action.in_turn and not await self._is_its_turn(action, tries):
+            return
         if not container:  # before its turn to start: a slow pull keeps only other pulls waiting
             await self._pulls.fetch(allocation.id, action.spec, partial(self._tell_pull, action, tries))
         async with self._turn:
@@ -96,6 +102,24 @@ class Starter:
             tries.restarts = action.restarts  # a start that fails is no restart
             await self._seen.look(container)
         await self._hooks.poststart(StartRequest(allocation, action.spec, container, ran))
+
+    async def _is_its_turn(self, action: Start, tries: Attempts) -> bool:
+        """Asks the cluster whether what comes first is there. While it is not, it is asked again and again: of
+        other nodes' containers no event comes here.
+        """
+        try:
+            waits = await self._ask_turn(AskTurn(action.allocation.id))
+        except OrionError as error:
+            log.info("not starting %08x yet: %s", action.allocation.id, error.detail)
+            self._retry(tries, CLUSTER_RETRY_MS)
+            return False
+        waits = noted(waits, tries.waits_for, self._clock.wall_ms())
+        if waits and waits != tries.waits_for:
+            self._reports.starting(action, AllocationState.STARTING, waits_text(waits), tries.failures)
+        tries.waits_for = waits
+        if waits:
+            self._retry(tries, CLUSTER_RETRY_MS)
+        return not waits
 
     def _tell_pull(self, action: Start, tries: Attempts, pull: PullProgress) -> None:
         """Tells it beside why the last try failed."""

@@ -13,7 +13,7 @@ from orion.node.leader.until import changed_or_due
 from orion.node.routing.forward import Forward
 from orion.ports.clock import Clock
 from orion.reconcile.deployment_look import NEVER_MS, WARM_SLOTS, Memory, warm
-from orion.reconcile.deployments import Command, Decision, decide, waits_for_place
+from orion.reconcile.deployments import Command, Decision, decide, waits_for_place, what_holds
 from orion.scheduler.pools import Pools
 from orion.scheduler.room import has_room, target
 from orion.state.job_record import JobRecord
@@ -88,6 +88,7 @@ class Deployments:
             has_room=lambda: has_room(view, record, row.goal, pools),
             waits_for=lambda: waits_for_place(record),
             target=lambda index: target(view, record, index, row.goal, pools),
+            held_by=lambda: what_holds(view.job_record, record, row),
         )
 
     def _record(self, row: Deployment) -> JobRecord | None:

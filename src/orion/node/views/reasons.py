@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
-from orion.model.api.tasks import PlacementFailureView, PortShortageView, ProgressView, ShortageView
+from orion.model.api.reasons import JobWaitView, PlacementFailureView, PortShortageView, ProgressView, ShortageView
 from orion.model.job import TaskSpec
 from orion.model.placement import PlacementFailure, PortShortage, ResourceShortage
 from orion.model.pull import PullProgress
+from orion.model.times import rfc3339
 
 
 def placement_failure(failure: PlacementFailure, task: TaskSpec) -> PlacementFailureView:
@@ -31,6 +32,10 @@ def placement_failure(failure: PlacementFailure, task: TaskSpec) -> PlacementFai
         nodes_filtered={name: count for name, count in filtered.items() if count},
         resources_short={name: view for name, view in short.items() if view},
         ports_taken=[_port(port) for port in failure.ports],
+        waits_for=[
+            JobWaitView(each.job, each.condition, each.gap, rfc3339(each.since_ms) if each.since_ms else None)
+            for each in failure.waits
+        ],
     )
 
 

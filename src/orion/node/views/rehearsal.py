@@ -5,6 +5,7 @@ from collections.abc import Generator
 import msgspec
 from msgspec.structs import replace
 
+from orion.model.after import waits_text
 from orion.model.allocation import Allocation, AllocationState, AllocationStatus
 from orion.model.deployment import DeploymentKind
 from orion.model.errors import OrionError
@@ -19,6 +20,7 @@ from orion.scheduler.room import has_room
 from orion.scheduler.schedule import schedule
 from orion.state.apply import apply
 from orion.state.job_record import JobRecord
+from orion.state.order import unmet
 from orion.state.tables import State
 from orion.state.tables.allocation_updates import UpdateAllocations
 from orion.state.tables.deployment_rows import Deployments
@@ -65,6 +67,7 @@ class _Rehearsal:
         self._unwanted = {each.id for each in self._active() if not each.wanted}
         self._replaces = False
         self._alone = False
+        self._held = False  # by other jobs
         self.starts: dict[AllocationId, str] = {}
         self.stops: set[AllocationId] = set()
         self.ends: str | None = None
@@ -142,6 +145,7 @@ class _Rehearsal:
             now_ms=self._now_ms,
             has_room=lambda: has_room(view, record, row.goal, self._pools),
             waits_for=lambda: refusal_text(record.refusal, record.job.task) if record.refusal else "",
+            held_by=lambda: self._held_by(record, row.goal),
         )
         self._looks_left -= len(record.slots)
         command = decision.command
@@ -159,6 +163,12 @@ class _Rehearsal:
             self._wait(decision.again_ms, decision.why, record)
         return False
 
+    def _held_by(self, record: JobRecord, version: int) -> str:
+        """Without since when: the time here is none."""
+        waits = unmet(self._state.view.job_record, record, version)
+        self._held = bool(waits)
+        return waits_text(waits) if waits else ""
+
     def _note(self, command: StepDeployment) -> None:
         former = {each.index for each in self._active() if each.wanted and each.id in self._before}
         if any(index in former for index in command.begin):
@@ -170,7 +180,7 @@ class _Rehearsal:
         policy = record.job.update or UpdatePolicy()
         deadline_ms = self._memory.progress_ms + policy.progress_deadline_ms
         if again_ms >= deadline_ms or again_ms == NEVER_MS:
-            held = "canaries are ready" in why
+            held = self._held or "canaries are ready" in why
             self.ends, self._reason = ("held" if held else "stuck"), why
         else:
             self._now_ms = max(self._now_ms, again_ms - 1)

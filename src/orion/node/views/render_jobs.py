@@ -12,11 +12,11 @@ from orion.model.api.tasks import ShownFields
 from orion.model.deployment import NO_VERSION, Deployment
 from orion.model.errors import NotFound
 from orion.model.ids import JobName
-from orion.model.placement_text import refusal_text
+from orion.model.placement_text import waiting_text
 from orion.node.rpc.reads import Page
 from orion.node.views import render_cron
 from orion.node.views.render import time_text
-from orion.reconcile.deployments import waits_for_place, what_it_waits_for
+from orion.reconcile.deployments import waits_for_place, what_holds, what_it_waits_for
 from orion.state.core.step import tasks_text
 from orion.state.job_record import JobRecord
 from orion.state.tables.deployment_rows import Deployments
@@ -80,7 +80,12 @@ def deployment_view(view: View, row: Deployment) -> DeploymentView:
         progress, reason = None, row.reason
     else:
         progress = _progress(record, row)
-        reason = row.reason or what_it_waits_for(record, row, lambda: waits_for_place(record))
+        reason = row.reason or what_it_waits_for(
+            record,
+            row,
+            lambda: waits_for_place(record),
+            lambda: what_holds(view.job_record, record, row),
+        )
     return DeploymentView(
         id=row.id,
         job=row.job,
@@ -147,9 +152,8 @@ def _reason(record: JobRecord) -> str:
         return f"waits until {tasks_text(record.active)} of the former {record.job.name} ended"
     if not record.open_count:
         return ""
-    waits = (
-        f"{record.open_count:,} of {tasks_text(record.job.count)} {'waits' if record.open_count == 1 else 'wait'}"
-    )
-    return (
-        f"{waits}: {refusal_text(record.refusal, record.job.task)}" if record.refusal else f"{waits} to be placed"
-    )
+    who = f"{record.open_count:,} of {tasks_text(record.job.count)}"
+    verb = "waits" if record.open_count == 1 else "wait"
+    if not record.refusal:
+        return f"{who} {verb} to be placed"
+    return f"{who} {waiting_text(record.refusal, record.job.task, verb)}"

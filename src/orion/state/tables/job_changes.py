@@ -19,7 +19,7 @@ from orion.state.tables import cron_rows
 from orion.state.tables.answers import Answers
 from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.history import ChangeKind, note
-from orion.state.tables.jobs import add_new, creation_fault, unknown
+from orion.state.tables.jobs import add_new, creation_fault, refuse_circle, unknown
 
 MAX_VERSIONS = 50  # that are in use at a time
 ANY = -1
@@ -125,6 +125,8 @@ def _change(state: Tables, step: Step, record: JobRecord, asked: Job) -> JobName
     failed = last is not None and last.state in (DeploymentState.FAILED, DeploymentState.PAUSED)
     if job == latest and not failed:
         return job.name  # it is so already
+    if refusal := refuse_circle(state, job):
+        return refusal
     back = _way_back(state, record, latest)
     _become(state, step, record, job)
     kind = DeploymentKind.DEPLOY if not same_spec or failed else DeploymentKind.SCALE
@@ -273,6 +275,8 @@ def roll_back_job(state: Tables, step: Step, change: RollBackJob) -> JobName | O
         )
         return Refused(f"{what}; kept are: {kept}" if kept else what)
     back = replace(job, version=target, task=specs[target])
+    if refusal := refuse_circle(state, back):
+        return refusal
     rollouts.change_job(state, record, back)
     note(state, step, ChangeKind.ROLLED_BACK, back)
     step.tell("JobUpdated", job.name, f"{job.name} goes back to version {target}, {image_text(back.task.image)}")

@@ -157,7 +157,7 @@ class Jobs(Table):
 
     def check(self, again: Self) -> None:
         mine, other = self._state, again._state
-        for name in ("next_allocation", "allocations", "stuck", "waits_beside"):
+        for name in ("next_allocation", "allocations", "stuck", "waits_after", "waits_beside"):
             same(name, getattr(mine, name), getattr(other, name))
         same("order of jobs", list(mine.jobs), list(other.jobs))
         same("order of jobs by serial", sorted(mine.jobs, key=lambda name: mine.jobs[name].serial), list(mine.jobs))
@@ -184,6 +184,7 @@ class Jobs(Table):
             yield
         state.stuck.clear()
         state.waits_beside.clear()
+        state.waits_after.clear()
         yield
 
 

@@ -10,6 +10,7 @@ from itertools import chain
 
 from msgspec.structs import replace
 
+from orion.model.after import after_fault
 from orion.model.allocation import Allocation
 from orion.model.container_options import ContainerOptions
 from orion.model.errors import Conflict, NotFound, OrionError, Refused
@@ -35,6 +36,7 @@ from orion.state.core.faults import (
 )
 from orion.state.core.step import Step, tasks_text
 from orion.state.job_record import JobRecord
+from orion.state.order import circle
 from orion.state.records import MAX_COUNT, Tables, port_text, static_port_keys
 from orion.state.system_slots import homes_for
 from orion.state.tables import cron_rows
@@ -155,6 +157,7 @@ def _spec_fault(spec: TaskSpec) -> str:
             first(outside("mode", mount.mode, 0o7777) for mount in spec.configs),
             rules_fault(spec.rules),
             _options_fault(spec.options),
+            after_fault(spec.after),
         )
     )
 
@@ -203,6 +206,8 @@ def add_new(state: Tables, step: Step, job: Job) -> JobName | OrionError:
     twice = [key for key, times in Counter(static_port_keys(job.task)).items() if times > 1]
     if twice:
         return Refused(f"{job.name} asks for host {port_text(twice[0])} twice")
+    if refusal := refuse_circle(state, job):
+        return refusal
     job = replace(job, stopping=False, stopped=False, created_index=step.index)
     if job.kind is JobKind.SYSTEM:
         homes = homes_for(job, None, state.nodes.values())
@@ -222,6 +227,17 @@ def add_new(state: Tables, step: Step, job: Job) -> JobName | OrionError:
         f"{job.name} created: {tasks_text(job.count)} of {image_text(job.task.image)}{after}",
     )
     return job.name
+
+
+def refuse_circle(state: Tables, job: Job) -> Refused | None:
+    """Refuses a job with which some would wait for each other: none of these would ever start."""
+    names = circle(state.jobs.get, job) if job.task.after else ()
+    if not names:
+        return None
+    return Refused(
+        f"{job.name} can't wait for {names[1]}, which waits for it: {' -> '.join(names)}; take one of these out of"
+        " 'after'"
+    )
 
 
 def _taken(job: Job) -> Conflict:

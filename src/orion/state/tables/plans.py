@@ -7,16 +7,17 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from msgspec.structs import replace
 
+from orion.model.after import MAX_AFTER, noted
 from orion.model.allocation import Allocation
 from orion.model.ids import AllocationId, JobName, allocation_id, task_id
 from orion.model.job import DYNAMIC_PORTS, PortBinding
 from orion.model.limits import MAX_PORTS
-from orion.model.placement import PlacementFailure, RefusalReason
+from orion.model.placement import PlacementFailure, RefusalReason, waits_of
 from orion.model.placement_rules import MAX_CONSTRAINTS
-from orion.model.placement_text import refusal_text
+from orion.model.placement_text import waiting_text
 from orion.state import mutations
 from orion.state.core.command import Command, command
-from orion.state.core.faults import MAX_NUMBER, MAX_PORT, MAX_TEXT, first, longer, outside, protocol_fault
+from orion.state.core.faults import MAX_MS, MAX_NUMBER, MAX_PORT, MAX_TEXT, first, longer, outside, protocol_fault
 from orion.state.core.step import MAX_EVENTS_EACH, Step, tasks_text
 from orion.state.job_record import OPEN, JobRecord
 from orion.state.placed import admission
@@ -85,6 +86,8 @@ def _failure_fault(failure: PlacementFailure) -> str:
             *(protocol_fault(each.protocol) for each in failure.ports),
             outside("ports", len(failure.ports), MAX_SHORT_PORTS),
             outside("excluded", len(failure.excluded), MAX_CONSTRAINTS),
+            outside("waits", len(failure.waits), MAX_AFTER),
+            *(outside("since_ms", wait.since_ms, MAX_MS) for wait in failure.waits),
         )
     )
 
@@ -109,11 +112,19 @@ def apply_plan(state: Tables, step: Step, command: ApplyPlan) -> None:
             state.capacity_epoch += 1  # what it was to take is free after all: others were refused for it
     for refusal in command.refusals:
         record = _same_job(state, refusal.job, refusal.created_index)
-        if record and record.open_count and record.refusal != refusal.why:
-            former = record.refusal
-            mutations.set_refusal(state, record, refusal.why)
-            if refusal.why and not _names_the_same(former, refusal.why):
-                _tell_refused(step, record)
+        if record and record.open_count:
+            _refuse(state, step, record, refusal.why)
+
+
+def _refuse(state: Tables, step: Step, record: JobRecord, asked: RefusalReason) -> None:
+    former, why = record.refusal, asked
+    if not isinstance(why, str) and why.waits:
+        why = replace(why, waits=noted(why.waits, waits_of(former), step.at_ms))
+    if why == former:
+        return
+    mutations.set_refusal(state, record, why)
+    if why and not _names_the_same(former, why):
+        _tell_refused(step, record)
 
 
 def _same_job(state: Tables, name: JobName, created_index: int) -> JobRecord | None:
@@ -219,7 +230,7 @@ def _tell_refused(step: Step, record: JobRecord) -> None:
     verb = "waits" if waiting == 1 else "wait"
     subject = task_id(name, 0) if record.job.count == 1 else name
     who = subject if record.job.count == 1 else f"{waiting:,} of {tasks_text(record.job.count)} of {name}"
-    step.tell("TaskRefused", subject, f"{who} {verb}: {refusal_text(record.refusal, record.job.task)}")
+    step.tell("TaskRefused", subject, f"{who} {waiting_text(record.refusal, record.job.task, verb)}")
 
 
 TABLES = ()
