@@ -275,6 +275,7 @@ class Cluster:
         self.on_start: Callable[[Machine, Run], None] = lambda *_: None
         self.on_gone: Callable[[Machine, Run], None] = lambda *_: None
         self.on_wipe: Callable[[Machine], None] = lambda _: None
+        self.on_outage: Callable[[], None] = lambda: None
         self.on_log_failed: Callable[[Machine], None] = lambda _: None
         # Whether a node had to end with this error; whether a client may ask just now.
         self.has_reason: Callable[[Machine, BaseException], bool] = lambda *_: False

@@ -14,6 +14,7 @@ from orion.state.job_record import JobRecord
 from orion.state.tables import State
 from orion.state.tables.deployment_rows import Deployments
 from sim.engine import MISSING
+from sim.ordered import is_held_back
 from sim.world import World
 
 STEP = "StepDeployment"
@@ -70,6 +71,9 @@ def check_surplus(world: World, state: State) -> None:
 def deployments_unrest(state: State) -> str:
     """Why deployments have not ended yet; empty when all have."""
     for row in _table(state).running():
+        record = state.jobs.get(row.job)
+        if record is not None and is_held_back(state, record, row.goal):
+            continue
         return f"deployment {row.id} of {row.job} is running: {row}"
     for record in state.jobs.values():
         if any(True for _ in _surplus(record)):

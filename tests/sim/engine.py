@@ -95,6 +95,7 @@ class SimEngine:
         self.built: set[str] = set()  # images that no registry has
         self.digests_asked: Counter[str] = Counter()
         self.on_create: Callable[[Process, Allocation, Labels], None] = lambda *_: None  # when it is asked to
+        self.on_start: Callable[[Process, Held], None] = lambda *_: None  # once it has
         self.history: list[tuple[int, str, str]] = []  # when, what, container's name
         self.remembers: dict[str, End] = {}  # by container
         self._ports: dict[tuple[int, str], str] = {}
@@ -373,7 +374,11 @@ class SimEngineClient:
         await self._ask(put, 5, 50, may_fail=True)
 
     async def start(self, container: str) -> None:
-        await self._ask(lambda: self.engine.start(container), 30, 300, may_fail=True)
+        def start() -> None:
+            self.engine.start(container)
+            self.engine.on_start(self._process, self.engine.containers[container])
+
+        await self._ask(start, 30, 300, may_fail=True)
 
     async def exec(self, container: str, command: Sequence[str], timeout_ms: int) -> ExecResult:
         result = await self._ask(lambda: self.engine.exec(container, command), 20, 200, may_fail=True)

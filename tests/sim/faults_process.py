@@ -37,17 +37,21 @@ def kill_leader(kit: Kit) -> None:
 
 def lose_power(kit: Kit) -> None:
     """Of one machine, or of all at once."""
-    victims = kit.cluster.up() if kit.rng.random() < 0.1 else [m for m in (kit.one(),) if m]
+    everywhere = kit.rng.random() < 0.1
+    victims = kit.cluster.up() if everywhere else [m for m in (kit.one(),) if m]
     for machine in victims:
         kit.did("power lost", machine.name)
         machine.kill(power=True)
         _engine_without_power(machine)
         kit.down_for_a_while(machine)
+    if everywhere and len(victims) == len(kit.cluster.machines):
+        kit.cluster.on_outage()
 
 
 def _engine_without_power(machine: Machine) -> None:
     for held in machine.engine.running():
         machine.engine.end(held, 137, "")
+    machine.engine.remembers.clear()
 
 
 def crash_at_boundary(kit: Kit) -> None:

@@ -15,6 +15,8 @@ from operator import le
 
 import msgspec
 
+from orion.model.allocation import Allocation
+from orion.model.container import Labels
 from orion.model.errors import OrionError
 from orion.raft.interface import Role
 from orion.raft.member import Member
@@ -32,6 +34,7 @@ from sim.image import SaveSnapshot, Transaction, Write
 from sim.kinds import Kinds
 from sim.loop import Process
 from sim.orchestration import EveryState
+from sim.ordered import Ordered
 from sim.promises import CheckQuorum, Promises
 
 FULL_CHECK_EVERY = 25  # entries between full checks of the reference state's indexes
@@ -73,6 +76,8 @@ class Invariants:
         self.promises = Promises(cluster, self._demand)
         self.explained = Explained(cluster, self._demand, build)
         self.kinds = Kinds(self._demand)
+        self.ordered = Ordered(self._demand, self.world)
+        cluster.on_outage = self.ordered.on_outage
         self.check_quorum = CheckQuorum(cluster, self._demand, is_quorum)
         cluster.on_start = self._on_start
         cluster.on_wipe = self._on_wipe
@@ -91,6 +96,14 @@ class Invariants:
     def watch(self, machine: Machine) -> None:
         machine.disk.on_write = self._on_write
         self.explained.watch(machine)
+        machine.engine.on_start = self.ordered.on_engine_start
+        explain = machine.engine.on_create
+
+        def on_create(process: Process, allocation: Allocation, labels: Labels) -> None:
+            explain(process, allocation, labels)
+            self.ordered.on_create(process, allocation)
+
+        machine.engine.on_create = on_create
 
     def _on_wipe(self, machine: Machine) -> None:
         self.promises.forget(machine)
@@ -351,6 +364,7 @@ class Invariants:
             check_surplus(self.world, self.state)
             self._every_state.check()
             self.kinds.look(self.state)
+            self.ordered.look(self.state)
             self.explained.after_commit(self.state, command)
         # A command in words costs more than to apply it.
         said = f"{index}/{term} committed by {machine.name}: {words}"

@@ -22,6 +22,7 @@ from sim.cluster import Cluster
 from sim.deployments import deployments_unrest
 from sim.engine import CRASHES, MISSING, SUCCEEDS, Held
 from sim.kinds import kinds_unrest
+from sim.ordered import is_held_back
 from sim.world import World
 
 # --- every committed state ---------------------------------------------------------------------------------
@@ -172,6 +173,8 @@ def _task_unrest(
     if record.open[index] == OPEN:
         homes = [record.job.homes[index]] if record.job.kind is JobKind.SYSTEM else list(state.nodes)
         fitting = [state.nodes[node] for node in homes if node in state.nodes and _fits(state, node, record, index)]
+        if is_held_back(state, record, record.version(index)):
+            return ""
         return f"is pending though {fitting[0].id} has room" if fitting else ""
     allocation = slot.allocation
     if allocation is None or allocation.terminal:
@@ -180,6 +183,8 @@ def _task_unrest(
     image = without_digest(record.spec(allocation.job_version).image)
     if image in (CRASHES, SUCCEEDS) or (record.rollout is not None and image == MISSING):
         return ""  # ends by itself: in and out of its backoff, perhaps for ever
+    if is_held_back(state, record, allocation.job_version):
+        return ""
     if allocation.status.state is not AllocationState.RUNNING:
         return f"is {allocation.status.state} ({allocation.status.reason})"
     if found is None or found[1].shown.state is not ContainerState.RUNNING:

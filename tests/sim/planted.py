@@ -21,6 +21,7 @@ import orion.raft.receive
 import orion.raft.replication
 import orion.reconcile.containers
 import orion.reconcile.health
+import orion.scheduler.schedule
 import orion.state.mutations
 import orion.state.tables.configs
 import orion.state.tables.jobs
@@ -31,6 +32,7 @@ from orion.model.container import EndCause
 from orion.model.errors import EngineError
 from orion.node.agent.reconciler import Reconciler
 from orion.node.agent.starter import Starter
+from orion.node.agent.turns import Turns
 from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.log_writer import LogWriter
 from orion.ports.log import LogBatch
@@ -45,6 +47,8 @@ from orion.state.apply import Applied, apply
 from orion.state.core.dedup import DedupTable
 from orion.state.records import port_key
 from sim.builds import newer_build
+from sim.ordered import AFTER_AN_OUTAGE, IN_ORDER
+from sim.outage import Outage
 from sim.scenario import Scenario
 from sim.upgrade import Upgrade
 
@@ -422,6 +426,33 @@ def health_outlives_its_run() -> None:
     orion.reconcile.health.Checked.is_of = lambda self, container: self.container == container.id
 
 
+# --- order between jobs ------------------------------------------------------------------------------------
+
+
+def order_is_forgotten() -> None:
+    """What comes after other jobs is placed and started as all else is."""
+    orion.scheduler.schedule.unmet = lambda *_: ()
+    _no_turns()
+
+
+def _no_turns() -> None:
+    async def surely(self, action, tries):
+        return True
+
+    Starter._is_its_turn = surely
+
+
+def an_agent_starts_again_whatever_comes_first() -> None:
+    _no_turns()
+
+
+def what_state_says_of_other_nodes_is_believed() -> None:
+    async def by_state(self, allocations, *, ready):
+        return bool(list(allocations))
+
+    Turns._any_is = by_state
+
+
 def _bug(
     plant: Callable[[], None],
     *rules: str,
@@ -497,6 +528,9 @@ PLANTED = (
     _bug(newer_fields_are_not_cut_off, "one state per index", UNDERSTOOD, scenario=Upgrade),
     _bug(the_gate_is_open, UNDERSTOOD, "what is newer is refused until all have it", scenario=Upgrade),
     _bug(health_outlives_its_run, "ready is what has passed a check"),
+    _bug(order_is_forgotten, IN_ORDER),
+    _bug(an_agent_starts_again_whatever_comes_first, AFTER_AN_OUTAGE, scenario=Outage),
+    _bug(what_state_says_of_other_nodes_is_believed, AFTER_AN_OUTAGE, scenario=Outage),
     _bug(failed_start_counts_as_the_program_s, "what never ran is tried again", first=30_050),
 )
 

@@ -28,6 +28,8 @@ from sim.engine import CRASHES, FOREVER, MISSING, SUCCEEDS
 from sim.history import ENDS, STAYS, Op
 from sim.jobs_workload import JobsWorkload
 from sim.kinds import PREFIX, SHARE, KindsClient
+from sim.ordered import SHARE as ORDERED
+from sim.ordered import OrderedClient
 from sim.world import World
 
 CLIENTS = 4  # of tasks
@@ -56,6 +58,7 @@ class Workload:
         self._runners: list[asyncio.Task] = []
         self._made = 0
         self._kinds = KindsClient(cluster)
+        self._ordered = OrderedClient(cluster)
 
     def begin(self) -> None:
         for number in range(CLIENTS):
@@ -67,10 +70,12 @@ class Workload:
             self._runners.append(self.world.spawn(jobs.client(0, lambda: self._over), name="jobs-client"))
         if self.world.rng("kinds").random() < SHARE:
             self._runners.append(self.world.spawn(self._kinds.run(), name=f"client-{CLIENTS + CONFIG_CLIENTS}"))
+        if self.world.rng("ordered").random() < ORDERED:
+            self._runners.append(self.world.spawn(self._ordered.run(), name="ordered-client"))
 
     async def end(self) -> None:
         """No new operation begins; returns when those under way have ended."""
-        self._over = self._kinds.over = True
+        self._over = self._kinds.over = self._ordered.over = True
         for runner in self._runners:
             await runner
 
