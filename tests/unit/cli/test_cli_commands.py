@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from datetime import UTC, datetime, timedelta
 
 import click
 import pytest
@@ -19,6 +20,7 @@ from orion.model.api.health_fields import (
 )
 from orion.model.api.nodes import Amounts
 from orion.model.api.placement_fields import AffinityRequest, AlongsideRequest, PlacementRequest
+from orion.model.api.reasons import JobWaitView, PlacementFailureView
 from orion.model.api.tasks import AllocationView, ProgressView, TaskRequest
 from orion.model.errors import NoMajority, NotFound, Unavailable
 from orion.model.events import Event, EventChoice
@@ -121,6 +123,16 @@ def test_help(orion):
     assert orion("help", "nodes", "rm") == orion("nodes", "rm", "--help")
     assert orion("help", "nope")[0] == 2
     assert "did you mean help?" in orion("hlep")[2]
+
+
+def test_ps_says_how_long_a_task_has_waited_for_other_jobs(orion, api):
+    since = (datetime.now(UTC) - timedelta(minutes=3, seconds=5)).isoformat()
+    later = datetime.now(UTC).isoformat()
+    waits = [JobWaitView("db", "healthy", "not yet", later), JobWaitView("app", "started", "absent", since)]
+    failure = PlacementFailureView(nodes=0, nodes_filtered={}, resources_short={}, ports_taken=[], waits_for=waits)
+    task = task_view("web", state="waiting", reason="waits for db", placement_failure=failure)
+    api.service.tasks_by_id["web/0"] = task
+    assert orion("ps")[1].splitlines()[1].endswith("waits for db (3m)")
 
 
 def test_ps_when_nothing_runs(orion):

@@ -203,9 +203,8 @@ def _tell_homeless(client: "Client", node: str) -> int:
     """Names the tasks that left the node and run nowhere now. Returns the exit code: 1 when there are any."""
     from orion.cli.app import say
 
-    waiting = [
-        t for t in client.tasks() if t.state == "pending" and t.allocations and t.allocations[-1].node_id == node
-    ]
+    homeless = (t for t in client.tasks() if t.state in ("pending", "waiting") and t.allocations)
+    waiting = [t for t in homeless if t.allocations[-1].node_id == node]
     for task in waiting:
         say(f"{task.id} runs nowhere now: {task.reason}")
     return 1 if waiting else 0

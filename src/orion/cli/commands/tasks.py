@@ -98,8 +98,17 @@ def _row(task: "TaskView", where: dict[str, str]) -> tuple[str, ...]:
         task.restart_policy,
         size_text(task.memory) if task.memory else "",
         f"{task.cpu:g}" if task.cpu else "",
-        task.reason,
+        _reason(task),
     )
+
+
+def _reason(task: "TaskView") -> str:
+    """With how long it has waited for other jobs."""
+    from orion.cli.shared import output
+
+    failure = task.placement_failure
+    since = min((wait.since for wait in failure.waits_for if wait.since), default=None) if failure else None
+    return f"{task.reason} ({output.age_text(since)})" if since else task.reason
 
 
 def ports_text(task: "TaskView") -> str:

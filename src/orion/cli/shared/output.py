@@ -17,6 +17,7 @@ _COLORS = {
     "alive": "green",
     "leader": "cyan",
     "pending": "yellow",
+    "waiting": "yellow",
     "scheduled": "yellow",
     "pulling": "yellow",
     "starting": "yellow",
