@@ -28,7 +28,7 @@ def change_job(state: Tables, record: JobRecord, job: Job) -> None:
     """The job is `job` from here on. Its slots go on wanting what they did: another version comes to each of them
     by `point`.
     """
-    former = record.job
+    former, held, alone = record.job, len(record.slots), record.alone
     if job.version != former.version:
         rollout = rollout_of(record)
         rollout.specs[former.version] = former.task
@@ -38,6 +38,13 @@ def change_job(state: Tables, record: JobRecord, job: Job) -> None:
             rollout.slots = [former.version] * len(record.slots)
     record.job = job
     mutations.fit_slots(state, record)
+    # What was too many and has not ended is in its slot still, which is one of the job again.
+    for index in range(former.count, min(job.count, held)):
+        reopen(state, record, index)
+    if record.alone != alone:
+        for index in range(min(former.count, job.count)):
+            if len(record.history(index)):
+                reopen(state, record, index)
     mutations.set_refusal(state, record, record.refusal)  # its place in queues may be another
     forget_versions(record)
 
@@ -48,6 +55,8 @@ def point(state: Tables, record: JobRecord, index: int, version: int) -> None:
     if rollout is not None and rollout.slots is not None and rollout.slots[index] != version:
         rollout.slots[index] = version
         reopen(state, record, index)
+        if record.open[index]:
+            mutations.set_refusal(state, record, "")  # that was said of another version
 
 
 def reopen(state: Tables, record: JobRecord, index: int) -> None:

@@ -8,6 +8,7 @@ from orion.model.resources import Resources
 from orion.model.update import FailureAction, UpdateOrder, UpdatePolicy
 from orion.node.rpc.reads import ALL
 from orion.node.views import render
+from orion.scheduler.schedule import schedule
 from orion.state.tables.deployment_rows import Deployments
 
 DONE, BACK, FAILED = DeploymentState.DONE, DeploymentState.ROLLED_BACK, DeploymentState.FAILED
@@ -318,3 +319,46 @@ def test_room_for_one_more_is_enough_to_miss_none(parallelism):
     world.deploy(count=8, image="nginx:2", **spec)
     assert world.run(watch=lambda: len(world.ready()) >= 8 or pytest.fail("fewer are ready")).state is DONE
     assert world.versions() == [1] * 8
+
+
+def test_a_job_that_grows_again_before_what_was_too_many_has_ended_gets_all_of_its_tasks():
+    world = deployed(count=4)
+    world.scale(1)
+    world.lead()
+    fewer = [each for each in world.active() if each.index]
+    for each in fewer[:2]:
+        world.report(each, "stopped")
+    assert len(world.view.job_record("web").slots) == 4, "the last has not ended yet"
+    world.scale(4)
+    assert world.view.open_slots("web", 9) == [1, 2, 3]
+    assert world.run().state is DONE
+    assert len(world.ready()) == 4
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "opened"),
+    [(UpdateOrder.STOP_FIRST, UpdateOrder.AUTO, [0]), (UpdateOrder.AUTO, UpdateOrder.STOP_FIRST, [])],
+)
+def test_another_order_counts_for_what_is_ending_already(one, other, opened):
+    world = deployed(count=1, update=UpdatePolicy(order=one))
+    world.stop_allocations(world.active()[0].id)
+    assert world.view.open_slots("web", 9) == ([] if opened else [0])
+    world.deploy(count=1, update=UpdatePolicy(order=other))
+    assert world.view.open_slots("web", 9) == opened
+
+
+def test_a_task_on_its_way_back_is_not_kept_waiting_by_why_its_new_version_had_no_place():
+    policy = UpdatePolicy(order=UpdateOrder.STOP_FIRST, progress_deadline_ms=5_000, monitor_ms=1_000)
+    world = deployed(count=1, nodes=1, update=policy)
+    world.deploy(count=1, update=policy, resources=Resources(9_000))
+
+    def plan():
+        """As the leader does while nothing is freed: what was refused is not tried again."""
+        made = schedule(world.view, world.view.jobs_to_place())
+        if not made.empty:
+            world.do(made.command(world.now_ms))
+        return not made.empty
+
+    world.plan = plan
+    assert world.run().state is BACK
+    assert world.versions() == [0]
