@@ -19,6 +19,25 @@ def pytest_addoption(parser):
     group.addoption("--sim-jobs", type=int, default=2, help="seeds at a time")
 
 
+# What takes longest begins first, so that no worker has it left for the end.
+LONGEST_FIRST = (
+    "test_sim_teeth.py",
+    "test_sim_seeds.py",
+    "test_mutants.py",
+    "test_chaos.py",
+    "test_openapi.py",
+    "test_rolling_update.py",
+    "test_nine_nodes.py",
+    "test_deployments.py",
+    "test_readme.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    order = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
+
 def pytest_configure(config):
     if hasattr(config, "workerinput"):
         lanes.enter()
