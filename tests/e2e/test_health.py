@@ -10,7 +10,8 @@ import pytest
 
 from orion.client import Client
 from support import api, images
-from support.nodes import Cluster, NodeProcess
+from support.dockerd import Dockerd
+from support.nodes import Cluster, NodeProcess, cluster
 
 pytestmark = pytest.mark.engine
 
@@ -53,6 +54,29 @@ def restarts_of(cluster: Cluster, name: str) -> list[str]:
     text = cluster.any().ask("GET", f"/events?follow=0&subject={name}/0")
     events = [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith('data: {"')]
     return [event["text"] for event in events if event["kind"] == "TaskRestarted"]
+
+
+@pytest.mark.root
+def test_another_machine_takes_over_from_one_on_which_a_task_is_unhealthy(
+    docker_host: str, busybox_image: str, own_engine: Dockerd
+) -> None:
+    """Both machines are well; what is ill is one container."""
+    with cluster([docker_host, own_engine.host]) as two:
+        two.grow_to(2)
+        check = {"exec": {"command": ["sh", "-c", "test ! -e /ill"]}, **QUICK, "onUnhealthy": "replace"}
+        create(two, "moved", "trap 'exit 0' TERM; while :; do sleep 0.1; done", healthCheck=check)
+        first = until_health(two, "moved", "healthy")
+        hosts = {"node1": docker_host, "node2": own_engine.host}
+        inside(hosts[first["nodeId"]], first, "touch", "/ill")
+        now = two.wait(
+            lambda: (r := run_of(two, "moved"))["health"] == "healthy" and r["id"] != first["id"] and r,
+            "another one",
+        )
+        assert now["nodeId"] != first["nodeId"]
+        before = two.task("moved")["allocations"][0]
+        assert (before["state"], before["restarts"]) == ("stopped", 0)
+        text = two.any().ask("GET", "/events?follow=0&subject=moved/0")
+        assert f"moved/0 is unhealthy on {first['nodeId']} (health check failed: sh: exit code 1" in text
 
 
 # --- checks ------------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from orion.model.api.configs import ConfigView
 from orion.model.api.endpoints import EndpointView
 from orion.model.api.health_fields import (
@@ -160,13 +162,17 @@ class Workload:
 
     def _health_check(self, rng: random.Random) -> HealthCheckRequest:
         http = rng.random() < 0.7
-        return HealthCheckRequest(
+        check = HealthCheckRequest(
             http=HttpCheckRequest(80) if http else None,
             exec=None if http else ExecCheckRequest(["well?"]),
             interval_seconds=rng.choice((0.2, 1.0)),
             timeout_seconds=rng.choice((0.2, 1.0)),
             retries=rng.choice((1, 3)),
             start_period_seconds=rng.choice((0.0, 2.0)),
+        )
+        # No choice of its own: seeds that are known to find something go on doing so.
+        return (
+            replace(check, on_unhealthy="replace") if check.retries == 1 and check.interval_seconds < 1 else check
         )
 
     def _placement(self, name: str) -> PlacementRequest:

@@ -4,6 +4,8 @@ import enum
 
 import msgspec
 
+from orion.model.levels import since
+
 
 class CheckKind(enum.StrEnum):
     HTTP = "http"  # a GET of `path` is answered with `status`, or with 200 to 399
@@ -12,11 +14,16 @@ class CheckKind(enum.StrEnum):
     DOCKER = "docker"  # the engine's own HEALTHCHECK: the image's, or `command` in its place
 
 
+@since(2, "REPLACE")
 class UnhealthyAction(enum.StrEnum):
     """The consequence of a check whose retries are exhausted."""
 
     RESTART = "restart"  # the container is started again in its place, which counts as a restart
     NONE = "none"  # it is only shown
+    REPLACE = "replace"  # another node runs the task; while there is none, as RESTART after REPLACED_WITHIN_MS
+
+
+REPLACED_WITHIN_MS = 30_000
 
 
 class HealthCheck(msgspec.Struct, frozen=True, array_like=True):

@@ -7,7 +7,7 @@ import msgspec
 
 from orion.model.after import After
 from orion.model.container_options import ContainerOptions
-from orion.model.health import HealthCheck, TaskHooks
+from orion.model.health import HealthCheck, TaskHooks, UnhealthyAction
 from orion.model.ids import JobName, NodeId
 from orion.model.levels import since
 from orion.model.placement_rules import PlacementRules
@@ -114,6 +114,11 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     def tells_ready(self) -> bool:
         """Its node says since when it is ready. Of any other task nothing is known but that it runs."""
         return bool(self.health or self.first_tcp_port or (self.hooks and self.hooks.post_start))
+
+    @property
+    def is_replaced(self) -> bool:
+        """Another node is to run it when it is unhealthy."""
+        return self.health is not None and self.health.action is UnhealthyAction.REPLACE
 
     @property
     def drain_time_ms(self) -> int:

@@ -28,7 +28,7 @@ import msgspec
 from orion.model.after import JobWait
 from orion.model.allocation import Allocation, AllocationState, AllocationStatus
 from orion.model.container import Container, ContainerState, EndCause
-from orion.model.health import HookCommand
+from orion.model.health import Health, HookCommand
 from orion.model.ids import AllocationId, NodeId
 from orion.model.job import RestartMode, TaskSpec
 from orion.reconcile import health
@@ -258,14 +258,14 @@ def _end(wish: Desired, container: Container | None, tries: Attempts, now_ms: in
             return Remove(container.id)
         return None
     if container is None:
-        return Report(allocation.id, _stopped(allocation, None, tries))
+        return Report(allocation.id, _stopped(wish, None, tries))
     if container.state is ContainerState.RUNNING:
         checked = wish.health_of(container)
         if (wait := _drain(wish, checked, tries, now_ms)) is not None:
             return wait
         running = running_status(container, _restarts(allocation, tries), checked)
         return wish.stop(container, Report(allocation.id, running))
-    stopped = Report(allocation.id, _stopped(allocation, container, tries))
+    stopped = Report(allocation.id, _stopped(wish, container, tries))
     if wish.kept and container.state is ContainerState.EXITED:
         return stopped
     return Remove(container.id, stopped, meanwhile=Report(allocation.id, allocation.status))
@@ -313,19 +313,21 @@ def _restarts(allocation: Allocation, tries: Attempts) -> int:
     return allocation.status.restarts if tries.restarts is None else tries.restarts
 
 
-def _stopped(allocation: Allocation, container: Container | None, tries: Attempts) -> AllocationStatus:
-    """The status of an allocation that was stopped. One that never started keeps its reason, because the scheduler
-    then tries other nodes; else words about a pull or a removal are dropped. Only the status remembers failures of
-    an earlier process.
+def _stopped(wish: Desired, container: Container | None, tries: Attempts) -> AllocationStatus:
+    """The status of one that was stopped. If it never started, or was replaced as unhealthy, it keeps its reason:
+    the scheduler then tries other nodes. Only the status remembers failures of an earlier process.
     """
+    allocation = wish.allocation
     failed_starts = allocation.status.failed_starts
+    ill = wish.spec.is_replaced and allocation.status.health is Health.UNHEALTHY
     why = tries.last_error or allocation.status.reason
     return AllocationStatus(
         AllocationState.STOPPED,
-        why if failed_starts else "",
+        why if failed_starts or ill else "",
         allocation.status.restarts,
         container.exit_code if container else None,
         container.started_at_ms if container else allocation.status.started_at_ms,
         container.finished_at_ms if container else 0,
         failed_starts=failed_starts,
+        health=Health.UNHEALTHY if ill else Health.NONE,
     )

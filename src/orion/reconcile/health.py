@@ -6,7 +6,8 @@ port. It is called with each result, and says when the next is due.
     check failed:
         in the time to start ..... starting: nothing is counted before the first success
         less often than retries .. as it was
-        retries times in a row ... unhealthy, not ready; with the action restart the run is to end
+        retries times in a row ... unhealthy, not ready; with the action restart the run is to end, with replace if
+                               no other node has taken over in time
     no check, port accepts ....... ready since then
 """
 
@@ -15,7 +16,14 @@ from msgspec.structs import replace
 
 from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.container import Container
-from orion.model.health import CheckKind, Health, HealthCheck, ProbeResult, UnhealthyAction
+from orion.model.health import (
+    REPLACED_WITHIN_MS,
+    CheckKind,
+    Health,
+    HealthCheck,
+    ProbeResult,
+    UnhealthyAction,
+)
 from orion.model.job import TaskSpec
 
 # While it starts, and nothing is counted: a task that is ready is to be known as such soon, at any interval.
@@ -27,6 +35,8 @@ PORT_TIMEOUT_MS = 2_000
 # Why it is not ready is told after a while, for most are ready before, and again at most so often.
 TELL_AFTER_MS = 5_000
 TELL_EVERY_MS = 10_000
+_SHOWN = 200  # characters of its output
+_LOOKED_AT = 4_096
 _PORT_CHECK = HealthCheck(CheckKind.TCP, timeout_ms=PORT_TIMEOUT_MS)
 
 
@@ -47,9 +57,15 @@ class Checked(msgspec.Struct, frozen=True):
     begun_at_ms: int = 0  # known since
     told_at_ms: int = 0  # `reason` changed
     was_ready: bool = False  # before it failed: others may use it still
+    ill_since_ms: int = 0  # it has failed, and is to be replaced
 
     def is_of(self, container: Container) -> bool:
         return (self.container, self.started_at_ms) == (container.id, container.started_at_ms)
+
+
+def one_line(output: str) -> str:
+    """Returns the beginning of what a check or a command has written: it goes into the log, and may be a page."""
+    return " ".join(output[:_LOOKED_AT].split())[:_SHOWN]
 
 
 def first(spec: TaskSpec, container: Container, status: AllocationStatus, now_ms: int = 0) -> Checked:
@@ -76,6 +92,7 @@ def first(spec: TaskSpec, container: Container, status: AllocationStatus, now_ms
         failed=status.reason if to_end else "",
         hooked=hooked or known,
         succeeded=known,
+        ill_since_ms=now_ms,
     )
 
 
@@ -157,7 +174,7 @@ def after_engine(spec: TaskSpec, checked: Checked, container: Container, now_ms:
             ready = checked.ready_since_ms or wall_ms
             return replace(checked, health=Health.HEALTHY, ready_since_ms=ready, reason="", succeeded=True)
         case Health.UNHEALTHY:
-            return _unhealthy(check, checked, container.health_output, now_ms)
+            return _unhealthy(check, checked, one_line(container.health_output), now_ms)
         case Health.NONE:
             words = "health check: its image has no HEALTHCHECK, and healthCheck.docker names no command"
             return replace(checked, health=Health.STARTING, reason=words)
@@ -168,6 +185,9 @@ def after_engine(spec: TaskSpec, checked: Checked, container: Container, now_ms:
 def _unhealthy(check: HealthCheck, checked: Checked, output: str, now_ms: int) -> Checked:
     words = f"health check failed: {output}" if output else "health check failed"
     if checked.health is Health.UNHEALTHY:
+        waited = now_ms - checked.ill_since_ms >= REPLACED_WITHIN_MS
+        if check.action is UnhealthyAction.REPLACE and waited:
+            return replace(checked, reason=words, failed=words)
         return _told(checked, words, now_ms)
     failed = words if check.action is UnhealthyAction.RESTART else ""
     return replace(
@@ -178,6 +198,7 @@ def _unhealthy(check: HealthCheck, checked: Checked, output: str, now_ms: int) -
         failed=failed,
         told_at_ms=now_ms,
         was_ready=checked.ready_since_ms > 0,
+        ill_since_ms=now_ms,
     )
 
 

@@ -1,6 +1,6 @@
 """Room for one more task: beside all that run, or in the place of one of them."""
 
-from orion.model.allocation import Allocation, AllocationState
+from orion.model.allocation import Allocation
 from orion.model.ids import NodeId
 from orion.model.job import Job, JobKind
 from orion.model.placement_text import placement_text
@@ -32,15 +32,6 @@ def no_room(view: View, record: JobRecord, asked: Job, pools: Pools) -> str:
     if choice.done:
         return ""
     return placement_text(explain(pool, overlay, demand, choice.rules), asked.task)
-
-
-def left_for(record: JobRecord, index: int) -> NodeId | None:
-    """Returns the node of the last task of a slot, if that was told to end for one of another version."""
-    history = record.history(index)
-    if not history or history[-1].status.state is not AllocationState.STOPPED:
-        return None
-    last = history[-1]
-    return last.node if last.job_version != record.version(index) else None
 
 
 def target(view: View, record: JobRecord, index: int, version: int, pools: Pools) -> NodeId | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from orion.model.allocation import STUCK_AFTER, Allocation
+from orion.model.allocation import Allocation
 from orion.model.ids import AllocationId, JobName
 from orion.model.job import JobKind
 from orion.model.levels import level_of_type
@@ -11,13 +11,14 @@ from orion.model.placement_text import placement_text
 from orion.scheduler.choose import Choice
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.explain import explain, same_news
+from orion.scheduler.past import failed_on, pool_by_past
 from orion.scheduler.plan import Plan
 from orion.scheduler.pools import Pool, Pools
-from orion.scheduler.room import left_for
 from orion.state.job_record import JobRecord
 from orion.state.order import unmet
 from orion.state.placed import engine_key
 from orion.state.records import NodeRecord
+from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.plans import Placements, Refusal
 from orion.state.view import View
 
@@ -145,6 +146,9 @@ class _Planner:
         if allocation.status.refused_port:
             self._choose_another_port(record, allocation)
             return
+        if record.is_ill(allocation):
+            self._replace_ill(record, allocation)
+            return
         tried = self._tried(allocation)
         patient = allocation.status.failed_starts >= PATIENT_FAILURES
         if len(tried) >= QUICK_ENGINES and not patient:
@@ -152,6 +156,17 @@ class _Planner:
         choice = self._elsewhere(record, allocation, tried)
         if not choice.done and patient and len(tried) > 1:
             choice = self._elsewhere(record, allocation, tried[1:])
+        if choice.done:
+            self._leave(allocation)
+            self._give(record, [allocation.index], choice)
+
+    def _replace_ill(self, record: JobRecord, allocation: Allocation) -> None:
+        """Replaces an unhealthy task on an engine on which it was not unhealthy yet. While there is none its node
+        goes on with it; while its job is changed it is for the deployment to say what follows.
+        """
+        if self._view.of(Deployments).running_of(allocation.job) is not None:
+            return
+        choice = self._elsewhere(record, allocation, self._tried(allocation))
         if choice.done:
             self._leave(allocation)
             self._give(record, [allocation.index], choice)
@@ -186,15 +201,7 @@ class _Planner:
         return Choice(self._view, record, [allocation.index], demand, pool.without(engines), self._overlay)
 
     def _tried(self, allocation: Allocation) -> list[str]:
-        """Returns the engines that could not start it, as `engine_key` names them; its present one is the last."""
-        tried: dict[str, None] = {}
-        for each in self._view.allocations_of_slot(allocation.job, allocation.index):
-            if each.status.failed_starts >= STUCK_AFTER:
-                node = self._view.node(each.node)
-                engine = engine_key(node) if node else each.node
-                tried.pop(engine, None)
-                tried[engine] = None
-        return list(tried)
+        return failed_on(self._view, self._view.allocations_of_slot(allocation.job, allocation.index))
 
     def place_job(self, name: JobName, moved: list[int]) -> None:
         record = self._view.job_record(name)
@@ -237,8 +244,9 @@ class _Planner:
     def _place(self, record: JobRecord, demand: Demand, indexes: list[int], waiting: int) -> RefusalReason:
         """Places the tasks that fit. Returns why the rest do not; "" when nothing is refused."""
         pool = self._pools.pool(self._view, demand.constraints, demand.rules)
-        if record.alone:
-            indexes, waiting = self._place_back(record, demand, pool, indexes, waiting)
+        if fit := self._place_by_past(record, demand, pool, indexes):
+            indexes = [index for index in indexes if index not in fit]
+            waiting -= len(fit)
             if not indexes:
                 return ""
         choice = Choice(self._view, record, indexes, demand, pool, self._overlay)
@@ -255,26 +263,18 @@ class _Planner:
             self._rest[record.job.name] = None
         return ""
 
-    def _place_back(
-        self, record: JobRecord, demand: Demand, pool: Pool, indexes: list[int], waiting: int
-    ) -> tuple[list[int], int]:
-        """Places tasks on the nodes that the former ones of their slots have left to them, for their images were
-        pulled there, as far as they fit. Returns the others, and how many wait with them.
-        """
-        left: list[int] = []
+    def _place_by_past(self, record: JobRecord, demand: Demand, pool: Pool, indexes: list[int]) -> set[int]:
+        """Places the tasks of which the past says where they are to be. Returns those that fit so."""
+        fit: set[int] = set()
         for index in indexes:
-            node = left_for(record, index)
-            row = self._view.node_record(node) if node else None
-            if row is None or not pool.has(row):
-                left.append(index)
+            if (chosen := pool_by_past(self._view, record, index, pool)) is None:
                 continue
-            choice = Choice(self._view, record, [index], demand, pool.of([row]), self._overlay)
-            self._looks_left -= 1
+            self._looks_left -= len(chosen.nodes)
+            choice = Choice(self._view, record, [index], demand, chosen, self._overlay)
             if choice.done:
                 self._give(record, [index], choice)
-            else:
-                left.append(index)
-        return left, waiting - len(indexes) + len(left)
+                fit.add(index)
+        return fit
 
     def _place_at_home(self, record: JobRecord, demand: Demand, indexes: list[int]) -> RefusalReason:
         """Places each task on the node that its slot is of. Returns why some do not fit there."""

@@ -5,6 +5,7 @@ its tasks are moved, is in its Rollout.
 """
 
 from orion.model.allocation import Allocation, AllocationState
+from orion.model.health import Health
 from orion.model.ids import AllocationId
 from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.placement import RefusalReason
@@ -169,6 +170,19 @@ class JobRecord:
     def is_ready(self, allocation: Allocation) -> bool:
         """Returns whether an allocation of this job may be used."""
         return allocation.ready_since_ms(self.spec(allocation.job_version)) > 0
+
+    def is_stuck(self, allocation: Allocation) -> bool:
+        """Returns whether another node is to run the task: its own can't start it, or it is unhealthy there and is
+        to be replaced.
+        """
+        return allocation.stuck or self.is_ill(allocation)
+
+    def is_ill(self, allocation: Allocation) -> bool:
+        """Returns whether it runs, is unhealthy, and is to be replaced for that."""
+        status = allocation.status
+        if status.health is not Health.UNHEALTHY or status.state is not AllocationState.RUNNING:
+            return False
+        return allocation.wanted and self.spec(allocation.job_version).is_replaced
 
     def serves(self, allocation: Allocation) -> bool:
         """Returns whether it is one that its slot wants, as far as it is for others to say."""

@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from orion.model.allocation import SCHEDULED, TERMINAL, Allocation, AllocationState, AllocationStatus
+from orion.model.health import Health
 from orion.model.ids import JobName, NodeId
 from orion.model.job import Job
 from orion.model.node import Node
@@ -241,7 +242,7 @@ def insert(state: Tables, record: JobRecord, node: NodeRecord | None, allocation
         node.work_index = state.index
         record.active += 1
         if status is not SCHEDULED:
-            _note_stuck(state, allocation)
+            _note_stuck(state, record, allocation)
         if allocation.ports:
             for port, binding in zip(allocation.ports, spec.ports, strict=True):
                 node.ports[port_key(port, binding.protocol)] = identity
@@ -260,7 +261,7 @@ def set_status(state: Tables, allocation: Allocation, status: AllocationStatus) 
     changed = replace(allocation, status=status, ran=ran)
     store(state, record, allocation, changed)
     if status.state is AllocationState.RUNNING:
-        _forgive(state, record, changed.index)
+        _forgive(state, record, changed.index, works=status.health is Health.HEALTHY)
         if state.waits_beside and changed.job in state.waits_beside.values():
             state.capacity_epoch += 1  # it is what others wait for
         note_awaited(state, changed.job)
@@ -324,11 +325,20 @@ def active_of(state: Tables, node: NodeId) -> list[Allocation]:
     return [allocation for allocation in found if not allocation.terminal]
 
 
-def _forgive(state: Tables, record: JobRecord, index: int) -> None:
-    """It runs: what nodes could not start before was no fault of theirs, or is past."""
+def _forgive(state: Tables, record: JobRecord, index: int, *, works: bool) -> None:
+    """It runs: what nodes could not start before was no fault of theirs, or is past. It `works`: so is that it was
+    unhealthy on another one.
+    """
     for former in record.history(index):
-        if former.terminal and former.status.failed_starts:
-            store(state, record, former, replace(former, status=replace(former.status, failed_starts=0)))
+        status = former.status
+        if not former.terminal:
+            continue
+        if status.failed_starts:
+            status = replace(status, failed_starts=0)
+        if works and status.health is Health.UNHEALTHY:
+            status = replace(status, health=Health.NONE)
+        if status is not former.status:
+            store(state, record, former, replace(former, status=status))
 
 
 def store(state: Tables, record: JobRecord, old: Allocation, new: Allocation) -> None:
@@ -338,11 +348,11 @@ def store(state: Tables, record: JobRecord, old: Allocation, new: Allocation) ->
         record.slots[new.index] = tuple(new if each is old else each for each in slot)
     else:
         record.slots[new.index] = new
-    _note_stuck(state, new)
+    _note_stuck(state, record, new)
 
 
-def _note_stuck(state: Tables, allocation: Allocation) -> None:
-    if not allocation.stuck:
+def _note_stuck(state: Tables, record: JobRecord, allocation: Allocation) -> None:
+    if not record.is_stuck(allocation):
         state.stuck.pop(allocation.id, None)
     elif allocation.id not in state.stuck:
         state.stuck[allocation.id] = None

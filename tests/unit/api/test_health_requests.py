@@ -66,7 +66,7 @@ def test_every_kind_of_check():
         ({"docker": {}, "timeoutSeconds": 1e9}, "/healthCheck/timeoutSeconds", "0.1 to 3600 seconds"),
         ({"docker": {}, "startPeriodSeconds": -1}, "/healthCheck/startPeriodSeconds", "0 to 86400 seconds"),
         ({"docker": {}, "retries": 0}, "/healthCheck/retries", "1 to 1,000"),
-        ({"docker": {}, "onUnhealthy": "stop"}, "/healthCheck/onUnhealthy", "restart or none"),
+        ({"docker": {}, "onUnhealthy": "stop"}, "/healthCheck/onUnhealthy", "restart, none or replace"),
     ],
 )
 def test_a_wrong_check_is_named_at_its_place(check, where, words):

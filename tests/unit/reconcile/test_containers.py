@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from orion.model.after import After, Condition
 from orion.model.allocation import Allocation, AllocationState, AllocationStatus
 from orion.model.container import Container, ContainerState, EndCause, Labels
-from orion.model.health import CheckKind, Health, HealthCheck, HookCommand, TaskHooks
+from orion.model.health import CheckKind, Health, HealthCheck, HookCommand, TaskHooks, UnhealthyAction
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import DRAIN_MS, PortBinding, RestartMode, RestartPolicy, TaskSpec
 from orion.reconcile.containers import (
@@ -434,3 +434,14 @@ def test_its_end_counts_as_one_by_itself(exit_code):
     once = RestartPolicy(RestartMode.NO)
     (report,) = actions([ending(FAILED, wanted=True, policy=once)], [ended])
     assert (report.status.state, report.status.reason) == (AllocationState.FAILED, FAILED.failed)
+
+
+@pytest.mark.parametrize(("action", "kept"), [(UnhealthyAction.REPLACE, True), (UnhealthyAction.RESTART, False)])
+def test_one_that_was_replaced_as_unhealthy_says_so_at_its_end(action, kept):
+    ill = AllocationStatus(AllocationState.RUNNING, "no database", health=Health.UNHEALTHY)
+    gone = wish(wanted=False, status=ill)
+    gone = replace(gone, spec=replace(gone.spec, health=HealthCheck(CheckKind.TCP, 80, action=action)))
+    (report,) = actions([gone], [])
+    told = report.status
+    assert told.state is AllocationState.STOPPED
+    assert (told.health, told.reason) == ((Health.UNHEALTHY, "no database") if kept else (Health.NONE, ""))

@@ -7,7 +7,16 @@ from msgspec.structs import replace
 
 from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.container import Container, ContainerState, Labels
-from orion.model.health import CheckKind, Health, HealthCheck, HookCommand, ProbeResult, TaskHooks, UnhealthyAction
+from orion.model.health import (
+    REPLACED_WITHIN_MS,
+    CheckKind,
+    Health,
+    HealthCheck,
+    HookCommand,
+    ProbeResult,
+    TaskHooks,
+    UnhealthyAction,
+)
 from orion.model.ids import NodeId
 from orion.model.job import PortBinding, TaskSpec
 from orion.reconcile import health
@@ -85,6 +94,31 @@ def test_with_the_action_none_it_is_shown_and_may_recover():
     assert not health.is_over(shown, found)
     found = after(shown, (4_000, OK), checked=found)
     assert (found.health, found.reason, found.ready_since_ms) == (Health.HEALTHY, "", WALL_MS + 4_000)
+
+
+def test_with_the_action_replace_it_ends_only_if_nobody_takes_over_in_time():
+    moved = spec(replace(CHECK, action=UnhealthyAction.REPLACE, retries=1))
+    found = after(moved, (0, OK), (2_000, BAD))
+    assert (found.health, found.failed, found.ready_since_ms) == (Health.UNHEALTHY, "", 0)
+    found = after(moved, (2_000 + REPLACED_WITHIN_MS - 1, BAD), checked=found)
+    assert found.failed == ""
+    assert after(moved, (2_000 + REPLACED_WITHIN_MS, OK), checked=found).health is Health.HEALTHY
+    found = after(moved, (2_000 + REPLACED_WITHIN_MS, BAD), checked=found)
+    assert found.failed == "health check failed: status 503"
+
+
+def test_after_a_restart_of_the_process_the_wait_begins_anew():
+    moved = spec(replace(CHECK, action=UnhealthyAction.REPLACE, retries=1))
+    ill = running(after(moved, (0, OK), (2_000, BAD)))
+    found = first(moved, ill)
+    assert (found.health, found.failed) == (Health.UNHEALTHY, "")
+
+
+def test_a_page_is_a_reason_of_one_line():
+    page = "<html>\n" + "  <p>so sorry</p>\n" * 10_000
+    words = health.one_line(page)
+    assert words.startswith("<html> <p>so sorry</p> <p>")
+    assert len(words) == 200
 
 
 def test_it_is_checked_often_while_it_starts_and_then_at_its_interval():
@@ -232,7 +266,9 @@ def test_ready_is_healthy_and_an_unhealthy_run_ends_or_is_shown(steps, retries, 
             break
         checked = after(of, (now_ms, OK if ok else BAD), checked=checked)
         assert bool(checked.ready_since_ms) == (checked.health is Health.HEALTHY)
-        assert bool(checked.failed) == (checked.health is Health.UNHEALTHY and action is UnhealthyAction.RESTART)
+        if action is not UnhealthyAction.REPLACE:
+            ends = checked.health is Health.UNHEALTHY and action is UnhealthyAction.RESTART
+            assert bool(checked.failed) == ends
         assert not ok or checked.health is Health.HEALTHY
         assert checked.failures <= retries
         assert health.wait_ms(of, checked, now_ms) > 0

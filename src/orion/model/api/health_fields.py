@@ -107,7 +107,8 @@ class HealthCheckRequest(
     on_unhealthy: Annotated[
         str,
         schema(
-            "restart: its container is started again, which counts as a restart; none: it is only shown.",
+            "restart: its container is started again, which counts as a restart; replace: another node takes over, "
+            "and while none can, its container is started again after 30 s; none: it is only shown.",
             enum=[*UnhealthyAction],
         ),
     ] = UnhealthyAction.RESTART.value
@@ -238,8 +239,9 @@ def _ms(seconds: float, most: float, reading: Reading, *where: str | int, least:
 
 
 def _action(text: str, reading: Reading) -> UnhealthyAction:
-    if text not in tuple(UnhealthyAction):
-        message = f"onUnhealthy {shown(text)} is unknown: write {' or '.join(UnhealthyAction)}"
+    words = [*UnhealthyAction]
+    if text not in words:
+        message = f"onUnhealthy {shown(text)} is unknown: write {', '.join(words[:-1])} or {words[-1]}"
         reading.wrong(message, "onUnhealthy")
         return UnhealthyAction.RESTART
     return UnhealthyAction(text)

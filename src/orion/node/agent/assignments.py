@@ -97,7 +97,7 @@ def _is_taken_over(view: View, each: Assignment) -> bool:
         return False
     if not allocation.wanted:
         return job.count > 0
-    return job.count > 1 and check is not None and check.action is UnhealthyAction.RESTART
+    return job.count > 1 and check is not None and check.action is not UnhealthyAction.NONE
 
 
 def same_assignments(one: AssignmentSet, other: AssignmentSet) -> bool:

@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 LEVEL = 2  # of the cluster, since which an allocation's status says its health
 PARALLEL_PROBES = 32
 PARALLEL_EXECS = 8  # each is three requests to the engine, and a process
-OUTPUT_CHARS = 200
 
 
 class HealthChecks:
@@ -179,4 +178,4 @@ def targets(allocation: Allocation, spec: TaskSpec, container: Container, port: 
 
 def _bounded(result: ProbeResult) -> ProbeResult:
     """One line, which goes into the log."""
-    return ProbeResult(ok=result.ok, output=" ".join(result.output.split())[:OUTPUT_CHARS])
+    return ProbeResult(ok=result.ok, output=health.one_line(result.output))

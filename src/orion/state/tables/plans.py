@@ -101,8 +101,9 @@ def apply_plan(state: Tables, step: Step, command: ApplyPlan) -> None:
             mutations.set_unwanted(state, allocation)
     for identity in command.moves:
         allocation = state.allocations.get(identity)
-        if allocation and allocation.stuck:  # still: it may have started since
-            _tell_leaving(step, allocation)
+        record = state.jobs.get(allocation.job) if allocation else None
+        if allocation and record and record.is_stuck(allocation):  # still: it may have started since
+            _tell_leaving(step, record, allocation)
             mutations.set_unwanted(state, allocation)
     for group in command.placements:
         record = _same_job(state, group.job, group.created_index)
@@ -200,8 +201,12 @@ def _free_ids(state: Tables) -> Iterator[AllocationId]:
             yield identity
 
 
-def _tell_leaving(step: Step, allocation: Allocation) -> None:
+def _tell_leaving(step: Step, record: JobRecord, allocation: Allocation) -> None:
     task = task_id(allocation.job, allocation.index)
+    if record.is_ill(allocation):
+        text = f"{task} is unhealthy on {allocation.node} ({allocation.status.reason}): another node takes over"
+        step.tell("TaskMoved", task, text)
+        return
     turn = "another port is chosen" if allocation.status.refused_port else "another node has its turn"
     text = f"{task} does not start on {allocation.node} ({allocation.status.reason}): {turn}"
     step.tell("TaskMoved", task, text)
