@@ -103,4 +103,32 @@ ROOMS = (
         "return True",
         ("unit/reconcile/test_voters.py::test_a_removed_voter_that_answers_stays_while_others_do_not",),
     ),
+    Mutant(
+        "a start that is not in its turn waits",
+        "src/orion/node/agent/starter.py",
+        "return not waits",
+        "return True",
+        ("unit/node/test_agent_turns.py::test_a_task_starts_in_its_turn_and_says_once_what_it_waits_for",),
+    ),
+    Mutant(
+        "what other nodes run is what they say",
+        "src/orion/node/agent/turns.py",
+        "return bool(runs.ready if ready else runs.running)",
+        "return True",
+        ("unit/node/test_turns.py::test_what_runs_elsewhere_as_state_has_it_has_to_run_there",),
+    ),
+    Mutant(
+        "a node that does not answer confirms nothing",
+        "src/orion/node/agent/turns.py",
+        "            return False\n        return bool(",
+        "            return True\n        return bool(",
+        ("unit/node/test_turns.py::test_a_node_that_does_not_answer_confirms_nothing",),
+    ),
+    Mutant(
+        "an engine that does not answer shows nothing",
+        "src/orion/node/agent/agent.py",
+        "if work is None or not self._in_sight:",
+        "if work is None:",
+        ("unit/node/test_agent_turns.py::test_nothing_is_told_of_an_engine_that_does_not_answer",),
+    ),
 )

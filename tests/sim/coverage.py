@@ -5,6 +5,7 @@ while its line in the code looks as if it did.
 # Every kind of fault, and what must follow from it: some seed of ENOUGH_SEEDS shows each.
 FAULTS = (
     "call or stream delayed by loss",
+    "container of a job that comes after others",
     "ended: damage found and named",
     "ended: the disk failed",
     "end that nobody saw",
@@ -77,6 +78,7 @@ RARE = (
     "host port held by another program",
     "leftover ended by its engine",
     "node removed",
+    "ordered start after an outage",
     "said: could not fetch the snapshot at index %d: %s",
     "said: installed the snapshot at index %d",
     "said: leadership handed over",

@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orion.model.after import After, Condition
+from orion.model.api.after_fields import AfterRequest
 from orion.model.api.codec import job_from_request, name_for
 from orion.model.api.rules import show_restart
 from orion.model.api.tasks import TaskRequest
@@ -200,6 +202,29 @@ def test_users_that_docker_refuses(user):
     errors = wrong(user=user)
     assert list(errors) == ["/user"]
     assert "is no user: write a name or a number" in errors["/user"]
+
+
+def test_what_comes_first_is_in_the_order_in_which_it_is_asked_for():
+    made = job(after=[AfterRequest("db"), AfterRequest("app-1", "started", False)])
+    assert made.task.after == (After("db", Condition.HEALTHY), After("app-1", Condition.STARTED, False))
+
+
+@pytest.mark.parametrize(
+    ("after", "where", "words"),
+    [
+        ([AfterRequest("Db")], "/after/0/job", "'Db' is no job's name"),
+        ([AfterRequest("db"), AfterRequest("db", "started")], "/after/1/job", "db is named twice"),
+        ([AfterRequest("web")], "/after/0/job", "web is the job itself; name another one"),
+        ([AfterRequest("db", "well")], "/after/0/condition", "write started, healthy or completed"),
+        ([AfterRequest(f"j{n}") for n in range(17)], "/after", "after has 17 jobs; a task can wait for 16"),
+    ],
+)
+def test_an_order_that_can_not_be_is_named(after, where, words):
+    with pytest.raises(Invalid) as caught:
+        job_from_request(TaskRequest("nginx", "web", after=after), "web", 5)
+    (error,) = caught.value.errors
+    assert error.pointer == where
+    assert words in error.message
 
 
 @pytest.mark.parametrize(

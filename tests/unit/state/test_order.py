@@ -322,6 +322,7 @@ def test_jobs_that_would_wait_for_each_other_are_refused_by_name():
     world.do(put(world, "c"))
     assert isinstance(world.do(put(world, "c", "a")).result, Refused), "a change, too"
     assert world.view.job("c").version == 0
+    assert "a -> a" in world.do(put(world, "a", "a")).result.detail
     world.do(put(world, "b", "x"))
     assert world.do(put(world, "c", "a")).result == "c"
     assert isinstance(world.roll_back(0, "b").result, Refused), "and the way back"

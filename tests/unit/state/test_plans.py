@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from rollout_kit import Rollout
 from state_kit import WEB
 
+from orion.model.after import After, Condition
 from orion.model.deployment import DeploymentState
 from orion.model.errors import Invalid
 from orion.model.job import Job, JobKind, PortBinding, TaskSpec
@@ -211,3 +212,29 @@ def test_another_version_or_less_room_makes_another_token():
     assert plan_of(world, asked).token != token
     put(world, job_of(image="nginx:3", ports=(WEB,)))
     assert plan_of(world, asked).token != token
+
+
+def test_a_plan_says_that_a_job_would_wait_for_others_and_for_which():
+    world = Rollout()
+    after = (After("db", Condition.HEALTHY),)
+    plan = plan_of(world, job_of(2, after=after))
+    assert (plan.ends, plan.waits, plan.starts) == ("held", 2, 0)
+    assert plan.reason == "web/0 waits for db to be healthy (there is no job of that name)"
+    world.deploy("db", 1)
+    world.plan()
+    db = world.view.allocations_of_slot("db", 0)[0]
+    assert plan_of(world, job_of(2, after=after)).reason == "web/0 waits for db to be healthy"
+    world.report(db, "running", started_at_ms=1)
+    plan = plan_of(world, job_of(2, after=after))
+    assert (plan.ends, plan.starts) == ("done", 2)
+
+
+def test_a_plan_of_an_update_that_would_wait_ends_no_task():
+    world = Rollout()
+    world.deploy(count=1)
+    world.run()
+    after = (After("migrate", Condition.COMPLETED),)
+    for order in UpdateOrder:
+        plan = plan_of(world, job_of(1, "nginx:2", UpdatePolicy(order=order), after=after))
+        assert (plan.ends, plan.starts, plan.stops) == ("held", 0, 0)
+        assert "waits for migrate to be completed" in plan.reason

@@ -117,8 +117,8 @@ class Starter:
         if waits and waits != tries.waits_for:
             self._reports.starting(action, AllocationState.STARTING, waits_text(waits), tries.failures)
         tries.waits_for = waits
-        if waits:
-            self._retry(tries, CLUSTER_RETRY_MS)
+        if waits:  # those that wait for the same do not all ask at the same time
+            self._retry(tries, backoff_ms(1, self._rng.random()))
         return not waits
 
     def _tell_pull(self, action: Start, tries: Attempts, pull: PullProgress) -> None:
