@@ -64,7 +64,11 @@ class Seen(NamedTuple):
     held: Held
     version: int
     goal: int
+    used: bool
     slot: Slot
+
+    def is_of(self, held: Held, *wanted: int) -> bool:
+        return self.held is held and (self.version, self.goal, self.used) == wanted
 
 
 class Look:
@@ -112,13 +116,13 @@ class Look:
     def slot(self, index: int) -> Slot:
         """Returns the slot as it was seen last while nothing in it has changed: of thousands most have not."""
         record, known = self.record, self.memory.slots
-        held, version, goal = record.slots[index], record.version(index), self.row.goal
+        held, version, goal, used = record.slots[index], record.version(index), self.row.goal, record.is_used(index)
         seen: Seen | None = known.get(index)
-        if seen is not None and seen.held is held and seen.version == version and seen.goal == goal:
+        if seen is not None and seen.is_of(held, version, goal, used):
             return seen.slot
         slot = self._look_at(index)
         if slot.lasts and not (record.rollout and record.rollout.moving):
-            known[index] = Seen(held, version, goal, slot)
+            known[index] = Seen(held, version, goal, used, slot)
         else:
             known.pop(index, None)
         return slot

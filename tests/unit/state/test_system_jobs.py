@@ -221,3 +221,13 @@ def test_what_waits_for_a_node_that_went_down_is_refused_until_the_job_follows()
     assert world.view.jobs_to_place() == []  # else the leader would plan again and again
     world.rest()
     assert world.where() == {1: "node2", 2: "node3"}
+
+
+def test_a_deployment_ends_without_a_node_that_was_looked_at_before_it_was_gone():
+    world = SystemWorld(2)
+    world.plan()
+    world.down("node2")
+    world.lead()  # its slot is known now, and waits
+    world.rest()
+    assert world.homes == ("node1", "")
+    assert world.deployment("agent").state == "done"
