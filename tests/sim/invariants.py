@@ -28,7 +28,7 @@ from sim.cluster import Cluster, Machine, Run
 from sim.deployments import Watched, check_surplus
 from sim.disk import Disk
 from sim.explained import Explained
-from sim.fingerprint import Fingerprint
+from sim.fingerprint import Fingerprint, Print
 from sim.followed import MOST, QUEUES, Followed, Look, queues
 from sim.image import SaveSnapshot, Transaction, Write
 from sim.kinds import Kinds
@@ -61,7 +61,7 @@ class Invariants:
         self.committed: list[int] = [0, 1]  # term of each committed index; a cluster begins at (1, 1)
         self._every_state = EveryState(self.world, self.state)
         self._print = Fingerprint(build, self.state)
-        self._prints: dict[int, bytes] = {}  # index -> the fingerprint of the state there
+        self._prints: dict[int, Print] = {}  # index -> the fingerprint of the state there
         self._captured: dict[int, Captured] = {}  # index -> the same, as a snapshot needs it
         self._hashes: dict[int, bytes] = {}  # index -> the digest of its snapshot, where somebody has asked
         self._prints_of: dict[str, Fingerprint] = {}  # of the nodes
