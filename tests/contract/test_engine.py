@@ -15,7 +15,7 @@ import pytest
 
 from orion.adapters.docker import Docker
 from orion.model.allocation import Allocation
-from orion.model.container import Container, File, Labels
+from orion.model.container import Container, File, Labels, SharedNamespaces
 from orion.model.errors import EngineDown, EngineError
 from orion.model.ids import AllocationId, JobName, NodeId, container_name
 from orion.model.job import PortBinding, TaskSpec
@@ -164,6 +164,22 @@ class EngineContract:
         await engine.remove(id_)  # running as it is
         assert await engine.inspect(id_) is None
         assert await engine.containers(cluster) == []
+
+    @checked
+    async def test_who_has_the_network_of_another_container_has_its_address(self, bench: Bench) -> None:
+        engine, cluster = bench.adapter(), bench.new_cluster()
+        other = await Placed(cluster, bench.spec(FOREVER)).create(engine)
+        beside = Placed(cluster, bench.spec(FOREVER), number=2)
+        id_ = await engine.create(
+            beside.allocation, beside.spec, beside.labels, name=beside.name, share=SharedNamespaces(network=other)
+        )
+        await engine.start(other)
+        await engine.start(id_)
+        running = await until(engine, id_, lambda c: c.state == "running")
+        found = {each.id: each for each in await engine.containers(cluster)}
+        assert found[other].address == found[id_].address == running.address != ""
+        assert running.shares == SharedNamespaces(network=other)
+        assert found[other].shares == SharedNamespaces()
 
     @checked
     async def test_an_ended_container_tells_its_exit_code_and_times(self, bench: Bench) -> None:

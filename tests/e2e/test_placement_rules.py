@@ -68,6 +68,10 @@ def test_a_task_alongside_another_has_its_network_through_restarts_and_moves(
     def docker(*command: str) -> None:
         subprocess.run(["docker", "-H", docker_host, *command], check=True, capture_output=True, timeout=60)
 
+    node = shared.node(vpn["nodeId"])
+    node.stop()  # what it had in memory is gone: the engine says what shares with what
+    node.start(*shared.joining(node))
+    shared.wait_settled(3)
     docker("kill", vpn["allocations"][-1]["containerId"])  # the network goes with it
     shared.wait(lambda: answers(2), "an answer in the network of its next run")
     assert orion(shared.nodes[0], "drain", vpn["nodeId"])[0] == 0
@@ -79,6 +83,17 @@ def test_a_task_alongside_another_has_its_network_through_restarts_and_moves(
 
     shared.wait(moved, "both to run elsewhere")
     shared.wait(lambda: answers(1), "an answer there")
+
+
+def test_a_task_with_the_network_of_another_is_checked_there(shared: Cluster, busybox_image: str) -> None:
+    shared.grow_to(1)
+    run(shared, "vpn", words=("sleep", "1000000"))
+    run(shared, "beside", "--alongside", "vpn:network", "--health", "http:80/index.html", words=SERVES)
+
+    def is_healthy() -> bool:
+        return shared.task("beside")["allocations"][-1].get("health") == "healthy"
+
+    shared.wait(is_healthy, "its check to pass at the other's address")
 
 
 def test_a_task_sees_the_processes_of_another(shared: Cluster, busybox_image: str) -> None:

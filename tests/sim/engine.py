@@ -194,7 +194,7 @@ class SimEngine:
             started_at_ms=self.world.wall_ms,
             finished_at_ms=0,
             exit_code=None,
-            address=f"container-{id_[-14:]}",
+            address=f"container-{(held.shown.shares.network or id_)[-14:]}",
         )
         self.ill.discard(id_)
         self._happened("start", held)
@@ -232,6 +232,10 @@ class SimEngine:
             del self.containers[id_]
             self.remembers.pop(id_, None)
             self._happened("remove", held)
+
+    def share(self, id_: str, share: SharedNamespaces) -> None:
+        """Has a container that was just made share those of others."""
+        self._change(self._held(id_), shares=share)
 
     def _held(self, id_: str) -> Held:
         held = self.containers.get(id_)
@@ -365,7 +369,13 @@ class SimEngineClient:
         for shared in filter(None, (share.network, share.pid)):
             if shared not in self.engine.containers:
                 raise EngineError(f"No such container: {shared}")
-        return await self._ask(lambda: self.engine.create(allocation, spec, labels, name), 10, 100, may_fail=True)
+
+        def create() -> str:
+            made = self.engine.create(allocation, spec, labels, name)
+            self.engine.share(made, share)
+            return made
+
+        return await self._ask(create, 10, 100, may_fail=True)
 
     async def put_files(self, container: str, files: Sequence[File]) -> None:
         def put() -> None:

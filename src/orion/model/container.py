@@ -47,6 +47,13 @@ class ContainerState(enum.StrEnum):
     EXITED = "exited"
 
 
+class SharedNamespaces(msgspec.Struct, frozen=True):
+    """Containers whose network and whose processes another one shares, by the engine's id; "": its own."""
+
+    network: str = ""
+    pid: str = ""
+
+
 class Container(msgspec.Struct, frozen=True):
     """One container with Orion's labels. Times are in Unix milliseconds, 0 when not yet."""
 
@@ -59,11 +66,12 @@ class Container(msgspec.Struct, frozen=True):
     oom_killed: bool = False
     started_at_ms: int = 0
     finished_at_ms: int = 0
-    address: str = ""
+    address: str = ""  # of the container whose network it has, if that is another one's
     cause: EndCause = EndCause.ITSELF  # once it has ended
     paused: bool = False  # it runs, and its processes are frozen until somebody unpauses it
     health: Health = Health.NONE  # by the engine's own HEALTHCHECK
     health_output: str = ""  # of its last one
+    shares: SharedNamespaces = SharedNamespaces()
 
 
 class ExecResult(msgspec.Struct, frozen=True):
@@ -82,13 +90,6 @@ class ExecResult(msgspec.Struct, frozen=True):
         if self.exit_code is None:
             ended = f"not over within {timeout_ms / 1000:g} s"
         return f"{program}: {ended}: {self.output}" if self.output.strip() else f"{program}: {ended}"
-
-
-class SharedNamespaces(msgspec.Struct, frozen=True):
-    """Containers whose network and whose processes another one shares, by the engine's id; "": its own."""
-
-    network: str = ""
-    pid: str = ""
 
 
 class File(msgspec.Struct, frozen=True):

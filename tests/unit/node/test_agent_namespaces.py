@@ -38,6 +38,10 @@ class Late:
             self._made = Namespaces(ME, self.bench.client, lambda: CLUSTER)
         return getattr(self._made, name)
 
+    def forget(self):
+        """As a program that was started again."""
+        self._made = None
+
     async def prestart(self, start, prepared):
         return await self.__getattr__("prestart")(start, prepared)
 
@@ -52,7 +56,7 @@ def follow(main):
     hook = Late()
 
     async def with_hook(bench):
-        hook.bench = bench
+        hook.bench, bench.forget = bench, hook.forget
         await main(bench)
 
     run(with_hook, hooks=(hook,), engine_client=Noting)
@@ -97,5 +101,20 @@ def test_it_is_made_anew_when_the_other_was():
         await bench.until(lambda: len(bench.client.shares[beside]) == 2 and bench.running(beside))
         first, second = (share.network for share in bench.client.shares[beside])
         assert (first, second) == (former, bench.held(other).shown.id)
+
+    follow(main)
+
+
+def test_it_follows_the_other_also_after_this_program_was_started_again():
+    async def main(bench):
+        other = bench.assign(1, restart=ALWAYS)
+        await bench.until(lambda: bench.states(other)[-1:] == ["running"])
+        beside = bench.assign(2, rules=BESIDE, restart=ALWAYS)
+        await bench.until(lambda: bench.states(beside)[-1:] == ["running"])
+        bench.forget()
+        began = bench.held(beside).shown.started_at_ms
+        bench.engine.end(bench.held(other), 1, "")
+        await bench.until(lambda: bench.running(beside) and bench.held(beside).shown.started_at_ms > began)
+        assert bench.held(beside).shown.started_at_ms >= bench.held(other).shown.started_at_ms
 
     follow(main)

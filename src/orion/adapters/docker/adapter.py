@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from orion.adapters.docker import decode, errors
 from orion.adapters.docker.archive import archive
 from orion.adapters.docker.arp import answer_for
@@ -225,7 +227,7 @@ class Docker:
         async def look(entry: dict[str, Any]) -> Container | None:
             async with room:
                 try:
-                    return await self._look(entry["Id"])
+                    return await self._addressed(await self._look(entry["Id"]))
                 except EngineDown:
                     raise
                 except EngineError as error:
@@ -245,12 +247,25 @@ class Docker:
 
     async def inspect(self, container: str) -> Container | None:
         try:
-            return await self._look(container)
+            return await self._addressed(await self._look(container))
         except EngineDown:
             raise
         except EngineError as error:
             listed = await self._listed(id=container)
             return self._inspect_cache.instead(listed[0], error) if listed else None
+
+    async def _addressed(self, found: Container | None) -> Container | None:
+        """With the address of the container whose network it has."""
+        if found is None or not found.shares.network or found.state is not ContainerState.RUNNING:
+            return found
+        try:
+            other = await self._look(found.shares.network)
+        except EngineDown:
+            raise
+        except EngineError as error:
+            log.debug("the address of %s is not known: %s", found.id[:12], error.detail)
+            return found
+        return replace(found, address=other.address) if other is not None else found
 
     async def _listed(self, **chosen: str) -> list[dict[str, Any]]:
         async with self._connection.calling(self._connection.engine_late) as api:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from orion.adapters.docker.spec import labels_from
-from orion.model.container import Container, ContainerState, EndCause, EngineInfo, Labels
+from orion.model.container import Container, ContainerState, EndCause, EngineInfo, Labels, SharedNamespaces
 from orion.model.health import Health
 from orion.model.ids import AllocationId, JobName, container_name
 from orion.model.resources import Resources
@@ -54,7 +54,16 @@ def container(shown: dict[str, Any], cause: Callable[[dict[str, Any]], EndCause]
         paused=state["Status"] == "paused",
         health=_HEALTH.get(str((state.get("Health") or {}).get("Status")), Health.NONE),
         health_output=_health_output(state.get("Health") or {}),
+        shares=_shares(shown["HostConfig"]),
     )
+
+
+def _shares(host: dict[str, Any]) -> SharedNamespaces:
+    def of(mode: str) -> str:
+        kind, _, container = str(host.get(mode) or "").partition(":")
+        return container if kind == "container" else ""
+
+    return SharedNamespaces(of("NetworkMode"), of("PidMode"))
 
 
 def _health_output(shown: dict[str, Any]) -> str:

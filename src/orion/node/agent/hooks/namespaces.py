@@ -17,9 +17,13 @@ from orion.ports.engine import Engine
 
 log = logging.getLogger(__name__)
 
+_GRACE_MS = 10_000  # Docker's own, of a container that was started before this program was
+
 
 class Namespaces:
-    """`cluster`: the number of the cluster, once it is known."""
+    """`cluster`: the number of the cluster, once it is known. The engine knows what shares with what, so that this
+    program may have been started later.
+    """
 
     name = "namespaces"
 
@@ -27,47 +31,50 @@ class Namespaces:
         self._me = me
         self._engine = engine
         self._cluster = cluster
-        self._joined: dict[AllocationId, tuple[str, str, int]] = {}  # the other's job and container; own grace, ms
+        self._graces_ms: dict[AllocationId, int] = {}
 
     async def prestart(self, start: StartRequest, prepared: Prepared) -> Prepared:
         wish = start.spec.rules.alongside if start.spec.rules else None
         if wish is None or not (wish.network or wish.pid):
             return prepared
-        other = await self._running(wish)
-        _, joined, _ = self._joined.get(start.allocation.id, ("", "", 0))
-        if start.container and joined and joined != other.id:
+        mine = await self._mine()
+        other = _running(mine, wish)
+        joined = next((_joined(each) for each in mine if each.id == start.container), "")
+        if joined and joined != other.id:
             await self._engine.remove(start.container)
-            del self._joined[start.allocation.id]
             raise NotYet(f"{wish.job} has a new container: one that shares with it is made")
-        self._joined[start.allocation.id] = (wish.job, other.id, start.spec.stop_grace_ms)
+        self._graces_ms[start.allocation.id] = start.spec.stop_grace_ms
         return replace(
             prepared, share=SharedNamespaces(other.id if wish.network else "", other.id if wish.pid else "")
         )
 
-    async def _running(self, wish: Alongside) -> Container:
-        """Returns the one that was started last. Raises NotYet."""
-        found = [
-            container
-            for container in await self._engine.containers(self._cluster())
-            if container.labels.node == self._me
-            and container.labels.job == wish.job
-            and container.state is ContainerState.RUNNING
-        ]
-        if not found:
-            what = " and ".join(word for word in ("network", "pid") if getattr(wish, word))
-            raise NotYet(f"waits until {wish.job} runs on this node: it has the {what} of its container")
-        return max(found, key=lambda container: (container.started_at_ms, container.id))
-
     async def poststart(self, start: StartRequest) -> None:
-        """Stops those that have the network of the container's former run; each is started again by itself."""
-        theirs = {a: grace for a, (job, _, grace) in self._joined.items() if job == start.allocation.job}
-        if not theirs:
-            return
-        for container in await self._engine.containers(self._cluster()):
-            grace_ms = theirs.get(AllocationId(container.labels.allocation))
-            if grace_ms is not None and container.state is ContainerState.RUNNING:
-                log.info("%s was started: what shares with it is too: %s", start.container[:12], container.id[:12])
-                await self._engine.stop(container.id, grace_ms)
+        """Stops those that have the network of a former run; each is started again by itself."""
+        mine = {each.id: each for each in await self._mine()}
+        for each in mine.values():
+            if not (joined := _joined(each)) or each.state is not ContainerState.RUNNING:
+                continue
+            other = mine.get(joined)
+            if other is None or (other.id == start.container and each.started_at_ms < other.started_at_ms):
+                log.info("%s was started: what shares with it is too: %s", start.container[:12], each.id[:12])
+                grace_ms = self._graces_ms.get(AllocationId(each.labels.allocation), _GRACE_MS)
+                await self._engine.stop(each.id, grace_ms)
 
     async def stop(self, allocation: AllocationId) -> None:
-        self._joined.pop(allocation, None)
+        self._graces_ms.pop(allocation, None)
+
+    async def _mine(self) -> list[Container]:
+        return [each for each in await self._engine.containers(self._cluster()) if each.labels.node == self._me]
+
+
+def _joined(container: Container) -> str:
+    return container.shares.network or container.shares.pid
+
+
+def _running(mine: list[Container], wish: Alongside) -> Container:
+    """Returns the one that was started last. Raises NotYet."""
+    found = [each for each in mine if each.labels.job == wish.job and each.state is ContainerState.RUNNING]
+    if not found:
+        what = " and ".join(word for word in ("network", "pid") if getattr(wish, word))
+        raise NotYet(f"waits until {wish.job} runs on this node: it has the {what} of its container")
+    return max(found, key=lambda container: (container.started_at_ms, container.id))
