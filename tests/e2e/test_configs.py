@@ -55,6 +55,39 @@ def test_a_task_gets_one_as_a_variable_and_one_as_a_file(shared: Cluster, busybo
     assert shared.task("web")["startedAt"] == task["startedAt"]
 
 
+def test_a_job_changes_with_its_config_when_it_is_deployed_and_a_rollback_has_the_former(
+    shared: Cluster, busybox_image: str
+) -> None:
+    shared.grow_to(1)
+    node = shared.nodes[0]
+    shell = ["sh", "-c", "trap 'exit 0' TERM; cat /etc/app.conf; while :; do sleep 0.1; done"]
+    body = {
+        "image": images.BUSYBOX,
+        "command": shell,
+        "stopGraceSeconds": 1,
+        "update": {"monitorSeconds": 0.5},
+        "configs": [{"key": "app/conf", "path": "/etc/app.conf"}],
+    }
+
+    def deployed(method: str, path: str, words: str, given: dict | None = None) -> dict:
+        view = dict(node.ask(method, path, given))
+        deployment = f"/deployments/{view['deployment']['id']}"
+        shared.wait(lambda: node.ask("GET", deployment)["state"] == "done", "its end")
+        shared.wait(lambda: node.ask("GET", "/tasks/web/logs") == words, "its words")
+        return view
+
+    orion(node, "config", "put", "app/conf", "-", given=b"one\n")
+    first = deployed("PUT", "/jobs/web", "one\n", body)
+    orion(node, "config", "put", "app/conf", "-", given=b"two\n")
+    plan = node.ask("POST", "/jobs/web/plan", body)
+    assert [change["field"] for change in plan["changes"]] == ["configs"]
+    second = deployed("PUT", "/jobs/web", "two\n", body)
+    assert (first["version"], second["version"]) == (0, 1)
+    assert deployed("PUT", "/jobs/web", "two\n", body)["version"] == 1
+    assert ask(node, "DELETE", "/configs/app/conf")[0] == 200
+    assert deployed("POST", "/jobs/web/rollback", "one\n")["configs"] == first["configs"]
+
+
 def test_watchers_on_every_node_see_a_change_and_a_deletion(shared: Cluster) -> None:
     """The last node is a worker: it holds no state of its own. Versions go on through the death of the leader."""
     shared.grow_to(3)

@@ -68,6 +68,24 @@ def check_surplus(world: World, state: State) -> None:
                 world.fail("a slot is exchanged once at a time", f"{record.job.name}/{index} has {wanted}")
 
 
+def check_configs(world: World, state: State) -> None:
+    """Each version of a job has the configs that it was asked for with, and no others are kept."""
+    kept = next((t for kind, t in state.tables.items() if kind.__name__ == "KeptConfigs"), None)
+    if kept is None:
+        return
+    needed: dict[str, set[str]] = {}
+    for name, record in state.jobs.items():
+        former = record.rollout.specs.values() if record.rollout else ()
+        following = (record.successor.task,) if record.successor else ()
+        for task in (record.job.task, *former, *following):
+            for ref in task.configs:
+                if ref.version:
+                    needed.setdefault(f"{ref.key}@{ref.version}", set()).add(name)
+    held = {key: set(row.jobs) for key, row in kept.rows.items()}  # type: ignore[attr-defined]
+    if held != needed:
+        world.fail("versions of jobs have their configs", f"{held} is kept, and {needed} needed")
+
+
 def deployments_unrest(state: State) -> str:
     """Why deployments have not ended yet; empty when all have."""
     for row in _table(state).running():

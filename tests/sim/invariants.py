@@ -25,7 +25,7 @@ from orion.state.core.command import Command
 from orion.state.snapshot import Captured
 from sim.builds import PRESENT, Build
 from sim.cluster import Cluster, Machine, Run
-from sim.deployments import Watched, check_surplus
+from sim.deployments import Watched, check_configs, check_surplus
 from sim.disk import Disk
 from sim.explained import Explained
 from sim.fingerprint import Fingerprint, Print
@@ -362,6 +362,7 @@ class Invariants:
                 self._check_once(index, command, self.build.apply(self.state, index, command).result)
                 watched.check()
             check_surplus(self.world, self.state)
+            check_configs(self.world, self.state)
             self._every_state.check()
             self.kinds.look(self.state)
             self.ordered.look(self.state)

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
+from orion.model.api.config_refs import ConfigRefRequest
 from orion.model.api.jobs import JobRequest
 from orion.model.api.update_fields import UpdateRequest
 from orion.model.errors import OrionError
@@ -19,6 +20,17 @@ NAMES = ("j0", "j1", "j2")
 MEAN_PAUSE_S = 1.5
 PATIENCE_S = 3.0
 TIMEOUT_S = 5.0
+
+
+CONFIG = "jobs/config"  # nobody deletes it
+MOUNTS = 3  # jobs of so many tasks get it
+
+
+async def _put(service: Service, name: str, request: JobRequest) -> object:
+    if request.configs:
+        value = request.env["V"].encode()
+        await service.configs.put(CONFIG, value, if_version=None, idempotency_key="", timeout_s=TIMEOUT_S)
+    return await service.jobs.put(name, request, if_version=-1, plan="", idempotency_key="", timeout_s=TIMEOUT_S)
 
 
 class JobsWorkload:
@@ -48,9 +60,7 @@ class JobsWorkload:
         name, draw = rng.choice(NAMES), rng.random()
         if draw < 0.5:
             request = self._request(rng)
-            return "put", lambda s: s.jobs.put(
-                name, request, if_version=-1, plan="", idempotency_key="", timeout_s=TIMEOUT_S
-            )
+            return "put", lambda s: _put(s, name, request)
         if draw < 0.65:
             count = rng.randrange(6)
             return "scale", lambda s: s.jobs.set_count(name, count, timeout_s=TIMEOUT_S)
@@ -78,7 +88,9 @@ class JobsWorkload:
             canary=rng.choice((0, 0, 0, 1)),
             auto_promote=True,
         )
+        configs = [ConfigRefRequest(CONFIG, env="C")] if count == MOUNTS else []
         return JobRequest(
+            configs=configs,
             image=rng.choice((*[FOREVER] * 6, CRASHES, MISSING)),
             env={"V": str(rng.randrange(3))},
             memory=rng.choice((0, 64, 256)) * MIB,

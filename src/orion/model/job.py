@@ -68,12 +68,15 @@ DYNAMIC_PORTS = range(20_000, 32_768)
 
 
 class ConfigRef(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A config as the variable `env`, or as a file at `path` with the permissions `mode`; the other is empty."""
+    """A config as the variable `env`, or as a file at `path` with the permissions `mode`; the other is empty.
+    `version` 0: what is there when the container is made.
+    """
 
     key: str
     env: str = ""
     path: str = ""
     mode: int = 0
+    version: Annotated[int, since(2)] = 0
 
 
 DRAIN_MS = 2_000  # of a task with ports, if it says nothing else

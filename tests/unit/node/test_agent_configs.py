@@ -53,6 +53,21 @@ def test_a_variable_and_a_file():
     run(main, engine_client=Noting)
 
 
+def test_a_version_is_asked_for_as_it_was_pinned():
+    async def main(bench):
+        put(bench, "app/url", b"new")
+        bench.configs["app/url@5"] = config("app/url", b"old")
+        web = bench.assign(configs=(ConfigRef("app/url", env="URL", version=5),))
+        await bench.until(lambda: bench.running(web))
+        assert bench.client.made[0].env == (("URL", "old"),)
+        gone = bench.assign(2, configs=(ConfigRef("app/url", env="URL", version=4),))
+        await bench.until(lambda: reasons(bench, gone))
+        words = "config app/url is not kept at version 4: deploy the job again"
+        await bench.until(lambda: words in reasons(bench, gone))
+
+    run(main, engine_client=Noting)
+
+
 def test_what_asks_for_none_reads_none():
     async def main(bench):
         web = bench.assign()

@@ -7,7 +7,7 @@ from orion.model.api.jobs import JobRequest
 from orion.model.errors import Conflict
 from orion.model.images import digest_of, is_pinned, without_digest
 from orion.node.rpc.reads import Read
-from sim.engine import FOREVER, MISSING
+from sim.engine import FOREVER, MISSING, SUCCEEDS
 
 REQUEST = JobRequest(FOREVER, count=2)
 
@@ -82,6 +82,25 @@ def test_what_no_registry_says_is_taken_by_its_tag_with_a_note():
         assert is_pinned(always.image)
         never = await put(nodes[2], JobRequest(FOREVER, pull_policy="never"))
         assert (never.image, never.notes) == (FOREVER, [])
+
+    run(main)
+
+
+def test_a_batch_is_not_run_again_because_its_digest_is_known_now():
+    async def main(nodes):
+        request = JobRequest(SUCCEEDS, kind="batch", restart_policy="no")
+        nodes[2].engine.registry_refuses = "it is away"
+        made = await put(nodes[2], request)
+        assert made.image == SUCCEEDS
+        nodes[2].engine.registry_refuses = ""
+        same = await put(nodes[2], request)
+        assert (same.version, same.image, same.notes) == (0, SUCCEEDS, [])
+        nodes[2].engine.registry_refuses = "it is away"
+        other = await nodes[2].node.service.jobs.put(
+            "other", request, if_version=-1, plan="", idempotency_key="", timeout_s=10.0
+        )
+        assert other.image == SUCCEEDS
+        assert "it is away" in other.notes[0]
 
     run(main)
 

@@ -12,6 +12,7 @@ from orion.model.job import ConfigRef
 from orion.model.limits import MAX_MOUNTS
 
 DEFAULT_MODE = 0o644
+MAX_VERSION = 2**53  # which every JSON reader takes
 VARIABLE = r"[A-Za-z_][A-Za-z0-9_.-]*"
 _MODE = r"0?[0-7]{3}"
 _PATH = r"(?:/[^/\x00-\x1f\x7f]+)+"
@@ -34,6 +35,14 @@ class ConfigRefRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unkno
     env: Annotated[str, schema("The variable that has its value.", pattern=rf"^({VARIABLE})?$")] = ""
     path: Annotated[str, schema("The file that has it.", pattern=_FILE_PATH, maxLength=_MAX_PATH)] = ""
     mode: Annotated[str, schema("The file's permissions; empty: 0644.", pattern="^(0?[0-7]{3})?$")] = ""
+    version: Annotated[
+        int,
+        schema(
+            "The version that it has to be, which must be kept; 0: of a job the one that is there when it is put.",
+            minimum=0,
+            maximum=MAX_VERSION,
+        ),
+    ] = 0
 
 
 _EMPTY = {"maxLength": 0}
@@ -64,6 +73,8 @@ def read_configs(configs: list[ConfigRefRequest], reading: Reading) -> tuple[Con
 def _refuse_wrong(asked: ConfigRefRequest, at: int, names: set[str], reading: Reading) -> None:
     if (wrong := key_error(asked.key)) is not None:
         reading.wrong(wrong, at, "key")
+    if not 0 <= asked.version <= MAX_VERSION:
+        reading.wrong(f"version is {asked.version:,}: give 0 to {MAX_VERSION:,}", at, "version")
     if bool(asked.env) == bool(asked.path):
         words = f"config {shown(asked.key)} needs one of env and path: a variable's name, or a file's path"
         reading.wrong(words, at)
@@ -81,11 +92,11 @@ def _refuse_wrong(asked: ConfigRefRequest, at: int, names: set[str], reading: Re
 
 def _read(asked: ConfigRefRequest) -> ConfigRef:
     mode = int(asked.mode, 8) if asked.mode else DEFAULT_MODE
-    return ConfigRef(asked.key, asked.env, asked.path, mode if asked.path else 0)
+    return ConfigRef(asked.key, asked.env, asked.path, mode if asked.path else 0, asked.version)
 
 
 def show_configs(refs: tuple[ConfigRef, ...]) -> list[ConfigRefRequest]:
-    return [ConfigRefRequest(r.key, r.env, r.path, f"{r.mode:04o}" if r.path else "") for r in refs]
+    return [ConfigRefRequest(r.key, r.env, r.path, f"{r.mode:04o}" if r.path else "", r.version) for r in refs]
 
 
 def variable_error(name: str) -> str | None:

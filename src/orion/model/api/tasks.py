@@ -217,6 +217,7 @@ class TaskFields(HealthFields, msgspec.Struct, frozen=True, rename="camel"):
         field(
             "Configs that it gets, each as a variable, or as a file with a mode (0644). What is put under a key "
             "later reaches only containers made after that.",
+            note="Of a job it reaches only its next version.",
             read=read_configs,
             show=show_configs,
             max_length=MAX_MOUNTS,

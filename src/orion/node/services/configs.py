@@ -17,10 +17,12 @@ from orion.node.views import render
 from orion.ports.peers import Principal
 from orion.state.tables.configs import Configs as Table
 from orion.state.tables.configs import DeleteConfig, PutConfig
+from orion.state.tables.job_configs import find
+from orion.state.view import View
 
 
 class AskConfigs(CallRequest[tuple[tuple[Config | None, ...], int]], frozen=True, tag=13):
-    """These configs, None where there is no such key."""
+    """These configs, None where there is no such key. One with `@` and a version behind it is asked for at that."""
 
     keys: tuple[str, ...]
     read: Read
@@ -90,8 +92,8 @@ class Configs:
 
     async def _answer_get(self, request: AskConfigs, _: Principal) -> tuple[tuple[Config | None, ...], int]:
         await self._freshness.reached(request.read)
-        rows = self._driver.view.of(Table)
-        return tuple(rows.get(key) for key in request.keys), self._driver.applied_index
+        view = self._driver.view
+        return tuple(_find(view, key) for key in request.keys), self._driver.applied_index
 
     async def _answer_find(self, request: FindConfigs, _: Principal) -> Listing:
         return await self._freshness.listing(
@@ -99,6 +101,13 @@ class Configs:
             ("configs", request.prefix, request.page),
             lambda: render.configs(self._driver.view, request.prefix, request.page),
         )
+
+
+def _find(view: View, asked: str) -> Config | None:
+    key, _, version = asked.partition("@")
+    if not version:
+        return view.of(Table).get(key)
+    return find(view, key, int(version)) if version.isdecimal() and len(version) < 20 else None
 
 
 def _answer(submitted: Submitted) -> tuple[ConfigView, int]:

@@ -19,6 +19,7 @@ from orion.model.api.rules import MAX_IMAGE
 from orion.model.errors import EngineError, NoMajority, OrionError, Unavailable
 from orion.model.ids import JOB_NAME, JobName, NodeId
 from orion.model.images import image_text, is_pinned, pinned, without_digest
+from orion.model.job import JobKind
 from orion.model.node import NodeStatus
 from orion.node.agent.agent import Agent
 from orion.node.consensus.driver import RaftDriver
@@ -69,9 +70,9 @@ class FindDigest(CallRequest[FoundDigest], frozen=True, tag=43):
 
     job: str
     image: str
-    local: bool
-    ask: bool
-    read: Read
+    local: bool = True
+    ask: bool = False
+    read: Read = Read()
 
     def fault(self) -> str:
         return _image_fault(self.image) or ("" if JOB_NAME.fullmatch(self.job) else "not a job's name")
@@ -103,11 +104,15 @@ class Images:
         image = request.image
         if is_pinned(image) or request.pull_policy == "never":
             return request, []
-        found = await self._find(job, image, timeout_s, local=request.pull_policy != "always")
+        found = await self._find(job, request, timeout_s)
+        if not found.digest or request.kind == JobKind.BATCH:
+            now = (await self._forward.ask(FindDigest(job, image, ask=False, read=Read(timeout_s=timeout_s)))).now
+            if request.kind == JobKind.BATCH and now == image:
+                return request, []  # that its digest is known now is no reason to run it again
+            if not found.digest and not found.only_on and is_pinned(now) and without_digest(now) == image:
+                return replace(request, image=now), [f"{image} stays {image_text(now)}: {found.why}"]
         if found.digest and len(pinned(image, found.digest)) <= MAX_IMAGE:
             return replace(request, image=pinned(image, found.digest)), []
-        if not found.only_on and is_pinned(found.now) and without_digest(found.now) == image:
-            return replace(request, image=found.now), [f"{image} stays {image_text(found.now)}: {found.why}"]
         if found.only_on:
             note = (
                 f"{image} is taken by its tag: {found.only_on} has it from no registry, so another node that is to"
@@ -117,24 +122,22 @@ class Images:
         why = found.why or "with its digest the name is too long"
         return request, [f"{image} is taken by its tag, which may mean another image later or elsewhere: {why}"]
 
-    async def _find(self, job: str, image: str, timeout_s: float, *, local: bool) -> FoundDigest:
-        here = FoundDigest()
+    async def _find(self, job: str, request: JobRequest, timeout_s: float) -> FoundDigest:
+        """Returns what can be found out in a while; `why` says what keeps it."""
+        image, local = request.image, request.pull_policy != "always"
         within_s = min(FIND_S, timeout_s / 2)
         try:
             async with asyncio.timeout(within_s):
                 if self._agent.has_engine:
-                    here = await self._here(image, local=local)
-                    if here.digest or here.only_on:
-                        return here
+                    return await self._here(image, local=local)
                 read = Read(timeout_s=within_s)
-                there = await self._forward.ask(FindDigest(job, image, local, not here.why, read))
+                return await self._forward.ask(FindDigest(job, image, local=local, ask=True, read=read))
         except TimeoutError:
-            return FoundDigest(why=here.why or f"nothing was found out within {within_s:g} s")
+            return FoundDigest(why=f"nothing was found out within {within_s:g} s")
         except NoMajority:
             raise
         except OrionError as error:
-            return FoundDigest(why=here.why or error.detail)
-        return replace(there, why=here.why or there.why)
+            return FoundDigest(why=error.detail)
 
     async def _here(self, image: str, *, local: bool) -> FoundDigest:
         """By this node's engine."""

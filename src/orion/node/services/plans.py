@@ -2,6 +2,8 @@
 
 import asyncio
 
+from msgspec.structs import replace
+
 from orion.model.api.job_codec import job_from_job_request
 from orion.model.api.jobs import JobRequest
 from orion.model.api.plans import PlanView
@@ -21,6 +23,7 @@ from orion.ports.clock import Clock
 from orion.ports.peers import Principal
 from orion.state.restore import Restorer
 from orion.state.snapshot import capture, encode
+from orion.state.tables.job_configs import pinned
 
 MAX_ALLOCATIONS = 50_000  # of a state that is copied for a plan
 AT_A_TIME = 2  # plans that a node makes: each has a copy of the state
@@ -75,6 +78,7 @@ class Plans:
         await self._freshness.reached(request.read)
         view = self._driver.view
         job = job_from_job_request(request.request, request.job, self._clock.wall_ms())
+        job = replace(job, task=pinned(view, job.task))
         before = look(view, job)
         if not request.whole:
             return plan_view(before, job, Outcome(None))

@@ -15,7 +15,7 @@ from orion.state.core.faults import MAX_WORD as MAX_NAME
 from orion.state.core.step import Step, tasks_text
 from orion.state.job_record import JobRecord
 from orion.state.records import MAX_COUNT, Tables
-from orion.state.tables import cron_rows
+from orion.state.tables import cron_rows, job_configs
 from orion.state.tables.answers import Answers
 from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.history import ChangeKind, note
@@ -82,6 +82,7 @@ def _put_fault(put: PutJob) -> str:
 @command(PutJob, fault=_put_fault, once=once_about(Answers, "put", lambda put: put.job.name))
 def put_job(state: Tables, step: Step, put: PutJob) -> JobName | OrionError:
     name = put.job.name
+    asked = replace(put.job, task=job_configs.pinned(state, put.job.task))
     record = state.jobs.get(name)
     gone = record is None or record.latest.stopping
     version = ANY if gone or record is None else record.latest.version
@@ -90,17 +91,22 @@ def put_job(state: Tables, step: Step, put: PutJob) -> JobName | OrionError:
         return Conflict(f"{now}, not at {put.if_version}: somebody else has changed it; look at it again")
     if not 0 <= put.job.count <= MAX_COUNT:
         return Refused(f"{name} asks for {put.job.count:,} tasks; a job has from 0 to {MAX_COUNT:,}")
+    if (wrong := job_configs.refusal(state, name, asked.task)) is not None:
+        return wrong
     if gone or record is None:
-        answer = add_new(state, step, put.job)
+        answer = add_new(state, step, asked)
         if not isinstance(answer, OrionError):
-            _begin(state, step, replace(put.job, created_index=step.index), DeploymentKind.DEPLOY, NO_VERSION)
+            _begin(state, step, replace(asked, created_index=step.index), DeploymentKind.DEPLOY, NO_VERSION)
+            job_configs.keep(state, name)
         return answer
     if put.job.kind is not record.latest.kind:
         return Conflict(
             f"{name} is a {record.latest.kind} job and can't become a {put.job.kind} one: remove it first with"
             f" 'orion rm {name}', or choose another name"
         )
-    return _change(state, step, record, put.job)
+    answer = _change(state, step, record, asked)
+    job_configs.keep(state, name)
+    return answer
 
 
 def _change(state: Tables, step: Step, record: JobRecord, asked: Job) -> JobName | OrionError:
@@ -244,6 +250,7 @@ def set_job_count(state: Tables, step: Step, change: SetJobCount) -> JobName | O
     new_from = len(record.slots)
     rollouts.rollout_of(record)
     rollouts.change_job(state, record, job)
+    job_configs.keep(state, job.name)
     note(state, step, ChangeKind.SCALED, job)
     step.tell("JobScaled", job.name, f"{job.name} is to have {tasks_text(job.count)}")
     if running is None:
@@ -281,6 +288,7 @@ def roll_back_job(state: Tables, step: Step, change: RollBackJob) -> JobName | O
     note(state, step, ChangeKind.ROLLED_BACK, back)
     step.tell("JobUpdated", job.name, f"{job.name} goes back to version {target}, {image_text(back.task.image)}")
     _begin(state, step, back, DeploymentKind.ROLLBACK, NO_VERSION)
+    job_configs.keep(state, job.name)
     return job.name
 
 
@@ -296,6 +304,7 @@ def restart_job(state: Tables, step: Step, change: RestartJob) -> JobName | Orio
     note(state, step, ChangeKind.RESTARTED, job)
     step.tell("JobUpdated", job.name, f"{job.name} is restarted, as version {job.version}")
     _begin(state, step, job, DeploymentKind.RESTART, back)
+    job_configs.keep(state, job.name)
     return job.name
 
 

@@ -39,7 +39,7 @@ from orion.state.job_record import JobRecord
 from orion.state.order import circle
 from orion.state.records import MAX_COUNT, Tables, port_text, static_port_keys
 from orion.state.system_slots import homes_for
-from orion.state.tables import cron_rows
+from orion.state.tables import cron_rows, job_configs
 from orion.state.tables.answers import Answers
 from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.history import ChangeKind, note
@@ -219,6 +219,7 @@ def add_new(state: Tables, step: Step, job: Job) -> JobName | OrionError:
         if former:
             _forget(state, step, former, "has ended and makes room for a new one")
         mutations.add_job(state, job)
+    job_configs.keep(state, job.name)
     after = f", once the former {job.name} has ended" if former and former.active else ""
     note(state, step, ChangeKind.CREATED, job)
     step.tell(
@@ -275,6 +276,7 @@ def remove_job(state: Tables, step: Step, command: RemoveJob) -> JobName | Orion
     note(state, step, ChangeKind.REMOVED, record.latest)
     state.of(Deployments).supersede(step, name, "the job is removed")
     record.successor = None
+    job_configs.keep(state, name)
     if record.job.kind is JobKind.CRON:
         for run in [each for each in state.jobs.values() if each.job.cron == name]:
             _end_for_good(state, step, run)
@@ -290,6 +292,7 @@ def remove_job(state: Tables, step: Step, command: RemoveJob) -> JobName | Orion
 def _end_for_good(state: Tables, step: Step, run: JobRecord) -> None:
     note(state, step, ChangeKind.REMOVED, run.latest)
     run.successor = None
+    job_configs.keep(state, run.job.name)
     if not run.job.stopping:
         mutations.close_job(state, run, replace(run.job, stopping=True))
     step.tell("JobRemoved", run.job.name, f"{run.job.name} is being removed with its cron job")
@@ -317,6 +320,7 @@ def _change(state: Tables, step: Step, command: StopJob | StartJob, change: Chan
     if record.latest.created_index > since or record.latest.stopping:
         return Conflict(f"{name} is being removed; 'orion run --name {name}' makes a new one")
     change(state, step, record)
+    job_configs.keep(state, name)
     return name
 
 
@@ -377,6 +381,7 @@ def settle(state: Tables, step: Step, record: JobRecord) -> None:
             mutations.add_job(state, successor)
     elif successor:
         mutations.open_job(state, record, successor)
+    job_configs.keep(state, record.job.name)
 
 
 def _forget(state: Tables, step: Step, record: JobRecord, how: str) -> None:

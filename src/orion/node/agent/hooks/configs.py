@@ -26,11 +26,13 @@ class ConfigInjection:
         spec = start.spec
         if not spec.configs or start.ran:
             return prepared
-        keys = tuple(dict.fromkeys(mount.key for mount in spec.configs))
+        keys = tuple(dict.fromkeys(map(_asked, spec.configs)))
         found = dict(zip(keys, await self._read(keys), strict=True))
         env, files = dict(prepared.spec.env), list(prepared.files)
         for mount in spec.configs:
-            config = found[mount.key]
+            config = found[_asked(mount)]
+            if config is None and mount.version:
+                raise NotYet(f"config {mount.key} is not kept at version {mount.version}: deploy the job again")
             if config is None:
                 raise NotYet(f"config {mount.key} does not exist: the task starts once it does")
             if mount.env:
@@ -39,6 +41,11 @@ class ConfigInjection:
                 files.append(File(mount.path, config.value, mount.mode))
         given = msgspec.structs.replace(prepared.spec, env=tuple(sorted(env.items())))
         return msgspec.structs.replace(prepared, spec=given, files=tuple(files))
+
+
+def _asked(ref: ConfigRef) -> str:
+    """Returns the key that is asked for, with its version where that is said."""
+    return f"{ref.key}@{ref.version}" if ref.version else ref.key
 
 
 def _variable(mount: ConfigRef, value: bytes) -> str:
