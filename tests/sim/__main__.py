@@ -10,6 +10,7 @@ from sim.planted import bug_named
 from sim.runner import DEFAULT_FIRST_SEED, report, run_seeds
 from sim.scenario import Scenario, replay, run_seed
 from sim.shrink import Shrinker, told
+from sim.steps import Steps
 from sim.try_planted import print_table
 from sim.upgrade import Upgrade
 
@@ -28,6 +29,7 @@ def main() -> int:
         "--planted", nargs="?", const="", metavar="WORDS", help="plant bugs (with these words) and look for them"
     )
     parser.add_argument("--mixed", action="store_true", help="clusters of two builds, upgraded and rolled back")
+    parser.add_argument("--steps", action="store_true", help="the leader dies at each step of deployments")
     parser.add_argument("--first", type=int, default=DEFAULT_FIRST_SEED, help="first of many seeds")
     parser.add_argument("--count", type=int, help="stop after so many seeds")
     parser.add_argument("--seconds", type=float, default=0.0, help="begin new seeds for so long")
@@ -36,7 +38,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.planted is not None:
         return 0 if print_table(_say, given.jobs, given.planted) else 1
-    scenario = Upgrade if given.mixed else Scenario
+    scenario = Upgrade if given.mixed else Steps if given.steps else Scenario
     scenario.prepare()
     plant = _plant(given.plant)
     if given.seed is None:
@@ -79,7 +81,7 @@ def many(given: argparse.Namespace, scenario: type[Scenario]) -> int:
     print(summary.table())
     if summary.failures:
         print("failed:", *sorted(outcome.seed for outcome in summary.failures))
-    silent = [] if scenario is Upgrade else summary.silent_faults()
+    silent = [] if scenario is not Scenario else summary.silent_faults()
     if silent:
         print(f"faults that never fired in {summary.seeds} seeds:", ", ".join(silent))
     return 1 if summary.failures or silent else 0

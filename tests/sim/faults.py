@@ -31,7 +31,7 @@ class Faults:
         self._late = late
         self._keep = keep
         self._rng = self.world.rng("faults")
-        self._mean_pause_ms = self._rng.choice(MEAN_PAUSES_MS)
+        self.mean_pause_ms = self._rng.choice(MEAN_PAUSES_MS)
         self._kinds = self._choose_kinds()
         self._number = 0
         cluster.at_boundary = lambda log, point: faults_process.at_boundary(self.kit, log, point)
@@ -46,7 +46,7 @@ class Faults:
 
     def begin(self) -> None:
         kinds = " ".join(kind.__name__ for kind in self._kinds)
-        self.world.trace("faults", f"one in {self._mean_pause_ms} ms of: {kinds}")
+        self.world.trace("faults", f"one in {self.mean_pause_ms} ms of: {kinds}")
         bad_from_the_start = self._rng.random() < 0.3
         self._strike(faults_network.bad_network if bad_from_the_start else None)
         for machine in self._late:
@@ -54,7 +54,7 @@ class Faults:
         self._next()
 
     def _next(self) -> None:
-        self.world.after(self._rng.expovariate(1 / self._mean_pause_ms), self._scheduled)
+        self.world.after(self._rng.expovariate(1 / self.mean_pause_ms), self._scheduled)
 
     def _scheduled(self) -> None:
         if not self.kit.over:

@@ -79,6 +79,7 @@ class Invariants:
         self.ordered = Ordered(self._demand, self.world)
         cluster.on_outage = self.ordered.on_outage
         self.check_quorum = CheckQuorum(cluster, self._demand, is_quorum)
+        self.on_commit: Callable[[Machine, object], None] = lambda *_: None
         cluster.on_start = self._on_start
         cluster.on_wipe = self._on_wipe
         cluster.world.loop.on_event = self._on_event
@@ -370,6 +371,8 @@ class Invariants:
         # A command in words costs more than to apply it.
         said = f"{index}/{term} committed by {machine.name}: {words}"
         self.world.trace("log", said, lambda: f" {str(command)[:400]}" if command is not None else "")
+        if command is not None:
+            self.on_commit(machine, command)
         self._prints[index] = self._print.take()
         self._captured[index] = self.build.capture(self.state)
         if index % FULL_CHECK_EVERY == 0:

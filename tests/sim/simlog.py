@@ -22,6 +22,7 @@ class SimLog:
         self.process = process
         self.at_boundary: Callable[[SimLog, str], None] = lambda *_: None
         self.on_failed: Callable[[SimLog], None] = lambda _: None
+        self.writing: Transaction | None = None  # the last one that was begun
         self._failed = ""
         self._writer = asyncio.Lock()
 
@@ -87,7 +88,7 @@ class SimLog:
     async def _transact(self, transaction: Transaction, *, must_sync: bool) -> None:
         async with self._writer:
             self._check()
-            kind = type(transaction).__name__
+            kind, self.writing = type(transaction).__name__, transaction
             await self._boundary(f"before {kind}")
             await asyncio.sleep(self.disk.latency_ms(fsync=False) / 1000)
             try:

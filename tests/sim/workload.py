@@ -54,6 +54,7 @@ class Workload:
         self.world: World = cluster.world
         self.history: list[Op] = []
         self._mean_pause_s = self.world.rng("workload").choice(MEAN_PAUSES_S)
+        self.deployers = int(self.world.rng("deploys").random() < DEPLOYS)
         self._over = False
         # Of most seeds no task has rules: what they find is found as before.
         self._rules = self.world.rng("rules") if self.world.rng("with rules").random() < 0.25 else None
@@ -67,9 +68,9 @@ class Workload:
             self._runners.append(self.world.spawn(self._client(number), name=f"client-{number}"))
         for number in range(CLIENTS, CLIENTS + CONFIG_CLIENTS):
             self._runners.append(self.world.spawn(self._config_client(number), name=f"client-{number}"))
-        if self.world.rng("deploys").random() < DEPLOYS:
-            jobs = JobsWorkload(self.world, self.cluster)
-            self._runners.append(self.world.spawn(jobs.client(0, lambda: self._over), name="jobs-client"))
+        jobs = JobsWorkload(self.world, self.cluster)
+        for number in range(self.deployers):
+            self._runners.append(self.world.spawn(jobs.client(number, lambda: self._over), name="jobs-client"))
         if self.world.rng("kinds").random() < SHARE:
             self._runners.append(self.world.spawn(self._kinds.run(), name=f"client-{CLIENTS + CONFIG_CLIENTS}"))
         if self.world.rng("ordered").random() < ORDERED:
