@@ -10,6 +10,7 @@ from orion.node.rpc.reads import ALL
 from orion.node.views import render
 from orion.scheduler.schedule import schedule
 from orion.state.tables.deployment_rows import Deployments
+from orion.state.tables.jobs import RemoveJob
 
 DONE, BACK, FAILED = DeploymentState.DONE, DeploymentState.ROLLED_BACK, DeploymentState.FAILED
 
@@ -362,3 +363,23 @@ def test_a_task_on_its_way_back_is_not_kept_waiting_by_why_its_new_version_had_n
     world.plan = plan
     assert world.run().state is BACK
     assert world.versions() == [0]
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_job_that_is_changed_before_the_removed_one_of_its_name_has_ended_does_not_take_that_over(stopped):
+    world = deployed(count=1)
+    (former,) = world.active()
+    world.do(RemoveJob(100, "web", "remove", world.index))
+    world.deploy(count=1)
+    if stopped:
+        world.stop()
+    world.deploy(count=2, image="nginx:2")
+    record = world.view.job_record("web")
+    assert record.job.stopping
+    assert (record.latest.task.image, record.latest.count, record.latest.stopped) == ("nginx:2", 2, False)
+    assert [each.id for each in world.active()] == [former.id]
+    world.report(former, "stopped")
+    assert world.run().state is DONE
+    assert len(world.ready()) == 2
+    assert {each.job_version for each in world.active()} == {world.view.job("web").version}
+    assert world.deployment().from_version == -1, "there is none of its own to go back to"

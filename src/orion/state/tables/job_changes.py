@@ -156,6 +156,9 @@ def _become(state: Tables, step: Step, record: JobRecord, job: Job) -> None:
     """The job is `job` from here on, or once what was stopped of it has ended."""
     former = record.job
     state.of(Deployments).supersede(step, job.name, "something else was asked for meanwhile")
+    if former.stopping:
+        record.successor = job  # it is not this one's yet: what is left of the one before ends first
+        return
     if former.stopped and record.active:
         rollout = rollouts.rollout_of(record)
         rollout.specs[former.version] = former.task
@@ -173,6 +176,8 @@ def _become(state: Tables, step: Step, record: JobRecord, job: Job) -> None:
 
 def _way_back(state: Tables, record: JobRecord, latest: Job) -> int:
     """The version that a failure leads back to."""
+    if record.job.stopping:
+        return NO_VERSION  # nothing of this job has run: what there is was the one before's
     if record.rollout is not None and record.rollout.healthy != NO_VERSION:
         return record.rollout.healthy
     last = state.of(Deployments).latest(latest.name)
