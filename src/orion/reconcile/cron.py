@@ -29,6 +29,21 @@ class Due(msgspec.Struct, frozen=True):
     def empty(self) -> bool:
         return not self.until_ms
 
+    def goes_on(self, now_ms: int) -> bool:
+        """Returns whether there were too many times for one look: those past `until_ms` come in the next."""
+        return self.missed > 0 and self.next_ms == now_ms
+
+    def with_next(self, following: "Due") -> "Due":
+        """The two as one: `following` begins where this one goes on."""
+        return Due(
+            following.fires,
+            self.missed + following.missed,
+            self.missed_from_ms,
+            following.missed_to_ms or self.missed_to_ms,
+            following.until_ms or self.until_ms,
+            following.next_ms,
+        )
+
 
 def due(schedule: Schedule, zone: tzinfo, former_ms: int, now_ms: int) -> Due:
     """`former_ms` is the last time that was dealt with, or when the job was asked for. A clock that was put back

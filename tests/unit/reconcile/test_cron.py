@@ -174,6 +174,22 @@ def test_years_without_a_leader_are_looked_at_in_bounded_steps():
     assert steps == 5
 
 
+def test_the_steps_of_years_without_a_leader_are_one_decision():
+    former, now = ms("2026-01-01 00:00"), ms("2026-01-04 00:00")
+    found = due(EACH_MINUTE, UTC, former, now)
+    while found.goes_on(now):
+        found = found.with_next(due(EACH_MINUTE, UTC, found.until_ms, now))
+    assert found.missed == 3 * 1440 - len(found.fires)
+    assert found.fires[-1] == found.until_ms == now
+    assert (found.missed_from_ms, found.next_ms) == (former + 60_000, now + 60_000)
+    assert found.missed_to_ms == found.fires[0] - 60_000
+
+
+def test_a_clock_that_was_put_back_is_one_look():
+    now = ms("2026-01-01 00:00")
+    assert not due(EACH_MINUTE, UTC, now + 2 * REWIND_MS, now).goes_on(now)
+
+
 # --- clocks ------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from orion.state.tables.cron_rows import CronRow, Crons
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 5.0  # at the wall clock, which jumps
+MAX_LOOKS_ON = 1_000  # at a thousand times each, before what was found is written down
 GATHER_S = 0.05  # what changes together is looked at together
 
 
@@ -44,7 +45,7 @@ class Cron:
                 if looked and looked[0] is row and looked[1] is job and _holds(looked, now_ms):
                     known[name] = looked
                     continue
-                next_ms, command = self._look(job, row, now_ms)
+                next_ms, command = await self._look(job, row, now_ms)
                 known[name] = row, job, next_ms
                 if command is not None:
                     moved |= await self._proposer.propose(command) is not None
@@ -59,7 +60,7 @@ class Cron:
         counts = job is not None and job.kind is JobKind.CRON and job.wanted
         return job if counts and job is not None and job.created_index == row.created_index else None
 
-    def _look(self, job: Job, row: CronRow, now_ms: int) -> tuple[int, FireCron | None]:
+    async def _look(self, job: Job, row: CronRow, now_ms: int) -> tuple[int, FireCron | None]:
         """When to look again, and what is due."""
         # Loaded with the first cron job: most clusters have none.
         from orion.model.cron_times import zone_of
@@ -75,6 +76,11 @@ class Cron:
             )
             return now_ms + 60_000, None
         found = due(job.schedule, zone, row.last_ms, now_ms)
+        for _ in range(MAX_LOOKS_ON):
+            if not found.goes_on(now_ms):
+                break
+            await asyncio.sleep(0)
+            found = found.with_next(due(job.schedule, zone, found.until_ms, now_ms))
         if found.empty:
             return found.next_ms, None
         command = FireCron(
