@@ -10,6 +10,7 @@ from orion.node.rpc.reads import ALL
 from orion.node.views import render
 from orion.scheduler.schedule import schedule
 from orion.state.tables.deployment_rows import Deployments
+from orion.state.tables.job_changes import MAX_VERSIONS
 from orion.state.tables.jobs import RemoveJob
 
 DONE, BACK, FAILED = DeploymentState.DONE, DeploymentState.ROLLED_BACK, DeploymentState.FAILED
@@ -383,3 +384,21 @@ def test_a_job_that_is_changed_before_the_removed_one_of_its_name_has_ended_does
     assert len(world.ready()) == 2
     assert {each.job_version for each in world.active()} == {world.view.job("web").version}
     assert world.deployment().from_version == -1, "there is none of its own to go back to"
+
+
+def test_a_job_has_tasks_of_so_many_versions_at_most():
+    world = deployed(count=60)
+    stuck = UpdatePolicy(monitor_ms=60_000, failure_action=FailureAction.CONTINUE)
+    slow = lambda a: {"state": "running", "started_at_ms": 1} if not a.wanted else None  # noqa: E731
+    refused = None
+    for number in range(2, 70):
+        refused = world.deploy(count=60, image=f"nginx:{number}", update=stuck).result
+        if isinstance(refused, Conflict):
+            break
+        for _ in range(3):
+            world.tick(slow, ms=10)
+    assert refused.detail.startswith(f"web has tasks of {MAX_VERSIONS} versions that have not ended: wait")
+    assert isinstance(world.restart().result, Conflict)
+    assert world.scale(3).result == "web"
+    assert world.run(ms=30_000).state is DONE
+    assert world.deploy(count=3, image="nginx:99").result == "web"

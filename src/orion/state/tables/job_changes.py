@@ -21,7 +21,7 @@ from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.history import ChangeKind, note
 from orion.state.tables.jobs import add_new, creation_fault, refuse_circle, unknown
 
-MAX_VERSIONS = 50  # that are in use at a time
+MAX_VERSIONS = 50  # of a job that are in use at a time
 ANY = -1
 
 
@@ -131,7 +131,7 @@ def _change(state: Tables, step: Step, record: JobRecord, asked: Job) -> JobName
     failed = last is not None and last.state in (DeploymentState.FAILED, DeploymentState.PAUSED)
     if job == latest and not failed:
         return job.name  # it is so already
-    if refusal := refuse_circle(state, job):
+    if refusal := refuse_circle(state, job) or (None if same_spec else _too_many(record)):
         return refusal
     back = _way_back(state, record, latest)
     _become(state, step, record, job)
@@ -143,6 +143,17 @@ def _change(state: Tables, step: Step, record: JobRecord, asked: Job) -> JobName
     step.tell("JobUpdated", job.name, f"{job.name} is to be {what}")
     _begin(state, step, job, kind, back if not same_spec else _same_way_back(last, failed=failed))
     return job.name
+
+
+def _too_many(record: JobRecord) -> Conflict | None:
+    """Refuses a further version while tasks of so many have not ended."""
+    if record.rollout is None or len(record.rollout.specs) < MAX_VERSIONS:
+        return None
+    name = record.job.name
+    return Conflict(
+        f"{name} has tasks of {MAX_VERSIONS} versions that have not ended: wait until some have;"
+        f" 'orion versions {name}' shows them"
+    )
 
 
 def _has_completed(job: Job) -> Conflict:
@@ -166,8 +177,6 @@ def _become(state: Tables, step: Step, record: JobRecord, job: Job) -> None:
         record.successor = job
         return
     rollouts.change_job(state, record, job)
-    if record.rollout and len(record.rollout.specs) > MAX_VERSIONS:
-        step.tell("JobUpdated", job.name, f"{job.name} has tasks of {len(record.rollout.specs)} versions")
     if former.stopped or former.collected > job.collected:
         if record.rollout is not None:
             record.rollout.slots = None
@@ -302,6 +311,8 @@ def restart_job(state: Tables, step: Step, change: RestartJob) -> JobName | Orio
     record = _present(state, change)
     if isinstance(record, OrionError):
         return record
+    if refusal := _too_many(record):
+        return refusal
     back = _way_back(state, record, record.job)
     job = replace(record.job, version=rollouts.next_version(record))
     state.of(Deployments).supersede(step, job.name, "it is restarted")
