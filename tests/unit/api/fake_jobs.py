@@ -1,5 +1,7 @@
 """The jobs of a FakeService: a real replicated state, without the log."""
 
+from msgspec.structs import replace
+
 from orion.model.api.job_codec import job_from_job_request
 from orion.model.errors import Conflict, OrionError
 from orion.model.levels import LEVEL
@@ -25,6 +27,7 @@ class FakeJobs:
         self.state = State()
         self.state.level = LEVEL
         self.asked: list[dict] = []
+        self.notes: list[str] = []  # of the next changes
 
     async def get(self, job, read):
         await self._service._read(read)
@@ -52,7 +55,8 @@ class FakeJobs:
         if plan and plan != (await self.plan(job, request, timeout_s=timeout_s)).token:
             raise Conflict("the plan does not hold any more")
         key = idempotency_key or f"put {self._service.index}"
-        return await self._change(PutJob(NOW_MS, asked, key, self._service.index, if_version), timeout_s)
+        put = PutJob(NOW_MS, asked, key, self._service.index, if_version)
+        return replace(await self._change(put, timeout_s), notes=self.notes)
 
     async def plan(self, job, request, *, timeout_s):
         await self._service._check()

@@ -113,3 +113,27 @@ jobs:
     code, _, err = orion("deploy", "--no-wait", str(path))
     assert code == 1
     assert "a -> b -> a" in err
+
+
+def test_what_could_not_be_found_out_is_a_note_and_no_failure(orion, api, file):
+    api.service.jobs.notes = ["nginx:1 is taken by its tag: its registry has not answered within 3 s"]
+    code, out, err = orion("deploy", "--no-wait", str(file))
+    assert code == 0
+    assert err.count("note: nginx:1 is taken by its tag") == 2
+    assert len(out.splitlines()) == 2
+
+
+def test_digests_are_kept_by_update_but_for_another_image_and_shown_by_their_beginnings(orion, api, file):
+    pinned = f"nginx:1@sha256:{'a' * 64}"
+    file.write_text(f"jobs: {{web: {{image: '{pinned}'}}}}")
+    orion("deploy", "--no-wait", str(file))
+    ended(api, "web")
+    _, out, _ = orion("versions", "web", "--no-trunc")
+    assert pinned in out
+    orion("update", "web", "-e", "A=1", "--no-wait")
+    assert api.service.jobs.state.jobs["web"].job.task.image == pinned
+    file.write_text(f"jobs: {{web: {{image: 'nginx:1@sha256:{'b' * 64}', env: {{A: '1'}}}}}}")
+    _, out, _ = orion("plan", str(file))
+    assert 'image: "nginx:1@sha256:aaaaaaaaaaaa…" -> "nginx:1@sha256:bbbbbbbbbbbb…"' in out
+    orion("update", "web", "--image", "nginx:1", "--no-wait")
+    assert api.service.jobs.state.jobs["web"].job.task.image == "nginx:1"

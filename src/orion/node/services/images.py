@@ -8,6 +8,7 @@ A deploy never fails for it, nor waits long: what can't be found out is taken by
 """
 
 import asyncio
+import contextlib
 import logging
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 
 from orion.model.api.jobs import JobRequest
 from orion.model.api.rules import MAX_IMAGE
-from orion.model.errors import EngineError, NoMajority, OrionError, Unavailable
+from orion.model.errors import EngineDown, EngineError, NoMajority, OrionError, Unavailable
 from orion.model.ids import JOB_NAME, JobName, NodeId
 from orion.model.images import image_text, is_pinned, pinned, without_digest
 from orion.model.job import JobKind
@@ -129,7 +130,8 @@ class Images:
         try:
             async with asyncio.timeout(within_s):
                 if self._agent.has_engine:
-                    return await self._here(image, local=local)
+                    with contextlib.suppress(EngineDown):
+                        return await self._here(image, local=local)
                 read = Read(timeout_s=within_s)
                 return await self._forward.ask(FindDigest(job, image, local=local, ask=True, read=read))
         except TimeoutError:
@@ -140,9 +142,11 @@ class Images:
             return FoundDigest(why=error.detail)
 
     async def _here(self, image: str, *, local: bool) -> FoundDigest:
-        """By this node's engine."""
+        """By this node's engine. Raises EngineDown."""
         try:
             digest = await self._agent.image_digest(image, local=local)
+        except EngineDown:
+            raise
         except EngineError as error:
             return FoundDigest(why=error.detail)
         return FoundDigest(digest, only_on="" if digest else self._me)
