@@ -492,9 +492,9 @@ PLANTED = (
         "one leader per term",
         "one vote a term",
         "no vote before its fsync",  # of the first of two votes, when the second is said at once
-        first=30_031,
+        first=30_046,
     ),
-    _bug(voter_does_not_compare_logs, "leader completeness", "state machine safety", first=30_002),
+    _bug(voter_does_not_compare_logs, "leader completeness", "state machine safety", first=30_003),
     _bug(pre_vote_without_lease_check, "no pre-vote while a leader is heard"),
     _bug(leader_without_check_quorum, "a leader that is cut off steps down", first=30_004),
     _bug(heartbeat_commits_what_is_not_there, "nodes live", "state machine safety"),
