@@ -54,7 +54,8 @@ def test_a_job_is_made_changed_scaled_and_taken_back(shared: Cluster, busybox_im
     ("wrong", "why"),
     [
         ({"command": ["sh", "-c", "echo no; exit 3"]}, "exit code 3"),
-        ({"command": ["sh", "-c", "sleep 0.7; exit 4"]}, "exit code 4"),
+        # Watched for so much longer than it runs that a busy machine tells of its end in time.
+        ({"command": ["sh", "-c", "sleep 0.7; exit 4"], "update": UPDATE | {"monitorSeconds": 5}}, "exit code 4"),
         ({"image": "orion-test/nothing:here"}, "orion-test/nothing:here"),
     ],
 )

@@ -7,6 +7,7 @@ import msgspec
 MAX_EXPRESSION = 200  # characters
 MAX_ZONE = 64
 MAX_CATCH_UP = 100  # runs of one job that are made up for at once
+MAX_COUNTED = 1_000  # runs that were missed: as many, or more
 MAX_CRON_NAME = 52  # characters: what is added for a run fits a job's name
 UTC = "UTC"
 

@@ -1,21 +1,21 @@
 """Times that are due, from a schedule, the last time that was dealt with, and the clock."""
 
 from datetime import tzinfo
+from itertools import takewhile
 
 import msgspec
 
 from orion.model.cron_times import times
-from orion.model.schedule import MAX_CATCH_UP, CatchUp, Schedule
+from orion.model.schedule import MAX_CATCH_UP, MAX_COUNTED, CatchUp, Schedule
 
 ON_TIME_MS = 60_000  # what runs so late is not late: a leader was elected meanwhile
 REWIND_MS = 24 * 3_600_000  # a last time so far in the future was a wrong clock's
-MAX_LOOKS = 1_000  # times in one decision: a few milliseconds
 NEVER_MS = 1 << 62
 
 
 class Due(msgspec.Struct, frozen=True):
-    """`fires` are the times that are to run now, oldest first. Of the others up to `until_ms` `missed` were missed,
-    from the first to the last of them. `next_ms`: when to look again.
+    """`fires` are the times that are to run now, oldest first. Of the others up to `until_ms` `missed` were missed
+    (MAX_COUNTED: or more), from the first to the last of them. `next_ms`: when to look again.
     """
 
     fires: tuple[int, ...] = ()
@@ -28,21 +28,6 @@ class Due(msgspec.Struct, frozen=True):
     @property
     def empty(self) -> bool:
         return not self.until_ms
-
-    def goes_on(self, now_ms: int) -> bool:
-        """Returns whether there were too many times for one look: those past `until_ms` come in the next."""
-        return self.missed > 0 and self.next_ms == now_ms
-
-    def with_next(self, following: "Due") -> "Due":
-        """The two as one: `following` begins where this one goes on."""
-        return Due(
-            following.fires,
-            self.missed + following.missed,
-            self.missed_from_ms,
-            following.missed_to_ms or self.missed_to_ms,
-            following.until_ms or self.until_ms,
-            following.next_ms,
-        )
 
 
 def due(schedule: Schedule, zone: tzinfo, former_ms: int, now_ms: int) -> Due:
@@ -58,8 +43,8 @@ def due(schedule: Schedule, zone: tzinfo, former_ms: int, now_ms: int) -> Due:
             next_ms = at_ms
             break
         found.append(at_ms)
-        if len(found) == MAX_LOOKS:
-            return _all_missed(found[:-MAX_CATCH_UP], now_ms)
+        if len(found) == MAX_COUNTED:
+            return _far_behind(schedule, zone, found, now_ms)
     if not found:
         return Due(next_ms=next_ms)
     fires = _fires(schedule, found, now_ms)
@@ -69,8 +54,26 @@ def due(schedule: Schedule, zone: tzinfo, former_ms: int, now_ms: int) -> Due:
     return Due(fires, len(missed), missed[0], missed[-1], found[-1], next_ms)
 
 
-def _all_missed(found: list[int], now_ms: int) -> Due:
-    return Due((), len(found), found[0], found[-1], found[-1], now_ms)
+def _far_behind(schedule: Schedule, zone: tzinfo, found: list[int], now_ms: int) -> Due:
+    """Years without a leader, or a clock that jumped. Of what nobody needs one by one only so many are counted."""
+    last = _last(schedule, zone, found[-1], now_ms)
+    fires = _fires(schedule, last or found, now_ms)
+    missed = [at_ms for at_ms in (*found, *last) if at_ms not in fires]
+    until_ms = (last or found)[-1]
+    return Due(fires, MAX_COUNTED, missed[0], missed[-1], until_ms, now_ms)
+
+
+def _last(schedule: Schedule, zone: tzinfo, former_ms: int, now_ms: int) -> list[int]:
+    """The last times past `former_ms`, one more than may run, looked for in spans of time that double."""
+    most = MAX_CATCH_UP + 1
+    span_ms = 3_600_000
+    while True:
+        from_ms = max(former_ms, now_ms - span_ms)
+        found = list(takewhile(lambda at_ms: at_ms <= now_ms, times(schedule, zone, from_ms)))
+        # The first one of a span that begins in the middle may be that of an hour that exists twice.
+        if len(found) > most or from_ms == former_ms:
+            return found[-most:]
+        span_ms *= 2
 
 
 def _fires(schedule: Schedule, found: list[int], now_ms: int) -> tuple[int, ...]:

@@ -1,15 +1,17 @@
 """Times of schedules: local time with its odd hours, what was missed, clocks that jump."""
 
 from datetime import UTC, datetime
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from orion.model.cron_times import schedule_error, times
-from orion.model.schedule import MAX_CATCH_UP, CatchUp, Schedule
-from orion.reconcile.cron import MAX_LOOKS, NEVER_MS, ON_TIME_MS, REWIND_MS, Due, due
+from orion.model.schedule import MAX_CATCH_UP, MAX_COUNTED, CatchUp, Schedule
+from orion.reconcile.cron import NEVER_MS, ON_TIME_MS, REWIND_MS, Due, _last, due
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -161,33 +163,29 @@ def test_what_is_later_than_its_deadline_is_not_made_up_for(catch_up):
     assert texts(found.fires) == ["05-01 05:00"]
 
 
-def test_years_without_a_leader_are_looked_at_in_bounded_steps():
-    former, now, steps, missed = ms("2026-01-01 00:00"), ms("2026-01-04 00:00"), 0, 0
-    while True:
-        found = due(EACH_MINUTE, UTC, former, now)
-        assert found.missed + len(found.fires) <= MAX_LOOKS
-        missed, former, steps = missed + found.missed, found.until_ms, steps + 1
-        if found.fires:
-            break
-    assert missed == 3 * 1440 - len(found.fires)
-    assert found.fires[-1] == now
-    assert steps == 5
+@pytest.mark.parametrize("years", [1, 10, 2_000])
+def test_years_without_a_leader_are_one_decision_and_not_counted_one_by_one(years):
+    former, now = ms("2026-01-01 00:00"), ms("2026-01-01 00:00") + years * 365 * DAY
+    schedule = replace(EACH_MINUTE, catch_up=CatchUp.ALL)
+    found = due(schedule, UTC, former, now)
+    assert found.fires == tuple(now - 60_000 * back for back in reversed(range(MAX_CATCH_UP)))
+    assert (found.missed, found.missed_from_ms) == (MAX_COUNTED, former + 60_000)
+    assert (found.missed_to_ms, found.until_ms) == (found.fires[0] - 60_000, now)
+    assert due(schedule, UTC, found.until_ms, now).empty
 
 
-def test_the_steps_of_years_without_a_leader_are_one_decision():
-    former, now = ms("2026-01-01 00:00"), ms("2026-01-04 00:00")
-    found = due(EACH_MINUTE, UTC, former, now)
-    while found.goes_on(now):
-        found = found.with_next(due(EACH_MINUTE, UTC, found.until_ms, now))
-    assert found.missed == 3 * 1440 - len(found.fires)
-    assert found.fires[-1] == found.until_ms == now
-    assert (found.missed_from_ms, found.next_ms) == (former + 60_000, now + 60_000)
-    assert found.missed_to_ms == found.fires[0] - 60_000
-
-
-def test_a_clock_that_was_put_back_is_one_look():
-    now = ms("2026-01-01 00:00")
-    assert not due(EACH_MINUTE, UTC, now + 2 * REWIND_MS, now).goes_on(now)
+@pytest.mark.parametrize(
+    ("expression", "days"),
+    [("* * * * *", 2), ("*/7 * * * *", 3), ("30 2 * * *", 300), ("0 0 * * 0", 900), ("0 12 1 * *", 4_000)],
+)
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York"])
+@pytest.mark.parametrize("now", ["2026-03-29 03:10", "2026-10-25 02:30", "2026-11-01 06:30", "2126-02-03 04:05"])
+def test_the_last_times_are_those_that_one_comes_to_one_by_one(expression, days, zone, now):
+    schedule, zone, now_ms = Schedule(expression, zone, catch_up=CatchUp.ALL), ZoneInfo(zone), ms(now)
+    former_ms = now_ms - days * DAY
+    found = _last(schedule, zone, former_ms, now_ms)
+    all_of_them = takewhile(lambda at_ms: at_ms <= now_ms, times(schedule, zone, former_ms))
+    assert found == list(all_of_them)[-MAX_CATCH_UP - 1 :]
 
 
 # --- clocks ------------------------------------------------------------------------------------------------

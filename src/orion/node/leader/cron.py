@@ -15,7 +15,6 @@ from orion.state.tables.cron_rows import CronRow, Crons
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 5.0  # at the wall clock, which jumps
-MAX_LOOKS_ON = 1_000  # at a thousand times each, before what was found is written down
 GATHER_S = 0.05  # what changes together is looked at together
 
 
@@ -76,11 +75,6 @@ class Cron:
             )
             return now_ms + 60_000, None
         found = due(job.schedule, zone, row.last_ms, now_ms)
-        for _ in range(MAX_LOOKS_ON):
-            if not found.goes_on(now_ms):
-                break
-            await asyncio.sleep(0)
-            found = found.with_next(due(job.schedule, zone, found.until_ms, now_ms))
         if found.empty:
             return found.next_ms, None
         command = FireCron(

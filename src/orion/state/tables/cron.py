@@ -7,7 +7,7 @@ from orion.model.firing import Firing, Outcome
 from orion.model.ids import JobName
 from orion.model.job import JobKind
 from orion.model.levels import since
-from orion.model.schedule import MAX_CATCH_UP, Overlap
+from orion.model.schedule import MAX_CATCH_UP, MAX_COUNTED, Overlap
 from orion.model.times import moment_text
 from orion.state import mutations
 from orion.state.core.command import Command, command, once_about
@@ -100,7 +100,8 @@ def fire_cron(state: Tables, step: Step, fire: FireCron) -> None:
 def _miss(step: Step, row: CronRow, fire: FireCron) -> CronRow:
     start, end = moment_text(fire.missed_from_ms), moment_text(fire.missed_to_ms)
     when = f"from {start} to {end}" if fire.missed > 1 else f"at {start}"
-    runs = "1 run" if fire.missed == 1 else f"{fire.missed:,} runs"
+    more = " or more" if fire.missed >= MAX_COUNTED else ""
+    runs = "1 run" if fire.missed == 1 else f"{fire.missed:,} runs{more}"
     reason = f"{runs} {when} missed: no leader was there, or the clock has jumped"
     step.tell("CronMissed", fire.job, f"{fire.job}: {reason}")
     missed = Firing(
