@@ -93,7 +93,7 @@ async def _get(
         return _failure(f"{_place(target)} answers with something that is no HTTP: {head[:40]!r}")
     status = int(match[1])
     if status == question.status or (not question.status and 200 <= status < 400):
-        return ProbeResult(ok=True)
+        return ProbeResult(ok=True, output=f"status {status}")
     words = f"GET {question.path} on {_place(target)}: status {status}"
     body = await _beginning(reader)
     return _failure(f"{words}: {body}" if body else words)

@@ -4,7 +4,7 @@ import enum
 
 import msgspec
 
-from orion.model.health import Health
+from orion.model.health import CheckResult, Health
 from orion.model.ids import NodeId
 from orion.model.resources import Resources
 
@@ -71,6 +71,7 @@ class Container(msgspec.Struct, frozen=True):
     paused: bool = False  # it runs, and its processes are frozen until somebody unpauses it
     health: Health = Health.NONE  # by the engine's own HEALTHCHECK
     health_output: str = ""  # of its last one
+    health_log: tuple[CheckResult, ...] = ()  # the last of them, oldest first
     shares: SharedNamespaces = SharedNamespaces()
 
 

@@ -59,6 +59,15 @@ class ProbeResult(msgspec.Struct, frozen=True):
     output: str = ""
 
 
+class CheckResult(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One result of a health check, as its node remembers it. `at_ms` is when the check began, in Unix time."""
+
+    at_ms: int
+    ok: bool
+    took_ms: int
+    output: str = ""
+
+
 class HookCommand(msgspec.Struct, frozen=True, array_like=True):
     """A command that is run in a task's container."""
 

@@ -37,6 +37,20 @@ def test_the_health_of_a_container():
         )
 
 
+def test_the_last_results_of_a_health_check():
+    times = {"Start": "2026-11-24T15:21:29.25Z", "End": "2026-11-24T15:21:30.5Z"}
+    odd = [{"Start": "2026-11-24T15:21:31Z", "ExitCode": None, "Output": None}, {"ExitCode": 1, "Output": "when?"}]
+    log = [*[{**times, "ExitCode": 0, "Output": "well"}] * 9, {**times, "ExitCode": 1, "Output": "x" * 5_000}, *odd]
+    found = decode.container(shown(Health={"Status": "healthy", "Log": log}), StopDetection().cause)
+    at_ms = decode.unix_ms(times["Start"])
+    assert [(each.ok, each.at_ms - at_ms, each.took_ms) for each in found.health_log] == [
+        *[(True, 0, 1_250)] * 2,
+        (False, 0, 1_250),
+        (False, 1_750, 0),
+    ]
+    assert [len(each.output) for each in found.health_log] == [4, 4, decode.MAX_OUTPUT, 0]
+
+
 def test_an_ended_container():
     found = decode.container(
         shown("exited", finished="2026-11-24T15:21:29.1Z", ExitCode=137, OOMKilled=True), StopDetection().cause

@@ -1,12 +1,24 @@
 """The agent finds out whether its tasks work, and ends them in order."""
 
+import asyncio
+
 import msgspec
 import pytest
 from agent_kit import Bench, run
 
 from orion.model.allocation import AllocationState
-from orion.model.health import CheckKind, Health, HealthCheck, HookCommand, ProbeResult, TaskHooks, UnhealthyAction
+from orion.model.health import (
+    CheckKind,
+    CheckResult,
+    Health,
+    HealthCheck,
+    HookCommand,
+    ProbeResult,
+    TaskHooks,
+    UnhealthyAction,
+)
 from orion.model.job import RestartMode, RestartPolicy
+from orion.node.agent import check_memory
 from sim.engine import FAILS, HANGS
 
 CHECK = HealthCheck(CheckKind.HTTP, 80, "/", interval_ms=1_000, timeout_ms=500, retries=3)
@@ -182,6 +194,99 @@ def test_nothing_is_asked_of_what_is_not_wanted():
         assert bench.running(one)
         assert status(bench, one).health is Health.HEALTHY
         await bench.until(lambda: status(bench, one).state is AllocationState.STOPPED)
+
+    run(main)
+
+
+# --- what is remembered for people -------------------------------------------------------------------------
+
+
+def oks(results):
+    return [each.ok for each in results]
+
+
+def test_the_last_results_of_a_check_are_remembered_over_a_restart_of_the_task():
+    async def main(bench):
+        since_ms = bench.agent.checks_since_ms
+        one = bench.assign(1, health=msgspec.structs.replace(CHECK, retries=2))
+        await until_health(bench, one, Health.HEALTHY)
+        fall_ill(bench, one)
+        await bench.until(lambda: status(bench, one).restarts == 1)
+        await until_health(bench, one, Health.HEALTHY)
+        results = await bench.agent.check_results(one)
+        assert [a for a, b in zip(oks(results), oks(results)[1:], strict=False) if a != b] == [True, False]
+        failed = [each for each in results if not each.ok]
+        assert [each.output for each in failed] == ["GET /: it is ill"] * 2
+        assert all(0 < each.took_ms < 500 for each in failed)
+        assert since_ms <= results[0].at_ms < results[-1].at_ms
+
+    run(main)
+
+
+def test_results_of_commands_are_remembered_too():
+    async def main(bench):
+        bad = bench.assign(1, health=HealthCheck(CheckKind.EXEC, command=(FAILS,), interval_ms=1_000, retries=1))
+        await until_health(bench, bad, Health.UNHEALTHY)
+        (*_, last) = await bench.agent.check_results(bad)
+        assert (last.ok, last.output) == (False, f"{FAILS}: exit code 1: so sorry")
+
+    run(main)
+
+
+def test_of_a_port_alone_nothing_is_remembered():
+    async def main(bench):
+        one = bench.assign(1, ports=(8080,))
+        await bench.until(lambda: status(bench, one).ready_since_ms > 0)
+        assert await bench.agent.check_results(one) == ()
+
+    run(main)
+
+
+def test_the_engines_own_results_are_asked_for_and_those_seen_stay_when_it_does_not_answer():
+    async def main(bench):
+        one = bench.assign(1, health=HealthCheck(CheckKind.DOCKER))
+        await bench.until(lambda: bench.running(one))
+        log = tuple(CheckResult(second * 1_000, second != 3, 20, "a\nline") for second in range(1, 6))
+
+        def show(results):
+            held = bench.held(one)
+            held.shown = msgspec.structs.replace(held.shown, health=Health.HEALTHY, health_log=results)
+
+        show(log[:4])
+        assert [each.at_ms for each in await bench.agent.check_results(one)] == [1_000, 2_000, 3_000, 4_000]
+        show(log[1:])
+        found = await bench.agent.check_results(one)
+        assert [each.at_ms for each in found] == [1_000, 2_000, 3_000, 4_000, 5_000]
+        assert {each.output for each in found} == {"a line"}
+        bench.client.inspect = hangs
+        assert await bench.agent.check_results(one) == found
+        del bench.client.inspect
+
+    run(main)
+
+
+async def hangs(_container):
+    await asyncio.sleep(3_600)
+
+
+def test_what_has_ended_is_remembered_for_a_while_and_no_longer(monkeypatch):
+    monkeypatch.setattr(check_memory, "ENDED_KEPT", 1)
+
+    async def main(bench):
+        one, two = (bench.assign(number, health=CHECK) for number in (1, 2))
+        for each in (one, two):
+            await until_health(bench, each, Health.HEALTHY)
+            bench.unwant(each)
+            await bench.until(lambda each=each: status(bench, each).state is AllocationState.STOPPED)
+        bench.drop(one)
+        bench.publish()
+        three = bench.assign(3, health=CHECK)
+        await until_health(bench, three, Health.HEALTHY)
+        assert oks(await bench.agent.check_results(one))[:1] == [True]
+        bench.drop(two)
+        bench.publish()
+        await bench.until(lambda: not bench.agent._health.memory.of(one))
+        assert oks(await bench.agent.check_results(two))[:1] == [True]
 
     run(main)
 

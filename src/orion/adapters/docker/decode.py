@@ -8,7 +8,7 @@ from typing import Any
 
 from orion.adapters.docker.spec import labels_from
 from orion.model.container import Container, ContainerState, EndCause, EngineInfo, Labels, SharedNamespaces
-from orion.model.health import Health
+from orion.model.health import CheckResult, Health
 from orion.model.ids import AllocationId, JobName, container_name
 from orion.model.resources import Resources
 
@@ -25,6 +25,7 @@ _STATES = {
 }
 _HEALTH = {each.value: each for each in Health}
 MAX_OUTPUT = 1024  # characters of what a HEALTHCHECK has written
+MAX_RESULTS = 5  # of a HEALTHCHECK, as many as Docker keeps
 
 
 def container(shown: dict[str, Any], cause: Callable[[dict[str, Any]], EndCause]) -> Container | None:
@@ -54,6 +55,7 @@ def container(shown: dict[str, Any], cause: Callable[[dict[str, Any]], EndCause]
         paused=state["Status"] == "paused",
         health=_HEALTH.get(str((state.get("Health") or {}).get("Status")), Health.NONE),
         health_output=_health_output(state.get("Health") or {}),
+        health_log=_health_log(state.get("Health") or {}),
         shares=_shares(shown["HostConfig"]),
     )
 
@@ -69,6 +71,20 @@ def _shares(host: dict[str, Any]) -> SharedNamespaces:
 def _health_output(shown: dict[str, Any]) -> str:
     results = shown.get("Log") or ()
     return str(results[-1].get("Output") or "")[:MAX_OUTPUT] if results else ""
+
+
+def _health_log(shown: dict[str, Any]) -> tuple[CheckResult, ...]:
+    return tuple(_check_result(each) for each in (shown.get("Log") or ())[-MAX_RESULTS:] if each.get("Start"))
+
+
+def _check_result(shown: dict[str, Any]) -> CheckResult:
+    at_ms = unix_ms(shown["Start"])
+    return CheckResult(
+        at_ms=at_ms,
+        ok=shown.get("ExitCode") == 0,
+        took_ms=max(0, unix_ms(shown.get("End") or "") - at_ms),
+        output=str(shown.get("Output") or "")[:MAX_OUTPUT],
+    )
 
 
 def listed(entry: dict[str, Any]) -> Container | None:

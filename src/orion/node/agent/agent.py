@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from orion.model.container import Container, ContainerState, EngineInfo, LogEntry, LogQuery
 from orion.model.errors import EngineDown, EngineError, NotFound
+from orion.model.health import CheckResult
 from orion.model.ids import AllocationId, JobName, NodeId, task_id
 from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.agent.health_checks import HealthChecks
@@ -261,6 +262,17 @@ class Agent:
             if seen.ready_since_ms(each.spec):
                 ready.append(id_)
         return Runs(tuple(running), tuple(ready))
+
+    @property
+    def checks_since_ms(self) -> int:
+        """The Unix time since when results of checks are remembered here."""
+        return self._health.memory.since_ms
+
+    async def check_results(self, allocation: AllocationId) -> tuple[CheckResult, ...]:
+        """Returns the last results of its health check that are remembered here, oldest first."""
+        if (container := self._seen.of(allocation)) is not None:
+            await self._health.look_again(allocation, container)
+        return self._health.memory.of(allocation)
 
     def container_of(self, allocation: AllocationId) -> Container | None:
         return self._seen.of(allocation)

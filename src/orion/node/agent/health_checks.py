@@ -4,16 +4,17 @@ is nothing more to be found out. `reconcile/health.py` says what becomes of what
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from orion.model.allocation import Allocation
 from orion.model.container import Container, ContainerState
 from orion.model.errors import EngineDown, EngineError
-from orion.model.health import CheckKind, HealthCheck, ProbeResult
+from orion.model.health import CheckKind, CheckResult, HealthCheck, ProbeResult
 from orion.model.ids import AllocationId, NodeId
 from orion.model.job import TaskSpec
 from orion.model.node import EVERYWHERE
 from orion.node.agent.assignment_stream import Assignment, AssignmentSet
+from orion.node.agent.check_memory import CheckMemory
 from orion.node.agent.isolation import isolated
 from orion.ports.clock import Clock
 from orion.ports.engine import Engine
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 LEVEL = 2  # of the cluster, since which an allocation's status says its health
 PARALLEL_PROBES = 32
 PARALLEL_EXECS = 8  # each is three requests to the engine, and a process
+ENGINE_LOOK_S = 2.0  # for a person who asks: what was seen before is answered else
 
 
 class HealthChecks:
@@ -40,6 +42,8 @@ class HealthChecks:
         self._probe = probe
         self._changed = changed
         self._known: dict[AllocationId, Checked] = {}
+        self.memory = CheckMemory(clock.wall_ms())
+        self._by_engine: frozenset[AllocationId] = frozenset()  # those that the engine checks
         self._runners: dict[AllocationId, tuple[tuple[str, int], asyncio.Task[None]]] = {}
         self._probes = asyncio.Semaphore(PARALLEL_PROBES)
         self._execs = asyncio.Semaphore(PARALLEL_EXECS)
@@ -56,6 +60,8 @@ class HealthChecks:
         """Runs what belongs to these containers, in `group`, and ends all else."""
         assigned = {each.allocation.id for each in work.assigned}
         self._known = {a: known for a, known in self._known.items() if a in assigned}
+        self._by_engine = frozenset(each.allocation.id for each in work.assigned if _is_by_engine(each.spec))
+        self.memory.forget_all_but(assigned)
         runs = self._runs(work, containers)
         for allocation, (run, runner) in list(self._runners.items()):
             if allocation not in runs or _run(runs[allocation][1]) != run:
@@ -89,10 +95,26 @@ class HealthChecks:
         known = self._known.get(allocation.id)
         if known is None or not known.is_of(container):
             known = self._known[allocation.id] = health.first(spec, container, allocation.status, now_ms)
-        by_engine = spec.health is not None and spec.health.kind is CheckKind.DOCKER
-        if by_engine and known.hooked and not known.failed:
+        if not _is_by_engine(spec):
+            return
+        if container.health_log:
+            self.memory.add(allocation.id, container.health_log)
+        if known.hooked and not known.failed:
             wall_ms = self._clock.wall_ms()
             self._known[allocation.id] = health.after_engine(spec, known, container, now_ms, wall_ms)
+
+    async def look_again(self, allocation: AllocationId, container: Container) -> None:
+        """Has `memory` know what the engine has found by now, where it is the engine that checks."""
+        if allocation not in self._by_engine:
+            return
+        try:
+            async with asyncio.timeout(ENGINE_LOOK_S):
+                found = await self._engine.inspect(container.id)
+        except (EngineError, TimeoutError) as error:
+            log.debug("the engine does not say how the checks of %08x went: %s", allocation, error)
+            return
+        if found is not None and found.health_log and allocation in self._by_engine:
+            self.memory.add(allocation, found.health_log)
 
     # --- one run ------------------------------------------------------------------------------------------
 
@@ -109,8 +131,10 @@ class HealthChecks:
             check = health.probe_of(spec)
             assert check is not None
             result = await self._ask(allocation, spec, container, check)
-            clock = self._clock
-            known = health.after_probe(spec, known, _bounded(result), clock.now_ms(), clock.wall_ms())
+            if spec.health is not None:
+                self.memory.add(allocation.id, (result,))
+            clock, found = self._clock, ProbeResult(ok=result.ok, output=result.output)
+            known = health.after_probe(spec, known, found, clock.now_ms(), clock.wall_ms())
             self._learn(allocation, known)
             if not health.is_over(spec, known):
                 await asyncio.sleep(health.wait_ms(spec, known, self._clock.now_ms()) / 1000)
@@ -126,16 +150,17 @@ class HealthChecks:
         for hook in spec.hooks.post_start:
             result = await self._exec(container, hook.command, hook.timeout_ms)
             if not result.ok:
-                return _bounded(result).output
+                return result.output
         return ""
 
     async def _ask(
         self, allocation: Allocation, spec: TaskSpec, container: Container, check: HealthCheck
-    ) -> ProbeResult:
+    ) -> CheckResult:
         if check.kind is CheckKind.EXEC:
             return await self._exec(container, check.command, check.timeout_ms)
         places, timeout_s = targets(allocation, spec, container, check.port), check.timeout_ms / 1000
-        async with self._probes:
+
+        async def ask() -> ProbeResult:
             try:
                 with isolated(f"checking {allocation.id:08x}"):
                     if check.kind is CheckKind.TCP:
@@ -145,8 +170,12 @@ class HealthChecks:
             except EngineError as error:
                 return ProbeResult(ok=False, output=error.detail)
 
-    async def _exec(self, container: Container, command: Sequence[str], timeout_ms: int) -> ProbeResult:
-        async with self._execs:
+        return await self._timed(self._probes, ask)
+
+    async def _exec(self, container: Container, command: Sequence[str], timeout_ms: int) -> CheckResult:
+        """Raises EngineDown."""
+
+        async def run() -> ProbeResult:
             try:
                 with isolated(f"running a command in container {container.id[:12]}"):
                     result = await self._engine.exec(container.id, command, timeout_ms)
@@ -154,7 +183,21 @@ class HealthChecks:
                 raise
             except EngineError as error:
                 return ProbeResult(ok=False, output=f"{command[0]}: {error.detail}")
-        return ProbeResult(ok=result.exit_code == 0, output=result.words(command[0], timeout_ms))
+            return ProbeResult(ok=result.exit_code == 0, output=result.words(command[0], timeout_ms))
+
+        return await self._timed(self._execs, run)
+
+    async def _timed(self, room: asyncio.Semaphore, ask: Callable[[], Awaitable[ProbeResult]]) -> CheckResult:
+        """Its output is one line, which goes into the log. The wait for `room` is not the task's time."""
+        async with room:
+            at_ms, began_ms = self._clock.wall_ms(), self._clock.now_ms()
+            found = await ask()
+            took_ms = self._clock.now_ms() - began_ms
+        return CheckResult(at_ms, found.ok, took_ms, health.one_line(found.output))
+
+
+def _is_by_engine(spec: TaskSpec) -> bool:
+    return spec.health is not None and spec.health.kind is CheckKind.DOCKER
 
 
 def _run(container: Container) -> tuple[str, int]:
@@ -174,8 +217,3 @@ def targets(allocation: Allocation, spec: TaskSpec, container: Container, port: 
         if (binding.container_port, binding.protocol) == (port, "tcp") and host_port
     ]
     return (*own, *published)
-
-
-def _bounded(result: ProbeResult) -> ProbeResult:
-    """One line, which goes into the log."""
-    return ProbeResult(ok=result.ok, output=health.one_line(result.output))
