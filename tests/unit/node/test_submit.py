@@ -4,11 +4,13 @@ import msgspec
 import pytest
 from cluster_kit import run
 
-from orion.model.errors import AnswerForgotten, Refused, TooNew, Unavailable
+from orion.model.errors import AnswerForgotten, NotTaken, Refused, TooNew, Unavailable
+from orion.model.job import Job, JobKind, TaskSpec
 from orion.node.routing.submit import Submit
 from orion.state.commands import encode_command
 from orion.state.core import dedup
 from orion.state.tables.configs import DeleteConfig
+from orion.state.tables.jobs import CreateJob
 
 
 def put(machine, key, service=None):
@@ -73,6 +75,22 @@ def test_a_change_that_needs_a_newer_level_is_refused_by_a_leader_that_does_not_
             TooNew, match=r"not all nodes understand this yet, which is of level 9: node1 \(0.1.0-sim\)"
         ):
             await proposed(nodes, Submit(b"whatever it is", needs=9))
+
+    run(main)
+
+
+def test_a_change_of_a_cluster_that_no_node_has_joined_yet_is_tried_again():
+    """Its level is not known, so nobody can be named who does not understand it."""
+
+    async def main(nodes):
+        job = Job("web", JobKind.SERVICE, 1, TaskSpec("nginx", drain_ms=5_000), created_at_ms=1)
+        request = Submit(encode_command(CreateJob(1, job, "mark", 0)))
+        state = nodes.leader.node.driver.state
+        state.nodes.clear()
+        state.level = 1
+        state.facts_epoch += 1
+        with pytest.raises(NotTaken, match="no node of the new cluster has said yet what it understands"):
+            await proposed(nodes, request)
 
     run(main)
 

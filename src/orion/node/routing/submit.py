@@ -131,6 +131,18 @@ class Submitter:
     async def _asked(self, request: Submit, _: Principal) -> Submitted:
         return await self.take(request)
 
+    async def _opened(self, request: Submit) -> AnyCommand:
+        """Returns it once all nodes understand it. Raises TooNew; NotTaken while no node has joined yet."""
+        if request.needs > LEVEL:
+            raise too_new(Need(request.needs), self._driver.view)
+        command = _understood(request.command)
+        if need_of(command).level > self._driver.view.level:
+            await self._catch_up()
+            if not self._driver.view.nodes():
+                raise NotTaken("no node of the new cluster has said yet what it understands")
+            require_open(command, self._driver.view)
+        return command
+
     async def _completed(self, request: Submit) -> bytes:
         """A command the log can take: one that can't be understood would stop every node. What a leader decides
         is taken from nobody else.
@@ -140,12 +152,7 @@ class Submitter:
         address with the old one. Raises Conflict for a data directory that a node at another address uses.
         """
         data, view = request.command, self._driver.view
-        if request.needs > LEVEL:
-            raise too_new(Need(request.needs), view)
-        command = _understood(data)
-        if need_of(command).level > view.level:
-            await self._catch_up()
-            require_open(command, self._driver.view)
+        command = await self._opened(request)
         if isinstance(command, CreateJob):
             refuse_own_ports(view, command.job)
         if not isinstance(command, RegisterNode):
