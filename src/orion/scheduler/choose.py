@@ -13,6 +13,7 @@ from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.pools import EXACT, Pool
 from orion.scheduler.task_rules import Ranking, TaskRules, task_rules_of
 from orion.state.job_record import JobRecord
+from orion.state.placed import count_on
 from orion.state.records import NodeRecord
 from orion.state.tables.configs import Configs
 from orion.state.view import View
@@ -102,15 +103,18 @@ class Choice:
     def _fill(self, rows: list[NodeRecord]) -> None:
         """Gives tasks to nodes while there are both.
 
-        A round gives one task to each node that has the fewest of the job so far, the best first. Nodes on which
+        A round gives one task to each node that has the fewest of the job so far, the best first. Tasks of other
+        versions, and those about to end, do not count: an update would gather its tasks where few are yet to be
+        replaced. Nodes on which
         one more fits go to the next round. The outcome is that of taking the best node for one task after another,
         but each node is scored once a round.
         """
         rounds: dict[int, list[NodeRecord]] = {}
-        name = self._record.job.name
         if self._record.active:
+            name, version = self._record.job.name, self._record.version(self._indexes[0])
+            held, leaving = self._view.allocations, self._overlay.leaving
             for row in rows:
-                count = self._view.active_count(row, name) if name in row.holdings.by_job else 0
+                count = count_on(held, row, name, version, leaving) if name in row.holdings.by_job else 0
                 rounds.setdefault(count, []).append(row)
         elif rows:
             rounds[0] = rows

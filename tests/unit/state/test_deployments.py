@@ -46,6 +46,15 @@ def test_an_update_starts_first_and_never_has_fewer_ready():
     assert max(most) == 4
 
 
+@pytest.mark.parametrize("nodes", [3, 4, 5])
+def test_after_each_update_the_tasks_are_on_as_many_nodes_as_before(nodes):
+    world = deployed(nodes=nodes)
+    for number in range(2, 7):
+        world.deploy(image=f"nginx:{number}")
+        assert world.run().state is DONE
+        assert len({each.node for each in world.active()}) == 3
+
+
 def test_an_unchanged_job_is_left_alone():
     world = deployed()
     before = world.deployment()
