@@ -85,7 +85,7 @@ def test_jobs_start_in_their_order_on_deploy_and_after_an_outage_of_all(
     words = ("waiting", "waits for db to be healthy", "there is no job of that name", "since ")
     shared.wait(lambda: said(shared, "web", *words), "web to say what it waits for")
     code, out, err = orion(node, "deploy", web, file(tmp_path, "db", DB))
-    assert (code, out) == (0, "web is as asked: version 0\ndb is as asked: version 0\n"), err
+    assert (code, out) == (0, "db is as asked: version 0\nweb is as asked: version 0\n"), err
     shared.wait(lambda: in_order(shared), "web after db")
     before = [run_of(shared, name)["startedAt"] for name in ("db", "web")]
 

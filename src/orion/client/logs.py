@@ -20,12 +20,15 @@ Open = Callable[[str], Iterator[bytes]]
 
 
 class LogLine(msgspec.Struct, frozen=True, gc=False):
-    """A line with its end, or a part of a long one. `at`: RFC 3339, UTC. `stream`: stdout or stderr."""
+    """A line with its end, or a part of a long one. `at`: RFC 3339, UTC. `stream`: stdout or stderr. `run`: the id
+    of the task's allocation that wrote it.
+    """
 
     at: str
     stream: str
     text: bytes
     node: str
+    run: str
 
 
 def once(chunks: Iterator[bytes]) -> Iterator[LogLine]:
@@ -129,7 +132,7 @@ class _Following:
 def _lines(data: str) -> Iterator[LogLine]:
     view = msgspec.json.decode(data, type=LogsView)
     for line in view.lines:
-        yield LogLine(line.at, line.stream, _bytes(line), view.node_id)
+        yield LogLine(line.at, line.stream, _bytes(line), view.node_id, view.allocation)
 
 
 def _bytes(line: LogLineView) -> bytes:

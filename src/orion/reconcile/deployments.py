@@ -258,9 +258,11 @@ def what_it_waits_for(
 
 
 def _held_by(look: Look) -> Slot | None:
-    """Returns what the others wait for: a slot that has begun, for one whose turn is later says nothing."""
+    """Returns what the others wait for: a slot that has begun, for one whose turn is later says nothing. Of those
+    one that is not ready, for a ready one has but to stay so.
+    """
     open_ones = [slot for slot in look.slots if not slot.done and not slot.failure]
-    return min(open_ones, key=lambda slot: (not slot.begun, slot.index), default=None)
+    return min(open_ones, key=lambda slot: (not slot.begun, slot.ready, slot.index), default=None)
 
 
 def _why(look: Look, slot: Slot | None, waits_for: Callable[[], str]) -> str:

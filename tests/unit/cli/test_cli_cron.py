@@ -47,3 +47,20 @@ def test_a_cron_job_is_named(orion):
     code, _, err = orion("cron", "create", "--schedule", "@daily", "busybox")
     assert code == 2
     assert "--name nightly" in err
+
+
+def test_a_plan_tells_a_cron_job_that_is_new_from_one_that_is_changed_or_is_so_already(orion, tmp_path):
+    path = tmp_path / "nightly.yaml"
+
+    def plan(image):
+        path.write_text(f"{{name: nightly, image: '{image}', kind: cron, schedule: {{expression: '@daily'}}}}")
+        code, out, _ = orion("plan", str(path))
+        assert code == 0
+        return [line for line in out.splitlines() if line.startswith(("+", "~", "=", "    image", "    schedule"))]
+
+    assert plan("backup:1") == ["+ nightly: create"]
+    assert orion("deploy", str(path))[:2] == (0, "nightly is as asked: version 0\n")
+    assert plan("backup:1") == ["= nightly: unchanged (version 0)"]
+    assert plan("backup:2") == ["~ nightly: update (version 0)", '    image: "backup:1" -> "backup:2"']
+    assert orion("deploy", str(path))[:2] == (0, "nightly is as asked: version 1\n")
+    assert orion("scale", "nightly", "2")[:2] == (0, "nightly is as asked: version 1\n")

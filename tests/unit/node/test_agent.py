@@ -75,6 +75,7 @@ def test_the_end_of_a_stopped_container_is_told_with_its_exit_code():
         assert bench.held(web) is None
         ended = next(s for a, s in bench.reports if a == web and s.state is AllocationState.STOPPED)
         assert ended.exit_code in (137, 143)
+        assert ended.reason == ""  # its output is not why it ended
 
     run(main)
 

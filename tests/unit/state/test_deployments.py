@@ -7,7 +7,7 @@ from orion.model.job import PortBinding
 from orion.model.resources import Resources
 from orion.model.update import FailureAction, UpdateOrder, UpdatePolicy
 from orion.node.rpc.reads import ALL
-from orion.node.views import render
+from orion.node.views import render, render_jobs
 from orion.scheduler.schedule import schedule
 from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.job_changes import MAX_VERSIONS
@@ -243,6 +243,15 @@ def test_a_restart_replaces_each_task_by_one_of_the_same_spec():
     world.restart()
     assert world.run(watch=lambda: len(world.ready()) >= 3 or pytest.fail("below the floor")).state is DONE
     assert not before & {a.id for a in world.active()}
+
+
+def test_of_tasks_that_have_begun_one_that_is_not_ready_says_what_is_waited_for():
+    world = Rollout(nodes=1)
+    world.deploy(count=2, ports=(PortBinding(80, "tcp", 8080),))
+    for _ in range(10):
+        world.tick(lambda each: {"state": "running", "started_at_ms": 1, "ready_since_ms": 5})
+    shown = render_jobs.deployment_view(world.view, world.deployment())
+    assert shown.reason == "web/1 port 8080 is taken on 1 of 1 nodes"
 
 
 def test_what_makes_no_progress_ends():

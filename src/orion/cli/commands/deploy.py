@@ -63,23 +63,23 @@ def _tokens(token: str | None, jobs: int) -> list[str]:
 
 def _put(client: "Client", jobs: "Sequence[LoadedJob]", tokens: "Sequence[str]") -> "tuple[list[JobView], int]":
     """Asks for one job after the other, those first that others come after, until one is refused: a job whose
-    predecessor is about to change is to wait for that. Returns those that were taken, in the order of the files,
-    and the exit code.
+    predecessor is about to change is to wait for that. Returns those that were taken, in that order, so that the
+    one that the others wait for is followed first, and the exit code.
     """
     from orion.cli.app import say
     from orion.cli.shared.jobfiles import in_turn, refused, request_of
     from orion.model.errors import Refused
 
-    views: dict[int, JobView] = {}
+    views: list[JobView] = []
     order = in_turn(jobs)
     code = 0
     for place, number in enumerate(order):
         job = jobs[number]
         try:
-            views[number] = client.put_job(job.name, request_of(job), plan=tokens[number])
+            views.append(client.put_job(job.name, request_of(job), plan=tokens[number]))
         except Refused as error:
             code = refused(job, error)
             if left := [jobs[each].name for each in order[place + 1 :]]:
                 say(f"not asked for: {', '.join(left)}")
             break
-    return [views[number] for number in sorted(views)], code
+    return views, code

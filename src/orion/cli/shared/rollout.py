@@ -1,5 +1,6 @@
 """Follows what a change of a job has begun, until it has ended; the exit code says whether it is as asked."""
 
+import re
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -18,6 +19,12 @@ AGAIN_S = 1.0
 PATIENCE_S = 60.0  # with nodes that do not answer
 LAST_LINES = 10
 
+# Reasons that are a step on the way, and pass by themselves.
+_PASSING = re.compile(
+    r" is ready and is watched$| has its turn | waits to be placed$| waits until | not ended yet$| and not ready$"
+    r"| is (scheduled|pulling|starting) on "
+)
+
 # Of each end the exit code, and words behind the job's name.
 _ENDS = {
     "done": (0, "is as asked"),
@@ -32,16 +39,19 @@ def follow_all(
     client: "Client", jobs: "Sequence[JobView]", *, wait: bool, timeout_s: float | None, unchanged: bool = False
 ) -> int:
     """Follows the deployments of the jobs, one after the other. Returns the worst exit code. `unchanged`: a job
-    whose deployment has ended is one that was left alone.
+    whose deployment has ended is one that was left alone. A cron job has none, whether it was changed or not.
     """
     from orion.cli.app import INTERRUPTED, say
+    from orion.model.errors import Unavailable
 
     code = 0
     for job in jobs:
         for note in job.notes:
             say(f"note: {note}")
         row = job.deployment
-        if row is None or (unchanged and row.state != "running"):
+        if row is None:
+            click.echo(f"{job.name} is as asked: version {job.version}")
+        elif unchanged and row.state != "running":
             click.echo(f"{job.name} is unchanged: version {job.version}")
         elif not wait:
             click.echo(f"{job.name}: deployment {row.id} has begun")
@@ -51,6 +61,9 @@ def follow_all(
             except KeyboardInterrupt:
                 say(f"{job.name} goes on without you: 'orion jobs {job.name}' shows it")
                 return INTERRUPTED
+            except Unavailable as error:
+                say(f"{error.detail}; {job.name} goes on by itself: 'orion jobs {job.name}' shows it")
+                return 1
     return code
 
 
@@ -110,7 +123,8 @@ def _shown() -> "Callable[[DeploymentView], None]":
         goal = row.from_version if row.rolling_back else row.to_version
         way = f"back to version {goal}" if row.rolling_back else f"version {goal}"
         counts = f"{done.ready} of {done.tasks} ready" if done else ""
-        told = live or row.rolling_back or " waits for " in row.reason  # for other jobs, for as long as they take
+        # Where nobody may look on, only what may last: for other jobs, a place, a check.
+        told = live or row.rolling_back or not _PASSING.search(row.reason)
         text = ", ".join(filter(None, (f"{row.job}: {way}", counts, row.reason if told else "")))
         if text != last:
             last = text
@@ -128,8 +142,27 @@ def _last_words(client: "Client", row: "DeploymentView") -> None:
     if "/" not in task or " " in task:
         return
     try:
-        text = b"".join(line.text for line in client.logs(task, tail=LAST_LINES)).decode(errors="replace")
+        lines = _lines_of_failed(client, row, task)
     except OrionError:
         return
-    for line in text.splitlines():
+    for line in b"".join(lines).decode(errors="replace").splitlines():
         note(f"  {line}")
+
+
+def _lines_of_failed(client: "Client", row: "DeploymentView", task: str) -> list[bytes]:
+    """Returns the last lines of the deployment's runs of the task. Not those of a version that is still there or is
+    back: its run may be the newest, or the newest that has written anything.
+    """
+    from orion.cli.shared.waiting import RUN_OVER
+
+    gone = row.state == "rolled-back"
+    of_it = {
+        run.id
+        for run in client.task(task).allocations
+        if (run.created_at or "") >= (row.started_at or "") and (run.state in RUN_OVER or not gone)
+    }
+    for previous in (False, True) if of_it else ():
+        found = client.logs(task, tail=LAST_LINES, previous=previous)
+        if lines := [line.text for line in found if line.run in of_it]:
+            return lines
+    return []

@@ -94,8 +94,10 @@ class Reports:
         self._report(allocation, status)
 
     async def tell(self, allocation: AllocationId, status: AllocationStatus) -> None:
-        """With the container's last words, which usually say why it ended."""
-        words = await self._last_words(allocation) if status.exit_code else ""
+        """With the container's last words, which usually say why it ended. One that was told to end has no reason,
+        so its words are none either.
+        """
+        words = await self._last_words(allocation) if status.exit_code and status.reason else ""
         reason = f"{status.reason}: {words}" if words else status.reason
         self._report(allocation, status.because(reason))
 

@@ -83,11 +83,12 @@ def look(view: View, job: Job) -> Before:
 def plan_view(before: Before, job: Job, outcome: Outcome) -> PlanView:
     """`outcome`: what came of the job in a copy of the state."""
     latest = before.latest
+    changes = list(_changes(latest, job))
     shown = PlanView(
         job=job.name,
-        kind=_kind(outcome, latest, job),
+        kind=_kind(outcome, latest, job, changed=bool(changes)),
         version=latest.version if latest else None,
-        changes=list(_changes(latest, job)),
+        changes=changes,
         order=outcome.order,
         order_reason=_order_reason(before.no_room, job, outcome),
         starts=outcome.starts,
@@ -112,11 +113,11 @@ def _as_it_would_be(record: JobRecord, job: Job) -> Job:
     return replace(job, version=next_version(record), created_index=record.job.created_index)
 
 
-def _kind(outcome: Outcome, latest: Job | None, job: Job) -> str:
-    if outcome.kind is None:
-        return "unchanged"
+def _kind(outcome: Outcome, latest: Job | None, job: Job, *, changed: bool) -> str:
     if latest is None:
         return "create"
+    if outcome.kind is None:  # a cron job is changed without a deployment
+        return "update" if changed and job.kind is JobKind.CRON else "unchanged"
     if outcome.kind is DeploymentKind.SCALE:
         return "scale" if latest.count != job.count else "settings"
     return "update"
@@ -150,7 +151,11 @@ def _changes(latest: Job | None, job: Job) -> Iterator[FieldChange]:
 
 
 def _shown(job: Job) -> object:
-    return msgspec.to_builtins(JobFields(**job_fields(job)))  # type: ignore[arg-type]
+    """Returns the job's fields, those of a job that is asked for as those of one that was stored: msgspec leaves a
+    text out when it is the very object of the default, which one that was decoded is not.
+    """
+    stored = msgspec.msgpack.decode(msgspec.msgpack.encode(job), type=Job)
+    return msgspec.to_builtins(JobFields(**job_fields(stored)))  # type: ignore[arg-type]
 
 
 def _differences(path: str, old: object, new: object) -> Iterator[tuple[str, str, str]]:
