@@ -13,6 +13,7 @@ asked, `Unavailable` for what may work later.
 from orion.client.client import Client
 from orion.client.container_session import ContainerSession, Output
 from orion.client.logs import LogLine
+from orion.model.api.checks import CheckView, RunChecksView
 from orion.model.api.cluster import EventView, HealthView, MemberView, RaftView
 from orion.model.api.config_refs import ConfigRefRequest
 from orion.model.api.configs import ConfigValue, ConfigView
@@ -32,6 +33,7 @@ __all__ = [
     "AffinityRequest",
     "AllocationView",
     "AlongsideRequest",
+    "CheckView",
     "Client",
     "ConfigRefRequest",
     "ConfigValue",
@@ -55,6 +57,7 @@ __all__ = [
     "PlanView",
     "RaftView",
     "Refused",
+    "RunChecksView",
     "RunView",
     "ScheduleRequest",
     "StatsView",

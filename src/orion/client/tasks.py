@@ -3,6 +3,7 @@
 import msgspec
 
 from orion.client.session import Session, new_key, page_query, path_of, stale_query
+from orion.model.api.checks import RunChecksView
 from orion.model.api.tasks import TaskRequest, TaskView
 
 
@@ -35,6 +36,12 @@ class Tasks(Session):
     def poll_task(self, task: str, after_index: int = 0, *, wait_s: float = 30.0) -> tuple[TaskView, int]:
         """As poll_tasks."""
         return self._poll(path_of("/tasks", task), TaskView, after_index, wait_s)
+
+    def checks(self, task: str) -> list[RunChecksView]:
+        """The last results of its health check, a run after the other, as their nodes remember them. Of a node that
+        can't be asked there is a `reason` instead.
+        """
+        return self._decoded(self._ask("GET", f"{path_of('/tasks', task)}/checks"), list[RunChecksView])
 
     def delete_task(self, task: str, *, created_index: int = 0) -> TaskView:
         """Stop it and forget it. It is NotFound once its container has ended. A task that gets its name before then

@@ -60,6 +60,7 @@ class FakeSessions:
 
     def begin_sessions(self):
         self.sessions = []
+        self.checks_of = {}  # RunChecksViews, or an error, by the task's id
 
     @contextlib.asynccontextmanager
     async def session(self, task, purpose):
@@ -71,6 +72,14 @@ class FakeSessions:
             yield session
         finally:
             session.closed = True
+
+    async def checks(self, task, *, timeout_s):
+        found = self.checks_of.get(task if "/" in task else f"{task}/0")
+        if found is None:
+            raise NotFound(f"there is no task {task}")
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     async def stats(self, task, *, follow):
         if task not in {"web", "web/0"}:

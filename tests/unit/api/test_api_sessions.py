@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from orion.client import Client
+from orion.model.api.checks import CheckView, RunChecksView
 from orion.model.api.websocket import Messages, Opcode, frame
 from orion.model.errors import NotFound, Refused, Unavailable
 from orion.model.sessions import Connect, Exec, GetFiles, Input, InputEnd, PutFiles, Resize
@@ -162,6 +163,25 @@ def test_files_go_both_ways(client, api):
         client.put_files("other", "/tmp", iter([b"x"]))
     with pytest.raises(Refused, match="begins with /"):
         list(client.get_files("web", "tmp"))
+
+
+def test_results_of_checks_are_told_a_run_after_the_other(client, api):
+    one = RunChecksView("a1", "node1", None, [], "node1 does not answer")
+    two = RunChecksView(
+        "a2", "node2", "2025-01-01T00:00:00.000Z", [CheckView("2025-01-01T00:00:05.000Z", False, 0.25, "503")]
+    )
+    api.service.checks_of = {"web/0": [one, two]}
+    assert client.checks("web") == client.checks("web/0") == [one, two]
+    (_, shown) = api.ask("GET", "/tasks/web/checks").json
+    assert shown == {
+        "allocation": "a2",
+        "nodeId": "node2",
+        "since": "2025-01-01T00:00:00.000Z",
+        "checks": [{"at": "2025-01-01T00:00:05.000Z", "ok": False, "seconds": 0.25, "output": "503"}],
+        "reason": "",
+    }
+    with pytest.raises(NotFound):
+        client.checks("other")
 
 
 def test_use_is_told_once_or_again_and_again(client):

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from orion import __version__
 from orion.model.api.after_fields import AfterRequest
+from orion.model.api.checks import CheckView, RunChecksView
 from orion.model.api.health_fields import (
     DockerCheckRequest,
     ExecCheckRequest,
@@ -177,6 +178,38 @@ def test_inspect(orion, tasks):
     assert json.loads(orion("inspect", "web")[1])["ports"] == {"80/tcp": "127.0.0.1:8080"}
     code, out, err = orion("inspect", "nope")
     assert (code, out, err) == (1, "", "orion: there is no task nope; 'orion ps' lists them\n")
+
+
+def test_inspect_shows_the_results_of_health_checks_beside_each_run(orion, api):
+    runs = [AllocationView(name, "node1", "running", "", 0, None, None, None, None) for name in ("a1", "a2", "a3")]
+    check = HealthCheckRequest(tcp=TcpCheckRequest(80))
+    api.service.tasks_by_id = {
+        "web/0": task_view("web", allocations=runs, health_check=check),
+        "bare/0": task_view("bare", allocations=runs),
+        "was/0": task_view("was", allocations=[replace(runs[0], health="healthy")]),
+    }
+    results = [CheckView("2025-01-01T00:00:05.000Z", False, 0.25, "503")]
+    gone = RunChecksView("a2", "node2", None, [], "node2 is dead")
+    api.service.checks_of = {
+        "web/0": [gone, RunChecksView("a3", "node1", "2025-01-01T00:00:00.000Z", results)],
+        "bare/0": Unavailable("not to be asked"),
+        "was/0": Unavailable("too busy"),
+    }
+    code, out, _ = orion("inspect", "web")
+    one, two, three = json.loads(out)["allocations"]
+    assert code == 0
+    assert "checks" not in one
+    assert (two["checks"], two["checksReason"]) == ([], "node2 is dead")
+    shown = {"at": "2025-01-01T00:00:05.000Z", "ok": False, "seconds": 0.25, "output": "503"}
+    assert (three["checks"], three["checksReason"]) == ([shown], "")
+    for task, *rest, said in (
+        ("bare", ""),
+        ("web", "--stale", ""),
+        ("was", "orion: the results of health checks are not shown: too busy\n"),
+    ):
+        code, out, err = orion("inspect", task, *rest)
+        assert (code, err) == (0, said)
+        assert all("checks" not in run for run in json.loads(out)["allocations"])
 
 
 def test_stop(orion, tasks):

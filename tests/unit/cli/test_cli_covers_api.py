@@ -18,6 +18,7 @@ COMMAND_OF = {
     ("PUT", "/tasks/{id}/files"): "cp",
     ("GET", "/tasks/{id}/stats"): "stats",
     ("GET", "/tasks/{id}/history"): "history",
+    ("GET", "/tasks/{id}/checks"): "inspect",
     ("POST", "/tasks/{id}/stop"): "stop",
     ("POST", "/tasks/{id}/start"): "start",
     ("GET", "/tasks/{id}"): "inspect",

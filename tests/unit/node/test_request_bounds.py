@@ -19,7 +19,9 @@ from orion.node.routing.pull_image import PullImage
 from orion.node.routing.submit import Submit
 from orion.node.rpc.reads import Read
 from orion.node.rpc.request import encode_request, request_fault
+from orion.node.services import checks
 from orion.node.services.backup import FetchBackup
+from orion.node.services.checks import AskChecks
 from orion.node.services.configs import AskConfigs, FindConfigs
 from orion.node.services.endpoints import AskEndpoints, WatchEndpoints
 from orion.node.services.images import AskDigest, FindDigest
@@ -47,6 +49,7 @@ ENDLESS = [
     Confirm(tuple(range(MAX_CONFIRMED + 1)), ()),
     WatchAssignments("x" * 100, 1),
     AskRuns(tuple(range(MAX_RUNS + 1))),
+    AskChecks(tuple(range(checks.MAX_RUNS + 1))),
     AskRaftId(""),
     AskRow(8, "k" * 1_025, Read()),
     AskRow(5, "web", Read()),
@@ -76,6 +79,7 @@ FAIR = [
     AskPosition(),
     AskEndpoints("web", True, Read()),
     WatchEndpoints("web", False),
+    AskChecks(tuple(range(checks.MAX_RUNS))),
     PullImage("nginx"),
     AskDigest("nginx", local=True),
     FindDigest("web", "nginx", True, True, Read()),

@@ -13,6 +13,7 @@ from orion.model.api.jobs import JobRequest
 from orion.model.configs import Config, ConfigStat
 from orion.model.container import LogEntry, LogQuery
 from orion.model.events import Event, EventChoice
+from orion.model.health import CheckResult
 from orion.model.sessions import (
     Alive,
     Began,
@@ -38,6 +39,7 @@ from orion.node.rpc.lists import ListHead
 from orion.node.rpc.reads import Listing, Page, Read
 from orion.node.rpc.request import ListRequest, answer_type, encode_reply, encode_request
 from orion.node.services.backup import FetchBackup
+from orion.node.services.checks import AskChecks, RememberedChecks
 from orion.node.services.configs import AskConfigs, FindConfigs
 from orion.node.services.endpoints import AskEndpoints, WatchEndpoints
 from orion.node.services.events import WatchEvents
@@ -101,6 +103,7 @@ REQUESTS = [
     (ReadStats(0x1234, follow=True), "9329cd1234c3"),
     (AskTurn(0x1234), "9224cd1234"),
     (AskRuns((0x1234,)), "922591cd1234"),
+    (AskChecks((0x1234,)), "922d91cd1234"),
     (
         AskPlan("web", JobRequest("nginx"), READ),
         "9520a3776562de0001a5696d616765a56e67696e7894c3cd012ccb3ff8000000000000cb4004000000000000c3",
@@ -143,6 +146,10 @@ ANSWERS = [
     (None, "c0"),
     ((JobWait("db", Condition.HEALTHY, Gap.ABSENT),), "9194a26462a76865616c746879a6616273656e7400"),
     (Runs((0x1234,), (0x1234,)), "9291cd123491cd1234"),
+    (
+        RememberedChecks(1_000, ((CheckResult(2_000, False, 5, "bad"),), ())),
+        "92cd03e8929194cd07d0c205a362616490",
+    ),
     (ContainerStats(1_000, 250, 3, 4, 5, 6, 7, 8, 9), "99cd03e8ccfa03040506070809"),
     (Began(), "9101"),
     (Output(2, b"bad"), "930202c403626164"),

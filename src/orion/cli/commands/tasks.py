@@ -1,7 +1,7 @@
 """`orion ps` and `inspect`."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -132,8 +132,36 @@ def ports_text(task: "TaskView") -> str:
 @output("json")
 @asks
 def inspect(client: "Client", task: str, stale: bool, form: str) -> None:
-    """Show all that is known of a task, as JSON."""
+    """Show all that is known of a task, as JSON.
+
+    With a health check each run has the last results of it, `checks`, from the memory of its node. With --stale
+    they are left out.
+    """
+    import msgspec
+
     from orion.cli.shared import output
 
     del form  # there is but one; whoever writes -o json everywhere may do so here
-    output.print_json(client.task(task, stale=stale))
+    found = client.task(task, stale=stale)
+    shown = msgspec.to_builtins(found)
+    if not stale and (found.health_check is not None or any(run.health != "none" for run in found.allocations)):
+        _add_checks(client, found.id, shown["allocations"])
+    output.print_json(shown)
+
+
+def _add_checks(client: "Client", task: str, runs: list[dict[str, Any]]) -> None:
+    """Adds the results of their health checks; what is known of a task is shown without them, too."""
+    import msgspec
+
+    from orion.cli.app import say
+    from orion.model.errors import OrionError
+
+    try:
+        found = {each.allocation: each for each in client.checks(task)}
+    except OrionError as error:
+        say(f"the results of health checks are not shown: {error.detail}")
+        return
+    for run in runs:
+        if (known := found.get(run["id"])) is not None:
+            run["checks"] = msgspec.to_builtins(known.checks)
+            run["checksReason"] = known.reason

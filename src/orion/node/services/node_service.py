@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from orion.model.api.checks import RunChecksView
 from orion.model.api.cluster import RaftView
 from orion.model.api.nodes import NodeView
 from orion.model.api.rebalance import RebalanceView
@@ -29,6 +30,7 @@ from orion.node.rpc.lists import Lists
 from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.node.rpc.registry import Registry
 from orion.node.services.backup import Backups
+from orion.node.services.checks import Checks
 from orion.node.services.configs import Configs
 from orion.node.services.endpoints import Endpoints
 from orion.node.services.events import Events, WatchEvents
@@ -134,6 +136,15 @@ class NodeService:
         running = Running(me=me, driver=driver, directory=directory, logs=self._logs)
         self._sessions = Sessions(forward=forward, registry=registry, agent=agent, running=running)
         self._stats = Stats(forward=forward, registry=registry, agent=agent, running=running)
+        self._checks = Checks(
+            me=me,
+            driver=driver,
+            directory=directory,
+            forward=forward,
+            registry=registry,
+            agent=agent,
+            logs=self._logs,
+        )
         self._events = Events(me=me, driver=driver, forward=forward, registry=registry)
         self._backups = Backups(
             me=me,
@@ -180,6 +191,9 @@ class NodeService:
 
     def stats(self, task: str, *, follow: bool) -> AsyncGenerator[tuple[str, str, ContainerStats], None]:
         return self._stats.stream(task, follow=follow)
+
+    async def checks(self, task: str, *, timeout_s: float) -> list[RunChecksView]:
+        return await self._checks.of(task, timeout_s=timeout_s)
 
     async def nodes(self, read: Read, page: Page = ALL) -> Listing:
         return await self._nodes.find(read, page)

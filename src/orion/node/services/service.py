@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from orion.model.api.checks import RunChecksView
 from orion.model.api.cluster import RaftView
 from orion.model.api.configs import ConfigView
 from orion.model.api.deployments import DeploymentView
@@ -169,6 +170,11 @@ class Service(Protocol):
 
     def stats(self, task: str, *, follow: bool) -> AsyncGenerator[tuple[str, str, ContainerStats], None]:
         """Its use, with its allocation and its node: once, or every second or so. Raises as `session`."""
+
+    async def checks(self, task: str, *, timeout_s: float) -> list[RunChecksView]:
+        """The last results of the health check of each of its runs that has one, oldest run first. A node that
+        can't be asked is a reason in the answer, no error.
+        """
 
     async def nodes(self, read: Read, page: Page = ALL) -> Listing:
         """NodeViews, by name."""
