@@ -139,3 +139,27 @@ def test_a_node_that_joined_gets_tasks_when_that_is_asked_for(shared: Cluster, b
     # What has moved counts where it was until it has ended there.
     shared.wait(lambda: orion(shared.nodes[0], "rebalance", "--dry-run")[1] == "", "nothing more to move")
     assert orion(shared.nodes[0], "rebalance")[1] == ""
+
+
+def test_a_job_that_says_how_it_is_updated_moves_without_a_task_less(shared: Cluster, busybox_image: str) -> None:
+    shared.grow_to(1)
+    update = {"monitorSeconds": 1, "minAvailable": 2}
+    body = {"image": images.BUSYBOX, "command": ["sleep", "1000000"], "count": 2, "stopGraceSeconds": 0}
+    for name in ("api", "web"):
+        shared.any().ask("PUT", f"/jobs/{name}", body | {"update": update, "memory": 512 << 20})
+
+    def nodes(name: str) -> list[str]:
+        tasks = [each for each in shared.any().ask("GET", "/tasks") if each["name"] == name]
+        runs = [run for each in tasks for run in each["allocations"] if run["state"] == "running"]
+        return sorted(run["nodeId"] for run in runs)
+
+    shared.wait(lambda: nodes("api") == nodes("web") == ["node1"] * 2, "all to run")
+    shared.grow_to(2)
+    assert orion(shared.nodes[0], "rebalance")[0] == 0
+
+    def moved() -> bool:
+        ready = {job["name"]: job["ready"] for job in shared.any().ask("GET", "/jobs")}
+        assert min(ready.values()) >= 2, ready
+        return nodes("api") == nodes("web") == ["node1", "node2"]
+
+    shared.wait(moved, "one task of each to have moved")

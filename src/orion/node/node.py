@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 from functools import partial
 
-from orion.model.ids import NodeId
+from orion.model.ids import JobName, NodeId
 from orion.model.node import address_text
 from orion.model.resources import Resources
 from orion.node.agent.agent import Agent
@@ -206,6 +206,7 @@ class Node:
             driver=self.driver,
             name_contested=self._rivals.name_contested,
         )
+        begun_moves: set[JobName] = set()
         self._leader, voters = leader_and_voters(
             me=me,
             raft=raft,
@@ -217,6 +218,7 @@ class Node:
             peers=peers,
             forward=self.forward,
             gossip_changed=self._gossip.changed,
+            begun_moves=begun_moves,
         )
         answer_pulls(self.registry, self.agent)
         metrics = Metrics(
@@ -244,6 +246,7 @@ class Node:
             agent=self.agent,
             metrics=metrics,
             outlook=voters.outlook,
+            leads=begun_moves.add,
             on_stop_asked=on_stop_asked,
         )
         self._removed_member = RemovedMember(raft=raft, driver=self.driver, directory=self.directory, peers=peers)

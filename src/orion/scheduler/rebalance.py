@@ -12,6 +12,7 @@ from orion.model.allocation import Allocation, AllocationState
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import JobKind, Placement
 from orion.model.placement_rules import PlacementRules
+from orion.model.update import UpdateOrder
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.plan import Plan
 from orion.scheduler.pools import Pools
@@ -19,6 +20,7 @@ from orion.scheduler.task_rules import TaskRules
 from orion.state.job_record import JobRecord
 from orion.state.records import NodeRecord
 from orion.state.tables.configs import Configs
+from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.plans import Placements
 from orion.state.view import View
 
@@ -41,10 +43,13 @@ class Move(msgspec.Struct, frozen=True):
 
 
 class Rebalance(msgspec.Struct, frozen=True):
-    """`plan` carries out the moves. `more`: there are others, of jobs that have one here already."""
+    """`plan` carries out the moves but those of `led`: their jobs say how they are updated, and so how they move.
+    `more`: there are others, of jobs that have one here already.
+    """
 
     moves: tuple[Move, ...] = ()
     plan: Plan = Plan()
+    led: tuple[Move, ...] = ()
     more: bool = False
 
 
@@ -55,6 +60,11 @@ def rebalance(view: View, pools: Pools | None = None, *, max_moves: int = MAX_MO
     run alongside others, or have others alongside.
     """
     return _Balancer(view, pools or Pools()).moves(min(max_moves, MAX_MOVES))
+
+
+def _says_how(view: View, name: JobName) -> bool:
+    job = view.job(name)
+    return job is not None and job.update is not None
 
 
 class _Balancer:
@@ -77,8 +87,18 @@ class _Balancer:
     def moves(self, most: int) -> Rebalance:
         while len(self._moves) < most and self._looks_left > 0 and self._move_one():
             pass
-        plan = Plan(tuple(self._groups), tuple(move.allocation for move in self._moves))
-        return Rebalance(tuple(self._moves), plan, self._more or self._looks_left <= 0)
+        led = [_says_how(self._view, move.job) for move in self._moves]
+        plain = [number for number, is_led in enumerate(led) if not is_led]
+        plan = Plan(
+            tuple(self._groups[number] for number in plain),
+            tuple(self._moves[number].allocation for number in plain),
+        )
+        return Rebalance(
+            tuple(self._moves),
+            plan,
+            tuple(move for move, is_led in zip(self._moves, led, strict=True) if is_led),
+            self._more or self._looks_left <= 0,
+        )
 
     def _move_one(self) -> bool:
         """Makes the first move that is worth it: off the fullest node, to the emptiest."""
@@ -114,8 +134,20 @@ class _Balancer:
             packed = (job.task.placement or self._default) is Placement.PACK
             apart = job.task.rules is None or job.task.rules.alongside is None
             current = job.wanted and job.version == allocation.job_version and job.kind is JobKind.SERVICE
-            if current and apart and not packed and job.name not in self._needed:
+            if current and apart and not packed and job.name not in self._needed and self._may_leave(record):
                 yield allocation, record
+
+    def _may_leave(self, record: JobRecord) -> bool:
+        policy = record.job.update
+        if policy is None:
+            return True
+        changing = self._view.of(Deployments).running_of(record.job.name) is not None
+        if changing or (record.rollout is not None and record.rollout.moving):
+            return False  # its tasks are being exchanged
+        if policy.order is not UpdateOrder.STOP_FIRST:
+            return True
+        ready = sum(any(map(record.is_ready, record.history(index))) for index in range(record.job.count))
+        return ready > policy.floor(record.job.count, stop_first=True)
 
     def _improves(self, record: JobRecord, source: NodeRecord, target: NodeRecord) -> bool:
         after = target.draft(record.job.task.resources)

@@ -1,12 +1,15 @@
 """Moves to even out nodes: each is worth it, allowed, and one a job at a time."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from test_schedule import GB, WEB, Cluster
 from test_task_rules import JOBS, LABELS, start, where
 
 from orion.model.job import Placement
 from orion.model.placement_rules import Affinity, Alongside, PlacementRules, read_constraint
+from orion.model.update import UpdateOrder, UpdatePolicy
 from orion.scheduler.rebalance import LEAST_GAIN, rebalance
 
 
@@ -66,6 +69,31 @@ def test_one_task_of_a_job_moves_at_a_time_and_others_are_told_of():
     cluster.node(2)
     found = rebalance(cluster.view)
     assert (len(found.moves), found.more) == (1, True)
+
+
+def with_policy(cluster, name, policy):
+    record = cluster.view.job_record(name)
+    record.job = replace(record.job, update=policy)
+
+
+@pytest.mark.parametrize(
+    ("policy", "moves"),
+    [
+        (UpdatePolicy(), 1),
+        (UpdatePolicy(min_available=4), 1),  # another one comes up first
+        (UpdatePolicy(order=UpdateOrder.STOP_FIRST), 1),
+        (UpdatePolicy(order=UpdateOrder.STOP_FIRST, min_available=4), 0),
+    ],
+)
+def test_a_job_that_says_how_it_is_updated_is_led_so_and_keeps_its_floor(policy, moves):
+    cluster = Cluster(1)
+    cluster.job(count=4, memory=2 * GB)
+    ready(cluster)
+    cluster.node(2)
+    with_policy(cluster, "web", policy)
+    found = rebalance(cluster.view)
+    assert len(found.moves) == len(found.led) == moves
+    assert found.plan.empty, "nothing of it is ended by the plan"
 
 
 def test_no_more_moves_than_asked_for():

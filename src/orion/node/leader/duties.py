@@ -1,8 +1,8 @@
 """The duties that there are. Another is one more file, and one more line in `leader_and_voters`."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableSet
 
-from orion.model.ids import NodeId, RaftId
+from orion.model.ids import JobName, NodeId, RaftId
 from orion.node.consensus.driver import RaftDriver
 from orion.node.leader.cluster_watch import ClusterWatch
 from orion.node.leader.collection import Collection
@@ -37,6 +37,7 @@ def leader_and_voters(
     peers: Peers,
     forward: Forward,
     gossip_changed: Callable[[], Awaitable[None]],
+    begun_moves: MutableSet[JobName],
 ) -> tuple[Leader, Voters]:
     """The leader with all its duties; and the one of them that is asked what it will do next."""
     proposer = Proposer(driver)
@@ -66,7 +67,7 @@ def leader_and_voters(
         liveness,
         Scheduling(clock=clock, driver=driver, proposer=proposer),
         Deployments(clock=clock, driver=driver, proposer=proposer, forward=forward),
-        Moving(clock=clock, driver=driver, proposer=proposer),
+        Moving(clock=clock, driver=driver, proposer=proposer, begun=begun_moves),
         System(clock=clock, driver=driver, proposer=proposer),
         Cron(clock=clock, driver=driver, proposer=proposer),
         Collection(clock=clock, driver=driver, proposer=proposer),

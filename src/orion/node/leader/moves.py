@@ -1,5 +1,7 @@
 """A duty: leads tasks off draining nodes, of jobs that say how they are updated."""
 
+from collections.abc import MutableSet
+
 from orion.model.ids import JobName
 from orion.node.consensus.driver import RaftDriver
 from orion.node.leader.proposer import Proposer
@@ -18,7 +20,10 @@ GATHER_S = 0.05  # what changes together is looked at together
 class Moving:
     name = "moves"
 
-    def __init__(self, *, clock: Clock, driver: RaftDriver, proposer: Proposer) -> None:
+    """`begun`: jobs that somebody else has had tasks of move, until they are seen here."""
+
+    def __init__(self, *, clock: Clock, driver: RaftDriver, proposer: Proposer, begun: MutableSet[JobName]) -> None:
+        self._begun = begun
         self._clock = clock
         self._driver = driver
         self._proposer = proposer
@@ -29,7 +34,8 @@ class Moving:
         moving = self._all_moving()
         while True:
             again_ms = NEVER_MS
-            names = dict.fromkeys((*moving, *self._leaving()))
+            names = dict.fromkeys((*moving, *sorted(self._begun), *self._leaving()))
+            self._begun.clear()
             memories = {name: memories.get(name) or MoveMemory() for name in names}
             for name in names:
                 moves = self._look(name, memories[name], pools)

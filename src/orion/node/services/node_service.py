@@ -12,7 +12,7 @@ from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.container import LogQuery
 from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.figures import Figure
-from orion.model.ids import NodeId
+from orion.model.ids import JobName, NodeId
 from orion.model.logs import LogItem, LogPosition
 from orion.model.sessions import Purpose
 from orion.model.stats import ContainerStats
@@ -76,6 +76,7 @@ class NodeService:
         agent: Agent,
         metrics: Metrics,
         outlook: Callable[[], Sequence[str]],
+        leads: Callable[[JobName], None],
         on_stop_asked: Callable[[], None] = lambda: None,
     ) -> None:
         self._driver = driver
@@ -156,7 +157,7 @@ class NodeService:
             freshness=freshness,
         )
         self._rows = Rows(driver=driver, forward=forward, registry=registry, freshness=freshness)
-        self._rebalancing = Rebalancing(clock=clock, driver=driver, forward=forward, registry=registry)
+        self._rebalancing = Rebalancing(clock=clock, driver=driver, forward=forward, registry=registry, leads=leads)
         self._metrics = metrics
 
     async def create_task(

@@ -1,10 +1,12 @@
 """Tasks from full nodes to empty ones, when somebody asks for it."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from orion.model.api.rebalance import MoveView, RebalanceView
 from orion.model.errors import NotTaken, Unavailable
-from orion.model.ids import task_id
+from orion.model.ids import JobName, task_id
+from orion.model.update import UpdateOrder
 from orion.node.consensus.driver import RaftDriver
 from orion.node.routing.forward import Forward
 from orion.node.rpc.registry import Registry
@@ -12,8 +14,9 @@ from orion.node.rpc.request import CallRequest, Place
 from orion.node.runtime.deadline import deadline
 from orion.ports.clock import Clock
 from orion.ports.peers import Principal
-from orion.scheduler.rebalance import MAX_MOVES, rebalance
+from orion.scheduler.rebalance import MAX_MOVES, Rebalance, rebalance
 from orion.state.commands import encode_command
+from orion.state.tables.moves import MoveTasks
 
 _ELSEWHERE_S = 6.0
 
@@ -34,11 +37,36 @@ class AskRebalance(CallRequest[RebalanceView], frozen=True, tag=35):
 
 
 class Rebalancing:
-    def __init__(self, *, clock: Clock, driver: RaftDriver, forward: Forward, registry: Registry) -> None:
+    """`leads` is told of jobs whose tasks have begun to move, on the leader."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        driver: RaftDriver,
+        forward: Forward,
+        registry: Registry,
+        leads: Callable[[JobName], None],
+    ) -> None:
+        self._leads = leads
         self._clock = clock
         self._driver = driver
         self._forward = forward
         registry.answer_call(AskRebalance, self._answer)
+
+    async def _make(self, found: Rebalance) -> None:
+        now_ms = self._clock.wall_ms()
+        if not found.plan.empty:
+            await self._driver.propose(encode_command(found.plan.command(now_ms)))
+        for move in found.led:
+            job = self._driver.view.job(move.job)
+            if job is None:
+                continue
+            first = job.update is not None and job.update.order is UpdateOrder.STOP_FIRST
+            which = (move.allocation,)
+            command = MoveTasks(now_ms, move.job, retire=which) if first else MoveTasks(now_ms, move.job, which)
+            await self._driver.propose(encode_command(command))
+            self._leads(move.job)
 
     async def rebalance(self, *, dry_run: bool, max_moves: int, timeout_s: float) -> RebalanceView:
         async with deadline(timeout_s, "nothing was moved that is known of"):
@@ -57,5 +85,5 @@ class Rebalancing:
         found = rebalance(driver.view, max_moves=request.max_moves)
         moves = [MoveView(task_id(move.job, move.index), move.source, move.target) for move in found.moves]
         if not request.dry_run and moves:
-            await driver.propose(encode_command(found.plan.command(self._clock.wall_ms())))
+            await self._make(found)
         return RebalanceView(moves, more=found.more, made=not request.dry_run and bool(moves))
