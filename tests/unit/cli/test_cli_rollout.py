@@ -89,7 +89,7 @@ def test_the_last_lines_are_those_of_the_version_that_failed_though_the_former_h
 @pytest.mark.parametrize(
     "reason",
     [
-        "web/1 port 8080 is taken on 3 of 3 nodes",
+        "web/1 waits: port 8080 is taken on 3 of 3 nodes",
         "web/0 waits for db to be healthy, since 01:38:35 UTC",
         "web/0 is running on node1 and not ready (health check failed: exit code 1)",
     ],

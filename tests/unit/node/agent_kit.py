@@ -43,6 +43,7 @@ class Bench:
         self.configs = {}  # key -> Config
         self.read = []  # keys
         self.leftovers = []
+        self.kept: set[AllocationId] = set()  # whose containers stay for their logs
         self.deaf = False  # reports take no effect
         self.wanted: set[AllocationId] = set()
         self.turns = []  # allocations that were asked about
@@ -130,6 +131,7 @@ class Bench:
             registered=True,
             assigned=tuple(self.assigned.values()),
             neighbours=self.neighbours,
+            kept=tuple(self.kept),
             level=LEVEL,
             drains=tuple(self.drains),
         )

@@ -75,7 +75,19 @@ def test_the_end_of_a_stopped_container_is_told_with_its_exit_code():
         assert bench.held(web) is None
         ended = next(s for a, s in bench.reports if a == web and s.state is AllocationState.STOPPED)
         assert ended.exit_code in (137, 143)
-        assert ended.reason == ""  # its output is not why it ended
+
+    run(main)
+
+
+def test_the_output_of_a_stopped_container_is_not_why_it_ended():
+    async def main(bench):
+        web = bench.assign()
+        await bench.until(lambda: bench.states(web)[-1:] == ["running"])
+        bench.kept.add(web)
+        bench.unwant(web)
+        await bench.until(lambda: "stopped" in bench.states(web))
+        assert bench.reports[-1][1].exit_code in (137, 143)
+        assert bench.reports[-1][1].reason == ""
 
     run(main)
 

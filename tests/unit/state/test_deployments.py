@@ -251,7 +251,7 @@ def test_of_tasks_that_have_begun_one_that_is_not_ready_says_what_is_waited_for(
     for _ in range(10):
         world.tick(lambda each: {"state": "running", "started_at_ms": 1, "ready_since_ms": 5})
     shown = render_jobs.deployment_view(world.view, world.deployment())
-    assert shown.reason == "web/1 port 8080 is taken on 1 of 1 nodes"
+    assert shown.reason == "web/1 waits: port 8080 is taken on 1 of 1 nodes"
 
 
 def test_what_makes_no_progress_ends():
