@@ -153,7 +153,11 @@ def test_a_job_that_says_how_it_is_updated_moves_without_a_task_less(shared: Clu
         runs = [run for each in tasks for run in each["allocations"] if run["state"] == "running"]
         return sorted(run["nodeId"] for run in runs)
 
-    shared.wait(lambda: nodes("api") == nodes("web") == ["node1"] * 2, "all to run")
+    def is_done(name: str) -> bool:
+        return shared.any().ask("GET", f"/jobs/{name}")["deployment"]["state"] == "done"
+
+    shared.wait(lambda: is_done("api") and is_done("web"), "all to run")
+    assert nodes("api") == nodes("web") == ["node1"] * 2
     shared.grow_to(2)
     assert orion(shared.nodes[0], "rebalance")[0] == 0
 

@@ -143,7 +143,8 @@ class _Balancer:
             return True
         changing = self._view.of(Deployments).running_of(record.job.name) is not None
         if changing or (record.rollout is not None and record.rollout.moving):
-            return False  # its tasks are being exchanged
+            self._more = True  # once its tasks have been exchanged
+            return False
         if policy.order is not UpdateOrder.STOP_FIRST:
             return True
         ready = sum(any(map(record.is_ready, record.history(index))) for index in range(record.job.count))
