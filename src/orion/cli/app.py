@@ -89,11 +89,7 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and args[0] not in found() and not ctx.resilient_parsing:
-            import difflib
-
-            close = difflib.get_close_matches(args[0], [*COMMANDS, *found(), HELP_COMMAND], n=1)
-            hint = f": did you mean {close[0]}?" if close else ""
-            raise click.UsageError(f"{args[0]!r} is not a command{hint}", ctx)
+            raise click.UsageError(f"{args[0]!r} is not a command{_meant(args[0])}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -114,6 +110,17 @@ class _Commands(click.Group):
             return COMMANDS[name][1]
         command = self.get_command(ctx, name)
         return command.get_short_help_str(limit=200) if command else ""
+
+
+def _meant(word: str) -> str:
+    import difflib
+
+    from orion.cli.shared import other_tools
+
+    if elsewhere := other_tools.hint(word):
+        return f": {elsewhere}"
+    close = difflib.get_close_matches(word, [*COMMANDS, *found(), HELP_COMMAND], n=1)
+    return f": did you mean {close[0]}?" if close else ""
 
 
 def found() -> list[str]:

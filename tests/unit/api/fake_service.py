@@ -172,9 +172,9 @@ class FakeService(FakeSessions):
         return self.listing([self.tasks_by_id[key] for key in sorted(self.tasks_by_id)], "id", page)
 
     def listing(self, views, key: str, page: Page) -> Listing:
-        views = [view for view in views if getattr(view, key) > page.after]
+        views = [view for view in views if not page.after or str(getattr(view, key)) > page.after]
         shown = views[: page.limit or None]
-        following = getattr(shown[-1], key) if len(shown) < len(views) else ""
+        following = str(getattr(shown[-1], key)) if len(shown) < len(views) else ""
         data = msgspec.json.encode(shown) + b"\n"
         chunks = tuple(data[at : at + CHUNK_BYTES] for at in range(0, len(data), CHUNK_BYTES))
         return Listing(self.index, (), following, chunks)

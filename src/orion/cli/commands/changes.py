@@ -101,16 +101,28 @@ def request_of(view: "JobView", fields: Mapping[str, Any]) -> "JobRequest":
 
 
 @command()
-@_JOB
-@click.argument("count", type=click.IntRange(0))
+@click.argument("job", metavar="JOB[=COUNT]")
+@click.argument("count", type=click.IntRange(0), required=False)
+@click.option("--count", "--replicas", "replicas", type=click.IntRange(0), help="COUNT, by its name.")
 @waits
 @asks
-def scale(client: "Client", job: str, count: int, **asked: Any) -> int:
-    """Have so many tasks of a job.
+def scale(client: "Client", job: str, count: int | None, replicas: int | None, **asked: Any) -> int:
+    """Have so many tasks of a job: web 3, or web=3.
 
     What is too many are the tasks with the highest numbers.
     """
+    job, _, behind = job.partition("=")
+    given = [each for each in (count, replicas, _count(behind) if behind else None) if each is not None]
+    if len(given) != 1:
+        raise click.UsageError("say once how many: orion scale web 3")
+    count = given[0]
     return _follow(client, client.set_count(job, count), asked, unchanged=True)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise click.UsageError(f"{text!r} is no number of tasks: orion scale web 3")
+    return int(text)
 
 
 @command()

@@ -138,5 +138,8 @@ def _took(view: "RunView") -> str:
 @click.argument("name")
 @asks
 def run(client: "Client", name: str) -> None:
-    """Run a cron job now, beside its times, or again a batch job that has ended. Prints the job that runs."""
+    """Run a cron job now, beside its times, or again a batch job that has ended. Prints the job that runs.
+
+    orion wait $(orion cron run nightly) waits until it has ended, and has its exit code.
+    """
     click.echo(client.run_job(name).name)

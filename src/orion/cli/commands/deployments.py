@@ -22,16 +22,21 @@ _COLUMNS = (
 
 
 @command()
-@click.argument("deployment", type=click.IntRange(1), required=False)
+@click.argument("which", metavar="[ID|JOB]", required=False)
 @output("table", "json")
 @no_trunc
 @click.option("--stale", is_flag=True, help="What this node knows, without asking the others.")
 @asks
-def deployments(client: "Client", deployment: int | None, form: str, no_trunc: bool, stale: bool) -> None:
-    """List the deployments that run and the last that ended, the newest first."""
+def deployments(client: "Client", which: str | None, form: str, no_trunc: bool, stale: bool) -> None:
+    """List the deployments that run and the last that ended, the newest first: all, those of a job, or one."""
     from orion.cli.shared import output
 
-    views = [client.deployment(deployment, stale=stale)] if deployment else client.deployments(stale=stale)
+    if which and which.isascii() and which.isdigit():
+        views = [client.deployment(int(which), stale=stale)]
+    else:
+        views = [each for each in client.deployments(stale=stale) if which in (None, each.job)]
+        if which and not views:
+            client.job(which, stale=stale)  # raises when there is none of that name
     if form == "json":
         output.print_json(views)
         return

@@ -51,6 +51,8 @@ def exec(  # noqa: A001 -- found by the name of the command
 
     The exit code is the program's. Options end at TASK: all that follows it is the program's.
     """
+    if words[0] == "--" and len(words) > 1:  # as kubectl has it; no program is called so
+        words = words[1:]
     values: dict[str, Any] = {"user": user, "workdir": workdir, "env": _variables(env)}
     if every:
         if stdin or tty:

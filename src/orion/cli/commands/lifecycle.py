@@ -1,5 +1,6 @@
 """`orion stop`, `start`, `rm` and `wait`."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,7 @@ def wait(client: "Client", task: tuple[str, ...], timeout: float | None) -> int:
     from orion.cli.shared.foreground import verdict
     from orion.cli.shared.waiting import ENDED, Deadline, Follower
 
-    known, code = whole_jobs.change(task, client.task)
+    known, code = whole_jobs.change(task, lambda name: _that_may_end(client, name))
     deadline = Deadline(timeout)
     for one in known:
         follower = Follower(client, one.id, one.created_index)
@@ -93,11 +94,26 @@ def rm(client: "Client", task: tuple[str, ...], wait_timeout: float) -> int:
     """Stop tasks, or whole jobs, and forget them, and wait until they have ended."""
     from orion.cli.shared import whole_jobs
 
-    tasks, names = whole_jobs.split(client, task)
-    jobs, refused = whole_jobs.change(names, client.delete_job)
-    removed, code = whole_jobs.change(tasks, client.delete_task)
+    known: set[str] = set()  # a cron job takes its runs with it, and they may be named, too
+    tasks, names = whole_jobs.split(client, task, known)
+    jobs, refused = whole_jobs.change(names, client.delete_job, known=known)
+    removed, code = whole_jobs.change(tasks, client.delete_task, known=known)
     code = max(code, refused, whole_jobs.until_ended(client, jobs, wait_timeout))
     return max(code, _until(client, removed, lambda view: view is None, wait_timeout))
+
+
+def _that_may_end(client: "Client", name: str) -> "TaskView":
+    """Raises Refused for a cron job, which runs nothing by itself."""
+    from orion.model.errors import NotFound, Refused
+
+    view = client.task(name)
+    if view.allocations:
+        return view
+    job = view.id.partition("/")[0]
+    with contextlib.suppress(NotFound):  # it was removed meanwhile, which is said where it is followed
+        if client.job(job).kind == "cron":
+            raise Refused(f"{job} is a cron job, which goes on for ever: wait for one of 'orion cron runs {job}'")
+    return view
 
 
 def _print(tasks: "Sequence[TaskView]", jobs: "Sequence[JobView]") -> None:

@@ -1,6 +1,6 @@
 """Jobs of several tasks, where a command is given a job's name in the place of a task's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 View = TypeVar("View")
 
 
-def split(client: "Client", names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Returns names of tasks, and of jobs that have not one task."""
+def split(client: "Client", names: Sequence[str], known: set[str] | None = None) -> tuple[list[str], list[str]]:
+    """Returns names of tasks, and of jobs that have not one task. Adds those of jobs that are there to `known`."""
     from orion.model.errors import NotFound, Unavailable
 
     tasks: list[str] = []
@@ -20,18 +20,22 @@ def split(client: "Client", names: Sequence[str]) -> tuple[list[str], list[str]]
     for name in names:
         try:
             many = "/" not in name and client.job(name).count != 1
+            if known is not None and "/" not in name:
+                known.add(name)
         except (NotFound, Unavailable):
             many = False  # it is said where it is asked for as a task, with what was changed
         (jobs if many else tasks).append(name)
     return tasks, jobs
 
 
-def change(names: Sequence[str], ask: Callable[[str], View]) -> tuple[list[View], int]:
+def change(
+    names: Sequence[str], ask: Callable[[str], View], *, known: Collection[str] = ()
+) -> tuple[list[View], int]:
     """Changes each job or task. Returns those that could be changed, and the exit code: 1 when one was refused. The
-    others are changed all the same.
+    others are changed all the same. One of the `known` that is gone by now went with another, and is printed.
     """
     from orion.cli.app import say
-    from orion.model.errors import Refused
+    from orion.model.errors import NotFound, Refused
 
     changed: list[View] = []
     code = 0
@@ -39,6 +43,9 @@ def change(names: Sequence[str], ask: Callable[[str], View]) -> tuple[list[View]
         try:
             changed.append(ask(name))
         except Refused as error:
+            if isinstance(error, NotFound) and name in known:
+                click.echo(name)
+                continue
             say(error.detail)
             code = 1
     return changed, code

@@ -1,0 +1,32 @@
+"""What the commands of Docker, Compose, Swarm, Kubernetes and Nomad are called here."""
+
+_MEANT = {
+    "deploy FILE": ("apply", "up", "compose", "stack", "create"),
+    "ps": ("get", "list", "ls", "pods", "tasks", "container", "containers", "top", "alloc"),
+    "jobs": ("service", "services", "status"),
+    "rm NAME": ("delete", "down", "kill", "purge", "remove", "undeploy"),
+    "inspect TASK": ("describe", "show", "why"),
+    "logs -f TASK": ("attach", "tail"),
+    "deployments": ("deployment", "rollout"),
+    "rollback JOB": ("revert", "undo"),
+    "nodes": ("info", "node"),
+    "drain NODE": ("cordon",),
+    "ready NODE": ("uncordon",),
+    "exec -it TASK sh": ("shell", "sh", "ssh"),
+    "config": ("configs", "configmap", "secret", "secrets", "var"),
+    "--bootstrap": ("init", "swarm"),
+    "--join HOST:GOSSIP_PORT": ("join",),
+}
+_HERE = {other: here for here, others in _MEANT.items() for other in others}
+_NOT_HERE = {
+    **dict.fromkeys(("build", "push", "commit", "tag"), "images are made elsewhere, as with 'docker build'"),
+    **dict.fromkeys(("pull", "image", "images"), "nodes pull images by themselves, when a task needs them"),
+    **dict.fromkeys(("volume", "volumes", "network", "networks"), "there are none of these yet"),
+}
+
+
+def hint(word: str) -> str:
+    """Returns what somebody who types a command of another tool is told; "" when it is none."""
+    if word in _HERE:
+        return f"here it is 'orion {_HERE[word]}'"
+    return _NOT_HERE.get(word, "")
