@@ -1,4 +1,4 @@
-"""What people type who come from Docker, Compose and Kubernetes."""
+"""Commands as people type them who come from Docker, Compose and Kubernetes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the commands of Docker, Compose, Swarm, Kubernetes and Nomad are called here."""
+"""Words for those who type commands of Docker, Compose, Swarm, Kubernetes and Nomad."""
 
 _MEANT = {
     "deploy FILE": ("apply", "up", "compose", "stack", "create"),
