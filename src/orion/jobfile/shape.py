@@ -26,7 +26,7 @@ from orion.jobfile.tree import (
 )
 from orion.model.amounts import parse_seconds, parse_size
 from orion.model.api.fields import fields_of
-from orion.model.api.hints import meant
+from orion.model.api.hints import absent, meant
 from orion.model.api.values import alternatives, fields, limited, words_of
 from orion.model.errors import pointer
 
@@ -149,6 +149,8 @@ class Shape:
         near = meant(entry.key, known)
         hint = f'did you mean "{near}"?' if near else f"known are {', '.join(sorted(known))}"
         words = f"no such key; {hint}" if near or len(known) <= _MOST_NAMED else "no such key"
+        if not where and (why := absent(entry.key)):
+            near, words = None, f"no such key; {why}"
         self.tell(entry.mark, spot.path, words)
         if where:
             self.unsure.add(pointer(*where))

@@ -84,7 +84,7 @@ def test_the_body_is_checked_to_its_depth():
         assert errors == {
             "/configs/0/key": "configs[0] key must be text, not a number",
             "/configs/0/evn": "'evn' is not a field: did you mean env?",
-            "/configs/1": "configs[1] must be an object, not text",
+            "/configs/1": 'configs[1] must be an object such as {"key":"b"}, not text',
             "/configs/2/key": "configs[2] key is missing",
         }
         body = '{"image": "nginx", "configs": [{"key": "a", "env": "A"}]}'

@@ -17,7 +17,7 @@ _ELSEWHERE = {
     "cores": ("cpu",),
     "cpulimit": ("cpuLimit", "cpu"),
     "cpus": ("cpu",),
-    "cron": ("schedule",),
+    "cron": ("schedule", "expression"),
     "cwd": ("workingDir",),
     "dependson": ("after",),
     "dockerimage": ("image",),
@@ -41,7 +41,6 @@ _ELSEWHERE = {
     "logging": ("logDriver",),
     "logopt": ("logOptions",),
     "memswaplimit": ("memorySwap",),
-    "mounts": ("volumes",),
     "networkmode": ("networkMode", "network"),
     "nodeselector": ("nodeSelectors",),
     "number": ("count",),
@@ -62,6 +61,15 @@ _ELSEWHERE = {
     "variables": ("env",),
     "workdir": ("workingDir",),
     "workingdirectory": ("workingDir",),
+}
+# What other systems have and nothing here is meant by.
+_ABSENT = {
+    "build": "images are built elsewhere, and named by image",
+    "links": "jobs find each other's tasks by 'orion endpoints'",
+    "mounts": "there are no volumes yet: what a task writes is lost with its container",
+    "networks": "there are no networks yet: a task's ports are its node's",
+    "secrets": "there are no secrets yet; configs are readable to all who reach a node",
+    "volumes": "there are no volumes yet: what a task writes is lost with its container",
 }
 _UNITS = ("seconds", "bytes", "ms")  # stand last in a field's name, where other systems leave them out
 
@@ -84,6 +92,11 @@ def meant(key: str, known: AbstractSet[str]) -> str | None:
             return names[same]
     close = difflib.get_close_matches(plain, list(names), n=1)
     return names[close[0]] if close else None
+
+
+def absent(key: str) -> str:
+    """Returns why there is nothing of the kind that a key of another system names; "" for any other key."""
+    return _ABSENT.get(_plain(key[:MAX_HINTED]), "")
 
 
 def _plain(key: str) -> str:

@@ -88,7 +88,8 @@ def _checked(value: Any, kind: Any, name: str, where: tuple[str | int, ...], err
             wrong = len(errors)
             values = members(value, kind, name, where, errors)
             return kind(**values) if len(errors) == wrong else None
-        errors.append(FieldError(pointer(*where), f"{name} must be an object, not {kind_of(value)}"))
+        message = f"{name} must be an object{_such_as(value, kind)}, not {kind_of(value)}"
+        errors.append(FieldError(pointer(*where), message))
         return None
     return _single(value, kind, whole, name, where, errors)
 
@@ -159,6 +160,19 @@ def _elements(
         _checked(item, kind, f"{name}[{at}]" if isinstance(at, int) else f"{name} {at[:80]}", (*where, at), errors)
         for at, item in items
     ]
+
+
+def _such_as(value: Any, kind: type[msgspec.Struct]) -> str:
+    """Returns what to write for a text in the place of an object that needs one text alone; "" for any other."""
+    needed = [each for each in fields(kind).values() if each.required]
+    if (
+        not isinstance(value, str)
+        or len(value) > MAX_HINTED
+        or len(needed) != 1
+        or limited(needed[0].type)[0] is not str
+    ):
+        return ""
+    return f" such as {msgspec.json.encode({needed[0].encode_name: value}).decode()}"
 
 
 def _not_a_list(value: Any, name: str) -> str:
