@@ -73,6 +73,24 @@ def test_a_task_without_a_check_has_none():
     run(main)
 
 
+def test_a_run_of_a_version_that_had_a_check_is_shown():
+    async def main(nodes):
+        home = await deployed(nodes)
+        known = await checked(nodes, home)
+        logs = home.node.service._logs
+        view, index = await logs.task("web")
+
+        async def without(_task):
+            return replace(view, health_check=None, allocations=runs), index
+
+        logs.task = without
+        for health, shown in (("healthy", [known.allocation]), ("none", [])):
+            runs = [replace(view.allocations[-1], health=health)]
+            assert [each.allocation for each in await checks(home)] == shown
+
+    run(main)
+
+
 def test_a_run_that_was_not_checked_yet_says_so():
     async def main(nodes):
         slow = replace(WEB, health_check=replace(WEB.health_check, interval_seconds=60))
@@ -85,6 +103,14 @@ def test_a_run_that_was_not_checked_yet_says_so():
         (found,) = await checks(nodes.leader)
         assert found.reason.startswith(f"{home.name} has forgotten what was before ")
         assert found.reason.endswith(", when its program started")
+        home.node.agent._health.memory.since_ms = 0
+        await nodes.leader.ask(lambda s: s.stop_task("web", timeout_s=5.0))
+        await nodes.until(lambda: not home.engine.running())
+        home.node.agent._health.memory.forget_all_but(())
+        home.node.agent._health.memory._ended.clear()
+        await nodes.until(lambda: nodes.leader.node.driver.view.allocations_of_job("web")[0].terminal)
+        (found,) = await checks(nodes.leader)
+        assert found.reason == f"{home.name} has forgotten them since it ended, or has never checked it"
 
     run(main)
 

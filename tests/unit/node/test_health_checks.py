@@ -252,6 +252,8 @@ def test_the_engines_own_results_are_asked_for_and_those_seen_stay_when_it_does_
             held = bench.held(one)
             held.shown = msgspec.structs.replace(held.shown, health=Health.HEALTHY, health_log=results)
 
+        show(log[:3])
+        await bench.until(lambda: len(bench.agent._health.memory.of(one)) == 3)  # before anybody has asked
         show(log[:4])
         assert [each.at_ms for each in await bench.agent.check_results(one)] == [1_000, 2_000, 3_000, 4_000]
         show(log[1:])
@@ -259,14 +261,15 @@ def test_the_engines_own_results_are_asked_for_and_those_seen_stay_when_it_does_
         assert [each.at_ms for each in found] == [1_000, 2_000, 3_000, 4_000, 5_000]
         assert {each.output for each in found} == {"a line"}
         bench.client.inspect = hangs
-        assert await bench.agent.check_results(one) == found
+        async with asyncio.timeout(60):
+            assert await bench.agent.check_results(one) == found
         del bench.client.inspect
 
     run(main)
 
 
 async def hangs(_container):
-    await asyncio.sleep(3_600)
+    await asyncio.Event().wait()
 
 
 def test_what_has_ended_is_remembered_for_a_while_and_no_longer(monkeypatch):
@@ -289,6 +292,15 @@ def test_what_has_ended_is_remembered_for_a_while_and_no_longer(monkeypatch):
         assert oks(await bench.agent.check_results(two))[:1] == [True]
 
     run(main)
+
+
+def test_those_that_ended_first_are_forgotten_first_whatever_came_back_between(monkeypatch):
+    monkeypatch.setattr(check_memory, "ENDED_KEPT", 2)
+    memory = check_memory.CheckMemory(0)
+    for ended in (1, 2, 1, 3):
+        memory.add(ended, (CheckResult(ended, True, 1),))
+        memory.forget_all_but(())
+    assert [each for each in (1, 2, 3) if memory.of(each)] == [1, 3]
 
 
 # --- hooks, and the order at an end ------------------------------------------------------------------------

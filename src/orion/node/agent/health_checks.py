@@ -97,8 +97,7 @@ class HealthChecks:
             known = self._known[allocation.id] = health.first(spec, container, allocation.status, now_ms)
         if not _is_by_engine(spec):
             return
-        if container.health_log:
-            self.memory.add(allocation.id, container.health_log)
+        self.memory.add_log(allocation.id, container.health_log)
         if known.hooked and not known.failed:
             wall_ms = self._clock.wall_ms()
             self._known[allocation.id] = health.after_engine(spec, known, container, now_ms, wall_ms)
@@ -113,8 +112,8 @@ class HealthChecks:
         except (EngineError, TimeoutError) as error:
             log.debug("the engine does not say how the checks of %08x went: %s", allocation, error)
             return
-        if found is not None and found.health_log and allocation in self._by_engine:
-            self.memory.add(allocation, found.health_log)
+        if found is not None and allocation in self._by_engine:
+            self.memory.add_log(allocation, found.health_log)
 
     # --- one run ------------------------------------------------------------------------------------------
 
