@@ -1,5 +1,8 @@
 import json
 
+from orion.model.api.tasks import AllocationView
+from unit.api.fake_service import task_view
+
 
 def test_a_cron_job_from_the_command_line(api, orion):
     code, out, _ = orion(
@@ -64,3 +67,12 @@ def test_a_plan_tells_a_cron_job_that_is_new_from_one_that_is_changed_or_is_so_a
     assert plan("backup:2") == ["~ nightly: update (version 0)", '    image: "backup:1" -> "backup:2"']
     assert orion("deploy", str(path))[:2] == (0, "nightly is as asked: version 1\n")
     assert orion("scale", "nightly", "2")[:2] == (0, "nightly is as asked: version 1\n")
+
+
+def test_a_run_that_fails_again_and_again_says_so(api, orion):
+    orion("cron", "create", "--name", "nightly", "--schedule", "@daily", "--restart", "on-failure", "busybox")
+    name = orion("cron", "run", "nightly")[1].strip()
+    run = AllocationView("a", "n", "running", "", 8, None, None, "2025-01-01T00:00:00Z", None)
+    api.service.tasks_by_id[f"{name}/0"] = task_view(name, allocations=[run], restart_policy="on-failure")
+    _, out, _ = orion("cron", "runs", "nightly", "--no-trunc")
+    assert "has begun anew 8 times: its restartPolicy is on-failure" in out

@@ -126,6 +126,17 @@ def test_a_version_that_fails_is_rolled_back_and_the_former_tasks_never_ended():
     assert world.view.job("web").task.image == "nginx:1"
 
 
+def test_a_version_that_failed_is_shown_as_such_until_a_deployment_to_it_is_done():
+    world = deployed()
+    world.deploy(image="nginx:bad")
+    assert world.run(failing(1)).state is BACK
+    failed = lambda: [each.version for each in render_jobs.versions(world.view, "web") if each.failed]  # noqa: E731
+    assert failed() == [1]
+    world.roll_back(1)
+    assert world.run().state is DONE
+    assert failed() == []
+
+
 def test_one_that_is_ready_for_four_seconds_and_then_is_not_is_rolled_back():
     world = deployed()
     world.deploy(image="nginx:2")

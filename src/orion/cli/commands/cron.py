@@ -118,11 +118,25 @@ def runs(client: "Client", name: str, form: str, no_trunc: bool, stale: bool) ->
             "" if view.exit_code is None else str(view.exit_code),
             view.job,
             _took(view),
-            view.reason,
+            view.reason or _begun_anew(client, view),
         )
         for view in views
     ]
     output.print_table(_RUNS, rows, no_trunc=no_trunc)
+
+
+def _begun_anew(client: "Client", view: "RunView") -> str:
+    """Returns how often a run that is not over has failed and begun anew, as its restartPolicy says."""
+    from orion.model.errors import Refused
+
+    if view.outcome != "running" or not view.job:
+        return ""
+    try:
+        task = client.task(f"{view.job}/0")
+    except Refused:
+        return ""
+    times = sum(run.restarts for run in task.allocations)
+    return f"has begun anew {times:,} times: its restartPolicy is {task.restart_policy}" if times else ""
 
 
 def _took(view: "RunView") -> str:

@@ -8,7 +8,7 @@ from orion.cli.shared.options import asks, command, no_trunc, output
 from orion.cli.shared.table import Column, shorten_image
 
 if TYPE_CHECKING:
-    from orion.client import Client
+    from orion.client import Client, VersionView
 
 _COLUMNS = (Column("VERSION"), Column("IMAGE", 12, shorten_image), Column("RUNNING"), Column("STATE"))
 
@@ -32,8 +32,12 @@ def versions(client: "Client", job: str, form: str, no_trunc: bool, stale: bool)
             str(view.version),
             view.task.image,
             str(view.running),
-            ", ".join(word for word, holds in (("current", view.current), ("healthy", view.healthy)) if holds),
+            ", ".join(word for word, holds in _states(view) if holds),
         )
         for view in views
     ]
     output.print_table(_COLUMNS, rows, no_trunc=no_trunc)
+
+
+def _states(view: "VersionView") -> tuple[tuple[str, bool], ...]:
+    return ("current", view.current), ("healthy", view.healthy), ("failed", view.failed)

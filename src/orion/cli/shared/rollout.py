@@ -45,9 +45,12 @@ def follow_all(
     from orion.model.errors import Unavailable
 
     code = 0
+    noted: set[str] = set()  # jobs of one image have one note
     for job in jobs:
         for note in job.notes:
-            say(f"note: {note}")
+            if note not in noted:
+                noted.add(note)
+                say(f"note: {note}")
         row = job.deployment
         if row is None:
             click.echo(f"{job.name} is as asked: version {job.version}")

@@ -81,3 +81,4 @@ class VersionView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     healthy: Annotated[bool, Meta(description="The last one all tasks of which were ready.")]
     running: Annotated[int, Meta(description="Tasks of it whose program runs.")]
     task: Annotated[ShownFields, Meta(description="How its tasks are run.")]
+    failed: Annotated[bool, Meta(description="A deployment to it has failed, and none since has come to its end.")]

@@ -9,7 +9,7 @@ from orion.model.api.deployments import DeploymentProgress, DeploymentView
 from orion.model.api.job_codec import job_fields
 from orion.model.api.jobs import JobView, VersionView
 from orion.model.api.tasks import ShownFields
-from orion.model.deployment import NO_VERSION, Deployment
+from orion.model.deployment import NO_VERSION, Deployment, DeploymentState
 from orion.model.errors import NotFound
 from orion.model.ids import JobName
 from orion.model.placement_text import waiting_text
@@ -37,12 +37,19 @@ def job(view: View, name: str) -> JobView:
     return _job(view, _record(view, name))
 
 
+_FAILED = (DeploymentState.FAILED, DeploymentState.ROLLED_BACK)
+
+
 def versions(view: View, name: str) -> list[VersionView]:
     """Those that are kept, the newest first. Raises NotFound."""
     record = _record(view, name)
     rollout, current = record.rollout, record.latest
     specs = {**(rollout.specs if rollout else {}), current.version: current.task}
     running = [each.job_version for each in _active(record) if each.status.state is AllocationState.RUNNING]
+    rows = sorted(view.of(Deployments).rows.values(), key=lambda row: row.id)
+    last = {
+        row.to_version: row.state for row in rows if (row.job, row.created_index) == (name, current.created_index)
+    }
     return [
         VersionView(
             version=version,
@@ -50,6 +57,7 @@ def versions(view: View, name: str) -> list[VersionView]:
             healthy=rollout is not None and rollout.healthy == version,
             running=running.count(version),
             task=ShownFields(**{**fields_from_spec(specs[version]), "name": current.name}),
+            failed=last.get(version) in _FAILED,
         )
         for version in sorted(specs, reverse=True)
     ]
