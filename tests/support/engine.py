@@ -20,17 +20,26 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from support import api
+from support import api, lanes
 from support.dockerd import Dockerd, EngineProblem, check_can_start
 from support.firewall import Network
 
-# pytest's workers have an engine each (support/lanes.py).
-_LANE = os.environ.get("PYTEST_XDIST_WORKER", "")
-SHARED = Path(f"/var/lib/orion-test-engine{'-' if _LANE else ''}{_LANE}")
-_LOCK = Path(f"/run/lock/{SHARED.name}.lock")
-_HOME = SHARED / "engine"
-_USERS = SHARED / "users"
-_NETWORK = SHARED / "network.json"
+
+def _shared() -> Path:
+    """pytest's workers have one each."""
+    return Path(f"/var/lib/orion-test-engine{lanes.name()}")
+
+
+def _home() -> Path:
+    return _shared() / "engine"
+
+
+def _users() -> Path:
+    return _shared() / "users"
+
+
+def _network() -> Path:
+    return _shared() / "network.json"
 
 
 @contextlib.contextmanager
@@ -42,7 +51,7 @@ def engine() -> Iterator[str]:
         return
     name = join(os.getpid())
     try:
-        yield Dockerd(_HOME).host
+        yield Dockerd(_home()).host
     finally:
         leave(name)
 
@@ -83,38 +92,38 @@ def join(pid: int) -> str:
     """Count the process `pid` among the shared engine's users and start it if need be. Give the name to `leave`."""
     check_can_start()
     with _one_at_a_time():
-        dockerd = Dockerd(_HOME)
+        dockerd = Dockerd(_home())
         if not api.answers(dockerd.host):
             dockerd.destroy()  # what a crash left
-            if not _NETWORK.exists():
-                _NETWORK.write_text(json.dumps(Network.now().as_dict()))
+            if not _network().exists():
+                _network().write_text(json.dumps(Network.now().as_dict()))
             dockerd.start()
-        taken = {path.name for path in _USERS.iterdir()}
+        taken = {path.name for path in _users().iterdir()}
         name = next(n for n in (f"{pid}-{i}" for i in range(10_000)) if n not in taken)
-        (_USERS / name).write_text(_started(pid))
+        (_users() / name).write_text(_started(pid))
         return name
 
 
 def leave(name: str) -> None:
     """`name` needs the shared engine no more. The last one out stops it; users that died don't count."""
     with _one_at_a_time():
-        (_USERS / name).unlink(missing_ok=True)
-        for user in _USERS.iterdir():
+        (_users() / name).unlink(missing_ok=True)
+        for user in _users().iterdir():
             if user.read_text() != _started(int(user.name.partition("-")[0])):
                 user.unlink()
-        if any(_USERS.iterdir()):
+        if any(_users().iterdir()):
             return
-        Dockerd(_HOME).destroy()
-        if _NETWORK.exists():
-            Network(**json.loads(_NETWORK.read_text())).restore()
-        shutil.rmtree(SHARED)
+        Dockerd(_home()).destroy()
+        if _network().exists():
+            Network(**json.loads(_network().read_text())).restore()
+        shutil.rmtree(_shared())
 
 
 @contextlib.contextmanager
 def _one_at_a_time() -> Iterator[None]:
-    with _LOCK.open("w") as lock:
+    with Path(f"/run/lock/{_shared().name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _USERS.mkdir(parents=True, exist_ok=True)
+        _users().mkdir(parents=True, exist_ok=True)
         yield
 
 
@@ -137,10 +146,10 @@ def main(arguments: list[str]) -> int:
                 found = answering()
                 if found is None:
                     join(int(pid))
-                    found = Dockerd(_HOME).host
+                    found = Dockerd(_home()).host
                 print(found)
             case ["stop", pid]:
-                if SHARED.exists():
+                if _shared().exists():
                     leave(f"{int(pid)}-0")
             case ["answers"]:
                 return 0 if answering() else 1
