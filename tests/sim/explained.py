@@ -13,6 +13,7 @@ from orion.state.core.command import Command
 from orion.state.tables import State
 from sim.builds import Build
 from sim.cluster import Cluster, Machine, Run
+from sim.engine import SimEngine
 from sim.loop import Process
 from sim.orchestration import check_placed
 
@@ -33,15 +34,14 @@ class Explained:
         self._halted: set[str] = set()  # names whose job is not wanted in the newest committed state
         self._active: set[AllocationId] = set()  # in the newest committed state
         self._lost: set[AllocationId] = set()
-        self._passed: set[tuple[str, int]] = (
-            set()
-        )  # as engines have it, those too that are gone with their machines
+        self._engines: dict[str, SimEngine] = {}  # those too that are gone with their machines
         # What was right, by the object's id: it is frozen, and a check that has passed has passed for ever.
         self._right: dict[int, Allocation] = {}
         self._confirmed: dict[tuple[Run, AllocationId], int] = {}  # when the question was asked that got a yes
 
     def watch(self, machine: Machine) -> None:
         machine.engine.on_create = self._on_create
+        self._engines[machine.engine.id] = machine.engine
 
     def after_commit(self, state: State, command: Command | None) -> None:
         self._check_ready(state)
@@ -62,9 +62,7 @@ class Explained:
 
     def _check_ready(self, state: State) -> None:
         """Of what is called ready or healthy, a check of that very run has passed, while it ran and was not ill."""
-        passed = self._passed
-        for engine in self.cluster.engines.values():
-            passed |= engine.passed
+        passed = [engine.passed for engine in self._engines.values()]
         right = self._right
         for allocation in state.allocations.values():
             if id(allocation) in right:
@@ -72,7 +70,7 @@ class Explained:
             status = allocation.status
             if status.ready_since_ms or str(status.health) == "healthy":
                 self._demand(
-                    (status.container, status.started_at_ms) in passed,
+                    any((status.container, status.started_at_ms) in runs for runs in passed),
                     "ready is what has passed a check",
                     lambda allocation=allocation: f"{allocation} is called ready",
                 )
