@@ -8,7 +8,7 @@ from sim.runner import run_seeds
 from sim.scenario import replay, run_seed
 from sim.shrink import Shrinker, rule_of, told
 
-SEED = 30_001
+SEED = 30_002
 LIMIT_S = 40.0  # far less does; a slow machine may need it
 
 

@@ -17,6 +17,7 @@ from orion.state.job_record import Slot as Held
 WARM_SLOTS = 500  # looked at in one turn of the loop
 FAILED_STARTS = 3  # in a row; a registry may be a moment behind
 NEVER_MS = 1 << 62
+MAX_UNPLACED = 8  # slots without a place, after which a look asks for no more
 
 
 class Memory(msgspec.Struct):
@@ -82,9 +83,9 @@ class Look:
         memory: Memory,
         now_ms: int,
         slots: range | None = None,
-        target: Callable[[int], NodeId | None] = lambda _: None,
+        target: Callable[[int], tuple[NodeId | None, str]] | None = None,
     ) -> None:
-        """`target`: the node that the new task of a slot would go to once its former one has ended."""
+        """`target`: as `decide` has it."""
         self.record = record
         self.row = row
         self.policy = policy
@@ -93,6 +94,7 @@ class Look:
         self.again_ms = NEVER_MS
         self.pulls: list[NodeId] = []  # nodes that have yet to pull the goal's image
         self.unpulled: dict[int, NodeId] = {}  # by slots that wait for it
+        self.unplaced: dict[int, str] = {}  # why the new task of a slot would find no place
         self.refused: dict[int, str] = {}  # why it can't be pulled, by slots that did not begin for it
         self._image = record.spec(row.goal).image
         self._target = target
@@ -164,11 +166,17 @@ class Look:
         return True
 
     def may_end(self, slot: Slot) -> bool:
-        """Returns whether the new task's image is where it is to run, so that the former tasks of the slot may end.
+        """Returns whether the new task has a place, and its image is there, so that the former tasks may end.
         Nobody waits for it where nobody uses them, nor, if it can't be had, on the way back.
         """
-        if not slot.serving or (node := self._target(slot.index)) is None:
+        if not slot.serving or self._target is None:
             return True
+        if len(self.unplaced) == MAX_UNPLACED:
+            return False
+        node, no_place = self._target(slot.index)
+        if node is None:
+            self.unplaced[slot.index] = no_place
+            return False
         why = self.memory.pulls.get((node, self._image))
         if why is None:
             self.pulls.append(node)

@@ -57,13 +57,14 @@ def decide(
     now_ms: int,
     has_room: Callable[[], bool],
     waits_for: Callable[[], str],
-    target: Callable[[int], NodeId | None] = lambda _: None,
+    target: Callable[[int], tuple[NodeId | None, str]] | None = None,
     held_by: Callable[[], str] = str,
 ) -> Decision:
     """Returns a command without its time (`at_ms`). `has_room`: one more task of the goal fits beside all that run.
     `waits_for`: why a task has no place. `target`: the node that the new task of a slot would go to once its former
-    one has ended; without it no image is waited for. `held_by`: the jobs that the goal waits for before its first
-    task starts, in words that follow a task's name; "" when none.
+    one has ended, which stays while there is none, or why there is none; without it neither place nor image is
+    waited for. `held_by`: the jobs that the goal waits for before its first task starts, in words that follow a
+    task's name; "" when none.
     """
     if memory.progress != row.progress_at_ms:
         memory.progress, memory.progress_ms = row.progress_at_ms, now_ms
@@ -159,7 +160,7 @@ def _begins(look: Look, *, alone: bool) -> Iterator[int]:
         elif look.may_end(slot):
             room -= 1
             yield slot.index
-        elif slot.index in look.refused:
+        elif slot.index in look.refused or slot.index in look.unplaced:
             look.spare += 1  # it stays
         else:
             room -= 1
@@ -271,6 +272,8 @@ def _why(look: Look, slot: Slot | None, waits_for: Callable[[], str]) -> str:
     task = task_id(look.row.job, slot.index)
     if (node := look.unpulled.get(slot.index)) is not None:
         return f"{task} has its turn once {node} has pulled its image"
+    if (why := look.unplaced.get(slot.index)) is not None:
+        return f"{task} has its turn once its new task has a place: {why}"
     if not slot.begun:
         return f"{task} has its turn later"
     if slot.new is None:

@@ -34,23 +34,25 @@ def no_room(view: View, record: JobRecord, asked: Job, pools: Pools) -> str:
     return placement_text(explain(pool, overlay, demand, choice.rules), asked.task)
 
 
-def target(view: View, record: JobRecord, index: int, version: int, pools: Pools) -> NodeId | None:
+def target(view: View, record: JobRecord, index: int, version: int, pools: Pools) -> tuple[NodeId | None, str]:
     """Returns the node that a slot's task of this version would be placed on once the former ones have ended: where
-    they are if it fits there, else wherever there is room now. None when there is none.
+    they are if it fits there, else wherever there is room now. None when there is none, and why.
     """
     former = [each for each in record.history(index) if each.wanted and not each.terminal]
     demand = Demand(record.spec(version))
     pool = pools.pool(view, demand.constraints, demand.rules)
     if record.job.kind is JobKind.SYSTEM:
-        return record.job.homes[index] or None
+        return record.job.homes[index] or None, "its node is gone"
     overlay = Overlay(view.own_ports)
     overlay.leaving.update(each.id for each in former)
     for each in reversed(former):
         row = view.node_record(each.node)
         if row is not None and pool.has(row) and _takes_over(view, record, each, row, demand, version, overlay):
-            return each.node
+            return each.node, ""
     choice = Choice(view, record, [index], demand, pool, overlay)
-    return next((row.node.id for row in pool.nodes if [row.number] == choice.nodes), None)
+    if not choice.done:
+        return None, placement_text(explain(pool, overlay, demand, choice.rules), demand.task)
+    return next(row.node.id for row in pool.nodes if [row.number] == choice.nodes), ""
 
 
 def _takes_over(
