@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from sim.events import Keep, read
+from sim.lost import Lost
 from sim.planted import bug_named
 from sim.runner import DEFAULT_FIRST_SEED, report, run_seeds
 from sim.scenario import Scenario, replay, run_seed
@@ -30,6 +31,7 @@ def main() -> int:
     )
     parser.add_argument("--mixed", action="store_true", help="clusters of two builds, upgraded and rolled back")
     parser.add_argument("--steps", action="store_true", help="the leader dies at each step of deployments")
+    parser.add_argument("--lost", action="store_true", help="machines die for good while voters change")
     parser.add_argument("--first", type=int, default=DEFAULT_FIRST_SEED, help="first of many seeds")
     parser.add_argument("--count", type=int, help="stop after so many seeds")
     parser.add_argument("--seconds", type=float, default=0.0, help="begin new seeds for so long")
@@ -38,7 +40,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.planted is not None:
         return 0 if print_table(_say, given.jobs, given.planted) else 1
-    scenario = Upgrade if given.mixed else Steps if given.steps else Scenario
+    scenario = Upgrade if given.mixed else Steps if given.steps else Lost if given.lost else Scenario
     scenario.prepare()
     plant = _plant(given.plant)
     if given.seed is None:

@@ -47,6 +47,7 @@ from orion.state.apply import Applied, apply
 from orion.state.core.dedup import DedupTable
 from orion.state.records import port_key
 from sim.builds import newer_build
+from sim.lost import Lost
 from sim.ordered import AFTER_AN_OUTAGE, IN_ORDER
 from sim.outage import Outage
 from sim.scenario import Scenario
@@ -524,7 +525,7 @@ PLANTED = (
     _bug(a_stop_is_forgotten, HISTORY, "the history of a job ends with what it is", first=30_002),
     _bug(agent_starts_before_confirm, "a container is confirmed first"),
     _bug(agent_removes_nothing, "liveness"),
-    _bug(votes_carry_no_commit, "liveness", first=30_206),
+    _bug(votes_carry_no_commit, "liveness", first=40_004, scenario=Lost),
     _bug(unseen_end_is_a_success, "what was told to end is not done", first=30_007),
     _bug(newer_fields_are_not_cut_off, "one state per index", UNDERSTOOD, scenario=Upgrade),
     _bug(the_gate_is_open, UNDERSTOOD, "what is newer is refused until all have it", scenario=Upgrade),

@@ -85,10 +85,10 @@ def choose_plan(rng: random.Random) -> Plan:
             trailing_entries=rng.choice((0, 5, 30)),
         ),
     )
-    return plan if rng.random() < 0.65 else _with_losses(plan, rng)
+    return plan if rng.random() < 0.65 else with_losses(plan, rng)
 
 
-def _with_losses(plan: Plan, rng: random.Random) -> Plan:
+def with_losses(plan: Plan, rng: random.Random) -> Plan:
     """Enough nodes that some may go; mostly the last of them join when the three before them vote, so that there is
     a change of voters to die in.
     """

@@ -55,6 +55,8 @@ class Workload:
         self.history: list[Op] = []
         self._mean_pause_s = self.world.rng("workload").choice(MEAN_PAUSES_S)
         self.deployers = int(self.world.rng("deploys").random() < DEPLOYS)
+        self.with_kinds = self.world.rng("kinds").random() < SHARE
+        self.with_order = self.world.rng("ordered").random() < ORDERED
         self._over = False
         # Of most seeds no task has rules: what they find is found as before.
         self._rules = self.world.rng("rules") if self.world.rng("with rules").random() < 0.25 else None
@@ -71,9 +73,9 @@ class Workload:
         jobs = JobsWorkload(self.world, self.cluster)
         for number in range(self.deployers):
             self._runners.append(self.world.spawn(jobs.client(number, lambda: self._over), name="jobs-client"))
-        if self.world.rng("kinds").random() < SHARE:
+        if self.with_kinds:
             self._runners.append(self.world.spawn(self._kinds.run(), name=f"client-{CLIENTS + CONFIG_CLIENTS}"))
-        if self.world.rng("ordered").random() < ORDERED:
+        if self.with_order:
             self._runners.append(self.world.spawn(self._ordered.run(), name="ordered-client"))
 
     async def end(self) -> None:
