@@ -36,6 +36,8 @@ def change_job(state: Tables, record: JobRecord, job: Job) -> None:
         rollout.last = max(rollout.last, job.version)
         if rollout.slots is None:
             rollout.slots = [former.version] * len(record.slots)
+    if job.count != former.count:
+        rollout_of(record)  # which slots there are no longer follows from the count
     record.job = job
     mutations.fit_slots(state, record)
     # What was too many and has not ended is in its slot still, which is one of the job again.

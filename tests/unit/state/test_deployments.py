@@ -220,6 +220,14 @@ def test_scaling_takes_the_highest_and_gives_the_lowest_free():
     assert [a.index for a in world.active()] == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("count", [0, 2, 4, 7])
+def test_a_job_that_is_put_with_another_count_is_as_a_snapshot_has_it(count):
+    world = deployed(count=5)
+    world.deploy(count=count)  # World.do compares the state with what a snapshot of it gives
+    assert world.run().state is DONE
+    assert [a.index for a in world.active()] == list(range(count))
+
+
 def test_scaling_in_the_middle_of_an_update():
     world = deployed(count=5)
     world.deploy(count=5, image="nginx:2")

@@ -262,7 +262,6 @@ def set_job_count(state: Tables, step: Step, change: SetJobCount) -> JobName | O
         return job.name
     running = state.of(Deployments).running_of(job.name)
     new_from = len(record.slots)
-    rollouts.rollout_of(record)
     rollouts.change_job(state, record, job)
     job_configs.keep(state, job.name)
     note(state, step, ChangeKind.SCALED, job)
