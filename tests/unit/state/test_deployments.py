@@ -10,6 +10,7 @@ from orion.node.rpc.reads import ALL
 from orion.node.views import render, render_jobs
 from orion.scheduler.schedule import schedule
 from orion.state.tables.deployment_rows import Deployments
+from orion.state.tables.deployments import StepDeployment
 from orion.state.tables.job_changes import MAX_VERSIONS
 from orion.state.tables.jobs import RemoveJob
 
@@ -440,3 +441,18 @@ def test_a_job_has_tasks_of_so_many_versions_at_most():
     assert world.scale(3).result == "web"
     assert world.run(ms=30_000).state is DONE
     assert world.deploy(count=3, image="nginx:99").result == "web"
+
+
+@pytest.mark.parametrize("order", [UpdateOrder.START_FIRST, UpdateOrder.STOP_FIRST])
+def test_a_step_that_was_decided_before_a_task_was_lost_ends_none_below_the_floor(order):
+    policy = UpdatePolicy(order=order, min_available=2)
+    world = deployed(update=policy)
+    world.deploy(image="nginx:2", update=policy)
+    row, (lost, going, _) = world.deployment(), world.active()
+    world.report(lost, "failed", reason="it crashed")
+    assert len(world.ready()) == 2
+    world.do(StepDeployment(100, row.id, (going.index,), (going.id,), order is UpdateOrder.STOP_FIRST))
+    assert len(world.ready()) == 2
+    world.report(world.active()[0], "failed", reason="so did the next")
+    world.do(StepDeployment(100, row.id, (), tuple(each.id for each in world.active()), alone=False))
+    assert [each.wanted for each in world.active()] == [True, True][: len(world.active())]

@@ -11,6 +11,7 @@ from orion.state import rollouts
 from orion.state.core.command import Command, command
 from orion.state.core.faults import MAX_NUMBER, MAX_TEXT, first, longer, outside
 from orion.state.core.step import Step
+from orion.state.floors import held_back
 from orion.state.job_record import JobRecord
 from orion.state.records import Tables
 from orion.state.tables import job_configs
@@ -82,9 +83,11 @@ def step_deployment(state: Tables, step: Step, command: StepDeployment) -> None:
     row, record = found
     if command.alone != (record.rollout is not None and record.rollout.alone):
         rollouts.set_alone(state, record, alone=command.alone)
-    rollouts.retire(state, row.job, command.retire)
+    retire = [state.allocations[each] for each in command.retire if rollouts.is_wanted(state, row.job, each)]
+    held = held_back(record, retire, stop_first=command.alone)
+    rollouts.retire(state, row.job, [each.id for each in retire if each.index not in held])
     for index in command.begin:
-        if index < record.job.count:
+        if index < record.job.count and not (command.alone and index in held):
             rollouts.point(state, record, index, row.goal)
     if command.progress:
         state.of(Deployments).put(replace(row, progress_at_ms=step.at_ms))

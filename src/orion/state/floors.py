@@ -1,0 +1,32 @@
+"""How many tasks of a job may end. The leader decided from a state that is older by what was committed meanwhile: a
+task that another one was to be ended for may be lost by now.
+"""
+
+from collections.abc import Container, Sequence
+
+from orion.model.allocation import Allocation
+from orion.model.ids import AllocationId
+from orion.model.update import UpdatePolicy
+from orion.state.job_record import JobRecord
+
+
+def held_back(record: JobRecord, retire: Sequence[Allocation], *, stop_first: bool) -> set[int]:
+    """Returns the slots whose tasks of `retire` have to go on, so that the job keeps its floor: with them ended,
+    nothing in the slot would be ready.
+    """
+    going, count = {each.id for each in retire}, record.job.count
+    losing = {each.index for each in retire if each.index < count and each.wanted and record.is_ready(each)}
+    missed = sorted(index for index in losing if not _is_ready(record, index, going))
+    if not missed:
+        return set()
+    used = sum(map(record.is_used, range(count)))
+    floor = (record.job.update or UpdatePolicy()).floor(used, stop_first=stop_first)
+    spare = sum(_is_ready(record, index) for index in range(count)) - floor
+    return set(missed[max(0, spare) :])
+
+
+def _is_ready(record: JobRecord, index: int, without: Container[AllocationId] = ()) -> bool:
+    return any(
+        each.wanted and not each.terminal and each.id not in without and record.is_ready(each)
+        for each in record.history(index)
+    )
