@@ -264,8 +264,10 @@ class Scenario:
                 continue
             except (OrionError, ConnectionLost) as error:
                 self.world.fail("liveness", f"{machine.name} does not say the endpoints of {name}: {error}")
-            gone = [each for each in found if int(each.allocation, 16) not in running]
-            if gone and machine.node.driver.state.jobs[name].job.task.image.startswith(FOREVER):
+            spec = machine.node.driver.state.jobs[name].spec
+            lasting = [each for each in found if spec(each.version).image.startswith(FOREVER)]
+            gone = [each for each in lasting if int(each.allocation, 16) not in running]
+            if gone:
                 self.world.fail("endpoints are of what runs", f"{name}: {gone}")
 
 
