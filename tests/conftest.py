@@ -5,6 +5,7 @@ with images. Where no engine can be had the test fails and says what to install:
 import secrets
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from support import images, lanes
@@ -18,6 +19,10 @@ def pytest_addoption(parser):
     group.addoption("--sim-seed", type=int, default=20_000, help="the first seed")
     group.addoption("--sim-jobs", type=int, default=2, help="seeds at a time")
 
+
+# No test asserts how long something takes, and hypothesis does by default.
+hypothesis.settings.register_profile("orion", deadline=None)
+hypothesis.settings.load_profile("orion")
 
 # What takes longest begins first, so that no worker has it left for the end.
 LONGEST_FIRST = (

@@ -518,7 +518,7 @@ PLANTED = (
     _bug(command_carried_out_twice, HISTORY, "exactly once under one key"),
     _bug(duplicate_apply, "one state per index"),
     _bug(apply_depends_on_the_node, "one state per index"),
-    _bug(static_port_given_twice, "host port once", first=30_045),
+    _bug(static_port_given_twice, "host port once", "the state's own checks", first=30_045),
     _bug(capacity_given_twice, "capacity", first=30_007),
     _bug(lost_allocation_forgotten, "lost with its node"),
     _bug(a_name_is_used_again_at_once, "a name's former containers have ended", first=30_003),
