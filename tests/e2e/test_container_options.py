@@ -96,7 +96,10 @@ def inside(one: Cluster, task: str, last: str) -> dict[str, str]:
 
 
 def inspected(one: Cluster, docker_host: str, task: str) -> dict[str, Any]:
-    container = one.wait(lambda: one.task(task)["allocations"][-1]["containerId"], "its container")
+    def made() -> str | None:
+        return next((run["containerId"] for run in one.task(task)["allocations"]), None)
+
+    container = one.wait(made, "its container")
     return api.ask_json(docker_host, "GET", f"/containers/{container}/json")
 
 

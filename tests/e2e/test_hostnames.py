@@ -24,7 +24,7 @@ def test_the_host_name_is_shown_and_without_one_it_is_the_engine_s_choice(one: C
     assert json.loads(orion(one.nodes[0], "inspect", "named")[1])["hostname"] == "db.lan"
     assert (one.task("named")["hostname"], one.task("bare")["hostname"]) == ("db.lan", "")
     one.wait(lambda: one.any().ask("GET", "/tasks/named/logs") == "db.lan\n", "its words")
-    container = one.task("bare")["allocations"][-1]["containerId"]
+    container = one.wait_task("bare", "running")["allocations"][-1]["containerId"]
     one.wait(lambda: one.any().ask("GET", "/tasks/bare/logs") == f"{container[:12]}\n", "its words")
 
 
