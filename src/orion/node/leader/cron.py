@@ -44,7 +44,7 @@ class Cron:
                 if looked and looked[0] is row and looked[1] is job and _holds(looked, now_ms):
                     known[name] = looked
                     continue
-                next_ms, command = await self._look(job, row, now_ms)
+                next_ms, command = self._look(job, row, now_ms)
                 known[name] = row, job, next_ms
                 if command is not None:
                     moved |= await self._proposer.propose(command) is not None
@@ -59,7 +59,7 @@ class Cron:
         counts = job is not None and job.kind is JobKind.CRON and job.wanted
         return job if counts and job is not None and job.created_index == row.created_index else None
 
-    async def _look(self, job: Job, row: CronRow, now_ms: int) -> tuple[int, FireCron | None]:
+    def _look(self, job: Job, row: CronRow, now_ms: int) -> tuple[int, FireCron | None]:
         """When to look again, and what is due."""
         # Loaded with the first cron job: most clusters have none.
         from orion.model.cron_times import zone_of
