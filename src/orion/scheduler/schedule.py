@@ -267,6 +267,8 @@ class _Planner:
         """Places the tasks of which the past says where they are to be. Returns those that fit so."""
         fit: set[int] = set()
         for index in indexes:
+            if record.slots[index] is None:  # of a million new tasks none has a past
+                continue
             if (chosen := pool_by_past(self._view, record, index, pool)) is None:
                 continue
             self._looks_left -= len(chosen.nodes)
