@@ -108,13 +108,6 @@ class Look:
             if not each.terminal
         ]
 
-    @property
-    def used(self) -> int:
-        """Slots in which something is to run: those of a system job whose nodes are gone wait for others."""
-        if self.record.job.kind is not JobKind.SYSTEM:
-            return len(self.slots)
-        return sum(self.record.is_used(slot.index) for slot in self.slots)
-
     def slot(self, index: int) -> Slot:
         """Returns the slot as it was seen last while nothing in it has changed: of thousands most have not."""
         record, known = self.record, self.memory.slots

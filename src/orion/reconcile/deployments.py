@@ -78,7 +78,7 @@ def decide(
         return decision
     held = held_by()
     alone = _alone(look, has_room)
-    look.spare = sum(slot.serving for slot in look.slots) - policy.floor(look.used, stop_first=alone)
+    look.spare = sum(slot.serving for slot in look.slots) - policy.floor(record.used, stop_first=alone)
     retire = _retires(look, alone=alone)
     # What is held would leave its slot empty for as long as others take.
     begin = [] if held else list(_begins(look, alone=alone))

@@ -62,11 +62,6 @@ def rebalance(view: View, pools: Pools | None = None, *, max_moves: int = MAX_MO
     return _Balancer(view, pools or Pools()).moves(min(max_moves, MAX_MOVES))
 
 
-def _says_how(view: View, name: JobName) -> bool:
-    job = view.job(name)
-    return job is not None and job.update is not None
-
-
 class _Balancer:
     def __init__(self, view: View, pools: Pools) -> None:
         self._view = view
@@ -75,6 +70,8 @@ class _Balancer:
         self._looks_left = MAX_LOOKS
         self._moves: list[Move] = []
         self._groups: list[Placements] = []
+        self._stops: list[AllocationId] = []
+        self._led: list[Move] = []
         self._sources: set[int] = set()
         self._targets: set[int] = set()
         self._more = False
@@ -87,18 +84,8 @@ class _Balancer:
     def moves(self, most: int) -> Rebalance:
         while len(self._moves) < most and self._looks_left > 0 and self._move_one():
             pass
-        led = [_says_how(self._view, move.job) for move in self._moves]
-        plain = [number for number, is_led in enumerate(led) if not is_led]
-        plan = Plan(
-            tuple(self._groups[number] for number in plain),
-            tuple(self._moves[number].allocation for number in plain),
-        )
-        return Rebalance(
-            tuple(self._moves),
-            plan,
-            tuple(move for move, is_led in zip(self._moves, led, strict=True) if is_led),
-            self._more or self._looks_left <= 0,
-        )
+        plan = Plan(tuple(self._groups), tuple(self._stops))
+        return Rebalance(tuple(self._moves), plan, tuple(self._led), self._more or self._looks_left <= 0)
 
     def _move_one(self) -> bool:
         """Makes the first move that is worth it: off the fullest node, to the emptiest."""
@@ -147,7 +134,7 @@ class _Balancer:
             return False
         if policy.order is not UpdateOrder.STOP_FIRST:
             return True
-        ready = sum(any(map(record.is_ready, record.history(index))) for index in range(record.job.count))
+        ready = sum(map(record.has_ready, range(record.job.count)))
         return ready > policy.floor(record.job.count, stop_first=True)
 
     def _improves(self, record: JobRecord, source: NodeRecord, target: NodeRecord) -> bool:
@@ -194,9 +181,14 @@ class _Balancer:
         self._sources.add(source.number)
         self._targets.add(target.number)
         self._moved.add(job.name)
+        move = Move(allocation.id, job.name, allocation.index, source.node.id, target.node.id)
+        self._moves.append(move)
+        if job.update is not None:
+            self._led.append(move)
+            return True
         columns = [ports] if demand.bindings else []
         self._groups.append(
             Placements(job.name, job.created_index, job.version, [allocation.index], [target.number], columns)
         )
-        self._moves.append(Move(allocation.id, job.name, allocation.index, source.node.id, target.node.id))
+        self._stops.append(allocation.id)
         return True

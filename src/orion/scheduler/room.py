@@ -10,7 +10,7 @@ from orion.scheduler.explain import explain
 from orion.scheduler.pools import Pools
 from orion.scheduler.task_rules import task_rules_of
 from orion.state.job_record import JobRecord
-from orion.state.records import NodeRecord
+from orion.state.records import NodeRecord, port_key
 from orion.state.view import View
 
 
@@ -70,7 +70,7 @@ def _takes_over(
     after.release(spec.resources)
     if after.cpu_free < 0 or after.memory_free < 0 or after.disk_free < 0:
         return False
-    freed = {port << 1 | (each.protocol == "udp") for port, each in zip(former.ports, spec.ports, strict=True)}
+    freed = {port_key(port, each.protocol) for port, each in zip(former.ports, spec.ports, strict=True)}
     if overlay.taken_key(row, [key for key in demand.static_keys if key not in freed]) is not None:
         return False
     rules = task_rules_of(view, record.job.name, version, demand, overlay)

@@ -2,10 +2,9 @@
 task that another one was to be ended for may be lost by now.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 
 from orion.model.allocation import Allocation
-from orion.model.ids import AllocationId
 from orion.model.update import UpdatePolicy
 from orion.state.job_record import JobRecord
 
@@ -16,17 +15,9 @@ def held_back(record: JobRecord, retire: Sequence[Allocation], *, stop_first: bo
     """
     going, count = {each.id for each in retire}, record.job.count
     losing = {each.index for each in retire if each.index < count and each.wanted and record.is_ready(each)}
-    missed = sorted(index for index in losing if not _is_ready(record, index, going))
+    missed = sorted(index for index in losing if not record.has_ready(index, going))
     if not missed:
         return set()
-    used = sum(map(record.is_used, range(count)))
-    floor = (record.job.update or UpdatePolicy()).floor(used, stop_first=stop_first)
-    spare = sum(_is_ready(record, index) for index in range(count)) - floor
+    floor = (record.job.update or UpdatePolicy()).floor(record.used, stop_first=stop_first)
+    spare = sum(map(record.has_ready, range(count))) - floor
     return set(missed[max(0, spare) :])
-
-
-def _is_ready(record: JobRecord, index: int, without: Container[AllocationId] = ()) -> bool:
-    return any(
-        each.wanted and not each.terminal and each.id not in without and record.is_ready(each)
-        for each in record.history(index)
-    )

@@ -4,6 +4,8 @@ Most jobs have one version of their spec, and each slot one allocation. What mor
 its tasks are moved, is in its Rollout.
 """
 
+from collections.abc import Container
+
 from orion.model.allocation import Allocation, AllocationState
 from orion.model.health import Health
 from orion.model.ids import AllocationId
@@ -154,6 +156,20 @@ class JobRecord:
         """Returns whether something is to run in a slot: not in one of a system job that has no node."""
         return self.job.kind is not JobKind.SYSTEM or bool(self.job.homes[index])
 
+    @property
+    def used(self) -> int:
+        """Slots in which something is to run: those of a system job whose nodes are gone wait for others."""
+        if self.job.kind is not JobKind.SYSTEM:
+            return self.job.count
+        return sum(map(self.is_used, range(self.job.count)))
+
+    def has_ready(self, index: int, without: Container[AllocationId] = ()) -> bool:
+        """Returns whether a slot has a task that may be used and is to go on, but for those of `without`."""
+        return any(
+            each.wanted and not each.terminal and each.id not in without and self.is_ready(each)
+            for each in self.history(index)
+        )
+
     def version(self, index: int) -> int:
         """The version that a slot wants."""
         rollout = self.rollout
@@ -217,7 +233,7 @@ def slot_wants(record: JobRecord, index: int) -> bool:
     job = record.job
     if not job.wanted or index >= job.count or job.collected or job.kind is JobKind.CRON:
         return False
-    if job.kind is JobKind.SYSTEM and not job.homes[index]:
+    if not record.is_used(index):
         return False
     for allocation in record.history(index):
         if record.alone and not allocation.terminal:
