@@ -3,6 +3,7 @@ before a task ends for it.
 """
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -10,7 +11,8 @@ from urllib.parse import quote
 import pytest
 
 from support import api, images
-from support.nodes import Cluster
+from support.dockerd import Dockerd
+from support.nodes import Cluster, cluster
 from support.registry import push, registry
 
 pytestmark = pytest.mark.engine
@@ -109,3 +111,36 @@ def test_stop_first_with_a_bad_image_touches_nothing(docker_host: str, image: st
     assert [a["id"] for a in after["allocations"]] == [a["id"] for a in before["allocations"]]
     assert after["startedAt"] == before["startedAt"]
     assert after["state"] == "running"
+
+
+def test_a_rollback_goes_where_its_image_still_is(
+    docker_host: str, image: str, own_engine: Dockerd, tmp_path: Path
+) -> None:
+    address = image.partition("/")[0]
+    publish(docker_host, image, 1)
+    other = image.replace("app:1", "app:2")
+    publish(docker_host, other, 2)
+    copy = tmp_path / "other"
+    shutil.copytree(tmp_path / "data", copy / "data")
+    hosts = [docker_host, own_engine.host]
+    body = {"command": SLEEP, "count": 2, "stopGraceSeconds": 1, "update": {"monitorSeconds": 0.5}}
+    with registry(copy, asks=False, namespace=own_engine.namespace, address=address), cluster(hosts) as made:
+        made.grow_to(2)
+        first = deployed(made, "PUT", "/jobs/app", body | {"image": image})
+        assert {t["nodeId"] for t in made.any().ask("GET", "/tasks")} == {"node1", "node2"}
+        deployed(made, "PUT", "/jobs/app", body | {"image": other})
+        for folder in (tmp_path, copy):
+            shutil.rmtree(folder / "data")
+        gone = next(
+            each["Id"]
+            for each in api.ask_json(own_engine.host, "GET", "/images/json?all=1")
+            if first["image"].partition("@")[2] in str(each["RepoDigests"])
+        )
+        api.ask(own_engine.host, "DELETE", f"/images/{gone}?force=1")
+
+        back = deployed(made, "POST", "/jobs/app/rollback")
+        assert back["image"] == first["image"]
+        tasks = made.any().ask("GET", "/tasks")
+        assert [(t["nodeId"], t["state"]) for t in tasks] == [("node1", "running")] * 2
+        told = made.any().ask("GET", "/events?after=0.0&follow=0")
+        assert "does not start on node2 (" in told

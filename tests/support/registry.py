@@ -22,13 +22,17 @@ HTPASSWD = f"{USER}:$2b$04$DCG3J/n8Uy9k.rHhpBcjYupPZIzW65NHRVfWoSnYxNT04Qit2jV8.
 
 
 @contextlib.contextmanager
-def registry(folder: Path, *, asks: bool) -> Iterator[str]:
-    """`127.0.0.1:port`, an address that Docker speaks plain HTTP with."""
+def registry(folder: Path, *, asks: bool, namespace: str = "", address: str = "") -> Iterator[str]:
+    """`127.0.0.1:port`, an address that Docker speaks plain HTTP with: a free one, or this one in that network
+    namespace.
+    """
     program = shutil.which("docker-registry")
     assert program is not None, "needs Debian's registry: apt-get install --no-install-recommends docker-registry"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    if not address:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{probe.getsockname()[1]}"
+    enter = ["nsenter", f"--net=/var/run/netns/{namespace}"] if namespace else []
     config: dict[str, object] = {
         "version": "0.1",
         "log": {"level": "warn"},
@@ -40,10 +44,10 @@ def registry(folder: Path, *, asks: bool) -> Iterator[str]:
         config["auth"] = {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}}
     (folder / "config.yml").write_text(json.dumps(config))  # JSON is YAML
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen([program, "serve", str(folder / "config.yml")], stdout=log, stderr=log)
+        process = subprocess.Popen([*enter, program, "serve", str(folder / "config.yml")], stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + DEADLINE_S
-        while not _listens(address):
+        while not _listens(address, enter):
             assert process.poll() is None, (folder / "log").read_text()
             assert time.monotonic() < deadline, (folder / "log").read_text()
             time.sleep(0.02)
@@ -53,8 +57,10 @@ def registry(folder: Path, *, asks: bool) -> Iterator[str]:
         process.wait(10)
 
 
-def _listens(address: str) -> bool:
+def _listens(address: str, enter: list[str]) -> bool:
     host, _, port = address.partition(":")
+    if enter:
+        return subprocess.run([*enter, "curl", "-s", "-o", "/dev/null", address], check=False).returncode == 0
     with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
         return True
     return False
