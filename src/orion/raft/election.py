@@ -68,6 +68,10 @@ def _count_vote(me: Member, voter: int, *, granted: bool) -> None:
     outcome = joint_vote(me.conf, me.votes)
     if outcome is Vote.LOST:
         me.become_follower(me.term)
+    elif outcome is Vote.WON and me.conf_committed:
+        # A vote told it of a change of configuration, by which these votes may be none. raft-rs does the same.
+        me.become_follower(me.term)
+        me.election_due_ms = me.now_ms  # it campaigns anew once it has applied the change
     elif outcome is Vote.WON and me.role is Role.PRE_CANDIDATE:
         _campaign(me, transfer=False)
     elif outcome is Vote.WON:

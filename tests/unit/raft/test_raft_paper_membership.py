@@ -6,7 +6,16 @@ import pytest
 from raft_kit import Group, Solo, disk_with, group_of, of_kind
 
 from orion.raft.confchange import encode_change, is_voter
-from orion.raft.interface import Campaign, ConfApplied, ProposalRefused, Propose, ProposeConf, Role, TransferLeader
+from orion.raft.interface import (
+    Campaign,
+    ConfApplied,
+    ProposalRefused,
+    Propose,
+    ProposeConf,
+    Role,
+    Tick,
+    TransferLeader,
+)
 from orion.raft.messages import (
     ConfChange,
     ConfState,
@@ -20,6 +29,7 @@ from orion.raft.messages import (
     MsgPreVoteResp,
     MsgSnap,
     MsgVote,
+    MsgVoteResp,
 )
 
 JOINT = ConfState(voters=(3, 4, 5), voters_outgoing=(1, 2, 3), auto_leave=True)
@@ -452,6 +462,22 @@ def test_6_a_candidate_that_learns_of_its_removal_gives_up() -> None:
     solo.receive(MsgPreVoteResp(2, 1, 1, True, commit=2, commit_term=1))
     assert solo.raft.status().conf.voters == (2, 3)
     assert solo.raft.role is Role.FOLLOWER
+
+
+def test_6_votes_are_not_counted_by_a_configuration_that_one_of_them_tells_is_over() -> None:
+    change = Entry(1, 2, EntryKind.CONF_CHANGE, encode_change(ConfChange((1, 2, 3, 4, 5))))
+    disk = disk_with(1, commit=1)
+    disk.entries.append(change)
+    solo = Solo(disk)
+    solo.step(Campaign())
+    solo.receive(MsgPreVoteResp(2, 1, 2, False))
+    assert solo.raft.role is Role.CANDIDATE
+    solo.receive(MsgVoteResp(2, 1, 2, False, commit=2, commit_term=1))
+    assert len(solo.raft.status().conf.voters) == 5
+    assert solo.raft.role is not Role.LEADER, "two of five"
+    asked = of_kind(solo.step(Tick()), MsgPreVote)
+    assert sorted(message.to for message in asked) == [2, 3, 4, 5], "it campaigns anew at once"
+    solo.elect(2, 3)
 
 
 def test_a_group_that_shrinks_to_one_goes_on_at_once() -> None:
