@@ -9,6 +9,7 @@ from orion.model.update import FailureAction, UpdateOrder, UpdatePolicy
 from orion.node.rpc.reads import ALL
 from orion.node.views import render, render_jobs
 from orion.scheduler.schedule import schedule
+from orion.state.check import rebuilt, state_hash
 from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.deployments import StepDeployment
 from orion.state.tables.job_changes import MAX_VERSIONS
@@ -423,6 +424,26 @@ def test_a_job_that_is_changed_before_the_removed_one_of_its_name_has_ended_does
     assert len(world.ready()) == 2
     assert {each.job_version for each in world.active()} == {world.view.job("web").version}
     assert world.deployment().from_version == -1, "there is none of its own to go back to"
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_a_change_of_a_job_that_was_to_start_again_stays_when_it_is_stopped_once_more(count):
+    world = deployed()
+    former = world.active()
+    world.stop()
+    world.start()
+    world.deploy(count=count, image="nginx:2")
+    world.stop()
+    job = world.view.job("web")
+    assert (job.version, job.count, job.task.image, job.stopped) == (1, count, "nginx:2", True)
+    assert state_hash(rebuilt(world.state)) == state_hash(world.state)
+    for each in former:
+        world.report(each, "stopped")
+    assert world.active() == []
+    world.start()
+    for _ in range(3):
+        world.tick()
+    assert world.versions() == [1] * count
 
 
 def test_a_job_has_tasks_of_so_many_versions_at_most():

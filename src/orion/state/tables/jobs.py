@@ -20,7 +20,7 @@ from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.placement_rules import MAX_PRIORITY, rules_fault
 from orion.model.schedule import MAX_CRON_NAME, MAX_EXPRESSION, MAX_ZONE
 from orion.model.update import UpdatePolicy
-from orion.state import mutations
+from orion.state import mutations, rollouts
 from orion.state.core.command import Command, Once, command, once_about
 from orion.state.core.faults import (
     MAX_MS,
@@ -332,8 +332,11 @@ def _stop(state: Tables, step: Step, record: JobRecord) -> None:
         mutations.close_job(state, record, replace(latest, stopped=True))
         cron_rows.settle_run(state, step, record)
         cron_rows.stop(state, step, record.job)
-    elif not record.job.stopping:  # it was to start again
+    elif not record.job.stopping:  # it was to start again, maybe as another version
         record.successor = None
+        rollouts.change_job(state, record, replace(latest, stopped=True))
+        if record.rollout is not None:
+            record.rollout.slots = None
     else:
         record.successor = replace(latest, stopped=True)
     text = f"{latest.name} is stopping"
