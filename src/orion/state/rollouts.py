@@ -51,6 +51,12 @@ def change_job(state: Tables, record: JobRecord, job: Job) -> None:
     forget_versions(record)
 
 
+def point_all(record: JobRecord) -> None:
+    """All slots want the job's own version from here on; for a job none of whose slots wants anything now."""
+    if record.rollout is not None:
+        record.rollout.slots = None
+
+
 def point(state: Tables, record: JobRecord, index: int, version: int) -> None:
     """The slot wants this version from here on."""
     rollout = record.rollout

@@ -178,8 +178,7 @@ def _become(state: Tables, step: Step, record: JobRecord, job: Job) -> None:
         return
     rollouts.change_job(state, record, job)
     if former.stopped or former.collected > job.collected:
-        if record.rollout is not None:
-            record.rollout.slots = None
+        rollouts.point_all(record)
         mutations.open_job(state, record, job)
 
 

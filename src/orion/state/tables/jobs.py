@@ -335,8 +335,7 @@ def _stop(state: Tables, step: Step, record: JobRecord) -> None:
     elif not record.job.stopping:  # it was to start again, maybe as another version
         record.successor = None
         rollouts.change_job(state, record, replace(latest, stopped=True))
-        if record.rollout is not None:
-            record.rollout.slots = None
+        rollouts.point_all(record)
     else:
         record.successor = replace(latest, stopped=True)
     text = f"{latest.name} is stopping"
