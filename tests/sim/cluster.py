@@ -276,6 +276,7 @@ class Cluster:
         self.on_gone: Callable[[Machine, Run], None] = lambda *_: None
         self.on_wipe: Callable[[Machine], None] = lambda _: None
         self.on_outage: Callable[[], None] = lambda: None
+        self.more_labels: Callable[[int], tuple[tuple[str, str], ...]] = lambda _: ()  # of a machine by number
         self.on_log_failed: Callable[[Machine], None] = lambda _: None
         # Whether a node had to end with this error; whether a client may ask just now.
         self.has_reason: Callable[[Machine, BaseException], bool] = lambda *_: False
@@ -292,7 +293,7 @@ class Cluster:
             advertise=f"10.0.0.{number}",
             bootstrap=first,
             join=() if first else ("10.0.0.1:6000", "10.0.0.2:6000"),
-            labels=(("zone", "ab"[number % 2]),),
+            labels=(*(self.more_labels(number)), ("zone", "ab"[number % 2])),
             capacity=capacity,
             tuning=self.tuning,
         )

@@ -22,6 +22,7 @@ from sim.cluster import Cluster
 from sim.deployments import deployments_unrest
 from sim.engine import CRASHES, MISSING, SUCCEEDS, Held
 from sim.kinds import kinds_unrest
+from sim.networked import check_network, network_unrest
 from sim.ordered import is_held_back
 from sim.world import World
 
@@ -42,6 +43,7 @@ class EveryState:
     def check(self) -> None:
         check_applied(self._world, self._state, self._ended)
         check_history(self._world, self._state, self._histories)
+        check_network(self._world, self._state)
 
 
 def check_applied(world: World, state: State, ended: dict[int, Allocation]) -> None:
@@ -144,7 +146,7 @@ def unrest(cluster: Cluster, state: State, wall_ms: int) -> str:
     for one, other in itertools.combinations(known, 2):
         if (one.engine == other.engine) != (homes[one.id] == homes[other.id]):
             return f"{one.id} and {other.id} have engines {one.engine!r} and {other.engine!r}"
-    if reason := deployments_unrest(state):
+    if reason := deployments_unrest(state) or network_unrest(state):
         return reason
     for record in state.jobs.values():
         for index in range(record.job.count):

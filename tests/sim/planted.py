@@ -27,6 +27,7 @@ import orion.state.tables.configs
 import orion.state.tables.jobs
 import orion.state.tables.nodes
 import orion.state.tables.plans
+import orion.state.tables.subnets
 from orion.model.allocation import AllocationState
 from orion.model.container import EndCause
 from orion.model.errors import EngineError
@@ -366,6 +367,17 @@ def a_stop_is_forgotten() -> None:
     orion.state.tables.jobs.settle = start_again
 
 
+def a_subnet_is_taken_back_while_tasks_have_addresses_of_it() -> None:
+    orion.state.tables.subnets.addresses_in_use = lambda _state, _record: set()
+
+
+def addresses_begin_anew_with_each_plan() -> None:
+    """Those in use are passed over only if the search for the next one goes on where it ended."""
+    orion.state.tables.subnets._hosts_from = lambda _: iter(range(2, 255))
+    used = orion.state.tables.subnets.addresses_in_use
+    orion.state.tables.subnets.addresses_in_use = lambda state, record: {min(used(state, record), default=0)}
+
+
 def lost_allocation_forgotten() -> None:
     active_of = orion.state.mutations.active_of
     orion.state.mutations.active_of = lambda state, node: active_of(state, node)[1:]
@@ -521,6 +533,8 @@ PLANTED = (
     _bug(static_port_given_twice, "host port once", "the state's own checks", first=30_045),
     _bug(capacity_given_twice, "capacity", first=30_007),
     _bug(lost_allocation_forgotten, "lost with its node"),
+    _bug(a_subnet_is_taken_back_while_tasks_have_addresses_of_it, "an address of its node's subnet"),
+    _bug(addresses_begin_anew_with_each_plan, "an address once"),
     _bug(a_name_is_used_again_at_once, "a name's former containers have ended", first=30_003),
     _bug(a_stop_is_forgotten, HISTORY, "the history of a job ends with what it is", first=30_002),
     _bug(agent_starts_before_confirm, "a container is confirmed first"),

@@ -30,6 +30,7 @@ from sim.engine import CRASHES, FOREVER, MISSING, SUCCEEDS
 from sim.history import ENDS, STAYS, Op
 from sim.jobs_workload import JobsWorkload
 from sim.kinds import PREFIX, SHARE, KindsClient
+from sim.networked import NetworkClient, is_networked
 from sim.ordered import SHARE as ORDERED
 from sim.ordered import OrderedClient
 from sim.world import World
@@ -64,6 +65,7 @@ class Workload:
         self._made = 0
         self._kinds = KindsClient(cluster)
         self._ordered = OrderedClient(cluster)
+        self._network = NetworkClient(cluster)
 
     def begin(self) -> None:
         for number in range(CLIENTS):
@@ -77,10 +79,12 @@ class Workload:
             self._runners.append(self.world.spawn(self._kinds.run(), name=f"client-{CLIENTS + CONFIG_CLIENTS}"))
         if self.with_order:
             self._runners.append(self.world.spawn(self._ordered.run(), name="ordered-client"))
+        if is_networked(self.world):
+            self._runners.append(self.world.spawn(self._network.run(), name="network-client"))
 
     async def end(self) -> None:
         """No new operation begins; returns when those under way have ended."""
-        self._over = self._kinds.over = self._ordered.over = True
+        self._over = self._kinds.over = self._ordered.over = self._network.over = True
         for runner in self._runners:
             await runner
 

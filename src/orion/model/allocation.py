@@ -92,7 +92,8 @@ class Allocation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One run of a task. `ports` are its host ports, in the order of the task spec's ports.
 
     `wanted` is false once the scheduler or a user has decided that this run is to end. `ran` is true once the
-    task's program has started, in this run or in one before: its spec is then known to work.
+    task's program has started, in this run or in one before: its spec is then known to work. `ip` is its address
+    in the cluster's network (model/network.py), 0 where it has none there.
     """
 
     id: AllocationId
@@ -105,6 +106,7 @@ class Allocation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     created_at_ms: int = 0
     status: AllocationStatus = SCHEDULED
     ran: bool = False
+    ip: Annotated[int, since(2)] = 0
 
     def ready_since_ms(self, spec: TaskSpec) -> int:
         """Returns since when it is ready, so that others may rely on it; 0 when it is not. One of which its node

@@ -109,6 +109,13 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     after: Annotated[tuple[After, ...], since(2, words="order between jobs")] = ()  # other jobs, each once
 
     @property
+    def on_cluster_network(self) -> bool:
+        """Its containers have addresses of the cluster's own network, where their nodes have it."""
+        apart = self.options is not None and self.options.network_mode
+        beside = self.rules is not None and self.rules.alongside is not None and self.rules.alongside.network
+        return not (apart or beside)
+
+    @property
     def first_tcp_port(self) -> int:
         """The container's port that accepts once it is ready, if it has no health check; 0: none."""
         return next((each.container_port for each in self.ports if each.protocol == "tcp"), 0)

@@ -37,6 +37,7 @@ from orion.state.tables.node_labels import LabelNode
 from orion.state.tables.node_status import SetNodeStatus
 from orion.state.tables.nodes import RegisterNode
 from orion.state.tables.plans import ApplyPlan, Placements, Refusal
+from orion.state.tables.subnets import LeaseSubnet, ReleaseSubnets
 from orion.state.tables.system import FitSystemJob
 
 SPEC = TaskSpec("app", resources=Resources(100, 1_000_000, 0))
@@ -312,6 +313,8 @@ COMMANDS = st.one_of(
     near(RunJob(1, "nightly", "key", 100), job=WORDS, **CHANGE),
     near(CollectJobs(1, ()), jobs=st.lists(st.tuples(WORDS, NUMBERS), max_size=3).map(tuple)),
     near(FitSystemJob(1, "agent", 5), job=WORDS, created_index=NUMBERS),
+    near(LeaseSubnet(1, "node1"), node=WORDS),
+    near(ReleaseSubnets(1, ("node1",)), nodes=st.lists(WORDS, max_size=3).map(tuple)),
     near(
         StepDeployment(1, 6),
         deployment=NUMBERS,

@@ -14,6 +14,7 @@ from orion.node.leader.moves import Moving
 from orion.node.leader.node_health import NodeHealth
 from orion.node.leader.proposer import Proposer
 from orion.node.leader.scheduling import Scheduling
+from orion.node.leader.subnets import SubnetLeases
 from orion.node.leader.system import System
 from orion.node.leader.voters import Voters
 from orion.node.membership.directory import Directory
@@ -69,6 +70,7 @@ def leader_and_voters(
         Deployments(clock=clock, driver=driver, proposer=proposer, forward=forward),
         Moving(clock=clock, driver=driver, proposer=proposer, begun=begun_moves),
         System(clock=clock, driver=driver, proposer=proposer),
+        SubnetLeases(clock=clock, driver=driver, proposer=proposer),
         Cron(clock=clock, driver=driver, proposer=proposer),
         Collection(clock=clock, driver=driver, proposer=proposer),
         voters,

@@ -5,7 +5,8 @@ from itertools import islice
 from orion.model.configs import MAX_KEY_BYTES, MAX_VALUE_BYTES, Config, ConfigStat, key_error
 from orion.model.errors import Conflict, NotFound, OrionError, Refused, TooLarge
 from orion.model.job import Placement
-from orion.model.settings import KEPT_LOGS, PLACEMENT, kept_logs, placement
+from orion.model.network import AddressRange
+from orion.model.settings import KEPT_LOGS, NETWORK, PLACEMENT, kept_logs, network, placement
 from orion.state.core.command import Command, command, once_about
 from orion.state.core.dedup import Answer, DedupTable
 from orion.state.core.faults import key_fault, longer
@@ -70,6 +71,12 @@ class Configs(KeyedTable[str, Config]):
         """For tasks that don't say themselves which node they want of those that fit."""
         config = self.get(PLACEMENT)
         return placement(config.value if config is not None else None)
+
+    @property
+    def network(self) -> AddressRange | None:
+        """The addresses of the cluster's own network."""
+        config = self.get(NETWORK)
+        return network(config.value if config is not None else None)
 
 
 def _weight(config: Config) -> int:

@@ -152,6 +152,7 @@ class Jobs(Table):
             self._created_at_ms,
             SCHEDULED if row.status.state is SCHEDULED.state and row.status == SCHEDULED else row.status,
             row.ran,
+            row.ip,
         )
         mutations.insert(state, record, node, allocation)
 

@@ -22,6 +22,7 @@ from orion.state.core.step import MAX_EVENTS_EACH, Step, tasks_text
 from orion.state.job_record import OPEN, JobRecord
 from orion.state.placed import admission
 from orion.state.records import Ports, Tables, port_key
+from orion.state.tables.subnets import address_giver
 
 MAX_SHORT_PORTS = 2 * MAX_PORTS  # of a failure: each taken by tasks here, by Orion there
 
@@ -108,7 +109,7 @@ def apply_plan(state: Tables, step: Step, command: ApplyPlan) -> None:
     for group in command.placements:
         record = _same_job(state, group.job, group.created_index)
         if record:
-            _tell_placed(step, record, _place(state, record, group, step.at_ms))
+            _tell_placed(step, record, _place(state, record, group, step))
         else:
             state.capacity_epoch += 1  # what it was to take is free after all: others were refused for it
     for refusal in command.refusals:
@@ -136,7 +137,7 @@ def _same_job(state: Tables, name: JobName, created_index: int) -> JobRecord | N
     return record if record and record.job.created_index == created_index else None
 
 
-def _place(state: Tables, record: JobRecord, group: Placements, at_ms: int) -> list[Allocation]:
+def _place(state: Tables, record: JobRecord, group: Placements, step: Step) -> list[Allocation]:
     """Place what still holds of one group; called a million times for a million tasks, so kept flat."""
     job = record.job
     is_open = record.open
@@ -148,8 +149,10 @@ def _place(state: Tables, record: JobRecord, group: Placements, at_ms: int) -> l
     name, version, count = job.name, group.job_version, job.count
     one_version = None if record.rollout and record.rollout.slots else job.version
     placed: list[Allocation] = []
+    at_ms = step.at_ms
     ids = _free_ids(state)
     admits = admission(state, spec.rules, name, version)
+    addresses = address_giver(state, spec)
     for index, number, ports in zip(group.indexes, group.nodes, columns, strict=False):
         node = numbers.get(number)
         if (
@@ -172,8 +175,12 @@ def _place(state: Tables, record: JobRecord, group: Placements, at_ms: int) -> l
             former.ran and former.job_version == version for former in record.history(index)
         ):
             allocation = replace(allocation, ran=True)
+        if addresses is not None and (ip := addresses.give(node)):
+            allocation = replace(allocation, ip=ip)
         mutations.insert(state, record, node, allocation)
         placed.append(allocation)
+    if addresses is not None:
+        addresses.settle(step)
     return placed
 
 

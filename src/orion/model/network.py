@@ -1,0 +1,133 @@
+"""The cluster's own network: a range of IPv4 addresses, and a /24 of it for the containers of each node.
+
+Addresses are integers here, as RFC 791 orders their bytes.
+"""
+
+import struct
+from typing import NamedTuple
+
+import msgspec
+
+from orion.model.ids import NodeId
+
+SUBNET_SIZE = 256
+# Of a subnet, .0 is the node's own address in the network, and .1 that of the bridge that its containers are on.
+FIRST_HOST, LAST_HOST = 2, 254
+MIN_PREFIX, MAX_PREFIX = 8, 22  # from four nodes on
+# Addresses that no host of the internet has (RFC 1918, 6598, 2544).
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15")
+
+# The label by which a node says that it can take part, and its value.
+OVERLAY_LABEL, OVERLAY_KIND = "overlay", "vxlan"
+
+
+class AddressRange(NamedTuple):
+    """`size` addresses from `first` on."""
+
+    first: int
+    size: int
+
+    def __contains__(self, address: object) -> bool:
+        return isinstance(address, int) and self.first <= address < self.first + self.size
+
+    def __str__(self) -> str:
+        return f"{address_text(self.first)}/{32 - (self.size - 1).bit_length()}"
+
+    @property
+    def subnets(self) -> range:
+        """The first addresses of all subnets."""
+        return range(self.first, self.first + self.size, SUBNET_SIZE)
+
+
+class Subnet(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A node's part of the network. `first`: its first address. `next_host`: where the search for the next address
+    begins, so that one that was just freed is given last.
+    """
+
+    node: NodeId
+    first: int
+    next_host: int = FIRST_HOST
+
+    @property
+    def is_sound(self) -> bool:
+        return (
+            not self.first % SUBNET_SIZE and 0 < self.first < 1 << 32 and FIRST_HOST <= self.next_host <= LAST_HOST
+        )
+
+
+class NetworkPeer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A node of the network. `subnet`: its first address. `underlay`: the host address that other nodes reach it
+    by.
+    """
+
+    node: NodeId
+    subnet: int
+    underlay: str
+
+
+class ClusterNetwork(msgspec.Struct, frozen=True, array_like=True):
+    """All that a node is told of the network. `range`: its first address and its size."""
+
+    range: tuple[int, int]
+    peers: tuple[NetworkPeer, ...]
+
+    @property
+    def addresses(self) -> AddressRange:
+        return AddressRange(*self.range)
+
+
+def address_text(address: int) -> str:
+    return ".".join(map(str, struct.pack(">I", address)))
+
+
+def subnet_text(first: int) -> str:
+    return f"{address_text(first)}/24"
+
+
+def mac_of(subnet: int, addresses: AddressRange) -> str:
+    """Returns the address of the VXLAN device of the node that has the subnet: administered locally, and the same
+    for as long as the node has the subnet.
+    """
+    number = (subnet - addresses.first) // SUBNET_SIZE
+    return f"02:4f:52:{number >> 16 & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
+
+
+def parse_range(text: str) -> AddressRange:
+    """Reads `10.200.0.0/16`. Raises ValueError, which says what is wrong with it."""
+    found = _read(text)
+    if found is None:
+        raise ValueError(f"{text[:80]!r} is not a range of IPv4 addresses such as 10.200.0.0/16")
+    first, prefix = found
+    size = 1 << (32 - prefix)
+    if not MIN_PREFIX <= prefix <= MAX_PREFIX:
+        raise ValueError(
+            f"a network has from /{MIN_PREFIX} to /{MAX_PREFIX}, not /{prefix}: each node has a /24 of it"
+        )
+    if first % size:
+        raise ValueError(
+            f"{text} does not begin where a /{prefix} does: {address_text(first - first % size)}/{prefix}"
+        )
+    addresses = AddressRange(first, size)
+    if not any(_holds(private, addresses) for private in PRIVATE):
+        raise ValueError(f"{text} is not in {', '.join(PRIVATE)}: others on the internet have these addresses")
+    return addresses
+
+
+def _read(text: str) -> tuple[int, int] | None:
+    host, _, prefix = text.partition("/")
+    parts = host.split(".")
+    numbers = [*parts, prefix]
+    if len(parts) != 4 or not all(part.isascii() and part.isdecimal() and len(part) <= 3 for part in numbers):
+        return None
+    values = [int(part) for part in numbers]
+    if max(values[:4]) > 255 or values[4] > 32:
+        return None
+    (first,) = struct.unpack(">I", bytes(values[:4]))
+    return first, values[4]
+
+
+def _holds(private: str, addresses: AddressRange) -> bool:
+    found = _read(private)
+    assert found is not None
+    whole = AddressRange(found[0], 1 << (32 - found[1]))
+    return addresses.first in whole and addresses.first + addresses.size - 1 in whole
