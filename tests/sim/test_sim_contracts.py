@@ -9,6 +9,7 @@ from contract.test_engine import EngineAbsence, EngineContract, Placed
 from contract.test_engine_sessions import EngineSessionContract
 from contract.test_log_store import LogStoreContract
 from contract.test_membership import MembershipContract
+from contract.test_overlay import UNDERLAY, UNDERLAY_MTU, OverlayContract
 from contract.test_peers import PeersContract
 from contract.test_probe import ProbeContract
 from orion.model.job import TaskSpec
@@ -18,6 +19,7 @@ from sim.engine import CRASHES, FOREVER, MISSING, SUCCEEDS, SimEngine, SimEngine
 from sim.gossip import Gossip, SimMembership
 from sim.loop import Process
 from sim.network import Network
+from sim.overlay import HostNetwork, SimOverlay
 from sim.peers import SimPeers
 from sim.probe import SimProbe
 from sim.simlog import SimLog
@@ -162,3 +164,18 @@ class TestSimProbe(ProbeContract):
     @pytest.fixture
     def bench(self):
         return SimProbeBench()
+
+
+class SimOverlayBench(Bench):
+    def __init__(self):
+        super().__init__()
+        self.network = HostNetwork(self.world, "n", {UNDERLAY: UNDERLAY_MTU})
+
+    def kernel(self):
+        return SimOverlay(self.network, self.process())
+
+
+class TestSimOverlay(OverlayContract):
+    @pytest.fixture
+    def bench(self):
+        return SimOverlayBench()

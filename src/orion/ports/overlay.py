@@ -1,0 +1,46 @@
+"""The OverlayKernel port: the kernel's state of an overlay's device, read and changed."""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol
+
+from orion.model.errors import OrionError
+from orion.model.overlay import OverlayState
+from orion.reconcile.overlay import Step
+
+
+class OverlayFailed(OrionError):
+    """The kernel refuses what the overlay needs, or does not answer; `detail` says what to do about it."""
+
+    title = "The overlay network failed"
+    code = "overlay"
+
+
+class NoSuchUnderlay(OverlayFailed):
+    """No interface has the address, or not yet."""
+
+
+class OverlayKernel(Protocol):
+    """All calls but `changes` return, or raise OverlayFailed, before a deadline."""
+
+    async def read(self, name: str) -> OverlayState:
+        """Returns the state of the device of this name. Raises OverlayFailed where the name is that of another kind
+        of device.
+        """
+
+    async def carry_out(self, steps: Sequence[Step]) -> None:
+        """Carries the steps out in their order. One that finds done what it is for has succeeded. When one fails,
+        those after it are tried all the same, and what is raised is about the first that failed.
+        """
+
+    async def underlay_mtu(self, address: str) -> int:
+        """Returns the MTU of the interface that has the address. Raises NoSuchUnderlay when none has it, or when it
+        may not be used yet because the kernel still looks for a duplicate.
+        """
+
+    def changes(self) -> AsyncGenerator[None, None]:
+        """Yields once at the beginning, when it listens, and then whenever something may have changed: links,
+        addresses, routes, and neighbours and forwarding of devices that were read. Many changes may come as one.
+        """
+
+    async def remove(self, name: str) -> None:
+        """Deletes the device with all that it has; nothing happens when there is none."""
