@@ -105,18 +105,18 @@ class Lab:
         before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         there = os.open(f"/var/run/netns/{self._hub}", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            _set_namespace(there)
+            set_namespace(there)
         finally:
             os.close(there)
         return before
 
     @staticmethod
     def leave(before: int) -> None:
-        _set_namespace(before)
+        set_namespace(before)
         os.close(before)
 
 
-def _set_namespace(descriptor: int) -> None:
+def set_namespace(descriptor: int) -> None:
     # os.setns came with Python 3.12.
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.setns(descriptor, _CLONE_NEWNET) != 0:

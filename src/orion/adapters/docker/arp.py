@@ -8,21 +8,18 @@ it has started: what waits goes out, and what is told is checked as any other en
 
 import contextlib
 import errno
-import os
 import socket
 import struct
 from pathlib import Path
 
+from orion.adapters.netlink import codec
+
 ARP_TABLE = Path("/proc/net/arp")
 
 _RTM_NEWNEIGH = 28
-_NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_REPLACE = 1, 4, 0x100
 _NDA_DST, _NDA_LLADDR = 1, 2
 _NUD_STALE = 4
-_HEADER = struct.Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port
 _NEIGHBOUR = struct.Struct("=BxxxiHBB")  # struct ndmsg: family, interface, state, flags, type
-_ATTRIBUTE = struct.Struct("=HH")  # struct rtattr: length, type
-_ERROR = struct.Struct("=i")
 _INCOMPLETE = 0  # /proc/net/arp's flags: no ATF_COM
 _NO_MATTER = (errno.EPERM, errno.EACCES, errno.ENOENT)  # no right to, or answered for or given up by now
 
@@ -55,18 +52,11 @@ def _asked_on(address: str) -> str | None:
 
 def _tell(address: str, mac: bytes, interface: int) -> None:
     body = _NEIGHBOUR.pack(socket.AF_INET, interface, _NUD_STALE, 0, 0)
-    body += _attribute(_NDA_DST, socket.inet_aton(address)) + _attribute(_NDA_LLADDR, mac)
-    flags = _NLM_F_REQUEST | _NLM_F_ACK | _NLM_F_REPLACE
-    head = _HEADER.pack(_HEADER.size + len(body), _RTM_NEWNEIGH, flags, 1, 0)
+    body += codec.attribute(_NDA_DST, socket.inet_aton(address)) + codec.attribute(_NDA_LLADDR, mac)
+    flags = codec.REQUEST | codec.ACK | codec.REPLACE
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
         netlink.settimeout(1.0)
-        netlink.send(head + body)
-        answer = netlink.recv(4096)
-    (code,) = _ERROR.unpack_from(answer, _HEADER.size)
-    if code:
-        raise OSError(-code, os.strerror(-code))
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    """Padded to four bytes."""
-    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
+        netlink.send(codec.message(_RTM_NEWNEIGH, flags, 1, body))
+        for answer in codec.messages(netlink.recv(4096)):
+            if error := codec.refusal(answer):
+                raise error
