@@ -41,6 +41,8 @@ _have() {
         busybox-static) command -v busybox >/dev/null && ! ldd "$(command -v busybox)" >/dev/null 2>&1 ;;
         nginx-light) command -v nginx >/dev/null || [[ -x /usr/sbin/nginx ]] ;;
         etcd-server) command -v etcd >/dev/null ;;
+        bind9-dnsutils) command -v dig >/dev/null ;;
+        dnsmasq-base) command -v dnsmasq >/dev/null || [[ -x /usr/sbin/dnsmasq ]] ;;
         python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
         *) command -v "$1" >/dev/null ;;
     esac
