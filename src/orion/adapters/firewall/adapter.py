@@ -1,0 +1,55 @@
+"""`KernelFirewall`: isolation by nft, and the ways that it leaves open by iptables."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from orion.adapters.firewall import nft
+from orion.adapters.firewall.events import changes
+from orion.adapters.firewall.iptables import Iptables
+from orion.model.firewall import FirewallRules
+from orion.ports.firewall import FirewallFailed
+from orion.reconcile import forwarding
+from orion.reconcile.firewall import ruleset
+
+TRIES = 3  # an engine that starts changes iptables too
+
+
+class KernelFirewall:
+    """Acts on the network namespace of the thread that calls. `iptables` is the program's name."""
+
+    def __init__(self, iptables: str = "iptables") -> None:
+        self._iptables = Iptables(iptables)
+        self._one_at_a_time = asyncio.Lock()
+
+    async def apply(self, rules: FirewallRules) -> None:
+        wanted = ruleset(rules)
+        async with self._one_at_a_time:
+            await nft.load(wanted.script)
+            await self._settle(lambda listing: forwarding.missing(rules, listing))
+
+    async def matches(self, rules: FirewallRules) -> bool:
+        if await nft.chains() != ruleset(rules).shown:
+            return False
+        return not forwarding.missing(rules, await self._iptables.listing())
+
+    def changes(self) -> AsyncIterator[None]:
+        return changes()
+
+    async def remove(self) -> None:
+        async with self._one_at_a_time:
+            await self._settle(forwarding.removal)
+            await nft.remove()
+
+    async def _settle(self, lines_for: Callable[[str], list[str]]) -> None:
+        """Reads and changes iptables until nothing is left to change. Each change is made whole or not at all."""
+        for left in range(TRIES - 1, -1, -1):
+            lines = lines_for(await self._iptables.listing())
+            if not lines:
+                return
+            try:
+                await self._iptables.change(lines)
+            except FirewallFailed:
+                if not left:
+                    raise
+            else:
+                return
