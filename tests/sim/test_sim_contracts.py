@@ -7,6 +7,7 @@ from contract.test_engine import FOREVER as CONTRACT_FOREVER
 from contract.test_engine import SUCCEEDS as CONTRACT_SUCCEEDS
 from contract.test_engine import EngineAbsence, EngineContract, Placed
 from contract.test_engine_sessions import EngineSessionContract
+from contract.test_firewall import FirewallContract
 from contract.test_log_store import LogStoreContract
 from contract.test_membership import MembershipContract
 from contract.test_overlay import UNDERLAY, UNDERLAY_MTU, OverlayContract
@@ -16,6 +17,7 @@ from orion.model.job import TaskSpec
 from orion.ports.probe import Target
 from sim.disk import Disk
 from sim.engine import CRASHES, FOREVER, MISSING, SUCCEEDS, SimEngine, SimEngineClient
+from sim.firewall import SimFirewall, SimKernel
 from sim.gossip import Gossip, SimMembership
 from sim.loop import Process
 from sim.network import Network
@@ -179,3 +181,24 @@ class TestSimOverlay(OverlayContract):
     @pytest.fixture
     def bench(self):
         return SimOverlayBench()
+
+
+class SimFirewallBench(Bench):
+    def __init__(self):
+        super().__init__()
+        self.kernel = SimKernel()
+
+    def firewall(self):
+        return SimFirewall(self.kernel)
+
+    def flush(self):
+        self.kernel.tamper()
+
+    def delete_a_rule(self):
+        self.kernel.tamper()
+
+
+class TestSimFirewall(FirewallContract):
+    @pytest.fixture
+    def bench(self):
+        return SimFirewallBench()
