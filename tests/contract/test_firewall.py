@@ -8,7 +8,7 @@ import functools
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -49,7 +49,7 @@ def checked(check: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
 
 @contextlib.asynccontextmanager
-async def changes_of(firewall: Firewall) -> AsyncIterator[AsyncIterator[None]]:
+async def changes_of(firewall: Firewall) -> AsyncIterator[AsyncGenerator[None, None]]:
     """Entered when it listens."""
     changes = firewall.changes()
     try:
@@ -60,7 +60,7 @@ async def changes_of(firewall: Firewall) -> AsyncIterator[AsyncIterator[None]]:
         await changes.aclose()
 
 
-async def told(changes: AsyncIterator[None]) -> None:
+async def told(changes: AsyncGenerator[None, None]) -> None:
     async with asyncio.timeout(DEADLINE_S):
         await anext(changes)
 

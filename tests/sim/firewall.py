@@ -1,7 +1,7 @@
 """The Firewall port of one process, to the rules of its machine, which outlive it. Others tamper with them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from orion.model.firewall import FirewallRules
 
@@ -23,7 +23,7 @@ class SimKernel:
         self.whole = False
         self._tell()
 
-    async def changes(self) -> AsyncIterator[None]:
+    async def changes(self) -> AsyncGenerator[None, None]:
         changed = asyncio.Event()
         self._listening.add(changed)
         try:
@@ -52,7 +52,7 @@ class SimFirewall:
         await asyncio.sleep(0.01)
         return self._kernel.whole and self._kernel.applied == rules
 
-    def changes(self) -> AsyncIterator[None]:
+    def changes(self) -> AsyncGenerator[None, None]:
         return self._kernel.changes()
 
     async def remove(self) -> None:

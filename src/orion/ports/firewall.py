@@ -1,22 +1,22 @@
 """The Firewall port: isolation, forwarding and masquerade of the overlay on this node."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
+from orion.model.errors import OrionError
 from orion.model.firewall import FirewallRules
 
 
-class FirewallFailed(Exception):
-    """The kernel's firewall could not be read or changed. `detail` is a sentence that says what to do."""
+class FirewallFailed(OrionError):
+    """The kernel's firewall could not be read or changed; `detail` says what to do about it."""
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
+    title = "The firewall failed"
+    code = "firewall"
 
 
 class Firewall(Protocol):
-    """The kernel's firewall, as far as it is Orion's. Every call raises FirewallFailed. A call that fails or is
-    cancelled may have done a part, and the next one does the rest.
+    """The kernel's firewall, as far as it is Orion's. All calls but `changes` return, or raise FirewallFailed,
+    before a deadline. One that fails or is cancelled may have done a part, and the next one does the rest.
     """
 
     async def apply(self, rules: FirewallRules) -> None:
@@ -27,7 +27,7 @@ class Firewall(Protocol):
     async def matches(self, rules: FirewallRules) -> bool:
         """Returns whether the kernel is as `apply` of the same rules leaves it."""
 
-    def changes(self) -> AsyncIterator[None]:
+    def changes(self) -> AsyncGenerator[None, None]:
         """Yields once when it listens, so that a look from then on misses nothing, and then after each change of
         anybody's, Orion's own too. Changes that follow on one another are told as one. Those made by the
         kernel's older interface (iptables-legacy) are not told.

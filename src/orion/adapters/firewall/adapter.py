@@ -1,7 +1,7 @@
 """`KernelFirewall`: isolation by nft, and the ways that it leaves open by iptables."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 from orion.adapters.firewall import nft
 from orion.adapters.firewall.events import changes
@@ -32,7 +32,7 @@ class KernelFirewall:
             return False
         return not forwarding.missing(rules, await self._iptables.listing())
 
-    def changes(self) -> AsyncIterator[None]:
+    def changes(self) -> AsyncGenerator[None, None]:
         return changes()
 
     async def remove(self) -> None:

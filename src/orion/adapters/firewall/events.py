@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from orion.ports.firewall import FirewallFailed
 
@@ -16,7 +16,7 @@ _PIECE_BYTES = 64 << 10
 _MOST_AT_ONCE = 256  # messages before the loop has another turn
 
 
-async def changes() -> AsyncIterator[None]:
+async def changes() -> AsyncGenerator[None, None]:
     """As `Firewall.changes` says."""
     loop = asyncio.get_running_loop()
     changed, ended = asyncio.Event(), asyncio.Event()
