@@ -305,14 +305,24 @@ def test_a_client_has_its_rate_and_no_more():
     limits, now_s = rates.Rates(), 100.0
     admitted = sum(limits.admits("a", now_s) for _ in range(5_000))
     assert rates.BURST <= admitted <= rates.BURST + 1
-    assert limits.take_floods() == ["a"]
-    assert limits.take_floods() == []
     assert limits.admits("b", now_s)
     steps = [limits.admits("a", now_s + step / 10_000) for step in range(10_000)]
     assert abs(sum(steps) - rates.RATE_PER_S) < 5
     assert rates.BURST <= sum(limits.admits("a", now_s + 100) for _ in range(5_000)) <= rates.BURST + 1
     limits.charge("b", rates.BURST)
     assert not limits.admits("b", now_s)
+
+
+def test_a_flood_has_no_burst_again():
+    limits, now_s = rates.Rates(), 100.0
+    for _ in range(rates.BURST + rates.SHUN_AFTER):
+        limits.admits("a", now_s)
+    assert limits.take_floods(now_s) == ["a"]
+    assert limits.take_floods(now_s) == []
+    later_s = now_s + rates.SHUN_S + 0.01
+    assert sum(limits.admits("a", later_s) for _ in range(1_000)) < rates.RATE_PER_S * 0.02
+    assert limits.take_floods(later_s) == ["a"]
+    assert limits.admits("b", later_s)
 
 
 def test_clients_without_end_take_no_room_without_end():

@@ -4,7 +4,8 @@ from itertools import islice
 
 RATE_PER_S = 2_000.0
 BURST = 1_000
-SHUN_AFTER = 1_000  # dropped queries within SHUN_S
+SHUN_AFTER = 2_000  # dropped queries within SHUN_S
+SHUN_AGAIN_AFTER = 64
 SHUN_S = 1.0
 MAX_CLIENTS = 4_096  # that are remembered; a node's network has 254
 MAX_SHUNNED = 16
@@ -35,11 +36,15 @@ class Rates:
         """One that was admitted has cost as much as so many more."""
         self._empty_at[client] = self._empty_at.get(client, 0.0) + queries / RATE_PER_S
 
-    def take_floods(self) -> list[str]:
-        """Returns those whose queries are not worth being read for the next SHUN_S. They are counted anew then."""
+    def take_floods(self, now_s: float) -> list[str]:
+        """Returns those whose queries are not worth being read for the next SHUN_S. After that they have no burst,
+        and SHUN_AGAIN_AFTER of too many are enough: the room that a flood takes until it is noticed is that of others.
+        """
         floods = [client for client, count in self._excess.items() if count >= SHUN_AFTER][:MAX_SHUNNED]
         if floods:
-            self._excess.clear()
+            self._excess = dict.fromkeys(floods, SHUN_AFTER - SHUN_AGAIN_AFTER)
+            self._excess_until = now_s + 2 * SHUN_S
+            self._empty_at.update(dict.fromkeys(floods, now_s + SHUN_S + BURST / RATE_PER_S))
         return floods
 
     def _count_excess(self, client: str, now_s: float) -> None:

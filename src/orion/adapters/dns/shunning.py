@@ -25,9 +25,12 @@ class Shunning:
 
     def look(self) -> None:
         """Cheap, and to be called where queries are dropped."""
-        if self._timer is not None or not (floods := self._rates.take_floods()):
+        if self._timer is not None:
             return
         loop = asyncio.get_running_loop()
+        floods = self._rates.take_floods(loop.time())
+        if not floods:
+            return
         self._set_dropped(floods)
         self._timer = loop.call_later(SHUN_S, self._hear_all)
         for client in floods:
