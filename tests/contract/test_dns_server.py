@@ -117,6 +117,23 @@ async def test_hostile_messages_by_udp(tmp_path):
 
 
 @on_both_loops
+async def test_any_bytes_at_all(tmp_path):
+    async with server(tmp_path) as names:
+        with Client(names.port) as client:
+            for size in [*range(64), *range(64, 1_500, 37)]:
+                client.send(secrets.token_bytes(size))
+                client.send(dns.query(WEB)[: 2 + size % 33] + secrets.token_bytes(size))
+        for size in range(0, 1_000, 53):
+            async with Stream.to(names.port) as stream:
+                stream.send(dns.query(WEB)[: size % 33] + secrets.token_bytes(size))
+                stream.writer.write_eof()
+                while await stream.receive() is not None:
+                    pass
+        with Client(names.port, source="127.0.0.9") as client:
+            assert (await client.insist("2.web")).values == ["10.200.2.3"]
+
+
+@on_both_loops
 async def test_hostile_messages_by_tcp(tmp_path):
     async with server(tmp_path) as names:
         for name, (data, code) in HOSTILE.items():

@@ -295,6 +295,33 @@ async def test_it_never_asks_itself(tmp_path):
 
 
 @on_both_loops
+async def test_two_that_ask_each_other_come_to_an_end(tmp_path):
+    async with contextlib.AsyncExitStack() as opened:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        for host, other in (("127.0.0.1", "127.0.0.2"), ("127.0.0.2", "127.0.0.1")):
+            conf = tmp_path / host
+            conf.write_text(f"nameserver {other}\n")
+            serves = serving(lambda question, client: FORWARD, conf, host=host, port=port, upstream_port=port)
+            await opened.enter_async_context(serves)
+        with Client(port, source="127.0.0.9") as client:
+            assert (await client.ask(NAME)).code == dns.SERVFAIL
+            assert (await client.ask("example.org")).code == dns.SERVFAIL
+
+
+@on_both_loops
+async def test_a_resolver_at_an_address_of_ipv6(tmp_path):
+    upstream = Upstream(honest)
+    await asyncio.get_running_loop().create_datagram_endpoint(lambda: upstream, local_addr=("::1", 0))
+    port = upstream.transport.get_extra_info("sockname")[1]
+    async with forwarding(tmp_path, port, "::1") as names:
+        with Client(names.port) as client:
+            assert (await client.ask(NAME)).values == FOUND
+    upstream.transport.close()
+
+
+@on_both_loops
 async def test_a_second_server_of_ours_is_one_like_any_other(tmp_path):
     (tmp_path / "none").touch()
     upstream = Upstream(honest)

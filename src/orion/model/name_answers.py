@@ -114,8 +114,9 @@ def _addresses_of(question: Question, places: Sequence[Place], number: int) -> A
     lengths = _LENGTHS.get(question.type)
     if lengths is None:
         return NOTHING
-    found = [address for place in places for address in place.addresses if len(address) in lengths]
-    return Answer(addresses=tuple(shuffled(found, number)))
+    drawn = shuffled(places, number)
+    found = [address for place in drawn for address in place.addresses if len(address) in lengths]
+    return Answer(addresses=tuple(found[:MAX_ANSWERS]))
 
 
 def _of_slot(question: Question, slot: int, tasks: Tasks, number: int) -> Answer:
@@ -124,7 +125,8 @@ def _of_slot(question: Question, slot: int, tasks: Tasks, number: int) -> Answer
 
 
 def _of_port(question: Question, wanted: OfPort, tasks: Tasks, number: int) -> Answer:
-    meant = [(place, port) for place in tasks.ready for port in place.ports if _is_meant(port, wanted)]
+    drawn = shuffled(tasks.ready, number)
+    meant = [(place, port) for place in drawn for port in place.ports if _is_meant(port, wanted)]
     if not meant and not any(_is_meant(port, wanted) for port in tasks.ports):
         return NO_SUCH_NAME
     if wanted.port == "" or question.type not in (Type.SRV, Type.ANY):
@@ -132,7 +134,7 @@ def _of_port(question: Question, wanted: OfPort, tasks: Tasks, number: int) -> A
     return Answer(
         services=tuple(
             Service(slot_name(wanted.job, place.slot), port.number, place.addresses)
-            for place, port in shuffled(meant, number)
+            for place, port in meant[:MAX_ANSWERS]
         )
     )
 

@@ -247,6 +247,22 @@ def test_all_ready_tasks_answer_in_an_order_that_the_number_says():
     assert len(both) == 2
 
 
+class OfMany(Facts):
+    jobs = {"web": Tasks(600, tuple(Place(n, (n.to_bytes(4, "big"), SIX), (HTTP, DNS)) for n in range(600)))}
+
+
+def test_of_many_tasks_some_are_drawn():
+    def drawn(name, kind, number):
+        return answer(Question(name, kind), OfMany(), number)
+
+    for number in (1, 2**63):
+        assert len(set(drawn("web", Type.A, number).addresses)) == MAX_ANSWERS
+        assert len(drawn("web", Type.ANY, number).addresses) == MAX_ANSWERS
+        assert len(set(drawn("_tcp.web", Type.SRV, number).services)) == 0
+        assert len({each.target for each in drawn("_80._tcp.web", Type.SRV, number).services}) == MAX_ANSWERS
+    assert drawn("web", Type.A, 1) != drawn("web", Type.A, 2)
+
+
 @given(st.lists(st.integers(), max_size=600), st.integers(0, 2**64 - 1))
 def test_a_shuffle_keeps_all_or_as_many_as_an_answer_has(items, number):
     drawn = shuffled(items, number)

@@ -38,7 +38,7 @@ class Rates:
 
     def take_floods(self, now_s: float) -> list[str]:
         """Returns those whose queries are not worth being read for the next SHUN_S. After that they have no burst,
-        and SHUN_AGAIN_AFTER of too many are enough: the room that a flood takes until it is noticed is that of others.
+        and SHUN_AGAIN_AFTER of too many are enough: until a flood is noticed it has the room of others.
         """
         floods = [client for client, count in self._excess.items() if count >= SHUN_AFTER][:MAX_SHUNNED]
         if floods:

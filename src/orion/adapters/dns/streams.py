@@ -12,6 +12,8 @@ from orion.wire.dns.query import MAX_QUERY_BYTES, Query
 IDLE_S = 10.0  # until a whole query has come, or an answer has been taken
 MAX_CONNECTIONS = 128
 MAX_CONNECTIONS_OF_CLIENT = 16
+COST = 2  # more than a query by UDP, and one more for as many bytes as make a large answer there
+COST_BYTES = 512
 _LENGTH_BYTES = 2
 
 _Spawn = Callable[[Coroutine[Any, Any, None]], None]
@@ -70,4 +72,7 @@ class Streams:
             self._desk.counts.dropped += 1
             return None
         answer = self._desk.take(data, client, tcp=True)
-        return await self._desk.forward(answer, client, tcp=True) if isinstance(answer, Query) else answer
+        if isinstance(answer, Query):
+            answer = await self._desk.forward(answer, client, tcp=True)
+        self._desk.rates.charge(client, COST + len(answer or b"") // COST_BYTES)
+        return answer
