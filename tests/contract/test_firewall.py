@@ -14,10 +14,12 @@ from typing import Protocol
 
 import msgspec
 import pytest
+import uvloop
 
 from orion.adapters.firewall import KernelFirewall
+from orion.adapters.firewall.events import QUIET_S
 from orion.adapters.firewall.programs import run
-from orion.model.firewall import FirewallRules
+from orion.model.firewall import FirewallRules, NetworkRules
 from orion.ports.firewall import Firewall, FirewallFailed
 from support.namespaces import inside, namespaces, run_in
 from support.overlay import RANGE, rules_of, whole_firewall
@@ -149,6 +151,10 @@ class FirewallContract:
 # --- the kernel --------------------------------------------------------------------------------------------
 
 
+# Each kind of iptables on another kind of loop.
+LOOPS = {"iptables-nft": uvloop.new_event_loop, "iptables-legacy": asyncio.new_event_loop}
+
+
 class KernelBench:
     def __init__(self, namespace: str, iptables: str) -> None:
         self.namespace, self.iptables = namespace, iptables
@@ -158,8 +164,8 @@ class KernelBench:
             async with asyncio.timeout(120):
                 await check()
 
-        with inside(self.namespace):
-            asyncio.run(main())
+        with inside(self.namespace), asyncio.Runner(loop_factory=LOOPS[self.iptables]) as runner:
+            runner.run(main())
 
     def firewall(self) -> KernelFirewall:
         return KernelFirewall(self.iptables)
@@ -185,7 +191,7 @@ class KernelBench:
         return whole_firewall(self.namespace)
 
 
-@pytest.fixture(params=["iptables-nft", "iptables-legacy"])
+@pytest.fixture(params=LOOPS)
 def bench(request: pytest.FixtureRequest) -> Iterator[KernelBench]:
     with namespaces("firewall") as names:
         yield KernelBench(names["firewall"], request.param)
@@ -240,6 +246,42 @@ def test_every_single_rule_is_missed(bench: KernelBench) -> None:
                 bench.delete_rule(chain, number)
                 assert not await firewall.matches(RULES), f"rule {number} of {chain}"
                 await firewall.apply(RULES)
+
+    bench.run(check)
+
+
+@pytest.mark.root
+def test_names_as_odd_and_as_long_as_they_may_be(bench: KernelBench) -> None:
+    async def check() -> None:
+        firewall = bench.firewall()
+        names = zip(("n" * 63, "9_a-b.c", "drop"), ("br-0123456789ab", "A.b_c-d", "accept"), strict=True)
+        networks = [
+            NetworkRules(
+                name, bridge, "x" * 15, f"10.200.{number}.0/24", (f"10.200.{number}.0/24", f"10.200.9{number}.0/24")
+            )
+            for number, (name, bridge) in enumerate(names)
+        ]
+        rules = FirewallRules(RANGE, tuple(networks))
+        await firewall.apply(rules)
+        assert await firewall.matches(rules)
+
+    bench.run(check)
+
+
+@pytest.mark.root
+def test_changes_of_other_tables_are_not_told(bench: KernelBench) -> None:
+    async def check() -> None:
+        firewall = bench.firewall()
+        async with changes_of(firewall) as changes:
+            waiting = asyncio.ensure_future(anext(changes))
+            for table in ("theirs", "nat"):
+                bench.do(f"nft add table ip {table}")
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(4 * QUIET_S):
+                    await asyncio.shield(waiting)
+            bench.do("nft add table ip orion")
+            async with asyncio.timeout(DEADLINE_S):
+                await waiting
 
     bench.run(check)
 

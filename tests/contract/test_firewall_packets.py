@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from orion.adapters.firewall import KernelFirewall
-from support.namespaces import inside, run_in, run_ip
+from support.namespaces import inside, run_in, run_ip, set_kernel
 from support.overlay import (
     CONTAINERS,
     HOSTS,
@@ -108,6 +108,35 @@ def test_within_a_network_all_pass_and_between_networks_nothing(hosts: Hosts) ->
 def test_the_same_where_the_policy_lets_all_through(open_hosts: Hosts) -> None:
     open_hosts.apply()
     assert open_hosts.overlay.reached(within()) == within()
+
+
+def test_the_same_where_the_kernel_shows_no_bridged_packets_to_rules(hosts: Hosts) -> None:
+    names = [hosts.overlay.namespace[host] for host in HOSTS]
+    try:
+        for name in names:
+            set_kernel(name, {"bridge/bridge-nf-call-iptables": 0})
+        assert hosts.overlay.reached(within()) == within()
+    finally:
+        for name in names:
+            set_kernel(name, {"bridge/bridge-nf-call-iptables": 1})
+
+
+def test_the_same_where_an_administrator_drops_what_is_left_in_the_end(bare: Hosts) -> None:
+    """And what goes outside is his to drop."""
+    for host in HOSTS:
+        bare.do(host, f"{bare.iptables} -A FORWARD -j DROP")
+    try:
+        bare.apply()
+        assert bare.overlay.reached(within()) == within()
+        with bare.overlay.socket("out", socket.SOCK_DGRAM) as outside, listening(bare, "a2") as ear:
+            outside.bind((OUTSIDE, UDP))
+            bare.overlay.send_raw("a1", CONTAINERS["a1"].address, OUTSIDE, b"x")
+            fence(bare, ear, [], target="a2", by="a1")
+            with pytest.raises(BlockingIOError):
+                outside.recv(100)
+    finally:
+        for host in HOSTS:
+            bare.do(host, f"{bare.iptables} -D FORWARD -j DROP")
 
 
 @pytest.mark.parametrize("how", ["nft flush ruleset", "nft delete table ip orion", "{iptables} -F"])

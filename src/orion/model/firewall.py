@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator
-from ipaddress import IPv4Network
 from itertools import chain, pairwise
 
 import msgspec
 
 MAX_NETWORKS = 64  # on one node
-MAX_SUBNETS = 16_384  # of all networks together
+MAX_SUBNETS = 8_192  # of all networks together
+_BYTE = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_RANGE = re.compile(rf"{_BYTE}\.{_BYTE}\.{_BYTE}\.{_BYTE}/(3[0-2]|[12]?[0-9])")
 _DEVICE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")  # of what the kernel takes, what nft and iptables take bare
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
@@ -96,9 +97,9 @@ def _faults_of_subnets(rules: FirewallRules) -> Iterator[str]:
 
 def _ends(text: str) -> tuple[int, int] | None:
     """Returns the first and the last address; None for what is no range, or not written as the kernel writes it."""
-    try:
-        found = IPv4Network(text)
-    except ValueError:
+    found = _RANGE.fullmatch(text)
+    if found is None:
         return None
-    first = int(found.network_address)
-    return (first, first + found.num_addresses - 1) if str(found) == text else None
+    a, b, c, d, prefix = map(int, found.groups())
+    first, size = a << 24 | b << 16 | c << 8 | d, 1 << (32 - prefix)
+    return None if first % size else (first, first + size - 1)

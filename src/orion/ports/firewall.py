@@ -28,9 +28,9 @@ class Firewall(Protocol):
         """Returns whether the kernel is as `apply` of the same rules leaves it."""
 
     def changes(self) -> AsyncGenerator[None, None]:
-        """Yields once when it listens, so that a look from then on misses nothing, and then after each change of
-        anybody's, Orion's own too. Changes that follow on one another are told as one. Those made by the
-        kernel's older interface (iptables-legacy) are not told.
+        """Yields once when it listens, so that a look from then on misses nothing, and then after each change that
+        may concern the rules, whoever made it. Changes that follow on one another are told as one. Those made by
+        the kernel's older interface (iptables-legacy) are not told.
         """
 
     async def remove(self) -> None:

@@ -1,7 +1,7 @@
 """The rules in iptables' table `filter` that let the overlay's packets through.
 
 An accept in a table of our own never overrides a drop in another. Docker sets the policy of FORWARD to DROP, and
-leaves DOCKER-USER to others, before its own rules: between the overlay and bridges, packets are let through there.
+leaves DOCKER-USER to others, before its own rules: what stays within a network is let through there.
 Out of a bridge, and back, Docker's own rules let them through. Ours for that are for when Docker's are gone. They
 stand at the end of FORWARD, behind whatever an administrator drops.
 
@@ -43,8 +43,9 @@ def accepts(rules: FirewallRules) -> tuple[Accept, ...]:
 
 def _accepts(rules: FirewallRules) -> Iterator[Accept]:
     for network in rules.networks:
-        yield Accept(USER_CHAIN, ("-i", network.vxlan, "-o", network.bridge), first=True)
-        yield Accept(USER_CHAIN, ("-i", network.bridge, "-o", network.vxlan), first=True)
+        ways = ((network.vxlan, network.bridge), (network.bridge, network.vxlan), (network.bridge, network.bridge))
+        for came, goes in ways:
+            yield Accept(USER_CHAIN, ("-i", came, "-o", goes), first=True)
         yield Accept("FORWARD", ("-i", network.bridge), first=False)
         answers = ("-o", network.bridge, "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED")
         yield Accept("FORWARD", answers, first=False)

@@ -1,7 +1,11 @@
 """What rules of the overlay can be."""
 
+from ipaddress import IPv4Address, IPv4Network
+
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orion.model.firewall import MAX_NETWORKS, FirewallRules, NetworkRules
 
@@ -45,10 +49,36 @@ def test_a_fault_is_named(networks: tuple[NetworkRules, ...], words: str) -> Non
         FirewallRules(RANGE, networks)
 
 
-@pytest.mark.parametrize("text", ["", "10.200.0.0", "10.200.0.1/16", "::/0", "x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "10.200.0.0",
+        "10.200.0.1/16",
+        "010.200.0.0/16",
+        "10.256.0.0/16",
+        "10.200.0.0/33",
+        "10.200.0.0/016",
+        "::/0",
+        "x",
+    ],
+)
 def test_a_range_is_one_of_ipv4(text: str) -> None:
     with pytest.raises(ValueError, match="no IPv4 range"):
         FirewallRules(text)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 32))
+def test_each_range_is_read_as_the_library_reads_it(first: int, prefix: int) -> None:
+    text = f"{IPv4Address(first)}/{prefix}"
+    try:
+        IPv4Network(text)
+    except ValueError:
+        with pytest.raises(ValueError, match="no IPv4 range"):
+            FirewallRules(text)
+    else:
+        alone = NetworkRules("a", "orion0", "orion.vx", text, (text,))
+        assert FirewallRules(text, (alone,)).networks == (alone,)
 
 
 def test_what_is_decoded_is_checked() -> None:

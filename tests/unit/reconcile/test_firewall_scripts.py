@@ -91,9 +91,9 @@ def test_a_copy_goes_and_one_of_them_stays() -> None:
     assert line.startswith("-D ")
 
 
-def test_ways_between_the_overlay_and_bridges_come_first_all_others_last() -> None:
+def test_ways_within_a_network_come_first_all_others_last() -> None:
     for each in accepts(BOTH):
-        assert each.first == (each.chain == "DOCKER-USER") == ("orion.vx" in each.match)
+        assert each.first == (each.chain == "DOCKER-USER") == ({"-i", "-o"} <= set(each.match))
 
 
 def test_a_jump_under_a_condition_is_none() -> None:

@@ -14,31 +14,36 @@ _ADD_MEMBERSHIP = 1
 _GROUP_NFTABLES = 7
 _PIECE_BYTES = 64 << 10
 _MOST_AT_ONCE = 256  # messages before the loop has another turn
+# A message holds the name of the table that it is about. `filter` is where iptables of this kernel has its rules.
+_TABLES = (b"orion\0", b"filter\0")
 
 
 async def changes() -> AsyncGenerator[None, None]:
     """As `Firewall.changes` says."""
     loop = asyncio.get_running_loop()
-    changed, ended = asyncio.Event(), asyncio.Event()
+    changed = asyncio.Event()
+    trouble: list[OSError] = []
     with _listening() as listener:
 
         def hear() -> None:
-            changed.set()
-            if not _drain(listener):
+            try:
+                if _take(listener):
+                    changed.set()
+            except OSError as error:
                 loop.remove_reader(listener)
-                ended.set()
+                trouble.append(error)
+                changed.set()
 
         loop.add_reader(listener, hear)
         try:
-            yield
-            while not ended.is_set():
+            while not trouble:
+                yield
                 await changed.wait()
                 await asyncio.sleep(QUIET_S)
                 changed.clear()
-                yield
         finally:
             loop.remove_reader(listener)
-    raise FirewallFailed("the kernel says no more when nftables is changed: its netlink socket broke")
+    raise _deaf(trouble[0])
 
 
 def _listening() -> socket.socket:
@@ -61,15 +66,18 @@ def _deaf(error: OSError) -> FirewallFailed:
     )
 
 
-def _drain(listener: socket.socket) -> bool:
-    """Takes what is there, all of which says the same. Returns False when the socket is broken."""
+def _take(listener: socket.socket) -> bool:
+    """Takes what has come, up to a bound, and returns whether it may matter. Raises OSError when it is broken."""
+    matters = False
     for _ in range(_MOST_AT_ONCE):
         try:
-            listener.recv(_PIECE_BYTES)
+            said = listener.recv(_PIECE_BYTES)
         except BlockingIOError:
-            return True
+            break
         except OSError as error:
-            # Messages were lost, because more came than there was room for: a change all the same.
             if error.errno != errno.ENOBUFS:
-                return False
-    return True
+                raise
+            matters = True  # more came than there was room for, and got lost
+        else:
+            matters |= any(table in said for table in _TABLES)
+    return matters

@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import shutil
+from collections.abc import Iterator
 
 from orion.ports.firewall import FirewallFailed
 
@@ -50,15 +51,16 @@ async def run(program: str, *arguments: str, given: str = "") -> bytes:
         package = PACKAGES.get(program, "iptables")
         raise FirewallFailed(f"{program} is not installed, which the overlay needs: install the package {package}")
     pipe = asyncio.subprocess.PIPE
-    try:
-        process = await asyncio.create_subprocess_exec(
-            path, *arguments, stdin=pipe, stdout=pipe, stderr=pipe, env={"LC_ALL": "C", "PATH": _PATH}
-        )
-    except OSError as error:
-        raise FirewallFailed(f"{path} can't be run: {error.strerror or error}") from error
+    with _as_file(given) as stdin:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                path, *arguments, stdin=stdin, stdout=pipe, stderr=pipe, env={"LC_ALL": "C", "PATH": _PATH}
+            )
+        except OSError as error:
+            raise FirewallFailed(f"{path} can't be run: {error.strerror or error}") from error
     try:
         async with asyncio.timeout(DEADLINE_S):
-            return await _finished(process, program, given.encode())
+            return await _finished(process, program)
     except TimeoutError:
         raise FirewallFailed(f"{program} did not end within {DEADLINE_S:.0f} s and was killed") from None
     finally:
@@ -68,17 +70,25 @@ async def run(program: str, *arguments: str, given: str = "") -> bytes:
             await process.wait()
 
 
-async def _finished(process: asyncio.subprocess.Process, program: str, given: bytes) -> bytes:
-    assert process.stdin is not None
+@contextlib.contextmanager
+def _as_file(text: str) -> Iterator[int]:
+    """A file in memory, from its beginning on. Unlike a pipe it needs nobody who writes while the program runs."""
+    descriptor = os.memfd_create("orion")
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(text.encode())
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+async def _finished(process: asyncio.subprocess.Process, program: str) -> bytes:
     assert process.stdout is not None
     assert process.stderr is not None
     async with asyncio.TaskGroup() as group:
         complaint = group.create_task(_read(process.stderr, MAX_COMPLAINT_BYTES))
         output = group.create_task(_read(process.stdout, MAX_OUTPUT_BYTES))
-        with contextlib.suppress(ConnectionError):  # it ended without having read all: its complaint says why
-            process.stdin.write(given)
-            await process.stdin.drain()
-        process.stdin.close()
     code, out = await process.wait(), output.result()
     if code != 0:
         raise Failed(program, complaint.result().decode(errors="replace"))
