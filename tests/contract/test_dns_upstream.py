@@ -224,6 +224,9 @@ def test_without_a_whole_answer_by_tcp_the_next_one_is_asked(tmp_path, tcp):
             Stream.to(names.port) as stream,
         ):
             assert len((await stream.ask(NAME)).answers) == 20
+            # It answers by UDP, and stays the first.
+            assert len((await stream.ask(NAME)).answers) == 20
+            assert len(first.asked) == 2
 
     asyncio.run(check())
 

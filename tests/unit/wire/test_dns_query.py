@@ -123,6 +123,8 @@ HOSTILE = {
     "EDNS of 65,535 bytes": (dns.query(WEB, more=[record(dns.OPT, length=65_535)]), Code.FORMERR),
     "half an option": (dns.query(WEB, more=[dns.edns(options=b"\0\x0a\0")]), Code.FORMERR),
     "an option longer than EDNS": (dns.query(WEB, more=[dns.edns(options=b"\0\x0a\0\xff12")]), Code.FORMERR),
+    "1,000 options": (dns.query(WEB, more=[dns.edns(options=bytes(4_000))]), Code.FORMERR),
+    "17 options": (dns.query(WEB, more=[dns.edns(options=bytes(4 * 17))]), Code.FORMERR),
     "a record cut short": (dns.query(WEB, more=[record()[:-1]]), Code.FORMERR),
     "a record of a pointer to itself": (dns.query("a", more=[record(name=b"\xc0\x13")]), Code.FORMERR),
     "a record of a pointer forwards": (dns.query(WEB, more=[record(name=b"\xc0\xff")]), Code.FORMERR),

@@ -74,8 +74,8 @@ class Forwarder:
                 break
             began_s = _now_s()
             reply = await self._try(server, query, deadline_s, tcp=tcp)
-            self._judge(server, began_s, heard=reply is not None)
             if reply is None:
+                self._judge(server, began_s)
                 continue
             if reply_code(reply) not in _NO_ANSWER:
                 return reply
@@ -84,14 +84,11 @@ class Forwarder:
             self._tell(servers)
         return next(iter(refusals.values()), None)
 
-    def _judge(self, server: Server, began_s: float, *, heard: bool) -> None:
-        """One that leaves a question unanswered while it answers others is not at fault: the name is. Were it asked
-        last, names that it alone knows would not be found.
+    def _judge(self, server: Server, began_s: float) -> None:
+        """One that leaves a question unanswered while it is heard otherwise is not at fault: the name is. Were it
+        asked last, names that it alone knows would not be found.
         """
-        if heard:
-            self._heard_s[server] = _now_s()
-            self._last_until_s.pop(server, None)
-        elif self._heard_s.get(server, -math.inf) < began_s:
+        if self._heard_s.get(server, -math.inf) < began_s:
             self._last_until_s[server] = _now_s() + LAST_FOR_S
 
     async def _in_order(self, deadline_s: float) -> list[Server]:
@@ -114,13 +111,15 @@ class Forwarder:
             return await self._within(over_tcp, server, query, deadline_s)
         return reply
 
-    @staticmethod
-    async def _within(exchange: _Exchange, server: Server, query: Query, deadline_s: float) -> bytes | None:
+    async def _within(self, exchange: _Exchange, server: Server, query: Query, deadline_s: float) -> bytes | None:
         try:
             async with asyncio.timeout_at(min(deadline_s, _now_s() + TRY_S)):
-                return await exchange(server, query)
+                reply = await exchange(server, query)
         except OSError:  # TimeoutError is one
             return None
+        self._heard_s[server] = _now_s()
+        self._last_until_s.pop(server, None)
+        return reply
 
     def _tell(self, servers: list[Server]) -> None:
         asked = ", ".join(str(server.address[0]) for server in servers)

@@ -28,6 +28,7 @@ MAX_MESSAGE_BYTES = 65_535
 # Of a label. Any other byte, a dot among them, is written as \DDD.
 _PLAIN = bytes(byte for byte in range(0x21, 0x7F) if byte not in b".\\")
 _PLAIN_AND_DOT = _PLAIN + b"."
+_WRITTEN = tuple(b"%c" % byte if byte in _PLAIN else b"\\%03d" % byte for byte in range(256))
 
 
 class DnsError(Exception):
@@ -65,7 +66,7 @@ def _text(labels: list[bytes]) -> str:
 
 
 def _escaped(label: bytes) -> bytes:
-    return b"".join(b"%c" % byte if byte in _PLAIN else b"\\%03d" % byte for byte in label)
+    return b"".join(map(_WRITTEN.__getitem__, label))
 
 
 def skip_name(data: bytes, at: int) -> int:

@@ -18,6 +18,7 @@ from orion.wire.dns.parts import (
 )
 
 MAX_QUERY_BYTES = 4_096
+MAX_OPTIONS = 16  # of EDNS
 MAX_ADDITIONAL = 4  # EDNS, a signature (RFC 8945); nobody sends more
 _DNSSEC_OK = 0x8000
 
@@ -90,12 +91,14 @@ def _with_edns(query: Query, additional: int) -> Query:
 
 
 def _read_options(data: bytes, at: int, end: int) -> None:
-    while at < end:
+    for _ in range(MAX_OPTIONS):
+        if at == end:
+            return
         if at + TYPE_CLASS.size > end:
             raise DnsError("an option of EDNS is cut short")
         at += TYPE_CLASS.size + TYPE_CLASS.unpack_from(data, at)[1]
     if at != end:
-        raise DnsError("an option of EDNS is longer than its record")
+        raise DnsError("the options of EDNS are too many, or longer than its record")
 
 
 def forwarded(query: Query, ident: int) -> bytes:
