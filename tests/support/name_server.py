@@ -18,7 +18,7 @@ from orion.model import name_answers
 from orion.model.dns import Answer, Code
 from orion.model.name_answers import Place, Port, Tasks
 
-HIDDEN = "hidden"  # a job that nobody may see but the addresses in the file
+HIDDEN = "hidden"  # a job that clients with an odd address may see
 
 
 class Jobs:
@@ -45,7 +45,7 @@ class Jobs:
     def resolve(self, question, client):
         if question.name == "broken.orion.internal":
             raise KeyError("a bug")
-        if question.name == f"{HIDDEN}.orion.internal" and not client.endswith(".1"):
+        if question.name == f"{HIDDEN}.orion.internal" and int(client[-1], 16) % 2 == 0:
             return Answer(Code.REFUSED)
         return name_answers.answer(question, self, secrets.randbits(64))
 
