@@ -217,13 +217,18 @@ def test_what_the_kernel_says_more_than_a_number_is_passed_on(bench):
 
 
 def test_an_address_that_is_still_looked_for_elsewhere_can_not_be_used_yet(bench):
+    def ask_for_it(times: int) -> None:
+        inside(bench.host, "sh", "-c", f"echo {times} > /proc/sys/net/ipv6/conf/eth0/dad_transmits")
+        ip(bench.host, "addr", "add", "fd78::1/64", "dev", "eth0")
+
     async def main():
         kernel = bench.kernel()
         async with asyncio.timeout(WAIT_S), aclosing(kernel.changes()) as changes:
-            await anext(changes)
-            ip(bench.host, "addr", "add", "fd78::1/64", "dev", "eth0")
+            ask_for_it(1_000)
             with pytest.raises(NoSuchUnderlay, match=r"fd78::1 can't be used: the kernel still looks"):
                 await kernel.underlay_mtu("fd78::1")
+            ip(bench.host, "addr", "del", "fd78::1/64", "dev", "eth0")
+            ask_for_it(1)
             async for _ in changes:
                 with contextlib.suppress(NoSuchUnderlay):
                     assert await kernel.underlay_mtu("fd78::1") == 1500
@@ -246,6 +251,14 @@ def test_more_changes_than_the_socket_holds_count_as_one(bench):
         inside(bench.host, "ip", "addr", "flush", "dev", "eth0", "to", "10.8.0.0/15")
 
     asyncio.run(main())
+
+
+def test_of_two_interfaces_with_the_underlays_address_the_smaller_mtu_counts(bench):
+    ip(bench.host, "addr", "add", "10.77.0.1/32", "dev", "lo")
+    try:
+        assert asyncio.run(bench.kernel().underlay_mtu("10.77.0.1")) == 1500
+    finally:
+        ip(bench.host, "addr", "del", "10.77.0.1/32", "dev", "lo")
 
 
 def everything(host: str) -> list[str]:

@@ -33,8 +33,8 @@ class OverlayKernel(Protocol):
         """
 
     async def underlay_mtu(self, address: str) -> int:
-        """Returns the MTU of the interface that has the address. Raises NoSuchUnderlay when none has it, or when it
-        may not be used yet because the kernel still looks for a duplicate.
+        """Returns the MTU of the interface that has the address, the least when several have it. Raises
+        NoSuchUnderlay when none has it, or while the kernel still looks for another host that has it.
         """
 
     def changes(self) -> AsyncGenerator[None, None]:

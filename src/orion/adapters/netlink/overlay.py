@@ -132,7 +132,7 @@ def _underlay_mtu(address: str, netlink: Netlink) -> int:
         raise NoSuchUnderlay(
             f"{address} can't be used: the kernel still looks for another host that has it, or has found one"
         )
-    return link.read(netlink.one(link.get_by_index(usable[0].index)).body).mtu
+    return min(link.read(netlink.one(link.get_by_index(each.index)).body).mtu for each in usable)
 
 
 def _remove(name: str, netlink: Netlink) -> None:

@@ -1,7 +1,7 @@
 """A netlink socket: requests and their answers, by sequence number.
 
-It blocks, and is for a thread. The kernel carries a request out within `send`, and waits there, however the
-socket is set, for a lock that every change of any interface needs: seconds where a machine removes many namespaces.
+It blocks, and is for a thread. The kernel carries a request out within `send`, and waits there, however the socket
+is set, for a lock that every change of any interface needs: tenths of a second while somebody removes namespaces.
 """
 
 import contextlib
