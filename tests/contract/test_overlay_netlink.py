@@ -17,10 +17,11 @@ import uvloop
 from hypothesis import HealthCheck, given, settings
 
 from contract.test_overlay import DEVICE, NAME, PEERS, WAIT_S, OverlayContract, make_so, peer
+from orion.adapters.netlink import changes as changes_module
 from orion.adapters.netlink import link, words
 from orion.adapters.netlink.overlay import NetlinkOverlay
 from orion.adapters.netlink.socket import Netlink
-from orion.model.overlay import OverlayDevice, OverlayState, Peer
+from orion.model.overlay import Forwarding, OverlayDevice, OverlayState, Peer
 from orion.ports.overlay import NoSuchUnderlay, OverlayFailed
 from orion.reconcile.overlay import CreateDevice, steps
 from sim.overlay import HostNetwork
@@ -123,7 +124,10 @@ def test_forwarding_that_somebody_added_is_removed(bench):
             ("replace", peer(3).mac, "10.77.0.3", "port", "4789", "vni", "7"),
         ):
             inside(bench.host, "bridge", "fdb", how, mac, "dev", NAME, "dst", *more)
-        assert len((await kernel.read(NAME)).forwarding) == 7
+        found = (await kernel.read(NAME)).forwarding
+        assert len(found) == 7
+        assert Forwarding(peer(2).mac, "10.77.0.2", permanent=False) in found
+        assert Forwarding(peer(3).mac, "10.77.0.3", 4789, 7) in found
         await make_so(kernel, DEVICE, PEERS)
         inside(bench.host, "bridge", "fdb", "append", "00:00:00:00:00:00", "dev", NAME, "dst", "10.77.0.98")
         await make_so(kernel, DEVICE, [peer(2, "10.77.0.22"), peer(3)])
@@ -170,13 +174,14 @@ def test_somebodys_device_in_another_namespace_is_explained(bench):
         subprocess.run(["ip", "netns", "del", other], check=True, timeout=30)
 
 
-def test_a_range_that_is_routed_elsewhere_is_refused_with_the_device(bench):
-    ip(bench.host, "route", "add", "10.200.3.0/24", "dev", "eth0")
+@pytest.mark.parametrize("what", [("route", "10.200.3.0/24"), ("addr", "10.200.3.1/24")])
+def test_a_range_that_is_routed_elsewhere_is_refused_with_the_device(bench, what):
+    ip(bench.host, what[0], "add", what[1], "dev", "eth0")
     try:
         with pytest.raises(OverlayFailed, match=r"routing 10\.200\.3\.0/24: this host routes it by way of eth0"):
             asyncio.run(make_so(bench.kernel(), DEVICE, PEERS))
     finally:
-        ip(bench.host, "route", "del", "10.200.3.0/24", "dev", "eth0")
+        ip(bench.host, what[0], "del", what[1], "dev", "eth0")
     asyncio.run(make_so(bench.kernel(), DEVICE, PEERS))
 
 
@@ -236,6 +241,33 @@ def test_an_address_that_is_still_looked_for_elsewhere_can_not_be_used_yet(bench
 
     asyncio.run(main())
     ip(bench.host, "addr", "del", "fd78::1/64", "dev", "eth0")
+
+
+GROUPS = {
+    1: ("link", "set", "eth0", "alias", "changed"),
+    3: ("neigh", "replace", "10.200.2.0", "lladdr", "02:00:00:00:00:99", "dev", NAME),
+    5: ("addr", "add", "10.6.0.1/32", "dev", NAME),
+    7: ("route", "add", "10.6.0.0/16", "dev", NAME),
+    9: ("addr", "add", "fd79::1/64", "dev", NAME),
+    11: ("route", "add", "fd7a::/64", "dev", NAME),
+}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_each_group_that_is_listened_to_tells_of_its_kind_of_change(bench, group, monkeypatch):
+    """One change may be told by several groups, so each is listened to alone."""
+    assert set(changes_module._GROUPS) == set(GROUPS)
+    monkeypatch.setattr(changes_module, "_GROUPS", (group,))
+
+    async def main():
+        kernel = bench.kernel()
+        await make_so(kernel, DEVICE, PEERS)
+        async with asyncio.timeout(WAIT_S), aclosing(kernel.changes()) as changes:
+            await anext(changes)
+            inside(bench.host, "ip", *GROUPS[group])
+            await anext(changes)
+
+    asyncio.run(main())
 
 
 def test_more_changes_than_the_socket_holds_count_as_one(bench):

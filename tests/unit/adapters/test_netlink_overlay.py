@@ -97,6 +97,36 @@ def test_a_socket_that_can_not_be_opened_is_said_in_words():
     asyncio.run(main())
 
 
+class Listener:
+    """Says what `script` has, and then that there is no more."""
+
+    def __init__(self, script):
+        self.script = list(script)
+
+    def recv(self, _):
+        if not self.script:
+            raise BlockingIOError
+        said = self.script.pop(0)
+        if isinstance(said, OSError):
+            raise said
+        return said
+
+
+def test_word_that_some_was_left_out_is_a_change_and_other_trouble_is_raised():
+    elsewhere = datagram(tables.set_neighbour(4, NEIGHBOUR))
+    too_many = OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+    assert changes._take(Listener([elsewhere, too_many, elsewhere]), {3})
+    assert not changes._take(Listener([elsewhere]), {3})
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        changes._take(Listener([OSError(errno.EBADF, os.strerror(errno.EBADF))]), {3})
+
+
+def test_a_flood_of_changes_is_taken_in_turns():
+    listener = Listener([datagram(tables.add_address(4, "10.0.0.1/8"))] * (changes.MAX_AT_ONCE + 5))
+    assert changes._take(listener, {3})
+    assert len(listener.script) == 5
+
+
 def datagram(request):
     return codec.message(request.kind, 0, 0, request.body)
 

@@ -147,6 +147,23 @@ def test_a_kernel_that_does_not_answer_ends_in_a_timeout():
                 call()
 
 
+def test_answers_to_others_do_not_put_the_deadline_off(monkeypatch):
+    monkeypatch.setattr("orion.adapters.netlink.socket.DEADLINE_S", 0.02)
+
+    class Chatter(ScriptedSocket):
+        left = 5_000_000
+
+        def recvmsg(self, _):
+            self.left -= 1
+            assert self.left, "it waits for ever"
+            return answer(0), [], 0, KERNEL
+
+    with Netlink(lambda: Chatter(lambda requests: [])) as opened:
+        for call in (lambda: opened.one(ASK), lambda: opened.dump(DUMP), lambda: opened.do([DO])):
+            with pytest.raises(TimeoutError):
+                call()
+
+
 def test_a_datagram_that_was_cut_is_not_believed():
     opened, _ = netlink(lambda requests: [(done(requests[0].sequence), socket.MSG_TRUNC, KERNEL)])
     with opened, pytest.raises(codec.Malformed, match="more than 65,536 bytes"):
