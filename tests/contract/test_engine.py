@@ -15,7 +15,7 @@ import pytest
 
 from orion.adapters.docker import Docker
 from orion.model.allocation import Allocation
-from orion.model.container import Container, File, Labels, SharedNamespaces
+from orion.model.container import Attachment, Container, EngineNetwork, File, Labels, SharedNamespaces
 from orion.model.errors import EngineDown, EngineError
 from orion.model.ids import AllocationId, JobName, NodeId, container_name
 from orion.model.job import PortBinding, TaskSpec
@@ -74,8 +74,21 @@ class Placed:
         self.labels = Labels(cluster, NODE, self.job, 0, number)
         self.name = container_name(self.job, 0, AllocationId(number))
 
-    async def create(self, engine: Engine) -> str:
-        return await engine.create(self.allocation, self.spec, self.labels, name=self.name)
+    async def create(self, engine: Engine, attach: Attachment | None = None) -> str:
+        return await engine.create(self.allocation, self.spec, self.labels, name=self.name, attach=attach)
+
+
+def network_of(cluster: int) -> EngineNetwork:
+    return EngineNetwork(
+        name=f"orion-test-{cluster:x}",
+        cluster=cluster,
+        node=NODE,
+        subnet="10.213.77.0/24",
+        gateway="10.213.77.1",
+        bridge=f"ot{cluster & 0xFFFFFFFF:x}",
+        mtu=1_400,
+        uplink="orion.test",
+    )
 
 
 async def until(
@@ -180,6 +193,41 @@ class EngineContract:
         assert found[other].address == found[id_].address == running.address != ""
         assert running.shares == SharedNamespaces(network=other)
         assert found[other].shares == SharedNamespaces()
+
+    @checked
+    async def test_a_container_has_the_address_that_it_is_given_on_a_network(self, bench: Bench) -> None:
+        engine, cluster = bench.adapter(), bench.new_cluster()
+        network = network_of(cluster)
+        await engine.ensure_network(network)
+        try:
+            await engine.ensure_network(network)
+            one, two = Placed(cluster, bench.spec(FOREVER)), Placed(cluster, bench.spec(FOREVER), number=2)
+            id_ = await one.create(engine, Attachment(network.name, "10.213.77.9"))
+            await engine.start(id_)
+            running = await until(engine, id_, lambda c: c.state == "running")
+            assert running.address == "10.213.77.9"
+            with pytest.raises(EngineError, match="still on the network"):
+                await engine.remove_network(network.name, cluster)
+            with pytest.raises(EngineError):  # some engines see it when it is made, others when it starts
+                await engine.start(await two.create(engine, Attachment(network.name, "10.213.77.9")))
+            with pytest.raises(EngineError, match="another cluster"):
+                await bench.adapter().ensure_network(msgspec.structs.replace(network, cluster=cluster + 1))
+            await engine.remove_network(network.name, cluster + 1)
+            with pytest.raises(EngineError, match="still on the network"):
+                await engine.ensure_network(msgspec.structs.replace(network, mtu=1_300))
+            await engine.stop(id_, 100)
+            await until_exited(engine, id_)
+            await engine.start(id_)
+            assert (await until(engine, id_, lambda c: c.state == "running")).address == "10.213.77.9"
+            await engine.remove(id_)
+            await engine.ensure_network(msgspec.structs.replace(network, mtu=1_300))
+        finally:
+            for each in await engine.containers(cluster):
+                await engine.remove(each.id)
+            await engine.remove_network(network.name, cluster)
+        await engine.remove_network(network.name, cluster)
+        with pytest.raises(EngineError):
+            await engine.start(await one.create(engine, Attachment(network.name, "10.213.77.9")))
 
     @checked
     async def test_an_ended_container_tells_its_exit_code_and_times(self, bench: Bench) -> None:

@@ -16,16 +16,19 @@ from orion.process.config import Config, Tuning
 from sim.builds import PRESENT, Build
 from sim.disk import Disk
 from sim.engine import SimEngine, SimEngineClient
+from sim.firewall import SimFirewall
 from sim.gossip import Gossip, SimMembership
 from sim.image import IDENTITY_DAMAGED
 from sim.loop import Process, ProcessState
 from sim.machine import SimMachine
 from sim.network import Network
+from sim.overlay import SimOverlay
 from sim.peers import SimPeers
 from sim.probe import SimProbe
 from sim.simlog import SimLog
 from sim.world import SimClock, World
 
+UNDERLAY_MTU = 1_500
 CAPACITY = Resources(cpu_millis=4_000, memory_bytes=2_048 * MIB, disk_bytes=20_480 * MIB)
 
 
@@ -151,6 +154,7 @@ class Machine:
             engine=SimEngineClient(self.engine, run.process),
             probe=SimProbe(self.engine),
             machine=machine,
+            network=lambda: (SimOverlay(self.engine.kernel, run.process), SimFirewall(self.engine.firewall)),
             identity=identity,
         )
 
@@ -165,6 +169,7 @@ class Machine:
             self._gone("the connection was reset")
         if not power:
             return False
+        self.engine.lose_network()
         self.cluster.network.dark.add(self.host)
         return self.disk.lose_power(torn=torn)
 
@@ -276,7 +281,7 @@ class Cluster:
         self.on_gone: Callable[[Machine, Run], None] = lambda *_: None
         self.on_wipe: Callable[[Machine], None] = lambda _: None
         self.on_outage: Callable[[], None] = lambda: None
-        self.more_labels: Callable[[int], tuple[tuple[str, str], ...]] = lambda _: ()  # of a machine by number
+        self.has_network: Callable[[int], bool] = lambda _: True  # of a machine by number
         self.on_log_failed: Callable[[Machine], None] = lambda _: None
         # Whether a node had to end with this error; whether a client may ask just now.
         self.has_reason: Callable[[Machine, BaseException], bool] = lambda *_: False
@@ -293,13 +298,15 @@ class Cluster:
             advertise=f"10.0.0.{number}",
             bootstrap=first,
             join=() if first else ("10.0.0.1:6000", "10.0.0.2:6000"),
-            labels=(*(self.more_labels(number)), ("zone", "ab"[number % 2])),
+            labels=(("zone", "ab"[number % 2]),),
             capacity=capacity,
             tuning=self.tuning,
         )
         if engine not in self.engines:
             self.engines[engine] = SimEngine(self.world, engine, shown_id=self._shown_id)
         machine = Machine(self, config, self.engines[engine])
+        if self.has_network(number):
+            machine.engine.kernel.underlay[config.advertise] = UNDERLAY_MTU
         self.machines[name] = machine
         return machine
 

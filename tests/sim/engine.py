@@ -11,15 +11,18 @@ from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from hashlib import blake2b
+from ipaddress import ip_address, ip_network
 
 import msgspec
 
 from orion.model.allocation import Allocation
 from orion.model.container import (
+    Attachment,
     Container,
     ContainerState,
     EndCause,
     EngineInfo,
+    EngineNetwork,
     ExecResult,
     File,
     Labels,
@@ -36,7 +39,9 @@ from orion.model.sessions import Exec, Purpose
 from orion.model.stats import ContainerStats
 from orion.ports.engine import EngineSession, PullListener
 from sim import engine_sessions
+from sim.firewall import SimKernel
 from sim.loop import Process
+from sim.overlay import HostNetwork
 from sim.world import World
 
 # Images of the simulated registry, and what their containers do when nobody stops them.
@@ -62,6 +67,7 @@ class Held(msgspec.Struct):
     ports: tuple[tuple[int, str], ...]  # host port and protocol
     cluster: int
     runs: int = 0  # times started
+    attach: Attachment | None = None
 
 
 class End(msgspec.Struct, frozen=True):
@@ -100,6 +106,10 @@ class SimEngine:
         self.remembers: dict[str, End] = {}  # by container
         self._ports: dict[tuple[int, str], str] = {}
         self._subscribers: list[_Subscriber] = []
+        self.networks: dict[str, EngineNetwork] = {}
+        # Its machine's.
+        self.kernel = HostNetwork(world, id_, {})
+        self.firewall = SimKernel()
         self._born = 0
         self.rng: random.Random = world.rng("engine", id_)
 
@@ -174,6 +184,7 @@ class SimEngine:
         held = self._held(id_)
         if held.shown.state is ContainerState.RUNNING:
             return
+        address = self._address(held)
         for port in held.ports:
             if port in self._ports:
                 self.world.count("host port refused by the engine")
@@ -194,7 +205,7 @@ class SimEngine:
             started_at_ms=self.world.wall_ms,
             finished_at_ms=0,
             exit_code=None,
-            address=f"container-{(held.shown.shares.network or id_)[-14:]}",
+            address=address,
         )
         self.ill.discard(id_)
         self._happened("start", held)
@@ -236,6 +247,53 @@ class SimEngine:
     def share(self, id_: str, share: SharedNamespaces) -> None:
         """Has a container that was just made share those of others."""
         self._change(self._held(id_), shares=share)
+
+    def ensure_network(self, network: EngineNetwork) -> None:
+        known = self.networks.get(network.name)
+        if known == network:
+            return
+        if known is not None:
+            if known.cluster != network.cluster:
+                raise EngineError(f"there is a network {network.name} on this engine that is of another cluster")
+            self._require_empty(network.name)
+            del self.kernel.underlay[known.gateway]
+        self.networks[network.name] = network
+        self.kernel.underlay[network.gateway] = network.mtu
+
+    def remove_network(self, name: str, cluster: int) -> None:
+        known = self.networks.get(name)
+        if known is not None and known.cluster == cluster:
+            self._require_empty(name)
+            del self.networks[name]
+            del self.kernel.underlay[known.gateway]
+
+    def lose_network(self) -> None:
+        """The machine has been off: only what the engine keeps on its disk is there again."""
+        self.kernel.devices.clear()
+        self.kernel.changed()
+        self.firewall.put(None)
+
+    def _require_empty(self, network: str) -> None:
+        held = [each.name for each in self.running() if each.attach and each.attach.network == network]
+        if held:
+            raise EngineError(f"containers are still on the network {network}: {', '.join(held[:3])}")
+
+    def attach(self, id_: str, attach: Attachment) -> None:
+        self._held(id_).attach = attach
+
+    def _address(self, held: Held) -> str:
+        """As it starts."""
+        attach = held.attach
+        if attach is None:
+            return f"container-{(held.shown.shares.network or held.shown.id)[-14:]}"
+        network = self.networks.get(attach.network)
+        if network is None:
+            raise EngineError(f"network {attach.network} not found")
+        if ip_address(attach.address) not in ip_network(network.subnet):
+            raise EngineError(f"no configured subnet contains {attach.address}")
+        if any(each.attach == attach for each in self.running()):
+            raise EngineError("Address already in use")
+        return attach.address
 
     def _held(self, id_: str) -> Held:
         held = self.containers.get(id_)
@@ -364,6 +422,7 @@ class SimEngineClient:
         *,
         name: str,
         share: SharedNamespaces = SharedNamespaces(),  # noqa: B008 -- frozen
+        attach: Attachment | None = None,
     ) -> str:
         self.engine.on_create(self._process, allocation, labels)
         for shared in filter(None, (share.network, share.pid)):
@@ -373,9 +432,17 @@ class SimEngineClient:
         def create() -> str:
             made = self.engine.create(allocation, spec, labels, name)
             self.engine.share(made, share)
+            if attach is not None:
+                self.engine.attach(made, attach)
             return made
 
         return await self._ask(create, 10, 100, may_fail=True)
+
+    async def ensure_network(self, network: EngineNetwork) -> None:
+        await self._ask(lambda: self.engine.ensure_network(network), 10, 100, may_fail=True)
+
+    async def remove_network(self, network: str, cluster: int) -> None:
+        await self._ask(lambda: self.engine.remove_network(network, cluster), 10, 100, may_fail=True)
 
     async def put_files(self, container: str, files: Sequence[File]) -> None:
         def put() -> None:

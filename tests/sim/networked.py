@@ -1,18 +1,22 @@
 """The cluster's own network under the same faults: a client that switches it, and what must hold of it.
 
 An address is never given to two tasks, is always of the subnet that the task's node has, and no two subnets share
-an address. At rest each node that can take part has a subnet, and nobody has one of a network that is not there.
+an address. At rest each node that can take part has a subnet, and nobody has one of a network that is not there;
+each machine's kernel, engine and firewall are as the state says, and its containers have the addresses of their
+tasks.
 """
 
 import asyncio
 
 from orion.model.errors import OrionError
-from orion.model.network import FIRST_HOST, LAST_HOST, OVERLAY_KIND, OVERLAY_LABEL, SUBNET_SIZE
+from orion.model.network import FIRST_HOST, LAST_HOST, OVERLAY_KIND, OVERLAY_LABEL, SUBNET_SIZE, address_text
 from orion.model.settings import NETWORK
+from orion.reconcile.local_network import DEVICE
 from orion.state.tables import State
 from orion.state.tables.configs import Configs
 from orion.state.tables.subnets import Subnets
 from sim.cluster import Cluster, ConnectionLost
+from sim.engine import SimEngine
 from sim.world import World
 
 SHARE = 0.35  # of the seeds have it
@@ -78,7 +82,43 @@ def check_network(world: World, state: State) -> None:
             world.fail("an address of its node's subnet", f"{allocation}: {row}")
 
 
-def network_unrest(state: State) -> str:
+def network_unrest(cluster: Cluster, state: State) -> str:
+    return _subnets_unrest(state) or next(
+        (reason for engine in cluster.engines.values() if (reason := _machine_unrest(cluster, state, engine))), ""
+    )
+
+
+def _machine_unrest(cluster: Cluster, state: State, engine: SimEngine) -> str:
+    """Of the nodes that share it one at most takes part."""
+    rows = _subnets(state)
+    lives = [m for m in cluster.machines.values() if m.engine is engine and m.run is not None]
+    mine = [m.config.node for m in lives if m.config.node in rows]
+    device = engine.kernel.devices.get(DEVICE)
+    owners = [name for name in (m.config.node for m in lives) if device and device.found.alias.endswith(f" {name}")]
+    if _of(state, Configs).network is None:
+        used = any(a.ip and not a.terminal for a in state.allocations.values())
+        return f"{engine.id} still has {device.found}" if owners and not used else ""
+    for name in mine:
+        if device is None:
+            return f"{engine.id} of {name} has no device"
+        peers = {f"{address_text(row.first)}/24" for node, row in rows.items() if node != name}
+        routed = {route.subnet for route in device.routes}
+        if owners == [name] and routed != peers:
+            return f"{engine.id} of {name} routes {sorted(routed)}, and the others have {sorted(peers)}"
+        if engine.firewall.applied is None or not engine.firewall.whole:
+            return f"{engine.id} of {name} has no firewall"
+    for held in engine.running():
+        allocation = state.allocations.get(held.shown.labels.allocation)
+        if allocation is None or allocation.terminal:
+            continue
+        wanted = address_text(allocation.ip) if allocation.ip else ""
+        found = held.attach.address if held.attach else ""
+        if found and wanted != found:  # one that was made while the network was off has none
+            return f"{held.name} has the address {found!r}, and its task {wanted!r}"
+    return ""
+
+
+def _subnets_unrest(state: State) -> str:
     rows, addresses = _subnets(state), _of(state, Configs).network
     for name, row in rows.items():
         used = any(a.ip and a.node == name and not a.terminal for a in state.allocations.values())
@@ -87,8 +127,9 @@ def network_unrest(state: State) -> str:
     if addresses is None:
         return ""
     most = len(addresses.subnets) - 1
+    engines = {state.nodes[name].engine for name in rows}
     for node in state.nodes.values():
-        if LABEL in node.own_labels and node.id not in rows and len(rows) < most:
+        if LABEL in node.own_labels and node.engine and node.engine not in engines and len(rows) < most:
             return f"{node.id} has no subnet of {addresses}"
     return ""
 

@@ -146,7 +146,7 @@ def unrest(cluster: Cluster, state: State, wall_ms: int) -> str:
     for one, other in itertools.combinations(known, 2):
         if (one.engine == other.engine) != (homes[one.id] == homes[other.id]):
             return f"{one.id} and {other.id} have engines {one.engine!r} and {other.engine!r}"
-    if reason := deployments_unrest(state) or network_unrest(state):
+    if reason := deployments_unrest(state) or network_unrest(cluster, state):
         return reason
     for record in state.jobs.values():
         for index in range(record.job.count):

@@ -27,7 +27,7 @@ from sim.history import check_history
 from sim.invariants import Invariants
 from sim.loop import SimFailure, current_process
 from sim.losses import Losses
-from sim.networked import LABEL, takes_part
+from sim.networked import takes_part
 from sim.orchestration import unrest
 from sim.recovery import Recovery
 from sim.repeater import Repeater
@@ -118,7 +118,7 @@ class Scenario:
             self.plan = msgspec.structs.replace(self.plan, safety_s=keep.safety_s)
         self._keep = keep
         self.cluster = Cluster(world, self.plan.tuning, clones=self.plan.clones)
-        self.cluster.more_labels = lambda number: (LABEL,) if takes_part(world, number) else ()
+        self.cluster.has_network = lambda number: takes_part(world, number)
         self.invariants = Invariants(self.cluster, self.newest())
         for number in range(1, self.plan.nodes + 1):
             engine = f"engine{1 + (number - 1) % self.plan.engines}"

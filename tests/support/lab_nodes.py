@@ -1,4 +1,6 @@
-"""Nodes on hosts of their own (support/lab.py) that share one engine, for tests that cut hosts off."""
+"""Nodes on hosts of their own (support/lab.py): with one engine for all, for tests that cut hosts off, or with an
+engine on each, for tests of what hosts have of networks.
+"""
 
 import contextlib
 import http.client
@@ -8,11 +10,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from support import cleanup
+from support.engine import engine_in_namespace
 from support.lab import NETWORK, Lab
 
 T = TypeVar("T")
@@ -23,13 +26,16 @@ POLL_S = 0.05
 
 
 class LabNodes:
-    """`node1` to `node<count>` on hosts 1 to `count`, and further hosts behind them."""
+    """`node1` to `node<count>` on hosts 1 to `count`, and further hosts behind them. They share an engine, or each
+    has its own.
+    """
 
-    def __init__(self, lab: Lab, root: Path, docker_host: str, count: int) -> None:
+    def __init__(self, lab: Lab, root: Path, engines: Sequence[str], count: int) -> None:
         self.lab = lab
         self._root = root
-        self._docker_host = docker_host
+        self.engines = engines
         self._count = count
+        self._commands: list[list[str]] = []
         self._processes: list[subprocess.Popen[bytes]] = []
         self._cut: dict[int, dict[int, list[str]]] = {}
         self.cluster = ""
@@ -41,6 +47,12 @@ class LabNodes:
         """The words that run a command on this host."""
         return ["nsenter", f"--net=/var/run/netns/{self.lab.name(host)}"]
 
+    def run(self, host: int, *words: str) -> str:
+        """A command on this host. Its output."""
+        done = subprocess.run([*self.enter(host), *words], check=False, capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0, f"{words} on host {host}: {done.stderr or done.stdout}"
+        return done.stdout
+
     def start(self) -> None:
         for host in range(1, self._count + 1):
             address = self.lab.address(host)
@@ -49,10 +61,10 @@ class LabNodes:
                 *self.enter(host), sys.executable, "-m", "orion", "--id", f"node{host}", "--insecure",
                 "--bind", address, "--port", str(PORT), "--gossip-port", str(GOSSIP_PORT),
                 "--raft-port", str(RAFT_PORT), "--data-dir", str(self._root / str(host)),
-                "--docker-host", self._docker_host, *first,
+                "--docker-host", self.engines[(host - 1) % len(self.engines)], *first,
             ]  # fmt: skip
-            with (self._root / f"node{host}.log").open("ab") as log:
-                self._processes.append(subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL))
+            self._commands.append(command)
+            self._processes.append(self._popen(host))
             if host == 1:
                 self.cluster = self.wait(lambda: self.ask(1, "GET", "/raft")["cluster"], "a cluster")
 
@@ -64,18 +76,31 @@ class LabNodes:
 
         self.wait(settled, f"{self._count} nodes that vote")
 
+    def _popen(self, host: int) -> subprocess.Popen[bytes]:
+        with (self._root / f"node{host}.log").open("ab") as log:
+            return subprocess.Popen(self._commands[host - 1], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def stop_node(self, host: int) -> None:
+        """A planned stop: its containers run on."""
+        self._processes[host - 1].terminate()
+        self._processes[host - 1].wait(30)
+
+    def start_again(self, host: int) -> None:
+        self._processes[host - 1] = self._popen(host)
+
     def stop(self) -> None:
         for process in self._processes:
             process.kill()
         for process in self._processes:
             process.wait(30)
         if self.cluster:
-            cleanup.remove_containers(self._docker_host, self.cluster)
+            for engine in self.engines:
+                cleanup.remove_containers(engine, self.cluster)
 
     def ask(self, host: int, method: str, path: str, body: object = None) -> Any:
         connection = http.client.HTTPConnection(self.lab.address(host), PORT, timeout=15)
         try:
-            connection.request(method, path, None if body is None else json.dumps(body))
+            connection.request(method, path, body if body is None or isinstance(body, bytes) else json.dumps(body))
             response = connection.getresponse()
             text = response.read()
             if response.status >= 400:
@@ -115,7 +140,27 @@ def lab_nodes(docker_host: str, count: int, *, others: int) -> Iterator[LabNodes
         stack.callback(lab.down)
         lab.up()
         stack.callback(lab.leave, lab.enter())
-        made = LabNodes(lab, Path(root), docker_host, count)
+        made = LabNodes(lab, Path(root), [docker_host], count)
+        stack.callback(made.stop)
+        made.start()
+        yield made
+
+
+@contextlib.contextmanager
+def lab_hosts(count: int, prepare: Callable[[str], object]) -> Iterator[LabNodes]:
+    """`count` nodes, each with an engine of its own on its host, where nothing is forwarded but what somebody
+    allows. `prepare` is given each engine before its node starts.
+    """
+    lab = Lab(secrets.token_hex(2), count)
+    with tempfile.TemporaryDirectory(prefix="orion-") as root, contextlib.ExitStack() as stack:
+        stack.callback(lab.down)
+        lab.up()
+        engines = [stack.enter_context(engine_in_namespace(lab.name(host))) for host in lab.hosts]
+        made = LabNodes(lab, Path(root), [engine.host for engine in engines], count)
+        for host, engine in zip(lab.hosts, engines, strict=True):
+            made.run(host, "iptables", "-P", "FORWARD", "DROP")
+            prepare(engine.host)
+        stack.callback(lab.leave, lab.enter())
         stack.callback(made.stop)
         made.start()
         yield made

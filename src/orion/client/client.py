@@ -8,12 +8,13 @@ from orion.client.history import History
 from orion.client.inside import Inside
 from orion.client.jobs import Jobs
 from orion.client.logs import Logs
+from orion.client.network import Network
 from orion.client.nodes import Nodes
 from orion.client.rebalance import Rebalance
 from orion.client.tasks import Tasks
 
 
-class Client(Tasks, Jobs, Cron, Endpoints, History, Logs, Inside, Configs, Nodes, Cluster, Rebalance):
+class Client(Tasks, Jobs, Cron, Endpoints, History, Logs, Inside, Configs, Nodes, Cluster, Rebalance, Network):
     """A node's API. `address`: host:port, or several separated by commas, of which the first that answers is asked.
     `timeout_s`: how long the node may try to answer.
 

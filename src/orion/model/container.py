@@ -54,6 +54,28 @@ class SharedNamespaces(msgspec.Struct, frozen=True):
     pid: str = ""
 
 
+class Attachment(msgspec.Struct, frozen=True):
+    """A container's place on a network of its engine: the network's name, and the container's address there."""
+
+    network: str
+    address: str
+
+
+class EngineNetwork(msgspec.Struct, frozen=True):
+    """A network of one engine that a node makes for its containers: a bridge of that name and MTU, with the first
+    address of `subnet` past its own on it (`gateway`). `uplink`: the device by which other nodes reach it.
+    """
+
+    name: str
+    cluster: int
+    node: NodeId
+    subnet: str
+    gateway: str
+    bridge: str
+    mtu: int
+    uplink: str
+
+
 class Container(msgspec.Struct, frozen=True):
     """One container with Orion's labels. Times are in Unix milliseconds, 0 when not yet."""
 

@@ -11,6 +11,7 @@ from orion.model.resources import Resources
 from orion.node.agent.agent import Agent
 from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.agent.figures import engine_figures, machine_figures
+from orion.node.agent.hooks.cluster_network import ClusterNetworkAttachment
 from orion.node.agent.hooks.configs import ConfigInjection
 from orion.node.agent.hooks.namespaces import Namespaces
 from orion.node.agent.hooks.templates import TemplateExpansion
@@ -36,6 +37,7 @@ from orion.node.membership.quorum_watch import QuorumWatch
 from orion.node.membership.recovery_claims import RecoveryClaims
 from orion.node.membership.removed_member import RemovedMember
 from orion.node.membership.rivals import Rivals
+from orion.node.network.node_network import NodeNetwork
 from orion.node.routing.forward import Forward
 from orion.node.routing.submit import Submitter
 from orion.node.rpc.lists import Lists
@@ -44,9 +46,11 @@ from orion.node.services.node_service import NodeService
 from orion.node.views.metrics import Metrics
 from orion.ports.clock import Clock
 from orion.ports.engine import Engine
+from orion.ports.firewall import Firewall
 from orion.ports.log import Identity, LogStore
 from orion.ports.machine import Machine
 from orion.ports.membership import Membership
+from orion.ports.overlay import OverlayKernel
 from orion.ports.peers import Peers
 from orion.ports.probe import Probe
 from orion.process.config import Config
@@ -57,7 +61,8 @@ class Node:
     """`await start()`, then `run()` until cancelled or after `stop()`.
 
     `capacity` is what the scheduler may give away; `version` and labels are told to the cluster. `on_stop_asked` is
-    called when a user wants a planned stop of this node.
+    called when a user wants a planned stop of this node, `network` once the kernel's part of the cluster's own
+    network is needed.
     """
 
     def __init__(
@@ -73,6 +78,7 @@ class Node:
         engine: Engine,
         probe: Probe,
         machine: Machine,
+        network: Callable[[], tuple[OverlayKernel, Firewall]],
         identity: Identity,
         on_stop_asked: Callable[[], None] = lambda: None,
     ) -> None:
@@ -166,6 +172,15 @@ class Node:
         self._reports = StatusUpdates(
             me=me, clock=clock, submitter=self._submitter, level=lambda: self._source.level
         )
+        self.network = NodeNetwork(
+            me=me,
+            underlay=config.advertise,
+            source=self._source,
+            engine=engine,
+            ports=network,
+            on_labels=lambda: self._registration.facts_changed.set(),  # noqa: PLW0108 -- it comes later
+            known=lambda: self._registration.known(),  # noqa: PLW0108 -- so does this
+        )
         self.agent = Agent(
             me=me,
             clock=clock,
@@ -177,6 +192,7 @@ class Node:
             hooks=(
                 TemplateExpansion(lambda: self._registration.known()),  # noqa: PLW0108 -- it comes later
                 ConfigInjection(lambda keys: self.service.configs.read(keys)),  # noqa: PLW0108 -- so does this
+                ClusterNetworkAttachment(self.network),
                 Namespaces(me, engine, lambda: self._source.latest.cluster if self._source.latest else 0),
             ),
             report=self._reports.add,
@@ -197,6 +213,7 @@ class Node:
             source=self._source,
             rivals=self._rivals,
             on_registered=self._belonging.registered,
+            more_labels=lambda: self.network.labels,
         )
         self._gossip = GossipWatch(
             me=me,
@@ -244,6 +261,7 @@ class Node:
             submitter=self._submitter,
             source=self._source,
             agent=self.agent,
+            network=self.network,
             metrics=metrics,
             outlook=voters.outlook,
             leads=begun_moves.add,
@@ -307,6 +325,7 @@ class Node:
                 ("leader", self._leader.run()),
                 ("work", self._source.run()),
                 ("agent", self.agent.run()),
+                ("network", self.network.run()),
                 ("reports", self._reports.run()),
                 ("registration", self._registration.run()),
                 ("removed member", self._removed_member.run()),

@@ -6,8 +6,10 @@ from typing import Protocol
 
 from orion.model.allocation import Allocation
 from orion.model.container import (
+    Attachment,
     Container,
     EngineInfo,
+    EngineNetwork,
     ExecResult,
     File,
     Labels,
@@ -69,8 +71,17 @@ class Engine(Protocol):
         *,
         name: str,
         share: SharedNamespaces = SharedNamespaces(),  # noqa: B008 -- frozen
+        attach: Attachment | None = None,
     ) -> str:
         """`name` is the `container_name` of the labels: by both it is known again, labels alone may be copied."""
+
+    async def ensure_network(self, network: EngineNetwork) -> None:
+        """Makes it where it is missing, and anew where it is another by now. Refused where it is somebody else's,
+        or containers are on what it was.
+        """
+
+    async def remove_network(self, network: str, cluster: int) -> None:
+        """Refused while containers are on it. One of another cluster is left alone."""
 
     async def put_files(self, container: str, files: Sequence[File]) -> None:
         """Into a container that does not run, missing folders and all. What is there is replaced, unless it is a

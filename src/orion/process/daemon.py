@@ -30,8 +30,10 @@ from orion.model.ids import RaftId
 from orion.model.node import address_text
 from orion.model.resources import Resources
 from orion.node.node import Node
+from orion.ports.firewall import Firewall
 from orion.ports.log import Identity, LogFailed, LogStore
 from orion.ports.machine import Machine
+from orion.ports.overlay import OverlayKernel
 from orion.process.config import Config
 from orion.process.fd_limits import raise_limit
 from orion.process.loglines import OneLineFormatter, printable
@@ -130,6 +132,7 @@ async def serve(config: Config) -> None:
             engine=engine,
             probe=SocketProbe(),
             machine=machine,
+            network=_network_adapters,
             identity=identity,
             on_stop_asked=stop.set,
         )
@@ -152,6 +155,13 @@ async def serve(config: Config) -> None:
         if unseen := stack.enter_context(announced(config.node, *api.address)):
             log.info("commands on this machine do not find this node without --port or --addr: %s", unseen)
         await _run_until(stop, node, api)
+
+
+def _network_adapters() -> tuple[OverlayKernel, Firewall]:
+    from orion.adapters.firewall import KernelFirewall
+    from orion.adapters.netlink.overlay import NetlinkOverlay
+
+    return NetlinkOverlay(), KernelFirewall()
 
 
 class _Attempt:

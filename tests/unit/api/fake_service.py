@@ -13,6 +13,7 @@ import msgspec
 from orion.api import Server, create_app, listen
 from orion.model.api.cluster import MemberView, RaftView
 from orion.model.api.codec import job_from_request
+from orion.model.api.network import NetworkNodeView, NetworkView
 from orion.model.api.nodes import Amounts, NodeView
 from orion.model.api.rebalance import MoveView, RebalanceView
 from orion.model.api.tasks import TaskRequest, TaskView
@@ -256,6 +257,9 @@ class FakeService(FakeSessions):
         plan = ["node2 dead for 6 s, replaced in 4 s unless it returns"]
         tasks = len(self.tasks_by_id)
         return RaftView("00000000000000aa", "leader", 3, "node1", 7, 7, voters, [], 1, 0, tasks, workers, plan)
+
+    async def network(self, *, timeout_s: float) -> NetworkView:
+        return NetworkView("10.200.0.0/16", [NetworkNodeView("node1", "10.200.1.0/24", 3, up=True)])
 
     async def rebalance(self, *, dry_run: bool, max_moves: int, timeout_s: float) -> RebalanceView:
         self.rebalances.append((dry_run, max_moves))

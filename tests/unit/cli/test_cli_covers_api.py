@@ -51,6 +51,7 @@ COMMAND_OF = {
     ("PUT", "/configs/{key}"): "config put",
     ("DELETE", "/configs/{key}"): "config rm",
     ("POST", "/rebalance"): "rebalance",
+    ("GET", "/network"): "network ls",
     ("GET", "/raft"): "raft",
     ("POST", "/raft/transfer"): "raft transfer",
     ("GET", "/snapshot"): "snapshot save",

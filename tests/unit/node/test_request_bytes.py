@@ -46,6 +46,7 @@ from orion.node.services.events import WatchEvents
 from orion.node.services.images import AskDigest, FindDigest, FoundDigest
 from orion.node.services.jobs import AskDeployment, AskDeployments, AskJob, AskJobs, AskVersions
 from orion.node.services.logs import ReadLogs
+from orion.node.services.network import AskNetwork, AskNetworkStatus
 from orion.node.services.nodes import AskNode, AskNodes, AskRaftId, StopNode, Stopping
 from orion.node.services.plans import AskPlan
 from orion.node.services.raft import AskRaft, AskTransfer
@@ -104,6 +105,8 @@ REQUESTS = [
     (AskTurn(0x1234), "9224cd1234"),
     (AskRuns((0x1234,)), "922591cd1234"),
     (AskChecks((0x1234,)), "922d91cd1234"),
+    (AskNetwork(), "912e"),
+    (AskNetworkStatus(), "912f"),
     (
         AskPlan("web", JobRequest("nginx"), READ),
         "9520a3776562de0001a5696d616765a56e67696e7894c3cd012ccb3ff8000000000000cb4004000000000000c3",
@@ -137,7 +140,7 @@ ANSWERS = [
     (ListHead(300, "web/1"), "92cd012ca57765622f31"),
     (
         [ALLOCATION.id, ALLOCATION.job, AssignmentSet(300, 5, True, (), ("node2",), None, (0x1234,))],
-        "93cd1234a377656299cd012c05c39091a56e6f646532c091cd12340190",
+        "93cd1234a37765629acd012c05c39091a56e6f646532c091cd12340190c0",
     ),
     (
         Event(300, 1, 5_000, "NodeWentDown", "node1", "it is gone"),

@@ -4,6 +4,7 @@ import pytest
 from state_kit import World, texts
 
 from orion.model.container_options import ContainerOptions
+from orion.model.errors import Conflict
 from orion.model.levels import LEVEL
 from orion.model.network import LAST_HOST, Subnet, parse_range, subnet_text
 from orion.model.placement_rules import Alongside, PlacementRules
@@ -159,15 +160,37 @@ def test_a_subnet_is_released_once_no_task_has_an_address_of_it(world):
     lease(world, "node1", "node2")
     world.create("web")
     world.place("web", (0, "node1"))
-    switch(world, "10.201.0.0/16")
+    switch(world, "off")
+    assert strangers(world.view) == ["node2"]
     world.do(ReleaseSubnets(70, ("node1", "node2", "node9")))
     assert subnets(world) == {"node1": "10.200.1.0/24"}
-    lease(world, "node2")
-    assert subnets(world)["node2"] == "10.201.1.0/24"
     world.update("lost")
     world.do(ReleaseSubnets(70, tuple(strangers(world.view))))
-    assert list(subnets(world)) == ["node2"]
+    assert subnets(world) == {}
     sound(world)
+
+
+def test_the_range_stays_while_nodes_have_subnets_of_it(world):
+    lease(world, "node1")
+    refused = switch(world, "10.201.0.0/16").result
+    assert isinstance(refused, Conflict)
+    assert "tasks on node1 have addresses of another range, as 10.200.1.0/24" in refused.detail
+    assert switch(world, "10.200.0.0/15").result.key == NETWORK
+    switch(world, "off")
+    assert isinstance(switch(world, "10.201.0.0/16").result, Conflict), "tasks may still have addresses"
+    world.do(ReleaseSubnets(70, ("node1",)))
+    switch(world, "10.201.0.0/16")
+    lease(world, "node1")
+    assert subnets(world) == {"node1": "10.201.1.0/24"}
+
+
+def test_of_nodes_that_share_an_engine_one_has_a_subnet(world):
+    for node in ("node1", "node2", "node3"):
+        world.register(node, level=LEVEL, labels=(("overlay", "vxlan"),), engine="one", engine_run="run")
+    lease(world, "node2")
+    assert next_without(world.view) is None
+    assert lease(world, "node1", "node3")[0].events == ()
+    assert list(subnets(world)) == ["node2"]
 
 
 def test_a_range_that_is_given_away_says_so(world):

@@ -22,6 +22,7 @@ from orion.adapters.docker.exec import run_command
 from orion.adapters.docker.http import Refused
 from orion.adapters.docker.inspect_cache import InspectCache
 from orion.adapters.docker.logs import log_entries, log_params
+from orion.adapters.docker.networks import ensure_network, remove_network
 from orion.adapters.docker.pull import LayerProgress
 from orion.adapters.docker.registry import REGISTRY_S, registry_digest
 from orion.adapters.docker.sessions import open_session
@@ -38,10 +39,12 @@ from orion.adapters.docker.stop_detection import RING, Event, StopDetection, eve
 from orion.adapters.docker.streams import json_lines, pieces
 from orion.model.allocation import Allocation
 from orion.model.container import (
+    Attachment,
     Container,
     ContainerState,
     EndCause,
     EngineInfo,
+    EngineNetwork,
     ExecResult,
     File,
     Labels,
@@ -160,11 +163,12 @@ class Docker:
         *,
         name: str,
         share: SharedNamespaces = SharedNamespaces(),  # noqa: B008 -- frozen
+        attach: Attachment | None = None,
     ) -> str:
         """A container of that name which is this very allocation's is taken as the one created: the answer to an
         earlier call was lost.
         """
-        config = container_config(allocation, spec, labels, self._pids_limit, share)
+        config = container_config(allocation, spec, labels, self._pids_limit, share, attach)
         params = {"name": name}
         if spec.options is not None and spec.options.platform:
             params["platform"] = spec.options.platform
@@ -177,6 +181,12 @@ class Docker:
             if found is None or found.labels != labels:
                 raise
             return found.id
+
+    async def ensure_network(self, network: EngineNetwork) -> None:
+        await ensure_network(self._connection, network, self._work_s)
+
+    async def remove_network(self, network: str, cluster: int) -> None:
+        await remove_network(self._connection, network, cluster, self._work_s)
 
     async def put_files(self, container: str, files: Sequence[File]) -> None:
         # Docker removes a folder that is in a file's way, all that is in it too, unless told not to.

@@ -5,7 +5,7 @@ from typing import Any
 
 from orion.adapters.docker.options import add_options
 from orion.model.allocation import Allocation
-from orion.model.container import Labels, SharedNamespaces
+from orion.model.container import Attachment, Labels, SharedNamespaces
 from orion.model.errors import EngineError
 from orion.model.health import CheckKind, HealthCheck
 from orion.model.ids import AllocationId, JobName, NodeId, allocation_text, task_id
@@ -41,6 +41,7 @@ def container_config(
     labels: Labels,
     pids_limit: int = PIDS_LIMIT,
     share: SharedNamespaces = SharedNamespaces(),  # noqa: B008 -- frozen
+    attach: Attachment | None = None,
 ) -> dict[str, Any]:
     """The body of POST /containers/create. `pids_limit` 0: none."""
     bindings: dict[str, list[dict[str, str]]] = {}
@@ -69,17 +70,25 @@ def container_config(
         "StopTimeout": grace_seconds(spec.stop_grace_ms),
         "HostConfig": host,
     }
-    if spec.command:
-        config["Cmd"] = list(spec.command)
-    if spec.user:
-        config["User"] = spec.user
-    if spec.hostname:
-        config["Hostname"] = spec.hostname
+    config |= {key: value for key, value in _given(spec).items() if value}
     if spec.health is not None and spec.health.kind is CheckKind.DOCKER and spec.health.command:
         config["Healthcheck"] = _health_check(spec.health)
     if spec.options is not None:
         add_options(config, spec.options, spec.resources.memory_bytes)
+    if attach is not None:
+        _attach(config, attach)
     return config
+
+
+def _given(spec: TaskSpec) -> dict[str, Any]:
+    """Empty ones are the image's, or the engine's, to say."""
+    return {"Cmd": list(spec.command), "User": spec.user, "Hostname": spec.hostname}
+
+
+def _attach(config: dict[str, Any], attach: Attachment) -> None:
+    config["HostConfig"]["NetworkMode"] = attach.network
+    place = {"IPAMConfig": {"IPv4Address": attach.address}}
+    config["NetworkingConfig"] = {"EndpointsConfig": {attach.network: place}}
 
 
 def _health_check(check: HealthCheck) -> dict[str, Any]:

@@ -14,6 +14,7 @@ _MEANT = {
     "ready NODE": ("uncordon",),
     "exec -it TASK sh": ("shell", "sh", "ssh"),
     "config": ("configs", "configmap", "secret", "secrets", "var"),
+    "network ls": ("networks",),
     "--bootstrap": ("init", "swarm"),
     "--join HOST:GOSSIP_PORT": ("join",),
 }
@@ -21,7 +22,7 @@ _HERE = {other: here for here, others in _MEANT.items() for other in others}
 _NOT_HERE = {
     **dict.fromkeys(("build", "push", "commit", "tag"), "images are made elsewhere, as with 'docker build'"),
     **dict.fromkeys(("pull", "image", "images"), "nodes pull images by themselves, when a task needs them"),
-    **dict.fromkeys(("volume", "volumes", "network", "networks"), "there are none of these yet"),
+    **dict.fromkeys(("volume", "volumes"), "there are none of these yet"),
 }
 
 

@@ -13,6 +13,7 @@ from orion.model.allocation import Allocation
 from orion.model.errors import TooLarge
 from orion.model.ids import NODE_ID, AllocationId, JobName, NodeId, RaftId
 from orion.model.job import TaskSpec
+from orion.model.network import ClusterNetwork
 from orion.model.node import Node
 from orion.node.rpc.request import SILENCE_S, NotUnderstood, StreamRequest, decode_reply, encode_reply
 
@@ -50,6 +51,7 @@ class AssignmentSet(msgspec.Struct, frozen=True, array_like=True):
     same container engine that are not down, whose containers there are theirs. `kept`: allocations that are over,
     whose containers are kept for their logs. `level`: the cluster's (model/levels.py). `drains`: allocations that
     are not wanted any more while their job goes on, or may be ended by a failed check: others of it take over.
+    `network`: the cluster's own, None where there is none.
     """
 
     index: int
@@ -61,6 +63,7 @@ class AssignmentSet(msgspec.Struct, frozen=True, array_like=True):
     kept: tuple[AllocationId, ...] = ()
     level: int = 1
     drains: tuple[AllocationId, ...] = ()
+    network: ClusterNetwork | None = None
 
 
 class Spec(msgspec.Struct, frozen=True, array_like=True):

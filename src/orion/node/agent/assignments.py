@@ -12,7 +12,8 @@ from orion.model.errors import OrionError, Unavailable
 from orion.model.health import UnhealthyAction
 from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.levels import FIRST
-from orion.model.node import NodeStatus
+from orion.model.network import ClusterNetwork, NetworkPeer
+from orion.model.node import NodeStatus, address_parts
 from orion.node.agent.assignment_stream import (
     Assignment,
     AssignmentReceiver,
@@ -27,11 +28,13 @@ from orion.node.rpc.request import ALIVE, SIGN_OF_LIFE_S, NotUnderstood, SignOfL
 from orion.node.runtime.deadline import deadline
 from orion.ports.peers import Principal
 from orion.state.tables.configs import Configs
+from orion.state.tables.subnets import Subnets, fits
 from orion.state.view import View
 
 log = logging.getLogger(__name__)
 
-Version = tuple[int, int, int, int]  # of one node's work: installs, work index, facts epoch, level
+# Of one node's work: installs, work index, facts epoch, level, the network's subnets and its range.
+Version = tuple[int, int, int, int, int, object]
 
 LEADERLESS_LOOKS = 2  # so many signs of life without a leader: an election takes less, what is shown may be old
 NO_VOTER_AGAIN_S = 0.25
@@ -65,7 +68,21 @@ def assignments_of(view: View, index: int, node: NodeId, raft: RaftId) -> Assign
         kept=_kept(view, assigned),
         level=view.level,
         drains=_drains(view, assigned),
+        network=network_of(view),
     )
+
+
+def network_of(view: View) -> ClusterNetwork | None:
+    """The cluster's own network, as nodes need to know it; None where there is none."""
+    addresses, rows = view.of(Configs).network, view.of(Subnets).rows.values()
+    if addresses is None:
+        return None
+    peers = (
+        NetworkPeer(row.node, row.first, address_parts(node.peer_address)[0])
+        for row in rows
+        if fits(row, addresses) and (node := view.node(row.node)) is not None
+    )
+    return ClusterNetwork((addresses.first, addresses.size), tuple(peers))
 
 
 def _kept(view: View, assigned: tuple[Assignment, ...]) -> tuple[AllocationId, ...]:
@@ -106,7 +123,7 @@ def same_assignments(one: AssignmentSet, other: AssignmentSet) -> bool:
 
 
 def _told(work: AssignmentSet) -> tuple[object, ...]:
-    return work.registered, work.assigned, work.neighbours, work.kept, work.drains, work.level
+    return work.registered, work.assigned, work.neighbours, work.kept, work.drains, work.level, work.network
 
 
 class AssignmentWatcher:
@@ -123,6 +140,7 @@ class AssignmentWatcher:
         self._warned_at_s = -math.inf
         self.latest: AssignmentSet | None = None
         self.changed = asyncio.Event()
+        self.network_changed = asyncio.Event()
         registry.answer_stream(WatchAssignments, self.serve)
 
     async def run(self) -> None:
@@ -143,6 +161,8 @@ class AssignmentWatcher:
             before, self.latest = self.latest, work
             if before is None or not same_assignments(before, work):
                 self.changed.set()
+            if before is None or before.network != work.network:
+                self.network_changed.set()
 
     async def _follow_state(self) -> None:
         driver = self._driver
@@ -217,7 +237,8 @@ class AssignmentWatcher:
 
     def _version(self, node: NodeId) -> Version:
         view = self._driver.view
-        return self._driver.installs, view.work_index(node), view.facts_epoch, view.level
+        network = view.of(Subnets).version, view.of(Configs).network
+        return self._driver.installs, view.work_index(node), view.facts_epoch, view.level, *network
 
 
 def _receiver(address: str) -> Callable[[bytes], AssignmentSet | SignOfLife]:

@@ -50,6 +50,7 @@ class Registration:
         source: AssignmentWatcher,
         rivals: Rivals,
         on_registered: Callable[[Submitted], None],
+        more_labels: Callable[[], Pairs] = tuple,
     ) -> None:
         self._config = config
         self._raft = raft
@@ -62,6 +63,7 @@ class Registration:
         self._source = source
         self._rivals = rivals
         self._on_registered = on_registered
+        self._more_labels = more_labels
         self._said: RegisterNode | None = None
         self._said_at = 0  # the log index of it
         self.closing = False  # a planned stop is under way: stay announced as leaving
@@ -161,7 +163,7 @@ class Registration:
             peer_address=address_text(config.advertise, config.raft_port),
             api_address=address_text(config.advertise, config.port),
             capacity=self._capacity,
-            labels=_labels(config.labels, agent.engine_info),
+            labels=_labels((*config.labels, *self._more_labels()), agent.engine_info),
             engine=agent.engine_info.id if agent.engine_info else "",
             version=self._version,
             engine_down=agent.engine_down,

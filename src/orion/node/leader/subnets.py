@@ -9,7 +9,15 @@ from orion.node.consensus.driver import RaftDriver
 from orion.node.leader.proposer import Proposer
 from orion.ports.clock import Clock
 from orion.state.tables.configs import Configs
-from orion.state.tables.subnets import MAX_RELEASED, LeaseSubnet, ReleaseSubnets, Subnets, fits, free_subnet
+from orion.state.tables.subnets import (
+    MAX_RELEASED,
+    LeaseSubnet,
+    ReleaseSubnets,
+    Subnets,
+    fits,
+    free_subnet,
+    holder_beside,
+)
 from orion.state.view import View
 
 AGAIN_S = 30.0  # what is in use now may be free then
@@ -29,14 +37,12 @@ class SubnetLeases:
         while True:
             view = self._driver.view
             looked = self._driver.installs, view.facts_epoch, view.of(Subnets).version, view.of(Configs).network
+            await self._release(view)
             if looked != seen:
                 seen = looked
-                await self._release(view)
                 if await self._lease(view):
                     seen = None
                     continue
-            elif strangers(view):
-                await self._release(view)
             try:
                 async with asyncio.timeout(AGAIN_S):
                     await self._driver.watch.changed()
@@ -57,9 +63,14 @@ class SubnetLeases:
 
 
 def strangers(view: View) -> list[NodeId]:
-    """Returns the nodes whose subnets are not of the network that is asked for."""
+    """Returns the nodes whose subnets are not of the network that is asked for, and that need them no more."""
     addresses = view.of(Configs).network
-    return [row.node for row in view.of(Subnets).rows.values() if not fits(row, addresses)]
+    rows = [row for row in view.of(Subnets).rows.values() if not fits(row, addresses)]
+    return [row.node for row in rows if not _has_addresses(view, row.node)]
+
+
+def _has_addresses(view: View, node: NodeId) -> bool:
+    return any(each.ip and not each.terminal for each in view.allocations_of_node(node))
 
 
 def next_without(view: View) -> NodeId | None:
@@ -67,8 +78,11 @@ def next_without(view: View) -> NodeId | None:
     addresses, subnets = view.of(Configs).network, view.of(Subnets)
     if addresses is None or free_subnet(addresses, subnets.rows.values()) is None:
         return None
-    return next((node.id for node in view.nodes() if takes_part(node) and subnets.get(node.id) is None), None)
+    nodes = {node.id: node for node in view.nodes()}
+    waiting = (name for name, node in nodes.items() if takes_part(node))
+    return next((name for name in waiting if holder_beside(nodes, subnets, name) is None), None)
 
 
 def takes_part(node: Node) -> bool:
-    return (OVERLAY_LABEL, OVERLAY_KIND) in node.own_labels
+    """Before it has said which engine it has, it may share that with one that has a subnet."""
+    return bool(node.engine) and (OVERLAY_LABEL, OVERLAY_KIND) in node.own_labels

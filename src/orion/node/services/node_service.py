@@ -6,6 +6,7 @@ from typing import Any
 
 from orion.model.api.checks import RunChecksView
 from orion.model.api.cluster import RaftView
+from orion.model.api.network import NetworkView
 from orion.model.api.nodes import NodeView
 from orion.model.api.rebalance import RebalanceView
 from orion.model.api.tasks import TaskRequest, TaskView
@@ -23,6 +24,7 @@ from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.position import answer_positions
 from orion.node.membership.directory import Directory
 from orion.node.membership.quorum_watch import QuorumWatch
+from orion.node.network.node_network import NodeNetwork
 from orion.node.routing.changes import Changes
 from orion.node.routing.forward import Forward
 from orion.node.routing.submit import Submitter
@@ -39,6 +41,7 @@ from orion.node.services.health import health
 from orion.node.services.images import Images
 from orion.node.services.jobs import Jobs
 from orion.node.services.logs import Logs
+from orion.node.services.network import Networks
 from orion.node.services.nodes import Nodes
 from orion.node.services.plans import Plans
 from orion.node.services.raft import Raft
@@ -74,6 +77,7 @@ class NodeService:
         submitter: Submitter,
         source: AssignmentWatcher,
         agent: Agent,
+        network: NodeNetwork,
         metrics: Metrics,
         outlook: Callable[[], Sequence[str]],
         leads: Callable[[JobName], None],
@@ -146,6 +150,9 @@ class NodeService:
             agent=agent,
             logs=self._logs,
         )
+        self._networks = Networks(
+            me=me, driver=driver, directory=directory, forward=forward, registry=registry, network=network
+        )
         self._events = Events(me=me, driver=driver, forward=forward, registry=registry)
         self._backups = Backups(
             me=me,
@@ -195,6 +202,9 @@ class NodeService:
 
     async def checks(self, task: str, *, timeout_s: float) -> list[RunChecksView]:
         return await self._checks.of(task, timeout_s=timeout_s)
+
+    async def network(self, *, timeout_s: float) -> NetworkView:
+        return await self._networks.get(timeout_s=timeout_s)
 
     async def nodes(self, read: Read, page: Page = ALL) -> Listing:
         return await self._nodes.find(read, page)

@@ -13,6 +13,7 @@ from orion.model.api.cluster import RaftView
 from orion.model.api.configs import ConfigView
 from orion.model.api.deployments import DeploymentView
 from orion.model.api.jobs import JobRequest, JobView, VersionView
+from orion.model.api.network import NetworkView
 from orion.model.api.nodes import NodeView
 from orion.model.api.plans import PlanView
 from orion.model.api.rebalance import RebalanceView
@@ -174,6 +175,11 @@ class Service(Protocol):
     async def checks(self, task: str, *, timeout_s: float) -> list[RunChecksView]:
         """The last results of the health check of each of its runs that has one, oldest run first. A node that
         can't be asked is a reason in the answer, no error.
+        """
+
+    async def network(self, *, timeout_s: float) -> NetworkView:
+        """The cluster's own network. How a node's part of it is, that node says; one that can't be asked is a
+        reason in the answer.
         """
 
     async def nodes(self, read: Read, page: Page = ALL) -> Listing:

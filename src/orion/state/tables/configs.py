@@ -1,5 +1,6 @@
 """Configs: their rows and how they are read; put and delete, each with a version to compare with."""
 
+from collections.abc import Callable
 from itertools import islice
 
 from orion.model.configs import MAX_KEY_BYTES, MAX_VALUE_BYTES, Config, ConfigStat, key_error
@@ -18,6 +19,9 @@ from orion.state.core.table import KeyedTable, TableSet
 MAX_CONFIGS = 10_000
 MAX_CONFIGS_BYTES = 64 * 1024 * 1024  # of all keys and values together
 
+
+# By the key of a setting that another table relies on: why it can't have a value now, "" when it can.
+REFUSALS: dict[str, Callable[[TableSet, bytes], str]] = {}
 
 # --- rows --------------------------------------------------------------------------------------------------
 
@@ -140,6 +144,8 @@ def put_config(state: TableSet, step: Step, command: PutConfig) -> ConfigStat | 
     wrong = _version_error(key, former, command.if_version) or _size_error(configs, key, size, former)
     if wrong is not None:
         return wrong
+    if (refuse := REFUSALS.get(key)) is not None and (why := refuse(state, command.value)):
+        return Conflict(f"{key} can't be that now: {why}")
     created_at_ms = former.stat.created_at_ms if former else step.at_ms
     stat = ConfigStat(key, step.index, size, created_at_ms, step.at_ms)
     configs.put(Config(stat, command.value))

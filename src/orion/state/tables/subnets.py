@@ -4,7 +4,7 @@ A node has its subnet until it is removed, not only until it is down, so that it
 it comes back. An address is free again once its allocation has ended, and is then given last.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -12,13 +12,15 @@ from orion.model.ids import NodeId
 from orion.model.job import TaskSpec
 from orion.model.levels import since
 from orion.model.network import FIRST_HOST, LAST_HOST, SUBNET_SIZE, AddressRange, Subnet, subnet_text
+from orion.model.node import Node
+from orion.model.settings import NETWORK, network
 from orion.state.core.command import Command, command
 from orion.state.core.faults import first, outside
 from orion.state.core.frames import Rows
 from orion.state.core.step import Step, tasks_text
 from orion.state.core.table import KeyedTable, TableSet
 from orion.state.records import NodeRecord, Tables
-from orion.state.tables.configs import Configs
+from orion.state.tables.configs import REFUSALS, Configs
 from orion.state.tables.nodes import node_fault
 
 MAX_RELEASED = 500
@@ -85,7 +87,7 @@ def _release_fault(release: ReleaseSubnets) -> str:
 @command(LeaseSubnet, fault=_lease_fault)
 def lease_subnet(state: Tables, step: Step, lease: LeaseSubnet) -> None:
     subnets, addresses = state.of(Subnets), state.of(Configs).network
-    if addresses is None or lease.node not in state.nodes or subnets.get(lease.node) is not None:
+    if addresses is None or lease.node not in state.nodes or holder_beside(state.nodes, subnets, lease.node):
         return
     chosen = free_subnet(addresses, subnets.rows.values())
     if chosen is None:
@@ -93,6 +95,16 @@ def lease_subnet(state: Tables, step: Step, lease: LeaseSubnet) -> None:
         return
     subnets.put(Subnet(lease.node, chosen))
     step.tell("SubnetLeased", lease.node, f"{lease.node} has {subnet_text(chosen)} of the cluster's network")
+
+
+def holder_beside(nodes: Mapping[NodeId, Node], subnets: Subnets, node: NodeId) -> NodeId | None:
+    """Returns the node that has a subnet, of those that share the engine of this one, it among them: a machine is
+    in the network once. None where there is none.
+    """
+    if subnets.get(node) is not None:
+        return node
+    engine = nodes[node].engine
+    return next((each for each in subnets.rows if engine and nodes[each].engine == engine), None)
 
 
 def free_subnet(addresses: AddressRange, rows: Iterable[Subnet]) -> int | None:
@@ -182,6 +194,22 @@ def address_giver(state: Tables, spec: TaskSpec) -> AddressGiver | None:
     if not len(state.of(Subnets)) or state.of(Configs).network is None or not spec.on_cluster_network:
         return None
     return AddressGiver(state)
+
+
+def _range_fault(state: TableSet, value: bytes) -> str:
+    """The range stays as it is while nodes have subnets of it: addresses of two would be in the network."""
+    addresses = network(value)
+    others = [row for row in state.of(Subnets).rows.values() if not fits(row, addresses)]
+    if addresses is None or not others:
+        return ""
+    nodes = ", ".join(row.node for row in others[:3]) + (", …" if others[3:] else "")
+    return (
+        f"tasks on {nodes} have addresses of another range, as {subnet_text(others[0].first)}: switch the network"
+        f" off first ('orion config put {NETWORK} off'), and restart them"
+    )
+
+
+REFUSALS[NETWORK] = _range_fault
 
 
 def drop_subnet(state: Tables, node: NodeId) -> None:
