@@ -318,6 +318,27 @@ def test_the_kernel_drops_what_certain_addresses_send(family, host, dropped, oth
             assert received() == each
 
 
+@on_both_loops
+async def test_the_kernel_drops_their_connections_too():
+    listening = socket.create_server(("127.0.0.1", 0))
+    with listening:
+        port = listening.getsockname()[1]
+        set_dropped(listening, [bytes((127, 0, 0, 5))])
+        # Its kernel goes on to try.
+        shunned = asyncio.ensure_future(asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.5", 0)))
+        async with Stream.to(port, source="127.0.0.6"):
+            accepted, address = listening.accept()
+            assert address[0] == "127.0.0.6"
+            accepted.close()
+        set_dropped(listening, [])
+        async with asyncio.timeout(DEADLINE_S):
+            _, writer = await shunned
+        accepted, address = listening.accept()
+        assert address[0] == "127.0.0.5"
+        accepted.close()
+        writer.transport.abort()
+
+
 def test_a_client_has_its_rate_and_no_more():
     limits, now_s = rates.Rates(), 100.0
     admitted = sum(limits.admits("a", now_s) for _ in range(5_000))

@@ -65,6 +65,14 @@ def test_what_does_not_fit_is_left_out_and_that_is_said(more, limit, fit):
     assert limit - 16 < len(message.question) + 12 + 16 * fit + 11 * bool(more) <= limit
 
 
+@pytest.mark.parametrize("limit", range(512, 560))
+def test_no_limit_is_passed_by_a_byte(limit):
+    message = answered(Answer(addresses=ADDRESSES), limit=limit)
+    assert len(message.answers) == (limit - 12 - len(message.question)) // 16
+    message = answered(Answer(services=services(20)), name="_http._tcp.web", kind=dns.SRV, limit=limit)
+    assert (message.truncated, message.additional) == (True, [])
+
+
 def test_all_that_fits_is_not_called_cut():
     assert not answered(Answer(addresses=ADDRESSES[:29])).truncated
     message = answered(Answer(addresses=ADDRESSES), limit=65_535)
@@ -206,6 +214,7 @@ LIES = {
     "a pointer to itself": reply(rest=b"\xc0\x1d" + RECORD[2:]),
     "a pointer forwards": reply(rest=b"\xc0\xff" + RECORD[2:]),
     "a label that is too long": reply(rest=b"\x40" + RECORD[1:]),
+    "a label that is too long, and whole": reply(rest=b"\x40" + b"a" * 64 + b"\0" + RECORD[2:]),
     "65,535 records": reply(counts=(1, 65_535, 65_535, 65_535)),
 }
 
