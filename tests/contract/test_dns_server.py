@@ -184,6 +184,26 @@ async def test_questions_in_one_go_and_in_pieces(tmp_path):
             assert (await slow.receive()).values == ["10.200.2.3"]
 
 
+@on_both_loops
+async def test_whoever_reads_slowly_gets_all_before_the_end(tmp_path):
+    loop, answers, received = asyncio.get_running_loop(), 60, bytearray()
+    data = dns.query("large")
+    async with server(tmp_path) as names:
+        with socket.socket() as slow:
+            # So that the kernel takes less than an answer at a time.
+            names._sockets[1].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2_048)
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+            slow.setblocking(False)
+            await loop.sock_connect(slow, ("127.0.0.1", names.port))
+            await loop.sock_sendall(slow, (struct.pack(">H", len(data)) + data) * answers)
+            slow.shutdown(socket.SHUT_WR)
+            async with asyncio.timeout(DEADLINE_S):
+                while more := await loop.sock_recv(slow, 4_096):
+                    received += more
+    whole = 12 + len(data) - 12 + 250 * 16
+    assert len(received) == answers * (2 + whole)
+
+
 async def ask_without_end(stream):
     async with asyncio.timeout(DEADLINE_S):
         while True:
@@ -208,7 +228,8 @@ async def test_whoever_says_nothing_or_takes_nothing_is_not_waited_for(tmp_path,
 
 
 @on_both_loops
-async def test_one_client_can_not_have_all_connections(tmp_path):
+async def test_one_client_can_not_have_all_connections(tmp_path, monkeypatch):
+    monkeypatch.setattr(streams, "IDLE_S", 10 * DEADLINE_S)
     async with server(tmp_path) as names:
         held = [Stream.to(names.port) for _ in range(streams.MAX_CONNECTIONS_OF_CLIENT + 1)]
         opened = [await each.__aenter__() for each in held]
