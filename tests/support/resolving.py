@@ -16,8 +16,12 @@ DEADLINE_S = 30
 
 @contextlib.asynccontextmanager
 async def serving(resolve, resolv_conf: Path, *, host="127.0.0.1", port=0, upstream_port=53):
-    server = DnsServer(resolve, Resolvers(resolv_conf, upstream_port), port)
+    """`upstream_port` None: the port of this server itself."""
+    resolvers = Resolvers(resolv_conf, upstream_port or 0)
+    server = DnsServer(resolve, resolvers, port)
     server.open(host)
+    if upstream_port is None:
+        resolvers._port = server.port
     running = asyncio.ensure_future(server.run())
     try:
         yield server
