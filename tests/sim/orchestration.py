@@ -107,8 +107,8 @@ def check_history(world: World, state: State, right: dict[str, tuple[object, obj
         wanted = "removed" if job.stopping else "stopped" if job.stopped else changed
         counted = job.count if job.kind is not JobKind.SYSTEM else last.count  # it counts by itself
         same = (last.created_index, last.count) == (job.created_index, counted)
-        # A successor was removed first: what is left of the name is the former job, which ends.
-        same = same or (job.stopping and last.created_index > job.created_index)
+        # What was asked for last was removed before it began: what is left of the name is the former, which ends.
+        same = same or (job.stopping and last.created_index >= job.created_index)
         if str(last.kind).replace(" ", "-") not in wanted.split() or not same:
             world.fail("the history of a job ends with what it is", f"{job} after {last}")
         right[name] = (job, row)
