@@ -52,6 +52,13 @@ class Container:
         )
         return done.stdout.strip()
 
+    def look_up(self, name: str) -> set[str]:
+        """The addresses, as a program in it finds them: with its resolv.conf."""
+        enter = ["nsenter", f"--net=/proc/{self.pid}/ns/net", f"--mount=/proc/{self.pid}/ns/mnt"]
+        done = subprocess.run([*enter, "nslookup", name], check=False, capture_output=True, text=True, timeout=30)
+        _, _, answer = done.stdout.partition("\n\n")
+        return {line.split()[-1] for line in answer.splitlines() if line.startswith("Address")}
+
 
 def switch_on(lab: LabNodes, value: str = "10.200.0.0/16") -> None:
     lab.ask(1, "PUT", "/configs/orion%2Fnetwork", value.encode())
@@ -91,6 +98,12 @@ def test_containers_reach_each_other_by_their_own_addresses_whatever_happens_to_
     assert all(each.address.startswith("10.200.") for each in found)
     assert len({each.address for each in found}) == len(found)
     lab.wait(lambda: not unreached(found), "all to reach all")
+
+    addresses = {each.task: each.address for each in found}
+    for each in found[:3]:
+        assert each.look_up("2.web.orion.internal") == {addresses["web/2"]}
+        assert each.look_up("web.orion.internal") == set(addresses.values())
+        assert each.look_up("none.orion.internal") == set()
 
     lab.stop_node(2)
     assert unreached(found) == [], "while the program of a node is away"

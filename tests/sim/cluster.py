@@ -9,8 +9,10 @@ import msgspec
 
 from orion.model.ids import NodeId, RaftId
 from orion.model.resources import MIB, Resources
+from orion.node.network.node_network import NetworkPorts
 from orion.node.node import Node
 from orion.node.services.service import Service
+from orion.ports.dns import Resolve
 from orion.ports.log import Identity
 from orion.process.config import Config, Tuning
 from sim.builds import PRESENT, Build
@@ -21,6 +23,7 @@ from sim.gossip import Gossip, SimMembership
 from sim.image import IDENTITY_DAMAGED
 from sim.loop import Process, ProcessState
 from sim.machine import SimMachine
+from sim.names import SimNames
 from sim.network import Network
 from sim.overlay import SimOverlay
 from sim.peers import SimPeers
@@ -55,6 +58,7 @@ class Run:
         self.log = log
         self.peers = peers
         self.membership = membership
+        self.names: SimNames | None = None  # once its network is up
         self.asked: dict[asyncio.Future, None] = {}  # what clients wait for
         self.damaged_since: set[str] = set()  # what was read before it was damaged
 
@@ -154,9 +158,17 @@ class Machine:
             engine=SimEngineClient(self.engine, run.process),
             probe=SimProbe(self.engine),
             machine=machine,
-            network=lambda: (SimOverlay(self.engine.kernel, run.process), SimFirewall(self.engine.firewall)),
+            network=lambda: self._network(run),
             identity=identity,
         )
+
+    def _network(self, run: "Run") -> NetworkPorts:
+        def names(resolve: Resolve) -> SimNames:
+            run.names = SimNames(resolve)
+            return run.names
+
+        kernel, firewall = SimOverlay(self.engine.kernel, run.process), SimFirewall(self.engine.firewall)
+        return NetworkPorts(kernel, firewall, names)
 
     def kill(self, *, power: bool = False, torn: bool = False) -> bool:
         """`kill -9`, or with `power` the whole machine loses it, whether the node runs at that moment or not.

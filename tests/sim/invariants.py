@@ -59,7 +59,7 @@ class Invariants:
         self.checks = 0
         self.state = build.State()  # the reference: all that is committed, applied in order
         self.committed: list[int] = [0, 1]  # term of each committed index; a cluster begins at (1, 1)
-        self._every_state = EveryState(self.world, self.state)
+        self._every_state = EveryState(self.world, self.state, cluster)
         self._print = Fingerprint(build, self.state)
         self._prints: dict[int, Print] = {}  # index -> the fingerprint of the state there
         self._captured: dict[int, Captured] = {}  # index -> the same, as a snapshot needs it

@@ -134,9 +134,9 @@ class Losses:
         return lost
 
     def _groups(self) -> set[frozenset[int]]:
-        """The voters of each configuration that is in force on a member, that its log may yet bring in force, or that
-        a leader may still decide on: it promotes whom it heard a moment ago, and can't know of a death before the
-        next heartbeat is not answered.
+        """The voters of each configuration that is in force on a member, that its log may yet bring in force, or
+        that a leader may still decide on: it promotes whom it heard a moment ago, and can't know of a death before
+        the next heartbeat is not answered.
         """
         held = [confs for m in self._cluster.machines.values() if (confs := _confs_on(m))]
         known = {member for confs in held for conf in confs[-1:] for member in members(conf)}

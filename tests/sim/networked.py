@@ -2,12 +2,15 @@
 
 An address is never given to two tasks, is always of the subnet that the task's node has, and no two subnets share
 an address. At rest each node that can take part has a subnet, and nobody has one of a network that is not there;
-each machine's kernel, engine and firewall are as the state says, and its containers have the addresses of their
-tasks.
+each machine's kernel, engine and firewall are as the state says, its containers have the addresses of their tasks,
+and its names those of the ready ones. Before, no machine that keeps up gives by name what was not ready for a
+second.
 """
 
 import asyncio
+from collections import deque
 
+from orion.model.dns import DOMAIN, Code, Question, Type
 from orion.model.errors import OrionError
 from orion.model.network import FIRST_HOST, LAST_HOST, OVERLAY_KIND, OVERLAY_LABEL, SUBNET_SIZE, address_text
 from orion.model.settings import NETWORK
@@ -15,10 +18,12 @@ from orion.reconcile.local_network import DEVICE
 from orion.state.tables import State
 from orion.state.tables.configs import Configs
 from orion.state.tables.subnets import Subnets
-from sim.cluster import Cluster, ConnectionLost
+from sim.cluster import Cluster, ConnectionLost, Machine
 from sim.engine import SimEngine
 from sim.world import World
 
+FRESH_NAMES = "names give what was ready within the last second"
+LATE_MS = 1_000
 SHARE = 0.35  # of the seeds have it
 LABEL = (OVERLAY_LABEL, OVERLAY_KIND)
 # Few subnets, many, of other addresses, and none.
@@ -83,9 +88,72 @@ def check_network(world: World, state: State) -> None:
 
 
 def network_unrest(cluster: Cluster, state: State) -> str:
-    return _subnets_unrest(state) or next(
-        (reason for engine in cluster.engines.values() if (reason := _machine_unrest(cluster, state, engine))), ""
-    )
+    engines = (_machine_unrest(cluster, state, engine) for engine in cluster.engines.values())
+    machines = (_names_unrest(machine, state) for machine in cluster.machines.values())
+    return _subnets_unrest(state) or next(filter(None, (*engines, *machines)), "")
+
+
+def _names_unrest(machine: Machine, state: State) -> str:
+    """Nobody is dead: all that are ready can be reached."""
+    if machine.run is None or machine.run.names is None or _of(state, Configs).network is None:
+        return ""
+    for job in state.jobs:
+        found, meant = named(machine, job), ready(state, job)
+        if found != meant:
+            return f"{machine.name} gives {found} for {job}, of which {meant} are ready"
+    return ""
+
+
+def named(machine: Machine, job: str) -> set[int] | None:
+    """The addresses that a machine gives for a job; None where it gives no answer."""
+    answer = machine.run.names.resolve(Question(f"{job}.{DOMAIN}", Type.A), "10.200.1.2")
+    if answer.code is Code.SERVFAIL:
+        return None
+    return {int.from_bytes(address) for address in answer.addresses}
+
+
+def ready(state: State, job: str) -> set[int]:
+    record = state.jobs[job]
+    return {
+        each.ip
+        for index in range(len(record.slots))
+        for each in record.history(index)
+        if each.ip and each.wanted and not each.terminal and each.ready_since_ms(record.spec(each.job_version))
+    }
+
+
+class NameWatch:
+    """What was ready when, and what machines say of it meanwhile."""
+
+    def __init__(self, cluster: Cluster, world: World) -> None:
+        self._cluster = cluster
+        self._world = world
+        self._rng = world.rng("name watch")
+        self._last_ms: dict[int, int] = {}  # of an address: when it was last seen ready
+        self._indexes: deque[tuple[int, int]] = deque()  # entries of the last second
+
+    def look(self, state: State) -> None:
+        """After each entry."""
+        now_ms = self._world.now_ms
+        self._indexes.append((now_ms, state.index))
+        while self._indexes[0][0] < now_ms - LATE_MS and len(self._indexes) > 1:
+            self._indexes.popleft()
+        for job in state.jobs:
+            self._last_ms.update(dict.fromkeys(ready(state, job), now_ms))
+        if state.jobs and self._rng.random() < 0.05:
+            self._ask(self._rng.choice(list(state.jobs)), now_ms)
+
+    def _ask(self, job: str, now_ms: int) -> None:
+        for machine in self._cluster.up():
+            node = machine.run.node
+            if machine.run.names is None or not node.driver.is_member:
+                continue
+            if node.driver.applied_index < self._indexes[0][1]:
+                continue  # it does not keep up, as far as it can know
+            self._world.count("name looked up")
+            stale = [ip for ip in named(machine, job) or () if self._last_ms.get(ip, 0) < now_ms - LATE_MS]
+            if stale:
+                self._world.fail(FRESH_NAMES, f"{machine.name}, {job}: {stale}")
 
 
 def _machine_unrest(cluster: Cluster, state: State, engine: SimEngine) -> str:

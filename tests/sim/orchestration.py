@@ -22,7 +22,7 @@ from sim.cluster import Cluster
 from sim.deployments import deployments_unrest
 from sim.engine import CRASHES, MISSING, SUCCEEDS, Held
 from sim.kinds import kinds_unrest
-from sim.networked import check_network, network_unrest
+from sim.networked import NameWatch, check_network, is_networked, network_unrest
 from sim.ordered import is_held_back
 from sim.world import World
 
@@ -34,8 +34,9 @@ class EveryState:
     are the very objects of before are not looked at again where nothing else counts.
     """
 
-    def __init__(self, world: World, state: State) -> None:
+    def __init__(self, world: World, state: State, cluster: Cluster) -> None:
         self._world = world
+        self._names = NameWatch(cluster, world) if is_networked(world) else None
         self._state = state
         self._ended: dict[int, Allocation] = {}  # by the object's id, which is its own while it is held here
         self._histories: dict[str, tuple[object, object]] = {}  # of a job: its record's newest version, and its row
@@ -44,6 +45,8 @@ class EveryState:
         check_applied(self._world, self._state, self._ended)
         check_history(self._world, self._state, self._histories)
         check_network(self._world, self._state)
+        if self._names is not None:
+            self._names.look(self._state)
 
 
 def check_applied(world: World, state: State, ended: dict[int, Allocation]) -> None:

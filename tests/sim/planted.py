@@ -13,6 +13,7 @@ from msgspec.structs import replace
 import orion.node.consensus.applier
 import orion.node.consensus.log_writer
 import orion.node.consensus.snapshots
+import orion.node.network.names
 import orion.raft.election
 import orion.raft.leader
 import orion.raft.member
@@ -49,6 +50,7 @@ from orion.state.core.dedup import DedupTable
 from orion.state.records import port_key
 from sim.builds import newer_build
 from sim.lost import Lost
+from sim.networked import FRESH_NAMES
 from sim.ordered import AFTER_AN_OUTAGE, IN_ORDER
 from sim.outage import Outage
 from sim.scenario import Scenario
@@ -378,6 +380,11 @@ def addresses_begin_anew_with_each_plan() -> None:
     orion.state.tables.subnets.addresses_in_use = lambda state, record: {min(used(state, record), default=0)}
 
 
+def names_are_never_forgotten() -> None:
+    """Of tasks that have ended too, while the state remembers them."""
+    orion.node.network.names._is_ready = lambda _allocation, _spec: True
+
+
 def lost_allocation_forgotten() -> None:
     active_of = orion.state.mutations.active_of
     orion.state.mutations.active_of = lambda state, node: active_of(state, node)[1:]
@@ -535,6 +542,7 @@ PLANTED = (
     _bug(lost_allocation_forgotten, "lost with its node"),
     _bug(a_subnet_is_taken_back_while_tasks_have_addresses_of_it, "an address of its node's subnet"),
     _bug(addresses_begin_anew_with_each_plan, "an address once"),
+    _bug(names_are_never_forgotten, FRESH_NAMES, "liveness"),
     _bug(a_name_is_used_again_at_once, "a name's former containers have ended", first=30_003),
     _bug(a_stop_is_forgotten, HISTORY, "the history of a job ends with what it is", first=30_002),
     _bug(agent_starts_before_confirm, "a container is confirmed first"),

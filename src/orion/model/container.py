@@ -55,10 +55,14 @@ class SharedNamespaces(msgspec.Struct, frozen=True):
 
 
 class Attachment(msgspec.Struct, frozen=True):
-    """A container's place on a network of its engine: the network's name, and the container's address there."""
+    """A container's place on a network of its engine: the network's name, the container's address there, and who
+    knows the names there: `dns`, below `search`, unless its spec names others.
+    """
 
     network: str
     address: str
+    dns: str = ""
+    search: str = ""
 
 
 class EngineNetwork(msgspec.Struct, frozen=True):

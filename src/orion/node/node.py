@@ -37,7 +37,8 @@ from orion.node.membership.quorum_watch import QuorumWatch
 from orion.node.membership.recovery_claims import RecoveryClaims
 from orion.node.membership.removed_member import RemovedMember
 from orion.node.membership.rivals import Rivals
-from orion.node.network.node_network import NodeNetwork
+from orion.node.network.names import Names
+from orion.node.network.node_network import NetworkPorts, NodeNetwork
 from orion.node.routing.forward import Forward
 from orion.node.routing.submit import Submitter
 from orion.node.rpc.lists import Lists
@@ -46,11 +47,9 @@ from orion.node.services.node_service import NodeService
 from orion.node.views.metrics import Metrics
 from orion.ports.clock import Clock
 from orion.ports.engine import Engine
-from orion.ports.firewall import Firewall
 from orion.ports.log import Identity, LogStore
 from orion.ports.machine import Machine
 from orion.ports.membership import Membership
-from orion.ports.overlay import OverlayKernel
 from orion.ports.peers import Peers
 from orion.ports.probe import Probe
 from orion.process.config import Config
@@ -78,7 +77,7 @@ class Node:
         engine: Engine,
         probe: Probe,
         machine: Machine,
-        network: Callable[[], tuple[OverlayKernel, Firewall]],
+        network: Callable[[], NetworkPorts],
         identity: Identity,
         on_stop_asked: Callable[[], None] = lambda: None,
     ) -> None:
@@ -172,12 +171,22 @@ class Node:
         self._reports = StatusUpdates(
             me=me, clock=clock, submitter=self._submitter, level=lambda: self._source.level
         )
+        self._names = Names(
+            clock=clock,
+            driver=self.driver,
+            directory=self.directory,
+            forward=self.forward,
+            registry=self.registry,
+            rng=rng,
+            wanted=lambda: self.network.wanted,
+        )
         self.network = NodeNetwork(
             me=me,
             underlay=config.advertise,
             source=self._source,
             engine=engine,
             ports=network,
+            resolve=self._names.resolve,
             on_labels=lambda: self._registration.facts_changed.set(),  # noqa: PLW0108 -- it comes later
             known=lambda: self._registration.known(),  # noqa: PLW0108 -- so does this
         )
@@ -326,6 +335,7 @@ class Node:
                 ("work", self._source.run()),
                 ("agent", self.agent.run()),
                 ("network", self.network.run()),
+                ("names", self._names.run()),
                 ("reports", self._reports.run()),
                 ("registration", self._registration.run()),
                 ("removed member", self._removed_member.run()),

@@ -29,11 +29,10 @@ from orion.model.errors import OrionError, Refused, Unavailable, Unreadable
 from orion.model.ids import RaftId
 from orion.model.node import address_text
 from orion.model.resources import Resources
+from orion.node.network.node_network import NetworkPorts
 from orion.node.node import Node
-from orion.ports.firewall import Firewall
 from orion.ports.log import Identity, LogFailed, LogStore
 from orion.ports.machine import Machine
-from orion.ports.overlay import OverlayKernel
 from orion.process.config import Config
 from orion.process.fd_limits import raise_limit
 from orion.process.loglines import OneLineFormatter, printable
@@ -157,11 +156,13 @@ async def serve(config: Config) -> None:
         await _run_until(stop, node, api)
 
 
-def _network_adapters() -> tuple[OverlayKernel, Firewall]:
+def _network_adapters() -> NetworkPorts:
+    from orion.adapters.dns import DnsServer, Resolvers
     from orion.adapters.firewall import KernelFirewall
     from orion.adapters.netlink.overlay import NetlinkOverlay
 
-    return NetlinkOverlay(), KernelFirewall()
+    resolvers = Resolvers()
+    return NetworkPorts(NetlinkOverlay(), KernelFirewall(), lambda resolve: DnsServer(resolve, resolvers))
 
 
 class _Attempt:

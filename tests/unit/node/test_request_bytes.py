@@ -33,6 +33,7 @@ from orion.node.agent.confirm import Confirm, Confirmed
 from orion.node.agent.turns import AskRuns, AskTurn, Runs
 from orion.node.consensus.position import AskPosition, Position
 from orion.node.consensus.snapshots import FetchSnapshot
+from orion.node.network.names import NamedJob, NamedPlace, NamesChunk, WatchNames
 from orion.node.routing.pull_image import Pulled, PullImage
 from orion.node.routing.submit import Submit, Submitted
 from orion.node.rpc.lists import ListHead
@@ -107,6 +108,7 @@ REQUESTS = [
     (AskChecks((0x1234,)), "922d91cd1234"),
     (AskNetwork(), "912e"),
     (AskNetworkStatus(), "912f"),
+    (WatchNames(), "9130"),
     (
         AskPlan("web", JobRequest("nginx"), READ),
         "9520a3776562de0001a5696d616765a56e67696e7894c3cd012ccb3ff8000000000000cb4004000000000000c3",
@@ -119,7 +121,14 @@ REQUESTS = [
     ),
     (AskRow(8, "app/key", READ), "941708a76170702f6b657994c3cd012ccb3ff8000000000000cb4004000000000000"),
 ]
+NAMED = NamedJob("web", 3, (NamedPlace(2, 0x0AC80102, "node1"),), ((80, "tcp"),))
 ANSWERS = [
+    (
+        NamesChunk(
+            (NamedJob("web", 3, (NamedPlace(2, 0x0AC80102, "node1"),), ((80, "tcp"),)),), (0x0AC80000, 65536)
+        ),
+        "929194a377656203919302ce0ac80102a56e6f646531919250a374637092ce0ac80000ce00010000",
+    ),
     (
         Submitted(300, "web", 2**63 + 1, STAT, 4),
         "95cd012ca3776562cf800000000000000195a76170702f6b65790703cd03e8cd07d004",

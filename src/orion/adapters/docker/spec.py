@@ -87,6 +87,10 @@ def _given(spec: TaskSpec) -> dict[str, Any]:
 
 def _attach(config: dict[str, Any], attach: Attachment) -> None:
     config["HostConfig"]["NetworkMode"] = attach.network
+    if attach.dns:
+        config["HostConfig"].setdefault("Dns", [attach.dns])
+    if attach.search:
+        config["HostConfig"].setdefault("DnsSearch", [attach.search])
     place = {"IPAMConfig": {"IPv4Address": attach.address}}
     config["NetworkingConfig"] = {"EndpointsConfig": {attach.network: place}}
 

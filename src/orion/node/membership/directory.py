@@ -151,6 +151,11 @@ class Directory:
     def seen(self, node: NodeId) -> Seen | None:
         return self._by_node.get(node)
 
+    def is_alive(self, node: NodeId) -> bool:
+        """Returns what gossip says; of one that it has not seen since this node started, True."""
+        seen = self.seen(node)
+        return seen is None or seen.member.state is MemberState.ALIVE
+
     def seen_raft(self, raft: RaftId) -> Seen | None:
         return self._by_raft.get(raft)
 

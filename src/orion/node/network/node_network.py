@@ -4,6 +4,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NamedTuple
 
 from orion.model.errors import Conflict, OrionError
 from orion.model.ids import NodeId
@@ -12,6 +13,7 @@ from orion.model.network import OVERLAY_KIND, OVERLAY_LABEL, ClusterNetwork, Net
 from orion.model.node import Node
 from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.runtime.isolation import UNFORESEEN
+from orion.ports.dns import NameServer, Resolve
 from orion.ports.engine import Engine
 from orion.ports.firewall import Firewall
 from orion.ports.overlay import OverlayFailed, OverlayKernel
@@ -27,13 +29,21 @@ SETTLE_S = 0.2  # of changes in a row: a container that starts makes several
 LABELS = ((OVERLAY_LABEL, OVERLAY_KIND),)
 
 
+class NetworkPorts(NamedTuple):
+    """Adapters to this machine, for where there is a network. `names` makes a server."""
+
+    kernel: OverlayKernel
+    firewall: Firewall
+    names: Callable[[Resolve], NameServer]
+
+
 class NodeNetwork:
     """`name`: the engine's network for containers with addresses of the cluster's, "" while it is not up. `why`:
     why it is not, or not as it should be. `labels`: by which the cluster knows that this node can take part.
 
-    `underlay`: this host's address that others reach. `ports` makes the kernel's and the firewall's adapters, which
-    are not loaded where there is no network. `on_labels` is called when the labels are others. `known`: this
-    node as the cluster knows it.
+    `underlay`: this host's address that others reach. `ports` makes the kernel's and the firewall's adapters and
+    the name server, which are not loaded where there is no network. `resolve` says what names mean. `on_labels` is
+    called when the labels are others. `known`: this node as the cluster knows it.
     """
 
     def __init__(
@@ -43,7 +53,8 @@ class NodeNetwork:
         underlay: str,
         source: AssignmentWatcher,
         engine: Engine,
-        ports: Callable[[], tuple[OverlayKernel, Firewall]],
+        ports: Callable[[], NetworkPorts],
+        resolve: Resolve,
         on_labels: Callable[[], None],
         known: Callable[[], Node | None],
     ) -> None:
@@ -52,6 +63,7 @@ class NodeNetwork:
         self._source = source
         self._engine = engine
         self._ports = functools.cache(ports)
+        self._resolve = resolve
         self._on_labels = on_labels
         self._known = known
         self._wanted: LocalNetwork | None = None
@@ -60,11 +72,13 @@ class NodeNetwork:
             "kernel": self._bring_kernel,
             "engine": self._bring_engine,
             "firewall": self._bring_firewall,
+            "names": self._bring_names,
         }
         self._due = set(self._bring)
         self._look = asyncio.Event()
         self._labels: Pairs | None = None  # None: not known yet
-        self.name = ""
+        self._server: asyncio.Task[None] | None = None
+        self.name = self.dns = ""
         self.why = ""
 
     @property
@@ -89,11 +103,11 @@ class NodeNetwork:
 
     @property
     def _kernel(self) -> OverlayKernel:
-        return self._ports()[0]
+        return self._ports().kernel
 
     @property
     def _firewall(self) -> Firewall:
-        return self._ports()[1]
+        return self._ports().firewall
 
     async def run(self) -> None:
         """Where there is no network any more, also takes away what a former process left of it."""
@@ -126,12 +140,14 @@ class NodeNetwork:
                 group.create_task(self._watch("firewall", self._firewall.changes), name="network-firewall"),
                 group.create_task(self._watch_source(), name="network-source"),
             ]
+            self._group = group
             while (work := self._source.latest) is not None and work.network is not None:
                 self._look.clear()
                 ok = await self._tried(self._reconcile(work.network, work.cluster))
                 await self._until_due(LOOK_AGAIN_S if ok else FAILED_AGAIN_S)
-            for watcher in watchers:
-                watcher.cancel()
+            for runner in (*watchers, *filter(None, (self._server,))):
+                runner.cancel()
+            self._server, self.dns = None, ""
 
     async def _watch(self, part: str, changes: Callable[[], AsyncIterator[None]]) -> None:
         """Changes that can't be watched are found by looking now and then."""
@@ -238,11 +254,33 @@ class NodeNetwork:
         if not await self._firewall.matches(wanted.rules):
             await self._firewall.apply(wanted.rules)
 
+    async def _bring_names(self, wanted: LocalNetwork) -> None:
+        """Answers at the bridge's address. Raises Unavailable while the port can't be had."""
+        host = wanted.engine.gateway
+        if self._server is not None and self._server.done():
+            self._server = None
+        if self._server is not None and host == self.dns:
+            return
+        if self._server is not None:
+            self._server.cancel()
+        server = self._ports().names(self._resolve)
+        server.open(host)
+        self._server = self._group.create_task(self._serve_names(server), name="network-names")
+        self.dns = host
+
+    async def _serve_names(self, server: NameServer) -> None:
+        """A bug in it is met by another server, at the next look."""
+        try:
+            await server.run()
+        except* UNFORESEEN:
+            log.exception("a bug in Orion, answering names")
+            self._due.add("names")
+
     # --- when there is none any more ----------------------------------------------------------------------
 
     async def _take_away(self, cluster: int) -> None:
         """Raises OrionError while containers are on it."""
-        self.name, self._wanted = "", None
+        self.name, self.dns, self._wanted = "", "", None
         self._say(())
         device = (await self._kernel.read(DEVICE)).device
         if device is not None and device.alias == owner_text(cluster, self._me):

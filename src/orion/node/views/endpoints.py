@@ -5,9 +5,8 @@ from collections.abc import Container, Iterator
 from orion.model.allocation import Allocation
 from orion.model.api.endpoints import EndpointView
 from orion.model.errors import NotFound
-from orion.model.ids import AllocationId, JobName, NodeId, allocation_text, task_id
+from orion.model.ids import AllocationId, JobName, allocation_text, task_id
 from orion.model.job import TaskSpec
-from orion.model.membership import MemberState
 from orion.node.membership.directory import Directory
 from orion.node.views import render
 from orion.state.view import View
@@ -33,14 +32,8 @@ def _used(ready: list[Allocation], directory: Directory) -> set[AllocationId]:
     """Those on nodes that are alive by gossip, which hears of a death first. Where no other is left, those of which
     it is in doubt: it may be wrong, and nobody loses by a try.
     """
-    alive = {a.id for a in ready if _is_alive(directory, a.node)}
+    alive = {a.id for a in ready if directory.is_alive(a.node)}
     return alive or {a.id for a in ready}
-
-
-def _is_alive(directory: Directory, node: NodeId) -> bool:
-    """One that gossip has not seen since this node started is what state says of it."""
-    seen = directory.seen(node)
-    return seen is None or seen.member.state is MemberState.ALIVE
 
 
 def _views(

@@ -1,0 +1,253 @@
+"""Names of jobs for this node's containers: from the state where this node follows the log, and on a worker as a
+stream from a voter. Who is dead by gossip is left out, without waiting for the cluster's word.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import AsyncGenerator, Callable, Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from orion.model.allocation import Allocation
+from orion.model.dns import Answer, Code, Forward, Question
+from orion.model.errors import OrionError, Unavailable
+from orion.model.ids import JobName, NodeId
+from orion.model.job import JobKind, TaskSpec
+from orion.model.network import SUBNET_SIZE
+from orion.node.consensus.driver import RaftDriver
+from orion.node.membership.directory import Directory
+from orion.node.routing.forward import Forward as Forwarding
+from orion.node.rpc.registry import Registry
+from orion.node.rpc.request import ALIVE, SIGN_OF_LIFE_S, SILENCE_S, SignOfLife, StreamRequest
+from orion.ports.clock import Clock
+from orion.ports.peers import Principal
+from orion.state.tables.configs import Configs
+from orion.state.tables.subnets import Subnets
+from orion.state.view import View
+
+if TYPE_CHECKING:
+    from orion.model.name_answers import Tasks
+
+log = logging.getLogger(__name__)
+
+MAX_ROWS = 20_000  # jobs that workers are told of
+CHUNK_ROWS = 200
+PAUSE_S = 0.3  # between two looks for workers: they are told of all that there is
+FRESH_MS = 50  # of what was looked up: a busy cluster changes with every query
+MAX_KEPT = 2_000
+AGAIN_S = 0.5
+
+
+class NamedPlace(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A ready task: its slot, its address, and the node that it is on."""
+
+    slot: int
+    ip: int
+    node: NodeId
+
+
+class NamedJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """`ports`: numbers and protocols."""
+
+    job: JobName
+    slots: int
+    ready: tuple[NamedPlace, ...]
+    ports: tuple[tuple[int, str], ...]
+
+
+class NamesChunk(msgspec.Struct, frozen=True, array_like=True):
+    """Some of all jobs; `range`: the network's addresses, in the last chunk of a set alone."""
+
+    jobs: tuple[NamedJob, ...]
+    range: tuple[int, int] | None = None
+
+
+class WatchNames(StreamRequest[NamesChunk], frozen=True, tag=48):
+    """All names, now and whenever they are others."""
+
+    silence_s: ClassVar = SILENCE_S
+    resumable: ClassVar = True
+
+
+class NotKnownYet(Exception):
+    """This node has just started, and knows no names."""
+
+
+class Names:
+    """Fulfils `Known` of model/name_answers.py, as of now."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        driver: RaftDriver,
+        directory: Directory,
+        forward: Forwarding,
+        registry: Registry,
+        rng: random.Random,
+        wanted: Callable[[], bool],
+    ) -> None:
+        """`wanted`: whether there is a network, so that a worker needs to be told."""
+        self._clock = clock
+        self._driver = driver
+        self._directory = directory
+        self._forward = forward
+        self._rng = rng
+        self._wanted = wanted
+        self._told: dict[JobName, NamedJob] | None = None
+        self._range = (0, 0)
+        self._kept: dict[JobName, tuple[int, NamedJob | None]] = {}
+        registry.answer_stream(WatchNames, self._serve)
+
+    def resolve(self, question: Question, _client: str) -> Answer | Forward:
+        from orion.model.name_answers import answer
+
+        try:
+            return answer(question, self, self._rng.getrandbits(64))
+        except NotKnownYet:
+            return Answer(Code.SERVFAIL)
+
+    # --- what is known ------------------------------------------------------------------------------------
+
+    def tasks(self, job: JobName) -> "Tasks | None":
+        from orion.model.name_answers import Place, Port, Tasks
+
+        named = self._job(job)
+        if named is None:
+            return None
+        ports = tuple(Port(number, protocol) for number, protocol in named.ports)
+        places = (Place(each.slot, (_bytes(each.ip),), ports) for each in self._reachable(named.ready))
+        return Tasks(named.slots, tuple(places), ports)
+
+    def owner(self, address: bytes) -> tuple[JobName, int] | None:
+        if len(address) != 4:
+            return None
+        ip = int.from_bytes(address)
+        if not self._driver.is_member:
+            found = (named for named in (self._told or {}).values() for each in named.ready if each.ip == ip)
+            named = next(found, None)
+            return None if named is None else (named.job, next(e.slot for e in named.ready if e.ip == ip))
+        view = self._driver.view
+        rows = view.of(Subnets).rows.values()
+        node = next((row.node for row in rows if 0 <= ip - row.first < SUBNET_SIZE), None)
+        held = view.allocations_of_node(node) if node is not None else []
+        return next(((each.job, each.index) for each in held if each.ip == ip and not each.terminal), None)
+
+    def is_ours(self, address: bytes) -> bool:
+        if len(address) != 4:
+            return False
+        first, size = self._range
+        if self._driver.is_member:
+            addresses = self._driver.view.of(Configs).network
+            first, size = addresses if addresses is not None else (0, 0)
+        return first <= int.from_bytes(address) < first + size
+
+    def _job(self, job: JobName) -> NamedJob | None:
+        if not self._driver.is_member:
+            if self._told is None:
+                raise NotKnownYet
+            return self._told.get(job)
+        now_ms, kept = self._clock.now_ms(), self._kept.get(job)
+        if kept is None or now_ms - kept[0] > FRESH_MS:
+            if len(self._kept) >= MAX_KEPT:
+                self._kept.clear()
+            kept = self._kept[job] = now_ms, named_job(self._driver.view, job)
+        return kept[1]
+
+    def _reachable(self, places: Iterable[NamedPlace]) -> list[NamedPlace]:
+        """Those on nodes that are alive by gossip. Where no other is left, those of which it is in doubt."""
+        found = list(places)
+        return [each for each in found if self._directory.is_alive(each.node)] or found
+
+    # --- on a worker --------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        while True:
+            if self._driver.is_member or not self._wanted():
+                self._told = None
+                await asyncio.sleep(AGAIN_S)
+                continue
+            try:
+                async with contextlib.aclosing(self._forward.from_voters(WatchNames(), _Receiver)) as sets:
+                    async for names in sets:
+                        if self._driver.is_member or not self._wanted():
+                            break
+                        if not isinstance(names, SignOfLife):
+                            self._told, self._range = names
+            except OrionError as error:
+                log.debug("the stream of names ended: %s", error.detail)
+            await asyncio.sleep(AGAIN_S)
+
+    # --- nodes ask ----------------------------------------------------------------------------------------
+
+    async def _serve(self, _request: WatchNames, _: Principal) -> AsyncGenerator[NamesChunk | SignOfLife, None]:
+        driver = self._driver
+        last: tuple[list[NamedJob], tuple[int, int]] | None = None
+        while driver.is_member:
+            index = driver.watch.index
+            addresses = driver.view.of(Configs).network
+            whole = await self._all(), (addresses.first, addresses.size) if addresses is not None else (0, 0)
+            if whole != last:
+                last, (jobs, range_) = whole, whole
+                for at in range(0, max(1, len(jobs)), CHUNK_ROWS):
+                    rest = at + CHUNK_ROWS >= len(jobs)
+                    yield NamesChunk(tuple(jobs[at : at + CHUNK_ROWS]), range_ if rest else None)
+            await asyncio.sleep(PAUSE_S)
+            while driver.is_member and driver.watch.index == index:
+                try:
+                    async with asyncio.timeout(SIGN_OF_LIFE_S):
+                        await driver.watch.changed()
+                except TimeoutError:
+                    yield ALIVE
+        raise Unavailable("this node does not follow the cluster's log any more")
+
+    async def _all(self) -> list[NamedJob]:
+        jobs: list[NamedJob] = []
+        for number, name in enumerate(self._driver.view.job_names()[:MAX_ROWS]):
+            if number % CHUNK_ROWS == 0:
+                await asyncio.sleep(0)
+            if (named := named_job(self._driver.view, name)) is not None:
+                jobs.append(named)
+        return jobs
+
+
+class _Receiver:
+    """Puts a set together. Called with each chunk, gives the set that it completes."""
+
+    def __init__(self, _address: str) -> None:
+        self._jobs: dict[JobName, NamedJob] = {}
+
+    def __call__(self, chunk: NamesChunk) -> tuple[dict[JobName, NamedJob], tuple[int, int]] | SignOfLife:
+        if len(self._jobs) < MAX_ROWS:
+            self._jobs.update((named.job, named) for named in chunk.jobs)
+        if chunk.range is None:
+            return ALIVE
+        whole, self._jobs = self._jobs, {}
+        return whole, chunk.range
+
+
+def named_job(view: View, job: JobName) -> NamedJob | None:
+    """Returns None where there is no such job, or it has no tasks of its own."""
+    found = view.job(job)
+    if found is None or found.kind is JobKind.CRON:
+        return None
+    ready = tuple(
+        NamedPlace(each.index, each.ip, each.node)
+        for each in view.allocations_of_job(job)
+        if each.ip and _is_ready(each, view.spec(job, each.job_version))
+    )
+    ports = tuple((port.container_port, port.protocol) for port in found.task.ports)
+    return NamedJob(job, found.count, ready, ports)
+
+
+def _is_ready(allocation: Allocation, spec: TaskSpec | None) -> bool:
+    if spec is None or not allocation.wanted or allocation.terminal:
+        return False
+    return allocation.ready_since_ms(spec) > 0
+
+
+def _bytes(ip: int) -> bytes:
+    return ip.to_bytes(4)
