@@ -157,7 +157,7 @@ async def serve(config: Config) -> None:
 
 
 def _network_adapters() -> NetworkPorts:
-    from orion.adapters.dns import DnsServer, Resolvers
+    from orion.adapters.dns import DnsServer, Resolvers  # late: not loaded where there is no network
     from orion.adapters.firewall import KernelFirewall
     from orion.adapters.netlink.overlay import NetlinkOverlay
 

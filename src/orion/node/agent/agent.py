@@ -17,7 +17,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from msgspec.structs import replace
 
 from orion.model.container import Container, ContainerState, EngineInfo, LogEntry, LogQuery
-from orion.model.errors import EngineDown, EngineError, NotFound
+from orion.model.errors import ContainerGone, EngineDown, EngineError, NotFound
 from orion.model.health import CheckResult
 from orion.model.ids import AllocationId, JobName, NodeId, task_id
 from orion.node.agent.assignments import AssignmentWatcher
@@ -288,9 +288,12 @@ class Agent:
         container = self.container_of(allocation)
         if container is None:
             raise NotFound(f"allocation {allocation:08x} has no container on {self._me}, so no logs yet")
-        async with contextlib.aclosing(self._engine.logs(container.id, query)) as batches:
-            async for entries in batches:
-                yield entries
+        try:
+            async with contextlib.aclosing(self._engine.logs(container.id, query)) as batches:
+                async for entries in batches:
+                    yield entries
+        except ContainerGone:
+            raise NotFound(f"the container of allocation {allocation:08x} is gone from {self._me}") from None
 
 
 def _first(group: BaseExceptionGroup[EngineError]) -> EngineError:

@@ -98,8 +98,10 @@ class Names:
         self._rng = rng
         self._wanted = wanted
         self._told: dict[JobName, NamedJob] | None = None
+        self._owners: dict[int, tuple[JobName, int]] = {}  # by address, of those that were told
         self._range = (0, 0)
         self._kept: dict[JobName, tuple[int, NamedJob | None]] = {}
+        self._answers: dict[JobName, tuple[NamedJob, int, Tasks]] = {}  # as of gossip's version
         registry.answer_stream(WatchNames, self._serve)
 
     def resolve(self, question: Question, _client: str) -> Answer | Forward:
@@ -113,11 +115,19 @@ class Names:
     # --- what is known ------------------------------------------------------------------------------------
 
     def tasks(self, job: JobName) -> "Tasks | None":
-        from orion.model.name_answers import Place, Port, Tasks
-
-        named = self._job(job)
+        named, gossip = self._job(job), self._directory.version
         if named is None:
             return None
+        known = self._answers.get(job)
+        if known is None or known[0] is not named or known[1] != gossip:
+            if len(self._answers) >= MAX_KEPT:
+                self._answers.clear()
+            known = self._answers[job] = named, gossip, self._tasks(named)
+        return known[2]
+
+    def _tasks(self, named: NamedJob) -> "Tasks":
+        from orion.model.name_answers import Place, Port, Tasks
+
         ports = tuple(Port(number, protocol) for number, protocol in named.ports)
         places = (Place(each.slot, (_bytes(each.ip),), ports) for each in self._reachable(named.ready))
         return Tasks(named.slots, tuple(places), ports)
@@ -127,9 +137,7 @@ class Names:
             return None
         ip = int.from_bytes(address)
         if not self._driver.is_member:
-            found = (named for named in (self._told or {}).values() for each in named.ready if each.ip == ip)
-            named = next(found, None)
-            return None if named is None else (named.job, next(e.slot for e in named.ready if e.ip == ip))
+            return self._owners.get(ip)
         view = self._driver.view
         rows = view.of(Subnets).rows.values()
         node = next((row.node for row in rows if 0 <= ip - row.first < SUBNET_SIZE), None)
@@ -154,7 +162,10 @@ class Names:
         if kept is None or now_ms - kept[0] > FRESH_MS:
             if len(self._kept) >= MAX_KEPT:
                 self._kept.clear()
-            kept = self._kept[job] = now_ms, named_job(self._driver.view, job)
+            named = named_job(self._driver.view, job)
+            if kept is not None and kept[1] == named:
+                named = kept[1]  # the same object: what was made of it stays
+            kept = self._kept[job] = now_ms, named
         return kept[1]
 
     def _reachable(self, places: Iterable[NamedPlace]) -> list[NamedPlace]:
@@ -177,6 +188,7 @@ class Names:
                             break
                         if not isinstance(names, SignOfLife):
                             self._told, self._range = names
+                            self._owners = _owners(self._told.values())
             except OrionError as error:
                 log.debug("the stream of names ended: %s", error.detail)
             await asyncio.sleep(AGAIN_S)
@@ -227,6 +239,10 @@ class _Receiver:
             return ALIVE
         whole, self._jobs = self._jobs, {}
         return whole, chunk.range
+
+
+def _owners(jobs: Iterable[NamedJob]) -> dict[int, tuple[JobName, int]]:
+    return {each.ip: (named.job, each.slot) for named in jobs for each in named.ready}
 
 
 def named_job(view: View, job: JobName) -> NamedJob | None:

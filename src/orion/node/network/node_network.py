@@ -1,9 +1,10 @@
 """Has this machine's kernel, engine and firewall follow the cluster's own network, whoever else changes them."""
 
 import asyncio
+import contextlib
 import functools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import NamedTuple
 
 from orion.model.errors import Conflict, OrionError
@@ -25,7 +26,9 @@ log = logging.getLogger(__name__)
 LOOK_AGAIN_S = 30.0  # something may have changed that nobody told of
 FAILED_AGAIN_S = 5.0
 MAX_ROUNDS = 3
-SETTLE_S = 0.2  # of changes in a row: a container that starts makes several
+# Of changes in a row. A container that starts makes several, and somebody else may change a table all the time.
+SETTLE_S = 0.5
+HURRY_S = 0.05
 LABELS = ((OVERLAY_LABEL, OVERLAY_KIND),)
 
 
@@ -76,6 +79,7 @@ class NodeNetwork:
         }
         self._due = set(self._bring)
         self._look = asyncio.Event()
+        self._hurry = False  # the cluster wants something else
         self._labels: Pairs | None = None  # None: not known yet
         self._server: asyncio.Task[None] | None = None
         self.name = self.dns = ""
@@ -110,7 +114,7 @@ class NodeNetwork:
         return self._ports().firewall
 
     async def run(self) -> None:
-        """Where there is no network any more, also takes away what a former process left of it."""
+        """Where there is no network any more, takes away what there is. Loads nothing where there never was."""
         while True:
             self._source.network_changed.clear()
             work = self._source.latest
@@ -149,21 +153,25 @@ class NodeNetwork:
                 runner.cancel()
             self._server, self.dns = None, ""
 
-    async def _watch(self, part: str, changes: Callable[[], AsyncIterator[None]]) -> None:
+    async def _watch(self, part: str, changes: Callable[[], AsyncGenerator[None, None]]) -> None:
         """Changes that can't be watched are found by looking now and then."""
         while True:
             try:
-                async for _ in changes():
-                    self._due.add(part)
-                    self._look.set()
-            except (OrionError, *UNFORESEEN) as error:
-                log.debug("changes of the %s are not told: %s", part, error, exc_info=True)
+                async with contextlib.aclosing(changes()) as told:
+                    async for _ in told:
+                        self._due.add(part)
+                        self._look.set()
+            except OrionError as error:
+                log.debug("changes of the %s are not told: %s", part, error.detail)
+            except UNFORESEEN:
+                log.exception("a bug in Orion: changes of the %s are not told", part)
             await asyncio.sleep(LOOK_AGAIN_S)
 
     async def _watch_source(self) -> None:
         while True:
             await self._source.network_changed.wait()
             self._source.network_changed.clear()
+            self._hurry = True
             self._look.set()
 
     async def _until_due(self, again_s: float) -> None:
@@ -173,7 +181,8 @@ class NodeNetwork:
         except TimeoutError:
             self._due = set(self._bring)
             return
-        await asyncio.sleep(SETTLE_S)
+        await asyncio.sleep(HURRY_S if self._hurry else SETTLE_S)
+        self._hurry = False
 
     async def _tried(self, work: Awaitable[None]) -> bool:
         """Returns whether it succeeded; why it did not is told once. A bug harms the network alone."""
@@ -279,11 +288,16 @@ class NodeNetwork:
     # --- when there is none any more ----------------------------------------------------------------------
 
     async def _take_away(self, cluster: int) -> None:
-        """Raises OrionError while containers are on it."""
-        self.name, self.dns, self._wanted = "", "", None
-        self._say(())
+        """What this node had, or a former process of it: its label goes last. Raises OrionError while containers
+        are on it.
+        """
+        if self._wanted is None and not self.labels:
+            return
+        self.name = self.dns = ""
         device = (await self._kernel.read(DEVICE)).device
         if device is not None and device.alias == owner_text(cluster, self._me):
             await self._engine.remove_network(NAME, cluster)
             await self._firewall.remove()
             await self._kernel.remove(DEVICE)
+        self._wanted = None
+        self._say(())
