@@ -17,11 +17,14 @@ from support import newer
 _SHARED = (
     "orion.model.api",
     "orion.model.container",
+    "orion.model.dns",
     "orion.model.errors",
     "orion.model.events",
+    "orion.model.firewall",
     "orion.model.health",
     "orion.model.ids",
     "orion.model.logs",
+    "orion.model.overlay",
     "orion.model.placement",
     "orion.model.resources",
     "orion.model.schedule",
@@ -30,6 +33,7 @@ _SHARED = (
     "orion.ports",
     "orion.process",
     "orion.raft",
+    "orion.reconcile.overlay",
     "orion.wire",
 )
 _OWN = ("orion.model.api.codec", "orion.model.api.job_codec")  # make records of what the API takes

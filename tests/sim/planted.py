@@ -13,6 +13,7 @@ from msgspec.structs import replace
 import orion.node.consensus.applier
 import orion.node.consensus.log_writer
 import orion.node.consensus.snapshots
+import orion.node.leader.subnets
 import orion.node.network.names
 import orion.raft.election
 import orion.raft.leader
@@ -371,6 +372,7 @@ def a_stop_is_forgotten() -> None:
 
 def a_subnet_is_taken_back_while_tasks_have_addresses_of_it() -> None:
     orion.state.tables.subnets.addresses_in_use = lambda _state, _record: set()
+    orion.node.leader.subnets._has_addresses = lambda _view, _node: False
 
 
 def addresses_begin_anew_with_each_plan() -> None:

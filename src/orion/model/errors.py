@@ -206,6 +206,10 @@ class EngineDown(EngineError):
     code = "engine_down"
 
 
+class ContainerGone(EngineError):
+    """The engine has no such container, or will not have it in a moment."""
+
+
 class Corrupt(OrionError):
     """Bytes from disk or from a peer differ from those written. It is never retried, and nothing is guessed."""
 

@@ -18,6 +18,7 @@ from orion.model.container_options import (
     DeviceRequest,
     Ulimit,
 )
+from orion.model.errors import ContainerGone
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import TaskSpec
 from orion.model.resources import MIB, Resources
@@ -220,3 +221,14 @@ def test_a_driver_that_keeps_no_output_is_said():
     words = "configured logging driver does not support reading"
     assert "its log driver keeps no output that could be read" in errors.logs_refusal(501, words).detail
     assert errors.logs_refusal(404, "No such container: a").detail == "No such container: a"
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (404, "No such container: a"),
+        (409, "can not get logs from container which is dead or marked for removal"),
+    ],
+)
+def test_a_container_that_is_being_removed_is_gone_as_one_that_was(status, message):
+    assert isinstance(errors.logs_refusal(status, message), ContainerGone)

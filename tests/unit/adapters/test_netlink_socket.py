@@ -119,11 +119,13 @@ def test_a_list_that_is_refused_raises_also_at_its_end():
             opened.dump(DUMP)
 
 
-def test_a_list_without_an_end_is_given_up():
-    def script(requests):
-        return [(answer(requests[0].sequence) * 2_000, 0, KERNEL)] * 100
+def test_a_list_without_an_end_is_given_up(monkeypatch):
+    monkeypatch.setattr("orion.adapters.netlink.socket.MAX_DUMP_MESSAGES", 1_000)
 
-    with netlink(script)[0] as opened, pytest.raises(TooMuch, match="more than 100,000 entries"):
+    def script(requests):
+        return [(answer(requests[0].sequence) * 200, 0, KERNEL)] * 100
+
+    with netlink(script)[0] as opened, pytest.raises(TooMuch, match="more than 1,000 entries"):
         opened.dump(DUMP)
 
 

@@ -11,7 +11,7 @@ from orion.model.api.endpoints import EndpointView
 from orion.model.api.tasks import TaskRequest
 from orion.model.errors import NotFound
 from orion.model.membership import MemberState
-from orion.node.membership.directory import Seen
+from orion.node.membership.directory import Directory, Seen
 from orion.node.rpc.reads import Read
 from orion.node.views.endpoints import _used
 from orion.ports.membership import Member
@@ -123,6 +123,8 @@ class Doubting:
             return None
         member = Member(node, self._states[node], "", 1, {})
         return Seen(member, None)
+
+    is_alive = Directory.is_alive
 
 
 @pytest.mark.parametrize(

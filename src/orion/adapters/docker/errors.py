@@ -4,7 +4,7 @@ import errno
 import re
 from collections.abc import Callable
 
-from orion.model.errors import EngineDown, EngineError, PortRefused
+from orion.model.errors import ContainerGone, EngineDown, EngineError, PortRefused
 
 # What a person can't use: which endpoint by which hash, which file of runc.
 _NOISE = re.compile(
@@ -110,7 +110,11 @@ def refusal(status: int, message: str) -> EngineError:
 
 
 def logs_refusal(status: int, message: str) -> EngineError:
-    """The engine answered so when it was asked for a container's output."""
+    """The engine answered so when it was asked for a container's output. One that is just being removed is gone."""
+    if "No such container" in message:
+        return ContainerGone(plain(message)[0])
+    if "dead or marked for removal" in message:
+        return ContainerGone("No such container: it is being removed")
     if "does not support reading" in message:
         return EngineError("its log driver keeps no output that could be read: docker logs can't show it either")
     return refusal(status, message)
