@@ -288,8 +288,8 @@ class NodeNetwork:
     # --- when there is none any more ----------------------------------------------------------------------
 
     async def _take_away(self, cluster: int) -> None:
-        """What this node had, or a former process of it: its label goes last. Raises OrionError while containers
-        are on it.
+        """Takes away what this node had, or a former process of it: the label last. Raises OrionError while
+        containers are on it.
         """
         if self._wanted is None and not self.labels:
             return
