@@ -50,9 +50,9 @@ def program(text):
             process.kill()
 
 
-def run(text, stderr=subprocess.PIPE):
+def run(text, stderr=subprocess.PIPE, begin=""):
     return subprocess.run(
-        [sys.executable, "-c", BEGIN + text],
+        [sys.executable, "-c", begin + BEGIN + text],
         stderr=stderr,
         stdout=subprocess.PIPE,
         timeout=DEADLINE_S,
@@ -63,6 +63,14 @@ def run(text, stderr=subprocess.PIPE):
 def test_all_lines_are_written_in_order_before_the_process_ends():
     done = run(lines(0, 5_000) + "logging.basicConfig(stream=sys.stderr)\nlogging.error('last words')")
     assert done.stderr.splitlines() == [b"%0100d" % n for n in range(5_000)] + [b"ERROR:root:last words"]
+
+
+def test_no_thread_is_left_when_the_interpreter_is_taken_down_and_words_after_that_are_written():
+    begin = (
+        "import atexit, sys, threading\natexit.register(lambda: print(threading.active_count(), file=sys.stderr))\n"
+    )
+    done = run("print('before', file=sys.stderr)", begin=begin)
+    assert (done.returncode, done.stderr) == (0, b"before\n1\n")
 
 
 def test_the_traceback_of_the_end_is_written():

@@ -10,6 +10,7 @@ import os
 import select
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -29,7 +30,7 @@ def never_wait() -> None:
         return
     stderr = Stderr(stream)
     sys.stderr = cast("TextIO", stderr)
-    atexit.register(stderr.drain, LAST_WORDS_S)
+    atexit.register(stderr.end, LAST_WORDS_S)
 
 
 class Stderr(io.TextIOBase):
@@ -50,10 +51,12 @@ class Stderr(io.TextIOBase):
         self._begun = ""
         self._waiting_chars = 0
         self._dropped_lines = 0
-        # Lines, numbers of lines that are missing in this place, and queues to put None into once all before is
-        # written.
-        self._waiting: SimpleQueue[str | int | SimpleQueue[None]] = SimpleQueue()
-        threading.Thread(target=self._run, name="stderr", daemon=True).start()
+        # Lines, numbers of lines that are missing in this place, queues to put None into once all before is
+        # written, and None at the end.
+        self._waiting: SimpleQueue[str | int | SimpleQueue[None] | None] = SimpleQueue()
+        self._ended = False  # the thread writes no more
+        self._thread = threading.Thread(target=self._run, name="stderr", daemon=True)
+        self._thread.start()
 
     def write(self, text: str) -> int:
         self._step(self._add, *text.rpartition("\n"))
@@ -74,6 +77,16 @@ class Stderr(io.TextIOBase):
         self._step(self._end, written)
         with contextlib.suppress(Empty):
             written.get(timeout=seconds)
+
+    def end(self, seconds: float) -> None:
+        """Drains it, and ends the thread: one that still runs while the interpreter is taken down can crash the
+        process. What is written afterwards is written at once.
+        """
+        until = time.monotonic() + seconds
+        self.drain(seconds)
+        self._waiting.put(None)
+        self._thread.join(max(0.0, until - time.monotonic()))
+        self._ended = not self._thread.is_alive()
 
     # --- one step at a time, in whichever thread ------------------------------------------------------------
 
@@ -97,7 +110,9 @@ class Stderr(io.TextIOBase):
 
     def _take(self, lines: str) -> None:
         # After a gap nothing is taken until all before it is written.
-        if self._waiting_chars and (self._dropped_lines or self._waiting_chars + len(lines) > MAX_WAITING_CHARS):
+        if self._ended:
+            self._write(lines.encode("utf-8", "backslashreplace"))
+        elif self._waiting_chars and (self._dropped_lines or self._waiting_chars + len(lines) > MAX_WAITING_CHARS):
             self._dropped_lines += max(1, lines.count("\n"))
         else:
             self._waiting_chars += len(lines)
@@ -132,13 +147,15 @@ class Stderr(io.TextIOBase):
                     continue
                 missing_lines = self._write_lines(missing_lines, "".join(lines))
                 lines.clear()
+                if each is None:
+                    return
                 if isinstance(each, int):
                     missing_lines += each
                 else:
                     each.put(None)
             missing_lines = self._write_lines(missing_lines, "".join(lines))
 
-    def _next(self) -> list[str | int | SimpleQueue[None]]:
+    def _next(self) -> list[str | int | SimpleQueue[None] | None]:
         """Takes all that waits, and waits for the first of it."""
         taken = [self._waiting.get()]
         while not self._waiting.empty():
