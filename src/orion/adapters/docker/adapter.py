@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from orion.adapters.docker import decode, errors
 from orion.adapters.docker.archive import archive
 from orion.adapters.docker.arp import answer_for
 from orion.adapters.docker.auth import registry_auth
-from orion.adapters.docker.connection import CALL_S, WORK_S, Api, Connection
+from orion.adapters.docker.connection import CALL_S, WORK_S, Api, Connection, unless_gone
 from orion.adapters.docker.errors import NameTaken
 from orion.adapters.docker.exec import run_command
 from orion.adapters.docker.http import Refused
@@ -103,7 +103,7 @@ class Docker:
         async with self._connection.calling(self._connection.engine_late) as api:
             version = await self._connection.negotiate(api)
             shown = await api.ask("GET", "info")
-            bridge = await _unless_gone(api.ask("GET", f"networks/{decode.BRIDGE}"))
+            bridge = await unless_gone(api.ask("GET", f"networks/{decode.BRIDGE}"))
         disk = 0
         try:
             if self._local:
@@ -122,7 +122,7 @@ class Docker:
     async def has_image(self, image: str, platform: str = "") -> bool:
         name = image_name(image)
         async with self._connection.calling(errors.late(f"say whether it has {name}")) as api:
-            shown = await _unless_gone(api.ask("GET", f"images/{name}/json"))
+            shown = await unless_gone(api.ask("GET", f"images/{name}/json"))
             return shown is not None and (not platform or decode.is_of_platform(shown, platform))
 
     async def pull(self, image: str, progress: PullListener, platform: str = "") -> None:
@@ -218,12 +218,12 @@ class Docker:
     async def stop(self, container: str, grace_ms: int) -> None:
         grace_s = grace_seconds(grace_ms)
         async with self._connection.calling(errors.late("stop the container"), grace_s + self._work_s) as api:
-            await _unless_gone(api.ask("POST", f"containers/{container}/stop", {"t": str(grace_s)}))
+            await unless_gone(api.ask("POST", f"containers/{container}/stop", {"t": str(grace_s)}))
 
     async def remove(self, container: str) -> None:
         """With its anonymous volumes, as `docker rm --volumes`. Returns once its name and ports are free."""
         async with self._connection.calling(errors.late("remove the container"), self._work_s) as api:
-            await _unless_gone(_remove(api, container))
+            await unless_gone(_remove(api, container))
 
     async def containers(self, cluster: int) -> list[Container]:
         signalled = self._stop_detection.known()
@@ -287,7 +287,7 @@ class Docker:
     async def _look(self, container: str) -> Container | None:
         deadline_s = min(AGAIN_S, self._connection.call_s) if self._inspect_cache.failing(container) else None
         async with self._connection.calling(errors.late("show the container"), deadline_s) as api:
-            shown = await _unless_gone(api.ask("GET", f"containers/{container}/json"))
+            shown = await unless_gone(api.ask("GET", f"containers/{container}/json"))
         if shown is None:
             return None
         found = self._inspect_cache.saw(shown, self._stop_detection)
@@ -375,16 +375,6 @@ def _understood(told: dict[str, Any]) -> Event | None:
 def _seconds(unix_ns: int) -> str:
     """A time as Docker's parameters have it, exact to the nanosecond."""
     return f"{unix_ns // 1_000_000_000}.{unix_ns % 1_000_000_000:09d}"
-
-
-async def _unless_gone(call: Awaitable[T]) -> T | None:
-    """None when the engine says that there is no such thing."""
-    try:
-        return await call
-    except Refused as error:
-        if error.status != 404:
-            raise
-        return None
 
 
 async def _remove(api: Api, container: str) -> None:

@@ -5,8 +5,8 @@ bounds every wait.
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,6 +22,8 @@ from orion.adapters.docker.http import (
 )
 from orion.adapters.docker.streams import Lateness
 from orion.model.errors import EngineDown, EngineError
+
+T = TypeVar("T")
 
 # Docker 20.10's. Newer engines up to 28 still speak it, and what it means is known here; an engine that no
 # longer does is spoken to in the oldest that it offers.
@@ -191,3 +193,13 @@ def api_version(newest: str, oldest: str) -> str:
 def _numbers(version: str) -> tuple[int, int]:
     major, _, minor = version.partition(".")
     return int(major), int(minor)
+
+
+async def unless_gone(call: Awaitable[T]) -> T | None:
+    """None when the engine says that there is no such thing."""
+    try:
+        return await call
+    except Refused as error:
+        if error.status != 404:
+            raise
+        return None

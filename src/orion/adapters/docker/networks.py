@@ -3,8 +3,7 @@
 from typing import Any
 
 from orion.adapters.docker import errors
-from orion.adapters.docker.connection import Api, Connection
-from orion.adapters.docker.http import Refused
+from orion.adapters.docker.connection import Api, Connection, unless_gone
 from orion.adapters.docker.spec import PREFIX, cluster_text
 from orion.model.container import EngineNetwork
 from orion.model.errors import EngineError
@@ -58,14 +57,9 @@ def network_config(network: EngineNetwork) -> dict[str, Any]:
 
 
 async def _shown(api: Api, name: str) -> dict[str, Any] | None:
-    try:
-        shown = await api.ask("GET", f"networks/{name}")
-    except Refused as error:
-        if error.status != 404:
-            raise
-        return None
+    shown = await unless_gone(api.ask("GET", f"networks/{name}"))
     # A name may be the beginning of another network's id.
-    return dict(shown) if shown.get("Name") == name else None
+    return dict(shown) if shown is not None and shown.get("Name") == name else None
 
 
 def _require_own(shown: dict[str, Any], name: str, cluster: int) -> None:

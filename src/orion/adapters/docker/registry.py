@@ -5,8 +5,7 @@ from typing import Any
 
 from orion.adapters.docker import errors
 from orion.adapters.docker.auth import registry_auth
-from orion.adapters.docker.connection import Api, Connection
-from orion.adapters.docker.http import Refused
+from orion.adapters.docker.connection import Api, Connection, unless_gone
 from orion.adapters.docker.spec import image_name
 from orion.model.errors import EngineError
 
@@ -31,13 +30,8 @@ async def registry_digest(connection: Connection, image: str, *, local: bool, de
 
 async def _is_only_here(api: Api, name: str) -> bool:
     """An image that was pulled, or pushed, has a digest for each registry that has it."""
-    try:
-        shown = await api.ask("GET", f"images/{name}/json")
-    except Refused as error:
-        if error.status != 404:
-            raise
-        return False
-    return not shown.get("RepoDigests")
+    shown = await unless_gone(api.ask("GET", f"images/{name}/json"))
+    return shown is not None and not shown.get("RepoDigests")
 
 
 def _silent(deadline_s: float) -> EngineError:
