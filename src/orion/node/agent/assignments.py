@@ -43,8 +43,10 @@ WARN_EVERY_S = 10.0
 CONFIRM_TIMEOUT_S = 3.0
 
 
-def assignments_of(view: View, index: int, node: NodeId, raft: RaftId) -> AssignmentSet:
-    """All that state says to one node's agent."""
+def assignments_of(
+    view: View, index: int, node: NodeId, raft: RaftId, network: ClusterNetwork | None = None
+) -> AssignmentSet:
+    """All that state says to one node's agent. `network`: as `network_of` gives it."""
     known = view.node(node)
     if known is None or known.raft_id != raft:
         return AssignmentSet(index, view.cluster, registered=False, assigned=(), neighbours=(), level=view.level)
@@ -68,7 +70,7 @@ def assignments_of(view: View, index: int, node: NodeId, raft: RaftId) -> Assign
         kept=_kept(view, assigned),
         level=view.level,
         drains=_drains(view, assigned),
-        network=network_of(view),
+        network=network,
     )
 
 
@@ -141,6 +143,7 @@ class AssignmentWatcher:
         self.latest: AssignmentSet | None = None
         self.changed = asyncio.Event()
         self.network_changed = asyncio.Event()
+        self._network: tuple[object, ClusterNetwork | None] = (None, None)  # as of what, and what it was then
         registry.answer_stream(WatchAssignments, self.serve)
 
     async def run(self) -> None:
@@ -174,7 +177,9 @@ class AssignmentWatcher:
                 self._fresh = True
         while driver.is_member:
             version = self._version(self._me)
-            self._offer(assignments_of(driver.view, driver.applied_index, self._me, self._raft))
+            self._offer(
+                assignments_of(driver.view, driver.applied_index, self._me, self._raft, self._cluster_network())
+            )
             await self._until_past(version, self._me)
 
     async def _follow_a_voter(self) -> None:
@@ -210,7 +215,9 @@ class AssignmentWatcher:
         while driver.is_member:
             version = self._version(request.node)
             for chunk in sender.chunks(
-                assignments_of(driver.view, driver.applied_index, request.node, request.raft_id)
+                assignments_of(
+                    driver.view, driver.applied_index, request.node, request.raft_id, self._cluster_network()
+                )
             ):
                 yield chunk
                 await asyncio.sleep(0)  # heartbeats go out between
@@ -234,6 +241,14 @@ class AssignmentWatcher:
         except TimeoutError:
             return False
         return True
+
+    def _cluster_network(self) -> ClusterNetwork | None:
+        """Worked out once for all nodes that are told, and for all their work."""
+        view = self._driver.view
+        as_of = self._driver.installs, view.facts_epoch, view.of(Subnets).version, view.of(Configs).network
+        if self._network[0] != as_of:
+            self._network = as_of, network_of(view)
+        return self._network[1]
 
     def _version(self, node: NodeId) -> Version:
         view = self._driver.view

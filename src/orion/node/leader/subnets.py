@@ -34,10 +34,14 @@ class SubnetLeases:
     async def run(self, _term: int, /) -> None:
         """A subnet that is not of the network any more is asked back as long as tasks have addresses of it."""
         seen: object = None
+        foreign = False
         while True:
             view = self._driver.view
             looked = self._driver.installs, view.facts_epoch, view.of(Subnets).version, view.of(Configs).network
-            await self._release(view)
+            if looked != seen:
+                foreign = bool(not_of_the_network(view))
+            if foreign:
+                await self._release(view)
             if looked != seen:
                 seen = looked
                 if await self._lease(view):
@@ -64,9 +68,13 @@ class SubnetLeases:
 
 def strangers(view: View) -> list[NodeId]:
     """Returns the nodes whose subnets are not of the network that is asked for, and that need them no more."""
+    return [node for node in not_of_the_network(view) if not _has_addresses(view, node)]
+
+
+def not_of_the_network(view: View) -> list[NodeId]:
+    """Returns the nodes whose subnets are not of the network that is asked for."""
     addresses = view.of(Configs).network
-    rows = [row for row in view.of(Subnets).rows.values() if not fits(row, addresses)]
-    return [row.node for row in rows if not _has_addresses(view, row.node)]
+    return [row.node for row in view.of(Subnets).rows.values() if not fits(row, addresses)]
 
 
 def _has_addresses(view: View, node: NodeId) -> bool:
