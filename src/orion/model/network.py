@@ -39,6 +39,9 @@ class AddressRange(NamedTuple):
         return range(self.first, self.first + self.size, SUBNET_SIZE)
 
 
+NO_ADDRESSES = AddressRange(0, 0)
+
+
 class Subnet(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A node's part of the network. `first`: its first address. `next_host`: where the search for the next address
     begins, so that one that was just freed is given last.
@@ -66,14 +69,10 @@ class NetworkPeer(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class ClusterNetwork(msgspec.Struct, frozen=True, array_like=True):
-    """All that a node is told of the network. `range`: its first address and its size."""
+    """All that a node is told of the network."""
 
-    range: tuple[int, int]
+    addresses: AddressRange
     peers: tuple[NetworkPeer, ...]
-
-    @property
-    def addresses(self) -> AddressRange:
-        return AddressRange(*self.range)
 
 
 def address_text(address: int) -> str:

@@ -84,7 +84,7 @@ def network_of(view: View) -> ClusterNetwork | None:
         for row in rows
         if fits(row, addresses) and (node := view.node(row.node)) is not None
     )
-    return ClusterNetwork((addresses.first, addresses.size), tuple(peers))
+    return ClusterNetwork(addresses, tuple(peers))
 
 
 def _kept(view: View, assigned: tuple[Assignment, ...]) -> tuple[AllocationId, ...]:

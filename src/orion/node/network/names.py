@@ -16,7 +16,7 @@ from orion.model.dns import Answer, Code, Forward, Question
 from orion.model.errors import OrionError, Unavailable
 from orion.model.ids import JobName, NodeId
 from orion.model.job import JobKind, TaskSpec
-from orion.model.network import SUBNET_SIZE
+from orion.model.network import NO_ADDRESSES, SUBNET_SIZE, AddressRange
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
 from orion.node.routing.forward import Forward as Forwarding
@@ -62,7 +62,7 @@ class NamesChunk(msgspec.Struct, frozen=True, array_like=True):
     """Some of all jobs; `range`: the network's addresses, in the last chunk of a set alone."""
 
     jobs: tuple[NamedJob, ...]
-    range: tuple[int, int] | None = None
+    range: AddressRange | None = None
 
 
 class WatchNames(StreamRequest[NamesChunk], frozen=True, tag=48):
@@ -99,7 +99,7 @@ class Names:
         self._wanted = wanted
         self._told: dict[JobName, NamedJob] | None = None
         self._owners: dict[int, tuple[JobName, int]] = {}  # by address, of those that were told
-        self._range = (0, 0)
+        self._range = NO_ADDRESSES
         self._kept: dict[JobName, tuple[int, NamedJob | None]] = {}
         self._answers: dict[JobName, tuple[NamedJob, int, Tasks]] = {}  # as of gossip's version
         registry.answer_stream(WatchNames, self._serve)
@@ -147,11 +147,9 @@ class Names:
     def is_ours(self, address: bytes) -> bool:
         if len(address) != 4:
             return False
-        first, size = self._range
-        if self._driver.is_member:
-            addresses = self._driver.view.of(Configs).network
-            first, size = addresses if addresses is not None else (0, 0)
-        return first <= int.from_bytes(address) < first + size
+        member = self._driver.is_member
+        addresses = self._driver.view.of(Configs).network or NO_ADDRESSES if member else self._range
+        return int.from_bytes(address) in addresses
 
     def _job(self, job: JobName) -> NamedJob | None:
         if not self._driver.is_member:
@@ -197,16 +195,16 @@ class Names:
 
     async def _serve(self, _request: WatchNames, _: Principal) -> AsyncGenerator[NamesChunk | SignOfLife, None]:
         driver = self._driver
-        last: tuple[list[NamedJob], tuple[int, int]] | None = None
+        last: tuple[list[NamedJob], AddressRange] | None = None
         while driver.is_member:
             index = driver.watch.index
-            addresses = driver.view.of(Configs).network
-            whole = await self._all(), (addresses.first, addresses.size) if addresses is not None else (0, 0)
-            if whole != last:
-                last, (jobs, range_) = whole, whole
+            addresses = driver.view.of(Configs).network or NO_ADDRESSES
+            jobs = await self._all()
+            if (jobs, addresses) != last:
+                last = jobs, addresses
                 for at in range(0, max(1, len(jobs)), CHUNK_ROWS):
                     rest = at + CHUNK_ROWS >= len(jobs)
-                    yield NamesChunk(tuple(jobs[at : at + CHUNK_ROWS]), range_ if rest else None)
+                    yield NamesChunk(tuple(jobs[at : at + CHUNK_ROWS]), addresses if rest else None)
             await asyncio.sleep(PAUSE_S)
             while driver.is_member and driver.watch.index == index:
                 try:
@@ -232,7 +230,7 @@ class _Receiver:
     def __init__(self, _address: str) -> None:
         self._jobs: dict[JobName, NamedJob] = {}
 
-    def __call__(self, chunk: NamesChunk) -> tuple[dict[JobName, NamedJob], tuple[int, int]] | SignOfLife:
+    def __call__(self, chunk: NamesChunk) -> tuple[dict[JobName, NamedJob], AddressRange] | SignOfLife:
         if len(self._jobs) < MAX_ROWS:
             self._jobs.update((named.job, named) for named in chunk.jobs)
         if chunk.range is None:
