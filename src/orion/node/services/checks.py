@@ -9,7 +9,6 @@ import msgspec
 from orion.model.allocation import TERMINAL
 from orion.model.api.checks import CheckView, RunChecksView
 from orion.model.api.tasks import AllocationView, TaskView
-from orion.model.errors import OrionError
 from orion.model.health import CheckResult
 from orion.model.ids import AllocationId, NodeId
 from orion.model.times import moment_text, rfc3339
@@ -20,6 +19,7 @@ from orion.node.routing.forward import Forward
 from orion.node.rpc.registry import Registry
 from orion.node.rpc.request import CallRequest, Place
 from orion.node.services.logs import Logs
+from orion.node.services.one_node import answer_or_why
 from orion.node.views import render
 from orion.ports.peers import Principal
 
@@ -83,13 +83,9 @@ class Checks:
         if why := self._why_gone(node):
             return [_unknown(run, why) for run in runs]
         request = AskChecks(tuple(AllocationId(int(run.id, 16)) for run in runs))
-        try:
-            async with asyncio.timeout(within_s):
-                found = await self._forward.ask_node(node, request, timeout_s=within_s)
-        except TimeoutError:
-            return [_unknown(run, f"{node} has not answered within {within_s:g} s") for run in runs]
-        except OrionError as error:
-            return [_unknown(run, f"{node} can't be asked: {error.detail}") for run in runs]
+        found = await answer_or_why(self._forward, node, request, within_s)
+        if isinstance(found, str):
+            return [_unknown(run, found) for run in runs]
         results = [*found.results, *((),) * len(runs)]
         return [_known(run, found.since_ms, each) for run, each in zip(runs, results, strict=False)]
 

@@ -6,7 +6,6 @@ from typing import ClassVar
 import msgspec
 
 from orion.model.api.network import NetworkNodeView, NetworkView
-from orion.model.errors import OrionError
 from orion.model.ids import NodeId
 from orion.model.network import subnet_text
 from orion.node.consensus.driver import RaftDriver
@@ -15,6 +14,7 @@ from orion.node.network.node_network import NodeNetwork
 from orion.node.routing.forward import Forward
 from orion.node.rpc.registry import Registry
 from orion.node.rpc.request import CallRequest, Place
+from orion.node.services.one_node import answer_or_why
 from orion.node.views import render
 from orion.ports.peers import Principal
 from orion.state.tables.configs import Configs
@@ -90,13 +90,8 @@ class Networks:
         )
         if gone and node != self._me:
             return NetworkStatus(up=False, reason=gone)
-        try:
-            async with asyncio.timeout(within_s):
-                return await self._forward.ask_node(node, AskNetworkStatus(), timeout_s=within_s)
-        except TimeoutError:
-            return NetworkStatus(up=False, reason=f"{node} has not answered within {within_s:g} s")
-        except OrionError as error:
-            return NetworkStatus(up=False, reason=f"{node} can't be asked: {error.detail}")
+        found = await answer_or_why(self._forward, node, AskNetworkStatus(), within_s)
+        return NetworkStatus(up=False, reason=found) if isinstance(found, str) else found
 
     # --- nodes ask ----------------------------------------------------------------------------------------
 
