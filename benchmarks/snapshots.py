@@ -1,6 +1,6 @@
 """What snapshots cost the others: how long they hold the event loop, and whether they cause an election.
 
-    script/bench snapshots [--allocations 200000] [--behind 100000]
+    script/bench snapshots [--allocations 200000] [--behind 100000] [--level N]
 
 Three members in processes of their own, real disks and sockets. One is killed; the others go on for so many
 entries that only a snapshot can bring it back; then it returns, while writes go on. The bare row: the same loop
@@ -19,6 +19,7 @@ from member import RESET, Members, Status
 from orion.model.allocation import AllocationState, AllocationStatus
 from orion.model.ids import JobName, NodeId, RaftId
 from orion.model.job import Job, JobKind, TaskSpec
+from orion.model.levels import LEVEL
 from orion.model.resources import Resources
 from orion.process.config import Tuning
 from orion.raft.interface import RaftConfig
@@ -43,8 +44,9 @@ TASK = TaskSpec("app", resources=Resources(100, 10**8, 0))
 class Load:
     """A copy of the state says what to propose."""
 
-    def __init__(self, members: Members, leader: int) -> None:
+    def __init__(self, members: Members, leader: int, level: int = LEVEL) -> None:
         self._members = members
+        self._level = level  # of the cluster
         self.leader = leader
         self.state = State()
         self._pools = Pools()
@@ -63,7 +65,7 @@ class Load:
         await self.keep(InitCluster(1, 0x0FEDCBA987654321))
         for n in range(NODES):
             facts = (NodeId(f"node{n}"), RaftId(n + 1), f"10.0.{n >> 8}.{n & 255}:7000", "10.0.0.1:8000")
-            await self.keep(RegisterNode(1, *facts, CAPACITY, (), f"engine{n}", "0.1"))
+            await self.keep(RegisterNode(1, *facts, CAPACITY, (), f"engine{n}", "0.1", level=self._level))
         for n in range(allocations // TASKS):
             name = JobName(f"job{n}")
             await self.keep(CreateJob(1, Job(name, JobKind.SERVICE, TASKS, TASK), name, 0))
@@ -114,9 +116,9 @@ def broken(rows: dict[str, Status], back: Status, terms: set[int]) -> list[str]:
     return found
 
 
-async def bench(allocations: int, behind: int) -> list[str]:
+async def bench(allocations: int, behind: int, level: int) -> list[str]:
     async with Members(3, Tuning()) as members:
-        load = Load(members, await members.leader())
+        load = Load(members, await members.leader(), level)
         table = Table()
         for number in members.processes:
             await members.status(number, RESET)
@@ -162,10 +164,11 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--allocations", type=int, default=200_000)
     options.add_argument("--behind", type=int, default=100_000)
+    options.add_argument("--level", type=int, default=LEVEL, help="of the cluster: lower while it is upgraded")
     given = options.parse_args()
     if given.behind < Tuning().snapshot_entries:
         options.error(f"--behind below {Tuning().snapshot_entries:,} is less than calls for a snapshot")
-    if found := asyncio.run(bench(given.allocations, given.behind)):
+    if found := asyncio.run(bench(given.allocations, given.behind, given.level)):
         sys.exit("BROKEN: " + "\nBROKEN: ".join(found))
     print(f"holds: no change of role, the loop held for at most {HELD_MS} ms, the third back by a snapshot")
 

@@ -137,6 +137,15 @@ def test_a_union_is_looked_into_by_what_is_there(kinds):
     assert encoder.encode(either(part("x")), 1) == b"\x91" + msgspec.msgpack.encode(kinds[1]("x"))
 
 
+def test_a_newer_field_before_an_older_one_is_refused():
+    """Former builds would take the one for the other."""
+    wrong = made("Wrong", ("colour", newer(str, 2), ""), ("count", int, 1))
+    with pytest.raises(TypeError, match="its newer fields have to come last"):
+        need_of(wrong())
+    with pytest.raises(TypeError, match="its newer fields have to come last"):
+        LeveledEncoder().encode(wrong(), 1)
+
+
 def test_a_level_that_nobody_has_described_is_refused():
     with pytest.raises(ValueError, match="there is no level 9"):
         since(9)
@@ -152,4 +161,6 @@ def test_words_that_stand_beside_what_is_new_are_part_of_what_a_level_brought(mo
 
 
 def test_a_level_of_this_build_tells_of_the_history_of_jobs():
+    import orion.state.commands  # noqa: F401 -- what is replicated
+
     assert "the history of jobs" in levels.brought(2)
