@@ -203,7 +203,8 @@ def _subnets_unrest(state: State) -> str:
 
 
 def _subnets(state: State):
-    return _of(state, Subnets).rows
+    """Of the default network, by node."""
+    return {row.node: row for row in _of(state, Subnets).rows.values() if not row.network}
 
 
 def _of(state: State, kind: type):

@@ -372,7 +372,7 @@ def a_stop_is_forgotten() -> None:
 
 def a_subnet_is_taken_back_while_tasks_have_addresses_of_it() -> None:
     orion.state.tables.subnets.addresses_in_use = lambda _state, _record: set()
-    orion.node.leader.subnets._has_addresses = lambda _view, _node: False
+    orion.node.leader.subnets._addresses = lambda _view, _node: []
 
 
 def addresses_begin_anew_with_each_plan() -> None:

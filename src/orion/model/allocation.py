@@ -93,7 +93,8 @@ class Allocation(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `wanted` is false once the scheduler or a user has decided that this run is to end. `ran` is true once the
     task's program has started, in this run or in one before: its spec is then known to work. `ip` is its address
-    in the cluster's network (model/network.py), 0 where it has none there.
+    on the first of its job's networks (model/network.py), 0 where it has none there; `more_ips` are those on the
+    others, in their order.
     """
 
     id: AllocationId
@@ -107,6 +108,14 @@ class Allocation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     status: AllocationStatus = SCHEDULED
     ran: bool = False
     ip: Annotated[int, since(2)] = 0
+    more_ips: Annotated[tuple[int, ...], since(2)] = ()
+
+    @property
+    def addresses(self) -> tuple[int, ...]:
+        """Those that it has, on whichever network."""
+        if not self.more_ips:
+            return (self.ip,) if self.ip else ()
+        return tuple(filter(None, (self.ip, *self.more_ips)))
 
     def ready_since_ms(self, spec: TaskSpec) -> int:
         """Returns since when it is ready, so that others may rely on it; 0 when it is not. One of which its node

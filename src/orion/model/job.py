@@ -10,6 +10,7 @@ from orion.model.container_options import ContainerOptions
 from orion.model.health import HealthCheck, TaskHooks, UnhealthyAction
 from orion.model.ids import JobName, NodeId
 from orion.model.levels import since
+from orion.model.network import DEFAULT, OVERLAY_KIND, OVERLAY_LABEL
 from orion.model.placement_rules import PlacementRules
 from orion.model.resources import Resources
 from orion.model.schedule import Schedule
@@ -107,6 +108,8 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     # None: all as by default.
     options: Annotated[ContainerOptions | None, since(2, words="options of tasks' containers")] = None
     after: Annotated[tuple[After, ...], since(2, words="order between jobs")] = ()  # other jobs, each once
+    # Each once, the one first by which it leaves them; empty: the default one.
+    networks: Annotated[tuple[str, ...], since(2, words="several networks")] = ()
 
     @property
     def on_cluster_network(self) -> bool:
@@ -114,6 +117,11 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
         apart = self.options is not None and self.options.network_mode
         beside = self.rules is not None and self.rules.alongside is not None and self.rules.alongside.network
         return not (apart or beside)
+
+    @property
+    def network_names(self) -> tuple[str, ...]:
+        """The cluster's networks that its containers are on, where their nodes have them."""
+        return (self.networks or (DEFAULT,)) if self.on_cluster_network else ()
 
     @property
     def first_tcp_port(self) -> int:
@@ -141,10 +149,11 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def node_labels(self) -> tuple[tuple[str, str], ...]:
-        """The labels that its node must have: those asked for, and those that its options need."""
-        if self.options is None or not (needed := self.options.node_labels):
-            return self.constraints
-        return tuple(sorted({*self.constraints, *needed}))
+        """The labels that its node must have: asked for, needed by its options, or by networks with names."""
+        needed = self.options.node_labels if self.options is not None else ()
+        if self.networks and self.on_cluster_network:
+            needed = (*needed, (OVERLAY_LABEL, OVERLAY_KIND))
+        return tuple(sorted({*self.constraints, *needed})) if needed else self.constraints
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True):

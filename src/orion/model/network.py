@@ -1,14 +1,17 @@
-"""The cluster's own network: a range of IPv4 addresses, and a /24 of it for the containers of each node.
+"""The cluster's networks: a range of IPv4 addresses, and of it a /24 for the containers of each node on each.
 
-Addresses are integers here, as RFC 791 orders their bytes.
+One network is there by itself while there is a range, `default`. The others are made by name, and each has a number
+that tells it from those that had its name before. Addresses are integers here, as RFC 791 orders their bytes.
 """
 
+import re
 import struct
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
 from orion.model.ids import NodeId
+from orion.model.levels import since
 
 SUBNET_SIZE = 256
 # Of a subnet, .0 is the node's own address in the network, and .1 that of the bridge that its containers are on.
@@ -16,6 +19,12 @@ FIRST_HOST, LAST_HOST = 2, 254
 MIN_PREFIX, MAX_PREFIX = 8, 22  # from four nodes on
 # Addresses that no host of the internet has (RFC 1918, 6598, 2544).
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15")
+
+DEFAULT, DEFAULT_NUMBER = "default", 0  # the network of jobs that name none
+NETWORK_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+MAX_NETWORKS = 1_000  # of a cluster, beside the default one
+MAX_OF_JOB = 16  # networks of one job
+MAX_NUMBER = 1_000_000  # a device's name has room for seven digits
 
 # The label by which a node says that it can take part, and its value.
 OVERLAY_LABEL, OVERLAY_KIND = "overlay", "vxlan"
@@ -42,19 +51,35 @@ class AddressRange(NamedTuple):
 NO_ADDRESSES = AddressRange(0, 0)
 
 
+class Network(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A network that was made by name. `internal`: there is no way from it to elsewhere."""
+
+    name: str
+    number: int
+    internal: bool = False
+    created_at_ms: int = 0
+
+
 class Subnet(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A node's part of the network. `first`: its first address. `next_host`: where the search for the next address
-    begins, so that one that was just freed is given last.
+    """A node's part of the network with the number `network`. `first`: its first address. `next_host`: where the
+    search for the next address begins, so that one that was just freed is given last.
     """
 
     node: NodeId
     first: int
     next_host: int = FIRST_HOST
+    network: Annotated[int, since(2)] = DEFAULT_NUMBER
+
+    def __contains__(self, address: object) -> bool:
+        return isinstance(address, int) and 0 <= address - self.first < SUBNET_SIZE
 
     @property
     def is_sound(self) -> bool:
         return (
-            not self.first % SUBNET_SIZE and 0 < self.first < 1 << 32 and FIRST_HOST <= self.next_host <= LAST_HOST
+            not self.first % SUBNET_SIZE
+            and 0 < self.first < 1 << 32
+            and FIRST_HOST <= self.next_host <= LAST_HOST
+            and 0 <= self.network <= MAX_NUMBER
         )
 
 
@@ -68,11 +93,38 @@ class NetworkPeer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     underlay: str
 
 
+class NamedNetwork(msgspec.Struct, frozen=True, array_like=True):
+    """A network of which a node has a subnet, with all nodes that have one."""
+
+    name: str
+    number: int
+    internal: bool
+    peers: tuple[NetworkPeer, ...]
+
+
 class ClusterNetwork(msgspec.Struct, frozen=True, array_like=True):
-    """All that a node is told of the network."""
+    """All that a node is told of the networks. `peers` are those of the default one, `named` the others that the
+    node has a part in, by number.
+    """
 
     addresses: AddressRange
     peers: tuple[NetworkPeer, ...]
+    named: tuple[NamedNetwork, ...] = ()
+
+    @property
+    def networks(self) -> tuple[NamedNetwork, ...]:
+        """All of them, the default one first."""
+        return (NamedNetwork(DEFAULT, DEFAULT_NUMBER, internal=False, peers=self.peers), *self.named)
+
+
+def networks_fault(names: tuple[str, ...]) -> str:
+    """Says why these can't be the networks of a job; "" when they can."""
+    if len(names) > MAX_OF_JOB:
+        return f"{len(names):,} networks; a job is on at most {MAX_OF_JOB}"
+    strange = next((name for name in names if not NETWORK_NAME.fullmatch(name)), None)
+    if strange is not None:
+        return f"{strange[:80]!r} is no network's name"
+    return "a network is named twice" if len(set(names)) < len(names) else ""
 
 
 def address_text(address: int) -> str:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from orion.model.after import After, Condition
 from orion.model.api.after_fields import AfterRequest
 from orion.model.api.codec import job_from_request, name_for
+from orion.model.api.placement_fields import AlongsideRequest, PlacementRequest
 from orion.model.api.rules import show_restart
 from orion.model.api.tasks import TaskRequest
 from orion.model.errors import Invalid, pointer
@@ -207,6 +208,31 @@ def test_users_that_docker_refuses(user):
 def test_what_comes_first_is_in_the_order_in_which_it_is_asked_for():
     made = job(after=[AfterRequest("db"), AfterRequest("app-1", "started", False)])
     assert made.task.after == (After("db", Condition.HEALTHY), After("app-1", Condition.STARTED, False))
+
+
+def test_a_job_names_the_networks_that_it_is_on():
+    made = job(networks=["front", "default"])
+    assert made.task.networks == made.task.network_names == ("front", "default")
+    assert job().task.network_names == ("default",)
+
+
+_BESIDE = PlacementRequest(alongside=AlongsideRequest("vpn", network=True))
+
+
+@pytest.mark.parametrize(
+    ("more", "where", "words"),
+    [
+        ({"networks": ["Front"]}, "/networks/0", "'Front' is no network's name"),
+        ({"networks": ["front", "front"]}, "/networks/1", "front is named twice"),
+        ({"networks": [f"n{n}" for n in range(17)]}, "/networks", "a job is on at most 16 networks"),
+        ({"networks": ["front"], "network_mode": "host"}, "/networks", "networkMode don't go together"),
+        ({"networks": ["front"], "placement": _BESIDE}, "/networks", "the network of vpn's task don't go together"),
+    ],
+)
+def test_networks_that_can_not_be_are_named(more, where, words):
+    (found,) = wrong(**more).items()
+    assert found[0] == where
+    assert words in found[1]
 
 
 @pytest.mark.parametrize(

@@ -630,6 +630,12 @@ def test_run_asks_for_what_comes_first(orion, api):
     ]
 
 
+def test_run_asks_for_the_networks_of_a_task(orion, api):
+    code, _, err = orion("run", "--networks", "front", "--networks", "back", "nginx")
+    assert (code, err) == (0, "")
+    assert api.service.creates[0]["request"].networks == ["front", "back"]
+
+
 def test_run_asks_for_the_nodes_of_a_task(orion, api):
     code, _, err = orion(
         *(

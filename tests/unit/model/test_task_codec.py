@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from orion.model.after import Condition
 from orion.model.api.after_fields import AfterRequest
@@ -96,6 +97,7 @@ VALUES = {
     "hooks": st.none() | st.builds(HooksRequest, _HOOKS, _HOOKS),
     "drain_seconds": st.none() | _SECONDS,
     "priority": st.integers(-100, 100),
+    "networks": st.lists(st.from_regex(JOB_NAME, fullmatch=True), max_size=3, unique=True),
     "after": st.lists(
         st.builds(
             AfterRequest, st.sampled_from(["db", "a-1"]), st.sampled_from([*map(str, Condition)]), st.booleans()
@@ -106,7 +108,17 @@ VALUES = {
     "hostname": st.sampled_from(["", "db", "9", "a--b", "DB-1.example.org"]),
     **container_values.VALUES,
 }
-REQUESTS = st.builds(TaskRequest, **VALUES)
+
+
+def _of_one_network(request):
+    """Networks of the cluster's and another one don't go together."""
+    placement = request.placement
+    beside = placement.alongside if isinstance(placement, PlacementRequest) else None
+    apart = request.network_mode or (isinstance(beside, AlongsideRequest) and beside.network)
+    return replace(request, networks=[]) if apart else request
+
+
+REQUESTS = st.builds(TaskRequest, **VALUES).map(_of_one_network)
 
 
 def test_every_field_has_values_to_be_tested_with():

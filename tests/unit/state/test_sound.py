@@ -32,6 +32,7 @@ from orion.state.tables.deployments import EndDeployment, StepDeployment, TurnDe
 from orion.state.tables.job_changes import PromoteJob, PutJob, RestartJob, RollBackJob, SetJobCount
 from orion.state.tables.jobs import CreateJob, RemoveJob, StartJob, StopJob
 from orion.state.tables.moves import MoveTasks
+from orion.state.tables.network_changes import CreateNetwork, RemoveNetwork
 from orion.state.tables.node_changes import DrainNode, RemoveNode
 from orion.state.tables.node_labels import LabelNode
 from orion.state.tables.node_status import SetNodeStatus
@@ -314,7 +315,12 @@ COMMANDS = st.one_of(
     near(CollectJobs(1, ()), jobs=st.lists(st.tuples(WORDS, NUMBERS), max_size=3).map(tuple)),
     near(FitSystemJob(1, "agent", 5), job=WORDS, created_index=NUMBERS),
     near(LeaseSubnet(1, "node1"), node=WORDS),
-    near(ReleaseSubnets(1, ("node1",)), nodes=st.lists(WORDS, max_size=3).map(tuple)),
+    near(
+        ReleaseSubnets(1, (("node1", 0),)),
+        subnets=st.lists(st.tuples(WORDS, st.integers(-1, 1 << 64)), max_size=3).map(tuple),
+    ),
+    near(CreateNetwork(1, "front", False, "k", 5), name=WORDS),
+    near(RemoveNetwork(1, "front", "k", 5), name=WORDS),
     near(
         StepDeployment(1, 6),
         deployment=NUMBERS,

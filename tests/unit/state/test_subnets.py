@@ -36,7 +36,7 @@ def lease(world, *nodes):
 
 
 def subnets(world):
-    return {row.node: subnet_text(row.first) for row in world.state.of(Subnets).rows.values()}
+    return {row.node: subnet_text(row.first) for row in world.state.of(Subnets).rows.values() if not row.network}
 
 
 def hosts(world, job="web"):
@@ -71,7 +71,7 @@ def test_the_leader_leases_to_those_that_take_part(world):
     assert next_without(world.view) is None
     switch(world, "off")
     assert next_without(world.view) is None
-    assert strangers(world.view) == ["node1", "node2"]
+    assert strangers(world.view) == [("node1", 0), ("node2", 0)]
 
 
 def test_tasks_have_addresses_of_their_nodes_subnets(world):
@@ -79,7 +79,7 @@ def test_tasks_have_addresses_of_their_nodes_subnets(world):
     world.create("web", count=4)
     world.place("web", (0, "node1"), (1, "node2"), (2, "node1"), (3, "node2"))
     assert sorted(hosts(world)) == [256 + 2, 256 + 3, 512 + 2, 512 + 3]
-    assert world.state.of(Subnets).get("node1") == Subnet("node1", RANGE.first + 256, 4)
+    assert world.state.of(Subnets).default("node1") == Subnet("node1", RANGE.first + 256, 4)
     sound(world)
 
 
@@ -161,8 +161,8 @@ def test_a_subnet_is_released_once_no_task_has_an_address_of_it(world):
     world.create("web")
     world.place("web", (0, "node1"))
     switch(world, "off")
-    assert strangers(world.view) == ["node2"]
-    world.do(ReleaseSubnets(70, ("node1", "node2", "node9")))
+    assert strangers(world.view) == [("node2", 0)]
+    world.do(ReleaseSubnets(70, (("node1", 0), ("node2", 0), ("node9", 0))))
     assert subnets(world) == {"node1": "10.200.1.0/24"}
     world.update("lost")
     world.do(ReleaseSubnets(70, tuple(strangers(world.view))))
@@ -178,7 +178,7 @@ def test_the_range_stays_while_nodes_have_subnets_of_it(world):
     assert switch(world, "10.200.0.0/15").result.key == NETWORK
     switch(world, "off")
     assert isinstance(switch(world, "10.201.0.0/16").result, Conflict), "tasks may still have addresses"
-    world.do(ReleaseSubnets(70, ("node1",)))
+    world.do(ReleaseSubnets(70, (("node1", 0),)))
     switch(world, "10.201.0.0/16")
     lease(world, "node1")
     assert subnets(world) == {"node1": "10.201.1.0/24"}
@@ -199,7 +199,7 @@ def test_a_range_that_is_given_away_says_so(world):
         world.register(f"node{number}", level=LEVEL)
     applied = lease(world, *(f"node{number}" for number in range(1, 6)))
     assert len(subnets(world)) == 3
-    assert texts(applied[-1]) == ["node5 has no subnet: none is left of 10.200.0.0/22"]
+    assert texts(applied[-1]) == ["node5 has no subnet of the cluster's network: none is left of 10.200.0.0/22"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from orion.model.api.container.network import ContainerFields
 from orion.model.api.fields import Option, always, field, none_or, schema, shown_always, whole_up_to
 from orion.model.api.health_fields import HealthFields
 from orion.model.api.hostname import HOSTNAME, MAX_TEXT, read_hostname
+from orion.model.api.network_fields import NETWORK_PATTERN, read_networks
 from orion.model.api.placement_fields import (
     Asked,
     PlacementRequest,
@@ -55,6 +56,7 @@ from orion.model.limits import (
     MIN_CPU,
     MIN_MEMORY_BYTES,
 )
+from orion.model.network import MAX_OF_JOB
 from orion.model.placement_rules import MAX_PRIORITY
 
 _LabelValue = Annotated[str, schema(pattern=f"^{LABEL_VALUE}$")]
@@ -287,6 +289,17 @@ class TaskFields(HealthFields, msgspec.Struct, frozen=True, rename="camel"):
                 also="As in db, which is db:healthy, db:started or migrate:completed; with :optional behind it, "
                 "one that is not there is not waited for.",
             ),
+        ),
+    ] = []
+    networks: Annotated[
+        list[Annotated[str, schema(pattern=NETWORK_PATTERN)]],
+        field(
+            "Networks of the cluster that it is on; by the first it leaves them.",
+            note="Empty: the default one, where its node has it.",
+            read=read_networks,
+            show=list,
+            max_length=MAX_OF_JOB,
+            option=Option(("--networks",), "NAME", default="the default one"),
         ),
     ] = []
 

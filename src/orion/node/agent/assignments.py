@@ -12,7 +12,7 @@ from orion.model.errors import OrionError, Unavailable
 from orion.model.health import UnhealthyAction
 from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.levels import FIRST
-from orion.model.network import ClusterNetwork, NetworkPeer
+from orion.model.network import DEFAULT_NUMBER, ClusterNetwork, NetworkPeer
 from orion.model.node import NodeStatus, address_parts
 from orion.node.agent.assignment_stream import (
     Assignment,
@@ -82,7 +82,7 @@ def network_of(view: View) -> ClusterNetwork | None:
     peers = (
         NetworkPeer(row.node, row.first, address_parts(node.peer_address)[0])
         for row in rows
-        if fits(row, addresses) and (node := view.node(row.node)) is not None
+        if row.network == DEFAULT_NUMBER and fits(row, addresses) and (node := view.node(row.node)) is not None
     )
     return ClusterNetwork(addresses, tuple(peers))
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from orion.model.ids import NodeId
-from orion.model.network import OVERLAY_KIND, OVERLAY_LABEL
+from orion.model.network import DEFAULT_NUMBER, OVERLAY_KIND, OVERLAY_LABEL, Subnet
 from orion.model.node import Node
 from orion.node.consensus.driver import RaftDriver
 from orion.node.leader.proposer import Proposer
@@ -11,6 +11,7 @@ from orion.ports.clock import Clock
 from orion.state.tables.configs import Configs
 from orion.state.tables.subnets import (
     MAX_RELEASED,
+    Key,
     LeaseSubnet,
     ReleaseSubnets,
     Subnets,
@@ -21,6 +22,8 @@ from orion.state.tables.subnets import (
 from orion.state.view import View
 
 AGAIN_S = 30.0  # what is in use now may be free then
+IDLE_LOOK_MS = 10_000
+IDLE_MS = 60_000  # without a task, until a node's part of a network that was made by name is taken back
 
 
 class SubnetLeases:
@@ -30,18 +33,24 @@ class SubnetLeases:
         self._clock = clock
         self._driver = driver
         self._proposer = proposer
+        self._idle: dict[Key, int] = {}  # since when nothing of it is used, as far as this leader has seen
 
     async def run(self, _term: int, /) -> None:
         """A subnet that is not of the network any more is asked back as long as tasks have addresses of it."""
+        self._idle = {}
         seen: object = None
         foreign = False
+        idle_at_ms = self._clock.now_ms()
         while True:
             view = self._driver.view
             looked = self._driver.installs, view.facts_epoch, view.of(Subnets).version, view.of(Configs).network
             if looked != seen:
                 foreign = bool(not_of_the_network(view))
             if foreign:
-                await self._release(view)
+                await self._release(strangers(view))
+            if self._clock.now_ms() >= idle_at_ms:
+                idle_at_ms = self._clock.now_ms() + IDLE_LOOK_MS
+                await self._release(self._long_idle(view))
             if looked != seen:
                 seen = looked
                 if await self._lease(view):
@@ -53,9 +62,14 @@ class SubnetLeases:
             except TimeoutError:
                 continue
 
-    async def _release(self, view: View) -> None:
-        if found := strangers(view):
+    async def _release(self, found: list[Key]) -> None:
+        if found:
             await self._proposer.propose(ReleaseSubnets(self._clock.wall_ms(), tuple(found[:MAX_RELEASED])))
+
+    def _long_idle(self, view: View) -> list[Key]:
+        now_ms = self._clock.now_ms()
+        self._idle = {key: self._idle.get(key, now_ms) for key in idle(view)}
+        return [key for key, since_ms in self._idle.items() if now_ms - since_ms >= IDLE_MS]
 
     async def _lease(self, view: View) -> bool:
         """Returns whether there may be more to lease."""
@@ -66,25 +80,35 @@ class SubnetLeases:
         return True
 
 
-def strangers(view: View) -> list[NodeId]:
-    """Returns the nodes whose subnets are not of the network that is asked for, and that need them no more."""
-    return [node for node in not_of_the_network(view) if not _has_addresses(view, node)]
+def strangers(view: View) -> list[Key]:
+    """Returns the subnets that are not of the network that is asked for, and that their nodes need no more."""
+    return _unused(view, not_of_the_network(view))
 
 
-def not_of_the_network(view: View) -> list[NodeId]:
-    """Returns the nodes whose subnets are not of the network that is asked for."""
+def idle(view: View) -> list[Key]:
+    """Returns the subnets of networks that were made by name, of which no task has an address."""
+    return _unused(view, [row for row in view.of(Subnets).rows.values() if row.network != DEFAULT_NUMBER])
+
+
+def not_of_the_network(view: View) -> list[Subnet]:
+    """Returns the subnets that are not of the network that is asked for."""
     addresses = view.of(Configs).network
-    return [row.node for row in view.of(Subnets).rows.values() if not fits(row, addresses)]
+    return [row for row in view.of(Subnets).rows.values() if not fits(row, addresses)]
 
 
-def _has_addresses(view: View, node: NodeId) -> bool:
-    return any(each.ip and not each.terminal for each in view.allocations_of_node(node))
+def _unused(view: View, rows: list[Subnet]) -> list[Key]:
+    used = {node: _addresses(view, node) for node in dict.fromkeys(row.node for row in rows)}
+    return [Subnets.key(row) for row in rows if not any(address in row for address in used[row.node])]
+
+
+def _addresses(view: View, node: NodeId) -> list[int]:
+    return [ip for each in view.allocations_of_node(node) if not each.terminal for ip in each.addresses]
 
 
 def next_without(view: View) -> NodeId | None:
     """Returns the first node that can have a subnet, and has none."""
     addresses, subnets = view.of(Configs).network, view.of(Subnets)
-    if addresses is None or free_subnet(addresses, subnets.rows.values()) is None:
+    if addresses is None or free_subnet(addresses, subnets) is None:
         return None
     nodes = {node.id: node for node in view.nodes()}
     waiting = (name for name, node in nodes.items() if takes_part(node))

@@ -16,7 +16,7 @@ from orion.model.dns import Answer, Code, Forward, Question
 from orion.model.errors import OrionError, Unavailable
 from orion.model.ids import JobName, NodeId
 from orion.model.job import JobKind, TaskSpec
-from orion.model.network import NO_ADDRESSES, SUBNET_SIZE, AddressRange
+from orion.model.network import NO_ADDRESSES, AddressRange
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
 from orion.node.routing.forward import Forward as Forwarding
@@ -139,10 +139,9 @@ class Names:
         if not self._driver.is_member:
             return self._owners.get(ip)
         view = self._driver.view
-        rows = view.of(Subnets).rows.values()
-        node = next((row.node for row in rows if 0 <= ip - row.first < SUBNET_SIZE), None)
-        held = view.allocations_of_node(node) if node is not None else []
-        return next(((each.job, each.index) for each in held if each.ip == ip and not each.terminal), None)
+        subnet = view.of(Subnets).at(ip)
+        held = view.allocations_of_node(subnet.node) if subnet is not None else []
+        return next(((each.job, each.index) for each in held if ip in each.addresses and not each.terminal), None)
 
     def is_ours(self, address: bytes) -> bool:
         if len(address) != 4:

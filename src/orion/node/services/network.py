@@ -100,7 +100,7 @@ class Networks:
         addresses, subnets = view.of(Configs).network, view.of(Subnets)
         rows = []
         for node in sorted(view.nodes(), key=lambda node: node.id):
-            row = subnets.get(node.id)
+            row = subnets.default(node.id)
             used = sum(bool(each.ip) for each in view.allocations_of_node(node.id) if not each.terminal)
             rows.append(NetworkRow(node.id, row.first if row is not None else 0, used))
         return NetworkRows(str(addresses) if addresses is not None else "", tuple(rows))

@@ -19,7 +19,8 @@ from orion.state.tables import cron_rows, job_configs
 from orion.state.tables.answers import Answers
 from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.history import ChangeKind, note
-from orion.state.tables.jobs import add_new, creation_fault, refuse_circle, unknown
+from orion.state.tables.job_refusals import refuse
+from orion.state.tables.jobs import add_new, creation_fault, unknown
 
 MAX_VERSIONS = 50  # of a job that are in use at a time
 ANY = -1
@@ -131,7 +132,7 @@ def _change(state: Tables, step: Step, record: JobRecord, asked: Job) -> JobName
     failed = last is not None and last.state in (DeploymentState.FAILED, DeploymentState.PAUSED)
     if job == latest and not failed:
         return job.name  # it is so already
-    if refusal := refuse_circle(state, job) or (None if same_spec else _too_many(record)):
+    if refusal := refuse(state, job) or (None if same_spec else _too_many(record)):
         return refusal
     back = _way_back(state, record, latest)
     _become(state, step, record, job)
@@ -294,7 +295,7 @@ def roll_back_job(state: Tables, step: Step, change: RollBackJob) -> JobName | O
         )
         return Refused(f"{what}; kept are: {kept}" if kept else what)
     back = replace(job, version=target, task=specs[target])
-    if refusal := refuse_circle(state, back):
+    if refusal := refuse(state, back):
         return refusal
     rollouts.change_job(state, record, back)
     note(state, step, ChangeKind.ROLLED_BACK, back)

@@ -158,7 +158,7 @@ def _refs(task: TaskSpec) -> Iterator[ConfigRef]:
 def keep(state: Tables, job: JobName) -> None:
     """Keeps what the versions of the job need, and nothing else of it; nothing of a job that is gone."""
     table = state.of(KeptConfigs)
-    needed = {key_of(ref.key, ref.version): ref for task in _tasks(state, job) for ref in _refs(task)}
+    needed = {key_of(ref.key, ref.version): ref for task in specs_of(state, job) for ref in _refs(task)}
     for key in table.of_job(job):
         if key not in needed:
             _disown(table, key, job)
@@ -180,7 +180,8 @@ def _disown(table: KeptConfigs, key: str, job: JobName) -> None:
         table.drop(key)
 
 
-def _tasks(state: Tables, job: JobName) -> Iterable[TaskSpec]:
+def specs_of(state: Tables, job: JobName) -> Iterable[TaskSpec]:
+    """Returns all of a job that are kept: of the present version, of former ones, and of its successor."""
     record = state.jobs.get(job)
     if record is None:
         return ()

@@ -153,6 +153,7 @@ class Jobs(Table):
             SCHEDULED if row.status.state is SCHEDULED.state and row.status == SCHEDULED else row.status,
             row.ran,
             row.ip,
+            row.more_ips,
         )
         mutations.insert(state, record, node, allocation)
 

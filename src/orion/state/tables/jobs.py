@@ -17,6 +17,7 @@ from orion.model.errors import Conflict, NotFound, OrionError, Refused
 from orion.model.ids import JOB_NAME, JobName
 from orion.model.images import image_text
 from orion.model.job import Job, JobKind, TaskSpec
+from orion.model.network import networks_fault
 from orion.model.placement_rules import MAX_PRIORITY, rules_fault
 from orion.model.schedule import MAX_CRON_NAME, MAX_EXPRESSION, MAX_ZONE
 from orion.model.update import UpdatePolicy
@@ -36,13 +37,13 @@ from orion.state.core.faults import (
 )
 from orion.state.core.step import Step, tasks_text
 from orion.state.job_record import JobRecord
-from orion.state.order import circle
 from orion.state.records import MAX_COUNT, Tables, port_text, static_port_keys
 from orion.state.system_slots import homes_for
 from orion.state.tables import cron_rows, job_configs
 from orion.state.tables.answers import Answers
 from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.history import ChangeKind, note
+from orion.state.tables.job_refusals import refuse
 from orion.state.tables.job_rows import Jobs
 
 Change = Callable[[Tables, Step, JobRecord], None]
@@ -158,6 +159,7 @@ def _spec_fault(spec: TaskSpec) -> str:
             rules_fault(spec.rules),
             _options_fault(spec.options),
             after_fault(spec.after),
+            networks_fault(spec.networks),
         )
     )
 
@@ -206,7 +208,7 @@ def add_new(state: Tables, step: Step, job: Job) -> JobName | OrionError:
     twice = [key for key, times in Counter(static_port_keys(job.task)).items() if times > 1]
     if twice:
         return Refused(f"{job.name} asks for host {port_text(twice[0])} twice")
-    if refusal := refuse_circle(state, job):
+    if refusal := refuse(state, job):
         return refusal
     job = replace(job, stopping=False, stopped=False, created_index=step.index)
     if job.kind is JobKind.SYSTEM:
@@ -228,17 +230,6 @@ def add_new(state: Tables, step: Step, job: Job) -> JobName | OrionError:
         f"{job.name} created: {tasks_text(job.count)} of {image_text(job.task.image)}{after}",
     )
     return job.name
-
-
-def refuse_circle(state: Tables, job: Job) -> Refused | None:
-    """Refuses a job with which some would wait for each other: none of these would ever start."""
-    names = circle(state.jobs.get, job) if job.task.after else ()
-    if not names:
-        return None
-    return Refused(
-        f"{job.name} can't wait for {names[1]}, which waits for it: {' -> '.join(names)}; take one of these out of"
-        " 'after'"
-    )
 
 
 def _taken(job: Job) -> Conflict:

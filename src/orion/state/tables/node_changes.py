@@ -13,7 +13,7 @@ from orion.state.gate import level_with, rise
 from orion.state.records import Tables
 from orion.state.tables.answers import Answers
 from orion.state.tables.nodes import after_loss, bury, lost_text, node_fault, unknown_node
-from orion.state.tables.subnets import drop_subnet
+from orion.state.tables.subnets import drop_subnets
 
 
 class DrainNode(Command, frozen=True, array_like=True, tag=4):
@@ -100,7 +100,7 @@ def remove_node(state: Tables, step: Step, command: RemoveNode) -> NodeId | Orio
     step.tell("NodeRemoved", node.id, f"{node.id} was removed{lost_text(lost)}")
     after_loss(state, step, lost)
     node_moves.drop_node(state, record)
-    drop_subnet(state, node.id)
+    drop_subnets(state, node.id)
     bury(state, node.raft_id)
     rise(state, step, level)
     return node.id

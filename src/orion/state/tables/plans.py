@@ -152,7 +152,7 @@ def _place(state: Tables, record: JobRecord, group: Placements, step: Step) -> l
     at_ms = step.at_ms
     ids = _free_ids(state)
     admits = admission(state, spec.rules, name, version)
-    addresses = address_giver(state, spec)
+    addresses = address_giver(state, step, spec)
     for index, number, ports in zip(group.indexes, group.nodes, columns, strict=False):
         node = numbers.get(number)
         if (
@@ -175,12 +175,12 @@ def _place(state: Tables, record: JobRecord, group: Placements, step: Step) -> l
             former.ran and former.job_version == version for former in record.history(index)
         ):
             allocation = replace(allocation, ran=True)
-        if addresses is not None and (ip := addresses.give(node)):
-            allocation = replace(allocation, ip=ip)
+        if addresses is not None and any(given := addresses.give(node)):
+            allocation = replace(allocation, ip=given[0], more_ips=given[1:])
         mutations.insert(state, record, node, allocation)
         placed.append(allocation)
     if addresses is not None:
-        addresses.settle(step)
+        addresses.settle()
     return placed
 
 
