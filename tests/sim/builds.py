@@ -26,6 +26,7 @@ _SHARED = (
     "orion.model.logs",
     "orion.model.overlay",
     "orion.model.placement",
+    "orion.model.reach",
     "orion.model.resources",
     "orion.model.schedule",
     "orion.model.update",

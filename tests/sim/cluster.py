@@ -28,6 +28,7 @@ from sim.network import Network
 from sim.overlay import SimOverlay
 from sim.peers import SimPeers
 from sim.probe import SimProbe
+from sim.reach import SimReach
 from sim.simlog import SimLog
 from sim.world import SimClock, World
 
@@ -168,7 +169,7 @@ class Machine:
             return run.names
 
         kernel, firewall = SimOverlay(self.engine.kernel, run.process), SimFirewall(self.engine.firewall)
-        return NetworkPorts(kernel, firewall, names)
+        return NetworkPorts(kernel, firewall, names, SimReach(self))
 
     def kill(self, *, power: bool = False, torn: bool = False) -> bool:
         """`kill -9`, or with `power` the whole machine loses it, whether the node runs at that moment or not.

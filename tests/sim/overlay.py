@@ -133,6 +133,7 @@ class HostNetwork:
         self.underlay = underlay
         self.devices: dict[str, SimDevice] = {}
         self.refuses = ""  # words, while every step fails
+        self.is_deaf = False  # what comes by the overlay is dropped
         self._listeners: dict[asyncio.Event, Process] = {}
 
     def take(self, step: Step) -> None:

@@ -20,6 +20,7 @@ from orion.model.api.configs import ConfigValue, ConfigView
 from orion.model.api.deployments import DeploymentView
 from orion.model.api.endpoints import EndpointView
 from orion.model.api.jobs import JobRequest, JobView, VersionView
+from orion.model.api.network import NetworkCheckView, NetworkView
 from orion.model.api.nodes import NodeView
 from orion.model.api.placement_fields import AffinityRequest, AlongsideRequest, PlacementRequest
 from orion.model.api.plans import PlanView
@@ -49,6 +50,8 @@ __all__ = [
     "JobView",
     "LogLine",
     "MemberView",
+    "NetworkCheckView",
+    "NetworkView",
     "NodeView",
     "NotFound",
     "OrionError",

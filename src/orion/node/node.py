@@ -39,6 +39,8 @@ from orion.node.membership.removed_member import RemovedMember
 from orion.node.membership.rivals import Rivals
 from orion.node.network.names import Names
 from orion.node.network.node_network import NetworkPorts, NodeNetwork
+from orion.node.network.reach_watch import ReachWatch
+from orion.node.network.reachability import Reachability
 from orion.node.routing.forward import Forward
 from orion.node.routing.submit import Submitter
 from orion.node.rpc.lists import Lists
@@ -190,6 +192,17 @@ class Node:
             on_labels=lambda: self._registration.facts_changed.set(),  # noqa: PLW0108 -- it comes later
             known=lambda: self._registration.known(),  # noqa: PLW0108 -- so does this
         )
+        self._reachability = Reachability(
+            me=me, network=self.network, source=self._source, forward=self.forward, registry=self.registry
+        )
+        self._reach_watch = ReachWatch(
+            me=me,
+            clock=clock,
+            reachability=self._reachability,
+            directory=self.directory,
+            submitter=self._submitter,
+            rng=rng,
+        )
         self.agent = Agent(
             me=me,
             clock=clock,
@@ -271,6 +284,8 @@ class Node:
             source=self._source,
             agent=self.agent,
             network=self.network,
+            reachability=self._reachability,
+            reach_watch=self._reach_watch,
             metrics=metrics,
             outlook=voters.outlook,
             leads=begun_moves.add,
@@ -336,6 +351,8 @@ class Node:
                 ("agent", self.agent.run()),
                 ("network", self.network.run()),
                 ("names", self._names.run()),
+                ("reachability", self._reachability.serve()),
+                ("reach watch", self._reach_watch.run()),
                 ("reports", self._reports.run()),
                 ("registration", self._registration.run()),
                 ("removed member", self._removed_member.run()),

@@ -160,9 +160,13 @@ def _network_adapters() -> NetworkPorts:
     from orion.adapters.dns import DnsServer, Resolvers  # late: not loaded where there is no network
     from orion.adapters.firewall import KernelFirewall
     from orion.adapters.netlink.overlay import NetlinkOverlay
+    from orion.adapters.reach import SocketReach
+    from orion.reconcile.local_network import PORT
 
     resolvers = Resolvers()
-    return NetworkPorts(NetlinkOverlay(), KernelFirewall(), lambda resolve: DnsServer(resolve, resolvers))
+    return NetworkPorts(
+        NetlinkOverlay(), KernelFirewall(), lambda resolve: DnsServer(resolve, resolvers), SocketReach(PORT)
+    )
 
 
 class _Attempt:

@@ -13,7 +13,7 @@ import msgspec
 from orion.api import Server, create_app, listen
 from orion.model.api.cluster import MemberView, RaftView
 from orion.model.api.codec import job_from_request
-from orion.model.api.network import NetworkNodeView, NetworkView
+from orion.model.api.network import NetworkCheckView, NetworkNodeView, NetworkView, NodeCheckView, WayView
 from orion.model.api.nodes import Amounts, NodeView
 from orion.model.api.rebalance import MoveView, RebalanceView
 from orion.model.api.tasks import TaskRequest, TaskView
@@ -114,6 +114,7 @@ class FakeService(FakeSessions):
         self.ended: list[str] = []
         self.transfers: list[str] = []
         self.rebalances: list[tuple[bool, int]] = []
+        self.checked: list[str] = []
         self.is_ready = True
         self.changed = asyncio.Event()
 
@@ -260,6 +261,17 @@ class FakeService(FakeSessions):
 
     async def network(self, *, timeout_s: float) -> NetworkView:
         return NetworkView("10.200.0.0/16", [NetworkNodeView("node1", "10.200.1.0/24", 3, up=True)])
+
+    async def network_check(self, node: str, *, timeout_s: float) -> NetworkCheckView:
+        self.checked.append(node)
+        way = WayView("node1", "node2", "udp-blocked", "node1", "node2", "UDP 8472 does not arrive")
+        back = WayView("node2", "node1", "udp-blocked", "node1", "node2", "UDP 8472 does not arrive")
+        nodes = [
+            NodeCheckView("node1", 2, 1),
+            NodeCheckView("node2", 2, 1),
+            NodeCheckView("node3", 0, 0, "is dead"),
+        ]
+        return NetworkCheckView("10.200.0.0/16", nodes, [way, back], 4, 2, 210, 1_400, ["node1", "node3"])
 
     async def rebalance(self, *, dry_run: bool, max_moves: int, timeout_s: float) -> RebalanceView:
         self.rebalances.append((dry_run, max_moves))

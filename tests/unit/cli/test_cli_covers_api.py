@@ -52,6 +52,7 @@ COMMAND_OF = {
     ("DELETE", "/configs/{key}"): "config rm",
     ("POST", "/rebalance"): "rebalance",
     ("GET", "/network"): "network ls",
+    ("GET", "/network/check"): "network check",
     ("GET", "/raft"): "raft",
     ("POST", "/raft/transfer"): "raft transfer",
     ("GET", "/snapshot"): "snapshot save",

@@ -15,6 +15,7 @@ from orion.node.agent.assignment_stream import WatchAssignments
 from orion.node.agent.confirm import MAX_CONFIRMED, Confirm
 from orion.node.agent.turns import MAX_RUNS, AskRuns
 from orion.node.consensus.position import AskPosition
+from orion.node.network.reachability import AskWitness
 from orion.node.routing.pull_image import PullImage
 from orion.node.routing.submit import Submit
 from orion.node.rpc.reads import Read
@@ -26,6 +27,7 @@ from orion.node.services.configs import AskConfigs, FindConfigs
 from orion.node.services.endpoints import AskEndpoints, WatchEndpoints
 from orion.node.services.images import AskDigest, FindDigest
 from orion.node.services.logs import ReadLogs
+from orion.node.services.network_check import AskReach
 from orion.node.services.nodes import AskNodes, AskRaftId
 from orion.node.services.rows import AskRow
 from orion.node.services.sessions import OpenSession
@@ -41,6 +43,8 @@ from orion.state.tables.plans import ApplyPlan
 ENDLESS = [
     AskTasks(Read(timeout_s=math.nan)),
     AskNodes(Read(timeout_s=math.inf)),
+    AskReach("no name"),
+    AskWitness(""),
     AskNodes(Read(timeout_s=-1.0)),
     FindConfigs("", Read(wait_s=1e300)),
     FetchBackup(Read(timeout_s=1e9)),

@@ -14,6 +14,7 @@ from orion.model.configs import Config, ConfigStat
 from orion.model.container import LogEntry, LogQuery
 from orion.model.events import Event, EventChoice
 from orion.model.health import CheckResult
+from orion.model.reach import Arrivals, Cause, Reach, Verdict, Witness
 from orion.model.sessions import (
     Alive,
     Began,
@@ -34,6 +35,7 @@ from orion.node.agent.turns import AskRuns, AskTurn, Runs
 from orion.node.consensus.position import AskPosition, Position
 from orion.node.consensus.snapshots import FetchSnapshot
 from orion.node.network.names import NamedJob, NamedPlace, NamesChunk, WatchNames
+from orion.node.network.reachability import AskWitness
 from orion.node.routing.pull_image import Pulled, PullImage
 from orion.node.routing.submit import Submit, Submitted
 from orion.node.rpc.lists import ListHead
@@ -48,6 +50,7 @@ from orion.node.services.images import AskDigest, FindDigest, FoundDigest
 from orion.node.services.jobs import AskDeployment, AskDeployments, AskJob, AskJobs, AskVersions
 from orion.node.services.logs import ReadLogs
 from orion.node.services.network import AskNetwork, AskNetworkStatus
+from orion.node.services.network_check import AskReach, Reaches
 from orion.node.services.nodes import AskNode, AskNodes, AskRaftId, StopNode, Stopping
 from orion.node.services.plans import AskPlan
 from orion.node.services.raft import AskRaft, AskTransfer
@@ -109,6 +112,8 @@ REQUESTS = [
     (AskNetwork(), "912e"),
     (AskNetworkStatus(), "912f"),
     (WatchNames(), "9130"),
+    (AskWitness("node1"), "9231a56e6f646531"),
+    (AskReach("node1"), "9232a56e6f646531"),
     (
         AskPlan("web", JobRequest("nginx"), READ),
         "9520a3776562de0001a5696d616765a56e67696e7894c3cd012ccb3ff8000000000000cb4004000000000000c3",
@@ -128,6 +133,14 @@ ANSWERS = [
             (NamedJob("web", 3, (NamedPlace(2, 0x0AC80102, "node1"),), ((80, "tcp"),)),), (0x0AC80000, 65536)
         ),
         "929194a377656203919302ce0ac80102a56e6f646531919250a374637092ce0ac80000ce00010000",
+    ),
+    (
+        Witness(("no route",), Arrivals(True, 64, 1450, 64, 2), "deaf", strict=True),
+        "9491a86e6f20726f75746595c340cd05aa4002a464656166c3",
+    ),
+    (
+        Reaches((Reach("node2", 210, 0, Verdict(Cause.MTU, "node1", "node2", "why")), Reach("node3", 210, 250))),
+        "919294a56e6f646532ccd20094a36d7475a56e6f646531a56e6f646532a377687994a56e6f646533ccd2ccfac0",
     ),
     (
         Submitted(300, "web", 2**63 + 1, STAT, 4),

@@ -38,6 +38,7 @@ from orion.state.tables.node_labels import LabelNode
 from orion.state.tables.node_status import SetNodeStatus
 from orion.state.tables.nodes import RegisterNode
 from orion.state.tables.plans import ApplyPlan, Placements, Refusal
+from orion.state.tables.reach import TellReach
 from orion.state.tables.subnets import LeaseSubnet, ReleaseSubnets
 from orion.state.tables.system import FitSystemJob
 
@@ -321,6 +322,7 @@ COMMANDS = st.one_of(
     ),
     near(CreateNetwork(1, "front", False, "k", 5), name=WORDS),
     near(RemoveNetwork(1, "front", "k", 5), name=WORDS),
+    near(TellReach(1, "node1", ("node2",), lost=True, reason="why"), node=WORDS, reason=WORDS),
     near(
         StepDeployment(1, 6),
         deployment=NUMBERS,

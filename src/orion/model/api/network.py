@@ -21,3 +21,42 @@ class NetworkView(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
     range: Annotated[str, Meta(description="Its addresses, as in 10.200.0.0/16. Empty: there is no network.")]
     nodes: Annotated[list[NetworkNodeView], Meta(description="All nodes of the cluster, by name.")]
+
+
+class WayView(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """A node that does not reach another one, and the hop at fault, which may be the way back."""
+
+    node_id: str
+    peer_id: str
+    cause: Annotated[
+        str,
+        Meta(
+            description="kernel, udp-blocked, host-blocked, host-filter, overlay-filter, mtu, checksum,"
+            " tcp-blocked, bridge, peer-silent, not-served, loss or unknown"
+        ),
+    ]
+    sender: Annotated[str, Meta(description="The node whose packets are lost.")]
+    receiver: Annotated[str, Meta(description="The node that they do not reach.")]
+    reason: Annotated[str, Meta(description="What is wrong, and what to do, for people.")]
+
+
+class NodeCheckView(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """One node's count of the others."""
+
+    node_id: str
+    peers: Annotated[int, Meta(description="Other nodes that it has asked.")]
+    reached: Annotated[int, Meta(description="Of these, how many answered all probes.")]
+    reason: Annotated[str, Meta(description="Why the node itself has not answered. Empty: it has.")] = ""
+
+
+class NetworkCheckView(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """Which nodes reach which others by the cluster's own network."""
+
+    range: Annotated[str, Meta(description="The network's addresses. Empty: there is no network.")]
+    nodes: Annotated[list[NodeCheckView], Meta(description="All that have a part of the network, by name.")]
+    failures: Annotated[list[WayView], Meta(description="Ways that fail, of each node to each; 2,000 at most.")]
+    pairs: Annotated[int, Meta(description="Ways that were tried, each direction for itself.")]
+    failed: Annotated[int, Meta(description="Of these, how many fail.")]
+    median_us: Annotated[int, Meta(description="Of the round trips of small packets, microseconds.")]
+    worst_us: Annotated[int, Meta(description="The longest of them.")]
+    worst: Annotated[list[str], Meta(description="The two nodes of that.")]

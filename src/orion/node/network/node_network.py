@@ -18,6 +18,7 @@ from orion.ports.dns import NameServer, Resolve
 from orion.ports.engine import Engine
 from orion.ports.firewall import Firewall
 from orion.ports.overlay import OverlayFailed, OverlayKernel
+from orion.ports.reach import Reach
 from orion.reconcile.local_network import DEVICE, NAME, LocalNetwork, local_network, owner_text, peer_of
 from orion.reconcile.overlay import steps
 
@@ -38,6 +39,7 @@ class NetworkPorts(NamedTuple):
     kernel: OverlayKernel
     firewall: Firewall
     names: Callable[[Resolve], NameServer]
+    reach: Reach
 
 
 class NodeNetwork:
@@ -46,7 +48,8 @@ class NodeNetwork:
 
     `underlay`: this host's address that others reach. `ports` makes the kernel's and the firewall's adapters and
     the name server, which are not loaded where there is no network. `resolve` says what names mean. `on_labels` is
-    called when the labels are others. `known`: this node as the cluster knows it.
+    called when the labels are others. `known`: this node as the cluster knows it. `on_change` is called when
+    `local` may be another.
     """
 
     def __init__(
@@ -84,6 +87,17 @@ class NodeNetwork:
         self._server: asyncio.Task[None] | None = None
         self.name = self.dns = ""
         self.why = ""
+        self.on_change: Callable[[], None] = lambda: None
+
+    @property
+    def local(self) -> LocalNetwork | None:
+        """This machine's part, once it has been brought up; None while it is not."""
+        return self._wanted if self.name else None
+
+    @property
+    def ports(self) -> NetworkPorts:
+        """The adapters, which are loaded with this. For where there is a `local`."""
+        return self._ports()
 
     @property
     def wanted(self) -> bool:
@@ -221,6 +235,7 @@ class NodeNetwork:
         if not self.name:
             log.info("this node has %s of the cluster's network", wanted.engine.subnet)
         self.name = NAME
+        self.on_change()
 
     async def _offer_to_take_part(self, cluster: int) -> None:
         """Raises OrionError where this machine can't."""
@@ -294,6 +309,7 @@ class NodeNetwork:
         if self._wanted is None and not self.labels:
             return
         self.name = self.dns = ""
+        self.on_change()
         device = (await self._kernel.read(DEVICE)).device
         if device is not None and device.alias == owner_text(cluster, self._me):
             await self._engine.remove_network(NAME, cluster)

@@ -1,6 +1,7 @@
 """The cluster's own network as people see it. How each node's part is, that node says."""
 
 import asyncio
+from collections.abc import Callable
 from typing import ClassVar
 
 import msgspec
@@ -51,6 +52,8 @@ class AskNetworkStatus(CallRequest[NetworkStatus], frozen=True, tag=47):
 
 
 class Networks:
+    """`unreached` says which peers this node does not reach, and why; "" where it reaches all."""
+
     def __init__(
         self,
         *,
@@ -60,12 +63,14 @@ class Networks:
         forward: Forward,
         registry: Registry,
         network: NodeNetwork,
+        unreached: Callable[[], str] = lambda: "",
     ) -> None:
         self._me = me
         self._driver = driver
         self._directory = directory
         self._forward = forward
         self._network = network
+        self._unreached = unreached
         registry.answer_call(AskNetwork, self._answer_rows)
         registry.answer_call(AskNetworkStatus, self._answer_status)
 
@@ -106,4 +111,4 @@ class Networks:
         return NetworkRows(str(addresses) if addresses is not None else "", tuple(rows))
 
     async def _answer_status(self, _request: AskNetworkStatus, _: Principal) -> NetworkStatus:
-        return NetworkStatus(bool(self._network.name), self._network.why)
+        return NetworkStatus(bool(self._network.name), self._network.why or self._unreached())

@@ -6,7 +6,7 @@ from typing import Any
 
 from orion.model.api.checks import RunChecksView
 from orion.model.api.cluster import RaftView
-from orion.model.api.network import NetworkView
+from orion.model.api.network import NetworkCheckView, NetworkView
 from orion.model.api.nodes import NodeView
 from orion.model.api.rebalance import RebalanceView
 from orion.model.api.tasks import TaskRequest, TaskView
@@ -25,6 +25,8 @@ from orion.node.consensus.position import answer_positions
 from orion.node.membership.directory import Directory
 from orion.node.membership.quorum_watch import QuorumWatch
 from orion.node.network.node_network import NodeNetwork
+from orion.node.network.reach_watch import ReachWatch
+from orion.node.network.reachability import Reachability
 from orion.node.routing.changes import Changes
 from orion.node.routing.forward import Forward
 from orion.node.routing.submit import Submitter
@@ -42,6 +44,7 @@ from orion.node.services.images import Images
 from orion.node.services.jobs import Jobs
 from orion.node.services.logs import Logs
 from orion.node.services.network import Networks
+from orion.node.services.network_check import NetworkChecks
 from orion.node.services.nodes import Nodes
 from orion.node.services.plans import Plans
 from orion.node.services.raft import Raft
@@ -78,6 +81,8 @@ class NodeService:
         source: AssignmentWatcher,
         agent: Agent,
         network: NodeNetwork,
+        reachability: Reachability,
+        reach_watch: ReachWatch,
         metrics: Metrics,
         outlook: Callable[[], Sequence[str]],
         leads: Callable[[JobName], None],
@@ -151,7 +156,21 @@ class NodeService:
             logs=self._logs,
         )
         self._networks = Networks(
-            me=me, driver=driver, directory=directory, forward=forward, registry=registry, network=network
+            me=me,
+            driver=driver,
+            directory=directory,
+            forward=forward,
+            registry=registry,
+            network=network,
+            unreached=lambda: reach_watch.why,
+        )
+        self._network_checks = NetworkChecks(
+            me=me,
+            driver=driver,
+            directory=directory,
+            forward=forward,
+            registry=registry,
+            reachability=reachability,
         )
         self._events = Events(me=me, driver=driver, forward=forward, registry=registry)
         self._backups = Backups(
@@ -205,6 +224,9 @@ class NodeService:
 
     async def network(self, *, timeout_s: float) -> NetworkView:
         return await self._networks.get(timeout_s=timeout_s)
+
+    async def network_check(self, node: str, *, timeout_s: float) -> NetworkCheckView:
+        return await self._network_checks.get(node, timeout_s=timeout_s)
 
     async def nodes(self, read: Read, page: Page = ALL) -> Listing:
         return await self._nodes.find(read, page)

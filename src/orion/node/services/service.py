@@ -13,7 +13,7 @@ from orion.model.api.cluster import RaftView
 from orion.model.api.configs import ConfigView
 from orion.model.api.deployments import DeploymentView
 from orion.model.api.jobs import JobRequest, JobView, VersionView
-from orion.model.api.network import NetworkView
+from orion.model.api.network import NetworkCheckView, NetworkView
 from orion.model.api.nodes import NodeView
 from orion.model.api.plans import PlanView
 from orion.model.api.rebalance import RebalanceView
@@ -180,6 +180,11 @@ class Service(Protocol):
     async def network(self, *, timeout_s: float) -> NetworkView:
         """The cluster's own network. How a node's part of it is, that node says; one that can't be asked is a
         reason in the answer.
+        """
+
+    async def network_check(self, node: str, *, timeout_s: float) -> NetworkCheckView:
+        """Has each node look which others it reaches by the network; `node` "" is all. A node that can't be asked
+        is a reason in the answer. Raises NotFound for one that is not there.
         """
 
     async def nodes(self, read: Read, page: Page = ALL) -> Listing:

@@ -1,0 +1,5 @@
+"""The Reach port on sockets."""
+
+from orion.adapters.reach.adapter import SocketReach
+
+__all__ = ["SocketReach"]

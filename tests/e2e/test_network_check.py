@@ -1,0 +1,180 @@
+"""`orion network check` on hosts of their own: what is broken between two is named, with the hop at fault."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from support import images
+from support.lab_nodes import LabNodes, lab_hosts
+
+pytestmark = [pytest.mark.engine, pytest.mark.root]
+
+HOSTS = (1, 2, 3)  # two do not both vote
+PAIR = {"node1", "node2"}
+DEADLINE_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[LabNodes]:
+    with lab_hosts(len(HOSTS), images.busybox) as made:
+        made.ask(1, "PUT", "/configs/orion%2Fnetwork", b"10.200.0.0/16")
+        made.wait(lambda: found(made)["pairs"] == 6 and not failures(made), "all to reach all", DEADLINE_S)
+        yield made
+
+
+def found(lab: LabNodes) -> dict:
+    return lab.ask(1, "GET", "/network/check")
+
+
+def failures(lab: LabNodes) -> set[tuple[str, str, str]]:
+    """The cause and the hop of each, between the first two nodes."""
+    return {(each["cause"], each["sender"], each["receiver"]) for each in of_pair(lab)}
+
+
+def of_pair(lab: LabNodes) -> list[dict]:
+    return [each for each in found(lab)["failures"] if {each["nodeId"], each["peerId"]} == PAIR]
+
+
+def network_of(lab: LabNodes, host: int) -> str:
+    """The host's own address in the network."""
+    (line,) = lab.run(host, "ip", "-o", "-4", "addr", "show", "dev", "orion.vx").splitlines()
+    return line.split()[3].partition("/")[0]
+
+
+@contextlib.contextmanager
+def rule(lab: LabNodes, host: int, words: str) -> Iterator[None]:
+    """In what comes in at the host, beside the network's own rules."""
+    script = f"table ip broken {{ chain in {{ type filter hook input priority 0; {words}; }}; }}"
+    lab.run(host, "nft", script)
+    try:
+        yield
+    finally:
+        lab.run(host, "nft", "delete table ip broken")
+
+
+@contextlib.contextmanager
+def again_and_again(lab: LabNodes, host: int, words: str) -> Iterator[None]:
+    """A command that undoes what the node does about it, until the block is left."""
+    done = subprocess.Popen(
+        [*lab.enter(host), "sh", "-c", f"while {words}; do sleep 0.02; done"], stderr=subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        done.kill()
+        done.wait()
+
+
+def mends(lab: LabNodes) -> None:
+    lab.wait(lambda: not failures(lab), "all to reach all again")
+
+
+def test_all_is_well_with_a_round_trip_and_exit_code_0(lab: LabNodes) -> None:
+    shown = found(lab)
+    assert (shown["pairs"], shown["failed"], shown["failures"]) == (6, 0, [])
+    assert 0 < shown["medianUs"] <= shown["worstUs"]
+    code, text = check(lab)
+    assert code == 0, text
+    assert "6 ways between 3 nodes, 0 fail" in text
+
+
+def check(lab: LabNodes, *words: str) -> tuple[int, str]:
+    return orion(lab, "network", "check", *words)
+
+
+def orion(lab: LabNodes, *words: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "orion", *words, "--addr", lab.address(1)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_udp_that_the_peers_own_filter_drops_is_named_both_ways(lab: LabNodes) -> None:
+    with rule(lab, 2, f"ip saddr {lab.lab.address(1)} udp dport 8472 drop"):
+        assert failures(lab) == {("host-filter", "node1", "node2")}
+        code, text = check(lab, "node2")
+        assert code == 1
+        assert "node1 -> node2  host-filter: UDP 8472 from node1 arrives at node2 and is dropped there" in text
+        assert "(2 ways fail by it)" in text
+    mends(lab)
+
+
+def test_udp_that_does_not_arrive_is_named(lab: LabNodes) -> None:
+    script = "table ip broken { chain out { type filter hook output priority 0; udp dport 8472 drop; }; }"
+    lab.run(1, "nft", script)
+    try:
+        assert failures(lab) == {("udp-blocked", "node1", "node2")}
+    finally:
+        lab.run(1, "nft", "delete table ip broken")
+    mends(lab)
+
+
+def test_a_smaller_mtu_on_the_way_is_named_with_what_it_carries(lab: LabNodes) -> None:
+    hub = ["ip", "-n", lab.lab._hub, "link", "set", "host2", "mtu"]
+    subprocess.run([*hub, "1400"], check=True)
+    try:
+        shown = of_pair(lab)
+        assert {each["cause"] for each in shown} == {"mtu"}
+        # A bridge lets a VLAN's 4 bytes pass beside its MTU.
+        assert "carries up to 1354 bytes of the network's 1450" in shown[0]["reason"]
+    finally:
+        subprocess.run([*hub, "1500"], check=True)
+    mends(lab)
+
+
+def test_a_filter_on_the_overlay_is_named(lab: LabNodes) -> None:
+    with rule(lab, 2, 'iifname "orion.vx" drop'):
+        assert failures(lab) == {("overlay-filter", "node1", "node2"), ("overlay-filter", "node1", "node2")}
+    with rule(lab, 2, 'iifname "orion.vx" meta l4proto tcp drop'):
+        assert {cause for cause, _, _ in failures(lab)} == {"tcp-blocked"}
+    with rule(lab, 2, f"ip saddr {network_of(lab, 1)} ip daddr {network_of(lab, 2)[:-1]}1 drop"):
+        assert failures(lab) == {("bridge", "node1", "node2")}
+    mends(lab)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("bridge fdb del {mac} dev orion.vx || true", "the forwarding (FDB) entry of {mac} is missing"),
+        (
+            "bridge fdb replace {mac} dev orion.vx dst 10.77.0.99 self permanent",
+            "the forwarding (FDB) entry of {mac} leads to 10.77.0.99 and not to 10.77.0.2",
+        ),
+        ("ip neigh del {gateway} dev orion.vx || true", "the neighbour entry of {gateway} is missing"),
+        ("ip route del {gateway}/24 dev orion.vx || true", "the route to {gateway}/24 is missing"),
+        ("ip link set orion.vx down || true", "the device orion.vx is down"),
+    ],
+)
+def test_what_somebody_else_keeps_changing_in_the_kernel_is_named(lab: LabNodes, words: str, reason: str) -> None:
+    gateway = network_of(lab, 2)
+    _, _, after = lab.run(2, "ip", "-o", "link", "show", "dev", "orion.vx").partition("link/ether ")
+    mac = after.split()[0]
+    with again_and_again(lab, 1, words.format(mac=mac, gateway=gateway)):
+        lab.wait(
+            lambda: any(
+                each["cause"] == "kernel" and reason.format(mac=mac, gateway=gateway) in each["reason"]
+                for each in of_pair(lab)
+            ),
+            reason,
+        )
+    mends(lab)
+
+
+def test_a_node_tells_once_of_a_peer_that_it_does_not_reach_and_once_that_it_does_again(lab: LabNodes) -> None:
+    def told(kind: str) -> list[str]:
+        _, text = orion(lab, "events", "--output", "json")
+        events = [json.loads(line) for line in text.splitlines()]
+        texts = [each["text"] for each in events if each["kind"] == kind]
+        return [text for text in texts if set(text.partition(":")[0].split()) >= PAIR]
+
+    with rule(lab, 2, "udp dport 8472 drop"):
+        lab.wait(lambda: told("NetworkPeerLost"), "the event", deadline_s=90)
+        lab.wait(
+            lambda: any("does not reach" in each["reason"] for each in lab.ask(1, "GET", "/network")["nodes"]),
+            "network ls to say so",
+        )
+    lab.wait(lambda: len(told("NetworkPeerReached")) == len(told("NetworkPeerLost")), "the other event", 90)
+    assert len(told("NetworkPeerLost")) == len(set(told("NetworkPeerLost")))
