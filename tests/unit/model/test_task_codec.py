@@ -1,5 +1,7 @@
 """model/api/codec.py: a task in JSON into its spec, and back, from one declaration."""
 
+import operator
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from orion.model.api.after_fields import AfterRequest
 from orion.model.api.codec import fields_from_spec, job_from_request
 from orion.model.api.config_refs import ConfigRefRequest
 from orion.model.api.container.network import ContainerFields
-from orion.model.api.fields import fields_of, whole_up_to
+from orion.model.api.fields import Reading, fields_of, whole_up_to
 from orion.model.api.health_fields import (
     DockerCheckRequest,
     ExecCheckRequest,
@@ -24,6 +26,7 @@ from orion.model.api.health_fields import (
 from orion.model.api.placement_fields import AffinityRequest, AlongsideRequest, PlacementRequest
 from orion.model.api.tasks import TaskFields, TaskRequest, TaskView
 from orion.model.container_options import ContainerOptions
+from orion.model.errors import FieldErrors
 from orion.model.health import UnhealthyAction
 from orion.model.ids import JOB_NAME
 from orion.model.job import TaskSpec
@@ -129,6 +132,20 @@ def test_every_field_of_a_spec_comes_from_a_field_of_the_request():
     places = {field.spec.partition(".")[0] for field in fields_of(TaskFields) if field.spec}
     places |= {field.beside for field in fields_of(TaskFields) if field.beside}
     assert places == set(TaskSpec.__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    "field", [f for f in fields_of(TaskFields) if f.spec and f.name != "image"], ids=lambda f: f.name
+)
+def test_a_field_that_is_as_by_default_is_never_wrong_and_its_place_is_too(field):
+    """So the codec does not read it."""
+    request = TaskRequest(image="nginx")
+    value, errors = getattr(request, field.name), FieldErrors()
+    read = field.read(value, Reading(request, field.json, errors)) if field.read else value
+    spec = replace(TaskSpec(request.image), options=ContainerOptions())
+    places = operator.attrgetter(field.spec, *filter(None, [field.beside]))
+    assert read == places(spec)
+    assert not errors
 
 
 def test_every_field_says_what_it_is():

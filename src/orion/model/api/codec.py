@@ -21,7 +21,11 @@ from orion.model.templates import holds_any
 _FIELDS = tuple(field for field in fields_of(TaskFields) if field.spec is not None)
 # Parts of a spec that several fields of the JSON fill: resources, and options, which most tasks have none of.
 _PARTS = {"resources": Resources, "options": ContainerOptions}
+_NO_OPTIONS = ContainerOptions()
 _BARE = TaskSpec(image="no image")
+_ASKED = attrgetter(*(field.name for field in _FIELDS))
+_NO_DEFAULT: Any = msgspec.NODEFAULT  # equals nothing that is asked for
+_DEFAULTS = _ASKED(TaskFields(image=_NO_DEFAULT))
 
 
 class _Shows:
@@ -45,9 +49,7 @@ class _Shows:
 _OPTIONS = tuple(field for field in _FIELDS if field.spec and field.spec.startswith("options."))
 _PLAIN = tuple(field for field in _FIELDS if field not in _OPTIONS and not field.beside)
 _SHOWS = _Shows(_PLAIN, [field.spec or "" for field in _PLAIN], _BARE)
-_OPTION_SHOWS = _Shows(
-    _OPTIONS, [(field.spec or "").removeprefix("options.") for field in _OPTIONS], ContainerOptions()
-)
+_OPTION_SHOWS = _Shows(_OPTIONS, [(field.spec or "").removeprefix("options.") for field in _OPTIONS], _NO_OPTIONS)
 _PAIRS = tuple(
     (field.name, field.show, places, places(_BARE))
     for field in _FIELDS
@@ -78,13 +80,13 @@ def refuse_name(name: str, errors: FieldErrors) -> None:
 
 def spec_from_fields(request: TaskFields, errors: FieldErrors) -> TaskSpec | None:
     """The spec that the fields describe; None when there is an entry in `errors`, one for each that is wrong."""
-    read = [(field, _read(field, request, errors)) for field in _FIELDS]
-    return None if errors else _spec(read)
-
-
-def _read(field: Field, request: TaskFields, errors: FieldErrors) -> Any:
-    value = getattr(request, field.name)
-    return field.read(value, Reading(request, field.json, errors)) if field.read else value
+    # A field that is as it is by default is never wrong, and most are.
+    asked = [
+        (field, field.read(value, Reading(request, field.json, errors)) if field.read else value)
+        for field, value, default in zip(_FIELDS, _ASKED(request), _DEFAULTS, strict=True)
+        if value != default
+    ]
+    return None if errors else _spec(asked)
 
 
 def _spec(read: list[tuple[Field, Any]]) -> TaskSpec:
@@ -99,13 +101,17 @@ def _spec(read: list[tuple[Field, Any]]) -> TaskSpec:
             parts.setdefault(place, {})[part] = value
         else:
             values[place] = value
-    made: dict[str, Any] = {place: _PARTS[place](**inner) for place, inner in parts.items()}
-    options = made["options"]
-    texts = (values["hostname"], *(text for _, text in (*values["env"], *options.labels)))
+    values |= {place: _PARTS[place](**inner) for place, inner in parts.items()}
+    return _with_options(TaskSpec(**values))
+
+
+def _with_options(spec: TaskSpec) -> TaskSpec:
+    options = spec.options or _NO_OPTIONS
+    texts = (spec.hostname, *(text for _, text in (*spec.env, *options.labels)))
     if any(map(holds_any, texts)):
         options = replace(options, templates=True)
-    made["options"] = options if options != ContainerOptions() else None
-    return TaskSpec(**values, **made)
+    options_or_none = options if options != _NO_OPTIONS else None
+    return spec if options_or_none is spec.options else replace(spec, options=options_or_none)
 
 
 def fields_from_spec(spec: TaskSpec) -> dict[str, Any]:
