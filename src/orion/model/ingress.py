@@ -8,7 +8,8 @@ from itertools import chain
 
 import msgspec
 
-MAX_PORTS = 4_096  # of a cluster
+from orion.model.limits import MAX_INGRESS_PORTS
+
 MAX_BACKENDS = 8_192  # of one port
 MAX_ROUTES = 8_192  # to other nodes, of all networks together
 NODE_SUBNET_PREFIX = 24  # of the subnet that a node has of a network
@@ -131,8 +132,8 @@ def _faults(rules: IngressRules) -> Iterator[str]:
     if whole is None:
         yield f"{rules.cluster_range!r} is no IPv4 range such as 10.200.0.0/16"
         return
-    if len(rules.ports) > MAX_PORTS:
-        yield f"a cluster has at most {MAX_PORTS} published ports, not {len(rules.ports)}"
+    if len(rules.ports) > MAX_INGRESS_PORTS:
+        yield f"a cluster has at most {MAX_INGRESS_PORTS} published ports, not {len(rules.ports)}"
     peers = [peer for network in rules.networks for peer in network.peers]
     if len(peers) > MAX_ROUTES:
         yield f"a node has at most {MAX_ROUTES} routes to others, not {len(peers)}"

@@ -68,6 +68,20 @@ class PortBinding(msgspec.Struct, frozen=True, array_like=True, gc=False):
 DYNAMIC_PORTS = range(20_000, 32_768)
 
 
+class IngressBinding(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A port that is open on every node of the cluster's network, and leads to `container_port` of a task that is
+    ready. With `sticky` a client's connections go to one task while that is ready.
+    """
+
+    port: int
+    container_port: int
+    protocol: str  # "tcp" or "udp"
+    sticky: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.port}/{self.protocol}"
+
+
 class ConfigRef(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A config as the variable `env`, or as a file at `path` with the permissions `mode`; the other is empty.
     `version` 0: what is there when the container is made.
@@ -110,6 +124,8 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     after: Annotated[tuple[After, ...], since(2, words="order between jobs")] = ()  # other jobs, each once
     # Each once, the one first by which it leaves them; empty: the default one.
     networks: Annotated[tuple[str, ...], since(2, words="several networks")] = ()
+    # Sorted by port, then protocol.
+    ingress: Annotated[tuple[IngressBinding, ...], since(2, words="ports that are published on every node")] = ()
 
     @property
     def on_cluster_network(self) -> bool:
@@ -124,9 +140,18 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
         return (self.networks or (DEFAULT,)) if self.on_cluster_network else ()
 
     @property
+    def container_ports(self) -> tuple[tuple[int, str], ...]:
+        """The published ports that its program listens on: numbers and protocols, each once, sorted."""
+        if not self.ingress:
+            return tuple((each.container_port, each.protocol) for each in self.ports)
+        found = {(each.container_port, each.protocol) for each in self.ports}
+        found |= {(each.container_port, each.protocol) for each in self.ingress}
+        return tuple(sorted(found))
+
+    @property
     def first_tcp_port(self) -> int:
         """The container's port that accepts once it is ready, if it has no health check; 0: none."""
-        return next((each.container_port for each in self.ports if each.protocol == "tcp"), 0)
+        return next((port for port, protocol in self.container_ports if protocol == "tcp"), 0)
 
     @property
     def tells_ready(self) -> bool:
@@ -145,13 +170,13 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
         """
         if self.drain_ms is not None:
             return self.drain_ms
-        return DRAIN_MS if self.ports else 0
+        return DRAIN_MS if self.ports or self.ingress else 0
 
     @property
     def node_labels(self) -> tuple[tuple[str, str], ...]:
-        """The labels that its node must have: asked for, needed by its options, or by networks with names."""
+        """The labels that its node must have: asked for, needed by its options, its ports, or named networks."""
         needed = self.options.node_labels if self.options is not None else ()
-        if self.networks and self.on_cluster_network:
+        if self.ingress or (self.networks and self.on_cluster_network):
             needed = (*needed, (OVERLAY_LABEL, OVERLAY_KIND))
         return tuple(sorted({*self.constraints, *needed})) if needed else self.constraints
 

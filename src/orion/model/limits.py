@@ -9,6 +9,7 @@ MAX_BYTES = 1 << 60  # more than any machine has; keeps sums of a million tasks 
 MAX_CPU = 1_000_000
 MAX_MOUNTS = 64  # configs in one task: with MAX_VALUE_BYTES each they still fit one answer between nodes
 MAX_PORTS = 64  # in one task
+MAX_INGRESS_PORTS = 4_096  # of a cluster
 MAX_WORDS = 4_096  # of a command
 MAX_VARIABLES = 4_096  # of one task
 MAX_SELECTORS = 64  # of one task

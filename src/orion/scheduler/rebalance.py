@@ -13,6 +13,7 @@ from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import JobKind, Placement
 from orion.model.placement_rules import PlacementRules
 from orion.model.update import UpdateOrder
+from orion.scheduler.closed_ports import closed_ports
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.plan import Plan
 from orion.scheduler.pools import Pools
@@ -66,7 +67,7 @@ class _Balancer:
     def __init__(self, view: View, pools: Pools) -> None:
         self._view = view
         self._pools = pools
-        self._overlay = Overlay(view.own_ports)
+        self._overlay = Overlay(closed_ports(view))
         self._looks_left = MAX_LOOKS
         self._moves: list[Move] = []
         self._groups: list[Placements] = []

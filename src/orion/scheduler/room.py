@@ -5,6 +5,7 @@ from orion.model.ids import NodeId
 from orion.model.job import Job, JobKind
 from orion.model.placement_text import placement_text
 from orion.scheduler.choose import Choice
+from orion.scheduler.closed_ports import closed_ports
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.explain import explain
 from orion.scheduler.pools import Pools
@@ -18,14 +19,14 @@ def has_room(view: View, record: JobRecord, version: int, pools: Pools) -> bool:
     """Returns whether another task of this version would find a place now."""
     demand = Demand(record.spec(version))
     pool = pools.pool(view, demand.constraints, demand.rules)
-    return Choice(view, record, [0], demand, pool, Overlay(view.own_ports)).done
+    return Choice(view, record, [0], demand, pool, Overlay(closed_ports(view))).done
 
 
 def no_room(view: View, record: JobRecord, asked: Job, pools: Pools) -> str:
     """Returns why no node takes a task of a job as it is asked for, beside those that run; "" when one does.
     `asked` has the version that it would get.
     """
-    demand, overlay = Demand(asked.task), Overlay(view.own_ports)
+    demand, overlay = Demand(asked.task), Overlay(closed_ports(view))
     pool = pools.pool(view, demand.constraints, demand.rules)
     as_asked = JobRecord.of(asked, "", [], bytearray(), active=record.active)
     choice = Choice(view, as_asked, [0], demand, pool, overlay)
@@ -43,7 +44,7 @@ def target(view: View, record: JobRecord, index: int, version: int, pools: Pools
     pool = pools.pool(view, demand.constraints, demand.rules)
     if record.job.kind is JobKind.SYSTEM:
         return record.job.homes[index] or None, "its node is gone"
-    overlay = Overlay(view.own_ports)
+    overlay = Overlay(closed_ports(view))
     overlay.leaving.update(each.id for each in former)
     for each in reversed(former):
         row = view.node_record(each.node)

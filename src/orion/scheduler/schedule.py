@@ -9,6 +9,7 @@ from orion.model.levels import level_of_type
 from orion.model.placement import PlacementFailure, RefusalReason
 from orion.model.placement_text import placement_text
 from orion.scheduler.choose import Choice
+from orion.scheduler.closed_ports import closed_ports
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.explain import explain, same_news
 from orion.scheduler.past import failed_on, pool_by_past
@@ -73,7 +74,7 @@ class _Planner:
     def __init__(self, view: View, pools: Pools, max_placements: int, max_looks: int, max_bytes: int) -> None:
         self._view = view
         self._pools = pools
-        self._overlay = Overlay(view.own_ports)
+        self._overlay = Overlay(closed_ports(view))
         self._room = max_placements
         self._looks_left = max_looks
         self._bytes_left = max_bytes

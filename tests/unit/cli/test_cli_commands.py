@@ -19,6 +19,7 @@ from orion.model.api.health_fields import (
     HttpCheckRequest,
     TcpCheckRequest,
 )
+from orion.model.api.ingress_fields import IngressRequest
 from orion.model.api.nodes import Amounts
 from orion.model.api.placement_fields import AffinityRequest, AlongsideRequest, PlacementRequest
 from orion.model.api.reasons import JobWaitView, PlacementFailureView
@@ -634,6 +635,20 @@ def test_run_asks_for_the_networks_of_a_task(orion, api):
     code, _, err = orion("run", "--networks", "front", "--networks", "back", "nginx")
     assert (code, err) == (0, "")
     assert api.service.creates[0]["request"].networks == ["front", "back"]
+
+
+def test_run_asks_for_ports_of_every_node(orion, api):
+    words = ("--ingress", "8080:80", "--ingress", "53:5353/udp", "--ingress", "443:sticky")
+    code, _, err = orion("run", *words, "nginx")
+    assert (code, err) == (0, "")
+    assert api.service.creates[0]["request"].ingress == [
+        IngressRequest(8080, 80, "tcp", False),
+        IngressRequest(53, 5353, "udp", False),
+        IngressRequest(443, 443, "tcp", True),
+    ]
+    code, _, err = orion("run", "--ingress", "8080:80/icmp", "nginx")
+    assert code == 2
+    assert "has no such protocol" in err
 
 
 def test_run_asks_for_the_nodes_of_a_task(orion, api):

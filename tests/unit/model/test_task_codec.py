@@ -23,6 +23,7 @@ from orion.model.api.health_fields import (
     HttpCheckRequest,
     TcpCheckRequest,
 )
+from orion.model.api.ingress_fields import IngressRequest
 from orion.model.api.placement_fields import AffinityRequest, AlongsideRequest, PlacementRequest
 from orion.model.api.tasks import TaskFields, TaskRequest, TaskView
 from orion.model.container_options import ContainerOptions
@@ -64,6 +65,8 @@ _CHECKS = st.one_of(
     st.builds(HealthCheckRequest, docker=st.builds(DockerCheckRequest, st.just([]) | _PROGRAM), **_TIMES),
 )
 _HOOKS = st.lists(st.builds(HookRequest, _PROGRAM, _CHECK_SECONDS), max_size=2)
+
+_PORT = st.integers(1, 65_535)
 
 # Right values of each field.
 VALUES = {
@@ -108,6 +111,11 @@ VALUES = {
         max_size=2,
         unique_by=lambda each: each.job,
     ),
+    "ingress": st.lists(
+        st.builds(IngressRequest, _PORT, _PORT, st.sampled_from(["tcp", "udp"]), st.booleans()),
+        max_size=3,
+        unique_by=lambda each: (each.port, each.protocol),
+    ).map(lambda ports: sorted(ports, key=lambda each: (each.port, each.protocol))),
     "hostname": st.sampled_from(["", "db", "9", "a--b", "DB-1.example.org"]),
     **container_values.VALUES,
 }
@@ -118,7 +126,7 @@ def _of_one_network(request):
     placement = request.placement
     beside = placement.alongside if isinstance(placement, PlacementRequest) else None
     apart = request.network_mode or (isinstance(beside, AlongsideRequest) and beside.network)
-    return replace(request, networks=[]) if apart else request
+    return replace(request, networks=[], ingress=[]) if apart else request
 
 
 REQUESTS = st.builds(TaskRequest, **VALUES).map(_of_one_network)

@@ -14,6 +14,7 @@ from orion.cli.shared.types import (
     ConfigUse,
     Environment,
     HealthCheck,
+    Ingress,
     LabelRule,
     Published,
     Seconds,
@@ -36,6 +37,7 @@ _KINDS: dict[str, click.ParamType[Any]] = {
     "config": ConfigUse(),
     "check": HealthCheck(),
     "after": AfterJob(),
+    "ingress": Ingress(),
 }
 _PLAIN: dict[Any, click.ParamType[Any]] = {str: click.STRING, int: click.INT, float: click.FLOAT}
 # Of a variable that is given twice the last one counts, as in docker run; a port that is may be a slip.

@@ -252,6 +252,27 @@ class HealthCheck(click.ParamType[Any]):
         return HealthCheckRequest(docker=DockerCheckRequest())
 
 
+class Ingress(click.ParamType[tuple[int, int, str, bool]]):
+    """`8080:80`, `80` for the same port, `53:5353/udp`, any with `:sticky` -> (port, container port, protocol,
+    sticky).
+    """
+
+    name = "port:container-port"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int, str, bool]:
+        text = str(value)
+        bare = text.removesuffix(":sticky")
+        ports, slash, protocol = bare.partition("/")
+        port, _, container = ports.partition(":")
+        read = Port()
+        if slash and protocol not in {"tcp", "udp"}:
+            self.fail(f"{text!r} has no such protocol: write {ports}/tcp or {ports}/udp", param, ctx)
+        numbers = read.convert(port, param, ctx), read.convert(container or port, param, ctx)
+        return (*numbers, protocol or "tcp", bare != text)
+
+
 class AfterJob(click.ParamType[tuple[str, str, bool]]):
     """`JOB`, `JOB:CONDITION` or either with `:optional` -> (job, condition, required)."""
 

@@ -57,6 +57,8 @@ def _kind(request: JobRequest, name: str, errors: FieldErrors) -> JobKind:
     if kind is JobKind.CRON and len(name) > MAX_CRON_NAME:
         message = f"name has {len(name)} characters; that of a cron job at most {MAX_CRON_NAME}"
         errors.append(FieldError("/name", message))
+    if kind is JobKind.CRON and request.ingress:
+        Reading(request, "ingress", errors).wrong("a cron job's runs can't have ports on every node: leave it out")
     if kind in (JobKind.BATCH, JobKind.CRON) and request.restart_policy == RestartMode.ALWAYS:
         Reading(request, "restart_policy", errors).wrong(
             f"a {kind} job ends, which restartPolicy always never lets it"

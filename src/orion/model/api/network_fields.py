@@ -17,10 +17,16 @@ def read_networks(names: list[str], reading: Reading) -> tuple[str, ...]:
             reading.wrong(f"{shown(name)} is no network's name: 'orion network ls' lists them", at)
         elif name in names[:at]:
             reading.wrong(f"{name} is named twice", at)
-    if names and reading.request.network_mode:
+    if names:
+        refuse_elsewhere(reading)
+    return tuple(names)
+
+
+def refuse_elsewhere(reading: Reading) -> None:
+    """Says that the field needs a network of the cluster's where the task is on another."""
+    if reading.request.network_mode:
         reading.wrong(f"{reading.name} and networkMode don't go together: that is another network")
     asked = reading.request.placement
     companion = asked.alongside if isinstance(asked, PlacementRequest) else None
-    if names and isinstance(companion, AlongsideRequest) and companion.network:
+    if isinstance(companion, AlongsideRequest) and companion.network:
         reading.wrong(f"{reading.name} and the network of {companion.job}'s task don't go together: leave one out")
-    return tuple(names)

@@ -13,6 +13,7 @@ from orion.model.api.container.network import ContainerFields
 from orion.model.api.fields import Option, always, field, none_or, schema, shown_always, whole_up_to
 from orion.model.api.health_fields import HealthFields
 from orion.model.api.hostname import HOSTNAME, MAX_TEXT, read_hostname
+from orion.model.api.ingress_fields import IngressRequest, read_ingress, show_ingress
 from orion.model.api.network_fields import NETWORK_PATTERN, read_networks
 from orion.model.api.placement_fields import (
     Asked,
@@ -300,6 +301,21 @@ class TaskFields(HealthFields, msgspec.Struct, frozen=True, rename="camel"):
             show=list,
             max_length=MAX_OF_JOB,
             option=Option(("--networks",), "NAME", default="the default one"),
+        ),
+    ] = []
+    ingress: Annotated[
+        list[IngressRequest],
+        field(
+            "Ports that are open on every node of the cluster's network, and lead to its tasks that are ready.",
+            read=read_ingress,
+            show=show_ingress,
+            max_length=MAX_PORTS,
+            option=Option(
+                ("--ingress",),
+                "PORT[:CONTAINER][/udp][:sticky]",
+                "ingress",
+                also="As in 8080:80, or 53:5353/udp; with :sticky behind it, a client goes to one task.",
+            ),
         ),
     ] = []
 

@@ -44,7 +44,8 @@ class UpdateRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
         schema(
             "Ready tasks never fall below it by an update's doing. Null: none is missed start-first, and "
             "parallelism of them stop-first.",
-            anyOf=[{"minimum": 0, "maximum": MAX_AT_A_TIME}, {"type": "null"}],
+            minimum=0,
+            maximum=MAX_AT_A_TIME,
         ),
     ] = None
     progress_deadline_seconds: Annotated[

@@ -252,7 +252,7 @@ def named_job(view: View, job: JobName) -> NamedJob | None:
         for each in view.allocations_of_job(job)
         if each.ip and _is_ready(each, view.spec(job, each.job_version))
     )
-    ports = tuple((port.container_port, port.protocol) for port in found.task.ports)
+    ports = found.task.container_ports
     return NamedJob(job, found.count, ready, ports)
 
 

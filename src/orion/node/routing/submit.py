@@ -16,6 +16,7 @@ from orion.node.membership.directory import Directory
 from orion.node.membership.quorum_watch import QuorumWatch
 from orion.node.membership.rivals import Rivals
 from orion.node.routing.forward import Forward
+from orion.node.routing.ingress_check import refuse_ingress
 from orion.node.routing.own_ports import refuse_own_ports
 from orion.node.rpc.registry import Registry
 from orion.node.rpc.request import CallRequest, NotUnderstood, Place
@@ -25,6 +26,7 @@ from orion.state.core.features import Need, need_of
 from orion.state.gate import require_open, too_new
 from orion.state.sound import fault_of
 from orion.state.tables.cluster import InitCluster
+from orion.state.tables.job_changes import PutJob
 from orion.state.tables.jobs import CreateJob
 from orion.state.tables.node_status import SetNodeStatus
 from orion.state.tables.nodes import RegisterNode
@@ -153,8 +155,9 @@ class Submitter:
         """
         data, view = request.command, self._driver.view
         command = await self._opened(request)
-        if isinstance(command, CreateJob):
+        if isinstance(command, CreateJob | PutJob):
             refuse_own_ports(view, command.job)
+            refuse_ingress(view, command.job)
         if not isinstance(command, RegisterNode):
             return data
         if command.replaces:

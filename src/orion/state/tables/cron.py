@@ -14,7 +14,7 @@ from orion.state.core.command import Command, command, once_about
 from orion.state.core.faults import MAX_MS, MAX_NUMBER, MAX_WORD, first, key_fault, longer, outside
 from orion.state.core.step import Step
 from orion.state.records import Tables
-from orion.state.tables import cron_rows, job_configs
+from orion.state.tables import cron_rows, job_uses
 from orion.state.tables.answers import Answers
 from orion.state.tables.cron_rows import CronRow, Crons
 from orion.state.tables.history import ChangeKind, note
@@ -162,7 +162,7 @@ def collect_jobs(state: Tables, step: Step, collect: CollectJobs) -> None:
             continue
         if job.cron:
             mutations.forget_job(state, record)
-            job_configs.keep(state, name)
+            job_uses.keep(state, name)
             step.tell("JobForgotten", name, f"{name} has ended a while ago and is forgotten")
         elif record.finished and cron_rows.completed(record):
             mutations.collect(state, record)

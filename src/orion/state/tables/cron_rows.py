@@ -22,7 +22,7 @@ from orion.state.core.step import Step, tasks_text
 from orion.state.core.table import KeyedTable, TableSet
 from orion.state.job_record import JobRecord
 from orion.state.records import Tables
-from orion.state.tables import job_configs
+from orion.state.tables import job_uses
 from orion.state.tables.history import ChangeKind, note
 
 MAX_FIRINGS = 50  # remembered of one job, oldest out first, but none that still runs
@@ -173,7 +173,7 @@ def start_run(
         cron=cron.name,
     )
     mutations.add_job(state, job)
-    job_configs.keep(state, name)
+    job_uses.keep(state, name)
     note(state, step, ChangeKind.CREATED, job)
     step.tell(
         "CronFired",

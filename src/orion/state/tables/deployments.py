@@ -14,7 +14,7 @@ from orion.state.core.step import Step
 from orion.state.floors import held_back
 from orion.state.job_record import JobRecord
 from orion.state.records import Tables
-from orion.state.tables import job_configs
+from orion.state.tables import job_uses
 from orion.state.tables.deployment_rows import MAX_REASON, Deployments
 from orion.state.tables.history import ChangeKind, note
 
@@ -107,7 +107,7 @@ def turn_deployment(state: Tables, step: Step, command: TurnDeployment) -> None:
     rollouts.forgive(state, record)
     reason = command.reason[:MAX_REASON]
     state.of(Deployments).put(replace(row, rolling_back=True, reason=reason, progress_at_ms=step.at_ms))
-    job_configs.keep(state, row.job)
+    job_uses.keep(state, row.job)
     note(state, step, ChangeKind.ROLLED_BACK, job)
     text = f"deployment {row.id} of {row.job} goes back to version {job.version}: {reason}"
     step.tell("DeploymentRollsBack", row.job, text)
@@ -121,7 +121,7 @@ def end_deployment(state: Tables, step: Step, command: EndDeployment) -> None:
     done = command.state in (DeploymentState.DONE, DeploymentState.ROLLED_BACK)
     if done and not rollouts.settle_versions(state, record):
         return
-    job_configs.keep(state, row.job)
+    job_uses.keep(state, row.job)
     rollouts.set_alone(state, record, alone=False)
     state.of(Deployments).end(step, row, command.state, command.reason)
 

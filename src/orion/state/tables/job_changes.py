@@ -15,12 +15,13 @@ from orion.state.core.faults import MAX_WORD as MAX_NAME
 from orion.state.core.step import Step, tasks_text
 from orion.state.job_record import JobRecord
 from orion.state.records import MAX_COUNT, Tables
-from orion.state.tables import cron_rows, job_configs
+from orion.state.tables import cron_rows, job_configs, job_uses
 from orion.state.tables.answers import Answers
 from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.history import ChangeKind, note
+from orion.state.tables.job_faults import creation_fault
 from orion.state.tables.job_refusals import refuse
-from orion.state.tables.jobs import add_new, creation_fault, unknown
+from orion.state.tables.jobs import add_new, unknown
 
 MAX_VERSIONS = 50  # of a job that are in use at a time
 ANY = -1
@@ -98,7 +99,7 @@ def put_job(state: Tables, step: Step, put: PutJob) -> JobName | OrionError:
         answer = add_new(state, step, asked)
         if not isinstance(answer, OrionError):
             _begin(state, step, replace(asked, created_index=step.index), DeploymentKind.DEPLOY, NO_VERSION)
-            job_configs.keep(state, name)
+            job_uses.keep(state, name)
         return answer
     if put.job.kind is not record.latest.kind:
         return Conflict(
@@ -106,7 +107,7 @@ def put_job(state: Tables, step: Step, put: PutJob) -> JobName | OrionError:
             f" 'orion rm {name}', or choose another name"
         )
     answer = _change(state, step, record, asked)
-    job_configs.keep(state, name)
+    job_uses.keep(state, name)
     return answer
 
 
@@ -263,7 +264,7 @@ def set_job_count(state: Tables, step: Step, change: SetJobCount) -> JobName | O
     running = state.of(Deployments).running_of(job.name)
     new_from = len(record.slots)
     rollouts.change_job(state, record, job)
-    job_configs.keep(state, job.name)
+    job_uses.keep(state, job.name)
     note(state, step, ChangeKind.SCALED, job)
     step.tell("JobScaled", job.name, f"{job.name} is to have {tasks_text(job.count)}")
     if running is None:
@@ -301,7 +302,7 @@ def roll_back_job(state: Tables, step: Step, change: RollBackJob) -> JobName | O
     note(state, step, ChangeKind.ROLLED_BACK, back)
     step.tell("JobUpdated", job.name, f"{job.name} goes back to version {target}, {image_text(back.task.image)}")
     _begin(state, step, back, DeploymentKind.ROLLBACK, NO_VERSION)
-    job_configs.keep(state, job.name)
+    job_uses.keep(state, job.name)
     return job.name
 
 
@@ -319,7 +320,7 @@ def restart_job(state: Tables, step: Step, change: RestartJob) -> JobName | Orio
     note(state, step, ChangeKind.RESTARTED, job)
     step.tell("JobUpdated", job.name, f"{job.name} is restarted, as version {job.version}")
     _begin(state, step, job, DeploymentKind.RESTART, back)
-    job_configs.keep(state, job.name)
+    job_uses.keep(state, job.name)
     return job.name
 
 

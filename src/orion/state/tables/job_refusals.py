@@ -1,9 +1,10 @@
 """Jobs that can't be, by what else there is."""
 
-from orion.model.errors import Refused
+from orion.model.errors import OrionError, Refused
 from orion.model.job import Job
 from orion.state.order import circle
 from orion.state.records import Tables
+from orion.state.tables.ingress import refuse_ports
 from orion.state.tables.networks import missing_network
 
 
@@ -18,9 +19,9 @@ def refuse_circle(state: Tables, job: Job) -> Refused | None:
     )
 
 
-def refuse(state: Tables, job: Job) -> Refused | None:
-    """Refuses a job by what it names: other jobs and networks."""
-    return refuse_circle(state, job) or missing_network(state, job.name, job.task)
+def refuse(state: Tables, job: Job) -> OrionError | None:
+    """Refuses a job by what it names: other jobs, networks, and ports of every node."""
+    return refuse_circle(state, job) or missing_network(state, job.name, job.task) or refuse_ports(state, job)
 
 
 TABLES = ()

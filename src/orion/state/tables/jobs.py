@@ -6,43 +6,30 @@ end, that job waits as the `successor` in its record; `settle` lets it begin.
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from itertools import chain
 
 from msgspec.structs import replace
 
-from orion.model.after import after_fault
 from orion.model.allocation import Allocation
-from orion.model.container_options import ContainerOptions
 from orion.model.errors import Conflict, NotFound, OrionError, Refused
-from orion.model.ids import JOB_NAME, JobName
+from orion.model.ids import JobName
 from orion.model.images import image_text
-from orion.model.job import Job, JobKind, TaskSpec
-from orion.model.network import networks_fault
-from orion.model.placement_rules import MAX_PRIORITY, rules_fault
-from orion.model.schedule import MAX_CRON_NAME, MAX_EXPRESSION, MAX_ZONE
-from orion.model.update import UpdatePolicy
+from orion.model.job import Job, JobKind
 from orion.state import mutations, rollouts
 from orion.state.core.command import Command, Once, command, once_about
 from orion.state.core.faults import (
-    MAX_MS,
-    MAX_NUMBER,
-    MAX_PORT,
     MAX_WORD,
-    first,
     key_fault,
     longer,
-    outside,
-    protocol_fault,
-    resources_fault,
 )
 from orion.state.core.step import Step, tasks_text
 from orion.state.job_record import JobRecord
 from orion.state.records import MAX_COUNT, Tables, port_text, static_port_keys
 from orion.state.system_slots import homes_for
-from orion.state.tables import cron_rows, job_configs
+from orion.state.tables import cron_rows, job_uses
 from orion.state.tables.answers import Answers
 from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.history import ChangeKind, note
+from orion.state.tables.job_faults import creation_fault
 from orion.state.tables.job_refusals import refuse
 from orion.state.tables.job_rows import Jobs
 
@@ -97,92 +84,6 @@ class StartJob(Command, frozen=True, array_like=True, tag=13):
 # --- create ------------------------------------------------------------------------------------------------
 
 
-def creation_fault(job: Job, idempotency_key: str) -> str:
-    if not JOB_NAME.fullmatch(job.name):
-        return f"{job.name[:80]!r} is no job's name"
-    return first(
-        (
-            key_fault(idempotency_key),
-            outside("version", job.version, MAX_NUMBER),
-            outside("created_at_ms", job.created_at_ms, MAX_MS),
-            outside("priority", job.priority, MAX_PRIORITY, -MAX_PRIORITY),
-            _spec_fault(job.task),
-            _policy_fault(job.update) if job.update else "",
-            _kind_fault(job),
-        )
-    )
-
-
-def _kind_fault(job: Job) -> str:
-    if job.homes or job.cron or job.collected:
-        return f"{job.name} says what only the state does: homes, cron or collected"
-    if (job.kind is JobKind.CRON) != (job.schedule is not None):
-        return f"{job.name} is a {job.kind} job and has {'a' if job.schedule else 'no'} schedule"
-    if job.schedule is None:
-        return ""
-    return first(
-        (
-            longer("expression", len(job.schedule.expression), MAX_EXPRESSION),
-            longer("time_zone", len(job.schedule.time_zone), MAX_ZONE),
-            outside("start_deadline_ms", job.schedule.start_deadline_ms, MAX_MS),
-            longer("a cron job's name", len(job.name), MAX_CRON_NAME),
-        )
-    )
-
-
-def _policy_fault(policy: UpdatePolicy) -> str:
-    times = ("delay_ms", "monitor_ms", "progress_deadline_ms")
-    counts = ("parallelism", "min_available", "canary")
-    return first(
-        (
-            *(outside(name, getattr(policy, name), MAX_MS) for name in times),
-            *(outside(name, getattr(policy, name), MAX_COUNT, -1) for name in counts),
-        )
-    )
-
-
-def _spec_fault(spec: TaskSpec) -> str:
-    ports = (
-        outside("container_port", port.container_port, MAX_PORT, 1)
-        or outside("host_port", port.host_port, MAX_PORT)
-        or longer("host_ip", len(port.host_ip), MAX_WORD)
-        or protocol_fault(port.protocol)
-        for port in spec.ports
-    )
-    return first(
-        (
-            resources_fault(spec.resources),
-            first(ports),
-            outside("max_restarts", spec.restart.max_restarts, MAX_NUMBER),
-            outside("stop_grace_ms", spec.stop_grace_ms, MAX_MS),
-            first(outside("mode", mount.mode, 0o7777) for mount in spec.configs),
-            rules_fault(spec.rules),
-            _options_fault(spec.options),
-            after_fault(spec.after),
-            networks_fault(spec.networks),
-        )
-    )
-
-
-def _options_fault(options: ContainerOptions | None) -> str:
-    """Says which number can't be shown or given to an engine."""
-    if options is None:
-        return ""
-    named = ((name, getattr(options, name)) for name in options.__struct_fields__)
-    numbers = [(name, value) for name, value in named if isinstance(value, int)]
-    numbers += [(f"limit of {each.name}", number) for each in options.ulimits for number in (each.soft, each.hard)]
-    numbers += [("count", each.count) for each in options.device_requests]
-    rates = (
-        options.blkio_device_weights,
-        options.device_read_bps,
-        options.device_write_bps,
-        options.device_read_iops,
-        options.device_write_iops,
-    )
-    numbers += [("rate", each.rate) for each in chain.from_iterable(rates)]
-    return first(outside(name, number, MAX_NUMBER, -MAX_NUMBER) for name, number in numbers)
-
-
 _CREATE_ONCE: Once[CreateJob] = Once(
     Answers,
     # Of whatever name: one that the node has made up is another in each request.
@@ -221,7 +122,7 @@ def add_new(state: Tables, step: Step, job: Job) -> JobName | OrionError:
         if former:
             _forget(state, step, former, "has ended and makes room for a new one")
         mutations.add_job(state, job)
-    job_configs.keep(state, job.name)
+    job_uses.keep(state, job.name)
     after = f", once the former {job.name} has ended" if former and former.active else ""
     note(state, step, ChangeKind.CREATED, job)
     step.tell(
@@ -267,13 +168,13 @@ def remove_job(state: Tables, step: Step, command: RemoveJob) -> JobName | Orion
     note(state, step, ChangeKind.REMOVED, record.latest)
     state.of(Deployments).supersede(step, name, "the job is removed")
     record.successor = None
-    job_configs.keep(state, name)
     if record.job.kind is JobKind.CRON:
         for run in [each for each in state.jobs.values() if each.job.cron == name]:
             _end_for_good(state, step, run)
     if not record.job.stopping:
         mutations.close_job(state, record, replace(record.job, stopping=True))
         cron_rows.settle_run(state, step, record)
+    job_uses.keep(state, name)
     text = f"{name} is being removed"
     step.tell("JobRemoved", name, f"{text}: {tasks_text(record.active)} to end" if record.active else text)
     settle(state, step, record)
@@ -283,9 +184,9 @@ def remove_job(state: Tables, step: Step, command: RemoveJob) -> JobName | Orion
 def _end_for_good(state: Tables, step: Step, run: JobRecord) -> None:
     note(state, step, ChangeKind.REMOVED, run.latest)
     run.successor = None
-    job_configs.keep(state, run.job.name)
     if not run.job.stopping:
         mutations.close_job(state, run, replace(run.job, stopping=True))
+    job_uses.keep(state, run.job.name)
     step.tell("JobRemoved", run.job.name, f"{run.job.name} is being removed with its cron job")
     settle(state, step, run)
 
@@ -311,7 +212,7 @@ def _change(state: Tables, step: Step, command: StopJob | StartJob, change: Chan
     if record.latest.created_index > since or record.latest.stopping:
         return Conflict(f"{name} is being removed; 'orion run --name {name}' makes a new one")
     change(state, step, record)
-    job_configs.keep(state, name)
+    job_uses.keep(state, name)
     return name
 
 
@@ -374,7 +275,7 @@ def settle(state: Tables, step: Step, record: JobRecord) -> None:
             mutations.add_job(state, successor)
     elif successor:
         mutations.open_job(state, record, successor)
-    job_configs.keep(state, record.job.name)
+    job_uses.keep(state, record.job.name)
 
 
 def _forget(state: Tables, step: Step, record: JobRecord, how: str) -> None:

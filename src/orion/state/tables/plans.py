@@ -2,7 +2,7 @@
 capacity and host ports are given away, and nowhere else.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -22,6 +22,7 @@ from orion.state.core.step import MAX_EVENTS_EACH, Step, tasks_text
 from orion.state.job_record import OPEN, JobRecord
 from orion.state.placed import admission
 from orion.state.records import Ports, Tables, port_key
+from orion.state.tables.ingress import Ingress
 from orion.state.tables.subnets import address_giver
 
 MAX_SHORT_PORTS = 2 * MAX_PORTS  # of a failure: each taken by tasks here, by Orion there
@@ -152,7 +153,7 @@ def _place(state: Tables, record: JobRecord, group: Placements, step: Step) -> l
     at_ms = step.at_ms
     ids = _free_ids(state)
     admits = admission(state, spec.rules, name, version)
-    addresses = address_giver(state, step, spec)
+    addresses, everywhere = address_giver(state, step, spec), state.of(Ingress).rows
     for index, number, ports in zip(group.indexes, group.nodes, columns, strict=False):
         node = numbers.get(number)
         if (
@@ -164,7 +165,7 @@ def _place(state: Tables, record: JobRecord, group: Placements, step: Step) -> l
             or cpu > node.cpu_free
             or memory > node.memory_free
             or disk > node.disk_free
-            or (bindings and not ports_fit(node.ports, bindings, ports))
+            or (bindings and not ports_fit(node.ports, everywhere, bindings, ports))
             or (admits is not None and not admits(node))
         ):
             state.capacity_epoch += 1  # what the plan knew is out of date: worth another look
@@ -184,15 +185,19 @@ def _place(state: Tables, record: JobRecord, group: Placements, step: Step) -> l
     return placed
 
 
-def ports_fit(held: Ports, bindings: Sequence[PortBinding], ports: Sequence[int]) -> bool:
-    """Returns whether these host ports are what the bindings ask for, free on the engine, and no two the same."""
+def ports_fit(
+    held: Ports, everywhere: Container[int], bindings: Sequence[PortBinding], ports: Sequence[int]
+) -> bool:
+    """Returns whether these host ports are what the bindings ask for, free on the engine and on every node, and no
+    two the same.
+    """
     if len(ports) != len(bindings):
         return False
     keys: set[int] = set()
     for port, binding in zip(ports, bindings, strict=True):
         key = port_key(port, binding.protocol)
         asked = port == binding.host_port if binding.host_port else port in DYNAMIC_PORTS
-        if not asked or key in held or key in keys:
+        if not asked or key in held or key in everywhere or key in keys:
             return False
         keys.add(key)
     return True

@@ -11,7 +11,7 @@ from orion.state.core.faults import MAX_NUMBER, MAX_WORD, longer, outside
 from orion.state.core.step import Step
 from orion.state.records import Tables
 from orion.state.system_slots import homes_for
-from orion.state.tables import job_configs
+from orion.state.tables import job_uses
 
 
 @since(2)
@@ -38,7 +38,7 @@ def fit_system_job(state: Tables, step: Step, fit: FitSystemJob) -> None:
     if homes == job.homes:
         return
     rollouts.change_job(state, record, replace(job, homes=homes, count=len(homes)))
-    job_configs.keep(state, job.name)
+    job_uses.keep(state, job.name)
     for index in range(len(record.slots)):
         home = homes[index] if index < len(homes) else ""
         for allocation in record.history(index):
