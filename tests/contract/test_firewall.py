@@ -18,7 +18,7 @@ import uvloop
 
 from orion.adapters.firewall import KernelFirewall
 from orion.adapters.firewall.events import QUIET_S
-from orion.adapters.firewall.programs import run
+from orion.adapters.netfilter.programs import NetfilterFailed, run
 from orion.model.firewall import FirewallRules, NetworkRules
 from orion.ports.firewall import Firewall, FirewallFailed
 from support.namespaces import inside, namespaces, run_in
@@ -340,7 +340,7 @@ def test_a_program_that_is_not_there_is_named(bench: KernelBench) -> None:
     async def check() -> None:
         with pytest.raises(FirewallFailed, match=r"iptables-none is not installed.*install the package iptables"):
             await KernelFirewall("iptables-none").apply(RULES)
-        with pytest.raises(FirewallFailed, match=r"nft failed: .*syntax error"):
+        with pytest.raises(NetfilterFailed, match=r"nft failed: .*syntax error"):
             await run("nft", "-f", "-", given="nonsense\n")
 
     bench.run(check)

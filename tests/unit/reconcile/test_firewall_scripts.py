@@ -3,7 +3,8 @@
 import msgspec
 
 from orion.model.firewall import FirewallRules, NetworkRules
-from orion.reconcile.firewall import REMOVAL, ruleset
+from orion.reconcile import nft
+from orion.reconcile.firewall import TABLE, ruleset
 from orion.reconcile.forwarding import accepts, missing, removal
 
 RANGE = "10.200.0.0/16"
@@ -22,7 +23,7 @@ DOCKER = f"""{EMPTY}-N DOCKER
 
 def test_the_table_is_replaced_as_a_whole() -> None:
     for rules in (BOTH, NONE):
-        assert ruleset(rules).script.startswith(REMOVAL)
+        assert ruleset(rules).script.startswith(nft.removal(TABLE))
 
 
 def test_the_same_rules_make_the_same_script_and_others_another() -> None:
@@ -38,7 +39,7 @@ def test_the_same_rules_make_the_same_script_and_others_another() -> None:
 
 def test_each_rule_has_a_comment_and_none_twice_in_a_chain() -> None:
     made = ruleset(BOTH)
-    lines = [line for line in made.script.removeprefix(REMOVAL).splitlines() if " comment " in line]
+    lines = [line for line in made.script.removeprefix(nft.removal(TABLE)).splitlines() if " comment " in line]
     assert len(lines) == sum(len(chain.comments) for chain in made.shown.values())
     for chain in made.shown.values():
         assert len(set(chain.comments)) == len(chain.comments)

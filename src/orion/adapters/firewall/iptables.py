@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from orion.adapters.firewall.programs import run
+from orion.adapters.netfilter.programs import run
 
 LOCK_S = "5"  # for which it waits where another program changes rules too
 

@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 
-from orion.ports.firewall import FirewallFailed
+from orion.model.errors import OrionError
 
 DEADLINE_S = 10.0
 MAX_OUTPUT_BYTES = 16 << 20
@@ -32,7 +32,14 @@ _FAULTS = (
 )
 
 
-class Failed(FirewallFailed):
+class NetfilterFailed(OrionError):
+    """`detail` says what to do about it."""
+
+    title = "The firewall failed"
+    code = "firewall"
+
+
+class Failed(NetfilterFailed):
     """`said` are the program's own words."""
 
     def __init__(self, program: str, said: str) -> None:
@@ -49,7 +56,7 @@ async def run(program: str, *arguments: str, given: str = "") -> bytes:
     path = shutil.which(program, path=_PATH)
     if path is None:
         package = PACKAGES.get(program, "iptables")
-        raise FirewallFailed(f"{program} is not installed, which the overlay needs: install the package {package}")
+        raise NetfilterFailed(f"{program} is not installed, which the overlay needs: install the package {package}")
     pipe = asyncio.subprocess.PIPE
     with _as_file(given) as stdin:
         try:
@@ -57,12 +64,12 @@ async def run(program: str, *arguments: str, given: str = "") -> bytes:
                 path, *arguments, stdin=stdin, stdout=pipe, stderr=pipe, env={"LC_ALL": "C", "PATH": _PATH}
             )
         except OSError as error:
-            raise FirewallFailed(f"{path} can't be run: {error.strerror or error}") from error
+            raise NetfilterFailed(f"{path} can't be run: {error.strerror or error}") from error
     try:
         async with asyncio.timeout(DEADLINE_S):
             return await _finished(process, program)
     except TimeoutError:
-        raise FirewallFailed(f"{program} did not end within {DEADLINE_S:.0f} s and was killed") from None
+        raise NetfilterFailed(f"{program} did not end within {DEADLINE_S:.0f} s and was killed") from None
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -93,7 +100,7 @@ async def _finished(process: asyncio.subprocess.Process, program: str) -> bytes:
     if code != 0:
         raise Failed(program, complaint.result().decode(errors="replace"))
     if len(out) > MAX_OUTPUT_BYTES:
-        raise FirewallFailed(
+        raise NetfilterFailed(
             f"{program} shows more than {MAX_OUTPUT_BYTES >> 20} MiB of rules: they can't be judged"
         )
     return out

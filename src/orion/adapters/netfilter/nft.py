@@ -1,10 +1,9 @@
-"""Table `ip orion`: loaded as a whole, and shown as far as it can be told whether it is as it was loaded."""
+"""A table of nft's: loaded as a whole, and shown as far as it can be told whether it is as it was loaded."""
 
 import msgspec
 
-from orion.adapters.firewall.programs import Failed, run
-from orion.ports.firewall import FirewallFailed
-from orion.reconcile.firewall import FAMILY, REMOVAL, TABLE, Shown
+from orion.adapters.netfilter.programs import Failed, NetfilterFailed, run
+from orion.reconcile.nft import FAMILY, Shown, removal
 
 _ABSENT = "No such file or directory"
 
@@ -38,14 +37,14 @@ async def load(script: str) -> None:
     await run("nft", "-f", "-", given=script)
 
 
-async def remove() -> None:
-    await load(REMOVAL)
+async def remove(table: str) -> None:
+    await load(removal(table))
 
 
-async def chains() -> dict[str, Shown]:
+async def chains(table: str) -> dict[str, Shown]:
     """Returns the table's chains by name; none where there is no table."""
     try:
-        out = await run("nft", "-j", "list", "table", FAMILY, TABLE)
+        out = await run("nft", "-j", "--terse", "list", "table", FAMILY, table)
     except Failed as error:
         if _ABSENT in error.said:
             return {}
@@ -53,7 +52,7 @@ async def chains() -> dict[str, Shown]:
     try:
         items = _decoder.decode(out).nftables
     except msgspec.MsgspecError as error:
-        raise FirewallFailed(f"nft shows the table {TABLE} in words that are not understood: {error}") from error
+        raise NetfilterFailed(f"nft shows the table {table} in words that are not understood: {error}") from error
     comments: dict[str, list[str]] = {}
     for item in items:
         if item.rule is not None:
