@@ -2,12 +2,14 @@
 
 import asyncio
 import errno
+import functools
 import os
 import struct
 import threading
 
 import pytest
 
+from orion.adapters import multicast
 from orion.adapters.netlink import changes, codec, overlay, tables
 from orion.adapters.netlink.overlay import NetlinkOverlay
 from orion.model.overlay import NOTHING, Forwarding, Neighbour
@@ -97,6 +99,9 @@ def test_a_socket_that_can_not_be_opened_is_said_in_words():
     asyncio.run(main())
 
 
+OF_3 = functools.partial(changes._matters, links={3})
+
+
 class Listener:
     """Says what `script` has, and then that there is no more."""
 
@@ -115,15 +120,15 @@ class Listener:
 def test_word_that_some_was_left_out_is_a_change_and_other_trouble_is_raised():
     elsewhere = datagram(tables.set_neighbour(4, NEIGHBOUR))
     too_many = OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
-    assert changes._take(Listener([elsewhere, too_many, elsewhere]), {3})
-    assert not changes._take(Listener([elsewhere]), {3})
+    assert multicast.take(Listener([elsewhere, too_many, elsewhere]), OF_3)
+    assert not multicast.take(Listener([elsewhere]), OF_3)
     with pytest.raises(OSError, match="Bad file descriptor"):
-        changes._take(Listener([OSError(errno.EBADF, os.strerror(errno.EBADF))]), {3})
+        multicast.take(Listener([OSError(errno.EBADF, os.strerror(errno.EBADF))]), OF_3)
 
 
 def test_a_flood_of_changes_is_taken_in_turns():
-    listener = Listener([datagram(tables.add_address(4, "10.0.0.1/8"))] * (changes.MAX_AT_ONCE + 5))
-    assert changes._take(listener, {3})
+    listener = Listener([datagram(tables.add_address(4, "10.0.0.1/8"))] * (multicast.MAX_AT_ONCE + 5))
+    assert multicast.take(listener, OF_3)
     assert len(listener.script) == 5
 
 
@@ -145,4 +150,4 @@ def datagram(request):
     ],
 )
 def test_of_neighbours_only_those_of_a_device_that_was_read_are_a_change(data, matters):
-    assert changes._matters(data, {3}) is matters
+    assert OF_3(data) is matters
