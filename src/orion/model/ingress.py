@@ -12,6 +12,7 @@ from orion.model.limits import MAX_INGRESS_PORTS
 
 MAX_BACKENDS = 8_192  # of one port
 MAX_ROUTES = 8_192  # to other nodes, of all networks together
+PROTOCOLS = {"tcp": 6, "udp": 17}  # and their numbers in an IP header
 NODE_SUBNET_PREFIX = 24  # of the subnet that a node has of a network
 _DEVICE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")  # of what the kernel takes, what nft takes bare
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -102,7 +103,7 @@ def range_of(text: str) -> IPv4Network | None:
 def _faults_of_port(port: IngressPort) -> Iterator[str]:
     if not 0 < port.port < 65_536:
         yield f"{port.port} is no port"
-    if port.protocol not in {"tcp", "udp"}:
+    if port.protocol not in PROTOCOLS:
         yield f"{port.protocol[:20]!r} is no protocol of port {port.port}"
     if len(port.backends) > MAX_BACKENDS:
         yield f"port {port} has at most {MAX_BACKENDS} backends, not {len(port.backends)}"

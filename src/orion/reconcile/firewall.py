@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from orion.model.firewall import FirewallRules, NetworkRules
 from orion.reconcile import nft
+from orion.reconcile.ingress import MARKED
 from orion.reconcile.nft import Chain, Ruleset
 
 TABLE = "orion"
@@ -45,6 +46,7 @@ def _sources(rules: FirewallRules) -> Iterator[tuple[str, str]]:
             f"not an address of {network.bridge}",
         )
     for vxlan in rules.vxlans:
+        yield f'iifname "{vxlan}" meta mark {MARKED} accept', f"to a published port, on {vxlan}"
         peers = [subnet for network in _over(rules, vxlan) for subnet in network.elsewhere]
         source = f"ip saddr != {nft.members(peers)} " if peers else ""
         yield f'iifname "{vxlan}" {source}counter drop', f"not an address of another node, on {vxlan}"
@@ -74,6 +76,9 @@ def _from_vxlan(rules: FirewallRules, vxlan: str) -> Iterator[tuple[str, str]]:
         if network.elsewhere:
             ends = f"ip saddr {nft.members(network.elsewhere)} ip daddr {network.subnet}"
             yield f'oifname "{network.bridge}" {ends} accept', f"within {network.name}"
+        asked = f"meta mark {MARKED} ip daddr {network.subnet}"
+        yield f'oifname "{network.bridge}" {asked} accept', f"to published ports of {network.name}"
+    yield "ct direction reply ct status dnat accept", "answers of published ports"
     yield "counter drop", "between networks, or for another node"
 
 

@@ -1,7 +1,9 @@
 """The rules in iptables' table `filter` that let the overlay's packets through.
 
 An accept in a table of our own never overrides a drop in another. Docker sets the policy of FORWARD to DROP, and
-leaves DOCKER-USER to others, before its own rules: what stays within a network is let through there.
+leaves DOCKER-USER to others, before its own rules: what stays within a network is let through there. So is what
+came by a published port, behind what an administrator has in that chain.
+
 Out of a bridge, and back, Docker's own rules let them through. Ours for that are for when Docker's are gone. They
 stand at the end of FORWARD, behind whatever an administrator drops.
 
@@ -9,6 +11,7 @@ Rules are known by their comment, which has a digest of their words: iptables sh
 """
 
 import hashlib
+import itertools
 import shlex
 from collections.abc import Iterator, Sequence
 
@@ -21,7 +24,9 @@ USER_CHAIN = "DOCKER-USER"
 
 
 class Accept(msgspec.Struct, frozen=True):
-    """A rule that ends in ACCEPT. `first` puts it before all others of its chain, else it comes after them."""
+    """A rule that ends in ACCEPT. `first` puts it before all others of its chain, else it comes after them, but for
+    the RETURN by which Docker ends its chain.
+    """
 
     chain: str
     match: tuple[str, ...]
@@ -38,7 +43,7 @@ class Accept(msgspec.Struct, frozen=True):
 
 
 def accepts(rules: FirewallRules) -> tuple[Accept, ...]:
-    return tuple(_accepts(rules))
+    return tuple(dict.fromkeys(_accepts(rules)))  # networks may share a VXLAN device
 
 
 def _accepts(rules: FirewallRules) -> Iterator[Accept]:
@@ -46,6 +51,8 @@ def _accepts(rules: FirewallRules) -> Iterator[Accept]:
         ways = ((network.vxlan, network.bridge), (network.bridge, network.vxlan), (network.bridge, network.bridge))
         for came, goes in ways:
             yield Accept(USER_CHAIN, ("-i", came, "-o", goes), first=True)
+        for end in itertools.product(("-i", "-o"), (network.vxlan, network.bridge)):
+            yield Accept(USER_CHAIN, (*end, "-m", "conntrack", "--ctstate", "DNAT"), first=False)
         yield Accept("FORWARD", ("-i", network.bridge), first=False)
         answers = ("-o", network.bridge, "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED")
         yield Accept("FORWARD", answers, first=False)
@@ -63,7 +70,11 @@ def missing(rules: FirewallRules, listing: str) -> list[str]:
         lines.append(f"-N {USER_CHAIN}")
     if not there.jumps:
         lines.append(f"-I FORWARD -m comment --comment {_mark('FORWARD', USER_CHAIN)} -j {USER_CHAIN}")
-    return lines + [each.words for each in wanted if (each.chain, each.mark) not in has]
+    new = [each for each in wanted if (each.chain, each.mark) not in has]
+    lines += [each.words for each in new]
+    if there.returns and any(each.chain == USER_CHAIN and not each.first for each in new):
+        lines += [f"-{how} {USER_CHAIN} -j RETURN" for how in "DA"]
+    return lines
 
 
 def removal(listing: str) -> list[str]:
@@ -101,6 +112,7 @@ class _Listing:
         self.marked: list[_Marked] = []
         self.foreign_jumps = False  # to the chain, from anywhere and under whatever condition
         self.foreign_rules = False  # in the chain
+        self.returns = f"-A {USER_CHAIN} -j RETURN" in lines
         whole = False  # somebody else's jump that all packets take
         for number, line in enumerate(lines):
             if line.startswith("-A ") and (USER_CHAIN in line or MARK in line):

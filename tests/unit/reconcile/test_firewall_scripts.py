@@ -72,10 +72,12 @@ def kernel(listing: str, lines: list[str]) -> str:
 def test_nothing_is_missing_once_it_was_added() -> None:
     for before in (EMPTY, DOCKER):
         lines = missing(BOTH, before)
-        assert len(lines) == len(accepts(BOTH)) + 2 * (before == EMPTY)
+        assert len(lines) == len(accepts(BOTH)) + 2  # a chain and a jump, or a RETURN that goes to the end
         after = kernel(before, lines)
         assert missing(BOTH, after) == []
         assert sorted(kernel(after, removal(after)).splitlines()) == sorted(before.splitlines())
+        user = [line for line in after.splitlines() if line.startswith("-A DOCKER-USER ")]
+        assert before == EMPTY or user[-1] == "-A DOCKER-USER -j RETURN"
 
 
 def test_of_another_network_only_the_difference_is_changed() -> None:
@@ -94,7 +96,20 @@ def test_a_copy_goes_and_one_of_them_stays() -> None:
 
 def test_ways_within_a_network_come_first_all_others_last() -> None:
     for each in accepts(BOTH):
-        assert each.first == (each.chain == "DOCKER-USER") == ({"-i", "-o"} <= set(each.match))
+        assert each.first == ({"-i", "-o"} <= set(each.match))
+        assert (each.chain == "DOCKER-USER") == (each.first or "DNAT" in each.match)
+
+
+def test_ways_to_published_ports_are_behind_what_an_administrator_drops() -> None:
+    before = DOCKER.replace(
+        "-A DOCKER-USER -j RETURN", "-A DOCKER-USER -s 192.0.2.0/24 -j DROP\n-A DOCKER-USER -j RETURN"
+    )
+    after = kernel(before, missing(BOTH, before)).splitlines()
+    drop = after.index("-A DOCKER-USER -s 192.0.2.0/24 -j DROP")
+    places = [at for at, line in enumerate(after) if "--ctstate DNAT" in line]
+    assert places
+    assert drop < min(places)
+    assert max(places) < after.index("-A DOCKER-USER -j RETURN")
 
 
 def test_a_jump_under_a_condition_is_none() -> None:
@@ -121,4 +136,4 @@ def test_without_networks_nothing_is_wanted() -> None:
 
 def test_lines_that_no_shell_would_take_are_no_matter() -> None:
     odd = DOCKER + '-A DOCKER-USER -m comment --comment "it is orion:x -j DROP\n-A DOCKER-USER\n-A \n'
-    assert len(missing(BOTH, odd)) == len(accepts(BOTH))
+    assert len(missing(BOTH, odd)) == len(accepts(BOTH)) + 2

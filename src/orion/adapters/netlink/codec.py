@@ -19,7 +19,7 @@ ERROR, DONE = 2, 3  # kinds of messages that all families have
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port
 _ATTRIBUTE = struct.Struct("=HH")  # struct nlattr: length, type
 _CODE = struct.Struct("=i")
-_NESTED, _KIND_BITS = 0x8000, 0x3FFF
+NESTED, _KIND_BITS = 0x8000, 0x3FFF
 _ERROR_WORDS = 1  # NLMSGERR_ATTR_MSG
 _ORDER = sys.byteorder
 
@@ -44,7 +44,7 @@ def attribute(kind: int, value: bytes) -> bytes:
 
 
 def nested(kind: int, *attributes: bytes) -> bytes:
-    return attribute(kind | _NESTED, b"".join(attributes))
+    return attribute(kind | NESTED, b"".join(attributes))
 
 
 def number(kind: int, value: int) -> bytes:
@@ -70,14 +70,18 @@ def messages(data: bytes) -> Iterator[Message]:
 
 def attributes(data: memoryview) -> dict[int, memoryview]:
     """Returns the attributes by kind; of several of one kind the last. Raises Malformed."""
-    found, at = {}, 0
+    return dict(each_attribute(data))
+
+
+def each_attribute(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Yields kinds and values. Raises Malformed."""
+    at = 0
     while len(data) - at >= _ATTRIBUTE.size:
         length, kind = _ATTRIBUTE.unpack_from(data, at)
         if not _ATTRIBUTE.size <= length <= len(data) - at:
             raise Malformed(f"a netlink attribute of {len(data) - at} bytes says that it has {length}")
-        found[kind & _KIND_BITS] = data[at + _ATTRIBUTE.size : at + length]
+        yield kind & _KIND_BITS, data[at + _ATTRIBUTE.size : at + length]
         at += _padded(length)
-    return found
 
 
 def fields(layout: struct.Struct, body: memoryview) -> tuple[int, ...]:

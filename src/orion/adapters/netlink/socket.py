@@ -23,6 +23,7 @@ BATCH = 64  # requests in one datagram: their answers fit into the socket's buff
 
 _SOL_NETLINK = 270
 _OPTIONS = (10, 11, 12)  # NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK
+_SEND_BUFFER_FORCE, _SEND_BUFFER_BYTES = 32, 32 << 20  # for a transaction, which is one datagram
 _RECEIVE_BYTES = 64 * 1024  # the kernel makes no larger datagrams for a dump
 
 
@@ -78,6 +79,22 @@ class Netlink:
         for at in range(0, len(requests), BATCH):
             results += self._acknowledged(requests[at : at + BATCH])
         return results
+
+    def transact(self, requests: Sequence[Request]) -> None:
+        """Has requests carried out that the kernel takes as one: all, or none. The last but one asks for an answer,
+        and what fails is told anyway. Raises the first error.
+        """
+        self._socket.setsockopt(socket.SOL_SOCKET, _SEND_BUFFER_FORCE, _SEND_BUFFER_BYTES)
+        last = self._send(requests)[-2]
+        until = time.monotonic() + DEADLINE_S
+        while True:
+            for answer in self._receive(until):
+                if answer.kind != codec.ERROR:
+                    continue
+                if error := codec.refusal(answer):
+                    raise error
+                if answer.sequence == last:
+                    return
 
     def _acknowledged(self, requests: Sequence[Request]) -> list[OSError | None]:
         sequences = self._send(requests)

@@ -1,0 +1,184 @@
+"""What published ports need of this host beside nftables: rules and routes for answers, ports of bridges that send
+back where a packet came from, and sysctls. Read and changed. Blocks, and is for a thread.
+"""
+
+import contextlib
+import errno
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from orion.adapters.ingress import routing
+from orion.adapters.netlink import link
+from orion.adapters.netlink.link import Request
+from orion.adapters.netlink.socket import Netlink
+from orion.model.ingress import IngressRules
+from orion.reconcile.ingress_routes import NONE, Returns, returns
+
+_SYSCTLS = Path("/proc/sys/net")
+_GONE = frozenset({errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EEXIST})
+_STRICT, _LOOSE = "1", "2"  # of rp_filter (RFC 3704)
+
+
+class Step(NamedTuple):
+    """A request, and words for what it does."""
+
+    words: str
+    request: Request
+
+
+class HostFailed(Exception):
+    """In words."""
+
+
+def is_as_wanted(rules: IngressRules) -> bool:
+    with Netlink() as netlink:
+        indices = _indices(netlink, rules)
+        if next(_route_steps(netlink, returns(rules), indices), None):
+            return False
+        if next(_port_steps(netlink, rules, indices), None):
+            return False
+    return not any(value != found for _, value, found in _sysctls(rules))
+
+
+def is_clean() -> bool:
+    """Returns whether no rule or route is left."""
+    with Netlink() as netlink:
+        return next(_route_steps(netlink, NONE, {}), None) is None
+
+
+def make_as_wanted(rules: IngressRules) -> None:
+    """Raises HostFailed, OSError, Malformed."""
+    _set_sysctls(rules)
+    with Netlink() as netlink:
+        indices = _indices(netlink, rules)
+        _carry_out(
+            netlink, [*_route_steps(netlink, returns(rules), indices), *_port_steps(netlink, rules, indices)]
+        )
+
+
+def take_away(devices: Iterable[str]) -> None:
+    """Ports of bridges stay as they are: they go with their containers."""
+    with Netlink() as netlink:
+        _carry_out(netlink, list(_route_steps(netlink, NONE, {})))
+    reset(devices)
+
+
+def reset(devices: Iterable[str]) -> None:
+    """Gives devices the sysctls that new ones have."""
+    for device in devices:
+        for name in ("route_localnet", "rp_filter"):
+            usual = _read(f"ipv4/conf/default/{name}")
+            if usual and _read(f"ipv4/conf/{device}/{name}") not in {"", usual}:
+                _write(f"ipv4/conf/{device}/{name}", usual)
+
+
+# --- rules and routes --------------------------------------------------------------------------------------
+
+
+def _route_steps(netlink: Netlink, wanted: Returns, indices: dict[str, int]) -> Iterator[Step]:
+    """Routes before the rules that lead to them, and the other way round."""
+    rules = [rule for each in netlink.dump(routing.get_rules()) if (rule := routing.read_rule(each.body))]
+    routes = {route for each in netlink.dump(routing.get_routes()) if (route := routing.read_route(each.body))}
+    want_rules = {*map(routing.wanted, wanted.rules), routing.SKIP, routing.END} if wanted.rules else set()
+    want_routes = {(each.table, indices.get(each.vxlan, 0), each.gateway) for each in wanted.routes}
+    for rule in _too_many(rules, want_rules):
+        yield Step(f"removing {_shown(rule)}", routing.remove_rule(rule))
+    for route in routes - want_routes:
+        yield Step(f"removing the route by {route[2]} of table {route[0]}", routing.remove_route(*route))
+    for route in want_routes - routes:
+        if not route[1]:
+            raise HostFailed(f"the device that leads to {route[2]} is not there")
+        yield Step(f"adding the route by {route[2]} to table {route[0]}", routing.add_route(*route))
+    for rule in want_rules - set(rules):
+        yield Step(f"adding {_shown(rule)}", routing.add_rule(rule))
+
+
+def _shown(rule: routing.FoundRule) -> str:
+    return f"the rule of routing with priority {rule.priority} and mark {rule.mark:#x}"
+
+
+def _too_many(rules: Iterable[routing.FoundRule], wanted: set[routing.FoundRule]) -> Iterator[routing.FoundRule]:
+    """Yields those that are not wanted, and copies of those that are."""
+    left = set(wanted)
+    for rule in rules:
+        if rule in left:
+            left.remove(rule)
+        else:
+            yield rule
+
+
+# --- ports of bridges --------------------------------------------------------------------------------------
+
+
+def _port_steps(netlink: Netlink, rules: IngressRules, indices: dict[str, int]) -> Iterator[Step]:
+    """Where bridged packets are shown to rules, they are translated on the bridge, and leave it without coming back
+    to the host: also by the port that they came from.
+    """
+    if _read("bridge/bridge-nf-call-iptables") != "1":
+        return
+    for network in rules.networks:
+        if index := indices.get(network.bridge):
+            for each in netlink.dump(routing.get_ports(index)):
+                port = routing.read_port(each.body, index)
+                if port and not port[1]:
+                    words = f"having port {port[0]} of {network.bridge} send back"
+                    yield Step(words, routing.set_hairpin(port[0]))
+
+
+def _indices(netlink: Netlink, rules: IngressRules) -> dict[str, int]:
+    """Returns those of the devices that are there."""
+    found = {}
+    for network in rules.networks:
+        for device in (network.bridge, network.vxlan):
+            with contextlib.suppress(OSError):
+                found[device] = link.read(netlink.one(link.get(device)).body).index
+    return found
+
+
+def _carry_out(netlink: Netlink, steps: list[Step]) -> None:
+    failed = ""
+    for step, error in zip(steps, netlink.do([step.request for step in steps]), strict=True):
+        if error and error.errno not in _GONE:
+            failed = failed or f"{step.words}: {error.strerror or error}"
+    if failed:
+        raise HostFailed(failed)
+
+
+# --- sysctls -----------------------------------------------------------------------------------------------
+
+
+def _sysctls(rules: IngressRules) -> Iterator[tuple[str, str, str]]:
+    """Yields names below /proc/sys/net, values that they are to have and have; of devices that are there alone.
+
+    Connections of this host to itself come to the bridge and to the overlay with addresses of localhost. Those from
+    elsewhere that come over the overlay have addresses to which the kernel has a way, but another one.
+    """
+    everywhere = _read("ipv4/conf/all/rp_filter")
+    for network in rules.networks:
+        for device in (network.bridge, network.vxlan):
+            if found := _read(f"ipv4/conf/{device}/route_localnet"):
+                yield f"ipv4/conf/{device}/route_localnet", "1", found
+        own = _read(f"ipv4/conf/{network.vxlan}/rp_filter")
+        if own and max(own, everywhere) == _STRICT:
+            yield f"ipv4/conf/{network.vxlan}/rp_filter", _LOOSE, own
+
+
+def _set_sysctls(rules: IngressRules) -> None:
+    for name, value, found in _sysctls(rules):
+        if value != found:
+            _write(name, value)
+
+
+def _read(name: str) -> str:
+    """Returns "" for one that is not there."""
+    try:
+        return (_SYSCTLS / name).read_text().strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+
+
+def _write(name: str, value: str) -> None:
+    """Where the device is gone meanwhile, does nothing. Raises OSError where this process may not."""
+    with contextlib.suppress(FileNotFoundError):
+        (_SYSCTLS / name).write_text(value)
