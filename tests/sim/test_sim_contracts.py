@@ -8,6 +8,7 @@ from contract.test_engine import SUCCEEDS as CONTRACT_SUCCEEDS
 from contract.test_engine import EngineAbsence, EngineContract, Placed
 from contract.test_engine_sessions import EngineSessionContract
 from contract.test_firewall import FirewallContract
+from contract.test_ingress import IngressContract, backends
 from contract.test_log_store import LogStoreContract
 from contract.test_membership import MembershipContract
 from contract.test_overlay import UNDERLAY, UNDERLAY_MTU, OverlayContract
@@ -19,6 +20,7 @@ from sim.disk import Disk
 from sim.engine import CRASHES, FOREVER, MISSING, SUCCEEDS, SimEngine, SimEngineClient
 from sim.firewall import SimFirewall, SimKernel
 from sim.gossip import Gossip, SimMembership
+from sim.ingress import SimIngress, SimIngressKernel
 from sim.loop import Process
 from sim.network import Network
 from sim.overlay import HostNetwork, SimOverlay
@@ -202,3 +204,31 @@ class TestSimFirewall(FirewallContract):
     @pytest.fixture
     def bench(self):
         return SimFirewallBench()
+
+
+class SimIngressBench(Bench):
+    def __init__(self):
+        super().__init__()
+        self.kernel = SimIngressKernel()
+
+    def ingress(self):
+        return SimIngress(self.kernel)
+
+    def flush(self):
+        self.kernel.tamper()
+
+
+class TestSimIngress(IngressContract):
+    @pytest.fixture
+    def bench(self):
+        return SimIngressBench()
+
+    def test_connections_to_some_backends_are_cut_and_others_stay(self, bench):
+        kept, gone = backends(2)
+        bench.kernel.connections = [gone, kept, gone]
+
+        async def check():
+            assert await bench.ingress().cut((gone,)) == 2
+            assert bench.kernel.connections == [kept]
+
+        bench.run(check)

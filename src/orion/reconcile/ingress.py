@@ -24,6 +24,7 @@ SERVICES, BACKENDS = "services", "backends"  # its maps
 MARK, MARK_MASK = 0x0F01_0000, 0xFFFF_0000
 COMMON_SPREADS = range(1, 17)  # backends of one port, for which chains are there from the beginning
 _FROM = "localhost from "
+_EMPTIED = f"table {nft.FAMILY} {TABLE}\nflush table {nft.FAMILY} {TABLE}\n"
 _SEED = "0x7"  # of the hash over a client's address: the same on all nodes
 _LOCALHOST = "127.0.0.0/8"
 _MAPS = (
@@ -35,8 +36,15 @@ MARKED = f"& {MARK_MASK:#x} == {MARK:#x}"
 
 def ruleset(rules: IngressRules) -> Ruleset:
     """Replaces all rules, those of all spreads among them, and keeps the maps' elements."""
-    before = f"table {nft.FAMILY} {TABLE}\nflush table {nft.FAMILY} {TABLE}\n"
-    return nft.ruleset(TABLE, tuple(_chains(rules)), before, _MAPS)
+    return nft.ruleset(TABLE, tuple(_chains(rules)), _EMPTIED, _MAPS)
+
+
+def removal_of_chains(wanted: Ruleset, shown: Mapping[str, Shown]) -> str:
+    """Returns a script that takes away chains that are not wanted any more, and no spreads. It goes before that of
+    `wanted`, which flushes what leads there.
+    """
+    names = [name for name in shown if name not in wanted.shown and not name.startswith(SPREAD)]
+    return _EMPTIED + "".join(f"delete chain {nft.FAMILY} {TABLE} {name}\n" for name in names) if names else ""
 
 
 def spreads(counts: Iterable[int]) -> str:

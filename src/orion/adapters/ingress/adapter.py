@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import functools
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from typing import TypeVar
@@ -17,7 +18,16 @@ from orion.adapters.netlink.codec import Malformed
 from orion.adapters.netlink.socket import Netlink
 from orion.model.ingress import PROTOCOLS, Backend, IngressRules
 from orion.ports.ingress import IngressFailed
-from orion.reconcile.ingress import COMMON_SPREADS, TABLE, devices_in, is_shown, missing_spreads, ruleset, spreads
+from orion.reconcile.ingress import (
+    COMMON_SPREADS,
+    TABLE,
+    devices_in,
+    is_shown,
+    missing_spreads,
+    removal_of_chains,
+    ruleset,
+    spreads,
+)
 from orion.reconcile.ingress_elements import spreads_of
 from orion.reconcile.nft import Ruleset
 
@@ -42,6 +52,7 @@ class KernelIngress:
                 if _is_empty(rules):
                     await self._take_away()
                     return
+                self._table = await self._off_loop(functools.partial(nftables.read, self._table))
                 await self._off_loop(functools.partial(host.make_as_wanted, rules))
                 for left in range(TRIES - 1, -1, -1):
                     try:
@@ -91,7 +102,8 @@ class KernelIngress:
         chains, counts = self._chains(rules), spreads_of(rules.ports)
         script, missing = "", missing_spreads(counts, table.shown)
         if not is_shown(chains, table.shown):
-            script = chains.script + spreads(sorted({*COMMON_SPREADS, *counts}))
+            common = spreads(sorted({*COMMON_SPREADS, *counts}))
+            script = removal_of_chains(chains, table.shown) + chains.script + common
         elif missing:
             script = spreads(missing)
         if script:
@@ -157,4 +169,14 @@ def _in_words(doing: str) -> Iterator[None]:
     except TimeoutError as error:
         raise IngressFailed(f"{doing}: the kernel has not answered within {ANSWER_S:g} s") from error
     except OSError as error:
-        raise IngressFailed(f"{doing}: the kernel says: {error.strerror or error}") from error
+        raise IngressFailed(f"{doing}: {_why(error)}") from error
+
+
+def _why(error: OSError) -> str:
+    if error.errno in {errno.EPERM, errno.EACCES}:
+        return "this process may not change this machine's network: run orion as root, or with CAP_NET_ADMIN"
+    if error.errno in {errno.EPROTONOSUPPORT, errno.EOPNOTSUPP}:
+        return f"the kernel has no nf_tables ({error.strerror}): load its module with `modprobe nf_tables`"
+    if error.filename:
+        return f"{error.filename} can't be written: {error.strerror}"
+    return f"the kernel says: {error.strerror or error}"

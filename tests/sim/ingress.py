@@ -1,0 +1,87 @@
+"""The Ingress port of one process, to the ports of its machine, which outlive it. Others tamper with them."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Collection
+
+import msgspec
+
+from orion.model.ingress import Backend, IngressPort, IngressRules
+
+
+class SimIngressKernel:
+    """Published ports of one machine, and the connections that came by them."""
+
+    def __init__(self) -> None:
+        self.applied: IngressRules | None = None
+        self.whole = True  # False once somebody has taken a part of them away
+        self.connections: list[Backend] = []
+        self._listening: set[asyncio.Event] = set()
+
+    def put(self, rules: IngressRules | None) -> None:
+        self.applied, self.whole = _as_kept(rules), True
+        self._tell()
+
+    def tamper(self) -> None:
+        """As whoever flushes all, or deletes one rule."""
+        self.whole = self.applied is None
+        self._tell()
+
+    def backends(self, port: int, protocol: str) -> tuple[Backend, ...]:
+        """Returns where a new connection to the port may go; none where the port is not published."""
+        ports = self.applied.ports if self.applied and self.whole else ()
+        return next((each.backends for each in ports if (each.port, each.protocol) == (port, protocol)), ())
+
+    async def changes(self) -> AsyncGenerator[None, None]:
+        changed = asyncio.Event()
+        self._listening.add(changed)
+        try:
+            yield
+            while True:
+                await changed.wait()
+                changed.clear()
+                yield
+        finally:
+            self._listening.discard(changed)
+
+    def _tell(self) -> None:
+        for each in self._listening:
+            each.set()
+
+
+class SimIngress:
+    def __init__(self, kernel: SimIngressKernel) -> None:
+        self._kernel = kernel
+
+    async def apply(self, rules: IngressRules) -> None:
+        await asyncio.sleep(0.02)
+        self._kernel.put(rules)
+
+    async def matches(self, rules: IngressRules) -> bool:
+        await asyncio.sleep(0.01)
+        return self._kernel.whole and self._kernel.applied == _as_kept(rules)
+
+    def changes(self) -> AsyncGenerator[None, None]:
+        return self._kernel.changes()
+
+    async def cut(self, backends: Collection[Backend]) -> int:
+        await asyncio.sleep(0.01)
+        left = [each for each in self._kernel.connections if each not in backends]
+        count, self._kernel.connections = len(self._kernel.connections) - len(left), left
+        return count
+
+    async def remove(self) -> None:
+        await asyncio.sleep(0.02)
+        self._kernel.put(None)
+
+
+def _as_kept(rules: IngressRules | None) -> IngressRules | None:
+    """Without what is of no matter. Without networks or ports there is nothing."""
+    if rules is None or not rules.networks or not rules.ports:
+        return None
+    ports = (msgspec.structs.replace(each, backends=tuple(sorted(each.backends))) for each in rules.ports)
+    hosts = tuple(sorted({each for each in rules.hosts if ":" not in each}))
+    return msgspec.structs.replace(rules, ports=tuple(sorted(ports, key=_key)), hosts=hosts)
+
+
+def _key(port: IngressPort) -> tuple[str, int]:
+    return port.protocol, port.port
