@@ -1,4 +1,4 @@
-"""What published ports need of this host beside nftables: rules and routes for answers, ports of bridges that send
+"""This host beside nftables, as published ports need it: rules and routes for answers, ports of bridges that send
 back where a packet came from, and sysctls. Read and changed. Blocks, and is for a thread.
 """
 
@@ -65,12 +65,11 @@ def take_away(devices: Iterable[str]) -> None:
 
 
 def reset(devices: Iterable[str]) -> None:
-    """Gives devices the sysctls that new ones have."""
+    """Gives devices the sysctls that new ones have, in the place of those that are ours."""
     for device in devices:
-        for name in ("route_localnet", "rp_filter"):
-            usual = _read(f"ipv4/conf/default/{name}")
-            if usual and _read(f"ipv4/conf/{device}/{name}") not in {"", usual}:
-                _write(f"ipv4/conf/{device}/{name}", usual)
+        for name, ours in (("route_localnet", "1"), ("rp_filter", _LOOSE)):
+            if _read(f"ipv4/conf/{device}/{name}") == ours:
+                _write(f"ipv4/conf/{device}/{name}", _read(f"ipv4/conf/default/{name}"))
 
 
 # --- rules and routes --------------------------------------------------------------------------------------
