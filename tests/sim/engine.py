@@ -110,7 +110,7 @@ class SimEngine:
         # Its machine's.
         self.kernel = HostNetwork(world, id_, {})
         self.firewall = SimKernel()
-        self._born = 0
+        self._born = self._pids = 0
         self.rng: random.Random = world.rng("engine", id_)
 
     # --- life of the engine -------------------------------------------------------------------------------
@@ -199,9 +199,12 @@ class SimEngine:
         for port in held.ports:
             self._ports[port] = id_
         held.runs += 1
+        self._pids += 1
+        self.kernel.containers[self._pids] = frozenset()
         self._change(
             held,
             state=ContainerState.RUNNING,
+            pid=self._pids,
             started_at_ms=self.world.wall_ms,
             finished_at_ms=0,
             exit_code=None,
@@ -229,8 +232,14 @@ class SimEngine:
         for port in held.ports:
             if self._ports.pop(port, None) != held.shown.id:
                 self.world.fail("host port once", f"{self.id}: port {port} was not {held.name}'s")
+        del self.kernel.containers[held.shown.pid]
         self._change(
-            held, state=ContainerState.EXITED, exit_code=exit_code, error=error, finished_at_ms=self.world.wall_ms
+            held,
+            state=ContainerState.EXITED,
+            pid=0,
+            exit_code=exit_code,
+            error=error,
+            finished_at_ms=self.world.wall_ms,
         )
         if not self.down:
             self.remembers[held.shown.id] = End(held.runs, cause)
@@ -274,25 +283,33 @@ class SimEngine:
         self.firewall.put(None)
 
     def _require_empty(self, network: str) -> None:
-        held = [each.name for each in self.running() if each.attach and each.attach.network == network]
+        held = [each.name for each in self.running() if each.attach and network in dict(each.attach.places)]
         if held:
             raise EngineError(f"containers are still on the network {network}: {', '.join(held[:3])}")
 
     def attach(self, id_: str, attach: Attachment) -> None:
-        self._held(id_).attach = attach
+        self._held(id_).attach = msgspec.structs.replace(attach, others=())
+
+    def connect(self, id_: str, attach: Attachment) -> None:
+        held = self._held(id_)
+        if held.attach is None or held.attach.places[:1] != attach.places[:1]:
+            raise EngineError("container cannot be connected to multiple networks with one of the private modes")
+        held.attach = attach
 
     def _address(self, held: Held) -> str:
         """As it starts."""
         attach = held.attach
         if attach is None:
             return f"container-{(held.shown.shares.network or held.shown.id)[-14:]}"
-        network = self.networks.get(attach.network)
-        if network is None:
-            raise EngineError(f"network {attach.network} not found")
-        if ip_address(attach.address) not in ip_network(network.subnet):
-            raise EngineError(f"no configured subnet contains {attach.address}")
-        if any(each.attach == attach for each in self.running()):
-            raise EngineError("Address already in use")
+        taken = {address for each in self.running() if each.attach for _, address in each.attach.places}
+        for name, address in attach.places:
+            network = self.networks.get(name)
+            if network is None:
+                raise EngineError(f"network {name} not found")
+            if ip_address(address) not in ip_network(network.subnet):
+                raise EngineError(f"no configured subnet contains {address}")
+            if address in taken:
+                raise EngineError("Address already in use")
         return attach.address
 
     def _held(self, id_: str) -> Held:
@@ -436,7 +453,13 @@ class SimEngineClient:
                 self.engine.attach(made, attach)
             return made
 
-        return await self._ask(create, 10, 100, may_fail=True)
+        made = await self._ask(create, 10, 100, may_fail=True)
+        if attach is not None and attach.others:
+            await self.connect(made, attach)
+        return made
+
+    async def connect(self, container: str, attach: Attachment) -> None:
+        await self._ask(lambda: self.engine.connect(container, attach), 5, 50, may_fail=True)
 
     async def ensure_network(self, network: EngineNetwork) -> None:
         await self._ask(lambda: self.engine.ensure_network(network), 10, 100, may_fail=True)

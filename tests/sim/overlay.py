@@ -134,6 +134,7 @@ class HostNetwork:
         self.devices: dict[str, SimDevice] = {}
         self.refuses = ""  # words, while every step fails
         self.is_deaf = False  # what comes by the overlay is dropped
+        self.containers: dict[int, frozenset[Route]] = {}  # routes in containers, by process
         self._listeners: dict[asyncio.Event, Process] = {}
 
     def take(self, step: Step) -> None:
@@ -215,6 +216,15 @@ class SimOverlay:
                 await asyncio.sleep(0.05)
         finally:
             self._network.forget(changed)
+
+    async def devices(self) -> dict[str, str]:
+        await self._pass_time()
+        return {name: device.found.alias for name, device in self._network.devices.items()}
+
+    async def route_container(self, pid: int, routes: Sequence[Route]) -> None:
+        await self._pass_time()
+        if pid in self._network.containers:  # it runs
+            self._network.containers[pid] = frozenset(routes)
 
     async def remove(self, name: str) -> None:
         await self._pass_time()

@@ -105,7 +105,7 @@ class LabNodes:
             text = response.read()
             if response.status >= 400:
                 raise OSError(f"{response.status}: {text.decode()}")
-            return json.loads(text)
+            return json.loads(text) if text else None
         finally:
             connection.close()
 

@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rm": ("lifecycle", "Stop tasks, or whole jobs, and forget them."),
     "config": ("config", "Keep small values for tasks to read."),
     "events": ("events", "Tell what has happened in the cluster."),
-    "network": ("network", "Show the cluster's own network, and which node has which addresses."),
+    "network": ("network", "Make and show the cluster's networks, and which node has which addresses."),
     "members": ("nodes", "Show who is in the cluster and who is alive."),
     "nodes": ("nodes", "List nodes and what they have to give; label or forget one."),
     "drain": ("nodes", "Move a node's tasks elsewhere, before work on it."),

@@ -56,13 +56,20 @@ class SharedNamespaces(msgspec.Struct, frozen=True):
 
 class Attachment(msgspec.Struct, frozen=True):
     """A container's place on a network of its engine: the network's name, the container's address there, and who
-    knows the names there: `dns`, below `search`, unless its spec names others.
+    knows the names there: `dns`, below `search`, unless its spec names others. `others`: further networks that it
+    is on before it starts, each with its address there.
     """
 
     network: str
     address: str
     dns: str = ""
     search: str = ""
+    others: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """All networks, each with the address there."""
+        return ((self.network, self.address), *self.others)
 
 
 class EngineNetwork(msgspec.Struct, frozen=True):
@@ -99,6 +106,7 @@ class Container(msgspec.Struct, frozen=True):
     health_output: str = ""  # of its last one
     health_log: tuple[CheckResult, ...] = ()  # the last of them, oldest first
     shares: SharedNamespaces = SharedNamespaces()
+    pid: int = 0  # of its first process, as the engine's machine numbers them, while it runs
 
 
 class ExecResult(msgspec.Struct, frozen=True):

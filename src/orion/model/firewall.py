@@ -15,13 +15,16 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
 class NetworkRules(msgspec.Struct, frozen=True):
-    """One network as this node has it. `subnets` are those of all nodes, this one's `subnet` among them."""
+    """One network as this node has it. `subnets` are those of all nodes, this one's `subnet` among them. From one
+    that is `internal` nothing leaves but answers.
+    """
 
     name: str
     bridge: str
     vxlan: str
     subnet: str
     subnets: tuple[str, ...]
+    internal: bool = False
 
     @property
     def elsewhere(self) -> tuple[str, ...]:

@@ -131,6 +131,12 @@ def address_text(address: int) -> str:
     return ".".join(map(str, struct.pack(">I", address)))
 
 
+def address_number(text: str) -> int:
+    """Returns 0 for what is no IPv4 address."""
+    found = _read(f"{text}/32")
+    return found[0] if found is not None else 0
+
+
 def subnet_text(first: int) -> str:
     return f"{address_text(first)}/24"
 

@@ -181,6 +181,7 @@ class Node:
             registry=self.registry,
             rng=rng,
             wanted=lambda: self.network.wanted,
+            networks_of=lambda address: self.network.networks.networks_of(address),  # noqa: PLW0108 -- it comes later
         )
         self.network = NodeNetwork(
             me=me,

@@ -75,6 +75,9 @@ class Engine(Protocol):
     ) -> str:
         """`name` is the `container_name` of the labels: by both it is known again, labels alone may be copied."""
 
+    async def connect(self, container: str, attach: Attachment) -> None:
+        """Has a container that was made, and has not run yet, be on the further networks, if it is not."""
+
     async def ensure_network(self, network: EngineNetwork) -> None:
         """Makes it where it is missing, and anew where it is another by now. Refused where it is somebody else's,
         or containers are on what it was.

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from orion.model.errors import OrionError
-from orion.model.overlay import OverlayState
+from orion.model.overlay import OverlayState, Route
 from orion.reconcile.overlay import Step
 
 
@@ -40,6 +40,14 @@ class OverlayKernel(Protocol):
     def changes(self) -> AsyncGenerator[None, None]:
         """Yields once at the beginning, when it listens, and then whenever something may have changed: links,
         addresses, routes, and neighbours and forwarding of devices that were read. Many changes may come as one.
+        """
+
+    async def devices(self) -> dict[str, str]:
+        """Returns the alias of each VXLAN device of this host, by name."""
+
+    async def route_container(self, pid: int, routes: Sequence[Route]) -> None:
+        """Has the network namespace of a process have these routes, and none but them by way of their gateways. The
+        gateways are in subnets that its interfaces have addresses of. A process that has ended needs none.
         """
 
     async def remove(self, name: str) -> None:

@@ -69,6 +69,9 @@ def _from_bridge(rules: FirewallRules, network: NetworkRules) -> Iterator[tuple[
     ways = nft.devices([network.bridge, network.vxlan])
     yield f"oifname {ways} ip daddr {nft.members(network.subnets)} accept", f"within {network.name}"
     yield f"ip daddr {rules.cluster_range} counter drop", f"out of {network.name} to another network"
+    if network.internal:
+        yield "ct direction reply accept", "answers"
+        yield "counter drop", f"out of {network.name}, which is internal"
 
 
 def _from_vxlan(rules: FirewallRules, vxlan: str) -> Iterator[tuple[str, str]]:

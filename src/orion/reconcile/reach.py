@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from orion.model.ids import NodeId
 from orion.model.overlay import OverlayState, Peer
 from orion.model.reach import MAX_WORDS_CHARS, Arrivals, Cause, Evidence, Verdict, Witness
-from orion.reconcile.local_network import PORT, LocalNetwork
+from orion.reconcile.local_network import PORT, LocalPart
 from orion.reconcile.overlay import (
     AddAddress,
     AddRoute,
@@ -26,21 +26,21 @@ from orion.reconcile.overlay import (
 # --- a kernel that has not what it should -------------------------------------------------------------------
 
 
-def kernel_faults(local: LocalNetwork, state: OverlayState, peer: Peer) -> tuple[str, ...]:
+def kernel_faults(local: LocalPart, state: OverlayState, peer: Peer) -> tuple[str, ...]:
     """Returns, in words, what keeps this kernel from sending to the peer and from answering it."""
     wanted = steps(local.device, local.peers, state)
     found = (_FAULTS[type(step)](step, local, state, peer) for step in wanted if type(step) in _FAULTS)
     return tuple(filter(None, found))
 
 
-def _of_create(_: CreateDevice, local: LocalNetwork, state: OverlayState, _peer: Peer) -> str:
+def _of_create(_: CreateDevice, local: LocalPart, state: OverlayState, _peer: Peer) -> str:
     name = local.device.name
     if state.device is None:
         return f"the device {name} is not there"
     return f"the device {name} is another one than it should be (VNI, port, local address, MAC or learning)"
 
 
-def _of_device(step: SetDevice, _: LocalNetwork, state: OverlayState, _peer: Peer) -> str:
+def _of_device(step: SetDevice, _: LocalPart, state: OverlayState, _peer: Peer) -> str:
     found = state.device
     if found is None:
         return ""  # it is made anew, which is said
@@ -53,7 +53,7 @@ def _of_address(step: AddAddress, *_: object) -> str:
     return f"{step.device} has not the address {step.address}"
 
 
-def _of_neighbour(step: SetNeighbour, _: LocalNetwork, state: OverlayState, peer: Peer) -> str:
+def _of_neighbour(step: SetNeighbour, _: LocalPart, state: OverlayState, peer: Peer) -> str:
     if step.neighbour.address != peer.gateway:
         return ""
     other = next((each.mac for each in state.neighbours if each.address == peer.gateway), "")
@@ -61,7 +61,7 @@ def _of_neighbour(step: SetNeighbour, _: LocalNetwork, state: OverlayState, peer
     return f"the neighbour entry of {peer.gateway} {wrong}"
 
 
-def _of_forwarding(step: SetForwarding, _: LocalNetwork, state: OverlayState, peer: Peer) -> str:
+def _of_forwarding(step: SetForwarding, _: LocalPart, state: OverlayState, peer: Peer) -> str:
     if step.forwarding.mac != peer.mac.lower():
         return ""
     other = next((each.underlay for each in state.forwarding if each.mac == peer.mac.lower()), "")
@@ -69,17 +69,17 @@ def _of_forwarding(step: SetForwarding, _: LocalNetwork, state: OverlayState, pe
     return f"the forwarding (FDB) entry of {peer.mac} {wrong}"
 
 
-def _of_route(step: AddRoute, _: LocalNetwork, _state: OverlayState, peer: Peer) -> str:
+def _of_route(step: AddRoute, _: LocalPart, _state: OverlayState, peer: Peer) -> str:
     return f"the route to {peer.subnet} is missing" if step.route.subnet == peer.subnet else ""
 
 
-def _of_other_route(step: RemoveRoute, _: LocalNetwork, _state: OverlayState, peer: Peer) -> str:
+def _of_other_route(step: RemoveRoute, _: LocalPart, _state: OverlayState, peer: Peer) -> str:
     if step.route.subnet != peer.subnet:
         return ""
     return f"there is another route to {peer.subnet}, by {step.route.gateway or step.device}"
 
 
-_Fault = Callable[[Any, LocalNetwork, OverlayState, Peer], str]
+_Fault = Callable[[Any, LocalPart, OverlayState, Peer], str]
 _FAULTS: dict[type[Step], _Fault] = {
     CreateDevice: _of_create,
     SetDevice: _of_device,

@@ -29,6 +29,7 @@ from orion.state.tables.cron_rows import Crons
 from unit.api.fake_configs import FakeConfigs
 from unit.api.fake_endpoints import FakeEndpoints
 from unit.api.fake_jobs import FakeJobs
+from unit.api.fake_networks import FakeNetworks
 from unit.api.fake_sessions import FakeSessions
 
 
@@ -98,6 +99,7 @@ class FakeService(FakeSessions):
         self.configs = FakeConfigs(self)
         self.endpoints = FakeEndpoints(self)
         self.jobs = FakeJobs(self)
+        self.networks = FakeNetworks()
         self.failure: Exception | None = None
         self.hang = False
         self.reads: list[Read] = []

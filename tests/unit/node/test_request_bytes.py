@@ -49,6 +49,7 @@ from orion.node.services.events import WatchEvents
 from orion.node.services.images import AskDigest, FindDigest, FoundDigest
 from orion.node.services.jobs import AskDeployment, AskDeployments, AskJob, AskJobs, AskVersions
 from orion.node.services.logs import ReadLogs
+from orion.node.services.named_networks import AskNetworkDetail, AskNetworks
 from orion.node.services.network import AskNetwork, AskNetworkStatus
 from orion.node.services.network_check import AskReach, Reaches
 from orion.node.services.nodes import AskNode, AskNodes, AskRaftId, StopNode, Stopping
@@ -114,6 +115,8 @@ REQUESTS = [
     (WatchNames(), "9130"),
     (AskWitness("node1"), "9231a56e6f646531"),
     (AskReach("node1"), "9232a56e6f646531"),
+    (AskNetworks(READ), "923394c3cd012ccb3ff8000000000000cb4004000000000000"),
+    (AskNetworkDetail("front", READ), "9334a566726f6e7494c3cd012ccb3ff8000000000000cb4004000000000000"),
     (
         AskPlan("web", JobRequest("nginx"), READ),
         "9520a3776562de0001a5696d616765a56e67696e7894c3cd012ccb3ff8000000000000cb4004000000000000c3",
@@ -126,13 +129,11 @@ REQUESTS = [
     ),
     (AskRow(8, "app/key", READ), "941708a76170702f6b657994c3cd012ccb3ff8000000000000cb4004000000000000"),
 ]
-NAMED = NamedJob("web", 3, (NamedPlace(2, 0x0AC80102, "node1"),), ((80, "tcp"),))
+NAMED = NamedJob("web", 3, (NamedPlace(2, ((7, 0x0AC80102),), "node1"),), ((80, "tcp"),), (7,))
 ANSWERS = [
     (
-        NamesChunk(
-            (NamedJob("web", 3, (NamedPlace(2, 0x0AC80102, "node1"),), ((80, "tcp"),)),), (0x0AC80000, 65536)
-        ),
-        "929194a377656203919302ce0ac80102a56e6f646531919250a374637092ce0ac80000ce00010000",
+        NamesChunk((NAMED,), (0x0AC80000, 65536)),
+        "929195a377656203919302919207ce0ac80102a56e6f646531919250a3746370910792ce0ac80000ce00010000",
     ),
     (
         Witness(("no route",), Arrivals(True, 64, 1450, 64, 2), "deaf", strict=True),

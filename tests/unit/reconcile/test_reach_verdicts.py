@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from orion.model.container import EngineNetwork
-from orion.model.firewall import FirewallRules
+from orion.model.network import DEFAULT, DEFAULT_NUMBER
 from orion.model.overlay import NOTHING, Forwarding, Neighbour, OverlayDevice, Route
 from orion.model.reach import Arrivals, Cause, Evidence, Witness
-from orion.reconcile.local_network import LocalNetwork
+from orion.reconcile.local_network import LocalPart
 from orion.reconcile.reach import kernel_faults, verdict
 from unit.reconcile.test_overlay import FOUND, PEERS, WHOLE
 
@@ -91,11 +91,14 @@ def test_each_cause_is_in_the_table():
     assert {cause for _, cause, _, _ in TABLE} - {None} == set(Cause)
 
 
-LOCAL = LocalNetwork(
+LOCAL = LocalPart(
+    DEFAULT,
+    DEFAULT_NUMBER,
+    False,
+    0x0AC80100,
     OverlayDevice("orion.vx", 4200, 8472, "10.77.0.1", FOUND.mac, 1450, "10.200.1.0", FOUND.alias),
     tuple(PEERS),
     EngineNetwork("orion", 1, "a", "10.200.1.0/24", "10.200.1.1", "orion0", 1450, "orion.vx"),
-    FirewallRules("10.200.0.0/16"),
 )
 PEER, OTHER = PEERS
 MISSING = msgspec.structs.replace

@@ -22,7 +22,7 @@ from orion.adapters.docker.exec import run_command
 from orion.adapters.docker.http import Refused
 from orion.adapters.docker.inspect_cache import InspectCache
 from orion.adapters.docker.logs import log_entries, log_params
-from orion.adapters.docker.networks import ensure_network, remove_network
+from orion.adapters.docker.networks import connect, ensure_network, remove_network
 from orion.adapters.docker.pull import LayerProgress
 from orion.adapters.docker.registry import REGISTRY_S, registry_digest
 from orion.adapters.docker.sessions import open_session
@@ -175,12 +175,18 @@ class Docker:
         try:
             async with self._connection.calling(errors.late("make the container"), self._work_s) as api:
                 created = await api.ask("POST", "containers/create", params, body=config)
-                return str(created["Id"])
+                container = str(created["Id"])
         except NameTaken:
             found = await self._look(name)
             if found is None or found.labels != labels:
                 raise
-            return found.id
+            container = found.id
+        if attach is not None and attach.others:
+            await self.connect(container, attach)
+        return container
+
+    async def connect(self, container: str, attach: Attachment) -> None:
+        await connect(self._connection, container, attach, self._work_s)
 
     async def ensure_network(self, network: EngineNetwork) -> None:
         await ensure_network(self._connection, network, self._work_s)

@@ -51,12 +51,13 @@ def container(shown: dict[str, Any], cause: Callable[[dict[str, Any]], EndCause]
         oom_killed=bool(state.get("OOMKilled")) and exited,
         started_at_ms=started_at_ms,
         finished_at_ms=finished_at_ms,
-        address=_address(shown.get("NetworkSettings") or {}),
+        address=_address(shown.get("NetworkSettings") or {}, str(shown["HostConfig"].get("NetworkMode") or "")),
         paused=state["Status"] == "paused",
         health=_HEALTH.get(str((state.get("Health") or {}).get("Status")), Health.NONE),
         health_output=_health_output(state.get("Health") or {}),
         health_log=_health_log(state.get("Health") or {}),
         shares=_shares(shown["HostConfig"]),
+        pid=int(state.get("Pid") or 0) if kind is ContainerState.RUNNING else 0,
     )
 
 
@@ -147,8 +148,10 @@ def addresses(network: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _address(network: dict[str, Any]) -> str:
-    return next((address for address, _ in addresses(network)), "")
+def _address(network: dict[str, Any], first: str = "") -> str:
+    """Returns that on the network `first`, where it is on that."""
+    on_first = ((network.get("Networks") or {}).get(first) or {}).get("IPAddress")
+    return str(on_first) if on_first else next((address for address, _ in addresses(network)), "")
 
 
 def unix_ms(text: str) -> int:

@@ -91,8 +91,12 @@ def _attach(config: dict[str, Any], attach: Attachment) -> None:
         config["HostConfig"].setdefault("Dns", [attach.dns])
     if attach.search:
         config["HostConfig"].setdefault("DnsSearch", [attach.search])
-    place = {"IPAMConfig": {"IPv4Address": attach.address}}
-    config["NetworkingConfig"] = {"EndpointsConfig": {attach.network: place}}
+    config["NetworkingConfig"] = {"EndpointsConfig": {attach.network: place(attach.address)}}
+
+
+def place(address: str) -> dict[str, Any]:
+    """A container's address on a network, as the Engine API has it."""
+    return {"IPAMConfig": {"IPv4Address": address}}
 
 
 def _health_check(check: HealthCheck) -> dict[str, Any]:

@@ -6,12 +6,12 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
-from orion.adapters.netlink import changes, codec, link, tables
+from orion.adapters.netlink import changes, codec, link, namespace, tables
 from orion.adapters.netlink.link import Link, Request
 from orion.adapters.netlink.requests import HOW, NO_DEVICE
 from orion.adapters.netlink.socket import Netlink, OpenSocket, open_socket
 from orion.adapters.netlink.words import in_words
-from orion.model.overlay import NOTHING, OverlayState
+from orion.model.overlay import NOTHING, OverlayState, Route
 from orion.ports.overlay import NoSuchUnderlay, OverlayFailed
 from orion.reconcile.overlay import CreateDevice, DeleteDevice, Step
 
@@ -53,6 +53,13 @@ class NetlinkOverlay:
                     yield
         except OSError as error:
             raise OverlayFailed(in_words("learning of changes of this host's network", error)) from error
+
+    async def devices(self) -> dict[str, str]:
+        return await self._off_loop("listing the devices", _devices)
+
+    async def route_container(self, pid: int, routes: Sequence[Route]) -> None:
+        words = f"routing in the network of process {pid}"
+        await self._off_loop(words, lambda _: namespace.route_container(pid, routes))
 
     async def remove(self, name: str) -> None:
         await self._off_loop(f"removing {name}", functools.partial(_remove, name))
@@ -142,6 +149,11 @@ def _remove(name: str, netlink: Netlink) -> None:
     (error,) = netlink.do([link.delete(found.index)])
     if error and error.errno not in NO_DEVICE:
         raise error
+
+
+def _devices(netlink: Netlink) -> dict[str, str]:
+    found = (link.read(each.body) for each in netlink.dump(link.get_all()))
+    return {each.name: each.vxlan.alias for each in found if each.vxlan is not None}
 
 
 def _device(netlink: Netlink, name: str) -> Link | None:

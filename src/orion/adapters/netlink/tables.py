@@ -170,6 +170,12 @@ def add_route(index: int, route: Route) -> Request:
     return Request(NEWROUTE, flags, _route(index, route, _STATIC, scope, onlink))
 
 
+def put_route(index: int, route: Route) -> Request:
+    """Adds it, or has it take the place of the one to the same subnet."""
+    scope = _UNIVERSE if route.gateway else _LINK_SCOPE
+    return Request(NEWROUTE, _UPDATE, _route(index, route, _STATIC, scope, 0))
+
+
 def remove_route(index: int, route: Route) -> Request:
     """Removes it whoever added it, so the protocol and the scope are left open."""
     return Request(DELROUTE, codec.ACK, _route(index, route, 0, _ANY_SCOPE, 0))

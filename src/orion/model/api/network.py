@@ -1,9 +1,12 @@
-"""The cluster's own network, as the API shows it."""
+"""The cluster's networks, as the API shows them."""
 
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
+
+from orion.model.api.fields import schema
+from orion.model.api.network_fields import NETWORK_PATTERN
 
 
 class NetworkNodeView(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -60,3 +63,51 @@ class NetworkCheckView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     median_us: Annotated[int, Meta(description="Of the round trips of small packets, microseconds.")]
     worst_us: Annotated[int, Meta(description="The longest of them.")]
     worst: Annotated[list[str], Meta(description="The two nodes of that.")]
+
+
+class NetworkRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    """Body of `POST /networks`."""
+
+    name: Annotated[str, schema(pattern=NETWORK_PATTERN)]
+    internal: Annotated[bool, Meta(description="There is no way from it to elsewhere.")] = False
+
+
+class NetworkSummaryView(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """A network that jobs can name."""
+
+    name: str
+    internal: Annotated[bool, Meta(description="There is no way from it to elsewhere.")]
+    nodes: Annotated[int, Meta(description="So many have a part of it.")]
+    addresses: Annotated[int, Meta(description="So many of it are given to tasks.")]
+    created_at: Annotated[str | None, Meta(description="RFC 3339, UTC. Null: it is the default network.")]
+
+
+class NetworkSubnetView(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """A node's part of a network."""
+
+    node_id: str
+    subnet: Annotated[str, Meta(description="As in 10.200.1.0/24.")]
+    addresses: Annotated[int, Meta(description="So many of it are given to tasks.")]
+
+
+class NetworkTaskView(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """A task with an address on a network."""
+
+    task: str
+    node_id: str
+    address: str
+    ready: bool
+
+
+class NetworkDetailView(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """A network, and who is on it."""
+
+    name: str
+    internal: Annotated[bool, Meta(description="There is no way from it to elsewhere.")]
+    vni: Annotated[int, Meta(description="The number by which its packets are known between nodes (VXLAN).")]
+    bridge: Annotated[str, Meta(description="On each node that has a part of it.")]
+    device: Annotated[str, Meta(description="On each node that has a part of it.")]
+    created_at: Annotated[str | None, Meta(description="RFC 3339, UTC. Null: it is the default network.")]
+    jobs: Annotated[list[str], Meta(description="Those that are on it, by name, the first 1,000.")]
+    subnets: Annotated[list[NetworkSubnetView], Meta(description="By node.")]
+    tasks: Annotated[list[NetworkTaskView], Meta(description="By node, the first 1,000.")]

@@ -8,11 +8,13 @@ import logging
 import math
 from collections.abc import AsyncGenerator, Callable
 
+from msgspec.structs import replace
+
 from orion.model.errors import OrionError, Unavailable
 from orion.model.health import UnhealthyAction
 from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.levels import FIRST
-from orion.model.network import DEFAULT_NUMBER, ClusterNetwork, NetworkPeer
+from orion.model.network import DEFAULT_NUMBER, ClusterNetwork, NamedNetwork, NetworkPeer
 from orion.model.node import NodeStatus, address_parts
 from orion.node.agent.assignment_stream import (
     Assignment,
@@ -28,6 +30,7 @@ from orion.node.rpc.request import ALIVE, SIGN_OF_LIFE_S, NotUnderstood, SignOfL
 from orion.node.runtime.deadline import deadline
 from orion.ports.peers import Principal
 from orion.state.tables.configs import Configs
+from orion.state.tables.networks import Networks
 from orion.state.tables.subnets import Subnets, fits
 from orion.state.view import View
 
@@ -70,21 +73,38 @@ def assignments_of(
         kept=_kept(view, assigned),
         level=view.level,
         drains=_drains(view, assigned),
-        network=network,
+        network=networks_on(network, node),
     )
 
 
 def network_of(view: View) -> ClusterNetwork | None:
-    """The cluster's own network, as nodes need to know it; None where there is none."""
-    addresses, rows = view.of(Configs).network, view.of(Subnets).rows.values()
+    """The cluster's networks, all of them; None where there is none."""
+    addresses = view.of(Configs).network
     if addresses is None:
         return None
-    peers = (
-        NetworkPeer(row.node, row.first, address_parts(node.peer_address)[0])
-        for row in rows
-        if row.network == DEFAULT_NUMBER and fits(row, addresses) and (node := view.node(row.node)) is not None
+    peers: dict[int, list[NetworkPeer]] = {}
+    for row in view.of(Subnets).rows.values():
+        if fits(row, addresses) and (node := view.node(row.node)) is not None:
+            underlay = address_parts(node.peer_address)[0]
+            peers.setdefault(row.network, []).append(NetworkPeer(row.node, row.first, underlay))
+    named = sorted(view.of(Networks).rows.values(), key=lambda row: row.number)
+    return ClusterNetwork(
+        addresses,
+        tuple(peers.get(DEFAULT_NUMBER, ())),
+        tuple(
+            NamedNetwork(row.name, row.number, row.internal, tuple(peers[row.number]))
+            for row in named
+            if row.number in peers
+        ),
     )
-    return ClusterNetwork(addresses, tuple(peers))
+
+
+def networks_on(network: ClusterNetwork | None, node: NodeId) -> ClusterNetwork | None:
+    """Returns what a node is told: of networks that were made by name, those that it has a part in."""
+    if network is None or not network.named:
+        return network
+    mine = tuple(each for each in network.named if any(peer.node == node for peer in each.peers))
+    return network if mine == network.named else replace(network, named=mine)
 
 
 def _kept(view: View, assigned: tuple[Assignment, ...]) -> tuple[AllocationId, ...]:
@@ -245,7 +265,8 @@ class AssignmentWatcher:
     def _cluster_network(self) -> ClusterNetwork | None:
         """Worked out once for all nodes that are told, and for all their work."""
         view = self._driver.view
-        as_of = self._driver.installs, view.facts_epoch, view.of(Subnets).version, view.of(Configs).network
+        tables = view.of(Subnets).version, view.of(Networks).version
+        as_of = self._driver.installs, view.facts_epoch, tables, view.of(Configs).network
         if self._network[0] != as_of:
             self._network = as_of, network_of(view)
         return self._network[1]

@@ -1,5 +1,6 @@
 """Names of jobs for this node's containers: from the state where this node follows the log, and on a worker as a
-stream from a voter. Who is dead by gossip is left out, without waiting for the cluster's word.
+stream from a voter. Who is dead by gossip is left out, without waiting for the cluster's word. Who asks is told of
+jobs on networks that he is on himself, with their addresses there: what is on none of them is not there for him.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from orion.model.dns import Answer, Code, Forward, Question
 from orion.model.errors import OrionError, Unavailable
 from orion.model.ids import JobName, NodeId
 from orion.model.job import JobKind, TaskSpec
-from orion.model.network import NO_ADDRESSES, AddressRange
+from orion.model.network import NO_ADDRESSES, AddressRange, address_number
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
 from orion.node.routing.forward import Forward as Forwarding
@@ -25,6 +26,7 @@ from orion.node.rpc.request import ALIVE, SIGN_OF_LIFE_S, SILENCE_S, SignOfLife,
 from orion.ports.clock import Clock
 from orion.ports.peers import Principal
 from orion.state.tables.configs import Configs
+from orion.state.tables.networks import Networks
 from orion.state.tables.subnets import Subnets
 from orion.state.view import View
 
@@ -40,22 +42,30 @@ FRESH_MS = 50  # of what was looked up: a busy cluster changes with every query
 MAX_KEPT = 2_000
 AGAIN_S = 0.5
 
+Owner = tuple[JobName, int, int]  # with the slot, and the number of the network
+
 
 class NamedPlace(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A ready task: its slot, its address, and the node that it is on."""
+    """A ready task: its slot, its addresses, each with the number of its network, and the node that it is on."""
 
     slot: int
-    ip: int
+    addresses: tuple[tuple[int, int], ...]
     node: NodeId
+
+    def on(self, network: int) -> list[int]:
+        return [address for number, address in self.addresses if number == network]
 
 
 class NamedJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """`ports`: numbers and protocols."""
+    """`ports`: numbers and protocols. `networks`: the numbers of those that it is on, in its order, and those that
+    tasks of a former version are on.
+    """
 
     job: JobName
     slots: int
     ready: tuple[NamedPlace, ...]
     ports: tuple[tuple[int, str], ...]
+    networks: tuple[int, ...]
 
 
 class NamesChunk(msgspec.Struct, frozen=True, array_like=True):
@@ -77,7 +87,7 @@ class NotKnownYet(Exception):
 
 
 class Names:
-    """Fulfils `Known` of model/name_answers.py, as of now."""
+    """`as_seen_by` fulfils `Known` of model/name_answers.py, as of now."""
 
     def __init__(
         self,
@@ -89,8 +99,11 @@ class Names:
         registry: Registry,
         rng: random.Random,
         wanted: Callable[[], bool],
+        networks_of: Callable[[int], tuple[int, ...]],
     ) -> None:
-        """`wanted`: whether there is a network, so that a worker needs to be told."""
+        """`wanted`: whether there is a network, so that a worker needs to be told. `networks_of`: numbers of the
+        networks of who has an address on this machine.
+        """
         self._clock = clock
         self._driver = driver
         self._directory = directory
@@ -98,49 +111,59 @@ class Names:
         self._rng = rng
         self._wanted = wanted
         self._told: dict[JobName, NamedJob] | None = None
-        self._owners: dict[int, tuple[JobName, int]] = {}  # by address, of those that were told
+        self._networks_of = networks_of
+        self._owners: dict[int, Owner] = {}  # by address, of those that were told
         self._range = NO_ADDRESSES
         self._kept: dict[JobName, tuple[int, NamedJob | None]] = {}
-        self._answers: dict[JobName, tuple[NamedJob, int, Tasks]] = {}  # as of gossip's version
+        self._answers: dict[tuple[JobName, int], tuple[NamedJob, int, Tasks]] = {}  # as of gossip's version
         registry.answer_stream(WatchNames, self._serve)
 
-    def resolve(self, question: Question, _client: str) -> Answer | Forward:
+    def resolve(self, question: Question, client: str) -> Answer | Forward:
         from orion.model.name_answers import answer
 
+        asker = AsSeenBy(self, self._networks_of(address_number(client)))
         try:
-            return answer(question, self, self._rng.getrandbits(64))
+            return answer(question, asker, self._rng.getrandbits(64))
         except NotKnownYet:
             return Answer(Code.SERVFAIL)
 
     # --- what is known ------------------------------------------------------------------------------------
 
-    def tasks(self, job: JobName) -> "Tasks | None":
+    def tasks(self, job: JobName, networks: tuple[int, ...]) -> "Tasks | None":
+        """Returns the job with its addresses on the first of the networks that it is on; None if it is on none."""
         named, gossip = self._job(job), self._directory.version
-        if named is None:
+        shared = next((each for each in networks if each in named.networks), None) if named is not None else None
+        if named is None or shared is None:
             return None
-        known = self._answers.get(job)
+        key = job, shared
+        known = self._answers.get(key)
         if known is None or known[0] is not named or known[1] != gossip:
             if len(self._answers) >= MAX_KEPT:
                 self._answers.clear()
-            known = self._answers[job] = named, gossip, self._tasks(named)
+            known = self._answers[key] = named, gossip, self._tasks(named, shared)
         return known[2]
 
-    def _tasks(self, named: NamedJob) -> "Tasks":
+    def _tasks(self, named: NamedJob, network: int) -> "Tasks":
         from orion.model.name_answers import Place, Port, Tasks
 
         ports = tuple(Port(number, protocol) for number, protocol in named.ports)
-        places = (Place(each.slot, (_bytes(each.ip),), ports) for each in self._reachable(named.ready))
+        there = ((each, tuple(map(_bytes, each.on(network)))) for each in self._reachable(named.ready))
+        places = (Place(each.slot, addresses, ports) for each, addresses in there if addresses)
         return Tasks(named.slots, tuple(places), ports)
 
-    def owner(self, address: bytes) -> tuple[JobName, int] | None:
+    def owner(self, address: bytes, networks: tuple[int, ...]) -> tuple[JobName, int] | None:
+        """Returns None too for an address on none of the networks."""
         if len(address) != 4:
             return None
         ip = int.from_bytes(address)
         if not self._driver.is_member:
-            return self._owners.get(ip)
+            job, slot, network = self._owners.get(ip) or (None, 0, 0)
+            return (job, slot) if job is not None and network in networks else None
         view = self._driver.view
         subnet = view.of(Subnets).at(ip)
-        held = view.allocations_of_node(subnet.node) if subnet is not None else []
+        if subnet is None or subnet.network not in networks:
+            return None
+        held = view.allocations_of_node(subnet.node)
         return next(((each.job, each.index) for each in held if ip in each.addresses and not each.terminal), None)
 
     def is_ours(self, address: bytes) -> bool:
@@ -238,8 +261,30 @@ class _Receiver:
         return whole, chunk.range
 
 
-def _owners(jobs: Iterable[NamedJob]) -> dict[int, tuple[JobName, int]]:
-    return {each.ip: (named.job, each.slot) for named in jobs for each in named.ready}
+class AsSeenBy:
+    """Names as who is on these networks sees them: fulfils `Known` of model/name_answers.py."""
+
+    def __init__(self, names: Names, networks: tuple[int, ...]) -> None:
+        self._names = names
+        self._networks = networks
+
+    def tasks(self, job: JobName) -> "Tasks | None":
+        return self._names.tasks(job, self._networks)
+
+    def owner(self, address: bytes) -> tuple[JobName, int] | None:
+        return self._names.owner(address, self._networks)
+
+    def is_ours(self, address: bytes) -> bool:
+        return self._names.is_ours(address)
+
+
+def _owners(jobs: Iterable[NamedJob]) -> dict[int, Owner]:
+    return {
+        address: (named.job, each.slot, network)
+        for named in jobs
+        for each in named.ready
+        for network, address in each.addresses
+    }
 
 
 def named_job(view: View, job: JobName) -> NamedJob | None:
@@ -247,13 +292,20 @@ def named_job(view: View, job: JobName) -> NamedJob | None:
     found = view.job(job)
     if found is None or found.kind is JobKind.CRON:
         return None
+    subnets = view.of(Subnets)
     ready = tuple(
-        NamedPlace(each.index, each.ip, each.node)
+        NamedPlace(each.index, _numbered(subnets, each.addresses), each.node)
         for each in view.allocations_of_job(job)
-        if each.ip and _is_ready(each, view.spec(job, each.job_version))
+        if each.addresses and _is_ready(each, view.spec(job, each.job_version))
     )
     ports = found.task.container_ports
-    return NamedJob(job, found.count, ready, ports)
+    networks = *view.of(Networks).numbers(found.task), *(number for each in ready for number, _ in each.addresses)
+    return NamedJob(job, found.count, ready, ports, tuple(dict.fromkeys(networks)))
+
+
+def _numbered(subnets: Subnets, addresses: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    rows = ((subnets.at(address), address) for address in addresses)
+    return tuple((row.network, address) for row, address in rows if row is not None)
 
 
 def _is_ready(allocation: Allocation, spec: TaskSpec | None) -> bool:

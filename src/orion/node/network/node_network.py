@@ -1,4 +1,4 @@
-"""Has this machine's kernel, engine and firewall follow the cluster's own network, whoever else changes them."""
+"""Has this machine's kernel, engine and firewall follow the cluster's networks, whoever else changes them."""
 
 import asyncio
 import contextlib
@@ -7,26 +7,35 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import NamedTuple
 
-from orion.model.errors import Conflict, OrionError
+from orion.model.allocation import Allocation
+from orion.model.container import Attachment
+from orion.model.errors import OrionError
 from orion.model.ids import NodeId
 from orion.model.labels import Pairs
-from orion.model.network import OVERLAY_KIND, OVERLAY_LABEL, ClusterNetwork, NetworkPeer
+from orion.model.network import DEFAULT_NUMBER, OVERLAY_KIND, OVERLAY_LABEL, ClusterNetwork
 from orion.model.node import Node
 from orion.node.agent.assignments import AssignmentWatcher
+from orion.node.network.devices import Devices
+from orion.node.network.local_parts import LocalParts
+from orion.node.network.name_servers import NameServers
 from orion.node.runtime.isolation import UNFORESEEN
 from orion.ports.dns import NameServer, Resolve
 from orion.ports.engine import Engine
 from orion.ports.firewall import Firewall
-from orion.ports.overlay import OverlayFailed, OverlayKernel
+from orion.ports.overlay import OverlayKernel
 from orion.ports.reach import Reach
-from orion.reconcile.local_network import DEVICE, NAME, LocalNetwork, local_network, owner_text, peer_of
-from orion.reconcile.overlay import steps
+from orion.reconcile.local_network import (
+    DEVICE,
+    LocalNetwork,
+    LocalPart,
+    local_network,
+    peer_of,
+)
 
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 30.0  # something may have changed that nobody told of
 FAILED_AGAIN_S = 5.0
-MAX_ROUNDS = 3
 # Of changes in a row. A container that starts makes several, and somebody else may change a table all the time.
 SETTLE_S = 0.5
 HURRY_S = 0.05
@@ -43,8 +52,8 @@ class NetworkPorts(NamedTuple):
 
 
 class NodeNetwork:
-    """`name`: the engine's network for containers with addresses of the cluster's, "" while it is not up. `why`:
-    why it is not, or not as it should be. `labels`: by which the cluster knows that this node can take part.
+    """`networks`: those that are up. `why`: why one is not, or not as it should be. `labels`: by which the
+    cluster knows that this node can take part.
 
     `underlay`: this host's address that others reach. `ports` makes the kernel's and the firewall's adapters and
     the name server, which are not loaded where there is no network. `resolve` says what names mean. `on_labels` is
@@ -69,7 +78,6 @@ class NodeNetwork:
         self._source = source
         self._engine = engine
         self._ports = functools.cache(ports)
-        self._resolve = resolve
         self._on_labels = on_labels
         self._known = known
         self._wanted: LocalNetwork | None = None
@@ -79,20 +87,24 @@ class NodeNetwork:
             "engine": self._bring_engine,
             "firewall": self._bring_firewall,
             "names": self._bring_names,
+            "containers": self._bring_containers,
+            "rest": self._take_rest_away,
         }
         self._due = set(self._bring)
         self._look = asyncio.Event()
         self._hurry = False  # the cluster wants something else
         self._labels: Pairs | None = None  # None: not known yet
-        self._server: asyncio.Task[None] | None = None
-        self.name = self.dns = ""
+        self._servers = NameServers(lambda: self._ports().names(resolve), lambda: self._due.add("names"))
+        self._devices = Devices(me, engine, lambda: self._kernel)
+        self._failed: dict[str, set[int]] = {}  # networks by number, of which a part could not be brought up
+        self.networks = LocalParts(source=source, engine=engine, kernel=lambda: self._kernel)
         self.why = ""
         self.on_change: Callable[[], None] = lambda: None
 
     @property
-    def local(self) -> LocalNetwork | None:
-        """This machine's part, once it has been brought up; None while it is not."""
-        return self._wanted if self.name else None
+    def local(self) -> LocalPart | None:
+        """This machine's part of the default network, once it has been brought up; None while it is not."""
+        return next((part for part in self.networks.parts if part.number == DEFAULT_NUMBER), None)
 
     @property
     def ports(self) -> NetworkPorts:
@@ -104,6 +116,23 @@ class NodeNetwork:
         """Returns whether the cluster has a network, as far as this node knows."""
         work = self._source.latest
         return work is not None and work.network is not None
+
+    # --- for containers -----------------------------------------------------------------------------------
+
+    def part_at(self, address: int) -> LocalPart | None:
+        return self.networks.at(address)
+
+    def dns(self, part: LocalPart) -> str:
+        host = part.engine.gateway
+        return host if self._servers.serves(host) else ""
+
+    async def connect(self, container: str, attach: Attachment) -> None:
+        await self.networks.connect(container, attach)
+
+    async def route(self, container: str, allocation: Allocation) -> None:
+        await self.networks.route(container, allocation)
+
+    # --- what the cluster knows ---------------------------------------------------------------------------
 
     @property
     def labels(self) -> Pairs:
@@ -163,9 +192,9 @@ class NodeNetwork:
                 self._look.clear()
                 ok = await self._tried(self._reconcile(work.network, work.cluster))
                 await self._until_due(LOOK_AGAIN_S if ok else FAILED_AGAIN_S)
-            for runner in (*watchers, *filter(None, (self._server,))):
+            for runner in watchers:
                 runner.cancel()
-            self._server, self.dns = None, ""
+            self._servers.close()
 
     async def _watch(self, part: str, changes: Callable[[], AsyncGenerator[None, None]]) -> None:
         """Changes that can't be watched are found by looking now and then."""
@@ -215,90 +244,90 @@ class NodeNetwork:
         return True
 
     async def _reconcile(self, network: ClusterNetwork, cluster: int) -> None:
-        mine = peer_of(network, self._me)
-        if mine is None:
+        """Raises the first failure, which does not keep the rest from being tried."""
+        if peer_of(network, self._me) is None:
             await self._offer_to_take_part(cluster)
             return
-        wanted = await self._local(network, mine, cluster)
+        mtu = await self._kernel.underlay_mtu(self._underlay)
+        wanted = local_network(network, self._me, cluster, underlay=self._underlay, underlay_mtu=mtu)
         if wanted != self._wanted:
             self._due, self._wanted = set(self._bring), wanted
-        for part, bring in self._bring.items():
-            if part not in self._due:
+            self.networks.keep(wanted.parts)
+        failed: OrionError | None = None
+        for kind, bring in self._bring.items():
+            if kind not in self._due:
                 continue
-            self._due.discard(part)
+            self._due.discard(kind)
             try:
                 await bring(wanted)
-            except OrionError:
-                self._due.add(part)
-                raise
-        self._say(LABELS)
-        if not self.name:
-            log.info("this node has %s of the cluster's network", wanted.engine.subnet)
-        self.name = NAME
-        self.on_change()
+            except OrionError as error:
+                self._due.add(kind)
+                failed = failed or error
+        self._look_what_is_up(wanted)
+        if self.local is not None:
+            self._say(LABELS)
+            self.on_change()
+        if failed is not None:
+            raise failed
+
+    def _look_what_is_up(self, wanted: LocalNetwork) -> None:
+        """One that was up stays so: its containers are there, and most of what fails passes."""
+        there, failed = {part.number for part in self.networks.parts}, set[int]().union(*self._failed.values())
+        whole = "firewall" not in self._due
+        up = [each for each in wanted.parts if each.number in there or (whole and each.number not in failed)]
+        for part in up:
+            if part.number not in there:
+                log.info("this node has %s of network %s", part.engine.subnet, part.name)
+        self.networks.parts = tuple(up)
 
     async def _offer_to_take_part(self, cluster: int) -> None:
         """Raises OrionError where this machine can't."""
         await self._kernel.underlay_mtu(self._underlay)
-        await self._require_own_device(cluster)
+        await self._devices.require_own(DEVICE, cluster)
         self._say(LABELS)
 
-    async def _local(self, network: ClusterNetwork, mine: NetworkPeer, cluster: int) -> LocalNetwork:
-        mtu = await self._kernel.underlay_mtu(self._underlay)
-        return local_network(network, mine, cluster, underlay=self._underlay, underlay_mtu=mtu)
-
-    async def _require_own_device(self, cluster: int) -> None:
-        device = (await self._kernel.read(DEVICE)).device
-        if device is not None and device.alias != owner_text(cluster, self._me):
-            whose = f"is of {device.alias!r}" if device.alias else "is not Orion's"
-            raise Conflict(
-                f"the device {DEVICE} of this machine {whose}: one node of a machine can be on the cluster's"
-                f" network. If nobody needs it any more: ip link delete {DEVICE}"
-            )
+    async def _each(self, kind: str, wanted: LocalNetwork, bring: Callable[[LocalPart], Awaitable[None]]) -> None:
+        """One network that can't be brought up does not harm the others."""
+        self._failed[kind] = set()
+        first: OrionError | None = None
+        for part in wanted.parts:
+            try:
+                await bring(part)
+            except OrionError as error:
+                self._failed[kind].add(part.number)
+                first = first or error
+        if first is not None:
+            raise first
 
     async def _bring_kernel(self, wanted: LocalNetwork) -> None:
-        """Looks again at what it has done: changes are told of a device that was read."""
-        state = await self._kernel.read(DEVICE)
-        if state.device is not None and state.device.alias != wanted.device.alias:
-            await self._require_own_device(wanted.engine.cluster)
-        for _ in range(MAX_ROUNDS):
-            found = steps(wanted.device, wanted.peers, state)
-            if not found:
-                return
-            await self._kernel.carry_out(found)
-            state = await self._kernel.read(DEVICE)
-        raise OverlayFailed(f"somebody else changes {DEVICE} all the time: {found[0]}")
+        await self._each("kernel", wanted, self._devices.bring)
 
     async def _bring_engine(self, wanted: LocalNetwork) -> None:
+        await self._each("engine", wanted, self._bring_bridge)
+
+    async def _bring_bridge(self, part: LocalPart) -> None:
         """Raises OrionError also where the engine's network is not this machine's."""
-        await self._engine.ensure_network(wanted.engine)
-        await self._kernel.underlay_mtu(wanted.engine.gateway)
+        await self._engine.ensure_network(part.engine)
+        await self._kernel.underlay_mtu(part.engine.gateway)
 
     async def _bring_firewall(self, wanted: LocalNetwork) -> None:
         if not await self._firewall.matches(wanted.rules):
             await self._firewall.apply(wanted.rules)
 
     async def _bring_names(self, wanted: LocalNetwork) -> None:
-        """Answers at the bridge's address. Raises Unavailable while the port can't be had."""
-        host = wanted.engine.gateway
-        if self._server is not None and self._server.done():
-            self._server = None
-        if self._server is not None and host == self.dns:
-            return
-        if self._server is not None:
-            self._server.cancel()
-        server = self._ports().names(self._resolve)
-        server.open(host)
-        self._server = self._group.create_task(self._serve_names(server), name="network-names")
-        self.dns = host
+        """Answers at the bridges' addresses."""
+        self._servers.keep([part.engine.gateway for part in wanted.parts])
+        await self._each("names", wanted, self._bring_server)
 
-    async def _serve_names(self, server: NameServer) -> None:
-        """A bug in it is met by another server, at the next look."""
-        try:
-            await server.run()
-        except* UNFORESEEN:
-            log.exception("a bug in Orion, answering names")
-            self._due.add("names")
+    async def _bring_server(self, part: LocalPart) -> None:
+        self._servers.bring(part.engine.gateway, self._group)
+
+    async def _bring_containers(self, _wanted: LocalNetwork) -> None:
+        await self.networks.route_all()
+
+    async def _take_rest_away(self, wanted: LocalNetwork) -> None:
+        """Takes away networks that this node has no part in any more."""
+        await self._devices.take_rest_away(wanted.parts)
 
     # --- when there is none any more ----------------------------------------------------------------------
 
@@ -308,12 +337,9 @@ class NodeNetwork:
         """
         if self._wanted is None and not self.labels:
             return
-        self.name = self.dns = ""
+        self.networks.parts = ()
         self.on_change()
-        device = (await self._kernel.read(DEVICE)).device
-        if device is not None and device.alias == owner_text(cluster, self._me):
-            await self._engine.remove_network(NAME, cluster)
-            await self._firewall.remove()
-            await self._kernel.remove(DEVICE)
+        known = [part.device.name for part in self._wanted.parts] if self._wanted is not None else []
+        await self._devices.take_all_away(cluster, known, self._firewall.remove)
         self._wanted = None
         self._say(())

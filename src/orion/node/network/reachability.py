@@ -34,7 +34,7 @@ from orion.node.rpc.request import CallRequest, Place
 from orion.node.runtime.isolation import UNFORESEEN
 from orion.ports import reach as ports
 from orion.ports.peers import Principal
-from orion.reconcile.local_network import LocalNetwork
+from orion.reconcile.local_network import LocalPart
 from orion.reconcile.reach import kernel_faults, verdict
 
 log = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ class Reachability:
         cause = Cause.NOT_SERVED if refused else Cause.UNKNOWN
         return Verdict(cause, self._me, target.node, "no answer, and it was not looked into why")
 
-    async def _echo(self, local: LocalNetwork, target: str, size_bytes: int) -> Echo:
+    async def _echo(self, local: LocalPart, target: str, size_bytes: int) -> Echo:
         return await self._reach.echo(local.device.address, target, size_bytes, tries=TRIES, within_s=ECHO_S)
 
     async def _look_into(self, target: Target, found: Reach) -> Reach:
@@ -222,13 +222,13 @@ class Reachability:
         except OrionError as error:
             return None, error.detail
 
-    async def _send(self, local: LocalNetwork, way: Way) -> None:
+    async def _send(self, local: LocalPart, way: Way) -> None:
         full = local.device.mtu
         while True:
             await self._reach.send(way, (SMALL_BYTES, full), (SMALL_BYTES, full))
             await asyncio.sleep(AGAIN_S)
 
-    async def _largest(self, local: LocalNetwork, target: str) -> int:
+    async def _largest(self, local: LocalPart, target: str) -> int:
         """Returns the largest size that was answered, 0 where none was."""
         low, high = SMALL_BYTES, local.device.mtu
         best = 0
@@ -251,7 +251,7 @@ class Reachability:
             low, high = best, above[0]
         return best
 
-    def _local(self) -> LocalNetwork:
+    def _local(self) -> LocalPart:
         if (local := self._network.local) is None:
             raise Unavailable(f"{self._me} has no part of the cluster's network: {self._network.why or 'not yet'}")
         return local
@@ -296,11 +296,11 @@ class _Budget:
         return self._left >= 0
 
 
-def _addresses(local: LocalNetwork) -> tuple[str, str]:
+def _addresses(local: LocalPart) -> tuple[str, str]:
     return local.device.address, local.engine.gateway
 
 
-def _gateways(local: LocalNetwork) -> frozenset[str]:
+def _gateways(local: LocalPart) -> frozenset[str]:
     return frozenset(peer.gateway for peer in local.peers)
 
 
@@ -310,7 +310,7 @@ def _bridge(peer: Peer) -> str:
     return f"{head}.{int(last) + 1}"
 
 
-def _way(local: LocalNetwork, peer: Peer) -> Way:
+def _way(local: LocalPart, peer: Peer) -> Way:
     return Way(local.device.address, peer.gateway, local.device.local, peer.underlay)
 
 

@@ -111,4 +111,4 @@ class Networks:
         return NetworkRows(str(addresses) if addresses is not None else "", tuple(rows))
 
     async def _answer_status(self, _request: AskNetworkStatus, _: Principal) -> NetworkStatus:
-        return NetworkStatus(bool(self._network.name), self._network.why or self._unreached())
+        return NetworkStatus(self._network.local is not None, self._network.why or self._unreached())

@@ -43,6 +43,7 @@ from orion.node.services.health import health
 from orion.node.services.images import Images
 from orion.node.services.jobs import Jobs
 from orion.node.services.logs import Logs
+from orion.node.services.named_networks import NamedNetworks
 from orion.node.services.network import Networks
 from orion.node.services.network_check import NetworkChecks
 from orion.node.services.nodes import Nodes
@@ -154,6 +155,9 @@ class NodeService:
             registry=registry,
             agent=agent,
             logs=self._logs,
+        )
+        self.networks = NamedNetworks(
+            driver=driver, forward=forward, registry=registry, changes=changes, freshness=freshness
         )
         self._networks = Networks(
             me=me,

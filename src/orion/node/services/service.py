@@ -13,7 +13,13 @@ from orion.model.api.cluster import RaftView
 from orion.model.api.configs import ConfigView
 from orion.model.api.deployments import DeploymentView
 from orion.model.api.jobs import JobRequest, JobView, VersionView
-from orion.model.api.network import NetworkCheckView, NetworkView
+from orion.model.api.network import (
+    NetworkCheckView,
+    NetworkDetailView,
+    NetworkRequest,
+    NetworkSummaryView,
+    NetworkView,
+)
 from orion.model.api.nodes import NodeView
 from orion.model.api.plans import PlanView
 from orion.model.api.rebalance import RebalanceView
@@ -69,6 +75,21 @@ class EndpointService(Protocol):
 
     def watch(self, job: str, *, everything: bool = False) -> AsyncGenerator[bytes, None]:
         """The list as JSON, now and whenever it is another. Empty once the job is gone."""
+
+
+class NetworkService(Protocol):
+    """Changes are committed when they return. NotFound for a network that is not there."""
+
+    async def find(self, read: Read) -> list[NetworkSummaryView]:
+        """All of them, the default one first."""
+
+    async def get(self, name: str, read: Read) -> NetworkDetailView: ...
+
+    async def create(self, request: NetworkRequest, *, idempotency_key: str, timeout_s: float) -> NetworkDetailView:
+        """Conflict when the name is taken."""
+
+    async def remove(self, name: str, *, idempotency_key: str, timeout_s: float) -> None:
+        """Conflict while it is in use."""
 
 
 class JobService(Protocol):
@@ -133,6 +154,9 @@ class Service(Protocol):
 
     @property
     def jobs(self) -> JobService: ...
+
+    @property
+    def networks(self) -> NetworkService: ...
 
     async def create_task(
         self, request: TaskRequest, *, idempotency_key: str, timeout_s: float, wait_running_s: float
