@@ -2,8 +2,10 @@
 
 import itertools
 import json
+import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
@@ -77,6 +79,40 @@ def deployed(lab: LabNodes, job: str, body: dict) -> list[Container]:
     return containers(lab, job)
 
 
+def system_job(**more: object) -> dict:
+    """A task on each node."""
+    return {**{key: value for key, value in JOB.items() if key != "count"}, "kind": "system", **more}
+
+
+def addresses_on(lab: LabNodes, network: str, job: str) -> dict[str, str]:
+    """Of its tasks on a network, by task."""
+    shown = lab.ask(1, "GET", f"/networks/{network}")["tasks"]
+    return {each["task"]: each["address"] for each in shown if each["task"].startswith(f"{job}/")}
+
+
+def answers(askers: list[Container], addresses: Iterable[str]) -> list[str]:
+    """Who answers whom, of all pairs: at the same time, because silence takes seconds."""
+    pairs = list(itertools.product(askers, addresses))
+    with ThreadPoolExecutor(24) as pool:
+        found = list(pool.map(lambda pair: pair[0].get(pair[1]), pairs))
+    return [f"{one.task} -> {two}: {answer}" for (one, two), answer in zip(pairs, found, strict=True) if answer]
+
+
+def network_of_host(lab: LabNodes, host: int) -> dict[str, object]:
+    """All that there is of links, routes, neighbours, forwarding, rules and switches, but for counters."""
+    rules = lab.run(host, "iptables-save").splitlines()
+    return {
+        "links": sorted(re.findall(r"^[0-9]+: ([^:@]+)", lab.run(host, "ip", "-o", "link"), re.MULTILINE)),
+        "routes": lab.run(host, "ip", "route", "show", "table", "all").splitlines(),
+        "policy": lab.run(host, "ip", "rule").splitlines(),
+        "permanent": lab.run(host, "ip", "neigh", "show", "nud", "permanent").splitlines(),
+        "fdb": sorted(line for line in lab.run(host, "bridge", "fdb").splitlines() if "dst" in line),
+        "tables": sorted(set(lab.run(host, "nft", "list", "tables").splitlines()) - {"table ip filter"}),
+        "rules": [re.sub(r" \[[0-9:]+\]", "", line) for line in rules if not line.startswith("#")],
+        "sysctls": lab.run(host, "sysctl", "net.ipv4.ip_forward", "net.ipv4.conf.all", "net.ipv4.conf.default"),
+    }
+
+
 def unreached(found: list[Container]) -> list[str]:
     pairs = itertools.product(found, found)
     return [f"{one.task} -> {two.task}" for one, two in pairs if one.get(two.address) != two.task]
@@ -125,3 +161,82 @@ def test_containers_reach_each_other_by_their_own_addresses_whatever_happens_to_
     switch_on(lab, "off")
     for host in HOSTS:
         lab.wait(lambda host=host: nothing_left(lab, host), f"nothing to be left on host {host}", deadline_s=60)
+
+
+def test_networks_do_not_reach_each_other_and_a_task_on_two_reaches_both(lab: LabNodes) -> None:
+    before = {host: network_of_host(lab, host) for host in HOSTS}
+    switch_on(lab)
+    for host in HOSTS:
+        lab.wait(lambda host=host: "orion0" in lab.run(host, "ip", "-o", "link"), f"the bridge of host {host}")
+    lab.ask(1, "POST", "/networks", {"name": "front"})
+    lab.ask(2, "POST", "/networks", {"name": "back", "internal": True})
+    plain = deployed(lab, "plain", system_job())
+    web = deployed(lab, "web", system_job(networks=["front"]))
+    db = deployed(lab, "db", system_job(networks=["back"]))
+    app = deployed(lab, "app", system_job(networks=["front", "back"]))
+    assert [len(each) for each in (plain, web, db, app)] == [len(HOSTS)] * 4
+    alone = {"default": plain, "front": web, "back": db}
+    for network, mine in alone.items():
+        lab.wait(lambda mine=mine: not unreached(mine), f"all on {network} to reach all")
+
+    # Not from any network into another: on one host, across, and both ways.
+    for network, mine in alone.items():
+        others = [each.address for other, theirs in alone.items() if other != network for each in theirs]
+        assert answers(mine, others) == []
+    in_front, in_back = addresses_on(lab, "front", "app"), addresses_on(lab, "back", "app")
+    assert answers(plain, [*in_front.values(), *in_back.values()]) == []
+    assert answers(web, in_back.values()) == answers(db, in_front.values()) == []
+
+    # On two networks: to both, and from both at the address there.
+    lab.wait(lambda: len(answers(app, [each.address for each in web + db])) == 18, "app to reach both networks")
+    assert len(answers(web, in_front.values())) == len(answers(db, in_back.values())) == 9
+
+    # By names it is the same.
+    for one in plain:
+        assert one.look_up("plain.orion.internal") == {each.address for each in plain}
+        assert one.look_up("web.orion.internal") == one.look_up("db.orion.internal") == set()
+        assert one.look_up("app.orion.internal") == set()
+    for one in web:
+        assert one.look_up("app.orion.internal") == set(in_front.values())
+        assert one.look_up("db.orion.internal") == one.look_up("plain.orion.internal") == set()
+    for one in db:
+        assert one.look_up("app.orion.internal") == set(in_back.values())
+    for one in app:
+        assert one.look_up("web.orion.internal") == {each.address for each in web}
+        assert one.look_up("db.orion.internal") == {each.address for each in db}
+
+    # Out to other hosts, but for those that are on the internal network alone.
+    elsewhere = {host: f"{lab.address(host % len(HOSTS) + 1)}/healthz" for host in HOSTS}
+    assert all(each.get(elsewhere[each.host]) for each in (*plain, *web, *app))
+    assert not any(each.get(elsewhere[each.host]) for each in db)
+
+    # A container that is started again, and a node's program, have its routes too.
+    lab.stop_node(3)
+    lab.start_again(3)
+    lab.wait(lambda: lab.ask(3, "GET", "/raft")["leader"], "node3 again")
+    lab.run(2, "nft", "delete", "table", "ip", "orion")
+    lab.wait(lambda: "inwards" in lab.run(2, "nft", "list", "ruleset"), "the rules of host 2 again")
+    for network, mine in alone.items():
+        others = [each.address for other, theirs in alone.items() if other != network for each in theirs]
+        assert answers(mine, others) == []
+        lab.wait(lambda mine=mine: not unreached(mine), f"all on {network} to reach all again")
+
+    with pytest.raises(OSError, match="named by web, app"):
+        lab.ask(1, "DELETE", "/networks/front")
+    for job in ("web", "db", "app"):
+        lab.ask(1, "DELETE", f"/jobs/{job}")
+    lab.wait(lambda: len(lab.ask(1, "GET", "/tasks")) == len(plain), "the jobs to be gone")
+    for network in ("front", "back"):
+        lab.ask(1, "DELETE", f"/networks/{network}")
+    for host in HOSTS:
+        lab.wait(
+            lambda host=host: re.findall(r"orion[0-9]+[.:]", lab.run(host, "ip", "-o", "link")) == ["orion0:"],
+            f"the networks to be gone from host {host}",
+        )
+    assert unreached(plain) == []
+    lab.ask(1, "DELETE", "/jobs/plain")
+    lab.wait(lambda: lab.ask(1, "GET", "/tasks") == [], "the job to be gone")
+    switch_on(lab, "off")
+    for host in HOSTS:
+        lab.wait(lambda host=host: nothing_left(lab, host), f"nothing to be left on host {host}", deadline_s=60)
+        assert network_of_host(lab, host) == before[host]

@@ -14,6 +14,7 @@ from orion.model.resources import MIB
 from orion.node.services.service import Service
 from sim.cluster import ConnectionLost
 from sim.engine import CRASHES, FOREVER, MISSING
+from sim.networked import job_networks
 from sim.world import World
 
 NAMES = ("j0", "j1", "j2")
@@ -98,4 +99,5 @@ class JobsWorkload:
             restart_policy=rng.choice(("on-failure", "always")),
             stop_grace_seconds=rng.choice((0.5, 2.0)),
             update=update,
+            networks=job_networks(self._world),
         )

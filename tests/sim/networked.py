@@ -1,22 +1,36 @@
-"""The cluster's own network under the same faults: a client that switches it, and what must hold of it.
+"""The cluster's networks under the same faults: clients that switch them, make and remove them, and what must hold.
 
-An address is never given to two tasks, is always of the subnet that the task's node has, and no two subnets share
-an address. At rest each node that can take part has a subnet, and nobody has one of a network that is not there;
-each machine's kernel, engine and firewall are as the state says, its containers have the addresses of their tasks,
-and its names those of the ready ones. Before, no machine that keeps up gives by name what was not ready for a
-second.
+An address is never given to two tasks, is always of a subnet that the task's node has, on a network of its job's,
+and no two subnets share an address. At rest each node that can take part has a subnet, and nobody has one of a
+network that is not there; each machine's kernel, engine and firewall are as the state says, its containers have the
+addresses of their tasks and routes to their networks, and its names those of the ready ones. Before, no machine
+that keeps up gives by name what was not ready for a second, nor anybody an address on a network that is not his.
 """
 
 import asyncio
+import random
 from collections import deque
+from collections.abc import Awaitable, Callable
 
-from orion.model.dns import DOMAIN, Code, Question, Type
+from orion.model.api.network import NetworkRequest
+from orion.model.dns import DOMAIN, Answer, Code, Question, Type
 from orion.model.errors import OrionError
-from orion.model.network import FIRST_HOST, LAST_HOST, OVERLAY_KIND, OVERLAY_LABEL, SUBNET_SIZE, address_text
+from orion.model.network import (
+    DEFAULT,
+    FIRST_HOST,
+    LAST_HOST,
+    OVERLAY_KIND,
+    OVERLAY_LABEL,
+    SUBNET_SIZE,
+    address_text,
+)
 from orion.model.settings import NETWORK
-from orion.reconcile.local_network import DEVICE
+from orion.node.services.service import Service
+from orion.reconcile.container_routes import WAY_OUT
+from orion.reconcile.local_network import DEVICE, device_name, engine_name
 from orion.state.tables import State
 from orion.state.tables.configs import Configs
+from orion.state.tables.networks import Networks
 from orion.state.tables.subnets import Subnets
 from sim.cluster import Cluster, ConnectionLost, Machine
 from sim.engine import SimEngine
@@ -28,6 +42,8 @@ SHARE = 0.35  # of the seeds have it
 LABEL = (OVERLAY_LABEL, OVERLAY_KIND)
 # Few subnets, many, of other addresses, and none.
 VALUES = ("10.200.0.0/22", "10.200.0.0/16", "172.16.0.0/12", "off")
+NAMES = ("red", "blue")
+OWN_NETWORKS = "names give addresses on networks of who asks"
 
 
 def takes_part(world: World, number: int) -> bool:
@@ -40,6 +56,14 @@ def is_networked(world: World) -> bool:
     return world.rng("networked").random() < SHARE
 
 
+def job_networks(world: World) -> list[str]:
+    """The networks of a job that a client asks for; one that is not there has it refused."""
+    if not is_networked(world):
+        return []
+    rng = world.rng("networks of jobs")
+    return rng.choice(([], [], ["red"], ["blue"], ["red", "blue"], ["blue", "default"]))
+
+
 class NetworkClient:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -48,9 +72,11 @@ class NetworkClient:
 
     async def run(self) -> None:
         rng = self._world.rng("network client")
+        names = self._world.rng("named networks")
         while not self.over:
             machine = rng.choice(list(self._cluster.machines.values()))
             value = rng.choice(VALUES).encode()
+            question = self._named(names)
             try:
                 async with asyncio.timeout(10.0):
                     await machine.ask(
@@ -58,6 +84,7 @@ class NetworkClient:
                             NETWORK, value, if_version=None, idempotency_key="", timeout_s=2.0
                         )
                     )
+                    await machine.ask(question)
             except (OrionError, ConnectionLost, TimeoutError):
                 self._world.count("client: network failed")
                 await asyncio.sleep(rng.expovariate(1 / 0.5))
@@ -65,26 +92,52 @@ class NetworkClient:
                 self._world.count("client: network ok")
                 await asyncio.sleep(rng.expovariate(1 / 4.0))
 
+    @staticmethod
+    def _named(rng: random.Random) -> Callable[[Service], Awaitable[object]]:
+        name = rng.choice(NAMES)
+        if rng.random() < 0.3:
+            return lambda s: s.networks.remove(name, idempotency_key="", timeout_s=2.0)
+        asked = NetworkRequest(name, rng.random() < 0.5)
+        return lambda s: s.networks.create(asked, idempotency_key="", timeout_s=2.0)
+
 
 def check_network(world: World, state: State) -> None:
     """Of every committed state."""
-    rows = _subnets(state)
+    rows = _of(state, Subnets).rows
+    numbers = {row.number for row in _of(state, Networks).rows.values()} | {0}
     firsts = [row.first for row in rows.values()]
     if len(set(firsts)) != len(firsts) or any(first % SUBNET_SIZE for first in firsts):
         world.fail("subnets are apart", f"{rows}")
-    if strangers := [name for name in rows if name not in state.nodes]:
-        world.fail("a subnet goes with its node", f"{strangers} of {list(state.nodes)}")
+    if strangers := [key for key in rows if key[0] not in state.nodes or key[1] not in numbers]:
+        world.fail("a subnet goes with its node and its network", f"{strangers} of {list(state.nodes)}, {numbers}")
     given: dict[int, object] = {}
     for allocation in state.allocations.values():
-        if not allocation.ip or allocation.terminal:
+        if not allocation.addresses or allocation.terminal:
             continue
-        world.count("address in use")
-        other = given.setdefault(allocation.ip, allocation)
-        if other is not allocation:
-            world.fail("an address once", f"{other} and {allocation}")
-        row = rows.get(allocation.node)
-        if row is None or not FIRST_HOST <= allocation.ip - row.first <= LAST_HOST:
-            world.fail("an address of its node's subnet", f"{allocation}: {row}")
+        networks = networks_of(state, allocation)
+        for address in allocation.addresses:
+            world.count("address in use" if address == allocation.ip else "further address in use")
+            other = given.setdefault(address, allocation)
+            if other is not allocation:
+                world.fail("an address once", f"{other} and {allocation}")
+            row = _subnet_of(state, address)
+            if row is None or row.node != allocation.node or not FIRST_HOST <= address - row.first <= LAST_HOST:
+                world.fail("an address of its node's subnet", f"{allocation}: {row}")
+            elif row.network not in networks:
+                world.fail("an address of its job's networks", f"{allocation}: {row}, {networks}")
+
+
+def networks_of(state: State, allocation) -> tuple[int, ...]:
+    """The numbers of those that a task's job names, in the version that it is run by."""
+    spec = state.jobs[allocation.job].spec(allocation.job_version)
+    rows = _of(state, Networks).rows
+    return tuple(
+        0 if name == DEFAULT else rows[name].number for name in spec.network_names if name in (DEFAULT, *rows)
+    )
+
+
+def _subnet_of(state: State, address: int):
+    return next((row for row in _of(state, Subnets).rows.values() if 0 <= address - row.first < SUBNET_SIZE), None)
 
 
 def network_unrest(cluster: Cluster, state: State) -> str:
@@ -97,28 +150,53 @@ def _names_unrest(machine: Machine, state: State) -> str:
     """Nobody is dead: all that are ready can be reached."""
     if machine.run is None or machine.run.names is None or _of(state, Configs).network is None:
         return ""
+    seen = [part.number for part in machine.run.node.network.networks.parts]
     for job in state.jobs:
-        found, meant = named(machine, job), ready(state, job)
-        if found != meant:
+        found, meant = named(machine, job), _ready_by_network(state, job)
+        first = next((each for each in seen if each in meant), None)
+        if found != (meant[first] if first is not None else set()):
             return f"{machine.name} gives {found} for {job}, of which {meant} are ready"
     return ""
 
 
+def _ready_by_network(state: State, job: str) -> dict[int, set[int]]:
+    """With a place for each network that the job is on."""
+    spec, rows = state.jobs[job].job.task, _of(state, Networks).rows
+    names = spec.network_names if state.jobs[job].job.kind != "cron" else ()
+    found: dict[int, set[int]] = {0 if name == DEFAULT else rows[name].number: set() for name in names}
+    for address in ready(state, job):
+        found.setdefault(_subnet_of(state, address).network, set()).add(address)
+    return found
+
+
 def named(machine: Machine, job: str) -> set[int] | None:
     """The addresses that a machine gives for a job; None where it gives no answer."""
-    answer = machine.run.names.resolve(Question(f"{job}.{DOMAIN}", Type.A), "10.200.1.2")
+    answer = machine.run.names.resolve(Question(f"{job}.{DOMAIN}", Type.A), _gateway(machine))
     if answer.code is Code.SERVFAIL:
         return None
     return {int.from_bytes(address) for address in answer.addresses}
 
 
+def _seen_from(machine: Machine, job: str, client: int) -> set[int]:
+    answer = machine.run.names.resolve(Question(f"{job}.{DOMAIN}", Type.A), address_text(client))
+    return {int.from_bytes(address) for address in answer.addresses} if isinstance(answer, Answer) else set()
+
+
+def _gateway(machine: Machine) -> str:
+    """An address of the machine's own, from which all of its networks are seen."""
+    parts = machine.run.node.network.networks.parts
+    return parts[0].engine.gateway if parts else "10.200.1.1"
+
+
 def ready(state: State, job: str) -> set[int]:
+    """All addresses of those of its tasks that are ready."""
     record = state.jobs[job]
     return {
-        each.ip
+        address
         for index in range(len(record.slots))
         for each in record.history(index)
-        if each.ip and each.wanted and not each.terminal and each.ready_since_ms(record.spec(each.job_version))
+        if each.wanted and not each.terminal and each.ready_since_ms(record.spec(each.job_version))
+        for address in each.addresses
     }
 
 
@@ -154,6 +232,21 @@ class NameWatch:
             stale = [ip for ip in named(machine, job) or () if self._last_ms.get(ip, 0) < now_ms - LATE_MS]
             if stale:
                 self._world.fail(FRESH_NAMES, f"{machine.name}, {job}: {stale}")
+            self._ask_from_containers(machine, job)
+
+    def _ask_from_containers(self, machine: Machine, job: str) -> None:
+        """As the node's own state has it, which may be older than what is committed."""
+        mine = machine.run.node.driver.state
+        held = [each for each in mine.allocations.values() if each.node == machine.config.node and each.addresses]
+        for each in held[:4]:
+            if each.terminal:
+                continue
+            self._world.count("name looked up by a container")
+            own = {_subnet_of(mine, address).network for address in each.addresses}
+            others = [ip for ip in _seen_from(machine, job, each.ip) if _subnet_of(mine, ip) is not None]
+            foreign = [ip for ip in others if _subnet_of(mine, ip).network not in own]
+            if foreign:
+                self._world.fail(OWN_NETWORKS, f"{machine.name}, {job} for {each}: {foreign}")
 
 
 def _machine_unrest(cluster: Cluster, state: State, engine: SimEngine) -> str:
@@ -164,7 +257,7 @@ def _machine_unrest(cluster: Cluster, state: State, engine: SimEngine) -> str:
     device = engine.kernel.devices.get(DEVICE)
     owners = [name for name in (m.config.node for m in lives) if device and device.found.alias.endswith(f" {name}")]
     if _of(state, Configs).network is None:
-        used = any(a.ip and not a.terminal for a in state.allocations.values())
+        used = any(a.addresses and not a.terminal for a in state.allocations.values())
         return f"{engine.id} still has {device.found}" if owners and not used else ""
     for name in mine:
         if device is None:
@@ -175,21 +268,53 @@ def _machine_unrest(cluster: Cluster, state: State, engine: SimEngine) -> str:
             return f"{engine.id} of {name} routes {sorted(routed)}, and the others have {sorted(peers)}"
         if engine.firewall.applied is None or not engine.firewall.whole:
             return f"{engine.id} of {name} has no firewall"
+        if owners == [name] and (reason := _further_unrest(state, engine, name, device.found.alias)):
+            return reason
     for held in engine.running():
         allocation = state.allocations.get(held.shown.labels.allocation)
         if allocation is None or allocation.terminal:
             continue
-        wanted = address_text(allocation.ip) if allocation.ip else ""
-        found = held.attach.address if held.attach else ""
+        wanted = [address_text(address) for address in allocation.addresses]
+        found = [address for _, address in held.attach.places] if held.attach else []
         if found and wanted != found:  # one that was made while the network was off has none
-            return f"{held.name} has the address {found!r}, and its task {wanted!r}"
+            return f"{held.name} has the addresses {found}, and its task {wanted}"
+        there = {route.subnet for route in engine.kernel.containers[held.shown.pid]}
+        meant = _routed(state, allocation) if allocation.more_ips else set()
+        if found and owners == [allocation.node] and there != meant:
+            return f"{held.name} has routes to {sorted(there)}, and its networks are {sorted(meant)}"
     return ""
+
+
+def _further_unrest(state: State, engine: SimEngine, node: str, alias: str) -> str:
+    """A machine has the networks of which its node has a subnet, and no others."""
+    rows = _of(state, Subnets).rows
+    numbers = {number for name, number in rows if name == node}
+    mine = {name: device for name, device in engine.kernel.devices.items() if device.found.alias == alias}
+    if set(mine) != {device_name(number) for number in numbers}:
+        return f"{engine.id} of {node} has {sorted(mine)}, and is on the networks {sorted(numbers)}"
+    if set(engine.networks) != {engine_name(number) for number in numbers}:
+        return f"{engine.id} of {node} has {sorted(engine.networks)}, and is on the networks {sorted(numbers)}"
+    for number in numbers:
+        peers = {f"{address_text(row.first)}/24" for (name, n), row in rows.items() if n == number and name != node}
+        routed = {route.subnet for route in mine[device_name(number)].routes}
+        if routed != peers:
+            return f"{engine.id} of {node} routes {sorted(routed)}, and of {number} there are {sorted(peers)}"
+    return ""
+
+
+def _routed(state: State, allocation) -> set[str]:
+    """The subnets that a container on several networks has routes to."""
+    own = {_subnet_of(state, address).network for address in allocation.addresses}
+    rows = _of(state, Subnets).rows.values()
+    return {f"{address_text(r.first)}/24" for r in rows if r.network in own and r.node != allocation.node} | {
+        WAY_OUT
+    }
 
 
 def _subnets_unrest(state: State) -> str:
     rows, addresses = _subnets(state), _of(state, Configs).network
     for name, row in rows.items():
-        used = any(a.ip and a.node == name and not a.terminal for a in state.allocations.values())
+        used = any(a.addresses and a.node == name and not a.terminal for a in state.allocations.values())
         if (addresses is None or row.first not in addresses) and not used:
             return f"{name} has a subnet of another network: {row}, {addresses}"
     if addresses is None:
