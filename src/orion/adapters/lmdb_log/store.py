@@ -49,6 +49,7 @@ class _Stored(msgspec.Struct, frozen=True, array_like=True):
 
 
 _NO_SNAPSHOT = _Stored(SnapshotMeta(), 0, 0)
+_Staged = list[tuple[bytes, bytes]]  # keys and records of a snapshot's chunks
 
 
 class LmdbLog:
@@ -131,9 +132,10 @@ class LmdbLog:
         # A process killed between a commit's last write and its fsync has left it in the page cache only. What this
         # process acts on must be on disk, whatever happens to the machine's power next.
         self._env.sync(True)
-        self._meta = self._env.open_db(files.META)
-        self._entries = self._env.open_db(b"entries")
-        self._chunks = self._env.open_db(b"chunks")
+        with self._env.begin(write=True) as txn:  # each by itself would be an fsync of a new log
+            self._meta = self._env.open_db(files.META, txn=txn)
+            self._entries = self._env.open_db(b"entries", txn=txn)
+            self._chunks = self._env.open_db(b"chunks", txn=txn)
         with self._env.begin() as txn:
             record = txn.get(_SNAPSHOT, db=self._meta)
         if record is not None:
@@ -190,17 +192,21 @@ class LmdbLog:
             if meta.index < self._stored.meta.index:
                 return  # a newer one came first
             generation, self._next_generation = self._next_generation, self._next_generation + 1
-            count = await self._stage_all(meta, generation, chunks)
-            await self._on_thread(self._switch, _Stored(meta, generation, count), hard_state, identity)
+            count, last = await self._stage_most(meta, generation, chunks)
+            await self._on_thread(self._switch, _Stored(meta, generation, count), last, hard_state, identity)
             while not await self._on_thread(self._drop_entries, first_kept):
                 pass
             while not await self._on_thread(self._drop_some_chunks, generation):
                 pass
 
-    async def _stage_all(self, meta: SnapshotMeta, generation: int, chunks: AsyncIterator[bytes]) -> int:
-        """Writes the chunks in transactions of about STAGE_BYTES. Returns their number."""
+    async def _stage_most(
+        self, meta: SnapshotMeta, generation: int, chunks: AsyncIterator[bytes]
+    ) -> tuple[int, _Staged]:
+        """Writes the chunks in transactions of about STAGE_BYTES. Returns the number of all, and the last of them,
+        which are not written yet.
+        """
         number = 0
-        staged: list[tuple[bytes, bytes]] = []
+        staged: _Staged = []
         staged_bytes = 0
         async for data in chunks:
             for start in range(0, len(data), MAX_CHUNK_BYTES):
@@ -212,9 +218,7 @@ class LmdbLog:
             if staged_bytes >= STAGE_BYTES:
                 await self._on_thread(self._stage, staged)
                 staged, staged_bytes = [], 0
-        if staged:
-            await self._on_thread(self._stage, staged)
-        return number
+        return number, staged
 
     async def snapshot_chunks(self, index: int) -> AsyncGenerator[bytes, None]:
         """Yields the snapshot's chunks. Each is read by itself: a slow reader with an open transaction would keep
@@ -331,16 +335,19 @@ class LmdbLog:
             written = cursor.put(_entry_key(entry.index), records.encode_entry(entry), append=True)
             assert written, f"entry {entry.index} is not past the end of the log"
 
-    def _stage(self, staged: list[tuple[bytes, bytes]]) -> None:
-        def write(txn: "lmdb.Transaction[bytes]") -> None:
-            for key, record in staged:
-                txn.put(key, record, db=self._chunks)
+    def _stage(self, staged: _Staged) -> None:
+        self._commit(lambda txn: self._put_chunks(txn, staged))
 
-        self._commit(write)
+    def _put_chunks(self, txn: "lmdb.Transaction[bytes]", staged: _Staged) -> None:
+        for key, record in staged:
+            txn.put(key, record, db=self._chunks)
 
-    def _switch(self, stored: _Stored, hard_state: HardState | None, identity: Identity | None) -> None:
+    def _switch(
+        self, stored: _Stored, last: _Staged, hard_state: HardState | None, identity: Identity | None
+    ) -> None:
         def write(txn: "lmdb.Transaction[bytes]") -> None:
             meta = stored.meta
+            self._put_chunks(txn, last)
             if not self._agrees(txn, meta):
                 txn.drop(self._entries, delete=False)
             txn.put(_SNAPSHOT, records.encode_record(stored), db=self._meta)
