@@ -3,7 +3,6 @@
 import logging
 import os
 import secrets
-import shutil
 from pathlib import Path
 
 from orion.model.resources import MIB, Resources
@@ -53,7 +52,7 @@ class LinuxMachine:
         Disk is in whole hundredths of the file system, so that a node has the same capacity after a restart though
         a little less is free.
         """
-        disk = shutil.disk_usage(data_dir)
+        disk = os.statvfs(data_dir)
         memory = self.memory_bytes()
         reserved = min(
             RESERVED_MEMORY_MAX_BYTES, max(RESERVED_MEMORY_MIN_BYTES, int(memory * RESERVED_MEMORY_SHARE))
@@ -61,7 +60,9 @@ class LinuxMachine:
         return Resources(
             cpu_millis=max(0, self.cpu_millis() - RESERVED_CPU_MILLIS),
             memory_bytes=max(0, memory - reserved),
-            disk_bytes=whole_hundredths(int(disk.free * (1 - RESERVED_DISK_SHARE)), disk.total),
+            disk_bytes=whole_hundredths(
+                int(disk.f_bavail * disk.f_frsize * (1 - RESERVED_DISK_SHARE)), disk.f_blocks * disk.f_frsize
+            ),
         )
 
     def cpu_millis(self) -> int:

@@ -1,8 +1,8 @@
 """A reader's position in a task's output, so that reading can go on there."""
 
 import re
-from calendar import timegm
 from collections.abc import Iterable
+from datetime import date
 
 import msgspec
 
@@ -10,6 +10,7 @@ from orion.model.container import LogEntry
 from orion.model.ids import AllocationId, allocation_text
 
 NS = 1_000_000_000
+_EPOCH = date(1970, 1, 1).toordinal()
 
 _AT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{9}Z"
 POSITION = rf"([0-9a-f]{{8}}),({_AT})?,([0-9]{{1,9}}),({_AT})?,([0-9]{{1,9}})"
@@ -129,5 +130,6 @@ class LogReader:
 
 def unix_ns(at: str) -> int:
     """Returns the Unix time of a LogEntry's `at`."""
-    date = (int(at[:4]), int(at[5:7]), int(at[8:10]), int(at[11:13]), int(at[14:16]), int(at[17:19]))
-    return timegm(date) * NS + int(at[20:29])
+    first_day = date(int(at[:4]), int(at[5:7]), 1).toordinal() - _EPOCH
+    hours = (first_day + int(at[8:10]) - 1) * 24 + int(at[11:13])
+    return ((hours * 60 + int(at[14:16])) * 60 + int(at[17:19])) * NS + int(at[20:29])

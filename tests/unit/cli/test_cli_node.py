@@ -20,6 +20,7 @@ def node(monkeypatch, capsys):
     daemon = types.ModuleType("orion.process.daemon")
     daemon.run = lambda config: started.append(config) or 0
     monkeypatch.setitem(sys.modules, "orion.process.daemon", daemon)
+    monkeypatch.setattr("gc.disable", lambda: None)  # else nobody would turn it on again
 
     def command(*args):
         started.clear()

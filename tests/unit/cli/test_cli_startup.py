@@ -64,12 +64,25 @@ def test_what_asks_a_node_loads_the_client_and_no_server(api, args):
 # What a library brought once, or a node needs now and then. Together they are megabytes and tens of milliseconds.
 NOT_FOR_A_NODE = {"aiohttp", "uvicorn", "starlette", "anyio", "email", "http.client", "tarfile", "logging.config"}
 NOT_FOR_A_NODE |= {"multiprocessing", "rich", "urllib.request", "unittest", "xml", "sqlite3", *FILES}
+NOT_FOR_A_NODE |= {"json", "shutil", "bz2", "lzma", "calendar", "statistics", "fractions", "lmdb.verify"}
 
 
 def test_a_node_loads_no_more_than_it_needs():
     program = "import sys, orion.cli.app, orion.process.daemon, uvloop; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert not set(done.stdout.split()) & NOT_FOR_A_NODE
+
+
+def test_the_collector_runs_once_a_node_has_started():
+    program = "import gc; gc.disable(); from orion.process import daemon; daemon._spare_the_collector()"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}; print(gc.isenabled(), gc.get_freeze_count() > 10_000)"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == "True True\n"
 
 
 def test_importing_the_client_loads_no_server():

@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import json
 import logging
 import time
 from collections import deque
@@ -10,6 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
+import msgspec
 from msgspec.structs import replace
 
 from orion.adapters.docker import decode, errors
@@ -285,7 +285,7 @@ class Docker:
 
     async def _listed(self, **chosen: str) -> list[dict[str, Any]]:
         async with self._connection.calling(self._connection.engine_late) as api:
-            filters = json.dumps({key: [value] for key, value in chosen.items()})
+            filters = msgspec.json.encode({key: [value] for key, value in chosen.items()}).decode()
             return [
                 dict(entry) for entry in await api.ask("GET", "containers/json", {"all": "1", "filters": filters})
             ]
@@ -333,7 +333,7 @@ class Docker:
             "event": ["start", "kill", "die", "destroy", "pause", "unpause", "health_status"],
             "label": [f"{PREFIX}cluster={cluster_text(cluster)}"],
         }
-        params = {"filters": json.dumps(chosen), "since": _seconds(since_ns)}
+        params = {"filters": msgspec.json.encode(chosen).decode(), "since": _seconds(since_ns)}
         late = self._connection.engine_late
         async with self._connection.streaming("GET", "events", params, late=late) as answer:
             yield ""

@@ -5,7 +5,6 @@ The rules are those of the docker command line: a registry's own helper, else th
 
 import asyncio
 import base64
-import json
 import logging
 import os
 import re
@@ -18,7 +17,7 @@ log = logging.getLogger(__name__)
 
 HUB = "https://index.docker.io/v1/"  # what Docker Hub's credentials are filed under, for reasons of history
 HELPER_S = 10.0
-_HELPER = re.compile(r"[A-Za-z0-9_.-]+")
+_HELPER = r"[A-Za-z0-9_.-]+"
 _TOKEN_USER = "<token>"  # noqa: S105 - the helpers' mark for an identity token
 
 
@@ -32,7 +31,7 @@ async def registry_auth(image: str) -> str | None:
     found = await _from_helper(config, server) or _from_file(config, server)
     if found is None:
         return None
-    return base64.urlsafe_b64encode(json.dumps(found | {"serveraddress": server}).encode()).decode()
+    return base64.urlsafe_b64encode(msgspec.json.encode(found | {"serveraddress": server})).decode()
 
 
 def registry_of(image: str) -> str:
@@ -50,7 +49,7 @@ def _config() -> dict[str, Any]:
     folder = os.environ.get("DOCKER_CONFIG")
     try:
         path = (Path(folder) if folder else Path.home() / ".docker") / "config.json"
-        loaded = json.loads(path.read_bytes())
+        loaded = msgspec.json.decode(path.read_bytes())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: no home directory
@@ -110,7 +109,7 @@ async def _from_helper(config: dict[str, Any], server: str) -> dict[str, str] | 
     helper = _table(config, "credHelpers").get(_plain_host(server)) or config.get("credsStore")
     if not helper:
         return None
-    if not isinstance(helper, str) or not _HELPER.fullmatch(helper):
+    if not isinstance(helper, str) or not re.fullmatch(_HELPER, helper):
         log.warning("the Docker configuration names a credential helper that can't be: %r", helper)
         return None
     answer = await _ask_helper(f"docker-credential-{helper}", server)

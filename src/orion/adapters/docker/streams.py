@@ -1,9 +1,10 @@
 """Bodies that are read as they come: pieces, and JSON objects line by line."""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
+
+import msgspec
 
 from orion.adapters.docker.http import Answer
 from orion.model.errors import EngineError
@@ -56,6 +57,6 @@ class JsonLines:
 
 def _value(line: bytes) -> Any:
     try:
-        return json.loads(line)
+        return msgspec.json.decode(line)
     except ValueError as error:
         raise EngineError(f"the Docker Engine sent what is no JSON: {line[:80]!r}") from error

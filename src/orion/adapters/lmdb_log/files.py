@@ -8,8 +8,6 @@ import logging
 import os
 from pathlib import Path
 
-from lmdb.verify import VerifyError, verify
-
 from orion.model.errors import Conflict, Refused
 from orion.process.durable import sync_directory
 
@@ -23,6 +21,8 @@ def damage(directory: Path) -> str:
     """Returns what is wrong with the file's pages, "" when nothing is. LMDB maps the file and trusts it: a page
     that points past the end of a file cut short would kill this process with SIGBUS.
     """
+    from lmdb.verify import VerifyError, verify
+
     try:
         problems: list[str] = verify(str(directory))  # type: ignore[no-untyped-call]
     except VerifyError:

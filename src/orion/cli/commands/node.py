@@ -3,6 +3,7 @@
 The server is imported at the very end, so that no other command loads it.
 """
 
+import gc
 import os
 import re
 from collections.abc import Callable
@@ -87,6 +88,8 @@ def node(rest: tuple[str, ...], **flags: Any) -> int:
             f"{rest[0]!r} is not a node's flag; a command comes first, as in: orion ps --port 8000"
         )
     config = build_config(**flags)
+    # What is loaded stays for good, and looks at it are a tenth of the time to load it. On again in process/daemon.
+    gc.disable()
     from orion.process.daemon import run
 
     return run(config)

@@ -6,7 +6,6 @@ that has not answered after NODE_S is a line of the answer.
 """
 
 import asyncio
-import statistics
 from typing import ClassVar
 
 import msgspec
@@ -106,6 +105,8 @@ class NetworkChecks:
 
 
 def _view(addresses: str, found: list[tuple[NodeId, Reaches | str]]) -> NetworkCheckView:
+    import statistics
+
     nodes, failures, times = list[NodeCheckView](), list[WayView](), list[tuple[int, NodeId, NodeId]]()
     pairs = failed = 0
     for node, answer in found:
