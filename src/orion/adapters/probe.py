@@ -14,7 +14,7 @@ SHOWN_BYTES = 200  # of the body of an answer that will not do
 CONNECT_S = 1.0  # to a target that has another one behind it
 PROXY_S = 0.2  # a proxy that finds nobody behind it closes the connection sooner
 _NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.EHOSTDOWN})
-_STATUS = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: |\r|$)")
+_STATUS = rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: |\r|$)"
 
 _Question = Callable[[Target, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[ProbeResult]]
 
@@ -88,7 +88,7 @@ async def _get(
     writer.write(_request(question, target))
     await writer.drain()
     head = await _head(reader)
-    match = _STATUS.match(head)
+    match = re.match(_STATUS, head)
     if match is None:
         return _failure(f"{_place(target)} answers with something that is no HTTP: {head[:40]!r}")
     status = int(match[1])
@@ -112,7 +112,7 @@ async def _head(reader: asyncio.StreamReader) -> bytes:
     """Passes over heads of 1xx, which come before the one that counts."""
     while True:
         head = await reader.readuntil(b"\r\n\r\n")
-        match = _STATUS.match(head)
+        match = re.match(_STATUS, head)
         if match is None or not match[1].startswith(b"1"):
             return head
 

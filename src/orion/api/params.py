@@ -94,7 +94,7 @@ def text(pattern: str, most: int | None = None) -> dict[str, Any]:
 
 # --- kinds that several nouns have -------------------------------------------------------------------------
 
-_DECIMAL = re.compile(r"[0-9]{0,9}\.?[0-9]{1,30}(?:[eE][+-]?[0-9]{1,3})?")
+_DECIMAL = r"[0-9]{0,9}\.?[0-9]{1,30}(?:[eE][+-]?[0-9]{1,3})?"
 
 
 def _flag(text: str) -> bool:
@@ -140,7 +140,7 @@ def _lines(text: str) -> int | None:
 
 
 def _seconds(text: str) -> float:
-    value = float(text) if _DECIMAL.fullmatch(text) else -1.0
+    value = float(text) if re.fullmatch(_DECIMAL, text) else -1.0
     if not 0 < value <= MAX_WAIT_S:
         raise ValueError(f"must be a number of seconds, more than 0 and at most {MAX_WAIT_S:g}")
     return value

@@ -8,11 +8,11 @@ _SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*(?:([kmgtp])(i?b)?|b)?", r
 _POWER = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 SIZE = r"^[0-9]{1,18}(\.[0-9]{1,9})?\s*([kKmMgGtTpP]([iI]?[bB])?|[bB])?$"  # the same for JSON Schema
 
-_PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
-_DURATION = re.compile(rf"(?:{_PART.pattern}){{1,5}}")
+_PART = r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)"
+_DURATION = rf"(?:{_PART}){{1,5}}"
 DURATION = r"^([0-9]{1,9}(\.[0-9]{1,3})?(ms|s|m|h|d)){1,5}$"
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+_SECONDS = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 
 
 def parse_size(text: str) -> int:
@@ -26,12 +26,12 @@ def parse_size(text: str) -> int:
 
 
 def is_duration(text: str) -> bool:
-    return _DURATION.fullmatch(text) is not None
+    return re.fullmatch(_DURATION, text) is not None
 
 
 def duration_s(text: str) -> float:
     """Returns the seconds of what `is_duration`."""
-    return sum(float(number) * _UNIT_S[unit] for number, unit in _PART.findall(text))
+    return sum(float(number) * _UNIT_S[unit] for number, unit in re.findall(_PART, text))
 
 
 def parse_seconds(text: str) -> float:
@@ -40,6 +40,6 @@ def parse_seconds(text: str) -> float:
     """
     if is_duration(text):
         return duration_s(text)
-    if not _SECONDS.fullmatch(text):
+    if not re.fullmatch(_SECONDS, text):
         raise ValueError(f"{text!r} is not a time: write it as in 10s, 1m30s, 500ms, or 10 for seconds")
     return float(text)

@@ -3,13 +3,13 @@
 import re
 
 MAX_HOST = 253
-_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*\.?")
+_NAME = r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*\.?"
 
 
 def is_host(text: str) -> bool:
     """Returns True for an IPv4 address, a DNS name, or an IPv6 address without brackets."""
     if ":" not in text:
-        return len(text) <= MAX_HOST and _NAME.fullmatch(text) is not None
+        return len(text) <= MAX_HOST and re.fullmatch(_NAME, text) is not None
     import ipaddress
 
     try:

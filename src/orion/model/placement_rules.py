@@ -156,10 +156,8 @@ def version_of(text: str) -> tuple[int, ...] | None:
 
 # --- in text -----------------------------------------------------------------------------------------------
 
-_WORDS = re.compile(
-    rf"(?P<label>{LABEL_KEY})\s+(?P<words>not\s+in|in|exists|not\s+exists)\s*(?:\((?P<values>.*)\))?"
-)
-_SIGNS = re.compile(rf"(?P<label>{LABEL_KEY})\s*(?P<sign>==|=~|!=|>=|<=|=|~|>|<)\s*(?P<value>.*)")
+_WORDS = rf"(?P<label>{LABEL_KEY})\s+(?P<words>not\s+in|in|exists|not\s+exists)\s*(?:\((?P<values>.*)\))?"
+_SIGNS = rf"(?P<label>{LABEL_KEY})\s*(?P<sign>==|=~|!=|>=|<=|=|~|>|<)\s*(?P<value>.*)"
 _AS_SIGN = {"==": Operator.EQUAL, "=~": Operator.MATCHES}
 # As `docker service create --constraint` calls what are labels here.
 _DOCKERS = {
@@ -184,12 +182,12 @@ def read_constraint(text: str) -> Constraint:
     if len(text) > MAX_CONSTRAINT:
         raise ValueError(f"{shown(text)} is longer than {MAX_CONSTRAINT:,} characters")
     bare = text.strip()
-    if (found := _WORDS.fullmatch(bare)) is not None:
+    if (found := re.fullmatch(_WORDS, bare)) is not None:
         operator, listed = Operator(" ".join(found["words"].split())), found["values"]
         if (operator in (Operator.EXISTS, Operator.NOT_EXISTS)) == (listed is not None):
             raise ValueError(f"{shown(text)} is no constraint: {HOW}")
         values = tuple(value.strip() for value in listed.split(",")) if listed is not None else ()
-    elif (found := _SIGNS.fullmatch(bare)) is not None:
+    elif (found := re.fullmatch(_SIGNS, bare)) is not None:
         operator, values = _AS_SIGN.get(found["sign"]) or Operator(found["sign"]), (found["value"],)
     else:
         raise ValueError(f"{shown(text)} is no constraint: {HOW}")

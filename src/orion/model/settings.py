@@ -23,7 +23,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 _TIMES = {KEEP_ENDED: 24 * 3_600_000}  # with their defaults, in milliseconds
 _UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_TIME = re.compile(r"([0-9]{1,6})([smhd])")
+_TIME = r"([0-9]{1,6})([smhd])"
 
 
 def setting_error(key: str, value: bytes) -> str | None:
@@ -87,7 +87,7 @@ def _network_error(text: str) -> str | None:
 
 
 def _time_ms(value: bytes) -> int | None:
-    found = _TIME.fullmatch(_text(value))
+    found = re.fullmatch(_TIME, _text(value))
     return int(found[1]) * _UNITS[found[2]] if found else None
 
 

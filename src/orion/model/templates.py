@@ -19,25 +19,25 @@ KNOWN = (
     ".Job.Name",
     ".Service.Name",
 )
-_TEMPLATE = re.compile(r'\{\{[ \t]*(?:(\.[^{}]*?)|"(\{\{)")[ \t]*\}\}')
-_LABEL_KEY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?")
+_TEMPLATE = r'\{\{[ \t]*(?:(\.[^{}]*?)|"(\{\{)")[ \t]*\}\}'
+_LABEL_KEY = r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?"
 
 
 def holds_any(text: str) -> bool:
-    return "{{" in text and _TEMPLATE.search(text) is not None
+    return "{{" in text and re.search(_TEMPLATE, text) is not None
 
 
 def unknown_in(text: str) -> str | None:
     """Returns the first name that no node knows, or None."""
     if "{{" not in text:
         return None
-    names = (match[1] for match in _TEMPLATE.finditer(text) if match[1] is not None)
+    names = (match[1] for match in re.finditer(_TEMPLATE, text) if match[1] is not None)
     return next((name for name in names if not _is_known(name)), None)
 
 
 def _is_known(name: str) -> bool:
     if name.startswith(LABEL):
-        return _LABEL_KEY.fullmatch(name.removeprefix(LABEL)) is not None
+        return re.fullmatch(_LABEL_KEY, name.removeprefix(LABEL)) is not None
     return name in KNOWN
 
 
@@ -53,4 +53,4 @@ def expanded(text: str, value: Callable[[str], str]) -> str:
     """The text with the value of each name."""
     if "{{" not in text:
         return text
-    return _TEMPLATE.sub(lambda match: match[2] or value(match[1]), text)
+    return re.sub(_TEMPLATE, lambda match: match[2] or value(match[1]), text)

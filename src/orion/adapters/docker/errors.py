@@ -7,7 +7,7 @@ from collections.abc import Callable
 from orion.model.errors import ContainerGone, EngineDown, EngineError, PortRefused
 
 # What a person can't use: which endpoint by which hash, which file of runc.
-_NOISE = re.compile(
+_NOISE = (
     r"driver failed programming external connectivity on endpoint \S+ \([0-9a-f]+\): "
     r"|failed to create (task|shim task) for container: |failed to create shim(?: task)?: "
     r"|OCI runtime create failed: |container_linux\.go:\d+: |runc create failed: "
@@ -15,73 +15,68 @@ _NOISE = re.compile(
 )
 # A host port that the machine does not give, and then the reason.
 _BIND = r"(?:listen \S+ \S*:(\d+): bind|failed to bind host port (?:for )?(?:\[\S*?\]|[^\s:]*):(\d+)\S*?): "
-_PORT_TAKEN = re.compile(rf"{_BIND}address already in use|Bind for \S*?:(\d+) failed: port is already allocated")
+_PORT_TAKEN = rf"{_BIND}address already in use|Bind for \S*?:(\d+) failed: port is already allocated"
 # pattern -> plain words, is it permanent
-_PLAIN: tuple[tuple[re.Pattern[str], str, bool], ...] = (
+_PLAIN: tuple[tuple[str, str, bool], ...] = (
     (
-        re.compile(r"Bind for \S*?:(\d+) failed: port is already allocated"),
+        r"Bind for \S*?:(\d+) failed: port is already allocated",
         r"port \1 is taken on this machine by another container (port is already allocated)",
         False,
     ),
     (
-        re.compile(rf"{_BIND}address already in use"),
+        rf"{_BIND}address already in use",
         r"port \1\2 is taken on this machine by another program (address already in use)",
         False,
     ),
     (
-        re.compile(
-            r"(?:listen \S+ |failed to bind host port (?:for )?)(\S+):\d+: ?\S*: cannot assign requested address"
-        ),
+        r"(?:listen \S+ |failed to bind host port (?:for )?)(\S+):\d+: ?\S*: cannot assign requested address",
         r"\1 is not an address of this machine: no port can be published there (cannot assign requested address)",
         False,
     ),
     (
-        re.compile(r"no command specified", re.IGNORECASE),
+        r"(?i)no command specified",
         "the image has no command of its own: say which, as in orion run IMAGE COMMAND",
         True,
     ),
     (
-        re.compile(r'cannot overwrite directory "?(/[^" ]*)"? with non-directory'),
+        r'cannot overwrite directory "?(/[^" ]*)"? with non-directory',
         r"the image has a folder at \1, where a file was to be put: give the config another path",
         True,
     ),
     (
-        re.compile(r"tar file\(.*?\): \w+ (/\S+): not a directory"),
+        r"tar file\(.*?\): \w+ (/\S+): not a directory",
         r"\1 can't be made, a part of its path is a file of the image: give the config another path",
         True,
     ),
     (
-        re.compile(r'exec: ("[^"]+"): (executable file not found in \$PATH|stat \S+: no such file or directory)'),
+        r'exec: ("[^"]+"): (executable file not found in \$PATH|stat \S+: no such file or directory)',
         r"the image has no command \1 (\2)",
         True,
     ),
     (
-        re.compile(r'exec: ("[^"]+"): (permission denied|exec format error|is a directory)'),
+        r'exec: ("[^"]+"): (permission denied|exec format error|is a directory)',
         r"the command \1 can't be run (\2)",
         True,
     ),
 )
 # A registry's ways of saying that it has no such image; asking again won't help.
-_NO_SUCH_IMAGE = re.compile(
-    r"manifest unknown|manifest for \S+ not found|repository \S+ not found|name unknown|\S: not found$"
-    r"|invalid reference",
-    re.IGNORECASE,
+_NO_SUCH_IMAGE = (
+    r"(?i)manifest unknown|manifest for \S+ not found|repository \S+ not found|name unknown|\S: not found$"
+    r"|invalid reference"
 )
 # That it does not give the image to us, now. Credentials expire, quotas refill, and who answers in place of a
 # registry that is away says 401 as readily as 503.
-_NOT_NOW = re.compile(
-    r"unauthorized|denied|no basic auth credentials|forbidden|toomanyrequests|too many requests"
-    r"|parsing HTTP \d+ response|unexpected (HTTP )?status",
-    re.IGNORECASE,
+_NOT_NOW = (
+    r"(?i)unauthorized|denied|no basic auth credentials|forbidden|toomanyrequests|too many requests"
+    r"|parsing HTTP \d+ response|unexpected (HTTP )?status"
 )
 
 
 # What another node's engine or machine may have, though it is a bad request to this one's.
-_ELSEWHERE = re.compile(
-    r"Requested (CPUs|memory nodes) are not available|unknown or invalid runtime name|log driver named|"
+_ELSEWHERE = (
+    r"(?i)Requested (CPUs|memory nodes) are not available|unknown or invalid runtime name|log driver named|"
     r"could not select device driver|cgroup-parent for systemd|kernel does not support|is not supported|"
-    r"the specified platform",
-    re.IGNORECASE,
+    r"the specified platform"
 )
 
 
@@ -93,20 +88,20 @@ def plain(message: str) -> tuple[str, bool]:
     """The words, and whether they tell of something permanent."""
     message = " ".join(message.split())
     for pattern, template, permanent in _PLAIN:
-        found = pattern.search(message)
+        found = re.search(pattern, message)
         if found:
             return found.expand(template), permanent
-    return _NOISE.sub("", message), False
+    return re.sub(_NOISE, "", message), False
 
 
 def refusal(status: int, message: str) -> EngineError:
     """The engine answered `status` with `message`. 400 is its word for a request that can never be carried out."""
     words, permanent = plain(message)
-    if port := _PORT_TAKEN.search(message):
+    if port := re.search(_PORT_TAKEN, message):
         return PortRefused(words, port=int(port[port.lastindex or 0]))
     if status == 409 and "is already in use by container" in words:
         return NameTaken(words)
-    return EngineError(words, permanent=permanent or (status == 400 and not _ELSEWHERE.search(words)))
+    return EngineError(words, permanent=permanent or (status == 400 and not re.search(_ELSEWHERE, words)))
 
 
 def logs_refusal(status: int, message: str) -> EngineError:
@@ -125,8 +120,8 @@ def pull_refusal(image: str, status: int, message: str) -> EngineError:
     which may be for want of the right to see it.
     """
     words = " ".join(message.split())
-    missing = status in {400, 404} or _NO_SUCH_IMAGE.search(words) is not None
-    permanent = missing and _NOT_NOW.search(words) is None
+    missing = status in {400, 404} or re.search(_NO_SUCH_IMAGE, words) is not None
+    permanent = missing and re.search(_NOT_NOW, words) is None
     return EngineError(f"{image} can't be pulled: {words}", permanent=permanent)
 
 

@@ -10,7 +10,7 @@ from orion.adapters.docker.spec import image_name
 from orion.model.errors import EngineError
 
 REGISTRY_S = 3.0  # somebody waits for it, and a deploy can do without
-_DIGEST = re.compile(r"[a-z0-9]+([+._-][a-z0-9]+)*:[0-9a-f]{32,128}")
+_DIGEST = r"[a-z0-9]+([+._-][a-z0-9]+)*:[0-9a-f]{32,128}"
 
 
 async def registry_digest(connection: Connection, image: str, *, local: bool, deadline_s: float) -> str:
@@ -23,7 +23,7 @@ async def registry_digest(connection: Connection, image: str, *, local: bool, de
         headers = {"X-Registry-Auth": auth} if auth else None
         shown: dict[str, Any] = await api.ask("GET", f"distribution/{name}/json", headers=headers)
         digest = str(shown["Descriptor"]["digest"])
-    if not _DIGEST.fullmatch(digest):
+    if not re.fullmatch(_DIGEST, digest):
         raise EngineError(f"the registry of {name} gives no digest: {digest[:100]!r}")
     return digest
 

@@ -26,7 +26,7 @@ PIECE_BYTES = 64 * 1024
 DETACH_KEYS = "ctrl-^,ctrl-_,ctrl-^,ctrl-_"
 # As in shells. Some engines say the one where they mean the other.
 NOT_RUN, NOT_FOUND = 126, 127
-_NOT_FOUND = re.compile(rb"[\s\S]{0,8}OCI runtime exec failed: .*(executable file not found|no such file)")
+_NOT_FOUND = rb"[\s\S]{0,8}OCI runtime exec failed: .*(executable file not found|no such file)"
 _TAR = "application/x-tar"
 
 
@@ -94,7 +94,7 @@ class _Program:
                 piece = await self._answer.piece()
             if not piece:
                 return None
-            self._missing = self._missing or _NOT_FOUND.match(piece) is not None
+            self._missing = self._missing or re.match(_NOT_FOUND, piece) is not None
             if self._frames is None:
                 return Output(STDOUT, piece)
             for frame in self._frames.feed(piece):

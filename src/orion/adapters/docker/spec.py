@@ -13,9 +13,7 @@ from orion.model.job import TaskSpec
 
 PREFIX = "dev.orion."
 # Roughly Docker's grammar (github.com/distribution/reference); its point here is that nothing else gets into a URL.
-_IMAGE = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]+)?(/[A-Za-z0-9][A-Za-z0-9._-]*)*(:[\w.-]+)?(@[\w+.-]+:[0-9a-fA-F]+)?"
-)
+_IMAGE = r"[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]+)?(/[A-Za-z0-9][A-Za-z0-9._-]*)*(:[\w.-]+)?(@[\w+.-]+:[0-9a-fA-F]+)?"
 # One task that forks without end must not take the machine's other processes with it. Far more than a service has;
 # Podman's default is 2,048.
 PIDS_LIMIT = 4_096
@@ -29,7 +27,7 @@ def image_name(image: str) -> str:
 
     Raises EngineError when it can't be the name of an image.
     """
-    if not _IMAGE.fullmatch(image):
+    if not re.fullmatch(_IMAGE, image):
         raise EngineError(f"{image!r} is not the name of an image", permanent=True)
     last = image.rpartition("/")[2]
     return image if ":" in last or "@" in last else f"{image}:latest"

@@ -23,7 +23,7 @@ RING = 256  # events of all kinds that Docker remembers; none of its run before
 DEFAULT_GRACE_S = 10  # of `docker stop`, for a container that does not say
 
 _RTMIN, _RTMAX = 34, 64  # as Docker counts them
-_REAL_TIME = re.compile(r"RT(MIN|MAX)(?:([+-])([0-9]{1,2}))?")
+_REAL_TIME = r"RT(MIN|MAX)(?:([+-])([0-9]{1,2}))?"
 
 
 class Event(NamedTuple):
@@ -131,7 +131,7 @@ def number_of(text: str) -> int | None:
     name = str(text).upper().removeprefix("SIG")
     if name.isascii() and name.isdigit():
         return int(name)
-    if match := _REAL_TIME.fullmatch(name):
+    if match := re.fullmatch(_REAL_TIME, name):
         base = _RTMIN if match[1] == "MIN" else _RTMAX
         return base + int(f"{match[2] or '+'}{match[3] or 0}")
     found = signal.Signals.__members__.get(f"SIG{name}")

@@ -1,11 +1,12 @@
 """Which app answers at which path."""
 
+import functools
 import re
 from collections.abc import Mapping
 
 from orion.api.http.asgi import ASGIApp, Receive, Scope, Send
 
-_PARAMETER = re.compile(r"\{([a-z_]+)(:whole)?\}")
+_PARAMETER = r"\{([a-z_]+)(:whole)?\}"
 
 
 class Router:
@@ -15,7 +16,7 @@ class Router:
 
     def __init__(self, apps: Mapping[str, ASGIApp], default: ASGIApp) -> None:
         self._literal = {path: app for path, app in apps.items() if "{" not in path}
-        self._patterns = [(_compiled(path), app) for path, app in apps.items() if "{" in path]
+        self._patterns = [(path, app) for path, app in apps.items() if "{" in path]
         self._default = default
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -28,14 +29,15 @@ class Router:
         if literal is not None:
             return literal, {}
         for pattern, app in self._patterns:
-            if match := pattern.fullmatch(path):
+            if match := _compiled(pattern).fullmatch(path):
                 return app, match.groupdict()
         return self._default, {}
 
 
+@functools.cache
 def _compiled(path: str) -> re.Pattern[str]:
     pattern, end = "", 0
-    for parameter in _PARAMETER.finditer(path):
+    for parameter in re.finditer(_PARAMETER, path):
         part = r"[\s\S]*" if parameter[2] else "[^/]+"
         pattern += re.escape(path[end : parameter.start()]) + f"(?P<{parameter[1]}>{part})"
         end = parameter.end()

@@ -17,7 +17,7 @@ EXAMPLE = '{"image": "nginx:1.27", "count": 3}'
 COUNT_EXAMPLE = '{"count": 3}'
 ANY_VERSION = -1
 
-_TOKEN = re.compile("[0-9a-f]{24}")
+_HEX = "[0-9a-f]{24}"
 
 routes = Routes()
 
@@ -29,7 +29,7 @@ def _name(name: str) -> str:
 
 
 def _token(value: str) -> str:
-    if not _TOKEN.fullmatch(value):
+    if not re.fullmatch(_HEX, value):
         raise ValueError("must be the token of a plan: 24 of 0-9 and a-f")
     return value
 

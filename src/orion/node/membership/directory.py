@@ -54,8 +54,8 @@ class NodeMetadata(msgspec.Struct, frozen=True):
 
 
 _VOTING = frozenset((NodeRole.LEADER, NodeRole.VOTER))
-_HEX = re.compile(r"[0-9a-f]{1,16}")
-_DECIMAL = re.compile(r"[0-9]{1,20}")
+_HEX = r"[0-9a-f]{1,16}"
+_DECIMAL = r"[0-9]{1,20}"
 _MAX_WORD_CHARS = 280  # a host's name of 253, a port, and some room
 _MAX_UINT64 = 2**64 - 1
 
@@ -85,11 +85,11 @@ def _refuse() -> NoReturn:
 
 
 def _hex(text: str) -> int:
-    return int(text, 16) if _HEX.fullmatch(text) else _refuse()
+    return int(text, 16) if re.fullmatch(_HEX, text) else _refuse()
 
 
 def _decimal(text: str) -> int:
-    return number if _DECIMAL.fullmatch(text) and (number := int(text)) <= _MAX_UINT64 else _refuse()
+    return number if re.fullmatch(_DECIMAL, text) and (number := int(text)) <= _MAX_UINT64 else _refuse()
 
 
 def _word(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 _PORTS = {"tcp": (2375, 2376), "http": (80, 443), "https": (443, 443)}  # without and with TLS
-_OUT_OF_PLACE = re.compile(r"[\x00-\x20\x7f]")
+_OUT_OF_PLACE = r"[\x00-\x20\x7f]"
 
 
 class Tls(NamedTuple):
@@ -45,7 +45,7 @@ def address_from(docker_host: str, environment: Mapping[str, str]) -> Address:
     scheme, separator, _ = docker_host.partition("://")
     if not separator or scheme not in _PORTS:
         raise ValueError("it begins with none of unix://, tcp://, http:// and https://")
-    if _OUT_OF_PLACE.search(docker_host):
+    if re.search(_OUT_OF_PLACE, docker_host):
         raise ValueError("it has spaces in it")
     parts = urlsplit(docker_host)
     if not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:

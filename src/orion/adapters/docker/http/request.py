@@ -6,8 +6,8 @@ from urllib.parse import quote, urlencode
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})  # twice is as good as once
 
-_TOKEN = re.compile(r"[A-Za-z0-9-]+")
-_VALUE = re.compile(r"[\x20-\x7e]*")
+_NAME = r"[A-Za-z0-9-]+"
+_VALUE = r"[\x20-\x7e]*"
 
 
 def request_bytes(
@@ -29,7 +29,7 @@ def request_bytes(
         all_of_them["Content-Length"] = str(len(body))
     lines = [f"{method} {target} HTTP/1.1"]
     for name, value in all_of_them.items():
-        if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
+        if not re.fullmatch(_NAME, name) or not re.fullmatch(_VALUE, value):
             raise ValueError(f"{name!r}: {value!r} is no HTTP header")
         lines.append(f"{name}: {value}")
     return "\r\n".join([*lines, "", ""]).encode("ascii") + body

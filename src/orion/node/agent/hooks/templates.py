@@ -13,7 +13,7 @@ from orion.model.templates import LABEL, expanded
 from orion.node.agent.hooks.hook import NotYet, Prepared, StartRequest
 
 # What Linux and Docker take, whatever the values are made of.
-_HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?")
+_HOSTNAME = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?"
 
 
 class TemplateExpansion:
@@ -62,7 +62,7 @@ def _filled(spec: TaskSpec, start: StartRequest, node: Node) -> TaskSpec:
 
     assert spec.options is not None
     hostname = expanded(spec.hostname, value)
-    if hostname and not _HOSTNAME.fullmatch(hostname):
+    if hostname and not re.fullmatch(_HOSTNAME, hostname):
         raise EngineError(
             f"its host name is {hostname[:80]!r} on {node.id}, which is none: letters, digits, hyphens and dots, "
             "64 in all, are"
