@@ -2,6 +2,7 @@
 
 - `orion-test/busybox`: the applets of busybox-static. CMD sh.
 - `orion-test/web`: nginx on port 80 whose every page says which container serves it, and busybox for a shell.
+- `orion-test/front-door`: Caddy, Debian's Python and this orion, as examples/front-door/Dockerfile makes it.
 
     python3 -m support.images busybox web   make these where they are missing
     python3 -m support.images nginx         nginx:latest: what is there, else pulled, else `web` under that name
@@ -11,6 +12,7 @@ The engine is the one of DOCKER_HOST.
 """
 
 import functools
+import importlib.util
 import io
 import json
 import os
@@ -28,7 +30,8 @@ from support import api
 BUSYBOX = "orion-test/busybox:latest"
 WEB = "orion-test/web:latest"
 NGINX = "nginx:latest"
-PACKAGES = "busybox-static nginx-light"
+FRONT_DOOR = "orion-test/front-door:latest"
+PACKAGES = "busybox-static nginx-light caddy python3"
 # Says that an image was made here, and by which edition of this file; a new edition makes it anew.
 MARK = "dev.orion.test-image"
 EDITION = "1"
@@ -45,6 +48,18 @@ def busybox(host: str) -> str:
 
 def web(host: str) -> str:
     return _make(host, WEB, _web_files, {"CMD": ["nginx", "-g", "daemon off;"], "EXPOSE": 80})
+
+
+def front_door(host: str) -> str:
+    """Made anew for each engine: it holds the sources as they are."""
+    changes = [
+        "ENV PATH=/usr/bin:/bin",
+        "ENV PYTHONPATH=/opt/orion",
+        "ENV XDG_DATA_HOME=/data",
+        f"LABEL {MARK}={EDITION}",
+    ]
+    import_image(host, FRONT_DOOR, _front_door_files(), changes)
+    return FRONT_DOOR
 
 
 def nginx(host: str) -> str:
@@ -118,6 +133,15 @@ class _Tree:
     def file(self, path: str, source: Path) -> None:
         self._add(path, tarfile.REGTYPE, source.read_bytes(), mode=source.stat().st_mode & 0o777)
 
+    def program(self, path: str, words: str) -> None:
+        self._add(path, tarfile.REGTYPE, words.encode(), mode=0o755)
+
+    def folder(self, path: str, source: Path) -> None:
+        for each in sorted(source.rglob("*")):
+            inside = each.relative_to(source)
+            if each.is_file() and not _LEFT_OUT & set(inside.parts):
+                self.file(f"{path}/{inside}", each)
+
     def directory(self, path: str) -> None:
         self._add(path, tarfile.DIRTYPE, mode=0o755)
 
@@ -181,6 +205,41 @@ def _web_files() -> bytes:
     return tree.tar()
 
 
+# Of Python's library, what no program of ours loads.
+_LEFT_OUT = {"__pycache__", "test", "idlelib", "lib2to3", "ensurepip", "tkinter", "turtledemo", "pydoc_data"}
+
+
+@functools.cache
+def _front_door_files() -> bytes:
+    tree = _Tree()
+    _add_busybox(tree)
+    python = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    libraries: set[Path] = set()
+    for program in ("caddy", python):
+        binary = Path("/usr/bin", program) if program == python else _needed(program)
+        if not binary.exists():
+            raise ImageProblem(f"{binary} is needed to make a test image: its modules are of this Python")
+        tree.file(f"usr/bin/{program}", binary)
+        libraries.update(_libraries(binary))
+    tree.folder(f"usr/lib/{python}", Path("/usr/lib", python))
+    for module in ("orion", "click", "msgspec", "typing_extensions"):
+        found = importlib.util.find_spec(module)
+        if found is None or found.origin is None:
+            raise ImageProblem(f"{module} is not a package of this environment")
+        source = Path(found.origin)
+        if source.name == "__init__.py":
+            tree.folder(f"opt/orion/{module}", source.parent)
+            for extension in source.parent.glob("*.so"):
+                libraries.update(_libraries(extension))
+        else:
+            tree.file(f"opt/orion/{source.name}", source)
+    for library in sorted(libraries):
+        tree.file(str(library).lstrip("/"), library)
+    tree.program("usr/bin/orion", f'#!/bin/sh\nexec {python} -m orion "$@"\n')
+    tree.directory("data")
+    return tree.tar()
+
+
 def _libraries(binary: Path) -> list[Path]:
     """By the paths the loader will look at inside, as ldd shows them: `name => path (…)` and `loader (…)`."""
     shown = subprocess.run(["ldd", binary], check=True, capture_output=True, text=True, timeout=10)
@@ -198,7 +257,7 @@ def _needed(program: str) -> Path:
     return Path(found)
 
 
-_MAKERS = {"busybox": busybox, "web": web, "nginx": nginx}
+_MAKERS = {"busybox": busybox, "web": web, "nginx": nginx, "front-door": front_door}
 
 
 def main(arguments: list[str]) -> int:
