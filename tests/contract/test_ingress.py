@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
@@ -169,6 +170,10 @@ class IngressContract:
         assert await ingress.cut(backends(3)) == 0
         await ingress.apply(RULES)
         assert await ingress.cut(()) == 0
+
+    @checked
+    async def test_where_no_program_listens_none_is_found(self, bench: Bench) -> None:
+        assert await bench.ingress().listeners(RULES.ports) == ()
 
 
 # --- the kernel --------------------------------------------------------------------------------------------
@@ -376,3 +381,32 @@ except IngressFailed as failed:
     done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=30, env=environment)
     assert "run orion as root, or with CAP_NET_ADMIN" in done.stdout
     assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.root
+def test_programs_that_listen_on_published_ports_are_found(bench: KernelBench) -> None:
+    """By the addresses that a connection may be to, with the names of the programs."""
+    me = Path("/proc/self/comm").read_text().strip()
+    given = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::"), (socket.AF_INET6, "::1"))
+
+    async def check() -> None:
+        with contextlib.ExitStack() as stack:
+            for number, (family, address) in enumerate(given):
+                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                    made = stack.enter_context(socket.socket(family, kind))
+                    made.bind((address, 8_080 + number))
+                    if kind == socket.SOCK_STREAM:
+                        made.listen()
+            ports = [IngressPort(8_080 + number, protocol) for number in range(3) for protocol in ("tcp", "udp")]
+            found = await bench.ingress().listeners(ports)
+            assert {each.program for each in found} == {me}
+            assert {(each.port, each.protocol, each.address) for each in found} == {
+                (8_080, "tcp", "127.0.0.1"),
+                (8_080, "udp", "127.0.0.1"),
+                (8_081, "tcp", "::"),
+                (8_081, "udp", "::"),
+            }
+            assert len(await bench.ingress().listeners(ports[:1])) == 1
+
+    bench.do("sysctl -w net.ipv6.conf.all.disable_ipv6=0")
+    bench.run(check)

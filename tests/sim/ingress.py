@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Collection
 
 import msgspec
 
-from orion.model.ingress import Backend, IngressPort, IngressRules
+from orion.model.ingress import Backend, IngressPort, IngressRules, Listener
 
 
 class SimIngressKernel:
@@ -15,6 +15,7 @@ class SimIngressKernel:
         self.applied: IngressRules | None = None
         self.whole = True  # False once somebody has taken a part of them away
         self.connections: list[Backend] = []
+        self.listeners: list[Listener] = []
         self._listening: set[asyncio.Event] = set()
 
     def put(self, rules: IngressRules | None) -> None:
@@ -68,6 +69,11 @@ class SimIngress:
         left = [each for each in self._kernel.connections if each not in backends]
         count, self._kernel.connections = len(self._kernel.connections) - len(left), left
         return count
+
+    async def listeners(self, ports: Collection[IngressPort]) -> tuple[Listener, ...]:
+        await asyncio.sleep(0.01)
+        wanted = {(each.port, each.protocol) for each in ports}
+        return tuple(each for each in self._kernel.listeners if (each.port, each.protocol) in wanted)
 
     async def remove(self) -> None:
         await asyncio.sleep(0.02)

@@ -49,6 +49,17 @@ class IngressPort(msgspec.Struct, frozen=True):
         return f"{self.port}/{self.protocol}"
 
 
+class Listener(msgspec.Struct, frozen=True):
+    """A program of a host that waits for connections where a published port takes them away. `program` is "" where
+    that is not to be seen.
+    """
+
+    port: int
+    protocol: str
+    address: str
+    program: str
+
+
 class IngressPeer(msgspec.Struct, frozen=True):
     """Another node as a network has it: the MAC and the address of its VXLAN device there. `gateway` is the lowest
     address of the node's subnet; two nodes, or one node in two networks, never have the same.

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Collection
 from typing import Protocol
 
 from orion.model.errors import OrionError
-from orion.model.ingress import Backend, IngressRules
+from orion.model.ingress import Backend, IngressPort, IngressRules, Listener
 
 
 class IngressFailed(OrionError):
@@ -38,6 +38,9 @@ class Ingress(Protocol):
         """Makes the kernel forget its connections to these, and returns how many those were. The next packet of a
         TCP connection ends it, that of an exchange by UDP goes to another backend. So `apply` goes first.
         """
+
+    async def listeners(self, ports: Collection[IngressPort]) -> tuple[Listener, ...]:
+        """Returns programs of this host that listen on these ports, whose connections go to backends instead."""
 
     async def remove(self) -> None:
         """Takes away whatever `apply` has put there, also that of an earlier process."""

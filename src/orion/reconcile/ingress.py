@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from orion.model.ingress import PROTOCOLS, IngressNetwork, IngressRules, range_of
 from orion.model.network import SUBNET_SIZE
 from orion.reconcile import nft
-from orion.reconcile.ingress_slots import LARGE, SLOTS, SPREAD, spread_chain, sticky_chain
+from orion.reconcile.ingress_slots import SLOTS, SPREAD, spread_chain, sticky_chain
 from orion.reconcile.nft import Chain, Ruleset, Shown
 
 TABLE = "orion_ingress"
@@ -101,7 +101,7 @@ def _translations(number: str) -> Iterator[tuple[str, str]]:
 
 def _chains(rules: IngressRules) -> Iterator[Chain]:
     """Chains that others lead to come before those."""
-    for slots in (SLOTS, LARGE):
+    for slots in SLOTS.values():
         yield Chain(sticky_chain(slots), tuple(_translations(f"jhash ip saddr mod {slots} seed {_SEED}")))
     for network in rules.networks:
         if network.peers:

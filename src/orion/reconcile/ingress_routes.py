@@ -39,9 +39,6 @@ class Returns(msgspec.Struct, frozen=True):
     routes: frozenset[ReturnRoute]
 
 
-NONE = Returns(frozenset(), frozenset())
-
-
 def returns(rules: IngressRules) -> Returns:
     made = tuple(_made(rules))
     return Returns(frozenset(rule for rule, _ in made), frozenset(route for _, route in made))

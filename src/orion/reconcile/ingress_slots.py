@@ -3,7 +3,7 @@
 A port that is not sticky has as many numbers as backends. A sticky one has a fixed count of slots, which a client's
 address leads to. Each slot has an order of all backends by a hash of its own (rendezvous hashing, Thaler and
 Ravishankar 1998), so that a backend that comes or goes takes the clients of few slots with it; none has more than a
-quarter above its share (consistent hashing with bounded loads, Mirrokni et al. 2017).
+tenth above its share (consistent hashing with bounded loads, Mirrokni et al. 2017).
 """
 
 import hashlib
@@ -12,9 +12,8 @@ from functools import lru_cache
 
 from orion.model.ingress import Backend, IngressPort
 
-SLOTS, LARGE = 256, 4_096  # of a sticky port, and of one with many backends
-MANY = 16
-_EXCESS = 1.25
+SLOTS = {16: 128, 128: 1_024, 1 << 16: 4_096}  # of a sticky port with at most so many backends
+_EXCESS = 1.1
 
 
 SPREAD = "spread_"  # before the count of backends
@@ -42,7 +41,7 @@ def slots_of(port: IngressPort) -> tuple[Backend, ...]:
 
 
 def _size(port: IngressPort) -> int:
-    return SLOTS if len(port.backends) <= MANY else LARGE
+    return next(size for most, size in SLOTS.items() if len(port.backends) <= most)
 
 
 @lru_cache(maxsize=1_024)

@@ -5,18 +5,19 @@ import contextlib
 import errno
 import functools
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from orion.adapters.ingress import conntrack, host, nftables
 from orion.adapters.ingress.changes import changes
-from orion.adapters.ingress.host import HostFailed
+from orion.adapters.ingress.host import NOTHING, HostFailed, Wanted
+from orion.adapters.ingress.listeners import listeners
 from orion.adapters.ingress.nftables import Stale, Table
 from orion.adapters.netfilter import nft
 from orion.adapters.netfilter.programs import Failed, NetfilterFailed
 from orion.adapters.netfilter.sockets import open_netfilter
 from orion.adapters.netlink.codec import Malformed
 from orion.adapters.netlink.socket import Netlink
-from orion.model.ingress import PROTOCOLS, Backend, IngressRules
+from orion.model.ingress import PROTOCOLS, Backend, IngressNetwork, IngressPort, IngressRules, Listener
 from orion.ports.ingress import IngressFailed
 from orion.reconcile.ingress import (
     COMMON_SPREADS,
@@ -37,6 +38,22 @@ ANSWER_S = 20.0  # of a call; the exchanges in it have deadlines of their own
 _T = TypeVar("_T")
 
 
+class _Made(NamedTuple):
+    """Chains, and the host as it is to be, for a range, networks and hosts."""
+
+    key: tuple[str, tuple[IngressNetwork, ...], tuple[str, ...]]
+    chains: Ruleset
+    host: Wanted
+
+
+def _key(rules: IngressRules) -> tuple[str, tuple[IngressNetwork, ...], tuple[str, ...]]:
+    return rules.cluster_range, rules.networks, rules.hosts
+
+
+def _make(rules: IngressRules) -> _Made:
+    return _Made(_key(rules), ruleset(rules), host.wanted_for(rules))
+
+
 class KernelIngress:
     """Acts on the network namespace of the thread that calls."""
 
@@ -44,7 +61,7 @@ class KernelIngress:
         self._one_at_a_time = asyncio.Lock()
         self._thread = asyncio.Lock()
         self._table: Table | None = None  # as it was read or left last
-        self._made: tuple[IngressRules, Ruleset] | None = None
+        self._made: _Made | None = None
 
     async def apply(self, rules: IngressRules) -> None:
         with _in_words("publishing ports"):
@@ -53,7 +70,8 @@ class KernelIngress:
                     await self._take_away()
                     return
                 self._table = await self._off_loop(functools.partial(nftables.read, self._table))
-                await self._off_loop(functools.partial(host.make_as_wanted, rules))
+                made = await self._make(rules)
+                await self._off_loop(functools.partial(host.make_as_wanted, made.host))
                 for left in range(TRIES - 1, -1, -1):
                     try:
                         await self._change_table(rules)
@@ -68,12 +86,13 @@ class KernelIngress:
             async with self._one_at_a_time, asyncio.timeout(ANSWER_S):
                 table = self._table = await self._off_loop(functools.partial(nftables.read, self._table))
                 if _is_empty(rules):
-                    return not table.shown and await self._off_loop(host.is_clean)
+                    return not table.shown and await self._off_loop(functools.partial(host.is_as_wanted, NOTHING))
+                made = await self._make(rules)
                 return (
-                    is_shown(self._chains(rules), table.shown)
+                    is_shown(made.chains, table.shown)
                     and not missing_spreads(spreads_of(rules.ports), table.shown)
-                    and (await self._off_loop(functools.partial(table.change_to, rules.ports))).is_empty
-                    and await self._off_loop(functools.partial(host.is_as_wanted, rules))
+                    and await self._off_loop(functools.partial(table.is_of, rules.ports))
+                    and await self._off_loop(functools.partial(host.is_as_wanted, made.host))
                 )
 
     def changes(self) -> AsyncGenerator[None, None]:
@@ -83,6 +102,11 @@ class KernelIngress:
         with _in_words("ending connections"):
             async with asyncio.timeout(ANSWER_S):
                 return await self._off_loop(functools.partial(_cut, tuple(backends)))
+
+    async def listeners(self, ports: Collection[IngressPort]) -> tuple[Listener, ...]:
+        with _in_words("looking for programs that listen on published ports"):
+            async with asyncio.timeout(ANSWER_S):
+                return await self._off_loop(functools.partial(listeners, tuple(ports)))
 
     async def remove(self) -> None:
         with _in_words("taking published ports away"):
@@ -99,7 +123,7 @@ class KernelIngress:
     async def _change_table(self, rules: IngressRules) -> None:
         """Raises Stale."""
         table = await self._off_loop(functools.partial(nftables.read, self._table))
-        chains, counts = self._chains(rules), spreads_of(rules.ports)
+        chains, counts = (await self._make(rules)).chains, spreads_of(rules.ports)
         script, missing = "", missing_spreads(counts, table.shown)
         if not is_shown(chains, table.shown):
             common = spreads(sorted({*COMMON_SPREADS, *counts}))
@@ -113,7 +137,11 @@ class KernelIngress:
             if gone := former - devices_in(table.shown):
                 await self._off_loop(functools.partial(host.reset, gone))
         self._table = table
-        self._table = await self._off_loop(functools.partial(nftables.change, table, rules.ports))
+        netlink = Netlink(open_netfilter)
+        try:
+            self._table = await self._off_loop(functools.partial(nftables.change, netlink, table, rules.ports))
+        finally:
+            await self._close(netlink)
 
     async def _load(self, script: str) -> None:
         """A table that another version or somebody else has made otherwise is made anew."""
@@ -123,19 +151,27 @@ class KernelIngress:
             await nft.remove(TABLE)
             await nft.load(script)
 
-    def _chains(self, rules: IngressRules) -> Ruleset:
-        """They do not depend on ports, and take a while to make."""
-        key = IngressRules(rules.cluster_range, rules.networks, rules.hosts)
-        if self._made is None or self._made[0] != key:
-            self._made = key, ruleset(key)
-        return self._made[1]
+    async def _make(self, rules: IngressRules) -> "_Made":
+        """It does not depend on ports, and takes a while."""
+        if self._made is None or self._made.key != _key(rules):
+            self._made = await self._off_loop(functools.partial(_make, rules))
+        return self._made
 
     async def _off_loop(self, work: Callable[[], _T]) -> _T:
         """One at a time: one that nobody waits for any more may still wait in the kernel."""
+        return await asyncio.shield(await self._begun(work))
+
+    async def _close(self, netlink: Netlink) -> None:
+        """Does not wait: the kernel closes it only once nobody can see any more what was removed by it, which takes
+        several milliseconds.
+        """
+        await self._begun(netlink.close)
+
+    async def _begun(self, work: Callable[[], _T]) -> asyncio.Future[_T]:
         await self._thread.acquire()
         running = asyncio.get_running_loop().run_in_executor(None, work)
         running.add_done_callback(lambda _: self._thread.release())
-        return await asyncio.shield(running)
+        return running
 
 
 def _is_empty(rules: IngressRules) -> bool:

@@ -64,11 +64,14 @@ def read_generation(message: codec.Message) -> int:
     return int.from_bytes(found, "big")
 
 
-def transaction(change: ElementChange, generation: int) -> list[Request]:
-    """Returns what carries out the change as a whole, or not at all where the kernel is at another generation."""
+def transaction(change: ElementChange, generation: int, *, anew: bool = False) -> list[Request]:
+    """Returns what carries out the change as a whole, or not at all where the kernel is at another generation.
+    `anew`: of maps that are emptied first.
+    """
     begin = _HEAD.pack(_ANY_FAMILY, 0, 10) + codec.attribute(_GENERATION, generation.to_bytes(4, "big"))
     removed, added = change.removed, change.added
-    parts = [
+    parts = [Request(_DELETE, 0, _of_map(name)) for name in (SERVICES, BACKENDS) if anew]
+    parts += [
         *_messages(_DELETE, 0, SERVICES, map(_service_key, removed.services)),
         *_messages(_DELETE, 0, BACKENDS, map(_backend_key, removed.backends)),
         *_messages(_NEW, codec.CREATE, BACKENDS, map(_backend, added.backends.items())),
@@ -80,8 +83,7 @@ def transaction(change: ElementChange, generation: int) -> list[Request]:
 
 def get(name: str) -> Request:
     """Asks for all elements of a map."""
-    body = _HEAD.pack(_INET, 0, 0) + codec.text(_LIST_TABLE, TABLE) + codec.text(_LIST_SET, name)
-    return Request(_GET, codec.DUMP, body)
+    return Request(_GET, codec.DUMP, _of_map(name))
 
 
 def read(services: Iterable[codec.Message], backends: Iterable[codec.Message]) -> Elements:
@@ -92,9 +94,12 @@ def read(services: Iterable[codec.Message], backends: Iterable[codec.Message]) -
     )
 
 
+def _of_map(name: str) -> bytes:
+    return _HEAD.pack(_INET, 0, 0) + codec.text(_LIST_TABLE, TABLE) + codec.text(_LIST_SET, name)
+
+
 def _messages(kind: int, flags: int, name: str, elements: Iterable[bytes]) -> Iterator[Request]:
-    head = _HEAD.pack(_INET, 0, 0) + codec.text(_LIST_TABLE, TABLE) + codec.text(_LIST_SET, name)
-    left = iter(elements)
+    head, left = _of_map(name), iter(elements)
     while some := b"".join(islice(left, MAX_IN_ONE)):
         yield Request(kind, flags, head + codec.nested(_LIST_ELEMENTS, some))
 

@@ -8,12 +8,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from orion.adapters.ingress import routing
+from orion.adapters.ingress.routing import FoundRule
 from orion.adapters.netlink import link
 from orion.adapters.netlink.link import Request
 from orion.adapters.netlink.socket import Netlink
-from orion.model.ingress import IngressRules
-from orion.reconcile.ingress_routes import NONE, Returns, returns
+from orion.model.ingress import IngressNetwork, IngressRules
+from orion.reconcile.ingress_routes import ReturnRoute, returns
 
 _SYSCTLS = Path("/proc/sys/net")
 _GONE = frozenset({errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EEXIST})
@@ -31,36 +34,47 @@ class HostFailed(Exception):
     """In words."""
 
 
-def is_as_wanted(rules: IngressRules) -> bool:
+class Wanted(msgspec.Struct, frozen=True):
+    """The host as it is to be, whatever ports there are."""
+
+    networks: tuple[IngressNetwork, ...]
+    rules: frozenset[FoundRule]
+    routes: frozenset[ReturnRoute]
+
+
+NOTHING = Wanted((), frozenset(), frozenset())
+
+
+def wanted_for(rules: IngressRules) -> Wanted:
+    found = returns(rules)
+    leads = frozenset(map(routing.wanted, found.rules))
+    return Wanted(rules.networks, leads | {routing.SKIP, routing.END} if leads else leads, found.routes)
+
+
+def is_as_wanted(wanted: Wanted) -> bool:
     with Netlink() as netlink:
-        indices = _indices(netlink, rules)
-        if next(_route_steps(netlink, returns(rules), indices), None):
+        indices = _indices(netlink, wanted)
+        if not {route.vxlan for route in wanted.routes} <= indices.keys():
             return False
-        if next(_port_steps(netlink, rules, indices), None):
+        if next(_route_steps(netlink, wanted, indices), None):
             return False
-    return not any(value != found for _, value, found in _sysctls(rules))
+        if next(_port_steps(netlink, wanted, indices), None):
+            return False
+    return not any(value != found for _, value, found in _sysctls(wanted))
 
 
-def is_clean() -> bool:
-    """Returns whether no rule or route is left."""
-    with Netlink() as netlink:
-        return next(_route_steps(netlink, NONE, {}), None) is None
-
-
-def make_as_wanted(rules: IngressRules) -> None:
+def make_as_wanted(wanted: Wanted) -> None:
     """Raises HostFailed, OSError, Malformed."""
-    _set_sysctls(rules)
+    _set_sysctls(wanted)
     with Netlink() as netlink:
-        indices = _indices(netlink, rules)
-        _carry_out(
-            netlink, [*_route_steps(netlink, returns(rules), indices), *_port_steps(netlink, rules, indices)]
-        )
+        indices = _indices(netlink, wanted)
+        _carry_out(netlink, [*_route_steps(netlink, wanted, indices), *_port_steps(netlink, wanted, indices)])
 
 
 def take_away(devices: Iterable[str]) -> None:
     """Ports of bridges stay as they are: they go with their containers."""
     with Netlink() as netlink:
-        _carry_out(netlink, list(_route_steps(netlink, NONE, {})))
+        _carry_out(netlink, list(_route_steps(netlink, NOTHING, {})))
     reset(devices)
 
 
@@ -75,13 +89,12 @@ def reset(devices: Iterable[str]) -> None:
 # --- rules and routes --------------------------------------------------------------------------------------
 
 
-def _route_steps(netlink: Netlink, wanted: Returns, indices: dict[str, int]) -> Iterator[Step]:
+def _route_steps(netlink: Netlink, wanted: Wanted, indices: dict[str, int]) -> Iterator[Step]:
     """Routes before the rules that lead to them, and the other way round."""
     rules = [rule for each in netlink.dump(routing.get_rules()) if (rule := routing.read_rule(each.body))]
     routes = {route for each in netlink.dump(routing.get_routes()) if (route := routing.read_route(each.body))}
-    want_rules = {*map(routing.wanted, wanted.rules), routing.SKIP, routing.END} if wanted.rules else set()
     want_routes = {(each.table, indices.get(each.vxlan, 0), each.gateway) for each in wanted.routes}
-    for rule in _too_many(rules, want_rules):
+    for rule in _too_many(rules, wanted.rules):
         yield Step(f"removing {_shown(rule)}", routing.remove_rule(rule))
     for route in routes - want_routes:
         yield Step(f"removing the route by {route[2]} of table {route[0]}", routing.remove_route(*route))
@@ -89,15 +102,15 @@ def _route_steps(netlink: Netlink, wanted: Returns, indices: dict[str, int]) -> 
         if not route[1]:
             raise HostFailed(f"the device that leads to {route[2]} is not there")
         yield Step(f"adding the route by {route[2]} to table {route[0]}", routing.add_route(*route))
-    for rule in want_rules - set(rules):
+    for rule in wanted.rules - set(rules):
         yield Step(f"adding {_shown(rule)}", routing.add_rule(rule))
 
 
-def _shown(rule: routing.FoundRule) -> str:
+def _shown(rule: FoundRule) -> str:
     return f"the rule of routing with priority {rule.priority} and mark {rule.mark:#x}"
 
 
-def _too_many(rules: Iterable[routing.FoundRule], wanted: set[routing.FoundRule]) -> Iterator[routing.FoundRule]:
+def _too_many(rules: Iterable[FoundRule], wanted: frozenset[FoundRule]) -> Iterator[FoundRule]:
     """Yields those that are not wanted, and copies of those that are."""
     left = set(wanted)
     for rule in rules:
@@ -110,13 +123,13 @@ def _too_many(rules: Iterable[routing.FoundRule], wanted: set[routing.FoundRule]
 # --- ports of bridges --------------------------------------------------------------------------------------
 
 
-def _port_steps(netlink: Netlink, rules: IngressRules, indices: dict[str, int]) -> Iterator[Step]:
+def _port_steps(netlink: Netlink, wanted: Wanted, indices: dict[str, int]) -> Iterator[Step]:
     """Where bridged packets are shown to rules, they are translated on the bridge, and leave it without coming back
     to the host: also by the port that they came from.
     """
     if _read("bridge/bridge-nf-call-iptables") != "1":
         return
-    for network in rules.networks:
+    for network in wanted.networks:
         if index := indices.get(network.bridge):
             for each in netlink.dump(routing.get_ports(index)):
                 port = routing.read_port(each.body, index)
@@ -125,10 +138,10 @@ def _port_steps(netlink: Netlink, rules: IngressRules, indices: dict[str, int]) 
                     yield Step(words, routing.set_hairpin(port[0]))
 
 
-def _indices(netlink: Netlink, rules: IngressRules) -> dict[str, int]:
+def _indices(netlink: Netlink, wanted: Wanted) -> dict[str, int]:
     """Returns those of the devices that are there."""
     found = {}
-    for network in rules.networks:
+    for network in wanted.networks:
         for device in (network.bridge, network.vxlan):
             with contextlib.suppress(OSError):
                 found[device] = link.read(netlink.one(link.get(device)).body).index
@@ -147,14 +160,14 @@ def _carry_out(netlink: Netlink, steps: list[Step]) -> None:
 # --- sysctls -----------------------------------------------------------------------------------------------
 
 
-def _sysctls(rules: IngressRules) -> Iterator[tuple[str, str, str]]:
+def _sysctls(wanted: Wanted) -> Iterator[tuple[str, str, str]]:
     """Yields names below /proc/sys/net, values that they are to have and have; of devices that are there alone.
 
     Connections of this host to itself come to the bridge and to the overlay with addresses of localhost. Those from
     elsewhere that come over the overlay have addresses to which the kernel has a way, but another one.
     """
     everywhere = _read("ipv4/conf/all/rp_filter")
-    for network in rules.networks:
+    for network in wanted.networks:
         for device in (network.bridge, network.vxlan):
             if found := _read(f"ipv4/conf/{device}/route_localnet"):
                 yield f"ipv4/conf/{device}/route_localnet", "1", found
@@ -163,8 +176,8 @@ def _sysctls(rules: IngressRules) -> Iterator[tuple[str, str, str]]:
             yield f"ipv4/conf/{network.vxlan}/rp_filter", _LOOSE, own
 
 
-def _set_sysctls(rules: IngressRules) -> None:
-    for name, value, found in _sysctls(rules):
+def _set_sysctls(wanted: Wanted) -> None:
+    for name, value, found in _sysctls(wanted):
         if value != found:
             _write(name, value)
 

@@ -24,17 +24,24 @@ class Stale(Exception):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """The table as of one generation of the kernel's rules. It has the elements of `ports`, or else `elements`."""
+    """The table as of one generation of the kernel's rules. It has the elements of `ports`, or else `elements`, or
+    there are more than can be read: the kernel takes the longer for each the more there are.
+    """
 
     generation: int
     shown: dict[str, Shown]
     ports: tuple[IngressPort, ...] | None
     elements: Elements | None
 
-    def change_to(self, ports: tuple[IngressPort, ...]) -> ElementChange:
-        if self.elements is not None:
-            return element_change(self.elements, elements_of(ports))
-        return port_change(self.ports or (), ports)
+    def change_to(self, ports: tuple[IngressPort, ...]) -> ElementChange | None:
+        """Returns None where that is not known."""
+        if self.ports is not None:
+            return port_change(self.ports, ports)
+        return element_change(self.elements, elements_of(ports)) if self.elements is not None else None
+
+    def is_of(self, ports: tuple[IngressPort, ...]) -> bool:
+        change = self.change_to(ports)
+        return change is not None and change.is_empty
 
 
 def read(known: Table | None) -> Table:
@@ -50,21 +57,21 @@ def read(known: Table | None) -> Table:
     raise TooMuch(errno.EAGAIN, "others change nftables faster than it can be read")
 
 
-def change(table: Table, ports: tuple[IngressPort, ...]) -> Table:
+def change(netlink: Netlink, table: Table, ports: tuple[IngressPort, ...]) -> Table:
     """Gives the table the elements of `ports`, and returns it. Raises Stale, OSError, Malformed."""
     difference = table.change_to(ports)
     generation = table.generation
-    if not difference.is_empty:
-        with Netlink(open_netfilter) as netlink:
-            try:
-                netlink.transact(elements.transaction(difference, generation))
-            except OSError as error:
-                if error.errno in _STALE:
-                    raise Stale from error
-                raise
-            generation = _generation(netlink)
-            if generation != table.generation + 1:  # others have been there too
-                raise Stale
+    if difference is None or not difference.is_empty:
+        new = difference or ElementChange(Elements({}, {}), elements_of(ports))
+        try:
+            netlink.transact(elements.transaction(new, generation, anew=difference is None))
+        except OSError as error:
+            if error.errno in _STALE:
+                raise Stale from error
+            raise
+        generation = _generation(netlink)
+        if generation != table.generation + 1:  # others have been there too
+            raise Stale
     return Table(generation, table.shown, ports, None)
 
 
@@ -74,7 +81,11 @@ def _generation(netlink: Netlink) -> int:
 
 def _read(netlink: Netlink, generation: int) -> Table:
     shown = chains.read(netlink.dump(chains.get_chains()), netlink.dump(chains.get_rules()))
-    return Table(generation, shown, None, elements.read(_list(netlink, SERVICES), _list(netlink, BACKENDS)))
+    try:
+        found = elements.read(_list(netlink, SERVICES), _list(netlink, BACKENDS))
+    except (TimeoutError, TooMuch):
+        found = None
+    return Table(generation, shown, None, found)
 
 
 def _list(netlink: Netlink, name: str) -> list[codec.Message]:

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from functools import lru_cache
 
 import msgspec
 
@@ -37,6 +38,9 @@ _UNICAST, _ONLINK, _UNIVERSE, _ANY_SCOPE = 1, 4, 0, 255
 _MASTER, _LINKINFO, _PROTINFO, _IFNAME = 10, 18, 12, 3  # IFLA_…
 _SLAVE_KIND, _SLAVE_DATA = 4, 5  # IFLA_INFO_…
 _HAIRPIN = 4  # IFLA_BRPORT_MODE
+
+
+_KEPT = 1_024  # that were read before: they are read again with every change, and seldom others
 
 
 class FoundRule(msgspec.Struct, frozen=True):
@@ -89,6 +93,12 @@ def _rule(rule: FoundRule) -> bytes:
 
 def read_rule(body: memoryview) -> FoundRule | None:
     """Returns None for one of others. Raises Malformed."""
+    return _read_rule(bytes(body))
+
+
+@lru_cache(maxsize=_KEPT)
+def _read_rule(data: bytes) -> FoundRule | None:
+    body = memoryview(data)
     fields = codec.fields(_RULE, body)
     found = codec.attributes(body[_RULE.size :])
     if codec.as_number(found.get(_PROTOCOL), 1) != PROTOCOL:
@@ -130,6 +140,12 @@ def _route(table: int, index: int, gateway: str, scope: int) -> bytes:
 
 def read_route(body: memoryview) -> tuple[int, int, str] | None:
     """Returns the table, the index of the device and the gateway; None for a route of others. Raises Malformed."""
+    return _read_route(bytes(body))
+
+
+@lru_cache(maxsize=_KEPT)
+def _read_route(data: bytes) -> tuple[int, int, str] | None:
+    body = memoryview(data)
     _, length, _, _, table, protocol, *_ = codec.fields(_ROUTE, body)
     if protocol != PROTOCOL or length:
         return None
