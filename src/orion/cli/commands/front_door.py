@@ -54,7 +54,7 @@ def front_door(
     http_port: int,
     https_port: int,
 ) -> None:
-    """Print a job that has Caddy on each node pass requests on to the jobs that have host names.
+    """Print a job by which requests reach other jobs by host names, with TLS: Caddy on each node.
 
     `orion front-door | orion deploy -` runs it. A job's label orion.host is its host name, or several; orion.port
     the port of its containers, which is else the first that it publishes, or 80.
