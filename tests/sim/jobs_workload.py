@@ -14,7 +14,7 @@ from orion.model.resources import MIB
 from orion.node.services.service import Service
 from sim.cluster import ConnectionLost
 from sim.engine import CRASHES, FOREVER, MISSING
-from sim.networked import job_networks
+from sim.networked import is_networked, networks_of_a_job
 from sim.world import World
 
 NAMES = ("j0", "j1", "j2")
@@ -38,6 +38,7 @@ class JobsWorkload:
     def __init__(self, world: World, cluster) -> None:
         self._world = world
         self._cluster = cluster
+        self._networks = world.rng("networks of jobs") if is_networked(world) else None
 
     async def client(self, number: int, is_over: Callable[[], bool]) -> None:
         """Until it is over. Then nothing waits for a word any more."""
@@ -99,5 +100,5 @@ class JobsWorkload:
             restart_policy=rng.choice(("on-failure", "always")),
             stop_grace_seconds=rng.choice((0.5, 2.0)),
             update=update,
-            networks=job_networks(self._world),
+            networks=networks_of_a_job(self._networks) if self._networks else [],
         )

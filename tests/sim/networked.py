@@ -30,6 +30,7 @@ from orion.reconcile.container_routes import WAY_OUT
 from orion.reconcile.local_network import DEVICE, device_name, engine_name
 from orion.state.tables import State
 from orion.state.tables.configs import Configs
+from orion.state.tables.late_addresses import can_be_given, lacks_addresses
 from orion.state.tables.networks import Networks
 from orion.state.tables.subnets import Subnets
 from sim.cluster import Cluster, ConnectionLost, Machine
@@ -56,11 +57,8 @@ def is_networked(world: World) -> bool:
     return world.rng("networked").random() < SHARE
 
 
-def job_networks(world: World) -> list[str]:
-    """The networks of a job that a client asks for; one that is not there has it refused."""
-    if not is_networked(world):
-        return []
-    rng = world.rng("networks of jobs")
+def networks_of_a_job(rng: random.Random) -> list[str]:
+    """Those that a client asks for; one that is not there has the job refused."""
     return rng.choice(([], [], ["red"], ["blue"], ["red", "blue"], ["blue", "default"]))
 
 
@@ -71,31 +69,45 @@ class NetworkClient:
         self.over = False
 
     async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._switch())
+            group.create_task(self._make_and_remove())
+
+    async def _switch(self) -> None:
         rng = self._world.rng("network client")
-        names = self._world.rng("named networks")
         while not self.over:
             machine = rng.choice(list(self._cluster.machines.values()))
             value = rng.choice(VALUES).encode()
-            question = self._named(names)
-            try:
-                async with asyncio.timeout(10.0):
-                    await machine.ask(
-                        lambda s, value=value: s.configs.put(
-                            NETWORK, value, if_version=None, idempotency_key="", timeout_s=2.0
-                        )
-                    )
-                    await machine.ask(question)
-            except (OrionError, ConnectionLost, TimeoutError):
-                self._world.count("client: network failed")
-                await asyncio.sleep(rng.expovariate(1 / 0.5))
-            else:
-                self._world.count("client: network ok")
-                await asyncio.sleep(rng.expovariate(1 / 4.0))
+            done = await self._ask(
+                machine,
+                lambda s, value=value: s.configs.put(
+                    NETWORK, value, if_version=None, idempotency_key="", timeout_s=2.0
+                ),
+            )
+            self._world.count(f"client: network {'ok' if done else 'failed'}")
+            await asyncio.sleep(rng.expovariate(1 / (4.0 if done else 0.5)))
+
+    async def _make_and_remove(self) -> None:
+        rng = self._world.rng("named networks")
+        while not self.over:
+            machine = rng.choice(list(self._cluster.machines.values()))
+            done = await self._ask(machine, self._named(rng))
+            self._world.count(f"client: named network {'ok' if done else 'failed'}")
+            await asyncio.sleep(rng.expovariate(1 / 1.0))
+
+    @staticmethod
+    async def _ask(machine: Machine, question: Callable[[Service], Awaitable[object]]) -> bool:
+        try:
+            async with asyncio.timeout(10.0):
+                await machine.ask(question)
+        except (OrionError, ConnectionLost, TimeoutError):
+            return False
+        return True
 
     @staticmethod
     def _named(rng: random.Random) -> Callable[[Service], Awaitable[object]]:
         name = rng.choice(NAMES)
-        if rng.random() < 0.3:
+        if rng.random() < 0.25:
             return lambda s: s.networks.remove(name, idempotency_key="", timeout_s=2.0)
         asked = NetworkRequest(name, rng.random() < 0.5)
         return lambda s: s.networks.create(asked, idempotency_key="", timeout_s=2.0)
@@ -114,8 +126,10 @@ def check_network(world: World, state: State) -> None:
     for allocation in state.allocations.values():
         if not allocation.addresses or allocation.terminal:
             continue
-        networks = networks_of(state, allocation)
-        for address in allocation.addresses:
+        given_out = (allocation.ip, *allocation.more_ips)
+        for address, network in zip(given_out, networks_of(state, allocation), strict=False):
+            if not address:
+                continue
             world.count("address in use" if address == allocation.ip else "further address in use")
             other = given.setdefault(address, allocation)
             if other is not allocation:
@@ -123,17 +137,35 @@ def check_network(world: World, state: State) -> None:
             row = _subnet_of(state, address)
             if row is None or row.node != allocation.node or not FIRST_HOST <= address - row.first <= LAST_HOST:
                 world.fail("an address of its node's subnet", f"{allocation}: {row}")
-            elif row.network not in networks:
-                world.fail("an address of its job's networks", f"{allocation}: {row}, {networks}")
+            elif row.network != network:
+                world.fail("an address of its job's networks", f"{allocation}: {row}, {network}")
 
 
-def networks_of(state: State, allocation) -> tuple[int, ...]:
-    """The numbers of those that a task's job names, in the version that it is run by."""
+def networks_of(state: State, allocation) -> list[int | None]:
+    """The numbers of those that a task's job names, in the version that it is run by; None for one that is gone."""
     spec = state.jobs[allocation.job].spec(allocation.job_version)
     rows = _of(state, Networks).rows
-    return tuple(
-        0 if name == DEFAULT else rows[name].number for name in spec.network_names if name in (DEFAULT, *rows)
-    )
+    return [0 if name == DEFAULT else rows[name].number if name in rows else None for name in spec.network_names]
+
+
+def lacks_network(state: State, allocation) -> bool:
+    """Returns whether a task can't start, because a network that it names has no address for it."""
+    spec = state.jobs[allocation.job].spec(allocation.job_version)
+    if not spec.networks:
+        return False
+    view = _Tabled(state)
+    off = view.of(Configs).network is None
+    return off or (lacks_addresses(allocation, spec) and not can_be_given(view, allocation, spec))
+
+
+class _Tabled:
+    """A state whose tables are found by name."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def of(self, kind: type):
+        return _of(self._state, kind)
 
 
 def _subnet_of(state: State, address: int):

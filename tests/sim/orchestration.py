@@ -22,7 +22,7 @@ from sim.cluster import Cluster
 from sim.deployments import deployments_unrest
 from sim.engine import CRASHES, MISSING, SUCCEEDS, Held
 from sim.kinds import kinds_unrest
-from sim.networked import NameWatch, check_network, is_networked, network_unrest
+from sim.networked import NameWatch, check_network, is_networked, lacks_network, network_unrest
 from sim.ordered import is_held_back
 from sim.world import World
 
@@ -190,6 +190,8 @@ def _task_unrest(
         return ""  # ends by itself: in and out of its backoff, perhaps for ever
     if is_held_back(state, record, allocation.job_version):
         return ""
+    if allocation.status.state is not AllocationState.RUNNING and lacks_network(state, allocation):
+        return ""
     if allocation.status.state is not AllocationState.RUNNING:
         return f"is {allocation.status.state} ({allocation.status.reason})"
     if found is None or found[1].shown.state is not ContainerState.RUNNING:
@@ -205,7 +207,7 @@ def _task_unrest(
 def _fits(state: State, node: NodeId, record: JobRecord, index: int) -> bool:
     known = state.nodes[node]
     spec = record.spec(record.version(index))
-    if not known.schedulable or any(pair not in known.labels for pair in spec.constraints):
+    if not known.schedulable or any(pair not in known.labels for pair in spec.node_labels):
         return False
     if spec.rules is not None and not _rules_admit(state, known, record, spec.rules):
         return False

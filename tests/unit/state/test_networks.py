@@ -8,11 +8,12 @@ from orion.model.firewall import MAX_NETWORKS
 from orion.model.levels import LEVEL
 from orion.model.network import MAX_NUMBER, parse_range, subnet_text
 from orion.model.settings import NETWORK
-from orion.node.leader.subnets import idle, strangers
+from orion.node.leader.subnets import idle, strangers, waiting_for_addresses
 from orion.state.check import rebuilt, state_hash
 from orion.state.tables import networks
 from orion.state.tables.configs import PutConfig
 from orion.state.tables.job_changes import PutJob
+from orion.state.tables.late_addresses import GiveAddresses
 from orion.state.tables.network_changes import CreateNetwork, RemoveNetwork
 from orion.state.tables.networks import Networks
 from orion.state.tables.subnets import LeaseSubnet, ReleaseSubnets, Subnets
@@ -199,3 +200,32 @@ def test_names_in_a_refusal_are_bounded(world, monkeypatch):
     create(world, "a")
     create(world, "b")
     assert "default, a and 1 more" in world.refused(creation("w", 1, "k", since=99, networks=("c",))).detail
+
+
+def test_a_task_that_was_placed_without_an_address_is_given_one_once_there_is(world):
+    world.register("node3", level=LEVEL, labels=(("overlay", "vxlan"),))
+    create(world, "front")
+    world.create("web", networks=("front", "default"))
+    world.place("web", (0, "node3"))
+    assert addresses(world) == [()]
+    assert waiting_for_addresses(world.view) == [], "its node has no subnet yet"
+    world.do(LeaseSubnet(60, "node3"))
+    (waiting,) = waiting_for_addresses(world.view)
+    world.do(GiveAddresses(80, (waiting, 99)))
+    assert addresses(world) == [(1024 + 2, 768 + 2)]
+    assert waiting_for_addresses(world.view) == []
+    before = addresses(world)
+    world.do(GiveAddresses(80, (waiting,)))
+    assert addresses(world) == before
+    sound(world)
+
+
+def test_a_task_that_has_a_container_keeps_the_addresses_that_it_has(world):
+    create(world, "front")
+    world.create("web", networks=("front",))
+    world.register("node3", level=LEVEL, labels=(("overlay", "vxlan"),))
+    world.place("web", (0, "node3"))
+    world.update("running", container="c1")
+    world.do(LeaseSubnet(60, "node3"))
+    world.do(GiveAddresses(80, (world.newest().id,)))
+    assert addresses(world) == [()]

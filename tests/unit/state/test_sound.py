@@ -22,7 +22,7 @@ from orion.state import tables
 from orion.state.apply import apply
 from orion.state.check import check
 from orion.state.commands import encode_command
-from orion.state.core.faults import MAX_MS, MAX_TEXT, MAX_WORD
+from orion.state.core.faults import MAX_ID, MAX_MS, MAX_TEXT, MAX_WORD
 from orion.state.sound import command_fault, fault_of
 from orion.state.tables.allocation_updates import UpdateAllocations
 from orion.state.tables.cluster import InitCluster
@@ -31,6 +31,7 @@ from orion.state.tables.cron import CollectJobs, FireCron, RunJob
 from orion.state.tables.deployments import EndDeployment, StepDeployment, TurnDeployment
 from orion.state.tables.job_changes import PromoteJob, PutJob, RestartJob, RollBackJob, SetJobCount
 from orion.state.tables.jobs import CreateJob, RemoveJob, StartJob, StopJob
+from orion.state.tables.late_addresses import GiveAddresses
 from orion.state.tables.moves import MoveTasks
 from orion.state.tables.network_changes import CreateNetwork, RemoveNetwork
 from orion.state.tables.node_changes import DrainNode, RemoveNode
@@ -318,8 +319,9 @@ COMMANDS = st.one_of(
     near(LeaseSubnet(1, "node1"), node=WORDS),
     near(
         ReleaseSubnets(1, (("node1", 0),)),
-        subnets=st.lists(st.tuples(WORDS, st.integers(-1, 1 << 64)), max_size=3).map(tuple),
+        subnets=st.lists(st.tuples(WORDS, st.integers(-1, MAX_ID)), max_size=3).map(tuple),
     ),
+    near(GiveAddresses(1, (7,)), allocations=st.lists(st.integers(-1, MAX_ID), max_size=3).map(tuple)),
     near(CreateNetwork(1, "front", False, "k", 5), name=WORDS),
     near(RemoveNetwork(1, "front", "k", 5), name=WORDS),
     near(TellReach(1, "node1", ("node2",), lost=True, reason="why"), node=WORDS, reason=WORDS),

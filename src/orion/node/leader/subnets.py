@@ -2,13 +2,15 @@
 
 import asyncio
 
-from orion.model.ids import NodeId
+from orion.model.ids import AllocationId, NodeId
 from orion.model.network import DEFAULT_NUMBER, OVERLAY_KIND, OVERLAY_LABEL, Subnet
 from orion.model.node import Node
 from orion.node.consensus.driver import RaftDriver
 from orion.node.leader.proposer import Proposer
 from orion.ports.clock import Clock
 from orion.state.tables.configs import Configs
+from orion.state.tables.late_addresses import MAX_GIVEN, GiveAddresses, can_be_given, lacks_addresses
+from orion.state.tables.networks import Networks
 from orion.state.tables.subnets import (
     MAX_RELEASED,
     Key,
@@ -51,6 +53,7 @@ class SubnetLeases:
             if self._clock.now_ms() >= idle_at_ms:
                 idle_at_ms = self._clock.now_ms() + IDLE_LOOK_MS
                 await self._release(self._long_idle(view))
+                await self._give(waiting_for_addresses(view))
             if looked != seen:
                 seen = looked
                 if await self._lease(view):
@@ -65,6 +68,10 @@ class SubnetLeases:
     async def _release(self, found: list[Key]) -> None:
         if found:
             await self._proposer.propose(ReleaseSubnets(self._clock.wall_ms(), tuple(found[:MAX_RELEASED])))
+
+    async def _give(self, found: list[AllocationId]) -> None:
+        if found:
+            await self._proposer.propose(GiveAddresses(self._clock.wall_ms(), tuple(found[:MAX_GIVEN])))
 
     def _long_idle(self, view: View) -> list[Key]:
         now_ms = self._clock.now_ms()
@@ -88,6 +95,16 @@ def strangers(view: View) -> list[Key]:
 def idle(view: View) -> list[Key]:
     """Returns the subnets of networks that were made by name, of which no task has an address."""
     return _unused(view, [row for row in view.of(Subnets).rows.values() if row.network != DEFAULT_NUMBER])
+
+
+def waiting_for_addresses(view: View) -> list[AllocationId]:
+    """Returns tasks that lack addresses on networks by name which could be given now."""
+    if not len(view.of(Networks)):
+        return []
+    jobs = (job for name in view.job_names() if (job := view.job(name)) is not None and job.task.networks)
+    held = (each for job in jobs for each in view.allocations_of_job(job.name))
+    known = ((each, spec) for each in held if (spec := view.spec(each.job, each.job_version)) is not None)
+    return [each.id for each, spec in known if lacks_addresses(each, spec) and can_be_given(view, each, spec)]
 
 
 def not_of_the_network(view: View) -> list[Subnet]:
