@@ -2,7 +2,9 @@
 
 import asyncio
 import collections
+import concurrent.futures
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -167,6 +169,30 @@ def test_datagrams_go_elsewhere_once_their_backend_was_cut(hosts: Hosts) -> None
         assert client.ask()[0] == "a3"
         hosts.cut(backend("a3"))
         assert client.ask() == ("a2", OUTSIDE)
+
+
+def test_no_connection_fails_while_backends_come_and_go(hosts: Hosts) -> None:
+    """As in a rolling update: one that leaves goes on to answer."""
+    rounds = (("a1", "a2", "a3"), ("a1", "a2"), ("a2", "a3"), ("a3",), ("a1", "a3"))
+    hosts.publish(*rounds[0])
+    over = threading.Event()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        asking = [pool.submit(_ask_until, over, hosts, address) for address in (H1, H2)]
+        try:
+            for names in rounds * 3:
+                hosts.publish(*names)
+        finally:
+            over.set()
+        assert all(each.result() > 20 for each in asking)
+
+
+def _ask_until(over: threading.Event, hosts: Hosts, address: str) -> int:
+    """Returns how many connections there were, none of which failed."""
+    count = 0
+    while not over.is_set():
+        assert hosts.ask("out", address)[1] == OUTSIDE
+        count += 1
+    return count
 
 
 def test_without_a_backend_a_connection_is_refused(hosts: Hosts) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orion.adapters.ingress import chains, elements, routing
+from orion.adapters.ingress import chains, conntrack, elements, routing
 from orion.adapters.netlink import codec
 from orion.adapters.netlink.codec import Malformed, Message
 from orion.model.ingress import Backend
@@ -121,3 +121,25 @@ def test_chains_of_other_tables_and_rules_without_comments() -> None:
         "a": ("postrouting", "accept", ("ab", "")),
         "b": ("", "", ("",)),
     }
+
+
+def ends(source: bytes, port: int, protocol: int = 6) -> bytes:
+    addresses = codec.attribute(1, source) + codec.attribute(2, bytes(4))
+    sides = codec.attribute(1, bytes((protocol,))) + codec.attribute(2, port.to_bytes(2, "big"))
+    return codec.nested(1, addresses) + codec.nested(2, sides, codec.attribute(3, bytes(2)))
+
+
+@pytest.mark.parametrize("zone", [b"", codec.attribute(3, b"\0\2")])
+def test_a_connection_is_known_by_where_its_answers_come_from(zone: bytes) -> None:
+    original = ends(b"\xc0\0\2\1", 40_000) + zone
+    body = bytes(4) + codec.nested(1, original) + codec.nested(2, ends(b"\x0a\xc8\1\2", 8080)) + codec.number(3, 1)
+    found = conntrack.read(memoryview(body))
+    assert found[:2] == (Backend(0x0AC80102, 8080), 6)
+    assert bytes(found.original) == original
+    assert codec.nested(1, original) in conntrack.delete(found).body
+
+
+@pytest.mark.parametrize("body", [b"", bytes(4), bytes(100), bytes(4) + codec.nested(1, ends(bytes(4), 1)) * 2])
+def test_a_connection_that_is_shown_otherwise_is_malformed(body: bytes) -> None:
+    with pytest.raises(Malformed):
+        conntrack.read(memoryview(body))

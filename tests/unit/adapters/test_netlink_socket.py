@@ -170,3 +170,41 @@ def test_a_datagram_that_was_cut_is_not_believed():
     opened, _ = netlink(lambda requests: [(done(requests[0].sequence), socket.MSG_TRUNC, KERNEL)])
     with opened, pytest.raises(codec.Malformed, match="more than 65,536 bytes"):
         opened.dump(DUMP)
+
+
+def test_a_transaction_is_over_with_the_answer_to_its_last_request_but_one():
+    """The last one ends it, and is not answered by kernels before 6.10."""
+
+    def script(requests):
+        return [(acknowledged(requests[-2].sequence), 0, KERNEL)]
+
+    opened, scripted = netlink(script)
+    with opened:
+        opened.transact([DO] * 4)
+    (sent,) = scripted.sent
+    assert len(sent) == 4
+
+
+def test_of_a_transaction_the_first_error_is_raised_and_nothing_is_waited_for():
+    def script(requests):
+        refused = acknowledged(requests[1].sequence, errno.ENOENT)
+        return [(refused + acknowledged(requests[2].sequence, errno.EEXIST), 0, KERNEL)]
+
+    with netlink(script)[0] as opened, pytest.raises(FileNotFoundError):
+        opened.transact([DO] * 4)
+
+
+def test_entries_are_yielded_as_they_come_and_a_refusal_is_raised():
+    def script(requests):
+        sequence = requests[0].sequence
+        return [
+            (answer(sequence, body=b"one ") + answer(sequence - 1, body=b"late"), 0, KERNEL),
+            (answer(sequence, body=b"two ") + done(sequence, code=refused), 0, KERNEL),
+        ]
+
+    refused = 0
+    with netlink(script)[0] as opened:
+        assert [bytes(each.body) for each in opened.each(DUMP)] == [b"one ", b"two "]
+    refused = errno.EINVAL
+    with netlink(script)[0] as opened, pytest.raises(OSError, match="Invalid argument"):
+        list(opened.each(DUMP))

@@ -7,8 +7,9 @@ import functools
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from typing import NamedTuple, TypeVar
 
-from orion.adapters.ingress import conntrack, host, nftables
+from orion.adapters.ingress import host, nftables
 from orion.adapters.ingress.changes import changes
+from orion.adapters.ingress.cut import cut
 from orion.adapters.ingress.host import NOTHING, HostFailed, Wanted
 from orion.adapters.ingress.listeners import listeners
 from orion.adapters.ingress.nftables import Stale, Table
@@ -17,7 +18,7 @@ from orion.adapters.netfilter.programs import Failed, NetfilterFailed
 from orion.adapters.netfilter.sockets import open_netfilter
 from orion.adapters.netlink.codec import Malformed
 from orion.adapters.netlink.socket import Netlink
-from orion.model.ingress import PROTOCOLS, Backend, IngressNetwork, IngressPort, IngressRules, Listener
+from orion.model.ingress import Backend, IngressNetwork, IngressPort, IngressRules, Listener
 from orion.ports.ingress import IngressFailed
 from orion.reconcile.ingress import (
     COMMON_SPREADS,
@@ -65,7 +66,7 @@ class KernelIngress:
 
     async def apply(self, rules: IngressRules) -> None:
         with _in_words("publishing ports"):
-            async with self._one_at_a_time, asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(ANSWER_S), self._one_at_a_time:
                 if _is_empty(rules):
                     await self._take_away()
                     return
@@ -83,7 +84,7 @@ class KernelIngress:
 
     async def matches(self, rules: IngressRules) -> bool:
         with _in_words("looking at published ports"):
-            async with self._one_at_a_time, asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(ANSWER_S), self._one_at_a_time:
                 table = self._table = await self._off_loop(functools.partial(nftables.read, self._table))
                 if _is_empty(rules):
                     return not table.shown and await self._off_loop(functools.partial(host.is_as_wanted, NOTHING))
@@ -101,7 +102,7 @@ class KernelIngress:
     async def cut(self, backends: Collection[Backend]) -> int:
         with _in_words("ending connections"):
             async with asyncio.timeout(ANSWER_S):
-                return await self._off_loop(functools.partial(_cut, tuple(backends)))
+                return await self._off_loop(functools.partial(cut, tuple(backends)))
 
     async def listeners(self, ports: Collection[IngressPort]) -> tuple[Listener, ...]:
         with _in_words("looking for programs that listen on published ports"):
@@ -110,7 +111,7 @@ class KernelIngress:
 
     async def remove(self) -> None:
         with _in_words("taking published ports away"):
-            async with self._one_at_a_time, asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(ANSWER_S), self._one_at_a_time:
                 await self._take_away()
 
     async def _take_away(self) -> None:
@@ -138,10 +139,8 @@ class KernelIngress:
                 await self._off_loop(functools.partial(host.reset, gone))
         self._table = table
         netlink = Netlink(open_netfilter)
-        try:
-            self._table = await self._off_loop(functools.partial(nftables.change, netlink, table, rules.ports))
-        finally:
-            await self._close(netlink)
+        work = functools.partial(nftables.change, netlink, table, rules.ports)
+        self._table = await self._off_loop(work, netlink.close)
 
     async def _load(self, script: str) -> None:
         """A table that another version or somebody else has made otherwise is made anew."""
@@ -157,39 +156,22 @@ class KernelIngress:
             self._made = await self._off_loop(functools.partial(_make, rules))
         return self._made
 
-    async def _off_loop(self, work: Callable[[], _T]) -> _T:
-        """One at a time: one that nobody waits for any more may still wait in the kernel."""
-        return await asyncio.shield(await self._begun(work))
-
-    async def _close(self, netlink: Netlink) -> None:
-        """Does not wait: the kernel closes it only once nobody can see any more what was removed by it, which takes
-        several milliseconds.
+    async def _off_loop(self, work: Callable[[], _T], close: Callable[[], None] | None = None) -> _T:
+        """One at a time: one that nobody waits for any more may still wait in the kernel. `close` is not waited
+        for: the kernel closes a socket of netfilter only once nobody can see any more what was removed by it, which
+        takes several milliseconds.
         """
-        await self._begun(netlink.close)
-
-    async def _begun(self, work: Callable[[], _T]) -> asyncio.Future[_T]:
+        loop = asyncio.get_running_loop()
         await self._thread.acquire()
-        running = asyncio.get_running_loop().run_in_executor(None, work)
+        running = loop.run_in_executor(None, work)
         running.add_done_callback(lambda _: self._thread.release())
-        return running
+        if close is not None:
+            running.add_done_callback(lambda _: loop.run_in_executor(None, close))
+        return await asyncio.shield(running)
 
 
 def _is_empty(rules: IngressRules) -> bool:
     return not rules.networks or not rules.ports
-
-
-def _cut(backends: Collection[Backend]) -> int:
-    """Counts before it deletes: the kernel does not say how many it deleted."""
-    count = 0
-    with Netlink(open_netfilter) as netlink:
-        for backend in backends:
-            for protocol in PROTOCOLS.values():
-                if found := len(netlink.dump(conntrack.get(backend, protocol))):
-                    (error,) = netlink.do([conntrack.delete(backend, protocol)])
-                    if error:
-                        raise error
-                    count += found
-    return count
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import contextlib
 import errno
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 from orion.adapters.netlink import codec
@@ -76,6 +76,20 @@ class Netlink:
                 return found
         raise TooMuch(errno.EAGAIN, "the kernel's list changes faster than it can be read")
 
+    def each(self, request: Request) -> Iterator[codec.Message]:
+        """Yields all entries as they come, however many there are. A list that changes meanwhile is about so."""
+        (sequence,) = self._send([request])
+        until = time.monotonic() + DEADLINE_S
+        while True:
+            for answer in self._receive(until):
+                if answer.sequence != sequence:
+                    continue
+                if answer.kind in (codec.ERROR, codec.DONE):
+                    if refusal := codec.refusal(answer) if answer.body else None:
+                        raise refusal
+                    return
+                yield answer
+
     def do(self, requests: Sequence[Request]) -> list[OSError | None]:
         """Carries requests out in their order, whether or not those before succeed. Returns what each came to."""
         results: list[OSError | None] = []
@@ -87,7 +101,8 @@ class Netlink:
         """Has requests carried out that the kernel takes as one: all, or none. The last but one asks for an answer,
         and what fails is told anyway. Raises the first error.
         """
-        self._socket.setsockopt(socket.SOL_SOCKET, _SEND_BUFFER_FORCE, _SEND_BUFFER_BYTES)
+        with contextlib.suppress(OSError):  # without the right to it, a large one is refused
+            self._socket.setsockopt(socket.SOL_SOCKET, _SEND_BUFFER_FORCE, _SEND_BUFFER_BYTES)
         last = self._send(requests)[-2]
         until = time.monotonic() + DEADLINE_S
         while True:
