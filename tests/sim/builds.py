@@ -23,6 +23,7 @@ _SHARED = (
     "orion.model.firewall",
     "orion.model.health",
     "orion.model.ids",
+    "orion.model.ingress",
     "orion.model.logs",
     "orion.model.overlay",
     "orion.model.placement",

@@ -40,6 +40,7 @@ from orion.model.stats import ContainerStats
 from orion.ports.engine import EngineSession, PullListener
 from sim import engine_sessions
 from sim.firewall import SimKernel
+from sim.ingress import SimIngressKernel
 from sim.loop import Process
 from sim.overlay import HostNetwork
 from sim.world import World
@@ -110,6 +111,7 @@ class SimEngine:
         # Its machine's.
         self.kernel = HostNetwork(world, id_, {})
         self.firewall = SimKernel()
+        self.ingress = SimIngressKernel()
         self._born = self._pids = 0
         self.rng: random.Random = world.rng("engine", id_)
 
@@ -281,6 +283,7 @@ class SimEngine:
         self.kernel.devices.clear()
         self.kernel.changed()
         self.firewall.put(None)
+        self.ingress.put(None)
 
     def _require_empty(self, network: str) -> None:
         held = [each.name for each in self.running() if each.attach and network in dict(each.attach.places)]

@@ -15,6 +15,7 @@ from orion.node.services.service import Service
 from sim.cluster import ConnectionLost
 from sim.engine import CRASHES, FOREVER, MISSING
 from sim.networked import is_networked, networks_of_a_job
+from sim.published import job_ingress
 from sim.world import World
 
 NAMES = ("j0", "j1", "j2")
@@ -39,6 +40,7 @@ class JobsWorkload:
         self._world = world
         self._cluster = cluster
         self._networks = world.rng("networks of jobs") if is_networked(world) else None
+        self._ingress = world.rng("ports of jobs") if is_networked(world) else None
 
     async def client(self, number: int, is_over: Callable[[], bool]) -> None:
         """Until it is over. Then nothing waits for a word any more."""
@@ -101,4 +103,5 @@ class JobsWorkload:
             stop_grace_seconds=rng.choice((0.5, 2.0)),
             update=update,
             networks=networks_of_a_job(self._networks) if self._networks else [],
+            ingress=job_ingress(self._ingress) if self._ingress else [],
         )

@@ -24,6 +24,7 @@ from sim.engine import CRASHES, MISSING, SUCCEEDS, Held
 from sim.kinds import kinds_unrest
 from sim.networked import NameWatch, check_network, is_networked, lacks_network, network_unrest
 from sim.ordered import is_held_back
+from sim.published import check_published, published_unrest
 from sim.world import World
 
 # --- every committed state ---------------------------------------------------------------------------------
@@ -45,6 +46,7 @@ class EveryState:
         check_applied(self._world, self._state, self._ended)
         check_history(self._world, self._state, self._histories)
         check_network(self._world, self._state)
+        check_published(self._world, self._state)
         if self._names is not None:
             self._names.look(self._state)
 
@@ -149,7 +151,7 @@ def unrest(cluster: Cluster, state: State, wall_ms: int) -> str:
     for one, other in itertools.combinations(known, 2):
         if (one.engine == other.engine) != (homes[one.id] == homes[other.id]):
             return f"{one.id} and {other.id} have engines {one.engine!r} and {other.engine!r}"
-    if reason := deployments_unrest(state) or network_unrest(cluster, state):
+    if reason := deployments_unrest(state) or network_unrest(cluster, state) or published_unrest(cluster, state):
         return reason
     for record in state.jobs.values():
         for index in range(record.job.count):

@@ -147,17 +147,18 @@ def lab_nodes(docker_host: str, count: int, *, others: int) -> Iterator[LabNodes
 
 
 @contextlib.contextmanager
-def lab_hosts(count: int, prepare: Callable[[str], object]) -> Iterator[LabNodes]:
+def lab_hosts(count: int, prepare: Callable[[str], object], *, others: int = 0) -> Iterator[LabNodes]:
     """`count` nodes, each with an engine of its own on its host, where nothing is forwarded but what somebody
-    allows. `prepare` is given each engine before its node starts.
+    allows, and so many hosts besides. `prepare` is given each engine before its node starts.
     """
-    lab = Lab(secrets.token_hex(2), count)
+    lab = Lab(secrets.token_hex(2), count + others)
     with tempfile.TemporaryDirectory(prefix="orion-") as root, contextlib.ExitStack() as stack:
         stack.callback(lab.down)
         lab.up()
-        engines = [stack.enter_context(engine_in_namespace(lab.name(host))) for host in lab.hosts]
+        nodes = lab.hosts[:count]
+        engines = [stack.enter_context(engine_in_namespace(lab.name(host))) for host in nodes]
         made = LabNodes(lab, Path(root), [engine.host for engine in engines], count)
-        for host, engine in zip(lab.hosts, engines, strict=True):
+        for host, engine in zip(nodes, engines, strict=True):
             made.run(host, "iptables", "-P", "FORWARD", "DROP")
             prepare(engine.host)
         stack.callback(lab.leave, lab.enter())

@@ -39,6 +39,8 @@ from orion.node.membership.removed_member import RemovedMember
 from orion.node.membership.rivals import Rivals
 from orion.node.network.names import Names
 from orion.node.network.node_network import NetworkPorts, NodeNetwork
+from orion.node.network.published import Published
+from orion.node.network.publisher import Publisher
 from orion.node.network.reach_watch import ReachWatch
 from orion.node.network.reachability import Reachability
 from orion.node.routing.forward import Forward
@@ -193,6 +195,13 @@ class Node:
             on_labels=lambda: self._registration.facts_changed.set(),  # noqa: PLW0108 -- it comes later
             known=lambda: self._registration.known(),  # noqa: PLW0108 -- so does this
         )
+        published = Published(
+            driver=self.driver,
+            directory=self.directory,
+            forward=self.forward,
+            registry=self.registry,
+        )
+        self.publisher = Publisher(source=self._source, network=self.network, published=published)
         self._reachability = Reachability(
             me=me, network=self.network, source=self._source, forward=self.forward, registry=self.registry
         )
@@ -352,6 +361,7 @@ class Node:
                 ("agent", self.agent.run()),
                 ("network", self.network.run()),
                 ("names", self._names.run()),
+                ("publisher", self.publisher.run()),
                 ("reachability", self._reachability.serve()),
                 ("reach watch", self._reach_watch.run()),
                 ("reports", self._reports.run()),

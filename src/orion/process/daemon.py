@@ -158,13 +158,18 @@ async def serve(config: Config) -> None:
 def _network_adapters() -> NetworkPorts:
     from orion.adapters.dns import DnsServer, Resolvers  # late: not loaded where there is no network
     from orion.adapters.firewall import KernelFirewall
+    from orion.adapters.ingress import KernelIngress
     from orion.adapters.netlink.overlay import NetlinkOverlay
     from orion.adapters.reach import SocketReach
     from orion.reconcile.local_network import PORT
 
     resolvers = Resolvers()
     return NetworkPorts(
-        NetlinkOverlay(), KernelFirewall(), lambda resolve: DnsServer(resolve, resolvers), SocketReach(PORT)
+        kernel=NetlinkOverlay(),
+        firewall=KernelFirewall(),
+        names=lambda resolve: DnsServer(resolve, resolvers),
+        reach=SocketReach(PORT),
+        ingress=KernelIngress(),
     )
 
 

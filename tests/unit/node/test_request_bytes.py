@@ -35,6 +35,7 @@ from orion.node.agent.turns import AskRuns, AskTurn, Runs
 from orion.node.consensus.position import AskPosition, Position
 from orion.node.consensus.snapshots import FetchSnapshot
 from orion.node.network.names import NamedJob, NamedPlace, NamesChunk, WatchNames
+from orion.node.network.published import WatchPublished
 from orion.node.network.reachability import AskWitness
 from orion.node.routing.pull_image import Pulled, PullImage
 from orion.node.routing.submit import Submit, Submitted
@@ -113,6 +114,7 @@ REQUESTS = [
     (AskNetwork(), "912e"),
     (AskNetworkStatus(), "912f"),
     (WatchNames(), "9130"),
+    (WatchPublished(), "913a"),
     (AskWitness("node1"), "9231a56e6f646531"),
     (AskReach("node1"), "9232a56e6f646531"),
     (AskNetworks(READ), "923394c3cd012ccb3ff8000000000000cb4004000000000000"),

@@ -156,6 +156,11 @@ class Directory:
         seen = self.seen(node)
         return seen is None or seen.member.state is MemberState.ALIVE
 
+    def is_gone(self, node: NodeId) -> bool:
+        """Returns whether gossip has given it up; of one that it has not seen since this node started, False."""
+        seen = self.seen(node)
+        return seen is not None and seen.member.state not in PRESENT
+
     def seen_raft(self, raft: RaftId) -> Seen | None:
         return self._by_raft.get(raft)
 

@@ -22,6 +22,7 @@ from orion.node.runtime.isolation import UNFORESEEN
 from orion.ports.dns import NameServer, Resolve
 from orion.ports.engine import Engine
 from orion.ports.firewall import Firewall
+from orion.ports.ingress import Ingress
 from orion.ports.overlay import OverlayKernel
 from orion.ports.reach import Reach
 from orion.reconcile.local_network import (
@@ -49,6 +50,7 @@ class NetworkPorts(NamedTuple):
     firewall: Firewall
     names: Callable[[Resolve], NameServer]
     reach: Reach
+    ingress: Ingress
 
 
 class NodeNetwork:
@@ -57,8 +59,8 @@ class NodeNetwork:
 
     `underlay`: this host's address that others reach. `ports` makes the kernel's and the firewall's adapters and
     the name server, which are not loaded where there is no network. `resolve` says what names mean. `on_labels` is
-    called when the labels are others. `known`: this node as the cluster knows it. `on_change` is called when
-    `local` may be another.
+    called when the labels are others. `known`: this node as the cluster knows it. `on_change` are
+    called when `networks` may be others.
     """
 
     def __init__(
@@ -99,7 +101,7 @@ class NodeNetwork:
         self._failed: dict[str, set[int]] = {}  # networks by number, of which a part could not be brought up
         self.networks = LocalParts(source=source, engine=engine, kernel=lambda: self._kernel)
         self.why = ""
-        self.on_change: Callable[[], None] = lambda: None
+        self.on_change: list[Callable[[], None]] = []
 
     @property
     def local(self) -> LocalPart | None:
@@ -141,6 +143,10 @@ class NodeNetwork:
             return self._labels
         known = self._known()
         return tuple(set(LABELS) & set(known.own_labels)) if known is not None else ()
+
+    def _tell(self) -> None:
+        for told in self.on_change:
+            told()
 
     def _say(self, labels: Pairs) -> None:
         if labels != self.labels:
@@ -266,7 +272,7 @@ class NodeNetwork:
         self._look_what_is_up(wanted)
         if self.local is not None:
             self._say(LABELS)
-            self.on_change()
+            self._tell()
         if failed is not None:
             raise failed
 
@@ -338,8 +344,12 @@ class NodeNetwork:
         if self._wanted is None and not self.labels:
             return
         self.networks.parts = ()
-        self.on_change()
+        self._tell()
         known = [part.device.name for part in self._wanted.parts] if self._wanted is not None else []
-        await self._devices.take_all_away(cluster, known, self._firewall.remove)
+        await self._devices.take_all_away(cluster, known, self._take_rules_away)
         self._wanted = None
         self._say(())
+
+    async def _take_rules_away(self) -> None:
+        await self._ports().ingress.remove()
+        await self._firewall.remove()

@@ -89,7 +89,7 @@ class Reachability:
         self._looks = asyncio.Semaphore(LOOKED_INTO_AT_ONCE)
         self._listeners = 0
         self._changed = asyncio.Event()
-        network.on_change = self._changed.set
+        network.on_change.append(self._changed.set)
         registry.answer_call(AskWitness, self._answer_witness)
 
     def targets(self) -> list[Target]:

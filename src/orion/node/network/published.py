@@ -1,0 +1,211 @@
+"""Tasks behind the ports that are open on every node: from the state where this node follows the log, and on a
+worker as a stream from a voter.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Iterator
+from typing import ClassVar
+
+import msgspec
+
+from orion.model.errors import OrionError, Unavailable
+from orion.model.ids import JobName
+from orion.model.published import Ports, PublishedPlace, PublishedPort
+from orion.node.consensus.driver import RaftDriver
+from orion.node.consensus.read_barrier import Barrier
+from orion.node.membership.directory import Directory
+from orion.node.routing.forward import Forward
+from orion.node.rpc.registry import Registry
+from orion.node.rpc.request import ALIVE, SIGN_OF_LIFE_S, SILENCE_S, SignOfLife, StreamRequest
+from orion.ports.peers import Principal
+from orion.state.records import port_key
+from orion.state.tables.ingress import Ingress
+from orion.state.view import View
+
+log = logging.getLogger(__name__)
+
+PAUSE_S = 0.05  # between two looks: what follows on one another is seen as one
+WORKERS_PAUSE_S = 0.3  # they are told of all that there is
+CHUNK_PORTS = 50
+MAX_PLACES = 2_000  # in one chunk
+AGAIN_S = 0.5
+BARRIER_S = 5.0
+
+
+class PublishedChunk(msgspec.Struct, frozen=True, array_like=True):
+    """Some of all ports; a port that has many places may come in several. `whole`: the set ends with it."""
+
+    ports: Ports
+    whole: bool
+
+
+class WatchPublished(StreamRequest[PublishedChunk], frozen=True, tag=58):
+    """All ports, now and whenever they are others."""
+
+    silence_s: ClassVar = SILENCE_S
+    resumable: ClassVar = True
+
+
+class Published:
+    """`ports`: what is known; None before anything is. `changed` is set when that is another, and when gossip may
+    say something else of nodes.
+    """
+
+    def __init__(
+        self,
+        *,
+        driver: RaftDriver,
+        directory: Directory,
+        forward: Forward,
+        registry: Registry,
+    ) -> None:
+        self._driver = driver
+        self.directory = directory
+        self._gossip = 0  # the directory's version when `changed` was set last
+        self._forward = forward
+        self._barrier = Barrier(driver)
+        self.ports: Ports | None = None
+        self.changed = asyncio.Event()
+        registry.answer_stream(WatchPublished, self._serve)
+
+    async def run(self) -> None:
+        """While there is a network here."""
+        self.ports = None
+        while True:
+            try:
+                await (self._follow_state() if self._driver.is_member else self._follow_voters())
+            except OrionError as error:
+                log.debug("what is published is not known: %s", error.detail)
+            await asyncio.sleep(AGAIN_S)
+
+    def _tell(self, ports: Ports | None) -> None:
+        gossip = self.directory.version
+        if ports != self.ports or gossip != self._gossip:
+            self.ports, self._gossip = ports, gossip
+            self.changed.set()
+
+    async def _follow_state(self) -> None:
+        """First it catches up: the log that it read at its start may be long past. Raises OrionError
+        where nobody says how far that is.
+        """
+        driver = self._driver
+        try:
+            async with asyncio.timeout(BARRIER_S):
+                await self._barrier.passed()
+        except TimeoutError:
+            raise Unavailable("no majority of the voters answered") from None
+        while driver.is_member:
+            index = driver.watch.index
+            self._tell(await self._look())
+            if driver.watch.index == index:
+                await driver.watch.changed()
+            await asyncio.sleep(PAUSE_S)
+
+    async def _look(self) -> Ports:
+        return tuple([port async for port in _published(self._driver.view)])
+
+    async def _follow_voters(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            gossip = group.create_task(self._follow_gossip(), name="published-gossip")
+            try:
+                async with contextlib.aclosing(self._forward.from_voters(WatchPublished(), _Receiver)) as sets:
+                    async for ports in sets:
+                        if self._driver.is_member:
+                            break
+                        if not isinstance(ports, SignOfLife):
+                            self._tell(ports)
+            finally:
+                gossip.cancel()
+
+    async def _follow_gossip(self) -> None:
+        while True:
+            await self._driver.watch.changed()
+            self._tell(self.ports)
+
+    async def _serve(
+        self, _request: WatchPublished, _: Principal
+    ) -> AsyncGenerator[PublishedChunk | SignOfLife, None]:
+        driver, last = self._driver, None
+        while driver.is_member:
+            index, ports = driver.watch.index, await self._look()
+            if ports != last:
+                last = ports
+                for chunk in chunks(ports):
+                    yield chunk
+            await asyncio.sleep(WORKERS_PAUSE_S)
+            while driver.is_member and driver.watch.index == index:
+                try:
+                    async with asyncio.timeout(SIGN_OF_LIFE_S):
+                        await driver.watch.changed()
+                except TimeoutError:
+                    yield ALIVE
+        raise Unavailable("this node does not follow the cluster's log any more")
+
+
+async def _published(view: View) -> AsyncGenerator[PublishedPort, None]:
+    by_job: dict[JobName, set[int]] = {}
+    for row in list(view.of(Ingress).rows.values()):
+        by_job.setdefault(row.job, set()).add(row.key)
+    for number, (job, keys) in enumerate(sorted(by_job.items())):
+        if number % CHUNK_PORTS == CHUNK_PORTS - 1:
+            await asyncio.sleep(0)
+        for port in _of_job(view, job, keys):
+            yield port
+
+
+def _of_job(view: View, job: JobName, keys: set[int]) -> Iterator[PublishedPort]:
+    """The version of a task says which of its ports it is, the job's own whether a client stays with one."""
+    found = view.job(job)
+    if found is None:
+        return
+    places: dict[int, list[PublishedPlace]] = {key: [] for key in keys}
+    for each in view.allocations_of_job(job):
+        spec = view.spec(job, each.job_version)
+        if each.terminal or not each.ip or spec is None:
+            continue
+        ready = each.wanted and each.ready_since_ms(spec) > 0
+        for binding in spec.ingress:
+            if (key := port_key(binding.port, binding.protocol)) in places:
+                places[key].append(PublishedPlace(each.ip, binding.container_port, each.node, ready))
+    sticky = {port_key(each.port, each.protocol) for each in found.task.ingress if each.sticky}
+    for key, held in sorted(places.items()):
+        yield PublishedPort(key >> 1, "udp" if key & 1 else "tcp", key in sticky, tuple(sorted(held, key=_order)))
+
+
+def _order(place: PublishedPlace) -> tuple[int, int]:
+    return place.ip, place.port
+
+
+def chunks(ports: Ports) -> Iterator[PublishedChunk]:
+    """Returns the ports in parts that fit into frames."""
+    part: list[PublishedPort] = []
+    room = MAX_PLACES
+    for port in ports:
+        for at in range(0, max(1, len(port.places)), MAX_PLACES):
+            places = port.places[at : at + MAX_PLACES]
+            if part and len(places) > room:
+                yield PublishedChunk(tuple(part), whole=False)
+                part, room = [], MAX_PLACES
+            part.append(PublishedPort(port.port, port.protocol, port.sticky, places))
+            room -= max(1, len(places))
+    yield PublishedChunk(tuple(part), whole=True)
+
+
+class _Receiver:
+    """Puts a set together. Called with each chunk, gives the set that it completes."""
+
+    def __init__(self, _address: str) -> None:
+        self._ports: dict[tuple[int, str], PublishedPort] = {}
+
+    def __call__(self, chunk: PublishedChunk) -> Ports | SignOfLife:
+        for port in chunk.ports:
+            known = self._ports.get((port.port, port.protocol))
+            places = (*known.places, *port.places) if known is not None else port.places
+            whole = PublishedPort(port.port, port.protocol, port.sticky, places)
+            self._ports[port.port, port.protocol] = whole
+        if not chunk.whole:
+            return ALIVE
+        ports, self._ports = tuple(self._ports.values()), {}
+        return ports

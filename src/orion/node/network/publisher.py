@@ -1,0 +1,140 @@
+"""Has this machine's kernel lead the ports of every node to the tasks behind them, whoever else changes it."""
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from orion.model.errors import OrionError
+from orion.node.agent.assignments import AssignmentWatcher
+from orion.node.network.node_network import NodeNetwork
+from orion.node.network.published import Published
+from orion.node.runtime.isolation import UNFORESEEN
+from orion.ports.ingress import Ingress
+
+if TYPE_CHECKING:
+    from orion.model.ingress import Backend, IngressRules
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN_S = 30.0  # something may have changed that nobody told of
+FAILED_AGAIN_S = 2.0
+
+
+class Publisher:
+    """`why`: why the ports are not, or not as they should be; "" when they are."""
+
+    def __init__(self, *, source: AssignmentWatcher, network: NodeNetwork, published: Published) -> None:
+        self._source = source
+        self._network = network
+        self._published = published
+        self._applied: IngressRules | None = None  # None: the kernel may have anything
+        self._doubt = True  # somebody else may have changed what was applied
+        self._open: frozenset[Backend] = frozenset()  # to which there may be connections
+        self._cut: set[Backend] = set()  # those of them that have ended
+        self._look = asyncio.Event()
+        self.why = ""
+        network.on_change.append(self._look.set)
+
+    async def run(self) -> None:
+        """Loads nothing where there is no network. NodeNetwork takes away what there is when that ends."""
+        while True:
+            self._look.clear()
+            if self._network.networks.parts:
+                await self._publish()
+                self.why = ""
+            else:
+                await self._look.wait()
+
+    async def _publish(self) -> None:
+        """Returns when this node has no part in a network any more."""
+        async with asyncio.TaskGroup() as group:
+            watchers = [
+                group.create_task(self._watch_kernel(), name="ingress-kernel"),
+                group.create_task(self._watch_published(), name="ingress-watch"),
+                group.create_task(self._published.run(), name="ingress-published"),
+            ]
+            self._applied, self._doubt = None, True
+            while self._network.networks.parts:
+                self._look.clear()
+                ok = await self._tried()
+                if not await self._woken(LOOK_AGAIN_S if ok else FAILED_AGAIN_S):
+                    self._doubt = True
+            for runner in watchers:
+                runner.cancel()
+
+    async def _woken(self, again_s: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(again_s):
+                return await self._look.wait()
+        return False
+
+    async def _watch_published(self) -> None:
+        while True:
+            await self._published.changed.wait()
+            self._published.changed.clear()
+            self._look.set()
+
+    async def _watch_kernel(self) -> None:
+        """Changes that can't be watched are found by looking now and then."""
+        while True:
+            try:
+                async with contextlib.aclosing(self._ingress.changes()) as told:
+                    async for _ in told:
+                        self._doubt = True
+                        self._look.set()
+            except OrionError as error:
+                log.debug("changes of the kernel's published ports are not told: %s", error.detail)
+            except UNFORESEEN:
+                log.exception("a bug in Orion: changes of the kernel's published ports are not told")
+            await asyncio.sleep(LOOK_AGAIN_S)
+
+    @property
+    def _ingress(self) -> Ingress:
+        return self._network.ports.ingress
+
+    async def _tried(self) -> bool:
+        """Returns whether it succeeded; why it did not is told once. A bug harms the published ports alone."""
+        try:
+            await self._reconcile()
+        except (OrionError, *UNFORESEEN) as error:
+            known = isinstance(error, OrionError)
+            why = str(error) if known else f"a bug in Orion ({type(error).__name__}: {error})"
+            if why != self.why:
+                log.warning("published ports: %s", why, exc_info=not known)
+            self.why = why
+            self._doubt = True
+            return False
+        if self.why:
+            log.info("published ports are as they should be")
+        self.why = ""
+        return True
+
+    async def _reconcile(self) -> None:
+        """Before anything is known, the kernel stays as it is: a former process of this node left it so."""
+        from orion.reconcile.published import ingress_rules, reached
+
+        work, ports = self._source.latest, self._published.ports
+        if work is None or work.network is None or ports is None:
+            return
+        directory = self._published.directory
+        parts = self._network.networks.parts
+        await self._bring(ingress_rules(work.network.addresses, parts, ports, directory.is_alive))
+        still = reached(ports, directory.is_gone)
+        self._cut = (self._cut | self._open) - still
+        self._open = still
+        if self._cut:
+            await self._ingress.cut(tuple(self._cut))
+            self._cut.clear()
+
+    async def _bring(self, rules: "IngressRules") -> None:
+        """A change that is told of meanwhile puts it in doubt again afterwards."""
+        known, doubt, self._doubt = rules == self._applied, self._doubt, False
+        if known and not doubt:
+            return
+        if (self._applied is None or known) and await self._ingress.matches(rules):
+            self._applied = rules
+            return
+        self._applied = None
+        await self._ingress.apply(rules)
+        self._applied = rules

@@ -1,0 +1,50 @@
+"""Published ports, as a node's kernel is to have them."""
+
+from collections.abc import Callable, Sequence
+
+from orion.model.ids import NodeId
+from orion.model.ingress import Backend, IngressNetwork, IngressPeer, IngressPort, IngressRules
+from orion.model.network import AddressRange
+from orion.model.published import Ports, PublishedPlace, PublishedPort
+from orion.reconcile.local_network import LocalPart
+
+Says = Callable[[NodeId], bool]
+
+
+def ingress_rules(
+    addresses: AddressRange, parts: Sequence[LocalPart], ports: Ports, is_alive: Says
+) -> IngressRules:
+    """`addresses`: the cluster's range; `parts`: this machine's of its networks."""
+    networks = tuple(
+        IngressNetwork(
+            bridge=part.engine.bridge,
+            vxlan=part.device.name,
+            subnet=part.engine.subnet,
+            peers=tuple(IngressPeer(peer.mac, peer.gateway) for peer in part.peers),
+        )
+        for part in parts
+    )
+    hosts = sorted({peer.underlay for part in parts for peer in part.peers})
+    return IngressRules(str(addresses), networks, tuple(hosts), tuple(_port(each, is_alive) for each in ports))
+
+
+def _port(port: PublishedPort, is_alive: Says) -> IngressPort:
+    backends = {_backend(place) for place in _used(port, is_alive)}
+    return IngressPort(port.port, port.protocol, port.sticky, tuple(sorted(backends)))
+
+
+def _used(port: PublishedPort, is_alive: Says) -> list[PublishedPlace]:
+    """Those on nodes that are alive. Where no other is left, those of which it is in doubt: it may be wrong, and
+    nobody loses by a try.
+    """
+    ready = [place for place in port.places if place.ready]
+    return [place for place in ready if is_alive(place.node)] or ready
+
+
+def reached(ports: Ports, is_gone: Says) -> frozenset[Backend]:
+    """Returns those to which connections may live: of tasks that have not ended, on nodes that are not given up."""
+    return frozenset(_backend(place) for port in ports for place in port.places if not is_gone(place.node))
+
+
+def _backend(place: PublishedPlace) -> Backend:
+    return Backend(place.ip, place.port)

@@ -1,0 +1,99 @@
+"""Ports that are open on every node: nodes on hosts of their own, with real engines, and a host that is no node."""
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from support import images
+from support.lab_nodes import LabNodes, lab_hosts
+
+pytestmark = [pytest.mark.engine, pytest.mark.root]
+
+NODES, OUTSIDE = (1, 2, 3), 4
+PORT = 8080
+ME = "#!/bin/sh\necho; echo $REMOTE_ADDR $ORION_TASK $RELEASE"
+SERVE = (
+    f"mkdir -p /www/cgi-bin; printf '{ME}' > /www/cgi-bin/me; chmod +x /www/cgi-bin/me; exec httpd -f -p 80 -h /www"
+)
+JOB = {
+    "image": images.BUSYBOX,
+    "command": ["sh", "-c", SERVE],
+    "count": 2,
+    "ingress": [{"port": PORT, "containerPort": 80}],
+    "placement": {"maxPerNode": 1},
+    "stopGraceSeconds": 0,
+    "update": {"monitorSeconds": 0.5},
+}
+
+
+@pytest.fixture
+def lab() -> Iterator[LabNodes]:
+    with lab_hosts(len(NODES), images.busybox, others=1) as made:
+        made.ask(1, "PUT", "/configs/orion%2Fnetwork", b"10.200.0.0/16")
+        for host in NODES:
+            made.wait(
+                lambda host=host: "orion0" in made.run(host, "ip", "-o", "link"), f"the bridge of host {host}"
+            )
+        yield made
+
+
+def deploy(lab: LabNodes, **more: object) -> None:
+    view = lab.ask(1, "PUT", "/jobs/web", {**JOB, **more})
+    path = f"/deployments/{view['deployment']['id']}"
+    end = lab.wait(lambda: (d := lab.ask(1, "GET", path))["state"] != "running" and d, "its end", deadline_s=60)
+    assert end["state"] == "done", end
+
+
+def get(lab: LabNodes, host: int, address: str) -> list[str]:
+    """The words that a task answers with: who asks, which task it is, its release. Empty when none does."""
+    words = [*lab.enter(host), "curl", "-s", "--max-time", "2", f"http://{address}:{PORT}/cgi-bin/me"]
+    said = subprocess.run(words, check=False, capture_output=True, text=True).stdout
+    return said.replace("[::ffff:", "").replace("]", "").split()
+
+
+def answers(lab: LabNodes, host: int, address: str, times: int = 12) -> list[list[str]]:
+    return [get(lab, host, address) for _ in range(times)]
+
+
+def test_a_port_is_open_on_every_node_and_keeps_the_clients_address(lab: LabNodes) -> None:
+    deploy(lab)
+    addresses = {host: lab.lab.address(host) for host in (*NODES, OUTSIDE)}
+    for node in NODES:
+        lab.wait(lambda node=node: get(lab, OUTSIDE, addresses[node]), f"an answer at host {node}")
+    for node in NODES:
+        found = answers(lab, OUTSIDE, addresses[node])
+        assert {words[0] for words in found if words} == {addresses[OUTSIDE]}, "the client's own address"
+        assert {words[1] for words in found if words} == {"web/0", "web/1"}, "any task, whichever node is asked"
+        assert all(found)
+        assert all(answers(lab, node, addresses[node])), "asked on the node itself"
+        assert all(answers(lab, node, "127.0.0.1")), "asked as localhost"
+        other = next(each for each in NODES if each != node)
+        assert all(answers(lab, node, addresses[other])), "asked from another node"
+
+    # Whoever takes it away finds it back.
+    lab.run(2, "nft", "flush", "ruleset")
+    lab.run(2, "ip", "rule", "flush")
+    lab.run(2, "ip", "rule", "add", "from", "all", "lookup", "main", "pref", "32766")
+    lab.run(2, "ip", "rule", "add", "from", "all", "lookup", "local", "pref", "0")
+    lab.wait(lambda: all(answers(lab, OUTSIDE, addresses[2], 6)), "answers after a flush")
+
+    # A node that dies takes with it what was asked there, and nothing else.
+    lab.vanish(3)
+    lab.wait(lambda: all(answers(lab, OUTSIDE, addresses[1], 6)), "answers without the dead node")
+
+    lab.ask(1, "DELETE", "/jobs/web")
+    lab.wait(lambda: not get(lab, OUTSIDE, addresses[1]), "the port to be closed")
+
+
+def test_a_port_that_is_taken_is_refused(lab: LabNodes) -> None:
+    deploy(lab)
+    with pytest.raises(OSError, match=r"409.*port 8080 is web's on every node"):
+        lab.ask(1, "PUT", "/jobs/other", JOB)
+    with pytest.raises(OSError, match="409"):
+        lab.ask(1, "PUT", "/jobs/other", {"image": images.BUSYBOX, "portBindings": {"80/tcp": "8080"}})
+    with pytest.raises(OSError, match="Orion itself listens on"):
+        lab.ask(1, "PUT", "/jobs/other", {**JOB, "ingress": [{"port": 8000, "containerPort": 80}]})
+    lab.ask(1, "DELETE", "/configs/orion%2Fnetwork")
+    with pytest.raises(OSError, match="switch it on with"):
+        lab.ask(1, "PUT", "/jobs/other", {**JOB, "ingress": [{"port": 9090, "containerPort": 80}]})
