@@ -147,6 +147,21 @@ def test_what_arrives_is_seen_before_it_is_dropped_and_of_whom():
     run(test)
 
 
+def test_hosts_may_have_addresses_of_ipv6():
+    async def test():
+        way = Way(MINE, PEERS, "::1", "::1")
+        reach = SocketReach(VXLAN_PORT)
+        async with asyncio.TaskGroup() as group:
+            seen = group.create_task(reach.listen(way, "lo", within_s=0.5))
+            await asyncio.sleep(0.1)
+            await reach.send(way, (SMALL_BYTES,), (SMALL_BYTES, 1_400))
+            with probe.datagram_socket("::1") as sock:
+                sock.sendto(b"a frame", ("::1", VXLAN_PORT))
+        assert seen.result() == (Arrivals(vxlan=True, plain_bytes=1_400, inner_bytes=SMALL_BYTES), "")
+
+    run(test)
+
+
 def test_what_came_to_the_program_is_told_to_all_who_listen():
     async def test():
         reach = SocketReach(VXLAN_PORT)

@@ -1,7 +1,11 @@
 """`orion network check` on hosts of their own: what is broken between two is named, with the hop at fault."""
 
+import array
 import contextlib
+import fcntl
 import json
+import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +14,7 @@ import pytest
 
 from support import images
 from support.lab_nodes import LabNodes, lab_hosts
+from support.packets import socket_in
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
@@ -178,3 +183,26 @@ def test_a_node_tells_once_of_a_peer_that_it_does_not_reach_and_once_that_it_doe
         )
     lab.wait(lambda: len(told("NetworkPeerReached")) == len(told("NetworkPeerLost")), "the other event", 90)
     assert len(told("NetworkPeerLost")) == len(set(told("NetworkPeerLost")))
+
+
+def test_wrong_checksums_of_tcp_are_named(lab: LabNodes) -> None:
+    """As of a driver that leaves them out: the kernel completes what a rule has spoiled before."""
+    words = "type filter hook postrouting priority 300; oifname orion.vx tcp dport 8473 tcp checksum set 0x1234"
+    set_transmit_checksums(lab, 1, on=False)
+    lab.run(1, "nft", f"table ip broken {{ chain out {{ {words}; }}; }}")
+    try:
+        shown = of_pair(lab)
+    finally:
+        lab.run(1, "nft", "delete table ip broken")
+        set_transmit_checksums(lab, 1, on=True)
+    assert {(each["cause"], each["nodeId"]) for each in shown} == {("checksum", "node1")}
+    assert "TCP segments arrive at node2 with wrong checksums" in shown[0]["reason"]
+    mends(lab)
+
+
+def set_transmit_checksums(lab: LabNodes, host: int, *, on: bool) -> None:
+    """As `ethtool -K orion.vx tx on` (linux/ethtool.h: ETHTOOL_STXCSUM)."""
+    value = array.array("I", [0x17, int(on)])
+    request = struct.pack("16sP8x", b"orion.vx", value.buffer_info()[0])
+    with socket_in(lab.lab.name(host), socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        fcntl.ioctl(sock, 0x8946, request)  # SIOCETHTOOL
