@@ -224,6 +224,11 @@ def test_a_rolling_update_under_load_loses_no_request(lab: LabNodes, authority: 
     assert {page.split()[1] for page in load.pages} == {"v1", "v2"}
 
 
+def test_another_version_of_the_door_comes_one_after_the_other(lab: LabNodes, authority: Path) -> None:
+    orion(lab, "restart", "front-door")
+    lab.wait(lambda: answers(lab, authority, SHOP), "all doors to answer again", deadline_s=60)
+
+
 def test_a_host_that_vanishes_is_left_out_by_the_other_doors(lab: LabNodes, authority: Path) -> None:
     doors = (1, 2)
     with Load(lab, doors, SHOP, authority) as load:

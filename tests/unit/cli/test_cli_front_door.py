@@ -12,6 +12,7 @@ def test_the_job_is_a_system_job_on_the_hosts_network_that_knows_several_nodes(o
     assert found["image"] == "registry.local/door:1"
     assert found["command"] == ["orion", "front-door", "run", "--tls", "internal"]
     assert found["healthCheck"]["exec"] == {"command": ["orion", "front-door", "check", "443"]}
+    assert found["update"] == {"order": "stop-first"}
     assert found["env"]["ORION_ADDR"]
     assert "configs" not in found
 

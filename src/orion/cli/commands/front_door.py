@@ -88,6 +88,9 @@ def _job(image: str, words: list[str], addresses: list[str], port: int, *, ca: b
     yield "[env]"
     yield f"ORION_ADDR = {json.dumps(','.join(addresses))}"
     yield ""
+    yield "[update]"
+    yield 'order = "stop-first"  # two can\'t have its ports'
+    yield ""
     yield "[healthCheck]"
     yield f'exec = {{command = ["orion", "front-door", "check", "{port}"]}}'
     yield f"intervalSeconds = {_CHECK_EVERY_S}"
