@@ -35,6 +35,8 @@ LONGEST_FIRST = (
     "test_nine_nodes.py",
     "test_deployments.py",
     "test_readme.py",
+    "test_front_door.py",
+    "test_network_check.py",
 )
 
 

@@ -35,7 +35,6 @@ from orion.node.runtime.isolation import UNFORESEEN
 from orion.ports import reach as ports
 from orion.ports.peers import Principal
 from orion.reconcile.local_network import LocalPart
-from orion.reconcile.reach import kernel_faults, verdict
 
 log = logging.getLogger(__name__)
 
@@ -180,6 +179,8 @@ class Reachability:
         return await self._reach.echo(local.device.address, target, size_bytes, tries=TRIES, within_s=ECHO_S)
 
     async def _look_into(self, target: Target, found: Reach) -> Reach:
+        from orion.reconcile.reach import verdict  # late: nobody needs it where all is well
+
         local, peer = self._local(), target.peer
         way = _way(local, peer)
         async with asyncio.TaskGroup() as group:
@@ -274,6 +275,8 @@ class Reachability:
     async def _witness(self, target: Target) -> Witness:
         if self._listeners >= MAX_LISTENERS:
             raise Unavailable(f"{self._me} looks into {MAX_LISTENERS} other ways already")
+        from orion.reconcile.reach import kernel_faults
+
         self._listeners += 1
         try:
             local = self._local()

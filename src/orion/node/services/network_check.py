@@ -105,8 +105,6 @@ class NetworkChecks:
 
 
 def _view(addresses: str, found: list[tuple[NodeId, Reaches | str]]) -> NetworkCheckView:
-    import statistics
-
     nodes, failures, times = list[NodeCheckView](), list[WayView](), list[tuple[int, NodeId, NodeId]]()
     pairs = failed = 0
     for node, answer in found:
@@ -119,14 +117,15 @@ def _view(addresses: str, found: list[tuple[NodeId, Reaches | str]]) -> NetworkC
         nodes.append(NodeCheckView(node, len(rows), len(rows) - len(lost)))
         failures += [_way(node, row) for row in lost[: MAX_FAILURES - len(failures)]]
         times += [(row.small_us, node, row.peer) for row in rows if row.small_us > 0]
-    worst = max(times, default=None)
+    times.sort()
+    worst = times[-1] if times else None
     return NetworkCheckView(
         range=addresses,
         nodes=nodes,
         failures=failures,
         pairs=pairs,
         failed=failed,
-        median_us=round(statistics.median(each for each, _, _ in times)) if times else 0,
+        median_us=times[len(times) // 2][0] if times else 0,
         worst_us=worst[0] if worst else 0,
         worst=[worst[1], worst[2]] if worst else [],
     )
