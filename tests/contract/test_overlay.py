@@ -91,6 +91,14 @@ class OverlayContract:
         assert state.routes == {Route("10.200.2.0/24", "10.200.2.0"), Route("10.200.3.0/24", "10.200.3.0")}
 
     @checked
+    async def test_devices_are_listed_with_whose_they_are(self, bench: Bench) -> None:
+        assert NAME not in await bench.kernel().devices()
+        await make_so(bench.kernel(), DEVICE, PEERS)
+        assert (await bench.kernel().devices())[NAME] == DEVICE.alias
+        await bench.kernel().remove(NAME)
+        assert NAME not in await bench.kernel().devices()
+
+    @checked
     async def test_peers_that_come_and_go_leave_nothing(self, bench: Bench) -> None:
         kernel = bench.kernel()
         await make_so(kernel, DEVICE, [])

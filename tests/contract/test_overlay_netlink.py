@@ -7,6 +7,7 @@ import os
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -21,7 +22,7 @@ from orion.adapters.netlink import changes as changes_module
 from orion.adapters.netlink import link, words
 from orion.adapters.netlink.overlay import NetlinkOverlay
 from orion.adapters.netlink.socket import Netlink
-from orion.model.overlay import Forwarding, OverlayDevice, OverlayState, Peer
+from orion.model.overlay import Forwarding, OverlayDevice, OverlayState, Peer, Route
 from orion.ports.overlay import NoSuchUnderlay, OverlayFailed
 from orion.reconcile.overlay import CreateDevice, steps
 from sim.overlay import HostNetwork
@@ -451,3 +452,58 @@ async def the_underlay_moves(lab: OverlayLab, nodes: dict[int, Node]) -> None:
     for host in (1, 3):
         ways = (await nodes[host].kernel.read(NAME)).forwarding
         assert {each.underlay for each in ways if each.mac == peer(2).mac} == {moved}
+
+
+@pytest.fixture
+def container() -> Iterator[int]:
+    """A process with a network of its own, on two networks, which leaves by the second."""
+    process = subprocess.Popen(["unshare", "--net", "sleep", "600"])
+    try:
+        own, until = Path("/proc/self/ns/net").readlink(), time.monotonic() + WAIT_S
+        while Path(f"/proc/{process.pid}/ns/net").readlink() == own:
+            assert time.monotonic() < until, "the process has no network of its own"
+        for name, address in (("one", "10.200.1.2/24"), ("two", "10.200.2.2/24")):
+            in_container(process.pid, "link", "add", name, "type", "veth", "peer", "name", f"{name}-peer")
+            for each in (name, f"{name}-peer"):
+                in_container(process.pid, "link", "set", each, "up")
+            in_container(process.pid, "address", "add", address, "dev", name)
+        in_container(process.pid, "route", "add", "default", "via", "10.200.2.1")
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait(30)
+
+
+def in_container(pid: int, *words: str) -> str:
+    command = ["nsenter", f"--net=/proc/{pid}/ns/net", "ip", *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+
+def routes_of(pid: int) -> set[str]:
+    lines = in_container(pid, "route").splitlines()
+    return {" ".join(line.split()[:5]) for line in lines if " via " in line}
+
+
+def test_a_container_has_the_routes_that_it_is_to_have_and_keeps_its_own(container: int) -> None:
+    in_container(container, "route", "add", "192.168.9.0/24", "via", "10.200.2.77")
+    kernel, own = NetlinkOverlay(), {"192.168.9.0/24 via 10.200.2.77 dev two"}
+    out, far = Route("0.0.0.0/0", "10.200.1.1"), Route("10.200.8.0/24", "10.200.2.1")
+    further = Route("10.200.9.0/24", "10.200.1.1")
+    asyncio.run(kernel.route_container(container, [far, further, out]))
+    default = {"default via 10.200.1.1 dev one", "10.200.8.0/24 via 10.200.2.1 dev two"}
+    assert routes_of(container) == {*own, *default, "10.200.9.0/24 via 10.200.1.1 dev one"}
+    asyncio.run(kernel.route_container(container, [far, out]))
+    assert routes_of(container) == {*own, *default}
+
+
+def test_routes_are_refused_in_words_where_there_is_no_such_network(container: int) -> None:
+    with pytest.raises(OverlayFailed, match=r"no interface of the container is on the network of 10\.200\.7\.1"):
+        asyncio.run(NetlinkOverlay().route_container(container, [Route("10.200.8.0/24", "10.200.7.1")]))
+    with pytest.raises(OverlayFailed, match="in this host's own network"):
+        asyncio.run(NetlinkOverlay().route_container(os.getpid(), [Route("10.200.8.0/24", "10.200.7.1")]))
+
+
+def test_a_container_that_has_ended_needs_no_routes() -> None:
+    process = subprocess.Popen(["true"])
+    process.wait(30)
+    asyncio.run(NetlinkOverlay().route_container(process.pid, [Route("10.200.8.0/24", "10.200.7.1")]))

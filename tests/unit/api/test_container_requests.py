@@ -131,7 +131,7 @@ def test_a_request_of_many_options():
         ({"tmpfs": {"/proc/a": ""}}, "/tmpfs/~1proc~1a", "as in /run"),
         ({"tmpfs": {"/run": "size"}}, "/tmpfs/~1run", "size=64m"),
         ({"network_mode": "container:a"}, "/networkMode", "containers come and go"),
-        ({"network_mode": "mine"}, "/networkMode", "a cluster does not have yet"),
+        ({"network_mode": "mine"}, "/networkMode", "are named by networks (orion run --networks)"),
         (
             {"network_mode": "none", "port_bindings": {"80": ""}},
             "/networkMode",

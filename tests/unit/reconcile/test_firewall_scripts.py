@@ -46,6 +46,15 @@ def test_each_rule_has_a_comment_and_none_twice_in_a_chain() -> None:
         assert all(len(comment) < 128 for comment in chain.comments)  # as long as nft takes
 
 
+def test_from_an_internal_network_only_answers_leave() -> None:
+    inner = msgspec.structs.replace(B, internal=True)
+    chains = ruleset(FirewallRules(RANGE, (A, inner))).script.split("chain ")
+    (from_b,) = [chain for chain in chains if chain.startswith("from_br-b.1 {")]
+    rules = [line.partition(" comment ")[0] for line in from_b.splitlines() if " comment " in line]
+    assert rules[-2:] == ["ct direction reply accept", "counter drop"]
+    assert rules[-3].startswith(f"ip daddr {RANGE} counter drop")
+
+
 def kernel(listing: str, lines: list[str]) -> str:
     """The listing after iptables-restore, as far as these lines go."""
     rules = listing.splitlines()

@@ -67,7 +67,6 @@ _ABSENT = {
     "build": "images are built elsewhere, and named by image",
     "links": "jobs find each other's tasks by 'orion endpoints'",
     "mounts": "there are no volumes yet: what a task writes is lost with its container",
-    "networks": "there are no networks yet: a task's ports are its node's",
     "secrets": "there are no secrets yet; configs are readable to all who reach a node",
     "volumes": "there are no volumes yet: what a task writes is lost with its container",
 }

@@ -23,7 +23,7 @@ _RESOLVER_OPTION = r"[a-z][a-z0-9-]{0,31}(:[0-9]{1,4})?"
 def _of_others(mode: str) -> str:
     if mode.startswith(("container:", "service:")):
         return "; another container's can't be shared, because containers come and go"
-    return "; networks of its own a cluster does not have yet" if mode else ""
+    return "; the cluster's networks are named by networks (orion run --networks)" if mode else ""
 
 
 _MODE = one_of("bridge", "host", "none", hints=_of_others)
