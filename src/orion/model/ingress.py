@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network
 from itertools import chain
 
@@ -102,6 +103,7 @@ class IngressRules(msgspec.Struct, frozen=True):
             raise ValueError(fault)
 
 
+@lru_cache(maxsize=MAX_ROUTES)
 def range_of(text: str) -> IPv4Network | None:
     """Returns None for what is no range, or not written as the kernel writes it."""
     try:
@@ -149,9 +151,12 @@ def _faults(rules: IngressRules) -> Iterator[str]:
     peers = [peer for network in rules.networks for peer in network.peers]
     if len(peers) > MAX_ROUTES:
         yield f"a node has at most {MAX_ROUTES} routes to others, not {len(peers)}"
-    for address in chain((peer.gateway for peer in peers), (network.subnet for network in rules.networks)):
-        if IPv4Address(address.partition("/")[0]) not in whole:
-            yield f"{address} is not in the cluster's range {whole}"
+    lowest = int(whole.network_address)
+    gateways = (f"{peer.gateway}/{NODE_SUBNET_PREFIX}" for peer in peers)
+    for subnet in chain(gateways, (network.subnet for network in rules.networks)):
+        found = range_of(subnet)
+        if found is None or not lowest <= int(found.network_address) < lowest + whole.num_addresses:
+            yield f"{subnet} is not in the cluster's range {whole}"
     yield from _twice("port", ((port.port, port.protocol) for port in rules.ports))
     yield from _twice("device", (name for each in rules.networks for name in (each.bridge, each.vxlan)))
     yield from _twice("gateway", (peer.gateway for peer in peers))

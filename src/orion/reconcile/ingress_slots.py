@@ -44,7 +44,7 @@ def _size(port: IngressPort) -> int:
     return next(size for most, size in SLOTS.items() if len(port.backends) <= most)
 
 
-@lru_cache(maxsize=1_024)
+@lru_cache(maxsize=64)  # a change needs those of before and after it
 def _filled(backends: tuple[Backend, ...], size: int) -> tuple[Backend, ...]:
     most = -(-size * _EXCESS // len(backends))
     counts = [0] * len(backends)
@@ -58,7 +58,6 @@ def _filled(backends: tuple[Backend, ...], size: int) -> tuple[Backend, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=8_192)
 def _scores(backend: Backend, size: int) -> tuple[int, ...]:
     """Returns a number for each slot."""
     digest = hashlib.shake_128(struct.pack(">IH", backend.ip, backend.port)).digest(4 * size)
