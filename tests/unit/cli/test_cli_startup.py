@@ -64,6 +64,7 @@ def test_what_asks_a_node_loads_the_client_and_no_server(api, args):
 # What a library brought once, or a node needs now and then. Together they are megabytes and tens of milliseconds.
 NOT_FOR_A_NODE = {"aiohttp", "uvicorn", "starlette", "anyio", "email", "http.client", "tarfile", "logging.config"}
 NOT_FOR_A_NODE |= {"multiprocessing", "rich", "urllib.request", "unittest", "xml", "sqlite3", *FILES}
+NOT_FOR_A_NODE |= {"orion.wire.backups", "orion.adapters.docker.sessions", "orion.api.http.session"}
 NOT_FOR_A_NODE |= {"json", "shutil", "bz2", "lzma", "calendar", "statistics", "fractions", "lmdb.verify"}
 
 

@@ -12,9 +12,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from orion.adapters.docker import decode, errors
+from orion.adapters.docker import decode, errors, on_demand
 from orion.adapters.docker.archive import archive
-from orion.adapters.docker.arp import answer_for
 from orion.adapters.docker.auth import registry_auth
 from orion.adapters.docker.connection import CALL_S, WORK_S, Api, Connection, unless_gone
 from orion.adapters.docker.errors import NameTaken
@@ -25,7 +24,6 @@ from orion.adapters.docker.logs import log_entries, log_params
 from orion.adapters.docker.networks import connect, ensure_network, remove_network
 from orion.adapters.docker.pull import LayerProgress
 from orion.adapters.docker.registry import REGISTRY_S, registry_digest
-from orion.adapters.docker.sessions import open_session
 from orion.adapters.docker.spec import (
     PIDS_LIMIT,
     PREFIX,
@@ -214,7 +212,7 @@ class Docker:
             async with self._connection.calling(errors.late("show the container")) as api:
                 shown = await api.ask("GET", f"containers/{container}/json")
             for address, mac in decode.addresses(shown.get("NetworkSettings") or {}):
-                await asyncio.to_thread(answer_for, address, mac)
+                await asyncio.to_thread(on_demand.answer_arp, address, mac)
         except (EngineError, OSError, AttributeError, LookupError, TypeError, ValueError) as error:
             log.debug("who asked for %s in vain may wait for a second: %s", container[:12], error)
 
@@ -358,7 +356,7 @@ class Docker:
                 yield entries
 
     def session(self, container: str, purpose: Purpose) -> AbstractAsyncContextManager[EngineSession]:
-        return open_session(self._connection, container, purpose, local=self._local)
+        return on_demand.session(self._connection, container, purpose, local=self._local)
 
     async def stats(self, container: str, *, follow: bool) -> AsyncGenerator[ContainerStats, None]:
         """The engine reads twice, a second or two apart: the use of a core is the difference."""

@@ -5,7 +5,7 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import AsyncGenerator, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from orion.adapters.peers.connection import Connection
 from orion.adapters.peers.handshake import Greeter, ThrottledLog
@@ -94,7 +94,9 @@ async def connect(make: Callable[[], P], address: str, tls: Tls | None = None) -
     failure: OSError = OSError("it has no address")
     for ip in await resolve(host):
         try:
-            _, protocol = await loop.create_connection(make, ip, port, ssl=context, server_hostname=name)
+            # As bytes, for the reason in api/http/server.py.
+            host_bytes: Any = ip.encode()
+            _, protocol = await loop.create_connection(make, host_bytes, port, ssl=context, server_hostname=name)
         except OSError as error:
             if not isinstance(failure, ConnectionRefusedError):
                 failure = error

@@ -124,7 +124,7 @@ class TcpPeers:
         try:
             self._server = await loop.create_server(
                 self._accept,
-                hosts_meant(self._host)[0],
+                [hosts_meant(self._host)[0].encode()],  # type: ignore[list-item]  # as bytes, as in api/http/server.py
                 self._port,
                 backlog=512,
                 ssl=None if self._tls is None else self._tls.server,

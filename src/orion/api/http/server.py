@@ -43,8 +43,9 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
 def _listener(host: str, port: int) -> socket.socket:
     try:
+        # As bytes: of a text Python would first make an international name, with all that it loads for that.
         family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host.encode(), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:

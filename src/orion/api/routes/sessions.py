@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator
 from orion.api.endpoint import Routes, Scope
 from orion.api.http.asgi import ASGIApp, Message, Receive, Response
 from orion.api.http.request import Call
-from orion.api.http.session import SessionSocket
 from orion.api.http.stream import Stream
 from orion.api.params import FLAG, Kind, queries, query, text, whole
 from orion.api.routes.tasks import TASK
@@ -66,7 +65,9 @@ def _checked(purpose: Purpose) -> Purpose:
     return purpose
 
 
-def _socket(call: Call, purpose: Purpose) -> SessionSocket:
+def _socket(call: Call, purpose: Purpose) -> ASGIApp:
+    from orion.api.http.session import SessionSocket
+
     checked = _checked(purpose)
     return SessionSocket(call.limits, call.scope, lambda: call.service.session(call[TASK], checked))
 

@@ -15,7 +15,6 @@ from orion.node.services.freshness import Freshness
 from orion.ports.clock import Clock
 from orion.ports.peers import Principal
 from orion.state.snapshot import capture, encode
-from orion.wire.backups import FORMAT, About, encode_backup
 
 SILENCE_S = 10.0  # a part is encoded a turn of the loop; who sends none for so long has stopped
 
@@ -57,6 +56,8 @@ class Backups:
     async def _answer(self, request: FetchBackup, _: Principal) -> AsyncGenerator[bytes, None]:
         """Yields a backup of this node's own state, captured in one turn, then encoded a chunk a turn."""
         driver = self._driver
+        from orion.wire.backups import FORMAT, About, encode_backup
+
         await self._freshness.reached(request.read)
         if not driver.is_member:
             raise Unavailable(f"{self._me} does not follow the cluster's log")
