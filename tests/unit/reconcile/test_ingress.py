@@ -44,7 +44,7 @@ port_lists = st.lists(ports, max_size=6, unique_by=lambda port: (port.port, port
 
 
 def backends(count: int) -> tuple[Backend, ...]:
-    return tuple(Backend(0x0AC80000 + 256 * node + 2, 80) for node in range(1, count + 1))
+    return tuple(Backend(0x0A000000 + 256 * node + 2, 80) for node in range(1, count + 1))
 
 
 # --- slots -------------------------------------------------------------------------------------------------
@@ -65,12 +65,18 @@ def test_no_backend_of_a_sticky_port_has_more_than_a_tenth_above_its_share(count
     assert max(loads.values()) <= -(-len(slots) * 1.1 // count)
 
 
-@pytest.mark.parametrize("count", [3, 10, 15, 40])
+@pytest.mark.parametrize("count", [3, 10, 15, 40, 200, 1_000])
 def test_a_backend_that_leaves_takes_few_slots_of_others_with_it(count: int) -> None:
     before = slots_of(IngressPort(80, "tcp", True, backends(count)))
     after = slots_of(IngressPort(80, "tcp", True, backends(count)[1:]))
     others = sum(a != b for a, b in zip(before, after, strict=True) if a != backends(1)[0])
     assert others <= len(before) / 10
+
+
+def test_of_very_many_backends_of_a_sticky_port_almost_all_have_slots() -> None:
+    loads = collections.Counter(slots_of(IngressPort(80, "tcp", True, backends(300))))
+    assert len(loads) > 290
+    assert max(loads.values()) < 5 * 4_096 / 300
 
 
 def test_without_a_backend_there_is_no_chain() -> None:
