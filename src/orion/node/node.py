@@ -295,6 +295,7 @@ class Node:
             agent=self.agent,
             network=self.network,
             reachability=self._reachability,
+            publisher=self.publisher,
             reach_watch=self._reach_watch,
             metrics=metrics,
             outlook=voters.outlook,

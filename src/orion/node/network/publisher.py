@@ -19,10 +19,13 @@ log = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 30.0  # something may have changed that nobody told of
 FAILED_AGAIN_S = 2.0
+MAX_NAMED = 5
 
 
 class Publisher:
-    """`why`: why the ports are not, or not as they should be; "" when they are."""
+    """`why`: why the ports are not, or not as they should be; "" when they are. `shadowed`: programs of this machine
+    that nobody reaches any more, because their port is every node's.
+    """
 
     def __init__(self, *, source: AssignmentWatcher, network: NodeNetwork, published: Published) -> None:
         self._source = source
@@ -33,7 +36,7 @@ class Publisher:
         self._open: frozenset[Backend] = frozenset()  # to which there may be connections
         self._cut: set[Backend] = set()  # those of them that have ended
         self._look = asyncio.Event()
-        self.why = ""
+        self.why = self.shadowed = ""
         network.on_change.append(self._look.set)
 
     async def run(self) -> None:
@@ -42,7 +45,7 @@ class Publisher:
             self._look.clear()
             if self._network.networks.parts:
                 await self._publish()
-                self.why = ""
+                self.why = self.shadowed = ""
             else:
                 await self._look.wait()
 
@@ -127,14 +130,25 @@ class Publisher:
             await self._ingress.cut(tuple(self._cut))
             self._cut.clear()
 
+    async def _look_who_listens(self, rules: "IngressRules") -> None:
+        found = await self._ingress.listeners([port for port in rules.ports if port.backends])
+        words = [
+            f"{each.program or 'a program'} ({each.address}, port {each.port}/{each.protocol})" for each in found
+        ]
+        shadowed = ", ".join(words[:MAX_NAMED] + ["…"] * (len(words) > MAX_NAMED))
+        if shadowed:
+            shadowed = f"nobody reaches {shadowed} here any more: connections go to the job with the port"
+            if shadowed != self.shadowed:
+                log.warning("published ports: %s", shadowed)
+        self.shadowed = shadowed
+
     async def _bring(self, rules: "IngressRules") -> None:
         """A change that is told of meanwhile puts it in doubt again afterwards."""
         known, doubt, self._doubt = rules == self._applied, self._doubt, False
         if known and not doubt:
             return
-        if (self._applied is None or known) and await self._ingress.matches(rules):
-            self._applied = rules
-            return
-        self._applied = None
-        await self._ingress.apply(rules)
+        if not ((self._applied is None or known) and await self._ingress.matches(rules)):
+            self._applied = None
+            await self._ingress.apply(rules)
         self._applied = rules
+        await self._look_who_listens(rules)

@@ -52,7 +52,7 @@ class AskNetworkStatus(CallRequest[NetworkStatus], frozen=True, tag=47):
 
 
 class Networks:
-    """`unreached` says which peers this node does not reach, and why; "" where it reaches all."""
+    """`also` says what else is not as it should be: ports that can't be opened, peers that are not reached."""
 
     def __init__(
         self,
@@ -63,14 +63,14 @@ class Networks:
         forward: Forward,
         registry: Registry,
         network: NodeNetwork,
-        unreached: Callable[[], str] = lambda: "",
+        also: Callable[[], str] = lambda: "",
     ) -> None:
         self._me = me
         self._driver = driver
         self._directory = directory
         self._forward = forward
         self._network = network
-        self._unreached = unreached
+        self._also = also
         registry.answer_call(AskNetwork, self._answer_rows)
         registry.answer_call(AskNetworkStatus, self._answer_status)
 
@@ -111,4 +111,4 @@ class Networks:
         return NetworkRows(str(addresses) if addresses is not None else "", tuple(rows))
 
     async def _answer_status(self, _request: AskNetworkStatus, _: Principal) -> NetworkStatus:
-        return NetworkStatus(self._network.local is not None, self._network.why or self._unreached())
+        return NetworkStatus(self._network.local is not None, self._network.why or self._also())

@@ -25,6 +25,7 @@ from orion.node.consensus.position import answer_positions
 from orion.node.membership.directory import Directory
 from orion.node.membership.quorum_watch import QuorumWatch
 from orion.node.network.node_network import NodeNetwork
+from orion.node.network.publisher import Publisher
 from orion.node.network.reach_watch import ReachWatch
 from orion.node.network.reachability import Reachability
 from orion.node.routing.changes import Changes
@@ -83,6 +84,7 @@ class NodeService:
         agent: Agent,
         network: NodeNetwork,
         reachability: Reachability,
+        publisher: Publisher,
         reach_watch: ReachWatch,
         metrics: Metrics,
         outlook: Callable[[], Sequence[str]],
@@ -166,7 +168,7 @@ class NodeService:
             forward=forward,
             registry=registry,
             network=network,
-            unreached=lambda: reach_watch.why,
+            also=lambda: publisher.why or publisher.shadowed or reach_watch.why,
         )
         self._network_checks = NetworkChecks(
             me=me,
