@@ -292,8 +292,7 @@ def main() -> None:
     asked: Any = parser.parse_args()
     if os.getuid() != 0:
         raise SystemExit("this needs root: network namespaces, and engines in them")
-    with lab_hosts(len(NODES), images.web, others=1) as lab:
-        lab.ask(1, "PUT", "/configs/orion%2Fnetwork", b"10.200.0.0/16")
+    with lab_hosts(len(NODES), images.web, others=1, network="10.200.0.0/16") as lab:
         for host in NODES:
             lab.wait(lambda host=host: "orion0" in lab.run(host, "ip", "-o", "link"), f"the bridge of host {host}")
         put(lab, 0)

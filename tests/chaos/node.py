@@ -80,7 +80,7 @@ class ChaosNode:
                 "--gossip-port", str(GOSSIP_PORT), "--raft-port", str(RAFT_PORT),
                 "--data-dir", str(self.data_dir), "--docker-host", self.engine.host,
                 "--memory", str(MEMORY_BYTES), "--cpus", str(CPUS),
-                *(["--bootstrap"] if first else joins),
+                *(["--bootstrap", "--network", "off"] if first else joins),
             ]  # fmt: skip
             with self.log_file.open("ab") as output:
                 output.write(f"--- started {time.strftime('%H:%M:%S')}\n".encode())

@@ -30,8 +30,9 @@ class LabNodes:
     has its own.
     """
 
-    def __init__(self, lab: Lab, root: Path, engines: Sequence[str], count: int) -> None:
+    def __init__(self, lab: Lab, root: Path, engines: Sequence[str], count: int, network: str = "off") -> None:
         self.lab = lab
+        self.network = network
         self._root = root
         self.engines = engines
         self._count = count
@@ -56,7 +57,11 @@ class LabNodes:
     def start(self) -> None:
         for host in range(1, self._count + 1):
             address = self.lab.address(host)
-            first = ["--bootstrap"] if host == 1 else ["--join", f"{self.lab.address(1)}:{GOSSIP_PORT}"]
+            first = (
+                ["--bootstrap", "--network", "off"]
+                if host == 1
+                else ["--join", f"{self.lab.address(1)}:{GOSSIP_PORT}"]
+            )
             command = [
                 *self.enter(host), sys.executable, "-m", "orion", "--id", f"node{host}", "--insecure",
                 "--bind", address, "--port", str(PORT), "--gossip-port", str(GOSSIP_PORT),
@@ -147,9 +152,12 @@ def lab_nodes(docker_host: str, count: int, *, others: int) -> Iterator[LabNodes
 
 
 @contextlib.contextmanager
-def lab_hosts(count: int, prepare: Callable[[str], object], *, others: int = 0) -> Iterator[LabNodes]:
+def lab_hosts(
+    count: int, prepare: Callable[[str], object], *, others: int = 0, network: str = "off"
+) -> Iterator[LabNodes]:
     """`count` nodes, each with an engine of its own on its host, where nothing is forwarded but what somebody
-    allows, and so many hosts besides. `prepare` is given each engine before its node starts.
+    allows, and so many hosts besides. `prepare` is given each engine before its node starts. `network` is what the
+    cluster begins with.
     """
     lab = Lab(secrets.token_hex(2), count + others)
     with tempfile.TemporaryDirectory(prefix="orion-") as root, contextlib.ExitStack() as stack:
@@ -157,7 +165,7 @@ def lab_hosts(count: int, prepare: Callable[[str], object], *, others: int = 0) 
         lab.up()
         nodes = lab.hosts[:count]
         engines = [stack.enter_context(engine_in_namespace(lab.name(host))) for host in nodes]
-        made = LabNodes(lab, Path(root), [engine.host for engine in engines], count)
+        made = LabNodes(lab, Path(root), [engine.host for engine in engines], count, network)
         for host, engine in zip(nodes, engines, strict=True):
             made.run(host, "iptables", "-P", "FORWARD", "DROP")
             prepare(engine.host)

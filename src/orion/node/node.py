@@ -86,6 +86,7 @@ class Node:
         on_stop_asked: Callable[[], None] = lambda: None,
     ) -> None:
         self._config = config
+        self._clock = clock
         self._store = store
         self._peers = peers
         self._membership = membership
@@ -340,7 +341,8 @@ class Node:
         """Read the disk, open the ports. Raises OrionErrors that say what to do."""
         self._belonging.tell()
         await self._rivals.check(self._belonging.identity.address)
-        await self.driver.load(await beginning(self._config, self._store, self._belonging.identity))
+        now_ms, identity = self._clock.now_ms(), self._belonging.identity
+        await self.driver.load(await beginning(self._config, self._store, identity, now_ms))
         self._belonging.loaded_index = self.driver.raft.last_index
         self._peers.on_lost = self._peer_lost
         self._peers.on_stranger = self._belonging.met_a_stranger

@@ -36,6 +36,7 @@ class Config(msgspec.Struct, frozen=True):
     raft_port: int = 7000
     join: tuple[str, ...] = ()
     bootstrap: bool = False
+    network: str = ""  # the value of orion/network that a new cluster begins with; "": none
     labels: tuple[tuple[str, str], ...] = ()
     capacity: Resources | None = None  # what is None or 0 is detected
     pids_limit: int = 4_096  # processes and threads of one container; 0: no limit

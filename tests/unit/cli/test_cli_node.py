@@ -285,3 +285,21 @@ def test_to_begin_a_cluster_and_to_join_one_is_refused(node, file, monkeypatch, 
         flags += ["--config", file("bootstrap = true")]
     words = refused(node, *flags)
     assert "--bootstrap begins a new cluster, and --join 10.0.0.1:6000 enters one that exists" in words
+
+
+@pytest.mark.parametrize(
+    ("words", "network"),
+    [
+        (("--bootstrap",), ""),
+        (("--bootstrap", "--network", "10.64.0.0/16"), "10.64.0.0/16"),
+        (("--bootstrap", "--bind", "192.0.2.7", "--insecure", "--network", "off"), ""),
+        (("--join", "127.0.0.1:6001", "--network", "10.64.0.0/16"), ""),
+    ],
+)
+def test_a_new_cluster_has_the_network_that_is_asked_for(node, words, network):
+    assert config(node, *words).network == network
+
+
+def test_a_new_cluster_that_others_reach_has_a_network(node, monkeypatch):
+    monkeypatch.setattr("orion.process.network_range.free_range", lambda advertise: f"free beside {advertise}")
+    assert config(node, "--bootstrap", "--bind", "192.0.2.7", "--insecure").network == "free beside 192.0.2.7"

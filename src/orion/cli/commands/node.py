@@ -61,6 +61,12 @@ def _flag(name: str, **attributes: Any) -> Callable[[F], F]:
     "bootstrap", is_flag=True, help="Start a new cluster. Not with --join; does nothing on a cluster that exists."
 )
 @_flag(
+    "network",
+    metavar="RANGE|off",
+    help="With --bootstrap: addresses for the cluster's own network.  [default: 10.200.0.0/16 where other machines"
+    " reach this node, else off]",
+)
+@_flag(
     "data-dir",
     type=click.Path(),
     metavar="DIR",
@@ -105,6 +111,7 @@ def build_config(
     raft_port: int,
     join: tuple[str, ...],
     bootstrap: bool,
+    network: str | None,
     data_dir: str | None,
     label: tuple[tuple[str, str], ...],
     memory: int | None,
@@ -134,6 +141,7 @@ def build_config(
         raft_port=raft_port,
         join=join,
         bootstrap=bootstrap,
+        network=_network(network, advertise) if bootstrap else "",
         labels=_labels(label),
         capacity=_capacity(memory, cpus, disk),
         pids_limit=pids_limit,
@@ -171,6 +179,17 @@ def _check_reach(bind: str, advertise: str, *, insecure: bool) -> None:
         "whoever reaches the ports; they can run containers here",
         err=True,
     )
+
+
+def _network(asked: str | None, advertise: str) -> str:
+    from orion.model.settings import NETWORK, OFF, setting_error
+    from orion.process.network_range import free_range
+
+    if asked is None:
+        return "" if _loopback(advertise) else free_range(advertise)
+    if error := setting_error(NETWORK, asked.encode()):
+        raise click.UsageError(f"--network: {error}")
+    return "" if asked == OFF else asked
 
 
 def _loopback(host: str) -> bool:

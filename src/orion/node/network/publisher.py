@@ -23,8 +23,8 @@ MAX_NAMED = 5
 
 
 class Publisher:
-    """`why`: why the ports are not, or not as they should be; "" when they are. `shadowed`: programs of this machine
-    that nobody reaches any more, because their port is every node's.
+    """`why`: why the ports are not, or not as they should be; "" when they are. `shadowed`: programs of this
+    machine that nobody reaches any more, because their port is every node's.
     """
 
     def __init__(self, *, source: AssignmentWatcher, network: NodeNetwork, published: Published) -> None:
