@@ -24,7 +24,7 @@ def free_range(advertise: str, routes: Path = ROUTES) -> str:
 
 
 def _networks(text: str) -> Iterator[ipaddress.IPv4Network]:
-    """Reads the kernel's table of routes, which has addresses as little-endian numbers; without the default route."""
+    """Reads the kernel's table of routes, with addresses as little-endian numbers; without the default route."""
     for line in text.splitlines()[1:]:
         words = line.split()
         first, mask = (struct.unpack(">I", struct.pack("<I", int(words[at], 16)))[0] for at in (1, 7))
