@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable
 
+import msgspec
+
 from orion.client import Client, NotFound, OrionError
 from orion.front_door.names import Addresses
 from orion.front_door.sites import Backend, Site, backends
@@ -44,7 +46,7 @@ class Followers:
                     self._follow(own, site, over)
                 except NotFound:
                     self._take(site, (), over)
-                except OrionError as error:
+                except (OrionError, msgspec.MsgspecError, OSError, ValueError) as error:
                     self._note(f"the endpoints of job {site.job}: {error}")
                 over.wait(AGAIN_S)
 

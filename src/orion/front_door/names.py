@@ -5,6 +5,7 @@ another configuration, for which it would close the connections that clients kee
     x0ac80103.door    A, AAAA: the address with these bytes
 """
 
+import contextlib
 import socket
 import threading
 
@@ -98,10 +99,9 @@ class NameServer:
         import secrets
 
         while True:
-            data, client = self._socket.recvfrom(MAX_QUERY_BYTES + 1)
-            try:
+            # What is no question is not Caddy's, and an error is of one answer: it asks again.
+            with contextlib.suppress(DnsError, OSError):
+                data, client = self._socket.recvfrom(MAX_QUERY_BYTES + 1)
                 query = read_query(data)
-            except DnsError:
-                continue  # whoever it is, it is not Caddy
-            found = answer(query.question, self._addresses, secrets.randbits(64))
-            self._socket.sendto(write_answer(query, found, limit_bytes(query, tcp=False)), client)
+                found = answer(query.question, self._addresses, secrets.randbits(64))
+                self._socket.sendto(write_answer(query, found, limit_bytes(query, tcp=False)), client)

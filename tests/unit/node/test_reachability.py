@@ -8,6 +8,7 @@ from cluster_kit import Nodes, run
 from orion.model.errors import Refused
 from orion.model.events import EventChoice
 from orion.model.settings import NETWORK
+from sim.reach import SimReach
 
 
 def networked(main, count=3):
@@ -119,3 +120,17 @@ def test_a_node_tells_once_that_it_does_not_reach_a_peer_and_once_that_it_does_a
         assert await reasons(nodes[1]) == ["", "", ""]
 
     networked(main)
+
+
+def test_a_bug_in_a_probe_ends_no_node(monkeypatch, caplog):
+    async def main(nodes):
+        async def broken(*_args, **_options):
+            raise ValueError("as nobody foresaw")
+
+        monkeypatch.setattr(SimReach, "echo", broken)
+        monkeypatch.setattr(SimReach, "serve", broken)
+        await asyncio.sleep(60)  # virtual
+        assert all(each.up for each in nodes.machines)
+
+    networked(main)
+    assert "a bug in Orion, in the network's check" in caplog.text

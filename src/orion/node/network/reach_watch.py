@@ -62,9 +62,9 @@ class ReachWatch:
             await asyncio.sleep((AGAIN_S if self._suspects else EVERY_S) * self._rng.uniform(0.75, 1.25))
             try:
                 await self._round()
-            except OrionError as error:
-                log.debug("the network's check: %s", error.detail)
-            except UNFORESEEN:
+            except* OrionError as group:
+                log.debug("the network's check: %s", group.exceptions[0])
+            except* UNFORESEEN:
                 log.exception("a bug in Orion, in the network's check")
 
     async def _round(self) -> None:

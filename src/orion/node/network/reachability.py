@@ -123,8 +123,8 @@ class Reachability:
         while True:
             try:
                 await self._reach.serve(addresses, self._gateways)
-            except (OrionError, *UNFORESEEN) as error:
-                if str(error) != told:
+            except* (OrionError, OSError, *UNFORESEEN) as group:
+                if str(error := group.exceptions[0]) != told:
                     told = str(error)
                     log.warning("the cluster's network: other nodes' probes are not answered: %s", told)
             await asyncio.sleep(SERVE_AGAIN_S)
