@@ -97,6 +97,7 @@ _WHY = {
     503: "Not now: no leader, no majority, no answer in time, or too much under way. Retrying may help",
 }
 _ALWAYS = {400, 403, 405, 431, 500, 503}
+_THINGS = {"node"}  # parameters that name what has to be there
 
 
 def _refusals(endpoint: Endpoint) -> dict[str, Any]:
@@ -104,6 +105,8 @@ def _refusals(endpoint: Endpoint) -> dict[str, Any]:
     codes = set(_ALWAYS)
     if any(param.where == "path" for param in endpoint.params):
         codes |= {404, 422}
+    if any(param.name in _THINGS for param in endpoint.params):
+        codes |= {404}
     if endpoint.method != "GET":
         codes |= {409, 422}
     if endpoint.body or endpoint.raw_body or endpoint.answer is not None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from cluster_kit import Nodes, run
 
-from orion.model.errors import Refused
+from orion.model.errors import NotFound
 from orion.model.events import EventChoice
 from orion.model.settings import NETWORK
 from sim.reach import SimReach
@@ -60,7 +60,7 @@ def test_of_one_node_its_ways_to_others_and_theirs_to_it():
     async def main(nodes):
         found = await check(nodes[1], "node3")
         assert [(each.node_id, each.peers) for each in found.nodes] == [("node1", 1), ("node2", 1), ("node3", 2)]
-        with pytest.raises(Refused, match="there is no node node9"):
+        with pytest.raises(NotFound, match="there is no node node9"):
             await check(nodes[1], "node9")
 
     networked(main)

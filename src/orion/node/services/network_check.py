@@ -11,7 +11,7 @@ from typing import ClassVar
 import msgspec
 
 from orion.model.api.network import NetworkCheckView, NodeCheckView, WayView
-from orion.model.errors import Refused
+from orion.model.errors import NotFound
 from orion.model.ids import NODE_ID, NodeId
 from orion.model.reach import MAX_WORDS_CHARS, Reach
 from orion.node.consensus.driver import RaftDriver
@@ -71,7 +71,7 @@ class NetworkChecks:
         until_s = asyncio.get_running_loop().time() + timeout_s * SHARE
         known = await self._forward.ask(AskNetwork())
         if node and all(row.node != node for row in known.rows):
-            raise Refused(f"there is no node {node}")
+            raise NotFound(f"there is no node {node}")
         taking_part = [row for row in known.rows if row.subnet and known.range]
         turn = asyncio.Semaphore(NODES_AT_ONCE)
 

@@ -208,7 +208,7 @@ class Service(Protocol):
 
     async def network_check(self, node: str, *, timeout_s: float) -> NetworkCheckView:
         """Has each node look which others it reaches by the network; `node` "" is all. A node that can't be asked
-        is a reason in the answer. Raises Refused for one that is not there.
+        is a reason in the answer. Raises NotFound for one that is not there.
         """
 
     async def nodes(self, read: Read, page: Page = ALL) -> Listing:
