@@ -47,9 +47,14 @@ class Hosts:
             return asyncio.run(call(KernelIngress()))
 
     def client(
-        self, place: str, address: str, protocol: str = "tcp", source: tuple[str, int] | None = None
+        self,
+        place: str,
+        address: str,
+        protocol: str = "tcp",
+        source: tuple[str, int] | None = None,
+        port: int = WEB,
     ) -> Client:
-        return Client(self.overlay, place, address, WEB, protocol, source)
+        return Client(self.overlay, place, address, port, protocol, source)
 
     def ask(self, place: str, address: str, protocol: str = "tcp") -> tuple[str, str]:
         with self.client(place, address, protocol) as client:
