@@ -5,23 +5,25 @@ import collections
 import concurrent.futures
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 
+import msgspec
 import pytest
 
 from orion.adapters.firewall import KernelFirewall
 from orion.adapters.ingress import KernelIngress
-from orion.model.ingress import Backend, IngressPort
-from support.ingress import NETWORK, Client, backend, rules_for, serving
-from support.namespaces import inside, run_in, set_kernel
-from support.overlay import CONTAINERS, HOSTS, OUTSIDE, Overlay, host_address, overlay, prefix, rules_of
+from orion.model.ingress import Backend, IngressPeer, IngressPort
+from support.frames import frame, read_vxlan, within_vxlan
+from support.ingress import DEADLINE_S, TARGET, Client, backend, rules_for, serving
+from support.namespaces import inside, run_in, run_ip, set_kernel
+from support.overlay import CONTAINERS, HOSTS, OUTSIDE, VXLAN, Overlay, host_address, overlay, rules_of
 
 pytestmark = pytest.mark.root
 
 WEB = 8080
 PROTOCOLS = ("tcp", "udp")
 H1, H2 = host_address("h1"), host_address("h2")
+MAC_3, GATEWAY_3 = "02:4f:52:00:00:03", "10.200.3.0"
 
 
 def published(*names: str, sticky: bool = False) -> tuple[IngressPort, ...]:
@@ -228,29 +230,63 @@ def test_a_strict_filter_of_sources_does_not_stop_it(hosts: Hosts) -> None:
             set_kernel(hosts.overlay.namespace[host], {"ipv4/conf/all/rp_filter": 0})
 
 
-def test_localhost_is_not_reached_from_containers_or_by_the_overlay(hosts: Hosts) -> None:
-    """Though their devices take its addresses (CVE-2020-8558)."""
+@pytest.fixture
+def third(hosts: Hosts) -> Iterator[socket.socket]:
+    """Node 3 of the overlay, as far as h2 knows: a socket for VXLAN on `out`."""
+    name = hosts.overlay.namespace["h2"]
+    run_ip(name, f"neigh replace {GATEWAY_3} lladdr {MAC_3} dev {VXLAN} nud permanent")
+    run_in(name, "bridge", "fdb", "add", MAC_3, "dev", VXLAN, "dst", OUTSIDE)
+    rules = rules_for("h2", *published("a3"))
+    (network,) = rules.networks
+    network = msgspec.structs.replace(network, peers=(*network.peers, IngressPeer(MAC_3, GATEWAY_3)))
+    hosts.on("h1", lambda ingress: ingress.apply(rules_for("h1", *published("a3"))))
+    hosts.on("h2", lambda ingress: ingress.apply(msgspec.structs.replace(rules, networks=(network,))))
+    try:
+        with hosts.overlay.socket("out", socket.SOCK_DGRAM) as vxlan:
+            vxlan.bind((OUTSIDE, 8472))
+            vxlan.settimeout(DEADLINE_S)
+            yield vxlan
+    finally:
+        run_in(name, "bridge", "fdb", "del", MAC_3, "dev", VXLAN, "dst", OUTSIDE)
+        run_ip(name, f"neigh del {GATEWAY_3} dev {VXLAN}")
+
+
+def test_one_client_with_the_same_port_by_way_of_two_other_nodes(hosts: Hosts, third: socket.socket) -> None:
+    """To the backend's node both have the same ends. Each is answered through the node that it came by."""
+    client = (OUTSIDE, 41_998)
+    target = (CONTAINERS["a3"].address, TARGET)
+
+    def ask_through_third(words: bytes) -> bytes:
+        asked = frame("02:4f:52:00:00:02", MAC_3, target, client, words)
+        third.sendto(within_vxlan(4200, asked), (H2, 8472))
+        mac, end, said = read_vxlan(third.recv(2_000))
+        assert (mac, end) == (MAC_3, client)
+        return said
+
+    with hosts.client("out", H1, "udp", client) as first:
+        _, _, port = first.ask_whole("1")
+        name, address, other, said = ask_through_third(b"2").decode().split()
+        assert (name, address, said) == ("a3", OUTSIDE, "2")
+        assert int(other) != port
+        assert first.ask_whole("3") == ("a3", OUTSIDE, port)
+        assert ask_through_third(b"4") == f"a3 {OUTSIDE} {other} 4".encode()
+
+
+def test_localhost_is_not_reached_from_containers(hosts: Hosts) -> None:
+    """Though the bridge takes its addresses (CVE-2020-8558): a rule drops them."""
     hosts.publish("a3")
+    shown = run_in(hosts.overlay.namespace["h1"], "ip", "-j", "link", "show", "orion0")
+    bridge = msgspec.json.decode(shown)[0]["address"]
+    source = (CONTAINERS["a2"].address, 7000)
+
+    def send(words: bytes) -> None:
+        with hosts.overlay.packets("a2") as wire:
+            wire.send(frame(bridge, "02:00:00:00:00:01", ("127.0.0.1", 7000), source, words))
+
     with hosts.overlay.socket("h1", socket.SOCK_DGRAM) as ear:
         ear.bind(("127.0.0.1", 7000))
-        run_in(
-            hosts.overlay.namespace["a2"],
-            "ip",
-            "route",
-            "add",
-            "127.0.0.1",
-            "via",
-            f"{prefix(NETWORK, 'h1')}.1",
-            "dev",
-            "eth0",
-            "onlink",
-        )
-        hosts.overlay.send_raw("a2", CONTAINERS["a2"].address, "127.0.0.1", b"bad")
-        with hosts.overlay.socket("h1", socket.SOCK_DGRAM) as friend:
-            friend.sendto(b"good", ("127.0.0.1", 7000))
-        ear.settimeout(5)
-        assert ear.recv(100) == b"good"
-        time.sleep(0.1)
-        ear.setblocking(False)
-        with pytest.raises(BlockingIOError):
-            ear.recv(100)
+        ear.settimeout(DEADLINE_S)
+        send(b"dropped")
+        run_in(hosts.overlay.namespace["h1"], "nft", "flush", "chain", "ip", "orion_ingress", "arrivals")
+        send(b"passes")
+        assert ear.recv(100) == b"passes"

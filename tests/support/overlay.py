@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from orion.model.firewall import FirewallRules, NetworkRules
-from support.namespaces import namespaces, run_in, run_ip, set_kernel, socket_in
+from support.namespaces import inside, namespaces, run_in, run_ip, set_kernel, socket_in
 
 RANGE = "10.200.0.0/16"
 VXLAN = "orion.vx"
@@ -163,6 +163,13 @@ class Overlay:
             run_in(self.namespace[host], iptables, "-w", "-P", "FORWARD", target)
 
     # --- packets ------------------------------------------------------------------------------------------
+
+    def packets(self, place: str) -> socket.socket:
+        """Takes whole Ethernet frames."""
+        with inside(self.namespace[place]):
+            wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+            wire.bind(("eth0", 0))
+        return wire
 
     def socket(self, place: str, kind: int, protocol: int = 0) -> socket.socket:
         return socket_in(self.namespace[place], kind, protocol)
