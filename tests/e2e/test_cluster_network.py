@@ -90,6 +90,14 @@ def addresses_on(lab: LabNodes, network: str, job: str) -> dict[str, str]:
     return {each["task"]: each["address"] for each in shown if each["task"].startswith(f"{job}/")}
 
 
+def started_again(lab: LabNodes, former: Container) -> Container | None:
+    try:
+        found = next(each for each in containers(lab, former.task.partition("/")[0]) if each.task == former.task)
+    except ValueError:
+        return None  # it does not run
+    return found if found.pid not in (0, former.pid) else None
+
+
 def answers(askers: list[Container], addresses: Iterable[str]) -> list[str]:
     """Who answers whom, of all pairs: at the same time, because silence takes seconds."""
     pairs = list(itertools.product(askers, addresses))
@@ -210,7 +218,11 @@ def test_networks_do_not_reach_each_other_and_a_task_on_two_reaches_both(lab: La
     assert all(each.get(elsewhere[each.host]) for each in (*plain, *web, *app))
     assert not any(each.get(elsewhere[each.host]) for each in db)
 
-    # A container that is started again, and a node's program, have its routes too.
+    # A container that is started again has its routes again. A node's program that is away harms nobody.
+    first, far = app[0], [each.address for each in (*web, *db) if each.host != app[0].host]
+    subprocess.run(["kill", "-9", str(first.pid)], check=True, timeout=30)
+    again = lab.wait(lambda: started_again(lab, first), "the container to run again")
+    lab.wait(lambda: len(answers([again], far)) == 4, "it to reach other nodes on both")
     lab.stop_node(3)
     lab.start_again(3)
     lab.wait(lambda: lab.ask(3, "GET", "/raft")["leader"], "node3 again")

@@ -351,10 +351,10 @@ def _subnets_unrest(state: State) -> str:
             return f"{name} has a subnet of another network: {row}, {addresses}"
     if addresses is None:
         return ""
-    most = len(addresses.subnets) - 1
+    most, given = len(addresses.subnets) - 1, len(_of(state, Subnets).rows)  # of all networks together
     engines = {state.nodes[name].engine for name in rows}
     for node in state.nodes.values():
-        if LABEL in node.own_labels and node.engine and node.engine not in engines and len(rows) < most:
+        if LABEL in node.own_labels and node.engine and node.engine not in engines and given < most:
             return f"{node.id} has no subnet of {addresses}"
     return ""
 

@@ -38,7 +38,6 @@ from orion.node.agent.starter import Starter
 from orion.node.agent.turns import Turns
 from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.log_writer import LogWriter
-from orion.node.network.devices import Devices
 from orion.node.network.names import Names
 from orion.ports.log import LogBatch
 from orion.raft.core import Raft
@@ -410,13 +409,6 @@ def an_address_of_another_network_is_given() -> None:
     orion.state.tables.subnets.AddressGiver.give = of_the_first
 
 
-def a_network_that_nobody_needs_stays_on_machines() -> None:
-    async def leave(_self, _kept) -> None:
-        return None
-
-    Devices.take_rest_away = leave
-
-
 def lost_allocation_forgotten() -> None:
     active_of = orion.state.mutations.active_of
     orion.state.mutations.active_of = lambda state, node: active_of(state, node)[1:]
@@ -575,9 +567,8 @@ PLANTED = (
     _bug(a_subnet_is_taken_back_while_tasks_have_addresses_of_it, "an address of its node's subnet"),
     _bug(addresses_begin_anew_with_each_plan, "an address once"),
     _bug(names_are_never_forgotten, FRESH_NAMES, "liveness"),
-    _bug(names_are_told_to_everybody, OWN_NETWORKS, "liveness"),
-    _bug(an_address_of_another_network_is_given, "an address of its job's networks"),
-    _bug(a_network_that_nobody_needs_stays_on_machines, "liveness"),
+    _bug(names_are_told_to_everybody, OWN_NETWORKS, "liveness", first=8),
+    _bug(an_address_of_another_network_is_given, "an address of its job's networks", first=32),
     _bug(a_name_is_used_again_at_once, "a name's former containers have ended", first=30_003),
     _bug(a_stop_is_forgotten, HISTORY, "the history of a job ends with what it is", first=30_002),
     _bug(agent_starts_before_confirm, "a container is confirmed first"),
