@@ -143,7 +143,7 @@ def _from_peers(rules: IngressRules, network: IngressNetwork) -> Iterator[tuple[
 
 
 def _returns(rules: IngressRules) -> Iterator[tuple[str, str]]:
-    """With each packet: a client may ask the same again by way of another node."""
+    """With each packet: a connection that lost its mark, or began while the table was away, has it again."""
     for network in rules.networks:
         yield f'iifname "{network.vxlan}" meta mark {MARKED} ct mark set meta mark', f"by {network.vxlan}"
         reply = f"ct direction reply ct mark {MARKED}"
