@@ -8,7 +8,7 @@ from contract.test_engine import SUCCEEDS as CONTRACT_SUCCEEDS
 from contract.test_engine import EngineAbsence, EngineContract, Placed
 from contract.test_engine_sessions import EngineSessionContract
 from contract.test_firewall import FirewallContract
-from contract.test_ingress import IngressContract, backends
+from contract.test_ingress_kernel import IngressContract, backends
 from contract.test_log_store import LogStoreContract
 from contract.test_membership import MembershipContract
 from contract.test_overlay import UNDERLAY, UNDERLAY_MTU, OverlayContract

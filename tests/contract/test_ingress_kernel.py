@@ -368,7 +368,7 @@ def test_others_who_change_nftables_meanwhile_do_no_harm(bench: KernelBench) -> 
 def test_without_the_right_to_it_says_what_to_do(call: str) -> None:
     program = f"""
 import asyncio
-from contract.test_ingress import RULES, KernelIngress, backends
+from contract.test_ingress_kernel import RULES, KernelIngress, backends
 from orion.ports.ingress import IngressFailed
 try:
     asyncio.run(KernelIngress().{call})
