@@ -184,7 +184,7 @@ class AssignmentWatcher:
             before, self.latest = self.latest, work
             if before is None or not same_assignments(before, work):
                 self.changed.set()
-            if before is None or before.network != work.network:
+            if before is None or (before.registered, before.network) != (work.registered, work.network):
                 self.network_changed.set()
 
     async def _follow_state(self) -> None:
