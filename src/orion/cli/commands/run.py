@@ -176,7 +176,7 @@ def _verdict(task: "TaskView", timed_out_s: float | None) -> int:
 
     match task.state:
         case "running" if task.restart_policy != "no":
-            note(f"{task.id} runs on {task.node_id}{', ' if task.ports else ''}{ports_text(task)}")
+            note(f"{task.id} runs on {task.node_id}{', ' if ports_text(task) else ''}{ports_text(task)}")
             return 0
         case "completed":
             note(f"{task.id} has completed on {task.node_id}")

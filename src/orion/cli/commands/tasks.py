@@ -123,7 +123,9 @@ def ports_text(task: "TaskView") -> str:
         known = host not in (*LOOPBACKS, "localhost") or bound.strip("[]") not in EVERYWHERE
         return answers if known else address_text("0.0.0.0", number)  # noqa: S104 -- shown, not bound
 
-    return ", ".join(f"{reached(port, answers)}->{port}" for port, answers in task.ports.items())
+    own = [f"{reached(port, answers)}->{port}" for port, answers in task.ports.items()]
+    every = [f"every node:{each.port}->{each.container_port}/{each.protocol}" for each in task.ingress]
+    return ", ".join(own + every)
 
 
 @command()
