@@ -1,5 +1,6 @@
 """Ports that are open on every node: nodes on hosts of their own, with real engines, and a host that is no node."""
 
+import socket
 import subprocess
 from collections.abc import Iterator
 
@@ -96,3 +97,68 @@ def test_a_port_that_is_taken_is_refused(lab: LabNodes) -> None:
     lab.ask(1, "DELETE", "/configs/orion%2Fnetwork")
     with pytest.raises(OSError, match="switch it on with"):
         lab.ask(1, "PUT", "/jobs/other", {**JOB, "ingress": [{"port": 9090, "containerPort": 80}]})
+
+
+ECHO = {
+    "image": images.BUSYBOX,
+    "command": ["nc", "-ll", "-p", "7", "-e", "cat"],
+    "ingress": [{"port": 7007, "containerPort": 7}],
+    "stopGraceSeconds": 0,
+}
+
+
+def echoes(connection: socket.socket, words: bytes) -> bool:
+    connection.sendall(words)
+    return connection.recv(100) == words
+
+
+def test_a_connection_lives_through_what_is_no_concern_of_it(lab: LabNodes) -> None:
+    view = lab.ask(1, "PUT", "/jobs/echo", ECHO)
+    path = f"/deployments/{view['deployment']['id']}"
+    lab.wait(lambda: lab.ask(1, "GET", path)["state"] == "done", "its end", deadline_s=60)
+    (task,) = lab.ask(1, "GET", "/tasks")
+    home = int(task["nodeId"].removeprefix("node"))
+    asked = next(node for node in NODES if node != home)
+    address = (lab.lab.address(asked), 7007)
+
+    def connected() -> socket.socket | None:
+        made = socket.create_connection(address, timeout=5)
+        if echoes(made, b"hello\n"):
+            return made
+        made.close()
+        return None
+
+    with lab.wait(connected, "the first connection") as connection:
+        deploy(lab)
+        assert echoes(connection, b"another job\n")
+        leader = int(lab.ask(1, "GET", "/raft")["leader"].removeprefix("node"))
+        lab.ask(leader, "POST", "/raft/transfer", {})
+        lab.wait(lambda: (now := lab.ask(1, "GET", "/raft")["leader"]) and now != f"node{leader}", "another leader")
+        assert echoes(connection, b"another leader\n")
+        for host in (asked, home):
+            lab.stop_node(host)
+            assert echoes(connection, b"no program\n")
+            lab.start_again(host)
+            lab.wait(lambda host=host: lab.ask(host, "GET", "/raft")["leader"], f"node{host} again")
+            lab.wait(
+                lambda host=host: not lab.ask(host, "GET", "/network")["nodes"][host - 1]["reason"], "its network"
+            )
+            assert echoes(connection, b"a program again\n")
+        engine = lab.daemons[home - 1]
+        engine.kill_daemon()
+        assert echoes(connection, b"no engine\n")
+        engine.start()
+        assert echoes(connection, b"an engine again\n")
+        lab.ask(1, "DELETE", "/jobs/web")
+        lab.ask(1, "PUT", "/jobs/echo/count", {"count": 3})
+        lab.wait(lambda: len(lab.ask(1, "GET", "/jobs/echo/endpoints")) == 3, "three tasks")
+        assert echoes(connection, b"more tasks\n")
+        lab.ask(1, "DELETE", "/jobs/echo")
+
+        def ended() -> bool:
+            try:
+                return not echoes(connection, b"still there?\n")
+            except OSError:
+                return True
+
+        lab.wait(ended, "the end of what has lost its task")

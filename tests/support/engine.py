@@ -57,9 +57,10 @@ def engine() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def engine_in_namespace(namespace: str) -> Iterator[Dockerd]:
+def engine_in_namespace(namespace: str, **settings: object) -> Iterator[Dockerd]:
     """A further engine whose network is that namespace; nobody else uses it, so it may be stopped or killed."""
-    dockerd = Dockerd(Path(f"/var/lib/orion-test-engine-{secrets.token_hex(3)}"), namespace)
+    home = Path(f"/var/lib/orion-test-engine-{secrets.token_hex(3)}")
+    dockerd = Dockerd(home, namespace, tuple(settings.items()))
     try:
         dockerd.start()
         yield dockerd

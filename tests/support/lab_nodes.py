@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from support import cleanup
+from support.dockerd import Dockerd
 from support.engine import engine_in_namespace
 from support.lab import NETWORK, Lab
 
@@ -35,6 +36,7 @@ class LabNodes:
         self.network = network
         self._root = root
         self.engines = engines
+        self.daemons: list[Dockerd] = []  # where each host has one
         self._count = count
         self._commands: list[list[str]] = []
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -58,7 +60,7 @@ class LabNodes:
         for host in range(1, self._count + 1):
             address = self.lab.address(host)
             first = (
-                ["--bootstrap", "--network", "off"]
+                ["--bootstrap", "--network", self.network]
                 if host == 1
                 else ["--join", f"{self.lab.address(1)}:{GOSSIP_PORT}"]
             )
@@ -164,8 +166,10 @@ def lab_hosts(
         stack.callback(lab.down)
         lab.up()
         nodes = lab.hosts[:count]
-        engines = [stack.enter_context(engine_in_namespace(lab.name(host))) for host in nodes]
+        kept = {"live-restore": True}  # as whoever restarts an engine under running containers has it
+        engines = [stack.enter_context(engine_in_namespace(lab.name(host), **kept)) for host in nodes]
         made = LabNodes(lab, Path(root), [engine.host for engine in engines], count, network)
+        made.daemons = engines
         for host, engine in zip(nodes, engines, strict=True):
             made.run(host, "iptables", "-P", "FORWARD", "DROP")
             prepare(engine.host)
