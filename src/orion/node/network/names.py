@@ -14,15 +14,16 @@ import msgspec
 
 from orion.model.allocation import Allocation
 from orion.model.dns import Answer, Code, Forward, Question
-from orion.model.errors import OrionError, Unavailable
+from orion.model.errors import OrionError
 from orion.model.ids import JobName, NodeId
 from orion.model.job import JobKind, TaskSpec
 from orion.model.network import NO_ADDRESSES, AddressRange, address_number
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
+from orion.node.network.shared_look import SharedLook
 from orion.node.routing.forward import Forward as Forwarding
 from orion.node.rpc.registry import Registry
-from orion.node.rpc.request import ALIVE, SIGN_OF_LIFE_S, SILENCE_S, SignOfLife, StreamRequest
+from orion.node.rpc.request import ALIVE, SILENCE_S, SignOfLife, StreamRequest
 from orion.ports.clock import Clock
 from orion.ports.peers import Principal
 from orion.state.tables.configs import Configs
@@ -37,7 +38,6 @@ log = logging.getLogger(__name__)
 
 MAX_ROWS = 20_000  # jobs that workers are told of
 CHUNK_ROWS = 200
-PAUSE_S = 0.3  # between two looks for workers: they are told of all that there is
 FRESH_MS = 50  # of what was looked up: a busy cluster changes with every query
 MAX_KEPT = 2_000
 AGAIN_S = 0.5
@@ -116,6 +116,7 @@ class Names:
         self._range = NO_ADDRESSES
         self._kept: dict[JobName, tuple[int, NamedJob | None]] = {}
         self._answers: dict[tuple[JobName, int], tuple[NamedJob, int, Tasks]] = {}  # as of gossip's version
+        self._shared = SharedLook(driver, self._all)
         registry.answer_stream(WatchNames, self._serve)
 
     def resolve(self, question: Question, client: str) -> Answer | Forward:
@@ -216,34 +217,25 @@ class Names:
     # --- nodes ask ----------------------------------------------------------------------------------------
 
     async def _serve(self, _request: WatchNames, _: Principal) -> AsyncGenerator[NamesChunk | SignOfLife, None]:
-        driver = self._driver
-        last: tuple[list[NamedJob], AddressRange] | None = None
-        while driver.is_member:
-            index = driver.watch.index
-            addresses = driver.view.of(Configs).network or NO_ADDRESSES
-            jobs = await self._all()
-            if (jobs, addresses) != last:
-                last = jobs, addresses
+        async with contextlib.aclosing(self._shared.sets()) as sets:
+            async for found in sets:
+                if isinstance(found, SignOfLife):
+                    yield found
+                    continue
+                jobs, addresses = found
                 for at in range(0, max(1, len(jobs)), CHUNK_ROWS):
                     rest = at + CHUNK_ROWS >= len(jobs)
                     yield NamesChunk(tuple(jobs[at : at + CHUNK_ROWS]), addresses if rest else None)
-            await asyncio.sleep(PAUSE_S)
-            while driver.is_member and driver.watch.index == index:
-                try:
-                    async with asyncio.timeout(SIGN_OF_LIFE_S):
-                        await driver.watch.changed()
-                except TimeoutError:
-                    yield ALIVE
-        raise Unavailable("this node does not follow the cluster's log any more")
 
-    async def _all(self) -> list[NamedJob]:
+    async def _all(self) -> tuple[list[NamedJob], AddressRange]:
+        addresses = self._driver.view.of(Configs).network or NO_ADDRESSES
         jobs: list[NamedJob] = []
         for number, name in enumerate(self._driver.view.job_names()[:MAX_ROWS]):
             if number % CHUNK_ROWS == 0:
                 await asyncio.sleep(0)
             if (named := named_job(self._driver.view, name)) is not None:
                 jobs.append(named)
-        return jobs
+        return jobs, addresses
 
 
 class _Receiver:

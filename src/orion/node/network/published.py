@@ -16,9 +16,10 @@ from orion.model.published import Ports, PublishedPlace, PublishedPort
 from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.read_barrier import Barrier
 from orion.node.membership.directory import Directory
+from orion.node.network.shared_look import SharedLook
 from orion.node.routing.forward import Forward
 from orion.node.rpc.registry import Registry
-from orion.node.rpc.request import ALIVE, SIGN_OF_LIFE_S, SILENCE_S, SignOfLife, StreamRequest
+from orion.node.rpc.request import ALIVE, SILENCE_S, SignOfLife, StreamRequest
 from orion.ports.peers import Principal
 from orion.state.records import port_key
 from orion.state.tables.ingress import Ingress
@@ -27,7 +28,6 @@ from orion.state.view import View
 log = logging.getLogger(__name__)
 
 PAUSE_S = 0.05  # between two looks: what follows on one another is seen as one
-WORKERS_PAUSE_S = 0.3  # they are told of all that there is
 CHUNK_PORTS = 50
 MAX_PLACES = 2_000  # in one chunk
 AGAIN_S = 0.5
@@ -68,6 +68,7 @@ class Published:
         self._barrier = Barrier(driver)
         self.ports: Ports | None = None
         self.changed = asyncio.Event()
+        self._shared = SharedLook(driver, lambda: published(driver))
         registry.answer_stream(WatchPublished, self._serve)
 
     async def run(self) -> None:
@@ -98,13 +99,10 @@ class Published:
             raise Unavailable("no majority of the voters answered") from None
         while driver.is_member:
             index = driver.watch.index
-            self._tell(await self._look())
+            self._tell(await self._shared.now())
             if driver.watch.index == index:
                 await driver.watch.changed()
-            await asyncio.sleep(PAUSE_S)
-
-    async def _look(self) -> Ports:
-        return tuple([port async for port in _published(self._driver.view)])
+            await self._shared.rest(PAUSE_S)
 
     async def _follow_voters(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -127,32 +125,26 @@ class Published:
     async def _serve(
         self, _request: WatchPublished, _: Principal
     ) -> AsyncGenerator[PublishedChunk | SignOfLife, None]:
-        driver, last = self._driver, None
-        while driver.is_member:
-            index, ports = driver.watch.index, await self._look()
-            if ports != last:
-                last = ports
+        async with contextlib.aclosing(self._shared.sets()) as sets:
+            async for ports in sets:
+                if isinstance(ports, SignOfLife):
+                    yield ports
+                    continue
                 for chunk in chunks(ports):
                     yield chunk
-            await asyncio.sleep(WORKERS_PAUSE_S)
-            while driver.is_member and driver.watch.index == index:
-                try:
-                    async with asyncio.timeout(SIGN_OF_LIFE_S):
-                        await driver.watch.changed()
-                except TimeoutError:
-                    yield ALIVE
-        raise Unavailable("this node does not follow the cluster's log any more")
 
 
-async def _published(view: View) -> AsyncGenerator[PublishedPort, None]:
+async def published(driver: RaftDriver) -> Ports:
+    view = driver.view
+    found: list[PublishedPort] = []
     by_job: dict[JobName, set[int]] = {}
     for row in list(view.of(Ingress).rows.values()):
         by_job.setdefault(row.job, set()).add(row.key)
     for number, (job, keys) in enumerate(sorted(by_job.items())):
         if number % CHUNK_PORTS == CHUNK_PORTS - 1:
             await asyncio.sleep(0)
-        for port in _of_job(view, job, keys):
-            yield port
+        found += _of_job(view, job, keys)
+    return tuple(found)
 
 
 def _of_job(view: View, job: JobName, keys: set[int]) -> Iterator[PublishedPort]:
