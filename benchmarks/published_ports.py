@@ -21,6 +21,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -67,6 +68,7 @@ class Load:
         self._rate = rate
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run)
+        self.began = time.monotonic()
         self.sent = 0
         self.failed: list[tuple[float, str]] = []
         self.words: dict[str, int] = {}
@@ -78,6 +80,20 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._ending.set()
         self._thread.join()
+
+    def bursts(self) -> list[str]:
+        """The failures that came together, a line each: since the start, how many, and of which nodes."""
+        found: list[list[tuple[float, str]]] = []
+        for at, host in sorted(self.failed):
+            if found and at - found[-1][-1][0] < 0.5:
+                found[-1].append((at, host))
+            else:
+                found.append([(at, host)])
+        return [
+            f"{each[0][0] - self.began:.2f} s to {each[-1][0] - self.began:.2f} s: {len(each)} failed,"
+            f" by node {dict(Counter(host for _, host in each))}"
+            for each in found
+        ]
 
     def _run(self) -> None:
         with Path(self._namespace).open() as there:
@@ -208,8 +224,11 @@ def updates(lab: LabNodes, count: int, rate: int) -> None:
             began = time.monotonic()
             put(lab, release)
             took.append(time.monotonic() - began)
-            print(f"  update {release}: {took[-1]:.1f} s, {len(load.failed)} of {load.sent:,} failed", flush=True)
+            at = f"{took[-1]:.1f} s, over at {time.monotonic() - load.began:.1f} s"
+            print(f"  update {release}: {at}, {len(load.failed)} of {load.sent:,} failed", flush=True)
         time.sleep(2)
+    for line in load.bursts():
+        print(f"  {line}")
     print(f"rolling updates: {count}, {statistics.median(took):.1f} s median, {max(took):.1f} worst; "
           f"{len(load.failed)} of {load.sent:,} requests failed {load.words or ''}")  # fmt: skip
 

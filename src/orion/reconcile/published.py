@@ -1,6 +1,7 @@
 """Published ports, as a node's kernel is to have them."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from orion.model.ids import NodeId
 from orion.model.ingress import Backend, IngressNetwork, IngressPeer, IngressPort, IngressRules
@@ -41,9 +42,25 @@ def _used(port: PublishedPort, is_alive: Says) -> list[PublishedPlace]:
     return [place for place in ready if is_alive(place.node)] or ready
 
 
-def reached(ports: Ports, is_gone: Says) -> frozenset[Backend]:
-    """Returns those to which connections may live: of tasks that have not ended, on nodes that are not given up."""
-    return frozenset(_backend(place) for port in ports for place in port.places if not is_gone(place.node))
+class Open(NamedTuple):
+    """A task behind a port, to which there may be connections."""
+
+    backend: Backend
+    protocol: str
+    node: NodeId
+
+
+def opened(ports: Ports) -> frozenset[Open]:
+    return frozenset(Open(_backend(place), port.protocol, place.node) for port in ports for place in port.places)
+
+
+def to_cut(before: frozenset[Open], now: frozenset[Open], is_gone: Says) -> set[Backend]:
+    """Returns those whose connections nobody ends unless they are cut: all of nodes that are given up, and of tasks
+    that have ended those of datagrams. Its own node's kernel ends the TCP connections of a program that has ended,
+    and looking for them among all that there are takes long.
+    """
+    ended = {each.backend for each in before - now if each.protocol == "udp"}
+    return ended | {each.backend for each in before | now if is_gone(each.node)}
 
 
 def _backend(place: PublishedPlace) -> Backend:

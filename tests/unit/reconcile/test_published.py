@@ -1,10 +1,9 @@
 """reconcile/published.py: which tasks new connections go to, and which may keep theirs."""
 
 from orion.model.ids import NodeId
-from orion.model.ingress import Backend
 from orion.model.network import parse_range
 from orion.model.published import PublishedPlace, PublishedPort
-from orion.reconcile.published import ingress_rules, reached
+from orion.reconcile.published import ingress_rules, opened, to_cut
 
 RANGE = parse_range("10.200.0.0/16")
 ONE, TWO, THREE = (RANGE.first + 256 * node + 2 for node in (1, 2, 3))
@@ -35,6 +34,22 @@ def test_a_port_without_a_task_leads_nowhere():
     assert backends(PublishedPort(8080, "tcp", False, ())) == []
 
 
-def test_connections_live_while_their_task_does_and_its_node_is_not_given_up():
-    assert reached((PORT,), lambda _: False) == {Backend(ip, 80) for ip in (ONE, TWO, THREE)}
-    assert reached((PORT,), lambda node: node == "a") == {Backend(TWO, 80), Backend(THREE, 80)}
+DATAGRAMS = PublishedPort(53, "udp", False, (place(ONE, "a"), place(TWO, "b")))
+NOBODY = frozenset()
+
+
+def cut(before, now, gone=()):
+    return {each.ip for each in to_cut(before, now, lambda node: node in gone)}
+
+
+def test_connections_of_a_node_that_is_given_up_are_cut():
+    now = opened((PORT, DATAGRAMS))
+    assert cut(now, now) == set()
+    assert cut(now, now, gone={"a"}) == {ONE}
+    assert cut(now, NOBODY, gone={"b"}) == {ONE, TWO}
+
+
+def test_what_has_ended_ends_its_own_connections_but_for_datagrams():
+    assert cut(opened((PORT,)), NOBODY) == set()
+    assert cut(opened((DATAGRAMS,)), NOBODY) == {ONE, TWO}
+    assert cut(NOBODY, opened((PORT, DATAGRAMS))) == set()

@@ -14,6 +14,7 @@ from orion.ports.ingress import Ingress
 
 if TYPE_CHECKING:
     from orion.model.ingress import Backend, IngressRules
+    from orion.reconcile.published import Open
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,9 @@ class Publisher:
         self._published = published
         self._applied: IngressRules | None = None  # None: the kernel may have anything
         self._doubt = True  # somebody else may have changed what was applied
-        self._open: frozenset[Backend] = frozenset()  # to which there may be connections
-        self._cut: set[Backend] = set()  # those of them that have ended
+        self._open: frozenset[Open] = frozenset()
+        self._cut: set[Backend] = set()  # yet to be cut
+        self._was_cut: set[Backend] = set()  # of nodes that are given up and whose tasks the state still has
         self._look = asyncio.Event()
         self.why = self.shadowed = ""
         network.on_change.append(self._look.set)
@@ -115,7 +117,7 @@ class Publisher:
 
     async def _reconcile(self) -> None:
         """Before anything is known, the kernel stays as it is: a former process of this node left it so."""
-        from orion.reconcile.published import ingress_rules, reached
+        from orion.reconcile.published import ingress_rules, opened, to_cut
 
         work, ports = self._source.latest, self._published.ports
         if work is None or work.network is None or ports is None:
@@ -123,11 +125,13 @@ class Publisher:
         directory = self._published.directory
         parts = self._network.networks.parts
         await self._bring(ingress_rules(work.network.addresses, parts, ports, directory.is_alive))
-        still = reached(ports, directory.is_gone)
-        self._cut = (self._cut | self._open) - still
-        self._open = still
+        now = opened(ports)
+        self._was_cut &= {each.backend for each in now if directory.is_gone(each.node)}
+        self._cut |= to_cut(self._open, now, directory.is_gone) - self._was_cut
+        self._open = now
         if self._cut:
             await self._ingress.cut(tuple(self._cut))
+            self._was_cut |= self._cut
             self._cut.clear()
 
     async def _look_who_listens(self, rules: "IngressRules") -> None:

@@ -11,6 +11,7 @@ from orion.node.rpc.request import ALIVE, SIGN_OF_LIFE_S, SignOfLife
 PAUSE_S = 0.3  # between two looks for workers
 # Of the time that a look took, the least that passes before the next one: looks have a tenth of the loop at most.
 REST = 9
+MAX_REST_S = 0.5
 
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ class SharedLook(Generic[T]):
 
     async def rest(self, pause_s: float) -> None:
         """Returns when the next look may be made: what follows on one another is seen as one."""
-        await asyncio.sleep(max(pause_s, REST * self._took_s))
+        await asyncio.sleep(max(pause_s, min(REST * self._took_s, MAX_REST_S)))
 
     async def sets(self) -> AsyncGenerator[T | SignOfLife, None]:
         """Yields what there is, and again whenever it is something else. Raises Unavailable when this node does not
