@@ -35,7 +35,8 @@ NODES, CLIENT = (1, 2, 3, 4, 5), 6
 PORT, USUAL, QUICK = 8080, 9001, 9002
 ANSWER_S = 1.0
 QUIET_S = 2.0  # without a failure: it is over
-REQUEST = b"GET /up HTTP/1.0\r\nHost: web\r\n\r\n"
+# The client closes, as browsers and proxies do: whoever closes first keeps the connection's ends for a minute.
+REQUEST = b"GET /up HTTP/1.1\r\nHost: web\r\n\r\n"
 DOMAIN = "web.orion.internal"
 
 HAPROXY = """
@@ -117,11 +118,11 @@ class Load:
                 reader, writer = await asyncio.open_connection(host, port)
                 try:
                     writer.write(REQUEST)
-                    answer = await reader.read()
+                    answer = await reader.readuntil(b"\r\n\r\n")
                 finally:
                     writer.close()
             words = "" if b" 200 " in answer[:20] else repr(answer[:40])
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             words = type(error).__name__
         if words:
             self.failed.append((began, host))
@@ -216,6 +217,17 @@ def until_none_fails(load: Load, died_at: float, dead: str) -> float:
             raise SystemExit(f"requests fail for ever: {load.words}")
 
 
+def until_quiet(load: Load) -> float:
+    """Seconds, from the start of the load, until nothing has failed for a while: a host that was away is back."""
+    while True:
+        time.sleep(0.2)
+        last = max((at for at, _ in load.failed), default=load.began)
+        if time.monotonic() > last + QUIET_S + ANSWER_S:
+            return last - load.began
+        if time.monotonic() > load.began + 60:
+            raise SystemExit(f"requests fail for ever: {load.words}")
+
+
 def updates(lab: LabNodes, count: int, rate: int) -> None:
     targets = [(lab.lab.address(node), PORT) for node in NODES]
     took: list[float] = []
@@ -241,7 +253,7 @@ def deaths(lab: LabNodes, count: int, rate: int) -> None:
         host = random.choice([each for each in where if each != 1])  # the one that is asked for its state lives
         look = NameLook(lab, next(each for each in NODES if each != host), where[host])
         with Load(lab, targets, rate) as load:
-            time.sleep(1)
+            settled = until_quiet(load)
             look.start()
             died_at = time.monotonic()
             rules = die(lab, host)
@@ -249,8 +261,14 @@ def deaths(lab: LabNodes, count: int, rate: int) -> None:
         look.join()
         lost = sum(at >= died_at - ANSWER_S and to != lab.lab.address(host) for at, to in load.failed)
         rows.append((took, look.left_at - died_at, lost))
-        print(f"  death {number + 1} (node{host}): {took:.2f} s until none fails, {lost} failed; "
-              f"names {rows[-1][1]:.2f} s; {load.words}", flush=True)  # fmt: skip
+        told_of = f"{took:.2f} s until none fails, {lost} failed; names {rows[-1][1]:.2f} s"
+        print(
+            f"  death {number + 1} (node{host}): {told_of}; {load.words}; quiet after {settled:.1f} s", flush=True
+        )
+        late = Counter(to for at, to in load.failed if at > died_at + 1 and to != lab.lab.address(host))
+        if late:
+            times = sorted(round(at - died_at, 2) for at, to in load.failed if at > died_at + 1 and to in late)
+            print(f"    after more than 1 s, by node: {dict(late)}; at {times[:6]} … {times[-1]}", flush=True)
         for each, words in rules.items():
             lab.lab.remove_rules(each, words)
         lab.wait(lambda: all_alive(lab), "all nodes again", deadline_s=90)

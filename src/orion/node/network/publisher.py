@@ -126,8 +126,8 @@ class Publisher:
         parts = self._network.networks.parts
         await self._bring(ingress_rules(work.network.addresses, parts, ports, directory.is_alive))
         now = opened(ports)
-        self._was_cut &= {each.backend for each in now if directory.is_gone(each.node)}
         self._cut |= to_cut(self._open, now, directory.is_gone) - self._was_cut
+        self._was_cut &= {each.backend for each in now if directory.is_gone(each.node)}
         self._open = now
         if self._cut:
             await self._ingress.cut(tuple(self._cut))
