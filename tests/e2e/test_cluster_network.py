@@ -1,16 +1,16 @@
 """The cluster's own network: nodes on hosts of their own, with real engines, where nothing is forwarded unasked."""
 
 import itertools
-import json
 import re
 import subprocess
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import quote
 
 import pytest
 
-from support import api, images
+from support import images
+from support.host_network import network_of_host
+from support.lab_containers import Container, containers, deployed, switch_on, wait_for_bridges
 from support.lab_nodes import LabNodes, lab_hosts
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
@@ -30,53 +30,6 @@ JOB = {
 def lab() -> Iterator[LabNodes]:
     with lab_hosts(len(HOSTS), images.busybox) as made:
         yield made
-
-
-class Container:
-    """A running one of a job."""
-
-    def __init__(self, task: dict, engine: str) -> None:
-        self.task = task["id"]
-        self.host = int(task["nodeId"].removeprefix("node"))
-        self.address = task["address"]
-        chosen = quote(json.dumps({"label": [f"dev.orion.task={self.task}"], "status": ["running"]}))
-        (shown,) = api.ask_json(engine, "GET", f"/containers/json?filters={chosen}")
-        self.pid = api.ask_json(engine, "GET", f"/containers/{shown['Id']}/json")["State"]["Pid"]
-
-    def get(self, address: str) -> str:
-        """What answers there, "" when nobody does."""
-        enter = ["nsenter", f"--net=/proc/{self.pid}/ns/net"]
-        done = subprocess.run(
-            [*enter, "curl", "-s", "--max-time", "2", f"http://{address}/"],
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        return done.stdout.strip()
-
-    def look_up(self, name: str) -> set[str]:
-        """The addresses, as a program in it finds them: with its resolv.conf."""
-        enter = ["nsenter", f"--net=/proc/{self.pid}/ns/net", f"--mount=/proc/{self.pid}/ns/mnt"]
-        done = subprocess.run([*enter, "nslookup", name], check=False, capture_output=True, text=True, timeout=30)
-        _, _, answer = done.stdout.partition("\n\n")
-        return {line.split()[-1] for line in answer.splitlines() if line.startswith("Address")}
-
-
-def switch_on(lab: LabNodes, value: str = "10.200.0.0/16") -> None:
-    lab.ask(1, "PUT", "/configs/orion%2Fnetwork", value.encode())
-
-
-def containers(lab: LabNodes, job: str) -> list[Container]:
-    tasks = [task for task in lab.ask(1, "GET", "/tasks") if task["id"].startswith(f"{job}/")]
-    return [Container(task, lab.engines[int(task["nodeId"].removeprefix("node")) - 1]) for task in tasks]
-
-
-def deployed(lab: LabNodes, job: str, body: dict) -> list[Container]:
-    view = lab.ask(1, "PUT", f"/jobs/{job}", body)
-    path = f"/deployments/{view['deployment']['id']}"
-    end = lab.wait(lambda: (d := lab.ask(1, "GET", path))["state"] != "running" and d, "its end", deadline_s=60)
-    assert end["state"] == "done", end
-    return containers(lab, job)
 
 
 def system_job(**more: object) -> dict:
@@ -106,21 +59,6 @@ def answers(askers: list[Container], addresses: Iterable[str]) -> list[str]:
     return [f"{one.task} -> {two}: {answer}" for (one, two), answer in zip(pairs, found, strict=True) if answer]
 
 
-def network_of_host(lab: LabNodes, host: int) -> dict[str, object]:
-    """All that there is of links, routes, neighbours, forwarding, rules and switches, but for counters."""
-    rules = lab.run(host, "iptables-save").splitlines()
-    return {
-        "links": sorted(re.findall(r"^[0-9]+: ([^:@]+)", lab.run(host, "ip", "-o", "link"), re.MULTILINE)),
-        "routes": lab.run(host, "ip", "route", "show", "table", "all").splitlines(),
-        "policy": lab.run(host, "ip", "rule").splitlines(),
-        "permanent": lab.run(host, "ip", "neigh", "show", "nud", "permanent").splitlines(),
-        "fdb": sorted(line for line in lab.run(host, "bridge", "fdb").splitlines() if "dst" in line),
-        "tables": sorted(set(lab.run(host, "nft", "list", "tables").splitlines()) - {"table ip filter"}),
-        "rules": [re.sub(r" \[[0-9:]+\]", "", line) for line in rules if not line.startswith("#")],
-        "sysctls": lab.run(host, "sysctl", "net.ipv4.ip_forward", "net.ipv4.conf.all", "net.ipv4.conf.default"),
-    }
-
-
 def unreached(found: list[Container]) -> list[str]:
     pairs = itertools.product(found, found)
     return [f"{one.task} -> {two.task}" for one, two in pairs if one.get(two.address) != two.task]
@@ -135,8 +73,7 @@ def nothing_left(lab: LabNodes, host: int) -> bool:
 
 def test_containers_reach_each_other_by_their_own_addresses_whatever_happens_to_the_network(lab: LabNodes) -> None:
     switch_on(lab)
-    for host in HOSTS:
-        lab.wait(lambda host=host: "orion0" in lab.run(host, "ip", "-o", "link"), f"the bridge of host {host}")
+    wait_for_bridges(lab)
     found = deployed(lab, "web", JOB)
     assert sorted({each.host for each in found}) == list(HOSTS)
     assert all(each.address.startswith("10.200.") for each in found)
@@ -174,8 +111,7 @@ def test_containers_reach_each_other_by_their_own_addresses_whatever_happens_to_
 def test_networks_do_not_reach_each_other_and_a_task_on_two_reaches_both(lab: LabNodes) -> None:
     before = {host: network_of_host(lab, host) for host in HOSTS}
     switch_on(lab)
-    for host in HOSTS:
-        lab.wait(lambda host=host: "orion0" in lab.run(host, "ip", "-o", "link"), f"the bridge of host {host}")
+    wait_for_bridges(lab)
     lab.ask(1, "POST", "/networks", {"name": "front"})
     lab.ask(2, "POST", "/networks", {"name": "back", "internal": True})
     plain = deployed(lab, "plain", system_job())

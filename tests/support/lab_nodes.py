@@ -87,6 +87,10 @@ class LabNodes:
         with (self._root / f"node{host}.log").open("ab") as log:
             return subprocess.Popen(self._commands[host - 1], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
+    def pid(self, host: int) -> int:
+        """The node's own process: what enters its host becomes it."""
+        return self._processes[host - 1].pid
+
     def stop_node(self, host: int) -> None:
         """A planned stop: its containers run on."""
         self._processes[host - 1].terminate()

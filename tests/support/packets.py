@@ -18,10 +18,10 @@ _IP_HEADER_BYTES = 20
 
 
 def socket_in(namespace: str, *kind: int) -> socket.socket:
-    """Opens a socket in a namespace of `ip netns`."""
+    """Opens a socket in a namespace: one of `ip netns`, or that of a file (/proc/PID/ns/net)."""
     with (
         Path("/proc/thread-self/ns/net").open("rb") as before,
-        Path(f"/var/run/netns/{namespace}").open("rb") as there,
+        Path("/var/run/netns", namespace).open("rb") as there,
     ):
         set_namespace(there.fileno())
         try:
