@@ -1,6 +1,6 @@
 """Published ports, as a node's kernel is to have them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from orion.model.ids import NodeId
@@ -8,12 +8,11 @@ from orion.model.ingress import Backend, IngressNetwork, IngressPeer, IngressPor
 from orion.model.network import AddressRange
 from orion.model.published import Ports, PublishedPlace, PublishedPort
 from orion.reconcile.local_network import LocalPart
-
-Says = Callable[[NodeId], bool]
+from orion.reconcile.reachable import Says, reachable
 
 
 def ingress_rules(
-    addresses: AddressRange, parts: Sequence[LocalPart], ports: Ports, is_alive: Says
+    addresses: AddressRange, parts: Sequence[LocalPart], ports: Ports, *, is_alive: Says, is_gone: Says
 ) -> IngressRules:
     """`addresses`: the cluster's range; `parts`: this machine's of its networks."""
     networks = tuple(
@@ -26,20 +25,16 @@ def ingress_rules(
         for part in parts
     )
     hosts = sorted({peer.underlay for part in parts for peer in part.peers})
-    return IngressRules(str(addresses), networks, tuple(hosts), tuple(_port(each, is_alive) for each in ports))
+    return IngressRules(
+        str(addresses), networks, tuple(hosts), tuple(_port(each, is_alive, is_gone) for each in ports)
+    )
 
 
-def _port(port: PublishedPort, is_alive: Says) -> IngressPort:
-    backends = {_backend(place) for place in _used(port, is_alive)}
+def _port(port: PublishedPort, is_alive: Says, is_gone: Says) -> IngressPort:
+    ready = (place for place in port.places if place.ready)
+    used = reachable(ready, lambda place: place.node, is_alive=is_alive, is_gone=is_gone)
+    backends = {_backend(place) for place in used}
     return IngressPort(port.port, port.protocol, port.sticky, tuple(sorted(backends)))
-
-
-def _used(port: PublishedPort, is_alive: Says) -> list[PublishedPlace]:
-    """Those on nodes that are alive. Where no other is left, those of which it is in doubt: it may be wrong, and
-    nobody loses by a try.
-    """
-    ready = [place for place in port.places if place.ready]
-    return [place for place in ready if is_alive(place.node)] or ready
 
 
 class Open(NamedTuple):

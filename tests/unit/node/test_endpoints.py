@@ -124,7 +124,7 @@ class Doubting:
         member = Member(node, self._states[node], "", 1, {})
         return Seen(member, None)
 
-    is_alive = Directory.is_alive
+    is_alive, is_gone = Directory.is_alive, Directory.is_gone
 
 
 @pytest.mark.parametrize(

@@ -16,18 +16,22 @@ def place(ip, node, *, ready=True):
 PORT = PublishedPort(8080, "tcp", False, (place(ONE, "a"), place(TWO, "b"), place(THREE, "c", ready=False)))
 
 
-def backends(port, dead=()):
-    rules = ingress_rules(RANGE, (), (port,), lambda node: node not in dead)
+def backends(port, suspect=(), gone=()):
+    rules = ingress_rules(
+        RANGE, (), (port,), is_alive=lambda n: n not in (*suspect, *gone), is_gone=lambda n: n in gone
+    )
     return [backend.ip for backend in rules.ports[0].backends]
 
 
 def test_new_connections_go_to_what_is_ready_on_nodes_that_are_alive():
     assert backends(PORT) == [ONE, TWO]
-    assert backends(PORT, dead={"a"}) == [TWO]
+    assert backends(PORT, suspect={"a"}) == [TWO]
+    assert backends(PORT, gone={"a"}) == [TWO]
 
 
-def test_where_all_are_in_doubt_one_of_them_is_worth_a_try():
-    assert backends(PORT, dead={"a", "b"}) == [ONE, TWO]
+def test_where_no_other_is_left_what_is_in_doubt_is_worth_a_try():
+    assert backends(PORT, suspect={"a"}, gone={"b"}) == [ONE]
+    assert backends(PORT, gone={"a", "b"}) == [ONE, TWO]
 
 
 def test_a_port_without_a_task_leads_nowhere():

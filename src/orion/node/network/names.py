@@ -26,6 +26,7 @@ from orion.node.rpc.registry import Registry
 from orion.node.rpc.request import ALIVE, SILENCE_S, SignOfLife, StreamRequest
 from orion.ports.clock import Clock
 from orion.ports.peers import Principal
+from orion.reconcile.reachable import reachable
 from orion.state.tables.configs import Configs
 from orion.state.tables.networks import Networks
 from orion.state.tables.subnets import Subnets
@@ -190,9 +191,8 @@ class Names:
         return kept[1]
 
     def _reachable(self, places: Iterable[NamedPlace]) -> list[NamedPlace]:
-        """Those on nodes that are alive by gossip. Where no other is left, those of which it is in doubt."""
-        found = list(places)
-        return [each for each in found if self._directory.is_alive(each.node)] or found
+        directory = self._directory
+        return reachable(places, lambda each: each.node, is_alive=directory.is_alive, is_gone=directory.is_gone)
 
     # --- on a worker --------------------------------------------------------------------------------------
 

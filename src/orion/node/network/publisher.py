@@ -124,7 +124,8 @@ class Publisher:
             return
         directory = self._published.directory
         parts = self._network.networks.parts
-        await self._bring(ingress_rules(work.network.addresses, parts, ports, directory.is_alive))
+        alive, gone = directory.is_alive, directory.is_gone
+        await self._bring(ingress_rules(work.network.addresses, parts, ports, is_alive=alive, is_gone=gone))
         now = opened(ports)
         self._cut |= to_cut(self._open, now, directory.is_gone) - self._was_cut
         self._was_cut &= {each.backend for each in now if directory.is_gone(each.node)}

@@ -9,6 +9,7 @@ from orion.model.ids import AllocationId, JobName, allocation_text, task_id
 from orion.model.job import TaskSpec
 from orion.node.membership.directory import Directory
 from orion.node.views import render
+from orion.reconcile.reachable import reachable
 from orion.state.view import View
 
 
@@ -29,11 +30,9 @@ def _ready_since(view: View, allocation: Allocation) -> int:
 
 
 def _used(ready: list[Allocation], directory: Directory) -> set[AllocationId]:
-    """Those on nodes that are alive by gossip, which hears of a death first. Where no other is left, those of which
-    it is in doubt: it may be wrong, and nobody loses by a try.
-    """
-    alive = {a.id for a in ready if directory.is_alive(a.node)}
-    return alive or {a.id for a in ready}
+    """By gossip, which hears of a death first."""
+    found = reachable(ready, lambda each: each.node, is_alive=directory.is_alive, is_gone=directory.is_gone)
+    return {each.id for each in found}
 
 
 def _views(
