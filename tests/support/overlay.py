@@ -175,7 +175,8 @@ class Overlay:
         return socket_in(self.namespace[place], kind, protocol)
 
     def reached(self, expected: Collection[Way]) -> set[Way]:
-        """The ways between containers that an echoed datagram or a connection takes. All are tried before, and
+        """The ways between containers that an echoed datagram or a connection takes, each with a socket of its own
+        that asks: an answer to one is no question of another. All are tried before, and
         those that are expected once more after, so that whatever passes has had its time.
         """
         with contextlib.ExitStack() as stack:
@@ -240,7 +241,10 @@ class _Round:
         source, target, protocol = way
         address = CONTAINERS[target].address
         if protocol == "udp":
-            self._ears[source].udp.sendto(f"{self._token} ask {source} {target}".encode(), (address, UDP))
+            asker = self._stack.enter_context(self._overlay.socket(source, socket.SOCK_DGRAM))
+            asker.bind((CONTAINERS[source].address, 0))
+            asker.sendto(f"{self._token} ask {source} {target} {asker.getsockname()[1]}".encode(), (address, UDP))
+            self._selector.register(asker, selectors.EVENT_READ, source)
             return
         caller = self._stack.enter_context(self._overlay.socket(source, socket.SOCK_STREAM))
         caller.connect_ex((address, TCP))
@@ -259,14 +263,14 @@ class _Round:
 
     def _hear(self, name: str, ear: socket.socket) -> None:
         said, sender = ear.recvfrom(2_000)
-        token, kind, source, target = said.decode().split()
+        token, kind, source, target, port = said.decode().split()
         if token != self._token:
             return
         if kind == "ask":
             # No address is translated on the way.
-            assert sender == (CONTAINERS[source].address, UDP)
+            assert sender == (CONTAINERS[source].address, int(port))
             assert name == target
-            ear.sendto(f"{token} answer {source} {target}".encode(), sender)
+            ear.sendto(f"{token} answer {source} {target} {port}".encode(), sender)
         else:
             self._found.add((source, target, "udp"))
 
