@@ -21,6 +21,7 @@ _SHARED = (
     "orion.model.errors",
     "orion.model.events",
     "orion.model.firewall",
+    "orion.model.guard",
     "orion.model.health",
     "orion.model.ids",
     "orion.model.ingress",

@@ -20,6 +20,7 @@ from sim.disk import Disk
 from sim.engine import SimEngine, SimEngineClient
 from sim.firewall import SimFirewall
 from sim.gossip import Gossip, SimMembership
+from sim.guard import SimGuard
 from sim.image import IDENTITY_DAMAGED
 from sim.ingress import SimIngress
 from sim.loop import Process, ProcessState
@@ -170,7 +171,9 @@ class Machine:
             return run.names
 
         kernel, firewall = SimOverlay(self.engine.kernel, run.process), SimFirewall(self.engine.firewall)
-        return NetworkPorts(kernel, firewall, names, SimReach(self), SimIngress(self.engine.ingress))
+        return NetworkPorts(
+            kernel, firewall, names, SimReach(self), SimIngress(self.engine.ingress), SimGuard(self.engine.guard)
+        )
 
     def kill(self, *, power: bool = False, torn: bool = False) -> bool:
         """`kill -9`, or with `power` the whole machine loses it, whether the node runs at that moment or not.

@@ -40,6 +40,7 @@ from orion.model.stats import ContainerStats
 from orion.ports.engine import EngineSession, PullListener
 from sim import engine_sessions
 from sim.firewall import SimKernel
+from sim.guard import SimGuardRules
 from sim.ingress import SimIngressKernel
 from sim.loop import Process
 from sim.overlay import HostNetwork
@@ -112,6 +113,7 @@ class SimEngine:
         self.kernel = HostNetwork(world, id_, {})
         self.firewall = SimKernel()
         self.ingress = SimIngressKernel()
+        self.guard = SimGuardRules()
         self._born = self._pids = 0
         self.rng: random.Random = world.rng("engine", id_)
 
@@ -284,6 +286,7 @@ class SimEngine:
         self.kernel.changed()
         self.firewall.put(None)
         self.ingress.put(None)
+        self.guard.put(None)
 
     def _require_empty(self, network: str) -> None:
         held = [each.name for each in self.running() if each.attach and network in dict(each.attach.places)]

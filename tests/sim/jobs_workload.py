@@ -14,6 +14,7 @@ from orion.model.resources import MIB
 from orion.node.services.service import Service
 from sim.cluster import ConnectionLost
 from sim.engine import CRASHES, FOREVER, MISSING
+from sim.guarded import job_allow_from
 from sim.networked import is_networked, networks_of_a_job
 from sim.published import job_ingress
 from sim.world import World
@@ -40,6 +41,7 @@ class JobsWorkload:
         self._world = world
         self._cluster = cluster
         self._networks = world.rng("networks of jobs") if is_networked(world) else None
+        self._allowed = world.rng("who may reach jobs") if is_networked(world) else None
         self._ingress = world.rng("ports of jobs") if is_networked(world) else None
 
     async def client(self, number: int, is_over: Callable[[], bool]) -> None:
@@ -104,4 +106,5 @@ class JobsWorkload:
             update=update,
             networks=networks_of_a_job(self._networks) if self._networks else [],
             ingress=job_ingress(self._ingress) if self._ingress else [],
+            allow_from=job_allow_from(self._allowed) if self._allowed else [],
         )

@@ -151,7 +151,7 @@ def networks_of(state: State, allocation) -> list[int | None]:
 def lacks_network(state: State, allocation) -> bool:
     """Returns whether a task can't start, because a network that it names has no address for it."""
     spec = state.jobs[allocation.job].spec(allocation.job_version)
-    if not spec.networks:
+    if not spec.needs_addresses:
         return False
     view = _Tabled(state)
     off = view.of(Configs).network is None

@@ -21,6 +21,7 @@ from orion.state.tables.history import MAX_REMOVED, History
 from sim.cluster import Cluster
 from sim.deployments import deployments_unrest
 from sim.engine import CRASHES, MISSING, SUCCEEDS, Held
+from sim.guarded import guard_unrest
 from sim.kinds import kinds_unrest
 from sim.networked import NameWatch, check_network, is_networked, lacks_network, network_unrest
 from sim.ordered import is_held_back
@@ -151,7 +152,12 @@ def unrest(cluster: Cluster, state: State, wall_ms: int) -> str:
     for one, other in itertools.combinations(known, 2):
         if (one.engine == other.engine) != (homes[one.id] == homes[other.id]):
             return f"{one.id} and {other.id} have engines {one.engine!r} and {other.engine!r}"
-    if reason := deployments_unrest(state) or network_unrest(cluster, state) or published_unrest(cluster, state):
+    if (
+        reason := deployments_unrest(state)
+        or network_unrest(cluster, state)
+        or published_unrest(cluster, state)
+        or guard_unrest(cluster.world, cluster, state)
+    ):
         return reason
     for record in state.jobs.values():
         for index in range(record.job.count):

@@ -407,9 +407,9 @@ def ports_are_told_of_once() -> None:
     """The kernel leads where it led first."""
     tell = orion.node.network.published.Published._tell
 
-    def told_once(self, ports):
-        if self.ports is None:
-            tell(self, ports)
+    def told_once(self, told):
+        if self.told is None:
+            tell(self, told)
 
     orion.node.network.published.Published._tell = told_once
 

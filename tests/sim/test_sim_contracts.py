@@ -8,6 +8,7 @@ from contract.test_engine import SUCCEEDS as CONTRACT_SUCCEEDS
 from contract.test_engine import EngineAbsence, EngineContract, Placed
 from contract.test_engine_sessions import EngineSessionContract
 from contract.test_firewall import FirewallContract
+from contract.test_guard import GuardBench, GuardContract
 from contract.test_ingress_kernel import IngressContract, backends
 from contract.test_log_store import LogStoreContract
 from contract.test_membership import MembershipContract
@@ -20,6 +21,7 @@ from sim.disk import Disk
 from sim.engine import CRASHES, FOREVER, MISSING, SUCCEEDS, SimEngine, SimEngineClient
 from sim.firewall import SimFirewall, SimKernel
 from sim.gossip import Gossip, SimMembership
+from sim.guard import SimGuard, SimGuardRules
 from sim.ingress import SimIngress, SimIngressKernel
 from sim.loop import Process
 from sim.network import Network
@@ -204,6 +206,23 @@ class TestSimFirewall(FirewallContract):
     @pytest.fixture
     def bench(self):
         return SimFirewallBench()
+
+
+class SimGuardBench(GuardBench):
+    def __init__(self):
+        self._rules = SimGuardRules()
+
+    def guard(self):
+        return SimGuard(self._rules)
+
+    def flush(self):
+        self._rules.tamper()
+
+
+class TestSimGuard(GuardContract):
+    @pytest.fixture
+    def bench(self):
+        return SimGuardBench()
 
 
 class SimIngressBench(Bench):

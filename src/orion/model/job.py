@@ -126,6 +126,8 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     networks: Annotated[tuple[str, ...], since(2, words="several networks")] = ()
     # Sorted by port, then protocol.
     ingress: Annotated[tuple[IngressBinding, ...], since(2, words="ports that are published on every node")] = ()
+    # Jobs whose tasks may open connections to it, beside its own job's, each once; empty: all jobs.
+    allow_from: Annotated[tuple[JobName, ...], since(2, words="who may reach a job")] = ()
 
     @property
     def on_cluster_network(self) -> bool:
@@ -138,6 +140,11 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     def network_names(self) -> tuple[str, ...]:
         """The cluster's networks that its containers are on, where their nodes have them."""
         return (self.networks or (DEFAULT,)) if self.on_cluster_network else ()
+
+    @property
+    def needs_addresses(self) -> bool:
+        """It does not start without an address on each of its networks."""
+        return self.on_cluster_network and bool(self.networks or self.allow_from)
 
     @property
     def container_ports(self) -> tuple[tuple[int, str], ...]:
@@ -174,9 +181,9 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def node_labels(self) -> tuple[tuple[str, str], ...]:
-        """The labels that its node must have: asked for, needed by its options, its ports, or named networks."""
+        """The labels that its node must have: asked for, or needed by its options, its ports or its networks."""
         needed = self.options.node_labels if self.options is not None else ()
-        if self.ingress or (self.networks and self.on_cluster_network):
+        if self.ingress or self.needs_addresses:
             needed = (*needed, (OVERLAY_LABEL, OVERLAY_KIND))
         return tuple(sorted({*self.constraints, *needed})) if needed else self.constraints
 

@@ -1,8 +1,10 @@
-"""Ports that are open on every node, and the tasks behind them."""
+"""Told to all nodes with a network: the tasks behind the ports of every node, and the addresses of jobs that
+`allow_from` is about.
+"""
 
 import msgspec
 
-from orion.model.ids import NodeId
+from orion.model.ids import JobName, NodeId
 
 
 class PublishedPlace(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -24,3 +26,17 @@ class PublishedPort(msgspec.Struct, frozen=True, array_like=True):
 
 
 Ports = tuple[PublishedPort, ...]
+
+
+class JobAddresses(msgspec.Struct, frozen=True, array_like=True):
+    """All addresses of a job's tasks that have not ended, sorted."""
+
+    job: JobName
+    addresses: tuple[int, ...]
+
+
+class Told(msgspec.Struct, frozen=True):
+    """`allowed`: jobs that others name in `allow_from`, and those that name some, by name."""
+
+    ports: Ports = ()
+    allowed: tuple[JobAddresses, ...] = ()

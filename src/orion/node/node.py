@@ -11,7 +11,7 @@ from orion.model.resources import Resources
 from orion.node.agent.agent import Agent
 from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.agent.figures import engine_figures, machine_figures
-from orion.node.agent.hooks.cluster_network import ClusterNetworkAttachment
+from orion.node.agent.hooks.cluster_network import ClusterNetworkAttachment, GuardBeforeStart
 from orion.node.agent.hooks.configs import ConfigInjection
 from orion.node.agent.hooks.namespaces import Namespaces
 from orion.node.agent.hooks.templates import TemplateExpansion
@@ -37,6 +37,7 @@ from orion.node.membership.quorum_watch import QuorumWatch
 from orion.node.membership.recovery_claims import RecoveryClaims
 from orion.node.membership.removed_member import RemovedMember
 from orion.node.membership.rivals import Rivals
+from orion.node.network.guarding import Guarding
 from orion.node.network.names import Names
 from orion.node.network.node_network import NetworkPorts, NodeNetwork
 from orion.node.network.published import Published
@@ -184,7 +185,7 @@ class Node:
             registry=self.registry,
             rng=rng,
             wanted=lambda: self.network.wanted,
-            networks_of=lambda address: self.network.networks.networks_of(address),  # noqa: PLW0108 -- it comes later
+            asker_at=lambda address: self.network.networks.asker_at(address),  # noqa: PLW0108 -- it comes later
         )
         self.network = NodeNetwork(
             me=me,
@@ -196,13 +197,9 @@ class Node:
             on_labels=lambda: self._registration.facts_changed.set(),  # noqa: PLW0108 -- it comes later
             known=lambda: self._registration.known(),  # noqa: PLW0108 -- so does this
         )
-        published = Published(
-            driver=self.driver,
-            directory=self.directory,
-            forward=self.forward,
-            registry=self.registry,
-        )
-        self.publisher = Publisher(source=self._source, network=self.network, published=published)
+        told = Published(driver=self.driver, directory=self.directory, forward=self.forward, registry=self.registry)
+        self.publisher = Publisher(source=self._source, network=self.network, published=told)
+        self.guarding = Guarding(source=self._source, network=self.network, published=told)
         self._reachability = Reachability(
             me=me, network=self.network, source=self._source, forward=self.forward, registry=self.registry
         )
@@ -226,6 +223,7 @@ class Node:
                 TemplateExpansion(lambda: self._registration.known()),  # noqa: PLW0108 -- it comes later
                 ConfigInjection(lambda keys: self.service.configs.read(keys)),  # noqa: PLW0108 -- so does this
                 ClusterNetworkAttachment(self.network),
+                GuardBeforeStart(self.guarding),
                 Namespaces(me, engine, lambda: self._source.latest.cluster if self._source.latest else 0),
             ),
             report=self._reports.add,
@@ -297,6 +295,7 @@ class Node:
             network=self.network,
             reachability=self._reachability,
             publisher=self.publisher,
+            guarding=self.guarding,
             reach_watch=self._reach_watch,
             metrics=metrics,
             outlook=voters.outlook,
@@ -365,6 +364,7 @@ class Node:
                 ("network", self.network.run()),
                 ("names", self._names.run()),
                 ("publisher", self.publisher.run()),
+                ("guarding", self.guarding.run()),
                 ("reachability", self._reachability.serve()),
                 ("reach watch", self._reach_watch.run()),
                 ("reports", self._reports.run()),

@@ -158,6 +158,7 @@ async def serve(config: Config) -> None:
 def _network_adapters() -> NetworkPorts:
     from orion.adapters.dns import DnsServer, Resolvers  # late: not loaded where there is no network
     from orion.adapters.firewall import KernelFirewall
+    from orion.adapters.guard import KernelGuard
     from orion.adapters.ingress import KernelIngress
     from orion.adapters.netlink.overlay import NetlinkOverlay
     from orion.adapters.reach import SocketReach
@@ -170,6 +171,7 @@ def _network_adapters() -> NetworkPorts:
         names=lambda resolve: DnsServer(resolve, resolvers),
         reach=SocketReach(PORT),
         ingress=KernelIngress(),
+        guard=KernelGuard(),
     )
 
 

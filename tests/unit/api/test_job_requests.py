@@ -216,6 +216,13 @@ def test_a_job_names_the_networks_that_it_is_on():
     assert job().task.network_names == ("default",)
 
 
+def test_a_job_says_who_may_reach_it():
+    made = job(allow_from=["web", "worker"])
+    assert made.task.allow_from == ("web", "worker")
+    assert made.task.node_labels == (("overlay", "vxlan"),)
+    assert job(allow_from=["*"]).task == job(allow_from=[]).task == job().task
+
+
 _BESIDE = PlacementRequest(alongside=AlongsideRequest("vpn", network=True))
 
 
@@ -225,6 +232,16 @@ _BESIDE = PlacementRequest(alongside=AlongsideRequest("vpn", network=True))
         ({"networks": ["Front"]}, "/networks/0", "'Front' is no network's name"),
         ({"networks": ["front", "front"]}, "/networks/1", "front is named twice"),
         ({"networks": [f"n{n}" for n in range(17)]}, "/networks", "a job is on at most 16 networks"),
+        ({"allow_from": ["Web"]}, "/allowFrom/0", "'Web' is no job's name"),
+        ({"allow_from": ["web", "web"]}, "/allowFrom/1", "web is named twice"),
+        ({"allow_from": ["web", "*"]}, "/allowFrom/1", "* is everybody: it stands alone, or is left out"),
+        ({"allow_from": [f"n{n}" for n in range(65)]}, "/allowFrom", "a job allows at most 64 others"),
+        ({"allow_from": ["web"], "network_mode": "none"}, "/allowFrom", "networkMode don't go together"),
+        (
+            {"allow_from": ["web"], "placement": _BESIDE},
+            "/allowFrom",
+            "the network of vpn's task don't go together",
+        ),
         ({"networks": ["front"], "network_mode": "host"}, "/networks", "networkMode don't go together"),
         ({"networks": ["front"], "placement": _BESIDE}, "/networks", "the network of vpn's task don't go together"),
     ],

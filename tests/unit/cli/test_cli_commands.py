@@ -631,6 +631,12 @@ def test_run_asks_for_what_comes_first(orion, api):
     ]
 
 
+def test_run_asks_who_may_reach_a_task(orion, api):
+    code, _, err = orion("run", "--allow-from", "web", "--allow-from", "worker", "nginx")
+    assert (code, err) == (0, "")
+    assert api.service.creates[0]["request"].allow_from == ["web", "worker"]
+
+
 def test_run_asks_for_the_networks_of_a_task(orion, api):
     code, _, err = orion("run", "--networks", "front", "--networks", "back", "nginx")
     assert (code, err) == (0, "")

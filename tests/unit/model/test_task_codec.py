@@ -104,6 +104,7 @@ VALUES = {
     "drain_seconds": st.none() | _SECONDS,
     "priority": st.integers(-100, 100),
     "networks": st.lists(st.from_regex(JOB_NAME, fullmatch=True), max_size=3, unique=True),
+    "allow_from": st.lists(st.from_regex(JOB_NAME, fullmatch=True), max_size=3, unique=True),
     "after": st.lists(
         st.builds(
             AfterRequest, st.sampled_from(["db", "a-1"]), st.sampled_from([*map(str, Condition)]), st.booleans()
@@ -126,7 +127,7 @@ def _of_one_network(request):
     placement = request.placement
     beside = placement.alongside if isinstance(placement, PlacementRequest) else None
     apart = request.network_mode or (isinstance(beside, AlongsideRequest) and beside.network)
-    return replace(request, networks=[], ingress=[]) if apart else request
+    return replace(request, networks=[], ingress=[], allow_from=[]) if apart else request
 
 
 REQUESTS = st.builds(TaskRequest, **VALUES).map(_of_one_network)

@@ -9,7 +9,7 @@ from orion.model.container import Attachment
 from orion.model.errors import EngineError
 from orion.model.job import TaskSpec
 from orion.model.network import ClusterNetwork, NamedNetwork, NetworkPeer, parse_range
-from orion.node.agent.hooks.cluster_network import ClusterNetworkAttachment
+from orion.node.agent.hooks.cluster_network import ClusterNetworkAttachment, GuardBeforeStart
 from orion.node.agent.hooks.hook import NotYet, Prepared, StartRequest
 from orion.reconcile.local_network import local_network
 
@@ -43,9 +43,9 @@ class Local:
         self.asked.append(("route", container, allocation.id))
 
 
-def attached(local, ip=FIRST, more=(), *, networks=(), container="", ran=False):
+def attached(local, ip=FIRST, more=(), *, networks=(), allowed=(), container="", ran=False):
     allocation = Allocation(1, "web", 0, 0, "node1", ip=ip, more_ips=more)
-    spec = TaskSpec("nginx", networks=networks)
+    spec = TaskSpec("nginx", networks=networks, allow_from=allowed)
     start = StartRequest(allocation, spec, container, ran)
     return asyncio.run(ClusterNetworkAttachment(local).prestart(start, Prepared(spec))).attach
 
@@ -94,3 +94,38 @@ def test_one_on_several_networks_has_its_routes_once_it_runs():
         start = StartRequest(allocation, TaskSpec("nginx"), "c1")
         asyncio.run(ClusterNetworkAttachment(local).poststart(start))
     assert local.asked == [("route", "c1", 1)]
+
+
+class Guarded:
+    def __init__(self, *, guarded=False, why=""):
+        self.guarded, self.why = guarded, why
+
+    def guards(self, allocation):
+        return self.guarded and bool(allocation.ip)
+
+
+def start_of(guards, ip=FIRST, allowed=("web",)):
+    spec = TaskSpec("nginx", allow_from=allowed)
+    start = StartRequest(Allocation(1, "db", 0, 0, "node1", ip=ip), spec, "c1", ran=True)
+    return asyncio.run(GuardBeforeStart(guards).prestart(start, Prepared(spec)))
+
+
+def test_a_task_that_says_who_may_reach_it_starts_once_it_is_guarded():
+    assert start_of(Guarded(guarded=True)).attach is None
+    with pytest.raises(NotYet, match="keeps others from it"):
+        start_of(Guarded())
+
+
+def test_one_that_can_not_be_guarded_does_not_start():
+    with pytest.raises(EngineError, match=r"can't keep others from it .*: no nft"):
+        start_of(Guarded(why="no nft"))
+    with pytest.raises(EngineError, match="no address left"):
+        start_of(Guarded(guarded=True), ip=0)
+    with pytest.raises(EngineError, match="no address left on network default"):
+        attached(Local(), 0, allowed=("web",))
+    with pytest.raises(EngineError, match="the cluster's network is off"):
+        attached(Local(wanted=False), allowed=("web",))
+
+
+def test_others_start_whatever_is_guarded():
+    assert start_of(Guarded(why="no nft"), allowed=()).attach is None

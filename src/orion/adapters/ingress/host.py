@@ -12,7 +12,7 @@ import msgspec
 
 from orion.adapters.ingress import routing
 from orion.adapters.ingress.routing import FoundRule
-from orion.adapters.netlink import link
+from orion.adapters.netlink import bridge, link
 from orion.adapters.netlink.link import Request
 from orion.adapters.netlink.socket import Netlink
 from orion.model.ingress import IngressNetwork, IngressRules
@@ -127,15 +127,22 @@ def _port_steps(netlink: Netlink, wanted: Wanted, indices: dict[str, int]) -> It
     """Where bridged packets are shown to rules, they are translated on the bridge, and leave it without coming back
     to the host: also by the port that they came from.
     """
-    if _read("bridge/bridge-nf-call-iptables") != "1":
-        return
+    all_show = _read("bridge/bridge-nf-call-iptables") == "1"
     for network in wanted.networks:
-        if index := indices.get(network.bridge):
+        index = indices.get(network.bridge)
+        if index and (all_show or _shows(netlink, network.bridge)):
             for each in netlink.dump(routing.get_ports(index)):
                 port = routing.read_port(each.body, index)
                 if port and not port[1]:
                     words = f"having port {port[0]} of {network.bridge} send back"
                     yield Step(words, routing.set_hairpin(port[0]))
+
+
+def _shows(netlink: Netlink, name: str) -> bool:
+    try:
+        return bridge.shows_to_rules(netlink.one(link.get(name)).body)
+    except OSError:
+        return False  # it is gone
 
 
 def _indices(netlink: Netlink, wanted: Wanted) -> dict[str, int]:

@@ -14,7 +14,7 @@ from orion.model.api.fields import Option, always, field, none_or, schema, shown
 from orion.model.api.health_fields import HealthFields
 from orion.model.api.hostname import HOSTNAME, MAX_TEXT, read_hostname
 from orion.model.api.ingress_fields import IngressRequest, read_ingress, show_ingress
-from orion.model.api.network_fields import NETWORK_PATTERN, read_networks
+from orion.model.api.network_fields import NETWORK_PATTERN, AllowFrom, read_networks
 from orion.model.api.placement_fields import (
     Asked,
     PlacementRequest,
@@ -318,6 +318,7 @@ class TaskFields(HealthFields, msgspec.Struct, frozen=True, rename="camel"):
             ),
         ),
     ] = []
+    allow_from: AllowFrom = []
 
 
 class TaskRequest(TaskFields, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):

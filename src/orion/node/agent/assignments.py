@@ -162,6 +162,7 @@ class AssignmentWatcher:
         self._warned_at_s = -math.inf
         self.latest: AssignmentSet | None = None
         self.changed = asyncio.Event()
+        self.on_change: list[Callable[[], None]] = []  # for others than the agent
         self.network_changed = asyncio.Event()
         self._network: tuple[object, ClusterNetwork | None] = (None, None)  # as of what, and what it was then
         registry.answer_stream(WatchAssignments, self.serve)
@@ -184,6 +185,8 @@ class AssignmentWatcher:
             before, self.latest = self.latest, work
             if before is None or not same_assignments(before, work):
                 self.changed.set()
+                for told in self.on_change:
+                    told()
             if before is None or (before.registered, before.network) != (work.registered, work.network):
                 self.network_changed.set()
 

@@ -10,7 +10,6 @@ from orion.node.leader.proposer import Proposer
 from orion.ports.clock import Clock
 from orion.state.tables.configs import Configs
 from orion.state.tables.late_addresses import MAX_GIVEN, GiveAddresses, can_be_given, lacks_addresses
-from orion.state.tables.networks import Networks
 from orion.state.tables.subnets import (
     MAX_RELEASED,
     Key,
@@ -98,10 +97,10 @@ def idle(view: View) -> list[Key]:
 
 
 def waiting_for_addresses(view: View) -> list[AllocationId]:
-    """Returns tasks that lack addresses on networks by name which could be given now."""
-    if not len(view.of(Networks)):
+    """Returns tasks that lack addresses which could be given now."""
+    if view.of(Configs).network is None:
         return []
-    jobs = (job for name in view.job_names() if (job := view.job(name)) is not None and job.task.networks)
+    jobs = (job for name in view.job_names() if (job := view.job(name)) is not None and job.task.needs_addresses)
     held = (each for job in jobs for each in view.allocations_of_job(job.name))
     known = ((each, spec) for each in held if (spec := view.spec(each.job, each.job_version)) is not None)
     return [each.id for each, spec in known if lacks_addresses(each, spec) and can_be_given(view, each, spec)]

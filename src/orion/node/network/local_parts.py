@@ -1,15 +1,24 @@
 """The networks that are up on this machine: whose address is on which, and routes of containers on several."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from orion.model.allocation import Allocation
 from orion.model.container import Attachment, ContainerState
+from orion.model.ids import JobName
 from orion.model.network import SUBNET_SIZE
 from orion.node.agent.assignments import AssignmentWatcher
 from orion.ports.engine import Engine
 from orion.ports.overlay import OverlayKernel
 from orion.reconcile.container_routes import container_routes
 from orion.reconcile.local_network import LocalPart
+
+
+class Asker(NamedTuple):
+    """Who asks for a name. `job` is "" for one that is no task's, and None for this machine itself."""
+
+    networks: tuple[int, ...]
+    job: JobName | None
 
 
 class LocalParts:
@@ -19,7 +28,7 @@ class LocalParts:
         self._source = source
         self._engine = engine
         self._kernel = kernel
-        self._askers: tuple[object, dict[int, tuple[int, ...]]] = (None, {})  # as of what, and by address
+        self._askers: tuple[object, dict[int, Asker]] = (None, {})  # as of what, and by address
         self.parts: tuple[LocalPart, ...] = ()
 
     def keep(self, wanted: Sequence[LocalPart]) -> None:
@@ -34,16 +43,16 @@ class LocalParts:
         """Returns the networks that a task of this node is on, in its job's order, as far as they are up."""
         return [part for address in allocation.addresses if (part := self.at(address)) is not None]
 
-    def networks_of(self, client: int) -> tuple[int, ...]:
-        """Returns the numbers of the networks of who asks from this address: a container those of its job, in their
-        order, and this machine itself all.
+    def asker_at(self, client: int) -> Asker:
+        """Returns who asks from this address: a container is on the networks of its job, in their order, and this
+        machine itself on all.
         """
         work = self._source.latest
         as_of = work, self.parts
         if self._askers[0] != as_of:
             mine = [each.allocation for each in work.assigned] if work is not None else []
             known = {
-                address: tuple(part.number for part in self.of(allocation))
+                address: Asker(tuple(part.number for part in self.of(allocation)), allocation.job)
                 for allocation in mine
                 if not allocation.terminal
                 for address in allocation.addresses
@@ -54,8 +63,8 @@ class LocalParts:
             return found
         part = self.at(client)
         if part is None or client == part.first + 1:
-            return tuple(each.number for each in self.parts)
-        return (part.number,)
+            return Asker(tuple(each.number for each in self.parts), None)
+        return Asker((part.number,), JobName(""))
 
     # --- routes of containers -----------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Names of jobs for this node's containers: from the state where this node follows the log, and on a worker as a
 stream from a voter. Who is dead by gossip is left out, without waiting for the cluster's word. Who asks is told of
-jobs on networks that he is on himself, with their addresses there: what is on none of them is not there for him.
+jobs that allow his on networks that he is on himself, with their addresses there: no other is there for him.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from orion.model.allocation import Allocation
+from orion.model.allow import is_allowed
 from orion.model.dns import Answer, Code, Forward, Question
 from orion.model.errors import OrionError
 from orion.model.ids import JobName, NodeId
@@ -20,6 +21,7 @@ from orion.model.job import JobKind, TaskSpec
 from orion.model.network import NO_ADDRESSES, AddressRange, address_number
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
+from orion.node.network.local_parts import Asker
 from orion.node.network.shared_look import SharedLook
 from orion.node.routing.forward import Forward as Forwarding
 from orion.node.rpc.registry import Registry
@@ -59,7 +61,7 @@ class NamedPlace(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class NamedJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """`ports`: numbers and protocols. `networks`: the numbers of those that it is on, in its order, and those that
-    tasks of a former version are on.
+    tasks of a former version are on. `allowed`: who else may reach it; empty: all.
     """
 
     job: JobName
@@ -67,6 +69,7 @@ class NamedJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ready: tuple[NamedPlace, ...]
     ports: tuple[tuple[int, str], ...]
     networks: tuple[int, ...]
+    allowed: tuple[JobName, ...] = ()
 
 
 class NamesChunk(msgspec.Struct, frozen=True, array_like=True):
@@ -100,10 +103,10 @@ class Names:
         registry: Registry,
         rng: random.Random,
         wanted: Callable[[], bool],
-        networks_of: Callable[[int], tuple[int, ...]],
+        asker_at: Callable[[int], Asker],
     ) -> None:
-        """`wanted`: whether there is a network, so that a worker needs to be told. `networks_of`: numbers of the
-        networks of who has an address on this machine.
+        """`wanted`: whether there is a network, so that a worker needs to be told. `asker_at`: who has an address
+        on this machine.
         """
         self._clock = clock
         self._driver = driver
@@ -112,7 +115,7 @@ class Names:
         self._rng = rng
         self._wanted = wanted
         self._told: dict[JobName, NamedJob] | None = None
-        self._networks_of = networks_of
+        self._asker_at = asker_at
         self._owners: dict[int, Owner] = {}  # by address, of those that were told
         self._range = NO_ADDRESSES
         self._kept: dict[JobName, tuple[int, NamedJob | None]] = {}
@@ -123,7 +126,7 @@ class Names:
     def resolve(self, question: Question, client: str) -> Answer | Forward:
         from orion.model.name_answers import answer
 
-        asker = AsSeenBy(self, self._networks_of(address_number(client)))
+        asker = AsSeenBy(self, self._asker_at(address_number(client)))
         try:
             return answer(question, asker, self._rng.getrandbits(64))
         except NotKnownYet:
@@ -144,6 +147,11 @@ class Names:
                 self._answers.clear()
             known = self._answers[key] = named, gossip, self._tasks(named, shared)
         return known[2]
+
+    def may_see(self, asker: JobName | None, job: JobName) -> bool:
+        """Returns whether a job is there for who asks; None is this machine itself, which sees all."""
+        named = self._job(job) if asker is not None else None
+        return named is None or asker is None or is_allowed(asker, job, named.allowed)
 
     def _tasks(self, named: NamedJob, network: int) -> "Tasks":
         from orion.model.name_answers import Place, Port, Tasks
@@ -254,17 +262,19 @@ class _Receiver:
 
 
 class AsSeenBy:
-    """Names as who is on these networks sees them: fulfils `Known` of model/name_answers.py."""
+    """Names as one sees them who asks: fulfils `Known` of model/name_answers.py."""
 
-    def __init__(self, names: Names, networks: tuple[int, ...]) -> None:
+    def __init__(self, names: Names, asker: Asker) -> None:
         self._names = names
-        self._networks = networks
+        self._asker = asker
 
     def tasks(self, job: JobName) -> "Tasks | None":
-        return self._names.tasks(job, self._networks)
+        found = self._names.tasks(job, self._asker.networks)
+        return found if found is not None and self._names.may_see(self._asker.job, job) else None
 
     def owner(self, address: bytes) -> tuple[JobName, int] | None:
-        return self._names.owner(address, self._networks)
+        found = self._names.owner(address, self._asker.networks)
+        return found if found is not None and self._names.may_see(self._asker.job, found[0]) else None
 
     def is_ours(self, address: bytes) -> bool:
         return self._names.is_ours(address)
@@ -292,7 +302,7 @@ def named_job(view: View, job: JobName) -> NamedJob | None:
     )
     ports = found.task.container_ports
     networks = *view.of(Networks).numbers(found.task), *(number for each in ready for number, _ in each.addresses)
-    return NamedJob(job, found.count, ready, ports, tuple(dict.fromkeys(networks)))
+    return NamedJob(job, found.count, ready, ports, tuple(dict.fromkeys(networks)), found.task.allow_from)
 
 
 def _numbered(subnets: Subnets, addresses: tuple[int, ...]) -> tuple[tuple[int, int], ...]:

@@ -22,6 +22,7 @@ from orion.node.runtime.isolation import UNFORESEEN
 from orion.ports.dns import NameServer, Resolve
 from orion.ports.engine import Engine
 from orion.ports.firewall import Firewall
+from orion.ports.guard import GuardKernel
 from orion.ports.ingress import Ingress
 from orion.ports.overlay import OverlayKernel
 from orion.ports.reach import Reach
@@ -51,6 +52,7 @@ class NetworkPorts(NamedTuple):
     names: Callable[[Resolve], NameServer]
     reach: Reach
     ingress: Ingress
+    guard: GuardKernel
 
 
 class NodeNetwork:
@@ -59,8 +61,7 @@ class NodeNetwork:
 
     `underlay`: this host's address that others reach. `ports` makes the kernel's and the firewall's adapters and
     the name server, which are not loaded where there is no network. `resolve` says what names mean. `on_labels` is
-    called when the labels are others. `known`: this node as the cluster knows it. `on_change` are
-    called when `networks` may be others.
+    called when the labels are others, `on_change` when `networks` may be. `known`: as the cluster knows this node.
     """
 
     def __init__(
@@ -352,4 +353,5 @@ class NodeNetwork:
 
     async def _take_rules_away(self) -> None:
         await self._ports().ingress.remove()
+        await self._ports().guard.remove()
         await self._firewall.remove()

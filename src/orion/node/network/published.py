@@ -1,18 +1,18 @@
-"""Tasks behind the ports that are open on every node: from the state where this node follows the log, and on a
-worker as a stream from a voter.
+"""Tasks behind the ports that are open on every node, and addresses of jobs that `allow_from` is about: from the
+state where this node follows the log, and on a worker as a stream from a voter.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import ClassVar
 
 import msgspec
 
 from orion.model.errors import OrionError, Unavailable
 from orion.model.ids import JobName
-from orion.model.published import Ports, PublishedPlace, PublishedPort
+from orion.model.published import JobAddresses, Ports, PublishedPlace, PublishedPort, Told
 from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.read_barrier import Barrier
 from orion.node.membership.directory import Directory
@@ -29,28 +29,32 @@ log = logging.getLogger(__name__)
 
 PAUSE_S = 0.05  # between two looks: what follows on one another is seen as one
 CHUNK_PORTS = 50
+CHUNK_JOBS = 500
 MAX_PLACES = 2_000  # in one chunk
 AGAIN_S = 0.5
 BARRIER_S = 5.0
 
 
 class PublishedChunk(msgspec.Struct, frozen=True, array_like=True):
-    """Some of all ports; a port that has many places may come in several. `whole`: the set ends with it."""
+    """Some of all that is told; a port that has many places may come in several, and so may a job that has many
+    addresses. `whole`: the set ends with it.
+    """
 
-    ports: Ports
+    ports: tuple[PublishedPort, ...]
     whole: bool
+    allowed: tuple[JobAddresses, ...] = ()
 
 
 class WatchPublished(StreamRequest[PublishedChunk], frozen=True, tag=58):
-    """All ports, now and whenever they are others."""
+    """All of it, now and whenever it is other."""
 
     silence_s: ClassVar = SILENCE_S
     resumable: ClassVar = True
 
 
 class Published:
-    """`ports`: what is known; None before anything is. `changed` is set when that is another, and when gossip may
-    say something else of nodes.
+    """`told`: what is known; None before anything is. `on_change` are called when that is another, and when gossip
+    may say something else of nodes.
     """
 
     def __init__(
@@ -63,17 +67,17 @@ class Published:
     ) -> None:
         self._driver = driver
         self.directory = directory
-        self._gossip = 0  # the directory's version when `changed` was set last
+        self._gossip = 0  # the directory's version when `on_change` were called last
         self._forward = forward
         self._barrier = Barrier(driver)
-        self.ports: Ports | None = None
-        self.changed = asyncio.Event()
-        self._shared = SharedLook(driver, lambda: published(driver))
+        self._shared = SharedLook(driver, lambda: _look(driver))
+        self.told: Told | None = None
+        self.on_change: list[Callable[[], None]] = []
         registry.answer_stream(WatchPublished, self._serve)
 
     async def run(self) -> None:
         """While there is a network here."""
-        self.ports = None
+        self.told = None
         while True:
             try:
                 await (self._follow_state() if self._driver.is_member else self._follow_voters())
@@ -81,11 +85,12 @@ class Published:
                 log.debug("what is published is not known: %s", error.detail)
             await asyncio.sleep(AGAIN_S)
 
-    def _tell(self, ports: Ports | None) -> None:
+    def _tell(self, told: Told | None) -> None:
         gossip = self.directory.version
-        if ports != self.ports or gossip != self._gossip:
-            self.ports, self._gossip = ports, gossip
-            self.changed.set()
+        if told != self.told or gossip != self._gossip:
+            self.told, self._gossip = told, gossip
+            for each in self.on_change:
+                each()
 
     async def _follow_state(self) -> None:
         """First it catches up: the log that it read at its start may be long past. Raises OrionError
@@ -109,29 +114,33 @@ class Published:
             gossip = group.create_task(self._follow_gossip(), name="published-gossip")
             try:
                 async with contextlib.aclosing(self._forward.from_voters(WatchPublished(), _Receiver)) as sets:
-                    async for ports in sets:
+                    async for told in sets:
                         if self._driver.is_member:
                             break
-                        if not isinstance(ports, SignOfLife):
-                            self._tell(ports)
+                        if not isinstance(told, SignOfLife):
+                            self._tell(told)
             finally:
                 gossip.cancel()
 
     async def _follow_gossip(self) -> None:
         while True:
             await self._driver.watch.changed()
-            self._tell(self.ports)
+            self._tell(self.told)
 
     async def _serve(
         self, _request: WatchPublished, _: Principal
     ) -> AsyncGenerator[PublishedChunk | SignOfLife, None]:
         async with contextlib.aclosing(self._shared.sets()) as sets:
-            async for ports in sets:
-                if isinstance(ports, SignOfLife):
-                    yield ports
+            async for told in sets:
+                if isinstance(told, SignOfLife):
+                    yield told
                     continue
-                for chunk in chunks(ports):
+                for chunk in chunks(told):
                     yield chunk
+
+
+async def _look(driver: RaftDriver) -> Told:
+    return Told(await published(driver), await _allowed(driver.view))
 
 
 async def published(driver: RaftDriver) -> Ports:
@@ -145,6 +154,27 @@ async def published(driver: RaftDriver) -> Ports:
             await asyncio.sleep(0)
         found += _of_job(view, job, keys)
     return tuple(found)
+
+
+async def _allowed(view: View) -> tuple[JobAddresses, ...]:
+    """All versions of a job count: its former tasks are guarded until they have ended."""
+    named: set[JobName] = set()
+    for number, job in enumerate(view.job_names()):
+        if number % CHUNK_JOBS == CHUNK_JOBS - 1:
+            await asyncio.sleep(0)
+        record = view.job_record(job)
+        if record is not None:
+            specs = record.rollout.specs.values() if record.rollout is not None else ()
+            for spec in (record.job.task, *specs):
+                if spec.allow_from:
+                    named.update((job, *spec.allow_from))
+    found = ((job, _addresses(view, job)) for job in sorted(named))
+    return tuple(JobAddresses(job, addresses) for job, addresses in found if addresses)
+
+
+def _addresses(view: View, job: JobName) -> tuple[int, ...]:
+    held = (each for each in view.allocations_of_job(job) if not each.terminal)
+    return tuple(sorted({address for each in held for address in each.addresses}))
 
 
 def _of_job(view: View, job: JobName, keys: set[int]) -> Iterator[PublishedPort]:
@@ -170,19 +200,35 @@ def _order(place: PublishedPlace) -> tuple[int, int]:
     return place.ip, place.port
 
 
-def chunks(ports: Ports) -> Iterator[PublishedChunk]:
-    """Returns the ports in parts that fit into frames."""
-    part: list[PublishedPort] = []
+def chunks(told: Told) -> Iterator[PublishedChunk]:
+    """Returns what is told in parts that fit into frames: ports first."""
+    ports: list[PublishedPort] = []
+    allowed: list[JobAddresses] = []
     room = MAX_PLACES
-    for port in ports:
+    parts: list[PublishedPort | JobAddresses] = [*_port_parts(told), *_job_parts(told)]
+    for each in parts:
+        size = len(each.places if isinstance(each, PublishedPort) else each.addresses)
+        if (ports or allowed) and size > room:
+            yield PublishedChunk(tuple(ports), whole=False, allowed=tuple(allowed))
+            ports, allowed, room = [], [], MAX_PLACES
+        if isinstance(each, PublishedPort):
+            ports.append(each)
+        else:
+            allowed.append(each)
+        room -= max(1, size)
+    yield PublishedChunk(tuple(ports), whole=True, allowed=tuple(allowed))
+
+
+def _port_parts(told: Told) -> Iterator[PublishedPort]:
+    for port in told.ports:
         for at in range(0, max(1, len(port.places)), MAX_PLACES):
-            places = port.places[at : at + MAX_PLACES]
-            if part and len(places) > room:
-                yield PublishedChunk(tuple(part), whole=False)
-                part, room = [], MAX_PLACES
-            part.append(PublishedPort(port.port, port.protocol, port.sticky, places))
-            room -= max(1, len(places))
-    yield PublishedChunk(tuple(part), whole=True)
+            yield PublishedPort(port.port, port.protocol, port.sticky, port.places[at : at + MAX_PLACES])
+
+
+def _job_parts(told: Told) -> Iterator[JobAddresses]:
+    for each in told.allowed:
+        for at in range(0, len(each.addresses), MAX_PLACES):
+            yield JobAddresses(each.job, each.addresses[at : at + MAX_PLACES])
 
 
 class _Receiver:
@@ -190,14 +236,18 @@ class _Receiver:
 
     def __init__(self, _address: str) -> None:
         self._ports: dict[tuple[int, str], PublishedPort] = {}
+        self._allowed: dict[JobName, tuple[int, ...]] = {}
 
-    def __call__(self, chunk: PublishedChunk) -> Ports | SignOfLife:
+    def __call__(self, chunk: PublishedChunk) -> Told | SignOfLife:
         for port in chunk.ports:
             known = self._ports.get((port.port, port.protocol))
             places = (*known.places, *port.places) if known is not None else port.places
             whole = PublishedPort(port.port, port.protocol, port.sticky, places)
             self._ports[port.port, port.protocol] = whole
+        for each in chunk.allowed:
+            self._allowed[each.job] = (*self._allowed.get(each.job, ()), *each.addresses)
         if not chunk.whole:
             return ALIVE
-        ports, self._ports = tuple(self._ports.values()), {}
-        return ports
+        told = Told(tuple(self._ports.values()), tuple(JobAddresses(*each) for each in self._allowed.items()))
+        self._ports, self._allowed = {}, {}
+        return told

@@ -24,6 +24,7 @@ from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.position import answer_positions
 from orion.node.membership.directory import Directory
 from orion.node.membership.quorum_watch import QuorumWatch
+from orion.node.network.guarding import Guarding
 from orion.node.network.node_network import NodeNetwork
 from orion.node.network.publisher import Publisher
 from orion.node.network.reach_watch import ReachWatch
@@ -85,6 +86,7 @@ class NodeService:
         network: NodeNetwork,
         reachability: Reachability,
         publisher: Publisher,
+        guarding: Guarding,
         reach_watch: ReachWatch,
         metrics: Metrics,
         outlook: Callable[[], Sequence[str]],
@@ -168,7 +170,7 @@ class NodeService:
             forward=forward,
             registry=registry,
             network=network,
-            also=lambda: publisher.why or publisher.shadowed or reach_watch.why,
+            also=lambda: publisher.why or guarding.why or publisher.shadowed or reach_watch.why,
         )
         self._network_checks = NetworkChecks(
             me=me,

@@ -3,6 +3,7 @@
 from itertools import chain
 
 from orion.model.after import after_fault
+from orion.model.allow import allow_fault
 from orion.model.container_options import ContainerOptions
 from orion.model.ids import JOB_NAME
 from orion.model.job import Job, JobKind, TaskSpec
@@ -98,6 +99,7 @@ def _spec_fault(spec: TaskSpec) -> str:
             _options_fault(spec.options),
             after_fault(spec.after),
             networks_fault(spec.networks),
+            allow_fault(spec.allow_from),
         )
     )
 

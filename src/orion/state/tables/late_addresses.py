@@ -1,4 +1,4 @@
-"""Addresses for tasks that were placed when there were none, on networks by name: without them they don't start."""
+"""Addresses for tasks that were placed when there were none, and don't start without."""
 
 from typing import Protocol, TypeVar
 
@@ -45,9 +45,9 @@ class _Tabled(Protocol):
 
 
 def lacks_addresses(allocation: Allocation, spec: TaskSpec) -> bool:
-    """Returns whether it has no address on a network that its job names, and has not started."""
+    """Returns whether it has no address that it can't start without, and has not started."""
     waits = not allocation.terminal and not allocation.status.container
-    return waits and bool(spec.networks) and len(allocation.addresses) < len(spec.network_names)
+    return waits and spec.needs_addresses and len(allocation.addresses) < len(spec.network_names)
 
 
 def can_be_given(state: _Tabled, allocation: Allocation, spec: TaskSpec) -> bool:

@@ -1,5 +1,6 @@
-"""A hook: a container that has addresses on the cluster's networks is attached there. Where one of them can't be
-brought up that is a failure of the start, so that another node has its turn.
+"""Hooks: a container that has addresses on the cluster's networks is attached there, and starts only once this
+node's kernel keeps from it whom its job does not allow. Where that can't be had it is a failure of the start, so
+that another node has its turn.
 """
 
 from typing import Protocol
@@ -19,7 +20,7 @@ class LocalNetworks(Protocol):
     """This node's part of the cluster's networks. `why`: why it is not as it should be.
 
     `wanted`: false once the network has been switched off; what has an address and did not start yet has none then,
-    unless its job names its networks.
+    unless its job needs the network.
     """
 
     why: str
@@ -45,8 +46,8 @@ class ClusterNetworkAttachment:
         self._network = network
 
     async def prestart(self, start: StartRequest, prepared: Prepared) -> Prepared:
-        allocation, named = start.allocation, start.spec.networks
-        if not named and (not allocation.ip or not self._network.wanted):
+        allocation, needed = start.allocation, start.spec.needs_addresses
+        if not needed and (not allocation.ip or not self._network.wanted):
             return prepared
         if start.container and (start.ran or not allocation.more_ips):
             return prepared
@@ -76,3 +77,29 @@ class ClusterNetworkAttachment:
         places = [(part.engine.name, address_text(ip)) for part, ip in zip(parts, given, strict=True)]
         dns = self._network.dns(parts[0])
         return Attachment(*places[0], dns, DOMAIN if dns else "", tuple(places[1:]))
+
+
+class Guards(Protocol):
+    """`why`: why this node's kernel is not as it should be; "" when it is, or nobody knows yet."""
+
+    why: str
+
+    def guards(self, allocation: Allocation) -> bool: ...
+
+
+class GuardBeforeStart:
+    name = "guard"
+
+    def __init__(self, guards: Guards) -> None:
+        self._guards = guards
+
+    async def prestart(self, start: StartRequest, prepared: Prepared) -> Prepared:
+        if not start.spec.allow_from or self._guards.guards(start.allocation):
+            return prepared
+        if not start.allocation.ip:
+            raise EngineError(
+                "this node has no address left for it, without which nobody is kept from it (allowFrom)"
+            )
+        if self._guards.why:
+            raise EngineError(f"this node can't keep others from it (allowFrom): {self._guards.why}")
+        raise NotYet("waits until this node keeps others from it (allowFrom)")
