@@ -27,7 +27,6 @@ import orion.reconcile.health
 import orion.scheduler.schedule
 import orion.state.mutations
 import orion.state.tables.configs
-import orion.state.tables.ingress
 import orion.state.tables.jobs
 import orion.state.tables.nodes
 import orion.state.tables.plans
@@ -57,7 +56,6 @@ from sim.lost import Lost
 from sim.networked import FRESH_NAMES, OWN_NETWORKS
 from sim.ordered import AFTER_AN_OUTAGE, IN_ORDER
 from sim.outage import Outage
-from sim.published import PORTS_OF_JOBS
 from sim.scenario import Scenario
 from sim.upgrade import Upgrade
 
@@ -391,18 +389,6 @@ def names_are_never_forgotten() -> None:
     orion.node.network.names._is_ready = lambda _allocation, _spec: True
 
 
-def ports_of_removed_jobs_are_kept() -> None:
-    """So that no other job can ever have them."""
-    keep = orion.state.tables.ingress.keep
-
-    def kept(state, job):
-        record = state.jobs.get(job)
-        if record is not None and not record.latest.stopping:
-            keep(state, job)
-
-    orion.state.tables.ingress.keep = kept
-
-
 def ports_are_told_of_once() -> None:
     """The kernel leads where it led first."""
     tell = orion.node.network.published.Published._tell
@@ -595,8 +581,7 @@ PLANTED = (
     _bug(names_are_never_forgotten, FRESH_NAMES, "liveness"),
     _bug(names_are_told_to_everybody, OWN_NETWORKS, "liveness", first=8),
     _bug(an_address_of_another_network_is_given, "an address of its job's networks", first=32),
-    _bug(ports_of_removed_jobs_are_kept, PORTS_OF_JOBS, first=901),
-    _bug(ports_are_told_of_once, "liveness", first=901),
+    _bug(ports_are_told_of_once, "liveness", first=912),
     _bug(a_name_is_used_again_at_once, "a name's former containers have ended", first=30_003),
     _bug(a_stop_is_forgotten, HISTORY, "the history of a job ends with what it is", first=30_002),
     _bug(agent_starts_before_confirm, "a container is confirmed first"),

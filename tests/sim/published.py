@@ -4,6 +4,8 @@ import random
 
 from orion.model.api.ingress_fields import IngressRequest
 from orion.model.ingress import Backend
+from orion.model.job import TaskSpec
+from orion.state.job_record import JobRecord
 from orion.state.records import port_key
 from orion.state.tables import State
 from orion.state.tables.ingress import Ingress
@@ -29,12 +31,21 @@ def check_published(world: World, state: State) -> None:
         record = state.jobs.get(row.job)
         if record is None or record.latest.stopping:
             world.fail(PORTS_OF_JOBS, f"{row} of {record and record.latest}")
-        specs = [record.job.task, record.latest.task, *(record.rollout.specs.values() if record.rollout else ())]
-        if not any(port_key(each.port, each.protocol) == key for spec in specs for each in spec.ingress):
-            world.fail(PORTS_OF_JOBS, f"{row}, of which no version asks for it")
+        if not any(port_key(each.port, each.protocol) == key for spec in _wanted(record) for each in spec.ingress):
+            world.fail(PORTS_OF_JOBS, f"{row}, of which no version that is wanted asks for it")
     for record in state.records.values():
         if both := sorted(set(rows).intersection(record.ports)):
             world.fail("a port of every node is no task's on one", f"{both} on {record.node.id}")
+
+
+def _wanted(record: JobRecord) -> list[TaskSpec]:
+    """Of its present version, the one that it would go back to, and those that its slots want."""
+    rollout = record.rollout
+    versions = {record.version(index) for index in range(len(record.slots))}
+    if rollout is not None:
+        versions.add(rollout.healthy)
+    specs = rollout.specs if rollout else {}
+    return [record.job.task, record.latest.task, *(specs[version] for version in versions if version in specs)]
 
 
 def _table(state: State) -> type:
