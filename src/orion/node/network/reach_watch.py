@@ -59,7 +59,9 @@ class ReachWatch:
 
     async def run(self) -> None:
         while True:
-            await asyncio.sleep((AGAIN_S if self._suspects else EVERY_S) * self._rng.uniform(0.75, 1.25))
+            # Nothing is drawn where there is no network: elections draw from the same source.
+            spread = self._rng.uniform(0.75, 1.25) if self._reachability.targets() else 1.0
+            await asyncio.sleep((AGAIN_S if self._suspects else EVERY_S) * spread)
             try:
                 await self._round()
             except* OrionError as group:
