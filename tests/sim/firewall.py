@@ -4,40 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from orion.model.firewall import FirewallRules
+from sim.kernel_part import KernelPart
 
 
-class SimKernel:
+class SimKernel(KernelPart[FirewallRules]):
     """The rules of one machine."""
-
-    def __init__(self) -> None:
-        self.applied: FirewallRules | None = None
-        self.whole = True  # False once somebody has taken a part of them away
-        self._listening: set[asyncio.Event] = set()
-
-    def put(self, rules: FirewallRules | None) -> None:
-        self.applied, self.whole = rules, True
-        self._tell()
-
-    def tamper(self) -> None:
-        """As whoever flushes all, or deletes one rule."""
-        self.whole = False
-        self._tell()
-
-    async def changes(self) -> AsyncGenerator[None, None]:
-        changed = asyncio.Event()
-        self._listening.add(changed)
-        try:
-            yield
-            while True:
-                await changed.wait()
-                changed.clear()
-                yield
-        finally:
-            self._listening.discard(changed)
-
-    def _tell(self) -> None:
-        for each in self._listening:
-            each.set()
 
 
 class SimFirewall:

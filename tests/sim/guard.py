@@ -4,40 +4,14 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from orion.model.guard import GuardRules
+from sim.kernel_part import SparsePart
 
 
-class SimGuardRules:
+class SimGuardRules(SparsePart[GuardRules]):
     """The guards of one machine."""
 
-    def __init__(self) -> None:
-        self.applied: GuardRules | None = None
-        self.whole = True  # False once somebody has taken a part of them away
-        self._listening: set[asyncio.Event] = set()
-
     def put(self, rules: GuardRules | None) -> None:
-        self.applied, self.whole = rules if rules is not None and rules.guards else None, True
-        self._tell()
-
-    def tamper(self) -> None:
-        """As whoever flushes all, or deletes one rule."""
-        self.whole = self.applied is None
-        self._tell()
-
-    async def changes(self) -> AsyncGenerator[None, None]:
-        changed = asyncio.Event()
-        self._listening.add(changed)
-        try:
-            yield
-            while True:
-                await changed.wait()
-                changed.clear()
-                yield
-        finally:
-            self._listening.discard(changed)
-
-    def _tell(self) -> None:
-        for each in self._listening:
-            each.set()
+        super().put(rules if rules is not None and rules.guards else None)
 
 
 class SimGuard:

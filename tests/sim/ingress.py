@@ -6,47 +6,24 @@ from collections.abc import AsyncGenerator, Collection
 import msgspec
 
 from orion.model.ingress import Backend, IngressPort, IngressRules, Listener
+from sim.kernel_part import SparsePart
 
 
-class SimIngressKernel:
+class SimIngressKernel(SparsePart[IngressRules]):
     """Published ports of one machine, and the connections that came by them."""
 
     def __init__(self) -> None:
-        self.applied: IngressRules | None = None
-        self.whole = True  # False once somebody has taken a part of them away
+        super().__init__()
         self.connections: list[Backend] = []
         self.listeners: list[Listener] = []
-        self._listening: set[asyncio.Event] = set()
 
     def put(self, rules: IngressRules | None) -> None:
-        self.applied, self.whole = _as_kept(rules), True
-        self._tell()
-
-    def tamper(self) -> None:
-        """As whoever flushes all, or deletes one rule."""
-        self.whole = self.applied is None
-        self._tell()
+        super().put(_as_kept(rules))
 
     def backends(self, port: int, protocol: str) -> tuple[Backend, ...]:
         """Returns where a new connection to the port may go; none where the port is not published."""
         ports = self.applied.ports if self.applied and self.whole else ()
         return next((each.backends for each in ports if (each.port, each.protocol) == (port, protocol)), ())
-
-    async def changes(self) -> AsyncGenerator[None, None]:
-        changed = asyncio.Event()
-        self._listening.add(changed)
-        try:
-            yield
-            while True:
-                await changed.wait()
-                changed.clear()
-                yield
-        finally:
-            self._listening.discard(changed)
-
-    def _tell(self) -> None:
-        for each in self._listening:
-            each.set()
 
 
 class SimIngress:

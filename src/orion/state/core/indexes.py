@@ -1,11 +1,12 @@
 """Indexes follow from a table's rows, are not in a snapshot, and are kept with every change of a row."""
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 Key_contra = TypeVar("Key_contra", contravariant=True)
 Row_contra = TypeVar("Row_contra", contravariant=True)
+_AnyKey = TypeVar("_AnyKey")
 _AnyRow = TypeVar("_AnyRow")
 
 
@@ -75,3 +76,34 @@ class Total(Generic[_AnyRow]):
 
     def content(self) -> object:
         return self.total
+
+
+class KeysBy(Generic[_AnyKey, _AnyRow]):
+    """The keys of the rows of each owner, of which a row may have several."""
+
+    def __init__(self, owners: Callable[[_AnyRow], Iterable[str]]) -> None:
+        self._owners = owners
+        self._keys: dict[str, set[_AnyKey]] = {}
+
+    def add(self, key: _AnyKey, row: _AnyRow) -> None:
+        for owner in self._owners(row):
+            self._keys.setdefault(owner, set()).add(key)
+
+    def remove(self, key: _AnyKey, row: _AnyRow) -> None:
+        for owner in self._owners(row):
+            self._keys[owner].discard(key)
+            if not self._keys[owner]:
+                del self._keys[owner]
+
+    def replace(self, key: _AnyKey, former: _AnyRow, row: _AnyRow) -> None:
+        self.remove(key, former)
+        self.add(key, row)
+
+    def clear(self) -> None:
+        self._keys.clear()
+
+    def content(self) -> object:
+        return self._keys
+
+    def of(self, owner: str) -> Iterable[_AnyKey]:
+        return self._keys.get(owner, ())

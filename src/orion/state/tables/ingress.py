@@ -14,6 +14,7 @@ from orion.model.job import Job, TaskSpec
 from orion.model.levels import since
 from orion.model.limits import MAX_INGRESS_PORTS
 from orion.state.core.frames import Rows
+from orion.state.core.indexes import KeysBy
 from orion.state.core.table import KeyedTable, TableSet
 from orion.state.job_record import JobRecord
 from orion.state.records import Tables, port_key, port_text, static_port_keys
@@ -33,39 +34,11 @@ class IngressFrame(Rows, frozen=True, array_like=True, tag=18):
     rows: list[IngressRow]
 
 
-class _ByJob:
-    """An index: the keys of each job."""
-
-    def __init__(self) -> None:
-        self.keys: dict[JobName, set[int]] = {}
-
-    def add(self, key: int, row: IngressRow) -> None:
-        self.keys.setdefault(row.job, set()).add(key)
-
-    def remove(self, key: int, row: IngressRow) -> None:
-        self.keys[row.job].discard(key)
-        if not self.keys[row.job]:
-            del self.keys[row.job]
-
-    def replace(self, key: int, former: IngressRow, row: IngressRow) -> None:
-        self.remove(key, former)
-        self.add(key, row)
-
-    def clear(self) -> None:
-        self.keys.clear()
-
-    def content(self) -> object:
-        return self.keys
-
-
 class Ingress(KeyedTable[int, IngressRow]):
-    """`version` grows with each change, and is compared for equality alone."""
-
     rows_frame = IngressFrame
 
     def __init__(self, state: TableSet) -> None:
-        self._by_job = _ByJob()
-        self.version = 0
+        self._by_job = KeysBy[int, IngressRow](lambda row: (row.job,))
         super().__init__(state, self._by_job)
 
     @staticmethod
@@ -76,16 +49,8 @@ class Ingress(KeyedTable[int, IngressRow]):
     def can_be(row: IngressRow) -> bool:
         return port_key(1, "tcp") <= row.key <= MAX_PORT_KEY
 
-    def put(self, row: IngressRow) -> None:
-        super().put(row)
-        self.version += 1
-
-    def drop(self, key: int) -> None:
-        super().drop(key)
-        self.version += 1
-
     def of_job(self, job: JobName) -> list[int]:
-        return sorted(self._by_job.keys.get(job, ()))
+        return sorted(self._by_job.of(job))
 
 
 def ingress_keys(task: TaskSpec) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from orion.model.ids import JobName
 from orion.model.job import ConfigRef, TaskSpec
 from orion.model.levels import since
 from orion.state.core.frames import Rows
-from orion.state.core.indexes import Total
+from orion.state.core.indexes import KeysBy, Total
 from orion.state.core.table import KeyedTable, Table, TableSet
 from orion.state.records import Tables
 from orion.state.tables.configs import Configs
@@ -38,38 +38,11 @@ class KeptConfigsFrame(Rows, frozen=True, array_like=True, tag=15):
     rows: list[KeptConfig]
 
 
-class _ByJob:
-    """An index: the keys of each job's rows."""
-
-    def __init__(self) -> None:
-        self.keys: dict[JobName, set[str]] = {}
-
-    def add(self, key: str, row: KeptConfig) -> None:
-        for job in row.jobs:
-            self.keys.setdefault(job, set()).add(key)
-
-    def remove(self, key: str, row: KeptConfig) -> None:
-        for job in row.jobs:
-            self.keys[job].discard(key)
-            if not self.keys[job]:
-                del self.keys[job]
-
-    def replace(self, key: str, former: KeptConfig, row: KeptConfig) -> None:
-        self.remove(key, former)
-        self.add(key, row)
-
-    def clear(self) -> None:
-        self.keys.clear()
-
-    def content(self) -> object:
-        return self.keys
-
-
 class KeptConfigs(KeyedTable[str, KeptConfig]):
     rows_frame = KeptConfigsFrame
 
     def __init__(self, state: TableSet) -> None:
-        self._by_job = _ByJob()
+        self._by_job = KeysBy[str, KeptConfig](lambda row: row.jobs)
         self._bytes = Total(_weight)
         super().__init__(state, self._by_job, self._bytes)
 
@@ -90,7 +63,7 @@ class KeptConfigs(KeyedTable[str, KeptConfig]):
         return self._bytes.total
 
     def of_job(self, job: JobName) -> list[str]:
-        return sorted(self._by_job.keys.get(job, ()))
+        return sorted(self._by_job.of(job))
 
 
 def _weight(row: KeptConfig) -> int:
