@@ -6,6 +6,7 @@ from orion.state.order import circle
 from orion.state.records import Tables
 from orion.state.tables.ingress import refuse_ports
 from orion.state.tables.networks import missing_network
+from orion.state.tables.volumes import refuse_volumes
 
 
 def refuse_circle(state: Tables, job: Job) -> Refused | None:
@@ -20,8 +21,13 @@ def refuse_circle(state: Tables, job: Job) -> Refused | None:
 
 
 def refuse(state: Tables, job: Job) -> OrionError | None:
-    """Refuses a job by what it names: other jobs, networks, and ports of every node."""
-    return refuse_circle(state, job) or missing_network(state, job.name, job.task) or refuse_ports(state, job)
+    """Refuses a job by what it names: other jobs, networks, volumes, and ports of every node."""
+    return (
+        refuse_circle(state, job)
+        or missing_network(state, job.name, job.task)
+        or refuse_ports(state, job)
+        or refuse_volumes(state, job)
+    )
 
 
 TABLES = ()
