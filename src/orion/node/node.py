@@ -15,6 +15,7 @@ from orion.node.agent.hooks.cluster_network import ClusterNetworkAttachment, Gua
 from orion.node.agent.hooks.configs import ConfigInjection
 from orion.node.agent.hooks.namespaces import Namespaces
 from orion.node.agent.hooks.templates import TemplateExpansion
+from orion.node.agent.hooks.volumes import VolumeMounts
 from orion.node.agent.pull_ahead import answer_pulls
 from orion.node.agent.registration import Registration
 from orion.node.agent.status_updates import StatusUpdates
@@ -57,6 +58,7 @@ from orion.ports.machine import Machine
 from orion.ports.membership import Membership
 from orion.ports.peers import Peers
 from orion.ports.probe import Probe
+from orion.ports.volumes import VolumeStore
 from orion.process.config import Config
 from orion.raft.interface import RaftConfig, SoftState
 
@@ -82,6 +84,7 @@ class Node:
         engine: Engine,
         probe: Probe,
         machine: Machine,
+        volumes: VolumeStore,
         network: Callable[[], NetworkPorts],
         identity: Identity,
         on_stop_asked: Callable[[], None] = lambda: None,
@@ -222,6 +225,7 @@ class Node:
             hooks=(
                 TemplateExpansion(lambda: self._registration.known()),  # noqa: PLW0108 -- it comes later
                 ConfigInjection(lambda keys: self.service.configs.read(keys)),  # noqa: PLW0108 -- so does this
+                VolumeMounts(me, volumes, cluster=lambda: self.service.volumes, random_bits=machine.random_bits),
                 ClusterNetworkAttachment(self.network),
                 GuardBeforeStart(self.guarding),
                 Namespaces(me, engine, lambda: self._source.latest.cluster if self._source.latest else 0),

@@ -69,7 +69,8 @@ class VolumeWaitView(msgspec.Struct, frozen=True, rename="camel", gc=False):
         str,
         schema(
             "`down`, `away` (stopped on purpose), `draining`, `engine` (none answers) or `gone` is its node; "
-            "`rules` of the task exclude it, it has no `room`; another volume of the task is elsewhere (`apart`), it is `moving`, or "
+            "`rules` of the task exclude it, it has no `room`; another volume of the task is elsewhere "
+            "(`apart`), it is `moving`, or "
             "there are as many volumes as there can be (`most`).",
             enum=[*VolumeGap],
         ),
