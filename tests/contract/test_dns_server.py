@@ -1,6 +1,7 @@
 """The NameServer port on real sockets: answers of its own, by UDP and TCP, to friends and to others."""
 
 import asyncio
+import contextlib
 import functools
 import secrets
 import socket
@@ -11,8 +12,9 @@ import sys
 import pytest
 import uvloop
 
-from orion.adapters.dns import rates, streams
-from orion.adapters.dns.source_filter import set_dropped
+from orion.adapters.dns import lanes, rates, streams
+from orion.adapters.dns.sockets import another, lost, open_both
+from orion.adapters.dns.source_filter import set_dropped, steer
 from orion.model.errors import Unavailable
 from support import dns
 from support.name_server import Jobs
@@ -268,7 +270,7 @@ async def test_a_port_is_free_again_and_a_taken_one_is_said(tmp_path):
 FLOOD = """
 import socket, sys, time
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sock.bind(("127.0.0.5", 0))
+sock.bind((sys.argv[3], 0))
 sock.connect(("127.0.0.1", int(sys.argv[1])))
 sock.setblocking(False)
 data = bytes.fromhex(sys.argv[2])
@@ -281,13 +283,54 @@ while True:
 """
 
 
+@contextlib.asynccontextmanager
+async def flooding(names, source):
+    arguments = sys.executable, "-c", FLOOD, str(names.port), dns.query(WEB).hex(), source
+    flood = await asyncio.create_subprocess_exec(*arguments, stdout=subprocess.PIPE)
+    try:
+        await flood.stdout.readline()
+        yield
+    finally:
+        flood.kill()
+        await flood.wait()
+
+
 @on_both_loops
-async def test_a_flood_of_one_client_leaves_room_for_others(tmp_path, caplog):
+async def test_a_flood_of_one_client_loses_no_question_of_others(tmp_path, caplog):
     async with server(tmp_path) as names:
-        arguments = sys.executable, "-c", FLOOD, str(names.port), dns.query(WEB).hex()
-        flood = await asyncio.create_subprocess_exec(*arguments, stdout=subprocess.PIPE)
-        try:
-            await flood.stdout.readline()
+        async with flooding(names, "127.0.0.5"), Stream.to(names.port, source="127.0.0.6") as stream:
+            with Client(names.port, source="127.0.0.6") as client:
+                async with asyncio.timeout(DEADLINE_S):
+                    while "127.0.0.5" not in caplog.text:
+                        assert (await client.insist("2.web")).values == ["10.200.2.3"]
+                while (await client.insist("2.web", ident=1)).ident != 1:
+                    pass  # an answer that came late
+                for ident in range(2, 500):
+                    assert (await client.ask("2.web", ident=ident)).ident == ident
+            assert (await stream.ask("2.web")).values == ["10.200.2.3"]
+        assert names.counts.dropped > 0
+        with Client(names.port, source="127.0.0.5") as client:
+            assert (await client.insist("2.web")).values == ["10.200.2.3"]
+
+
+@on_both_loops
+async def test_a_queue_of_its_own_is_the_next_ones_after_a_flood(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(lanes, "MAX_LANES", 1)
+    async with server(tmp_path) as names, asyncio.timeout(DEADLINE_S):
+        for flooder, other in (("127.0.0.5", "127.0.0.7"), ("127.0.0.7", "127.0.0.5")):
+            async with flooding(names, flooder):
+                with Client(names.port, source=other) as client:
+                    while f"{flooder} asks for more names than it is given answers: the rest" not in caplog.text:
+                        assert (await client.insist("2.web")).values == ["10.200.2.3"]
+        with Client(names.port, source="127.0.0.6") as client:
+            assert (await client.insist("2.web")).values == ["10.200.2.3"]
+
+
+@on_both_loops
+async def test_a_flood_that_has_no_queue_of_its_own_is_not_heard_for_a_while(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(lanes, "MAX_LANES", 0)
+    async with server(tmp_path) as names:
+        async with flooding(names, "127.0.0.5"):
             with Client(names.port, source="127.0.0.6") as client:
                 async with asyncio.timeout(DEADLINE_S):
                     while "127.0.0.5" not in caplog.text:
@@ -296,9 +339,6 @@ async def test_a_flood_of_one_client_leaves_room_for_others(tmp_path, caplog):
                     assert (await client.insist("2.web", ident=ident)).values == ["10.200.2.3"]
             async with Stream.to(names.port, source="127.0.0.6") as stream:
                 assert (await stream.ask("2.web")).values == ["10.200.2.3"]
-        finally:
-            flood.kill()
-            await flood.wait()
         assert names.counts.dropped >= rates.SHUN_AFTER
         with Client(names.port, source="127.0.0.5") as client:
             assert (await client.insist("2.web")).values == ["10.200.2.3"]
@@ -337,6 +377,49 @@ def test_the_kernel_drops_what_certain_addresses_send(family, host, dropped, oth
         for each in local:
             send(each)
             assert received() == each
+
+
+@pytest.mark.parametrize(
+    ("family", "host", "steered", "queues"),
+    [
+        (
+            socket.AF_INET,
+            "127.0.0.1",
+            {"127.0.0.5": 2, "127.0.0.7": 1},
+            {"127.0.0.5": 2, "127.0.0.6": 0, "127.0.0.7": 1},
+        ),
+        (socket.AF_INET6, "::1", {"fd00::1": 1, "::1": 2}, {"::1": 2}),
+        (socket.AF_INET6, "::1", {"fd00::1": 1, "::2": 2, "1::1": 1}, {"::1": 0}),
+    ],
+)
+def test_the_kernel_puts_what_certain_addresses_send_into_queues_of_their_own(family, host, steered, queues):
+    udp, tcp = open_both(host, 0)
+    with udp, tcp, another(udp) as second, another(udp) as third, socket.socket(family, socket.SOCK_DGRAM) as late:
+        steer(udp, {socket.inet_pton(family, source): queue for source, queue in steered.items()})
+        for source, queue in queues.items():
+            with socket.socket(family, socket.SOCK_DGRAM) as sender:
+                sender.bind((source, 0))
+                sender.sendto(source.encode(), udp.getsockname())
+            assert (udp, second, third)[queue].recv(100).decode() == source
+        steer(udp, {})
+        late.sendto(b"late", udp.getsockname())
+        assert udp.recv(100) == b"late"
+
+
+def test_the_kernel_says_how_many_messages_found_a_full_queue():
+    udp, tcp = open_both("127.0.0.1", 0)
+    with udp, tcp, another(udp) as small, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        steer(udp, {bytes((127, 0, 0, 5)): 1})
+        small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
+        sender.bind(("127.0.0.5", 0))
+        for _ in range(100):
+            sender.sendto(b"full", udp.getsockname())
+        taken = 0
+        with contextlib.suppress(BlockingIOError):
+            while small.recv(100):
+                taken += 1
+        assert lost(small) == 100 - taken > 0
+        assert lost(udp) == 0
 
 
 @on_both_loops

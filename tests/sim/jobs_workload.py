@@ -12,6 +12,7 @@ from orion.model.api.update_fields import UpdateRequest
 from orion.model.errors import OrionError
 from orion.model.resources import MIB
 from orion.node.services.service import Service
+from sim.aliased import job_aliases
 from sim.cluster import ConnectionLost
 from sim.engine import CRASHES, FOREVER, MISSING
 from sim.guarded import job_allow_from
@@ -42,6 +43,7 @@ class JobsWorkload:
         self._cluster = cluster
         self._networks = world.rng("networks of jobs") if is_networked(world) else None
         self._allowed = world.rng("who may reach jobs") if is_networked(world) else None
+        self._aliases = world.rng("aliases of jobs") if is_networked(world) else None
         self._ingress = world.rng("ports of jobs") if is_networked(world) else None
 
     async def client(self, number: int, is_over: Callable[[], bool]) -> None:
@@ -94,6 +96,7 @@ class JobsWorkload:
             canary=rng.choice((0, 0, 0, 1)),
             auto_promote=True,
         )
+        networks = networks_of_a_job(self._networks) if self._networks else []
         configs = [ConfigRefRequest(CONFIG, env="C")] if count == MOUNTS else []
         return JobRequest(
             configs=configs,
@@ -104,7 +107,8 @@ class JobsWorkload:
             restart_policy=rng.choice(("on-failure", "always")),
             stop_grace_seconds=rng.choice((0.5, 2.0)),
             update=update,
-            networks=networks_of_a_job(self._networks) if self._networks else [],
+            networks=networks,
+            network_aliases=job_aliases(self._aliases, networks) if self._aliases else [],
             ingress=job_ingress(self._ingress) if self._ingress else [],
             allow_from=job_allow_from(self._allowed) if self._allowed else [],
         )

@@ -174,24 +174,34 @@ def _subnet_of(state: State, address: int):
 
 def network_unrest(cluster: Cluster, state: State) -> str:
     engines = (_machine_unrest(cluster, state, engine) for engine in cluster.engines.values())
-    machines = (_names_unrest(machine, state) for machine in cluster.machines.values())
+    machines = (_names_unrest(machine, state) for machine in naming(cluster, state))
     return _subnets_unrest(state) or next(filter(None, (*engines, *machines)), "")
+
+
+def naming(cluster: Cluster, state: State) -> list[Machine]:
+    """Those that give names."""
+    if _of(state, Configs).network is None:
+        return []
+    return [each for each in cluster.machines.values() if each.run is not None and each.run.names is not None]
+
+
+def seen_networks(machine: Machine) -> list[int]:
+    """In the order in which a machine itself sees them."""
+    return [part.number for part in machine.run.node.network.networks.parts]
 
 
 def _names_unrest(machine: Machine, state: State) -> str:
     """Nobody is dead: all that are ready can be reached."""
-    if machine.run is None or machine.run.names is None or _of(state, Configs).network is None:
-        return ""
-    seen = [part.number for part in machine.run.node.network.networks.parts]
+    seen = seen_networks(machine)
     for job in state.jobs:
-        found, meant = named(machine, job), _ready_by_network(state, job)
+        found, meant = named(machine, job), ready_by_network(state, job)
         first = next((each for each in seen if each in meant), None)
         if found != (meant[first] if first is not None else set()):
             return f"{machine.name} gives {found} for {job}, of which {meant} are ready"
     return ""
 
 
-def _ready_by_network(state: State, job: str) -> dict[int, set[int]]:
+def ready_by_network(state: State, job: str) -> dict[int, set[int]]:
     """With a place for each network that the job is on."""
     spec, rows = state.jobs[job].job.task, _of(state, Networks).rows
     names = spec.network_names if state.jobs[job].job.kind != "cron" else ()
@@ -362,6 +372,10 @@ def _subnets_unrest(state: State) -> str:
 def _subnets(state: State):
     """Of the default network, by node."""
     return {row.node: row for row in _of(state, Subnets).rows.values() if not row.network}
+
+
+def rows_of(state: State, kind: type):
+    return _of(state, kind).rows
 
 
 def _of(state: State, kind: type):

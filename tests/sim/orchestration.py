@@ -18,6 +18,7 @@ from orion.state.records import MAX_COUNT, port_key
 from orion.state.slots import task_slot
 from orion.state.tables import State
 from orion.state.tables.history import MAX_REMOVED, History
+from sim.aliased import alias_unrest, check_links
 from sim.cluster import Cluster
 from sim.deployments import deployments_unrest
 from sim.engine import CRASHES, MISSING, SUCCEEDS, Held
@@ -48,6 +49,7 @@ class EveryState:
         check_history(self._world, self._state, self._histories)
         check_network(self._world, self._state)
         check_published(self._world, self._state)
+        check_links(self._world, self._state)
         if self._names is not None:
             self._names.look(self._state)
 
@@ -155,6 +157,7 @@ def unrest(cluster: Cluster, state: State, wall_ms: int) -> str:
     if (
         reason := deployments_unrest(state)
         or network_unrest(cluster, state)
+        or alias_unrest(cluster, state)
         or published_unrest(cluster, state)
         or guard_unrest(cluster.world, cluster, state)
     ):

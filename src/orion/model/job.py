@@ -10,12 +10,11 @@ from orion.model.container_options import ContainerOptions
 from orion.model.health import HealthCheck, TaskHooks, UnhealthyAction
 from orion.model.ids import JobName, NodeId
 from orion.model.levels import since
-from orion.model.network import DEFAULT, OVERLAY_KIND, OVERLAY_LABEL
+from orion.model.network import DEFAULT, OVERLAY_KIND, OVERLAY_LABEL, NetworkAlias
 from orion.model.placement_rules import PlacementRules
 from orion.model.resources import Resources
 from orion.model.schedule import Schedule
 from orion.model.update import UpdatePolicy
-from orion.model.volumes import VolumeMount
 
 
 @since(2, "SYSTEM", "CRON")
@@ -129,23 +128,8 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     ingress: Annotated[tuple[IngressBinding, ...], since(2, words="ports that are published on every node")] = ()
     # Jobs whose tasks may open connections to it, beside its own job's, each once; empty: all jobs.
     allow_from: Annotated[tuple[JobName, ...], since(2, words="who may reach a job")] = ()
-    volumes: Annotated[tuple[VolumeMount, ...], since(2)] = ()  # as asked for, each target once
-
-    @property
-    def has_volumes(self) -> bool:
-        """It has data that is somewhere, so that it can't go anywhere."""
-        return bool(self.volumes) and any(each.name for each in self.volumes)
-
-    @property
-    def writes_volumes(self) -> bool:
-        """No two tasks of one slot may run at a time: both would write to its volumes."""
-        return bool(self.volumes) and any(each.name and not each.read_only for each in self.volumes)
-
-    def volume_names(self, index: int) -> tuple[str, ...]:
-        """The volumes of a slot, each once, sorted."""
-        if not self.volumes:
-            return ()
-        return tuple(sorted({each.volume_of(index) for each in self.volumes if each.name}))
+    # Other names of its job, each once.
+    aliases: Annotated[tuple[NetworkAlias, ...], since(2, words="other names of a job")] = ()
 
     @property
     def on_cluster_network(self) -> bool:

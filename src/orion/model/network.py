@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from orion.model.ids import NodeId
+from orion.model.ids import JOB_NAME, NodeId
 from orion.model.levels import since
 
 SUBNET_SIZE = 256
@@ -24,6 +24,7 @@ DEFAULT, DEFAULT_NUMBER = "default", 0  # the network of jobs that name none
 NETWORK_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 MAX_NETWORKS = 1_000  # of a cluster, beside the default one
 MAX_OF_JOB = 16  # networks of one job
+MAX_ALIASES = 16  # of one job
 MAX_NUMBER = 1_000_000  # a device's name has room for seven digits
 
 # The label by which a node says that it can take part, and its value.
@@ -58,6 +59,16 @@ class Network(msgspec.Struct, frozen=True, array_like=True, gc=False):
     number: int
     internal: bool = False
     created_at_ms: int = 0
+
+
+class NetworkAlias(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Another name of a job: on one of its networks, or on all of them when `network` is empty."""
+
+    name: str
+    network: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.network}" if self.network else self.name
 
 
 class Subnet(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -125,6 +136,21 @@ def networks_fault(names: tuple[str, ...]) -> str:
     if strange is not None:
         return f"{strange[:80]!r} is no network's name"
     return "a network is named twice" if len(set(names)) < len(names) else ""
+
+
+def aliases_fault(aliases: tuple[NetworkAlias, ...], networks: tuple[str, ...]) -> str:
+    """Says why these can't be the aliases of a job on these networks; "" when they can."""
+    if len(aliases) > MAX_ALIASES:
+        return f"{len(aliases):,} aliases; a job has at most {MAX_ALIASES}"
+    strange = next((each.name for each in aliases if not JOB_NAME.fullmatch(each.name)), None)
+    if strange is not None:
+        return f"{strange[:80]!r} can't be an alias: it is no job's name"
+    elsewhere = next(
+        (each for each in aliases if each.network and each.network not in (networks or (DEFAULT,))), None
+    )
+    if elsewhere is not None:
+        return f"the alias {elsewhere.name} is for a network that the job is not on"
+    return "an alias is given twice" if len(set(aliases)) < len(aliases) else ""
 
 
 def address_text(address: int) -> str:

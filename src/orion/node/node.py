@@ -15,7 +15,6 @@ from orion.node.agent.hooks.cluster_network import ClusterNetworkAttachment, Gua
 from orion.node.agent.hooks.configs import ConfigInjection
 from orion.node.agent.hooks.namespaces import Namespaces
 from orion.node.agent.hooks.templates import TemplateExpansion
-from orion.node.agent.hooks.volumes import VolumeMounts
 from orion.node.agent.pull_ahead import answer_pulls
 from orion.node.agent.registration import Registration
 from orion.node.agent.status_updates import StatusUpdates
@@ -38,6 +37,7 @@ from orion.node.membership.quorum_watch import QuorumWatch
 from orion.node.membership.recovery_claims import RecoveryClaims
 from orion.node.membership.removed_member import RemovedMember
 from orion.node.membership.rivals import Rivals
+from orion.node.network.answering import NameAnswers
 from orion.node.network.guarding import Guarding
 from orion.node.network.names import Names
 from orion.node.network.node_network import NetworkPorts, NodeNetwork
@@ -58,7 +58,6 @@ from orion.ports.machine import Machine
 from orion.ports.membership import Membership
 from orion.ports.peers import Peers
 from orion.ports.probe import Probe
-from orion.ports.volumes import VolumeStore
 from orion.process.config import Config
 from orion.raft.interface import RaftConfig, SoftState
 
@@ -84,7 +83,6 @@ class Node:
         engine: Engine,
         probe: Probe,
         machine: Machine,
-        volumes: VolumeStore,
         network: Callable[[], NetworkPorts],
         identity: Identity,
         on_stop_asked: Callable[[], None] = lambda: None,
@@ -186,9 +184,7 @@ class Node:
             directory=self.directory,
             forward=self.forward,
             registry=self.registry,
-            rng=rng,
             wanted=lambda: self.network.wanted,
-            asker_at=lambda address: self.network.networks.asker_at(address),  # noqa: PLW0108 -- it comes later
         )
         self.network = NodeNetwork(
             me=me,
@@ -196,7 +192,7 @@ class Node:
             source=self._source,
             engine=engine,
             ports=network,
-            resolve=self._names.resolve,
+            resolve=NameAnswers(self._names, rng).resolve,
             on_labels=lambda: self._registration.facts_changed.set(),  # noqa: PLW0108 -- it comes later
             known=lambda: self._registration.known(),  # noqa: PLW0108 -- so does this
         )
@@ -225,7 +221,6 @@ class Node:
             hooks=(
                 TemplateExpansion(lambda: self._registration.known()),  # noqa: PLW0108 -- it comes later
                 ConfigInjection(lambda keys: self.service.configs.read(keys)),  # noqa: PLW0108 -- so does this
-                VolumeMounts(me, volumes, cluster=lambda: self.service.volumes, random_bits=machine.random_bits),
                 ClusterNetworkAttachment(self.network),
                 GuardBeforeStart(self.guarding),
                 Namespaces(me, engine, lambda: self._source.latest.cluster if self._source.latest else 0),

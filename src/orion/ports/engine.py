@@ -15,7 +15,6 @@ from orion.model.container import (
     Labels,
     LogEntry,
     LogQuery,
-    Mount,
     SharedNamespaces,
 )
 from orion.model.job import TaskSpec
@@ -73,7 +72,6 @@ class Engine(Protocol):
         name: str,
         share: SharedNamespaces = SharedNamespaces(),  # noqa: B008 -- frozen
         attach: Attachment | None = None,
-        mounts: Sequence[Mount] = (),
     ) -> str:
         """`name` is the `container_name` of the labels: by both it is known again, labels alone may be copied."""
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from orion.model.after import After, Condition
 from orion.model.api.after_fields import AfterRequest
 from orion.model.api.codec import job_from_request, name_for
+from orion.model.api.network_fields import NetworkAliasRequest as Alias
 from orion.model.api.placement_fields import AlongsideRequest, PlacementRequest
 from orion.model.api.rules import show_restart
 from orion.model.api.tasks import TaskRequest
@@ -16,6 +17,7 @@ from orion.model.ids import JOB_NAME
 from orion.model.job import JobKind, PortBinding, RestartMode, RestartPolicy
 from orion.model.labels import label_error
 from orion.model.limits import MAX_PORTS, MAX_SELECTORS
+from orion.model.network import NetworkAlias
 from orion.model.resources import MIB, Resources
 
 
@@ -223,6 +225,19 @@ def test_a_job_says_who_may_reach_it():
     assert job(allow_from=["*"]).task == job(allow_from=[]).task == job().task
 
 
+def test_a_job_has_other_names_on_all_of_its_networks_or_on_one():
+    asked = [Alias("api"), Alias("db", "back"), Alias("db", "front")]
+    made = job(networks=["front", "back"], network_aliases=asked)
+    assert made.task.aliases == (
+        NetworkAlias("api"),
+        NetworkAlias("db", "back"),
+        NetworkAlias("db", "front"),
+    )
+    assert job(network_aliases=[Alias("api", "default")]).task.aliases == (NetworkAlias("api", "default"),)
+    assert made.task.node_labels == (("overlay", "vxlan"),), "for its networks"
+    assert job(network_aliases=[Alias("api")]).task.node_labels == ()
+
+
 _BESIDE = PlacementRequest(alongside=AlongsideRequest("vpn", network=True))
 
 
@@ -242,6 +257,16 @@ _BESIDE = PlacementRequest(alongside=AlongsideRequest("vpn", network=True))
             "/allowFrom",
             "the network of vpn's task don't go together",
         ),
+        ({"network_aliases": [Alias("Api")]}, "/networkAliases/0/name", "'Api' can't be an alias"),
+        ({"network_aliases": [Alias("a.b")]}, "/networkAliases/0/name", "'a.b' can't be an alias"),
+        (
+            {"network_aliases": [Alias("a", "front")]},
+            "/networkAliases/0/network",
+            "'front' is none of its",
+        ),
+        ({"network_aliases": [Alias("a"), Alias("a")]}, "/networkAliases/1", "a is given twice"),
+        ({"network_aliases": [Alias(f"n{n}") for n in range(17)]}, "/networkAliases", "at most 16 aliases"),
+        ({"network_aliases": [Alias("a")], "network_mode": "host"}, "/networkAliases", "don't go together"),
         ({"networks": ["front"], "network_mode": "host"}, "/networks", "networkMode don't go together"),
         ({"networks": ["front"], "placement": _BESIDE}, "/networks", "the network of vpn's task don't go together"),
     ],

@@ -24,9 +24,9 @@ from orion.model.api.health_fields import (
     TcpCheckRequest,
 )
 from orion.model.api.ingress_fields import IngressRequest
+from orion.model.api.network_fields import NetworkAliasRequest
 from orion.model.api.placement_fields import AffinityRequest, AlongsideRequest, PlacementRequest
 from orion.model.api.tasks import TaskFields, TaskRequest, TaskView
-from orion.model.api.volume_fields import VolumeRequest
 from orion.model.container_options import ContainerOptions
 from orion.model.errors import FieldErrors
 from orion.model.health import UnhealthyAction
@@ -106,6 +106,9 @@ VALUES = {
     "priority": st.integers(-100, 100),
     "networks": st.lists(st.from_regex(JOB_NAME, fullmatch=True), max_size=3, unique=True),
     "allow_from": st.lists(st.from_regex(JOB_NAME, fullmatch=True), max_size=3, unique=True),
+    "network_aliases": st.lists(
+        st.builds(NetworkAliasRequest, st.from_regex(JOB_NAME, fullmatch=True)), max_size=3, unique=True
+    ),
     "after": st.lists(
         st.builds(
             AfterRequest, st.sampled_from(["db", "a-1"]), st.sampled_from([*map(str, Condition)]), st.booleans()
@@ -119,24 +122,6 @@ VALUES = {
         unique_by=lambda each: (each.port, each.protocol),
     ).map(lambda ports: sorted(ports, key=lambda each: (each.port, each.protocol))),
     "hostname": st.sampled_from(["", "db", "9", "a--b", "DB-1.example.org"]),
-    "volumes": st.lists(
-        st.one_of(
-            st.builds(
-                VolumeRequest,
-                st.sampled_from(["/data", "/var/lib/x"]),
-                st.sampled_from(["d", "data", "a.b_c-1"]),
-                read_only=st.booleans(),
-                per_slot=st.booleans(),
-                nocopy=st.booleans(),
-                subpath=st.sampled_from(["", "a", "a/b c"]),
-            ),
-            st.builds(
-                VolumeRequest, st.just("/srv"), source=st.sampled_from(["/", "/srv/x"]), read_only=st.booleans()
-            ),
-        ),
-        max_size=3,
-        unique_by=lambda each: each.target,
-    ),
     **container_values.VALUES,
 }
 
@@ -146,7 +131,7 @@ def _of_one_network(request):
     placement = request.placement
     beside = placement.alongside if isinstance(placement, PlacementRequest) else None
     apart = request.network_mode or (isinstance(beside, AlongsideRequest) and beside.network)
-    return replace(request, networks=[], ingress=[], allow_from=[]) if apart else request
+    return replace(request, networks=[], ingress=[], allow_from=[], network_aliases=[]) if apart else request
 
 
 REQUESTS = st.builds(TaskRequest, **VALUES).map(_of_one_network)

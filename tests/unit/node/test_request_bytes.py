@@ -131,11 +131,12 @@ REQUESTS = [
     ),
     (AskRow(8, "app/key", READ), "941708a76170702f6b657994c3cd012ccb3ff8000000000000cb4004000000000000"),
 ]
-NAMED = NamedJob("web", 3, (NamedPlace(2, ((7, 0x0AC80102),), "node1"),), ((80, "tcp"),), (7,), ("db",))
+ALIASES = (("api", 7), ("all", -1))
+NAMED = NamedJob("web", 3, (NamedPlace(2, ((7, 0x0AC80102),), "node1"),), ((80, "tcp"),), (7,), ("db",), ALIASES)
 ANSWERS = [
     (
         NamesChunk((NAMED,), (0x0AC80000, 65536)),
-        "929196a377656203919302919207ce0ac80102a56e6f646531919250a3746370910791a2646292ce0ac80000ce00010000",
+        "929197a377656203919302919207ce0ac80102a56e6f646531919250a3746370910791a264629292a36170690792a3616c6cff92ce0ac80000ce00010000",
     ),
     (
         Witness(("no route",), Arrivals(True, 64, 1450, 64, 2), "deaf", strict=True),

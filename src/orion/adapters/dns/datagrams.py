@@ -9,51 +9,72 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import msgspec
+
 from orion.adapters.dns.desk import Desk
-from orion.adapters.dns.shunning import Shunning
+from orion.adapters.dns.sockets import lost
 from orion.wire.dns.query import MAX_QUERY_BYTES, Query
 
 TURN = 32  # messages, then others have their turn
-PAUSE = 2.0  # after a whole turn, as a multiple of its time: a third of the loop's time is the most
 
-_Spawn = Callable[[Coroutine[Any, Any, None]], None]
+Spawn = Callable[[Coroutine[Any, Any, None]], None]
+
+
+class Turn(msgspec.Struct):
+    """`over` are the clients whose messages were more than they may send. One that is `full` may have left more
+    behind it; `lost` is how many the kernel has dropped since the last such one.
+    """
+
+    clients: list[str]
+    over: list[str]
+    lost: int = 0
+    spent_s: float = 0.0
+
+    @property
+    def full(self) -> bool:
+        return len(self.clients) == TURN
 
 
 class Datagrams:
-    def __init__(self, sock: socket.socket, desk: Desk, shunning: Shunning, spawn: _Spawn) -> None:
-        """`spawn` starts a runner."""
-        self._sock = sock
+    def __init__(self, sock: socket.socket, desk: Desk, spawn: Spawn, after: Callable[[Turn], float]) -> None:
+        """`spawn` starts a runner. `after` says for how many seconds it pauses after a full turn."""
+        self.sock = sock
         self._desk = desk
-        self._shunning = shunning
         self._spawn = spawn
+        self._after = after
         self._loop = asyncio.get_running_loop()
         self._resume: asyncio.TimerHandle | None = None
+        self._lost = 0
 
     def start(self) -> None:
-        self._loop.add_reader(self._sock, self._read)
+        self._loop.add_reader(self.sock, self._read)
 
     def stop(self) -> None:
         if self._resume is not None:
             self._resume.cancel()
-        self._loop.remove_reader(self._sock)
+        self._loop.remove_reader(self.sock)
 
     def _read(self) -> None:
         began_s, now_s = time.monotonic(), self._loop.time()
-        left, dropped = TURN, 0
+        turn = Turn([], [])
         # An error says that there is nothing more, or is of a packet that was sent before.
         with contextlib.suppress(OSError):
-            while left:
-                data, address = self._sock.recvfrom(MAX_QUERY_BYTES + 1)
-                left -= 1
+            while not turn.full:
+                data, address = self.sock.recvfrom(MAX_QUERY_BYTES + 1)
+                turn.clients.append(address[0])
                 if self._desk.rates.admits(address[0], now_s):
                     self._answer(data, address, address[0])
                 else:
-                    dropped += 1
-        if dropped:
-            self._desk.counts.dropped += dropped
-            self._shunning.look()
-        if not left:
-            self._pause(time.monotonic() - began_s)
+                    turn.over.append(address[0])
+        if turn.full:
+            lost_before, self._lost = self._lost, lost(self.sock)
+            turn.lost = (self._lost - lost_before) % 2**32
+        self._desk.counts.dropped += len(turn.over) + turn.lost
+        turn.spent_s = time.monotonic() - began_s
+        pause_s = self._after(turn)
+        if turn.full:
+            self._loop.remove_reader(self.sock)
+            self._resume = self._loop.call_later(pause_s, self.start)
 
     def _answer(self, data: bytes, address: Any, client: str) -> None:
         answer = self._desk.take(data, client, tcp=False)
@@ -68,8 +89,4 @@ class Datagrams:
     def _send(self, answer: bytes, address: Any) -> None:
         # A full buffer, or no way back: as if it were lost on its way.
         with contextlib.suppress(OSError):
-            self._sock.sendto(answer, address)
-
-    def _pause(self, spent_s: float) -> None:
-        self._loop.remove_reader(self._sock)
-        self._resume = self._loop.call_later(PAUSE * spent_s, self.start)
+            self.sock.sendto(answer, address)

@@ -6,11 +6,12 @@ import socket
 from collections.abc import Coroutine
 from typing import Any
 
-from orion.adapters.dns.datagrams import Datagrams
 from orion.adapters.dns.desk import Desk
 from orion.adapters.dns.forwarder import Forwarder
+from orion.adapters.dns.lanes import Lanes
 from orion.adapters.dns.resolvers import Resolvers
 from orion.adapters.dns.shunning import Shunning
+from orion.adapters.dns.sockets import BACKLOG, open_both
 from orion.adapters.dns.streams import Streams
 from orion.model.errors import Unavailable
 from orion.model.node import address_text
@@ -18,8 +19,6 @@ from orion.ports.dns import NameCounts, Resolve
 from orion.wire.dns.query import MAX_QUERY_BYTES
 
 PORT = 53
-BACKLOG = 64
-FREE_PORT_TRIES = 20
 
 _WHY = {
     errno.EADDRINUSE: "another program has it; one that answers on all addresses of this machine (dnsmasq, named) "
@@ -40,7 +39,7 @@ class DnsServer:
 
     def open(self, host: str) -> None:
         try:
-            self._sockets = _open_both(host, self.port)
+            self._sockets = open_both(host, self.port)
         except OSError as error:
             why = _WHY.get(error.errno or 0, error.strerror or str(error))
             raise Unavailable(f"DNS for containers can't have {address_text(host, self.port)}: {why}") from None
@@ -56,17 +55,17 @@ class DnsServer:
             async with asyncio.TaskGroup() as group:
                 shunning = Shunning((udp, tcp), self._desk.rates)
                 spawn = _Spawner(group)
-                datagrams = Datagrams(udp, self._desk, shunning, spawn)
+                lanes = Lanes(udp, self._desk, shunning, spawn)
                 streams = Streams(self._desk, shunning, spawn)
                 server = await asyncio.start_server(
                     streams.accept, sock=tcp, backlog=BACKLOG, limit=2 * MAX_QUERY_BYTES
                 )
-                datagrams.start()
+                lanes.start()
                 try:
                     await asyncio.get_running_loop().create_future()
                 finally:
                     spawn.ended = True
-                    datagrams.stop()
+                    lanes.stop()
                     shunning.stop()
                     server.close()
 
@@ -83,35 +82,3 @@ class _Spawner:
             work.close()
         else:
             self._group.create_task(work)
-
-
-def _open_both(host: str, port: int) -> tuple[socket.socket, socket.socket]:
-    """A free port by UDP may be taken by TCP. Raises OSError."""
-    for left in range(FREE_PORT_TRIES, -1, -1):
-        udp = _bound(host, port, socket.SOCK_DGRAM)
-        try:
-            return udp, _bound(host, udp.getsockname()[1], socket.SOCK_STREAM)
-        except OSError as error:
-            udp.close()
-            if port or not left or error.errno != errno.EADDRINUSE:
-                raise
-    raise AssertionError("unreachable")
-
-
-def _bound(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
-    family, _, _, _, address = socket.getaddrinfo(
-        host, port, type=kind, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-    )[0]
-    sock = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-    try:
-        if kind == socket.SOCK_STREAM:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind(address)
-        if kind == socket.SOCK_STREAM:
-            sock.listen(BACKLOG)
-    except OSError:
-        sock.close()
-        raise
-    return sock

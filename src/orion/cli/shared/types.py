@@ -273,6 +273,18 @@ class Ingress(click.ParamType[tuple[int, int, str, bool]]):
         return (*numbers, protocol or "tcp", bare != text)
 
 
+class NetworkAlias(click.ParamType[tuple[str, str]]):
+    """`NAME` or `NAME:NETWORK` -> (name, network)."""
+
+    name = "name:network"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        name, colon, network = str(value).partition(":")
+        if colon and not network:
+            self.fail(f"{value!r} names no network: write {name}, or {name}:NETWORK", param, ctx)
+        return name, network
+
+
 class AfterJob(click.ParamType[tuple[str, str, bool]]):
     """`JOB`, `JOB:CONDITION` or either with `:optional` -> (job, condition, required)."""
 

@@ -14,7 +14,7 @@ from orion.model.api.fields import Option, always, field, none_or, schema, shown
 from orion.model.api.health_fields import HealthFields
 from orion.model.api.hostname import HOSTNAME, MAX_TEXT, read_hostname
 from orion.model.api.ingress_fields import IngressRequest, read_ingress, show_ingress
-from orion.model.api.network_fields import NETWORK_PATTERN, AllowFrom, read_networks
+from orion.model.api.network_fields import NETWORK_PATTERN, AllowFrom, NetworkAliases, read_networks
 from orion.model.api.placement_fields import (
     Asked,
     PlacementRequest,
@@ -40,7 +40,6 @@ from orion.model.api.rules import (
     show_grace,
     show_restart,
 )
-from orion.model.api.volume_fields import Volumes
 from orion.model.api.words import FIRST_WORD, Word
 from orion.model.health import Health
 from orion.model.ids import JOB_NAME
@@ -320,7 +319,7 @@ class TaskFields(HealthFields, msgspec.Struct, frozen=True, rename="camel"):
         ),
     ] = []
     allow_from: AllowFrom = []
-    volumes: Volumes = []
+    network_aliases: NetworkAliases = []
 
 
 class TaskRequest(TaskFields, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):

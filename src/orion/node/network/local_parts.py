@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 from orion.model.allocation import Allocation
 from orion.model.container import Attachment, ContainerState
+from orion.model.dns import Answer, Forward, Question
 from orion.model.ids import JobName
-from orion.model.network import SUBNET_SIZE
+from orion.model.network import SUBNET_SIZE, address_number
 from orion.node.agent.assignments import AssignmentWatcher
+from orion.ports.dns import Resolve
 from orion.ports.engine import Engine
 from orion.ports.overlay import OverlayKernel
 from orion.reconcile.container_routes import container_routes
@@ -65,6 +67,10 @@ class LocalParts:
         if part is None or client == part.first + 1:
             return Asker(tuple(each.number for each in self.parts), None)
         return Asker((part.number,), JobName(""))
+
+    def asked(self, resolve: Callable[[Question, Asker], Answer | Forward]) -> Resolve:
+        """Returns a way to ask `resolve` by the address of who asks."""
+        return lambda question, client: resolve(question, self.asker_at(address_number(client)))
 
     # --- routes of containers -----------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ jobs that allow his on networks that he is on himself, with their addresses ther
 import asyncio
 import contextlib
 import logging
-import random
 from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,22 +13,21 @@ import msgspec
 
 from orion.model.allocation import Allocation
 from orion.model.allow import is_allowed
-from orion.model.dns import Answer, Code, Forward, Question
 from orion.model.errors import OrionError
 from orion.model.ids import JobName, NodeId
 from orion.model.job import JobKind, TaskSpec
-from orion.model.network import NO_ADDRESSES, AddressRange, address_number
+from orion.model.network import NO_ADDRESSES, AddressRange
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
-from orion.node.network.local_parts import Asker
 from orion.node.network.shared_look import SharedLook
-from orion.node.routing.forward import Forward as Forwarding
+from orion.node.routing.forward import Forward
 from orion.node.rpc.registry import Registry
 from orion.node.rpc.request import ALIVE, SILENCE_S, SignOfLife, StreamRequest
 from orion.ports.clock import Clock
 from orion.ports.peers import Principal
 from orion.reconcile.reachable import reachable
 from orion.state.tables.configs import Configs
+from orion.state.tables.job_links import JobLinks
 from orion.state.tables.networks import Networks
 from orion.state.tables.subnets import Subnets
 from orion.state.view import View
@@ -39,6 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+EVERY_NETWORK = -1
 MAX_ROWS = 20_000  # jobs that workers are told of
 CHUNK_ROWS = 200
 FRESH_MS = 50  # of what was looked up: a busy cluster changes with every query
@@ -61,7 +60,8 @@ class NamedPlace(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class NamedJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """`ports`: numbers and protocols. `networks`: the numbers of those that it is on, in its order, and those that
-    tasks of a former version are on. `allowed`: who else may reach it; empty: all.
+    tasks of a former version are on. `allowed`: who else may reach it; empty: all. `aliases`: other names, each
+    with the number of the network on which it is one, or EVERY_NETWORK.
     """
 
     job: JobName
@@ -70,6 +70,7 @@ class NamedJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ports: tuple[tuple[int, str], ...]
     networks: tuple[int, ...]
     allowed: tuple[JobName, ...] = ()
+    aliases: tuple[tuple[str, int], ...] = ()
 
 
 class NamesChunk(msgspec.Struct, frozen=True, array_like=True):
@@ -91,7 +92,7 @@ class NotKnownYet(Exception):
 
 
 class Names:
-    """`as_seen_by` fulfils `Known` of model/name_answers.py, as of now."""
+    """All that is known of names, as of now."""
 
     def __init__(
         self,
@@ -99,38 +100,24 @@ class Names:
         clock: Clock,
         driver: RaftDriver,
         directory: Directory,
-        forward: Forwarding,
+        forward: Forward,
         registry: Registry,
-        rng: random.Random,
         wanted: Callable[[], bool],
-        asker_at: Callable[[int], Asker],
     ) -> None:
-        """`wanted`: whether there is a network, so that a worker needs to be told. `asker_at`: who has an address
-        on this machine.
-        """
+        """`wanted`: whether there is a network, so that a worker needs to be told."""
         self._clock = clock
         self._driver = driver
         self._directory = directory
         self._forward = forward
-        self._rng = rng
         self._wanted = wanted
         self._told: dict[JobName, NamedJob] | None = None
-        self._asker_at = asker_at
+        self._called: dict[str, list[JobName]] = {}  # by alias, of those that were told
         self._owners: dict[int, Owner] = {}  # by address, of those that were told
         self._range = NO_ADDRESSES
         self._kept: dict[JobName, tuple[int, NamedJob | None]] = {}
         self._answers: dict[tuple[JobName, int], tuple[NamedJob, int, Tasks]] = {}  # as of gossip's version
         self._shared = SharedLook(driver, self._all)
         registry.answer_stream(WatchNames, self._serve)
-
-    def resolve(self, question: Question, client: str) -> Answer | Forward:
-        from orion.model.name_answers import answer
-
-        asker = AsSeenBy(self, self._asker_at(address_number(client)))
-        try:
-            return answer(question, asker, self._rng.getrandbits(64))
-        except NotKnownYet:
-            return Answer(Code.SERVFAIL)
 
     # --- what is known ------------------------------------------------------------------------------------
 
@@ -147,6 +134,13 @@ class Names:
                 self._answers.clear()
             known = self._answers[key] = named, gossip, self._tasks(named, shared)
         return known[2]
+
+    def called(self, alias: str) -> list[tuple[JobName, tuple[int, ...]]]:
+        """Returns the jobs with this alias, each with the networks on which it is one, in an order that stays."""
+        member = self._driver.is_member
+        jobs = self._driver.view.of(JobLinks).called(alias) if member else self._called.get(alias, [])
+        found = ((job, self._job(job)) for job in jobs)
+        return [(job, _aliased(named, alias)) for job, named in found if named is not None]
 
     def may_see(self, asker: JobName | None, job: JobName) -> bool:
         """Returns whether a job is there for who asks; None is this machine itself, which sees all."""
@@ -218,6 +212,7 @@ class Names:
                         if not isinstance(names, SignOfLife):
                             self._told, self._range = names
                             self._owners = _owners(self._told.values())
+                            self._called = _called(self._told.values())
             except OrionError as error:
                 log.debug("the stream of names ended: %s", error.detail)
             await asyncio.sleep(AGAIN_S)
@@ -261,23 +256,17 @@ class _Receiver:
         return whole, chunk.range
 
 
-class AsSeenBy:
-    """Names as one sees them who asks: fulfils `Known` of model/name_answers.py."""
+def _aliased(named: NamedJob, alias: str) -> tuple[int, ...]:
+    numbers = {number for name, number in named.aliases if name == alias}
+    return named.networks if EVERY_NETWORK in numbers else tuple(numbers.intersection(named.networks))
 
-    def __init__(self, names: Names, asker: Asker) -> None:
-        self._names = names
-        self._asker = asker
 
-    def tasks(self, job: JobName) -> "Tasks | None":
-        found = self._names.tasks(job, self._asker.networks)
-        return found if found is not None and self._names.may_see(self._asker.job, job) else None
-
-    def owner(self, address: bytes) -> tuple[JobName, int] | None:
-        found = self._names.owner(address, self._asker.networks)
-        return found if found is not None and self._names.may_see(self._asker.job, found[0]) else None
-
-    def is_ours(self, address: bytes) -> bool:
-        return self._names.is_ours(address)
+def _called(jobs: Iterable[NamedJob]) -> dict[str, list[JobName]]:
+    found: dict[str, list[JobName]] = {}
+    for named in jobs:
+        for alias in dict.fromkeys(alias for alias, _ in named.aliases):
+            found.setdefault(alias, []).append(named.job)
+    return found
 
 
 def _owners(jobs: Iterable[NamedJob]) -> dict[int, Owner]:
@@ -301,8 +290,14 @@ def named_job(view: View, job: JobName) -> NamedJob | None:
         if each.addresses and _is_ready(each, view.spec(job, each.job_version))
     )
     ports = found.task.container_ports
-    networks = *view.of(Networks).numbers(found.task), *(number for each in ready for number, _ in each.addresses)
-    return NamedJob(job, found.count, ready, ports, tuple(dict.fromkeys(networks)), found.task.allow_from)
+    networks = view.of(Networks)
+    numbers = *networks.numbers(found.task), *(number for each in ready for number, _ in each.addresses)
+    aliases = tuple(
+        (each.name, number)
+        for each in found.task.aliases
+        if (number := networks.number(each.network) if each.network else EVERY_NETWORK) is not None
+    )
+    return NamedJob(job, found.count, ready, ports, tuple(dict.fromkeys(numbers)), found.task.allow_from, aliases)
 
 
 def _numbered(subnets: Subnets, addresses: tuple[int, ...]) -> tuple[tuple[int, int], ...]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from orion.model.allocation import Allocation
 from orion.model.container import Attachment
+from orion.model.dns import Answer, Forward, Question
 from orion.model.errors import OrionError
 from orion.model.ids import NodeId
 from orion.model.labels import Pairs
@@ -16,7 +17,7 @@ from orion.model.network import DEFAULT_NUMBER, OVERLAY_KIND, OVERLAY_LABEL, Clu
 from orion.model.node import Node
 from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.network.devices import Devices
-from orion.node.network.local_parts import LocalParts
+from orion.node.network.local_parts import Asker, LocalParts
 from orion.node.network.name_servers import NameServers
 from orion.node.runtime.isolation import UNFORESEEN
 from orion.ports.dns import NameServer, Resolve
@@ -72,7 +73,7 @@ class NodeNetwork:
         source: AssignmentWatcher,
         engine: Engine,
         ports: Callable[[], NetworkPorts],
-        resolve: Resolve,
+        resolve: Callable[[Question, Asker], Answer | Forward],
         on_labels: Callable[[], None],
         known: Callable[[], Node | None],
     ) -> None:
@@ -97,10 +98,11 @@ class NodeNetwork:
         self._look = asyncio.Event()
         self._hurry = False  # the cluster wants something else
         self._labels: Pairs | None = None  # None: not known yet
-        self._servers = NameServers(lambda: self._ports().names(resolve), lambda: self._due.add("names"))
         self._devices = Devices(me, engine, lambda: self._kernel)
         self._failed: dict[str, set[int]] = {}  # networks by number, of which a part could not be brought up
         self.networks = LocalParts(source=source, engine=engine, kernel=lambda: self._kernel)
+        asked = self.networks.asked(resolve)
+        self._servers = NameServers(lambda: self._ports().names(asked), lambda: self._due.add("names"))
         self.why = ""
         self.on_change: list[Callable[[], None]] = []
 
@@ -177,11 +179,9 @@ class NodeNetwork:
                 await self._until_changed(None if gone else LOOK_AGAIN_S)
 
     async def _until_changed(self, again_s: float | None) -> None:
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(again_s):
                 await self._source.network_changed.wait()
-        except TimeoutError:
-            return
 
     # --- while there is a network -------------------------------------------------------------------------
 

@@ -23,13 +23,13 @@ from orion.node.rpc.request import ALIVE, SILENCE_S, SignOfLife, StreamRequest
 from orion.ports.peers import Principal
 from orion.state.records import port_key
 from orion.state.tables.ingress import Ingress
+from orion.state.tables.job_links import JobLinks
 from orion.state.view import View
 
 log = logging.getLogger(__name__)
 
 PAUSE_S = 0.05  # between two looks: what follows on one another is seen as one
 CHUNK_PORTS = 50
-CHUNK_JOBS = 500
 MAX_PLACES = 2_000  # in one chunk
 AGAIN_S = 0.5
 BARRIER_S = 5.0
@@ -140,7 +140,7 @@ class Published:
 
 
 async def _look(driver: RaftDriver) -> Told:
-    return Told(await published(driver), await _allowed(driver.view))
+    return Told(await published(driver), _allowed(driver.view))
 
 
 async def published(driver: RaftDriver) -> Ports:
@@ -156,18 +156,11 @@ async def published(driver: RaftDriver) -> Ports:
     return tuple(found)
 
 
-async def _allowed(view: View) -> tuple[JobAddresses, ...]:
+def _allowed(view: View) -> tuple[JobAddresses, ...]:
     """All versions of a job count: its former tasks are guarded until they have ended."""
     named: set[JobName] = set()
-    for number, job in enumerate(view.job_names()):
-        if number % CHUNK_JOBS == CHUNK_JOBS - 1:
-            await asyncio.sleep(0)
-        record = view.job_record(job)
-        if record is not None:
-            specs = record.rollout.specs.values() if record.rollout is not None else ()
-            for spec in (record.job.task, *specs):
-                if spec.allow_from:
-                    named.update((job, *spec.allow_from))
+    for row in view.of(JobLinks).guarded():
+        named.update((row.job, *row.allowed))
     found = ((job, _addresses(view, job)) for job in sorted(named))
     return tuple(JobAddresses(job, addresses) for job, addresses in found if addresses)
 
