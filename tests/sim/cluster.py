@@ -140,7 +140,7 @@ class Machine:
 
     async def _build(self, run: Run) -> Node:
         """As process/daemon.py does, from our adapters."""
-        machine = SimMachine(self.world, self.name, self.runs)
+        machine = SimMachine(self.world, self.name, self.runs, lambda: list(self.engine.kernel.devices))
         identity = await run.log.identity()
         if identity is None:
             address = f"{self.host}:{self.config.raft_port}"

@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import socket
 from pathlib import Path
 
 from orion.model.resources import MIB, Resources
@@ -43,6 +44,13 @@ class LinuxMachine:
         else:
             self._unread = False
         return self._last
+
+    def interfaces(self) -> list[str]:
+        try:
+            return [name for _, name in socket.if_nameindex()]
+        except OSError as error:
+            log.debug("can't read which network interfaces this machine has: %s", error)
+            return []
 
     def random_bits(self, bits: int) -> int:
         return secrets.randbits(bits)

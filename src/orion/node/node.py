@@ -187,8 +187,8 @@ class Node:
             wanted=lambda: self.network.wanted,
         )
         self.network = NodeNetwork(
-            me=me,
-            underlay=config.advertise,
+            config=config,
+            machine=machine,
             source=self._source,
             engine=engine,
             ports=network,
@@ -197,7 +197,7 @@ class Node:
             known=lambda: self._registration.known(),  # noqa: PLW0108 -- so does this
         )
         told = Published(driver=self.driver, directory=self.directory, forward=self.forward, registry=self.registry)
-        self.publisher = Publisher(source=self._source, network=self.network, published=told)
+        self.publisher = Publisher(clock=clock, source=self._source, network=self.network, published=told)
         self.guarding = Guarding(source=self._source, network=self.network, published=told)
         self._reachability = Reachability(
             me=me, network=self.network, source=self._source, forward=self.forward, registry=self.registry

@@ -15,4 +15,7 @@ class Machine(Protocol):
 
     def usage(self) -> Usage: ...
 
+    def interfaces(self) -> list[str]:
+        """Returns the names of its network interfaces, in no order; none where nobody can tell."""
+
     def random_bits(self, bits: int) -> int: ...

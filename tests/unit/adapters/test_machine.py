@@ -47,6 +47,10 @@ def test_use_is_since_the_last_call(root):
     assert machine.usage().cpu_cores == 0
 
 
+def test_interfaces_are_those_of_this_host():
+    assert "lo" in LinuxMachine().interfaces()
+
+
 def test_memory_in_use_is_what_cannot_be_given_away(root):
     assert LinuxMachine(root.path).usage().memory_bytes == 4 * GIB
 

@@ -3,7 +3,7 @@
 from orion.model.ids import NodeId
 from orion.model.network import parse_range
 from orion.model.published import PublishedPlace, PublishedPort
-from orion.reconcile.published import ingress_rules, opened, to_cut
+from orion.reconcile.published import ingress_rules
 
 RANGE = parse_range("10.200.0.0/16")
 ONE, TWO, THREE = (RANGE.first + 256 * node + 2 for node in (1, 2, 3))
@@ -36,24 +36,3 @@ def test_where_no_other_is_left_what_is_in_doubt_is_worth_a_try():
 
 def test_a_port_without_a_task_leads_nowhere():
     assert backends(PublishedPort(8080, "tcp", False, ())) == []
-
-
-DATAGRAMS = PublishedPort(53, "udp", False, (place(ONE, "a"), place(TWO, "b")))
-NOBODY = frozenset()
-
-
-def cut(before, now, gone=()):
-    return {each.ip for each in to_cut(before, now, lambda node: node in gone)}
-
-
-def test_connections_of_a_node_that_is_given_up_are_cut():
-    now = opened((PORT, DATAGRAMS))
-    assert cut(now, now) == set()
-    assert cut(now, now, gone={"a"}) == {ONE}
-    assert cut(now, NOBODY, gone={"b"}) == {ONE, TWO}
-
-
-def test_what_has_ended_ends_its_own_connections_but_for_datagrams():
-    assert cut(opened((PORT,)), NOBODY) == set()
-    assert cut(opened((DATAGRAMS,)), NOBODY) == {ONE, TWO}
-    assert cut(NOBODY, opened((PORT, DATAGRAMS))) == set()

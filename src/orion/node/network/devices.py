@@ -6,6 +6,7 @@ from orion.model.errors import Conflict
 from orion.model.ids import NodeId
 from orion.model.network import DEFAULT_NUMBER
 from orion.ports.engine import Engine
+from orion.ports.machine import Machine
 from orion.ports.overlay import OverlayFailed, OverlayKernel
 from orion.reconcile.local_network import DEVICE, LocalPart, engine_name, number_of, owner_text
 from orion.reconcile.overlay import steps
@@ -16,9 +17,10 @@ MAX_ROUNDS = 3  # of changes in a row
 class Devices:
     """A device is this node's by its alias."""
 
-    def __init__(self, me: NodeId, engine: Engine, kernel: Callable[[], OverlayKernel]) -> None:
+    def __init__(self, me: NodeId, engine: Engine, machine: Machine, kernel: Callable[[], OverlayKernel]) -> None:
         self._me = me
         self._engine = engine
+        self._machine = machine
         self._kernel = kernel
 
     async def bring(self, part: LocalPart) -> None:
@@ -75,6 +77,12 @@ class Devices:
         if number is not None:
             await self._engine.remove_network(engine_name(number), cluster)
             await self._kernel().remove(name)
+
+    def may_be_there(self) -> bool:
+        """Returns whether the machine has a device of a network's name: a process that was killed may have left one
+        of which the cluster never heard, or has heard no more. Loads nothing.
+        """
+        return any(number_of(name) is not None for name in self._machine.interfaces())
 
     async def own(self, cluster: int) -> list[str]:
         mine = owner_text(cluster, self._me)

@@ -11,7 +11,6 @@ from orion.model.allocation import Allocation
 from orion.model.container import Attachment
 from orion.model.dns import Answer, Forward, Question
 from orion.model.errors import OrionError
-from orion.model.ids import NodeId
 from orion.model.labels import Pairs
 from orion.model.network import DEFAULT_NUMBER, OVERLAY_KIND, OVERLAY_LABEL, ClusterNetwork
 from orion.model.node import Node
@@ -25,8 +24,10 @@ from orion.ports.engine import Engine
 from orion.ports.firewall import Firewall
 from orion.ports.guard import GuardKernel
 from orion.ports.ingress import Ingress
+from orion.ports.machine import Machine
 from orion.ports.overlay import OverlayKernel
 from orion.ports.reach import Reach
+from orion.process.config import Config
 from orion.reconcile.local_network import (
     DEVICE,
     LocalNetwork,
@@ -60,16 +61,16 @@ class NodeNetwork:
     """`networks`: those that are up. `why`: why one is not, or not as it should be. `labels`: by which the
     cluster knows that this node can take part.
 
-    `underlay`: this host's address that others reach. `ports` makes the kernel's and the firewall's adapters and
-    the name server, which are not loaded where there is no network. `resolve` says what names mean. `on_labels` is
-    called when the labels are others, `on_change` when `networks` may be. `known`: as the cluster knows this node.
+    Others reach this host at `config.advertise`. `ports` makes the adapters and the name server, which are not
+    loaded where there is no network. `resolve` says what names mean. `on_labels` is called when the labels are
+    others, `on_change` when `networks` may be. `known`: as the cluster knows this node.
     """
 
     def __init__(
         self,
         *,
-        me: NodeId,
-        underlay: str,
+        config: Config,
+        machine: Machine,
         source: AssignmentWatcher,
         engine: Engine,
         ports: Callable[[], NetworkPorts],
@@ -77,8 +78,8 @@ class NodeNetwork:
         on_labels: Callable[[], None],
         known: Callable[[], Node | None],
     ) -> None:
-        self._me = me
-        self._underlay = underlay
+        self._me = config.node
+        self._underlay = config.advertise
         self._source = source
         self._engine = engine
         self._ports = functools.cache(ports)
@@ -98,7 +99,7 @@ class NodeNetwork:
         self._look = asyncio.Event()
         self._hurry = False  # the cluster wants something else
         self._labels: Pairs | None = None  # None: not known yet
-        self._devices = Devices(me, engine, lambda: self._kernel)
+        self._devices = Devices(self._me, engine, machine, lambda: self._kernel)
         self._failed: dict[str, set[int]] = {}  # networks by number, of which a part could not be brought up
         self.networks = LocalParts(source=source, engine=engine, kernel=lambda: self._kernel)
         asked = self.networks.asked(resolve)
@@ -342,7 +343,7 @@ class NodeNetwork:
         """Takes away what this node had, or a former process of it: the label last. Raises OrionError while
         containers are on it.
         """
-        if self._wanted is None and not self.labels:
+        if self._wanted is None and not self.labels and not self._devices.may_be_there():
             return
         self.networks.parts = ()
         self._tell()

@@ -8,11 +8,12 @@ from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.network.following import KernelFollower
 from orion.node.network.node_network import NodeNetwork
 from orion.node.network.published import Published
+from orion.ports.clock import Clock
 from orion.ports.ingress import Ingress
 
 if TYPE_CHECKING:
-    from orion.model.ingress import Backend, IngressRules
-    from orion.reconcile.published import Open
+    from orion.model.ingress import IngressRules
+    from orion.reconcile.cuts import Cuts
 
 log = logging.getLogger(__name__)
 
@@ -24,14 +25,15 @@ class Publisher(KernelFollower):
 
     words = "published ports"
 
-    def __init__(self, *, source: AssignmentWatcher, network: NodeNetwork, published: Published) -> None:
+    def __init__(
+        self, *, clock: Clock, source: AssignmentWatcher, network: NodeNetwork, published: Published
+    ) -> None:
         super().__init__(network)
+        self._clock = clock
         self._source = source
         self._published = published
         self._applied: IngressRules | None = None  # None: the kernel may have anything
-        self._open: frozenset[Open] = frozenset()
-        self._cut: set[Backend] = set()  # yet to be cut
-        self._was_cut: set[Backend] = set()  # of nodes that are given up and whose tasks the state still has
+        self._cuts: Cuts | None = None
         self.shadowed = ""
         published.on_change.append(self._look.set)
 
@@ -51,7 +53,8 @@ class Publisher(KernelFollower):
 
     async def _reconcile(self) -> None:
         """Before anything is known, the kernel stays as it is: a former process of this node left it so."""
-        from orion.reconcile.published import ingress_rules, opened, to_cut
+        from orion.reconcile.cuts import Cuts
+        from orion.reconcile.published import ingress_rules
 
         work, told = self._source.latest, self._published.told
         if work is None or work.network is None or told is None:
@@ -61,14 +64,11 @@ class Publisher(KernelFollower):
         parts = self._network.networks.parts
         alive, gone = directory.is_alive, directory.is_gone
         await self._bring(ingress_rules(work.network.addresses, parts, ports, is_alive=alive, is_gone=gone))
-        now = opened(ports)
-        self._cut |= to_cut(self._open, now, directory.is_gone) - self._was_cut
-        self._was_cut &= {each.backend for each in now if directory.is_gone(each.node)}
-        self._open = now
-        if self._cut:
-            await self._ingress.cut(tuple(self._cut))
-            self._was_cut |= self._cut
-            self._cut.clear()
+        self._cuts = cuts = self._cuts or Cuts()
+        cuts.look(ports, gone, self._clock.now_ms())
+        if cuts.due:
+            await self._ingress.cut(tuple(cuts.due))
+            cuts.done()
 
     async def _look_who_listens(self, rules: "IngressRules") -> None:
         found = await self._ingress.listeners([port for port in rules.ports if port.backends])
