@@ -207,7 +207,7 @@ def _task_unrest(
         return f"is {allocation.status.state} ({allocation.status.reason})"
     if found is None or found[1].shown.state is not ContainerState.RUNNING:
         return f"is called running, but its container is {found[1].shown.state if found else 'not there'}"
-    if record.job.task.tells_ready and not allocation.ready_since_ms(record.job.task):
+    if (spec := record.spec(allocation.job_version)).tells_ready and not allocation.ready_since_ms(spec):
         return f"runs and is not ready: {allocation.status.health} ({allocation.status.reason})"
     node = state.nodes[allocation.node]
     if (found[0], found[1].shown.labels.node) != (homes[node.id], node.id):

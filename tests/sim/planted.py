@@ -537,7 +537,7 @@ PLANTED = (
     ),
     _bug(lost_truncation, UNSYNCED, "an acknowledgement means the same entry", DURABLE, first=30_010),
     _bug(
-        old_term_committed_by_counting, "only entries of the current term are committed by counting", first=30_101
+        old_term_committed_by_counting, "only entries of the current term are committed by counting", first=30_106
     ),
     _bug(quorum_of_one, DURABLE),
     _bug(joint_quorum_of_new_voters_only, DURABLE, "elected by a quorum"),

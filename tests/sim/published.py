@@ -41,7 +41,7 @@ def check_published(world: World, state: State) -> None:
 def _wanted(record: JobRecord) -> list[TaskSpec]:
     """Of its present version, the one that it would go back to, and those that its slots want."""
     rollout = record.rollout
-    versions = {record.version(index) for index in range(len(record.slots))}
+    versions = {record.version(index) for index in range(min(record.job.count, len(record.slots)))}
     if rollout is not None:
         versions.add(rollout.healthy)
     specs = rollout.specs if rollout else {}

@@ -108,10 +108,10 @@ _TASK_LOAD = LIGHT_LOAD / (1 << _ACTIVE_BITS)  # of one that is not light: less 
 class NodeRecord:
     """A node and what is given away of it. All but `node` is derived.
 
-    `ports` is one dict for all nodes of the same engine. `work_index` is the log index at which `holdings`, or
-    whether one of them is wanted, changed last. `load` is there so that it need not be worked out for every node:
-    it is the less the less is given away (-2 when no cpu and no memory is) and, of equal shares, the fewer active
-    allocations there are.
+    `ports` is one dict for all nodes of the same engine. `work_index` is the log index at which `holdings`,
+    whether one of them is wanted, or what the node said of one, changed last. `load` is there so that it need not
+    be worked out for every node: it is the less the less is given away (-2 when no cpu and no memory is) and, of
+    equal shares, the fewer active allocations there are.
     """
 
     __slots__ = (

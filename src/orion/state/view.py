@@ -122,7 +122,9 @@ class View:
         return self._own_ports.get(node.engine or f"of {node.id}", frozenset())
 
     def work_index(self, node: NodeId) -> int:
-        """The log index at which the node's set of allocations, or which of them are wanted, changed last."""
+        """The log index at which the node's set of allocations, which of them are wanted, or their states changed
+        last.
+        """
         record = self._tables.records.get(node)
         return record.work_index if record else 0
 

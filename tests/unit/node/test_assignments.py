@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+import pytest
 from cluster_kit import run
 
 from orion.model.api.tasks import TaskRequest, TaskView
@@ -66,6 +67,20 @@ def test_a_worker_gets_more_work_than_a_frame_holds(caplog):
 
     run(main, count=8, voters=5)
     assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize("home_of", [worker_of, lambda nodes: nodes.leader], ids=["worker", "voter"])
+def test_a_node_hears_what_state_has_of_its_own_reports(home_of):
+    """Else it would report the same for as long as its work stays as it is."""
+
+    async def main(nodes):
+        home = home_of(nodes)
+        await drain_all_but(nodes, home)
+        await create(nodes, 0, variables=0)
+        source = home.node._source
+        await nodes.until(lambda: [a.allocation.status.state for a in source.latest.assigned] == ["running"])
+
+    run(main, count=8, voters=5)
 
 
 def test_a_worker_that_can_t_have_its_work_says_so_once_in_a_while(caplog, monkeypatch):

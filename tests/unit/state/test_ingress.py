@@ -84,3 +84,34 @@ def test_the_former_versions_ports_are_kept_while_it_is_wanted(world):
     assert world.deploy(name="api", ingress=HTTP).result == "api"
     refused = world.roll_back().result
     assert isinstance(refused, Conflict), "another job has its port now"
+
+
+def test_a_port_goes_once_no_slot_wants_the_version_that_asked_for_it(world):
+    """Not only when the deployment ends: that version was never healthy, so nothing goes back to it."""
+    world.deploy(count=2)
+    world.run(answers)
+    world.deploy(count=2, ingress=HTTP)
+    world.tick(answers)
+    world.deploy(count=2, ingress=OTHER)
+    assert ports(world) == {8080: "web", 9090: "web"}, "a slot wants it still"
+    record, seen = world.view.job_record("web"), []
+
+    def watch():
+        wanted = 1 in (record.rollout.slots or ())
+        assert ports(world) == ({8080: "web", 9090: "web"} if wanted else {9090: "web"})
+        seen.append((wanted, world.deployment().running))
+
+    world.run(answers, watch=watch)
+    assert (False, True) in seen
+    assert state_hash(rebuilt(world.state)) == state_hash(world.state)
+
+
+def test_a_slot_that_only_ends_keeps_no_port(world):
+    world.deploy(count=2)
+    world.run(answers)
+    world.deploy(count=2, ingress=HTTP)
+    world.tick(answers)
+    [second] = [each for each in world.active() if each.index == 1]
+    world.deploy(count=1)
+    assert second in world.active()
+    assert ports(world) == ({8080: "web"} if 1 in world.view.job_record("web").rollout.slots[:1] else {})

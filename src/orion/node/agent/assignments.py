@@ -149,7 +149,7 @@ def _told(work: AssignmentSet) -> tuple[object, ...]:
 
 
 class AssignmentWatcher:
-    """Runs for the node's life; `latest` is None until the cluster has said something."""
+    """Runs for the node's life; `latest` is None until the cluster has said something, and then `heard` is set."""
 
     def __init__(
         self, *, me: NodeId, raft: RaftId, driver: RaftDriver, forward: Forward, registry: Registry
@@ -161,6 +161,7 @@ class AssignmentWatcher:
         self._fresh = False
         self._warned_at_s = -math.inf
         self.latest: AssignmentSet | None = None
+        self.heard = asyncio.Event()
         self.changed = asyncio.Event()
         self.on_change: list[Callable[[], None]] = []  # for others than the agent
         self.network_changed = asyncio.Event()
@@ -183,6 +184,7 @@ class AssignmentWatcher:
         """Never go back: another voter may be behind the one before."""
         if self.latest is None or work.index >= self.latest.index:
             before, self.latest = self.latest, work
+            self.heard.set()
             if before is None or not same_assignments(before, work):
                 self.changed.set()
                 for told in self.on_change:

@@ -32,7 +32,7 @@ RETRY_S = 0.5
 # or another took its name: there is nothing to wait for.
 CONFLICT_PATIENCE_S = 15.0
 LOOK_AGAIN_S = 2.0
-ENGINE_PATIENCE_S = 3.0
+PATIENCE_S = 3.0
 
 
 class Registration:
@@ -75,7 +75,7 @@ class Registration:
         """
         refused_since_ms: int | None = None
         told = ""
-        await self._until_engine_asked()
+        await self._until_asked()
         while True:
             self.facts_changed.clear()
             try:
@@ -105,13 +105,17 @@ class Registration:
                 continue
             await self._until_something_changed()
 
-    async def _until_engine_asked(self) -> None:
-        """A node that says at once which engine it has is spared a second round."""
+    async def _until_asked(self) -> None:
+        """A node that says at once which engine it has is spared a second round. As what the cluster knows it, of
+        that it takes nothing back that it does not know better yet.
+        """
         try:
-            async with asyncio.timeout(ENGINE_PATIENCE_S):
+            async with asyncio.timeout(PATIENCE_S):
+                await self._source.heard.wait()
                 await self._agent.asked.wait()
         except TimeoutError:
-            log.info("the container engine has not answered yet; registering without it")
+            silent = "the container engine" if self._source.heard.is_set() else "the cluster"
+            log.info("%s has not answered yet; registering without it", silent)
 
     async def _until_something_changed(self) -> None:
         try:

@@ -50,16 +50,20 @@ def update_allocations(state: Tables, step: Step, command: UpdateAllocations) ->
     if record is None:
         return NotFound(f"there is no node named {command.node}; orion nodes lists them")
     ended: list[Allocation] = []
+    heard = False
     for identity, status in command.updates:
         former = state.allocations.get(identity)
         if former is None or former.node != command.node or not _follows(former.status, status):
             continue
         changed = mutations.set_status(state, former, status)
+        heard = True
         if status.refused_port:
             mutations.note_refused_port(state, record, changed)
         _tell(step, former, changed)
         if changed.terminal:
             ended.append(changed)
+    if heard:
+        record.work_index = step.index  # or its agent would say it again, for ever
     if ended and record.node.draining and not record.active:
         step.tell("NodeEmptied", command.node, f"{command.node} is drained: no task is left on it")
     settle_ended(state, step, ended)

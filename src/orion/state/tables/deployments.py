@@ -89,6 +89,7 @@ def step_deployment(state: Tables, step: Step, command: StepDeployment) -> None:
     for index in command.begin:
         if index < record.job.count and not (command.alone and index in held):
             rollouts.point(state, record, index, row.goal)
+    job_uses.keep(state, row.job)  # the last slot that wanted a version may want another one now
     if command.progress:
         state.of(Deployments).put(replace(row, progress_at_ms=step.at_ms))
 

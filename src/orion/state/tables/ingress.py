@@ -114,7 +114,7 @@ def _tasks(record: JobRecord) -> Iterator[TaskSpec]:
     rollout = record.rollout
     if rollout is None or not any(task.ingress for task in rollout.specs.values()):
         return
-    for version in {rollout.healthy, *(rollout.slots or ())}:
+    for version in {rollout.healthy, *(rollout.slots or ())[: record.job.count]}:
         if version in rollout.specs:
             yield rollout.specs[version]
 
