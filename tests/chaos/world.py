@@ -43,7 +43,7 @@ class World:
         self.run = run
         self._bug = bug
         self.home = _ROOT / f"{_PREFIX}{run}"
-        self.lab = Lab(run, nodes)
+        self.lab = Lab(f"x{run}", nodes)  # no hexadecimal digit, as in the name of no other lab
         self.engines = [
             Dockerd(_ROOT / f"{_PREFIX}{run}-{host}", self.lab.name(host), _ENGINE_SETTINGS)
             for host in self.lab.hosts

@@ -30,7 +30,7 @@ def environment() -> dict[str, str]:
 
 
 def traces() -> set[str]:
-    found = [*Path("/var/run/netns").glob("oc*"), *Path("/var/lib").glob("orion-chaos-*")]
+    found = [*Path("/var/run/netns").glob("ocx*"), *Path("/var/lib").glob("orion-chaos-*")]
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     return {str(path) for path in found} | {line.split()[4] for line in mounts if "orion-chaos-" in line}
 

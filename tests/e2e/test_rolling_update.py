@@ -12,6 +12,7 @@ from support.traffic import SERVER, Endpoints, Traffic, following_endpoints, tra
 pytestmark = pytest.mark.engine
 
 RATE = 200
+CHECK = {"http": {"port": 80, "path": "/up"}, "intervalSeconds": 0.5, "timeoutSeconds": 10, "retries": 2}
 
 
 def put(cluster: Cluster, image: str, release: int) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def put(cluster: Cluster, image: str, release: int) -> dict[str, Any]:
         "command": SERVER,
         "count": 3,
         "env": {"RELEASE": str(release)},
-        "healthCheck": {"http": {"port": 80, "path": "/up"}, "intervalSeconds": 0.5, "retries": 2},
+        "healthCheck": CHECK,
         "drainSeconds": 2,
         "stopGraceSeconds": 5,
         "update": {"monitorSeconds": 1, "progressDeadlineSeconds": 60},
