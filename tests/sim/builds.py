@@ -32,6 +32,7 @@ _SHARED = (
     "orion.model.resources",
     "orion.model.schedule",
     "orion.model.update",
+    "orion.model.volumes",
     "orion.node.rpc.reads",
     "orion.ports",
     "orion.process",

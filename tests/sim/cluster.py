@@ -32,6 +32,7 @@ from sim.peers import SimPeers
 from sim.probe import SimProbe
 from sim.reach import SimReach
 from sim.simlog import SimLog
+from sim.volumes import SimVolumes, VolumeDisk
 from sim.world import SimClock, World
 
 UNDERLAY_MTU = 1_500
@@ -77,6 +78,7 @@ class Machine:
         self.config = config
         self.engine = engine
         self.disk = Disk(self.world, self.name)
+        self.volumes = VolumeDisk()
         self.clock = SimClock(self.world)
         self.gossip_memory: dict[str, None] = {}  # a file beside the log
         self.run: Run | None = None
@@ -161,6 +163,7 @@ class Machine:
             engine=SimEngineClient(self.engine, run.process),
             probe=SimProbe(self.engine),
             machine=machine,
+            volumes=SimVolumes(self.world.rng("volumes", self.name, self.runs), self.name, self.volumes),
             network=lambda: self._network(run),
             identity=identity,
         )
@@ -203,6 +206,7 @@ class Machine:
         """A new disk: the node forgets who it was, and its vote. Its engine and what runs there stay."""
         self.wipes += 1
         self.disk = Disk(self.world, f"{self.name}#{self.wipes}")
+        self.volumes = VolumeDisk()
         self.gossip_memory.clear()
         if self.config.bootstrap:  # there is a cluster: this time it joins
             others = (m.config for m in self.cluster.machines.values() if m is not self)

@@ -28,6 +28,7 @@ from orion.model.container import (
     Labels,
     LogEntry,
     LogQuery,
+    Mount,
     SharedNamespaces,
 )
 from orion.model.errors import EngineDown, EngineError, PortRefused
@@ -97,6 +98,7 @@ class SimEngine:
         self.registry_refuses = ""  # else why it gives this engine no image now, in its words
         self.containers: dict[str, Held] = {}
         self.files: dict[str, dict[str, File]] = {}  # of each container, by path
+        self.mounts: dict[str, tuple[Mount, ...]] = {}  # of each container
         self.images: dict[str, None] = {}
         self.ill: set[str] = set()  # containers that run and do not work
         self.passed: set[tuple[str, int]] = set()  # runs, by container and start, of which a check was told "well"
@@ -446,6 +448,7 @@ class SimEngineClient:
         name: str,
         share: SharedNamespaces = SharedNamespaces(),  # noqa: B008 -- frozen
         attach: Attachment | None = None,
+        mounts: Sequence[Mount] = (),
     ) -> str:
         self.engine.on_create(self._process, allocation, labels)
         for shared in filter(None, (share.network, share.pid)):
@@ -455,6 +458,7 @@ class SimEngineClient:
         def create() -> str:
             made = self.engine.create(allocation, spec, labels, name)
             self.engine.share(made, share)
+            self.engine.mounts[made] = tuple(mounts)
             if attach is not None:
                 self.engine.attach(made, attach)
             return made

@@ -15,6 +15,7 @@ from contract.test_membership import MembershipContract
 from contract.test_overlay import UNDERLAY, UNDERLAY_MTU, OverlayContract
 from contract.test_peers import PeersContract
 from contract.test_probe import ProbeContract
+from contract.test_volume_store import VolumeStoreContract
 from orion.model.job import TaskSpec
 from orion.ports.probe import Target
 from sim.disk import Disk
@@ -29,6 +30,7 @@ from sim.overlay import HostNetwork, SimOverlay
 from sim.peers import SimPeers
 from sim.probe import SimProbe
 from sim.simlog import SimLog
+from sim.volumes import SimVolumes, VolumeDisk
 from sim.world import World
 
 IMAGES = {CONTRACT_FOREVER: FOREVER, CONTRACT_SUCCEEDS: SUCCEEDS, CONTRACT_CRASHES: CRASHES}
@@ -251,3 +253,18 @@ class TestSimIngress(IngressContract):
             assert bench.kernel.connections == [kept]
 
         bench.run(check)
+
+
+class SimVolumesBench(Bench):
+    def __init__(self):
+        super().__init__()
+        self.disk = VolumeDisk()
+
+    def store(self):
+        return SimVolumes(self.world.rng("volumes"), "m", self.disk)
+
+
+class TestSimVolumes(VolumeStoreContract):
+    @pytest.fixture
+    def bench(self):
+        return SimVolumesBench()

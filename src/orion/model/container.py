@@ -72,6 +72,17 @@ class Attachment(msgspec.Struct, frozen=True):
         return ((self.network, self.address), *self.others)
 
 
+class Mount(msgspec.Struct, frozen=True):
+    """The path `source` of the machine, which must be there, as `target` in a container. `copies`: it is empty, and
+    gets what the image has at `target`, with owners and modes.
+    """
+
+    target: str
+    source: str
+    read_only: bool = False
+    copies: bool = False
+
+
 class EngineNetwork(msgspec.Struct, frozen=True):
     """A network of one engine that a node makes for its containers: a bridge of that name and MTU, with the first
     address of `subnet` past its own on it (`gateway`). `uplink`: the device by which other nodes reach it.

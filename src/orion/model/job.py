@@ -15,6 +15,7 @@ from orion.model.placement_rules import PlacementRules
 from orion.model.resources import Resources
 from orion.model.schedule import Schedule
 from orion.model.update import UpdatePolicy
+from orion.model.volumes import VolumeMount
 
 
 @since(2, "SYSTEM", "CRON")
@@ -128,8 +129,25 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     ingress: Annotated[tuple[IngressBinding, ...], since(2, words="ports that are published on every node")] = ()
     # Jobs whose tasks may open connections to it, beside its own job's, each once; empty: all jobs.
     allow_from: Annotated[tuple[JobName, ...], since(2, words="who may reach a job")] = ()
+    volumes: Annotated[tuple[VolumeMount, ...], since(2)] = ()  # as asked for, each target once
     # Other names of its job, each once.
     aliases: Annotated[tuple[NetworkAlias, ...], since(2, words="other names of a job")] = ()
+
+    @property
+    def has_volumes(self) -> bool:
+        """It has data that is somewhere, so that it can't go anywhere."""
+        return bool(self.volumes) and any(each.name for each in self.volumes)
+
+    @property
+    def writes_volumes(self) -> bool:
+        """No two tasks of one slot may run at a time: both would write to its volumes."""
+        return bool(self.volumes) and any(each.name and not each.read_only for each in self.volumes)
+
+    def volume_names(self, index: int) -> tuple[str, ...]:
+        """The volumes of a slot, each once, sorted."""
+        if not self.volumes:
+            return ()
+        return tuple(sorted({each.volume_of(index) for each in self.volumes if each.name}))
 
     @property
     def on_cluster_network(self) -> bool:

@@ -4,6 +4,7 @@ import msgspec
 
 from orion.model.after import JobWait
 from orion.model.levels import since
+from orion.model.volumes import VolumeWait
 
 
 class ResourceShortage(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -27,9 +28,9 @@ class PortShortage(msgspec.Struct, frozen=True, array_like=True, gc=False):
 @since(2)
 class PlacementFailure(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How many nodes do not take one more task of a job, by the first filter that each fails: a node is counted
-    once, and filters are tried in the order of these fields, the last three after the labels. What the task asks
+    once, and filters are tried in the order of these fields, the last but two after the labels. What the task asks
     for stands in its spec, and is not repeated here. With `waits` no node was looked at: the task waits for other
-    jobs.
+    jobs. With `volume` only the node that has it was looked at, if any.
     """
 
     away: int = 0  # stopped on purpose
@@ -45,6 +46,7 @@ class PlacementFailure(msgspec.Struct, frozen=True, array_like=True, gc=False):
     apart: int = 0  # no task of the job runs there beside which the task is to be
     crowded: int = 0  # has as many of the job as the rules allow
     waits: tuple[JobWait, ...] = ()
+    volume: VolumeWait | None = None
 
     @property
     def nodes(self) -> int:
@@ -71,6 +73,7 @@ class PlacementFailure(msgspec.Struct, frozen=True, array_like=True, gc=False):
             self.apart > 0,
             self.crowded > 0,
             [(wait.key, wait.gap) for wait in self.waits],
+            self.volume and self.volume.news,
         )
 
     @property
@@ -90,6 +93,7 @@ class PlacementFailure(msgspec.Struct, frozen=True, array_like=True, gc=False):
             self.apart,
             self.crowded,
             [(wait.key, wait.gap) for wait in self.waits],
+            self.volume and self.volume.news,
         )
 
 

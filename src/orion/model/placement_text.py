@@ -5,12 +5,14 @@ from functools import lru_cache
 from operator import attrgetter
 
 import msgspec
+from msgspec.structs import replace
 
 from orion.model.after import waits_text
 from orion.model.job import DYNAMIC_PORTS, TaskSpec
 from orion.model.placement import PlacementFailure, PortShortage, RefusalReason, ResourceShortage, waits_of
 from orion.model.placement_rules import PlacementRules
 from orion.model.resources import Resources, size_text
+from orion.model.volumes import volume_wait_text
 
 MAX_CHARACTERS = 2_000  # of a sentence
 _MAX_LABELS_CHARACTERS = 500
@@ -58,6 +60,9 @@ def _text(failure: PlacementFailure, asked: Resources, labels: Labels, rules: Pl
 def _sentence(failure: PlacementFailure, asked: Resources, labels: Labels, rules: PlacementRules) -> str:
     if failure.waits:
         return waits_text(failure.waits)
+    if failure.volume is not None:
+        there = _sentence(replace(failure, volume=None), asked, labels, rules) if failure.nodes else ""
+        return volume_wait_text(failure.volume, there)
     unready = list(_unready(failure))
     reasons = [*_ruled_out(failure, rules), *_fitting(failure, asked, labels), *unready]
     if not reasons:

@@ -15,6 +15,7 @@ from orion.node.agent.hooks.cluster_network import ClusterNetworkAttachment, Gua
 from orion.node.agent.hooks.configs import ConfigInjection
 from orion.node.agent.hooks.namespaces import Namespaces
 from orion.node.agent.hooks.templates import TemplateExpansion
+from orion.node.agent.hooks.volumes import VolumeMounts
 from orion.node.agent.pull_ahead import answer_pulls
 from orion.node.agent.registration import Registration
 from orion.node.agent.status_updates import StatusUpdates
@@ -58,6 +59,7 @@ from orion.ports.machine import Machine
 from orion.ports.membership import Membership
 from orion.ports.peers import Peers
 from orion.ports.probe import Probe
+from orion.ports.volumes import VolumeStore
 from orion.process.config import Config
 from orion.raft.interface import RaftConfig, SoftState
 
@@ -83,6 +85,7 @@ class Node:
         engine: Engine,
         probe: Probe,
         machine: Machine,
+        volumes: VolumeStore,
         network: Callable[[], NetworkPorts],
         identity: Identity,
         on_stop_asked: Callable[[], None] = lambda: None,
@@ -179,12 +182,7 @@ class Node:
             me=me, clock=clock, submitter=self._submitter, level=lambda: self._source.level
         )
         self._names = Names(
-            clock=clock,
-            driver=self.driver,
-            directory=self.directory,
-            forward=self.forward,
-            registry=self.registry,
-            wanted=lambda: self.network.wanted,
+            clock=clock, driver=self.driver, directory=self.directory, forward=self.forward, registry=self.registry
         )
         self.network = NodeNetwork(
             config=config,
@@ -221,6 +219,7 @@ class Node:
             hooks=(
                 TemplateExpansion(lambda: self._registration.known()),  # noqa: PLW0108 -- it comes later
                 ConfigInjection(lambda keys: self.service.configs.read(keys)),  # noqa: PLW0108 -- so does this
+                VolumeMounts(me, volumes, cluster=lambda: self.service.volumes, random_bits=machine.random_bits),
                 ClusterNetworkAttachment(self.network),
                 GuardBeforeStart(self.guarding),
                 Namespaces(me, engine, lambda: self._source.latest.cluster if self._source.latest else 0),
@@ -361,7 +360,7 @@ class Node:
                 ("work", self._source.run()),
                 ("agent", self.agent.run()),
                 ("network", self.network.run()),
-                ("names", self._names.run()),
+                ("names", self._names.run(lambda: self.network.wanted)),
                 ("publisher", self.publisher.run()),
                 ("guarding", self.guarding.run()),
                 ("reachability", self._reachability.serve()),

@@ -15,6 +15,7 @@ from orion.model.container import (
     Labels,
     LogEntry,
     LogQuery,
+    Mount,
     SharedNamespaces,
 )
 from orion.model.job import TaskSpec
@@ -72,6 +73,7 @@ class Engine(Protocol):
         name: str,
         share: SharedNamespaces = SharedNamespaces(),  # noqa: B008 -- frozen
         attach: Attachment | None = None,
+        mounts: Sequence[Mount] = (),
     ) -> str:
         """`name` is the `container_name` of the labels: by both it is known again, labels alone may be copied."""
 

@@ -23,6 +23,7 @@ from orion.adapters.lmdb_log.former import former_directories
 from orion.adapters.machine import LinuxMachine
 from orion.adapters.peers import TcpPeers
 from orion.adapters.probe import SocketProbe
+from orion.adapters.volumes import LocalVolumes
 from orion.api import Server, create_app, listen
 from orion.model.errors import OrionError, Refused, Unavailable, Unreadable
 from orion.model.ids import RaftId
@@ -130,6 +131,7 @@ async def serve(config: Config) -> None:
             engine=engine,
             probe=SocketProbe(),
             machine=machine,
+            volumes=LocalVolumes(Path(config.data_dir) / "volumes"),
             network=_network_adapters,
             identity=identity,
             on_stop_asked=stop.set,

@@ -18,7 +18,7 @@ action for one allocation depends on whether it is wanted and on its container's
     not wanted, otherwise ........ Remove, then the end
 
 Containers without an allocation are removed, and so are those of a node on the same engine that is down. A start
-waits for the removal of a container that holds its host port.
+waits for the removal of a container that holds its host port, and for the end of one that may write to its volumes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -207,11 +207,27 @@ def reconcile(
             continue
         tries = attempts.get(wish.allocation.id, Attempts())
         action = _act(wish, held, tries, now_ms)
-        if isinstance(action, Start) and doomed_ports.intersection(wish.allocation.ports):
+        if isinstance(action, Start) and (
+            doomed_ports.intersection(wish.allocation.ports)
+            or (wish.spec.writes_volumes and any(_may_write(each, wish, desired) for each in doomed))
+        ):
             continue  # those containers go first; after their removal this is called again
         if action is not None:
             actions.append(action)
     return actions
+
+
+def _may_write(container: Container, wish: Desired, desired: Mapping[AllocationId, Desired]) -> bool:
+    """Returns whether a container that is to end may write to a volume of the task: of one of which nothing is
+    known any more, any.
+    """
+    if not _answers(container):
+        return False
+    known = desired.get(AllocationId(container.labels.allocation))
+    if known is None:
+        return True
+    shared = set(known.spec.volume_names(known.allocation.index))
+    return not shared.isdisjoint(wish.spec.volume_names(wish.allocation.index))
 
 
 def _answers(container: Container) -> bool:

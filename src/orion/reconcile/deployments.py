@@ -123,6 +123,8 @@ def _alone(look: Look, has_room: Callable[[], bool]) -> bool:
     rollout, order = look.record.rollout, look.policy.order
     if look.record.job.kind is JobKind.SYSTEM:
         return True  # one a node
+    if look.record.writes_volumes:
+        return True  # one at a time
     if order is not UpdateOrder.AUTO:
         return order is UpdateOrder.STOP_FIRST
     if rollout is not None and rollout.alone:

@@ -3,6 +3,7 @@ so that the job keeps its floor meanwhile.
 
     a new one has room ............... it comes up beside the former one, which ends once it is steady
     stop-first, or no room ........... the former one ends first, if the floor lets it
+    it writes to a volume ............ the same: two would write at a time
     not done by the job's deadline ... it ends all the same: somebody waits for the node
 """
 
@@ -69,7 +70,8 @@ def decide_moves(
         if room <= 0:
             break
         # Of a batch no task runs twice at a time.
-        beside = policy.order is not UpdateOrder.STOP_FIRST and record.job.kind is not JobKind.BATCH
+        one_by_one = policy.order is UpdateOrder.STOP_FIRST or record.writes_volumes
+        beside = not one_by_one and record.job.kind is not JobKind.BATCH
         if beside and has_room():
             move.append(each.id)
             room -= 1

@@ -27,13 +27,15 @@ def failed_on(view: View, history: Iterable[Allocation]) -> list[str]:
 
 def pool_by_past(view: View, record: JobRecord, index: int, pool: Pool) -> Pool | None:
     """Returns the nodes of the pool on which a slot's task is to be if it fits there; None where its past does not
-    say. It is not to be where the last one was unhealthy. While the former task of a slot ends before the new one
-    starts, that is to be on the node that was left to it, for its image was pulled there.
+    say. It is not to be where the last one was unhealthy, or could not start and had to end first. While the former
+    task of a slot ends before the new one starts, that is to be on the node that was left to it, for its image was
+    pulled there.
     """
     history = record.history(index)
     if not history or not history[-1].terminal:
         return None
-    if history[-1].status.health is Health.UNHEALTHY:
+    in_vain = history[-1].status.failed_starts >= STUCK_AFTER and (record.alone or record.writes_volumes)
+    if history[-1].status.health is Health.UNHEALTHY or in_vain:
         return pool.without(failed_on(view, history))
     if not record.alone or (node := _left_for(record, history[-1])) is None:
         return None

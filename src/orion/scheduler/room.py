@@ -4,12 +4,14 @@ from orion.model.allocation import Allocation
 from orion.model.ids import NodeId
 from orion.model.job import Job, JobKind
 from orion.model.placement_text import placement_text
+from orion.model.volumes import volume_wait_text
 from orion.scheduler.choose import Choice
 from orion.scheduler.closed_ports import closed_ports
 from orion.scheduler.demand import Demand, Overlay
 from orion.scheduler.explain import explain
 from orion.scheduler.pools import Pools
 from orion.scheduler.task_rules import task_rules_of
+from orion.scheduler.volume_homes import VolumeHomes, narrowed
 from orion.state.job_record import JobRecord
 from orion.state.records import NodeRecord, port_key
 from orion.state.view import View
@@ -18,7 +20,7 @@ from orion.state.view import View
 def has_room(view: View, record: JobRecord, version: int, pools: Pools) -> bool:
     """Returns whether another task of this version would find a place now."""
     demand = Demand(record.spec(version))
-    pool = pools.pool(view, demand.constraints, demand.rules)
+    pool = narrowed(view, demand.task, 0, pools.pool(view, demand.constraints, demand.rules))
     return Choice(view, record, [0], demand, pool, Overlay(closed_ports(view))).done
 
 
@@ -27,7 +29,7 @@ def no_room(view: View, record: JobRecord, asked: Job, pools: Pools) -> str:
     `asked` has the version that it would get.
     """
     demand, overlay = Demand(asked.task), Overlay(closed_ports(view))
-    pool = pools.pool(view, demand.constraints, demand.rules)
+    pool = narrowed(view, demand.task, 0, pools.pool(view, demand.constraints, demand.rules))
     as_asked = JobRecord.of(asked, "", [], bytearray(), active=record.active)
     choice = Choice(view, as_asked, [0], demand, pool, overlay)
     if choice.done:
@@ -42,6 +44,11 @@ def target(view: View, record: JobRecord, index: int, version: int, pools: Pools
     former = [each for each in record.history(index) if each.wanted and not each.terminal]
     demand = Demand(record.spec(version))
     pool = pools.pool(view, demand.constraints, demand.rules)
+    if demand.task.has_volumes:
+        spot = VolumeHomes(view).spot(demand.task, index)
+        if spot.wait is not None:
+            return None, volume_wait_text(spot.wait)
+        pool = spot.narrowed(pool)
     if record.job.kind is JobKind.SYSTEM:
         return record.job.homes[index] or None, "its node is gone"
     overlay = Overlay(closed_ports(view))

@@ -15,6 +15,8 @@ from orion.scheduler.explain import explain, same_news
 from orion.scheduler.past import failed_on, pool_by_past
 from orion.scheduler.plan import Plan
 from orion.scheduler.pools import Pool, Pools
+from orion.scheduler.volume_homes import VolumeHomes
+from orion.scheduler.volume_places import VolumePlaces
 from orion.state.job_record import JobRecord
 from orion.state.order import unmet
 from orion.state.placed import engine_key
@@ -42,6 +44,7 @@ _FAILURE_BYTES = 80  # why a job was refused: seven counts, three of them with a
 _SHORT_PORT_BYTES = 14  # of it, for each host port
 _EXCLUDED_BYTES = 5  # and for each constraint
 _WAIT_BYTES = 100  # and for each job that is waited for
+_VOLUME_BYTES = 300  # and for a volume
 
 
 def schedule(
@@ -75,6 +78,7 @@ class _Planner:
         self._view = view
         self._pools = pools
         self._overlay = Overlay(closed_ports(view))
+        self._homes = VolumeHomes(view, self._overlay.leaving)
         self._room = max_placements
         self._looks_left = max_looks
         self._bytes_left = max_bytes
@@ -117,9 +121,14 @@ class _Planner:
                 self._stops.append(allocation.id)
                 self._overlay.leaving.add(allocation.id)
                 self._bytes_left -= _STOP_BYTES
-                if not self._is_at_home(allocation.job):
+                if not self._is_at_home(allocation.job) and not self._goes_first(allocation):
                     moves.setdefault(allocation.job, []).append(allocation.index)
         return moves
+
+    def _goes_first(self, allocation: Allocation) -> bool:
+        """Returns whether it has to end before its slot is given to another."""
+        record = self._view.job_record(allocation.job)
+        return record is not None and record.spec(allocation.job_version).writes_volumes
 
     def _is_at_home(self, name: JobName) -> bool:
         """Returns whether the job's tasks each have their own node, and go nowhere else."""
@@ -159,7 +168,7 @@ class _Planner:
             choice = self._elsewhere(record, allocation, tried[1:])
         if choice.done:
             self._leave(allocation)
-            self._give(record, [allocation.index], choice)
+            self._give_over(record, allocation, choice)
 
     def _replace_ill(self, record: JobRecord, allocation: Allocation) -> None:
         """Replaces an unhealthy task on an engine on which it was not unhealthy yet. While there is none its node
@@ -170,7 +179,7 @@ class _Planner:
         choice = self._elsewhere(record, allocation, self._tried(allocation))
         if choice.done:
             self._leave(allocation)
-            self._give(record, [allocation.index], choice)
+            self._give_over(record, allocation, choice)
 
     def _choose_another_port(self, record: JobRecord, allocation: Allocation) -> None:
         """Replaces a task whose host port its machine refuses. Without room for both it is ended all the same,
@@ -187,6 +196,10 @@ class _Planner:
         others = [engine for engine in tried if node is None or engine != engine_key(node)]
         choice = self._elsewhere(record, allocation, others)
         if choice.done:
+            self._give_over(record, allocation, choice)
+
+    def _give_over(self, record: JobRecord, allocation: Allocation, choice: Choice) -> None:
+        if not self._goes_first(allocation):
             self._give(record, [allocation.index], choice)
 
     def _leave(self, allocation: Allocation) -> None:
@@ -198,6 +211,8 @@ class _Planner:
         """Returns a place for one task, on none of these engines."""
         demand = Demand(record.spec(record.version(allocation.index)))
         pool = self._pools.pool(self._view, demand.constraints, demand.rules)
+        if demand.task.has_volumes:
+            pool = self._homes.spot(demand.task, allocation.index, allocation.id).narrowed(pool)
         self._looks_left -= len(pool.nodes)
         return Choice(self._view, record, [allocation.index], demand, pool.without(engines), self._overlay)
 
@@ -232,6 +247,9 @@ class _Planner:
             demand = Demand(spec)
             if record.job.kind is JobKind.SYSTEM:
                 whys.append(self._place_at_home(record, demand, group))
+                continue
+            if spec.has_volumes:
+                whys.append(self._place_by_volumes(record, demand, group, waiting))
                 continue
             more = waiting - len(indexes)  # that this plan does not look at
             ranked = demand.rules is not None and demand.rules.ranked
@@ -301,6 +319,28 @@ class _Planner:
         failure = explain(pool.of(left), self._overlay, demand) if left else pool.failure
         return failure if self._understood else placement_text(failure, demand.task)
 
+    def _place_by_volumes(
+        self, record: JobRecord, demand: Demand, indexes: list[int], waiting: int
+    ) -> RefusalReason:
+        """Places each task where its volumes are. Returns why some have no place there."""
+        pool = self._pools.pool(self._view, demand.constraints, demand.rules)
+        places = VolumePlaces(self._view, record, demand, pool, self._overlay, self._homes)
+        placed = 0
+        for index in indexes:
+            if self._full:
+                self._rest[record.job.name] = None
+                break
+            choice = places.choice(index, waiting - placed)
+            self._looks_left -= choice.looked if choice is not None else 1
+            if choice is not None:
+                self._give(record, [index], choice)
+                placed += 1
+        if placed and len(indexes) < waiting:
+            self._rest[record.job.name] = None
+        if places.failure is None:
+            return ""
+        return places.failure if self._understood else placement_text(places.failure, demand.task)
+
     def _give(self, record: JobRecord, indexes: list[int], choice: Choice) -> None:
         job = record.job
         version = record.version(indexes[0])
@@ -330,4 +370,5 @@ def _size_bytes(why: RefusalReason) -> int:
         + _SHORT_PORT_BYTES * len(why.ports)
         + _EXCLUDED_BYTES * len(why.excluded)
         + _WAIT_BYTES * len(why.waits)
+        + (_VOLUME_BYTES if why.volume else 0)
     )

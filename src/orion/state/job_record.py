@@ -152,6 +152,14 @@ class JobRecord:
         stop_first = update is not None and update.order is UpdateOrder.STOP_FIRST
         return stop_first or (rollout is not None and rollout.alone)
 
+    @property
+    def writes_volumes(self) -> bool:
+        """True when two tasks of a slot might write to a volume, of whichever of its versions they are."""
+        if self.job.task.volumes and self.job.task.writes_volumes:
+            return True
+        rollout = self.rollout
+        return rollout is not None and any(spec.writes_volumes for spec in rollout.specs.values() if spec.volumes)
+
     def is_used(self, index: int) -> bool:
         """Returns whether something is to run in a slot: not in one of a system job that has no node."""
         return self.job.kind is not JobKind.SYSTEM or bool(self.job.homes[index])
@@ -236,7 +244,7 @@ def slot_wants(record: JobRecord, index: int) -> bool:
     if not record.is_used(index):
         return False
     for allocation in record.history(index):
-        if record.alone and not allocation.terminal:
+        if not allocation.terminal and (record.alone or record.spec(allocation.job_version).writes_volumes):
             return False  # the next one waits for its end
         if not record.serves(allocation):
             continue

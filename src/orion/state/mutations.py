@@ -246,7 +246,7 @@ def insert(state: Tables, record: JobRecord, node: NodeRecord | None, allocation
         if allocation.ports:
             for port, binding in zip(allocation.ports, spec.ports, strict=True):
                 node.ports[port_key(port, binding.protocol)] = identity
-    if record.rollout is not None or job.update is not None:
+    if record.rollout is not None or job.update is not None or spec.volumes:
         set_open(state, record, index, is_open=slot_wants(record, index))
     elif closes and record.open[index]:
         _close(state, record, index)

@@ -11,7 +11,7 @@ from orion.adapters.docker.spec import (
     labels_from,
 )
 from orion.model.allocation import Allocation
-from orion.model.container import Labels, SharedNamespaces
+from orion.model.container import Labels, Mount, SharedNamespaces
 from orion.model.errors import EngineError
 from orion.model.health import CheckKind, HealthCheck
 from orion.model.ids import AllocationId, JobName, NodeId
@@ -139,3 +139,20 @@ def test_a_container_shares_what_it_is_told_to_share():
     assert (host["NetworkMode"], host["PidMode"]) == ("container:abc", "container:def")
     bare = container_config(allocation, TaskSpec("app"), LABELS)["HostConfig"]
     assert not {"NetworkMode", "PidMode"} & set(bare)
+
+
+def test_a_container_has_paths_of_its_machine():
+    mounts = [Mount("/x", "/srv/x", True), Mount("/data", "/v/data.4/data", copies=True)]
+    allocation = Allocation(AllocationId(1), JobName("web"), 0, 3, NODE)
+    config = container_config(allocation, TaskSpec("nginx"), LABELS, mounts=mounts)
+    device = {"type": "none", "o": "bind", "device": "/v/data.4/data"}
+    assert config["HostConfig"]["Mounts"] == [
+        {"Type": "bind", "Source": "/srv/x", "Target": "/x", "ReadOnly": True},
+        {
+            "Type": "volume",
+            "Target": "/data",
+            "ReadOnly": False,
+            "VolumeOptions": {"DriverConfig": {"Name": "local", "Options": device}},
+        },
+    ]
+    assert "Mounts" not in container_config(allocation, TaskSpec("nginx"), LABELS)["HostConfig"]

@@ -25,6 +25,7 @@ from orion.model.api.nodes import Amounts
 from orion.model.api.placement_fields import AffinityRequest, AlongsideRequest, PlacementRequest
 from orion.model.api.reasons import JobWaitView, PlacementFailureView
 from orion.model.api.tasks import AllocationView, ProgressView, TaskRequest
+from orion.model.api.volume_fields import VolumeRequest
 from orion.model.errors import NoMajority, NotFound, Unavailable
 from orion.model.events import Event, EventChoice
 from orion.model.logs import LogEnd
@@ -666,6 +667,32 @@ def test_run_asks_for_ports_of_every_node(orion, api):
     code, _, err = orion("run", "--ingress", "8080:80/icmp", "nginx")
     assert code == 2
     assert "has no such protocol" in err
+
+
+def test_run_asks_for_volumes_and_paths_of_a_node(orion, api):
+    words = ("-v", "data:/var/lib/x", "-v", "/srv/x:/x:ro", "-v", "d:/d:ro,per-slot,nocopy,subpath=a/b")
+    code, _, err = orion("run", *words, "nginx")
+    assert (code, err) == (0, "")
+    assert api.service.creates[0]["request"].volumes == [
+        VolumeRequest("/var/lib/x", "data"),
+        VolumeRequest("/x", source="/srv/x", read_only=True),
+        VolumeRequest("/d", "d", "", True, True, True, "a/b"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("volume", "words"),
+    [
+        ("data", "does not say what goes where"),
+        ("data:", "does not say what goes where"),
+        ("./x:/x", "is a path of this machine, not of a node"),
+        ("data:/x:z", "ends with 'z', which is unknown"),
+    ],
+)
+def test_what_is_no_volume_is_said(orion, volume, words):
+    code, out, err = orion("run", "-v", volume, "nginx")
+    assert (code, out) == (2, "")
+    assert words in err
 
 
 def test_run_asks_for_the_nodes_of_a_task(orion, api):

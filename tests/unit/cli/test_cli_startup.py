@@ -65,6 +65,7 @@ def test_what_asks_a_node_loads_the_client_and_no_server(api, args):
 NOT_FOR_A_NODE = {"aiohttp", "uvicorn", "starlette", "anyio", "email", "http.client", "tarfile", "logging.config"}
 NOT_FOR_A_NODE |= {"multiprocessing", "rich", "urllib.request", "unittest", "xml", "sqlite3", *FILES}
 NOT_FOR_A_NODE |= {"orion.wire.backups", "orion.adapters.docker.sessions", "orion.api.http.session"}
+NOT_FOR_A_NODE |= {"google.protobuf", "grpclib", "h2", "multidict", "orion.wire.csi.csi_pb2", "orion.csi_dir"}
 NOT_FOR_A_NODE |= {"json", "shutil", "bz2", "lzma", "calendar", "statistics", "fractions", "lmdb.verify"}
 
 

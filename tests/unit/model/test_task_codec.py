@@ -27,6 +27,7 @@ from orion.model.api.ingress_fields import IngressRequest
 from orion.model.api.network_fields import NetworkAliasRequest
 from orion.model.api.placement_fields import AffinityRequest, AlongsideRequest, PlacementRequest
 from orion.model.api.tasks import TaskFields, TaskRequest, TaskView
+from orion.model.api.volume_fields import VolumeRequest
 from orion.model.container_options import ContainerOptions
 from orion.model.errors import FieldErrors
 from orion.model.health import UnhealthyAction
@@ -122,6 +123,24 @@ VALUES = {
         unique_by=lambda each: (each.port, each.protocol),
     ).map(lambda ports: sorted(ports, key=lambda each: (each.port, each.protocol))),
     "hostname": st.sampled_from(["", "db", "9", "a--b", "DB-1.example.org"]),
+    "volumes": st.lists(
+        st.one_of(
+            st.builds(
+                VolumeRequest,
+                st.sampled_from(["/data", "/var/lib/x"]),
+                st.sampled_from(["d", "data", "a.b_c-1"]),
+                read_only=st.booleans(),
+                per_slot=st.booleans(),
+                nocopy=st.booleans(),
+                subpath=st.sampled_from(["", "a", "a/b c"]),
+            ),
+            st.builds(
+                VolumeRequest, st.just("/srv"), source=st.sampled_from(["/", "/srv/x"]), read_only=st.booleans()
+            ),
+        ),
+        max_size=3,
+        unique_by=lambda each: each.target,
+    ),
     **container_values.VALUES,
 }
 

@@ -30,6 +30,7 @@ def test_each_filter_that_keeps_nodes_from_a_task_is_counted_by_its_name():
         "resourcesShort": {},
         "portsTaken": [],
         "waitsFor": [],
+        "volume": None,
     }
 
 
@@ -47,6 +48,7 @@ def test_what_is_short_is_shown_beside_the_most_that_is_free():
         },
         "portsTaken": [],
         "waitsFor": [],
+        "volume": None,
     }
 
 

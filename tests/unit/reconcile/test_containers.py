@@ -10,6 +10,7 @@ from orion.model.container import Container, ContainerState, EndCause, Labels
 from orion.model.health import CheckKind, Health, HealthCheck, HookCommand, TaskHooks, UnhealthyAction
 from orion.model.ids import AllocationId, JobName, NodeId
 from orion.model.job import DRAIN_MS, PortBinding, RestartMode, RestartPolicy, TaskSpec
+from orion.model.volumes import VolumeMount
 from orion.reconcile.containers import (
     ENDED_SOMEHOW,
     Attempts,
@@ -34,9 +35,10 @@ ID = AllocationId(0xA)
 FIVE = RestartPolicy(RestartMode.ON_FAILURE, 5)
 
 
-def wish(*, wanted=True, status=None, ports=(), policy=None, kept=False, after=()):
-    allocation = Allocation(ID, JobName("web"), 0, 0, ME, ports, wanted, 0, status or AllocationStatus())
-    return Desired(allocation, TaskSpec("nginx", restart=policy or RestartPolicy(), after=after), kept)
+def wish(*, wanted=True, status=None, ports=(), policy=None, kept=False, after=(), volumes=(), allocation=ID):
+    made = Allocation(allocation, JobName("web"), 0, 0, ME, ports, wanted, 0, status or AllocationStatus())
+    spec = TaskSpec("nginx", restart=policy or RestartPolicy(), after=after, volumes=volumes)
+    return Desired(made, spec, kept)
 
 
 def container(state="running", *, node=ME, allocation=ID, exit_code=None, ports=(), name="c1", ran_ms=0):
@@ -272,6 +274,35 @@ def test_a_container_without_an_allocation_is_removed():
 
 def test_a_living_neighbours_containers_are_never_touched():
     assert actions([], [container(node=OTHER)]) == []
+
+
+DATA = VolumeMount("/data", "data")
+
+
+@pytest.mark.parametrize(
+    ("volumes", "former", "waits"),
+    [
+        ((DATA,), (DATA,), True),
+        ((DATA,), (VolumeMount("/x", "data", read_only=True),), True),
+        ((DATA,), (VolumeMount("/data", "other"),), False),
+        ((DATA,), (), False),
+        ((VolumeMount("/data", "data", read_only=True),), (DATA,), False),
+        ((VolumeMount("/data", source="/srv"),), (VolumeMount("/data", source="/srv"),), False),
+    ],
+)
+def test_a_start_waits_for_the_end_of_what_may_write_to_its_volumes(volumes, former, waits):
+    lost = AllocationStatus(AllocationState.LOST)
+    wishes = [wish(status=lost, volumes=former, allocation=AllocationId(1)), wish(volumes=volumes)]
+    found = actions(wishes, [container(allocation=AllocationId(1))])
+    assert any(isinstance(action, Start) for action in found) is not waits
+    ended = actions(wishes, [container("exited", allocation=AllocationId(1), exit_code=0)])
+    assert any(isinstance(action, Start) for action in ended)
+
+
+def test_a_start_with_a_volume_waits_for_the_end_of_what_nobody_knows():
+    stray = container(allocation=AllocationId(99), name="stray")
+    assert [type(action) for action in actions([wish(volumes=(DATA,))], [stray])] == [Remove]
+    assert [type(action) for action in actions([wish()], [stray])] == [Remove, Start]
 
 
 def test_a_dead_neighbours_containers_go_before_a_start_that_needs_their_port():

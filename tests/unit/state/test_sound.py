@@ -42,6 +42,7 @@ from orion.state.tables.plans import ApplyPlan, Placements, Refusal
 from orion.state.tables.reach import TellReach
 from orion.state.tables.subnets import LeaseSubnet, ReleaseSubnets
 from orion.state.tables.system import FitSystemJob
+from orion.state.tables.volume_changes import CreateVolume, RemoveVolume, SetVolumeData
 
 SPEC = TaskSpec("app", resources=Resources(100, 1_000_000, 0))
 JOB = Job("web", JobKind.SERVICE, 1, SPEC)
@@ -324,6 +325,9 @@ COMMANDS = st.one_of(
     near(GiveAddresses(1, (7,)), allocations=st.lists(st.integers(-1, MAX_ID), max_size=3).map(tuple)),
     near(CreateNetwork(1, "front", False, "k", 5), name=WORDS),
     near(RemoveNetwork(1, "front", "k", 5), name=WORDS),
+    near(CreateVolume(1, "data", (("a", "b"),), "k", 5), name=WORDS),
+    near(RemoveVolume(1, "data", 0, "k", 5), name=WORDS, created_index=st.integers(-1, MAX_ID)),
+    near(SetVolumeData(1, "node1", "data", 3, "d"), node=WORDS, name=WORDS, data=WORDS),
     near(TellReach(1, "node1", ("node2",), lost=True, reason="why"), node=WORDS, reason=WORDS),
     near(
         StepDeployment(1, 6),

@@ -48,6 +48,7 @@ from orion.model.container import (
     Labels,
     LogEntry,
     LogQuery,
+    Mount,
     SharedNamespaces,
 )
 from orion.model.errors import EngineDown, EngineError
@@ -162,11 +163,12 @@ class Docker:
         name: str,
         share: SharedNamespaces = SharedNamespaces(),  # noqa: B008 -- frozen
         attach: Attachment | None = None,
+        mounts: Sequence[Mount] = (),
     ) -> str:
         """A container of that name which is this very allocation's is taken as the one created: the answer to an
         earlier call was lost.
         """
-        config = container_config(allocation, spec, labels, self._pids_limit, share, attach)
+        config = container_config(allocation, spec, labels, self._pids_limit, share, attach, mounts)
         params = {"name": name}
         if spec.options is not None and spec.options.platform:
             params["platform"] = spec.options.platform

@@ -1,11 +1,12 @@
 """A task spec as Docker's container configuration, and Orion's labels as values and back."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from orion.adapters.docker.options import add_options
 from orion.model.allocation import Allocation
-from orion.model.container import Attachment, Labels, SharedNamespaces
+from orion.model.container import Attachment, Labels, Mount, SharedNamespaces
 from orion.model.errors import EngineError
 from orion.model.health import CheckKind, HealthCheck
 from orion.model.ids import AllocationId, JobName, NodeId, allocation_text, task_id
@@ -40,6 +41,7 @@ def container_config(
     pids_limit: int = PIDS_LIMIT,
     share: SharedNamespaces = SharedNamespaces(),  # noqa: B008 -- frozen
     attach: Attachment | None = None,
+    mounts: Sequence[Mount] = (),
 ) -> dict[str, Any]:
     """The body of POST /containers/create. `pids_limit` 0: none."""
     bindings: dict[str, list[dict[str, str]]] = {}
@@ -75,7 +77,20 @@ def container_config(
         add_options(config, spec.options, spec.resources.memory_bytes)
     if attach is not None:
         _attach(config, attach)
+    if mounts:
+        host.setdefault("Mounts", []).extend(map(_mount, mounts))
     return config
+
+
+def _mount(mount: Mount) -> dict[str, Any]:
+    """A volume without a name goes with its container, but not what is at its device; of a bind the engine copies
+    nothing out of the image.
+    """
+    shown = {"Target": mount.target, "ReadOnly": mount.read_only}
+    if not mount.copies:
+        return {"Type": "bind", "Source": mount.source, **shown}
+    device = {"type": "none", "o": "bind", "device": mount.source}
+    return {"Type": "volume", **shown, "VolumeOptions": {"DriverConfig": {"Name": "local", "Options": device}}}
 
 
 def _given(spec: TaskSpec) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from orion.cli.shared.types import (
     Seconds,
     Size,
 )
+from orion.cli.shared.volume_types import VolumeUse
 from orion.model.api.fields import Field, Option, fields_of, unannotated
 from orion.model.api.tasks import TaskFields
 from orion.model.api.values import not_null
@@ -39,6 +40,7 @@ _KINDS: dict[str, click.ParamType[Any]] = {
     "check": HealthCheck(),
     "after": AfterJob(),
     "ingress": Ingress(),
+    "volume": VolumeUse(),
     "alias": NetworkAlias(),
 }
 _PLAIN: dict[Any, click.ParamType[Any]] = {str: click.STRING, int: click.INT, float: click.FLOAT}

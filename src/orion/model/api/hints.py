@@ -41,6 +41,7 @@ _ELSEWHERE = {
     "logging": ("logDriver",),
     "logopt": ("logOptions",),
     "memswaplimit": ("memorySwap",),
+    "mounts": ("volumes",),
     "networkmode": ("networkMode", "network"),
     "nodeselector": ("nodeSelectors",),
     "number": ("count",),
@@ -66,9 +67,7 @@ _ELSEWHERE = {
 _ABSENT = {
     "build": "images are built elsewhere, and named by image",
     "links": "jobs find each other's tasks by 'orion endpoints'",
-    "mounts": "there are no volumes yet: what a task writes is lost with its container",
     "secrets": "there are no secrets yet; configs are readable to all who reach a node",
-    "volumes": "there are no volumes yet: what a task writes is lost with its container",
 }
 _UNITS = ("seconds", "bytes", "ms")  # stand last in a field's name, where other systems leave them out
 

@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from orion.model.after import Condition, Gap
 from orion.model.api.fields import schema
+from orion.model.volumes import VolumeGap
 
 
 class ProgressView(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -59,6 +60,24 @@ class JobWaitView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     since: Annotated[str | None, Meta(description="RFC 3339, UTC.")]
 
 
+class VolumeWaitView(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """The volume that keeps a task from other nodes."""
+
+    volume: str
+    node_id: Annotated[str, Meta(description="The node that has it.")]
+    why: Annotated[
+        str,
+        schema(
+            "`down`, `away` (stopped on purpose), `draining`, `engine` (none answers) or `gone` is its node; "
+            "`rules` of the task exclude it, it has no `room`; another volume of the task is elsewhere "
+            "(`apart`), it is `moving`, or "
+            "there are as many volumes as there can be (`most`).",
+            enum=[*VolumeGap],
+        ),
+    ]
+    since: Annotated[str | None, Meta(description="RFC 3339, UTC.")]
+
+
 class PlacementFailureView(msgspec.Struct, frozen=True, rename="camel"):
     """Why no node takes a task. Each node is counted once, under the first that keeps the task from it."""
 
@@ -79,3 +98,6 @@ class PlacementFailureView(msgspec.Struct, frozen=True, rename="camel"):
     waits_for: Annotated[
         list[JobWaitView], Meta(description="Jobs that come first. While there are any, no node was looked at.")
     ] = []
+    volume: Annotated[
+        VolumeWaitView | None, Meta(description="With one only the node that has it was looked at.")
+    ] = None

@@ -40,6 +40,7 @@ from orion.model.api.rules import (
     show_grace,
     show_restart,
 )
+from orion.model.api.volume_fields import Volumes
 from orion.model.api.words import FIRST_WORD, Word
 from orion.model.health import Health
 from orion.model.ids import JOB_NAME
@@ -319,6 +320,7 @@ class TaskFields(HealthFields, msgspec.Struct, frozen=True, rename="camel"):
         ),
     ] = []
     allow_from: AllowFrom = []
+    volumes: Volumes = []
     network_aliases: NetworkAliases = []
 
 

@@ -163,7 +163,12 @@ def _elements(
 
 
 def _such_as(value: Any, kind: type[msgspec.Struct]) -> str:
-    """Returns what to write for a text in the place of an object that needs one text alone; "" for any other."""
+    """Returns what to write for a text in the place of an object that needs one text alone, or says by `example`
+    how a text would be written; "" for any other.
+    """
+    example = getattr(kind, "example", None)
+    if example is not None and isinstance(value, str) and len(value) <= MAX_HINTED:
+        return f" such as {msgspec.json.encode(example(value)).decode()}"
     needed = [each for each in fields(kind).values() if each.required]
     if (
         not isinstance(value, str)

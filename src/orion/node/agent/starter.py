@@ -152,7 +152,13 @@ class Starter:
         labels = Labels(cluster, self._me, allocation.job, allocation.index, allocation.id)
         name = container_name(allocation.job, allocation.index, allocation.id)
         container = await self._engine.create(
-            allocation, prepared.spec, labels, name=name, share=prepared.share, attach=prepared.attach
+            allocation,
+            prepared.spec,
+            labels,
+            name=name,
+            share=prepared.share,
+            attach=prepared.attach,
+            mounts=prepared.mounts,
         )
         await self._seen.look(container)
         return container

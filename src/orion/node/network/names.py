@@ -102,14 +102,11 @@ class Names:
         directory: Directory,
         forward: Forward,
         registry: Registry,
-        wanted: Callable[[], bool],
     ) -> None:
-        """`wanted`: whether there is a network, so that a worker needs to be told."""
         self._clock = clock
         self._driver = driver
         self._directory = directory
         self._forward = forward
-        self._wanted = wanted
         self._told: dict[JobName, NamedJob] | None = None
         self._called: dict[str, list[JobName]] = {}  # by alias, of those that were told
         self._owners: dict[int, Owner] = {}  # by address, of those that were told
@@ -198,16 +195,17 @@ class Names:
 
     # --- on a worker --------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
+    async def run(self, wanted: Callable[[], bool]) -> None:
+        """`wanted`: whether there is a network, so that a worker needs to be told."""
         while True:
-            if self._driver.is_member or not self._wanted():
+            if self._driver.is_member or not wanted():
                 self._told = None
                 await asyncio.sleep(AGAIN_S)
                 continue
             try:
                 async with contextlib.aclosing(self._forward.from_voters(WatchNames(), _Receiver)) as sets:
                     async for names in sets:
-                        if self._driver.is_member or not self._wanted():
+                        if self._driver.is_member or not wanted():
                             break
                         if not isinstance(names, SignOfLife):
                             self._told, self._range = names

@@ -58,6 +58,7 @@ from orion.node.services.service import Health
 from orion.node.services.sessions import Session, Sessions
 from orion.node.services.stats import Stats
 from orion.node.services.tasks import Tasks
+from orion.node.services.volumes import Volumes
 from orion.node.views.metrics import Metrics
 from orion.ports.clock import Clock
 from orion.ports.machine import Machine
@@ -191,6 +192,7 @@ class NodeService:
             freshness=freshness,
         )
         self._rows = Rows(driver=driver, forward=forward, registry=registry, freshness=freshness)
+        self.volumes = Volumes(me=me, clock=clock, submitter=submitter, rows=self._rows)
         self._rebalancing = Rebalancing(clock=clock, driver=driver, forward=forward, registry=registry, leads=leads)
         self._metrics = metrics
 

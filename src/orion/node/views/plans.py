@@ -128,6 +128,8 @@ def _order_reason(why: str, job: Job, outcome: Outcome) -> str:
         return ""
     if job.update is not None and job.update.order is not UpdateOrder.AUTO:
         return "as its update.order says"
+    if any(each.name and not each.read_only for each in job.task.volumes):
+        return "its volumes have one writer at a time"
     if outcome.order == "start-first":
         return "there is room for one more task"
     return f"one more task beside those that run {why}" if why else "there is not room for all that start at a time"

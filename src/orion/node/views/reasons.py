@@ -2,11 +2,19 @@
 
 from collections.abc import Callable
 
-from orion.model.api.reasons import JobWaitView, PlacementFailureView, PortShortageView, ProgressView, ShortageView
+from orion.model.api.reasons import (
+    JobWaitView,
+    PlacementFailureView,
+    PortShortageView,
+    ProgressView,
+    ShortageView,
+    VolumeWaitView,
+)
 from orion.model.job import TaskSpec
 from orion.model.placement import PlacementFailure, PortShortage, ResourceShortage
 from orion.model.pull import PullProgress
 from orion.model.times import rfc3339
+from orion.model.volumes import VolumeWait
 
 
 def placement_failure(failure: PlacementFailure, task: TaskSpec) -> PlacementFailureView:
@@ -36,7 +44,13 @@ def placement_failure(failure: PlacementFailure, task: TaskSpec) -> PlacementFai
             JobWaitView(each.job, each.condition, each.gap, rfc3339(each.since_ms) if each.since_ms else None)
             for each in failure.waits
         ],
+        volume=_volume(failure.volume) if failure.volume else None,
     )
+
+
+def _volume(wait: VolumeWait) -> VolumeWaitView:
+    since = rfc3339(wait.since_ms) if wait.since_ms else None
+    return VolumeWaitView(wait.volume, wait.node, wait.gap, since)
 
 
 def _shortage(shortage: ResourceShortage | None, needs: int, unit: Callable[[int], float]) -> ShortageView | None:

@@ -12,6 +12,7 @@ from orion.model.network import aliases_fault, networks_fault
 from orion.model.placement_rules import MAX_PRIORITY, rules_fault
 from orion.model.schedule import MAX_CRON_NAME, MAX_EXPRESSION, MAX_ZONE
 from orion.model.update import UpdatePolicy
+from orion.model.volumes import mounts_fault
 from orion.state.core.faults import (
     MAX_MS,
     MAX_NUMBER,
@@ -100,6 +101,7 @@ def _spec_fault(spec: TaskSpec) -> str:
             after_fault(spec.after),
             networks_fault(spec.networks),
             allow_fault(spec.allow_from),
+            mounts_fault(spec.volumes),
             aliases_fault(spec.aliases, spec.networks),
         )
     )

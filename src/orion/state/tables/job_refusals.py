@@ -7,6 +7,7 @@ from orion.state.records import Tables
 from orion.state.tables.ingress import refuse_ports
 from orion.state.tables.job_links import refuse_aliases
 from orion.state.tables.networks import missing_network
+from orion.state.tables.volumes import refuse_volumes
 
 
 def refuse_circle(state: Tables, job: Job) -> Refused | None:
@@ -21,11 +22,12 @@ def refuse_circle(state: Tables, job: Job) -> Refused | None:
 
 
 def refuse(state: Tables, job: Job) -> OrionError | None:
-    """Refuses a job by what it names: other jobs, networks, ports of every node, and what else it is called."""
+    """Refuses a job by what it names: other jobs, networks, volumes, ports of every node, and its aliases."""
     return (
         refuse_circle(state, job)
         or missing_network(state, job.name, job.task)
         or refuse_ports(state, job)
+        or refuse_volumes(state, job)
         or refuse_aliases(state, job)
     )
 

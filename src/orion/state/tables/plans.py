@@ -15,15 +15,27 @@ from orion.model.limits import MAX_PORTS
 from orion.model.placement import PlacementFailure, RefusalReason, waits_of
 from orion.model.placement_rules import MAX_CONSTRAINTS
 from orion.model.placement_text import waiting_text
+from orion.model.volumes import VolumeWait
 from orion.state import mutations
 from orion.state.core.command import Command, command
-from orion.state.core.faults import MAX_MS, MAX_NUMBER, MAX_PORT, MAX_TEXT, first, longer, outside, protocol_fault
+from orion.state.core.faults import (
+    MAX_MS,
+    MAX_NUMBER,
+    MAX_PORT,
+    MAX_TEXT,
+    MAX_WORD,
+    first,
+    longer,
+    outside,
+    protocol_fault,
+)
 from orion.state.core.step import MAX_EVENTS_EACH, Step, tasks_text
 from orion.state.job_record import OPEN, JobRecord
 from orion.state.placed import admission
 from orion.state.records import Ports, Tables, port_key
 from orion.state.tables.ingress import Ingress
 from orion.state.tables.subnets import address_giver
+from orion.state.tables.volumes import volume_giver
 
 MAX_SHORT_PORTS = 2 * MAX_PORTS  # of a failure: each taken by tasks here, by Orion there
 
@@ -89,7 +101,20 @@ def _failure_fault(failure: PlacementFailure) -> str:
             outside("ports", len(failure.ports), MAX_SHORT_PORTS),
             outside("excluded", len(failure.excluded), MAX_CONSTRAINTS),
             outside("waits", len(failure.waits), MAX_AFTER),
+            _volume_fault(failure.volume) if failure.volume else "",
             *(outside("since_ms", wait.since_ms, MAX_MS) for wait in failure.waits),
+        )
+    )
+
+
+def _volume_fault(wait: VolumeWait) -> str:
+    return first(
+        (
+            outside("since_ms", wait.since_ms, MAX_MS),
+            *(
+                longer("volume", len(text), MAX_WORD)
+                for text in (wait.volume, wait.node, wait.other, wait.other_node)
+            ),
         )
     )
 
@@ -154,6 +179,7 @@ def _place(state: Tables, record: JobRecord, group: Placements, step: Step) -> l
     ids = _free_ids(state)
     admits = admission(state, spec.rules, name, version)
     addresses, everywhere = address_giver(state, step, spec), state.of(Ingress).rows
+    volumes = volume_giver(state, step, name, spec)
     for index, number, ports in zip(group.indexes, group.nodes, columns, strict=False):
         node = numbers.get(number)
         if (
@@ -167,6 +193,7 @@ def _place(state: Tables, record: JobRecord, group: Placements, step: Step) -> l
             or disk > node.disk_free
             or (bindings and not ports_fit(node.ports, everywhere, bindings, ports))
             or (admits is not None and not admits(node))
+            or (volumes is not None and not volumes.admits(node, index))
         ):
             state.capacity_epoch += 1  # what the plan knew is out of date: worth another look
             continue
@@ -178,6 +205,8 @@ def _place(state: Tables, record: JobRecord, group: Placements, step: Step) -> l
             allocation = replace(allocation, ran=True)
         if addresses is not None and any(given := addresses.give(node)):
             allocation = replace(allocation, ip=given[0], more_ips=given[1:])
+        if volumes is not None:
+            volumes.give(node, index)
         mutations.insert(state, record, node, allocation)
         placed.append(allocation)
     if addresses is not None:

@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from orion.model.allocation import Allocation
-from orion.model.container import Attachment, File, SharedNamespaces
+from orion.model.container import Attachment, File, Mount, SharedNamespaces
 from orion.model.ids import AllocationId
 from orion.model.job import TaskSpec
 
@@ -35,14 +35,15 @@ class StartRequest(msgspec.Struct, frozen=True):
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """The spec of a container, the files that are put into it before it starts, what it shares, and the network
-    that it is on if that is not its spec's.
+    """The spec of a container, the files that are put into it before it starts, what it shares, the network that
+    it is on if that is not its spec's, and paths of this machine that it has.
     """
 
     spec: TaskSpec
     files: tuple[File, ...] = ()
     share: SharedNamespaces = SharedNamespaces()
     attach: Attachment | None = None
+    mounts: tuple[Mount, ...] = ()
 
 
 class Hook(Protocol):

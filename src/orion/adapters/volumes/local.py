@@ -1,0 +1,144 @@
+"""Fulfils ports.VolumeStore: a directory for each volume below the node's data directory.
+
+    volumes/data.17/id ....... the name of the data, written once
+    volumes/data.17/data/ .... what containers see
+
+docs/design/storage.md says why these are not the engine's own volumes.
+"""
+
+import asyncio
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from orion.model.errors import EngineError
+from orion.ports.volumes import VolumePath, VolumeSize
+
+T = TypeVar("T")
+
+_DATA, _ID = "data", "id"
+_LEAVING = ".leaving."  # before the name of what is being removed
+_MAX_ID = 256  # bytes
+_MAX_FILES = 200_000  # that are counted for a size
+_MAX_S = 3.0  # that counting takes
+_BLOCK = 512  # bytes, of st_blocks
+
+
+class LocalVolumes:
+    def __init__(self, root: Path) -> None:
+        """`root`: the directory that holds them; it is made with the first."""
+        self._root = root.absolute()  # as the engine is told it
+
+    async def data_of(self, key: str) -> str | None:
+        return await self._do(lambda: self._data_of(key))
+
+    async def make(self, key: str, data: str) -> None:
+        await self._do(lambda: self._make(key, data))
+
+    async def path_of(self, key: str, subpath: str) -> VolumePath:
+        return await self._do(lambda: self._path_of(key, subpath))
+
+    async def has_path(self, path: str) -> bool:
+        return await self._do(lambda: os.path.lexists(path) and Path(path).exists())
+
+    async def remove(self, key: str) -> None:
+        await self._do(lambda: self._remove(key))
+
+    async def size_of(self, key: str) -> VolumeSize:
+        return await self._do(lambda: _size_of(self._root / key / _DATA))
+
+    # --- in a thread --------------------------------------------------------------------------------------
+
+    async def _do(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.to_thread(work)
+        except OSError as error:
+            raise EngineError(f"volumes of this node: {error.strerror or error} ({error.filename})") from error
+
+    def _data_of(self, key: str) -> str | None:
+        try:
+            text = _read(self._root / key / _ID)
+        except FileNotFoundError:
+            return None
+        return text if (self._root / key / _DATA).is_dir() else None
+
+    def _make(self, key: str, data: str) -> None:
+        place = self._root / key
+        inside = place / _DATA
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place.mkdir(mode=0o700, exist_ok=True)
+        inside.mkdir(mode=0o755, exist_ok=True)
+        if any(inside.iterdir()):
+            raise EngineError(f"{inside} is not empty, though its volume is new: move what is in it away")
+        fresh = place / f"{_ID}.new"
+        with fresh.open("w", encoding="utf-8") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.rename(place / _ID)
+        for directory in (place, self._root, self._root.parent):
+            _sync(directory)
+
+    def _path_of(self, key: str, subpath: str) -> VolumePath:
+        whole = (self._root / key / _DATA).resolve()
+        path = (whole / subpath).resolve()
+        if not path.is_relative_to(whole):
+            raise EngineError(f"{subpath} leads out of its volume")
+        if not path.is_dir():
+            raise EngineError(f"its volume has no directory {subpath}: make it there first")
+        return VolumePath(str(path), next(path.iterdir(), None) is None)
+
+    def _remove(self, key: str) -> None:
+        place, leaving = self._root / key, self._root / f"{_LEAVING}{key}"
+        with contextlib.suppress(FileNotFoundError):
+            place.rename(leaving)
+        if leaving.exists():
+            import shutil  # late: it loads much, and most nodes remove nothing
+
+            shutil.rmtree(leaving)
+
+
+def _read(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(_MAX_ID).decode("utf-8", "replace")
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _size_of(root: Path) -> VolumeSize:
+    """Files come and go meanwhile: what is gone counts nothing."""
+    until_s = time.monotonic() + _MAX_S
+    total = files = 0
+    for entry in _entries(root):
+        try:
+            total += entry.stat(follow_symlinks=False).st_blocks * _BLOCK
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise
+        files += 1
+        if files >= _MAX_FILES or time.monotonic() > until_s:
+            return VolumeSize(total, files, False)
+    return VolumeSize(total, files, True)
+
+
+def _entries(root: Path) -> Iterator["os.DirEntry[str]"]:
+    left = [str(root)]
+    while left:
+        try:
+            with os.scandir(left.pop()) as found:
+                for entry in found:
+                    yield entry
+                    if entry.is_dir(follow_symlinks=False):
+                        left.append(entry.path)
+        except FileNotFoundError:
+            continue

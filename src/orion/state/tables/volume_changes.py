@@ -1,0 +1,138 @@
+"""Commands that make volumes, say that a node has made the data of one, and remove them."""
+
+from msgspec.structs import replace
+
+from orion.model.errors import Conflict, NotFound, OrionError, Refused, shown
+from orion.model.ids import NodeId
+from orion.model.levels import since
+from orion.model.volumes import MAX_LABELS, MAX_TEXT, MAX_VOLUMES, Volume, is_volume_name
+from orion.state.core.command import Command, command, once_about
+from orion.state.core.faults import MAX_NUMBER, MAX_WORD, first, key_fault, longer, outside
+from orion.state.core.step import Step
+from orion.state.records import Tables
+from orion.state.tables.answers import Answers
+from orion.state.tables.nodes import node_fault
+from orion.state.tables.volumes import Volumes, users_of
+
+MAX_ROOM_FOR = 3  # names in an error
+
+
+@since(2)
+class CreateVolume(Command, frozen=True, array_like=True, tag=52):
+    """Refused (Conflict) when the name is taken. It has a home once its first task is placed."""
+
+    name: str
+    labels: tuple[tuple[str, str], ...]
+    idempotency_key: str
+    since: int
+
+
+@since(2)
+class RemoveVolume(Command, frozen=True, array_like=True, tag=53):
+    """Refused (Conflict) while a job asks for it, in any version that is kept, or it is being moved. NotFound when
+    there is none, or another one than that of `created_index`; 0 is whichever. The answer is the volume as it was.
+    """
+
+    name: str
+    created_index: int
+    idempotency_key: str
+    since: int
+
+
+@since(2)
+class SetVolumeData(Command, frozen=True, array_like=True, tag=54):
+    """Its home has made a volume's data, by this name of it. Refused (Conflict) when it has other data already, or
+    another home.
+    """
+
+    node: NodeId
+    name: str
+    created_index: int
+    data: str
+
+
+def _create_fault(create: CreateVolume) -> str:
+    return first(
+        (
+            longer("name", len(create.name), MAX_WORD),
+            outside("labels", len(create.labels), MAX_LABELS),
+            *(longer("label", max(map(len, pair)), MAX_TEXT) for pair in create.labels),
+            key_fault(create.idempotency_key),
+        )
+    )
+
+
+@command(CreateVolume, fault=_create_fault, once=once_about(Answers, "create volume", lambda create: create.name))
+def create_volume(state: Tables, step: Step, create: CreateVolume) -> str | OrionError:
+    name, table = create.name, state.of(Volumes)
+    if not is_volume_name(name):
+        return Refused(f"{shown(name)} is no volume's name: write letters, digits, '.', '_' and '-', as in data")
+    if table.get(name) is not None:
+        return Conflict(f"a volume {name} is there already; choose another name: orion volume ls")
+    if len(table) >= MAX_VOLUMES:
+        return Refused(f"there are {MAX_VOLUMES:,} volumes, the most there can be: orion volume prune")
+    table.put(Volume(name, created_index=step.index, created_at_ms=step.at_ms, labels=tuple(sorted(create.labels))))
+    step.tell("VolumeCreated", name, f"volume {name} created")
+    return name
+
+
+def _remove_fault(remove: RemoveVolume) -> str:
+    return first(
+        (
+            longer("name", len(remove.name), MAX_WORD),
+            outside("created_index", remove.created_index, MAX_NUMBER),
+            key_fault(remove.idempotency_key),
+        )
+    )
+
+
+@command(RemoveVolume, fault=_remove_fault, once=once_about(Answers, "remove volume", lambda remove: remove.name))
+def remove_volume(state: Tables, step: Step, remove: RemoveVolume) -> str | OrionError:
+    name, table = remove.name, state.of(Volumes)
+    row = table.get(name)
+    if row is None or remove.created_index not in (0, row.created_index):
+        return unknown_volume(name)
+    if users := users_of(state, name):
+        more = f" and {len(users) - MAX_ROOM_FOR:,} more" if len(users) > MAX_ROOM_FOR else ""
+        return Conflict(
+            f"volume {name} is used by {', '.join(users[:MAX_ROOM_FOR])}{more}, now or in a version that is kept:"
+            " remove or redeploy who uses it first"
+        )
+    if row.moving_to:
+        return Conflict(f"volume {name} is being moved from {row.home} to {row.moving_to}: wait until it is there")
+    table.drop(name)
+    step.tell("VolumeRemoved", name, f"volume {name} was removed{f' from {row.home}' if row.home else ''}")
+    return name
+
+
+def unknown_volume(name: str) -> NotFound:
+    return NotFound(f"there is no volume {name[:80]}; orion volume ls lists them")
+
+
+def _data_fault(change: SetVolumeData) -> str:
+    return first(
+        (
+            node_fault(change.node),
+            longer("name", len(change.name), MAX_WORD),
+            outside("created_index", change.created_index, MAX_NUMBER),
+            longer("data", len(change.data), MAX_WORD),
+            "" if change.data else "data has no name",
+        )
+    )
+
+
+@command(SetVolumeData, fault=_data_fault)
+def set_volume_data(state: Tables, _: Step, change: SetVolumeData) -> str | OrionError:
+    row = state.of(Volumes).get(change.name)
+    if row is None or row.created_index != change.created_index:
+        return unknown_volume(change.name)
+    if row.home != change.node or row.moving_to:
+        return Conflict(f"volume {row.name} is on {row.home or 'no node yet'}, not on {change.node}")
+    if row.data and row.data != change.data:
+        return Conflict(f"volume {row.name} has data already, which {change.node} did not make now")
+    state.of(Volumes).put(replace(row, data=change.data))
+    return row.name
+
+
+TABLES = ()
+COMMANDS = (create_volume, remove_volume, set_volume_data)

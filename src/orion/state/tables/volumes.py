@@ -1,0 +1,216 @@
+"""Volumes by name: which there are, which node has the data of each, and who uses them.
+
+One that a task names is made when the task is placed: its home is that node from then on. A job that is removed
+leaves its volumes.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+
+from msgspec.structs import replace
+
+from orion.model.allocation import Allocation
+from orion.model.errors import OrionError, Refused
+from orion.model.ids import AllocationId, JobName, NodeId, task_id
+from orion.model.job import Job, JobKind, TaskSpec
+from orion.model.levels import since
+from orion.model.update import UpdateOrder
+from orion.model.volumes import MAX_VOLUMES, Volume, VolumeKind, VolumeMount, is_volume_name
+from orion.state.core.frames import Rows
+from orion.state.core.indexes import SortedKeys
+from orion.state.core.step import Step
+from orion.state.core.table import KeyedTable, TableSet
+from orion.state.job_record import JobRecord
+from orion.state.records import NodeRecord, Tables
+from orion.state.tables.job_configs import specs_of
+
+Lookup = Callable[[JobName], JobRecord | None]
+
+
+@since(2)
+class VolumesFrame(Rows, frozen=True, array_like=True, tag=19):
+    """By name."""
+
+    rows: list[Volume]
+
+
+class Volumes(KeyedTable[str, Volume]):
+    rows_frame = VolumesFrame
+
+    def __init__(self, state: TableSet) -> None:
+        self._names = SortedKeys()
+        super().__init__(state, self._names)
+
+    @staticmethod
+    def key(row: Volume) -> str:
+        return row.name
+
+    @staticmethod
+    def can_be(row: Volume) -> bool:
+        return is_volume_name(row.name) and (bool(row.home) or not (row.data or row.moving_to))
+
+    def ordered(self) -> list[str]:
+        return self._names.keys
+
+
+# --- who uses it -------------------------------------------------------------------------------------------
+
+
+def users_of(state: Tables, volume: str) -> list[JobName]:
+    """The jobs that ask for a volume, now or in a version that is kept. Sorted."""
+    return sorted(
+        name
+        for name, record in state.jobs.items()
+        if any(_asks(mount, volume, record) for spec in specs_of(state, name) for mount in spec.volumes)
+    )
+
+
+def _asks(mount: VolumeMount, volume: str, record: JobRecord) -> bool:
+    if not mount.name or not mount.per_slot:
+        return mount.name == volume
+    base, _, slot = volume.rpartition("-")
+    known = max(record.latest.count, len(record.slots))
+    return base == mount.name and slot.isascii() and slot.isdigit() and int(slot) < known
+
+
+def is_held(
+    volume: str,
+    row: NodeRecord | None,
+    allocations: Mapping[AllocationId, Allocation],
+    jobs: Lookup,
+    leaving: Collection[AllocationId] = (),
+) -> bool:
+    """Returns whether a task on the node has the volume. `leaving`: tasks that are about to end."""
+    return bool(holders(volume, row, allocations, jobs, leaving))
+
+
+def holders(
+    volume: str,
+    row: NodeRecord | None,
+    allocations: Mapping[AllocationId, Allocation],
+    jobs: Lookup,
+    leaving: Collection[AllocationId] = (),
+) -> list[Allocation]:
+    """The allocations on a node that have the volume and have not ended."""
+    found: list[Allocation] = []
+    for name in row.holdings.by_job if row is not None else ():
+        record = jobs(name)
+        for identity in row.holdings.of_job(name) if row is not None and record is not None else ():
+            held = allocations[identity]
+            if held.terminal or identity in leaving or record is None:
+                continue
+            if volume in record.spec(held.job_version).volume_names(held.index):
+                found.append(held)
+    return found
+
+
+def is_free(
+    volume: Volume | None,
+    row: NodeRecord | None,
+    allocations: Mapping[AllocationId, Allocation],
+    jobs: Lookup,
+    leaving: Collection[AllocationId] = (),
+) -> bool:
+    """Returns whether any node may be the home of a volume: it has no data, and no task on the node that was to
+    have it. `row`: that node.
+    """
+    if volume is None or not volume.home:
+        return True
+    return not volume.data and not is_held(volume.name, row, allocations, jobs, leaving)
+
+
+# --- jobs --------------------------------------------------------------------------------------------------
+
+
+def refuse_volumes(state: Tables, job: Job) -> OrionError | None:
+    """Returns why a job can't have the volumes that it asks for; None when it can."""
+    spec = job.task
+    if not spec.has_volumes:
+        return None
+    named = [each for each in spec.volumes if each.name]
+    if job.kind is JobKind.SYSTEM:
+        return Refused(
+            f"{job.name} has a task on each node, and volume {named[0].name} is on one of them: give it a path of"
+            " its nodes, as in /srv/data:/data, or another kind"
+        )
+    if spec.writes_volumes and job.update is not None and job.update.order is UpdateOrder.START_FIRST:
+        writable = next(each.name for each in named if not each.read_only)
+        return Refused(
+            f"{job.name} writes to volume {writable}, so that its new task can't start beside the former one: write"
+            " update.order stop-first or auto, or mount the volume read-only"
+        )
+    table = state.of(Volumes)
+    new = sum(job.count if each.per_slot else each.name not in table.rows for each in named)
+    if new and len(table) + new > MAX_VOLUMES:
+        new = sum(_absent(table, each, job.count) for each in named)
+        if new and len(table) + new > MAX_VOLUMES:
+            return Refused(
+                f"{job.name} needs {new:,} more volumes; there are {len(table):,}, and can be {MAX_VOLUMES:,}:"
+                " 'orion volume prune' removes unused ones"
+            )
+    return None
+
+
+def _absent(table: Volumes, mount: VolumeMount, count: int) -> int:
+    if not mount.per_slot:
+        return mount.name not in table.rows
+    known = sum(mount.volume_of(index) in table.rows for index in range(min(count, MAX_VOLUMES)))
+    return count - known
+
+
+# --- placements --------------------------------------------------------------------------------------------
+
+
+class VolumeGiver:
+    """Gives the tasks of a plan's group their volumes, and volumes their homes."""
+
+    def __init__(self, state: Tables, step: Step, job: JobName, spec: TaskSpec) -> None:
+        self._state = state
+        self._step = step
+        self._job = job
+        self._spec = spec
+
+    def admits(self, node: NodeRecord, index: int) -> bool:
+        """Returns whether all volumes of a slot's task are on the node, or may be."""
+        state, table = self._state, self._state.of(Volumes)
+        new = 0
+        for name in self._spec.volume_names(index):
+            row = table.get(name)
+            new += row is None
+            if row is None or row.kind is not VolumeKind.HOST:
+                continue
+            if row.moving_to:
+                return False
+            if row.home == node.node.id:
+                continue
+            if not is_free(row, state.records.get(row.home), state.allocations, state.jobs.get):
+                return False
+        return len(table) + new <= MAX_VOLUMES
+
+    def give(self, node: NodeRecord, index: int) -> None:
+        table, step, home = self._state.of(Volumes), self._step, node.node.id
+        for name in self._spec.volume_names(index):
+            row = table.get(name)
+            if row is None:
+                slot = next(m for m in self._spec.volumes if m.name and m.volume_of(index) == name)
+                of_slot = (slot.name, index) if slot.per_slot else ("", -1)
+                row = Volume(name, home=home, created_index=step.index, created_at_ms=step.at_ms)
+                row = replace(row, base=of_slot[0], slot=of_slot[1])
+                text = f"volume {name} is made on {home} for {task_id(self._job, index)}"
+                step.tell("VolumeCreated", name, text)
+            elif row.kind is VolumeKind.HOST:
+                row = replace(row, home=home)
+            table.put(replace(row, used_at_ms=step.at_ms))
+
+
+def volume_giver(state: Tables, step: Step, job: JobName, spec: TaskSpec) -> VolumeGiver | None:
+    """None: its tasks have no volumes."""
+    return VolumeGiver(state, step, job, spec) if spec.has_volumes else None
+
+
+def home_of(state: Tables, volume: str) -> NodeId:
+    row = state.of(Volumes).get(volume)
+    return row.home if row is not None else NodeId("")
+
+
+TABLES = (Volumes,)
+COMMANDS = ()

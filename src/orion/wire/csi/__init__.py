@@ -1,0 +1,1 @@
+"""Messages of the Container Storage Interface. Importing this package loads no protobuf: its files do."""
