@@ -209,7 +209,7 @@ class NewVolume(msgspec.Struct, frozen=True):
 
 
 class FailureKind(enum.Enum):
-    """The meaning of a failed call to who made it. Only RETRY, PENDING and LIE are tried again by themselves."""
+    """The meaning of a failed call to who made it."""
 
     FINAL = "final"  # as it stands it never succeeds
     RETRY = "retry"  # it may succeed later; part of the work may be done
@@ -224,4 +224,5 @@ class FailureKind(enum.Enum):
     LIE = "lie"  # an answer that can't be true
 
 
-RETRIED = frozenset({FailureKind.RETRY, FailureKind.PENDING, FailureKind.LIE})
+# The same call again fails again, until the plugin or what is asked is another one.
+NEVER = frozenset({FailureKind.FINAL, FailureKind.CONFLICT, FailureKind.OUT_OF_RANGE, FailureKind.UNIMPLEMENTED})

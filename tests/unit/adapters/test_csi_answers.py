@@ -108,7 +108,7 @@ def test_every_code_has_a_meaning_and_ok_is_no_failure():
         ("NodeStageVolume", Status.ABORTED, FailureKind.PENDING),
         ("NodeStageVolume", Status.UNAVAILABLE, FailureKind.RETRY),
         ("NodeStageVolume", Status.INVALID_ARGUMENT, FailureKind.FINAL),
-        ("NodeStageVolume", Status.FAILED_PRECONDITION, FailureKind.CONFLICT),
+        ("NodePublishVolume", Status.FAILED_PRECONDITION, FailureKind.RETRY),
         ("ControllerPublishVolume", Status.FAILED_PRECONDITION, FailureKind.IN_USE),
         ("ControllerPublishVolume", Status.RESOURCE_EXHAUSTED, FailureKind.EXHAUSTED),
         ("DeleteVolume", Status.FAILED_PRECONDITION, FailureKind.IN_USE),

@@ -47,8 +47,9 @@ BY_CODE = {
 
 # Where a call gives a code a meaning of its own.
 BY_CALL = {
-    ("NodeStageVolume", Status.FAILED_PRECONDITION): Meaning(FailureKind.CONFLICT, _LOOK),
-    ("NodePublishVolume", Status.FAILED_PRECONDITION): Meaning(FailureKind.CONFLICT, _LOOK),
+    ("NodePublishVolume", Status.FAILED_PRECONDITION): Meaning(
+        FailureKind.RETRY, "What it needs is not on the node yet, or not any more. " + _LATER
+    ),
     ("ControllerPublishVolume", Status.ALREADY_EXISTS): Meaning(
         FailureKind.CONFLICT, "The node has the volume in another way: have its tasks there end first."
     ),
