@@ -81,7 +81,11 @@ async def _states(nodes):
 
 def test_a_worker_that_can_t_read_its_work_or_its_leave_to_start_lives_and_starts_later():
     async def main(nodes):
-        undo = [garble(worker, WatchAssignments, Confirm) for worker in workers_of(nodes)]
+        workers = workers_of(nodes)
+        for worker in workers:
+            worker.kill()
+            worker.boot()
+        undo = [garble(worker, WatchAssignments, Confirm) for worker in workers]  # from their first word on
         # One fills a node.
         for number in range(len(nodes.machines)):
             request = TaskRequest(FOREVER, name=f"big{number}", memory=1_500 * MIB)
@@ -97,7 +101,7 @@ def test_a_worker_that_can_t_read_its_work_or_its_leave_to_start_lives_and_start
         await until(others)
         undo.pop()()
         await until(others + 1)
-        second = workers_of(nodes)[0]
+        second = workers[0]
         undo.pop()()
         undo_leave = garble(second, Confirm)
         latest = second.node._source.latest
