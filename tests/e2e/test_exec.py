@@ -24,7 +24,7 @@ from support.nodes import Cluster, NodeProcess
 pytestmark = pytest.mark.engine
 
 FOREVER = ["sh", "-c", "trap 'exit 0' TERM; sleep 1000000 & wait"]
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 TEN_MB = 10_000_000
 SOON_S = 15.0  # said within seconds: a deadline, not a measurement
 

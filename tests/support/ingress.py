@@ -10,7 +10,7 @@ from typing import Self
 from orion.model.ingress import Backend, IngressNetwork, IngressPeer, IngressPort, IngressRules
 from support.overlay import BRIDGES, CONTAINERS, HOSTS, RANGE, VXLAN, Overlay, host_address, subnet
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 NETWORK = "a"
 TARGET = 7100  # at which servers of containers listen
 

@@ -22,7 +22,7 @@ from support import cleanup
 
 T = TypeVar("T")
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 POLL_S = 0.02
 NO_ENGINE = "unix:///nonexistent/docker.sock"  # for clusters in which nothing is to run
 

@@ -24,7 +24,7 @@ OUTSIDE = f"{UNDERLAY}.254"
 BRIDGES = {"a": "orion0", "b": "orion1"}
 FIRST = {"a": 0, "b": 10}  # the third byte of a network's subnet on host N is this and N
 HOSTS = {"h1": 1, "h2": 2}
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 UDP, TCP = 7000, 7001
 
 _SHOW = ("nft list ruleset", "iptables-legacy-save", "iptables-nft-save")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from support import api, images
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 USER, PASSWORD = "ali", "open sesame"
 # bcrypt, the only kind that docker-registry takes
 HTPASSWD = f"{USER}:$2b$04$DCG3J/n8Uy9k.rHhpBcjYupPZIzW65NHRVfWoSnYxNT04Qit2jV8.\n"

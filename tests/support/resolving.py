@@ -11,7 +11,7 @@ from typing import Any
 from orion.adapters.dns import DnsServer, Resolvers
 from support import dns
 
-DEADLINE_S = 30
+DEADLINE_S = 60.0
 
 
 @contextlib.asynccontextmanager
