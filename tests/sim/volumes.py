@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from orion.model.errors import EngineError
 from orion.ports.volumes import VolumePath, VolumeSize
@@ -51,6 +52,24 @@ class SimVolumes:
     async def size_of(self, key: str) -> VolumeSize:
         await self._wait()
         return VolumeSize(4_096 * (key in self._disk.data), 0, True)
+
+    async def pack(self, key: str) -> AsyncGenerator[bytes, None]:
+        await self._wait()
+        if key not in self._disk.data:
+            raise EngineError(f"there is no {key}")
+        for _ in range(self._rng.randrange(1, 4)):
+            yield b"rows"
+            await self._wait()
+        yield b"end"
+
+    async def unpack(self, key: str, data: str, pieces: AsyncIterator[bytes]) -> None:
+        last = b""
+        async for piece in pieces:
+            last = piece
+            await self._wait()
+        if last != b"end":
+            raise EngineError("it did not come whole")
+        self._disk.data[key] = data
 
     async def _wait(self) -> None:
         await asyncio.sleep(self._rng.uniform(0.0001, 0.005))

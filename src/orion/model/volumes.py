@@ -18,7 +18,7 @@ MAX_TEXT = 256  # characters of a label or an option, its name too
 
 # As Docker's names, one letter too. A slot's number may follow, of a volume that each slot has one of.
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
-_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,70}")
+VOLUME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,70}$"  # of a slot's, too
 
 
 @since(2)
@@ -55,7 +55,7 @@ class Volume(msgspec.Struct, frozen=True, array_like=True, gc=False):
     `data` names the data that it has, "" before its node has made it: until then nothing of it can be lost, and
     another node may have it. `created_index` tells it from a former volume of its name. `base` and `slot`: of one
     that was made for a slot, -1 for any other. Times are wall clock, for people. `moving_to`: the node that its
-    data goes to. `driver` and `options` are a storage system's.
+    data goes to, in the move that the log entry `move` began. `driver` and `options` are a storage system's.
     """
 
     name: str
@@ -71,6 +71,12 @@ class Volume(msgspec.Struct, frozen=True, array_like=True, gc=False):
     driver: str = ""
     options: tuple[tuple[str, str], ...] = ()  # sorted
     moving_to: NodeId = NodeId("")
+    move: int = 0
+
+    @property
+    def next_data(self) -> str:
+        """The name of its data once it has moved."""
+        return f"{self.data.partition('.')[0]}.{self.move}"
 
     @property
     def key(self) -> str:
@@ -114,7 +120,7 @@ class VolumeWait(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def is_volume_name(name: str) -> bool:
-    return _VOLUME.fullmatch(name) is not None
+    return re.fullmatch(VOLUME_PATTERN, name) is not None
 
 
 _WHICH = {

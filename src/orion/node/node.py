@@ -20,6 +20,7 @@ from orion.node.agent.pull_ahead import answer_pulls
 from orion.node.agent.registration import Registration
 from orion.node.agent.status_updates import StatusUpdates
 from orion.node.agent.turns import Turns
+from orion.node.agent.volume_copies import VolumeCopies
 from orion.node.consensus.applied import AppliedWatch
 from orion.node.consensus.driver import RaftDriver
 from orion.node.consensus.figures import raft_figures, state_figures
@@ -230,6 +231,14 @@ class Node:
             on_leftovers=self._belonging.found_leftovers,
         )
         Turns(driver=self.driver, forward=self.forward, registry=self.registry, runs_here=self.agent.runs)
+        self._volume_copies = VolumeCopies(
+            me=me,
+            store=volumes,
+            forward=self.forward,
+            registry=self.registry,
+            agent=self.agent,
+            source=self._source,
+        )
         self._registration = Registration(
             config=config,
             raft=raft,
@@ -295,6 +304,7 @@ class Node:
             publisher=self.publisher,
             guarding=self.guarding,
             reach_watch=self._reach_watch,
+            volumes=volumes,
             metrics=metrics,
             outlook=voters.outlook,
             leads=begun_moves.add,
@@ -365,6 +375,7 @@ class Node:
                 ("guarding", self.guarding.run()),
                 ("reachability", self._reachability.serve()),
                 ("reach watch", self._reach_watch.run()),
+                ("volume copies", self._volume_copies.run()),
                 ("reports", self._reports.run()),
                 ("registration", self._registration.run()),
                 ("removed member", self._removed_member.run()),

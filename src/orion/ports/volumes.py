@@ -1,5 +1,6 @@
 """The data of volumes on this machine, and paths of it that tasks ask for."""
 
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Protocol
 
 import msgspec
@@ -41,3 +42,11 @@ class VolumeStore(Protocol):
         """With all that is in it. Finding nothing is no error."""
 
     async def size_of(self, key: str) -> VolumeSize: ...
+
+    def pack(self, key: str) -> AsyncGenerator[bytes, None]:
+        """All that is in it as a stream, with a digest at its end."""
+
+    async def unpack(self, key: str, data: str, pieces: AsyncIterator[bytes]) -> None:
+        """Makes it of such a stream, under this name of its data, and durable when this returns. What was there
+        before is gone then. Refused, with nothing changed, where what has come is not what was sent.
+        """

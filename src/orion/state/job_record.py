@@ -153,6 +153,13 @@ class JobRecord:
         return stop_first or (rollout is not None and rollout.alone)
 
     @property
+    def kept_specs(self) -> tuple[TaskSpec, ...]:
+        """All that are kept: of the present version, of former ones, and of the successor."""
+        former = self.rollout.specs.values() if self.rollout is not None else ()
+        successor = (self.successor.task,) if self.successor is not None else ()
+        return (self.job.task, *former, *successor)
+
+    @property
     def writes_volumes(self) -> bool:
         """True when two tasks of a slot might write to a volume, of whichever of its versions they are."""
         if self.job.task.volumes and self.job.task.writes_volumes:

@@ -31,6 +31,7 @@ from unit.api.fake_endpoints import FakeEndpoints
 from unit.api.fake_jobs import FakeJobs
 from unit.api.fake_networks import FakeNetworks
 from unit.api.fake_sessions import FakeSessions
+from unit.api.fake_volumes import FakeVolumes
 
 
 def task_view(name: str, **fields) -> TaskView:
@@ -100,6 +101,7 @@ class FakeService(FakeSessions):
         self.endpoints = FakeEndpoints(self)
         self.jobs = FakeJobs(self)
         self.networks = FakeNetworks()
+        self.volumes = FakeVolumes()
         self.failure: Exception | None = None
         self.hang = False
         self.reads: list[Read] = []

@@ -19,9 +19,9 @@ class Noting(SimEngineClient):
         super().__init__(*args)
         self.shares = {}
 
-    async def create(self, allocation, spec, labels, *, name, share=SharedNamespaces(), attach=None):  # noqa: B008
+    async def create(self, allocation, spec, labels, *, name, share=SharedNamespaces(), **more):  # noqa: B008
         self.shares.setdefault(allocation.id, []).append(share)
-        return await super().create(allocation, spec, labels, name=name, share=share)
+        return await super().create(allocation, spec, labels, name=name, share=share, **more)
 
 
 class Late:

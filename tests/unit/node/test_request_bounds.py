@@ -18,6 +18,7 @@ from orion.node.consensus.position import AskPosition
 from orion.node.network.reachability import AskWitness
 from orion.node.routing.pull_image import PullImage
 from orion.node.routing.submit import Submit
+from orion.node.routing.volume_data import AskCopy, CopyData, DropData, ReadData
 from orion.node.rpc.reads import Read
 from orion.node.rpc.request import encode_request, request_fault
 from orion.node.services import checks
@@ -32,6 +33,7 @@ from orion.node.services.nodes import AskNodes, AskRaftId
 from orion.node.services.rows import AskRow
 from orion.node.services.sessions import OpenSession
 from orion.node.services.tasks import AskTasks
+from orion.node.services.volumes import AskSizes, AskTarget, AskVolume, AskVolumes
 from orion.ports.peers import Principal
 from orion.state.commands import encode_command
 from orion.state.tables.cluster import InitCluster
@@ -55,6 +57,16 @@ ENDLESS = [
     AskRuns(tuple(range(MAX_RUNS + 1))),
     AskChecks(tuple(range(checks.MAX_RUNS + 1))),
     AskRaftId(""),
+    AskVolumes("", 501, Read()),
+    AskVolumes("v" * 257, 5, Read()),
+    AskVolume("v" * 257, Read()),
+    AskTarget("v" * 257, Read()),
+    AskSizes(("a",) * 501),
+    AskSizes(("a", "k" * 257)),
+    DropData("k" * 257, "d"),
+    CopyData("k", "n" * 257, "d", "e"),
+    AskCopy("k" * 257, "d"),
+    ReadData("k", "d" * 257),
     AskRow(8, "k" * 1_025, Read()),
     AskRow(5, "web", Read()),
     AskEndpoints("w" * 64, False, Read()),

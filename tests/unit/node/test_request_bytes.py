@@ -39,6 +39,7 @@ from orion.node.network.published import WatchPublished
 from orion.node.network.reachability import AskWitness
 from orion.node.routing.pull_image import Pulled, PullImage
 from orion.node.routing.submit import Submit, Submitted
+from orion.node.routing.volume_data import AskCopy, CopyData, CopyState, DropData, Dropped, ReadData
 from orion.node.rpc.lists import ListHead
 from orion.node.rpc.reads import Listing, Page, Read
 from orion.node.rpc.request import ListRequest, answer_type, encode_reply, encode_request
@@ -61,6 +62,8 @@ from orion.node.services.rows import AskRow
 from orion.node.services.sessions import OpenSession
 from orion.node.services.stats import ReadStats
 from orion.node.services.tasks import AskTask, AskTasks
+from orion.node.services.volumes import AskSizes, AskTarget, AskUnused, AskVolume, AskVolumes, Sizes
+from orion.ports.volumes import VolumeSize
 from support.node_requests import declared, decode_request
 
 READ = Read(stale=True, after_index=300, wait_s=1.5, timeout_s=2.5)
@@ -130,6 +133,15 @@ REQUESTS = [
         "962ba3776562a56e67696e78c3c294c3cd012ccb3ff8000000000000cb4004000000000000",
     ),
     (AskRow(8, "app/key", READ), "941708a76170702f6b657994c3cd012ccb3ff8000000000000cb4004000000000000"),
+    (AskVolumes("data", 5, READ), "9440a4646174610594c3cd012ccb3ff8000000000000cb4004000000000000"),
+    (AskVolume("data", READ), "9341a46461746194c3cd012ccb3ff8000000000000cb4004000000000000"),
+    (AskTarget("data", READ), "9348a46461746194c3cd012ccb3ff8000000000000cb4004000000000000"),
+    (AskUnused(READ), "924494c3cd012ccb3ff8000000000000cb4004000000000000"),
+    (AskSizes(("data.7",)), "924291a6646174612e37"),
+    (DropData("data.7", "d1"), "9343a6646174612e37a26431"),
+    (CopyData("data.7", "node1", "d1", "d1.9"), "9545a6646174612e37a56e6f646531a26431a464312e39"),
+    (AskCopy("data.7", "d1.9"), "9346a6646174612e37a464312e39"),
+    (ReadData("data.7", "d1", live=True), "9447a6646174612e37a26431c3"),
 ]
 ALIASES = (("api", 7), ("all", -1))
 NAMED = NamedJob("web", 3, (NamedPlace(2, ((7, 0x0AC80102),), "node1"),), ((80, "tcp"),), (7,), ("db",), ALIASES)
@@ -163,6 +175,9 @@ ANSWERS = [
     (2**63 + 1, "cf8000000000000001"),
     (Stopping(), "90"),
     (Pulled(), "90"),
+    (Sizes([VolumeSize(4096, 1, True), None]), "919293cd100001c3c0"),
+    (Dropped(), "90"),
+    (CopyState(300, False, "why"), "93cd012cc2a3776879"),
     (ListHead(300, "web/1"), "92cd012ca57765622f31"),
     (
         [ALLOCATION.id, ALLOCATION.job, AssignmentSet(300, 5, True, (), ("node2",), None, (0x1234,))],

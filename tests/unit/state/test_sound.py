@@ -43,6 +43,7 @@ from orion.state.tables.reach import TellReach
 from orion.state.tables.subnets import LeaseSubnet, ReleaseSubnets
 from orion.state.tables.system import FitSystemJob
 from orion.state.tables.volume_changes import CreateVolume, RemoveVolume, SetVolumeData
+from orion.state.tables.volume_moves import BeginVolumeMove, EndVolumeMove
 
 SPEC = TaskSpec("app", resources=Resources(100, 1_000_000, 0))
 JOB = Job("web", JobKind.SERVICE, 1, SPEC)
@@ -328,6 +329,8 @@ COMMANDS = st.one_of(
     near(CreateVolume(1, "data", (("a", "b"),), "k", 5), name=WORDS),
     near(RemoveVolume(1, "data", 0, "k", 5), name=WORDS, created_index=st.integers(-1, MAX_ID)),
     near(SetVolumeData(1, "node1", "data", 3, "d"), node=WORDS, name=WORDS, data=WORDS),
+    near(BeginVolumeMove(1, "data", "node1", "k", 5), name=WORDS, to=WORDS),
+    near(EndVolumeMove(1, "data", 3, "node1", 4), name=WORDS, to=WORDS, reason=WORDS),
     near(TellReach(1, "node1", ("node2",), lost=True, reason="why"), node=WORDS, reason=WORDS),
     near(
         StepDeployment(1, 6),

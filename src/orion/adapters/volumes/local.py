@@ -11,7 +11,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ from orion.ports.volumes import VolumePath, VolumeSize
 T = TypeVar("T")
 
 _DATA, _ID = "data", "id"
-_LEAVING = ".leaving."  # before the name of what is being removed
+_LEAVING, _COMING = ".leaving.", ".coming."  # before the name of what is being removed, or copied here
 _MAX_ID = 256  # bytes
 _MAX_FILES = 200_000  # that are counted for a size
 _MAX_S = 3.0  # that counting takes
@@ -51,13 +51,34 @@ class LocalVolumes:
     async def size_of(self, key: str) -> VolumeSize:
         return await self._do(lambda: _size_of(self._root / key / _DATA))
 
+    async def pack(self, key: str) -> AsyncGenerator[bytes, None]:
+        from orion.adapters.volumes.pipes import written_by  # late: most nodes move nothing
+        from orion.adapters.volumes.tree import pack
+
+        place = self._root / key / _DATA
+        with _in_words():
+            async with contextlib.aclosing(written_by(lambda out: pack(place, out))) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    async def unpack(self, key: str, data: str, pieces: AsyncIterator[bytes]) -> None:
+        from orion.adapters.volumes.pipes import read_by
+        from orion.adapters.volumes.tree import unpack
+
+        coming = self._root / f"{_COMING}{key}"
+        await self._do(lambda: self._begin(coming))
+        try:
+            with _in_words():
+                await read_by(lambda source: unpack(source, coming / _DATA), pieces)
+            await self._do(lambda: self._settle(coming, key, data))
+        finally:
+            await self._do(lambda: _clear(coming))
+
     # --- in a thread --------------------------------------------------------------------------------------
 
     async def _do(self, work: Callable[[], T]) -> T:
-        try:
+        with _in_words():
             return await asyncio.to_thread(work)
-        except OSError as error:
-            raise EngineError(f"volumes of this node: {error.strerror or error} ({error.filename})") from error
 
     def _data_of(self, key: str) -> str | None:
         try:
@@ -74,13 +95,22 @@ class LocalVolumes:
         inside.mkdir(mode=0o755, exist_ok=True)
         if any(inside.iterdir()):
             raise EngineError(f"{inside} is not empty, though its volume is new: move what is in it away")
-        fresh = place / f"{_ID}.new"
-        with fresh.open("w", encoding="utf-8") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.rename(place / _ID)
+        _name(place, data)
         for directory in (place, self._root, self._root.parent):
+            _sync(directory)
+
+    def _begin(self, coming: Path) -> None:
+        _clear(coming)
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        coming.mkdir(mode=0o700)
+        (coming / _DATA).mkdir()
+
+    def _settle(self, coming: Path, key: str, data: str) -> None:
+        _name(coming, data)
+        os.sync()  # folders, links and modes too: each by itself would take as long
+        self._remove(key)
+        coming.rename(self._root / key)
+        for directory in (self._root, self._root.parent):
             _sync(directory)
 
     def _path_of(self, key: str, subpath: str) -> VolumePath:
@@ -96,10 +126,32 @@ class LocalVolumes:
         place, leaving = self._root / key, self._root / f"{_LEAVING}{key}"
         with contextlib.suppress(FileNotFoundError):
             place.rename(leaving)
-        if leaving.exists():
-            import shutil  # late: it loads much, and most nodes remove nothing
+        _clear(leaving)
 
-            shutil.rmtree(leaving)
+
+@contextlib.contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EngineError(f"volumes of this node: {error.strerror or error} ({error.filename})") from error
+
+
+def _clear(place: Path) -> None:
+    if place.exists():
+        import shutil  # late: it loads much, and most nodes remove nothing
+
+        shutil.rmtree(place)
+
+
+def _name(place: Path, data: str) -> None:
+    fresh = place / f"{_ID}.new"
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.rename(place / _ID)
+    _sync(place)
 
 
 def _read(path: Path) -> str:

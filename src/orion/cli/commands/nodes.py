@@ -133,16 +133,22 @@ def remove(client: "Client", node: tuple[str, ...]) -> None:
 @click.argument("node", shell_complete=complete_node)
 @click.option("--undo", is_flag=True, help="Give it work again: the same as 'orion ready'.")
 @click.option("--wait", is_flag=True, help="Wait until none of its tasks is left.")
+@click.option("--move-volumes", is_flag=True, help="Have its volumes go to other nodes, with their tasks.")
 @click.option("--stop", is_flag=True, help="Then stop the node: what a reboot wants. Its program ends, well.")
 @asks
-def drain(client: "Client", node: str, undo: bool, wait: bool, stop: bool) -> int:
-    """Move a node's tasks elsewhere, before work on it."""
-    if undo and (stop or wait):
-        raise click.UsageError("--undo takes back a drain; it goes with neither --wait nor --stop")
+def drain(client: "Client", node: str, undo: bool, wait: bool, move_volumes: bool, stop: bool) -> int:
+    """Move a node's tasks elsewhere, before work on it.
+
+    Those with volumes there end, and wait for the node, or go with their volumes.
+    """
+    if undo and (stop or wait or move_volumes):
+        raise click.UsageError("--undo takes back a drain; it goes with no other option")
     if undo:
         _make_ready(client, node)
         return 0
     view = client.drain(node)
+    if move_volumes:
+        _move_volumes(client, node, wait=stop or wait)
     if stop or wait:
         _wait_until_empty(client, node)
         code = _tell_homeless(client, node)
@@ -154,6 +160,16 @@ def drain(client: "Client", node: str, undo: bool, wait: bool, stop: bool) -> in
     else:
         click.echo(f"{view.name} gets no more work; it has none left")
     return 0
+
+
+def _move_volumes(client: "Client", node: str, *, wait: bool) -> None:
+    from orion.cli.commands.volume import follow
+
+    names = [each.name for each in client.volumes() if each.node_id == node and each.kind == "host"]
+    for name in names:
+        client.move_volume(name)
+    for name in names if wait else ():
+        follow(client, name)
 
 
 STOP_S = 30.0  # handing over leadership, and what is under way

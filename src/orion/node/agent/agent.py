@@ -244,6 +244,11 @@ class Agent:
             raise EngineDown(self.engine_down)
         await self._pulls.ahead(image, platform, policy)
 
+    @property
+    def containers(self) -> list[Container] | None:
+        """All of the cluster's on its engine, whichever node's; None while none is in sight."""
+        return list(self._seen.containers.values()) if self._in_sight else None
+
     def runs(self, allocations: Collection[AllocationId]) -> Runs:
         """Returns those that run, and that are ready, as far as this node sees its engine's containers."""
         work = self._source.latest

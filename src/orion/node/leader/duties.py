@@ -16,6 +16,7 @@ from orion.node.leader.proposer import Proposer
 from orion.node.leader.scheduling import Scheduling
 from orion.node.leader.subnets import SubnetLeases
 from orion.node.leader.system import System
+from orion.node.leader.volume_moves import VolumeMoves
 from orion.node.leader.voters import Voters
 from orion.node.membership.directory import Directory
 from orion.node.membership.liveness import Liveness
@@ -71,6 +72,7 @@ def leader_and_voters(
         Moving(clock=clock, driver=driver, proposer=proposer, begun=begun_moves),
         System(clock=clock, driver=driver, proposer=proposer),
         SubnetLeases(clock=clock, driver=driver, proposer=proposer),
+        VolumeMoves(clock=clock, driver=driver, proposer=proposer, forward=forward),
         Cron(clock=clock, driver=driver, proposer=proposer),
         Collection(clock=clock, driver=driver, proposer=proposer),
         voters,

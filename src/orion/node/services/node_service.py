@@ -62,6 +62,7 @@ from orion.node.services.volumes import Volumes
 from orion.node.views.metrics import Metrics
 from orion.ports.clock import Clock
 from orion.ports.machine import Machine
+from orion.ports.volumes import VolumeStore
 from orion.state.core.table import KeyedTable
 
 
@@ -89,6 +90,7 @@ class NodeService:
         publisher: Publisher,
         guarding: Guarding,
         reach_watch: ReachWatch,
+        volumes: VolumeStore,
         metrics: Metrics,
         outlook: Callable[[], Sequence[str]],
         leads: Callable[[JobName], None],
@@ -192,7 +194,18 @@ class NodeService:
             freshness=freshness,
         )
         self._rows = Rows(driver=driver, forward=forward, registry=registry, freshness=freshness)
-        self.volumes = Volumes(me=me, clock=clock, submitter=submitter, rows=self._rows)
+        self.volumes = Volumes(
+            me=me,
+            clock=clock,
+            driver=driver,
+            store=volumes,
+            forward=forward,
+            registry=registry,
+            changes=changes,
+            submitter=submitter,
+            freshness=freshness,
+            rows=self._rows,
+        )
         self._rebalancing = Rebalancing(clock=clock, driver=driver, forward=forward, registry=registry, leads=leads)
         self._metrics = metrics
 

@@ -24,10 +24,12 @@ from orion.model.api.nodes import NodeView
 from orion.model.api.plans import PlanView
 from orion.model.api.rebalance import RebalanceView
 from orion.model.api.tasks import TaskRequest, TaskView
+from orion.model.api.volumes import PrunedView, VolumeView
 from orion.model.configs import Config
 from orion.model.container import LogQuery
 from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.figures import Figure
+from orion.model.ids import NodeId
 from orion.model.logs import LogItem, LogPosition
 from orion.model.sessions import Purpose
 from orion.model.stats import ContainerStats
@@ -90,6 +92,32 @@ class NetworkService(Protocol):
 
     async def remove(self, name: str, *, idempotency_key: str, timeout_s: float) -> None:
         """Conflict while it is in use."""
+
+
+class VolumeService(Protocol):
+    """Changes are committed when they return. NotFound for a volume that is not there."""
+
+    async def find(self, after: str, limit: int, read: Read, *, sizes: bool = False) -> list[VolumeView]:
+        """Those past the name `after`, by name. `sizes`: with what their nodes say of them."""
+
+    async def get(self, name: str, read: Read) -> VolumeView: ...
+
+    async def create(
+        self, name: str, labels: dict[str, str], *, idempotency_key: str, timeout_s: float
+    ) -> VolumeView:
+        """Conflict when it is there with other labels."""
+
+    async def remove(self, name: str, *, force: bool, idempotency_key: str, timeout_s: float) -> str:
+        """Conflict while it is in use. Unavailable while its node does not answer, without `force`. Returns why its
+        data is still there; "" when it is not.
+        """
+
+    async def prune(self, *, timeout_s: float) -> PrunedView: ...
+
+    async def move(
+        self, name: str, to: NodeId, *, cancel: bool, idempotency_key: str, timeout_s: float
+    ) -> VolumeView:
+        """Begins it. Conflict where it can't be. `to` "": where its tasks fit. `cancel`: calls it off."""
 
 
 class JobService(Protocol):
@@ -157,6 +185,9 @@ class Service(Protocol):
 
     @property
     def networks(self) -> NetworkService: ...
+
+    @property
+    def volumes(self) -> VolumeService: ...
 
     async def create_task(
         self, request: TaskRequest, *, idempotency_key: str, timeout_s: float, wait_running_s: float

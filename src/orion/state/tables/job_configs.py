@@ -156,11 +156,7 @@ def _disown(table: KeptConfigs, key: str, job: JobName) -> None:
 def specs_of(state: Tables, job: JobName) -> Iterable[TaskSpec]:
     """Returns all of a job that are kept: of the present version, of former ones, and of its successor."""
     record = state.jobs.get(job)
-    if record is None:
-        return ()
-    former = record.rollout.specs.values() if record.rollout is not None else ()
-    successor = (record.successor.task,) if record.successor is not None else ()
-    return (record.job.task, *former, *successor)
+    return record.kept_specs if record is not None else ()
 
 
 TABLES = (KeptConfigs,)

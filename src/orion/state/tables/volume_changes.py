@@ -12,14 +12,16 @@ from orion.state.core.step import Step
 from orion.state.records import Tables
 from orion.state.tables.answers import Answers
 from orion.state.tables.nodes import node_fault
-from orion.state.tables.volumes import Volumes, users_of
+from orion.state.tables.volumes import Users, Volumes
 
 MAX_ROOM_FOR = 3  # names in an error
 
 
 @since(2)
 class CreateVolume(Command, frozen=True, array_like=True, tag=52):
-    """Refused (Conflict) when the name is taken. It has a home once its first task is placed."""
+    """Nothing where it is there, with these labels. Refused (Conflict) when it has others. It has a home once its
+    first task is placed.
+    """
 
     name: str
     labels: tuple[tuple[str, str], ...]
@@ -67,8 +69,12 @@ def create_volume(state: Tables, step: Step, create: CreateVolume) -> str | Orio
     name, table = create.name, state.of(Volumes)
     if not is_volume_name(name):
         return Refused(f"{shown(name)} is no volume's name: write letters, digits, '.', '_' and '-', as in data")
-    if table.get(name) is not None:
-        return Conflict(f"a volume {name} is there already; choose another name: orion volume ls")
+    if (row := table.get(name)) is not None:
+        if row.labels == tuple(sorted(create.labels)):
+            return name
+        return Conflict(
+            f"a volume {name} is there already, with other labels; choose another name: orion volume ls"
+        )
     if len(table) >= MAX_VOLUMES:
         return Refused(f"there are {MAX_VOLUMES:,} volumes, the most there can be: orion volume prune")
     table.put(Volume(name, created_index=step.index, created_at_ms=step.at_ms, labels=tuple(sorted(create.labels))))
@@ -92,7 +98,7 @@ def remove_volume(state: Tables, step: Step, remove: RemoveVolume) -> str | Orio
     row = table.get(name)
     if row is None or remove.created_index not in (0, row.created_index):
         return unknown_volume(name)
-    if users := users_of(state, name):
+    if users := Users(state.jobs.values()).of(name):
         more = f" and {len(users) - MAX_ROOM_FOR:,} more" if len(users) > MAX_ROOM_FOR else ""
         return Conflict(
             f"volume {name} is used by {', '.join(users[:MAX_ROOM_FOR])}{more}, now or in a version that is kept:"
@@ -101,6 +107,7 @@ def remove_volume(state: Tables, step: Step, remove: RemoveVolume) -> str | Orio
     if row.moving_to:
         return Conflict(f"volume {name} is being moved from {row.home} to {row.moving_to}: wait until it is there")
     table.drop(name)
+    state.capacity_epoch += 1  # another one may have its place, or its name
     step.tell("VolumeRemoved", name, f"volume {name} was removed{f' from {row.home}' if row.home else ''}")
     return name
 

@@ -4,7 +4,7 @@ One that a task names is made when the task is placed: its home is that node fro
 leaves its volumes.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -21,7 +21,6 @@ from orion.state.core.step import Step
 from orion.state.core.table import KeyedTable, TableSet
 from orion.state.job_record import JobRecord
 from orion.state.records import NodeRecord, Tables
-from orion.state.tables.job_configs import specs_of
 
 Lookup = Callable[[JobName], JobRecord | None]
 
@@ -51,25 +50,35 @@ class Volumes(KeyedTable[str, Volume]):
     def ordered(self) -> list[str]:
         return self._names.keys
 
+    def names_after(self, after: str) -> Iterator[str]:
+        return self._names.prefixed("", after)
+
 
 # --- who uses it -------------------------------------------------------------------------------------------
 
 
-def users_of(state: Tables, volume: str) -> list[JobName]:
-    """The jobs that ask for a volume, now or in a version that is kept. Sorted."""
-    return sorted(
-        name
-        for name, record in state.jobs.items()
-        if any(_asks(mount, volume, record) for spec in specs_of(state, name) for mount in spec.volumes)
-    )
+class Users:
+    """Who asks for which volume, now or in a version that is kept."""
 
+    def __init__(self, records: Iterable[JobRecord]) -> None:
+        self._named: dict[str, set[JobName]] = {}
+        self._slots: dict[str, list[tuple[JobName, int]]] = {}
+        for record in records:
+            mounts = {mount for spec in record.kept_specs for mount in spec.volumes if mount.name}
+            for mount in mounts:
+                if mount.per_slot:
+                    slots = max(record.latest.count, len(record.slots))
+                    self._slots.setdefault(mount.name, []).append((record.job.name, slots))
+                else:
+                    self._named.setdefault(mount.name, set()).add(record.job.name)
 
-def _asks(mount: VolumeMount, volume: str, record: JobRecord) -> bool:
-    if not mount.name or not mount.per_slot:
-        return mount.name == volume
-    base, _, slot = volume.rpartition("-")
-    known = max(record.latest.count, len(record.slots))
-    return base == mount.name and slot.isascii() and slot.isdigit() and int(slot) < known
+    def of(self, volume: str) -> list[JobName]:
+        """Sorted."""
+        found = set(self._named.get(volume, ()))
+        base, _, slot = volume.rpartition("-")
+        if base in self._slots and slot.isascii() and slot.isdigit():
+            found.update(job for job, slots in self._slots[base] if int(slot) < slots)
+        return sorted(found)
 
 
 def is_held(

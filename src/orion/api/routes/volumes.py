@@ -1,0 +1,124 @@
+"""/volumes: data that outlives the tasks that use it."""
+
+from orion.api.endpoint import Routes, Scope
+from orion.api.http.asgi import Response
+from orion.api.http.problems import json
+from orion.api.http.request import Call
+from orion.api.params import FLAG, ONCE_KEY, STALE, TIMEOUT, Kind, header, path, query, text
+from orion.model.api.volumes import PrunedView, VolumeLabels, VolumeTarget, VolumeView
+from orion.model.ids import NodeId
+from orion.model.volumes import VOLUME_PATTERN, is_volume_name
+from orion.node.rpc.reads import Read
+
+routes = Routes()
+
+MOST = 500
+
+
+def _name(given: str) -> str:
+    if not is_volume_name(given):
+        raise ValueError("must be a volume's name: letters, digits, '.', '_' and '-'")
+    return given
+
+
+def _most(given: str) -> int:
+    if not (given.isascii() and given.isdigit() and len(given) <= 3 and 1 <= int(given) <= MOST):
+        raise ValueError(f"must be a number from 1 to {MOST}")
+    return int(given)
+
+
+NAME = path("name", Kind(_name, **text(VOLUME_PATTERN)), "the volume")
+AFTER = query("after", Kind(_name, **text(VOLUME_PATTERN)), "", "only those past this name")
+LIMIT = query("limit", Kind(_most, type="integer", minimum=1, maximum=MOST), MOST, "at most so many")
+SIZES = query("sizes", FLAG, False, "with the disk that each takes, as its node says")
+FORCE = query("force", FLAG, False, "though its node does not answer: its data stays there")
+IDEMPOTENCY_KEY = header("Idempotency-Key", ONCE_KEY, "", "a retry with the same key is answered as the first try")
+
+
+@routes.add(
+    "GET", "/volumes", "Volumes, by name", params=(AFTER, LIMIT, SIZES, STALE, TIMEOUT), answer=list[VolumeView]
+)
+async def listing(call: Call) -> Response:
+    found = call.service.volumes.find(call[AFTER], call[LIMIT], _read(call), sizes=call[SIZES])
+    return json(await call.within(found))
+
+
+@routes.add(
+    "GET",
+    "/volumes/{name}",
+    "A volume: where it is, who uses it, the disk that it takes, how far its move is",
+    params=(NAME, STALE, TIMEOUT),
+    answer=VolumeView,
+)
+async def get(call: Call) -> Response:
+    return json(await call.within(call.service.volumes.get(call[NAME], _read(call))))
+
+
+@routes.add(
+    "PUT",
+    "/volumes/{name}",
+    "Make a volume, which gets its node with its first task",
+    Scope.DEPLOY,
+    params=(NAME, IDEMPOTENCY_KEY, TIMEOUT),
+    body=VolumeLabels,
+    answer=VolumeView,
+)
+async def put(call: Call) -> Response:
+    asked = await call.body(VolumeLabels, '{"labels": {"tier": "gold"}}')
+    work = call.service.volumes.create(
+        call[NAME], asked.labels, idempotency_key=call[IDEMPOTENCY_KEY], timeout_s=call.timeout_s
+    )
+    return json(await call.within(work))
+
+
+@routes.add(
+    "DELETE",
+    "/volumes/{name}",
+    "Remove a volume that no job asks for, and its data",
+    Scope.DEPLOY,
+    params=(NAME, FORCE, IDEMPOTENCY_KEY, TIMEOUT),
+    answer=PrunedView,
+)
+async def remove(call: Call) -> Response:
+    work = call.service.volumes.remove(
+        call[NAME], force=call[FORCE], idempotency_key=call[IDEMPOTENCY_KEY], timeout_s=call.timeout_s
+    )
+    why = await call.within(work)
+    return json(PrunedView([call[NAME]], {call[NAME]: why} if why else {}))
+
+
+@routes.add(
+    "DELETE",
+    "/volumes",
+    "Remove all volumes that no job asks for, and their data",
+    Scope.DEPLOY,
+    params=(TIMEOUT,),
+    answer=PrunedView,
+)
+async def prune(call: Call) -> Response:
+    return json(await call.within(call.service.volumes.prune(timeout_s=call.timeout_s)))
+
+
+@routes.add(
+    "POST",
+    "/volumes/{name}/move",
+    "Have a volume go to another node: its tasks end, its data is copied and checked, they start there",
+    Scope.DEPLOY,
+    params=(NAME, IDEMPOTENCY_KEY, TIMEOUT),
+    body=VolumeTarget,
+    answer=VolumeView,
+)
+async def move(call: Call) -> Response:
+    asked = await call.body(VolumeTarget, '{"to": "node3"}')
+    work = call.service.volumes.move(
+        call[NAME],
+        NodeId(asked.to),
+        cancel=asked.cancel,
+        idempotency_key=call[IDEMPOTENCY_KEY],
+        timeout_s=call.timeout_s,
+    )
+    return json(await call.within(work))
+
+
+def _read(call: Call) -> Read:
+    return Read(stale=call[STALE], timeout_s=call.timeout_s)
