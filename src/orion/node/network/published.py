@@ -78,12 +78,14 @@ class Published:
     async def run(self) -> None:
         """While there is a network here."""
         self.told = None
-        while True:
-            try:
-                await (self._follow_state() if self._driver.is_member else self._follow_voters())
-            except OrionError as error:
-                log.debug("what is published is not known: %s", error.detail)
-            await asyncio.sleep(AGAIN_S)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow_gossip(), name="published-gossip")
+            while True:
+                try:
+                    await (self._follow_state() if self._driver.is_member else self._follow_voters())
+                except OrionError as error:
+                    log.debug("what is published is not known: %s", error.detail)
+                await asyncio.sleep(AGAIN_S)
 
     def _tell(self, told: Told | None) -> None:
         gossip = self.directory.version
@@ -110,22 +112,20 @@ class Published:
             await self._shared.rest(PAUSE_S)
 
     async def _follow_voters(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            gossip = group.create_task(self._follow_gossip(), name="published-gossip")
-            try:
-                async with contextlib.aclosing(self._forward.from_voters(WatchPublished(), _Receiver)) as sets:
-                    async for told in sets:
-                        if self._driver.is_member:
-                            break
-                        if not isinstance(told, SignOfLife):
-                            self._tell(told)
-            finally:
-                gossip.cancel()
+        """Raises OrionError."""
+        async with contextlib.aclosing(self._forward.from_voters(WatchPublished(), _Receiver)) as sets:
+            async for told in sets:
+                if self._driver.is_member:
+                    break
+                if not isinstance(told, SignOfLife):
+                    self._tell(told)
 
     async def _follow_gossip(self) -> None:
+        """On a worker, which is told of nothing else by its voter than of tasks."""
         while True:
             await self._driver.watch.changed()
-            self._tell(self.told)
+            if not self._driver.is_member:
+                self._tell(self.told)
 
     async def _serve(
         self, _request: WatchPublished, _: Principal
