@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from state_kit import World
 
 from orion.model.allocation import AllocationState, AllocationStatus
+from orion.model.claims import ClaimPhase
 from orion.model.container_options import ContainerOptions, DeviceRate, DeviceRequest, Ulimit
 from orion.model.deployment import DeploymentState
 from orion.model.ids import task_id
@@ -25,6 +26,7 @@ from orion.state.commands import encode_command
 from orion.state.core.faults import MAX_ID, MAX_MS, MAX_TEXT, MAX_WORD
 from orion.state.sound import command_fault, fault_of
 from orion.state.tables.allocation_updates import UpdateAllocations
+from orion.state.tables.claims import BeginClaim, MoveClaim, NoteClaim
 from orion.state.tables.cluster import InitCluster
 from orion.state.tables.configs import DeleteConfig, PutConfig
 from orion.state.tables.cron import CollectJobs, FireCron, RunJob
@@ -331,6 +333,22 @@ COMMANDS = st.one_of(
     near(SetVolumeData(1, "node1", "data", 3, "d"), node=WORDS, name=WORDS, data=WORDS),
     near(BeginVolumeMove(1, "data", "node1", "k", 5), name=WORDS, to=WORDS),
     near(EndVolumeMove(1, "data", 3, "node1", 4), name=WORDS, to=WORDS, reason=WORDS),
+    near(
+        BeginClaim(1, "disk", 3, "node1", False, 5),
+        volume=WORDS,
+        node=WORDS,
+        created_index=st.integers(-1, MAX_ID),
+        stop_after_ms=st.integers(-1, MAX_ID),
+    ),
+    near(
+        MoveClaim(1, "disk", "node1", 3, ClaimPhase.PUBLISHED, (("a", "b"),)),
+        volume=WORDS,
+        node=WORDS,
+        as_of=st.integers(-1, MAX_ID),
+        to=st.none() | st.sampled_from(ClaimPhase),
+        context=st.lists(st.tuples(TEXTS, TEXTS), max_size=3).map(tuple),
+    ),
+    near(NoteClaim(1, "disk", "node1", 3, "why"), volume=WORDS, node=WORDS, why=TEXTS),
     near(TellReach(1, "node1", ("node2",), lost=True, reason="why"), node=WORDS, reason=WORDS),
     near(
         StepDeployment(1, 6),

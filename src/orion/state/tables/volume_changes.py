@@ -11,6 +11,7 @@ from orion.state.core.faults import MAX_NUMBER, MAX_WORD, first, key_fault, long
 from orion.state.core.step import Step
 from orion.state.records import Tables
 from orion.state.tables.answers import Answers
+from orion.state.tables.claims import Claims
 from orion.state.tables.nodes import node_fault
 from orion.state.tables.volumes import Users, Volumes
 
@@ -104,6 +105,8 @@ def remove_volume(state: Tables, step: Step, remove: RemoveVolume) -> str | Orio
             f"volume {name} is used by {', '.join(users[:MAX_ROOM_FOR])}{more}, now or in a version that is kept:"
             " remove or redeploy who uses it first"
         )
+    if claims := state.of(Claims).of_volume(name):
+        return Conflict(f"volume {name} is on {claims[0].node} still: wait until that node has let go of it")
     if row.moving_to:
         return Conflict(f"volume {name} is being moved from {row.home} to {row.moving_to}: wait until it is there")
     table.drop(name)
