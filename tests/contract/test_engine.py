@@ -400,6 +400,20 @@ class EngineContract:
         assert list(shown) == [of_other]
         assert (shown[of_other].labels, shown[of_other].state) == (placed[1].labels, "running")
 
+    @checked
+    async def test_host_ports_of_containers_that_are_not_this_clusters_are_shown(self, bench: Bench) -> None:
+        engine, mine, other, port = bench.adapter(), bench.new_cluster(), bench.new_cluster(), bench.free_port()
+        plain = bench.spec(FOREVER)
+        spec = TaskSpec(plain.image, plain.command, ports=(PortBinding(80, "tcp", port),))
+        placed = Placed(other, spec, ports=(port,))
+        id_ = await placed.create(engine)
+        assert port not in {each.port for each in await engine.published_by_others(mine)}, "it does not run yet"
+        await engine.start(id_)
+        (found,) = (each for each in await engine.published_by_others(mine) if each.port == port)
+        assert (found.protocol, found.address) == ("tcp", "0.0.0.0")
+        assert found.program.startswith("container ")
+        assert port not in {each.port for each in await engine.published_by_others(other)}
+
 
 class EngineAbsence:
     """For benches whose engine may be taken down."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from support import images
+from support import api, images
+from support.lab_containers import wait_for_bridges
 from support.lab_nodes import LabNodes, lab_hosts
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
@@ -97,6 +98,29 @@ def test_a_port_that_is_taken_is_refused(lab: LabNodes) -> None:
     lab.ask(1, "DELETE", "/configs/orion%2Fnetwork")
     with pytest.raises(OSError, match="switch it on with"):
         lab.ask(1, "PUT", "/jobs/other", {**JOB, "ingress": [{"port": 9090, "containerPort": 80}]})
+
+
+def test_a_container_of_somebody_else_that_has_the_port_is_told_of() -> None:
+    settings = {"userland-proxy": False}  # so that its port is in rules alone
+    with lab_hosts(len(NODES), images.busybox, network="10.200.0.0/16", **settings) as lab:
+        wait_for_bridges(lab)
+        engine = lab.engines[1]
+        body = {
+            "Image": images.BUSYBOX,
+            "Cmd": ["sleep", "3600"],
+            "ExposedPorts": {"80/tcp": {}},
+            "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": str(PORT)}]}, "AutoRemove": True},
+        }
+        other = api.ask_json(engine, "POST", "/containers/create?name=legacy", body)["Id"]
+        try:
+            api.ask(engine, "POST", f"/containers/{other}/start")
+            deploy(lab)
+            words = f"nobody reaches container legacy (0.0.0.0, port {PORT}/tcp) here any more"
+            lab.wait(lambda: words in lab.ask(1, "GET", "/network")["nodes"][1]["reason"], "it to be told of")
+            assert [lab.ask(1, "GET", "/network")["nodes"][at]["reason"] for at in (0, 2)] == ["", ""]
+        finally:
+            api.ask(engine, "DELETE", f"/containers/{other}?force=1")
+        lab.wait(lambda: not lab.ask(1, "GET", "/network")["nodes"][1]["reason"], "that it has gone")
 
 
 ECHO = {

@@ -33,6 +33,7 @@ from orion.model.container import (
 )
 from orion.model.errors import EngineDown, EngineError, PortRefused
 from orion.model.images import without_digest
+from orion.model.ingress import Listener
 from orion.model.job import TaskSpec
 from orion.model.pull import PullProgress
 from orion.model.resources import MIB, Resources
@@ -522,6 +523,17 @@ class SimEngineClient:
             1,
             10,
         )
+
+    async def published_by_others(self, cluster: int) -> list[Listener]:
+        def look() -> list[Listener]:
+            others = [held for held in self.engine.running() if held.cluster != cluster]
+            return [
+                Listener(port, protocol, "0.0.0.0", f"container {held.name}")
+                for held in others
+                for port, protocol in held.ports
+            ]
+
+        return await self._ask(look, 1, 10)
 
     async def inspect(self, container: str) -> Container | None:
         def look() -> Container | None:

@@ -159,18 +159,18 @@ def lab_nodes(docker_host: str, count: int, *, others: int) -> Iterator[LabNodes
 
 @contextlib.contextmanager
 def lab_hosts(
-    count: int, prepare: Callable[[str], object], *, others: int = 0, network: str = "off"
+    count: int, prepare: Callable[[str], object], *, others: int = 0, network: str = "off", **settings: object
 ) -> Iterator[LabNodes]:
     """`count` nodes, each with an engine of its own on its host, where nothing is forwarded but what somebody
     allows, and so many hosts besides. `prepare` is given each engine before its node starts. `network` is what the
-    cluster begins with.
+    cluster begins with, `settings` are those of the engines.
     """
     lab = Lab(secrets.token_hex(2), count + others)
     with tempfile.TemporaryDirectory(prefix="orion-") as root, contextlib.ExitStack() as stack:
         stack.callback(lab.down)
         lab.up()
         nodes = lab.hosts[:count]
-        kept = {"live-restore": True}  # as whoever restarts an engine under running containers has it
+        kept = {"live-restore": True, **settings}  # as whoever restarts an engine under running containers has it
         engines = [stack.enter_context(engine_in_namespace(lab.name(host), **kept)) for host in nodes]
         made = LabNodes(lab, Path(root), [engine.host for engine in engines], count, network)
         made.daemons = engines

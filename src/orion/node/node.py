@@ -196,7 +196,9 @@ class Node:
             known=lambda: self._registration.known(),  # noqa: PLW0108 -- so does this
         )
         told = Published(driver=self.driver, directory=self.directory, forward=self.forward, registry=self.registry)
-        self.publisher = Publisher(clock=clock, source=self._source, network=self.network, published=told)
+        self.publisher = Publisher(
+            clock=clock, source=self._source, network=self.network, published=told, engine=engine
+        )
         self.guarding = Guarding(source=self._source, network=self.network, published=told)
         self._reachability = Reachability(
             me=me, network=self.network, source=self._source, forward=self.forward, registry=self.registry

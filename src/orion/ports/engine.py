@@ -18,6 +18,7 @@ from orion.model.container import (
     Mount,
     SharedNamespaces,
 )
+from orion.model.ingress import Listener
 from orion.model.job import TaskSpec
 from orion.model.pull import PullProgress
 from orion.model.sessions import Output, Purpose
@@ -112,6 +113,11 @@ class Engine(Protocol):
 
     async def of_others(self, cluster: int) -> list[Container]:
         """Those of other clusters that run on this engine, as they are listed: without their times."""
+
+    async def published_by_others(self, cluster: int) -> list[Listener]:
+        """Host ports that running containers have which are not this cluster's, whoever made them: a container is
+        the `program`, by its name.
+        """
 
     async def inspect(self, container: str) -> Container | None:
         """As in `containers`; None when it is gone."""

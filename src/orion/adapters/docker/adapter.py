@@ -22,6 +22,7 @@ from orion.adapters.docker.http import Refused
 from orion.adapters.docker.inspect_cache import InspectCache
 from orion.adapters.docker.logs import log_entries, log_params
 from orion.adapters.docker.networks import connect, ensure_network, remove_network
+from orion.adapters.docker.published import published_ports
 from orion.adapters.docker.pull import LayerProgress
 from orion.adapters.docker.registry import REGISTRY_S, registry_digest
 from orion.adapters.docker.spec import (
@@ -53,6 +54,7 @@ from orion.model.container import (
 )
 from orion.model.errors import EngineDown, EngineError
 from orion.model.images import image_text
+from orion.model.ingress import Listener
 from orion.model.job import TaskSpec
 from orion.model.sessions import Purpose
 from orion.model.stats import ContainerStats
@@ -107,14 +109,10 @@ class Docker:
         try:
             if self._local:
                 disk = await asyncio.to_thread(decode.file_system_bytes, shown.get("DockerRootDir") or "")
-            run = bridge["Id"] if bridge is not None else await self._boot()
+            run = bridge["Id"] if bridge is not None else await _boot(local=self._local)
             return decode.engine_info(shown, version, disk_bytes=disk, run=run)
         except (AttributeError, KeyError, TypeError) as error:
             raise self._connection.no_engine() from error
-
-    async def _boot(self) -> str:
-        """An engine without a bridge is told apart by its machine's boot, where it is this machine."""
-        return await asyncio.to_thread(decode.boot_id) if self._local else ""
 
     # --- images -------------------------------------------------------------------------------------------
 
@@ -257,9 +255,11 @@ class Docker:
         return [found for runner in looks if (found := runner.result()) is not None]
 
     async def of_others(self, cluster: int) -> list[Container]:
-        listed = await self._listed(label=f"{PREFIX}cluster")
-        found = [container for entry in listed if (container := decode.listed(entry)) is not None]
+        found = filter(None, map(decode.listed, await self._listed(label=f"{PREFIX}cluster")))
         return [c for c in found if c.state is ContainerState.RUNNING and c.labels.cluster != cluster]
+
+    async def published_by_others(self, cluster: int) -> list[Listener]:
+        return published_ports(await self._listed(status="running"), cluster)
 
     async def inspect(self, container: str) -> Container | None:
         try:
@@ -286,9 +286,8 @@ class Docker:
     async def _listed(self, **chosen: str) -> list[dict[str, Any]]:
         async with self._connection.calling(self._connection.engine_late) as api:
             filters = msgspec.json.encode({key: [value] for key, value in chosen.items()}).decode()
-            return [
-                dict(entry) for entry in await api.ask("GET", "containers/json", {"all": "1", "filters": filters})
-            ]
+            listed = await api.ask("GET", "containers/json", {"all": "1", "filters": filters})
+            return [dict(entry) for entry in listed]
 
     async def _look(self, container: str) -> Container | None:
         deadline_s = min(AGAIN_S, self._connection.call_s) if self._inspect_cache.failing(container) else None
@@ -368,6 +367,11 @@ class Docker:
                 if (found := stats_from(shown)) is None:
                     return
                 yield found
+
+
+async def _boot(*, local: bool) -> str:
+    """An engine without a bridge is told apart by its machine's boot, where it is this machine."""
+    return await asyncio.to_thread(decode.boot_id) if local else ""
 
 
 def _understood(told: dict[str, Any]) -> Event | None:

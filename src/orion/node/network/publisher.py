@@ -8,7 +8,9 @@ from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.network.following import KernelFollower
 from orion.node.network.node_network import NodeNetwork
 from orion.node.network.published import Published
+from orion.node.network.shadowed import Shadowed
 from orion.ports.clock import Clock
+from orion.ports.engine import Engine
 from orion.ports.ingress import Ingress
 
 if TYPE_CHECKING:
@@ -17,16 +19,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_NAMED = 5
-
 
 class Publisher(KernelFollower):
-    """`shadowed`: programs of this machine that nobody reaches any more, because their port is every node's."""
-
     words = "published ports"
 
     def __init__(
-        self, *, clock: Clock, source: AssignmentWatcher, network: NodeNetwork, published: Published
+        self,
+        *,
+        clock: Clock,
+        source: AssignmentWatcher,
+        network: NodeNetwork,
+        published: Published,
+        engine: Engine,
     ) -> None:
         super().__init__(network)
         self._clock = clock
@@ -34,18 +38,23 @@ class Publisher(KernelFollower):
         self._published = published
         self._applied: IngressRules | None = None  # None: the kernel may have anything
         self._cuts: Cuts | None = None
-        self.shadowed = ""
+        self._shadowed = Shadowed(engine)
         published.on_change.append(self._look.set)
+
+    @property
+    def shadowed(self) -> str:
+        """Whom nobody reaches any more on this machine, because their port is every node's."""
+        return self._shadowed.words
 
     def _begin(self) -> None:
         self._applied = None
-        self.shadowed = ""
+        self._shadowed.look(None)
 
     def _changes(self) -> AsyncGenerator[None, None]:
         return self._ingress.changes()
 
     def _beside(self) -> tuple[Coroutine[Any, Any, None], ...]:
-        return (self._published.run(),)
+        return self._published.run(), self._shadowed.run(self._ingress)
 
     @property
     def _ingress(self) -> Ingress:
@@ -63,24 +72,14 @@ class Publisher(KernelFollower):
         directory = self._published.directory
         parts = self._network.networks.parts
         alive, gone = directory.is_alive, directory.is_gone
-        await self._bring(ingress_rules(work.network.addresses, parts, ports, is_alive=alive, is_gone=gone))
+        rules = ingress_rules(work.network.addresses, parts, ports, is_alive=alive, is_gone=gone)
+        await self._bring(rules)
+        self._shadowed.look(rules, work.cluster)
         self._cuts = cuts = self._cuts or Cuts()
         cuts.look(ports, gone, self._clock.now_ms())
         if cuts.due:
             await self._ingress.cut(tuple(cuts.due))
             cuts.done()
-
-    async def _look_who_listens(self, rules: "IngressRules") -> None:
-        found = await self._ingress.listeners([port for port in rules.ports if port.backends])
-        words = [
-            f"{each.program or 'a program'} ({each.address}, port {each.port}/{each.protocol})" for each in found
-        ]
-        shadowed = ", ".join(words[:MAX_NAMED] + ["…"] * (len(words) > MAX_NAMED))
-        if shadowed:
-            shadowed = f"nobody reaches {shadowed} here any more: connections go to the job with the port"
-            if shadowed != self.shadowed:
-                log.warning("published ports: %s", shadowed)
-        self.shadowed = shadowed
 
     async def _bring(self, rules: "IngressRules") -> None:
         """A change that is told of meanwhile puts it in doubt again afterwards."""
@@ -91,4 +90,3 @@ class Publisher(KernelFollower):
             self._applied = None
             await self._ingress.apply(rules)
         self._applied = rules
-        await self._look_who_listens(rules)
