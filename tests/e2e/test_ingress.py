@@ -69,6 +69,9 @@ def test_a_port_is_open_on_every_node_and_keeps_the_clients_address(lab: LabNode
         assert all(found)
         assert all(answers(lab, node, addresses[node])), "asked on the node itself"
         assert all(answers(lab, node, "127.0.0.1")), "asked as localhost"
+        lab.wait(lambda node=node: get(lab, node, "[::1]"), f"an answer by IPv6 at host {node}")
+        assert all(answers(lab, node, "[::1]")), "asked by IPv6"
+        assert not lab.ask(1, "GET", "/network")["nodes"][node - 1]["reason"], "what passes it on is nobody else"
         other = next(each for each in NODES if each != node)
         assert all(answers(lab, node, addresses[other])), "asked from another node"
 

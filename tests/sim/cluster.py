@@ -31,6 +31,7 @@ from sim.overlay import SimOverlay
 from sim.peers import SimPeers
 from sim.probe import SimProbe
 from sim.reach import SimReach
+from sim.relay import SimRelay
 from sim.simlog import SimLog
 from sim.volumes import SimVolumes, VolumeDisk
 from sim.world import SimClock, World
@@ -174,9 +175,8 @@ class Machine:
             return run.names
 
         kernel, firewall = SimOverlay(self.engine.kernel, run.process), SimFirewall(self.engine.firewall)
-        return NetworkPorts(
-            kernel, firewall, names, SimReach(self), SimIngress(self.engine.ingress), SimGuard(self.engine.guard)
-        )
+        ingress, guard = SimIngress(self.engine.ingress), SimGuard(self.engine.guard)
+        return NetworkPorts(kernel, firewall, names, SimReach(self), ingress, guard, SimRelay())
 
     def kill(self, *, power: bool = False, torn: bool = False) -> bool:
         """`kill -9`, or with `power` the whole machine loses it, whether the node runs at that moment or not.

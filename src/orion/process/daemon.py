@@ -164,6 +164,7 @@ def _network_adapters() -> NetworkPorts:
     from orion.adapters.ingress import KernelIngress
     from orion.adapters.netlink.overlay import NetlinkOverlay
     from orion.adapters.reach import SocketReach
+    from orion.adapters.relay import SocketRelay
     from orion.reconcile.local_network import PORT
 
     resolvers = Resolvers()
@@ -174,6 +175,7 @@ def _network_adapters() -> NetworkPorts:
         reach=SocketReach(PORT),
         ingress=KernelIngress(),
         guard=KernelGuard(),
+        relay=SocketRelay(),
     )
 
 

@@ -2,6 +2,7 @@
 thread. Reads the network namespace of that thread.
 """
 
+import contextlib
 import os
 import re
 import socket
@@ -26,8 +27,9 @@ class _Found(NamedTuple):
 
 
 def listeners(ports: Collection[IngressPort]) -> tuple[Listener, ...]:
-    """Returns at most MAX_FOUND. Raises OSError."""
-    found = sorted(_all({(port.protocol, port.port) for port in ports}))[:MAX_FOUND]
+    """Returns at most MAX_FOUND, without this process's own, which pass on. Raises OSError."""
+    wanted, own = {(port.protocol, port.port) for port in ports}, set(_sockets("self"))
+    found = sorted(each for each in _all(wanted) if each.inode not in own)[:MAX_FOUND]
     programs = _programs({each.inode for each in found}) if found else {}
     return tuple(Listener(each.port, each.protocol, each.address, programs.get(each.inode, "")) for each in found)
 
@@ -58,19 +60,26 @@ def _address(shown: str) -> str:
 def _programs(inodes: set[int]) -> dict[int, str]:
     """Returns names of programs, for those sockets whose processes this one may look at."""
     found: dict[int, str] = {}
-    for process in _listing("/proc"):
-        if not process.isdecimal():
-            continue
-        for descriptor in _listing(f"/proc/{process}/fd"):
-            try:
-                held = _SOCKET.fullmatch(os.readlink(f"/proc/{process}/fd/{descriptor}"))  # noqa: PTH115  half the time
-                if held and (inode := int(held[1])) in inodes:
-                    found.setdefault(inode, Path(f"/proc/{process}/comm").read_text().strip())
-            except OSError:  # it has ended
-                break
+    for process in filter(str.isdecimal, _listing("/proc")):
+        held = inodes.intersection(_sockets(process))
+        if held:
+            with contextlib.suppress(OSError):  # it has ended
+                name = Path(f"/proc/{process}/comm").read_text().strip()
+                found = {**dict.fromkeys(held, name), **found}
         if len(found) == len(inodes):
             break
     return found
+
+
+def _sockets(process: str) -> Iterator[int]:
+    """Returns the inodes of the sockets that a process has, as far as this one may look at it."""
+    for descriptor in _listing(f"/proc/{process}/fd"):
+        try:
+            held = _SOCKET.fullmatch(os.readlink(f"/proc/{process}/fd/{descriptor}"))  # noqa: PTH115  half the time
+        except OSError:  # closed meanwhile
+            continue
+        if held:
+            yield int(held[1])
 
 
 def _listing(path: str) -> Iterable[str]:

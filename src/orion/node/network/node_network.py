@@ -27,6 +27,7 @@ from orion.ports.ingress import Ingress
 from orion.ports.machine import Machine
 from orion.ports.overlay import OverlayKernel
 from orion.ports.reach import Reach
+from orion.ports.relay import Relay
 from orion.process.config import Config
 from orion.reconcile.local_network import (
     DEVICE,
@@ -55,6 +56,7 @@ class NetworkPorts(NamedTuple):
     reach: Reach
     ingress: Ingress
     guard: GuardKernel
+    relay: Relay
 
 
 class NodeNetwork:

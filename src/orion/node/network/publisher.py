@@ -49,12 +49,13 @@ class Publisher(KernelFollower):
     def _begin(self) -> None:
         self._applied = None
         self._shadowed.look(None)
+        self._network.ports.relay.keep(())
 
     def _changes(self) -> AsyncGenerator[None, None]:
         return self._ingress.changes()
 
     def _beside(self) -> tuple[Coroutine[Any, Any, None], ...]:
-        return self._published.run(), self._shadowed.run(self._ingress)
+        return self._published.run(), self._shadowed.run(self._ingress), self._network.ports.relay.run()
 
     @property
     def _ingress(self) -> Ingress:
@@ -75,6 +76,9 @@ class Publisher(KernelFollower):
         rules = ingress_rules(work.network.addresses, parts, ports, is_alive=alive, is_gone=gone)
         await self._bring(rules)
         self._shadowed.look(rules, work.cluster)
+        self._network.ports.relay.keep(
+            {each.port for each in rules.ports if each.protocol == "tcp" and each.backends}
+        )
         self._cuts = cuts = self._cuts or Cuts()
         cuts.look(ports, gone, self._clock.now_ms())
         if cuts.due:
