@@ -218,6 +218,16 @@ class TestLocalVolumes(VolumeStoreContract):
         assert await bench.store().data_of(KEY) is None
 
     @checked
+    async def test_what_a_former_process_left_half_done_is_removed(self, bench: DirectoryBench) -> None:
+        await bench.store().tidy()
+        await bench.store().make(KEY, "0123")
+        for left in (".coming.data.17", ".leaving.data.9"):
+            (bench.root / left / "data" / "deep").mkdir(parents=True)
+        await bench.store().tidy()
+        assert [each.name for each in bench.root.iterdir()] == [KEY]
+        assert await bench.store().data_of(KEY) == "0123"
+
+    @checked
     async def test_a_byte_that_is_another_is_found(self, bench: DirectoryBench) -> None:
         store = bench.store()
         await store.make(KEY, "0123")

@@ -1,5 +1,7 @@
 """Volumes that go to another node: real processes, a real engine, rows that are counted."""
 
+from pathlib import Path
+
 import pytest
 
 from e2e.test_volumes import database, directories, grown, rows
@@ -101,3 +103,39 @@ def test_what_can_not_be_is_said_and_changes_nothing(shared: Cluster, busybox_im
     code, out, _ = orion(other, "volume", "rm", "data")
     assert (code, out) == (0, "data\n")
     assert directories(home) == []
+
+
+def test_a_volume_is_saved_and_restored_with_every_row(shared: Cluster, busybox_image: str, tmp_path: Path) -> None:
+    shared.grow_to(2)
+    home = shared.node(database(shared)["nodeId"])
+    grown(shared, home)
+    other = next(node for node in shared.nodes if node is not home)
+    file = tmp_path / "data.tar"
+    code, _, err = orion(other, "volume", "backup", "data", str(file))
+    assert code == 1
+    assert "volume data is in use: stop db first" in err
+    shared.any().ask("POST", "/jobs/db/stop")
+    shared.wait_task("db", "stopped")
+    saved = rows(home)
+    assert orion(other, "volume", "backup", "data", str(file)) == (0, f"data is in {file}\n", "")
+    shared.any().ask("POST", "/jobs/db/start")
+    shared.wait(lambda: len(rows(home)) > len(saved) + 5, "more rows")
+    code, _, err = orion(other, "volume", "restore", "data", str(file))
+    assert code == 1
+    assert "is in use by db/0" in err
+    shared.any().ask("POST", "/jobs/db/stop")
+    shared.wait_task("db", "stopped")
+    assert orion(home, "volume", "restore", "data", str(file), "--node", other.name)[0] == 0
+    assert rows(other) == saved
+    assert directories(home) == []
+    damaged = bytearray(file.read_bytes())
+    damaged[damaged.index(b"\n1\n2\n") if b"\n1\n2\n" in damaged else damaged.index(b"1\n2\n")] ^= 1
+    file.write_bytes(damaged)
+    code, _, err = orion(home, "volume", "restore", "data", str(file))
+    assert code == 1
+    assert "its digest is another" in err
+    assert rows(other) == saved
+    assert orion(home, "volume", "restore", "copy", str(file))[0] == 1
+    shared.any().ask("POST", "/jobs/db/start")
+    shared.wait(lambda: runs_elsewhere(shared, home.name), "db to run again")
+    grown(shared, other, len(saved))

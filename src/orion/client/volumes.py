@@ -1,6 +1,6 @@
 """Volumes, as methods of the client."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -8,6 +8,9 @@ from orion.client.session import Session, new_key, path_of, stale_query
 from orion.model.api.volumes import PrunedView, VolumeLabels, VolumeTarget, VolumeView
 
 PAGE = 500
+TAR = "application/x-tar"
+FIRST_S = 75.0  # until the first of a backup is there
+SILENCE_S = 120.0
 REMOVE_S = 120.0  # a node removes files meanwhile
 
 
@@ -58,6 +61,18 @@ class Volumes(Session):
         body = msgspec.json.encode(VolumeTarget(to, cancel))
         path = f"{path_of('/volumes', name)}/move"
         return self._decoded(self._ask("POST", path, {}, _once(idempotency_key), body), VolumeView)
+
+    def backup_volume(self, name: str, *, live: bool = False) -> Iterator[bytes]:
+        """A tar with a digest at its end, in pieces. Raises Conflict while a task has it, without `live`."""
+        query = {"live": "1"} if live else {}
+        path = f"{path_of('/volumes', name)}/data"
+        return self._transport.stream(path, query, self._headers({}), FIRST_S, SILENCE_S, TAR)
+
+    def restore_volume(self, name: str, tar: Iterable[bytes], node: str = "") -> None:
+        """Has it hold what such a tar does, and nothing else. One that is not there is made."""
+        query = {"node": node} if node else {}
+        path, headers = f"{path_of('/volumes', name)}/data", self._headers({"Content-Type": TAR})
+        self._transport.upload(path, query, headers, tar, SILENCE_S)
 
 
 def _once(key: str) -> dict[str, str]:

@@ -55,7 +55,8 @@ class Volume(msgspec.Struct, frozen=True, array_like=True, gc=False):
     `data` names the data that it has, "" before its node has made it: until then nothing of it can be lost, and
     another node may have it. `created_index` tells it from a former volume of its name. `base` and `slot`: of one
     that was made for a slot, -1 for any other. Times are wall clock, for people. `moving_to`: the node that its
-    data goes to, in the move that the log entry `move` began. `driver` and `options` are a storage system's.
+    data goes to, in the move that the log entry `move` began; with
+    `restores` data comes there from a backup. `driver` and `options` are a storage system's.
     """
 
     name: str
@@ -72,11 +73,12 @@ class Volume(msgspec.Struct, frozen=True, array_like=True, gc=False):
     options: tuple[tuple[str, str], ...] = ()  # sorted
     moving_to: NodeId = NodeId("")
     move: int = 0
+    restores: bool = False
 
     @property
     def next_data(self) -> str:
         """The name of its data once it has moved."""
-        return f"{self.data.partition('.')[0]}.{self.move}"
+        return f"{self.data.partition('.')[0] or 'restored'}.{self.move}"
 
     @property
     def key(self) -> str:
@@ -139,6 +141,8 @@ def volume_wait_text(wait: VolumeWait, there: str = "") -> str:
     if wait.gap is VolumeGap.MOST:
         return f"there are {MAX_VOLUMES:,} volumes, the most there can be: 'orion volume prune' removes unused ones"
     what = f"its volume {wait.volume}"
+    if wait.gap is VolumeGap.MOVING and wait.node == wait.other_node:
+        return f"{what} is being restored on {wait.node}"
     if wait.gap is VolumeGap.MOVING:
         return f"{what} is being moved from {wait.node} to {wait.other_node}"
     if wait.gap is VolumeGap.APART:

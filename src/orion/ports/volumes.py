@@ -41,6 +41,9 @@ class VolumeStore(Protocol):
     async def remove(self, key: str) -> None:
         """With all that is in it. Finding nothing is no error."""
 
+    async def tidy(self) -> None:
+        """Removes what a former process left half copied, or half removed."""
+
     async def size_of(self, key: str) -> VolumeSize: ...
 
     def pack(self, key: str) -> AsyncGenerator[bytes, None]:

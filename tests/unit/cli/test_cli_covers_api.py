@@ -63,6 +63,8 @@ COMMAND_OF = {
     ("PUT", "/volumes/{name}"): "volume create",
     ("DELETE", "/volumes/{name}"): "volume rm",
     ("POST", "/volumes/{name}/move"): "volume move",
+    ("GET", "/volumes/{name}/data"): "volume backup",
+    ("PUT", "/volumes/{name}/data"): "volume restore",
     ("GET", "/raft"): "raft",
     ("POST", "/raft/transfer"): "raft transfer",
     ("GET", "/snapshot"): "snapshot save",

@@ -46,3 +46,18 @@ def test_all_pages_of_many_are_shown(orion, api):
     code, out, _ = orion("volume", "ls", "--no-sizes")
     assert (code, len(out.splitlines())) == (0, 1_002)
     assert [asked[0] for asked in api.service.volumes.asked] == ["", "v0499", "v0999"]
+
+
+def test_a_backup_takes_the_place_of_a_file_once_it_is_whole(orion, api, tmp_path):
+    file = tmp_path / "data.tar"
+    file.write_text("former")
+    api.service.volumes.add("data", in_use=True)
+    code, _, err = orion("volume", "backup", "data", str(file))
+    assert (code, file.read_text()) == (1, "former")
+    assert "volume data is in use" in err
+    assert orion("volume", "backup", "data", str(file), "--live") == (0, f"data is in {file}\n", "")
+    assert file.read_bytes() == b"rows"
+    assert [each.name for each in tmp_path.iterdir()] == ["data.tar"]
+    assert orion("volume", "restore", "copy", str(file), "--node", "node2") == (0, "copy is restored\n", "")
+    assert api.service.volumes.data["copy"] == b"rows"
+    assert api.service.volumes.volumes["copy"].node_id == "node2"

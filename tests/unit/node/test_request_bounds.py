@@ -18,7 +18,7 @@ from orion.node.consensus.position import AskPosition
 from orion.node.network.reachability import AskWitness
 from orion.node.routing.pull_image import PullImage
 from orion.node.routing.submit import Submit
-from orion.node.routing.volume_data import AskCopy, CopyData, DropData, ReadData
+from orion.node.routing.volume_data import AskCopy, CopyData, DropData, PutData, ReadData
 from orion.node.rpc.reads import Read
 from orion.node.rpc.request import encode_request, request_fault
 from orion.node.services import checks
@@ -67,6 +67,7 @@ ENDLESS = [
     CopyData("k", "n" * 257, "d", "e"),
     AskCopy("k" * 257, "d"),
     ReadData("k", "d" * 257),
+    PutData("k", "d" * 257),
     AskRow(8, "k" * 1_025, Read()),
     AskRow(5, "web", Read()),
     AskEndpoints("w" * 64, False, Read()),

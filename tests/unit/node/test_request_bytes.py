@@ -39,7 +39,17 @@ from orion.node.network.published import WatchPublished
 from orion.node.network.reachability import AskWitness
 from orion.node.routing.pull_image import Pulled, PullImage
 from orion.node.routing.submit import Submit, Submitted
-from orion.node.routing.volume_data import AskCopy, CopyData, CopyState, DropData, Dropped, ReadData
+from orion.node.routing.volume_data import (
+    AskCopy,
+    CopyData,
+    CopyState,
+    DropData,
+    Dropped,
+    Piece,
+    PutData,
+    ReadData,
+    Stored,
+)
 from orion.node.rpc.lists import ListHead
 from orion.node.rpc.reads import Listing, Page, Read
 from orion.node.rpc.request import ListRequest, answer_type, encode_reply, encode_request
@@ -141,6 +151,7 @@ REQUESTS = [
     (DropData("data.7", "d1"), "9343a6646174612e37a26431"),
     (CopyData("data.7", "node1", "d1", "d1.9"), "9545a6646174612e37a56e6f646531a26431a464312e39"),
     (AskCopy("data.7", "d1.9"), "9346a6646174612e37a464312e39"),
+    (PutData("data.7", "d1.9"), "9349a6646174612e37a464312e39"),
     (ReadData("data.7", "d1", live=True), "9447a6646174612e37a26431c3"),
 ]
 ALIASES = (("api", 7), ("all", -1))
@@ -177,6 +188,8 @@ ANSWERS = [
     (Pulled(), "90"),
     (Sizes([VolumeSize(4096, 1, True), None]), "919293cd100001c3c0"),
     (Dropped(), "90"),
+    (Stored(), "90"),
+    (Piece(b"rows"), "91c404726f7773"),
     (CopyState(300, False, "why"), "93cd012cc2a3776879"),
     (ListHead(300, "web/1"), "92cd012ca57765622f31"),
     (

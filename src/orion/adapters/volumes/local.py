@@ -48,6 +48,9 @@ class LocalVolumes:
     async def remove(self, key: str) -> None:
         await self._do(lambda: self._remove(key))
 
+    async def tidy(self) -> None:
+        await self._do(self._tidy)
+
     async def size_of(self, key: str) -> VolumeSize:
         return await self._do(lambda: _size_of(self._root / key / _DATA))
 
@@ -121,6 +124,11 @@ class LocalVolumes:
         if not path.is_dir():
             raise EngineError(f"its volume has no directory {subpath}: make it there first")
         return VolumePath(str(path), next(path.iterdir(), None) is None)
+
+    def _tidy(self) -> None:
+        for beginning in (_LEAVING, _COMING):
+            for place in self._root.glob(f"{beginning}*"):
+                _clear(place)
 
     def _remove(self, key: str) -> None:
         place, leaving = self._root / key, self._root / f"{_LEAVING}{key}"

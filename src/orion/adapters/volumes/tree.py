@@ -65,6 +65,8 @@ def unpack(source: IO[bytes], root: Path) -> None:
                 _make(tar, info, path)
     except tarfile.TarError as error:
         raise EngineError(f"the data of a volume did not come whole: {error}") from error
+    while source.read(_CHUNK):
+        pass  # what a tar ends with: who sends it waits until it is taken
     for path, info in reversed(folders):  # what was made in it has changed its time
         os.utime(path, ns=(_mtime_ns(info),) * 2)
     if not said:

@@ -1,11 +1,16 @@
 """/volumes: data that outlives the tasks that use it."""
 
+import asyncio
+from collections.abc import AsyncIterator
+
 from orion.api.endpoint import Routes, Scope
-from orion.api.http.asgi import Response
+from orion.api.http.asgi import Receive, Response
 from orion.api.http.problems import json
 from orion.api.http.request import Call
-from orion.api.params import FLAG, ONCE_KEY, STALE, TIMEOUT, Kind, header, path, query, text
+from orion.api.http.stream import Stream
+from orion.api.params import FLAG, NODE_NAME, ONCE_KEY, STALE, TIMEOUT, Kind, header, path, query, text
 from orion.model.api.volumes import PrunedView, VolumeLabels, VolumeTarget, VolumeView
+from orion.model.errors import Refused, Unavailable
 from orion.model.ids import NodeId
 from orion.model.volumes import VOLUME_PATTERN, is_volume_name
 from orion.node.rpc.reads import Read
@@ -13,6 +18,9 @@ from orion.node.rpc.reads import Read
 routes = Routes()
 
 MOST = 500
+TAR = "application/x-tar"
+PATIENCE_S = 60.0  # until the first of it is there
+BODY_SILENCE_S = 60.0
 
 
 def _name(given: str) -> str:
@@ -32,6 +40,8 @@ AFTER = query("after", Kind(_name, **text(VOLUME_PATTERN)), "", "only those past
 LIMIT = query("limit", Kind(_most, type="integer", minimum=1, maximum=MOST), MOST, "at most so many")
 SIZES = query("sizes", FLAG, False, "with the disk that each takes, as its node says")
 FORCE = query("force", FLAG, False, "though its node does not answer: its data stays there")
+LIVE = query("live", FLAG, False, "though tasks use it: what they write meanwhile is there or not")
+NODE = query("node", NODE_NAME, "", "the node that is to have it, in the place of its own")
 IDEMPOTENCY_KEY = header("Idempotency-Key", ONCE_KEY, "", "a retry with the same key is answered as the first try")
 
 
@@ -97,6 +107,51 @@ async def remove(call: Call) -> Response:
 )
 async def prune(call: Call) -> Response:
     return json(await call.within(call.service.volumes.prune(timeout_s=call.timeout_s)))
+
+
+@routes.add(
+    "GET",
+    "/volumes/{name}/data",
+    "All that is in a volume, as a tar with a digest at its end",
+    Scope.ADMIN,
+    params=(NAME, LIVE),
+    media=TAR,
+    goes_on=True,
+)
+async def data(call: Call) -> Stream:
+    return Stream(call.limits, call.service.volumes.backup(call[NAME], live=call[LIVE]), TAR, patience_s=PATIENCE_S)
+
+
+@routes.add(
+    "PUT",
+    "/volumes/{name}/data",
+    "Have a volume hold what such a tar does, and nothing else; one that is not there is made",
+    Scope.ADMIN,
+    params=(NAME, NODE, TIMEOUT),
+    raw_body=TAR,
+    status=204,
+)
+async def put_data(call: Call) -> Response:
+    async with call.limits.limit(None, waits=True):
+        await call.service.volumes.restore(
+            call[NAME], NodeId(call[NODE]), _pieces(call.receive), timeout_s=call.timeout_s
+        )
+    return Response(status=204)
+
+
+async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
+    while True:
+        try:
+            async with asyncio.timeout(BODY_SILENCE_S):
+                message = await receive()
+        except TimeoutError:
+            raise Unavailable(f"nothing of the volume came for {BODY_SILENCE_S:g} s") from None
+        if message["type"] == "http.disconnect":
+            raise Refused("the connection was closed before all of the volume had come")
+        if piece := message.get("body", b""):
+            yield piece
+        if not message.get("more_body", False):
+            return
 
 
 @routes.add(

@@ -1,6 +1,9 @@
 """`orion volume`."""
 
+import os
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -22,6 +25,8 @@ _COLUMNS = (
     Column("LAST USED"),
     Column("USED BY", 20),
 )
+STREAM = "-"
+PIECE_BYTES = 256 * 1024
 LOOK_S = 0.3  # between two looks at a move
 
 
@@ -111,6 +116,57 @@ def move(client: "Client", name: str, node: str, cancel: bool, detach: bool) -> 
         return
     if not detach:
         follow(client, name)
+
+
+@volume.command("backup", context_settings=SETTINGS)
+@click.argument("name")
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
+@click.option("--live", is_flag=True, help="Though tasks use it: what they write meanwhile is there or not.")
+@asks
+def backup(client: "Client", name: str, file: str, live: bool) -> None:
+    """Save all that is in a volume to FILE, a tar with a digest at its end. - is standard output.
+
+    Stop who uses it first, so that all of it is of one moment.
+    """
+    pieces = client.backup_volume(name, live=live)
+    if file == STREAM:
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+        return
+    target = Path(file)
+    unfinished = target.with_name(f".{target.name[:40]}.unfinished")
+    try:
+        with unfinished.open("wb") as out:
+            for piece in pieces:
+                out.write(piece)
+            out.flush()
+            os.fsync(out.fileno())
+        unfinished.rename(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    click.echo(f"{name} is in {file}")
+
+
+@volume.command("restore", context_settings=SETTINGS)
+@click.argument("name")
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, exists=True))
+@click.option(
+    "--node", default="", help="The node that is to have it, in the place of its own.", shell_complete=complete_node
+)
+@asks
+def restore(client: "Client", name: str, file: str, node: str) -> None:
+    """Have a volume hold what `orion volume backup` has saved in FILE, and nothing else.
+
+    It is checked before it takes the place of what is there. Stop who uses the volume first; one that is not there
+    is made. - is standard input.
+    """
+    if file == STREAM:
+        client.restore_volume(name, iter(lambda: sys.stdin.buffer.read(PIECE_BYTES), b""), node)
+    else:
+        with Path(file).open("rb") as saved:
+            client.restore_volume(name, iter(lambda: saved.read(PIECE_BYTES), b""), node)
+    click.echo(f"{name} is restored")
 
 
 def follow(client: "Client", name: str) -> None:

@@ -14,7 +14,18 @@ from orion.model.ids import AllocationId, NodeId
 from orion.node.agent.agent import Agent
 from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.routing.forward import Forward
-from orion.node.routing.volume_data import AskCopy, CopyData, CopyState, DropData, Dropped, ReadData
+from orion.node.routing.volume_data import (
+    AskCopy,
+    CopyData,
+    CopyState,
+    DropData,
+    Dropped,
+    Piece,
+    PutData,
+    ReadData,
+    Stored,
+)
+from orion.node.rpc.duplex import Duplex
 from orion.node.rpc.registry import Registry
 from orion.ports.peers import Principal
 from orion.ports.volumes import VolumeStore
@@ -46,8 +57,13 @@ class VolumeCopies:
         registry.answer_call(AskCopy, self._answer_state)
         registry.answer_call(DropData, self._answer_drop)
         registry.answer_stream(ReadData, self._answer_read)
+        registry.answer_duplex(PutData, self._answer_put)
 
     async def run(self) -> None:
+        try:
+            await self._store.tidy()
+        except OrionError as error:
+            log.warning("what is left of copies of volumes can't be removed: %s", error)
         async with asyncio.TaskGroup() as group:
             for _ in range(MAX_COPIES):
                 group.create_task(self._work())
@@ -106,6 +122,14 @@ class VolumeCopies:
             raise Unavailable(f"volume {request.key} is in use on {self._me}: {who} has not ended")
         async for piece in self._store.pack(request.key):
             yield piece
+
+    async def _answer_put(self, request: PutData, _: Principal, channel: Duplex[Stored, Piece]) -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            while (piece := await channel.receive()) is not None and piece.data:
+                yield piece.data
+
+        await self._store.unpack(request.key, request.data, pieces())
+        await channel.send(Stored())
 
     def _writes(self, key: str) -> str:
         """Returns a container that may still write to the volume; "" when none does. Of one whose allocation is not

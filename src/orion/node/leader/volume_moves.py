@@ -45,6 +45,8 @@ class VolumeMoves:
         if target is None or target.status is NodeStatus.DOWN:
             await self._end(row, f"{row.moving_to} is {'gone' if target is None else 'down'}")
             return
+        if row.restores:
+            return  # whoever has the backup sends it, and ends this
         if home is None or home.status is NodeStatus.DOWN:
             await self._end(row, f"{row.home} is {'gone' if home is None else 'down'}, so its data can't be read")
             return

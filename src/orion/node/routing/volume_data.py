@@ -6,7 +6,7 @@ from typing import ClassVar
 import msgspec
 
 from orion.model.ids import NodeId
-from orion.node.rpc.request import CallRequest, Place, StreamRequest
+from orion.node.rpc.request import CallRequest, DuplexRequest, Place, StreamRequest
 
 MAX_NAME = 256
 SILENCE_S = 30.0
@@ -56,6 +56,28 @@ class Dropped(msgspec.Struct, frozen=True, array_like=True):
 
 class DropData(CallRequest[Dropped], frozen=True, tag=67):
     """Has a node remove what a volume that is gone, or elsewhere, had there. Void for other data than `data`."""
+
+    at: ClassVar = Place.NODE
+
+    key: str
+    data: str
+
+    def fault(self) -> str:
+        return _names_fault((self.key, self.data))
+
+
+class Piece(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A part of a stream; without data it is the last."""
+
+    data: bytes
+
+
+class Stored(msgspec.Struct, frozen=True, array_like=True):
+    """All has come, and is on the disk."""
+
+
+class PutData(DuplexRequest[Stored, Piece], frozen=True, tag=73):
+    """Sends a volume's data to a node, where it is to be `data`."""
 
     at: ClassVar = Place.NODE
 

@@ -2,7 +2,7 @@
 which holds no state, asks a voter. Errors are OrionErrors, ready to be shown.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
@@ -113,6 +113,14 @@ class VolumeService(Protocol):
         """
 
     async def prune(self, *, timeout_s: float) -> PrunedView: ...
+
+    def backup(self, name: str, *, live: bool) -> AsyncGenerator[bytes, None]:
+        """Its data as a tar with a digest. Conflict while a task has it, without `live`."""
+
+    async def restore(self, name: str, to: NodeId, pieces: AsyncIterator[bytes], *, timeout_s: float) -> None:
+        """Its data is that of such a tar when this returns; one that is not there is made. Conflict while a task
+        has it. `to` "": where it is.
+        """
 
     async def move(
         self, name: str, to: NodeId, *, cancel: bool, idempotency_key: str, timeout_s: float

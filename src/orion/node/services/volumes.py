@@ -1,13 +1,15 @@
 """Volumes as the API and the agent ask for them: reads at a voter, changes through the log, sizes at nodes."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import ClassVar
 
 import msgspec
 from msgspec.structs import replace
 
 from orion.model.api.volumes import PrunedView, VolumeMoveView, VolumeSizeView, VolumeView
-from orion.model.errors import Conflict, NotFound, OrionError
+from orion.model.errors import Conflict, NotFound, OrionError, Unavailable
 from orion.model.ids import NodeId
 from orion.model.volumes import MAX_VOLUMES, Volume
 from orion.node.consensus.driver import RaftDriver
@@ -21,6 +23,7 @@ from orion.node.rpc.request import CallRequest, Place
 from orion.node.services.freshness import Freshness
 from orion.node.services.one_node import answer_or_why
 from orion.node.services.rows import Rows
+from orion.node.services.volume_backups import VolumeBackups
 from orion.node.views.render_volumes import unused, volume, volumes
 from orion.ports.clock import Clock
 from orion.ports.peers import Principal
@@ -33,7 +36,9 @@ from orion.state.tables.volumes import Volumes as Table
 TELL_TIMEOUT_S = 5.0
 MAX_PAGE = 500
 MAX_NAME = 256
-SIZE_S = 8.0  # for all of one node's
+SIZE_S = 10.0  # for all of one node's
+COUNTED_MS = 4_000  # after which a node begins to count no other
+UNCOUNTED = VolumeSize(0, 0, False)
 DROP_S = 60.0  # that a node takes to remove what a volume has
 COPY_S = 2.0
 
@@ -62,7 +67,7 @@ class AskVolume(CallRequest[VolumeView], frozen=True, tag=65):
 
 
 class AskTarget(CallRequest[NodeId], frozen=True, tag=72):
-    """The node that a volume is to go to. Conflict when there is none."""
+    """The node that a volume is to go to, or to be made on. Conflict when there is none."""
 
     name: str
     read: Read
@@ -125,6 +130,7 @@ class Volumes:
         self._submitter = submitter
         self._freshness = freshness
         self._rows = rows
+        self.backups = VolumeBackups(clock=clock, forward=forward, changes=changes, submitter=submitter, rows=rows)
         registry.answer_call(AskVolumes, self._answer_volumes)
         registry.answer_call(AskVolume, self._answer_volume)
         registry.answer_call(AskTarget, self._answer_target)
@@ -168,9 +174,21 @@ class Volumes:
         row = (await self._rows.get(Table, name, Read(timeout_s=timeout_s)))[0]
         if row is None:
             raise NotFound(f"there is no volume {name}; orion volume ls lists them")
-        if row.data and not force:  # while its node answers: else its data would be left behind
-            await self._forward.ask_node(row.home, AskSizes(()), timeout_s=COPY_S)
+        if not force:
+            await self._require_answer(row)
         return await self._remove(row, idempotency_key, timeout_s)
+
+    async def _require_answer(self, row: Volume) -> None:
+        """Raises Unavailable while the node of its data does not answer: that would be left behind."""
+        if not row.data:
+            return
+        try:
+            await self._forward.ask_node(row.home, AskSizes(()), timeout_s=COPY_S)
+        except OrionError as error:
+            raise Unavailable(
+                f"{row.home}, which has the data of volume {row.name}, does not answer ({error.detail}): remove it"
+                f" once it does, or 'orion volume rm --force {row.name}' leaves the data there"
+            ) from None
 
     async def _remove(self, row: Volume, idempotency_key: str, timeout_s: float) -> str:
         await self._changes.make(
@@ -193,14 +211,31 @@ class Volumes:
             if row is None:
                 continue
             try:
+                await self._require_answer(row)
                 why = await self._remove(row, "", timeout_s)
-            except OrionError as error:  # somebody uses it by now
+            except OrionError as error:  # somebody uses it by now, or its node is away
                 left[name] = error.detail
                 continue
             removed.append(name)
             if why:
                 left[name] = why
         return PrunedView(removed, left)
+
+    async def backup(self, name: str, *, live: bool) -> AsyncGenerator[bytes, None]:
+        found = await self._forward.ask(AskVolume(name, Read()))
+        if found.in_use and not live:
+            raise Conflict(
+                f"volume {name} is in use: stop {' and '.join(found.used_by[:3])} first, so that all of it is of"
+                " one moment, or take it as it is with --live"
+            )
+        async with contextlib.aclosing(self.backups.read(name, live=live)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def restore(self, name: str, to: NodeId, pieces: AsyncIterator[bytes], *, timeout_s: float) -> None:
+        if not to and (await self._rows.get(Table, name, Read(timeout_s=timeout_s)))[0] is None:
+            to = await self._forward.ask(AskTarget(name, Read(timeout_s=timeout_s)))
+        await self.backups.write(name, to, pieces, timeout_s=timeout_s)
 
     async def move(
         self, name: str, to: NodeId, *, cancel: bool, idempotency_key: str, timeout_s: float
@@ -265,7 +300,7 @@ class Volumes:
         await self._freshness.reached(request.read)
         row = self._driver.view.of(Table).get(request.name)
         if row is None:
-            raise NotFound(f"there is no volume {request.name}; orion volume ls lists them")
+            row = Volume(request.name)  # one that is to be made
         if row.moving_to:
             return row.moving_to
         target = target_for(self._driver.view, row)
@@ -279,7 +314,11 @@ class Volumes:
 
     async def _answer_sizes(self, request: AskSizes, _: Principal) -> Sizes:
         found: list[VolumeSize | None] = []
+        due_ms = self._clock.now_ms() + COUNTED_MS
         for key in request.keys:
             there = await self._store.data_of(key)
-            found.append(None if there is None else await self._store.size_of(key))
+            if there is not None and self._clock.now_ms() >= due_ms:
+                found.append(UNCOUNTED)
+            else:
+                found.append(None if there is None else await self._store.size_of(key))
         return Sizes(found)

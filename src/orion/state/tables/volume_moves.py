@@ -6,6 +6,7 @@ that a former node's data is never taken for it.
 
 from msgspec.structs import replace
 
+from orion.model.allocation import Allocation
 from orion.model.errors import Conflict, NotFound, OrionError
 from orion.model.ids import NodeId, task_id
 from orion.model.levels import since
@@ -18,7 +19,7 @@ from orion.state.core.step import Step
 from orion.state.records import Tables
 from orion.state.tables.answers import Answers
 from orion.state.tables.nodes import node_fault
-from orion.state.tables.volume_changes import unknown_volume
+from orion.state.tables.volume_changes import CreateVolume, create_volume, unknown_volume
 from orion.state.tables.volumes import Volumes, holders
 
 
@@ -26,12 +27,16 @@ from orion.state.tables.volumes import Volumes, holders
 class BeginVolumeMove(Command, frozen=True, array_like=True, tag=55):
     """Ends the tasks that have the volume, and says where it is to be. Refused (Conflict) while it moves elsewhere,
     and when one of the two nodes is not there. `to` "": its move is called off.
+
+    With `restores` other data is to come to `to`, for a volume that is made where there is none. Refused while a
+    task has it.
     """
 
     name: str
     to: NodeId
     idempotency_key: str
     since: int
+    restores: bool = False
 
 
 @since(2)
@@ -58,13 +63,15 @@ def _begin_fault(begin: BeginVolumeMove) -> str:
 
 
 def _begin_about(begin: BeginVolumeMove) -> str:
-    return f"{begin.name} {begin.to}"
+    return f"{begin.name} {begin.to} {begin.restores}"
 
 
 @command(BeginVolumeMove, fault=_begin_fault, once=once_about(Answers, "move volume", _begin_about))
 def begin_volume_move(state: Tables, step: Step, begin: BeginVolumeMove) -> str | OrionError:
     name, to, table = begin.name, begin.to, state.of(Volumes)
     row = table.get(name)
+    if begin.restores:
+        return _restore(state, step, begin, row)
     if row is None:
         return unknown_volume(name)
     if not to:
@@ -75,11 +82,9 @@ def begin_volume_move(state: Tables, step: Step, begin: BeginVolumeMove) -> str 
         return wrong
     if row.home == to:
         return name
-    if not row.home or not row.data:
-        table.put(replace(row, home=to))
-        state.capacity_epoch += 1
-        return name
     held = holders(name, state.records.get(row.home), state.allocations, state.jobs.get)
+    if not row.data:
+        return _go_without_data(state, row, to, held)
     table.put(replace(row, moving_to=to, move=step.index))
     for allocation in held:
         if allocation.wanted:
@@ -87,6 +92,34 @@ def begin_volume_move(state: Tables, step: Step, begin: BeginVolumeMove) -> str 
     tasks = [task_id(each.job, each.index) for each in held]
     ends = f", once {' and '.join(tasks[:3])}{' and others' * (len(tasks) > 3)} ended" if tasks else ""
     step.tell("VolumeMoving", name, f"volume {name} goes from {row.home} to {to}{ends}")
+    return name
+
+
+def _go_without_data(state: Tables, row: Volume, to: NodeId, held: list[Allocation]) -> str | OrionError:
+    if held:
+        return Conflict(f"volume {row.name} is being made on {row.home}: move it once its first task runs")
+    state.of(Volumes).put(replace(row, home=to))
+    state.capacity_epoch += 1
+    return row.name
+
+
+def _restore(state: Tables, step: Step, begin: BeginVolumeMove, row: Volume | None) -> str | OrionError:
+    name, to, table = begin.name, begin.to, state.of(Volumes)
+    if row is None:
+        made = create_volume.change(
+            state, step, CreateVolume(step.at_ms, name, (), begin.idempotency_key, begin.since)
+        )
+        if isinstance(made, OrionError):
+            return made
+        row = table.rows[name]
+    if (wrong := _refusal(state, replace(row, data=""), to)) is not None:
+        return wrong
+    held = holders(name, state.records.get(row.home), state.allocations, state.jobs.get)
+    if held:
+        task = task_id(held[0].job, held[0].index)
+        return Conflict(f"volume {name} is in use by {task} on {row.home}: stop {held[0].job} first")
+    table.put(replace(row, home=row.home or to, moving_to=to, move=step.index, restores=True))
+    step.tell("VolumeMoving", name, f"volume {name} is being restored on {to}")
     return name
 
 
@@ -117,9 +150,9 @@ def _call_off(state: Tables, step: Step, row: Volume) -> str:
 
 
 def _stay(state: Tables, step: Step, row: Volume, reason: str) -> None:
-    state.of(Volumes).put(replace(row, moving_to=NodeId("")))
+    state.of(Volumes).put(replace(row, moving_to=NodeId(""), restores=False))
     state.capacity_epoch += 1
-    step.tell("VolumeStays", row.name, f"volume {row.name} stays on {row.home}: {reason}")
+    step.tell("VolumeStays", row.name, f"volume {row.name} stays as it is, on {row.home}: {reason}")
 
 
 def _end_fault(end: EndVolumeMove) -> str:
@@ -143,9 +176,12 @@ def end_volume_move(state: Tables, step: Step, end: EndVolumeMove) -> None:
     if end.reason:
         _stay(state, step, row, end.reason)
         return
-    table.put(replace(row, home=end.to, data=row.next_data, moving_to=NodeId("")))
+    table.put(replace(row, home=end.to, data=row.next_data, moving_to=NodeId(""), restores=False))
     state.capacity_epoch += 1
-    step.tell("VolumeMoved", row.name, f"volume {row.name} is on {end.to} now, no more on {row.home}")
+    if row.restores:
+        step.tell("VolumeRestored", row.name, f"volume {row.name} was restored on {end.to}")
+    else:
+        step.tell("VolumeMoved", row.name, f"volume {row.name} is on {end.to} now, no more on {row.home}")
 
 
 TABLES = ()

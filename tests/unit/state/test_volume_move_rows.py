@@ -82,10 +82,10 @@ def test_an_end_of_another_move_is_void(world):
 
 def test_a_move_that_fails_or_is_called_off_leaves_it_where_it_is(world):
     begin(world)
-    assert texts(end(world, reason="node2 is down")) == ["volume data stays on node1: node2 is down"]
+    assert texts(end(world, reason="node2 is down")) == ["volume data stays as it is, on node1: node2 is down"]
     assert (row(world).home, row(world).moving_to, row(world).data) == ("node1", "", "d1")
     begin(world)
-    assert texts(begin(world, "")) == ["volume data stays on node1: it was called off"]
+    assert texts(begin(world, "")) == ["volume data stays as it is, on node1: it was called off"]
     assert begin(world, "").events == ()
     world.update("stopped", "db")
     world.place("db", (0, "node1"))
@@ -115,3 +115,34 @@ def test_a_volume_without_data_is_just_where_it_is_to_be(world):
     world.do(BeginVolumeMove(60, "new", "node3", "move", world.index))
     found = world.state.of(Volumes).get("new")
     assert (found.home, found.moving_to) == ("node3", "")
+    world.create("late", volumes=(VolumeMount("/data", "new"),))
+    world.place("late", (0, "node3"))
+    refused = world.do(BeginVolumeMove(60, "new", "node1", "move again", world.index)).result
+    assert isinstance(refused, Conflict)
+    assert "is being made on node3" in refused.detail
+
+
+def restore(world, to="node2", name="data"):
+    return world.do(BeginVolumeMove(60, name, to, f"restore {world.index}", world.index, restores=True))
+
+
+def test_a_volume_is_restored_while_nobody_has_it(world):
+    with pytest.raises(Conflict, match="is in use by db/0 on node1: stop db first"):
+        raise restore(world).result
+    world.stop("db")
+    world.update("stopped", "db")
+    assert texts(restore(world)) == ["volume data is being restored on node2"]
+    assert isinstance(begin(world, "node3").result, Conflict)
+    assert texts(end(world)) == ["volume data was restored on node2"]
+    assert (row(world).home, row(world).restores) == ("node2", False)
+    assert row(world).data != "d1"
+    assert state_hash(rebuilt(world.state)) == state_hash(world.state)
+
+
+def test_a_volume_that_is_not_there_is_made_by_its_restore(world):
+    assert isinstance(restore(world, "node9", "new").result, NotFound)
+    assert restore(world, "node3", "new").result == "new"
+    found = world.state.of(Volumes).get("new")
+    world.do(EndVolumeMove(70, "new", found.created_index, "node3", found.move, "it did not come whole"))
+    found = world.state.of(Volumes).get("new")
+    assert (found.home, found.data, found.moving_to) == ("node3", "", "")
