@@ -18,6 +18,7 @@ from sim.engine import CRASHES, FOREVER, MISSING
 from sim.guarded import job_allow_from
 from sim.networked import is_networked, networks_of_a_job
 from sim.published import job_ingress
+from sim.volumed import is_volumed, volumes_of_a_job
 from sim.world import World
 
 NAMES = ("j0", "j1", "j2")
@@ -45,6 +46,7 @@ class JobsWorkload:
         self._allowed = world.rng("who may reach jobs") if is_networked(world) else None
         self._aliases = world.rng("aliases of jobs") if is_networked(world) else None
         self._ingress = world.rng("ports of jobs") if is_networked(world) else None
+        self._volumes = world.rng("volumes of jobs") if is_volumed(world) else None
 
     async def client(self, number: int, is_over: Callable[[], bool]) -> None:
         """Until it is over. Then nothing waits for a word any more."""
@@ -111,4 +113,5 @@ class JobsWorkload:
             network_aliases=job_aliases(self._aliases, networks) if self._aliases else [],
             ingress=job_ingress(self._ingress) if self._ingress else [],
             allow_from=job_allow_from(self._allowed) if self._allowed else [],
+            volumes=volumes_of_a_job(self._volumes) if self._volumes else [],
         )

@@ -27,6 +27,7 @@ from sim.kinds import kinds_unrest
 from sim.networked import NameWatch, check_network, is_networked, lacks_network, network_unrest
 from sim.ordered import is_held_back
 from sim.published import check_published, published_unrest
+from sim.volumed import VolumeWatch, lacks_data, volumes_admit, volumes_unrest
 from sim.world import World
 
 # --- every committed state ---------------------------------------------------------------------------------
@@ -40,6 +41,7 @@ class EveryState:
     def __init__(self, world: World, state: State, cluster: Cluster) -> None:
         self._world = world
         self._names = NameWatch(cluster, world) if is_networked(world) else None
+        self._volumes = VolumeWatch(cluster, world)
         self._state = state
         self._ended: dict[int, Allocation] = {}  # by the object's id, which is its own while it is held here
         self._histories: dict[str, tuple[object, object]] = {}  # of a job: its record's newest version, and its row
@@ -52,6 +54,7 @@ class EveryState:
         check_links(self._world, self._state)
         if self._names is not None:
             self._names.look(self._state)
+        self._volumes.look(self._state)
 
 
 def check_applied(world: World, state: State, ended: dict[int, Allocation]) -> None:
@@ -160,11 +163,12 @@ def unrest(cluster: Cluster, state: State, wall_ms: int) -> str:
         or alias_unrest(cluster, state)
         or published_unrest(cluster, state)
         or guard_unrest(cluster.world, cluster, state)
+        or volumes_unrest(state)
     ):
         return reason
     for record in state.jobs.values():
         for index in range(record.job.count):
-            reason = _task_unrest(state, record, index, containers, homes)
+            reason = _task_unrest(cluster, state, record, index, containers, homes)
             if reason:
                 return f"{record.job.name}/{index}: {reason}"
     for engine, held in containers.values():
@@ -175,6 +179,7 @@ def unrest(cluster: Cluster, state: State, wall_ms: int) -> str:
 
 
 def _task_unrest(
+    cluster: Cluster,
     state: State,
     record: JobRecord,
     index: int,
@@ -201,7 +206,9 @@ def _task_unrest(
         return ""  # ends by itself: in and out of its backoff, perhaps for ever
     if is_held_back(state, record, allocation.job_version):
         return ""
-    if allocation.status.state is not AllocationState.RUNNING and lacks_network(state, allocation):
+    if allocation.status.state is not AllocationState.RUNNING and (
+        lacks_network(state, allocation) or lacks_data(cluster, state, allocation)
+    ):
         return ""
     if allocation.status.state is not AllocationState.RUNNING:
         return f"is {allocation.status.state} ({allocation.status.reason})"
@@ -221,6 +228,8 @@ def _fits(state: State, node: NodeId, record: JobRecord, index: int) -> bool:
     if not known.schedulable or any(pair not in known.labels for pair in spec.node_labels):
         return False
     if spec.rules is not None and not _rules_admit(state, known, record, spec.rules):
+        return False
+    if spec.volumes and not volumes_admit(state, record, index, node):
         return False
     free = known.capacity
     for allocation in active_on(state, node):

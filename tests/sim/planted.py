@@ -25,15 +25,18 @@ import orion.raft.replication
 import orion.reconcile.containers
 import orion.reconcile.health
 import orion.scheduler.schedule
+import orion.scheduler.volume_homes
 import orion.state.mutations
 import orion.state.tables.configs
 import orion.state.tables.jobs
 import orion.state.tables.nodes
 import orion.state.tables.plans
 import orion.state.tables.subnets
+import orion.state.tables.volumes
 from orion.model.allocation import AllocationState
 from orion.model.container import EndCause
 from orion.model.errors import EngineError
+from orion.model.job import TaskSpec
 from orion.node.agent.reconciler import Reconciler
 from orion.node.agent.starter import Starter
 from orion.node.agent.turns import Turns
@@ -58,6 +61,7 @@ from sim.ordered import AFTER_AN_OUTAGE, IN_ORDER
 from sim.outage import Outage
 from sim.scenario import Scenario
 from sim.upgrade import Upgrade
+from sim.volumed import AT_HOME, ONE_HOME, ONE_WRITER
 
 FIRST_SEED = 30_000
 MOST_SEEDS = 60
@@ -509,6 +513,15 @@ def what_state_says_of_other_nodes_is_believed() -> None:
     Turns._any_is = by_state
 
 
+def a_volume_goes_wherever_there_is_room() -> None:
+    for module in (orion.scheduler.volume_homes, orion.state.tables.volumes):
+        module.is_free = lambda *_: True
+
+
+def a_new_task_writes_beside_the_former() -> None:
+    TaskSpec.writes_volumes = property(lambda _: False)
+
+
 def _bug(
     plant: Callable[[], None],
     *rules: str,
@@ -594,6 +607,8 @@ PLANTED = (
     _bug(order_is_forgotten, IN_ORDER, first=30_001),
     _bug(an_agent_starts_again_whatever_comes_first, AFTER_AN_OUTAGE, scenario=Outage),
     _bug(what_state_says_of_other_nodes_is_believed, AFTER_AN_OUTAGE, first=30_003, scenario=Outage),
+    _bug(a_volume_goes_wherever_there_is_room, ONE_HOME, AT_HOME, first=30_013),
+    _bug(a_new_task_writes_beside_the_former, ONE_WRITER),
     _bug(failed_start_counts_as_the_program_s, "what never ran is tried again", first=30_070),
 )
 

@@ -49,6 +49,9 @@ class SimVolumes:
         await self._wait()
         self._disk.data.pop(key, None)
 
+    async def tidy(self) -> None:
+        await self._wait()
+
     async def size_of(self, key: str) -> VolumeSize:
         await self._wait()
         return VolumeSize(4_096 * (key in self._disk.data), 0, True)

@@ -33,6 +33,7 @@ from sim.kinds import PREFIX, SHARE, KindsClient
 from sim.networked import NetworkClient, is_networked
 from sim.ordered import SHARE as ORDERED
 from sim.ordered import OrderedClient
+from sim.volumed import VolumeClient, is_volumed
 from sim.world import World
 
 CLIENTS = 4  # of tasks
@@ -66,6 +67,7 @@ class Workload:
         self._kinds = KindsClient(cluster)
         self._ordered = OrderedClient(cluster)
         self._network = NetworkClient(cluster)
+        self._volumes = VolumeClient(cluster)
 
     def begin(self) -> None:
         for number in range(CLIENTS):
@@ -81,10 +83,12 @@ class Workload:
             self._runners.append(self.world.spawn(self._ordered.run(), name="ordered-client"))
         if is_networked(self.world):
             self._runners.append(self.world.spawn(self._network.run(), name="network-client"))
+        if is_volumed(self.world):
+            self._runners.append(self.world.spawn(self._volumes.run(), name="volume-client"))
 
     async def end(self) -> None:
         """No new operation begins; returns when those under way have ended."""
-        self._over = self._kinds.over = self._ordered.over = self._network.over = True
+        self._over = self._kinds.over = self._ordered.over = self._network.over = self._volumes.over = True
         for runner in self._runners:
             await runner
 
