@@ -184,7 +184,7 @@ class CsiPlugin(CsiIdentity, CsiController, CsiNode, Protocol):
     socket: str
 
     async def close(self) -> None:
-        """Ends the connection. The next call makes one anew."""
+        """Ends the connection for good: calls fail from then on."""
 
 
 class CsiPlugins(Protocol):

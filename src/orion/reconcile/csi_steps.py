@@ -135,7 +135,9 @@ def failed(known: KnownVolume, step: Step, kind: FailureKind) -> tuple[KnownVolu
     if step.kind in (UNPUBLISH, UNSTAGE) and kind in _AWAY:
         return _with(known, step, LEFT), True
     if step.kind is PUBLISH:  # what was staged may not be there any more
-        return replace(known, staged=_doubted(known.staged)), False
+        known = replace(known, staged=_doubted(known.staged))
+    if kind is FailureKind.CONFLICT and (step.kind is PUBLISH or (step.kind is STAGE and not known.targets)):
+        known = _with(known, step, ENDING)  # it is there in another way, which goes first
     return known, False
 
 

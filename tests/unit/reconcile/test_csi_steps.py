@@ -141,6 +141,20 @@ def test_a_publication_that_failed_has_it_staged_again():
     assert kinds(all_steps(wanted(A, B), known, seen)[0]) == [("STAGE", ""), ("PUBLISH", "b")]
 
 
+def test_what_is_there_in_another_way_is_taken_away_first():
+    publish, stage = Step(StepKind.PUBLISH, B), Step(StepKind.STAGE)
+    _, known, seen = brought(A)
+    known = csi_steps.begun(known, publish, wanted(A, B), "boot")
+    known, fine = csi_steps.failed(known, publish, FailureKind.CONFLICT)
+    assert not fine
+    assert kinds(all_steps(wanted(A, B), known, seen)[0]) == [("UNPUBLISH", "b"), ("STAGE", ""), ("PUBLISH", "b")]
+    known, _ = csi_steps.failed(csi_steps.begun(FRESH, stage, wanted(A), "boot"), stage, FailureKind.CONFLICT)
+    assert kinds(all_steps(wanted(A), known, ())[0])[:2] == [("UNSTAGE", ""), ("STAGE", "")]
+    _, known, _ = brought(A)
+    known, _ = csi_steps.failed(known, stage, FailureKind.CONFLICT)
+    assert known.staged is Phase.DONE, "never below a task"
+
+
 class ModelPlugin:
     """Does what CSI says, and complains where the order is not kept."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import struct
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar, cast
 
 from google.protobuf.message import DecodeError, Message
@@ -11,13 +11,15 @@ from grpclib.const import Cardinality
 from grpclib.encoding.proto import ProtoCodec
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 from grpclib.metadata import Deadline
+from grpclib.protocol import H2Protocol
 from multidict import MultiDict
 
 from orion.adapters.csi.failures import Call
 from orion.model.secret_values import NO_SECRETS, SecretValues
 from orion.wire.csi.methods import METHODS
 
-R = TypeVar("R", bound=Message)
+M = TypeVar("M", bound=Message)
+R = TypeVar("R")
 
 MAX_MESSAGE_BYTES = 4 << 20  # gRPC's own default
 SHORT_S = 10.0
@@ -53,27 +55,63 @@ class _BoundedStream(Stream[Any, Any]):
             return self._codec.decode(await self._stream.recv_data(size), self._recv_type)
 
 
+class _Channel(Channel):
+    """grpclib's own keeps a connection that comes about once it was closed."""
+
+    _closed = False
+
+    async def _create_connection(self) -> H2Protocol:
+        protocol = await super()._create_connection()
+        if self._closed:
+            protocol.processor.close()
+            raise ConnectionResetError("the connection was closed while it was made")
+        return protocol
+
+    def close(self) -> None:
+        self._closed = True
+        super().close()
+
+
+async def _in_a_task_of_its_own(exchange: Coroutine[Any, Any, R], within_s: float) -> R:
+    """Grpclib cancels the task that waits for an answer when the connection is lost, and has an error come of that:
+    a real cancellation at the same time would be swallowed. Raises TimeoutError, ConnectionResetError.
+    """
+    task = asyncio.create_task(exchange, name="csi-call")
+    try:
+        await asyncio.wait({task}, timeout=within_s)
+        if not task.done():
+            raise TimeoutError
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+            task.cancelled() or task.exception()  # nobody wants to know
+    if task.cancelled():
+        raise ConnectionResetError("the connection was lost")
+    return task.result()
+
+
 class Caller:
-    """The connection to one plugin, made with the first call and anew once it is lost."""
+    """The connection to one plugin, made with the first call and anew once it is lost, until it is closed."""
 
     def __init__(self, socket: str, deadlines_s: Mapping[str, float] | None = None) -> None:
         self.socket = socket
         self.name = socket  # until the plugin has said it
         self._deadlines_s = {**DEADLINES_S, **(deadlines_s or {})}
         self._codec = ProtoCodec()
-        self._channel: Channel | None = None
+        self._channel: _Channel | None = None
+        self._closed = False
 
     async def ask(
-        self, name: str, request: Message, reply: type[R], about: str = "", secrets: SecretValues = NO_SECRETS
-    ) -> R:
+        self, name: str, request: Message, reply: type[M], about: str = "", secrets: SecretValues = NO_SECRETS
+    ) -> M:
         """Returns the answer to the call `name`. Raises CsiFailed."""
         call = self.call(name, about, secrets)
         if request.ByteSize() > MAX_MESSAGE_BYTES:
             raise call.too_large(request.ByteSize(), MAX_MESSAGE_BYTES)
         within_s = self._deadlines_s[name]
         try:
-            async with asyncio.timeout(within_s):
-                answer = await self._exchange(name, request, within_s)
+            answer = await _in_a_task_of_its_own(self._exchange(name, request, within_s), within_s)
         except GRPCError as error:
             raise call.refused(error.status, error.message or "") from None
         except TimeoutError:
@@ -94,6 +132,7 @@ class Caller:
         return Call(self.name, name, about, secrets)
 
     async def close(self) -> None:
+        self._closed = True
         self._drop()
 
     async def _exchange(self, name: str, request: Message, within_s: float) -> Message | None:
@@ -115,9 +154,11 @@ class Caller:
             await stream.send_message(request, end=True)
             return cast("Message | None", await stream.recv_message())
 
-    def _open(self) -> Channel:
+    def _open(self) -> _Channel:
+        if self._closed:
+            raise ConnectionResetError("this node follows the plugin no more")
         if self._channel is None:
-            self._channel = Channel(path=self.socket, codec=self._codec)
+            self._channel = _Channel(path=self.socket, codec=self._codec)
         return self._channel
 
     def _drop(self) -> None:

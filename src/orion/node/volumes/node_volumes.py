@@ -67,8 +67,11 @@ class NodeVolumes:
 
     def ready(self, plugin: str, volume: str, path: str) -> bool:
         """Returns whether a task may use the path: it is published as wanted."""
-        one = self._volumes.get((plugin, volume))
-        return one is not None and one.ready(path)
+        key = plugin, volume
+        one, wanted = self._volumes.get(key), (self._wanted or {}).get(key)
+        if one is None or one.wanted != wanted:  # its runner may not have heard of it yet
+            return False
+        return one.ready(path)
 
     def why_not(self, plugin: str, volume: str) -> str:
         """Returns in words what a volume waits for, "" while nothing is wrong."""
@@ -79,7 +82,8 @@ class NodeVolumes:
         """Returns whether nothing of the volume is left here, so that its controller may take it from this node. It
         is never so before all of a former process's records were read.
         """
-        return self._wanted is not None and self._loaded and (plugin, volume) not in self._volumes
+        key = plugin, volume
+        return self._wanted is not None and self._loaded and key not in self._volumes and key not in self._wanted
 
     def volumes(self) -> list[VolumeOnNode]:
         return [

@@ -140,7 +140,7 @@ class OneVolume:
             self.known, fine = csi_steps.failed(known, step, error.kind)
             if not fine:
                 assert plugin is not None, "somebody has failed"
-                if error.kind in NEVER:
+                if error.kind in NEVER and error.kind is not FailureKind.CONFLICT:
                     self._refused = plugin.generation, wanted
                 if error.kind in (FailureKind.RETRY, FailureKind.LIE):
                     plugin.doubt()

@@ -1,0 +1,215 @@
+"""orion-csi-dir, killed at each of its effects on the disk and the kernel: the same call again makes it whole."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from orion.csi_dir import mounts
+from orion.csi_dir.controller import Controller
+from orion.csi_dir.node import Node
+from orion.csi_dir.records import NodeRecord
+from orion.csi_dir.server import methods_of
+from orion.csi_dir.store import Store
+from orion.wire.csi import csi_pb2
+from support.csi import mounts_below, no_mounts_left
+
+pytestmark = pytest.mark.root
+
+KILLED = 9
+EFFECTS = (
+    (os, "fsync"),
+    (Path, "rename"),
+    (Path, "replace"),
+    (Path, "mkdir"),
+    (Path, "rmdir"),
+    (Path, "unlink"),
+    (mounts, "bind"),
+    (mounts, "unmount"),
+    (shutil, "rmtree"),
+    (subprocess, "run"),
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with no_mounts_left(tmp_path):
+        yield tmp_path
+
+
+class Plugin:
+    """Its methods, as a process that has just started has them."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        store = Store(folder / "root")
+        node = Node(store, NodeRecord("node1"), "default")
+        self.answers = methods_of(Controller(store, "default"), node)
+
+    def ask(self, call, **fields):
+        from orion.wire.csi.methods import METHODS
+
+        return self.answers[call](METHODS[call].request(**fields))
+
+
+def capability():
+    wire = csi_pb2.VolumeCapability
+    mode = wire.AccessMode(mode=wire.AccessMode.SINGLE_NODE_WRITER)
+    return wire(mount=wire.MountVolume(), access_mode=mode)
+
+
+def create(plugin, name="data", **source):
+    fields = {"volume_capabilities": [capability()], **source}
+    return plugin.ask("CreateVolume", name=name, **fields).volume.volume_id
+
+
+def publish_to_node(plugin, volume):
+    plugin.ask("ControllerPublishVolume", volume_id=volume, node_id="node1", volume_capability=capability())
+
+
+def stage(plugin, volume):
+    path = str(plugin.folder / "staging")
+    plugin.ask("NodeStageVolume", volume_id=volume, staging_target_path=path, volume_capability=capability())
+
+
+def publish(plugin, volume):
+    plugin.ask(
+        "NodePublishVolume",
+        volume_id=volume,
+        staging_target_path=str(plugin.folder / "staging"),
+        target_path=str(plugin.folder / "target"),
+        volume_capability=capability(),
+        readonly=True,
+    )
+
+
+def unpublish(plugin, volume):
+    plugin.ask("NodeUnpublishVolume", volume_id=volume, target_path=str(plugin.folder / "target"))
+
+
+def unstage(plugin, volume):
+    plugin.ask("NodeUnstageVolume", volume_id=volume, staging_target_path=str(plugin.folder / "staging"))
+
+
+def unpublish_from_node(plugin, volume):
+    plugin.ask("ControllerUnpublishVolume", volume_id=volume, node_id="node1")
+
+
+def snapshot(plugin, volume):
+    plugin.ask("CreateSnapshot", source_volume_id=volume, name="monday")
+
+
+def clone(plugin, volume):
+    wire = csi_pb2.VolumeContentSource
+    create(plugin, "twin", volume_content_source=wire(volume=wire.VolumeSource(volume_id=volume)))
+
+
+def expand(plugin, volume):
+    size = csi_pb2.CapacityRange(required_bytes=2 << 30)
+    plugin.ask("ControllerExpandVolume", volume_id=volume, capacity_range=size)
+
+
+def delete_snapshot(plugin, volume):
+    for entry in plugin.ask("ListSnapshots").entries:
+        plugin.ask("DeleteSnapshot", snapshot_id=entry.snapshot.snapshot_id)
+
+
+def delete(plugin, volume):
+    plugin.ask("DeleteVolume", volume_id=volume)
+
+
+LIFE = (
+    publish_to_node,
+    stage,
+    publish,
+    snapshot,
+    clone,
+    expand,
+    unpublish,
+    unstage,
+    unpublish_from_node,
+    delete_snapshot,
+    delete,
+)
+
+
+def killed_at(nth, *, after, act):
+    """Does `act` in a process that ends before or after the nth of its effects. Returns whether it came to that."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == KILLED
+    left = [nth]
+    for owner, name in EFFECTS:
+        real = getattr(owner, name)
+
+        def counted(*args, real=real, **kwargs):
+            left[0] -= 1
+            if not left[0] and not after:
+                os._exit(KILLED)
+            done = real(*args, **kwargs)
+            if not left[0]:
+                os._exit(KILLED)
+            return done
+
+        setattr(owner, name, counted)
+    code = 1
+    try:
+        act()
+        code = 0
+    finally:
+        os._exit(code)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("step", LIFE)
+def test_each_call_is_whole_when_it_is_made_again(folder, step, after):
+    """Each of its effects is the last one of some process; the next one is asked the same."""
+    volume = create(Plugin(folder))
+    (folder / "root" / "volumes" / volume / "data" / "row").write_text("1")
+    for before in LIFE[: LIFE.index(step)]:
+        before(Plugin(folder), volume)
+    kills = 0
+    for nth in range(1, 100):
+        if not killed_at(nth, after=after, act=lambda: step(Plugin(folder), volume)):
+            break
+        kills += 1
+        check_whole(folder, volume)
+    assert kills >= 3
+    step(Plugin(folder), volume)
+    for then in LIFE[LIFE.index(step) :]:
+        then(Plugin(folder), volume)
+    plugin = Plugin(folder)
+    left = [each.volume.volume_id for each in plugin.ask("ListVolumes").entries]
+    assert volume not in left
+    for twin in left:
+        assert (folder / "root" / "volumes" / twin / "data" / "row").read_text() == "1"
+        delete(plugin, twin)
+    assert mounts_below(folder) == []
+    for name in ("volumes", "snapshots", "making", "locks"):
+        assert list((folder / "root" / name).iterdir()) == [], name
+
+
+def check_whole(folder, volume):
+    """Whatever is there is whole: every volume can be read, and no mount that was to be read-only is not."""
+    plugin = Plugin(folder)
+    for entry in plugin.ask("ListVolumes").entries:
+        file = folder / "root" / "volumes" / entry.volume.volume_id / "data" / "row"
+        assert file.read_text() == "1", "a volume that is told of has all of its content"
+    there = mounts.mounted(str(folder / "target"))
+    assert there is None or there.readonly
+
+
+def test_a_volume_that_was_half_made_is_made_once(folder):
+    for after in (False, True):
+        for nth in range(1, 100):
+            if not killed_at(nth, after=after, act=lambda: create(Plugin(folder))):
+                break
+        else:
+            pytest.fail("it comes to no end")
+    plugin = Plugin(folder)
+    volume = create(plugin)
+    assert [each.volume.volume_id for each in plugin.ask("ListVolumes").entries] == [volume]
+    delete(plugin, volume)
+    assert list((folder / "root" / "making").iterdir()) == []
