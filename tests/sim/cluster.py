@@ -12,6 +12,7 @@ from orion.model.resources import MIB, Resources
 from orion.node.network.node_network import NetworkPorts
 from orion.node.node import Node
 from orion.node.services.service import Service
+from orion.ports.csi import CsiPlugin
 from orion.ports.dns import Resolve
 from orion.ports.log import Identity
 from orion.process.config import Config, Tuning
@@ -66,6 +67,13 @@ class Run:
         self.names: SimNames | None = None  # once its network is up
         self.asked: dict[asyncio.Future, None] = {}  # what clients wait for
         self.damaged_since: set[str] = set()  # what was read before it was damaged
+
+
+class NoPlugins:
+    """No machine here has a storage plugin, so none is opened."""
+
+    async def open(self, socket: str) -> CsiPlugin:
+        raise AssertionError(socket)
 
 
 class Machine:
@@ -166,6 +174,7 @@ class Machine:
             machine=machine,
             volumes=SimVolumes(self.world.rng("volumes", self.name, self.runs), self.name, self.volumes),
             network=lambda: self._network(run),
+            csi=NoPlugins(),
             identity=identity,
         )
 

@@ -5,7 +5,7 @@ import sys
 
 from support.nodes import NodeProcess
 
-_GROUPS = (("config",), ("snapshot",), ("volume",))  # whose options stand behind a second word
+_GROUPS = (("config",), ("snapshot",), ("volume",), ("plugin",))  # whose options stand behind a second word
 
 
 def command(node: NodeProcess | None, *args: str) -> list[str]:

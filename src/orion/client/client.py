@@ -10,13 +10,27 @@ from orion.client.jobs import Jobs
 from orion.client.logs import Logs
 from orion.client.network import Network
 from orion.client.nodes import Nodes
+from orion.client.plugins import Plugins
 from orion.client.rebalance import Rebalance
 from orion.client.tasks import Tasks
 from orion.client.volumes import Volumes
 
 
 class Client(
-    Tasks, Jobs, Cron, Endpoints, History, Logs, Inside, Configs, Nodes, Cluster, Rebalance, Network, Volumes
+    Tasks,
+    Jobs,
+    Cron,
+    Endpoints,
+    History,
+    Logs,
+    Inside,
+    Configs,
+    Nodes,
+    Cluster,
+    Rebalance,
+    Network,
+    Volumes,
+    Plugins,
 ):
     """A node's API. `address`: host:port, or several separated by commas, of which the first that answers is asked.
     `timeout_s`: how long the node may try to answer.

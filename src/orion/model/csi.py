@@ -1,6 +1,7 @@
 """Volumes of plugins (Container Storage Interface 1.x) in Orion's own terms, as values."""
 
 import enum
+import re
 
 import msgspec
 
@@ -12,6 +13,10 @@ MAX_NAME_BYTES = 128
 MAX_TOPOLOGIES = 256
 MAX_ENTRIES = 10_000  # of one page of a list
 MAX_BYTES = (1 << 63) - 1
+
+# The specification's notation of domain names, at most 63 characters.
+PLUGIN_PATTERN = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?"
+_PLUGIN = re.compile(PLUGIN_PATTERN)
 
 Context = dict[str, str]
 Topology = dict[str, str]  # domain -> segment, as {"dir.csi.orion.dev/node": "node1"}
@@ -226,3 +231,7 @@ class FailureKind(enum.Enum):
 
 # The same call again fails again, until the plugin or what is asked is another one.
 NEVER = frozenset({FailureKind.FINAL, FailureKind.CONFLICT, FailureKind.OUT_OF_RANGE, FailureKind.UNIMPLEMENTED})
+
+
+def is_plugin_name(name: str) -> bool:
+    return _PLUGIN.fullmatch(name) is not None

@@ -53,7 +53,10 @@ from orion.node.rpc.lists import Lists
 from orion.node.rpc.registry import Registry
 from orion.node.services.node_service import NodeService
 from orion.node.views.metrics import Metrics
+from orion.node.volumes.labels import plugin_labels
+from orion.node.volumes.plugins import Plugins
 from orion.ports.clock import Clock
+from orion.ports.csi import CsiPlugins
 from orion.ports.engine import Engine
 from orion.ports.log import Identity, LogStore
 from orion.ports.machine import Machine
@@ -88,6 +91,7 @@ class Node:
         machine: Machine,
         volumes: VolumeStore,
         network: Callable[[], NetworkPorts],
+        csi: CsiPlugins,
         identity: Identity,
         on_stop_asked: Callable[[], None] = lambda: None,
     ) -> None:
@@ -241,6 +245,9 @@ class Node:
             agent=self.agent,
             source=self._source,
         )
+        self._plugins = Plugins(csi)
+        self._plugins.follow(config.csi_sockets)
+        self._plugins.on_change.append(lambda: self._registration.facts_changed.set())  # noqa: PLW0108 -- as above
         self._registration = Registration(
             config=config,
             raft=raft,
@@ -253,7 +260,7 @@ class Node:
             source=self._source,
             rivals=self._rivals,
             on_registered=self._belonging.registered,
-            more_labels=lambda: self.network.labels,
+            more_labels=lambda: (*self.network.labels, *plugin_labels(self._plugins.states())),
         )
         self._gossip = GossipWatch(
             me=me,
@@ -307,6 +314,7 @@ class Node:
             guarding=self.guarding,
             reach_watch=self._reach_watch,
             volumes=volumes,
+            plugins=self._plugins,
             metrics=metrics,
             outlook=voters.outlook,
             leads=begun_moves.add,
@@ -378,6 +386,7 @@ class Node:
                 ("reachability", self._reachability.serve()),
                 ("reach watch", self._reach_watch.run()),
                 ("volume copies", self._volume_copies.run()),
+                ("plugins", self._plugins.run()),
                 ("reports", self._reports.run()),
                 ("registration", self._registration.run()),
                 ("removed member", self._removed_member.run()),

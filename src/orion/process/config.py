@@ -41,5 +41,6 @@ class Config(msgspec.Struct, frozen=True):
     capacity: Resources | None = None  # what is None or 0 is detected
     pids_limit: int = 4_096  # processes and threads of one container; 0: no limit
     docker_host: str = DOCKER_HOST
+    csi_sockets: tuple[str, ...] = ()  # absolute paths
     insecure: bool = False
     tuning: Tuning = Tuning()

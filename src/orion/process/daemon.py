@@ -16,6 +16,7 @@ import msgspec
 
 from orion import __version__
 from orion.adapters.clock import SystemClock
+from orion.adapters.csi import GrpcPlugins
 from orion.adapters.docker import Docker
 from orion.adapters.gossip import Gossip
 from orion.adapters.lmdb_log import LmdbLog
@@ -132,6 +133,7 @@ async def serve(config: Config) -> None:
             probe=SocketProbe(),
             machine=machine,
             volumes=LocalVolumes(Path(config.data_dir) / "volumes"),
+            csi=GrpcPlugins(),
             network=_network_adapters,
             identity=identity,
             on_stop_asked=stop.set,

@@ -30,6 +30,7 @@ from unit.api.fake_configs import FakeConfigs
 from unit.api.fake_endpoints import FakeEndpoints
 from unit.api.fake_jobs import FakeJobs
 from unit.api.fake_networks import FakeNetworks
+from unit.api.fake_plugins import FakePlugins
 from unit.api.fake_sessions import FakeSessions
 from unit.api.fake_volumes import FakeVolumes
 
@@ -102,6 +103,7 @@ class FakeService(FakeSessions):
         self.jobs = FakeJobs(self)
         self.networks = FakeNetworks()
         self.volumes = FakeVolumes()
+        self.plugins = FakePlugins()
         self.failure: Exception | None = None
         self.hang = False
         self.reads: list[Read] = []

@@ -57,6 +57,8 @@ COMMAND_OF = {
     ("POST", "/networks"): "network create",
     ("GET", "/networks/{name}"): "network inspect",
     ("DELETE", "/networks/{name}"): "network rm",
+    ("GET", "/plugins"): "plugin ls",
+    ("GET", "/plugins/{name}"): "plugin inspect",
     ("GET", "/volumes"): "volume ls",
     ("DELETE", "/volumes"): "volume prune",
     ("GET", "/volumes/{name}"): "volume inspect",

@@ -66,6 +66,7 @@ from orion.node.services.network import AskNetwork, AskNetworkStatus
 from orion.node.services.network_check import AskReach, Reaches
 from orion.node.services.nodes import AskNode, AskNodes, AskRaftId, StopNode, Stopping
 from orion.node.services.plans import AskPlan
+from orion.node.services.plugins import AskPlugins
 from orion.node.services.raft import AskRaft, AskTransfer
 from orion.node.services.rebalancing import AskRebalance
 from orion.node.services.rows import AskRow
@@ -150,6 +151,7 @@ REQUESTS = [
     (AskSizes(("data.7",)), "924291a6646174612e37"),
     (DropData("data.7", "d1"), "9343a6646174612e37a26431"),
     (CopyData("data.7", "node1", "d1", "d1.9"), "9545a6646174612e37a56e6f646531a26431a464312e39"),
+    (AskPlugins(), "9150"),
     (AskCopy("data.7", "d1.9"), "9346a6646174612e37a464312e39"),
     (PutData("data.7", "d1.9"), "9349a6646174612e37a464312e39"),
     (ReadData("data.7", "d1", live=True), "9447a6646174612e37a26431c3"),

@@ -85,6 +85,13 @@ def _flag(name: str, **attributes: Any) -> Callable[[F], F]:
     help="Processes and threads that one container may have. 0: no limit.",
 )
 @_flag("docker-host", metavar="URL", help=f"The Docker Engine.  [default: $DOCKER_HOST, else {DOCKER_HOST}]")
+@_flag(
+    "csi-socket",
+    type=click.Path(),
+    multiple=True,
+    metavar="PATH",
+    help="The Unix socket of a storage plugin (CSI), which need not be there yet. Repeatable.",
+)
 @_flag("insecure", is_flag=True, help="Allow addresses beyond this machine, open to all who reach them.")
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED, metavar="")
 def node(rest: tuple[str, ...], **flags: Any) -> int:
@@ -119,6 +126,7 @@ def build_config(
     disk: int | None,
     pids_limit: int,
     docker_host: str | None,
+    csi_socket: tuple[str, ...],
     insecure: bool,
 ) -> Config:
     """Returns the Config of the flags. Raises click.UsageError for flags that contradict each other."""
@@ -146,6 +154,7 @@ def build_config(
         capacity=_capacity(memory, cpus, disk),
         pids_limit=pids_limit,
         docker_host=_docker_host(docker_host),
+        csi_sockets=tuple(str(Path(each.removeprefix("unix://")).absolute()) for each in csi_socket),
         insecure=insecure,
     )
 

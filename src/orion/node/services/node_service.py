@@ -50,6 +50,7 @@ from orion.node.services.network import Networks
 from orion.node.services.network_check import NetworkChecks
 from orion.node.services.nodes import Nodes
 from orion.node.services.plans import Plans
+from orion.node.services.plugins import Plugins
 from orion.node.services.raft import Raft
 from orion.node.services.rebalancing import Rebalancing
 from orion.node.services.rows import Row, Rows
@@ -60,6 +61,7 @@ from orion.node.services.stats import Stats
 from orion.node.services.tasks import Tasks
 from orion.node.services.volumes import Volumes
 from orion.node.views.metrics import Metrics
+from orion.node.volumes.plugins import Plugins as NodePlugins
 from orion.ports.clock import Clock
 from orion.ports.machine import Machine
 from orion.ports.volumes import VolumeStore
@@ -91,6 +93,7 @@ class NodeService:
         guarding: Guarding,
         reach_watch: ReachWatch,
         volumes: VolumeStore,
+        plugins: NodePlugins,
         metrics: Metrics,
         outlook: Callable[[], Sequence[str]],
         leads: Callable[[JobName], None],
@@ -206,6 +209,7 @@ class NodeService:
             freshness=freshness,
             rows=self._rows,
         )
+        self.plugins = Plugins(directory=directory, forward=forward, registry=registry, plugins=plugins)
         self._rebalancing = Rebalancing(clock=clock, driver=driver, forward=forward, registry=registry, leads=leads)
         self._metrics = metrics
 

@@ -22,6 +22,7 @@ from orion.model.api.network import (
 )
 from orion.model.api.nodes import NodeView
 from orion.model.api.plans import PlanView
+from orion.model.api.plugins import PluginView
 from orion.model.api.rebalance import RebalanceView
 from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.api.volumes import PrunedView, VolumeView
@@ -43,6 +44,14 @@ Row = TypeVar("Row")
 class Health(msgspec.Struct, frozen=True):
     ready: bool
     detail: str
+
+
+class PluginService(Protocol):
+    async def find(self) -> list[PluginView]:
+        """Storage plugins by name, as each node that is alive finds them now."""
+
+    async def get(self, name: str) -> PluginView:
+        """Raises NotFound."""
 
 
 class ConfigService(Protocol):
@@ -196,6 +205,9 @@ class Service(Protocol):
 
     @property
     def volumes(self) -> VolumeService: ...
+
+    @property
+    def plugins(self) -> PluginService: ...
 
     async def create_task(
         self, request: TaskRequest, *, idempotency_key: str, timeout_s: float, wait_running_s: float
