@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "events": ("events", "Tell what has happened in the cluster."),
     "network": ("network", "Make and show the cluster's networks, and which node has which addresses."),
     "volume": ("volume", "Make, show, move and remove volumes: data that outlives tasks."),
-    "plugin": ("plugin", "Show storage plugins (CSI): on which nodes they are, and whether they work."),
+    "plugin": ("plugin", "Show storage plugins (CSI)."),
     "front-door": ("front_door", "Print a job by which requests reach other jobs by host names, with TLS."),
     "members": ("nodes", "Show who is in the cluster and who is alive."),
     "nodes": ("nodes", "List nodes and what they have to give; label or forget one."),

@@ -32,7 +32,7 @@ LOOK_S = 0.3  # between two looks at a move
 
 @click.group(context_settings=SETTINGS)
 def volume() -> None:
-    """Make, show, move and remove volumes: data that outlives the tasks that use it."""
+    """Make, show, move and remove volumes: data that outlives tasks."""
 
 
 @volume.command("create", context_settings=SETTINGS)
