@@ -3,121 +3,35 @@ Packets are in test_firewall_packets.py.
 """
 
 import asyncio
-import contextlib
-import functools
 import os
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 import pytest
 import uvloop
 
+from contract.kernel_part import DEADLINE_S, KernelPartContract, PartBench, changes_of, checked, told
 from orion.adapters.firewall import KernelFirewall
 from orion.adapters.firewall.events import QUIET_S
 from orion.adapters.netfilter.programs import NetfilterFailed, run
 from orion.model.firewall import FirewallRules, NetworkRules
-from orion.ports.firewall import Firewall, FirewallFailed
+from orion.ports.firewall import FirewallFailed
 from support.namespaces import inside, namespaces, run_in
 from support.overlay import RANGE, rules_of, whole_firewall
 
-DEADLINE_S = 20.0
 RULES, OTHERS, NONE = rules_of("h1"), rules_of("h2"), FirewallRules(RANGE)
 ONE = FirewallRules(RANGE, RULES.networks[:1])
 
 
-class Bench(Protocol):
-    def run(self, check: Callable[[], Awaitable[None]]) -> None:
-        """To its end, in an event loop that fits."""
-
-    def firewall(self) -> Firewall:
-        """Of a new process, on the same machine each time."""
-
-    def flush(self) -> None:
-        """As an administrator who has everything forgotten."""
-
-    def delete_a_rule(self) -> None: ...
-
-
-def checked(check: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-    def run(self: object, bench: Bench) -> None:
-        bench.run(functools.partial(check, self, bench))
-
-    run.__name__, run.__doc__ = check.__name__, check.__doc__
-    return run
-
-
-@contextlib.asynccontextmanager
-async def changes_of(firewall: Firewall) -> AsyncIterator[AsyncGenerator[None, None]]:
-    """Entered when it listens."""
-    changes = firewall.changes()
-    try:
-        async with asyncio.timeout(DEADLINE_S):
-            await anext(changes)
-        yield changes
-    finally:
-        await changes.aclose()
-
-
-async def told(changes: AsyncGenerator[None, None]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        await anext(changes)
-
-
-class FirewallContract:
-    """Inherit, give a fixture `bench`, and all these are run."""
+class FirewallContract(KernelPartContract):
+    rules, others, none = RULES, (OTHERS, ONE), NONE
 
     @checked
-    async def test_it_is_as_applied_and_as_nothing_else(self, bench: Bench) -> None:
-        firewall = bench.firewall()
-        for rules in (RULES, ONE, OTHERS, NONE, RULES):
-            assert not await firewall.matches(rules)
-            await firewall.apply(rules)
-            assert await firewall.matches(rules)
-        assert not await firewall.matches(OTHERS)
-        assert not await firewall.matches(NONE)
-
-    @checked
-    async def test_the_same_again_changes_nothing(self, bench: Bench) -> None:
-        firewall = bench.firewall()
-        await firewall.apply(RULES)
-        await firewall.apply(RULES)
-        assert await firewall.matches(RULES)
-
-    @checked
-    async def test_a_later_process_finds_what_an_earlier_one_applied(self, bench: Bench) -> None:
-        await bench.firewall().apply(RULES)
-        assert await bench.firewall().matches(RULES)
-        await bench.firewall().remove()
-        assert not await bench.firewall().matches(RULES)
-
-    @checked
-    async def test_what_others_take_away_is_seen_and_put_right(self, bench: Bench) -> None:
-        firewall = bench.firewall()
-        await firewall.apply(RULES)
-        for take_away in (bench.flush, bench.delete_a_rule):
-            async with changes_of(firewall) as changes:
-                take_away()
-                await told(changes)
-            assert not await firewall.matches(RULES)
-            await firewall.apply(RULES)
-            assert await firewall.matches(RULES)
-
-    @checked
-    async def test_own_changes_are_told_too(self, bench: Bench) -> None:
-        firewall = bench.firewall()
-        async with changes_of(firewall) as changes:
-            await firewall.apply(RULES)
-            await told(changes)
-            await firewall.apply(OTHERS)
-            await told(changes)
-
-    @checked
-    async def test_changes_that_nobody_took_are_told_as_one(self, bench: Bench) -> None:
-        firewall = bench.firewall()
+    async def test_changes_that_nobody_took_are_told_as_one(self, bench: PartBench) -> None:
+        firewall = bench.part()
         async with changes_of(firewall) as changes:
             for rules in (RULES, OTHERS) * 3:
                 await firewall.apply(rules)
@@ -128,24 +42,6 @@ class FirewallContract:
             await firewall.apply(RULES)
             async with asyncio.timeout(DEADLINE_S):
                 await waiting
-
-    @checked
-    async def test_removed_is_removed_however_often(self, bench: Bench) -> None:
-        firewall = bench.firewall()
-        await firewall.remove()
-        await firewall.apply(RULES)
-        for _ in range(2):
-            await firewall.remove()
-            assert not await firewall.matches(RULES)
-            assert not await firewall.matches(NONE)
-
-    @checked
-    async def test_many_at_once_end_with_one_of_them(self, bench: Bench) -> None:
-        firewall = bench.firewall()
-        async with asyncio.TaskGroup() as group:
-            for rules in (RULES, OTHERS, ONE) * 3:
-                group.create_task(firewall.apply(rules))
-        assert [await firewall.matches(rules) for rules in (RULES, OTHERS, ONE)].count(True) == 1
 
 
 # --- the kernel --------------------------------------------------------------------------------------------
@@ -167,11 +63,14 @@ class KernelBench:
         with inside(self.namespace), asyncio.Runner(loop_factory=LOOPS[self.iptables]) as runner:
             runner.run(main())
 
-    def firewall(self) -> KernelFirewall:
+    def part(self) -> KernelFirewall:
         return KernelFirewall(self.iptables)
 
     def flush(self) -> None:
         self.do("nft flush ruleset")
+
+    def harms(self) -> tuple[Callable[[], None], ...]:
+        return self.flush, self.delete_a_rule
 
     def delete_a_rule(self) -> None:
         self.delete_rule("forward")
@@ -223,7 +122,7 @@ TAMPERING = {
 @pytest.mark.parametrize("how", TAMPERING)
 def test_tampering_is_seen_and_put_right(bench: KernelBench, how: str) -> None:
     async def check() -> None:
-        firewall = bench.firewall()
+        firewall = bench.part()
         await firewall.apply(RULES)
         before = bench.whole()
         bench.do(TAMPERING[how].replace("{iptables}", bench.iptables))
@@ -238,7 +137,7 @@ def test_tampering_is_seen_and_put_right(bench: KernelBench, how: str) -> None:
 @pytest.mark.root
 def test_every_single_rule_is_missed(bench: KernelBench) -> None:
     async def check() -> None:
-        firewall = bench.firewall()
+        firewall = bench.part()
         await firewall.apply(RULES)
         chains = [line.split()[1] for line in bench.do("nft list table ip orion").splitlines() if "chain " in line]
         for chain in chains:
@@ -253,7 +152,7 @@ def test_every_single_rule_is_missed(bench: KernelBench) -> None:
 @pytest.mark.root
 def test_names_as_odd_and_as_long_as_they_may_be(bench: KernelBench) -> None:
     async def check() -> None:
-        firewall = bench.firewall()
+        firewall = bench.part()
         names = zip(("n" * 63, "9_a-b.c", "drop"), ("br-0123456789ab", "A.b_c-d", "accept"), strict=True)
         networks = [
             NetworkRules(
@@ -271,7 +170,7 @@ def test_names_as_odd_and_as_long_as_they_may_be(bench: KernelBench) -> None:
 @pytest.mark.root
 def test_changes_of_other_tables_are_not_told(bench: KernelBench) -> None:
     async def check() -> None:
-        firewall = bench.firewall()
+        firewall = bench.part()
         async with changes_of(firewall) as changes:
             waiting = asyncio.ensure_future(anext(changes))
             for table in ("theirs", "nat"):
@@ -309,7 +208,7 @@ def test_removed_nothing_is_left(bench: KernelBench, before: str) -> None:
         for line in BEFORE[before]:
             bench.do(f"{bench.iptables} {line}")
         found = bench.whole()
-        firewall = bench.firewall()
+        firewall = bench.part()
         for rules in (RULES, ONE, OTHERS):
             await firewall.apply(rules)
         bench.do(f"{bench.iptables} -D DOCKER-USER 1")
@@ -324,7 +223,7 @@ def test_removed_nothing_is_left(bench: KernelBench, before: str) -> None:
 @pytest.mark.root
 def test_what_an_administrator_has_in_docker_user_stays(bench: KernelBench) -> None:
     async def check() -> None:
-        firewall = bench.firewall()
+        firewall = bench.part()
         await firewall.apply(RULES)
         rule = '-A DOCKER-USER -s 192.0.2.0/24 -m comment --comment "it\'s \\"ours\\": orion" -j DROP'
         run_in(bench.namespace, "sh", "-c", f"{bench.iptables} {rule}")

@@ -4,26 +4,23 @@ Packets are in test_ingress_packets.py.
 
 import asyncio
 import contextlib
-import functools
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 import pytest
 import uvloop
 
+from contract.kernel_part import DEADLINE_S, KernelPartContract, PartBench, changes_of, checked, told
 from orion.adapters.ingress import KernelIngress
 from orion.model.ingress import Backend, IngressNetwork, IngressPeer, IngressPort, IngressRules
-from orion.ports.ingress import Ingress
 from support.namespaces import inside, namespaces, run_in, run_ip
 from support.overlay import whole_firewall
 
-DEADLINE_S = 20.0
 PEERS = tuple(IngressPeer(f"02:4f:52:00:00:{number:02x}", f"10.200.{number}.0") for number in (2, 3))
 NETWORK = IngressNetwork("orion0", "orion.vx", "10.200.1.0/24", PEERS)
 
@@ -58,122 +55,25 @@ OTHERS = {
 ONE, NONE = OTHERS["one port less"], OTHERS["nothing"]
 
 
-class Bench(Protocol):
-    def run(self, check: Callable[[], Awaitable[None]]) -> None:
-        """To its end, in an event loop that fits."""
-
-    def ingress(self) -> Ingress:
-        """Of a new process, on the same machine each time."""
-
-    def flush(self) -> None:
-        """As an administrator who has everything forgotten."""
-
-
-def checked(check: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-    def run(self: object, bench: Bench) -> None:
-        bench.run(functools.partial(check, self, bench))
-
-    run.__name__, run.__doc__ = check.__name__, check.__doc__
-    return run
-
-
-@contextlib.asynccontextmanager
-async def changes_of(ingress: Ingress) -> AsyncIterator[AsyncGenerator[None, None]]:
-    """Entered when it listens."""
-    async with contextlib.aclosing(ingress.changes()) as changes:
-        await told(changes)
-        yield changes
-
-
-async def told(changes: AsyncGenerator[None, None]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        await anext(changes)
-
-
-class IngressContract:
-    """Inherit, give a fixture `bench`, and all these are run."""
+class IngressContract(KernelPartContract):
+    rules, others, none = RULES, tuple(OTHERS.values()), NONE
 
     @checked
-    async def test_it_is_as_applied_and_as_nothing_else(self, bench: Bench) -> None:
-        ingress = bench.ingress()
-        for name, rules in OTHERS.items():
-            assert not await ingress.matches(RULES), name
-            await ingress.apply(RULES)
-            assert await ingress.matches(RULES), name
-            assert not await ingress.matches(rules), name
-            await ingress.apply(rules)
-            assert await ingress.matches(rules), name
-
-    @checked
-    async def test_the_order_of_ports_and_backends_is_of_no_matter(self, bench: Bench) -> None:
-        await bench.ingress().apply(RULES)
+    async def test_the_order_of_ports_and_backends_is_of_no_matter(self, bench: PartBench) -> None:
+        await bench.part().apply(RULES)
         other = changed(RULES, ports=(DNS, changed(WEB, backends=WEB.backends[::-1])))
-        assert await bench.ingress().matches(other)
+        assert await bench.part().matches(other)
 
     @checked
-    async def test_the_same_again_changes_nothing(self, bench: Bench) -> None:
-        ingress = bench.ingress()
-        await ingress.apply(RULES)
-        await ingress.apply(RULES)
-        assert await ingress.matches(RULES)
-
-    @checked
-    async def test_a_later_process_finds_what_an_earlier_one_applied(self, bench: Bench) -> None:
-        for rules in OTHERS.values():
-            await bench.ingress().apply(rules)
-            assert await bench.ingress().matches(rules)
-        await bench.ingress().apply(RULES)
-        await bench.ingress().remove()
-        assert not await bench.ingress().matches(RULES)
-
-    @checked
-    async def test_what_others_take_away_is_seen_and_put_right(self, bench: Bench) -> None:
-        ingress = bench.ingress()
-        await ingress.apply(RULES)
-        async with changes_of(ingress) as changes:
-            bench.flush()
-            await told(changes)
-        assert not await ingress.matches(RULES)
-        await ingress.apply(ONE)
-        assert await ingress.matches(ONE)
-
-    @checked
-    async def test_own_changes_are_told_too(self, bench: Bench) -> None:
-        ingress = bench.ingress()
-        async with changes_of(ingress) as changes:
-            await ingress.apply(RULES)
-            await told(changes)
-            await ingress.apply(ONE)
-            await told(changes)
-
-    @checked
-    async def test_removed_is_removed_however_often(self, bench: Bench) -> None:
-        ingress = bench.ingress()
-        await ingress.remove()
-        await ingress.apply(RULES)
-        for _ in range(2):
-            await ingress.remove()
-            assert not await ingress.matches(RULES)
-            assert await ingress.matches(NONE)
-
-    @checked
-    async def test_many_at_once_end_with_one_of_them(self, bench: Bench) -> None:
-        ingress, choices = bench.ingress(), (RULES, ONE, OTHERS["a sticky port"])
-        async with asyncio.TaskGroup() as group:
-            for rules in choices * 3:
-                group.create_task(ingress.apply(rules))
-        assert [await ingress.matches(rules) for rules in choices].count(True) == 1
-
-    @checked
-    async def test_where_there_is_no_connection_none_is_cut(self, bench: Bench) -> None:
-        ingress = bench.ingress()
+    async def test_where_there_is_no_connection_none_is_cut(self, bench: PartBench) -> None:
+        ingress = bench.part()
         assert await ingress.cut(backends(3)) == 0
         await ingress.apply(RULES)
         assert await ingress.cut(()) == 0
 
     @checked
-    async def test_where_no_program_listens_none_is_found(self, bench: Bench) -> None:
-        assert await bench.ingress().listeners(RULES.ports) == ()
+    async def test_where_no_program_listens_none_is_found(self, bench: PartBench) -> None:
+        assert await bench.part().listeners(RULES.ports) == ()
 
 
 # --- the kernel --------------------------------------------------------------------------------------------
@@ -191,8 +91,11 @@ class KernelBench:
         with inside(self.namespace), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main())
 
-    def ingress(self) -> KernelIngress:
+    def part(self) -> KernelIngress:
         return KernelIngress()
+
+    def harms(self) -> tuple[Callable[[], None], ...]:
+        return (self.flush,)
 
     def flush(self) -> None:
         self.do("nft flush ruleset")
@@ -274,7 +177,7 @@ def test_tampering_is_seen_and_put_right(bench: KernelBench, how: str) -> None:
     bench.do("sysctl -w net/bridge/bridge-nf-call-iptables=1 net/ipv4/conf/all/rp_filter=1")
 
     async def check() -> None:
-        ingress = bench.ingress()
+        ingress = bench.part()
         await ingress.apply(RULES)
         before = bench.whole()
         async with changes_of(ingress) as changes:
@@ -294,8 +197,8 @@ def test_what_another_version_left_is_made_anew(bench: KernelBench) -> None:
     async def check() -> None:
         bench.do("nft add table ip orion_ingress")
         bench.do("nft add map ip orion_ingress backends { type ipv4_addr : verdict ; }")
-        await bench.ingress().apply(RULES)
-        assert await bench.ingress().matches(RULES)
+        await bench.part().apply(RULES)
+        assert await bench.part().matches(RULES)
 
     bench.run(check)
 
@@ -311,9 +214,9 @@ def test_removed_nothing_is_left(bench: KernelBench) -> None:
     async def check() -> None:
         found = bench.whole()
         for rules in (RULES, *OTHERS.values(), RULES):
-            await bench.ingress().apply(rules)
+            await bench.part().apply(rules)
         assert bench.whole() != found
-        await bench.ingress().remove()
+        await bench.part().remove()
         assert bench.whole() == found
 
     bench.run(check)
@@ -324,8 +227,8 @@ def test_a_device_that_is_not_there_is_named(bench: KernelBench) -> None:
     async def check() -> None:
         bench.do("ip link del orion.vx")
         with pytest.raises(Exception, match=r"the device that leads to 10\.200\..\.0 is not there"):
-            await bench.ingress().apply(RULES)
-        await bench.ingress().remove()
+            await bench.part().apply(RULES)
+        await bench.part().remove()
 
     bench.run(check)
 
@@ -333,7 +236,7 @@ def test_a_device_that_is_not_there_is_named(bench: KernelBench) -> None:
 @pytest.mark.root
 def test_changes_of_others_are_not_told(bench: KernelBench) -> None:
     async def check() -> None:
-        ingress = bench.ingress()
+        ingress = bench.part()
         await ingress.apply(RULES)
         async with changes_of(ingress) as changes:
             waiting = asyncio.ensure_future(anext(changes))
@@ -353,12 +256,12 @@ def test_changes_of_others_are_not_told(bench: KernelBench) -> None:
 @pytest.mark.root
 def test_others_who_change_nftables_meanwhile_do_no_harm(bench: KernelBench) -> None:
     async def check() -> None:
-        ingress = bench.ingress()
+        ingress = bench.part()
         await ingress.apply(RULES)
         for number in range(10):
             bench.do(f"nft add table ip theirs{number}")
             await ingress.apply(ONE if number % 2 else RULES)
-        assert await bench.ingress().matches(ONE)
+        assert await bench.part().matches(ONE)
 
     bench.run(check)
 
@@ -385,28 +288,34 @@ except IngressFailed as failed:
 
 @pytest.mark.root
 def test_programs_that_listen_on_published_ports_are_found(bench: KernelBench) -> None:
-    """By the addresses that a connection may be to, with the names of the programs."""
-    me = Path("/proc/self/comm").read_text().strip()
+    """By the addresses that a connection may be to, with the names of the programs; this one's own are left out."""
     given = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::"), (socket.AF_INET6, "::1"))
 
     async def check() -> None:
-        with contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as stack, contextlib.ExitStack() as sockets:
+            held: list[int] = []
             for number, (family, address) in enumerate(given):
                 for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                    made = stack.enter_context(socket.socket(family, kind))
+                    made = sockets.enter_context(socket.socket(family, kind))
                     made.bind((address, 8_080 + number))
                     if kind == socket.SOCK_STREAM:
                         made.listen()
+                    held.append(made.fileno())
             ports = [IngressPort(8_080 + number, protocol) for number in range(3) for protocol in ("tcp", "udp")]
-            found = await bench.ingress().listeners(ports)
-            assert {each.program for each in found} == {me}
+            assert await bench.part().listeners(ports) == ()
+            other = await asyncio.to_thread(subprocess.Popen, ["sleep", "60"], pass_fds=held)
+            stack.callback(other.wait)
+            stack.callback(other.kill)
+            sockets.close()
+            found = await bench.part().listeners(ports)
+            assert {each.program for each in found} == {"sleep"}
             assert {(each.port, each.protocol, each.address) for each in found} == {
                 (8_080, "tcp", "127.0.0.1"),
                 (8_080, "udp", "127.0.0.1"),
                 (8_081, "tcp", "::"),
                 (8_081, "udp", "::"),
             }
-            assert len(await bench.ingress().listeners(ports[:1])) == 1
+            assert len(await bench.part().listeners(ports[:1])) == 1
 
     bench.do("sysctl -w net.ipv6.conf.all.disable_ipv6=0")
     bench.run(check)

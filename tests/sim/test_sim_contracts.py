@@ -194,14 +194,11 @@ class SimFirewallBench(Bench):
         super().__init__()
         self.kernel = SimKernel()
 
-    def firewall(self):
+    def part(self):
         return SimFirewall(self.kernel)
 
-    def flush(self):
-        self.kernel.tamper()
-
-    def delete_a_rule(self):
-        self.kernel.tamper()
+    def harms(self):
+        return (self.kernel.tamper,)
 
 
 class TestSimFirewall(FirewallContract):
@@ -214,7 +211,7 @@ class SimGuardBench(GuardBench):
     def __init__(self):
         self._rules = SimGuardRules()
 
-    def guard(self):
+    def part(self):
         return SimGuard(self._rules)
 
     def flush(self):
@@ -232,11 +229,11 @@ class SimIngressBench(Bench):
         super().__init__()
         self.kernel = SimIngressKernel()
 
-    def ingress(self):
+    def part(self):
         return SimIngress(self.kernel)
 
-    def flush(self):
-        self.kernel.tamper()
+    def harms(self):
+        return (self.kernel.tamper,)
 
 
 class TestSimIngress(IngressContract):
@@ -249,7 +246,7 @@ class TestSimIngress(IngressContract):
         bench.kernel.connections = [gone, kept, gone]
 
         async def check():
-            assert await bench.ingress().cut((gone,)) == 2
+            assert await bench.part().cut((gone,)) == 2
             assert bench.kernel.connections == [kept]
 
         bench.run(check)
