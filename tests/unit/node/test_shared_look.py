@@ -62,3 +62,57 @@ def test_a_set_comes_again_only_when_it_is_another(monkeypatch):
             await anext(sets)
 
     asyncio.run(main())
+
+
+class Voters:
+    """Sends these, in place of a Forward."""
+
+    def __init__(self, items):
+        self.items, self.closed = items, False
+
+    async def from_voters(self, _request, receiver):
+        take = receiver("10.0.0.1:7000")
+        try:
+            for item in self.items:
+                yield item if item is ALIVE else take(item)
+        finally:
+            self.closed = True
+
+
+def test_what_is_cut_into_chunks_is_put_together_by_whoever_is_told():
+    class Receiver:
+        def __init__(self, _address):
+            self._numbers = []
+
+        def __call__(self, chunk):
+            numbers, last = chunk
+            self._numbers += numbers
+            if not last:
+                return ALIVE
+            whole, self._numbers = self._numbers, []
+            return whole
+
+    def cut(numbers):
+        for at in range(0, len(numbers), 2):
+            yield numbers[at : at + 2], at + 2 >= len(numbers)
+
+    async def main():
+        driver = Driver()
+
+        async def look():
+            return [1, 2, 3]
+
+        shared = SharedLook(driver, look)
+        chunks = shared.chunks(cut)
+        sent = [await anext(chunks), ALIVE, await anext(chunks)]
+        await chunks.aclose()
+        assert sent == [([1, 2], False), ALIVE, ([3], True)]
+        driver.is_member = False
+        voters = Voters(sent * 2)
+        assert [each async for each in shared.told(voters, None, Receiver)] == [[1, 2, 3], [1, 2, 3]]
+        driver.is_member = True
+        voters = Voters(sent)
+        assert [each async for each in shared.told(voters, None, Receiver)] == []
+        assert voters.closed
+
+    asyncio.run(main())

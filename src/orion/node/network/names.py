@@ -6,7 +6,7 @@ jobs that allow his on networks that he is on himself, with their addresses ther
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -203,30 +203,22 @@ class Names:
                 await asyncio.sleep(AGAIN_S)
                 continue
             try:
-                async with contextlib.aclosing(self._forward.from_voters(WatchNames(), _Receiver)) as sets:
+                told = self._shared.told(self._forward, WatchNames(), _Receiver)
+                async with contextlib.aclosing(told) as sets:
                     async for names in sets:
-                        if self._driver.is_member or not wanted():
+                        if not wanted():
                             break
-                        if not isinstance(names, SignOfLife):
-                            self._told, self._range = names
-                            self._owners = _owners(self._told.values())
-                            self._called = _called(self._told.values())
+                        jobs, self._range = names
+                        self._told = {named.job: named for named in jobs}
+                        self._owners, self._called = _owners(jobs), _called(jobs)
             except OrionError as error:
                 log.debug("the stream of names ended: %s", error.detail)
             await asyncio.sleep(AGAIN_S)
 
     # --- nodes ask ----------------------------------------------------------------------------------------
 
-    async def _serve(self, _request: WatchNames, _: Principal) -> AsyncGenerator[NamesChunk | SignOfLife, None]:
-        async with contextlib.aclosing(self._shared.sets()) as sets:
-            async for found in sets:
-                if isinstance(found, SignOfLife):
-                    yield found
-                    continue
-                jobs, addresses = found
-                for at in range(0, max(1, len(jobs)), CHUNK_ROWS):
-                    rest = at + CHUNK_ROWS >= len(jobs)
-                    yield NamesChunk(tuple(jobs[at : at + CHUNK_ROWS]), addresses if rest else None)
+    def _serve(self, _request: WatchNames, _: Principal) -> AsyncGenerator[NamesChunk | SignOfLife, None]:
+        return self._shared.chunks(_chunks)
 
     async def _all(self) -> tuple[list[NamedJob], AddressRange]:
         addresses = self._driver.view.of(Configs).network or NO_ADDRESSES
@@ -239,19 +231,26 @@ class Names:
         return jobs, addresses
 
 
+def _chunks(found: tuple[list[NamedJob], AddressRange]) -> Iterator[NamesChunk]:
+    jobs, addresses = found
+    for at in range(0, max(1, len(jobs)), CHUNK_ROWS):
+        rest = at + CHUNK_ROWS >= len(jobs)
+        yield NamesChunk(tuple(jobs[at : at + CHUNK_ROWS]), addresses if rest else None)
+
+
 class _Receiver:
     """Puts a set together. Called with each chunk, gives the set that it completes."""
 
     def __init__(self, _address: str) -> None:
         self._jobs: dict[JobName, NamedJob] = {}
 
-    def __call__(self, chunk: NamesChunk) -> tuple[dict[JobName, NamedJob], AddressRange] | SignOfLife:
+    def __call__(self, chunk: NamesChunk) -> tuple[list[NamedJob], AddressRange] | SignOfLife:
         if len(self._jobs) < MAX_ROWS:
             self._jobs.update((named.job, named) for named in chunk.jobs)
         if chunk.range is None:
             return ALIVE
         whole, self._jobs = self._jobs, {}
-        return whole, chunk.range
+        return list(whole.values()), chunk.range
 
 
 def _aliased(named: NamedJob, alias: str) -> tuple[int, ...]:

@@ -113,12 +113,9 @@ class Published:
 
     async def _follow_voters(self) -> None:
         """Raises OrionError."""
-        async with contextlib.aclosing(self._forward.from_voters(WatchPublished(), _Receiver)) as sets:
+        async with contextlib.aclosing(self._shared.told(self._forward, WatchPublished(), _Receiver)) as sets:
             async for told in sets:
-                if self._driver.is_member:
-                    break
-                if not isinstance(told, SignOfLife):
-                    self._tell(told)
+                self._tell(told)
 
     async def _follow_gossip(self) -> None:
         """On a worker, which is told of nothing else by its voter than of tasks."""
@@ -127,16 +124,8 @@ class Published:
             if not self._driver.is_member:
                 self._tell(self.told)
 
-    async def _serve(
-        self, _request: WatchPublished, _: Principal
-    ) -> AsyncGenerator[PublishedChunk | SignOfLife, None]:
-        async with contextlib.aclosing(self._shared.sets()) as sets:
-            async for told in sets:
-                if isinstance(told, SignOfLife):
-                    yield told
-                    continue
-                for chunk in chunks(told):
-                    yield chunk
+    def _serve(self, _request: WatchPublished, _: Principal) -> AsyncGenerator[PublishedChunk | SignOfLife, None]:
+        return self._shared.chunks(chunks)
 
 
 async def _look(driver: RaftDriver) -> Told:
