@@ -608,7 +608,7 @@ PLANTED = (
     _bug(an_agent_starts_again_whatever_comes_first, AFTER_AN_OUTAGE, scenario=Outage),
     _bug(what_state_says_of_other_nodes_is_believed, AFTER_AN_OUTAGE, first=30_003, scenario=Outage),
     _bug(a_volume_goes_wherever_there_is_room, ONE_HOME, AT_HOME, first=30_013),
-    _bug(a_new_task_writes_beside_the_former, ONE_WRITER),
+    _bug(a_new_task_writes_beside_the_former, ONE_WRITER, first=30_035),
     _bug(failed_start_counts_as_the_program_s, "what never ran is tried again", first=30_070),
 )
 

@@ -56,7 +56,7 @@ class Workload:
         self.world: World = cluster.world
         self.history: list[Op] = []
         self._mean_pause_s = self.world.rng("workload").choice(MEAN_PAUSES_S)
-        self.deployers = int(self.world.rng("deploys").random() < DEPLOYS)
+        self.deployers = int(self.world.rng("deploys").random() < DEPLOYS or is_volumed(self.world))
         self.with_kinds = self.world.rng("kinds").random() < SHARE
         self.with_order = self.world.rng("ordered").random() < ORDERED
         self._over = False
