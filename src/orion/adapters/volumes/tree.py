@@ -48,7 +48,9 @@ def pack(root: Path, out: IO[bytes]) -> None:
 
 
 def unpack(source: IO[bytes], root: Path) -> None:
-    """Makes `root` of such a tar. Raises EngineError for one that is not whole, or leads out of `root`."""
+    """Makes `root` of such a tar, not yet durable. Raises EngineError for one that is not whole, or leads out of
+    `root`.
+    """
     said = ""
     folders: list[tuple[Path, tarfile.TarInfo]] = []
     try:
@@ -205,5 +207,3 @@ def _write(tar: tarfile.TarFile, info: tarfile.TarInfo, path: Path) -> None:
     with path.open("xb") as file:
         while source is not None and (piece := source.read(_CHUNK)):
             file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
