@@ -3,6 +3,7 @@
 - `orion-test/busybox`: the applets of busybox-static. CMD sh.
 - `orion-test/web`: nginx on port 80 whose every page says which container serves it, and busybox for a shell.
 - `orion-test/front-door`: Caddy, Debian's Python and this orion, as examples/front-door/Dockerfile makes it.
+- `orion-test/csi-dir`: Debian's Python and this orion's storage plugin, as examples/csi-dir/Dockerfile makes it.
 
     python3 -m support.images busybox web   make these where they are missing
     python3 -m support.images nginx         nginx:latest: what is there, else pulled, else `web` under that name
@@ -31,6 +32,7 @@ BUSYBOX = "orion-test/busybox:latest"
 WEB = "orion-test/web:latest"
 NGINX = "nginx:latest"
 FRONT_DOOR = "orion-test/front-door:latest"
+CSI_DIR = "orion-test/csi-dir:latest"
 PACKAGES = "busybox-static nginx-light caddy python3"
 # Says that an image was made here, and by which edition of this file; a new edition makes it anew.
 MARK = "dev.orion.test-image"
@@ -60,6 +62,13 @@ def front_door(host: str) -> str:
     ]
     import_image(host, FRONT_DOOR, _front_door_files(), changes)
     return FRONT_DOOR
+
+
+def csi_dir(host: str) -> str:
+    """Made anew for each engine: it holds the sources as they are."""
+    changes = ["ENV PATH=/usr/bin:/bin", "ENV PYTHONPATH=/opt/orion", f"LABEL {MARK}={EDITION}"]
+    import_image(host, CSI_DIR, _csi_dir_files(), changes)
+    return CSI_DIR
 
 
 def nginx(host: str) -> str:
@@ -212,32 +221,48 @@ _LEFT_OUT = {"__pycache__", "test", "idlelib", "lib2to3", "ensurepip", "tkinter"
 @functools.cache
 def _front_door_files() -> bytes:
     tree = _Tree()
+    _add_orion(tree, ("caddy",), ("orion", "click", "msgspec", "typing_extensions"))
+    tree.directory("data")
+    return tree.tar()
+
+
+@functools.cache
+def _csi_dir_files() -> bytes:
+    tree = _Tree()
+    libraries = ("grpclib", "google", "h2", "hpack", "hyperframe", "multidict")
+    python = _add_orion(tree, ("cp", "sync"), ("orion", "msgspec", "typing_extensions", *libraries))
+    tree.program("usr/bin/orion-csi-dir", f'#!/bin/sh\nexec {python} -m orion.csi_dir.main "$@"\n')
+    return tree.tar()
+
+
+def _add_orion(tree: _Tree, programs: tuple[str, ...], modules: tuple[str, ...]) -> str:
+    """Adds Debian's Python with these modules. Returns its program's name."""
     _add_busybox(tree)
     python = f"python{sys.version_info.major}.{sys.version_info.minor}"
     libraries: set[Path] = set()
-    for program in ("caddy", python):
+    for program in (*programs, python):
         binary = Path("/usr/bin", program) if program == python else _needed(program)
         if not binary.exists():
             raise ImageProblem(f"{binary} is needed to make a test image: its modules are of this Python")
         tree.file(f"usr/bin/{program}", binary)
         libraries.update(_libraries(binary))
     tree.folder(f"usr/lib/{python}", Path("/usr/lib", python))
-    for module in ("orion", "click", "msgspec", "typing_extensions"):
+    for extension in Path("/usr/lib", python, "lib-dynload").glob("_ctypes.*.so"):
+        libraries.update(_libraries(extension))
+    for module in modules:
         found = importlib.util.find_spec(module)
-        if found is None or found.origin is None:
+        if found is None:
             raise ImageProblem(f"{module} is not a package of this environment")
-        source = Path(found.origin)
-        if source.name == "__init__.py":
-            tree.folder(f"opt/orion/{module}", source.parent)
-            for extension in source.parent.glob("*.so"):
+        for place in map(Path, found.submodule_search_locations or ()):
+            tree.folder(f"opt/orion/{module}", place)
+            for extension in place.rglob("*.so"):
                 libraries.update(_libraries(extension))
-        else:
-            tree.file(f"opt/orion/{source.name}", source)
+        if found.submodule_search_locations is None and found.origin is not None:
+            tree.file(f"opt/orion/{Path(found.origin).name}", Path(found.origin))
     for library in sorted(libraries):
         tree.file(str(library).lstrip("/"), library)
     tree.program("usr/bin/orion", f'#!/bin/sh\nexec {python} -m orion "$@"\n')
-    tree.directory("data")
-    return tree.tar()
+    return python
 
 
 def _libraries(binary: Path) -> list[Path]:
@@ -257,7 +282,7 @@ def _needed(program: str) -> Path:
     return Path(found)
 
 
-_MAKERS = {"busybox": busybox, "web": web, "nginx": nginx, "front-door": front_door}
+_MAKERS = {"busybox": busybox, "web": web, "nginx": nginx, "front-door": front_door, "csi-dir": csi_dir}
 
 
 def main(arguments: list[str]) -> int:

@@ -56,7 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--socket", type=Path, default=_socket(), help="a Unix socket (CSI_ENDPOINT, else %(default)s)")
     add("--root", type=Path, required=True, help="where volumes and snapshots are kept")
-    add("--node-id", type=_node_id, default=os.uname().nodename, help="this node's name (%(default)s)")
+    node = os.environ.get("CSI_NODE_ID") or os.uname().nodename
+    add("--node-id", type=_node_id, default=node, help="this node's name (CSI_NODE_ID, else %(default)s)")
     add("--pool", default="default", help="nodes with the same pool have the same root (%(default)s)")
     add("--max-volumes", type=_count, default=0, metavar="N", help="the most on this node (0: no limit)")
     add("--no-controller", action="store_true", help="serve this node alone")

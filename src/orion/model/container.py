@@ -74,13 +74,15 @@ class Attachment(msgspec.Struct, frozen=True):
 
 class Mount(msgspec.Struct, frozen=True):
     """The path `source` of the machine, which must be there, as `target` in a container. `copies`: it is empty, and
-    gets what the image has at `target`, with owners and modes.
+    gets what the image has at `target`, with owners and modes. `shared`: mounts made below it, here or there, are
+    seen by both (rshared).
     """
 
     target: str
     source: str
     read_only: bool = False
     copies: bool = False
+    shared: bool = False
 
 
 class EngineNetwork(msgspec.Struct, frozen=True):

@@ -33,6 +33,7 @@ class VolumeMount(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `per_slot`: each slot has a volume of its own, with its number behind the name. `no_copy`: a new volume does not
     begin with what the image has at `target`. `subpath`: a directory of the volume in the place of all of it.
+    `shared`: mounts that the container makes below a path are its node's too (rshared).
     """
 
     target: str
@@ -42,6 +43,7 @@ class VolumeMount(msgspec.Struct, frozen=True, array_like=True, gc=False):
     per_slot: bool = False
     no_copy: bool = False
     subpath: str = ""
+    shared: bool = False
 
     def volume_of(self, index: int) -> str:
         """The volume that a slot has of it."""

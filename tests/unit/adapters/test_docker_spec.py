@@ -143,6 +143,7 @@ def test_a_container_shares_what_it_is_told_to_share():
 
 def test_a_container_has_paths_of_its_machine():
     mounts = [Mount("/x", "/srv/x", True), Mount("/data", "/v/data.4/data", copies=True)]
+    mounts += [Mount("/s", "/s", shared=True)]
     allocation = Allocation(AllocationId(1), JobName("web"), 0, 3, NODE)
     config = container_config(allocation, TaskSpec("nginx"), LABELS, mounts=mounts)
     device = {"type": "none", "o": "bind", "device": "/v/data.4/data"}
@@ -153,6 +154,13 @@ def test_a_container_has_paths_of_its_machine():
             "Target": "/data",
             "ReadOnly": False,
             "VolumeOptions": {"DriverConfig": {"Name": "local", "Options": device}},
+        },
+        {
+            "Type": "bind",
+            "Source": "/s",
+            "Target": "/s",
+            "ReadOnly": False,
+            "BindOptions": {"Propagation": "rshared"},
         },
     ]
     assert "Mounts" not in container_config(allocation, TaskSpec("nginx"), LABELS)["HostConfig"]

@@ -671,12 +671,14 @@ def test_run_asks_for_ports_of_every_node(orion, api):
 
 def test_run_asks_for_volumes_and_paths_of_a_node(orion, api):
     words = ("-v", "data:/var/lib/x", "-v", "/srv/x:/x:ro", "-v", "d:/d:ro,per-slot,nocopy,subpath=a/b")
+    words += ("-v", "/s:/s:rshared")
     code, _, err = orion("run", *words, "nginx")
     assert (code, err) == (0, "")
     assert api.service.creates[0]["request"].volumes == [
         VolumeRequest("/var/lib/x", "data"),
         VolumeRequest("/x", source="/srv/x", read_only=True),
         VolumeRequest("/d", "d", "", True, True, True, "a/b"),
+        VolumeRequest("/s", source="/s", shared=True),
     ]
 
 

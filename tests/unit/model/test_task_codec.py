@@ -135,7 +135,11 @@ VALUES = {
                 subpath=st.sampled_from(["", "a", "a/b c"]),
             ),
             st.builds(
-                VolumeRequest, st.just("/srv"), source=st.sampled_from(["/", "/srv/x"]), read_only=st.booleans()
+                VolumeRequest,
+                st.just("/srv"),
+                source=st.sampled_from(["/", "/srv/x"]),
+                read_only=st.booleans(),
+                shared=st.booleans(),
             ),
         ),
         max_size=3,

@@ -20,11 +20,13 @@ def test_volumes_and_paths_are_read():
         VolumeRequest("/x", source="/srv/x/", read_only=True),
         VolumeRequest("/d", "d"),
         VolumeRequest("/host", source="/"),
+        VolumeRequest("/s", source="/s", shared=True),
     ).volumes == (
         VolumeMount("/var/lib/x", "data", "", False, True, True, "a/b"),
         VolumeMount("/x", "", "/srv/x", True),
         VolumeMount("/d", "d"),
         VolumeMount("/host", "", "/"),
+        VolumeMount("/s", "", "/s", shared=True),
     )
 
 
@@ -46,6 +48,7 @@ def test_volumes_and_paths_are_read():
         (VolumeRequest("/x", source="/b/.."), "/volumes/0/source", "is not a path of a node"),
         (VolumeRequest("/x", source="/b", per_slot=True), "/volumes/0/perSlot", "perSlot is for volumes"),
         (VolumeRequest("/x", source="/b", subpath="c"), "/volumes/0/subpath", "subpath is for volumes"),
+        (VolumeRequest("/x", "a", shared=True), "/volumes/0/shared", "shared is for paths of a node"),
     ],
 )
 def test_what_can_not_be_is_said(asked, pointer, words):

@@ -78,14 +78,15 @@ async def _in_a_task_of_its_own(exchange: Coroutine[Any, Any, R], within_s: floa
     """
     task = asyncio.create_task(exchange, name="csi-call")
     try:
-        await asyncio.wait({task}, timeout=within_s)
-        if not task.done():
-            raise TimeoutError
+        _, late = await asyncio.wait({task}, timeout=within_s)
     finally:
         if not task.done():
             task.cancel()
             await asyncio.wait({task})
-            task.cancelled() or task.exception()  # nobody wants to know
+        if not task.cancelled():
+            task.exception()  # else asyncio reports one that nobody looks at
+    if late:
+        raise TimeoutError
     if task.cancelled():
         raise ConnectionResetError("the connection was lost")
     return task.result()

@@ -88,7 +88,8 @@ def _mount(mount: Mount) -> dict[str, Any]:
     """
     shown = {"Target": mount.target, "ReadOnly": mount.read_only}
     if not mount.copies:
-        return {"Type": "bind", "Source": mount.source, **shown}
+        options = {"BindOptions": {"Propagation": "rshared"}} if mount.shared else {}
+        return {"Type": "bind", "Source": mount.source, **shown, **options}
     device = {"type": "none", "o": "bind", "device": mount.source}
     return {"Type": "volume", **shown, "VolumeOptions": {"DriverConfig": {"Name": "local", "Options": device}}}
 

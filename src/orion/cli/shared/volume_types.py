@@ -4,10 +4,10 @@ from typing import Any
 
 import click
 
-_FLAGS = ("ro", "rw", "per-slot", "nocopy")
+_FLAGS = ("ro", "rw", "per-slot", "nocopy", "rshared")
 _SUBPATH = "subpath="
 
-Use = tuple[str, str, str, bool, bool, bool, str]
+Use = tuple[str, str, str, bool, bool, bool, str, bool]
 
 
 class VolumeUse(click.ParamType[Use]):
@@ -32,10 +32,11 @@ class VolumeUse(click.ParamType[Use]):
         unknown = [flag for flag in given if flag not in _FLAGS and not flag.startswith(_SUBPATH)]
         if unknown:
             self.fail(
-                f"{text!r} ends with {unknown[0]!r}, which is unknown: write ro, rw, per-slot, nocopy or"
-                " subpath=PATH",
+                f"{text!r} ends with {unknown[0]!r}, which is unknown: write ro, rw, per-slot, nocopy,"
+                " rshared or subpath=PATH",
                 param,
                 ctx,
             )
         name, path = ("", source) if source.startswith("/") else (source, "")
-        return target, name, path, "ro" in given, "per-slot" in given, "nocopy" in given, subpath
+        ro, per_slot, nocopy, shared = (flag in given for flag in ("ro", "per-slot", "nocopy", "rshared"))
+        return target, name, path, ro, per_slot, nocopy, subpath, shared

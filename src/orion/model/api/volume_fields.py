@@ -37,6 +37,13 @@ class VolumeRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
         str,
         schema("A directory of the volume, in the place of all of it.", pattern=_SUBPATH, maxLength=MAX_PATH),
     ] = ""
+    shared: Annotated[
+        bool,
+        Meta(
+            description="Of a path: mounts that the container makes below it are its node's too (rshared), as a"
+            " storage plugin's have to be."
+        ),
+    ] = False
 
     @staticmethod
     def example(text: str) -> "VolumeRequest":
@@ -52,7 +59,7 @@ _EMPTY = {"maxLength": 0}
 _NOT = {"const": False}
 ONE_SOURCE = schema(
     oneOf=[
-        {"required": ["name"], "properties": {"name": {"minLength": 1}, "source": _EMPTY}},
+        {"required": ["name"], "properties": {"name": {"minLength": 1}, "source": _EMPTY, "shared": _NOT}},
         {
             "required": ["source"],
             "properties": {
@@ -98,6 +105,8 @@ def _refuse_wrong(asked: VolumeRequest, at: int, reading: Reading) -> None:
         for name, given in (("perSlot", asked.per_slot), ("nocopy", asked.nocopy), ("subpath", asked.subpath)):
             if given:
                 reading.wrong(f"{name} is for volumes: {asked.source[:80]} is a path of its node", at, name)
+    elif asked.shared:
+        reading.wrong(f"shared is for paths of a node: {asked.name[:80]} is a volume", at, "shared")
     elif not re.fullmatch(NAME, asked.name):
         reading.wrong(
             f"{shown(asked.name)} is no volume's name: up to 63 letters, digits, '.', '_' and '-' are",
@@ -123,12 +132,14 @@ def _read(asked: VolumeRequest) -> VolumeMount:
         asked.per_slot,
         asked.nocopy,
         asked.subpath,
+        asked.shared,
     )
 
 
 def show_volumes(mounts: tuple[VolumeMount, ...]) -> list[VolumeRequest]:
     return [
-        VolumeRequest(m.target, m.name, m.source, m.read_only, m.per_slot, m.no_copy, m.subpath) for m in mounts
+        VolumeRequest(m.target, m.name, m.source, m.read_only, m.per_slot, m.no_copy, m.subpath, m.shared)
+        for m in mounts
     ]
 
 
@@ -146,7 +157,7 @@ Volumes = Annotated[
             "VOLUME|/PATH:/PATH[:ro]",
             "volume",
             also="As in data:/var/lib/x, or /srv/x:/x:ro for a path of its node; more than ro, behind commas: "
-            "per-slot, nocopy, subpath=PATH.",
+            "per-slot, nocopy, subpath=PATH, rshared.",
         ),
     ),
 ]

@@ -67,7 +67,7 @@ class VolumeMounts:
                 f"{self._me} has no {mount.source}, which the task is to have as {mount.target}: make it there, or"
                 " give nodes that have it a label and ask for that"
             )
-        return Mount(mount.target, mount.source, mount.read_only)
+        return Mount(mount.target, mount.source, mount.read_only, shared=mount.shared)
 
     async def _volume(self, mount: VolumeMount, name: str) -> Mount:
         volume = await self._cluster().read(name)
