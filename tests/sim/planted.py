@@ -23,11 +23,14 @@ import orion.raft.reads
 import orion.raft.receive
 import orion.raft.replication
 import orion.reconcile.containers
+import orion.reconcile.guard
 import orion.reconcile.health
 import orion.scheduler.schedule
 import orion.scheduler.volume_homes
 import orion.state.mutations
 import orion.state.tables.configs
+import orion.state.tables.ingress
+import orion.state.tables.job_links
 import orion.state.tables.jobs
 import orion.state.tables.nodes
 import orion.state.tables.plans
@@ -54,11 +57,13 @@ from orion.reconcile.containers import Remove
 from orion.state.apply import Applied, apply
 from orion.state.core.dedup import DedupTable
 from orion.state.records import port_key
+from sim.aliased import LINKS
 from sim.builds import newer_build
 from sim.lost import Lost
 from sim.networked import FRESH_NAMES, OWN_NETWORKS
 from sim.ordered import AFTER_AN_OUTAGE, IN_ORDER
 from sim.outage import Outage
+from sim.published import PORTS_OF_JOBS
 from sim.scenario import Scenario
 from sim.upgrade import Upgrade
 from sim.volumed import AT_HOME, ONE_HOME, ONE_WRITER
@@ -404,6 +409,28 @@ def ports_are_told_of_once() -> None:
     orion.node.network.published.Published._tell = told_once
 
 
+def ports_are_never_given_back() -> None:
+    """The table keeps a port that no version asks for any more."""
+    orion.state.tables.ingress.Ingress.drop = lambda _self, _key: None
+
+
+def guards_let_in_whoever_is_known() -> None:
+    """All jobs that some allow reach all that are guarded."""
+    rules = orion.reconcile.guard.guard_rules
+
+    def open_to_all(addresses, parts, mine, sources):
+        everybody = tuple({address for each in sources.values() for address in each})
+        return rules(addresses, parts, mine, dict.fromkeys(sources, everybody))
+
+    orion.reconcile.guard.guard_rules = open_to_all
+
+
+def an_alias_is_forgotten() -> None:
+    """Jobs have the aliases that they had first."""
+    put = orion.state.tables.job_links.JobLinks.put
+    orion.state.tables.job_links.JobLinks.put = lambda self, row: None if self.get(row.job) else put(self, row)
+
+
 def names_are_told_to_everybody() -> None:
     """Whatever network he is on who asks."""
     tasks = Names.tasks
@@ -595,6 +622,9 @@ PLANTED = (
     _bug(names_are_told_to_everybody, OWN_NETWORKS, "liveness", first=8),
     _bug(an_address_of_another_network_is_given, "an address of its job's networks", first=32),
     _bug(ports_are_told_of_once, "liveness", first=912),
+    _bug(ports_are_never_given_back, PORTS_OF_JOBS, first=14),
+    _bug(guards_let_in_whoever_is_known, "liveness", first=25),
+    _bug(an_alias_is_forgotten, LINKS, first=8),
     _bug(a_name_is_used_again_at_once, "a name's former containers have ended", first=30_003),
     _bug(a_stop_is_forgotten, HISTORY, "the history of a job ends with what it is", first=30_002),
     _bug(agent_starts_before_confirm, "a container is confirmed first"),

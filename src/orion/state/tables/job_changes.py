@@ -264,7 +264,6 @@ def set_job_count(state: Tables, step: Step, change: SetJobCount) -> JobName | O
     running = state.of(Deployments).running_of(job.name)
     new_from = len(record.slots)
     rollouts.change_job(state, record, job)
-    job_uses.keep(state, job.name)
     note(state, step, ChangeKind.SCALED, job)
     step.tell("JobScaled", job.name, f"{job.name} is to have {tasks_text(job.count)}")
     if running is None:
@@ -273,6 +272,7 @@ def set_job_count(state: Tables, step: Step, change: SetJobCount) -> JobName | O
         # What is new begins with what is known to work, and is updated in its turn.
         for index in range(new_from, job.count):
             rollouts.point(state, record, index, running.from_version)
+    job_uses.keep(state, job.name)
     return job.name
 
 
