@@ -13,7 +13,6 @@ MAX_VOLUMES = 10_000  # of a cluster
 MAX_OF_TASK = 64  # volumes and paths of its node that one task has
 MAX_PATH = 1_024
 MAX_LABELS = 64
-MAX_OPTIONS = 64
 MAX_TEXT = 256  # characters of a label or an option, its name too
 
 # As Docker's names, one letter too. A slot's number may follow, of a volume that each slot has one of.

@@ -15,7 +15,7 @@ from orion.state.tables.claims import Claims
 from orion.state.tables.nodes import node_fault
 from orion.state.tables.volumes import Users, Volumes
 
-MAX_ROOM_FOR = 3  # names in an error
+MAX_NAMED = 3  # names in an error
 
 
 @since(2)
@@ -100,9 +100,9 @@ def remove_volume(state: Tables, step: Step, remove: RemoveVolume) -> str | Orio
     if row is None or remove.created_index not in (0, row.created_index):
         return unknown_volume(name)
     if users := Users(state.jobs.values()).of(name):
-        more = f" and {len(users) - MAX_ROOM_FOR:,} more" if len(users) > MAX_ROOM_FOR else ""
+        more = f" and {len(users) - MAX_NAMED:,} more" if len(users) > MAX_NAMED else ""
         return Conflict(
-            f"volume {name} is used by {', '.join(users[:MAX_ROOM_FOR])}{more}, now or in a version that is kept:"
+            f"volume {name} is used by {', '.join(users[:MAX_NAMED])}{more}, now or in a version that is kept:"
             " remove or redeploy who uses it first"
         )
     if claims := state.of(Claims).of_volume(name):

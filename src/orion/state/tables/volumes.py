@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from orion.model.allocation import Allocation
 from orion.model.errors import OrionError, Refused
-from orion.model.ids import AllocationId, JobName, NodeId, task_id
+from orion.model.ids import AllocationId, JobName, task_id
 from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.levels import since
 from orion.model.update import UpdateOrder
@@ -214,11 +214,6 @@ class VolumeGiver:
 def volume_giver(state: Tables, step: Step, job: JobName, spec: TaskSpec) -> VolumeGiver | None:
     """None: its tasks have no volumes."""
     return VolumeGiver(state, step, job, spec) if spec.has_volumes else None
-
-
-def home_of(state: Tables, volume: str) -> NodeId:
-    row = state.of(Volumes).get(volume)
-    return row.home if row is not None else NodeId("")
 
 
 TABLES = (Volumes,)
