@@ -281,7 +281,8 @@ class Volumes:
         if isinstance(state, str):
             state = CopyState(reason=state)
         total = found.size.bytes if found.size is not None else 0
-        return replace(found, move=VolumeMoveView(row.moving_to, state.bytes, total, state.reason))
+        copied = max(total, state.bytes) if state.done else state.bytes
+        return replace(found, move=VolumeMoveView(row.moving_to, copied, total, state.reason))
 
     # --- nodes ask ----------------------------------------------------------------------------------------
 
