@@ -43,6 +43,7 @@ class OneVolume:
         self.settled = False
         self._folder = folder
         self._fresh = KnownVolume(known.plugin, known.id, staging=known.staging)
+        self._saved = known  # as it is on the disk, which has no record of one that is fresh
         self._tools = tools
         self._on_change = on_change
         self._look = asyncio.Event()
@@ -111,6 +112,7 @@ class OneVolume:
         seen = await tools.mounts.points_below(self.directory)
         step = csi_steps.next_step(wanted, known, seen, features)
         if step is None:
+            await self._save(known)
             return False
         if step.kind in CALLS:
             if plugin is None:
@@ -126,7 +128,7 @@ class OneVolume:
     ) -> None:
         tools = self._tools
         if step.kind in CALLS:
-            await tools.records.save(self._folder, known)
+            await self._save(known)
             self.known = known
         try:
             if step.kind is StepKind.UNMOUNT:
@@ -147,16 +149,23 @@ class OneVolume:
                 raise
         else:
             self.known = csi_steps.done(known, step, wanted.size_bytes if wanted else 0)
-        await self._write_down(step)
+        await self._tidy(step)
 
-    async def _write_down(self, step: Step) -> None:
+    async def _tidy(self, step: Step) -> None:
         tools = self._tools
         if step.kind is StepKind.DROP:
             await tools.mounts.remove_directory(step.path)
         if self.known is None:
             await tools.records.forget(self._folder)
-        elif self.known != self._fresh:
-            await tools.records.save(self._folder, self.known)
+            self._saved = self._fresh
+
+    async def _save(self, known: KnownVolume) -> None:
+        """Before each call, and in the end. That a call has succeeded needs no record of its own: without one it is
+        made again.
+        """
+        if known != self._saved:
+            await self._tools.records.save(self._folder, known)
+            self._saved = known
 
     async def _call(
         self,
