@@ -621,7 +621,7 @@ PLANTED = (
     _bug(names_are_never_forgotten, FRESH_NAMES, "liveness"),
     _bug(names_are_told_to_everybody, OWN_NETWORKS, "liveness", first=8),
     _bug(an_address_of_another_network_is_given, "an address of its job's networks", first=32),
-    _bug(ports_are_told_of_once, "liveness", first=912),
+    _bug(ports_are_told_of_once, "liveness", first=25),
     _bug(ports_are_never_given_back, PORTS_OF_JOBS, first=14),
     _bug(guards_let_in_whoever_is_known, "liveness", first=25),
     _bug(an_alias_is_forgotten, LINKS, first=8),
