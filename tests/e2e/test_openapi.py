@@ -23,6 +23,7 @@ LEFT_OUT = {
     ("GET", "/tasks/{id}/exec"),
     ("GET", "/tasks/{id}/connect"),
     ("PUT", "/tasks/{id}/files"),
+    ("PUT", "/volumes/{name}/data"),
     ("POST", "/nodes/{id}/stop"),
     ("DELETE", "/nodes/{id}"),
 }
