@@ -17,7 +17,7 @@ def _name(given: str) -> str:
     return given
 
 
-NAME = path("name", Kind(_name, **text(PLUGIN_PATTERN)), "the plugin")
+NAME = path("name", Kind(_name, **text(f"^{PLUGIN_PATTERN}$")), "the plugin")
 
 
 @routes.add(
