@@ -79,6 +79,7 @@ class Invariants:
         self.ordered = Ordered(self._demand, self.world)
         cluster.on_outage = self.ordered.on_outage
         self.check_quorum = CheckQuorum(cluster, self._demand, is_quorum)
+        self.on_leader: Callable[[Machine], None] = lambda _: None
         self.on_commit: Callable[[Machine, object], None] = lambda *_: None
         cluster.on_start = self._on_start
         cluster.on_wipe = self._on_wipe
@@ -220,6 +221,7 @@ class Invariants:
             before is None or before.role is not Role.LEADER or before.term != now.term
         ):
             self._check_new_leader(machine, raft)
+            self.on_leader(machine)
         if before is None or now.commit > before.commit:
             self._check_commit(machine, raft, before, now)
         if before is None or now.applied != before.applied:

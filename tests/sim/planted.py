@@ -596,7 +596,7 @@ PLANTED = (
     _bug(heartbeat_commits_what_is_not_there, "nodes live", "state machine safety"),
     _bug(configuration_applied_early, "a configuration is in force once it is committed", "the core's own checks"),
     _bug(stale_read, *READS, first=30_003),
-    _bug(leader_reads_without_a_round, *READS, first=30_002),
+    _bug(leader_reads_without_a_round, *READS, first=30_016),
     _bug(
         snapshot_past_the_applied_index,
         "snapshot is of what is committed",

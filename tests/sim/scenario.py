@@ -131,6 +131,7 @@ class Scenario:
         self.faults = Faults(self.cluster, [] if self.plan.losses else late, self.recovery, keep)
         self.losses = Losses(self.faults.kit, invariants, late)
         self.workload = Workload(self.cluster)
+        invariants.on_leader = self.workload.on_leader
         self.repeater = Repeater(self.cluster)
         self.gate = OperationGate(self.cluster, self.workload, keep)
 

@@ -38,6 +38,8 @@ from sim.world import World
 
 CLIENTS = 4  # of tasks
 CONFIG_CLIENTS = 2
+EAGER = 0.4  # of seeds in which somebody asks each new leader at once
+EAGER_READERS = 1_000  # the first of them
 DEPLOYS = 0.5  # of seeds in which jobs of several tasks are changed; the others find what they found before
 CHECKER = -1  # who reads at the end
 CONFIGS = ("app/a", "app/b", "lock")
@@ -60,6 +62,8 @@ class Workload:
         self.with_kinds = self.world.rng("kinds").random() < SHARE
         self.with_order = self.world.rng("ordered").random() < ORDERED
         self._over = False
+        self._eager = self.world.rng("eager readers").random() < EAGER
+        self._asked = 0
         # Of most seeds no task has rules: what they find is found as before.
         self._rules = self.world.rng("rules") if self.world.rng("with rules").random() < 0.25 else None
         self._runners: list[asyncio.Task] = []
@@ -91,6 +95,13 @@ class Workload:
         self._over = self._kinds.over = self._ordered.over = self._network.over = self._volumes.over = True
         for runner in self._runners:
             await runner
+
+    def on_leader(self, machine: Machine) -> None:
+        """It leads from this moment on, and may not know yet all that the one before had acknowledged."""
+        if self._eager and not self._over:
+            number, self._asked = EAGER_READERS + self._asked, self._asked + 1
+            reader = self._list(number, machine, self.world.rng("client", number))
+            self._runners.append(self.world.spawn(reader, name=f"client-{number}"))
 
     async def _client(self, number: int) -> None:
         rng = self.world.rng("client", number)
