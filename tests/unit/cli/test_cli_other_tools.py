@@ -26,7 +26,7 @@ def web(orion, api, tmp_path):
         ("describe", "here it is 'orion inspect TASK'"),
         ("service", "here it is 'orion jobs'"),
         ("build", "images are made elsewhere, as with 'docker build'"),
-        ("volume", "there are none of these yet"),
+        ("volumes", "here it is 'orion volume ls'"),
         ("depoly", "did you mean deploy?"),
     ],
 )

@@ -15,6 +15,8 @@ _MEANT = {
     "exec -it TASK sh": ("shell", "sh", "ssh"),
     "config": ("configs", "configmap", "secret", "secrets", "var"),
     "network ls": ("networks",),
+    "volume ls": ("volumes",),
+    "plugin ls": ("plugins",),
     "--bootstrap": ("init", "swarm"),
     "--join HOST:GOSSIP_PORT": ("join",),
 }
@@ -22,7 +24,6 @@ _HERE = {other: here for here, others in _MEANT.items() for other in others}
 _NOT_HERE = {
     **dict.fromkeys(("build", "push", "commit", "tag"), "images are made elsewhere, as with 'docker build'"),
     **dict.fromkeys(("pull", "image", "images"), "nodes pull images by themselves, when a task needs them"),
-    **dict.fromkeys(("volume", "volumes"), "there are none of these yet"),
 }
 
 
