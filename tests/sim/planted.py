@@ -630,7 +630,7 @@ PLANTED = (
     _bug(agent_starts_before_confirm, "a container is confirmed first"),
     _bug(agent_removes_nothing, "liveness"),
     _bug(votes_carry_no_commit, "liveness", first=40_004, scenario=Lost),
-    _bug(unseen_end_is_a_success, "what was told to end is not done", first=30_007),
+    _bug(unseen_end_is_a_success, AFTER_AN_OUTAGE, "what was told to end is not done", scenario=Outage),
     _bug(newer_fields_are_not_cut_off, "one state per index", UNDERSTOOD, scenario=Upgrade),
     _bug(the_gate_is_open, UNDERSTOOD, "what is newer is refused until all have it", scenario=Upgrade),
     _bug(health_outlives_its_run, "ready is what has passed a check", first=30_001),
