@@ -17,7 +17,6 @@ MAX_CLAIMS = 50_000  # of a cluster
 MAX_CONTEXT_PAIRS = 64
 MAX_WHY = 500  # characters
 ACCESS_OPTION = "access"  # of a volume, an AccessMode; the first of them where it is not given
-STOP_AFTER_DISCONNECT_MS = 10_000  # of tasks that alone write to a volume, unless they say how long
 
 _READERS = (AccessMode.SINGLE_NODE_READER_ONLY, AccessMode.MULTI_NODE_READER_ONLY)
 

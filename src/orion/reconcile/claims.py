@@ -55,12 +55,12 @@ class Act(msgspec.Struct, frozen=True):
 
 
 _BESIDE = frozenset({ActKind.WAIT, ActKind.CLEAR})
-_KEEP, _GO_BACK, _LET_GO = "keep", "go back", "let go"
-# (needed, phase) -> what comes next.
+_KEEP, _LET_GO = "keep", "let go"
+# (needed, phase) -> what comes next; a phase is one to move to.
 _TABLE: dict[tuple[bool, ClaimPhase], ActKind | ClaimPhase | str] = {
     (True, ClaimPhase.PUBLISHING): ActKind.PUBLISH,
     (True, ClaimPhase.PUBLISHED): _KEEP,
-    (True, ClaimPhase.RELEASING): _GO_BACK,
+    (True, ClaimPhase.RELEASING): ClaimPhase.PUBLISHED,
     (True, ClaimPhase.UNPUBLISHING): ActKind.UNPUBLISH,  # what was begun is ended first
     (False, ClaimPhase.PUBLISHING): ClaimPhase.UNPUBLISHING,  # the controller may have done it
     (False, ClaimPhase.PUBLISHED): ClaimPhase.RELEASING,
@@ -123,8 +123,6 @@ def _of_claim(claim: Claim, need: Need | None, node: Outlook, now_ms: int) -> Ac
         return Act(ActKind.MOVE, claim.volume, claim.node, what)
     if what is _KEEP:
         return None
-    if what is _GO_BACK:
-        return Act(ActKind.MOVE, claim.volume, claim.node, ClaimPhase.PUBLISHED)
     if node.down_since_ms is None:
         return Act(ActKind.CLEAR, claim.volume, claim.node)
     if not claim.stop_after_ms and not node.removed:

@@ -106,8 +106,8 @@ class Registration:
             await self._until_something_changed()
 
     async def _until_asked(self) -> None:
-        """A node that says at once which engine it has is spared a second round. As what the cluster knows it, of
-        that it takes nothing back that it does not know better yet.
+        """A node that says at once which engine it has is spared a second round. One that has heard how the cluster
+        knows it takes nothing of that back before it knows better.
         """
         try:
             async with asyncio.timeout(PATIENCE_S):

@@ -14,6 +14,7 @@ from orion.node.routing.volume_data import DropData, Piece, PutData, ReadData
 from orion.node.rpc.reads import Read
 from orion.node.services.rows import Rows
 from orion.ports.clock import Clock
+from orion.state.tables.volume_changes import unknown_volume
 from orion.state.tables.volume_moves import BeginVolumeMove, EndVolumeMove
 from orion.state.tables.volumes import Volumes as Table
 
@@ -46,7 +47,7 @@ class VolumeBackups:
         """Its data on `to` is that of `pieces` when this returns. Without `to` where it is. Raises Conflict while a
         task has it; what can't be stored leaves it as it was.
         """
-        row = await self._row(name, must_be=False)
+        row = await self._find(name)
         target = to or (row.home if row is not None else NodeId(""))
         if not target:
             raise Conflict(f"volume {name} has no node yet: say on which it is to be")
@@ -77,8 +78,11 @@ class VolumeBackups:
         command = EndVolumeMove(self._clock.wall_ms(), row.name, row.created_index, row.moving_to, row.move, reason)
         await self._submitter.submit(command, timeout_s=END_S)
 
-    async def _row(self, name: str, *, must_be: bool = True) -> Volume:
-        row = (await self._rows.get(Table, name, Read()))[0]
-        if row is None and must_be:
-            raise NotFound(f"there is no volume {name}; orion volume ls lists them")
-        return row  # type: ignore[return-value]
+    async def _find(self, name: str) -> Volume | None:
+        return (await self._rows.get(Table, name, Read()))[0]
+
+    async def _row(self, name: str) -> Volume:
+        """Raises NotFound."""
+        if (row := await self._find(name)) is None:
+            raise unknown_volume(name)
+        return row

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from orion.model.api.volumes import PrunedView, VolumeMoveView, VolumeSizeView, VolumeView
-from orion.model.errors import Conflict, NotFound, OrionError, Unavailable
+from orion.model.errors import Conflict, OrionError, Unavailable
 from orion.model.ids import NodeId
 from orion.model.volumes import MAX_VOLUMES, Volume
 from orion.node.consensus.driver import RaftDriver
@@ -29,7 +29,7 @@ from orion.ports.clock import Clock
 from orion.ports.peers import Principal
 from orion.ports.volumes import VolumeSize, VolumeStore
 from orion.scheduler.volume_targets import target_for
-from orion.state.tables.volume_changes import CreateVolume, RemoveVolume, SetVolumeData
+from orion.state.tables.volume_changes import CreateVolume, RemoveVolume, SetVolumeData, unknown_volume
 from orion.state.tables.volume_moves import BeginVolumeMove
 from orion.state.tables.volumes import Volumes as Table
 
@@ -173,7 +173,7 @@ class Volumes:
         """Returns why its data is still on its node; "" when it is not."""
         row = (await self._rows.get(Table, name, Read(timeout_s=timeout_s)))[0]
         if row is None:
-            raise NotFound(f"there is no volume {name}; orion volume ls lists them")
+            raise unknown_volume(name)
         if not force:
             await self._require_answer(row)
         return await self._remove(row, idempotency_key, timeout_s)
@@ -294,7 +294,7 @@ class Volumes:
         await self._freshness.reached(request.read)
         found = volume(self._driver.view, request.name)
         if found is None:
-            raise NotFound(f"there is no volume {request.name}; orion volume ls lists them")
+            raise unknown_volume(request.name)
         return found
 
     async def _answer_target(self, request: AskTarget, _: Principal) -> NodeId:

@@ -45,8 +45,7 @@ class Claims(KeyedTable[Key, Claim]):
 
     def __init__(self, state: TableSet) -> None:
         self._by_volume = KeysBy[Key, Claim](lambda row: (row.volume,))
-        self._by_node = KeysBy[Key, Claim](lambda row: (row.node,))
-        super().__init__(state, self._by_volume, self._by_node)
+        super().__init__(state, self._by_volume)
 
     @staticmethod
     def key(row: Claim) -> Key:
@@ -54,9 +53,6 @@ class Claims(KeyedTable[Key, Claim]):
 
     def of_volume(self, volume: str) -> list[Claim]:
         return [self.rows[key] for key in sorted(self._by_volume.of(volume))]
-
-    def of_node(self, node: NodeId) -> list[Claim]:
-        return [self.rows[key] for key in sorted(self._by_node.of(node))]
 
 
 @since(2)
