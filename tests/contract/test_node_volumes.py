@@ -263,7 +263,7 @@ def test_mounts_whose_record_is_lost_are_taken_away_and_wanted_ones_kept(process
             bench.volumes.want([bench.wanted(kept)])
             await bench.until_ready(kept)
             await until(lambda: len(mounts_below(folder)) == 2, bench.said)
-            assert bench.volumes.clear(NAME, lost.id)
+            await bench.until_clear(lost)
             bench.volumes.want([])
             await bench.until_clear(kept)
 
