@@ -16,7 +16,6 @@ from orion.model.volumes import Volume
 MAX_CLAIMS = 50_000  # of a cluster
 MAX_CONTEXT_PAIRS = 64
 MAX_WHY = 500  # characters
-ACCESS_OPTION = "access"  # of a volume, an AccessMode; the first of them where it is not given
 
 _READERS = (AccessMode.SINGLE_NODE_READER_ONLY, AccessMode.MULTI_NODE_READER_ONLY)
 
@@ -47,7 +46,7 @@ class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """`created_index` tells the volume from a former one of its name. `as_of`: the log index of its last step, by
     which the next one says what it is about. `stop_after_ms`: how long after it has lost the cluster a node ends
     the tasks with this volume, 0 for never. `context`: what the controller gave for the node. `why`: its last
-    failure, in words. `since_ms` is wall clock, for people.
+    failure, in words. `since_ms` is wall clock, for people. `known_as`: the node, as the plugin calls it.
     """
 
     volume: str
@@ -60,6 +59,7 @@ class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     stop_after_ms: int = 0
     context: tuple[tuple[str, str], ...] = ()  # sorted
     why: str = ""
+    known_as: str = ""
 
     @property
     def key(self) -> tuple[str, NodeId]:
@@ -67,9 +67,7 @@ class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def access_of(volume: Volume) -> AccessMode:
-    """An option that says nothing sensible is the strictest: one node writes."""
-    asked = dict(volume.options).get(ACCESS_OPTION, "")
-    return next((mode for mode in AccessMode if mode.value == asked), AccessMode.SINGLE_NODE_WRITER)
+    return volume.system.access if volume.system is not None else AccessMode.SINGLE_NODE_WRITER
 
 
 def excludes(mode: AccessMode, *, read_only: bool, other_read_only: bool) -> bool:
@@ -77,6 +75,14 @@ def excludes(mode: AccessMode, *, read_only: bool, other_read_only: bool) -> boo
     if mode.one_node:
         return True
     return mode is AccessMode.MULTI_NODE_SINGLE_WRITER and not (read_only or other_read_only)
+
+
+@since(2)
+class ClaimedVolume(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A node's claim, and the volume that it is to."""
+
+    claim: Claim
+    volume: Volume
 
 
 def only_reads(mode: AccessMode) -> bool:

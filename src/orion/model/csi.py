@@ -5,6 +5,8 @@ import re
 
 import msgspec
 
+from orion.model.levels import since
+
 # CSI sets 128 bytes for texts, 256 for a node's id and 4 KiB for maps. Plugins in use have longer ids, so more is
 # believed than the specification allows; all of it is bounded.
 MAX_ID_BYTES = 1024
@@ -22,6 +24,7 @@ Context = dict[str, str]
 Topology = dict[str, str]  # domain -> segment, as {"dir.csi.orion.dev/node": "node1"}
 
 
+@since(2)
 class AccessMode(enum.Enum):
     """Who may use a volume at a time. The last two are for plugins that say SINGLE_NODE_MULTI_WRITER."""
 

@@ -1,13 +1,16 @@
 """A machine running orion, as the replicated state knows it."""
 
 import enum
+from typing import Annotated
 
 import msgspec
 
 from orion.model.errors import shown
 from orion.model.hosts import is_host, port_number
 from orion.model.ids import NodeId, RaftId
+from orion.model.levels import since
 from orion.model.resources import Resources
+from orion.model.storage import NodePlugin
 
 
 class NodeStatus(enum.StrEnum):
@@ -50,6 +53,11 @@ class Node(msgspec.Struct, frozen=True, array_like=True):
     label_changes: tuple[tuple[str, str | None], ...] = ()  # sorted; None: taken away
     gossip_port: int = 0  # 0: not known
     level: int = 1  # the highest that it understands (model/levels.py)
+    # Those that work there, by name.
+    plugins: Annotated[tuple[NodePlugin, ...], since(2, words="storage plugins")] = ()
+
+    def plugin(self, name: str) -> NodePlugin | None:
+        return next((each for each in self.plugins if each.name == name), None)
 
     @property
     def schedulable(self) -> bool:

@@ -7,6 +7,7 @@ import msgspec
 
 from orion.model.ids import NodeId
 from orion.model.levels import since
+from orion.model.storage import SystemPart
 from orion.model.times import time_of_day
 
 MAX_VOLUMES = 10_000  # of a cluster
@@ -57,7 +58,8 @@ class Volume(msgspec.Struct, frozen=True, array_like=True, gc=False):
     another node may have it. `created_index` tells it from a former volume of its name. `base` and `slot`: of one
     that was made for a slot, -1 for any other. Times are wall clock, for people. `moving_to`: the node that its
     data goes to, in the move that the log entry `move` began; with
-    `restores` data comes there from a backup. `driver` and `options` are a storage system's.
+    `restores` data comes there from a backup. Of a storage system's, `driver` is its plugin, `system` its part, and
+    `home` the node of its last task.
     """
 
     name: str
@@ -71,7 +73,7 @@ class Volume(msgspec.Struct, frozen=True, array_like=True, gc=False):
     slot: int = -1
     labels: tuple[tuple[str, str], ...] = ()  # sorted
     driver: str = ""
-    options: tuple[tuple[str, str], ...] = ()  # sorted
+    system: SystemPart | None = None
     moving_to: NodeId = NodeId("")
     move: int = 0
     restores: bool = False

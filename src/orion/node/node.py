@@ -53,7 +53,8 @@ from orion.node.rpc.lists import Lists
 from orion.node.rpc.registry import Registry
 from orion.node.services.node_service import NodeService
 from orion.node.views.metrics import Metrics
-from orion.node.volumes.labels import plugin_labels
+from orion.node.volumes.controller_calls import ControllerCalls
+from orion.node.volumes.labels import node_plugins, plugin_labels
 from orion.node.volumes.plugins import Plugins
 from orion.ports.clock import Clock
 from orion.ports.csi import CsiPlugins
@@ -248,6 +249,7 @@ class Node:
         self._plugins = Plugins(csi)
         self._plugins.follow(config.csi_sockets)
         self._plugins.on_change.append(lambda: self._registration.facts_changed.set())  # noqa: PLW0108 -- as above
+        ControllerCalls(plugins=self._plugins, forward=self.forward, registry=self.registry)
         self._registration = Registration(
             config=config,
             raft=raft,
@@ -261,6 +263,7 @@ class Node:
             rivals=self._rivals,
             on_registered=self._belonging.registered,
             more_labels=lambda: (*self.network.labels, *plugin_labels(self._plugins.states())),
+            plugins=lambda: node_plugins(self._plugins.states()),
         )
         self._gossip = GossipWatch(
             me=me,

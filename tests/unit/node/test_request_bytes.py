@@ -37,6 +37,7 @@ from orion.node.consensus.snapshots import FetchSnapshot
 from orion.node.network.names import NamedJob, NamedPlace, NamesChunk, WatchNames
 from orion.node.network.published import WatchPublished
 from orion.node.network.reachability import AskWitness
+from orion.node.routing.plugin_calls import AskClaim, PublishVolume, UnpublishVolume
 from orion.node.routing.pull_image import Pulled, PullImage
 from orion.node.routing.submit import Submit, Submitted
 from orion.node.routing.volume_data import (
@@ -152,6 +153,9 @@ REQUESTS = [
     (DropData("data.7", "d1"), "9343a6646174612e37a26431"),
     (CopyData("data.7", "node1", "d1", "d1.9"), "9545a6646174612e37a56e6f646531a26431a464312e39"),
     (AskPlugins(), "9150"),
+    (PublishVolume("data", "node1", 7), "9451a464617461a56e6f64653107"),
+    (UnpublishVolume("data", "node1", 7), "9452a464617461a56e6f64653107"),
+    (AskClaim("data", "node1", READ), "9454a464617461a56e6f64653194c3cd012ccb3ff8000000000000cb4004000000000000"),
     (AskCopy("data.7", "d1.9"), "9346a6646174612e37a464312e39"),
     (PutData("data.7", "d1.9"), "9349a6646174612e37a464312e39"),
     (ReadData("data.7", "d1", live=True), "9447a6646174612e37a26431c3"),
@@ -196,7 +200,7 @@ ANSWERS = [
     (ListHead(300, "web/1"), "92cd012ca57765622f31"),
     (
         [ALLOCATION.id, ALLOCATION.job, AssignmentSet(300, 5, True, (), ("node2",), None, (0x1234,))],
-        "93cd1234a37765629acd012c05c39091a56e6f646532c091cd12340190c0",
+        "93cd1234a37765629bcd012c05c39091a56e6f646532c091cd12340190c090",
     ),
     (
         Event(300, 1, 5_000, "NodeWentDown", "node1", "it is gone"),

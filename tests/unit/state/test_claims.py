@@ -10,6 +10,7 @@ from state_kit import World
 from orion.model.claims import Claim, ClaimPhase
 from orion.model.csi import AccessMode
 from orion.model.errors import OrionError
+from orion.model.storage import SystemPart
 from orion.model.volumes import Volume, VolumeKind
 from orion.reconcile.claims import SLACK_MS, ActKind, Need, Outlook, decide
 from orion.state.check import rebuilt, state_hash
@@ -109,18 +110,18 @@ def test_a_claim_whose_call_failed_rests_and_keeps_nobody_from_his_turn():
 
 def test_a_volume_that_is_on_a_node_is_not_removed():
     storage = Storage(1)
-    storage.do(BeginClaim(1, "data", 1, "node1", False, STOP_MS))
+    storage.do(BeginClaim(1, "data", 1, "node1", False, STOP_MS, "n1"))
     refused = storage.world.do(RemoveVolume(1, "data", 1, "", 0)).result
     assert "is on node1 still" in refused.detail
 
 
 def test_two_claims_that_exclude_each_other_do_not_begin():
     storage = Storage(1)
-    assert storage.do(BeginClaim(1, "data", 1, "node1", False, STOP_MS)) is None
-    assert storage.do(BeginClaim(1, "data", 1, "node1", False, STOP_MS)) is None
-    refused = storage.do(BeginClaim(1, "data", 1, "node2", True, STOP_MS))
+    assert storage.do(BeginClaim(1, "data", 1, "node1", False, STOP_MS, "n1")) is None
+    assert storage.do(BeginClaim(1, "data", 1, "node1", False, STOP_MS, "n1")) is None
+    refused = storage.do(BeginClaim(1, "data", 1, "node2", True, STOP_MS, "n1"))
     assert "volume data is node1's still (publishing)" in refused.detail
-    assert "no volume data" in storage.do(BeginClaim(1, "data", 2, "node2", True, STOP_MS)).detail
+    assert "no volume data" in storage.do(BeginClaim(1, "data", 2, "node2", True, STOP_MS, "n1")).detail
     skips = storage.do(MoveClaim(1, "data", "node1", storage.mine("node1").as_of, None))
     assert "is publishing" in skips.detail
 
@@ -151,7 +152,9 @@ class Storage:
         for name in NODES:
             self.world.register(name)
         self.world.state.level = 2
-        self.world.state.of(Volumes).put(Volume("data", VolumeKind.CSI, created_index=1))
+        self.world.state.of(Volumes).put(
+            Volume("data", VolumeKind.CSI, created_index=1, data="d1", driver="x", system=SystemPart())
+        )
         self.nodes = {name: Node() for name in NODES}
         self.published = set()
         self.home = self.rng.choice(NODES)  # where the scheduler wants the task
@@ -223,7 +226,7 @@ class Storage:
         mine = self.mine(act.node)
         match act.kind:
             case ActKind.BEGIN:
-                assert self.do(BeginClaim(1, "data", 1, act.node, False, STOP_MS)) is None
+                assert self.do(BeginClaim(1, "data", 1, act.node, False, STOP_MS, "n1")) is None
             case ActKind.MOVE:
                 self.handed_over += act.to is UNPUBLISHING and act.node in self.down
                 assert self.do(MoveClaim(1, "data", act.node, mine.as_of, act.to)) is None

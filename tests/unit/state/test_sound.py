@@ -334,7 +334,7 @@ COMMANDS = st.one_of(
     near(BeginVolumeMove(1, "data", "node1", "k", 5), name=WORDS, to=WORDS),
     near(EndVolumeMove(1, "data", 3, "node1", 4), name=WORDS, to=WORDS, reason=WORDS),
     near(
-        BeginClaim(1, "disk", 3, "node1", False, 5),
+        BeginClaim(1, "disk", 3, "node1", False, 5, "n1"),
         volume=WORDS,
         node=WORDS,
         created_index=st.integers(-1, MAX_ID),

@@ -10,6 +10,7 @@ from typing import ClassVar
 import msgspec
 
 from orion.model.allocation import Allocation
+from orion.model.claims import ClaimedVolume
 from orion.model.errors import TooLarge
 from orion.model.ids import NODE_ID, AllocationId, JobName, NodeId, RaftId
 from orion.model.job import TaskSpec
@@ -51,7 +52,7 @@ class AssignmentSet(msgspec.Struct, frozen=True, array_like=True):
     same container engine that are not down, whose containers there are theirs. `kept`: allocations that are over,
     whose containers are kept for their logs. `level`: the cluster's (model/levels.py). `drains`: allocations that
     are not wanted any more while their job goes on, or may be ended by a failed check: others of it take over.
-    `network`: the cluster's own, None where there is none.
+    `network`: the cluster's own, None where there is none. `claims`: of volumes of storage systems.
     """
 
     index: int
@@ -64,6 +65,7 @@ class AssignmentSet(msgspec.Struct, frozen=True, array_like=True):
     level: int = 1
     drains: tuple[AllocationId, ...] = ()
     network: ClusterNetwork | None = None
+    claims: tuple[ClaimedVolume, ...] = ()
 
 
 class Spec(msgspec.Struct, frozen=True, array_like=True):

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 
 from msgspec.structs import replace
 
+from orion.model.claims import ClaimedVolume
 from orion.model.errors import OrionError, Unavailable
 from orion.model.health import UnhealthyAction
 from orion.model.ids import AllocationId, JobName, NodeId, RaftId
@@ -29,9 +30,11 @@ from orion.node.rpc.registry import Registry
 from orion.node.rpc.request import ALIVE, SIGN_OF_LIFE_S, NotUnderstood, SignOfLife
 from orion.node.runtime.deadline import deadline
 from orion.ports.peers import Principal
+from orion.state.tables.claims import Claims
 from orion.state.tables.configs import Configs
 from orion.state.tables.networks import Networks
 from orion.state.tables.subnets import Subnets, fits
+from orion.state.tables.volumes import Volumes
 from orion.state.view import View
 
 log = logging.getLogger(__name__)
@@ -74,7 +77,13 @@ def assignments_of(
         level=view.level,
         drains=_drains(view, assigned),
         network=networks_on(network, node),
+        claims=_claims(view, node),
     )
+
+
+def _claims(view: View, node: NodeId) -> tuple[ClaimedVolume, ...]:
+    rows = view.of(Volumes).rows  # none is removed while there is a claim to it
+    return tuple(ClaimedVolume(each, rows[each.volume]) for each in view.of(Claims).of_node(node))
 
 
 def network_of(view: View) -> ClusterNetwork | None:
@@ -145,7 +154,8 @@ def same_assignments(one: AssignmentSet, other: AssignmentSet) -> bool:
 
 
 def _told(work: AssignmentSet) -> tuple[object, ...]:
-    return work.registered, work.assigned, work.neighbours, work.kept, work.drains, work.level, work.network
+    told = work.registered, work.assigned, work.neighbours, work.kept, work.drains, work.level
+    return *told, work.network, work.claims
 
 
 class AssignmentWatcher:

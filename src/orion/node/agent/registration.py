@@ -14,6 +14,7 @@ from orion.model.labels import Pairs, effective, label_error
 from orion.model.levels import LEVEL
 from orion.model.node import Node, NodeStatus, address_text
 from orion.model.resources import Resources
+from orion.model.storage import NodePlugin
 from orion.node.agent.agent import Agent
 from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.consensus.driver import RaftDriver
@@ -51,6 +52,7 @@ class Registration:
         rivals: Rivals,
         on_registered: Callable[[Submitted], None],
         more_labels: Callable[[], Pairs] = tuple,
+        plugins: Callable[[], tuple[NodePlugin, ...]] = tuple,
     ) -> None:
         self._config = config
         self._raft = raft
@@ -64,6 +66,7 @@ class Registration:
         self._rivals = rivals
         self._on_registered = on_registered
         self._more_labels = more_labels
+        self._plugins = plugins
         self._said: RegisterNode | None = None
         self._said_at = 0  # the log index of it
         self.closing = False  # a planned stop is under way: stay announced as leaving
@@ -174,6 +177,7 @@ class Registration:
             engine_run=agent.engine_info.run if agent.engine_info else "",
             gossip_port=config.gossip_port,
             level=LEVEL,
+            plugins=self._plugins(),
         )
         return within(command, self._source.level)
 
@@ -205,5 +209,6 @@ def _stands(known: Node, said: RegisterNode) -> bool:
         version=said.version,
         engine_down=said.engine_down,
         level=said.level,
+        plugins=said.plugins,
     )
     return known == node

@@ -37,6 +37,7 @@ from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.node.rpc.registry import Registry
 from orion.node.services.backup import Backups
 from orion.node.services.checks import Checks
+from orion.node.services.claims import Claims
 from orion.node.services.configs import Configs
 from orion.node.services.endpoints import Endpoints
 from orion.node.services.events import Events, WatchEvents
@@ -209,6 +210,7 @@ class NodeService:
             freshness=freshness,
             rows=self._rows,
         )
+        Claims(driver=driver, registry=registry, freshness=freshness)
         self.plugins = Plugins(directory=directory, forward=forward, registry=registry, plugins=plugins)
         self._rebalancing = Rebalancing(clock=clock, driver=driver, forward=forward, registry=registry, leads=leads)
         self._metrics = metrics

@@ -19,6 +19,7 @@ from orion.model.csi import MAX_CONTEXT_BYTES
 from orion.model.errors import Conflict, NotFound, OrionError, Refused
 from orion.model.ids import NodeId
 from orion.model.levels import since
+from orion.model.storage import MAX_KNOWN_AS_BYTES
 from orion.model.volumes import VolumeKind
 from orion.state.core.command import Command, command
 from orion.state.core.faults import MAX_NUMBER, MAX_WORD, first, longer, outside
@@ -45,7 +46,8 @@ class Claims(KeyedTable[Key, Claim]):
 
     def __init__(self, state: TableSet) -> None:
         self._by_volume = KeysBy[Key, Claim](lambda row: (row.volume,))
-        super().__init__(state, self._by_volume)
+        self._by_node = KeysBy[Key, Claim](lambda row: (row.node,))
+        super().__init__(state, self._by_volume, self._by_node)
 
     @staticmethod
     def key(row: Claim) -> Key:
@@ -53,6 +55,9 @@ class Claims(KeyedTable[Key, Claim]):
 
     def of_volume(self, volume: str) -> list[Claim]:
         return [self.rows[key] for key in sorted(self._by_volume.of(volume))]
+
+    def of_node(self, node: NodeId) -> list[Claim]:
+        return [self.rows[key] for key in sorted(self._by_node.of(node))]
 
 
 @since(2)
@@ -66,6 +71,7 @@ class BeginClaim(Command, frozen=True, array_like=True, tag=60):
     node: NodeId
     read_only: bool
     stop_after_ms: int
+    known_as: str
 
 
 @since(2)
@@ -98,6 +104,7 @@ def _begin_fault(begin: BeginClaim) -> str:
             outside("created_index", begin.created_index, MAX_NUMBER),
             node_fault(begin.node),
             outside("stop_after_ms", begin.stop_after_ms, MAX_STOP_AFTER_MS),
+            longer("known_as", len(begin.known_as.encode()), MAX_KNOWN_AS_BYTES),
         )
     )
 
@@ -129,9 +136,17 @@ def begin_claim(state: Tables, step: Step, begin: BeginClaim) -> OrionError | No
             since_ms=step.at_ms,
             read_only=begin.read_only,
             stop_after_ms=begin.stop_after_ms,
+            known_as=begin.known_as,
         )
     )
+    _tell_node(state, step, begin.node)
     return None
+
+
+def _tell_node(state: Tables, step: Step, node: NodeId) -> None:
+    """Its agent learns of its claims with its work."""
+    if (record := state.records.get(node)) is not None:
+        record.work_index = step.index
 
 
 def _context_faults(context: tuple[tuple[str, str], ...]) -> Iterator[str]:
@@ -161,6 +176,7 @@ def move_claim(state: Tables, step: Step, move: MoveClaim) -> OrionError | None:
         return NotFound(f"{move.node} has no claim to volume {move.volume[:80]}")
     if row.as_of != move.as_of or move.to not in NEXT[row.phase]:
         return Conflict(f"the claim of {move.node} to volume {row.volume} is {row.phase.value} as of {row.as_of}")
+    _tell_node(state, step, move.node)
     if move.to is None:
         table.drop(row.key)
         return None

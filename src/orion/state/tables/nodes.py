@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
-from typing import Self
+from typing import Annotated, Self
 
 from msgspec.structs import replace
 
@@ -10,9 +10,10 @@ from orion.model.allocation import Allocation
 from orion.model.errors import Conflict, NotFound, OrionError
 from orion.model.ids import NODE_ID, AllocationId, NodeId, RaftId, task_id
 from orion.model.labels import Changes, effective
-from orion.model.levels import FIRST
+from orion.model.levels import FIRST, since
 from orion.model.node import Node, NodeStatus, address_parts
 from orion.model.resources import Resources
+from orion.model.storage import NodePlugin, plugins_fault
 from orion.state import mutations, node_moves
 from orion.state.core.command import Command, command
 from orion.state.core.faults import (
@@ -132,6 +133,8 @@ class RegisterNode(Command, frozen=True, array_like=True, tag=2):
     engine_run: str = ""
     gossip_port: int = 0
     level: int = 1
+    # Those that work there, by name.
+    plugins: Annotated[tuple[NodePlugin, ...], since(2)] = ()
 
 
 def _registration_fault(command: RegisterNode) -> str:
@@ -149,6 +152,7 @@ def _registration_fault(command: RegisterNode) -> str:
             longer("engine_down", len(command.engine_down), MAX_TEXT),
             outside("gossip_port", command.gossip_port, MAX_PORT),
             outside("level", command.level, MAX_LEVEL, FIRST),
+            plugins_fault(command.plugins),
         )
     )
 
@@ -302,6 +306,7 @@ def _node(command: RegisterNode, number: int, registered_at_ms: int, label_chang
         own_labels=command.labels,
         label_changes=label_changes,
         level=command.level,
+        plugins=command.plugins,
     )
 
 

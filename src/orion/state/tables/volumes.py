@@ -16,7 +16,7 @@ from orion.model.levels import since
 from orion.model.update import UpdateOrder
 from orion.model.volumes import MAX_VOLUMES, Volume, VolumeKind, VolumeMount, is_volume_name
 from orion.state.core.frames import Rows
-from orion.state.core.indexes import SortedKeys
+from orion.state.core.indexes import KeysBy, SortedKeys
 from orion.state.core.step import Step
 from orion.state.core.table import KeyedTable, TableSet
 from orion.state.job_record import JobRecord
@@ -37,7 +37,8 @@ class Volumes(KeyedTable[str, Volume]):
 
     def __init__(self, state: TableSet) -> None:
         self._names = SortedKeys()
-        super().__init__(state, self._names)
+        self._by_driver = KeysBy[str, Volume](lambda row: ("", row.driver) if row.kind is VolumeKind.CSI else ())
+        super().__init__(state, self._names, self._by_driver)
 
     @staticmethod
     def key(row: Volume) -> str:
@@ -45,10 +46,15 @@ class Volumes(KeyedTable[str, Volume]):
 
     @staticmethod
     def can_be(row: Volume) -> bool:
-        return is_volume_name(row.name) and (bool(row.home) or not (row.data or row.moving_to))
+        placed = row.kind is VolumeKind.CSI or bool(row.home) or not (row.data or row.moving_to)
+        return is_volume_name(row.name) and placed and (row.kind is VolumeKind.CSI) == (row.system is not None)
 
     def ordered(self) -> list[str]:
         return self._names.keys
+
+    def of_systems(self, driver: str = "") -> list[Volume]:
+        """Those of storage systems, or of one driver."""
+        return [self.rows[name] for name in sorted(self._by_driver.of(driver))]
 
     def names_after(self, after: str) -> Iterator[str]:
         return self._names.prefixed("", after)
