@@ -2,12 +2,13 @@
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
 
-from orion.model.ids import NodeId, RaftId
+from orion.model.csi_node import KnownVolume
+from orion.model.ids import AllocationId, NodeId, RaftId
 from orion.model.resources import MIB, Resources
 from orion.node.network.node_network import NetworkPorts
 from orion.node.node import Node
@@ -15,6 +16,7 @@ from orion.node.services.service import Service
 from orion.ports.csi import CsiPlugin
 from orion.ports.dns import Resolve
 from orion.ports.log import Identity
+from orion.ports.storage import StoragePorts
 from orion.process.config import Config, Tuning
 from sim.builds import PRESENT, Build
 from sim.disk import Disk
@@ -74,6 +76,25 @@ class NoPlugins:
 
     async def open(self, socket: str) -> CsiPlugin:
         raise AssertionError(socket)
+
+
+class NoMounts:
+    """Nor any mount of one."""
+
+    def boot_id(self) -> str:
+        return "never asked"
+
+
+class NoRecords:
+    directory = "/csi"
+
+    async def load(self) -> dict[str, KnownVolume | None]:
+        return {}
+
+
+class NoKeeper:
+    async def renew(self, until_ms: Mapping[AllocationId, int], ended: Collection[AllocationId] = ()) -> None:
+        raise AssertionError(until_ms)
 
 
 class Machine:
@@ -174,7 +195,7 @@ class Machine:
             machine=machine,
             volumes=SimVolumes(self.world.rng("volumes", self.name, self.runs), self.name, self.volumes),
             network=lambda: self._network(run),
-            csi=NoPlugins(),
+            storage=StoragePorts(NoPlugins(), NoMounts(), NoRecords(), NoKeeper()),
             identity=identity,
         )
 

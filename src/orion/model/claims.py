@@ -5,17 +5,25 @@ where the last one was.
 """
 
 import enum
+from collections.abc import Mapping
 
 import msgspec
 
 from orion.model.csi import AccessMode
 from orion.model.ids import NodeId
+from orion.model.job import TaskSpec
 from orion.model.levels import since
 from orion.model.volumes import Volume
 
 MAX_CLAIMS = 50_000  # of a cluster
 MAX_CONTEXT_PAIRS = 64
 MAX_WHY = 500  # characters
+MIN_STOP_AFTER_MS = 3_000  # less is over before a node knows that an election is all there is
+MAX_STOP_AFTER_MS = 86_400_000
+STOP_AFTER_MS = 10_000  # of a task that alone writes to a volume, if it says nothing else
+# The time between a task's last moment, by its own node's clock, and the first one at which another node may have
+# its volume: for the signal to end, and for the clocks of two machines.
+SLACK_MS = 5_000
 
 _READERS = (AccessMode.SINGLE_NODE_READER_ONLY, AccessMode.MULTI_NODE_READER_ONLY)
 
@@ -83,6 +91,22 @@ class ClaimedVolume(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     claim: Claim
     volume: Volume
+
+
+def stop_after_ms(spec: TaskSpec, index: int, volumes: Mapping[str, Volume]) -> int:
+    """Returns how long a slot's task goes on once its node has lost the cluster, 0 for as long as it likes. Whoever
+    alone writes to a volume of a storage system does not: another node has it then. `volumes`: by name; those that
+    are not there are no such volumes.
+    """
+    if spec.stop_after_disconnect_ms is not None:
+        return spec.stop_after_disconnect_ms
+    for mount in spec.volumes:
+        row = volumes.get(mount.volume_of(index)) if mount.name else None
+        if row is None or row.system is None or mount.read_only:
+            continue
+        if excludes(row.system.access, read_only=False, other_read_only=False):
+            return STOP_AFTER_MS
+    return 0
 
 
 def only_reads(mode: AccessMode) -> bool:

@@ -132,6 +132,11 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     volumes: Annotated[tuple[VolumeMount, ...], since(2)] = ()  # as asked for, each target once
     # Other names of its job, each once.
     aliases: Annotated[tuple[NetworkAlias, ...], since(2, words="other names of a job")] = ()
+    # After its node has lost the cluster for so long it ends, 0: never; None: as its volumes have it
+    # (model/claims.py).
+    stop_after_disconnect_ms: Annotated[
+        int | None, since(2, words="tasks that end when their node has lost the cluster")
+    ] = None
 
     @property
     def has_volumes(self) -> bool:
@@ -142,6 +147,9 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     def writes_volumes(self) -> bool:
         """No two tasks of one slot may run at a time: both would write to its volumes."""
         return bool(self.volumes) and any(each.name and not each.read_only for each in self.volumes)
+
+    def writes_volume(self, name: str, index: int) -> bool:
+        return any(each.name and not each.read_only and each.volume_of(index) == name for each in self.volumes)
 
     def volume_names(self, index: int) -> tuple[str, ...]:
         """The volumes of a slot, each once, sorted."""

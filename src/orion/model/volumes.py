@@ -103,6 +103,9 @@ class VolumeGap(enum.StrEnum):
     APART = "apart"  # another volume of the task is elsewhere
     MOVING = "moving"
     MOST = "most"  # there are as many volumes as there can be
+    MAKING = "making"  # its storage system has not made it yet
+    REMOVING = "removing"
+    PLUGIN = "plugin"  # no node that has room has its plugin, in a place from where it is reached
 
 
 @since(2)
@@ -144,6 +147,12 @@ def volume_wait_text(wait: VolumeWait, there: str = "") -> str:
     if wait.gap is VolumeGap.MOST:
         return f"there are {MAX_VOLUMES:,} volumes, the most there can be: 'orion volume prune' removes unused ones"
     what = f"its volume {wait.volume}"
+    if wait.gap is VolumeGap.MAKING:
+        return f"{what} is being made: 'orion volume inspect {wait.volume}' says how far that is"
+    if wait.gap is VolumeGap.REMOVING:
+        return f"{what} is being removed: make another one, of another name"
+    if wait.gap is VolumeGap.PLUGIN:
+        return f"{what} is of storage plugin {wait.other}, which works on no node that it may be on and has room"
     if wait.gap is VolumeGap.MOVING and wait.node == wait.other_node:
         return f"{what} is being restored on {wait.node}"
     if wait.gap is VolumeGap.MOVING:

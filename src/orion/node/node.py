@@ -13,9 +13,11 @@ from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.agent.figures import engine_figures, machine_figures
 from orion.node.agent.hooks.cluster_network import ClusterNetworkAttachment, GuardBeforeStart
 from orion.node.agent.hooks.configs import ConfigInjection
+from orion.node.agent.hooks.leases import LeaseBeforeStart
 from orion.node.agent.hooks.namespaces import Namespaces
 from orion.node.agent.hooks.templates import TemplateExpansion
 from orion.node.agent.hooks.volumes import VolumeMounts
+from orion.node.agent.leases import Leases
 from orion.node.agent.pull_ahead import answer_pulls
 from orion.node.agent.registration import Registration
 from orion.node.agent.status_updates import StatusUpdates
@@ -53,17 +55,15 @@ from orion.node.rpc.lists import Lists
 from orion.node.rpc.registry import Registry
 from orion.node.services.node_service import NodeService
 from orion.node.views.metrics import Metrics
-from orion.node.volumes.controller_calls import ControllerCalls
-from orion.node.volumes.labels import node_plugins, plugin_labels
-from orion.node.volumes.plugins import Plugins
+from orion.node.volumes.storage import NodeStorage
 from orion.ports.clock import Clock
-from orion.ports.csi import CsiPlugins
 from orion.ports.engine import Engine
 from orion.ports.log import Identity, LogStore
 from orion.ports.machine import Machine
 from orion.ports.membership import Membership
 from orion.ports.peers import Peers
 from orion.ports.probe import Probe
+from orion.ports.storage import StoragePorts
 from orion.ports.volumes import VolumeStore
 from orion.process.config import Config
 from orion.raft.interface import RaftConfig, SoftState
@@ -92,7 +92,7 @@ class Node:
         machine: Machine,
         volumes: VolumeStore,
         network: Callable[[], NetworkPorts],
-        csi: CsiPlugins,
+        storage: StoragePorts,
         identity: Identity,
         on_stop_asked: Callable[[], None] = lambda: None,
     ) -> None:
@@ -216,6 +216,14 @@ class Node:
             submitter=self._submitter,
             rng=rng,
         )
+        self._leases = Leases(
+            me=me,
+            clock=clock,
+            source=self._source,
+            keeper=storage.keeper,
+            confirm=self.forward.ask,
+            may_run=lambda allocation: self.agent.may_run(allocation),  # noqa: PLW0108 -- it comes later
+        )
         self.agent = Agent(
             me=me,
             clock=clock,
@@ -227,7 +235,14 @@ class Node:
             hooks=(
                 TemplateExpansion(lambda: self._registration.known()),  # noqa: PLW0108 -- it comes later
                 ConfigInjection(lambda keys: self.service.configs.read(keys)),  # noqa: PLW0108 -- so does this
-                VolumeMounts(me, volumes, cluster=lambda: self.service.volumes, random_bits=machine.random_bits),
+                VolumeMounts(
+                    me,
+                    volumes,
+                    cluster=lambda: self.service.volumes,
+                    systems=lambda: self._storage.tasks,
+                    random_bits=machine.random_bits,
+                ),
+                LeaseBeforeStart(self._leases),
                 ClusterNetworkAttachment(self.network),
                 GuardBeforeStart(self.guarding),
                 Namespaces(me, engine, lambda: self._source.latest.cluster if self._source.latest else 0),
@@ -246,10 +261,16 @@ class Node:
             agent=self.agent,
             source=self._source,
         )
-        self._plugins = Plugins(csi)
-        self._plugins.follow(config.csi_sockets)
-        self._plugins.on_change.append(lambda: self._registration.facts_changed.set())  # noqa: PLW0108 -- as above
-        ControllerCalls(plugins=self._plugins, forward=self.forward, registry=self.registry)
+        self._storage = NodeStorage(
+            me=me,
+            ports=storage,
+            sockets=config.csi_sockets,
+            source=self._source,
+            agent=self.agent,
+            forward=self.forward,
+            registry=self.registry,
+            on_change=lambda: self._registration.facts_changed.set(),  # noqa: PLW0108 -- it comes later
+        )
         self._registration = Registration(
             config=config,
             raft=raft,
@@ -262,8 +283,8 @@ class Node:
             source=self._source,
             rivals=self._rivals,
             on_registered=self._belonging.registered,
-            more_labels=lambda: (*self.network.labels, *plugin_labels(self._plugins.states())),
-            plugins=lambda: node_plugins(self._plugins.states()),
+            more_labels=lambda: (*self.network.labels, *self._storage.labels),
+            plugins=self._storage.told,
         )
         self._gossip = GossipWatch(
             me=me,
@@ -317,7 +338,7 @@ class Node:
             guarding=self.guarding,
             reach_watch=self._reach_watch,
             volumes=volumes,
-            plugins=self._plugins,
+            plugins=self._storage.plugins,
             metrics=metrics,
             outlook=voters.outlook,
             leads=begun_moves.add,
@@ -389,7 +410,8 @@ class Node:
                 ("reachability", self._reachability.serve()),
                 ("reach watch", self._reach_watch.run()),
                 ("volume copies", self._volume_copies.run()),
-                ("plugins", self._plugins.run()),
+                ("storage", self._storage.run()),
+                ("leases", self._leases.run()),
                 ("reports", self._reports.run()),
                 ("registration", self._registration.run()),
                 ("removed member", self._removed_member.run()),

@@ -35,6 +35,9 @@ class VolumeStore(Protocol):
     async def path_of(self, key: str, subpath: str) -> VolumePath:
         """Refused where it is not there, is no directory, or `subpath` leads out of the volume."""
 
+    async def below(self, place: str, subpath: str) -> str:
+        """Returns the path of a directory of what is mounted at `place`. Refused as in `path_of`."""
+
     async def has_path(self, path: str) -> bool:
         """Returns whether this machine has it, as whatever it is."""
 

@@ -17,11 +17,15 @@ import msgspec
 from orion import __version__
 from orion.adapters.clock import SystemClock
 from orion.adapters.csi import GrpcPlugins
+from orion.adapters.csi_records import FileRecords
 from orion.adapters.docker import Docker
+from orion.adapters.docker.for_keeper import ALLOCATION_LABEL, engine_for_keeper
 from orion.adapters.gossip import Gossip
+from orion.adapters.keeper import KeeperProcess
 from orion.adapters.lmdb_log import LmdbLog
 from orion.adapters.lmdb_log.former import former_directories
 from orion.adapters.machine import LinuxMachine
+from orion.adapters.mounts import LinuxMounts
 from orion.adapters.peers import TcpPeers
 from orion.adapters.probe import SocketProbe
 from orion.adapters.volumes import LocalVolumes
@@ -34,6 +38,7 @@ from orion.node.network.node_network import NetworkPorts
 from orion.node.node import Node
 from orion.ports.log import Identity, LogFailed, LogStore
 from orion.ports.machine import Machine
+from orion.ports.storage import StoragePorts
 from orion.process.config import Config
 from orion.process.fd_limits import raise_limit
 from orion.process.loglines import OneLineFormatter, printable
@@ -133,7 +138,7 @@ async def serve(config: Config) -> None:
             probe=SocketProbe(),
             machine=machine,
             volumes=LocalVolumes(Path(config.data_dir) / "volumes"),
-            csi=GrpcPlugins(),
+            storage=_storage_adapters(config),
             network=_network_adapters,
             identity=identity,
             on_stop_asked=stop.set,
@@ -157,6 +162,12 @@ async def serve(config: Config) -> None:
         if unseen := stack.enter_context(announced(config.node, *api.address)):
             log.info("commands on this machine do not find this node without --port or --addr: %s", unseen)
         await _run_until(stop, node, api)
+
+
+def _storage_adapters(config: Config) -> StoragePorts:
+    directory = Path(config.data_dir).resolve()
+    keeper = KeeperProcess(directory, ALLOCATION_LABEL, engine_for_keeper(config.docker_host))
+    return StoragePorts(GrpcPlugins(), LinuxMounts(), FileRecords(directory / "csi"), keeper)
 
 
 def _network_adapters() -> NetworkPorts:

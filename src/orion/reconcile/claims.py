@@ -11,13 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
-from orion.model.claims import Claim, ClaimPhase, excludes
+from orion.model.claims import SLACK_MS, Claim, ClaimPhase, excludes
 from orion.model.csi import AccessMode
 from orion.model.ids import NodeId
-
-# A node may have heard of the cluster from a voter for that long after the leader heard its last word: until that
-# voter tells its workers that it has no leader, and for the clocks of two machines.
-SLACK_MS = 5_000
 
 Key = tuple[str, NodeId]
 

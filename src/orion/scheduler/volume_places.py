@@ -77,6 +77,8 @@ class VolumePlaces:
     def _why(self, spot: Spot) -> PlacementFailure:
         demand = self._demand
         rules = Choice(self._view, self._record, [0], demand, self._pool.of([]), self._overlay).rules
+        if spot.no_plugin is not None and not spot.narrowed(self._pool).nodes and self._pool.nodes:
+            return PlacementFailure(volume=spot.no_plugin)
         if spot.row is None:
             return explain(self._pool, self._overlay, demand, rules)
         if not self._pool.has(spot.row):

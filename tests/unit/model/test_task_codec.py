@@ -104,6 +104,7 @@ VALUES = {
     "health_check": st.none() | _CHECKS,
     "hooks": st.none() | st.builds(HooksRequest, _HOOKS, _HOOKS),
     "drain_seconds": st.none() | _SECONDS,
+    "stop_after_disconnect_seconds": st.sampled_from([None, 0, 3, 86_400]),
     "priority": st.integers(-100, 100),
     "networks": st.lists(st.from_regex(JOB_NAME, fullmatch=True), max_size=3, unique=True),
     "allow_from": st.lists(st.from_regex(JOB_NAME, fullmatch=True), max_size=3, unique=True),

@@ -16,7 +16,7 @@ from orion.node.agent.confirm import MAX_CONFIRMED, Confirm
 from orion.node.agent.turns import MAX_RUNS, AskRuns
 from orion.node.consensus.position import AskPosition
 from orion.node.network.reachability import AskWitness
-from orion.node.routing.plugin_calls import AskClaim, PublishVolume, UnpublishVolume
+from orion.node.routing.plugin_calls import AskClaim, AskClear, AskWait, PublishVolume, UnpublishVolume
 from orion.node.routing.pull_image import PullImage
 from orion.node.routing.submit import Submit
 from orion.node.routing.volume_data import AskCopy, CopyData, DropData, PutData, ReadData
@@ -67,6 +67,8 @@ ENDLESS = [
     PublishVolume("v" * 257, "node1", 7),
     UnpublishVolume("data", "a node", 7),
     AskClaim("data", "n/1", Read()),
+    AskClear("", "node1", 7),
+    AskWait("data", "n/1", Read()),
     DropData("k" * 257, "d"),
     CopyData("k", "n" * 257, "d", "e"),
     AskCopy("k" * 257, "d"),

@@ -37,7 +37,7 @@ from orion.node.consensus.snapshots import FetchSnapshot
 from orion.node.network.names import NamedJob, NamedPlace, NamesChunk, WatchNames
 from orion.node.network.published import WatchPublished
 from orion.node.network.reachability import AskWitness
-from orion.node.routing.plugin_calls import AskClaim, PublishVolume, UnpublishVolume
+from orion.node.routing.plugin_calls import AskClaim, AskClear, AskWait, PublishVolume, UnpublishVolume
 from orion.node.routing.pull_image import Pulled, PullImage
 from orion.node.routing.submit import Submit, Submitted
 from orion.node.routing.volume_data import (
@@ -155,6 +155,8 @@ REQUESTS = [
     (AskPlugins(), "9150"),
     (PublishVolume("data", "node1", 7), "9451a464617461a56e6f64653107"),
     (UnpublishVolume("data", "node1", 7), "9452a464617461a56e6f64653107"),
+    (AskClear("data", "node1", 7), "9453a464617461a56e6f64653107"),
+    (AskWait("data", "node1", READ), "9456a464617461a56e6f64653194c3cd012ccb3ff8000000000000cb4004000000000000"),
     (AskClaim("data", "node1", READ), "9454a464617461a56e6f64653194c3cd012ccb3ff8000000000000cb4004000000000000"),
     (AskCopy("data.7", "d1.9"), "9346a6646174612e37a464312e39"),
     (PutData("data.7", "d1.9"), "9349a6646174612e37a464312e39"),

@@ -35,7 +35,8 @@ class ClusterOfOne:
 
 def hook(cluster, disk):
     rng = random.Random(1)
-    return VolumeMounts(ME, SimVolumes(rng, "n", disk), cluster=lambda: cluster, random_bits=rng.getrandbits)
+    volumes = SimVolumes(rng, "n", disk)
+    return VolumeMounts(ME, volumes, cluster=lambda: cluster, systems=dict, random_bits=rng.getrandbits)
 
 
 def reasons(bench, identity):

@@ -7,12 +7,12 @@ import random
 import pytest
 from state_kit import World
 
-from orion.model.claims import Claim, ClaimPhase
+from orion.model.claims import SLACK_MS, Claim, ClaimPhase
 from orion.model.csi import AccessMode
 from orion.model.errors import OrionError
 from orion.model.storage import SystemPart
 from orion.model.volumes import Volume, VolumeKind
-from orion.reconcile.claims import SLACK_MS, ActKind, Need, Outlook, decide
+from orion.reconcile.claims import ActKind, Need, Outlook, decide
 from orion.state.check import rebuilt, state_hash
 from orion.state.tables.claims import BeginClaim, Claims, MoveClaim, NoteClaim
 from orion.state.tables.volume_changes import RemoveVolume

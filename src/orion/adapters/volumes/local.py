@@ -42,6 +42,9 @@ class LocalVolumes:
     async def path_of(self, key: str, subpath: str) -> VolumePath:
         return await self._do(lambda: self._path_of(key, subpath))
 
+    async def below(self, place: str, subpath: str) -> str:
+        return await self._do(lambda: str(_below(Path(place), subpath)))
+
     async def has_path(self, path: str) -> bool:
         return await self._do(lambda: os.path.lexists(path) and Path(path).exists())
 
@@ -117,12 +120,7 @@ class LocalVolumes:
             _sync(directory)
 
     def _path_of(self, key: str, subpath: str) -> VolumePath:
-        whole = (self._root / key / _DATA).resolve()
-        path = (whole / subpath).resolve()
-        if not path.is_relative_to(whole):
-            raise EngineError(f"{subpath} leads out of its volume")
-        if not path.is_dir():
-            raise EngineError(f"its volume has no directory {subpath}: make it there first")
+        path = _below(self._root / key / _DATA, subpath)
         return VolumePath(str(path), next(path.iterdir(), None) is None)
 
     def _tidy(self) -> None:
@@ -135,6 +133,16 @@ class LocalVolumes:
         with contextlib.suppress(FileNotFoundError):
             place.rename(leaving)
         _clear(leaving)
+
+
+def _below(place: Path, subpath: str) -> Path:
+    whole = place.resolve()
+    path = (whole / subpath).resolve()
+    if not path.is_relative_to(whole):
+        raise EngineError(f"{subpath} leads out of its volume")
+    if not path.is_dir():
+        raise EngineError(f"its volume has no directory {subpath}: make it there first")
+    return path
 
 
 @contextlib.contextmanager

@@ -40,7 +40,7 @@ from orion.model.api.rules import (
     show_grace,
     show_restart,
 )
-from orion.model.api.volume_fields import Volumes
+from orion.model.api.volume_fields import StopAfter, Volumes
 from orion.model.api.words import FIRST_WORD, Word
 from orion.model.health import Health
 from orion.model.ids import JOB_NAME
@@ -322,6 +322,7 @@ class TaskFields(HealthFields, msgspec.Struct, frozen=True, rename="camel"):
     allow_from: AllowFrom = []
     volumes: Volumes = []
     network_aliases: NetworkAliases = []
+    stop_after_disconnect_seconds: StopAfter = None
 
 
 class TaskRequest(TaskFields, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from orion.model.api.config_refs import path_error
 from orion.model.api.fields import Option, Reading, field, schema
+from orion.model.claims import MAX_STOP_AFTER_MS, MIN_STOP_AFTER_MS
 from orion.model.errors import shown
 from orion.model.volumes import MAX_OF_TASK, MAX_PATH, NAME, VolumeMount
 
@@ -158,6 +159,41 @@ Volumes = Annotated[
             "volume",
             also="As in data:/var/lib/x, or /srv/x:/x:ro for a path of its node; more than ro, behind commas: "
             "per-slot, nocopy, subpath=PATH, rshared.",
+        ),
+    ),
+]
+
+
+def read_stop_after(seconds: float | None, reading: Reading) -> int | None:
+    if seconds is None:
+        return None
+    if seconds and not MIN_STOP_AFTER_MS / 1000 <= seconds <= MAX_STOP_AFTER_MS / 1000:
+        least, most = MIN_STOP_AFTER_MS // 1000, MAX_STOP_AFTER_MS // 1000
+        reading.wrong(f"{reading.name} is {seconds:g}: give {least} to {most:,} seconds, or 0 for never")
+        return None
+    return round(seconds * 1000)
+
+
+def show_stop_after(time_ms: int | None) -> float | None:
+    return None if time_ms is None else time_ms / 1000
+
+
+StopAfter = Annotated[
+    float | None,
+    field(
+        "How long it goes on once its node has lost the cluster; 0: for as long as it likes.",
+        note="Seconds. Null: 10 for a task that alone writes to a volume of a storage system, which no other node"
+        " has before that time and 5 s more; else 0.",
+        spec="stop_after_disconnect_ms",
+        read=read_stop_after,
+        show=show_stop_after,
+        minimum=0,
+        maximum=MAX_STOP_AFTER_MS / 1000,
+        option=Option(
+            ("--stop-after-disconnect",),
+            "SECONDS",
+            "seconds",
+            default="10 as the one writer to a volume, else 0",
         ),
     ),
 ]

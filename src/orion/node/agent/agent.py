@@ -249,6 +249,17 @@ class Agent:
         """All of the cluster's on its engine, whichever node's; None while none is in sight."""
         return list(self._seen.containers.values()) if self._in_sight else None
 
+    def may_run(self, allocation: AllocationId) -> bool:
+        """Returns whether a container of it runs, or may be about to: always so while none is in sight."""
+        if not self._in_sight or self._reconciler.acts_on(allocation):
+            return True
+        found = (each for each in self._seen.containers.values() if each.labels.allocation == allocation)
+        return any(each.state is ContainerState.RUNNING for each in found)
+
+    def hurry(self, allocations: Collection[AllocationId]) -> None:
+        """Tries their starts again at once: something that they may wait for is there."""
+        self._reconciler.hurry(allocations)
+
     def runs(self, allocations: Collection[AllocationId]) -> Runs:
         """Returns those that run, and that are ready, as far as this node sees its engine's containers."""
         work = self._source.latest

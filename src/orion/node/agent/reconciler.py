@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from functools import partial
 
 from orion.model.allocation import TERMINAL, AllocationStatus
@@ -77,6 +77,17 @@ class Reconciler:
         self._busy.clear()
         self._teardown.removing.clear()
         self._health.begin_anew()
+
+    def acts_on(self, allocation: AllocationId) -> bool:
+        return allocation in self._busy
+
+    def hurry(self, allocations: Collection[AllocationId]) -> None:
+        """Tries those that wait for somebody at once, not when their wait is over."""
+        for each in allocations:
+            tries = self._attempts.get(each)
+            if tries is not None and tries.waits:
+                tries.retry_at_ms = 0
+        self._source.changed.set()
 
     async def run(self, group: asyncio.TaskGroup) -> None:
         """Until cancelled; actions run in `group`."""

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, MutableSet
 
 from orion.model.ids import JobName, NodeId, RaftId
 from orion.node.consensus.driver import RaftDriver
+from orion.node.leader.claims import ClaimsDuty
 from orion.node.leader.cluster_watch import ClusterWatch
 from orion.node.leader.collection import Collection
 from orion.node.leader.cron import Cron
@@ -72,6 +73,7 @@ def leader_and_voters(
         Moving(clock=clock, driver=driver, proposer=proposer, begun=begun_moves),
         System(clock=clock, driver=driver, proposer=proposer),
         SubnetLeases(clock=clock, driver=driver, proposer=proposer),
+        ClaimsDuty(clock=clock, driver=driver, proposer=proposer, forward=forward),
         VolumeMoves(clock=clock, driver=driver, proposer=proposer, forward=forward),
         Cron(clock=clock, driver=driver, proposer=proposer),
         Collection(clock=clock, driver=driver, proposer=proposer),

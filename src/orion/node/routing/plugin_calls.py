@@ -51,8 +51,41 @@ class UnpublishVolume(CallRequest[CallAnswer], frozen=True, tag=82):
         return _fault(self.volume, self.node)
 
 
+class Cleared(msgspec.Struct, frozen=True, array_like=True):
+    """`clear`: nothing of the volume is left on the node, and nothing will be before it has another claim. `why`:
+    what is left, in words.
+    """
+
+    clear: bool
+    why: str = ""
+
+
+class AskClear(CallRequest[Cleared], frozen=True, tag=83):
+    """Asks the node of a claim that is RELEASING as of `as_of`. Conflict while it has not heard of that."""
+
+    at: ClassVar = Place.NODE
+
+    volume: str
+    node: NodeId
+    as_of: int
+
+    def fault(self) -> str:
+        return _fault(self.volume, self.node)
+
+
 class AskClaim(CallRequest[ClaimedVolume | None], frozen=True, tag=84):
     """A node's claim to a volume, with that."""
+
+    volume: str
+    node: NodeId
+    read: Read
+
+    def fault(self) -> str:
+        return _fault(self.volume, self.node)
+
+
+class AskWait(CallRequest[str], frozen=True, tag=86):
+    """Why a node does not have a volume of a storage system yet. Words follow "waits for its volume data:"."""
 
     volume: str
     node: NodeId

@@ -39,11 +39,12 @@ class NodeVolumes:
     """Begins with the first `want`: what is mounted from before may be of tasks that run. From then on everything
     that is not wanted goes, also what a former process left behind.
 
-    The stop of a task comes before its volume is not wanted any more; that order is the caller's.
+    `holds` says whether a container of an allocation may run: its target stays as it is meanwhile, wanted or not.
     """
 
     def __init__(self, plugins: Plugins, mounts: Mounts, records: CsiRecords) -> None:
         self._tools = Tools(plugins, mounts, records, CALLS_AT_ONCE)
+        self.holds: Callable[[AllocationId], bool] = lambda _: False
         self._volumes: dict[Key, OneVolume] = {}
         self._wanted: dict[Key, WantedVolume] | None = None
         self._loaded = False
@@ -108,6 +109,10 @@ class NodeVolumes:
                 self._changed.clear()
                 self._follow(group, runners)
                 await self._changed.wait()
+
+    def look(self) -> None:
+        """Something may not be held any more."""
+        self._look_again()
 
     def _follow(self, group: asyncio.TaskGroup, runners: dict[Key, asyncio.Task[None]]) -> None:
         wanted = self._wanted or {}
@@ -177,7 +182,13 @@ class NodeVolumes:
 
     def _one(self, key: Key, known: KnownVolume | None) -> OneVolume:
         fresh = KnownVolume(*key, staging=f"{self._directory(key)}/staging")
-        return OneVolume(_folder(key), known or fresh, self._tools, self._told)
+        return OneVolume(_folder(key), known or fresh, self._tools, self._told, self._is_held)
+
+    def _is_held(self, target: str) -> bool:
+        try:
+            return self.holds(AllocationId(int(target.rpartition("/")[2], 16)))
+        except ValueError:  # no target of ours
+            return False
 
     def _directory(self, key: Key) -> str:
         return f"{self._tools.records.directory}/{_folder(key)}"

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 
 from orion.model.csi import NEVER, FailureKind, NodeFeature, SizeRange
 from orion.model.csi_node import CALLS, UNDOING, KnownVolume, Phase, Step, StepKind, WantedVolume
@@ -17,6 +18,7 @@ from orion.reconcile import csi_steps
 
 log = logging.getLogger(__name__)
 
+_AWAY = frozenset({StepKind.UNPUBLISH, StepKind.UNMOUNT, StepKind.DROP})
 FIRST_AGAIN_S = 0.5
 LONGEST_AGAIN_S = 60.0
 
@@ -36,7 +38,14 @@ class OneVolume:
     it here.
     """
 
-    def __init__(self, folder: str, known: KnownVolume, tools: Tools, on_change: asyncio.Event) -> None:
+    def __init__(
+        self,
+        folder: str,
+        known: KnownVolume,
+        tools: Tools,
+        on_change: asyncio.Event,
+        is_held: Callable[[str], bool],
+    ) -> None:
         self.known: KnownVolume | None = known
         self.wanted: WantedVolume | None = None
         self.why = ""
@@ -46,6 +55,7 @@ class OneVolume:
         self._saved = known  # as it is on the disk, which has no record of one that is fresh
         self._tools = tools
         self._on_change = on_change
+        self._is_held = is_held
         self._look = asyncio.Event()
         self._again_s = FIRST_AGAIN_S
         # What will never be taken, and by which generation of the plugin.
@@ -114,6 +124,8 @@ class OneVolume:
         if step is None:
             await self._save(known)
             return False
+        if step.kind in _AWAY and step.path and self._is_held(step.path):
+            raise _Waits(f"a container uses it at {step.path}")
         if step.kind in CALLS:
             if plugin is None:
                 raise _Waits(tools.plugins.why_not(known.plugin))

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from orion.model.claims import (
     MAX_CLAIMS,
     MAX_CONTEXT_PAIRS,
+    MAX_STOP_AFTER_MS,
     MAX_WHY,
     NEXT,
     Claim,
@@ -33,8 +34,6 @@ from orion.state.tables.volumes import Volumes
 
 Key = tuple[str, NodeId]
 
-MAX_STOP_AFTER_MS = 86_400_000
-
 
 @since(2)
 class ClaimsFrame(Rows, frozen=True, array_like=True, tag=22):
@@ -48,6 +47,7 @@ class Claims(KeyedTable[Key, Claim]):
         self._by_volume = KeysBy[Key, Claim](lambda row: (row.volume,))
         self._by_node = KeysBy[Key, Claim](lambda row: (row.node,))
         super().__init__(state, self._by_volume, self._by_node)
+        self._state = state
 
     @staticmethod
     def key(row: Claim) -> Key:
@@ -55,6 +55,11 @@ class Claims(KeyedTable[Key, Claim]):
 
     def of_volume(self, volume: str) -> list[Claim]:
         return [self.rows[key] for key in sorted(self._by_volume.of(volume))]
+
+    def count_on(self, node: NodeId, driver: str) -> int:
+        """The volumes of one plugin that a node has a claim to."""
+        volumes = self._state.of(Volumes).rows
+        return sum(volumes[key[0]].driver == driver for key in self._by_node.of(node) if key[0] in volumes)
 
     def of_node(self, node: NodeId) -> list[Claim]:
         return [self.rows[key] for key in sorted(self._by_node.of(node))]
@@ -179,6 +184,7 @@ def move_claim(state: Tables, step: Step, move: MoveClaim) -> OrionError | None:
     _tell_node(state, step, move.node)
     if move.to is None:
         table.drop(row.key)
+        state.capacity_epoch += 1  # its node may take another one
         return None
     # What was needed again before its node had let go of it is published as before.
     context = tuple(sorted(move.context)) if row.phase is ClaimPhase.PUBLISHING else row.context

@@ -4,6 +4,7 @@ from itertools import chain
 
 from orion.model.after import after_fault
 from orion.model.allow import allow_fault
+from orion.model.claims import MAX_STOP_AFTER_MS
 from orion.model.container_options import ContainerOptions
 from orion.model.ids import JOB_NAME
 from orion.model.job import Job, JobKind, TaskSpec
@@ -95,6 +96,7 @@ def _spec_fault(spec: TaskSpec) -> str:
             first(ingress),
             outside("max_restarts", spec.restart.max_restarts, MAX_NUMBER),
             outside("stop_grace_ms", spec.stop_grace_ms, MAX_MS),
+            outside("stop_after_disconnect_ms", spec.stop_after_disconnect_ms or 0, MAX_STOP_AFTER_MS),
             first(outside("mode", mount.mode, 0o7777) for mount in spec.configs),
             rules_fault(spec.rules),
             _options_fault(spec.options),

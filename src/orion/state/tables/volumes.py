@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from msgspec.structs import replace
 
 from orion.model.allocation import Allocation
+from orion.model.claims import excludes
 from orion.model.errors import OrionError, Refused
 from orion.model.ids import AllocationId, JobName, task_id
 from orion.model.job import Job, JobKind, TaskSpec
@@ -118,6 +119,11 @@ def holders(
     return found
 
 
+def has_home(volume: Volume, *, writes: bool) -> bool:
+    """Returns whether a task that has it is to be where its other tasks are. `writes`: it is no mere reader."""
+    return volume.system is None or excludes(volume.system.access, read_only=not writes, other_read_only=False)
+
+
 def is_free(
     volume: Volume | None,
     row: NodeRecord | None,
@@ -125,12 +131,14 @@ def is_free(
     jobs: Lookup,
     leaving: Collection[AllocationId] = (),
 ) -> bool:
-    """Returns whether any node may be the home of a volume: it has no data, and no task on the node that was to
-    have it. `row`: that node.
+    """Returns whether any node may be the home of a volume: it has no data there, and no task on the node that was
+    to have it. `row`: that node.
     """
     if volume is None or not volume.home:
         return True
-    return not volume.data and not is_held(volume.name, row, allocations, jobs, leaving)
+    return (volume.kind is VolumeKind.CSI or not volume.data) and not is_held(
+        volume.name, row, allocations, jobs, leaving
+    )
 
 
 # --- jobs --------------------------------------------------------------------------------------------------
@@ -191,15 +199,24 @@ class VolumeGiver:
         for name in self._spec.volume_names(index):
             row = table.get(name)
             new += row is None
-            if row is None or row.kind is not VolumeKind.HOST:
+            if row is None:
                 continue
-            if row.moving_to:
+            if row.moving_to or (row.system is not None and not self._can_have(node, row)):
                 return False
+            if not has_home(row, writes=self._spec.writes_volume(name, index)):
+                continue
             if row.home == node.node.id:
                 continue
             if not is_free(row, state.records.get(row.home), state.allocations, state.jobs.get):
                 return False
         return len(table) + new <= MAX_VOLUMES
+
+    @staticmethod
+    def _can_have(node: NodeRecord, row: Volume) -> bool:
+        plugin = node.node.plugin(row.driver)
+        if plugin is None or not plugin.node or row.system is None:
+            return False
+        return bool(row.data) and not row.system.removing and row.system.reached_from(plugin.topology)
 
     def give(self, node: NodeRecord, index: int) -> None:
         table, step, home = self._state.of(Volumes), self._step, node.node.id
@@ -212,7 +229,7 @@ class VolumeGiver:
                 row = replace(row, base=of_slot[0], slot=of_slot[1])
                 text = f"volume {name} is made on {home} for {task_id(self._job, index)}"
                 step.tell("VolumeCreated", name, text)
-            elif row.kind is VolumeKind.HOST:
+            elif has_home(row, writes=self._spec.writes_volume(name, index)):
                 row = replace(row, home=home)
             table.put(replace(row, used_at_ms=step.at_ms))
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from orion.model.container import Mount
 from orion.model.errors import EngineError, Refused
 from orion.model.ids import NodeId
-from orion.model.volumes import Volume, VolumeMount
+from orion.model.volumes import Volume, VolumeKind, VolumeMount
 from orion.node.agent.hooks.hook import NotYet, Prepared, StartRequest
 from orion.ports.volumes import VolumeStore
 
@@ -30,6 +30,13 @@ class ClusterVolumes(Protocol):
         """Has it know the name of the data that this node has made. Raises Refused where it is not so."""
 
 
+class SystemVolumes(Protocol):
+    """Volumes of storage systems on this node."""
+
+    async def path(self, volume: Volume, start: StartRequest) -> str:
+        """Returns where the task finds it. Raises NotYet."""
+
+
 class VolumeMounts:
     """`random_bits` names data."""
 
@@ -41,11 +48,13 @@ class VolumeMounts:
         store: VolumeStore,
         *,
         cluster: Callable[[], ClusterVolumes],
+        systems: Callable[[], SystemVolumes],
         random_bits: Callable[[int], int],
     ) -> None:
         self._me = me
         self._store = store
         self._cluster = cluster
+        self._systems = systems
         self._random_bits = random_bits
 
     async def prestart(self, start: StartRequest, prepared: Prepared) -> Prepared:
@@ -58,7 +67,7 @@ class VolumeMounts:
             if mount.source:
                 mounts.append(await self._path(mount))
             else:
-                mounts.append(await self._volume(mount, mount.volume_of(start.allocation.index)))
+                mounts.append(await self._volume(mount, mount.volume_of(start.allocation.index), start))
         return replace(prepared, mounts=tuple(mounts))
 
     async def _path(self, mount: VolumeMount) -> Mount:
@@ -69,8 +78,12 @@ class VolumeMounts:
             )
         return Mount(mount.target, mount.source, mount.read_only, shared=mount.shared)
 
-    async def _volume(self, mount: VolumeMount, name: str) -> Mount:
+    async def _volume(self, mount: VolumeMount, name: str, start: StartRequest) -> Mount:
         volume = await self._cluster().read(name)
+        if volume is not None and volume.kind is VolumeKind.CSI:
+            path = await self._systems().path(volume, start)
+            path = await self._store.below(path, mount.subpath) if mount.subpath else path
+            return Mount(mount.target, path, mount.read_only)
         if volume is None or volume.home != self._me or volume.moving_to:
             raise NotYet(f"waits for its volume {name}, which is not on {self._me}")
         await self._require_data(volume)

@@ -1,0 +1,23 @@
+"""A hook: a task that may not go on without the cluster starts once somebody is there who would end it."""
+
+from typing import Protocol
+
+from orion.model.allocation import Allocation
+from orion.model.job import TaskSpec
+from orion.node.agent.hooks.hook import Prepared, StartRequest
+
+
+class Watch(Protocol):
+    async def require(self, allocation: Allocation, spec: TaskSpec) -> None:
+        """Raises NotYet while nobody is."""
+
+
+class LeaseBeforeStart:
+    name = "lease"
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    async def prestart(self, start: StartRequest, prepared: Prepared) -> Prepared:
+        await self._watch.require(start.allocation, start.spec)
+        return prepared

@@ -1,0 +1,141 @@
+"""Tasks that may not go on without the cluster: each has a time at which this machine's keeper ends it, unless a
+quorum has said meanwhile that this node lives.
+
+The time is counted from when the question was asked, so it is over before the leader may give away what the task
+has (model/claims.py).
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+from orion.model.allocation import Allocation
+from orion.model.claims import stop_after_ms
+from orion.model.errors import OrionError
+from orion.model.ids import AllocationId, NodeId
+from orion.model.job import TaskSpec
+from orion.node.agent.assignments import AssignmentWatcher
+from orion.node.agent.confirm import Confirm, Confirmed
+from orion.node.agent.hooks.hook import NotYet
+from orion.ports.clock import Clock
+from orion.ports.keeper import Keeper
+
+log = logging.getLogger(__name__)
+
+RENEW_S = 1.0
+FRESH_MS = 2_000  # no task starts on an older word
+
+
+class Leases:
+    def __init__(
+        self,
+        *,
+        me: NodeId,
+        clock: Clock,
+        source: AssignmentWatcher,
+        keeper: Keeper,
+        confirm: Callable[[Confirm], Awaitable[Confirmed]],
+        may_run: Callable[[AllocationId], bool],
+    ) -> None:
+        """`may_run`: whether a container of an allocation may be there."""
+        self._me = me
+        self._clock = clock
+        self._source = source
+        self._keeper = keeper
+        self._confirm = confirm
+        self._may_run = may_run
+        self._standing_ms: int | None = None  # when the question was asked that had the last good answer
+        self._kept: dict[AllocationId, int] = {}  # as the keeper was told
+        self._looks = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._why = ""
+        source.on_change.append(self._looks.set)
+
+    def stop_after_ms(self, allocation: Allocation, spec: TaskSpec) -> int:
+        """As the task has it, and no longer than the leader waits for any of its volumes. 0: it goes on."""
+        if spec.stop_after_disconnect_ms is None and not spec.has_volumes:
+            return 0
+        claims = self._source.latest.claims if self._source.latest is not None else ()
+        own = stop_after_ms(spec, allocation.index, {each.volume.name: each.volume for each in claims})
+        mine = spec.volume_names(allocation.index)
+        times = [own, *(each.claim.stop_after_ms for each in claims if each.volume.name in mine)]
+        return min(filter(None, times), default=0)
+
+    async def require(self, allocation: Allocation, spec: TaskSpec) -> None:
+        """Returns once the keeper watches it. Raises NotYet while this node may not start it."""
+        stop_after = self.stop_after_ms(allocation, spec)
+        if not stop_after:
+            return
+        if self._standing_ms is None or self._clock.now_ms() - self._standing_ms > FRESH_MS:
+            await self._ask()
+        if self._standing_ms is None or self._clock.now_ms() - self._standing_ms > FRESH_MS:
+            raise NotYet(f"waits until {self._me} reaches the cluster: {self._why}")
+        try:
+            await self._tell({allocation.id: self._standing_ms + stop_after})
+        except OrionError as error:
+            raise NotYet(
+                f"waits until somebody can end it when {self._me} loses the cluster: {error.detail}"
+            ) from None
+
+    async def run(self) -> None:
+        while True:
+            self._looks.clear()
+            needed = self._needed()
+            if needed:
+                await self._ask()
+            if needed or self._kept:
+                await self._renew(needed)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RENEW_S if needed or self._kept else None):
+                    await self._looks.wait()
+
+    async def extend(self, more_ms: int) -> None:
+        """Has them all go on for longer without this process: the cluster has agreed to wait for it."""
+        if self._kept:
+            with contextlib.suppress(OrionError):
+                await self._tell({each: until_ms + more_ms for each, until_ms in self._kept.items()})
+
+    def _needed(self) -> dict[AllocationId, int]:
+        work = self._source.latest
+        found = {}
+        for each in work.assigned if work is not None else ():
+            if not each.allocation.terminal and (time_ms := self.stop_after_ms(each.allocation, each.spec)):
+                found[each.allocation.id] = time_ms
+        return found
+
+    async def _ask(self) -> None:
+        """Asks whether this node lives, as a quorum has it."""
+        asked_ms = self._clock.now_ms()
+        try:
+            gone = self._me in (await self._confirm(Confirm((), (self._me,)))).gone
+        except OrionError as error:
+            why = error.detail
+        else:
+            why = f"the cluster has {self._me} as down" if gone else ""
+        if not why:
+            self._standing_ms = max(asked_ms, self._standing_ms or 0)
+        if why and not self._why:
+            log.warning("tasks here end unless the cluster is reached in time: %s", why)
+        self._why = why
+
+    async def _renew(self, needed: dict[AllocationId, int]) -> None:
+        if self._standing_ms is None:
+            return  # those of a former process have the time that it was given
+        until_ms = {each: self._standing_ms + time_ms for each, time_ms in needed.items()}
+        news = {each: time_ms for each, time_ms in until_ms.items() if self._kept.get(each) != time_ms}
+        # One that is over and runs still is ended by the keeper if nobody else does.
+        ended = [each for each in self._kept if each not in needed and not self._may_run(each)]
+        if not news and not ended:
+            return
+        try:
+            await self._tell(news, tuple(ended))
+        except OrionError as error:
+            log.warning("%s", error.detail)
+
+    async def _tell(self, until_ms: dict[AllocationId, int], ended: tuple[AllocationId, ...] = ()) -> None:
+        async with self._turn:
+            await self._keeper.renew(until_ms, ended)
+            self._kept.update(until_ms)
+            for each in ended:
+                self._kept.pop(each, None)

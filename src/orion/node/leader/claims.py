@@ -1,0 +1,260 @@
+"""A duty: volumes of storage systems to the nodes whose tasks need them, and back. Each act is one that
+`reconcile/claims.py` decides, for as long as a claim is as it was then.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+
+from orion.model.claims import MAX_WHY, Claim, ClaimPhase, access_of, stop_after_ms
+from orion.model.errors import OrionError
+from orion.model.ids import NodeId
+from orion.model.node import NodeStatus
+from orion.model.volumes import Volume
+from orion.node.consensus.driver import RaftDriver
+from orion.node.leader.proposer import Proposer
+from orion.node.leader.until import changed_or_due
+from orion.node.routing.forward import Forward
+from orion.node.routing.plugin_calls import AskClear, CallAnswer, PublishVolume, UnpublishVolume
+from orion.node.runtime.isolation import UNFORESEEN
+from orion.ports.clock import Clock
+from orion.reconcile.claims import Act, ActKind, Key, Need, Outlook, decide
+from orion.reconcile.deployment_look import NEVER_MS
+from orion.state.tables.claims import BeginClaim, Claims, MoveClaim, NoteClaim
+from orion.state.tables.volumes import Users, Volumes
+
+log = logging.getLogger(__name__)
+
+GATHER_S = 0.01
+CALL_S = 130.0  # longer than a plugin has for a call
+CLEAR_S = 8.0  # longer than a node waits before it answers
+FIRST_AGAIN_MS = 200
+LONGEST_AGAIN_MS = 30_000
+CALLS_AT_ONCE = 32
+
+
+class ClaimsDuty:
+    """Calls run beside each other, one for a claim. How long a node has been down counts from when this leader saw
+    it, by its own clock.
+    """
+
+    name = "claims"
+
+    def __init__(self, *, clock: Clock, driver: RaftDriver, proposer: Proposer, forward: Forward) -> None:
+        self._clock = clock
+        self._driver = driver
+        self._proposer = proposer
+        self._forward = forward
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._down_since_ms: dict[NodeId, int] = {}
+        self._rests_until_ms: dict[Key, int] = {}
+        self._failures: dict[Key, int] = {}
+        self._calling: set[str] = set()  # volumes, whose controller is asked
+        self._asking: set[Key] = set()  # whose nodes are
+        self._turns = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._rotation = itertools.count()
+
+    async def run(self, _term: int, /) -> None:
+        self._begin_anew()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                due_ms = NEVER_MS
+                for act in self._acts():
+                    if act.kind is ActKind.WAIT:
+                        due_ms = min(due_ms, act.at_ms) if act.at_ms >= 0 else due_ms
+                    elif not await self._carry_out(act, group):
+                        due_ms = min(due_ms, self._clock.now_ms() + FIRST_AGAIN_MS)
+                await changed_or_due(self._driver, self._clock, due_ms, GATHER_S)
+
+    def _acts(self) -> list[Act]:
+        view, claims = self._driver.view, self._driver.view.of(Claims).rows.values()
+        volumes = view.of(Volumes).of_systems()
+        if not volumes and not claims:
+            return []
+        self._note_deaths()
+        known = {claim.key for claim in claims}
+        for memory in (self._rests_until_ms, self._failures):
+            for gone in memory.keys() - known:
+                del memory[gone]
+        acts = decide(
+            claims,
+            self._needs(volumes),
+            outlook=self._outlook,
+            rests_until_ms=lambda key: self._rests_until_ms.get(key, 0),
+            now_ms=self._clock.now_ms(),
+        )
+        return [act for act in acts if act.kind is ActKind.WAIT or not self._is_busy(act)]
+
+    def _is_busy(self, act: Act) -> bool:
+        return act.volume in self._calling or (act.volume, act.node) in self._asking
+
+    # --- what is needed -----------------------------------------------------------------------------------
+
+    def _needs(self, volumes: Iterable[Volume]) -> dict[Key, Need]:
+        view = self._driver.view
+        ready = {each.name: each for each in volumes if each.data and each.system and not each.system.removing}
+        if not ready:
+            return {}
+        users = Users(record for name in view.job_names() if (record := view.job_record(name)) is not None)
+        found: dict[Key, Need] = {}
+        for name, volume in ready.items():
+            for job in users.of(name):
+                for each in view.allocations_of_job(job):
+                    spec = view.spec(job, each.job_version)
+                    if each.terminal or spec is None or name not in spec.volume_names(each.index):
+                        continue
+                    need = Need(
+                        volume.created_index,
+                        access_of(volume),
+                        all(m.read_only for m in spec.volumes if m.name and m.volume_of(each.index) == name),
+                        stop_after_ms(spec, each.index, ready),
+                    )
+                    key = name, each.node
+                    found[key] = _both(found[key], need) if key in found else need
+        return found
+
+    def _note_deaths(self) -> None:
+        down = {node.id for node in self._driver.view.nodes() if node.status is NodeStatus.DOWN}
+        down |= {claim.node for claim in self._driver.view.of(Claims).rows.values() if self._is_gone(claim.node)}
+        self._down_since_ms = {node: self._down_since_ms.get(node, self._clock.now_ms()) for node in down}
+
+    def _outlook(self, node: NodeId) -> Outlook:
+        return Outlook(self._down_since_ms.get(node), self._is_gone(node))
+
+    def _is_gone(self, node: NodeId) -> bool:
+        return self._driver.view.node(node) is None
+
+    # --- acts ---------------------------------------------------------------------------------------------
+
+    async def _carry_out(self, act: Act, group: asyncio.TaskGroup) -> bool:
+        """Returns False when it is to be looked at again soon."""
+        view, key = self._driver.view, (act.volume, act.node)
+        claim = view.of(Claims).get(key)
+        if act.kind is ActKind.BEGIN:
+            return await self._begin(act)
+        if claim is None:  # another leader's, or this one's own last act
+            return True
+        if act.kind is ActKind.MOVE:
+            await self._move(claim, act.to)
+            return True
+        if act.kind is ActKind.CLEAR:
+            self._asking.add(key)
+            call = self._guarded(claim, self._clear)
+        else:
+            self._calling.add(act.volume)
+            call = self._guarded(claim, self._publish if act.kind is ActKind.PUBLISH else self._unpublish)
+        group.create_task(call, name=f"claim-{act.kind.value}-{act.volume}")
+        return True
+
+    async def _begin(self, act: Act) -> bool:
+        view = self._driver.view
+        volume, node = view.of(Volumes).get(act.volume), view.node(act.node)
+        plugin = node.plugin(volume.driver) if volume is not None and node is not None else None
+        if volume is None or plugin is None or not plugin.node:
+            return False  # the task says that it waits for the plugin
+        need = self._needs([volume]).get((act.volume, act.node))
+        if need is None:
+            return True
+        command = BeginClaim(
+            self._clock.wall_ms(),
+            act.volume,
+            volume.created_index,
+            act.node,
+            need.read_only,
+            need.stop_after_ms,
+            plugin.known_as,
+        )
+        await self._proposer.propose(command)
+        return True
+
+    async def _move(self, claim: Claim, to: ClaimPhase | None, context: tuple[tuple[str, str], ...] = ()) -> None:
+        command = MoveClaim(self._clock.wall_ms(), claim.volume, claim.node, claim.as_of, to, context)
+        await self._proposer.propose(command)
+        self._failures.pop(claim.key, None)
+        self._rests_until_ms.pop(claim.key, None)
+
+    async def _guarded(self, claim: Claim, call: Callable[[Claim], Awaitable[None]]) -> None:
+        try:
+            async with self._turns:
+                await call(claim)
+        except OrionError as error:
+            await self._failed(claim, error.detail)
+        except UNFORESEEN as error:
+            log.exception("a bug in Orion, with the claim of %s to volume %s", claim.node, claim.volume)
+            await self._failed(claim, f"a bug in Orion ({type(error).__name__}: {error})")
+        finally:
+            if call == self._clear:
+                self._asking.discard(claim.key)
+            else:
+                self._calling.discard(claim.volume)
+            self._driver.watch.nudge()
+
+    async def _publish(self, claim: Claim) -> None:
+        ask = PublishVolume(claim.volume, claim.node, claim.as_of)
+        answer = await self._ask_controller(claim, ask)
+        if answer.failed:
+            await self._failed(claim, answer.failed)
+        else:
+            await self._move(claim, ClaimPhase.PUBLISHED, answer.context)
+
+    async def _unpublish(self, claim: Claim) -> None:
+        ask = UnpublishVolume(claim.volume, claim.node, claim.as_of)
+        answer = await self._ask_controller(claim, ask)
+        if answer.failed:
+            await self._failed(claim, answer.failed)
+        else:
+            await self._move(claim, None)
+
+    async def _clear(self, claim: Claim) -> None:
+        ask = AskClear(claim.volume, claim.node, claim.as_of)
+        cleared = await self._forward.ask_node(claim.node, ask, timeout_s=CLEAR_S)
+        if cleared.clear:
+            await self._move(claim, ClaimPhase.UNPUBLISHING)
+        elif cleared.why:
+            await self._note(claim, cleared.why)
+
+    async def _ask_controller(self, claim: Claim, ask: PublishVolume | UnpublishVolume) -> CallAnswer:
+        """Asks one of the nodes that have a controller of the volume's plugin, each in its turn."""
+        volume = self._driver.view.of(Volumes).get(claim.volume)
+        driver = volume.driver if volume is not None else ""
+        nodes = controllers(self._driver, driver)
+        if not nodes:
+            return CallAnswer(failed=f"no node has a controller of plugin {driver} that works")
+        node = nodes[next(self._rotation) % len(nodes)] if self._failures.get(claim.key) else nodes[0]
+        return await self._forward.ask_node(node, ask, timeout_s=CALL_S)
+
+    async def _failed(self, claim: Claim, why: str) -> None:
+        times = self._failures[claim.key] = self._failures.get(claim.key, 0) + 1
+        wait_ms = min(FIRST_AGAIN_MS * 2 ** min(times - 1, 10), LONGEST_AGAIN_MS)
+        self._rests_until_ms[claim.key] = self._clock.now_ms() + wait_ms
+        await self._note(claim, why)
+
+    async def _note(self, claim: Claim, why: str) -> None:
+        now = self._driver.view.of(Claims).get(claim.key)
+        if now is not None and now.as_of == claim.as_of and now.why != why[:MAX_WHY]:
+            await self._proposer.propose(
+                NoteClaim(self._clock.wall_ms(), claim.volume, claim.node, claim.as_of, why[:MAX_WHY])
+            )
+
+
+def controllers(driver: RaftDriver, plugin: str) -> list[NodeId]:
+    """Returns the nodes that have a controller part of a plugin and are there, in a steady order."""
+    return [
+        node.id
+        for node in driver.view.nodes()
+        if node.status is NodeStatus.READY and (found := node.plugin(plugin)) is not None and found.controller
+    ]
+
+
+def _both(one: Need, other: Need) -> Need:
+    """Two needs of one node. A task that goes on without the cluster has the claim wait for the node's word."""
+    never = not (one.stop_after_ms and other.stop_after_ms)
+    return Need(
+        one.created_index,
+        one.mode,
+        one.read_only and other.read_only,
+        0 if never else max(one.stop_after_ms, other.stop_after_ms),
+    )
