@@ -6,15 +6,12 @@ import os
 import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from orion.model.ids import AllocationId, allocation_text
 from orion.ports.keeper import KeeperFailed
-
-if TYPE_CHECKING:
-    import subprocess
 
 _SOCKET = "keeper.sock"
 _START_S = 5.0
@@ -29,7 +26,7 @@ class KeeperProcess:
 
     def __init__(self, directory: Path, label: str, engine: Mapping[str, Any]) -> None:
         self._directory = directory
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child = 0
         self._label = label
         self._engine = msgspec.json.encode(engine).decode()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -98,17 +95,21 @@ class KeeperProcess:
 
     def _begin(self) -> None:
         """In a session of its own: what ends this process does not end it."""
-        import subprocess  # late: most nodes have nothing to be kept
-
+        if self._child:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self._child, os.WNOHANG)  # the former one has ended
         (self._directory / _SOCKET).unlink(missing_ok=True)
         program = str(Path(__file__).with_name("process.py"))
-        arguments = [sys.executable, "-I", "-S", program, _SOCKET, self._label, self._engine]
-        with (self._directory / "keeper.log").open("ab") as words:
-            self._child = subprocess.Popen(  # noqa: S603 -- this very program
-                arguments,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=words,
-                start_new_session=True,
-                cwd=self._directory,
-            )
+        arguments = ["-I", "-S", program, str(self._directory), _SOCKET, self._label, self._engine]
+        append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        self._child = os.posix_spawn(
+            sys.executable,
+            [sys.executable, *arguments],
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 2, str(self._directory / "keeper.log"), append, 0o600),
+            ],
+            setsid=True,
+        )

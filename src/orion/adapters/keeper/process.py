@@ -1,8 +1,8 @@
 """The keeper's own process. It is run as a file, with the standard library alone, so that it is small.
 
-    python -I -S process.py SOCKET LABEL ENGINE
+    python -I -S process.py DIRECTORY SOCKET LABEL ENGINE
 
-It listens at the path SOCKET, from where it was started, for a JSON text a line: {"until": {"ALLOCATION": SECONDS},
+It listens in DIRECTORY, at SOCKET, for a JSON text a line: {"until": {"ALLOCATION": SECONDS},
 "ended": ["ALLOCATION"]}, times by the machine's monotonic clock, and answers each with "ok". When the time of an
 allocation has come, containers whose LABEL has that value are ended by the engine, and looked for again: one may be
 on its way. ENGINE is JSON: {"socket": PATH}, or host and port, with "tls" the folder of its files, "" for none;
@@ -14,6 +14,7 @@ It ends by itself once there is nothing to watch and nobody has been connected f
 from __future__ import annotations
 
 import json
+import os
 import select
 import socket
 import sys
@@ -93,7 +94,9 @@ class Engine:
 
 
 def main() -> None:
-    path, label, engine = sys.argv[1], sys.argv[2], Engine(json.loads(sys.argv[3]))
+    directory, path, label, where = sys.argv[1:]
+    os.chdir(directory)  # the path of a socket is short
+    engine = Engine(json.loads(where))
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen(4)
