@@ -374,6 +374,7 @@ class Node:
             registration=self._registration,
             source=self._source,
             agent=self.agent,
+            leases=self._leases,
         )
 
     # --- life ---------------------------------------------------------------------------------------------

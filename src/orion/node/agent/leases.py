@@ -49,6 +49,7 @@ class Leases:
         self._kept: dict[AllocationId, int] = {}  # as the keeper was told
         self._looks = asyncio.Event()
         self._turn = asyncio.Lock()
+        self._more_ms = 0
         self._why = ""
         source.on_change.append(self._looks.set)
 
@@ -91,10 +92,12 @@ class Leases:
                     await self._looks.wait()
 
     async def extend(self, more_ms: int) -> None:
-        """Has them all go on for longer without this process: the cluster has agreed to wait for it."""
-        if self._kept:
-            with contextlib.suppress(OrionError):
-                await self._tell({each: until_ms + more_ms for each, until_ms in self._kept.items()})
+        """Has them all go on for longer without this process, which ends: the cluster has agreed to wait for it."""
+        self._more_ms = more_ms
+        needed = self._needed()
+        if needed:
+            await self._ask()
+            await self._renew(needed)
 
     def _needed(self) -> dict[AllocationId, int]:
         work = self._source.latest
@@ -122,7 +125,8 @@ class Leases:
     async def _renew(self, needed: dict[AllocationId, int]) -> None:
         if self._standing_ms is None:
             return  # those of a former process have the time that it was given
-        until_ms = {each: self._standing_ms + time_ms for each, time_ms in needed.items()}
+        from_ms = self._standing_ms + self._more_ms
+        until_ms = {each: from_ms + time_ms for each, time_ms in needed.items()}
         news = {each: time_ms for each, time_ms in until_ms.items() if self._kept.get(each) != time_ms}
         # One that is over and runs still is ended by the keeper if nobody else does.
         ended = [each for each in self._kept if each not in needed and not self._may_run(each)]

@@ -9,6 +9,7 @@ from orion.model.membership import MemberState
 from orion.model.node import NodeStatus
 from orion.node.agent.agent import Agent
 from orion.node.agent.assignments import AssignmentWatcher
+from orion.node.agent.leases import Leases
 from orion.node.agent.registration import Registration
 from orion.node.consensus.driver import RaftDriver
 from orion.node.lifecycle.last_words import LastWords
@@ -40,6 +41,7 @@ class PlannedStop:
         registration: Registration,
         source: AssignmentWatcher,
         agent: Agent,
+        leases: Leases,
     ) -> None:
         self._me = me
         self._raft = raft
@@ -52,6 +54,7 @@ class PlannedStop:
         self._registration = registration
         self._source = source
         self._agent = agent
+        self._leases = leases
 
     async def run(self) -> str:
         """Returns the stop's last words. Containers stay; their work waits for this node's return for the grace."""
@@ -59,6 +62,8 @@ class PlannedStop:
         alive = (s.member.node for s in self._directory.all_seen() if s.member.state is MemberState.ALIVE)
         others = any(node != self._me for node in alive)
         at_ms, untold = await self._announce()
+        if not untold:
+            await self._leases.extend(grace_ms)
         await self._hand_over()
         await self._membership.leave()
         words = LastWords(
