@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from typing import NoReturn
 
+import msgspec
+
+from orion.model.levels import since
+
 MAX_SECRETS = 32
 MAX_SECRET_BYTES = 64 << 10  # all keys and values of one together
 
@@ -48,3 +52,25 @@ class SecretValues:
 
 
 NO_SECRETS = SecretValues()
+
+
+@since(2)
+class SecretPairs(msgspec.Struct, frozen=True, array_like=True):
+    """Named secret texts as the log and nodes pass them on, sorted. They print as their number, wherever they are
+    logged.
+    """
+
+    pairs: tuple[tuple[str, str], ...] = ()
+
+    def values(self) -> SecretValues:
+        return SecretValues(dict(self.pairs)) if self.pairs else NO_SECRETS
+
+    def fault(self) -> str:
+        """Says how they are more than one volume may have, "" where they are not."""
+        size = sum(len(text.encode()) for pair in self.pairs for text in pair)
+        if len(self.pairs) > MAX_SECRETS or size > MAX_SECRET_BYTES:
+            return f"secrets are more than {MAX_SECRETS} or {MAX_SECRET_BYTES:,} bytes"
+        return "" if len({name for name, _ in self.pairs}) == len(self.pairs) else "a secret is there twice"
+
+    def __repr__(self) -> str:
+        return f"<{len(self.pairs)} secrets>"

@@ -1,8 +1,10 @@
 """Storage systems as the cluster knows them: a volume's part in one, and which nodes have its plugin."""
 
+import enum
+
 import msgspec
 
-from orion.model.csi import MAX_CONTEXT_BYTES, AccessMode, is_plugin_name
+from orion.model.csi import MAX_BYTES, MAX_CONTEXT_BYTES, MAX_ID_BYTES, AccessMode, is_plugin_name
 from orion.model.levels import since
 
 MAX_PLUGINS_OF_NODE = 32
@@ -10,6 +12,8 @@ MAX_PAIRS = 64
 MAX_KNOWN_AS_BYTES = 1_024
 MAX_VERSION = 128  # characters
 MAX_TOPOLOGIES = 256
+MAX_FLAGS = 64
+MAX_FLAG = 256  # characters of a mount flag, or of a file system's name
 
 Pairs = tuple[tuple[str, str], ...]  # sorted
 
@@ -38,7 +42,9 @@ class SystemPart(msgspec.Struct, frozen=True, array_like=True, gc=False):
     what it begins with. `secrets`: so many go with calls about it. `context` and `topologies` are the plugin's:
     what its nodes need to know, and from where it can be reached, anywhere if there are none. `node_grows`: nodes
     that have it have to grow their part. `removing`: it is being deleted there. `why`: the last failure of its
-    controller, in words.
+    controller, in words. `given`: the plugin's id of one that was there before, which Orion never deletes.
+    `source`: what it begins with, as it was asked for: volume:NAME or snapshot:NAME. `asked`: a call to make it was
+    made, or may have been. `grow_to`: the size that it is to have, 0 for that which it has.
     """
 
     access: AccessMode = AccessMode.SINGLE_NODE_WRITER
@@ -57,11 +63,37 @@ class SystemPart(msgspec.Struct, frozen=True, array_like=True, gc=False):
     node_grows: bool = False
     removing: bool = False
     why: str = ""
+    given: str = ""
+    source: str = ""
+    asked: bool = False
+    grow_to: int = 0
 
     def reached_from(self, topology: Pairs) -> bool:
         """Returns whether a node of these places can have it (CSI, TopologyRequirement)."""
         mine = set(topology)
         return not self.topologies or any(mine.issuperset(each) for each in self.topologies)
+
+
+class StorageState(enum.StrEnum):
+    """How far a storage system's volume is, or a snapshot there."""
+
+    MAKING = "making"
+    READY = "ready"
+    GROWING = "growing"
+    REMOVING = "removing"
+
+
+def state_of(part: SystemPart, data: str) -> StorageState:
+    if part.removing:
+        return StorageState.REMOVING
+    if not data:
+        return StorageState.MAKING
+    return StorageState.GROWING if part.grow_to else StorageState.READY
+
+
+def is_settled(part: SystemPart, data: str) -> bool:
+    """Returns whether nothing is to be done for a volume."""
+    return state_of(part, data) is StorageState.READY
 
 
 def pairs_fault(what: str, pairs: Pairs) -> str:
@@ -84,3 +116,28 @@ def plugins_fault(plugins: tuple[NodePlugin, ...]) -> str:
         if fault := pairs_fault(f"the topology of plugin {each.name}", each.topology):
             return fault
     return ""
+
+
+def part_fault(part: SystemPart) -> str:
+    """Says how a part is more than anybody may ask for, "" where it is not."""
+    sizes = (part.size_bytes, part.limit_bytes, part.has_bytes, part.grow_to)
+    if not all(0 <= size <= MAX_BYTES for size in sizes):
+        return "the size of a volume is no number of bytes"
+    if len(part.mount_flags) > MAX_FLAGS or any(len(each) > MAX_FLAG for each in (*part.mount_flags, part.fs_type)):
+        return f"a volume has at most {MAX_FLAGS} mount flags of {MAX_FLAG} characters"
+    if any(len(each.encode()) > MAX_ID_BYTES for each in (part.given, part.source_volume, part.source_snapshot)):
+        return "a plugin's id of a volume is too long"
+    if len(part.topologies) > MAX_TOPOLOGIES:
+        return f"a volume is in at most {MAX_TOPOLOGIES} places"
+    places = (pairs_fault("a place of a volume", each) for each in part.topologies)
+    return next(
+        filter(
+            None,
+            (
+                pairs_fault("the parameters of a volume", part.parameters),
+                pairs_fault("the context of a volume", part.context),
+                *places,
+            ),
+        ),
+        "",
+    )

@@ -108,11 +108,11 @@ def test_a_claim_whose_call_failed_rests_and_keeps_nobody_from_his_turn():
     assert found == [(ActKind.WAIT, "node1", 700), (ActKind.BEGIN, "node2", None)]
 
 
-def test_a_volume_that_is_on_a_node_is_not_removed():
+def test_a_volume_that_is_on_a_node_is_not_gone_before_that_has_let_go_of_it():
     storage = Storage(1)
     storage.do(BeginClaim(1, "data", 1, "node1", False, STOP_MS, "n1"))
-    refused = storage.world.do(RemoveVolume(1, "data", 1, "", 0)).result
-    assert "is on node1 still" in refused.detail
+    assert storage.world.do(RemoveVolume(1, "data", 1, "", 0)).result == "data"
+    assert storage.world.state.of(Volumes).get("data").system.removing
 
 
 def test_two_claims_that_exclude_each_other_do_not_begin():

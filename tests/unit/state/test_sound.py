@@ -17,6 +17,8 @@ from orion.model.node import NodeStatus
 from orion.model.placement import PlacementFailure, PortShortage, ResourceShortage
 from orion.model.pull import PullProgress
 from orion.model.resources import Resources
+from orion.model.secret_values import SecretPairs
+from orion.model.storage import SystemPart
 from orion.model.update import UpdatePolicy
 from orion.node.views import render
 from orion.state import tables
@@ -42,15 +44,25 @@ from orion.state.tables.node_status import SetNodeStatus
 from orion.state.tables.nodes import RegisterNode
 from orion.state.tables.plans import ApplyPlan, Placements, Refusal
 from orion.state.tables.reach import TellReach
+from orion.state.tables.storage_outcomes import (
+    EndStored,
+    MarkStored,
+    SetStoredSize,
+    SetStoredSnapshot,
+    SetStoredVolume,
+)
+from orion.state.tables.storage_volumes import CreateStorageVolume, ExpandVolume
 from orion.state.tables.subnets import LeaseSubnet, ReleaseSubnets
 from orion.state.tables.system import FitSystemJob
 from orion.state.tables.volume_changes import CreateVolume, RemoveVolume, SetVolumeData
 from orion.state.tables.volume_moves import BeginVolumeMove, EndVolumeMove
+from orion.state.tables.volume_snapshots import CreateVolumeSnapshot, RemoveVolumeSnapshot
 
 SPEC = TaskSpec("app", resources=Resources(100, 1_000_000, 0))
 JOB = Job("web", JobKind.SERVICE, 1, SPEC)
 NODE = RegisterNode(1, "node9", 9, "10.0.0.9:7000", "[::1]:8000", Resources(1, 2, 3), (("a", "b"),), "e", "0.1")
 STATUS = AllocationStatus(AllocationState.RUNNING)
+STORED = SystemPart(size_bytes=5, parameters=(("pool", "fast"),), secrets=1)
 
 
 def job(**changes):
@@ -101,6 +113,11 @@ def report(**changes):
         ),
         PutJob(1, replace(JOB, count=3, update=UpdatePolicy(canary=2)), "key", 0, 3),
         StepDeployment(1, 5, tuple(range(500)), tuple(range(500)), alone=True),
+        CreateStorageVolume(1, "data", "dir", (), STORED, SecretPairs((("a", "x" * 65_000),)), "key", 0),
+        ExpandVolume(1, "data", 5, "key", 0),
+        MarkStored(1, "snapshot/a", 5, asked=True, why="x" * 500),
+        SetStoredVolume(1, "data", 5, "x" * 1_024, 0, (), ()),
+        SetStoredSnapshot(1, "a", 5, "id", 5, 5, ready=True),
         PutConfig(1, "a", bytes(65_536), None, "key", 0),
         PutConfig(1, "a" * 600, b"", None, "key", 0),  # refused by state, in words
     ],
@@ -339,6 +356,63 @@ COMMANDS = st.one_of(
         node=WORDS,
         created_index=st.integers(-1, MAX_ID),
         stop_after_ms=st.integers(-1, MAX_ID),
+    ),
+    near(
+        CreateStorageVolume(1, "stored", "dir", (), STORED, SecretPairs((("a", "b"),)), "key", 0),
+        name=WORDS,
+        driver=WORDS,
+        labels=st.lists(st.tuples(TEXTS, TEXTS), max_size=3).map(tuple),
+        part=st.builds(
+            SystemPart,
+            size_bytes=st.integers(-1, MAX_ID),
+            limit_bytes=st.integers(-1, MAX_ID),
+            has_bytes=st.integers(-1, 5),
+            parameters=st.lists(st.tuples(TEXTS, TEXTS), max_size=3).map(tuple),
+            secrets=st.integers(-1, 2),
+            source=TEXTS,
+            given=TEXTS,
+        ),
+    ),
+    near(ExpandVolume(1, "stored", 5, "key", 0), name=WORDS, size_bytes=st.integers(-1, MAX_ID)),
+    near(
+        MarkStored(1, "stored", 3, asked=True, why=""),
+        key=WORDS,
+        created_index=st.integers(-1, MAX_ID),
+        asked=st.booleans(),
+        why=TEXTS,
+    ),
+    near(
+        SetStoredVolume(1, "stored", 3, "id", 5, (), ()),
+        name=WORDS,
+        created_index=st.integers(-1, MAX_ID),
+        data=TEXTS,
+        has_bytes=st.integers(-1, MAX_ID),
+        context=st.lists(st.tuples(TEXTS, TEXTS), max_size=3).map(tuple),
+    ),
+    near(
+        SetStoredSize(1, "stored", 3, 5, 5, node_grows=True),
+        name=WORDS,
+        created_index=st.integers(-1, MAX_ID),
+        size_bytes=st.integers(-1, MAX_ID),
+        has_bytes=st.integers(-1, MAX_ID),
+        why=TEXTS,
+    ),
+    near(
+        SetStoredSnapshot(1, "monday", 3, "id", 5, 5, ready=True),
+        name=WORDS,
+        created_index=st.integers(-1, MAX_ID),
+        data=TEXTS,
+        size_bytes=st.integers(-1, MAX_ID),
+        taken_ms=st.integers(-1, MAX_ID),
+        ready=st.booleans(),
+    ),
+    near(EndStored(1, "stored", 3), key=WORDS, created_index=st.integers(-1, MAX_ID)),
+    near(CreateVolumeSnapshot(1, "monday", "stored", "key", 0), name=WORDS, volume=WORDS),
+    near(
+        RemoveVolumeSnapshot(1, "monday", 0, "key", 0),
+        name=WORDS,
+        created_index=st.integers(-1, MAX_ID),
+        force=st.booleans(),
     ),
     near(
         MoveClaim(1, "disk", "node1", 3, ClaimPhase.PUBLISHED, (("a", "b"),)),

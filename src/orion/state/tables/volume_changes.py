@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from orion.model.errors import Conflict, NotFound, OrionError, Refused, shown
 from orion.model.ids import NodeId
 from orion.model.levels import since
+from orion.model.storage import SystemPart
 from orion.model.volumes import MAX_LABELS, MAX_TEXT, MAX_VOLUMES, Volume, is_volume_name
 from orion.state.core.command import Command, command, once_about
 from orion.state.core.faults import MAX_NUMBER, MAX_WORD, first, key_fault, longer, outside
@@ -13,6 +14,8 @@ from orion.state.records import Tables
 from orion.state.tables.answers import Answers
 from orion.state.tables.claims import Claims
 from orion.state.tables.nodes import node_fault
+from orion.state.tables.volume_secrets import VolumeSecrets
+from orion.state.tables.volume_snapshots import VolumeSnapshots
 from orion.state.tables.volumes import Users, Volumes
 
 MAX_NAMED = 3  # names in an error
@@ -33,13 +36,17 @@ class CreateVolume(Command, frozen=True, array_like=True, tag=52):
 @since(2)
 class RemoveVolume(Command, frozen=True, array_like=True, tag=53):
     """Refused (Conflict) while a job asks for it, in any version that is kept, or it is being moved. NotFound when
-    there is none, or another one than that of `created_index`; 0 is whichever. The answer is the volume as it was.
+    there is none, or another one than that of `created_index`; 0 is whichever.
+
+    A storage system's is deleted there first, by the leader's duty, unless nobody was ever asked for it. `force`:
+    it is forgotten at once.
     """
 
     name: str
     created_index: int
     idempotency_key: str
     since: int
+    force: bool = False
 
 
 @since(2)
@@ -105,14 +112,56 @@ def remove_volume(state: Tables, step: Step, remove: RemoveVolume) -> str | Orio
             f"volume {name} is used by {', '.join(users[:MAX_NAMED])}{more}, now or in a version that is kept:"
             " remove or redeploy who uses it first"
         )
-    if claims := state.of(Claims).of_volume(name):
-        return Conflict(f"volume {name} is on {claims[0].node} still: wait until that node has let go of it")
+    if row.system is not None:
+        return _remove_stored(state, step, row, row.system, force=remove.force)
     if row.moving_to:
         return Conflict(f"volume {name} is being moved from {row.home} to {row.moving_to}: wait until it is there")
     table.drop(name)
     state.capacity_epoch += 1  # another one may have its place, or its name
     step.tell("VolumeRemoved", name, f"volume {name} was removed{f' from {row.home}' if row.home else ''}")
     return name
+
+
+def _remove_stored(state: Tables, step: Step, row: Volume, part: SystemPart, *, force: bool) -> str | OrionError:
+    """Nothing is lost of what the plugin may have made: it stays a row until it is deleted there."""
+    name = row.name
+    claims = state.of(Claims).of_volume(name)
+    if claims and force:
+        return Conflict(
+            f"volume {name} is on {claims[0].node} still, and can't be forgotten before that node has let go of it,"
+            f" or is removed ('orion nodes rm {claims[0].node}')"
+        )
+    if (copy := _copied_by(state, row)) and not force:
+        return Conflict(f"volume {name} is being copied by {copy}: wait until that is made, or remove it")
+    if force or not (claims or (part.asked and not part.given)):
+        forget_stored(state, name)
+        what = "was forgotten; its plugin may have it still" if force or part.given else "was removed"
+        step.tell("VolumeRemoved", name, f"volume {name} {what}")
+        return name
+    if not part.removing:
+        state.of(Volumes).put(replace(row, system=replace(part, removing=True, grow_to=0, why="")))
+    return name
+
+
+def forget_stored(state: Tables, name: str) -> None:
+    """Drops the row of a storage system's volume, with its secrets."""
+    state.of(Volumes).drop(name)
+    state.of(VolumeSecrets).forget(name)
+    state.capacity_epoch += 1  # another one may have its place, or its name
+
+
+def _copied_by(state: Tables, row: Volume) -> str:
+    """Returns the copy of the volume that is being made, in words; "" for none."""
+    if not row.data:
+        return ""
+    for snapshot in state.of(VolumeSnapshots).unsettled():
+        if (snapshot.driver, snapshot.source) == (row.driver, row.data) and not snapshot.data:
+            return f"snapshot {snapshot.name}"
+    for other in state.of(Volumes).unsettled():
+        part = other.system
+        if part is not None and other.driver == row.driver and not other.data and part.source_volume == row.data:
+            return f"volume {other.name}"
+    return ""
 
 
 def unknown_volume(name: str) -> NotFound:
@@ -136,7 +185,7 @@ def set_volume_data(state: Tables, _: Step, change: SetVolumeData) -> str | Orio
     row = state.of(Volumes).get(change.name)
     if row is None or row.created_index != change.created_index:
         return unknown_volume(change.name)
-    if row.home != change.node or row.moving_to:
+    if row.home != change.node or row.moving_to or row.system is not None:
         return Conflict(f"volume {row.name} is on {row.home or 'no node yet'}, not on {change.node}")
     if row.data and row.data != change.data:
         return Conflict(f"volume {row.name} has data already, which {change.node} did not make now")

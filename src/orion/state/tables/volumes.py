@@ -10,10 +10,11 @@ from msgspec.structs import replace
 
 from orion.model.allocation import Allocation
 from orion.model.claims import excludes
-from orion.model.errors import OrionError, Refused
+from orion.model.errors import Conflict, OrionError, Refused
 from orion.model.ids import AllocationId, JobName, task_id
 from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.levels import since
+from orion.model.storage import is_settled
 from orion.model.update import UpdateOrder
 from orion.model.volumes import MAX_VOLUMES, Volume, VolumeKind, VolumeMount, is_volume_name
 from orion.state.core.frames import Rows
@@ -39,7 +40,8 @@ class Volumes(KeyedTable[str, Volume]):
     def __init__(self, state: TableSet) -> None:
         self._names = SortedKeys()
         self._by_driver = KeysBy[str, Volume](lambda row: ("", row.driver) if row.kind is VolumeKind.CSI else ())
-        super().__init__(state, self._names, self._by_driver)
+        self._unsettled = KeysBy[str, Volume](_unsettled)
+        super().__init__(state, self._names, self._by_driver, self._unsettled)
 
     @staticmethod
     def key(row: Volume) -> str:
@@ -57,8 +59,16 @@ class Volumes(KeyedTable[str, Volume]):
         """Those of storage systems, or of one driver."""
         return [self.rows[name] for name in sorted(self._by_driver.of(driver))]
 
+    def unsettled(self) -> list[Volume]:
+        """Those of storage systems that are to be made, grown or deleted."""
+        return [self.rows[name] for name in sorted(self._unsettled.of(""))]
+
     def names_after(self, after: str) -> Iterator[str]:
         return self._names.prefixed("", after)
+
+
+def _unsettled(row: Volume) -> tuple[str, ...]:
+    return () if row.system is None or is_settled(row.system, row.data) else ("",)
 
 
 # --- who uses it -------------------------------------------------------------------------------------------
@@ -162,6 +172,10 @@ def refuse_volumes(state: Tables, job: Job) -> OrionError | None:
             " update.order stop-first or auto, or mount the volume read-only"
         )
     table = state.of(Volumes)
+    if (leaving := _being_removed(table, named, job.count)) is not None:
+        return Conflict(
+            f"{job.name} asks for volume {leaving}, which is being removed: wait until it is gone, or name another"
+        )
     new = sum(job.count if each.per_slot else each.name not in table.rows for each in named)
     if new and len(table) + new > MAX_VOLUMES:
         new = sum(_absent(table, each, job.count) for each in named)
@@ -170,6 +184,17 @@ def refuse_volumes(state: Tables, job: Job) -> OrionError | None:
                 f"{job.name} needs {new:,} more volumes; there are {len(table):,}, and can be {MAX_VOLUMES:,}:"
                 " 'orion volume prune' removes unused ones"
             )
+    return None
+
+
+def _being_removed(table: Volumes, mounts: list[VolumeMount], count: int) -> str | None:
+    leaving = {row.name for row in table.unsettled() if row.system is not None and row.system.removing}
+    if not leaving:
+        return None
+    for each in mounts:
+        slots = range(min(count, MAX_VOLUMES) if each.per_slot else 1)
+        if found := next((name for index in slots if (name := each.volume_of(index)) in leaving), None):
+            return found
     return None
 
 
