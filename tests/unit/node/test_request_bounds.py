@@ -18,6 +18,7 @@ from orion.node.consensus.position import AskPosition
 from orion.node.network.reachability import AskWitness
 from orion.node.routing.plugin_calls import AskClaim, AskClear, AskWait, PublishVolume, UnpublishVolume
 from orion.node.routing.pull_image import PullImage
+from orion.node.routing.storage_calls import AskSecrets, AskStored, DeleteStored, GrowStored, MakeStored
 from orion.node.routing.submit import Submit
 from orion.node.routing.volume_data import AskCopy, CopyData, DropData, PutData, ReadData
 from orion.node.rpc.reads import Read
@@ -33,6 +34,7 @@ from orion.node.services.network_check import AskReach
 from orion.node.services.nodes import AskNodes, AskRaftId
 from orion.node.services.rows import AskRow
 from orion.node.services.sessions import OpenSession
+from orion.node.services.storage import AskVolumeSnapshot, AskVolumeSnapshots
 from orion.node.services.tasks import AskTasks
 from orion.node.services.volumes import AskSizes, AskTarget, AskVolume, AskVolumes
 from orion.ports.peers import Principal
@@ -69,6 +71,14 @@ ENDLESS = [
     AskClaim("data", "n/1", Read()),
     AskClear("", "node1", 7),
     AskWait("data", "n/1", Read()),
+    AskSecrets("a/b", 7, Read()),
+    AskStored("data", -1, Read()),
+    MakeStored("snapshot/", 7),
+    DeleteStored("v" * 72, 7),
+    GrowStored("snapshot/a", 7, 5),
+    GrowStored("data", 7, 0),
+    AskVolumeSnapshots("", 501, Read()),
+    AskVolumeSnapshot("a/b", Read()),
     DropData("k" * 257, "d"),
     CopyData("k", "n" * 257, "d", "e"),
     AskCopy("k" * 257, "d"),

@@ -15,6 +15,7 @@ from orion.model.container import LogEntry, LogQuery
 from orion.model.events import Event, EventChoice
 from orion.model.health import CheckResult
 from orion.model.reach import Arrivals, Cause, Reach, Verdict, Witness
+from orion.model.secret_values import SecretPairs
 from orion.model.sessions import (
     Alive,
     Began,
@@ -39,6 +40,15 @@ from orion.node.network.published import WatchPublished
 from orion.node.network.reachability import AskWitness
 from orion.node.routing.plugin_calls import AskClaim, AskClear, AskWait, PublishVolume, UnpublishVolume
 from orion.node.routing.pull_image import Pulled, PullImage
+from orion.node.routing.storage_calls import (
+    AskSecrets,
+    AskStored,
+    CallDone,
+    DeleteStored,
+    GrowStored,
+    MakeStored,
+    StoredFacts,
+)
 from orion.node.routing.submit import Submit, Submitted
 from orion.node.routing.volume_data import (
     AskCopy,
@@ -73,6 +83,7 @@ from orion.node.services.rebalancing import AskRebalance
 from orion.node.services.rows import AskRow
 from orion.node.services.sessions import OpenSession
 from orion.node.services.stats import ReadStats
+from orion.node.services.storage import AskVolumeSnapshot, AskVolumeSnapshots
 from orion.node.services.tasks import AskTask, AskTasks
 from orion.node.services.volumes import AskSizes, AskTarget, AskUnused, AskVolume, AskVolumes, Sizes
 from orion.ports.volumes import VolumeSize
@@ -158,6 +169,16 @@ REQUESTS = [
     (AskClear("data", "node1", 7), "9453a464617461a56e6f64653107"),
     (AskWait("data", "node1", READ), "9456a464617461a56e6f64653194c3cd012ccb3ff8000000000000cb4004000000000000"),
     (AskClaim("data", "node1", READ), "9454a464617461a56e6f64653194c3cd012ccb3ff8000000000000cb4004000000000000"),
+    (AskSecrets("data", 7, READ), "945aa4646174610794c3cd012ccb3ff8000000000000cb4004000000000000"),
+    (
+        AskStored("snapshot/a", 7, READ),
+        "945baa736e617073686f742f610794c3cd012ccb3ff8000000000000cb4004000000000000",
+    ),
+    (MakeStored("data", 7), "935ca46461746107"),
+    (DeleteStored("data", 7), "935da46461746107"),
+    (GrowStored("data", 7, 5), "945ea4646174610705"),
+    (AskVolumeSnapshots("a", 5, READ), "945fa1610594c3cd012ccb3ff8000000000000cb4004000000000000"),
+    (AskVolumeSnapshot("a", READ), "9360a16194c3cd012ccb3ff8000000000000cb4004000000000000"),
     (AskCopy("data.7", "d1.9"), "9346a6646174612e37a464312e39"),
     (PutData("data.7", "d1.9"), "9349a6646174612e37a464312e39"),
     (ReadData("data.7", "d1", live=True), "9447a6646174612e37a26431c3"),
@@ -196,6 +217,9 @@ ANSWERS = [
     (Pulled(), "90"),
     (Sizes([VolumeSize(4096, 1, True), None]), "919293cd100001c3c0"),
     (Dropped(), "90"),
+    (SecretPairs((("a", "b"),)), "919192a161a162"),
+    (StoredFacts(7, secrets=SecretPairs(), nodes=("node1",)), "9607c0c091909091a56e6f646531"),
+    (CallDone("why", "final", True, "id", 5), "9aa3776879a566696e616cc3a26964059090c2c200"),
     (Stored(), "90"),
     (Piece(b"rows"), "91c404726f7773"),
     (CopyState(300, False, "why"), "93cd012cc2a3776879"),

@@ -15,9 +15,11 @@ from orion.node.leader.moves import Moving
 from orion.node.leader.node_health import NodeHealth
 from orion.node.leader.proposer import Proposer
 from orion.node.leader.scheduling import Scheduling
+from orion.node.leader.storage import Storage
 from orion.node.leader.subnets import SubnetLeases
 from orion.node.leader.system import System
 from orion.node.leader.volume_moves import VolumeMoves
+from orion.node.leader.volume_turns import VolumeTurns
 from orion.node.leader.voters import Voters
 from orion.node.membership.directory import Directory
 from orion.node.membership.liveness import Liveness
@@ -56,6 +58,7 @@ def leader_and_voters(
         changed=driver.watch.nudge,
     )
     cluster = ClusterWatch(driver, directory, liveness)
+    turns = VolumeTurns(driver.watch.nudge)
     voters = Voters(raft=raft, tuning=tuning, clock=clock, driver=driver, cluster=cluster)
     duties = (
         NodeHealth(
@@ -75,6 +78,7 @@ def leader_and_voters(
         SubnetLeases(clock=clock, driver=driver, proposer=proposer),
         ClaimsDuty(clock=clock, driver=driver, proposer=proposer, forward=forward),
         VolumeMoves(clock=clock, driver=driver, proposer=proposer, forward=forward),
+        Storage(clock=clock, driver=driver, proposer=proposer, forward=forward, turns=turns),
         Cron(clock=clock, driver=driver, proposer=proposer),
         Collection(clock=clock, driver=driver, proposer=proposer),
         voters,

@@ -59,6 +59,7 @@ from orion.node.services.running import Running
 from orion.node.services.service import Health
 from orion.node.services.sessions import Session, Sessions
 from orion.node.services.stats import Stats
+from orion.node.services.storage import Storage
 from orion.node.services.tasks import Tasks
 from orion.node.services.volumes import Volumes
 from orion.node.views.metrics import Metrics
@@ -211,6 +212,14 @@ class NodeService:
             rows=self._rows,
         )
         Claims(driver=driver, registry=registry, freshness=freshness)
+        self.storage = Storage(
+            driver=driver,
+            forward=forward,
+            registry=registry,
+            changes=changes,
+            freshness=freshness,
+            volumes=self.volumes,
+        )
         self.plugins = Plugins(directory=directory, forward=forward, registry=registry, plugins=plugins)
         self._rebalancing = Rebalancing(clock=clock, driver=driver, forward=forward, registry=registry, leads=leads)
         self._metrics = metrics

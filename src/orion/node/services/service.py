@@ -24,6 +24,7 @@ from orion.model.api.nodes import NodeView
 from orion.model.api.plans import PlanView
 from orion.model.api.plugins import PluginView
 from orion.model.api.rebalance import RebalanceView
+from orion.model.api.storage import NewVolumeRequest, VolumeSnapshotView
 from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.api.volumes import PrunedView, VolumeView
 from orion.model.configs import Config
@@ -137,6 +138,30 @@ class VolumeService(Protocol):
         """Begins it. Conflict where it can't be. `to` "": where its tasks fit. `cancel`: calls it off."""
 
 
+class StorageService(Protocol):
+    """Volumes of storage systems and their snapshots. Changes are committed when they return; the leader has them
+    carried out.
+    """
+
+    async def create(self, request: NewVolumeRequest, *, idempotency_key: str, timeout_s: float) -> VolumeView:
+        """Any volume, one of a node too. Conflict when it is there with other terms."""
+
+    async def expand(self, name: str, size_bytes: int, *, idempotency_key: str, timeout_s: float) -> VolumeView:
+        """Conflict where that is less than it has."""
+
+    async def snapshots(self, after: str, limit: int, read: Read) -> list[VolumeSnapshotView]:
+        """Those past the name `after`, by name."""
+
+    async def snapshot(self, name: str, read: Read) -> VolumeSnapshotView: ...
+
+    async def take(
+        self, volume: str, name: str, *, idempotency_key: str, timeout_s: float
+    ) -> VolumeSnapshotView: ...
+
+    async def remove_snapshot(self, name: str, *, force: bool, idempotency_key: str, timeout_s: float) -> None:
+        """`force`: it is forgotten, and may be there still."""
+
+
 class JobService(Protocol):
     """Changes are committed when they return, and answer with the job as it is then."""
 
@@ -205,6 +230,9 @@ class Service(Protocol):
 
     @property
     def volumes(self) -> VolumeService: ...
+
+    @property
+    def storage(self) -> StorageService: ...
 
     @property
     def plugins(self) -> PluginService: ...

@@ -170,17 +170,19 @@ class Volumes:
         return await self._forward.ask(AskVolume(name, self._changes.read_after(timeout_s)))
 
     async def remove(self, name: str, *, force: bool, idempotency_key: str, timeout_s: float) -> str:
-        """Returns why its data is still on its node; "" when it is not."""
+        """Returns why its data is still on its node; "" when it is not. A storage system's is removed when this
+        returns, or being removed.
+        """
         row = (await self._rows.get(Table, name, Read(timeout_s=timeout_s)))[0]
         if row is None:
             raise unknown_volume(name)
         if not force:
             await self._require_answer(row)
-        return await self._remove(row, idempotency_key, timeout_s)
+        return await self._remove(row, idempotency_key, timeout_s, force=force)
 
     async def _require_answer(self, row: Volume) -> None:
         """Raises Unavailable while the node of its data does not answer: that would be left behind."""
-        if not row.data:
+        if not row.data or row.system is not None:
             return
         try:
             await self._forward.ask_node(row.home, AskSizes(()), timeout_s=COPY_S)
@@ -190,12 +192,14 @@ class Volumes:
                 f" once it does, or 'orion volume rm --force {row.name}' leaves the data there"
             ) from None
 
-    async def _remove(self, row: Volume, idempotency_key: str, timeout_s: float) -> str:
+    async def _remove(self, row: Volume, idempotency_key: str, timeout_s: float, *, force: bool = False) -> str:
         await self._changes.make(
-            lambda at_ms, key, since: RemoveVolume(at_ms, row.name, row.created_index, key, since),
+            lambda at_ms, key, since: RemoveVolume(at_ms, row.name, row.created_index, key, since, force),
             timeout_s,
             idempotency_key=idempotency_key,
         )
+        if row.system is not None:
+            return f"{row.driver} was not asked to delete it" if force and row.system.asked else ""
         return await self._drop(row.home, row.key, row.data) if row.data else ""
 
     async def _drop(self, home: NodeId, key: str, data: str) -> str:
@@ -223,6 +227,10 @@ class Volumes:
 
     async def backup(self, name: str, *, live: bool) -> AsyncGenerator[bytes, None]:
         found = await self._forward.ask(AskVolume(name, Read()))
+        if found.storage is not None:
+            raise Conflict(
+                f"volume {name} is in a storage system: 'orion volume snapshot {name}' keeps what is in it"
+            )
         if found.in_use and not live:
             raise Conflict(
                 f"volume {name} is in use: stop {' and '.join(found.used_by[:3])} first, so that all of it is of"
@@ -254,7 +262,7 @@ class Volumes:
     async def _with_sizes(self, found: list[VolumeView]) -> list[VolumeView]:
         homes: dict[str, list[VolumeView]] = {}
         for each in found:
-            if each.node_id is not None and each.state != "new":
+            if each.node_id is not None and each.state != "new" and each.storage is None:
                 homes.setdefault(each.node_id, []).append(each)
         answers = await asyncio.gather(*(self._sizes(NodeId(home), held) for home, held in homes.items()))
         known = {name: shown for each in answers for name, shown in each.items()}

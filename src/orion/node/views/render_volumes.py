@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from itertools import islice
 
 from orion.model.api.volumes import VolumeView
+from orion.model.storage import state_of
 from orion.model.times import rfc3339
 from orion.model.volumes import Volume
+from orion.node.views.render_storage import shown_storage
 from orion.state.tables.volumes import Users, Volumes, is_held
 from orion.state.view import View
 
@@ -24,7 +26,11 @@ def volume(view: View, name: str) -> VolumeView | None:
 def unused(view: View) -> Iterator[Volume]:
     """Those that no job asks for."""
     users = _users(view)
-    return (row for row in view.of(Volumes).rows.values() if not users.of(row.name) and not row.moving_to)
+    return (row for row in view.of(Volumes).rows.values() if not users.of(row.name) and not _leaves(row))
+
+
+def _leaves(row: Volume) -> bool:
+    return bool(row.moving_to) or (row.system is not None and row.system.removing)
 
 
 def _users(view: View) -> Users:
@@ -38,7 +44,7 @@ def _shown(view: View, row: Volume, users: Users) -> VolumeView:
         name=row.name,
         kind=row.kind,
         node_id=row.home or None,
-        state="moving" if row.moving_to else "ready" if row.data else "new",
+        state=_state(row),
         used_by=list(users.of(row.name)),
         created_at=_time(row.created_at_ms),
         used_at=_time(row.used_at_ms),
@@ -47,7 +53,14 @@ def _shown(view: View, row: Volume, users: Users) -> VolumeView:
         slot=row.slot if row.base else None,
         driver=row.driver,
         created_index=row.created_index,
+        storage=None if row.system is None else shown_storage(view, row, row.system),
     )
+
+
+def _state(row: Volume) -> str:
+    if row.system is not None:
+        return state_of(row.system, row.data)
+    return "moving" if row.moving_to else "ready" if row.data else "new"
 
 
 def _time(at_ms: int) -> str | None:

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 from orion.model.claims import ClaimedVolume, ClaimPhase, access_of
 from orion.model.csi import NEVER, Access, ControllerFeature, FailureKind
 from orion.model.errors import Conflict, Unavailable
+from orion.model.secret_values import NO_SECRETS, SecretValues
 from orion.model.storage import SystemPart
 from orion.model.volumes import Volume
 from orion.node.routing.forward import Forward
 from orion.node.routing.plugin_calls import AskClaim, CallAnswer, PublishVolume, UnpublishVolume
+from orion.node.routing.storage_calls import AskSecrets
 from orion.node.rpc.reads import Read
 from orion.node.rpc.registry import Registry
 from orion.node.volumes.one_plugin import OnePlugin
@@ -47,6 +49,7 @@ class ControllerCalls:
                     access(volume),
                     readonly=claim.read_only and ControllerFeature.PUBLISH_READONLY in can,
                     context=dict(system_of(volume).context),
+                    secrets=await self.secrets(volume),
                 )
             except CsiFailed as error:
                 return self.failed(one, error)
@@ -60,7 +63,7 @@ class ControllerCalls:
             if ControllerFeature.PUBLISH_UNPUBLISH_VOLUME not in (one.state.controller or frozenset()):
                 return CallAnswer()
             try:
-                await plugin.unpublish_from_node(volume.data, found.claim.known_as)
+                await plugin.unpublish_from_node(volume.data, found.claim.known_as, await self.secrets(volume))
             except CsiFailed as error:
                 return self.failed(one, error)
             return CallAnswer()
@@ -84,6 +87,13 @@ class ControllerCalls:
         if one is None or one.plugin is None:
             raise Unavailable(self._plugins.why_not(driver))
         return one, one.plugin
+
+    async def secrets(self, volume: Volume) -> SecretValues:
+        """Those that go with calls about it. Raises NotFound when it is not there any more."""
+        if not system_of(volume).secrets:
+            return NO_SECRETS
+        ask = AskSecrets(volume.name, volume.created_index, Read(timeout_s=READ_S))
+        return (await self._forward.ask(ask)).values()
 
     def failed(self, one: OnePlugin, error: CsiFailed) -> CallAnswer:
         if error.kind in (FailureKind.RETRY, FailureKind.LIE):

@@ -14,6 +14,7 @@ from orion.node.volumes.controller_calls import ControllerCalls
 from orion.node.volumes.labels import node_plugins, plugin_labels
 from orion.node.volumes.node_volumes import NodeVolumes
 from orion.node.volumes.plugins import Plugins
+from orion.node.volumes.storage_calls import StorageCalls
 from orion.node.volumes.task_volumes import TaskVolumes, no_secrets
 from orion.ports.storage import StoragePorts
 
@@ -37,6 +38,7 @@ class NodeStorage:
         self.plugins.follow(sockets)
         self.plugins.on_change.append(on_change)
         self._calls = ControllerCalls(plugins=self.plugins, forward=forward, registry=registry)
+        StorageCalls(controllers=self._calls, forward=forward, registry=registry)
         self._volumes = NodeVolumes(self.plugins, ports.mounts, ports.records)
         self.tasks = TaskVolumes(
             me=me,

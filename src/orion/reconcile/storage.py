@@ -1,0 +1,158 @@
+"""Volumes and snapshots of storage systems: the next thing to be done for each, and when one that failed is tried
+again.
+
+Before the first call it is written down that there may have been one. From then on a call that failed may have done
+its work, so whatever is to be removed is found by the call that made it, and deleted by the id that this answers.
+"""
+
+import enum
+from collections.abc import Collection, Hashable
+
+import msgspec
+
+from orion.model.csi import FailureKind
+from orion.model.storage import SystemPart
+from orion.model.volume_snapshots import SNAPSHOT, VolumeSnapshot
+from orion.model.volumes import Volume
+from orion.reconcile.deployment_look import NEVER_MS
+
+FIRST_AGAIN_MS = 500
+LONGEST_AGAIN_MS = 60_000
+# One that is to be removed and was never there: so many refusals of the call to make it, one after the other.
+SURE = 3
+
+Subject = tuple[str, int]  # the key of a volume or a snapshot, and its created_index
+
+
+class StorageStep(enum.StrEnum):
+    """`ASK`: it is written down that a call is made. `MAKE`, `GROW` and `DELETE` are calls. `END`: its row goes."""
+
+    NOTHING = "nothing"
+    ASK = "ask"
+    MAKE = "make"
+    GROW = "grow"
+    DELETE = "delete"
+    END = "end"
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A volume or a snapshot. `made`: its plugin has said by which id. `unready`: it is made and can't be used yet.
+    `grow_to`: the size that it is to have, 0 for that which it has. `given`: it was there before, and is not
+    Orion's to delete. `held`: a node has it.
+    """
+
+    key: str
+    created_index: int
+    driver: str
+    asked: bool = False
+    made: bool = False
+    unready: bool = False
+    removing: bool = False
+    grow_to: int = 0
+    given: bool = False
+    held: bool = False
+    why: str = ""
+
+    @property
+    def subject(self) -> Subject:
+        return self.key, self.created_index
+
+
+# By removing, asked and made.
+_TABLE = {
+    (False, False, False): StorageStep.ASK,
+    (False, True, False): StorageStep.MAKE,
+    (False, True, True): StorageStep.NOTHING,
+    (True, False, False): StorageStep.END,
+    (True, True, False): StorageStep.MAKE,  # to learn by which id it is deleted
+    (True, True, True): StorageStep.DELETE,
+}
+
+
+def next_step(each: Standing) -> StorageStep:
+    if each.removing and each.held:
+        return StorageStep.NOTHING
+    if each.removing and each.given:
+        return StorageStep.END
+    step = _TABLE[each.removing, each.asked or each.made, each.made]
+    if step is not StorageStep.NOTHING:
+        return step
+    if each.unready:
+        return StorageStep.MAKE
+    return StorageStep.GROW if each.grow_to else StorageStep.NOTHING
+
+
+def was_never_there(each: Standing, kind: str, refusals: int) -> bool:
+    """Returns whether one that is to be removed was never made, though a call to make it was: the same call is
+    refused for good. `refusals`: of this kind in a row.
+    """
+    refused = (FailureKind.FINAL, FailureKind.OUT_OF_RANGE, FailureKind.UNIMPLEMENTED)
+    return each.removing and not each.made and refusals >= SURE and kind in {one.value for one in refused}
+
+
+class Rests:
+    """When a call that failed is made again: after waits that grow; and one that never succeeds once `terms` are
+    others, which are its plugin and what is asked of it.
+    """
+
+    def __init__(self) -> None:
+        self._times: dict[Subject, int] = {}
+        self._until_ms: dict[Subject, int] = {}
+        self._terms: dict[Subject, Hashable] = {}
+        self._kinds: dict[Subject, tuple[str, int]] = {}
+
+    def until_ms(self, subject: Subject, terms: Hashable) -> int:
+        """NEVER_MS for as long as the terms are what they are."""
+        if subject in self._terms and self._terms[subject] != terms:
+            self.forget(subject)
+        return self._until_ms.get(subject, 0)
+
+    def failed(self, subject: Subject, terms: Hashable, now_ms: int, kind: str = "", *, never: bool = False) -> int:
+        """Returns how often in a row it has failed with this kind of failure."""
+        former, count = self._kinds.get(subject, ("", 0))
+        self._kinds[subject] = kind, count + 1 if kind == former else 1
+        times = self._times[subject] = self._times.get(subject, 0) + 1
+        wait_ms = min(FIRST_AGAIN_MS << min(times - 1, 16), LONGEST_AGAIN_MS)
+        self._until_ms[subject] = NEVER_MS if never else now_ms + wait_ms
+        self._terms[subject] = terms
+        return self._kinds[subject][1]
+
+    def times(self, subject: Subject) -> int:
+        return self._times.get(subject, 0)
+
+    def forget(self, subject: Subject) -> None:
+        for each in (self._times, self._until_ms, self._terms, self._kinds):
+            each.pop(subject, None)
+
+    def keep(self, subjects: Collection[Subject]) -> None:
+        """Forgets all others."""
+        for subject in [each for each in self._times if each not in subjects]:
+            self.forget(subject)
+
+
+def of_volume(row: Volume, part: SystemPart, *, held: bool) -> Standing:
+    return Standing(
+        row.name,
+        row.created_index,
+        row.driver,
+        asked=part.asked,
+        made=bool(row.data),
+        removing=part.removing,
+        grow_to=part.grow_to,
+        given=bool(part.given),
+        held=held,
+        why=part.why,
+    )
+
+
+def of_snapshot(row: VolumeSnapshot) -> Standing:
+    return Standing(
+        f"{SNAPSHOT}{row.name}",
+        row.created_index,
+        row.driver,
+        asked=row.asked,
+        made=bool(row.data),
+        unready=not row.ready,
+        removing=row.removing,
+        why=row.why,
+    )
