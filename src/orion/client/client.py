@@ -12,6 +12,7 @@ from orion.client.network import Network
 from orion.client.nodes import Nodes
 from orion.client.plugins import Plugins
 from orion.client.rebalance import Rebalance
+from orion.client.storage import Storage
 from orion.client.tasks import Tasks
 from orion.client.volumes import Volumes
 
@@ -30,6 +31,7 @@ class Client(
     Rebalance,
     Network,
     Volumes,
+    Storage,
     Plugins,
 ):
     """A node's API. `address`: host:port, or several separated by commas, of which the first that answers is asked.

@@ -32,6 +32,7 @@ from unit.api.fake_jobs import FakeJobs
 from unit.api.fake_networks import FakeNetworks
 from unit.api.fake_plugins import FakePlugins
 from unit.api.fake_sessions import FakeSessions
+from unit.api.fake_storage import FakeStorage
 from unit.api.fake_volumes import FakeVolumes
 
 
@@ -103,6 +104,7 @@ class FakeService(FakeSessions):
         self.jobs = FakeJobs(self)
         self.networks = FakeNetworks()
         self.volumes = FakeVolumes()
+        self.storage = FakeStorage(self.volumes)
         self.plugins = FakePlugins()
         self.failure: Exception | None = None
         self.hang = False

@@ -43,6 +43,8 @@ class FakeVolumes:
             to = found.labels["to"]
             self.volumes[name] = replace(found, state="ready", node_id=to, labels={})
             return replace(found, move=VolumeMoveView(to, 10, 20, ""))
+        if found.state in ("making", "growing"):
+            self.volumes[name] = replace(found, state="ready", storage=replace(found.storage, why=""))
         return found
 
     async def create(self, name, labels, *, idempotency_key, timeout_s):

@@ -67,6 +67,12 @@ COMMAND_OF = {
     ("POST", "/volumes/{name}/move"): "volume move",
     ("GET", "/volumes/{name}/data"): "volume backup",
     ("PUT", "/volumes/{name}/data"): "volume restore",
+    ("POST", "/volumes"): "volume create",
+    ("POST", "/volumes/{name}/expand"): "volume expand",
+    ("GET", "/volume-snapshots"): "volume snapshots",
+    ("POST", "/volume-snapshots"): "volume snapshot",
+    ("GET", "/volume-snapshots/{name}"): "volume snapshot",
+    ("DELETE", "/volume-snapshots/{name}"): "volume snapshot-rm",
     ("GET", "/raft"): "raft",
     ("POST", "/raft/transfer"): "raft transfer",
     ("GET", "/snapshot"): "snapshot save",
@@ -86,6 +92,8 @@ CALLED = {
     "labels": "label",
     "all": "everything",
     "port": "ports",
+    "id": "id_",
+    "volume": "volume_name",
 }
 # Parameters that no command has, and why.
 NO_OPTION = {
@@ -114,6 +122,8 @@ NO_OPTION_OF = {
     ("GET", "/nodes", "after"): NO_OPTION["limit"],
     ("GET", "/jobs", "after"): NO_OPTION["limit"],
     ("GET", "/volumes", "after"): NO_OPTION["limit"],
+    ("GET", "/volume-snapshots", "after"): NO_OPTION["limit"],
+    ("GET", "/volume-snapshots/{name}", "stale"): "it waits for the one that it has had taken",
     ("GET", "/jobs", "wait"): NO_OPTION["index"],
     ("GET", "/jobs/{name}", "wait"): NO_OPTION["index"],
     ("GET", "/deployments", "after"): NO_OPTION["limit"],

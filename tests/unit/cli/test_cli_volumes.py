@@ -9,9 +9,9 @@ def test_a_volume_is_made_shown_and_removed(orion, api):
     code, out, err = orion("volume", "ls")
     assert (code, err) == (0, "")
     assert [line.split() for line in out.splitlines()] == [
-        ["VOLUME", "NODE", "STATE", "SIZE", "LAST", "USED", "USED", "BY"],
-        ["data", "-", "new", "4.1", "kB", "-", "-"],
-        ["logs", "node2", "ready", "4.1", "kB", "now", "web"],
+        ["VOLUME", "DRIVER", "NODE", "STATE", "SIZE", "LAST", "USED", "USED", "BY"],
+        ["data", "local", "-", "new", "4.1", "kB", "-", "-"],
+        ["logs", "local", "node2", "ready", "4.1", "kB", "now", "web"],
     ]
     shown = json.loads(orion("volume", "inspect", "logs")[1])
     assert (shown["nodeId"], shown["usedBy"]) == ("node2", ["web"])
@@ -61,3 +61,54 @@ def test_a_backup_takes_the_place_of_a_file_once_it_is_whole(orion, api, tmp_pat
     assert orion("volume", "restore", "copy", str(file), "--node", "node2") == (0, "copy is restored\n", "")
     assert api.service.volumes.data["copy"] == b"rows"
     assert api.service.volumes.volumes["copy"].node_id == "node2"
+
+
+def test_a_storage_systems_volume_is_waited_for_and_why_not_is_said(orion, api, tmp_path):
+    (tmp_path / "key").write_text("from-a-file\n")
+    words = "--size 10GB --access multi-node-multi-writer --fs-type ext4 --mount-flag noatime --parameter pool=fast"
+    secrets = ("--secret", "user=given-value", "--secret", f"key=@{tmp_path / 'key'}")
+    found = orion("volume", "create", "data", "--driver", "dir", *words.split(), *secrets)
+    assert found == (0, "data\n", "data: it has no room\n")
+    (asked,) = api.service.storage.requests
+    assert (asked.size_bytes, asked.access, asked.fs_type) == (10_000_000_000, "multi-node-multi-writer", "ext4")
+    assert (asked.mount_flags, asked.parameters) == (["noatime"], {"pool": "fast"})
+    assert asked.secrets == {"user": "given-value", "key": "from-a-file"}
+    assert "given-value" not in repr(asked)
+    out = orion("volume", "ls")[1]
+    assert out.splitlines()[1].split()[:6] == ["data", "dir", "-", "ready", "10", "GB"]
+    assert "given-value" not in json.dumps(orion("volume", "inspect", "data"))
+    assert orion("volume", "expand", "data", "20g") == (0, "", "")
+    assert orion("volume", "rm", "data") == (0, "data\n", "")
+
+
+def test_a_wait_for_a_volume_has_an_end(orion, api):
+    api.service.storage.stays = True
+    code, out, err = orion("volume", "create", "data", "--driver", "dir", "--wait-timeout", "0.1")
+    assert (code, out) == (4, "")
+    assert "data: it has no room" in err
+    assert "data is still removing after 0.1 s" in err
+    assert orion("volume", "create", "more", "--driver", "dir", "--detach") == (0, "more\n", "")
+
+
+def test_no_error_shows_a_secret(orion, tmp_path):
+    for given in ("hidden-value", "=hidden-value"):
+        code, out, err = orion("volume", "create", "data", "--driver", "dir", "--secret", given)
+        assert code == 2
+        assert "hidden" not in out + err
+    code, _, err = orion("volume", "create", "data", "--driver", "dir", "--secret", f"key=@{tmp_path / 'none'}")
+    assert code == 2
+    assert "the file of secret key can't be read: No such file" in err
+
+
+def test_snapshots_are_taken_shown_and_removed(orion, api):
+    assert orion("volume", "create", "data", "--driver", "dir", "--detach")[0] == 0
+    assert orion("volume", "snapshot", "data", "monday") == (0, "monday\n", "")
+    code, out, _ = orion("volume", "snapshot", "data")
+    assert (code, out.startswith("data-2")) == (0, True)
+    code, out, _ = orion("volume", "snapshots")
+    assert out.splitlines()[-1].split()[:5] == ["monday", "data", "dir", "ready", "5"]
+    assert orion("volume", "snapshot-rm", "monday") == (0, "monday\n", "")
+    code, _, err = orion("volume", "snapshot-rm", "monday")
+    assert code == 1
+    assert "there is no snapshot monday" in err
+    assert orion("volume", "create", "copy", "--driver", "dir", "--from", "elsewhere")[0] == 2

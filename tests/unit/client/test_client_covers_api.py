@@ -9,6 +9,7 @@ import pytest
 
 from orion.api.routes import ENDPOINTS
 from orion.client import Client, JobRequest, TaskRequest
+from orion.model.api.storage import NewVolumeRequest
 
 # Parameters that are no argument of the client's, and why.
 LEFT_OUT = {
@@ -33,6 +34,7 @@ BY_TYPE = {
     bytes: b"x",
     TaskRequest: TaskRequest("nginx"),
     JobRequest: JobRequest("nginx"),
+    NewVolumeRequest: NewVolumeRequest("data"),
 }
 
 

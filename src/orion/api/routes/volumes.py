@@ -23,7 +23,7 @@ PATIENCE_S = 60.0  # until the first of it is there
 BODY_SILENCE_S = 60.0
 
 
-def _name(given: str) -> str:
+def volume_name(given: str) -> str:
     if not is_volume_name(given):
         raise ValueError("must be a volume's name: letters, digits, '.', '_' and '-'")
     return given
@@ -35,11 +35,11 @@ def _most(given: str) -> int:
     return int(given)
 
 
-NAME = path("name", Kind(_name, **text(VOLUME_PATTERN)), "the volume")
-AFTER = query("after", Kind(_name, **text(VOLUME_PATTERN)), "", "only those past this name")
+NAME = path("name", Kind(volume_name, **text(VOLUME_PATTERN)), "the volume")
+AFTER = query("after", Kind(volume_name, **text(VOLUME_PATTERN)), "", "only those past this name")
 LIMIT = query("limit", Kind(_most, type="integer", minimum=1, maximum=MOST), MOST, "at most so many")
 SIZES = query("sizes", FLAG, False, "with the disk that each takes, as its node says")
-FORCE = query("force", FLAG, False, "though its node does not answer: its data stays there")
+FORCE = query("force", FLAG, False, "though its node does not answer, or its plugin does not: its data stays there")
 LIVE = query("live", FLAG, False, "though tasks use it: what they write meanwhile is there or not")
 NODE = query("node", NODE_NAME, "", "the node that is to have it, in the place of its own")
 IDEMPOTENCY_KEY = header("Idempotency-Key", ONCE_KEY, "", "a retry with the same key is answered as the first try")

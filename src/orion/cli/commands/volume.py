@@ -3,15 +3,17 @@
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from orion.cli.app import SETTINGS
 from orion.cli.shared.options import asks, complete_node, no_trunc, output
+from orion.cli.shared.storage import WAIT_S, Pair, Secret, Source, wait_until, why_not
 from orion.cli.shared.table import Column
-from orion.cli.shared.types import Label
+from orion.cli.shared.types import Label, Seconds, Size
 
 if TYPE_CHECKING:
     from orion.client import Client
@@ -19,11 +21,31 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     Column("VOLUME", 16),
+    Column("DRIVER"),
     Column("NODE"),
     Column("STATE"),
     Column("SIZE"),
     Column("LAST USED"),
     Column("USED BY", 20),
+)
+_SNAPSHOTS = (
+    Column("SNAPSHOT", 16),
+    Column("VOLUME", 16),
+    Column("DRIVER"),
+    Column("STATE"),
+    Column("SIZE"),
+    Column("TAKEN"),
+    Column("WHY NOT", 20),
+)
+# As in model/csi.py, which most commands start without.
+ACCESS = (
+    "single-node-writer",
+    "single-node-reader-only",
+    "multi-node-reader-only",
+    "multi-node-single-writer",
+    "multi-node-multi-writer",
+    "single-node-single-writer",
+    "single-node-multi-writer",
 )
 STREAM = "-"
 PIECE_BYTES = 256 * 1024
@@ -38,10 +60,138 @@ def volume() -> None:
 @volume.command("create", context_settings=SETTINGS)
 @click.argument("name")
 @click.option("--label", "labels", type=Label(), multiple=True, help="A label of your own. Repeatable.")
+@click.option("--driver", default="", help="The storage plugin that makes it; local: a directory of a node.")
+@click.option("--size", "size_bytes", type=Size(), default=0, help="At least so large, as in 10g.")
+@click.option("--limit", "limit_bytes", type=Size(), default=0, help="At most so large, whenever it grows.")
+@click.option(
+    "--access", default=ACCESS[0], show_default=True, type=click.Choice(ACCESS), help="Who may use it at a time."
+)
+@click.option("--block", is_flag=True, help="A device, without a file system.")
+@click.option("--fs-type", default="", help="Its file system.  [default: the plugin's choice]")
+@click.option("--mount-flag", "mount_flags", multiple=True, metavar="FLAG", help="Of its mounts. Repeatable.")
+@click.option("--parameter", "parameters", type=Pair(), multiple=True, help="The plugin's own. Repeatable.")
+@click.option(
+    "--secret", "secrets", type=Secret(), multiple=True, help="For the plugin, and never shown. Repeatable."
+)
+@click.option("--from", "source", type=Source(), default="", help="Begins with volume:NAME or snapshot:NAME.")
+@click.option(
+    "--id", "id_", default="", help="The plugin's own id of one that is there. It is never deleted there."
+)
+@click.option("-d", "--detach", is_flag=True, help="Do not wait until it is made.")
+@click.option("--wait-timeout", type=Seconds(), default=WAIT_S, show_default=True, help="The longest wait.")
 @asks
-def create(client: "Client", name: str, labels: tuple[tuple[str, str], ...]) -> None:
-    """Make a volume. It gets its node with its first task; orion run -v NAME:/path makes one, too."""
-    click.echo(client.create_volume(name, dict(labels)).name)
+def create(client: "Client", name: str, detach: bool, wait_timeout: float, id_: str, **asked: Any) -> int:
+    """Make a volume: on a node, or with --driver in a storage system.
+
+    One of a node gets that with its first task; orion run -v NAME:/path makes one, too.
+    """
+    from orion.cli.shared.fields import bad_usage
+    from orion.model.api.storage import NewVolumeRequest
+    from orion.model.errors import Invalid
+
+    fields = {**asked, "mount_flags": list(asked["mount_flags"])}
+    fields |= {each: dict(asked[each]) for each in ("labels", "parameters", "secrets")}
+    try:
+        made = client.make_volume(NewVolumeRequest(name, id=id_, **fields))
+    except Invalid as error:
+        raise bad_usage(error) from None
+    code = 0
+    if made.storage is not None and not detach:
+        code = _until(client, name, lambda found: found.state == "ready", wait_timeout)
+    if code == 0:
+        click.echo(made.name)
+    return code
+
+
+@volume.command("expand", context_settings=SETTINGS)
+@click.argument("name")
+@click.argument("size_bytes", metavar="SIZE", type=Size())
+@click.option("-d", "--detach", is_flag=True, help="Do not wait until it has grown.")
+@click.option("--wait-timeout", type=Seconds(), default=WAIT_S, show_default=True, help="The longest wait.")
+@asks
+def expand(client: "Client", name: str, size_bytes: int, detach: bool, wait_timeout: float) -> int:
+    """Have a volume of a storage system be at least so large, as in 20g. No volume shrinks."""
+    from orion.model.errors import Conflict
+
+    client.expand_volume(name, size_bytes)
+    if detach:
+        return 0
+    code = _until(client, name, lambda found: found.state != "growing", wait_timeout)
+    storage = client.volume(name).storage
+    if code == 0 and storage is not None and max(storage.size_bytes, storage.has_bytes) < size_bytes:
+        raise Conflict(storage.why or f"volume {name} has not grown")
+    return code
+
+
+@volume.command("snapshot", context_settings=SETTINGS)
+@click.argument("volume_name", metavar="VOLUME")
+@click.argument("name", required=False, default="")
+@click.option("-d", "--detach", is_flag=True, help="Do not wait until it is taken.")
+@click.option("--wait-timeout", type=Seconds(), default=WAIT_S, show_default=True, help="The longest wait.")
+@asks
+def snapshot(client: "Client", volume_name: str, name: str, detach: bool, wait_timeout: float) -> int:
+    """Have a storage system keep what is in VOLUME now, as NAME, else as the volume's name with the time.
+
+    orion volume create --from snapshot:NAME makes a volume of it.
+    """
+    name = name or f"{volume_name[:50]}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+    taken = client.take_volume_snapshot(volume_name, name)
+    code = 0
+    if not detach:
+        _, code = wait_until(
+            lambda: client.volume_snapshot(name), lambda found: found.state == "ready", name, wait_timeout
+        )
+    if code == 0:
+        click.echo(taken.name)
+    return code
+
+
+@volume.command("snapshots", context_settings=SETTINGS)
+@click.option("--stale", is_flag=True, help="What this node knows, without asking the others.")
+@output("table", "json")
+@no_trunc
+@asks
+def snapshots(client: "Client", stale: bool, form: str, no_trunc: bool) -> None:
+    """Show the snapshots of volumes that storage systems keep."""
+    from orion.cli.shared import output
+    from orion.model.resources import bytes_text
+
+    found = list(client.volume_snapshots(stale=stale))
+    if form == "json":
+        output.print_json(found)
+        return
+    rows = [
+        (
+            each.name,
+            each.volume,
+            each.driver,
+            each.state,
+            bytes_text(each.size_bytes) if each.size_bytes else "-",
+            output.age_text(each.taken_at) or "-",
+            each.why or "-",
+        )
+        for each in found
+    ]
+    output.print_table(_SNAPSHOTS, rows, no_trunc=no_trunc)
+
+
+@volume.command("snapshot-rm", context_settings=SETTINGS)
+@click.argument("names", nargs=-1, required=True)
+@click.option("--force", is_flag=True, help="Forget it, without asking its plugin: it may be there still.")
+@click.option("-d", "--detach", is_flag=True, help="Do not wait until it is gone.")
+@asks
+def snapshot_rm(client: "Client", names: tuple[str, ...], force: bool, detach: bool) -> int:
+    """Remove snapshots of volumes."""
+    worst = 0
+    for name in names:
+        client.remove_volume_snapshot(name, force=force)
+        code = 0
+        if not detach:
+            _, code = wait_until(lambda one=name: client.volume_snapshot(one), lambda _: False, name)  # type: ignore[misc]
+        if code == 0:
+            click.echo(name)
+        worst = max(worst, code)
+    return worst
 
 
 @volume.command("ls", context_settings=SETTINGS)
@@ -59,10 +209,21 @@ def ls(client: "Client", stale: bool, sizes: bool, form: str, no_trunc: bool) ->
         output.print_json(found)
         return
     rows = [
-        (each.name, each.node_id or "-", each.state, _size(each), _used(each), ", ".join(each.used_by) or "-")
+        (
+            each.name,
+            each.driver or "local",
+            _nodes(each),
+            each.state,
+            _size(each),
+            _used(each),
+            ", ".join(each.used_by) or "-",
+        )
         for each in found
     ]
     output.print_table(_COLUMNS, rows, no_trunc=no_trunc)
+    for each in found:
+        if why := why_not(each):
+            output.note(f"{each.name}: {why}")
 
 
 @volume.command("inspect", context_settings=SETTINGS)
@@ -78,12 +239,21 @@ def inspect(client: "Client", name: str, stale: bool) -> None:
 
 @volume.command("rm", context_settings=SETTINGS)
 @click.argument("names", nargs=-1, required=True)
-@click.option("--force", is_flag=True, help="Though its node does not answer: its data stays there.")
+@click.option(
+    "--force", is_flag=True, help="Though its node, or its plugin, does not answer: its data stays there."
+)
+@click.option("-d", "--detach", is_flag=True, help="Do not wait until a storage system has deleted it.")
 @asks
-def rm(client: "Client", names: tuple[str, ...], force: bool) -> None:
+def rm(client: "Client", names: tuple[str, ...], force: bool, detach: bool) -> int:
     """Remove volumes that no job asks for, and their data."""
+    worst = 0
     for name in names:
-        _tell(client.remove_volume(name, force=force))
+        done = client.remove_volume(name, force=force)
+        code = 0 if detach else _until(client, name, lambda found: found.state != "removing", WAIT_S)
+        if code == 0:
+            _tell(done)
+        worst = max(worst, code)
+    return worst
 
 
 @volume.command("prune", context_settings=SETTINGS)
@@ -189,6 +359,15 @@ def follow(client: "Client", name: str) -> None:
     click.echo(f"{name} is on {found.node_id or 'no node yet'}")
 
 
+def _until(client: "Client", name: str, settled: "Callable[[VolumeView], bool]", seconds: float) -> int:
+    return wait_until(lambda: client.volume(name), settled, name, seconds)[1]
+
+
+def _nodes(volume: "VolumeView") -> str:
+    claims = [] if volume.storage is None else [each.node_id for each in volume.storage.claims]
+    return ", ".join(claims) or volume.node_id or "-"
+
+
 def _tell(done: "PrunedView") -> None:
     for name in done.volumes:
         click.echo(name)
@@ -199,6 +378,9 @@ def _tell(done: "PrunedView") -> None:
 def _size(volume: "VolumeView") -> str:
     from orion.model.resources import bytes_text
 
+    if volume.storage is not None:
+        known = max(volume.storage.size_bytes, volume.storage.has_bytes)
+        return bytes_text(known) if known else "-"
     if volume.size is None:
         return "?" if volume.size_reason else "-"
     return f"{'' if volume.size.complete else '>'}{bytes_text(volume.size.bytes)}"

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from orion.model.api.fields import schema
+from orion.model.api.storage import StorageView
 from orion.model.ids import NODE_ID
 from orion.model.volumes import MAX_LABELS, MAX_TEXT, VolumeKind
 
@@ -59,7 +60,10 @@ class VolumeView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     node_id: Annotated[str | None, Meta(description="The node that has it; null: any may, at its first task.")]
     state: Annotated[
         str,
-        schema("`new`: without data yet; `ready`; `moving`.", enum=["new", "ready", "moving"]),
+        schema(
+            "`new`: without data yet; `ready`; `moving`; of a storage system also `making`, `growing`, `removing`.",
+            enum=["new", "ready", "moving", "making", "growing", "removing"],
+        ),
     ]
     used_by: Annotated[list[str], Meta(description="Jobs that ask for it, now or in a version that is kept.")]
     created_at: Annotated[str | None, Meta(description="RFC 3339, UTC.")]
@@ -74,6 +78,7 @@ class VolumeView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     ] = None
     size_reason: Annotated[str, Meta(description="Why there is none.")] = ""
     move: VolumeMoveView | None = None
+    storage: Annotated[StorageView | None, Meta(description="Of a storage system's.")] = None
 
 
 class PrunedView(msgspec.Struct, frozen=True, rename="camel", gc=False):

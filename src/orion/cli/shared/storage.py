@@ -1,0 +1,96 @@
+"""Volumes of storage systems on the command line: their options, and the wait until their plugin is done."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from orion.model.api.storage import VolumeSnapshotView
+    from orion.model.api.volumes import VolumeView
+
+T = TypeVar("T", "VolumeView", "VolumeSnapshotView")
+
+WAIT_S = 300.0  # a plugin may copy a large volume
+LOOK_S = 0.2
+
+
+class Pair(click.ParamType[tuple[str, str]]):
+    """`name=value`."""
+
+    name = "name=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        key, equals, text = str(value).partition("=")
+        if not key or not equals:
+            self.fail(f"{value!r} is not name=value", param, ctx)
+        return key, text
+
+
+class Secret(click.ParamType[tuple[str, str]]):
+    """`name=value`, or `name=@FILE` for what is in it. No error shows the value."""
+
+    name = "name=value|name=@file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        key, equals, text = str(value).partition("=")
+        if not key or not equals:
+            self.fail("a secret is written as name=value, or as name=@FILE", param, ctx)
+        if not text.startswith("@"):
+            return key, text
+        try:
+            return key, Path(text[1:]).read_text().removesuffix("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            self.fail(f"the file of secret {key} can't be read: {why}", param, ctx)
+
+
+class Source(click.ParamType[str]):
+    """`volume:NAME` or `snapshot:NAME`."""
+
+    name = "source"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        kind, _, name = str(value).partition(":")
+        if not value:
+            return ""
+        if kind not in ("volume", "snapshot") or not name:
+            self.fail(f"{value!r} is no source: write volume:NAME or snapshot:NAME", param, ctx)
+        return str(value)
+
+
+def wait_until(
+    look: Callable[[], T], settled: Callable[[T], bool], what: str, seconds: float = WAIT_S
+) -> tuple[T | None, int]:
+    """Returns it once it is settled, None once it is gone; and the exit code. Says on standard error why not."""
+    from orion.cli.app import INTERRUPTED, TIMED_OUT, say
+    from orion.cli.shared.output import note
+    from orion.cli.shared.waiting import Deadline
+    from orion.model.errors import NotFound
+
+    deadline, told = Deadline(seconds), ""
+    try:
+        while True:
+            try:
+                found = look()
+            except NotFound:
+                return None, 0
+            if settled(found):
+                return found, 0
+            if (why := why_not(found)) and why != told:
+                note(f"{what}: {why}")
+                told = why
+            if deadline.passed:
+                say(f"{what} is still {found.state} after {seconds:g} s; it goes on, see 'orion volume ls'")
+                return found, TIMED_OUT
+            time.sleep(LOOK_S)
+    except KeyboardInterrupt:
+        say(f"{what} goes on without you: 'orion volume ls' shows it")
+        return None, INTERRUPTED
+
+
+def why_not(found: "VolumeView | VolumeSnapshotView") -> str:
+    storage = getattr(found, "storage", None)
+    return str(storage.why if storage is not None else getattr(found, "why", ""))

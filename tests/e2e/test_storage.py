@@ -1,0 +1,221 @@
+"""Volumes of orion-csi-dir, a process of its own, through real nodes: made, grown, copied and removed, once each,
+whatever is killed meanwhile.
+"""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.command import orion
+from support.csi import PluginProcess
+from support.nodes import NO_ENGINE, Cluster, Problem, cluster
+
+DIR = "dir.csi.orion.dev"
+MB = 1_000_000
+SECRET = "a-value-that-nobody-sees"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("plugin")
+
+
+@pytest.fixture(scope="module")
+def plugin(folder: Path) -> Iterator[PluginProcess]:
+    with PluginProcess(folder) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def three(plugin: PluginProcess) -> Iterator[Cluster]:
+    with cluster([NO_ENGINE] * 3, "--csi-socket", str(plugin.socket)) as made:
+        made.grow_to(3, engines=False)
+        made.wait(lambda: all(each["healthy"] for each in plugins(made)), "the plugin")
+        yield made
+
+
+def plugins(made: Cluster) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = made.any().ask("GET", "/plugins")
+    labels = [made.any().ask("GET", f"/nodes/{each.name}")["labels"] for each in made.nodes]
+    return found if all(f"csi.{DIR}" in each for each in labels) else [{"healthy": False}]
+
+
+def volume(made: Cluster, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = made.any().ask("GET", f"/volumes/{name}")
+    return found
+
+
+def run(made: Cluster, *words: str) -> str:
+    code, out, err = orion(made.any(), *words)
+    assert code == 0, f"{words}: {out}{err}"
+    return out
+
+
+def fails(made: Cluster, *words: str) -> str:
+    code, _, err = orion(made.any(), *words)
+    assert code == 1, f"{words}: {code}, {err}"
+    return err
+
+
+def ids(plugin: PluginProcess, kind: str = "volumes") -> list[str]:
+    """Those that the plugin has."""
+    return sorted(each.name for each in (plugin.root / kind).iterdir())
+
+
+def is_gone(made: Cluster, path: str) -> bool:
+    try:
+        made.any().ask("GET", path)
+    except Problem as problem:
+        return problem.status == 404
+    return False
+
+
+def test_a_volume_is_made_grown_and_removed(three: Cluster, plugin: PluginProcess) -> None:
+    before = ids(plugin)
+    assert run(three, "volume", "create", "data", "--driver", DIR, "--size", "1MB") == "data\n"
+    shown = volume(three, "data")
+    assert (shown["kind"], shown["state"], shown["driver"]) == ("csi", "ready", DIR)
+    assert shown["storage"]["hasBytes"] == MB
+    assert [*before, shown["storage"]["id"]] == sorted(ids(plugin), key=lambda each: each not in before)
+    run(three, "volume", "create", "data", "--driver", DIR, "--size", "1MB")
+    assert len(ids(plugin)) == len(before) + 1, "the same again is the same"
+    err = fails(three, "volume", "create", "data", "--driver", DIR, "--size", "2MB")
+    assert "a volume data is there already, with other terms (size)" in err
+    err = fails(three, "volume", "create", "more", "--driver", "nfs.csi")
+    assert f"no node has a storage plugin 'nfs.csi' with a controller; there are: {DIR}" in err
+    run(three, "volume", "expand", "data", "2MB")
+    assert volume(three, "data")["storage"]["hasBytes"] == 2 * MB
+    assert "no volume shrinks" in fails(three, "volume", "expand", "data", "1MB")
+    lines = run(three, "volume", "ls").splitlines()
+    assert lines[1].split()[:6] == ["data", DIR, "-", "ready", "2", "MB"]
+    assert run(three, "volume", "rm", "data") == "data\n"
+    assert ids(plugin) == before
+    assert is_gone(three, "/volumes/data")
+
+
+def test_snapshots_and_copies_hold_what_was_in_the_volume(three: Cluster, plugin: PluginProcess) -> None:
+    run(three, "volume", "create", "rows", "--driver", DIR, "--size", "1MB")
+    place = plugin.root / "volumes" / volume(three, "rows")["storage"]["id"] / "data"
+    (place / "row").write_text("1")
+    assert run(three, "volume", "snapshot", "rows", "monday") == "monday\n"
+    (place / "row").write_text("2")
+    run(three, "volume", "create", "back", "--driver", DIR, "--from", "snapshot:monday")
+    run(three, "volume", "create", "copy", "--driver", DIR, "--from", "volume:rows")
+    for name, row in (("back", "1"), ("copy", "2")):
+        shown = volume(three, name)["storage"]
+        assert (plugin.root / "volumes" / shown["id"] / "data" / "row").read_text() == row
+        assert shown["hasBytes"] == MB
+    assert run(three, "volume", "snapshots").splitlines()[-1].split()[:4] == ["monday", "rows", DIR, "ready"]
+    run(three, "volume", "rm", "rows", "back", "copy")
+    assert run(three, "volume", "snapshot-rm", "monday") == "monday\n"
+    assert ids(plugin, "snapshots") == []
+    assert is_gone(three, "/volume-snapshots/monday")
+
+
+def test_what_the_plugin_refuses_is_told_and_can_be_removed(three: Cluster, plugin: PluginProcess) -> None:
+    before = ids(plugin)
+    words = ("volume", "create", "odd", "--driver", DIR, "--parameter", "color=red", "--wait-timeout", "3")
+    code, out, err = orion(three.any(), *words)
+    assert (code, out) == (4, "")
+    assert "parameter 'color' is not known" in err
+    assert "parameter 'color' is not known" in volume(three, "odd")["storage"]["why"]
+    assert "parameter 'color' is not known" in orion(three.any(), "volume", "ls")[2]
+    run(three, "volume", "rm", "odd")
+    assert ids(plugin) == before
+
+
+def test_a_plugin_that_is_away_for_a_while(three: Cluster, plugin: PluginProcess) -> None:
+    before = ids(plugin)
+    run(three, "volume", "create", "kept", "--driver", DIR)
+    plugin.end()
+    try:
+        three.any().ask("POST", "/volumes", {"name": "late", "driver": DIR})
+        three.any().ask("DELETE", "/volumes/kept")
+        three.wait(lambda: volume(three, "kept")["storage"]["why"], "a reason")
+        assert volume(three, "kept")["state"] == "removing"
+        assert volume(three, "late")["state"] == "making"
+    finally:
+        plugin.start()
+    three.wait(lambda: volume(three, "late")["state"] == "ready", "it to be made")
+    three.wait(lambda: is_gone(three, "/volumes/kept"), "it to be gone")
+    assert len(ids(plugin)) == len(before) + 1
+    run(three, "volume", "rm", "late")
+
+
+def test_one_that_was_there_before_is_taken_and_never_deleted(three: Cluster, plugin: PluginProcess) -> None:
+    run(three, "volume", "create", "first", "--driver", DIR)
+    there = volume(three, "first")["storage"]["id"]
+    run(three, "volume", "rm", "--force", "first")
+    assert there in ids(plugin), "it was forgotten"
+    run(three, "volume", "create", "again", "--driver", DIR, "--id", there)
+    assert volume(three, "again")["storage"]["id"] == there
+    run(three, "volume", "rm", "again")
+    assert there in ids(plugin)
+    code, _, err = orion(
+        three.any(), "volume", "create", "none", "--driver", DIR, "--id", "none", "--wait-timeout", "2"
+    )
+    assert code == 4
+    assert "NOT_FOUND" in err
+    run(three, "volume", "rm", "none")
+
+
+def test_no_secret_is_seen_anywhere(three: Cluster, plugin: PluginProcess) -> None:
+    seen = []
+    for words in (
+        ("create", "safe", "--driver", DIR, "--secret", f"key={SECRET}"),
+        ("create", "safe", "--driver", DIR, "--secret", f"key={SECRET}"),
+        ("create", "safe", "--driver", DIR, "--secret", "key=other"),
+        ("create", "bad", "--driver", DIR, "--secret", f"key={SECRET}", "--parameter", "a=b", "--detach"),
+        ("ls",),
+        ("inspect", "safe"),
+        ("snapshot", "safe", "kept"),
+        ("snapshots",),
+        ("snapshot-rm", "kept"),
+        ("expand", "safe", "2MB"),
+        ("rm", "safe", "bad"),
+    ):
+        seen += [str(orion(three.any(), "volume", *words))]
+    assert '"secrets": 1' in seen[5]
+    for node in three.nodes:
+        for path in ("/volumes", "/events?after=0.0&follow=0", "/plugins", "/metrics", "/raft", "/volume-snapshots"):
+            seen.append(str(node.ask("GET", path)))
+        seen.append(node.log_file.read_text())
+    body = {"name": "safe", "driver": DIR, "secrets": {"key": [SECRET]}}
+    with pytest.raises(Problem) as refused:
+        three.any().ask("POST", "/volumes", body)
+    seen.append(json.dumps(refused.value.body))
+    assert not [each for each in seen if SECRET in each]
+
+
+def is_ready(made: Cluster, name: str) -> bool:
+    return bool(volume(made, name)["state"] == "ready")
+
+
+def test_the_next_leader_goes_on_with_what_was_begun(tmp_path: Path) -> None:
+    """The leader dies while the plugin makes a volume, then while it deletes one."""
+    plugin = PluginProcess(tmp_path)
+    with plugin, cluster([NO_ENGINE] * 3, "--csi-socket", str(plugin.socket)) as made:
+        made.grow_to(3, engines=False)
+        made.wait(lambda: all(each["healthy"] for each in plugins(made)), "the plugin")
+        for turn in range(3):
+            name = f"v{turn}"
+            leader = made.wait(made.leader, "a leader")
+            other = next(each for each in made.nodes if each is not leader)
+            other.ask("POST", "/volumes", {"name": name, "driver": DIR, "sizeBytes": MB})
+            leader.kill()
+            made.wait(partial(is_ready, made, name), "it to be made")
+            assert len(ids(plugin)) == 1
+            leader.start(*made.joining(leader))
+            made.wait_settled(3, engines=False)
+            leader = made.wait(made.leader, "a leader")
+            other = next(each for each in made.nodes if each is not leader)
+            other.ask("DELETE", f"/volumes/{name}")
+            leader.kill()
+            made.wait(partial(is_gone, made, f"/volumes/{name}"), "it to be gone")
+            assert ids(plugin) == []
+            leader.start(*made.joining(leader))
+            made.wait_settled(3, engines=False)
