@@ -181,7 +181,14 @@ def test_no_secret_is_seen_anywhere(three: Cluster, plugin: PluginProcess) -> No
         seen += [str(orion(three.any(), "volume", *words))]
     assert '"secrets": 1' in seen[5]
     for node in three.nodes:
-        for path in ("/volumes", "/events?after=0.0&follow=0", "/plugins", "/metrics", "/raft", "/volume-snapshots"):
+        for path in (
+            "/volumes",
+            "/events?after=0.0&follow=0",
+            "/plugins",
+            "/metrics",
+            "/raft",
+            "/volume-snapshots",
+        ):
             seen.append(str(node.ask("GET", path)))
         seen.append(node.log_file.read_text())
     body = {"name": "safe", "driver": DIR, "secrets": {"key": [SECRET]}}

@@ -15,7 +15,7 @@ from orion.node.volumes.labels import node_plugins, plugin_labels
 from orion.node.volumes.node_volumes import NodeVolumes
 from orion.node.volumes.plugins import Plugins
 from orion.node.volumes.storage_calls import StorageCalls
-from orion.node.volumes.task_volumes import TaskVolumes, no_secrets
+from orion.node.volumes.task_volumes import TaskVolumes
 from orion.ports.storage import StoragePorts
 
 
@@ -47,7 +47,7 @@ class NodeStorage:
             volumes=self._volumes,
             forward=forward,
             registry=registry,
-            secrets=no_secrets,
+            secrets=self._calls.secrets,
         )
 
     @property
