@@ -43,6 +43,8 @@ _have() {
         etcd-server) command -v etcd >/dev/null ;;
         bind9-dnsutils) command -v dig >/dev/null ;;
         dnsmasq-base) command -v dnsmasq >/dev/null || [[ -x /usr/sbin/dnsmasq ]] ;;
+        e2fsprogs) command -v mkfs.ext4 >/dev/null || [[ -x /usr/sbin/mkfs.ext4 ]] ;;
+        xfsprogs) command -v mkfs.xfs >/dev/null || [[ -x /usr/sbin/mkfs.xfs ]] ;;
         python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
         *) command -v "$1" >/dev/null ;;
     esac

@@ -1,5 +1,7 @@
 """orion-csi-dir, killed at each of its effects on the disk and the kernel: the same call again makes it whole."""
 
+import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orion.csi_dir import mounts
+from orion.csi_dir import images, loops, mounts
 from orion.csi_dir.controller import Controller
 from orion.csi_dir.node import Node
 from orion.csi_dir.records import NodeRecord
@@ -19,15 +21,22 @@ from support.csi import mounts_below, no_mounts_left
 pytestmark = pytest.mark.root
 
 KILLED = 9
+SIZE = 24 << 20
 EFFECTS = (
     (os, "fsync"),
+    (os, "truncate"),
     (Path, "rename"),
     (Path, "replace"),
     (Path, "mkdir"),
     (Path, "rmdir"),
     (Path, "unlink"),
     (mounts, "bind"),
+    (mounts, "mount"),
     (mounts, "unmount"),
+    (images, "freeze"),
+    (images, "thaw"),
+    (fcntl, "flock"),
+    (fcntl, "ioctl"),
     (shutil, "rmtree"),
     (subprocess, "run"),
 )
@@ -42,16 +51,31 @@ def folder(tmp_path):
 class Plugin:
     """Its methods, as a process that has just started has them."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, quota="none"):
         self.folder = folder
-        store = Store(folder / "root")
-        node = Node(store, NodeRecord("node1"), "default")
-        self.answers = methods_of(Controller(store, "default"), node)
+        self.store = Store(folder / "root")
+        node = Node(self.store, NodeRecord("node1"), "default")
+        self.answers = methods_of(Controller(self.store, "default", quota), node)
 
     def ask(self, call, **fields):
         from orion.wire.csi.methods import METHODS
 
         return self.answers[call](METHODS[call].request(**fields))
+
+    @contextlib.contextmanager
+    def row(self, volume):
+        """The path of the volume's one row, wherever it is in use meanwhile."""
+        fs_type = self.store.volume(volume).fs_type
+        if not fs_type:
+            yield self.store.data("volumes", volume) / "row"
+            return
+        look = self.folder / "look"
+        look.mkdir(exist_ok=True)
+        images.mount(self.store.image(volume), volume, str(look), fs_type)
+        try:
+            yield look / "row"
+        finally:
+            mounts.unmount(str(look))
 
 
 def capability():
@@ -61,7 +85,8 @@ def capability():
 
 
 def create(plugin, name="data", **source):
-    fields = {"volume_capabilities": [capability()], **source}
+    size = csi_pb2.CapacityRange(required_bytes=SIZE)
+    fields = {"volume_capabilities": [capability()], "capacity_range": size, **source}
     return plugin.ask("CreateVolume", name=name, **fields).volume.volume_id
 
 
@@ -107,8 +132,13 @@ def clone(plugin, volume):
 
 
 def expand(plugin, volume):
-    size = csi_pb2.CapacityRange(required_bytes=2 << 30)
+    size = csi_pb2.CapacityRange(required_bytes=2 * SIZE)
     plugin.ask("ControllerExpandVolume", volume_id=volume, capacity_range=size)
+
+
+def expand_at_next_stage(plugin, volume):
+    for step in (unpublish, unstage, stage, publish):
+        step(plugin, volume)
 
 
 def delete_snapshot(plugin, volume):
@@ -127,6 +157,7 @@ LIFE = (
     snapshot,
     clone,
     expand,
+    expand_at_next_stage,
     unpublish,
     unstage,
     unpublish_from_node,
@@ -162,12 +193,18 @@ def killed_at(nth, *, after, act):
         os._exit(code)
 
 
+OF_FILES = (stage, snapshot, clone, expand, expand_at_next_stage, unstage, delete)
+
+
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("step", LIFE)
-def test_each_call_is_whole_when_it_is_made_again(folder, step, after):
+@pytest.mark.parametrize(
+    ("step", "quota"), [*((step, "none") for step in LIFE), *((step, "loop") for step in OF_FILES)]
+)
+def test_each_call_is_whole_when_it_is_made_again(folder, step, after, quota):
     """Each of its effects is the last one of some process; the next one is asked the same."""
-    volume = create(Plugin(folder))
-    (folder / "root" / "volumes" / volume / "data" / "row").write_text("1")
+    volume = create(Plugin(folder, quota))
+    with Plugin(folder).row(volume) as row:
+        row.write_text("1")
     for before in LIFE[: LIFE.index(step)]:
         before(Plugin(folder), volume)
     kills = 0
@@ -184,9 +221,10 @@ def test_each_call_is_whole_when_it_is_made_again(folder, step, after):
     left = [each.volume.volume_id for each in plugin.ask("ListVolumes").entries]
     assert volume not in left
     for twin in left:
-        assert (folder / "root" / "volumes" / twin / "data" / "row").read_text() == "1"
+        check_row(plugin, twin)
         delete(plugin, twin)
     assert mounts_below(folder) == []
+    assert loops.of(f"/volumes/{volume}/data/image") is None
     for name in ("volumes", "snapshots", "making", "locks"):
         assert list((folder / "root" / name).iterdir()) == [], name
 
@@ -195,16 +233,21 @@ def check_whole(folder, volume):
     """Whatever is there is whole: every volume can be read, and no mount that was to be read-only is not."""
     plugin = Plugin(folder)
     for entry in plugin.ask("ListVolumes").entries:
-        file = folder / "root" / "volumes" / entry.volume.volume_id / "data" / "row"
-        assert file.read_text() == "1", "a volume that is told of has all of its content"
+        check_row(plugin, entry.volume.volume_id)
     there = mounts.mounted(str(folder / "target"))
     assert there is None or there.readonly
 
 
-def test_a_volume_that_was_half_made_is_made_once(folder):
+def check_row(plugin, volume):
+    with plugin.row(volume) as row:
+        assert row.read_text() == "1", "a volume that is told of has all of its content"
+
+
+@pytest.mark.parametrize("quota", ["none", "loop"])
+def test_a_volume_that_was_half_made_is_made_once(folder, quota):
     for after in (False, True):
         for nth in range(1, 100):
-            if not killed_at(nth, after=after, act=lambda: create(Plugin(folder))):
+            if not killed_at(nth, after=after, act=lambda: create(Plugin(folder, quota))):
                 break
         else:
             pytest.fail("it comes to no end")

@@ -1,14 +1,17 @@
 """The service Controller: which volumes there are, and which nodes may use them."""
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from grpclib.const import Status
 from msgspec.structs import replace
 
-from orion.csi_dir import checks
+from orion.csi_dir import checks, images
 from orion.csi_dir.checks import Mode
 from orion.csi_dir.failed import Failed, require
-from orion.csi_dir.records import Publication, VolumeRecord
+from orion.csi_dir.records import Publication, SnapshotRecord, VolumeRecord
 from orion.csi_dir.snapshots import Snapshots
-from orion.csi_dir.store import SNAPSHOT, VOLUME, Store, pages
+from orion.csi_dir.store import SNAPSHOT, VOLUME, Store, copy, pages
 from orion.wire.csi import csi_pb2
 
 POOL = "dir.csi.orion.dev/pool"  # a topology domain: nodes that have the same root
@@ -33,9 +36,11 @@ _FEATURES = (
 class Controller(Snapshots):
     """Methods have the specification's names, and raise Failed."""
 
-    def __init__(self, store: Store, pool: str) -> None:
+    def __init__(self, store: Store, pool: str, quota: str = checks.NO_QUOTA) -> None:
+        """`quota`: how a size is kept of which nobody says it."""
         self._store = store
         self._pool = pool
+        self._quota = quota
 
     def ControllerGetCapabilities(
         self, asked: csi_pb2.ControllerGetCapabilitiesRequest
@@ -50,18 +55,18 @@ class Controller(Snapshots):
         if len(asked.name.encode()) > MAX_NAME_BYTES:
             raise Failed(Status.INVALID_ARGUMENT, f"the name has more than {MAX_NAME_BYTES} bytes")
         checks.capabilities(asked.volume_capabilities)
-        if asked.parameters:
-            raise Failed(Status.INVALID_ARGUMENT, f"parameter {min(asked.parameters)!r} is not known")
-        size = checks.size_of(asked.capacity_range)
+        checks.quota_of(asked.parameters, self._quota)
+        checks.size_of(asked.capacity_range)
         self._require_here(asked.accessibility_requirements)
         source = asked.volume_content_source
         of = (source.snapshot.snapshot_id, source.volume.volume_id)
         with self._store.locked(VOLUME, asked.name):
             found = self._store.volume(self._store.named(VOLUME, asked.name))
             if found is None:
-                found = self._made(asked.name, size, *of)
-            elif not checks.fits(found.size_bytes, asked.capacity_range) or (found.snapshot, found.volume) != of:
-                raise Failed(Status.ALREADY_EXISTS, f"volume {asked.name} is there, with another size or source")
+                found = self._made(asked, *of)
+            elif _differs(found, asked, of):
+                words = "with another size, source, quota or file system"
+                raise Failed(Status.ALREADY_EXISTS, f"volume {asked.name} is there, {words}")
         return csi_pb2.CreateVolumeResponse(volume=self._shown(found))
 
     def DeleteVolume(self, asked: csi_pb2.DeleteVolumeRequest) -> csi_pb2.DeleteVolumeResponse:
@@ -71,6 +76,8 @@ class Controller(Snapshots):
             if found is not None and found.nodes:
                 nodes = ", ".join(sorted(found.nodes))
                 raise Failed(Status.FAILED_PRECONDITION, f"volume {found.name} is published to {nodes}")
+            if found is not None and found.fs_type and not images.unused(self._store.image(found.id)):
+                raise Failed(Status.FAILED_PRECONDITION, f"volume {found.name} is attached to a node still")
             if found is not None:
                 self._store.remove(VOLUME, found.id)
         return csi_pb2.DeleteVolumeResponse()
@@ -87,20 +94,28 @@ class Controller(Snapshots):
             if not checks.fits(size, asked.capacity_range):
                 raise Failed(Status.OUT_OF_RANGE, f"the volume has {size} bytes already: it never shrinks")
             self._require_room(size - found.size_bytes)
+            if found.fs_type:
+                images.resize(self._store.image(found.id), size)
             self._store.write(replace(found, size_bytes=size))
-        return csi_pb2.ControllerExpandVolumeResponse(capacity_bytes=size)
+        return csi_pb2.ControllerExpandVolumeResponse(
+            capacity_bytes=size, node_expansion_required=bool(found.fs_type)
+        )
 
     def ValidateVolumeCapabilities(
         self, asked: csi_pb2.ValidateVolumeCapabilitiesRequest
     ) -> csi_pb2.ValidateVolumeCapabilitiesResponse:
         require(asked.volume_id, "volume_id")
         require(asked.volume_capabilities, "volume_capabilities")
-        self._found(asked.volume_id)
+        found = self._found(asked.volume_id)
         reply = csi_pb2.ValidateVolumeCapabilitiesResponse
-        fault = next((fault for each in asked.volume_capabilities if (fault := checks.fault_of(each))), "")
-        if fault or asked.volume_context or asked.parameters or asked.mutable_parameters:
-            return reply(message=fault or "volumes of this plugin have no context and no parameters")
-        return reply(confirmed=reply.Confirmed(volume_capabilities=asked.volume_capabilities))
+        fault = _fault_of(asked.volume_capabilities, found.fs_type)
+        if fault or asked.volume_context or asked.mutable_parameters:
+            return reply(message=fault or "volumes of this plugin have no context")
+        checks.quota_of(asked.parameters, self._quota)
+        if not checks.kept_by(found.fs_type, asked.parameters):
+            return reply(message="the volume has another quota")
+        confirmed = reply.Confirmed(volume_capabilities=asked.volume_capabilities, parameters=asked.parameters)
+        return reply(confirmed=confirmed)
 
     # --- nodes --------------------------------------------------------------------------------------------
 
@@ -116,6 +131,7 @@ class Controller(Snapshots):
         wanted = Publication(mode, readonly=mode in checks.READERS)
         with self._store.locked(VOLUME, asked.volume_id):
             found = self._found(asked.volume_id)
+            checks.usable([asked.volume_capability], found.fs_type)
             self._require_place(asked.node_id, found)
             _require_share(found, asked.node_id, wanted)
             self._store.write(replace(found, nodes={**found.nodes, asked.node_id: wanted}))
@@ -157,29 +173,51 @@ class Controller(Snapshots):
 
     def GetCapacity(self, asked: csi_pb2.GetCapacityRequest) -> csi_pb2.GetCapacityResponse:
         here = asked.accessible_topology.segments.get(POOL, self._pool) == self._pool
-        usable = here and not any(checks.fault_of(each) for each in asked.volume_capabilities)
+        quota = checks.quota_of(asked.parameters, self._quota)
+        fs_type = checks.new_fs_type(quota, asked.volume_capabilities)
+        usable = here and not _fault_of(asked.volume_capabilities, fs_type)
         return csi_pb2.GetCapacityResponse(available_capacity=self._store.free_bytes() if usable else 0)
 
     # --- inside -------------------------------------------------------------------------------------------
 
-    def _made(self, name: str, size_bytes: int, snapshot: str, volume: str) -> VolumeRecord:
-        self._require_room(size_bytes)
-
-        def record(of: str) -> VolumeRecord:
-            return VolumeRecord(of, name, size_bytes, snapshot, volume)
-
+    def _made(self, asked: csi_pb2.CreateVolumeRequest, snapshot: str, volume: str) -> VolumeRecord:
         if not snapshot and not volume:
-            self._store.make(VOLUME, name, record, None)
+            quota = checks.quota_of(asked.parameters, self._quota)
+            fs_type = checks.new_fs_type(quota, asked.volume_capabilities)
+            self._make(asked, VolumeRecord("", asked.name, 0, fs_type=fs_type), None)
         else:
             kind, of = (SNAPSHOT, snapshot) if snapshot else (VOLUME, volume)
             with self._store.locked(kind, of):
                 found = self._store.snapshot(of) if snapshot else self._store.volume(of)
                 if found is None:
                     raise Failed(Status.NOT_FOUND, f"there is no {kind[:-1]} {of}")
-                if size_bytes < found.size_bytes:
-                    raise Failed(Status.OUT_OF_RANGE, f"its source has {found.size_bytes} bytes")
-                self._store.make(VOLUME, name, record, self._store.data(kind, of))
-        return self._found(self._store.named(VOLUME, name))
+                self._make(asked, VolumeRecord("", asked.name, 0, snapshot, volume, fs_type=found.fs_type), found)
+        return self._found(self._store.named(VOLUME, asked.name))
+
+    def _make(
+        self, asked: csi_pb2.CreateVolumeRequest, new: VolumeRecord, source: VolumeRecord | SnapshotRecord | None
+    ) -> None:
+        """`new`: as it is to be, but its id and its size."""
+        fs_type = new.fs_type
+        if not checks.kept_by(fs_type, asked.parameters):
+            raise Failed(Status.INVALID_ARGUMENT, "its source has another quota: leave it out")
+        checks.usable(asked.volume_capabilities, fs_type)
+        size = checks.size_of(asked.capacity_range, images.LEAST_BYTES.get(fs_type, 0))
+        if source is not None and size < source.size_bytes:
+            raise Failed(Status.OUT_OF_RANGE, f"its source has {source.size_bytes} bytes")
+        self._require_room(size)
+
+        def fill(data: Path) -> None:
+            if isinstance(source, VolumeRecord):
+                self._store.copy_volume(source.id, fs_type, data)
+            elif source is not None:
+                copy(self._store.data(SNAPSHOT, source.id), data)
+            elif fs_type:
+                images.make(data / images.IMAGE, size, fs_type)
+            if fs_type:
+                images.resize(data / images.IMAGE, size)
+
+        self._store.make(VOLUME, asked.name, lambda of: replace(new, id=of, size_bytes=size), fill)
 
     def _found(self, volume: str) -> VolumeRecord:
         found = self._store.volume(volume)
@@ -222,6 +260,20 @@ class Controller(Snapshots):
             content_source=begun,
             accessible_topology=[csi_pb2.Topology(segments={POOL: self._pool})],
         )
+
+
+def _fault_of(asked: Iterable[csi_pb2.VolumeCapability], fs_type: str) -> str:
+    faults = (checks.fault_of(each) or checks.form_fault_of(each, fs_type) for each in asked)
+    return next(filter(None, faults), "")
+
+
+def _differs(found: VolumeRecord, asked: csi_pb2.CreateVolumeRequest, source: tuple[str, str]) -> bool:
+    return (
+        not checks.fits(found.size_bytes, asked.capacity_range)
+        or (found.snapshot, found.volume) != source
+        or not checks.kept_by(found.fs_type, asked.parameters)
+        or bool(_fault_of(asked.volume_capabilities, found.fs_type))
+    )
 
 
 def _require_share(volume: VolumeRecord, node: str, wanted: Publication) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orion import __version__
+from orion.csi_dir.checks import NO_QUOTA, QUOTAS
 from orion.csi_dir.controller import Controller
 from orion.csi_dir.identity import Identity
 from orion.csi_dir.node import Node
@@ -29,7 +30,7 @@ def main(words: Sequence[str] | None = None) -> int:
         store = Store(asked.root.resolve())
         services.append(Identity(store, __version__))
         if not asked.no_controller:
-            services.append(Controller(store, asked.pool))
+            services.append(Controller(store, asked.pool, asked.quota))
         if not asked.no_node:
             services.append(Node(store, NodeRecord(asked.node_id, asked.max_volumes), asked.pool))
         asked.socket.parent.mkdir(parents=True, exist_ok=True)
@@ -60,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--node-id", type=_node_id, default=node, help="this node's name (CSI_NODE_ID, else %(default)s)")
     add("--pool", default="default", help="nodes with the same pool have the same root (%(default)s)")
     add("--max-volumes", type=_count, default=0, metavar="N", help="the most on this node (0: no limit)")
+    quota = "how sizes are kept: loop has each volume be a file with a file system (%(default)s: not at all)"
+    add("--quota", choices=QUOTAS, default=NO_QUOTA, help=quota)
     add("--no-controller", action="store_true", help="serve this node alone")
     add("--no-node", action="store_true", help="make and remove volumes alone")
     add("--version", action="version", version=__version__)

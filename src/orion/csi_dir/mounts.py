@@ -1,4 +1,4 @@
-"""Bind mounts. A mount appears at its path with all of its options, in one step: a process that is killed never
+"""Mounts. A bind mount appears at its path with all of its options, in one step: a process that is killed never
 leaves one that was to be read-only and is not. This needs Linux 5.12.
 """
 
@@ -51,6 +51,13 @@ def bind(source: str, target: str, options: frozenset[str] = frozenset()) -> Non
         _syscall(_MOVE_MOUNT, tree, b"", _AT_FDCWD, os.fsencode(target), _MOVE_EMPTY_PATH)
     finally:
         os.close(tree)
+
+
+def mount(device: str, target: str, fs_type: str, options: str) -> None:
+    """Mounts the file system on `device`. Raises OSError."""
+    if _libc.mount(os.fsencode(device), os.fsencode(target), fs_type.encode(), 0, options.encode()):
+        number = ctypes.get_errno()
+        raise OSError(number, f"{fs_type} of {device} can't be mounted: {os.strerror(number)}", target)
 
 
 def unmount(point: str) -> None:

@@ -1,4 +1,6 @@
-"""The service Node: bind mounts of volumes' directories. Only what the controller has published to it is staged."""
+"""The service Node: mounts of volumes' files, and bind mounts of their directories. Only what the controller has
+published to it is staged.
+"""
 
 import contextlib
 import errno
@@ -7,7 +9,7 @@ from pathlib import Path
 
 from grpclib.const import Status
 
-from orion.csi_dir import checks, mounts
+from orion.csi_dir import checks, images, mounts
 from orion.csi_dir.checks import Mode
 from orion.csi_dir.controller import POOL
 from orion.csi_dir.failed import Failed, require
@@ -18,7 +20,12 @@ from orion.wire.csi import csi_pb2
 from orion.wire.mountinfo import Mount
 
 _TYPES = csi_pb2.NodeServiceCapability.RPC
-_FEATURES = (_TYPES.STAGE_UNSTAGE_VOLUME, _TYPES.GET_VOLUME_STATS, _TYPES.SINGLE_NODE_MULTI_WRITER)
+_FEATURES = (
+    _TYPES.STAGE_UNSTAGE_VOLUME,
+    _TYPES.GET_VOLUME_STATS,
+    _TYPES.EXPAND_VOLUME,
+    _TYPES.SINGLE_NODE_MULTI_WRITER,
+)
 
 
 class Node:
@@ -47,14 +54,18 @@ class Node:
         require(asked.staging_target_path, "staging_target_path")
         checks.capability(asked.volume_capability, given=asked.HasField("volume_capability"))
         with self._locks.held(asked.volume_id):
-            self._require_published(asked.volume_id, asked.volume_capability.access_mode.mode)
+            found = self._require_published(asked.volume_id, asked.volume_capability.access_mode.mode)
+            checks.usable([asked.volume_capability], found.fs_type)
             staging = _absolute(asked.staging_target_path)
             there = mounts.mounted(staging)
             if there is None:
                 Path(staging).mkdir(mode=0o700, parents=True, exist_ok=True)
-                mounts.bind(str(self._store.data(VOLUME, asked.volume_id)), staging)
+                self._mount(found, staging)
             elif not _is_of(there, asked.volume_id):
                 raise Failed(Status.ALREADY_EXISTS, f"something else is mounted at {staging}")
+            if found.fs_type and (there := mounts.mounted(staging)) is not None:
+                with contextlib.suppress(Failed):  # it grows at the next stage
+                    images.grow(there)
         return csi_pb2.NodeStageVolumeResponse()
 
     def NodeUnstageVolume(self, asked: csi_pb2.NodeUnstageVolumeRequest) -> csi_pb2.NodeUnstageVolumeResponse:
@@ -62,6 +73,7 @@ class Node:
         require(asked.staging_target_path, "staging_target_path")
         with self._locks.held(asked.volume_id):
             self._unmount(asked.volume_id, _absolute(asked.staging_target_path))
+            self._detach(asked.volume_id)
         return csi_pb2.NodeUnstageVolumeResponse()
 
     def NodePublishVolume(self, asked: csi_pb2.NodePublishVolumeRequest) -> csi_pb2.NodePublishVolumeResponse:
@@ -111,11 +123,28 @@ class Node:
             ]
         )
 
+    def NodeExpandVolume(self, asked: csi_pb2.NodeExpandVolumeRequest) -> csi_pb2.NodeExpandVolumeResponse:
+        """The size is the record's: the controller has been asked for it before."""
+        require(asked.volume_id, "volume_id")
+        require(asked.volume_path, "volume_path")
+        with self._locks.held(asked.volume_id):
+            found = self._store.volume(asked.volume_id)
+            if found is None:
+                raise Failed(Status.NOT_FOUND, f"there is no volume {asked.volume_id}")
+            if not checks.fits(found.size_bytes, asked.capacity_range):
+                raise Failed(Status.OUT_OF_RANGE, f"the volume has {found.size_bytes} bytes")
+            there = mounts.mounted(asked.volume_path)
+            if there is None or not _is_of(there, asked.volume_id):
+                raise Failed(Status.NOT_FOUND, f"volume {asked.volume_id} is not at {asked.volume_path}")
+            if found.fs_type:
+                images.grow(_writable(asked.volume_id, there))
+        return csi_pb2.NodeExpandVolumeResponse(capacity_bytes=found.size_bytes)
+
     # --- inside -------------------------------------------------------------------------------------------
 
     def _publish(self, asked: csi_pb2.NodePublishVolumeRequest, staging: str, target: str) -> None:
         mode = asked.volume_capability.access_mode.mode
-        self._require_published(asked.volume_id, mode)
+        checks.usable([asked.volume_capability], self._require_published(asked.volume_id, mode).fs_type)
         staged, there = mounts.mounted(staging), mounts.mounted(target)
         if staged is None or not _is_of(staged, asked.volume_id):
             raise Failed(Status.FAILED_PRECONDITION, f"the volume is not staged at {staging}")
@@ -142,6 +171,19 @@ class Node:
             raise Failed(Status.FAILED_PRECONDITION, f"volume {found.name} is published to readers here")
         return found
 
+    def _mount(self, volume: VolumeRecord, staging: str) -> None:
+        if volume.fs_type:
+            images.mount(self._store.image(volume.id), volume.id, staging, volume.fs_type)
+        else:
+            mounts.bind(str(self._store.data(VOLUME, volume.id)), staging)
+
+    def _detach(self, volume: str) -> None:
+        """Another node may attach the file afterwards: all that was written is in it."""
+        images.wait_detached(volume)
+        found = self._store.volume(volume)
+        if found is not None and found.fs_type:
+            images.flush(self._store.image(volume))
+
     def _unmount(self, volume: str, point: str) -> None:
         there = mounts.mounted(point)
         if there is None:
@@ -162,8 +204,14 @@ def _absolute(path: str) -> str:
 
 
 def _is_of(mount: Mount, volume: str) -> bool:
-    """The kernel says which directory of its file system a bind mount shows."""
-    return mount.root.endswith(f"/{VOLUME}/{volume}/data")
+    """The kernel says which directory of its file system a bind mount shows, and which file is mounted."""
+    return mount.root.endswith(f"/{VOLUME}/{volume}/data") or images.is_of(mount, volume)
+
+
+def _writable(volume: str, mount: Mount) -> Mount:
+    """Returns a mount of the same file system that may be written to, if there is one: only such a one can grow."""
+    every = [each for each in mounts.table() if each.device == mount.device and _is_of(each, volume)]
+    return next((each for each in every if not each.readonly and each.root == "/"), mount)
 
 
 def _others(volume: str, staging: str, target: str) -> list[Mount]:

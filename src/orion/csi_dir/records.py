@@ -31,6 +31,7 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     snapshot: str = ""  # that it began with
     volume: str = ""  # likewise
     nodes: dict[str, Publication] = {}
+    fs_type: str = ""  # of the file that it is; "" for a directory
 
 
 class SnapshotRecord(msgspec.Struct, frozen=True):
@@ -39,6 +40,7 @@ class SnapshotRecord(msgspec.Struct, frozen=True):
     volume: str
     size_bytes: int
     created_ms: int
+    fs_type: str = ""  # as its volume's
 
 
 class NodeRecord(msgspec.Struct, frozen=True):

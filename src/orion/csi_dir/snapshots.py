@@ -1,5 +1,5 @@
-"""Snapshots: copies of a volume's directory as it is at that moment. What a program has half written is half
-written in the copy too, as after a crash.
+"""Snapshots: copies of a volume as it is at that moment. What a program has half written is half written in the
+copy too, as after a crash.
 """
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -64,12 +64,12 @@ class Snapshots:
             found = self._store.volume(volume)
             if found is None:
                 raise Failed(Status.NOT_FOUND, f"there is no volume {volume}")
-            created_ms, size = records.now_ms(), found.size_bytes
+            created_ms, size, fs_type = records.now_ms(), found.size_bytes, found.fs_type
 
             def record(of: str) -> SnapshotRecord:
-                return SnapshotRecord(of, name, volume, size, created_ms)
+                return SnapshotRecord(of, name, volume, size, created_ms, fs_type)
 
-            self._store.make(SNAPSHOT, name, record, self._store.data(VOLUME, volume))
+            self._store.make(SNAPSHOT, name, record, lambda data: self._store.copy_volume(volume, fs_type, data))
         taken = self._store.snapshot(self._store.named(SNAPSHOT, name))
         assert taken is not None, "it is locked"
         return taken

@@ -1,6 +1,6 @@
 """Volumes and snapshots on disk: directories that appear and vanish in one step each.
 
-    volumes/ID/data, volumes/ID/record.json
+    volumes/ID/data, volumes/ID/record.json ... data/image in it is a volume that is a file (images.py)
     snapshots/ID/data, snapshots/ID/record.json
     nodes/NAME.json .......... nodes that can use them
     making/KIND-HASH ......... is being made or removed; rubbish, once nobody holds its lock
@@ -15,13 +15,12 @@ import hashlib
 import os
 import secrets
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from grpclib.const import Status
 
-from orion.csi_dir import records
+from orion.csi_dir import images, programs, records
 from orion.csi_dir.failed import Failed
 from orion.csi_dir.locks import Locks
 from orion.csi_dir.records import ID, NodeRecord, SnapshotRecord, VolumeRecord
@@ -40,6 +39,7 @@ class Store:
             (root / name).mkdir(mode=0o711, parents=True, exist_ok=True)
         self._locks = Locks(root / "locks")
         self._clear_rubbish()
+        images.thaw_all(self.ids(VOLUME))
 
     # --- by id and by name --------------------------------------------------------------------------------
 
@@ -65,6 +65,10 @@ class Store:
     def data(self, kind: str, of: str) -> Path:
         return self.root / kind / of / "data"
 
+    def image(self, volume: str) -> Path:
+        """Returns the file that a volume is which has a file system of its own."""
+        return self.data(VOLUME, volume) / images.IMAGE
+
     def free_bytes(self) -> int:
         disk = os.statvfs(self.root)
         return disk.f_bavail * disk.f_frsize
@@ -72,19 +76,27 @@ class Store:
     # --- changes, under the lock --------------------------------------------------------------------------
 
     def make(
-        self, kind: str, name: str, record: Callable[[str], VolumeRecord | SnapshotRecord], source: Path | None
+        self,
+        kind: str,
+        name: str,
+        record: Callable[[str], VolumeRecord | SnapshotRecord],
+        fill: Callable[[Path], None],
     ) -> None:
-        """Makes a directory with the content of `source`; it is there once all of it is on disk."""
+        """Makes a directory, of which `fill` writes the content; it is there once all of it is on disk."""
         making = self._making(kind, hashed(name))
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir(mode=0o711)
         (making / "data").mkdir(mode=0o755)
-        if source is not None:
-            copy(source, making / "data")
+        fill(making / "data")
         of = f"{hashed(name)}-{secrets.token_hex(4)}"
         records.write(making / "record.json", record(of))
         making.rename(self.root / kind / of)
         records.sync(self.root / kind)
+
+    def copy_volume(self, volume: str, fs_type: str, target: Path) -> None:
+        """Copies a volume as it is now. Raises Failed, OSError."""
+        with images.still(self.image(volume), volume) if fs_type else contextlib.nullcontext():
+            copy(self.data(VOLUME, volume), target)
 
     def write(self, record: VolumeRecord) -> None:
         records.write(self.root / VOLUME / record.id / "record.json", record)
@@ -129,11 +141,8 @@ def copy(source: Path, target: Path) -> None:
     """Copies what is in one directory into another, by reference where the file system can (reflink), with owners,
     modes, links and holes. Raises Failed.
     """
-    for command in (["cp", "-a", "--reflink=auto", f"{source}/.", str(target)], ["sync", "-f", str(target)]):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- paths of ours
-        if done.returncode:
-            status = Status.RESOURCE_EXHAUSTED if "No space left" in done.stderr else Status.INTERNAL
-            raise Failed(status, f"{command[0]} failed: {done.stderr.strip()[-300:]}")
+    programs.run("cp", "-a", "--reflink=auto", f"{source}/.", str(target))
+    programs.run("sync", "-f", str(target))
 
 
 def pages(ids: list[str], most: int, token: str) -> Iterator[str]:
