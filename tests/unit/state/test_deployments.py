@@ -10,9 +10,9 @@ from orion.node.rpc.reads import ALL
 from orion.node.views import render, render_jobs
 from orion.scheduler.schedule import schedule
 from orion.state.check import rebuilt, state_hash
+from orion.state.tables import job_changes
 from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.deployments import StepDeployment
-from orion.state.tables.job_changes import MAX_VERSIONS
 from orion.state.tables.jobs import RemoveJob
 
 DONE, BACK, FAILED = DeploymentState.DONE, DeploymentState.ROLLED_BACK, DeploymentState.FAILED
@@ -446,18 +446,19 @@ def test_a_change_of_a_job_that_was_to_start_again_stays_when_it_is_stopped_once
     assert world.versions() == [1] * count
 
 
-def test_a_job_has_tasks_of_so_many_versions_at_most():
-    world = deployed(count=60)
+def test_a_job_has_tasks_of_so_many_versions_at_most(monkeypatch):
+    monkeypatch.setattr(job_changes, "MAX_VERSIONS", 10)
+    world = deployed(count=12)
     stuck = UpdatePolicy(monitor_ms=60_000, failure_action=FailureAction.CONTINUE)
     slow = lambda a: {"state": "running", "started_at_ms": 1} if not a.wanted else None  # noqa: E731
     refused = None
-    for number in range(2, 70):
-        refused = world.deploy(count=60, image=f"nginx:{number}", update=stuck).result
+    for number in range(2, 14):
+        refused = world.deploy(count=12, image=f"nginx:{number}", update=stuck).result
         if isinstance(refused, Conflict):
             break
         for _ in range(3):
             world.tick(slow, ms=10)
-    assert refused.detail.startswith(f"web has tasks of {MAX_VERSIONS} versions that have not ended: wait")
+    assert refused.detail.startswith("web has tasks of 10 versions that have not ended: wait")
     assert isinstance(world.restart().result, Conflict)
     assert world.scale(3).result == "web"
     assert world.run(ms=30_000).state is DONE

@@ -119,7 +119,7 @@ capacities = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(nodes=st.lists(capacities, min_size=1, max_size=4), former=st.none() | jobs, asked=jobs)
 def test_a_deployment_does_exactly_what_its_plan_said(nodes, former, asked):
     world = Quick(0)
