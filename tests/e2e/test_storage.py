@@ -2,7 +2,10 @@
 whatever is killed meanwhile.
 """
 
+import contextlib
 import json
+import os
+import random
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -12,10 +15,13 @@ import pytest
 
 from support.command import orion
 from support.csi import PluginProcess
+from support.csi_faults import FaultyPlugin, in_a_thread
 from support.nodes import NO_ENGINE, Cluster, Problem, cluster
 
 DIR = "dir.csi.orion.dev"
 MB = 1_000_000
+SEED = int(os.environ.get("ORION_CSI_SEED", "1"))
+TURNS = int(os.environ.get("ORION_CSI_TURNS", "100"))
 SECRET = "a-value-that-nobody-sees"
 
 
@@ -226,3 +232,66 @@ def test_the_next_leader_goes_on_with_what_was_begun(tmp_path: Path) -> None:
             assert ids(plugin) == []
             leader.start(*made.joining(leader))
             made.wait_settled(3, engines=False)
+
+
+def test_a_plugin_that_fails_loses_nothing_and_makes_nothing_twice(tmp_path: Path) -> None:
+    """Three of ten calls go wrong; leaders die meanwhile. In the end the plugin has what the cluster says."""
+    faulty = FaultyPlugin(tmp_path, SEED, 0.3)
+    faulty.weights = (8, 6, 3, 0, 0, 1, 4)  # nobody waits for two minutes here
+    rng = random.Random(SEED)
+    with in_a_thread(faulty), cluster([NO_ENGINE] * 3, "--csi-socket", str(faulty.socket)) as made:
+        made.grow_to(3, engines=False)
+        made.wait(lambda: all(each["healthy"] for each in plugins(made)), "the plugin")
+        for turn in range(TURNS):
+            change(made, rng)
+            made.wait(lambda: len(begun(made)) < 4, "the plugin to be asked")
+            if turn % 20 == 19:
+                leader = made.wait(made.leader, "a leader")
+                leader.kill()
+                leader.start(*made.joining(leader))
+        made.wait_settled(3, engines=False)
+        faulty.rate, faulty.version = 0.0, "2"  # a refusal for good may be another one's now
+        faulty.restart()
+        made.wait(lambda: settled(made), "all to be as it was asked for", deadline_s=100)
+        volumes, snapshots = (made.any().ask("GET", path) for path in ("/volumes", "/volume-snapshots"))
+        root = faulty.root
+        assert sorted(each["storage"]["id"] for each in volumes) == sorted(
+            each.name for each in (root / "volumes").iterdir()
+        )
+        assert sorted(each["id"] for each in snapshots) == sorted(
+            each.name for each in (root / "snapshots").iterdir()
+        )
+        assert len(volumes) > 3
+        assert faulty.faults > 20
+
+
+def change(made: Cluster, rng: random.Random) -> None:
+    """One that people ask for, which may be refused."""
+    name, other = (f"v{rng.randrange(8)}" for _ in range(2))
+    kept = f"s{rng.randrange(3)}"
+    source = rng.choice(["", "", f"volume:{other}", f"snapshot:{kept}"])
+    asked = [
+        ("POST", "/volumes", {"name": name, "driver": DIR, "source": source}),
+        ("POST", "/volumes", {"name": other, "driver": DIR, "sizeBytes": MB}),
+        ("POST", f"/volumes/{name}/expand", {"sizeBytes": rng.randrange(1, 4) * MB}),
+        ("DELETE", f"/volumes/{name}", None),
+        ("POST", "/volume-snapshots", {"volume": name, "name": kept}),
+        ("DELETE", f"/volume-snapshots/{kept}", None),
+    ]
+    with contextlib.suppress(Problem, OSError):  # refused, or its node has yet to listen
+        made.any().ask(*rng.choice(asked))
+
+
+def begun(made: Cluster) -> list[dict[str, Any]]:
+    """Those of which nobody has heard yet how it went."""
+    found = [*made.any().ask("GET", "/volumes"), *made.any().ask("GET", "/volume-snapshots")]
+    return [each for each in found if each["state"] != "ready" and not each.get("storage", each)["why"]]
+
+
+def settled(made: Cluster) -> bool:
+    """Raises Problem, whose words a wait shows, naming what is not."""
+    found = [*made.any().ask("GET", "/volumes"), *made.any().ask("GET", "/volume-snapshots")]
+    for each in found:
+        if each["state"] != "ready":
+            raise Problem(0, {"detail": str(each)})
+    return True

@@ -7,8 +7,9 @@ import asyncio
 import contextlib
 import enum
 import random
+import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,23 +61,26 @@ class FaultyPlugin:
 
     def __init__(self, folder: Path, seed: int, rate: float, node: str = "node1") -> None:
         self.socket = folder / "faulty.sock"
+        self.root = folder / "root"
         self.rate = rate
         self.script: deque[Fault | Status | None] = deque()
         self.refused: Callable[[Status], None] = lambda _: None
         self.calls = self.faults = 0
-        self._folder, self._node = folder, node
+        self._node = node
         self._random = random.Random(seed)
+        self.weights = (8, 4, 1, 1, 1, 1, 4)  # of each Fault
+        self.version = "1"
         self._pending: dict[str, asyncio.Event] = {}
         self._late: set[asyncio.Task[Any]] = set()
         self._locks = Locks()
-        self._restart()
+        self.restart()
 
-    def _restart(self) -> None:
+    def restart(self) -> None:
         """Calls under way go on in their threads, where another process would have none: their locks stay held."""
-        store = Store(self._folder / "root")
+        store = Store(self.root)
         node = Node(store, NodeRecord(self._node), "default")
         node._locks = self._locks
-        self._answers = methods_of(Identity(store, "1"), Controller(store, "default"), node)
+        self._answers = methods_of(Identity(store, self.version), Controller(store, "default"), node)
 
     def __mapping__(self) -> dict[str, Handler]:
         return {
@@ -118,7 +122,7 @@ class FaultyPlugin:
         if fault is Fault.SLOW and volume:
             await self._slow(name, request, volume)
         if fault is Fault.RESTART:
-            self._restart()
+            self.restart()
             stream._stream._transport.abort()
             return
         if fault is Fault.LIE:
@@ -178,7 +182,29 @@ class FaultyPlugin:
         about_itself = METHODS[name].service == "Identity" or "Get" in name
         if self._random.random() >= (self.rate / 10 if about_itself else self.rate):
             return None
-        fault = self._random.choices(tuple(Fault), (8, 4, 1, 1, 1, 1, 4))[0]
+        fault = self._random.choices(tuple(Fault), self.weights)[0]
         if fault is Fault.REFUSED or (fault is Fault.LIE and name not in LIES):
             return self._random.choice(CODES)
         return fault
+
+
+@contextlib.contextmanager
+def in_a_thread(plugin: FaultyPlugin) -> Iterator[FaultyPlugin]:
+    """Has it answer nodes that are processes, while the test does something else."""
+    begun, over = threading.Event(), asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def serve() -> None:
+        loops.append(asyncio.get_running_loop())
+        async with plugin.serving():
+            begun.set()
+            await over.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="faulty-plugin")
+    thread.start()
+    try:
+        assert begun.wait(30), "the plugin serves"
+        yield plugin
+    finally:
+        loops[0].call_soon_threadsafe(over.set)
+        thread.join(60)

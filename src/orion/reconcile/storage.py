@@ -14,10 +14,10 @@ from orion.model.csi import FailureKind
 from orion.model.storage import SystemPart
 from orion.model.volume_snapshots import SNAPSHOT, VolumeSnapshot
 from orion.model.volumes import Volume
-from orion.reconcile.deployment_look import NEVER_MS
 
 FIRST_AGAIN_MS = 500
 LONGEST_AGAIN_MS = 60_000
+REFUSED_AGAIN_MS = 300_000  # of a call that as it stands never succeeds, if its plugin is right
 # One that is to be removed and was never there: so many refusals of the call to make it, one after the other.
 SURE = 3
 
@@ -91,8 +91,8 @@ def was_never_there(each: Standing, kind: str, refusals: int) -> bool:
 
 
 class Rests:
-    """When a call that failed is made again: after waits that grow; and one that never succeeds once `terms` are
-    others, which are its plugin and what is asked of it.
+    """When a call that failed is made again: after waits that grow, or once `terms` are others. These are its
+    plugin, and what is asked of it.
     """
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class Rests:
         self._kinds: dict[Subject, tuple[str, int]] = {}
 
     def until_ms(self, subject: Subject, terms: Hashable) -> int:
-        """NEVER_MS for as long as the terms are what they are."""
+        """0 where nothing has failed, or the terms are others by now."""
         if subject in self._terms and self._terms[subject] != terms:
             self.forget(subject)
         return self._until_ms.get(subject, 0)
@@ -113,7 +113,7 @@ class Rests:
         self._kinds[subject] = kind, count + 1 if kind == former else 1
         times = self._times[subject] = self._times.get(subject, 0) + 1
         wait_ms = min(FIRST_AGAIN_MS << min(times - 1, 16), LONGEST_AGAIN_MS)
-        self._until_ms[subject] = NEVER_MS if never else now_ms + wait_ms
+        self._until_ms[subject] = now_ms + (REFUSED_AGAIN_MS if never else wait_ms)
         self._terms[subject] = terms
         return self._kinds[subject][1]
 

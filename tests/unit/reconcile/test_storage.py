@@ -4,10 +4,10 @@ import pytest
 from msgspec.structs import replace
 
 from orion.model.csi import FailureKind
-from orion.reconcile.deployment_look import NEVER_MS
 from orion.reconcile.storage import (
     FIRST_AGAIN_MS,
     LONGEST_AGAIN_MS,
+    REFUSED_AGAIN_MS,
     SURE,
     Rests,
     Standing,
@@ -60,10 +60,10 @@ def test_waits_grow_and_end_with_other_terms():
     assert rests.times(NEW.subject) == 0
 
 
-def test_what_never_succeeds_is_asked_again_on_other_terms_alone():
+def test_what_never_succeeds_is_asked_again_on_other_terms_or_much_later():
     rests = Rests()
     rests.failed(NEW.subject, ("1.0",), 0, never=True)
-    assert rests.until_ms(NEW.subject, ("1.0",)) == NEVER_MS
+    assert rests.until_ms(NEW.subject, ("1.0",)) == REFUSED_AGAIN_MS
     assert rests.until_ms(NEW.subject, ("1.1",)) == 0
 
 

@@ -383,6 +383,7 @@ def test_a_volume_begins_with_a_snapshot_or_another_one(world):
     assert (row(world, "copy").system.source_volume, row(world, "copy").system.size_bytes) == ("id-data", GB)
     assert create(world, "copy", source="volume:data", size_bytes=0) == "copy"
     assert "is being copied by volume copy" in remove(world).result.detail
+    assert "is being copied by volume copy" in expand(world, 2 * GB).detail
     assert "is being made of snapshot monday" in drop(world).result.detail
     made(world, "copy")
     made(world, "back")

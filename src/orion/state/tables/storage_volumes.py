@@ -14,7 +14,7 @@ from orion.state.core.faults import MAX_WORD, first, key_fault, longer, outside
 from orion.state.core.step import Step
 from orion.state.records import Tables
 from orion.state.tables.answers import Answers
-from orion.state.tables.volume_changes import unknown_volume
+from orion.state.tables.volume_changes import copied_by, unknown_volume
 from orion.state.tables.volume_secrets import VolumeSecrets
 from orion.state.tables.volume_snapshots import VolumeSnapshots, unknown_snapshot
 from orion.state.tables.volumes import Volumes
@@ -229,6 +229,8 @@ def expand_volume(state: Tables, step: Step, expand: ExpandVolume) -> str | Orio
         return Conflict(f"volume {name} has {bytes_text(max(has, part.grow_to))}: no volume shrinks")
     if part.limit_bytes and size > part.limit_bytes:
         return Conflict(f"volume {name} was made with a limit of {bytes_text(part.limit_bytes)}")
+    if copy := copied_by(state, row):  # which may not be smaller than it
+        return Conflict(f"volume {name} is being copied by {copy}: wait until that is made, or remove it")
     state.of(Volumes).put(replace(row, system=replace(part, grow_to=size, why="")))
     step.tell("VolumeGrows", name, f"volume {name} is to grow to {bytes_text(size)}")
     return name

@@ -131,7 +131,7 @@ def _remove_stored(state: Tables, step: Step, row: Volume, part: SystemPart, *, 
             f"volume {name} is on {claims[0].node} still, and can't be forgotten before that node has let go of it,"
             f" or is removed ('orion nodes rm {claims[0].node}')"
         )
-    if (copy := _copied_by(state, row)) and not force:
+    if (copy := copied_by(state, row)) and not force:
         return Conflict(f"volume {name} is being copied by {copy}: wait until that is made, or remove it")
     if force or not (claims or (part.asked and not part.given)):
         forget_stored(state, name)
@@ -150,7 +150,7 @@ def forget_stored(state: Tables, name: str) -> None:
     state.capacity_epoch += 1  # another one may have its place, or its name
 
 
-def _copied_by(state: Tables, row: Volume) -> str:
+def copied_by(state: Tables, row: Volume) -> str:
     """Returns the copy of the volume that is being made, in words; "" for none."""
     if not row.data:
         return ""
