@@ -31,10 +31,20 @@ class LabNodes:
     has its own.
     """
 
-    def __init__(self, lab: Lab, root: Path, engines: Sequence[str], count: int, network: str = "off") -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        root: Path,
+        engines: Sequence[str],
+        count: int,
+        network: str = "off",
+        flags: Callable[[int], list[str]] = lambda _: [],
+    ) -> None:
+        """`flags`: more of them for the node on a host."""
         self.lab = lab
         self.network = network
         self._root = root
+        self._flags = flags
         self.engines = engines
         self.daemons: list[Dockerd] = []  # where each host has one
         self._count = count
@@ -68,7 +78,7 @@ class LabNodes:
                 *self.enter(host), sys.executable, "-m", "orion", "--id", f"node{host}", "--insecure",
                 "--bind", address, "--port", str(PORT), "--gossip-port", str(GOSSIP_PORT),
                 "--raft-port", str(RAFT_PORT), "--data-dir", str(self._root / str(host)),
-                "--docker-host", self.engines[(host - 1) % len(self.engines)], *first,
+                "--docker-host", self.engines[(host - 1) % len(self.engines)], *first, *self._flags(host),
             ]  # fmt: skip
             self._commands.append(command)
             self._processes.append(self._popen(host))
@@ -95,6 +105,14 @@ class LabNodes:
         """A planned stop: its containers run on."""
         self._processes[host - 1].terminate()
         self._processes[host - 1].wait(30)
+
+    def kill_node(self, host: int) -> None:
+        """The node's process alone: its containers and its mounts stay."""
+        self._processes[host - 1].kill()
+        self._processes[host - 1].wait(30)
+
+    def lives(self, host: int) -> bool:
+        return self._processes[host - 1].poll() is None
 
     def start_again(self, host: int) -> None:
         self._processes[host - 1] = self._popen(host)
@@ -159,7 +177,13 @@ def lab_nodes(docker_host: str, count: int, *, others: int) -> Iterator[LabNodes
 
 @contextlib.contextmanager
 def lab_hosts(
-    count: int, prepare: Callable[[str], object], *, others: int = 0, network: str = "off", **settings: object
+    count: int,
+    prepare: Callable[[str], object],
+    *,
+    others: int = 0,
+    network: str = "off",
+    flags: Callable[[int], list[str]] = lambda _: [],
+    **settings: object,
 ) -> Iterator[LabNodes]:
     """`count` nodes, each with an engine of its own on its host, where nothing is forwarded but what somebody
     allows, and so many hosts besides. `prepare` is given each engine before its node starts. `network` is what the
@@ -172,7 +196,7 @@ def lab_hosts(
         nodes = lab.hosts[:count]
         kept = {"live-restore": True, **settings}  # as whoever restarts an engine under running containers has it
         engines = [stack.enter_context(engine_in_namespace(lab.name(host), **kept)) for host in nodes]
-        made = LabNodes(lab, Path(root), [engine.host for engine in engines], count, network)
+        made = LabNodes(lab, Path(root), [engine.host for engine in engines], count, network, flags)
         made.daemons = engines
         for host, engine in zip(nodes, engines, strict=True):
             made.run(host, "iptables", "-P", "FORWARD", "DROP")

@@ -27,6 +27,7 @@ class KeeperProcess:
     def __init__(self, directory: Path, label: str, engine: Mapping[str, Any]) -> None:
         self._directory = directory
         self._child = 0
+        self._kept: set[AllocationId] = set()
         self._label = label
         self._engine = msgspec.json.encode(engine).decode()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -43,6 +44,9 @@ class KeeperProcess:
                 async with asyncio.timeout(_START_S + _ANSWER_S):
                     if not await self._told(line):  # it was killed, or ended by itself
                         await self._told(line, again=True)
+                self._kept = (self._kept | until_ms.keys()) - set(ended)
+                if not self._kept:  # it may end
+                    await self.close()
             except (OSError, TimeoutError) as error:
                 await self.close()
                 words = str(error) or "it does not answer"

@@ -33,6 +33,8 @@ FIRST_AGAIN_MS = 200
 LONGEST_AGAIN_MS = 30_000
 CALLS_AT_ONCE = 32
 
+_DECISIONS = frozenset({ActKind.BEGIN, ActKind.MOVE})
+
 
 class ClaimsDuty:
     """Calls run beside each other, one for a claim. How long a node has been down counts from when this leader saw
@@ -61,13 +63,16 @@ class ClaimsDuty:
         self._begin_anew()
         async with asyncio.TaskGroup() as group:
             while True:
-                due_ms = NEVER_MS
+                due_ms, decided = NEVER_MS, False
                 for act in self._acts():
                     if act.kind is ActKind.WAIT:
                         due_ms = min(due_ms, act.at_ms) if act.at_ms >= 0 else due_ms
                     elif not await self._carry_out(act, group):
                         due_ms = min(due_ms, self._clock.now_ms() + FIRST_AGAIN_MS)
-                await changed_or_due(self._driver, self._clock, due_ms, GATHER_S)
+                    else:
+                        decided |= act.kind in _DECISIONS
+                if not decided:  # else the state has changed meanwhile, unseen
+                    await changed_or_due(self._driver, self._clock, due_ms, GATHER_S)
 
     def _acts(self) -> list[Act]:
         view, claims = self._driver.view, self._driver.view.of(Claims).rows.values()
@@ -75,13 +80,14 @@ class ClaimsDuty:
         if not volumes and not claims:
             return []
         self._note_deaths()
-        known = {claim.key for claim in claims}
+        needs = self._needs(volumes)
+        known = {claim.key for claim in claims} | needs.keys()
         for memory in (self._rests_until_ms, self._failures):
             for gone in memory.keys() - known:
                 del memory[gone]
         acts = decide(
             claims,
-            self._needs(volumes),
+            needs,
             outlook=self._outlook,
             rests_until_ms=lambda key: self._rests_until_ms.get(key, 0),
             now_ms=self._clock.now_ms(),
@@ -153,11 +159,12 @@ class ClaimsDuty:
         view = self._driver.view
         volume, node = view.of(Volumes).get(act.volume), view.node(act.node)
         plugin = node.plugin(volume.driver) if volume is not None and node is not None else None
-        if volume is None or plugin is None or not plugin.node:
-            return False  # the task says that it waits for the plugin
-        need = self._needs([volume]).get((act.volume, act.node))
-        if need is None:
+        need = self._needs([volume]).get((act.volume, act.node)) if volume is not None else None
+        if volume is None or need is None:
             return True
+        if plugin is None or not plugin.node:  # the task says that it waits for that
+            self._rest((act.volume, act.node))
+            return False
         command = BeginClaim(
             self._clock.wall_ms(),
             act.volume,
@@ -167,7 +174,11 @@ class ClaimsDuty:
             need.stop_after_ms,
             plugin.known_as,
         )
-        await self._proposer.propose(command)
+        done = await self._proposer.propose(command)
+        if done is not None and isinstance(done.result, OrionError):
+            log.info("no claim of %s to volume %s yet: %s", act.node, act.volume, done.result.detail)
+            self._rest((act.volume, act.node))
+            return False
         return True
 
     async def _move(self, claim: Claim, to: ClaimPhase | None, context: tuple[tuple[str, str], ...] = ()) -> None:
@@ -227,10 +238,13 @@ class ClaimsDuty:
         return await self._forward.ask_node(node, ask, timeout_s=CALL_S)
 
     async def _failed(self, claim: Claim, why: str) -> None:
-        times = self._failures[claim.key] = self._failures.get(claim.key, 0) + 1
-        wait_ms = min(FIRST_AGAIN_MS * 2 ** min(times - 1, 10), LONGEST_AGAIN_MS)
-        self._rests_until_ms[claim.key] = self._clock.now_ms() + wait_ms
+        self._rest(claim.key)
         await self._note(claim, why)
+
+    def _rest(self, key: Key) -> None:
+        times = self._failures[key] = self._failures.get(key, 0) + 1
+        wait_ms = min(FIRST_AGAIN_MS * 2 ** min(times - 1, 10), LONGEST_AGAIN_MS)
+        self._rests_until_ms[key] = self._clock.now_ms() + wait_ms
 
     async def _note(self, claim: Claim, why: str) -> None:
         now = self._driver.view.of(Claims).get(claim.key)
