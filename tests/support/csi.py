@@ -63,6 +63,10 @@ class PluginProcess:
         process.send_signal(number)
         return process.wait(timeout=30)
 
+    def signal(self, number: int) -> None:
+        assert self._process is not None, "it runs"
+        self._process.send_signal(number)
+
     def __enter__(self) -> Self:
         self.start()
         return self

@@ -157,8 +157,13 @@ class LabNodes:
         others = [other for other in self.lab.hosts if other != host]
         rules = {other: [f"ip saddr {self.lab.address(host)} drop"] for other in others}
         rules[host] = [f"ip saddr {NETWORK}.0/24 drop"]
+        self._cut[host] = rules
         for each, words in rules.items():
             self.lab.add_rules(each, words)
+
+    def come_back(self, host: int) -> None:
+        for each, words in self._cut.pop(host).items():
+            self.lab.remove_rules(each, words)
 
 
 @contextlib.contextmanager

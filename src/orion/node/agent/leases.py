@@ -24,7 +24,6 @@ from orion.ports.keeper import Keeper
 log = logging.getLogger(__name__)
 
 RENEW_S = 1.0
-FRESH_MS = 2_000  # no task starts on an older word
 
 
 class Leases:
@@ -68,12 +67,15 @@ class Leases:
         stop_after = self.stop_after_ms(allocation, spec)
         if not stop_after:
             return
-        if self._standing_ms is None or self._clock.now_ms() - self._standing_ms > FRESH_MS:
-            await self._ask()
-        if self._standing_ms is None or self._clock.now_ms() - self._standing_ms > FRESH_MS:
+        # Asked for each start, of a container that was there before too: what this node knows of its work may be of
+        # before it was cut off, and the task runs elsewhere by now.
+        standing_ms, wanted = await self._ask(allocation.id)
+        if standing_ms is None:
             raise NotYet(f"waits until {self._me} reaches the cluster: {self._why}")
+        if not wanted:
+            raise NotYet(f"waits for {self._me} to hear whether it is wanted here still")
         try:
-            await self._tell({allocation.id: self._standing_ms + stop_after})
+            await self._tell({allocation.id: standing_ms + stop_after})
         except OrionError as error:
             raise NotYet(
                 f"waits until somebody can end it when {self._me} loses the cluster: {error.detail}"
@@ -107,20 +109,24 @@ class Leases:
                 found[each.allocation.id] = time_ms
         return found
 
-    async def _ask(self) -> None:
-        """Asks whether this node lives, as a quorum has it."""
-        asked_ms = self._clock.now_ms()
+    async def _ask(self, *allocations: AllocationId) -> tuple[int | None, bool]:
+        """Asks whether this node lives, as a quorum has it. Returns when it was asked, None without a good answer,
+        and whether all of these are wanted.
+        """
+        asked_ms, wanted = self._clock.now_ms(), False
         try:
-            gone = self._me in (await self._confirm(Confirm((), (self._me,)))).gone
+            answer = await self._confirm(Confirm(allocations, (self._me,)))
         except OrionError as error:
             why = error.detail
         else:
-            why = f"the cluster has {self._me} as down" if gone else ""
+            why = f"the cluster has {self._me} as down" if self._me in answer.gone else ""
+            wanted = set(allocations) <= set(answer.wanted)
         if not why:
             self._standing_ms = max(asked_ms, self._standing_ms or 0)
         if why and not self._why:
             log.warning("tasks here end unless the cluster is reached in time: %s", why)
         self._why = why
+        return (None if why else asked_ms), wanted
 
     async def _renew(self, needed: dict[AllocationId, int]) -> None:
         if self._standing_ms is None:
