@@ -45,7 +45,7 @@ def test_the_leader_dies_in_each_phase_of_the_way_in_and_out(world: StorageLab) 
     world.lab.wait(lambda: world.ask("GET", "/volumes/data")["state"] == "ready", "the volume")
     stopped(world)
     try:
-        world.ask("POST", "/tasks", world.task_of(restart="no"))
+        world.ask("POST", "/tasks", world.task_of())
         world.lab.wait(in_phase(world, "publishing"), "the controller to be asked")
         dead = leader_dies(world)
     finally:
@@ -131,7 +131,8 @@ def test_many_write_to_one_volume(world: StorageLab) -> None:
     asked = {"name": "data", "driver": DIR, "access": "multi-node-multi-writer"}
     world.ask("POST", "/volumes", asked)
     world.lab.wait(lambda: world.ask("GET", "/volumes/data")["state"] == "ready", "the volume")
-    world.ask("POST", "/tasks", world.task_of(name="web", count=3, portBindings={"9000": ""}))
+    task = world.task_of(portBindings={"9000": ""})
+    world.ask("PUT", "/jobs/web", {**{key: task[key] for key in task if key != "name"}, "count": 3})
     world.lab.wait(lambda: list(world.claims().values()) == ["published"] * 3, "three claims")
     world.lab.wait(lambda: states(world) == ["running"] * 3, "all to run")
     assert len({each["allocations"][-1]["nodeId"] for each in world.ask("GET", "/tasks")}) == 3
