@@ -17,6 +17,7 @@ from support import newer
 _SHARED = (
     "orion.model.api",
     "orion.model.container",
+    "orion.model.csi",
     "orion.model.dns",
     "orion.model.errors",
     "orion.model.events",
@@ -31,6 +32,8 @@ _SHARED = (
     "orion.model.reach",
     "orion.model.resources",
     "orion.model.schedule",
+    "orion.model.secret_values",
+    "orion.model.storage",
     "orion.model.update",
     "orion.model.volumes",
     "orion.node.rpc.reads",
@@ -40,7 +43,11 @@ _SHARED = (
     "orion.reconcile.overlay",
     "orion.wire",
 )
-_OWN = ("orion.model.api.codec", "orion.model.api.job_codec")  # make records of what the API takes
+_OWN = (
+    "orion.model.api.codec",
+    "orion.model.api.job_codec",
+    "orion.model.api.storage_codec",
+)  # make records of what the API takes
 _FORMER = "former_orion"  # under which the newer build's modules find this one's
 
 

@@ -13,7 +13,6 @@ from orion.model.resources import MIB, Resources
 from orion.node.network.node_network import NetworkPorts
 from orion.node.node import Node
 from orion.node.services.service import Service
-from orion.ports.csi import CsiPlugin
 from orion.ports.dns import Resolve
 from orion.ports.log import Identity
 from orion.ports.storage import StoragePorts
@@ -36,6 +35,7 @@ from sim.probe import SimProbe
 from sim.reach import SimReach
 from sim.relay import SimRelay
 from sim.simlog import SimLog
+from sim.storage_system import SOCKET, SimPlugins, StorageSystem
 from sim.volumes import SimVolumes, VolumeDisk
 from sim.world import SimClock, World
 
@@ -71,15 +71,8 @@ class Run:
         self.damaged_since: set[str] = set()  # what was read before it was damaged
 
 
-class NoPlugins:
-    """No machine here has a storage plugin, so none is opened."""
-
-    async def open(self, socket: str) -> CsiPlugin:
-        raise AssertionError(socket)
-
-
 class NoMounts:
-    """Nor any mount of one."""
+    """No machine here has a mount of a storage plugin's."""
 
     def boot_id(self) -> str:
         return "never asked"
@@ -195,7 +188,7 @@ class Machine:
             machine=machine,
             volumes=SimVolumes(self.world.rng("volumes", self.name, self.runs), self.name, self.volumes),
             network=lambda: self._network(run),
-            storage=StoragePorts(NoPlugins(), NoMounts(), NoRecords(), NoKeeper()),
+            storage=StoragePorts(SimPlugins(self.cluster.storage), NoMounts(), NoRecords(), NoKeeper()),
             identity=identity,
         )
 
@@ -326,6 +319,8 @@ class Cluster:
         self.gossip = Gossip(self.network)
         self.machines: dict[str, Machine] = {}
         self.engines: dict[str, SimEngine] = {}
+        self.storage = StorageSystem(world)
+        self.has_storage = False  # each machine has its plugin
         self._shown_id = "image" if clones else ""
         self.at_boundary: Callable[[SimLog, str], None] = lambda *_: None
         self.on_start: Callable[[Machine, Run], None] = lambda *_: None
@@ -352,6 +347,7 @@ class Cluster:
             labels=(("zone", "ab"[number % 2]),),
             capacity=capacity,
             tuning=self.tuning,
+            csi_sockets=(SOCKET,) if self.has_storage else (),
         )
         if engine not in self.engines:
             self.engines[engine] = SimEngine(self.world, engine, shown_id=self._shown_id)

@@ -27,6 +27,7 @@ from sim.kinds import kinds_unrest
 from sim.networked import NameWatch, check_network, is_networked, lacks_network, network_unrest
 from sim.ordered import is_held_back
 from sim.published import check_published, published_unrest
+from sim.volume_making import MakingWatch, makes_volumes, making_unrest
 from sim.volumed import VolumeWatch, lacks_data, volumes_admit, volumes_unrest
 from sim.world import World
 
@@ -42,6 +43,7 @@ class EveryState:
         self._world = world
         self._names = NameWatch(cluster, world) if is_networked(world) else None
         self._volumes = VolumeWatch(cluster, world)
+        self._making = MakingWatch(cluster, world, state) if makes_volumes(world) else None
         self._state = state
         self._ended: dict[int, Allocation] = {}  # by the object's id, which is its own while it is held here
         self._histories: dict[str, tuple[object, object]] = {}  # of a job: its record's newest version, and its row
@@ -55,6 +57,8 @@ class EveryState:
         if self._names is not None:
             self._names.look(self._state)
         self._volumes.look(self._state)
+        if self._making is not None:
+            self._making.look(self._state)
 
 
 def check_applied(world: World, state: State, ended: dict[int, Allocation]) -> None:
@@ -164,6 +168,7 @@ def unrest(cluster: Cluster, state: State, wall_ms: int) -> str:
         or published_unrest(cluster, state)
         or guard_unrest(cluster.world, cluster, state)
         or volumes_unrest(state)
+        or making_unrest(cluster, state)
     ):
         return reason
     for record in state.jobs.values():

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 import orion.node.consensus.applier
 import orion.node.consensus.log_writer
 import orion.node.consensus.snapshots
+import orion.node.leader.storage
 import orion.node.leader.subnets
 import orion.node.network.names
 import orion.node.network.published
@@ -35,6 +36,7 @@ import orion.state.tables.jobs
 import orion.state.tables.nodes
 import orion.state.tables.plans
 import orion.state.tables.subnets
+import orion.state.tables.volume_changes
 import orion.state.tables.volumes
 from orion.model.allocation import AllocationState
 from orion.model.container import EndCause
@@ -66,6 +68,7 @@ from sim.outage import Outage
 from sim.published import PORTS_OF_JOBS
 from sim.scenario import Scenario
 from sim.upgrade import Upgrade
+from sim.volume_making import ONCE
 from sim.volumed import AT_HOME, ONE_HOME, ONE_WRITER
 
 FIRST_SEED = 30_000
@@ -540,6 +543,19 @@ def what_state_says_of_other_nodes_is_believed() -> None:
     Turns._any_is = by_state
 
 
+def a_volume_that_may_be_there_is_forgotten() -> None:
+    remove = orion.state.tables.volume_changes._remove_stored
+
+    def forget(state, step, row, part, *, force):
+        return remove(state, step, row, part if row.data else replace(part, asked=False), force=force)
+
+    orion.state.tables.volume_changes._remove_stored = forget
+
+
+def a_call_that_failed_has_done_nothing() -> None:
+    orion.node.leader.storage.was_never_there = lambda each, _kind, _times: each.removing and not each.made
+
+
 def a_volume_goes_wherever_there_is_room() -> None:
     for module in (orion.scheduler.volume_homes, orion.state.tables.volumes):
         module.is_free = lambda *_: True
@@ -637,6 +653,8 @@ PLANTED = (
     _bug(order_is_forgotten, IN_ORDER, first=30_001),
     _bug(an_agent_starts_again_whatever_comes_first, AFTER_AN_OUTAGE, scenario=Outage),
     _bug(what_state_says_of_other_nodes_is_believed, AFTER_AN_OUTAGE, first=30_003, scenario=Outage),
+    _bug(a_volume_that_may_be_there_is_forgotten, ONCE, first=30_016),
+    _bug(a_call_that_failed_has_done_nothing, ONCE, first=30_002),
     _bug(a_volume_goes_wherever_there_is_room, ONE_HOME, AT_HOME, first=30_013),
     _bug(a_new_task_writes_beside_the_former, ONE_WRITER, first=30_035),
     _bug(failed_start_counts_as_the_program_s, "what never ran is tried again", first=30_070),

@@ -31,6 +31,7 @@ from sim.networked import takes_part
 from sim.orchestration import unrest
 from sim.recovery import Recovery
 from sim.repeater import Repeater
+from sim.volume_making import makes_volumes
 from sim.workload import Workload, endpoints_of
 from sim.world import World
 
@@ -119,6 +120,7 @@ class Scenario:
         self._keep = keep
         self.cluster = Cluster(world, self.plan.tuning, clones=self.plan.clones)
         self.cluster.has_network = lambda number: takes_part(world, number)
+        self.cluster.has_storage = makes_volumes(world)
         self.invariants = Invariants(self.cluster, self.newest())
         for number in range(1, self.plan.nodes + 1):
             engine = f"engine{1 + (number - 1) % self.plan.engines}"

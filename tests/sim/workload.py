@@ -33,6 +33,7 @@ from sim.kinds import PREFIX, SHARE, KindsClient
 from sim.networked import NetworkClient, is_networked
 from sim.ordered import SHARE as ORDERED
 from sim.ordered import OrderedClient
+from sim.volume_making import StorageClient, makes_volumes
 from sim.volumed import VolumeClient, is_volumed
 from sim.world import World
 
@@ -72,6 +73,7 @@ class Workload:
         self._ordered = OrderedClient(cluster)
         self._network = NetworkClient(cluster)
         self._volumes = VolumeClient(cluster)
+        self._storage = StorageClient(cluster)
 
     def begin(self) -> None:
         for number in range(CLIENTS):
@@ -89,10 +91,13 @@ class Workload:
             self._runners.append(self.world.spawn(self._network.run(), name="network-client"))
         if is_volumed(self.world):
             self._runners.append(self.world.spawn(self._volumes.run(), name="volume-client"))
+        if makes_volumes(self.world):
+            self._runners.append(self.world.spawn(self._storage.run(), name="storage-client"))
 
     async def end(self) -> None:
         """No new operation begins; returns when those under way have ended."""
         self._over = self._kinds.over = self._ordered.over = self._network.over = self._volumes.over = True
+        self._storage.over = True
         for runner in self._runners:
             await runner
 
