@@ -2,7 +2,8 @@
 
 from msgspec.structs import replace
 
-from orion.model.api.storage import StorageView, VolumeSnapshotView, part_of
+from orion.model.api.storage import StorageView, VolumeSnapshotView
+from orion.model.api.storage_codec import part_of
 from orion.model.errors import Conflict, NotFound
 
 _MADE_AT = "2025-01-01T00:00:00Z"

@@ -298,6 +298,16 @@ def test_a_volume_grows_and_its_nodes_hear_of_it(world):
     assert expand(world, 2 * GB) == "data"
 
 
+def test_a_growth_is_called_off_by_the_size_that_it_has(world):
+    create(world)
+    made(world)
+    expand(world, 2 * GB)
+    assert expand(world, GB) == "data"
+    assert state(world) is StorageState.READY
+    assert grown(world, 2 * GB) is None  # an answer that comes late
+    assert row(world).system.size_bytes == GB
+
+
 def test_a_size_that_can_not_be_had_leaves_it_as_it_is(world):
     create(world)
     made(world)

@@ -266,7 +266,10 @@ def prune(client: "Client", yes: bool) -> None:
         if not unused:
             return
         click.confirm(f"Remove {', '.join(unused)}, and all data in them?", abort=True, err=True)
-    _tell(client.prune_volumes())
+    done = client.prune_volumes()
+    for name in done.volumes:
+        _until(client, name, lambda found: found.state != "removing", WAIT_S)
+    _tell(done)
 
 
 @volume.command("move", context_settings=SETTINGS)

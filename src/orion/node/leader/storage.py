@@ -48,6 +48,7 @@ MOST = 16  # calls at a time
 _NO_NEWS = (FailureKind.PENDING.value,)  # the former call is still under way
 
 Terms = tuple[object, ...]
+Controllers = tuple[tuple[NodeId, str], ...]
 
 
 class Storage:
@@ -63,6 +64,8 @@ class Storage:
         self._turns = turns
         self._rests = Rests()
         self._flying: set[str] = set()
+        self._known: dict[str, Controllers] = {}
+        self._known_at = (-1, -1)
 
     async def run(self, _term: int, /) -> None:
         self._rests, self._flying = Rests(), set()
@@ -102,15 +105,20 @@ class Storage:
         """All that the answer to a call depends on, but time."""
         return each.removing, each.grow_to, self._controllers(each.driver)
 
-    def _controllers(self, driver: str) -> tuple[tuple[NodeId, str], ...]:
-        """Nodes that can make its calls now, and the plugin's version on each."""
-        return tuple(
-            (node.id, plugin.version)
-            for node in self._driver.view.nodes()
-            if node.status is NodeStatus.READY
-            for plugin in node.plugins
-            if plugin.name == driver and plugin.controller
-        )
+    def _controllers(self, driver: str) -> Controllers:
+        """Nodes that can make its calls now, and the plugin's version on each; found when a node has changed."""
+        view = self._driver.view
+        if self._known_at != (self._driver.installs, view.facts_epoch):
+            self._known_at, self._known = (self._driver.installs, view.facts_epoch), {}
+        if driver not in self._known:
+            self._known[driver] = tuple(
+                (node.id, plugin.version)
+                for node in view.nodes()
+                if node.status is NodeStatus.READY
+                for plugin in node.plugins
+                if plugin.name == driver and plugin.controller
+            )
+        return self._known[driver]
 
     async def _fly(self, each: Standing, step: StorageStep) -> None:
         try:

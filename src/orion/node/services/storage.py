@@ -2,7 +2,8 @@
 
 from itertools import islice
 
-from orion.model.api.storage import LOCAL, NewVolumeRequest, VolumeSnapshotView, of_no_plugin, part_of
+from orion.model.api.storage import LOCAL, NewVolumeRequest, VolumeSnapshotView, of_no_plugin
+from orion.model.api.storage_codec import part_of
 from orion.model.api.volumes import VolumeView
 from orion.model.errors import NotFound, Refused
 from orion.model.secret_values import SecretPairs

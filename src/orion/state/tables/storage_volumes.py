@@ -41,7 +41,7 @@ class CreateStorageVolume(Command, frozen=True, array_like=True, tag=70):
 @since(2)
 class ExpandVolume(Command, frozen=True, array_like=True, tag=71):
     """A volume is to have so many bytes at least. Refused (Conflict) when that is less than it has, or more than
-    its limit, or it is not made yet.
+    its limit, or it is not made yet. The size that it has calls off a growth.
     """
 
     name: str
@@ -223,7 +223,10 @@ def expand_volume(state: Tables, step: Step, expand: ExpandVolume) -> str | Orio
     if part.removing or not row.data:
         return Conflict(f"volume {name} is being {'removed' if part.removing else 'made'}")
     has = max(part.size_bytes, part.has_bytes)
-    if size in (part.size_bytes, part.has_bytes, part.grow_to):
+    if size == part.grow_to:
+        return name
+    if size in (part.size_bytes, part.has_bytes):  # as it is: a growth that does not get on is called off
+        state.of(Volumes).put(replace(row, system=replace(part, grow_to=0, why="")))
         return name
     if size < max(has, part.grow_to):
         return Conflict(f"volume {name} has {bytes_text(max(has, part.grow_to))}: no volume shrinks")
