@@ -97,6 +97,14 @@ def test_what_never_ran_in_the_foreground_says_why(orion, api, monkeypatch):
     assert removed == ["web-00001/0"]
 
 
+def test_what_has_ended_before_its_output_was_shown_is_not_looked_at_again(orion, api, monkeypatch):
+    """A look waits for a change, and none comes any more."""
+    ran = ended("failed", 3, name="web-00001")
+    tell(api, monkeypatch, ran, ran, None)
+    api.service.log_items = [b"one\n", LogEnd("")]
+    assert orion("run", "--rm", "nginx") == (3, "one\n", "")
+
+
 def test_output_that_can_t_be_had_for_a_moment_is_shown_after_it(orion, api, monkeypatch):
     running = task_view("web-00001", state="running")
     ran = ended("failed", 3, name="web-00001")

@@ -73,14 +73,17 @@ def _follow(client: "Client", task: "TaskView", start_timeout_s: float) -> int:
     from orion.cli.shared.waiting import AGAIN_S, ENDED, POLL_S, Follower
 
     follower = Follower(client, task.id, task.created_index)
-    late = _wait_for_start(task, follower, start_timeout_s)
-    if late is not None:
-        say(f"{task.id} does not run after {start_timeout_s:g} s: it is {late.state}; {late.reason}")
+    now, late = _wait_for_start(task, follower, start_timeout_s)
+    if now is not None and late:
+        say(f"{task.id} does not run after {start_timeout_s:g} s: it is {now.state}; {now.reason}")
         return TIMED_OUT
     if unread := _show_output(client, task):
         say(f"{unread}; trying again")
-    while (now := follower.look(AGAIN_S if unread else POLL_S)) is not None and now.state not in ENDED:
-        unread = unread and _show_output(client, task)
+    # What has ended already changes no more: another look would last as long as it may.
+    while now is not None and now.state not in ENDED:
+        now = follower.look(AGAIN_S if unread else POLL_S)
+        if now is not None and now.state not in ENDED:
+            unread = unread and _show_output(client, task)
     if now is None:
         say(f"{task.id} was removed by somebody else")
         return 1
@@ -89,9 +92,9 @@ def _follow(client: "Client", task: "TaskView", start_timeout_s: float) -> int:
     return verdict(now)
 
 
-def _wait_for_start(task: "TaskView", follower: "Follower", timeout_s: float) -> "TaskView | None":
-    """Returns None once the task has run, has ended or is gone, and the task as it is when the time is over. Shows
-    its progress on a terminal.
+def _wait_for_start(task: "TaskView", follower: "Follower", timeout_s: float) -> "tuple[TaskView | None, bool]":
+    """Returns the task as it is once it has run or has ended, None when it is gone, and whether the time was over
+    before. Shows its progress on a terminal.
     """
     from contextlib import nullcontext
 
@@ -103,11 +106,11 @@ def _wait_for_start(task: "TaskView", follower: "Follower", timeout_s: float) ->
         show(task)
         while (now := follower.look(deadline.left_s)) is not None:
             if now.state == "running" or now.state in ENDED or any(run.started_at for run in now.allocations):
-                return None
+                return now, False
             if deadline.passed:
-                return now
+                return now, True
             show(now)
-    return None
+    return None, False
 
 
 def _show_output(client: "Client", task: "TaskView") -> str:
