@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,8 +41,8 @@ def test_many_long_polls_on_many_tasks_depose_no_leader_and_take_little() -> Non
     with cluster(NO_ENGINE) as made:
         made.grow_to(3, engines=False)
         leader = made.wait(made.leader, "a leader")
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda number: _create(leader, f"task-{number}"), range(TASKS)))
+        for number in range(TASKS // OF_A_JOB):
+            leader.ask("PUT", f"/jobs/job-{number}", TASK | {"count": OF_A_JOB})
         whole = leader.ask("GET", "/tasks")
         raft = leader.ask("GET", "/raft")
         before_kb = _resident_kb(leader)
@@ -60,11 +59,13 @@ def test_many_long_polls_on_many_tasks_depose_no_leader_and_take_little() -> Non
 
 
 TASKS = 3_000
+OF_A_JOB = 500
 POLLERS = 300
+TASK = {"image": "nginx", "memory": 10**15, "env": {"A": "x" * 1_000}}
 
 
 def _create(node: NodeProcess, name: str) -> None:
-    node.ask("POST", "/tasks", {"name": name, "image": "nginx", "memory": 10**15, "env": {"A": "x" * 1_000}})
+    node.ask("POST", "/tasks", {"name": name, **TASK})
 
 
 @contextlib.contextmanager

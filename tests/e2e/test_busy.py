@@ -10,7 +10,7 @@ from support.nodes import Cluster
 
 pytestmark = pytest.mark.engine
 
-BUSY_S = float(os.environ.get("ORION_BUSY_SECONDS", "60"))
+BUSY_S = float(os.environ.get("ORION_BUSY_SECONDS", "25"))
 
 
 def _spin(until: float) -> None:

@@ -48,23 +48,23 @@ def of_job(request):
     return msgspec.convert(msgspec.to_builtins(request), REQUEST)
 
 
-@pytest.mark.parametrize("file", FORMS)
 @given(request=REQUESTS)
 @settings(SLOW, max_examples=30)
-def test_any_request_loads_as_it_was_written(file, request):
-    text = FORMS[file](body(request))
-    (job,) = load([Source(file, text.encode())])
-    assert job.name == request.name
-    assert msgspec.convert(job.request, REQUEST) == of_job(request)
+def test_any_request_loads_as_it_was_written(request):
+    """In each form, since making one up takes longer than all of them."""
+    for file, written in FORMS.items():
+        (job,) = load([Source(file, written(body(request)).encode())])
+        assert job.name == request.name, file
+        assert msgspec.convert(job.request, REQUEST) == of_job(request), file
 
 
-@pytest.mark.parametrize("file", FORMS)
 @given(asked=st.lists(REQUESTS, min_size=1, max_size=3, unique_by=lambda request: request.name))
 @settings(SLOW, max_examples=10)
-def test_several_jobs_stand_below_their_names(file, asked):
-    text = FORMS[file]({"jobs": {request.name: body(request) for request in asked}})
-    made = load([Source(file, text.encode())])
-    assert [msgspec.convert(job.request, REQUEST) for job in made] == [of_job(request) for request in asked]
+def test_several_jobs_stand_below_their_names(asked):
+    for file, written in FORMS.items():
+        text = written({"jobs": {request.name: body(request) for request in asked}})
+        made = load([Source(file, text.encode())])
+        assert [msgspec.convert(job.request, REQUEST) for job in made] == [of_job(each) for each in asked], file
 
 
 @given(asked=st.lists(REQUESTS, min_size=1, max_size=3, unique_by=lambda request: request.name))
@@ -204,10 +204,10 @@ def test_a_long_text_that_is_named_often_is_refused():
 
 def test_jobs_that_are_aliases_of_one_are_counted_together():
     env = ", ".join(f"A{n}: x" for n in range(4_000))
-    again = "".join(f"  j{n}: *a\n" for n in range(900))
+    again = "".join(f"  j{n}: *a\n" for n in range(120))
     lines = wrong(f"x-all: &a {{image: nginx, env: {{{env}}}}}\njobs:\n{again}")
     assert lines[0] == "jobs.yaml:52:3: jobs.j49: is too large with its aliases put in"
-    assert lines[-1] == "and 831 more"
+    assert lines[-1] == "and 51 more"
 
 
 def test_more_jobs_than_a_file_may_have():

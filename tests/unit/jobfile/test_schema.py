@@ -39,7 +39,7 @@ def test_it_is_a_schema():
 
 
 @given(request=REQUESTS)
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 def test_it_takes_any_request(request):
     assert takes(body(request))
     assert takes({"jobs": {request.name: body(request)}, "x-more": [1]})

@@ -4,7 +4,7 @@ import operator
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -217,12 +217,14 @@ def shown(request):
     return msgspec.json.decode(text, type=TaskView)
 
 
+@settings(max_examples=60)
 @given(REQUESTS)
 def test_what_is_asked_for_is_what_is_shown(request):
     view = shown(request)
     assert {name: getattr(view, name) for name in VALUES} == {name: getattr(request, name) for name in VALUES}
 
 
+@settings(max_examples=60)
 @given(REQUESTS)
 def test_what_is_shown_can_be_asked_for_again(request):
     view = shown(request)

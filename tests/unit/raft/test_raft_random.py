@@ -8,7 +8,7 @@ import os
 import pytest
 from raft_world import World
 
-FIRST, END = (int(part) for part in os.environ.get("ORION_RAFT_SEEDS", "0:400").split(":"))
+FIRST, END = (int(part) for part in os.environ.get("ORION_RAFT_SEEDS", "0:240").split(":"))
 SEEDS_PER_CASE = 20
 EVENTS = 300
 

@@ -112,8 +112,8 @@ def test_chunks_are_small():
     world = World(nodes=1)
     for n in range(40):
         world.put(f"k{n:02}", bytes(MAX_VALUE_BYTES))
-    world.create("web", count=5_000)
-    world.place("web", *((n, "node1") for n in range(5_000)))
+    world.create("web", count=2_000)
+    world.place("web", *((n, "node1") for n in range(2_000)))
     reason = "\N{SNOWMAN}" * 2_000  # three bytes each
     status = replace(world.newest().status, state="failed", reason=reason)
     updates = tuple((a.id, status) for a in world.view.allocations_of_job("web")[:500])

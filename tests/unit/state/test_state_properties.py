@@ -326,5 +326,5 @@ class Machine(RuleBasedStateMachine):
 
 TestState = Machine.TestCase
 TestState.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
