@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from support import cleanup
+from support import api, cleanup
 
 T = TypeVar("T")
 
@@ -208,7 +208,9 @@ class Cluster:
         return self.wait(reached, f"{task} to be {state}", deadline_s)
 
     def wait(self, look: Callable[[], T | None], what: str, deadline_s: float = DEADLINE_S) -> T:
-        """What `look` returns once it is true. Asking may fail meanwhile: nodes start and die here."""
+        """What `look` returns once it is true. Asking may fail meanwhile: nodes start and die here, and containers
+        that were listed a moment ago are gone.
+        """
         deadline = time.monotonic() + deadline_s
         last: Exception | None = None
         while time.monotonic() < deadline:
@@ -216,7 +218,7 @@ class Cluster:
                 if found := look():
                     return found
                 last = None
-            except (OSError, Problem, StopIteration, http.client.HTTPException) as error:
+            except (OSError, Problem, api.Refused, StopIteration, http.client.HTTPException) as error:
                 last = error
             time.sleep(POLL_S)
         raise AssertionError(f"waited {deadline_s:g} s for {what}; last error: {last}\n{self.report()}")
