@@ -196,9 +196,12 @@ def killed_at(nth, *, after, act):
 OF_FILES = (stage, snapshot, clone, expand, expand_at_next_stage, unstage, delete)
 
 
-@pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(
-    ("step", "quota"), [*((step, "none") for step in LIFE), *((step, "loop") for step in OF_FILES)]
+    ("step", "quota", "after"),
+    [
+        *((step, "none", after) for step in LIFE for after in (False, True)),
+        *((step, "loop", False) for step in OF_FILES),
+    ],
 )
 def test_each_call_is_whole_when_it_is_made_again(folder, step, after, quota):
     """Each of its effects is the last one of some process; the next one is asked the same."""

@@ -15,7 +15,7 @@ from support.nodes import NO_ENGINE, NodeProcess, cluster
 
 EXAMPLES = 12  # of each operation, right and wrong ones
 # A job's whole body takes seconds to make up, most of all a wrong one. That of a plan is that of PUT.
-FEWER = {("PUT", "/jobs/{name}"): 5, ("POST", "/tasks"): 5, ("POST", "/jobs/{name}/plan"): 2}
+FEWER = {("PUT", "/jobs/{name}"): 3, ("POST", "/tasks"): 4, ("POST", "/jobs/{name}/plan"): 2}
 WAIT_S = "0.01"  # of long polls
 TIMEOUT_S = "5"
 # Streams that go on or both ways, archives, and what would end the node that is asked.
