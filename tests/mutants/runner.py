@@ -1,10 +1,13 @@
 """Runs tests against a copy of the source with one small mutation in it."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
@@ -27,26 +30,46 @@ class Mutant(msgspec.Struct, frozen=True):
 
 
 class Copy:
-    """A copy of src/ below `home`, whose bytecode is kept from one run to the next."""
+    """A copy of src/ below `home`, whose bytecode is kept from one run to the next. Each run is a process of its
+    own, forked from one that has loaded what takes longer than most of these tests (forks.py).
+    """
 
     def __init__(self, home: Path) -> None:
         self._home = home
         self._turn = 0
         shutil.copytree(ROOT / "src", home / "src", ignore=shutil.ignore_patterns("__pycache__"))
-
-    def run(self, tests: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {
-            "PYTHONPYCACHEPREFIX": str(self._home / "bytecode"),
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # they take longer to load than most of these tests
+            "PYTHONPYCACHEPREFIX": str(home / "bytecode"),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         }
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        self._forks = subprocess.Popen(
+            [sys.executable, "-P", str(Path(__file__).with_name("forks.py"))],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._forks.kill()
+        self._forks.communicate()
+
+    def run(self, tests: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         paths = f"pythonpath={self._home / 'src'} {ROOT / 'tests'}"
         options = ["-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=line", "-o", paths]
-        named = [str(ROOT / "tests" / test) for test in tests]
-        command = [sys.executable, "-m", "pytest", *options, *named]
-        return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
-        )
+        words = [*options, *(str(ROOT / "tests" / test) for test in tests)]
+        assert self._forks.stdin is not None
+        assert self._forks.stdout is not None
+        with tempfile.NamedTemporaryFile("r", dir=self._home) as told:
+            self._forks.stdin.write(json.dumps({"words": words, "told": told.name, "within_s": TIMEOUT_S}) + "\n")
+            self._forks.stdin.flush()
+            code = int(self._forks.stdout.readline())
+            return subprocess.CompletedProcess(words, code, told.read(), "")
 
     def kills(self, mutant: Mutant) -> subprocess.CompletedProcess[str]:
         """Runs the mutant's tests against it. The copy is as it was afterwards."""

@@ -11,7 +11,8 @@ from mutants.table import MUTANTS
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    return Copy(tmp_path_factory.mktemp("mutants"))
+    with Copy(tmp_path_factory.mktemp("mutants")) as made:
+        yield made
 
 
 def test_the_tests_pass_without_a_mutation(copy):
