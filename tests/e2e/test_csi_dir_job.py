@@ -1,6 +1,7 @@
 """orion-csi-dir as a job, from its example: its mounts, made in a container, are the node's."""
 
 import asyncio
+import os
 import subprocess
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from contract.test_node_volumes import Bench
+from orion.csi_dir import loops
 from orion.model.csi import Access, NewVolume, SizeRange
 from support import images
 from support.command import orion
@@ -55,20 +57,29 @@ def test_a_node_has_volumes_of_a_plugin_that_is_a_job(machine, tmp_path, one, do
             assert node == one.nodes[0].name
             volume = await plugin.create_volume(NewVolume("data", SizeRange(1 << 20), (Access(),)))
             published = await plugin.publish_to_node(volume.id, node, Access())
+            file = await plugin.create_volume(
+                NewVolume("file", SizeRange(1 << 20), (Access(),), parameters={"quota": "loop"})
+            )
+            await plugin.publish_to_node(file.id, node, Access())
             async with Bench(machine, socket).running() as bench:
                 wanted = replace(bench.wanted(volume), published=published)
-                bench.volumes.want([wanted])
-                await bench.until_ready(volume)
-                await asyncio.to_thread(Path(bench.path(volume), "row").write_text, "1")
-                assert len(mounts_below(machine)) == 2
+                bench.volumes.want([wanted, replace(bench.wanted(file), published=published)])
+                for each in (volume, file):
+                    await bench.until_ready(each)
+                    await asyncio.to_thread(Path(bench.path(each), "row").write_text, "1")
+                assert os.statvfs(bench.path(file)).f_blocks * 1024 < file.size_bytes
+                assert len(mounts_below(machine)) == 4
                 one.any().ask("POST", "/jobs/csi-dir/stop")
                 one.wait(lambda: "running" not in states(one), "its end")
-                assert len(mounts_below(machine)) == 2, "tasks keep their volumes while it is away"
+                assert len(mounts_below(machine)) == 4, "tasks keep their volumes while it is away"
                 one.any().ask("POST", "/jobs/csi-dir/start")
                 bench.volumes.want([])
-                await bench.until_clear(volume)
+                for each in (volume, file):
+                    await bench.until_clear(each)
+            assert loops.of(f"/{file.id}/data/image") is None, "no device is left"
             assert (root / "volumes" / volume.id / "data" / "row").read_text() == "1"
-            await plugin.unpublish_from_node(volume.id, node)
-            await plugin.delete_volume(volume.id)
+            for each in (volume, file):
+                await plugin.unpublish_from_node(each.id, node)
+                await plugin.delete_volume(each.id)
 
     asyncio.run(test())

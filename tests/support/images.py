@@ -230,7 +230,8 @@ def _front_door_files() -> bytes:
 def _csi_dir_files() -> bytes:
     tree = _Tree()
     libraries = ("grpclib", "google", "h2", "hpack", "hyperframe", "multidict")
-    python = _add_orion(tree, ("cp", "sync"), ("orion", "msgspec", "typing_extensions", *libraries))
+    programs = ("cp", "sync", "mkfs.ext4", "e2fsck", "resize2fs")
+    python = _add_orion(tree, programs, ("orion", "msgspec", "typing_extensions", *libraries))
     tree.program("usr/bin/orion-csi-dir", f'#!/bin/sh\nexec {python} -m orion.csi_dir.main "$@"\n')
     return tree.tar()
 
