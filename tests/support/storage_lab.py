@@ -5,7 +5,7 @@ import itertools
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,10 @@ class Rows:
             except OSError:
                 continue
         return False
+
+    def lost(self, place: Path) -> list[str]:
+        there = set((place / "rows").read_text().split())
+        return [row for row in self.told if row not in there]
 
 
 class StorageLab:
@@ -124,8 +128,7 @@ class StorageLab:
         return volume / "data"
 
     def check_rows(self) -> None:
-        rows = set((self.place / "rows").read_text().split())
-        assert [row for row in self.rows.told if row not in rows] == []
+        assert self.rows.lost(self.place) == []
         writers = [each for each, _ in itertools.groupby((self.place / "beats").read_text().split())]
         assert len(writers) == len(set(writers)), "two wrote at a time"
 
@@ -156,7 +159,7 @@ class StorageLab:
 
 
 @contextlib.contextmanager
-def storage_lab(folder: Path) -> Iterator[StorageLab]:
+def storage_lab(folder: Path, prepare: Callable[[str], object] = images.busybox) -> Iterator[StorageLab]:
     plugins = {host: PluginProcess(folder, node=f"host{host}") for host in HOSTS}
 
     def flags(host: int) -> list[str]:
@@ -166,7 +169,7 @@ def storage_lab(folder: Path) -> Iterator[StorageLab]:
         stack.callback(unmount_all, folder)
         for each in plugins.values():
             stack.enter_context(each)
-        lab = stack.enter_context(lab_hosts(3, images.busybox, flags=flags))
+        lab = stack.enter_context(lab_hosts(3, prepare, flags=flags))
         made = StorageLab(lab, folder, plugins)
         stack.callback(lambda: [os.kill(pid, signal.SIGKILL) for pid in made.keepers()])
         lab.wait(lambda: len(_plugged(made)) == 3, "the plugin on each node")
