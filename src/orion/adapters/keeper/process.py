@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 IDLE_S = 10.0
 CALL_S = 6.0  # for one call to the engine
-GRACE_S = 3  # from SIGTERM to SIGKILL
+GRACE_S = 1  # from SIGTERM to SIGKILL
 AGAIN_S = 1.0
 LOOKS = 60  # after which a container that was on its way has come, or never does
 MAX_LINE = 1 << 20
