@@ -75,7 +75,7 @@ class Attachment(msgspec.Struct, frozen=True):
 class Mount(msgspec.Struct, frozen=True):
     """The path `source` of the machine, which must be there, as `target` in a container. `copies`: it is empty, and
     gets what the image has at `target`, with owners and modes. `shared`: mounts made below it, here or there, are
-    seen by both (rshared).
+    seen by both (rshared). `device`: it is a block device, which the container may use as one.
     """
 
     target: str
@@ -83,6 +83,7 @@ class Mount(msgspec.Struct, frozen=True):
     read_only: bool = False
     copies: bool = False
     shared: bool = False
+    device: bool = False
 
 
 class EngineNetwork(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from orion.adapters.docker.spec import (
 )
 from orion.model.allocation import Allocation
 from orion.model.container import Labels, Mount, SharedNamespaces
+from orion.model.container_options import ContainerOptions, DeviceMapping
 from orion.model.errors import EngineError
 from orion.model.health import CheckKind, HealthCheck
 from orion.model.ids import AllocationId, JobName, NodeId
@@ -139,6 +140,19 @@ def test_a_container_shares_what_it_is_told_to_share():
     assert (host["NetworkMode"], host["PidMode"]) == ("container:abc", "container:def")
     bare = container_config(allocation, TaskSpec("app"), LABELS)["HostConfig"]
     assert not {"NetworkMode", "PidMode"} & set(bare)
+
+
+def test_a_container_has_block_devices_beside_those_that_it_asks_for():
+    mounts = [Mount("/dev/data", "/csi/t/1", device=True), Mount("/dev/old", "/csi/t/2", True, device=True)]
+    allocation = Allocation(AllocationId(1), JobName("web"), 0, 3, NODE)
+    options = ContainerOptions(devices=(DeviceMapping("/dev/fuse", "/dev/fuse", "rwm"),))
+    host = container_config(allocation, TaskSpec("nginx", options=options), LABELS, mounts=mounts)["HostConfig"]
+    assert [(each["PathInContainer"], each["CgroupPermissions"]) for each in host["Devices"]] == [
+        ("/dev/fuse", "rwm"),
+        ("/dev/data", "rwm"),
+        ("/dev/old", "r"),
+    ]
+    assert not host.get("Mounts")
 
 
 def test_a_container_has_paths_of_its_machine():

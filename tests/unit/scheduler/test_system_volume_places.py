@@ -9,6 +9,7 @@ from test_schedule import Cluster
 from orion.model.claims import ClaimPhase
 from orion.model.csi import AccessMode
 from orion.model.ids import NodeId
+from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.levels import LEVEL
 from orion.model.node import NodeStatus
 from orion.model.placement_text import waiting_text
@@ -16,6 +17,7 @@ from orion.model.storage import NodePlugin, SystemPart
 from orion.model.volumes import Volume, VolumeKind, VolumeMount
 from orion.state.check import check
 from orion.state.tables.claims import BeginClaim, Claims, MoveClaim
+from orion.state.tables.jobs import CreateJob
 from orion.state.tables.node_status import SetNodeStatus
 from orion.state.tables.nodes import RegisterNode
 from orion.state.tables.volumes import Volumes
@@ -143,3 +145,15 @@ def test_a_plan_that_is_late_gives_no_volume_to_a_node_without_its_plugin(cluste
     cluster.do(plan.command(1))
     assert cluster.where("db") == {}
     assert msgspec.structs.asdict(cluster.state.of(Volumes).get("data"))["home"] == ""
+
+
+def test_a_task_on_each_node_shares_a_volume_that_many_may_have(cluster):
+    for n in range(1, 5):
+        cluster.plugin(n)
+    cluster.volume(access=AccessMode.MULTI_NODE_MULTI_WRITER)
+    spec = TaskSpec("app", volumes=(DATA,))
+    homes = tuple(NodeId(f"n{n}") for n in range(1, 5))
+    job = Job("agent", JobKind.SYSTEM, 4, spec, homes=homes)
+    cluster.do(CreateJob(1, job, "create agent", 0))
+    cluster.run()
+    assert set(cluster.where("agent").values()) == set(homes)

@@ -1,13 +1,16 @@
 """Volumes: made, given data by their home, removed when nobody uses them."""
 
 import pytest
+from msgspec.structs import replace
 from state_kit import World, creation, texts
 
+from orion.model.csi import AccessMode
 from orion.model.errors import Conflict, NotFound, Refused
 from orion.model.job import JobKind
 from orion.model.levels import LEVEL
+from orion.model.storage import SystemPart
 from orion.model.update import UpdateOrder, UpdatePolicy
-from orion.model.volumes import MAX_VOLUMES, VolumeMount
+from orion.model.volumes import MAX_VOLUMES, Volume, VolumeKind, VolumeMount
 from orion.state.check import rebuilt, state_hash
 from orion.state.tables import volumes
 from orion.state.tables.job_changes import PutJob, SetJobCount
@@ -137,8 +140,6 @@ def test_jobs_that_can_not_be_are_refused(world):
     system = creation("agent", volumes=DATA, kind=JobKind.SYSTEM).job
     with pytest.raises(Refused, match="agent has a task on each node, and volume data is on one of them"):
         raise world.do(PutJob(20, system, "put", world.index)).result
-    from msgspec.structs import replace
-
     first = replace(creation("db", volumes=DATA).job, update=UpdatePolicy(order=UpdateOrder.START_FIRST))
     with pytest.raises(Refused, match="db writes to volume data, so that its new task can't start beside"):
         raise world.do(PutJob(20, first, "put 2", world.index)).result
@@ -148,6 +149,17 @@ def test_jobs_that_can_not_be_are_refused(world):
     many = creation("many", MAX_VOLUMES + 1, volumes=(VolumeMount("/d", "m", per_slot=True),)).job
     with pytest.raises(Refused, match="many needs 10,001 more volumes; there are 0, and can be 10,000"):
         raise world.do(PutJob(20, many, "put 4", world.index)).result
+
+
+def test_what_many_nodes_may_write_to_is_no_hindrance(world):
+    system = SystemPart(AccessMode.MULTI_NODE_MULTI_WRITER)
+    world.state.of(Volumes).put(
+        Volume("data", VolumeKind.CSI, created_index=1, data="d", driver="x", system=system)
+    )
+    agent = creation("agent", volumes=DATA, kind=JobKind.SYSTEM).job
+    assert world.do(PutJob(20, agent, "put", world.index)).result == "agent"
+    first = replace(creation("db", volumes=DATA).job, update=UpdatePolicy(order=UpdateOrder.START_FIRST))
+    assert world.do(PutJob(20, first, "put 2", world.index)).result == "db"
 
 
 def test_there_are_no_more_volumes_than_there_can_be(world, monkeypatch):

@@ -78,7 +78,9 @@ def container_config(
     if attach is not None:
         _attach(config, attach)
     if mounts:
-        host.setdefault("Mounts", []).extend(map(_mount, mounts))
+        host.setdefault("Mounts", []).extend(_mount(each) for each in mounts if not each.device)
+        if devices := [_device(each) for each in mounts if each.device]:
+            host.setdefault("Devices", []).extend(devices)
     return config
 
 
@@ -92,6 +94,11 @@ def _mount(mount: Mount) -> dict[str, Any]:
         return {"Type": "bind", "Source": mount.source, **shown, **options}
     device = {"type": "none", "o": "bind", "device": mount.source}
     return {"Type": "volume", **shown, "VolumeOptions": {"DriverConfig": {"Name": "local", "Options": device}}}
+
+
+def _device(mount: Mount) -> dict[str, str]:
+    permissions = "r" if mount.read_only else "rwm"
+    return {"PathOnHost": mount.source, "PathInContainer": mount.target, "CgroupPermissions": permissions}
 
 
 def _given(spec: TaskSpec) -> dict[str, Any]:

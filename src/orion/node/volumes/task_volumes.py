@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from orion.model.claims import ClaimedVolume, ClaimPhase
 from orion.model.csi_node import Target, WantedVolume
-from orion.model.errors import Conflict, EngineError, OrionError
+from orion.model.errors import Conflict, OrionError
 from orion.model.ids import NodeId
 from orion.model.job import TaskSpec
 from orion.model.secret_values import NO_SECRETS, SecretValues
@@ -79,8 +79,6 @@ class TaskVolumes:
         if not self._volumes.ready(driver, id_, path):
             why = self._volumes.why_not(driver, id_) or f"plugin {driver} brings it to {self._me}"
             raise NotYet(f"waits for its volume {volume.name}: {why}")
-        if system_of(claimed.volume).block:
-            raise EngineError(f"volume {volume.name} is a block device, which containers can't have yet")
         return path
 
     # --- what is wanted here ------------------------------------------------------------------------------
@@ -181,7 +179,3 @@ class TaskVolumes:
 
 def _only_read(volume: str, spec: TaskSpec, index: int) -> bool:
     return all(each.read_only for each in spec.volumes if each.name and each.volume_of(index) == volume)
-
-
-async def no_secrets(_: Volume) -> SecretValues:
-    return NO_SECRETS

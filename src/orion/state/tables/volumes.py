@@ -160,17 +160,18 @@ def refuse_volumes(state: Tables, job: Job) -> OrionError | None:
     if not spec.has_volumes:
         return None
     named = [each for each in spec.volumes if each.name]
-    if job.kind is JobKind.SYSTEM:
+    if job.kind is JobKind.SYSTEM and (of_one := [each for each in named if not _goes_anywhere(state, each)]):
         return Refused(
-            f"{job.name} has a task on each node, and volume {named[0].name} is on one of them: give it a path of"
+            f"{job.name} has a task on each node, and volume {of_one[0].name} is on one of them: give it a path of"
             " its nodes, as in /srv/data:/data, or another kind"
         )
     if spec.writes_volumes and job.update is not None and job.update.order is UpdateOrder.START_FIRST:
-        writable = next(each.name for each in named if not each.read_only)
-        return Refused(
-            f"{job.name} writes to volume {writable}, so that its new task can't start beside the former one: write"
-            " update.order stop-first or auto, or mount the volume read-only"
-        )
+        writable = next((e.name for e in named if not (e.read_only or _goes_anywhere(state, e))), "")
+        if writable:
+            return Refused(
+                f"{job.name} writes to volume {writable}, so that its new task can't start beside the former one:"
+                " write update.order stop-first or auto, or mount the volume read-only"
+            )
     table = state.of(Volumes)
     if (leaving := _being_removed(table, named, job.count)) is not None:
         return Conflict(
@@ -196,6 +197,12 @@ def _being_removed(table: Volumes, mounts: list[VolumeMount], count: int) -> str
         if found := next((name for index in slots if (name := each.volume_of(index)) in leaving), None):
             return found
     return None
+
+
+def _goes_anywhere(state: Tables, mount: VolumeMount) -> bool:
+    """Returns whether it is a storage system's, which many nodes may have at a time as this mount needs it."""
+    row = state.of(Volumes).get(mount.name) if not mount.per_slot else None
+    return row is not None and row.system is not None and not has_home(row, writes=not mount.read_only)
 
 
 def _absent(table: Volumes, mount: VolumeMount, count: int) -> int:

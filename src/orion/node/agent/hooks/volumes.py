@@ -82,8 +82,11 @@ class VolumeMounts:
         volume = await self._cluster().read(name)
         if volume is not None and volume.kind is VolumeKind.CSI:
             path = await self._systems().path(volume, start)
+            block = volume.system is not None and volume.system.block
+            if mount.subpath and block:
+                raise EngineError(f"volume {name} is a block device, which has no directory {mount.subpath}")
             path = await self._store.below(path, mount.subpath) if mount.subpath else path
-            return Mount(mount.target, path, mount.read_only)
+            return Mount(mount.target, path, mount.read_only, device=block)
         if volume is None or volume.home != self._me or volume.moving_to:
             raise NotYet(f"waits for its volume {name}, which is not on {self._me}")
         await self._require_data(volume)
