@@ -27,6 +27,7 @@ from orion.state.tables.volumes import Users, Volumes
 log = logging.getLogger(__name__)
 
 GATHER_S = 0.01
+QUIET = 10  # times as long as a look took
 CALL_S = 130.0  # longer than a plugin has for a call
 CLEAR_S = 8.0  # longer than a node waits before it answers
 FIRST_AGAIN_MS = 200
@@ -63,8 +64,11 @@ class ClaimsDuty:
         self._begin_anew()
         async with asyncio.TaskGroup() as group:
             while True:
-                due_ms, decided = NEVER_MS, False
-                for act in self._acts():
+                due_ms, decided, began_ms = NEVER_MS, False, self._clock.now_ms()
+                acts = self._acts()
+                # With very many jobs a look takes a while: it has a small part of the time.
+                gather_s = max(GATHER_S, (self._clock.now_ms() - began_ms) / 1000 * QUIET)
+                for act in acts:
                     if act.kind is ActKind.WAIT:
                         due_ms = min(due_ms, act.at_ms) if act.at_ms >= 0 else due_ms
                     elif not await self._carry_out(act, group):
@@ -72,7 +76,7 @@ class ClaimsDuty:
                     else:
                         decided |= act.kind in _DECISIONS
                 if not decided:  # else the state has changed meanwhile, unseen
-                    await changed_or_due(self._driver, self._clock, due_ms, GATHER_S)
+                    await changed_or_due(self._driver, self._clock, due_ms, gather_s)
 
     def _acts(self) -> list[Act]:
         view, claims = self._driver.view, self._driver.view.of(Claims).rows.values()

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from orion.model.claims import ClaimedVolume, ClaimPhase
+from orion.model.container import ContainerState
 from orion.model.csi_node import Target, WantedVolume
 from orion.model.errors import Conflict, OrionError
 from orion.model.ids import NodeId
@@ -158,6 +159,20 @@ class TaskVolumes:
         words = await self._forward.ask(AskWait(volume.name, self._me, Read(timeout_s=READ_S)))
         return f"waits for its volume {volume.name}: {words}"
 
+    def _stranger(self) -> str | None:
+        """Returns a container of this node's that nobody has told it of: what it uses is not known. Its disk may be
+        new, and what ran before it was lost runs on.
+        """
+        work, containers = self._source.latest, self._agent.containers
+        if containers is None:
+            return "(the engine does not answer)"
+        known = {each.allocation.id for each in work.assigned} if work is not None else set()
+        for each in containers:
+            mine = each.labels.node == self._me and each.labels.allocation not in known
+            if mine and each.state is ContainerState.RUNNING:
+                return each.id[:12]
+        return None
+
     # --- the leader asks ----------------------------------------------------------------------------------
 
     async def _answer_clear(self, request: AskClear, _: Principal) -> Cleared:
@@ -168,6 +183,8 @@ class TaskVolumes:
         if found is None or found.claim.as_of != request.as_of or found.claim.phase is not ClaimPhase.RELEASING:
             raise Conflict(f"{self._me} has not heard yet that volume {request.volume} is to go")
         self._follow()
+        if (stranger := self._stranger()) is not None:
+            return Cleared(clear=False, why=f"container {stranger} of a former task runs on {self._me}")
         driver, id_ = found.volume.driver, found.volume.data
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLEAR_S):
