@@ -67,7 +67,7 @@ def fails(made: Cluster, *words: str) -> str:
     return err
 
 
-def ids(plugin: PluginProcess, kind: str = "volumes") -> list[str]:
+def ids(plugin: PluginProcess | FaultyPlugin, kind: str = "volumes") -> list[str]:
     """Those that the plugin has."""
     return sorted(each.name for each in (plugin.root / kind).iterdir())
 
@@ -207,34 +207,49 @@ def test_no_secret_is_seen_anywhere(three: Cluster, folder: Path) -> None:
     assert not [each for each in seen if SECRET in each]
 
 
-def is_ready(made: Cluster, name: str) -> bool:
-    return bool(volume(made, name)["state"] == "ready")
+def is_ready(made: Cluster, path: str, size: int = 0) -> bool:
+    found = made.any().ask("GET", path)
+    return bool(found["state"] == "ready" and found.get("storage", {}).get("hasBytes", size) >= size)
 
 
 def test_the_next_leader_goes_on_with_what_was_begun(tmp_path: Path) -> None:
-    """The leader dies while the plugin makes a volume, then while it deletes one."""
-    plugin = PluginProcess(tmp_path)
-    with plugin, cluster([NO_ENGINE] * 3, "--csi-socket", str(plugin.socket)) as made:
+    """The leader dies while the plugin is at each of its calls, before its work and after it."""
+    faulty = FaultyPlugin(tmp_path, SEED, 0.0)
+    new = {"name": "data", "driver": DIR, "sizeBytes": MB}
+    with in_a_thread(faulty), cluster([NO_ENGINE] * 3, "--csi-socket", str(faulty.socket)) as made:
         made.grow_to(3, engines=False)
         made.wait(lambda: all(each["healthy"] for each in plugins(made)), "the plugin")
-        for turn in range(3):
-            name = f"v{turn}"
-            leader = made.wait(made.leader, "a leader")
-            other = next(each for each in made.nodes if each is not leader)
-            other.ask("POST", "/volumes", {"name": name, "driver": DIR, "sizeBytes": MB})
-            leader.kill()
-            made.wait(partial(is_ready, made, name), "it to be made")
-            assert len(ids(plugin)) == 1
-            leader.start(*made.joining(leader))
-            made.wait_settled(3, engines=False)
-            leader = made.wait(made.leader, "a leader")
-            other = next(each for each in made.nodes if each is not leader)
-            other.ask("DELETE", f"/volumes/{name}")
-            leader.kill()
-            made.wait(partial(is_gone, made, f"/volumes/{name}"), "it to be gone")
-            assert ids(plugin) == []
-            leader.start(*made.joining(leader))
-            made.wait_settled(3, engines=False)
+        for when in ("before", "after"):
+            for call, asked, then in (
+                ("CreateVolume", ("POST", "/volumes", new), partial(is_ready, made, "/volumes/data")),
+                (
+                    "ControllerExpandVolume",
+                    ("POST", "/volumes/data/expand", {"sizeBytes": 2 * MB}),
+                    partial(is_ready, made, "/volumes/data", 2 * MB),
+                ),
+                (
+                    "CreateSnapshot",
+                    ("POST", "/volume-snapshots", {"volume": "data", "name": "kept"}),
+                    partial(is_ready, made, "/volume-snapshots/kept"),
+                ),
+                (
+                    "DeleteSnapshot",
+                    ("DELETE", "/volume-snapshots/kept", None),
+                    partial(is_gone, made, "/volume-snapshots/kept"),
+                ),
+                ("DeleteVolume", ("DELETE", "/volumes/data", None), partial(is_gone, made, "/volumes/data")),
+            ):
+                faulty.hold(f"{when} {call}")
+                leader = made.wait(made.leader, "a leader")
+                next(each for each in made.nodes if each is not leader).ask(*asked)
+                assert faulty.holds.wait(30), f"{call} is made"
+                leader.kill()
+                faulty.release()
+                made.wait(then, f"{call} to be over")
+                volumes, snapshots = (len(ids(faulty, kind)) for kind in ("volumes", "snapshots"))
+                assert (volumes, snapshots) == (call != "DeleteVolume", call == "CreateSnapshot"), call
+                leader.start(*made.joining(leader))
+                made.wait_settled(3, engines=False)
 
 
 def test_a_plugin_that_fails_loses_nothing_and_makes_nothing_twice(tmp_path: Path) -> None:

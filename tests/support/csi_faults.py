@@ -66,6 +66,9 @@ class FaultyPlugin:
         self.script: deque[Fault | Status | None] = deque()
         self.refused: Callable[[Status], None] = lambda _: None
         self.calls = self.faults = 0
+        self._held = ""
+        self.holds = threading.Event()  # a call waits at the place that `hold` names
+        self._release: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         self._node = node
         self._random = random.Random(seed)
         self.weights = (8, 4, 1, 1, 1, 1, 4)  # of each Fault
@@ -101,10 +104,30 @@ class FaultyPlugin:
             await asyncio.gather(*self._late, return_exceptions=True)
             await server.wait_closed()
 
+    def hold(self, place: str) -> None:
+        """Has the next call of this name wait: "before CreateVolume", or "after" for when its work is done."""
+        self.holds.clear()
+        self._held = place
+
+    def release(self) -> None:
+        self._held = ""
+        assert self._release is not None, "a call waits"
+        loop, event = self._release
+        loop.call_soon_threadsafe(event.set)
+
+    async def _wait_at(self, place: str) -> None:
+        if place == self._held:
+            self._held = ""
+            event = asyncio.Event()
+            self._release = asyncio.get_running_loop(), event
+            self.holds.set()
+            await event.wait()
+
     def _handler(self, name: str) -> Any:
         async def handle(stream: Any) -> None:
             request = await stream.recv_message()
             self.calls += 1
+            await self._wait_at(f"before {name}")
             await self._answered(name, request, stream)
 
         return handle
@@ -130,6 +153,7 @@ class FaultyPlugin:
             await stream.send_message(LIES[name][1])
             return
         reply = await self._done(name, request)
+        await self._wait_at(f"after {name}")
         if fault is Fault.LOST:
             stream._stream._transport.abort()
         elif fault is Fault.LATE:
