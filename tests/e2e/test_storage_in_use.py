@@ -1,0 +1,64 @@
+"""Volumes of a storage plugin that grow, are copied and removed while tasks use them: real mounts, real sizes."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.storage_lab import DIR, StorageLab, storage_lab
+
+pytestmark = [pytest.mark.engine, pytest.mark.root]
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageLab]:
+    with storage_lab(tmp_path_factory.mktemp("shared")) as made:
+        yield made
+
+
+def made(world: StorageLab, name: str = "data", **terms: object) -> None:
+    world.ask("POST", "/volumes", {"name": name, "driver": DIR, **terms})
+    world.lab.wait(lambda: world.ask("GET", f"/volumes/{name}")["state"] == "ready", f"volume {name}")
+
+
+def room(world: StorageLab) -> int:
+    """Bytes of the file system that the task has."""
+    found = [os.statvfs(point) for point in world.everything_mounted()]
+    return min((each.f_blocks * each.f_frsize for each in found), default=0)
+
+
+def test_a_volume_grows_below_a_task_and_its_secrets_go_with_it(world: StorageLab) -> None:
+    terms = {"fsType": "xfs", "parameters": {"quota": "loop"}, "secrets": {"key": "hidden-value"}}
+    made(world, sizeBytes=300 * MIB, **terms)
+    world.ask("POST", "/tasks", world.task_of())
+    world.lab.wait(world.home, "the task to run")
+    world.row()
+    assert 0 < room(world) <= 300 * MIB
+    world.ask("POST", "/volumes/data/expand", {"sizeBytes": 500 * MIB})
+    world.lab.wait(lambda: room(world) > 400 * MIB, "the task to have more room")
+    assert world.ask("GET", "/volumes/data")["storage"]["hasBytes"] == 500 * MIB
+    world.row()
+    records = list((world.folder / "nodes").rglob("record.json"))
+    assert records
+    assert not [each for each in records if b"hidden-value" in each.read_bytes()]
+    with pytest.raises(OSError, match="volume data is used by db"):
+        world.ask("DELETE", "/volumes/data")
+    world.ask("POST", "/volume-snapshots", {"volume": "data", "name": "kept"})
+    world.lab.wait(lambda: world.ask("GET", "/volume-snapshots/kept")["state"] == "ready", "the snapshot")
+    world.ask("DELETE", "/jobs/db")
+    world.lab.wait(lambda: not world.ask("GET", "/volumes/data")["usedBy"], "nobody to use it")
+    world.ask("DELETE", "/volumes/data")
+    world.lab.wait(lambda: world.ask("GET", "/volumes") == [], "it to be gone")
+    assert world.everything_mounted() == []
+    made(world, source="snapshot:kept", **terms)
+    world.ask("POST", "/tasks", world.task_of())
+    home = world.lab.wait(world.home, "the task to run on what was kept")
+    told = world.rows.told
+    world.row()
+    (point,) = [each for each in world.mounts(home) if Path(each, "rows").exists()][:1]
+    assert set(told) <= set(Path(point, "rows").read_text().split())
+    world.ask("DELETE", "/volume-snapshots/kept")
+    world.end()
