@@ -15,6 +15,7 @@ from orion.model.csi import Access, NewVolume, SizeRange
 from orion.model.csi_node import Target, WantedVolume
 from orion.node.volumes.node_volumes import NodeVolumes
 from orion.node.volumes.plugins import Plugins
+from orion.ports.csi_records import RecordsFailed
 from support.csi import PluginProcess, asked, mounts_below, no_mounts_left, unmount_all
 
 pytestmark = pytest.mark.root
@@ -266,6 +267,32 @@ def test_mounts_whose_record_is_lost_are_taken_away_and_wanted_ones_kept(process
             await bench.until_clear(lost)
             bench.volumes.want([])
             await bench.until_clear(kept)
+
+    asyncio.run(test())
+
+
+def test_a_record_that_the_disk_keeps_is_removed_later(process, folder):
+    refusals = 2
+
+    async def test():
+        volume = await made(process)
+        async with Bench(folder, process.socket).running() as bench:
+            bench.volumes.want([bench.wanted(volume)])
+            await bench.until_ready(volume)
+            forget, refused = bench.records.forget, []
+
+            async def refuse_at_first(name):
+                if len(refused) < refusals:
+                    assert not bench.volumes.clear(NAME, volume.id)
+                    refused.append(name)
+                    raise RecordsFailed("the disk is full")
+                await forget(name)
+
+            bench.records.forget = refuse_at_first
+            bench.volumes.want([])
+            await bench.until_clear(volume)
+            assert len(refused) == refusals
+        assert list((folder / "csi").iterdir()) == []
 
     asyncio.run(test())
 

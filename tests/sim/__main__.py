@@ -6,12 +6,14 @@ import sys
 from collections.abc import Callable
 
 from sim.events import Keep, read
+from sim.hand_over import HandOver
 from sim.lost import Lost
 from sim.planted import bug_named
 from sim.runner import DEFAULT_FIRST_SEED, report, run_seeds
 from sim.scenario import Scenario, replay, run_seed
 from sim.shrink import Shrinker, told
 from sim.steps import Steps
+from sim.stored import StoredScenario
 from sim.try_planted import print_table
 from sim.upgrade import Upgrade
 
@@ -31,6 +33,10 @@ def main() -> int:
     )
     parser.add_argument("--mixed", action="store_true", help="clusters of two builds, upgraded and rolled back")
     parser.add_argument("--steps", action="store_true", help="the leader dies at each step of deployments")
+    parser.add_argument(
+        "--volumes", action="store_true", help="volumes go from machine to machine, without a cluster"
+    )
+    parser.add_argument("--stored", action="store_true", help="clusters whose jobs have a storage system's volumes")
     parser.add_argument("--lost", action="store_true", help="machines die for good while voters change")
     parser.add_argument("--first", type=int, default=DEFAULT_FIRST_SEED, help="first of many seeds")
     parser.add_argument("--count", type=int, help="stop after so many seeds")
@@ -40,7 +46,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.planted is not None:
         return 0 if print_table(_say, given.jobs, given.planted) else 1
-    scenario = Upgrade if given.mixed else Steps if given.steps else Lost if given.lost else Scenario
+    scenario = _scenario(given)
     scenario.prepare()
     plant = _plant(given.plant)
     if given.seed is None:
@@ -50,6 +56,11 @@ def main() -> int:
     plant()
     keep = Keep(None if given.only is None else read(given.only), given.safety)
     return one(given.seed, keep, scenario, verbose=given.verbose, digest=given.digest)
+
+
+def _scenario(given: argparse.Namespace) -> type[Scenario]:
+    ways = {"mixed": Upgrade, "steps": Steps, "lost": Lost, "volumes": HandOver, "stored": StoredScenario}
+    return next((kind for name, kind in ways.items() if getattr(given, name)), Scenario)
 
 
 def _say(line: str) -> None:

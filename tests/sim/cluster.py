@@ -3,7 +3,7 @@
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -71,6 +71,19 @@ class Run:
         self.damaged_since: set[str] = set()  # what was read before it was damaged
 
 
+class MachineStorage(Protocol):
+    """A machine's part in a storage system."""
+
+    def ports(self, process: Process, run: int) -> StoragePorts: ...
+
+    def power_on(self) -> None: ...
+
+    def lose_power(self) -> None: ...
+
+    def wipe(self) -> None:
+        """A new disk: the machine was off meanwhile."""
+
+
 class NoMounts:
     """No machine here has a mount of a storage plugin's."""
 
@@ -102,6 +115,7 @@ class Machine:
         self.engine = engine
         self.disk = Disk(self.world, self.name)
         self.volumes = VolumeDisk()
+        self.array_part: MachineStorage | None = None
         self.clock = SimClock(self.world)
         self.gossip_memory: dict[str, None] = {}  # a file beside the log
         self.run: Run | None = None
@@ -130,6 +144,8 @@ class Machine:
         cluster, world, config = self.cluster, self.world, self.config
         self.runs += 1
         cluster.network.dark.discard(self.host)
+        if self.array_part is not None:
+            self.array_part.power_on()
         process = Process(world.loop, self.name)
         log = SimLog(self.disk, process)
         log.at_boundary = cluster.at_boundary
@@ -188,9 +204,14 @@ class Machine:
             machine=machine,
             volumes=SimVolumes(self.world.rng("volumes", self.name, self.runs), self.name, self.volumes),
             network=lambda: self._network(run),
-            storage=StoragePorts(SimPlugins(self.cluster.storage), NoMounts(), NoRecords(), NoKeeper()),
+            storage=self._storage(run),
             identity=identity,
         )
+
+    def _storage(self, run: "Run") -> StoragePorts:
+        if self.array_part is None:
+            return StoragePorts(SimPlugins(self.cluster.storage), NoMounts(), NoRecords(), NoKeeper())
+        return self.array_part.ports(run.process, self.runs)
 
     def _network(self, run: "Run") -> NetworkPorts:
         def names(resolve: Resolve) -> SimNames:
@@ -213,6 +234,8 @@ class Machine:
         if not power:
             return False
         self.engine.lose_network()
+        if self.array_part is not None:
+            self.array_part.lose_power()
         self.cluster.network.dark.add(self.host)
         return self.disk.lose_power(torn=torn)
 
@@ -230,6 +253,8 @@ class Machine:
         self.wipes += 1
         self.disk = Disk(self.world, f"{self.name}#{self.wipes}")
         self.volumes = VolumeDisk()
+        if self.array_part is not None:
+            self.array_part.wipe()
         self.gossip_memory.clear()
         if self.config.bootstrap:  # there is a cluster: this time it joins
             others = (m.config for m in self.cluster.machines.values() if m is not self)
@@ -369,6 +394,11 @@ class Cluster:
     def living(self) -> list[Machine]:
         """All but those that are lost for good."""
         return [machine for machine in self.machines.values() if not machine.lost]
+
+    @property
+    def has_array(self) -> bool:
+        """Volumes are on a disk array, whose rules are in storage_rules.py."""
+        return any(machine.array_part is not None for machine in self.machines.values())
 
     def up(self) -> list[Machine]:
         return [machine for machine in self.machines.values() if machine.up]

@@ -107,6 +107,9 @@ class SimEngine:
         self.digests_asked: Counter[str] = Counter()
         self.on_create: Callable[[Process, Allocation, Labels], None] = lambda *_: None  # when it is asked to
         self.on_start: Callable[[Process, Held], None] = lambda *_: None  # once it has
+        self.on_end: Callable[[Held], None] = lambda _: None
+        self.may_start: Callable[[Held], None] = lambda _: None  # raises EngineError
+        self.outages = 0  # after one, nothing of what it was asked for before is done
         self.history: list[tuple[int, str, str]] = []  # when, what, container's name
         self.remembers: dict[str, End] = {}  # by container
         self._ports: dict[tuple[int, str], str] = {}
@@ -191,6 +194,7 @@ class SimEngine:
         held = self._held(id_)
         if held.shown.state is ContainerState.RUNNING:
             return
+        self.may_start(held)
         address = self._address(held)
         for port in held.ports:
             if port in self._ports:
@@ -251,6 +255,7 @@ class SimEngine:
         if not self.down:
             self.remembers[held.shown.id] = End(held.runs, cause)
         self._happened(f"die {exit_code}", held)
+        self.on_end(held)
 
     def remove(self, id_: str) -> None:
         held = self.containers.get(id_)
@@ -607,10 +612,13 @@ class SimEngineClient:
         """The engine does it after a while, whether or not the asker still lives; then the answer is on its way."""
         engine, world = self.engine, self._world
         answer = world.loop.create_future()
+        outages = engine.outages
 
         def serve() -> None:
             result, error = None, None
             try:
+                if engine.outages != outages:
+                    raise EngineDown("the container engine closed the connection")
                 self._check()
                 if may_fail:
                     engine.perhaps_fail()

@@ -59,17 +59,22 @@ from orion.reconcile.containers import Remove
 from orion.state.apply import Applied, apply
 from orion.state.core.dedup import DedupTable
 from orion.state.records import port_key
+from sim import planted_storage as storage
 from sim.aliased import LINKS
 from sim.builds import newer_build
+from sim.hand_over import HandOver
 from sim.lost import Lost
 from sim.networked import FRESH_NAMES, OWN_NETWORKS
 from sim.ordered import AFTER_AN_OUTAGE, IN_ORDER
 from sim.outage import Outage
 from sim.published import PORTS_OF_JOBS
 from sim.scenario import Scenario
+from sim.storage_rules import CONTENT, ON_MOUNTS, ONE_WRITER, RECORDED, STAGED_LAST, UNDER_A_TASK
+from sim.stored import StoredScenario
 from sim.upgrade import Upgrade
 from sim.volume_making import ONCE
-from sim.volumed import AT_HOME, ONE_HOME, ONE_WRITER
+from sim.volumed import AT_HOME, ONE_HOME
+from sim.volumed import ONE_WRITER as ONE_WRITER_OF_A_SLOT
 
 FIRST_SEED = 30_000
 MOST_SEEDS = 60
@@ -578,6 +583,7 @@ HISTORY = "linearizable history"
 READS = ("linearizable reads", HISTORY, "a container is explained by the log")
 UNSYNCED = "no append acknowledged before its fsync"
 DURABLE = "committed means durable on a quorum"
+TWO_WRITERS = (UNDER_A_TASK, ONE_WRITER, CONTENT, ON_MOUNTS)
 UNDERSTOOD = "former builds understand the log"
 
 PLANTED = (
@@ -656,7 +662,16 @@ PLANTED = (
     _bug(a_volume_that_may_be_there_is_forgotten, ONCE, first=30_016),
     _bug(a_call_that_failed_has_done_nothing, ONCE, first=30_002),
     _bug(a_volume_goes_wherever_there_is_room, ONE_HOME, AT_HOME, first=30_013),
-    _bug(a_new_task_writes_beside_the_former, ONE_WRITER, first=30_035),
+    _bug(a_new_task_writes_beside_the_former, ONE_WRITER_OF_A_SLOT, first=30_035),
+    _bug(storage.a_call_is_made_before_its_record, RECORDED, scenario=HandOver),
+    _bug(storage.a_boot_is_not_noticed, ON_MOUNTS, "liveness", scenario=HandOver),
+    _bug(storage.a_plugin_is_believed_that_it_is_away, RECORDED, "liveness", first=30_020, scenario=HandOver),
+    _bug(storage.a_record_that_the_disk_keeps_is_given_up, "liveness", scenario=HandOver),
+    _bug(storage.what_is_staged_goes_first, STAGED_LAST, scenario=HandOver),
+    _bug(storage.a_dead_node_is_not_waited_for, *TWO_WRITERS, scenario=StoredScenario),
+    _bug(storage.tasks_go_on_without_the_cluster, *TWO_WRITERS, first=30_040, scenario=StoredScenario),
+    _bug(storage.a_node_is_clear_before_it_has_heard, *TWO_WRITERS, scenario=StoredScenario),
+    _bug(storage.a_volume_is_taken_from_under_a_container, *TWO_WRITERS, scenario=StoredScenario),
     _bug(failed_start_counts_as_the_program_s, "what never ran is tried again", first=30_070),
 )
 

@@ -99,7 +99,7 @@ class MakingWatch:
 
     def look(self, state: State) -> None:
         volumes, snapshots = tables(state)
-        if not volumes and not snapshots:
+        if self._cluster.has_array or (not volumes and not snapshots):
             return
         for rows, kept in ((volumes, self._cluster.storage.volumes), (snapshots, self._cluster.storage.snapshots)):
             for row in rows.values():
@@ -113,6 +113,8 @@ class MakingWatch:
 
 
 def making_unrest(cluster: Cluster, state: State) -> str:
+    if cluster.has_array:
+        return ""
     volumes, snapshots = tables(state)
     for row in volumes.values():
         part = row.system

@@ -95,7 +95,7 @@ class VolumeWatch:
         rows = rows_of(state)
         for name, former in self._rows.items():
             row = rows.get(name)
-            if row is not None and row is not former:
+            if row is not None and row is not former and row.system is None:
                 self._check_change(former, row)
         self._rows = dict(rows)
         if rows:
@@ -124,6 +124,8 @@ class VolumeWatch:
             for name in spec.volume_names(held.index):
                 self._world.count("volume in use")
                 row = rows.get(name)
+                if row is not None and row.system is not None and not row.system.access.one_node:
+                    continue
                 if row is None or row.home != held.node or (row.moving_to and held.wanted):
                     self._world.fail(AT_HOME, f"{held} has {row}")
 
@@ -160,9 +162,20 @@ def volumes_admit(state: State, record, index: int, node) -> bool:
     spec = record.spec(record.version(index))
     for name in spec.volume_names(index):
         row = rows_of(state).get(name)
-        if row is not None and (row.moving_to or (row.home not in ("", node) and (row.data or _held(state, row)))):
+        if row is None:
+            continue
+        if row.system is not None and not _system_admits(state, row, node):
+            return False
+        at_home = row.data and row.system is None
+        if row.moving_to or (row.home not in ("", node) and (at_home or _held(state, row))):
             return False
     return True
+
+
+def _system_admits(state: State, row, node) -> bool:
+    """Returns whether a storage system's volume is made, and can come to a node."""
+    plugin = state.nodes[node].plugin(row.driver)
+    return bool(row.data) and not row.system.removing and plugin is not None and plugin.node
 
 
 def _held(state: State, row) -> bool:
@@ -185,4 +198,4 @@ def lacks_data(cluster: Cluster, state: State, allocation) -> bool:
     machine = cluster.machines.get(str(allocation.node))
     rows = (rows_of(state).get(name) for name in spec.volume_names(allocation.index))
     disk = machine.volumes.data if machine is not None else {}
-    return any(row is not None and row.data and disk.get(row.key) != row.data for row in rows)
+    return any(row and row.data and row.system is None and disk.get(row.key) != row.data for row in rows)

@@ -159,17 +159,13 @@ class OneVolume:
                 if error.kind in (FailureKind.RETRY, FailureKind.LIE):
                     plugin.doubt()
                 raise
-        else:
-            self.known = csi_steps.done(known, step, wanted.size_bytes if wanted else 0)
-        await self._tidy(step)
-
-    async def _tidy(self, step: Step) -> None:
-        tools = self._tools
-        if step.kind is StepKind.DROP:
-            await tools.mounts.remove_directory(step.path)
-        if self.known is None:
+            return
+        if step.kind is StepKind.FORGET:  # not before the disk has: else nobody would try again
             await tools.records.forget(self._folder)
             self._saved = self._fresh
+        self.known = csi_steps.done(known, step, wanted.size_bytes if wanted else 0)
+        if step.kind is StepKind.DROP:
+            await tools.mounts.remove_directory(step.path)
 
     async def _save(self, known: KnownVolume) -> None:
         """Before each call, and in the end. That a call has succeeded needs no record of its own: without one it is
