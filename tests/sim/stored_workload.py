@@ -111,7 +111,6 @@ class StoredWorkload(Workload):
                 progress_deadline_seconds=10.0,
             ),
             volumes=[
-                VolumeRequest(f"/{each}", each, read_only=each in ("logs", "site") and rng.random() < 0.4)
-                for each in volumes
+                VolumeRequest(f"/{each}", each, read_only=each != "site" and rng.random() < 0.3) for each in volumes
             ],
         )

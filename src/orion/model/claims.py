@@ -109,5 +109,12 @@ def stop_after_ms(spec: TaskSpec, index: int, volumes: Mapping[str, Volume]) -> 
     return 0
 
 
+def counts_readers(mode: AccessMode) -> bool:
+    """Returns whether a claim is read-only where all tasks only read. Elsewhere it would let nobody else in, and
+    keep a task that writes from a node whose readers stay.
+    """
+    return mode is AccessMode.MULTI_NODE_SINGLE_WRITER or only_reads(mode)
+
+
 def only_reads(mode: AccessMode) -> bool:
     return mode in _READERS

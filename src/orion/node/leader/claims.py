@@ -7,7 +7,7 @@ import itertools
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 
-from orion.model.claims import MAX_WHY, Claim, ClaimPhase, access_of, stop_after_ms
+from orion.model.claims import MAX_WHY, Claim, ClaimPhase, access_of, counts_readers, stop_after_ms
 from orion.model.errors import OrionError
 from orion.model.ids import NodeId
 from orion.model.node import NodeStatus
@@ -116,10 +116,11 @@ class ClaimsDuty:
                     spec = view.spec(job, each.job_version)
                     if each.terminal or spec is None or name not in spec.volume_names(each.index):
                         continue
+                    mode = access_of(volume)
                     need = Need(
                         volume.created_index,
-                        access_of(volume),
-                        all(m.read_only for m in spec.volumes if m.name and m.volume_of(each.index) == name),
+                        mode,
+                        counts_readers(mode) and not spec.writes_volume(name, each.index),
                         stop_after_ms(spec, each.index, ready),
                     )
                     key = name, each.node
