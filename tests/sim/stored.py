@@ -170,8 +170,9 @@ class ClaimRules:
                     self._world.fail(CLAIMED, f"{stored.id} is published to {node}, which has no claim to it")
 
     def _on_publish(self, volume: Stored, node: str) -> None:
+        """Late, it may be UNPUBLISHING: the array keeps that call waiting until this one is done."""
         claim = self._claim(volume.id, node)
-        if claim is None or claim.phase not in (ClaimPhase.PUBLISHING, ClaimPhase.PUBLISHED):
+        if claim is None or claim.phase is ClaimPhase.RELEASING:
             self._world.fail(CLAIMED, f"{volume.id} is to be published to {node}, whose claim is {claim}")
 
     def _on_unpublish(self, volume: Stored, node: str) -> None:

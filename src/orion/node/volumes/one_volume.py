@@ -53,6 +53,7 @@ class OneVolume:
         self._folder = folder
         self._fresh = KnownVolume(known.plugin, known.id, staging=known.staging)
         self._saved = known  # as it is on the disk, which has no record of one that is fresh
+        self._seen: list[str] = []  # mounted, at the last look
         self._tools = tools
         self._on_change = on_change
         self._is_held = is_held
@@ -70,9 +71,13 @@ class OneVolume:
         return self.known is None and self.wanted is None
 
     def ready(self, path: str) -> bool:
-        """Returns whether a task may use this path now: published on the terms that are wanted."""
+        """Returns whether a task may use this path now: published on the terms that are wanted, and seen mounted by
+        this process: what a record says may have been before the machine started.
+        """
         known, wanted = self.known, self.wanted
-        if known is None or wanted is None or known.made_for != csi_steps.terms(wanted):
+        if path not in self._seen or known is None or wanted is None:
+            return False
+        if known.made_for != csi_steps.terms(wanted):
             return False
         readonly = {each.path: each.readonly for each in wanted.targets}
         return path in readonly and any(
@@ -117,9 +122,9 @@ class OneVolume:
         known = self.known = csi_steps.after_boot(known, boot) if known.boot else known
         plugin = tools.plugins.node_part(known.plugin)
         features = (plugin.state.node if plugin else None) or frozenset()
+        seen = self._seen = await tools.mounts.points_below(self.directory)
         if plugin is None and wanted is not None:
             raise _Waits(tools.plugins.why_not(known.plugin))
-        seen = await tools.mounts.points_below(self.directory)
         step = csi_steps.next_step(wanted, known, seen, features)
         if step is None:
             await self._save(known)
@@ -216,7 +221,8 @@ class OneVolume:
             context=wanted.context,
             secrets=wanted.secrets,
         )
-        if path not in await mounts.points_below(self.directory):
+        self._seen = await mounts.points_below(self.directory)
+        if path not in self._seen:
             raise CsiFailed(
                 f"plugin {wanted.plugin}: NodePublishVolume for volume {wanted.id} was answered OK, and nothing is"
                 f" mounted at {path}. No task gets it so: look for a newer version of the plugin",
