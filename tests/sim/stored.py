@@ -18,7 +18,7 @@ from sim.cluster import Machine
 from sim.csi_plugin import SOCKET, Features
 from sim.disk_array import DiskArray, Stored
 from sim.events import EVERYTHING, Keep
-from sim.scenario import Plan, Scenario, choose_plan
+from sim.scenario import Plan, Scenario, bound, choose_plan
 from sim.storage_rules import StorageRules
 from sim.stored_faults import OTHERS, STORAGE
 from sim.stored_machine import StoredMachine
@@ -26,6 +26,7 @@ from sim.stored_workload import StoredWorkload
 from sim.world import World
 
 WRITE_EVERY_S = 0.15
+MADE_BOUND_S = 60.0
 CLAIMED = "a volume is where there is a claim"
 PUBLISHED = "a published claim is so at the storage system"
 
@@ -62,7 +63,7 @@ def choose_stored_plan(world: World) -> Plan:
         nodes=(nodes := rng.choice((2, 3, 3, 3, 3, 4, 5))),
         engines=nodes,
         late=0,
-        safety_s=rng.uniform(20, 60),
+        safety_s=rng.uniform(20, 50),
         tuning=replace(plan.tuning, heartbeat_ms=200, election_ms=1_000),
     )
 
@@ -86,16 +87,16 @@ class StoredScenario(Scenario):
         rng = world.rng("stored faults")
         self.faults._kinds = [
             *rng.sample(OTHERS, rng.randint(2, 8)),
-            *rng.sample(STORAGE, rng.randint(0, len(STORAGE))),
+            *rng.sample(STORAGE, rng.randint(0, 4)),
         ]
         self.faults.mean_pause_ms = rng.choice((700, 2_000, 5_000))
 
     def _equip(self, machine: Machine, *, controller: bool) -> None:
         part = Features(controller=controller, stages=self.storage.stages)
         machine.config = replace(machine.config, csi_sockets=(SOCKET,))
-        host = machine.storage = self.hosts[machine.name] = StoredMachine(machine, self.array, self.rules, part)
+        host = machine.array_part = self.hosts[machine.name] = StoredMachine(machine, self.array, self.rules, part)
         host.plugin.deadline_s = self.storage.deadline_s
-        host.plugin.rate = host.plugin.usual_rate = self.storage.rate
+        host.plugin.usual_rate = self.storage.rate
         host.plugin.at_point = host.files.at_point = lambda point: self._at_point(machine, host, point)
 
     def _at_point(self, machine: Machine, host: StoredMachine, point: str) -> None:
@@ -114,7 +115,18 @@ class StoredScenario(Scenario):
     async def run(self) -> None:
         self.world.trace("storage plan", str(msgspec.structs.asdict(self.storage)))
         self.world.spawn(self._write(), name="writers")
-        await super().run()
+        await self.start()
+        self.workload.begin()
+        async with bound(self.world, MADE_BOUND_S, "volumes are made", lambda: "not all are"):
+            await self.workload.made.wait()
+        for host in self.hosts.values():
+            host.plugin.rate = host.plugin.usual_rate
+        self.faults.begin()
+        await asyncio.sleep(self.plan.safety_s)
+        self.faults.end()
+        await self.workload.end()
+        await self.until_at_rest()
+        await self.check_answers()
 
     async def _write(self) -> None:
         while True:

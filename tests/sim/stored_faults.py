@@ -12,8 +12,8 @@ from sim.stored_machine import StoredMachine
 
 
 def stored(machine: Machine) -> StoredMachine:
-    assert isinstance(machine.storage, StoredMachine)
-    return machine.storage
+    assert isinstance(machine.array_part, StoredMachine)
+    return machine.array_part
 
 
 def _any(kit: Kit) -> StoredMachine:
@@ -30,14 +30,14 @@ def plugin_restarts(kit: Kit) -> None:
 def plugin_is_away(kit: Kit) -> None:
     host = _any(kit)
     kit.did("plugin is away", host.name)
-    host.plugin.restart(kit.rng.uniform(2_000, 60_000))
+    host.plugin.restart(kit.rng.choice((3_000.0, 10_000.0, 60_000.0)))
 
 
 def controllers_are_away(kit: Kit) -> None:
     kit.did("all controllers are away")
     for machine in kit.cluster.machines.values():
         if stored(machine).plugin.features.controller:
-            stored(machine).plugin.restart(kit.rng.uniform(2_000, 60_000))
+            stored(machine).plugin.restart(kit.rng.choice((3_000.0, 10_000.0, 60_000.0)))
 
 
 def plugin_is_slow(kit: Kit) -> None:

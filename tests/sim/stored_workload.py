@@ -43,6 +43,7 @@ class StoredWorkload(Workload):
 
     def __init__(self, cluster: Cluster) -> None:
         super().__init__(cluster)
+        self.made = asyncio.Event()
         self._pause_s = self.world.rng("stored").choice(MEAN_PAUSES_S)
 
     def begin(self) -> None:
@@ -57,6 +58,7 @@ class StoredWorkload(Workload):
                 await asyncio.sleep(0.5)
         for name in JOBS:
             await self._ask(*self._put(name, rng), rng)
+        self.made.set()
         while not self._over:
             await asyncio.sleep(rng.expovariate(1 / self._pause_s))
             await self._ask(*self._question(rng), rng)
