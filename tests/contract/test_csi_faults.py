@@ -23,7 +23,7 @@ from support.csi_faults import CODES, Fault, FaultyPlugin
 pytestmark = pytest.mark.root
 
 # 1,000 take some minutes; a run of the whole suite has fewer.
-SEQUENCES = int(os.environ.get("ORION_CSI_SEQUENCES", "60"))
+SEQUENCES = int(os.environ.get("ORION_CSI_SEQUENCES", "30"))
 AT_ONCE = 4  # they share a connection, so a lost one is lost for all
 DEADLINE_S = 0.4
 NEVER_CODES = {code for code in CODES if BY_CODE[code].kind in NEVER}

@@ -462,6 +462,7 @@ def test_a_killed_process_is_known_on_every_lane(bench, lane):
             assert a.lost == []
             child.kill()
             await until(lambda: address in a.lost)
+            await until(lambda: child.poll() is not None)  # the kernel closes its sockets one after the other
             assert await a.peers.probe(address, tries=4) is PortProbe.REFUSED
             if stream is not None:
                 with pytest.raises(Unavailable):
