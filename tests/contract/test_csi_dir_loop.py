@@ -92,6 +92,10 @@ def test_a_size_is_kept_and_no_device_is_left(process, folder):
     async def test(plugin):
         made = await plugin.create_volume(new())
         assert await plugin.create_volume(new()) == made
+        for quota, right in (("loop", True), ("none", False)):
+            found = await plugin.validate(made.id, [WRITER], parameters={"quota": quota})
+            assert found.confirmed == right
+        assert not (await plugin.validate(made.id, [WRITER], parameters={"color": "red"})).confirmed
         image = process.root / "volumes" / made.id / "data" / "image"
         assert image.stat().st_blocks * 512 < SIZE / 4, "it takes room as it is used"
         for _ in range(2):

@@ -85,8 +85,7 @@ def quota_of(parameters: Mapping[str, str], else_: str) -> str:
 
 def kept_by(fs_type: str, parameters: Mapping[str, str]) -> bool:
     """Returns whether a volume with this file system of its own, "" for none, has its size kept as is asked for."""
-    quota = LOOP if fs_type else NO_QUOTA
-    return parameters.get("quota", quota) == quota
+    return dict(parameters) in ({}, {"quota": LOOP if fs_type else NO_QUOTA})
 
 
 def fault_of(asked: VolumeCapability) -> str:
