@@ -44,7 +44,8 @@ class SystemPart(msgspec.Struct, frozen=True, array_like=True, gc=False):
     that have it have to grow their part. `removing`: it is being deleted there. `why`: the last failure of its
     controller, in words. `given`: the plugin's id of one that was there before, which Orion never deletes.
     `source`: what it begins with, as it was asked for: volume:NAME or snapshot:NAME. `asked`: a call to make it was
-    made, or may have been. `grow_to`: the size that it is to have, 0 for that which it has.
+    made, or may have been. `grow_to`: the size that it is to have, 0 for that which it has. `refused`: as it is its
+    plugin never makes it. `asked_at`: the log index at which somebody asked for it last, 0 for once.
     """
 
     access: AccessMode = AccessMode.SINGLE_NODE_WRITER
@@ -67,6 +68,8 @@ class SystemPart(msgspec.Struct, frozen=True, array_like=True, gc=False):
     source: str = ""
     asked: bool = False
     grow_to: int = 0
+    refused: bool = False
+    asked_at: int = 0
 
     def reached_from(self, topology: Pairs) -> bool:
         """Returns whether a node of these places can have it (CSI, TopologyRequirement)."""

@@ -16,7 +16,7 @@ class VolumeSnapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     `created_index` tells it from a former one of its name. `volume` is the one it is of, by the name that it had,
     and `source` the plugin's id of that. `taken_ms` is the plugin's clock; `ready`: volumes can begin with it.
     `secrets`: so many go with calls about it. `asked`: a call to make it was made, or may have been. `removing`: it
-    is being deleted there. `why`: the last failure, in words.
+    is being deleted there. `why`: the last failure, in words. `refused`: as it is its plugin never takes it.
     """
 
     name: str
@@ -33,6 +33,7 @@ class VolumeSnapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     asked: bool = False
     removing: bool = False
     why: str = ""
+    refused: bool = False
 
     @property
     def settled(self) -> bool:

@@ -38,7 +38,7 @@ class StorageStep(enum.StrEnum):
 class Standing(msgspec.Struct, frozen=True):
     """A volume or a snapshot. `made`: its plugin has said by which id. `unready`: it is made and can't be used yet.
     `grow_to`: the size that it is to have, 0 for that which it has. `given`: it was there before, and is not
-    Orion's to delete. `held`: a node has it.
+    Orion's to delete. `held`: a node has it. `asked_at` is another one when somebody has asked for it again.
     """
 
     key: str
@@ -52,6 +52,8 @@ class Standing(msgspec.Struct, frozen=True):
     given: bool = False
     held: bool = False
     why: str = ""
+    refused: bool = False
+    asked_at: int = 0
 
     @property
     def subject(self) -> Subject:
@@ -142,6 +144,8 @@ def of_volume(row: Volume, part: SystemPart, *, held: bool) -> Standing:
         given=bool(part.given),
         held=held,
         why=part.why,
+        refused=part.refused,
+        asked_at=part.asked_at,
     )
 
 
@@ -155,4 +159,5 @@ def of_snapshot(row: VolumeSnapshot) -> Standing:
         unready=not row.ready,
         removing=row.removing,
         why=row.why,
+        refused=row.refused,
     )

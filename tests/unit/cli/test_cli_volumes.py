@@ -81,6 +81,13 @@ def test_a_storage_systems_volume_is_waited_for_and_why_not_is_said(orion, api, 
     assert orion("volume", "rm", "data") == (0, "data\n", "")
 
 
+def test_a_refusal_for_good_ends_the_wait(orion, api):
+    api.service.storage.refuses = True
+    code, out, err = orion("volume", "create", "data", "--driver", "dir")
+    assert (code, out) == (1, "")
+    assert err == "orion: data is not made: it has no room\n"
+
+
 def test_a_wait_for_a_volume_has_an_end(orion, api):
     api.service.storage.stays = True
     code, out, err = orion("volume", "create", "data", "--driver", "dir", "--wait-timeout", "0.1")

@@ -180,6 +180,19 @@ def test_a_reason_is_told_and_forgotten_once_it_is_made(world):
     assert row(world).system.why == ""
 
 
+def test_one_that_is_refused_is_asked_for_again_by_the_same_request(world):
+    create(world)
+    ask(world)
+    world.do(MarkStored(50, "data", row(world).created_index, asked=False, why="no", refused=True))
+    assert row(world).system.refused
+    assert create(world) == "data"
+    part = row(world).system
+    assert (part.refused, part.asked_at, part.asked) == (False, world.index, True)
+    world.do(MarkStored(50, "data", row(world).created_index, asked=False, why="no", refused=True))
+    remove(world)
+    assert not row(world).system.refused
+
+
 def test_no_node_makes_the_data_of_a_storage_systems_volume(world):
     create(world)
     told = SetVolumeData(1, "", "data", row(world).created_index, "d1")

@@ -79,6 +79,9 @@ def wait_until(
                 return None, 0
             if settled(found):
                 return found, 0
+            if is_refused(found):
+                say(f"{what} is not made: {why_not(found)}")
+                return found, 1
             if (why := why_not(found)) and why != told:
                 note(f"{what}: {why}")
                 told = why
@@ -89,6 +92,10 @@ def wait_until(
     except KeyboardInterrupt:
         say(f"{what} goes on without you: 'orion volume ls' shows it")
         return None, INTERRUPTED
+
+
+def is_refused(found: "VolumeView | VolumeSnapshotView") -> bool:
+    return bool(getattr(getattr(found, "storage", found), "refused", False))
 
 
 def why_not(found: "VolumeView | VolumeSnapshotView") -> str:

@@ -113,6 +113,9 @@ class StorageView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     topologies: Annotated[list[dict[str, str]], Meta(description="From where it can be had; none: from anywhere.")]
     claims: list[VolumeClaimView]
     why: Annotated[str, Meta(description="Why it is not made, grown or removed yet.")]
+    refused: Annotated[
+        bool, Meta(description="As it is its plugin never makes it: tried again when that changes, or much later.")
+    ] = False
 
 
 class VolumeSnapshotView(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -128,6 +131,9 @@ class VolumeSnapshotView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     created_index: Annotated[int, Meta(description="Tells it from others of its name.")]
     id: Annotated[str, Meta(description="The plugin's id for it; empty: not made yet.")]
     why: Annotated[str, Meta(description="Why it is not made, or removed, yet.")]
+    refused: Annotated[
+        bool, Meta(description="As it is its plugin never takes it: tried again when that changes, or much later.")
+    ] = False
 
 
 def of_no_plugin(request: NewVolumeRequest) -> str:

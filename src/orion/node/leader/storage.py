@@ -103,7 +103,7 @@ class Storage:
 
     def _terms(self, each: Standing) -> Terms:
         """All that the answer to a call depends on, but time."""
-        return each.removing, each.grow_to, self._controllers(each.driver)
+        return each.removing, each.grow_to, each.asked_at, self._controllers(each.driver)
 
     def _controllers(self, driver: str) -> Controllers:
         """Nodes that can make its calls now, and the plugin's version on each; found when a node has changed."""
@@ -178,8 +178,9 @@ class Storage:
             await self._proposer.propose(EndStored(at_ms, *each.subject))
         elif step is StorageStep.GROW and done.never:
             await self._propose_size(each, CallDone(), why)
-        elif why != each.why and done.kind not in _NO_NEWS:
-            await self._proposer.propose(MarkStored(at_ms, *each.subject, asked=False, why=why))
+        elif (why, never) != (each.why, each.refused) and done.kind not in _NO_NEWS:
+            mark = MarkStored(at_ms, *each.subject, asked=False, why=why, refused=never)
+            await self._proposer.propose(mark)
 
     async def _succeeded(self, each: Standing, step: StorageStep, terms: Terms, done: CallDone) -> None:
         at_ms = self._clock.wall_ms()

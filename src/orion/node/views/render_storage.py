@@ -28,6 +28,7 @@ def shown_storage(view: View, row: Volume, part: SystemPart) -> StorageView:
         topologies=[dict(each) for each in part.topologies],
         claims=[_claim(view, each) for each in view.of(Claims).of_volume(row.name)],
         why=part.why,
+        refused=part.refused,
     )
 
 
@@ -55,6 +56,7 @@ def shown_snapshot(row: VolumeSnapshot) -> VolumeSnapshotView:
         created_index=row.created_index,
         id=row.data,
         why=row.why,
+        refused=row.refused,
     )
 
 

@@ -25,14 +25,15 @@ from orion.state.tables.volumes import Volumes
 
 @since(2)
 class MarkStored(Command, frozen=True, array_like=True, tag=72):
-    """A call to make a volume or a snapshot is about to be made (`asked`), or why the last one failed. Nothing that
-    was asked for is ever taken as not asked for.
+    """A call to make a volume or a snapshot is about to be made (`asked`), or why the last one failed; with
+    `refused` the same call fails again. Nothing that was asked for is ever taken as not asked for.
     """
 
     key: str
     created_index: int
     asked: bool
     why: str = ""
+    refused: bool = False
 
 
 @since(2)
@@ -114,14 +115,16 @@ def mark_stored(state: Tables, _: Step, mark: MarkStored) -> OrionError | None:
         snapshot = _snapshot(state, mark.key.removeprefix(SNAPSHOT), mark.created_index)
         if snapshot is None:
             return _gone(mark.key)
-        changed = replace(snapshot, asked=snapshot.asked or mark.asked, why=mark.why)
+        asked = snapshot.asked or mark.asked
+        changed = replace(snapshot, asked=asked, why=mark.why, refused=mark.refused)
         state.of(VolumeSnapshots).put(changed)
         return None
     found = _volume(state, mark.key, mark.created_index)
     if found is None:
         return _gone(mark.key)
     row, part = found
-    state.of(Volumes).put(replace(row, system=replace(part, asked=part.asked or mark.asked, why=mark.why)))
+    marked = replace(part, asked=part.asked or mark.asked, why=mark.why, refused=mark.refused)
+    state.of(Volumes).put(replace(row, system=marked))
     return None
 
 
@@ -153,6 +156,7 @@ def set_stored_volume(state: Tables, step: Step, change: SetStoredVolume) -> Ori
         topologies=change.topologies,
         asked=True,
         why="",
+        refused=False,
     )
     state.of(Volumes).put(replace(row, data=change.data, system=made))
     state.capacity_epoch += 1  # tasks may wait for it
@@ -225,6 +229,7 @@ def set_stored_snapshot(state: Tables, step: Step, change: SetStoredSnapshot) ->
         ready=row.ready or change.ready,
         asked=True,
         why="",
+        refused=False,
     )
     state.of(VolumeSnapshots).put(taken)
     if taken.ready and not row.ready:

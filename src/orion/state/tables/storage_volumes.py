@@ -91,7 +91,7 @@ def create_storage_volume(state: Tables, step: Step, create: CreateStorageVolume
     if not is_volume_name(name):
         return Refused(f"{shown(name)} is no volume's name: write letters, digits, '.', '_' and '-', as in data")
     if (row := table.get(name)) is not None:
-        return _again(state, row, create)
+        return _again(state, step, row, create)
     if len(table) >= MAX_VOLUMES:
         return Refused(f"there are {MAX_VOLUMES:,} volumes, the most there can be: orion volume prune")
     if (unknown := _unknown_driver(state, create.driver)) is not None:
@@ -115,8 +115,8 @@ def create_storage_volume(state: Tables, step: Step, create: CreateStorageVolume
     return name
 
 
-def _again(state: Tables, row: Volume, create: CreateStorageVolume) -> str | OrionError:
-    """The answer where there is a volume of that name."""
+def _again(state: Tables, step: Step, row: Volume, create: CreateStorageVolume) -> str | OrionError:
+    """The answer where there is a volume of that name. One that its plugin refuses is asked for anew."""
     name, had = row.name, row.system
     if had is None:
         return Conflict(f"a volume {name} is there already, on a node: choose another name: orion volume ls")
@@ -134,6 +134,8 @@ def _again(state: Tables, row: Volume, create: CreateStorageVolume) -> str | Ori
             f"a volume {name} is there already, with other terms ({', '.join(differs)}): choose another name, or"
             " remove it first"
         )
+    if had.refused:
+        state.of(Volumes).put(replace(row, system=replace(had, refused=False, asked_at=step.index)))
     return name
 
 

@@ -139,7 +139,7 @@ def _remove_stored(state: Tables, step: Step, row: Volume, part: SystemPart, *, 
         step.tell("VolumeRemoved", name, f"volume {name} {what}")
         return name
     if not part.removing:
-        state.of(Volumes).put(replace(row, system=replace(part, removing=True, grow_to=0, why="")))
+        state.of(Volumes).put(replace(row, system=replace(part, removing=True, grow_to=0, why="", refused=False)))
     return name
 
 

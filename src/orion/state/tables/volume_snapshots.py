@@ -154,7 +154,7 @@ def remove_volume_snapshot(state: Tables, step: Step, remove: RemoveVolumeSnapsh
         forget_snapshot(state, name)
         step.tell("VolumeSnapshotRemoved", row.volume, f"snapshot {name} of volume {row.volume} {what}")
     elif not row.removing:
-        table.put(replace(row, removing=True, why=""))
+        table.put(replace(row, removing=True, why="", refused=False))
     return name
 
 
