@@ -715,18 +715,28 @@ class TestFiles:
     async def test_files_are_there_when_it_starts(self, bench: DockerBench) -> None:
         """With their bytes and modes, in folders that were missing too; what was beside them is untouched."""
         engine = bench.adapter()
-        stats = "stat -c '%a %u %n' /etc /etc/app.conf /made/for/it/x /made/for"
+        stats = "stat -c '%a %u %n' /etc /etc/app.conf /made/for/it/x /made/for; stat -c '%a %u %g' /owned"
         script = f"{stats}; cat /etc/app.conf; wc -c < /made/for/it/x"
         id_ = await Placed(bench.new_cluster(), shell(bench, script)).create(engine)
         binary = bytes(range(256)) * 256
         await engine.put_files(
-            id_, [File("/etc/app.conf", b"hello\n", 0o600), File("/made/for/it/x", binary, 0o444)]
+            id_,
+            [
+                File("/etc/app.conf", b"hello\n", 0o600),
+                File("/made/for/it/x", binary, 0o444),
+                File("/owned", b"x", 0o640, 101, 3_000_000),
+            ],
         )
         await engine.start(id_)
         await until_exited(engine, id_)
         *shown, text, size = (await words_of(engine, id_, LogQuery())).splitlines()
         assert shown[0].startswith("755 0")
-        assert shown[1:] == ["600 0 /etc/app.conf", "444 0 /made/for/it/x", "755 0 /made/for"]
+        assert shown[1:] == [
+            "600 0 /etc/app.conf",
+            "444 0 /made/for/it/x",
+            "755 0 /made/for",
+            "640 101 3000000",
+        ]
         assert text == "hello"
         assert int(size) == len(binary)
 

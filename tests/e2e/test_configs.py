@@ -1,6 +1,8 @@
 """Configs through the whole of Orion: real processes, a real engine."""
 
+import hashlib
 import http.client
+import json
 import subprocess
 import sys
 import threading
@@ -53,6 +55,29 @@ def test_a_task_gets_one_as_a_variable_and_one_as_a_file(shared: Cluster, busybo
     assert ask(other, "DELETE", f"/configs/app/greeting?version={version}")[0] == 200
     assert one.ask("GET", "/tasks/web/logs") == words
     assert shared.task("web")["startedAt"] == task["startedAt"]
+
+
+def test_large_files_and_their_owners(shared: Cluster, busybox_image: str) -> None:
+    """More than one answer between nodes has room for, put at one node and asked for at another."""
+    shared.grow_to(3)
+    one, other = shared.nodes[0], shared.nodes[2]
+    large = [bytes([number]) * 1024 * 1024 for number in range(6)]
+    for number, value in enumerate(large):
+        assert ask(other, "PUT", f"/configs/large/{number}", value)[0] == 200
+    status, body, _ = ask(other, "PUT", "/configs/large/more", large[0] + b"x")
+    assert (status, b"1048576 bytes" in body) == (413, True)
+    script = "cat /large/* | sha256sum; stat -c '%a %u %g' /large/0 /large/1; exec sleep 1000"
+    owners = {0: "600:101:102", 1: ":7"}
+    files = [f"large/{number}=/large/{number}:{owners.get(number, '')}" for number in range(len(large))]
+    uses = [word for file in files for word in ("-c", file)]
+    orion(one, "run", "--name", "large", *uses, images.BUSYBOX, "sh", "-c", script)
+    shared.wait_task("large", "running")
+    words = f"{hashlib.sha256(b''.join(large)).hexdigest()}  -\n600 101 102\n644 7 0\n"
+    shared.wait(lambda: one.ask("GET", "/tasks/large/logs") == words, "its words")
+    variable = [{"key": "large/0", "env": "LARGE"}]
+    body = {"image": images.BUSYBOX, "command": ["true"], "configs": variable}
+    status, answer, _ = ask(one, "PUT", "/jobs/variable", json.dumps(body).encode())
+    assert (status, b"more than Linux allows in variable LARGE" in answer) == (400, True), answer
 
 
 def test_a_job_changes_with_its_config_when_it_is_deployed_and_a_rollback_has_the_former(

@@ -5,9 +5,13 @@ import re
 import msgspec
 
 from orion.model.errors import shown
+from orion.model.levels import FIRST
+from orion.model.resources import MIB
 
 MAX_KEY_BYTES = 512
-MAX_VALUE_BYTES = 64 * 1024
+MAX_VALUE_BYTES = MIB
+MAX_TASK_BYTES = 8 * MIB  # of all configs of one task: a node has them in memory while it makes the container
+_FIRST_MAX_VALUE_BYTES = 64 * 1024
 
 # "." and ".." are no parts of a key: clients take them out of paths.
 KEY_PATTERN = r"^(?!(.*/)?\.{1,2}(/|$))[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$"
@@ -29,6 +33,11 @@ class ConfigStat(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Config(msgspec.Struct, frozen=True, array_like=True, gc=False):
     stat: ConfigStat
     value: bytes
+
+
+def most_value_bytes(level: int) -> int:
+    """`level`: the cluster's, so that builds of both limits apply a put alike."""
+    return MAX_VALUE_BYTES if level > FIRST else _FIRST_MAX_VALUE_BYTES
 
 
 def key_error(key: str) -> str | None:

@@ -142,11 +142,13 @@ class ExecResult(msgspec.Struct, frozen=True):
 
 
 class File(msgspec.Struct, frozen=True):
-    """A file for a container. It is root's and has the permissions `mode`."""
+    """A file for a container, its permissions and the numbers of its owner and group."""
 
     path: str
     content: bytes
     mode: int
+    uid: int = 0
+    gid: int = 0
 
 
 class LogQuery(msgspec.Struct, frozen=True, array_like=True):

@@ -84,8 +84,8 @@ class IngressBinding(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class ConfigRef(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A config as the variable `env`, or as a file at `path` with the permissions `mode`; the other is empty.
-    `version` 0: what is there when the container is made.
+    """A config as the variable `env`, or as a file at `path` with the permissions `mode` and the numbers of its
+    owner and group; the other is empty. `version` 0: what is there when the container is made.
     """
 
     key: str
@@ -93,6 +93,8 @@ class ConfigRef(msgspec.Struct, frozen=True, array_like=True, gc=False):
     path: str = ""
     mode: int = 0
     version: Annotated[int, since(2)] = 0
+    uid: Annotated[int, since(2, words="owners of a config's file")] = 0
+    gid: Annotated[int, since(2)] = 0
 
 
 DRAIN_MS = 2_000  # of a task with ports, if it says nothing else

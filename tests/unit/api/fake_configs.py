@@ -2,6 +2,7 @@
 
 from orion.model.api.configs import ConfigView
 from orion.model.errors import OrionError
+from orion.model.levels import LEVEL
 from orion.node.rpc.reads import ALL
 from orion.state.apply import apply
 from orion.state.tables import State
@@ -14,6 +15,7 @@ class FakeConfigs:
     def __init__(self, service) -> None:
         self._service = service
         self.state = State()
+        self.state.level = LEVEL
         self.asked: list[dict] = []
 
     async def get(self, key, read):

@@ -26,15 +26,17 @@ def test_mounts_and_back():
         {"key": "a", "env": "A"},
         {"key": "a", "path": "/etc/a b"},
         {"key": "b/c", "path": "/x", "mode": "600"},
+        {"key": "b/c", "path": "/y", "uid": 101, "gid": 2**32 - 2},
     ]
     made = mounts(*asked)
     assert made == (
         ConfigRef("a", env="A"),
         ConfigRef("a", path="/etc/a b", mode=0o644),
         ConfigRef("b/c", path="/x", mode=0o600),
+        ConfigRef("b/c", path="/y", mode=0o644, uid=101, gid=2**32 - 2),
     )
     shown = show_configs(made)
-    assert mounts(*({f: getattr(one, f) for f in ("key", "env", "path", "mode")} for one in shown)) == made
+    assert mounts(*({f: getattr(one, f) for f in one.__struct_fields__} for one in shown)) == made
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,10 @@ def test_mounts_and_back():
         ({"key": "a", "env": "A", "path": "/a"}, "/configs/0", "needs one of env and path"),
         ({"key": "a", "env": "1A"}, "/configs/0/env", "is not a variable's name"),
         ({"key": "a", "env": "A", "mode": "600"}, "/configs/0/mode", "a variable has no mode"),
+        ({"key": "a", "env": "A", "uid": 1}, "/configs/0/uid", "a variable has no owner"),
+        ({"key": "a", "env": "A", "gid": 1}, "/configs/0/gid", "a variable has no group"),
+        ({"key": "a", "path": "/a", "uid": -1}, "/configs/0/uid", "give 0 to 4,294,967,294"),
+        ({"key": "a", "path": "/a", "gid": 2**32 - 1}, "/configs/0/gid", "give 0 to 4,294,967,294"),
         ({"key": "a", "path": "/a", "mode": "rw"}, "/configs/0/mode", "three octal digits"),
         ({"key": "a", "path": "/a", "mode": "4755"}, "/configs/0/mode", "three octal digits"),
         ({"key": "a", "path": "etc/a"}, "/configs/0/path", "write it from the root"),

@@ -46,7 +46,7 @@ def test_put_takes_the_largest_value_and_not_a_byte_more(orion, configs, monkeyp
     file.write_bytes(bytes(MAX_VALUE_BYTES))
     assert orion("config", "put", "a", f"@{file}")[0] == 0
     file.write_bytes(bytes(MAX_VALUE_BYTES + 1))
-    words = "holds more than 65,536 bytes, the most that a config has\n"
+    words = "holds more than 1,048,576 bytes, the most that a config has\n"
     assert orion("config", "put", "a", f"@{file}") == (1, "", f"orion: {file} {words}")
     type_in(monkeypatch, bytes(MAX_VALUE_BYTES + 1))
     assert orion("config", "put", "a", "-") == (1, "", f"orion: standard input {words}")
@@ -54,7 +54,7 @@ def test_put_takes_the_largest_value_and_not_a_byte_more(orion, configs, monkeyp
 
 
 def test_put_reads_what_has_no_end_no_further_than_it_must(orion):
-    assert "more than 65,536 bytes" in orion("config", "put", "a", "@/dev/zero")[2]
+    assert "more than 1,048,576 bytes" in orion("config", "put", "a", "@/dev/zero")[2]
 
 
 @pytest.mark.parametrize(
@@ -207,3 +207,20 @@ def test_run_gives_them_to_a_task(orion, api):
         ConfigRefRequest("d", path="/y", mode="600"),
     ]
     assert orion("run", "-c", "a", "nginx")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("use", "mode", "uid", "gid"),
+    [("/y:600:101:102", "600", 101, 102), ("/y::101", "", 101, 0), ("/y:", "", 0, 0), ("/y:600:0:5", "600", 0, 5)],
+)
+def test_run_gives_a_file_an_owner(orion, api, use, mode, uid, gid):
+    assert orion("run", "-c", f"d={use}", "nginx")[0] == 0
+    wanted = [ConfigRefRequest("d", path="/y", mode=mode, uid=uid, gid=gid)]
+    assert api.service.creates[-1]["request"].configs == wanted
+
+
+@pytest.mark.parametrize("owner", ["nginx", "1:2:3", "-1", "\N{ARABIC-INDIC DIGIT ONE}", ":1", "9" * 5000])
+def test_run_says_what_is_no_owner(orion, owner):
+    code, _, err = orion("run", "-c", f"d=/y:600:{owner}", "nginx")
+    assert code == 2
+    assert "write :UID:GID" in err

@@ -3,14 +3,14 @@
 from agent_kit import run
 
 from orion.model.configs import Config, ConfigStat
-from orion.model.container import Labels
+from orion.model.container import File, Labels
 from orion.model.errors import EngineError, Unavailable
 from orion.model.ids import NodeId
 from orion.model.job import ConfigRef, RestartMode, RestartPolicy
 from sim.engine import SimEngineClient
 
 ENV = ConfigRef("app/url", env="URL")
-FILE = ConfigRef("app/conf", path="/etc/app.conf", mode=0o600)
+FILE = ConfigRef("app/conf", path="/etc/app.conf", mode=0o600, uid=101, gid=102)
 
 
 class Noting(SimEngineClient):
@@ -47,7 +47,7 @@ def test_a_variable_and_a_file():
         await bench.until(lambda: bench.running(web))
         assert bench.client.made[0].env == (("A", "2"), ("URL", "http://\N{SNOWMAN}"), ("Z", "1"))
         (file,) = files(bench, web).values()
-        assert (file.path, file.content, file.mode) == ("/etc/app.conf", b"\0\xff", 0o600)
+        assert file == File("/etc/app.conf", b"\0\xff", 0o600, 101, 102)
         assert bench.read == [("app/url", "app/conf")]
 
     run(main, engine_client=Noting)
@@ -97,7 +97,7 @@ def test_a_missing_config_is_waited_for_and_said():
 def test_a_value_that_can_be_no_variable_is_waited_for_too():
     async def main(bench):
         web = bench.assign(configs=(ENV,))
-        for value, words in ((b"\xff", "it is not UTF-8"), (b"a\0b", "zero byte")):
+        for value, words in ((b"\xff", "not UTF-8"), (b"a\0b", "zero byte"), (b"x" * 131_068, "give it as a file")):
             put(bench, "app/url", value)
             await bench.until(
                 lambda words=words: any(words in reason for reason in reasons(bench, web)), seconds=60

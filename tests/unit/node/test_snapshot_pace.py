@@ -10,7 +10,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from orion.model.configs import MAX_VALUE_BYTES
 from orion.model.ids import NodeId, RaftId
 from orion.node.consensus import snapshots as module
 from orion.node.consensus.snapshots import Snapshots
@@ -26,7 +25,8 @@ from orion.state.tables import State
 from orion.state.tables.cluster import InitCluster
 from orion.state.tables.configs import Configs, PutConfig
 
-CONFIGS = 64  # of 64 KiB each: many times what is done in a turn
+CONFIGS = 64  # many times what is done in a turn
+VALUE_BYTES = 64 * 1024
 INDEX = CONFIGS + 1
 META = SnapshotMeta(INDEX, 1, ConfState((1, 2, 3)))
 TAKEN_BYTES = 512 * 1024  # in one turn: a chunk, that is 256 KiB and what its last frame is over that
@@ -39,7 +39,7 @@ def state():
     state = State()
     apply(state, 1, encode_command(InitCluster(0, 0xABCDEF)))
     for n in range(CONFIGS):
-        value = bytes([n]) * MAX_VALUE_BYTES
+        value = bytes([n]) * VALUE_BYTES
         apply(state, n + 2, encode_command(PutConfig(1, f"key{n:03}", value, None, f"put {n}", n)))
     assert len(state.of(Configs)) == CONFIGS
     return state

@@ -3,6 +3,7 @@ from state_kit import World
 
 from orion.model.configs import MAX_KEY_BYTES, MAX_VALUE_BYTES, key_error
 from orion.model.errors import AnswerForgotten, Conflict, NotFound, Refused, TooLarge
+from orion.model.levels import LEVEL
 from orion.state.core import dedup
 from orion.state.tables import configs
 from orion.state.tables.configs import ConfigAnswers, Configs
@@ -134,10 +135,17 @@ def test_a_copy_that_comes_after_its_answer_was_forgotten_is_known_as_such(world
 
 
 def test_a_value_has_a_largest_size(world):
+    world.state.level = LEVEL
     world.put(value=bytes(MAX_VALUE_BYTES))
     error = world.refused(world.putting(value=bytes(MAX_VALUE_BYTES + 1)))
     assert isinstance(error, TooLarge)
-    assert "65,536" in error.detail
+    assert "at most 1,048,576" in error.detail
+
+
+def test_a_value_stays_small_while_a_former_build_may_apply_it(world):
+    world.put(value=bytes(65_536))
+    error = world.refused(world.putting(value=bytes(65_537)))
+    assert error.detail == "the value is 65,537 bytes; a config has at most 65,536"
 
 
 def test_all_of_them_have_a_largest_size(world, monkeypatch):

@@ -3,8 +3,11 @@
 from msgspec.structs import replace
 from rollout_kit import Rollout
 
+from orion.model.configs import MAX_VALUE_BYTES
 from orion.model.errors import Refused
 from orion.model.job import ConfigRef
+from orion.model.levels import LEVEL
+from orion.model.limits import MAX_STRING_BYTES
 from orion.state.check import check, rebuilt
 from orion.state.tables import job_configs
 from orion.state.tables.job_configs import KeptConfigs, find
@@ -136,3 +139,30 @@ def test_what_is_kept_is_bounded(monkeypatch):
     refused = world.deploy(configs=REFS).result
     assert isinstance(refused, Refused)
     assert "can have 10 bytes together, and have 0; web adds 25" in refused.detail
+
+
+def large(world, count, size=MAX_VALUE_BYTES):
+    world.state.level = LEVEL
+    for number in range(count):
+        world.put(f"large/{number}", bytes(size))
+    return tuple(ConfigRef(f"large/{number}", path=f"/{number}") for number in range(count))
+
+
+def test_what_one_task_gets_has_a_bound():
+    world = Configured(2)
+    refs = large(world, 9)
+    refused = world.deploy(configs=refs).result
+    assert isinstance(refused, Refused)
+    assert refused.detail == "the configs of web have 9,437,184 bytes together; a task gets at most 8,388,608"
+    again = ConfigRef("large/0", path="/again")
+    assert world.deploy(configs=(*refs[:8], again)).result == "web", "what is given twice is held once"
+
+
+def test_a_variable_is_no_longer_than_linux_allows():
+    world = Configured(2)
+    large(world, 1, MAX_STRING_BYTES - len("A="))
+    assert world.deploy(configs=(ConfigRef("large/0", env="A"),)).result == "web"
+    refused = world.deploy(configs=(ConfigRef("large/0", env="AB"),)).result
+    assert refused.detail == (
+        "config large/0 has 131,069 bytes, more than Linux allows in variable AB of web: give it as a file"
+    )

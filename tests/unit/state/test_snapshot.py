@@ -110,6 +110,7 @@ def test_a_capture_is_not_touched_by_what_comes_after():
 
 def test_chunks_are_small():
     world = World(nodes=1)
+    world.state.level = LEVEL
     for n in range(40):
         world.put(f"k{n:02}", bytes(MAX_VALUE_BYTES))
     world.create("web", count=2_000)

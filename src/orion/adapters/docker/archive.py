@@ -7,7 +7,7 @@ from orion.model.container import File
 
 
 def archive(files: Sequence[File]) -> bytes:
-    """A tar of files alone, all root's. Folders are not in it: of those that are there it would change the mode,
+    """A tar of files alone. Folders are not in it: of those that are there it would change the mode,
     and those that are missing Docker makes.
     """
     import tarfile  # with two compressors; most nodes put no files
@@ -17,5 +17,6 @@ def archive(files: Sequence[File]) -> bytes:
         for file in files:
             info = tarfile.TarInfo(file.path.lstrip("/"))
             info.size, info.mode = len(file.content), file.mode
+            info.uid, info.gid = file.uid, file.gid
             tar.addfile(info, io.BytesIO(file.content))
     return buffer.getvalue()

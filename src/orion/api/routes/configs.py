@@ -101,7 +101,7 @@ def _times(stat: ConfigStat) -> dict[str, str]:
 @routes.add(
     "PUT",
     "/configs/{key}",
-    "Set a config, at most 64 KiB",
+    "Set a config, at most 1 MiB",
     Scope.DEPLOY,
     params=_CHANGE,
     raw_body=True,

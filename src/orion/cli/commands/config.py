@@ -40,7 +40,7 @@ def put(client: "Client", key: str, value: str | None, if_version: int | None) -
     """Set KEY to VALUE; @FILE takes a file's bytes, - what comes on standard input.
 
     A KEY is at most 512 letters, digits, '.', '_' and '-', in parts with one '/' between them; a VALUE has at most
-    64 KiB. Containers keep what they have: a change reaches only those that are made afterwards.
+    1 MiB. Containers keep what they have: a change reaches only those that are made afterwards.
 
     Prints the new version.
     """

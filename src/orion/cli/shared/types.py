@@ -179,21 +179,30 @@ class Environment(click.ParamType[tuple[str, str]]):
         return name, text
 
 
-class ConfigUse(click.ParamType[tuple[str, str, str, str]]):
-    """`KEY=NAME`, `KEY=/PATH` or `KEY=/PATH:MODE` -> (key, variable, path, mode)."""
+class ConfigUse(click.ParamType[tuple[str, str, str, str, int, int, int]]):
+    """`KEY=NAME`, `KEY=/PATH`, `KEY=/PATH:MODE` or `KEY=/PATH:MODE:UID:GID` -> the fields of a ConfigRefRequest, in
+    order. MODE may be empty, GID left out.
+    """
 
     name = "key=name"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str, str, str]:
+    ) -> tuple[str, str, str, str, int, int, int]:
         key, equals, use = str(value).partition("=")
         if not (equals and use):
             self.fail(f"{value!r} does not say where it goes: write KEY=NAME or KEY=/PATH", param, ctx)
         if not use.startswith("/"):
-            return key, use, "", ""
-        path, _, mode = use.partition(":")
-        return key, "", path, mode
+            return key, use, "", "", 0, 0, 0
+        path, _, rest = use.partition(":")
+        mode, _, owner = rest.partition(":")
+        numbers = re.fullmatch(r"(?a:(\d{1,10})(?::(\d{1,10}))?)?", owner)
+        if numbers is None:
+            self.fail(
+                f"{value!r} does not end with the numbers of an owner and a group: write :UID:GID", param, ctx
+            )
+        uid, gid = (int(number or 0) for number in numbers.groups())
+        return key, "", path, mode, 0, uid, gid
 
 
 # [[address:]host port:]container port[/protocol]

@@ -1,6 +1,7 @@
 """Configs that a task gets, in JSON: what is taken, and as what a container can be given."""
 
 import re
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -9,7 +10,7 @@ from orion.model.api.fields import Reading, schema
 from orion.model.configs import KEY_PATTERN, MAX_KEY_BYTES, key_error
 from orion.model.errors import shown
 from orion.model.job import ConfigRef
-from orion.model.limits import MAX_MOUNTS
+from orion.model.limits import MAX_MOUNTS, MAX_OWNER
 
 DEFAULT_MODE = 0o644
 MAX_VERSION = 2**53  # which every JSON reader takes
@@ -43,14 +44,17 @@ class ConfigRefRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unkno
             maximum=MAX_VERSION,
         ),
     ] = 0
+    uid: Annotated[int, schema("The number of the file's owner.", minimum=0, maximum=MAX_OWNER)] = 0
+    gid: Annotated[int, schema("The number of its group.", minimum=0, maximum=MAX_OWNER)] = 0
 
 
 _EMPTY = {"maxLength": 0}
+_ROOT = {"maximum": 0}
 ONE_USE = schema(
     oneOf=[
         {
             "required": ["env"],
-            "properties": {"env": {"minLength": 1}, "path": _EMPTY, "mode": _EMPTY},
+            "properties": {"env": {"minLength": 1}, "path": _EMPTY, "mode": _EMPTY, "uid": _ROOT, "gid": _ROOT},
         },
         {"required": ["path"], "properties": {"path": {"minLength": 1}, "env": _EMPTY}},
     ]
@@ -73,30 +77,52 @@ def read_configs(configs: list[ConfigRefRequest], reading: Reading) -> tuple[Con
 def _refuse_wrong(asked: ConfigRefRequest, at: int, names: set[str], reading: Reading) -> None:
     if (wrong := key_error(asked.key)) is not None:
         reading.wrong(wrong, at, "key")
-    if not 0 <= asked.version <= MAX_VERSION:
-        reading.wrong(f"version is {asked.version:,}: give 0 to {MAX_VERSION:,}", at, "version")
+    for part, number, most in (
+        ("version", asked.version, MAX_VERSION),
+        ("uid", asked.uid, MAX_OWNER),
+        ("gid", asked.gid, MAX_OWNER),
+    ):
+        if not 0 <= number <= most:
+            reading.wrong(f"{part} is {number:,}: give 0 to {most:,}", at, part)
     if bool(asked.env) == bool(asked.path):
         words = f"config {shown(asked.key)} needs one of env and path: a variable's name, or a file's path"
         reading.wrong(words, at)
-    elif asked.path:
-        for part, wrong in (("path", path_error(asked.path)), ("mode", mode_error(asked.mode))):
-            if wrong is not None:
-                reading.wrong(wrong, at, part)
-    elif asked.mode:
-        reading.wrong("a variable has no mode: only files have", at, "mode")
-    elif (wrong := variable_error(asked.env)) is not None:
-        reading.wrong(wrong, at, "env")
-    elif asked.env in names:
-        reading.wrong(f"variable {asked.env[:80]} is given twice", at, "env")
+        return
+    for part, found in _file_errors(asked) if asked.path else _variable_errors(asked, names):
+        if found:
+            reading.wrong(found, at, part)
+
+
+_Errors = Iterable[tuple[str, str | None]]  # by the field that they are about
+
+
+def _file_errors(asked: ConfigRefRequest) -> _Errors:
+    return (("path", path_error(asked.path)), ("mode", mode_error(asked.mode)))
+
+
+def _variable_errors(asked: ConfigRefRequest, names: set[str]) -> _Errors:
+    twice = f"variable {asked.env[:80]} is given twice" if asked.env in names else None
+    return (
+        ("mode", "a variable has no mode: only files have" if asked.mode else None),
+        ("uid", "a variable has no owner: only files have" if asked.uid else None),
+        ("gid", "a variable has no group: only files have" if asked.gid else None),
+        ("env", variable_error(asked.env) or twice),
+    )
 
 
 def _read(asked: ConfigRefRequest) -> ConfigRef:
     mode = int(asked.mode, 8) if asked.mode else DEFAULT_MODE
-    return ConfigRef(asked.key, asked.env, asked.path, mode if asked.path else 0, asked.version)
+    mode = mode if asked.path else 0
+    return ConfigRef(asked.key, asked.env, asked.path, mode, asked.version, asked.uid, asked.gid)
 
 
 def show_configs(refs: tuple[ConfigRef, ...]) -> list[ConfigRefRequest]:
-    return [ConfigRefRequest(r.key, r.env, r.path, f"{r.mode:04o}" if r.path else "", r.version) for r in refs]
+    return [_shown(ref) for ref in refs]
+
+
+def _shown(ref: ConfigRef) -> ConfigRefRequest:
+    mode = f"{ref.mode:04o}" if ref.path else ""
+    return ConfigRefRequest(ref.key, ref.env, ref.path, mode, ref.version, ref.uid, ref.gid)
 
 
 def variable_error(name: str) -> str | None:

@@ -219,13 +219,13 @@ class TaskFields(HealthFields, msgspec.Struct, frozen=True, rename="camel"):
     configs: Annotated[
         list[Annotated[ConfigRefRequest, ONE_USE]],
         field(
-            "Configs that it gets, each as a variable, or as a file with a mode (0644). What is put under a key "
-            "later reaches only containers made after that.",
+            "Configs that it gets, each as a variable, or as a file with a mode (0644) and an owner (0:0). What is "
+            "put under a key later reaches only containers made after that.",
             note="Of a job it reaches only its next version.",
             read=read_configs,
             show=show_configs,
             max_length=MAX_MOUNTS,
-            option=Option(("-c", "--config"), "KEY=NAME|/PATH[:MODE]", "config"),
+            option=Option(("-c", "--config"), "KEY=NAME|/PATH[:MODE[:UID:GID]]", "config"),
         ),
     ] = []
     placement: Annotated[

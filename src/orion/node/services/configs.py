@@ -1,8 +1,10 @@
 """Configs as the API and the agent ask for them: reads here or at a voter, changes through the log."""
 
+from collections.abc import Iterable
+
 from orion.model.api.configs import ConfigView
-from orion.model.configs import Config
-from orion.model.errors import Refused
+from orion.model.configs import MAX_TASK_BYTES, Config
+from orion.model.errors import Refused, TooLarge
 from orion.model.limits import MAX_MOUNTS
 from orion.model.settings import setting_error
 from orion.node.consensus.driver import RaftDriver
@@ -11,7 +13,7 @@ from orion.node.routing.forward import Forward
 from orion.node.routing.submit import Submitted
 from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.node.rpc.registry import Registry
-from orion.node.rpc.request import CallRequest, ListRequest
+from orion.node.rpc.request import CallRequest, ListRequest, NotUnderstood
 from orion.node.services.freshness import Freshness
 from orion.node.views import render
 from orion.ports.peers import Principal
@@ -20,9 +22,13 @@ from orion.state.tables.configs import DeleteConfig, PutConfig
 from orion.state.tables.job_configs import find
 from orion.state.view import View
 
+PART_BYTES = 4 * 1024 * 1024  # of values in one answer, which a frame has room for
+
 
 class AskConfigs(CallRequest[tuple[tuple[Config | None, ...], int]], frozen=True, tag=13):
-    """These configs, None where there is no such key. One with `@` and a version behind it is asked for at that."""
+    """The first of these configs, as many as PART_BYTES has room for and at least one: who lacks the others asks
+    again. None where there is no such key. One with `@` and a version behind it is asked for at that.
+    """
 
     keys: tuple[str, ...]
     read: Read
@@ -58,9 +64,18 @@ class Configs:
         return config, index
 
     async def read(self, keys: tuple[str, ...]) -> tuple[Config | None, ...]:
-        """Linearizable, all at one index: what the agent gives a task."""
-        configs, _ = await self._forward.ask(AskConfigs(keys, Read()))
-        return configs
+        """Linearizable: what the agent gives a task. All are of one index, unless they take more than PART_BYTES.
+        Raises TooLarge past MAX_TASK_BYTES.
+        """
+        found: list[Config | None] = []
+        while len(found) < len(keys):
+            part, _ = await self._forward.ask(AskConfigs(keys[len(found) :], Read()))
+            if not 0 < len(part) <= len(keys) - len(found):
+                raise NotUnderstood(f"{len(part):,} configs came where {len(keys) - len(found)} were asked for")
+            found += part
+            if (size := sum(len(config.value) for config in found if config is not None)) > MAX_TASK_BYTES:
+                raise TooLarge(f"its configs have {size:,} bytes together; a task gets at most {MAX_TASK_BYTES:,}")
+        return tuple(found)
 
     async def find(self, prefix: str, read: Read, page: Page = ALL) -> Listing:
         return await self._forward.ask(FindConfigs(prefix, read, page))
@@ -93,7 +108,7 @@ class Configs:
     async def _answer_get(self, request: AskConfigs, _: Principal) -> tuple[tuple[Config | None, ...], int]:
         await self._freshness.reached(request.read)
         view = self._driver.view
-        return tuple(_find(view, key) for key in request.keys), self._driver.applied_index
+        return _first(_find(view, key) for key in request.keys), self._driver.applied_index
 
     async def _answer_find(self, request: FindConfigs, _: Principal) -> Listing:
         return await self._freshness.listing(
@@ -101,6 +116,17 @@ class Configs:
             ("configs", request.prefix, request.page),
             lambda: render.configs(self._driver.view, request.prefix, request.page),
         )
+
+
+def _first(configs: Iterable[Config | None]) -> tuple[Config | None, ...]:
+    taken: list[Config | None] = []
+    left = PART_BYTES
+    for config in configs:
+        left -= len(config.value) if config is not None else 0
+        if taken and left < 0:
+            break
+        taken.append(config)
+    return tuple(taken)
 
 
 def _find(view: View, asked: str) -> Config | None:

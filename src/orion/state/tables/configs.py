@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from itertools import islice
 
-from orion.model.configs import MAX_KEY_BYTES, MAX_VALUE_BYTES, Config, ConfigStat, key_error
+from orion.model.configs import MAX_KEY_BYTES, Config, ConfigStat, key_error, most_value_bytes
 from orion.model.errors import Conflict, NotFound, OrionError, Refused, TooLarge
 from orion.model.job import Placement
 from orion.model.network import AddressRange
@@ -15,6 +15,7 @@ from orion.state.core.frames import Rows
 from orion.state.core.indexes import SortedKeys, Total
 from orion.state.core.step import Step
 from orion.state.core.table import KeyedTable, TableSet
+from orion.state.records import Tables
 
 MAX_CONFIGS = 10_000
 MAX_CONFIGS_BYTES = 64 * 1024 * 1024  # of all keys and values together
@@ -136,12 +137,12 @@ def _key(command: PutConfig | DeleteConfig) -> str:
 
 
 @command(PutConfig, fault=_fault, once=once_about(ConfigAnswers, "put", _key))
-def put_config(state: TableSet, step: Step, command: PutConfig) -> ConfigStat | OrionError:
+def put_config(state: Tables, step: Step, command: PutConfig) -> ConfigStat | OrionError:
     """Answered with the config as it is then."""
     configs = state.of(Configs)
     key, size = command.key, len(command.value)
     former = configs.get(key)
-    wrong = _version_error(key, former, command.if_version) or _size_error(configs, key, size, former)
+    wrong = _version_error(key, former, command.if_version) or _size_error(state, key, size, former)
     if wrong is not None:
         return wrong
     if (refuse := REFUSALS.get(key)) is not None and (why := refuse(state, command.value)):
@@ -152,11 +153,12 @@ def put_config(state: TableSet, step: Step, command: PutConfig) -> ConfigStat | 
     return stat
 
 
-def _size_error(configs: Configs, key: str, size: int, former: Config | None) -> OrionError | None:
+def _size_error(state: Tables, key: str, size: int, former: Config | None) -> OrionError | None:
+    configs, most = state.of(Configs), most_value_bytes(state.level)
     if (wrong := key_error(key)) is not None:
         return Refused(wrong)
-    if size > MAX_VALUE_BYTES:
-        return TooLarge(f"the value is {size:,} bytes; a config has at most {MAX_VALUE_BYTES:,}")
+    if size > most:
+        return TooLarge(f"the value is {size:,} bytes; a config has at most {most:,}")
     if former is None and len(configs) >= MAX_CONFIGS:
         return Refused(f"there are {MAX_CONFIGS:,} configs, the most there can be: delete some first")
     grown = size - former.stat.size_bytes if former else len(key) + size

@@ -10,11 +10,12 @@ from typing import Protocol, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from orion.model.configs import Config
+from orion.model.configs import MAX_TASK_BYTES, Config
 from orion.model.errors import Refused
 from orion.model.ids import JobName
 from orion.model.job import ConfigRef, TaskSpec
 from orion.model.levels import since
+from orion.model.limits import MAX_STRING_BYTES
 from orion.state.core.frames import Rows
 from orion.state.core.indexes import KeysBy, Total
 from orion.state.core.table import KeyedTable, Table, TableSet
@@ -106,6 +107,7 @@ def _pinned(ref: ConfigRef, now: Config | None) -> ConfigRef:
 def refusal(state: _Tabled, job: JobName, task: TaskSpec) -> Refused | None:
     """Returns why a job can't have the configs of a task; None when it can."""
     added = 0
+    sizes: dict[str, int] = {}
     for ref in _refs(task):
         config = find(state, ref.key, ref.version)
         if config is None:
@@ -113,8 +115,18 @@ def refusal(state: _Tabled, job: JobName, task: TaskSpec) -> Refused | None:
                 f"config {ref.key} is not kept at version {ref.version}, as {job} asks for it: leave the version"
                 " out for what is there now"
             )
+        size = sizes[key_of(ref.key, ref.version)] = config.stat.size_bytes
+        if ref.env and len(ref.env) + 1 + size > MAX_STRING_BYTES:
+            return Refused(
+                f"config {ref.key} has {size:,} bytes, more than Linux allows in variable {ref.env[:80]} of {job}:"
+                " give it as a file"
+            )
         if state.of(KeptConfigs).get(key_of(ref.key, ref.version)) is None:
             added += len(ref.key) + config.stat.size_bytes
+    if (together := sum(sizes.values())) > MAX_TASK_BYTES:
+        return Refused(
+            f"the configs of {job} have {together:,} bytes together; a task gets at most {MAX_TASK_BYTES:,}"
+        )
     held = state.of(KeptConfigs).bytes
     if added and held + added > MAX_KEPT_BYTES:
         return Refused(

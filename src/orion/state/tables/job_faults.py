@@ -8,7 +8,7 @@ from orion.model.claims import MAX_STOP_AFTER_MS
 from orion.model.container_options import ContainerOptions
 from orion.model.ids import JOB_NAME
 from orion.model.job import Job, JobKind, TaskSpec
-from orion.model.limits import MAX_PORTS
+from orion.model.limits import MAX_OWNER, MAX_PORTS
 from orion.model.network import aliases_fault, networks_fault
 from orion.model.placement_rules import MAX_PRIORITY, rules_fault
 from orion.model.schedule import MAX_CRON_NAME, MAX_EXPRESSION, MAX_ZONE
@@ -98,6 +98,8 @@ def _spec_fault(spec: TaskSpec) -> str:
             outside("stop_grace_ms", spec.stop_grace_ms, MAX_MS),
             outside("stop_after_disconnect_ms", spec.stop_after_disconnect_ms or 0, MAX_STOP_AFTER_MS),
             first(outside("mode", mount.mode, 0o7777) for mount in spec.configs),
+            first(outside("uid", mount.uid, MAX_OWNER) for mount in spec.configs),
+            first(outside("gid", mount.gid, MAX_OWNER) for mount in spec.configs),
             rules_fault(spec.rules),
             _options_fault(spec.options),
             after_fault(spec.after),

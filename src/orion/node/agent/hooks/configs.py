@@ -6,6 +6,7 @@ import msgspec
 
 from orion.model.configs import Config
 from orion.model.container import File
+from orion.model.errors import TooLarge
 from orion.model.job import ConfigRef
 from orion.model.limits import MAX_STRING_BYTES
 from orion.node.agent.hooks.hook import NotYet, Prepared, StartRequest
@@ -27,7 +28,10 @@ class ConfigInjection:
         if not spec.configs or start.ran:
             return prepared
         keys = tuple(dict.fromkeys(map(_asked, spec.configs)))
-        found = dict(zip(keys, await self._read(keys), strict=True))
+        try:
+            found = dict(zip(keys, await self._read(keys), strict=True))
+        except TooLarge as error:
+            raise NotYet(error.detail) from None
         env, files = dict(prepared.spec.env), list(prepared.files)
         for mount in spec.configs:
             config = found[_asked(mount)]
@@ -38,7 +42,7 @@ class ConfigInjection:
             if mount.env:
                 env[mount.env] = _variable(mount, config.value)
             else:
-                files.append(File(mount.path, config.value, mount.mode))
+                files.append(File(mount.path, config.value, mount.mode, mount.uid, mount.gid))
         given = msgspec.structs.replace(prepared.spec, env=tuple(sorted(env.items())))
         return msgspec.structs.replace(prepared, spec=given, files=tuple(files))
 
@@ -51,7 +55,7 @@ def _asked(ref: ConfigRef) -> str:
 def _variable(mount: ConfigRef, value: bytes) -> str:
     what = f"config {mount.key} can't be the variable {mount.env}"
     if len(mount.env) + 1 + len(value) > MAX_STRING_BYTES:
-        raise NotYet(f"{what}: it is longer than Linux allows")
+        raise NotYet(f"{what}: it is longer than Linux allows; give it as a file")
     try:
         text = value.decode()
     except UnicodeDecodeError:
