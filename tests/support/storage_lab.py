@@ -127,9 +127,13 @@ class StorageLab:
         (volume,) = (self.folder / "root" / "volumes").iterdir()
         return volume / "data"
 
+    def writers(self) -> list[str]:
+        """The allocations that had the volume, in their order: each once, if never two had it at a time."""
+        return [each for each, _ in itertools.groupby((self.place / "beats").read_text().split())]
+
     def check_rows(self) -> None:
         assert self.rows.lost(self.place) == []
-        writers = [each for each, _ in itertools.groupby((self.place / "beats").read_text().split())]
+        writers = self.writers()
         assert len(writers) == len(set(writers)), "two wrote at a time"
 
     def end(self) -> None:
