@@ -33,6 +33,7 @@ from orion.adapters.docker import Docker
 from orion.adapters.docker.stop_detection import RING
 from orion.model.container import Container, EndCause, File, LogQuery
 from orion.model.errors import EngineDown, EngineError
+from orion.model.folders import EntryKind
 from orion.model.job import PortBinding, TaskSpec
 from orion.model.resources import MIB, Resources
 from support import api
@@ -739,6 +740,30 @@ class TestFiles:
         ]
         assert text == "hello"
         assert int(size) == len(binary)
+
+    @checked
+    async def test_folders_and_links_have_their_modes_and_owners(self, bench: DockerBench) -> None:
+        """One that the image has too gets the mode and the owner that are given; what is in it stays."""
+        engine = bench.adapter()
+        stats = "stat -c '%a %u %g %Y %n' /site/css /site/css/a /etc; readlink /site/latest; cat /site/latest"
+        id_ = await Placed(bench.new_cluster(), shell(bench, f"{stats}; ls /etc/passwd")).create(engine)
+        owner = (101, 102, 1_700_000_000)
+        await engine.put_files(
+            id_,
+            [
+                File("/etc", b"", 0o751, *owner, EntryKind.FOLDER),
+                File("/site/css", b"", 0o750, *owner, EntryKind.FOLDER),
+                File("/site/css/a", b"one\n", 0o640, *owner),
+                File("/site/latest", b"", 0o777, *owner, EntryKind.LINK, "css/a"),
+            ],
+        )
+        await engine.start(id_)
+        await until_exited(engine, id_)
+        lines = (await words_of(engine, id_, LogQuery())).splitlines()
+        at = "1700000000"
+        assert lines[:2] == [f"750 101 102 {at} /site/css", f"640 101 102 {at} /site/css/a"]
+        assert lines[2].startswith("751 101 102 ")
+        assert lines[3:] == ["css/a", "one", "/etc/passwd"]
 
     @checked
     async def test_a_file_is_replaced_and_a_folder_is_not(self, bench: DockerBench) -> None:

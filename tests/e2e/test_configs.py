@@ -2,10 +2,13 @@
 
 import hashlib
 import http.client
+import io
 import json
 import subprocess
 import sys
+import tarfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -78,6 +81,45 @@ def test_large_files_and_their_owners(shared: Cluster, busybox_image: str) -> No
     body = {"image": images.BUSYBOX, "command": ["true"], "configs": variable}
     status, answer, _ = ask(one, "PUT", "/jobs/variable", json.dumps(body).encode())
     assert (status, b"more than Linux allows in variable LARGE" in answer) == (400, True), answer
+
+
+def test_a_folder_of_this_machine_in_a_container(shared: Cluster, busybox_image: str, tmp_path: Path) -> None:
+    """Put at one node, given at another; the former one after a rollback; a hostile one is not taken."""
+    shared.grow_to(3)
+    one, other = shared.nodes[0], shared.nodes[2]
+    site = tmp_path / "site"
+    (site / "css").mkdir(parents=True)
+    (site / "css" / "a.css").write_text("one\n")
+    (site / "css" / "a.css").chmod(0o640)
+    (site / "latest").symlink_to("css/a.css")
+    version = orion(other, "config", "put", "site", f"@{site}")
+    script = "cat /srv/www/latest; stat -c '%a %u %g' /srv/www/css/a.css; exec sleep 1000"
+    body = {
+        "image": images.BUSYBOX,
+        "command": ["sh", "-c", script],
+        "stopGraceSeconds": 0,
+        "update": {"monitorSeconds": 0.5},
+        "configs": [{"key": "site", "path": "/srv/www", "uid": 101, "gid": 102}],
+    }
+
+    def until_done(view: dict, words: str) -> None:
+        deployment = f"/deployments/{view['deployment']['id']}"
+        shared.wait(lambda: one.ask("GET", deployment)["state"] == "done", "its end")
+        shared.wait(lambda: one.ask("GET", "/tasks/www/logs") == words, "its words")
+
+    until_done(dict(one.ask("PUT", "/jobs/www", body)), "one\n640 101 102\n")
+    (site / "css" / "a.css").write_text("two\n")
+    assert orion(one, "config", "put", "site", f"@{site}") != version
+    until_done(dict(one.ask("PUT", "/jobs/www", body)), "two\n640 101 102\n")
+    until_done(dict(one.ask("POST", "/jobs/www/rollback", None)), "one\n640 101 102\n")
+
+    orion(other, "config", "get", "site", "--to", str(tmp_path / "back"))
+    assert (tmp_path / "back" / "latest").read_text() == "two\n"
+    hostile = io.BytesIO()
+    with tarfile.open(fileobj=hostile, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("../../etc/passwd"))
+    status, answer, _ = ask(one, "PUT", "/configs/site?folder=1", hostile.getvalue())
+    assert (status, b"leads out of the folder" in answer) == (400, True)
 
 
 def test_a_job_changes_with_its_config_when_it_is_deployed_and_a_rollback_has_the_former(

@@ -22,6 +22,7 @@ _SHARED = (
     "orion.model.errors",
     "orion.model.events",
     "orion.model.firewall",
+    "orion.model.folders",
     "orion.model.guard",
     "orion.model.health",
     "orion.model.ids",

@@ -21,7 +21,8 @@ from orion.model.api.health_fields import (
 )
 from orion.model.api.placement_fields import AffinityRequest, PlacementRequest
 from orion.model.api.tasks import TaskRequest, TaskView
-from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, Unavailable
+from orion.model.errors import Conflict, Invalid, NotFound, OrionError, Refused, TooNew, Unavailable
+from orion.model.folders import Entry, write_folder
 from orion.model.resources import MIB
 from orion.node.rpc.reads import Read
 from orion.node.services.service import Service
@@ -260,6 +261,8 @@ class Workload:
     async def _put_config(self, client: int, machine: Machine, rng: random.Random) -> None:
         self._made += 1
         key, value = rng.choice(CONFIGS), b"value %d" % self._made
+        if folder := self._made % 5 == 0:
+            value = write_folder([Entry("a/b", content=value)])
         if_version = self._version(key, rng) if rng.random() < 0.5 else None
         op = self._begin(client, "put", key)
         op.value, op.if_version = value, if_version
@@ -268,7 +271,9 @@ class Workload:
             op,
             machine,
             timeout_s,
-            lambda s: s.configs.put(key, value, if_version=if_version, idempotency_key="", timeout_s=timeout_s),
+            lambda s: s.configs.put(
+                key, value, if_version=if_version, idempotency_key="", timeout_s=timeout_s, folder=folder
+            ),
         )
 
     async def _delete_config(self, client: int, machine: Machine, rng: random.Random) -> None:
@@ -321,7 +326,7 @@ class Workload:
             self._end(op, machine, "conflict")
         except NotFound:
             self._end(op, machine, "not found")
-        except ConnectionRefused:
+        except (ConnectionRefused, TooNew):
             self.history.remove(op)
         except (Unavailable, ConnectionLost):
             self._end(op, machine, "unknown")

@@ -22,7 +22,9 @@ class Scope(enum.StrEnum):
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """`answer` and `media`: what a success looks like; `answer` None with JSON means no body."""
+    """`answer` and `media`: what a success looks like; `answer` None with JSON means no body. Several media
+    have ", " between them.
+    """
 
     method: str
     path: str

@@ -137,7 +137,7 @@ def _content(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.answer is None and endpoint.media == "application/json":
         return {}
     schema = {"type": "string"} if endpoint.answer is None else _schema(endpoint.answer)
-    return {"content": {endpoint.media: {"schema": schema}}}
+    return {"content": {media: {"schema": schema} for media in endpoint.media.split(", ")}}
 
 
 def _schema(kind: Any) -> dict[str, Any]:

@@ -61,6 +61,7 @@ class Answer(msgspec.Struct, frozen=True):
     version: int = 0
     created_at: str | None = None
     changed_at: str | None = None
+    media: str = ""
 
 
 class _Connection(http.client.HTTPConnection):
@@ -332,6 +333,7 @@ def _read(response: http.client.HTTPResponse) -> Answer:
         _number(response.getheader("ETag", "").strip('"')),
         response.getheader("X-Orion-Created-At"),
         response.getheader("X-Orion-Changed-At"),
+        response.getheader("Content-Type", ""),
     )
 
 

@@ -1,11 +1,12 @@
 """Configs: small values under keys, which people set and tasks read."""
 
 import re
+from typing import Annotated
 
 import msgspec
 
 from orion.model.errors import shown
-from orion.model.levels import FIRST
+from orion.model.levels import FIRST, since
 from orion.model.resources import MIB
 
 MAX_KEY_BYTES = 512
@@ -19,8 +20,9 @@ _PREFIX = r"[A-Za-z0-9._/-]*"
 
 
 class ConfigStat(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A config without its value. `version` is the log index of its last change, so that no version of a key ever
-    comes twice, not even after it was deleted. Times are wall clock, for people.
+    """A config without its value, which is a tar if it is a `folder` (model/folders.py). `version` is the log index
+    of its last change, so that no version of a key ever comes twice, not even after it was deleted. Times are wall
+    clock, for people.
     """
 
     key: str
@@ -28,6 +30,7 @@ class ConfigStat(msgspec.Struct, frozen=True, array_like=True, gc=False):
     size_bytes: int
     created_at_ms: int
     changed_at_ms: int
+    folder: Annotated[bool, since(2, words="folders as configs")] = False
 
 
 class Config(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -4,6 +4,7 @@ import enum
 
 import msgspec
 
+from orion.model.folders import EntryKind
 from orion.model.health import CheckResult, Health
 from orion.model.ids import NodeId
 from orion.model.resources import Resources
@@ -142,13 +143,18 @@ class ExecResult(msgspec.Struct, frozen=True):
 
 
 class File(msgspec.Struct, frozen=True):
-    """A file for a container, its permissions and the numbers of its owner and group."""
+    """A file, a folder or a symbolic link for a container, its permissions, and the numbers of its owner and group.
+    `modified_s`: Unix time.
+    """
 
     path: str
     content: bytes
     mode: int
     uid: int = 0
     gid: int = 0
+    modified_s: int = 0
+    kind: EntryKind = EntryKind.FILE
+    target: str = ""
 
 
 class LogQuery(msgspec.Struct, frozen=True, array_like=True):

@@ -4,6 +4,7 @@ from orion.model.api.configs import ConfigView
 from orion.model.errors import OrionError
 from orion.model.levels import LEVEL
 from orion.node.rpc.reads import ALL
+from orion.node.services.configs import plain_folder
 from orion.state.apply import apply
 from orion.state.tables import State
 from orion.state.tables.configs import Configs, DeleteConfig, PutConfig
@@ -27,9 +28,10 @@ class FakeConfigs:
         views = [view(stat) for stat in self.state.of(Configs).stats(prefix)]
         return self._service.listing(views, "key", page)
 
-    async def put(self, key, value, *, if_version, idempotency_key, timeout_s):
+    async def put(self, key, value, *, if_version, idempotency_key, timeout_s, folder=False):
+        value = plain_folder(value) if folder else value
         mark = idempotency_key or f"put {self._service.index}"
-        return await self._change(PutConfig(1_700_000_000_000, key, value, if_version, mark, 0), timeout_s)
+        return await self._change(PutConfig(1_700_000_000_000, key, value, if_version, mark, 0, folder), timeout_s)
 
     async def delete(self, key, *, if_version, idempotency_key, timeout_s):
         mark = idempotency_key or f"delete {self._service.index}"
@@ -46,4 +48,5 @@ class FakeConfigs:
 
 
 def view(stat):
-    return ConfigView(stat.key, stat.version, stat.size_bytes, "2023-11-14T22:13:20Z", "2023-11-14T22:13:20Z")
+    when = "2023-11-14T22:13:20Z"
+    return ConfigView(stat.key, stat.version, stat.size_bytes, when, when, stat.folder)

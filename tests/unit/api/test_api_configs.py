@@ -5,6 +5,7 @@ import pytest
 from fake_service import running
 
 from orion.model.configs import MAX_VALUE_BYTES
+from orion.model.folders import Entry, write_folder
 
 
 @pytest.fixture
@@ -23,6 +24,7 @@ def test_any_bytes_go_in_and_come_out(api):
         "size": len(value),
         "createdAt": "2023-11-14T22:13:20Z",
         "changedAt": "2023-11-14T22:13:20Z",
+        "folder": False,
     }
     assert put.headers["etag"] == '"8"'
     assert put.headers["x-orion-index"] == "8"
@@ -154,6 +156,20 @@ def test_the_largest_value_is_taken_and_one_byte_more_is_not(api):
     answer = api.ask("PUT", "/configs/a", bytes(MAX_VALUE_BYTES + 1))
     assert answer.status == 413
     assert "1048576 bytes" in answer.json["detail"]
+
+
+def test_a_folder_is_looked_into_and_shown_as_one(api):
+    tar = write_folder([Entry("a/b", content=b"1")])
+    answer = api.ask("PUT", "/configs/site?folder=1", tar + bytes(5_000))
+    assert (answer.status, answer.json["folder"], answer.json["size"]) == (200, True, len(tar))
+    found = api.ask("GET", "/configs/site")
+    assert (found.body, found.headers["content-type"]) == (tar, "application/x-tar")
+    assert api.ask("GET", "/configs").json[0]["folder"] is True
+    for wrong in (b"", b"x" * 600, tar[:-1024]):
+        answer = api.ask("PUT", "/configs/site?folder=1", wrong)
+        assert answer.status == 400
+        assert "the folder is not taken: " in answer.json["detail"]
+    assert api.ask("PUT", "/configs/site", tar).json["folder"] is False, "as any other bytes"
 
 
 @pytest.mark.parametrize("key", ["a//b", "a%20b", "a/../b", ".", "%C3%A4", "a" * 513, "a%00"])

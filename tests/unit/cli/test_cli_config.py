@@ -3,12 +3,14 @@
 import io
 import json
 import os
+import subprocess
 
 import pytest
 
 from orion.client import ConfigRefRequest
 from orion.model.configs import MAX_VALUE_BYTES
 from orion.model.errors import Unavailable
+from orion.model.folders import read_folder
 from orion.state.tables.configs import Configs
 from unit.api.fake_service import task_view
 
@@ -92,7 +94,7 @@ def test_get_writes_the_very_bytes(orion):
 def test_get_for_programs(orion, api):
     orion("config", "put", "a", "caf\N{LATIN SMALL LETTER E WITH ACUTE}")
     when = "2023-11-14T22:13:20.000Z"
-    about = {"key": "a", "version": 8, "size": 5, "createdAt": when, "changedAt": when}
+    about = {"key": "a", "version": 8, "size": 5, "createdAt": when, "changedAt": when, "folder": False}
     found = json.loads(orion("config", "get", "a", "-o", "json", "--stale")[1])
     assert found == {**about, "encoding": "utf-8", "value": "caf\N{LATIN SMALL LETTER E WITH ACUTE}"}
     assert [read.stale for read in api.service.reads] == [True]
@@ -224,3 +226,76 @@ def test_run_says_what_is_no_owner(orion, owner):
     code, _, err = orion("run", "-c", f"d=/y:600:{owner}", "nginx")
     assert code == 2
     assert "write :UID:GID" in err
+
+
+# --- folders -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def site(tmp_path):
+    folder = tmp_path / "site"
+    (folder / "css").mkdir(parents=True)
+    (folder / "css" / "a.css").write_bytes(b"body {}")
+    (folder / "run").write_bytes(b"#!")
+    (folder / "run").chmod(0o750)
+    (folder / "latest").symlink_to("css/a.css")
+    return folder
+
+
+def test_a_folder_there_and_back(orion, configs, site, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert orion("config", "put", "site", "./site/") == (0, "8\n", "")
+    assert configs["site"].stat.folder
+    first = configs["site"].value
+    os.utime(site / "run", (1, 1))
+    assert orion("config", "put", "site", f"@{site}")[0] == 0
+    assert configs["site"].value == first, "the same folder is the same value"
+    assert orion("config", "get", "site", "--to", "back") == (0, "", "")
+    back = tmp_path / "back"
+    assert sorted(str(each.relative_to(back)) for each in back.rglob("*")) == ["css", "css/a.css", "latest", "run"]
+    assert (back / "latest").read_bytes() == b"body {}"
+    assert (back / "run").stat().st_mode & 0o777 == 0o750
+    code, _, err = orion("config", "get", "site", "--to", "back")
+    assert (code, err) == (1, "orion: back is not empty: name a new folder\n")
+    assert json.loads(orion("config", "get", "site", "-o", "json")[1])["folder"] is True
+
+
+def test_a_tar_is_a_folder_if_that_is_said(orion, configs, site, monkeypatch):
+    tar = subprocess.run(["tar", "c", "-C", str(site), "."], capture_output=True, check=True).stdout
+    type_in(monkeypatch, tar)
+    assert orion("config", "put", "--folder", "site", "-")[0] == 0
+    assert [entry.path for entry in read_folder(configs["site"].value)] == ["css", "css/a.css", "latest", "run"]
+    type_in(monkeypatch, b"no tar")
+    code, _, err = orion("config", "put", "--folder", "site", "-")
+    assert (code, err) == (1, "orion: the folder is not taken: this is no tar\n")
+    assert configs["site"].stat.version == 8
+
+
+def test_what_can_not_travel_is_named(orion, configs, site):
+    os.mkfifo(site / "pipe")
+    code, _, err = orion("config", "put", "site", f"@{site}")
+    assert (code, "pipe is neither a file nor a folder nor a link" in err) == (1, True)
+    (site / "pipe").unlink()
+    (site / "out").symlink_to("/etc/passwd")
+    assert (
+        "'out' is a link to '/etc/passwd', which leads out of the folder"
+        in orion("config", "put", "s", f"@{site}")[2]
+    )
+    (site / "out").unlink()
+    with (site / "large").open("wb") as file:
+        file.truncate(2**40)
+    assert (
+        "larger than 1,048,576 bytes as a tar, the most that a config has"
+        in orion("config", "put", "s", f"@{site}")[2]
+    )
+    assert not configs
+
+
+def test_a_value_that_looks_like_a_path_stays_one(orion, configs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for value in (str(tmp_path), f"{tmp_path}/", ".", "./none"):
+        assert orion("config", "put", "a", value)[0] == 0
+        assert configs["a"].value == value.encode()
+        assert not configs["a"].stat.folder
+    assert "there is no folder ./none/" in orion("config", "put", "a", "./none/")[2]
+    assert "a is no folder" in orion("config", "get", "a", "--to", "x")[2]

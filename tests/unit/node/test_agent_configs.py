@@ -1,10 +1,15 @@
 """Tasks that get configs: read when the container is made, waited for while they are missing."""
 
+import io
+import tarfile
+
+import pytest
 from agent_kit import run
 
 from orion.model.configs import Config, ConfigStat
 from orion.model.container import File, Labels
 from orion.model.errors import EngineError, Unavailable
+from orion.model.folders import Entry, EntryKind, write_folder
 from orion.model.ids import NodeId
 from orion.model.job import ConfigRef, RestartMode, RestartPolicy
 from sim.engine import SimEngineClient
@@ -23,8 +28,8 @@ class Noting(SimEngineClient):
         return await super().create(allocation, spec, labels, **named)
 
 
-def config(key, value, version=5):
-    return Config(ConfigStat(key, version, len(value), 1, 1), value)
+def config(key, value, version=5, folder=False):
+    return Config(ConfigStat(key, version, len(value), 1, 1_000, folder), value)
 
 
 def put(bench, key, value):
@@ -47,10 +52,59 @@ def test_a_variable_and_a_file():
         await bench.until(lambda: bench.running(web))
         assert bench.client.made[0].env == (("A", "2"), ("URL", "http://\N{SNOWMAN}"), ("Z", "1"))
         (file,) = files(bench, web).values()
-        assert file == File("/etc/app.conf", b"\0\xff", 0o600, 101, 102)
+        assert file == File("/etc/app.conf", b"\0\xff", 0o600, 101, 102, modified_s=1)
         assert bench.read == [("app/url", "app/conf")]
 
     run(main, engine_client=Noting)
+
+
+SITE = (
+    Entry("css", EntryKind.FOLDER, 0o750),
+    Entry("css/a", EntryKind.FILE, 0o640, b"1"),
+    Entry("latest", EntryKind.LINK, 0o777, target="css/a"),
+)
+
+
+def test_a_folder_is_given_below_its_path():
+    async def main(bench):
+        bench.configs["site"] = config("site", write_folder(SITE), folder=True)
+        web = bench.assign(configs=(ConfigRef("site", path="/srv/www", mode=0o600, uid=101, gid=102),))
+        await bench.until(lambda: bench.running(web))
+        assert list(files(bench, web).values()) == [
+            File("/srv/www/css", b"", 0o750, 101, 102, 1, EntryKind.FOLDER),
+            File("/srv/www/css/a", b"1", 0o640, 101, 102, 1),
+            File("/srv/www/latest", b"", 0o777, 101, 102, 1, EntryKind.LINK, "css/a"),
+        ]
+
+    run(main)
+
+
+def hostile():
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("../passwd"))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("value", "ref", "words"),
+    [
+        (hostile(), ConfigRef("site", path="/etc/x"), "config site is not a folder that can be given: '../passwd'"),
+        (b"damaged", ConfigRef("site", path="/x"), "config site is not a folder that can be given"),
+        (write_folder([Entry("hosts")]), ConfigRef("site", path="/etc"), "config site can't be given at /etc"),
+        (write_folder(SITE), ConfigRef("site", env="SITE"), "can't be the variable SITE: it is a folder"),
+    ],
+)
+def test_a_folder_that_can_t_be_given_is_told(value, ref, words):
+    """Whoever put it may not have looked into it."""
+
+    async def main(bench):
+        bench.configs["site"] = config("site", value, folder=True)
+        web = bench.assign(configs=(ref,))
+        await bench.until(lambda: any(words in reason for reason in reasons(bench, web)))
+        assert bench.held(web) is None
+
+    run(main)
 
 
 def test_a_version_is_asked_for_as_it_was_pinned():

@@ -10,6 +10,7 @@ from orion.model.levels import LEVEL
 from orion.model.limits import MAX_STRING_BYTES
 from orion.state.check import check, rebuilt
 from orion.state.tables import job_configs
+from orion.state.tables.configs import PutConfig
 from orion.state.tables.job_configs import KeptConfigs, find
 
 REFS = (ConfigRef("app/a", path="/etc/a", mode=0o644),)
@@ -166,3 +167,15 @@ def test_a_variable_is_no_longer_than_linux_allows():
     assert refused.detail == (
         "config large/0 has 131,069 bytes, more than Linux allows in variable AB of web: give it as a file"
     )
+
+
+def test_a_folder_is_no_variable_and_is_kept_as_one():
+    world = Configured(2)
+    world.state.level = LEVEL
+    world.do(PutConfig(1, "app/a", b"tar", None, "folder", world.index, True))
+    assert world.deploy(configs=REFS).result == "web"
+    (row,) = world.view.of(KeptConfigs).rows.values()
+    assert row.config.stat.folder
+    check(rebuilt(world.state))
+    refused = world.deploy(configs=(ConfigRef("app/a", env="A"),)).result
+    assert refused.detail == "config app/a is a folder, which can't be variable A of web"

@@ -5,13 +5,14 @@ from orion.api.http.asgi import Response
 from orion.api.http.lists import ListResponse
 from orion.api.http.problems import json, problem
 from orion.api.http.request import Call
-from orion.api.params import COUNT, ONCE_KEY, PAGE, READ, TIMEOUT, Kind, header, path, query, text, whole
+from orion.api.params import COUNT, FLAG, ONCE_KEY, PAGE, READ, TIMEOUT, Kind, header, path, query, text, whole
 from orion.model.api.configs import ConfigView
 from orion.model.configs import KEY_PATTERN, MAX_KEY_BYTES, MAX_VALUE_BYTES, ConfigStat, key_error, prefix_error
 from orion.model.errors import NotFound, Refused
 from orion.model.times import rfc3339
 
 routes = Routes()
+TAR = "application/x-tar"
 
 
 def _key(text: str) -> str:
@@ -60,6 +61,7 @@ IF_NONE_MATCH = header(
     "If-None-Match", Kind(_nothing, type="string", enum=["*"]), None, "*: as version=0", same_as=VERSION
 )
 IDEMPOTENCY_KEY = header("Idempotency-Key", ONCE_KEY, "", "a retry with the same key is answered as the first try")
+FOLDER = query("folder", FLAG, False, "the value is a tar, of a folder with all that is in it")
 _CHANGE = (KEY, VERSION, IF_MATCH, IF_NONE_MATCH, IDEMPOTENCY_KEY, TIMEOUT)
 
 
@@ -74,9 +76,9 @@ async def listing(call: Call) -> ListResponse:
 @routes.add(
     "GET",
     "/configs/{key}",
-    "One config's value; ETag is its version",
+    "One config's value, of a folder as a tar; ETag is its version",
     params=(KEY, *READ),
-    media="application/octet-stream",
+    media=f"application/octet-stream, {TAR}",
 )
 async def get(call: Call) -> Response:
     key = call[KEY]
@@ -89,7 +91,7 @@ async def get(call: Call) -> Response:
         "cache-control": "no-store",
         "x-content-type-options": "nosniff",
     }
-    return Response(config.value, 200, headers, "application/octet-stream")
+    return Response(config.value, 200, headers, TAR if config.stat.folder else "application/octet-stream")
 
 
 def _times(stat: ConfigStat) -> dict[str, str]:
@@ -103,7 +105,7 @@ def _times(stat: ConfigStat) -> dict[str, str]:
     "/configs/{key}",
     "Set a config, at most 1 MiB",
     Scope.DEPLOY,
-    params=_CHANGE,
+    params=(*_CHANGE, FOLDER),
     raw_body=True,
     answer=ConfigView,
 )
@@ -116,6 +118,7 @@ async def put(call: Call) -> Response:
         if_version=compare,
         idempotency_key=call[IDEMPOTENCY_KEY],
         timeout_s=call.timeout_s,
+        folder=call[FOLDER],
     )
     return _changed(*await call.within(work))
 

@@ -35,17 +35,37 @@ def config() -> None:
 @click.argument("key", shell_complete=complete_config)
 @click.argument("value", required=False)
 @_if_version
+@click.option("--folder", is_flag=True, help="The value is a tar of a folder, as of tar c.")
 @asks
-def put(client: "Client", key: str, value: str | None, if_version: int | None) -> None:
+def put(client: "Client", key: str, value: str | None, if_version: int | None, folder: bool) -> None:
     """Set KEY to VALUE; @FILE takes a file's bytes, - what comes on standard input.
+
+    @FOLDER, or ./FOLDER/ with its dot and slashes, takes a folder with all that is in it, of up to 1 MiB: a task
+    gets it below a path.
 
     A KEY is at most 512 letters, digits, '.', '_' and '-', in parts with one '/' between them; a VALUE has at most
     1 MiB. Containers keep what they have: a change reaches only those that are made afterwards.
 
     Prints the new version.
     """
-    view = client.put_config(key, _bytes(value), if_version=if_version)
+    place = _folder(value)
+    if place is None:
+        view = client.put_config(key, _bytes(value), if_version=if_version, folder=folder)
+    else:
+        from orion.cli.shared.folders import packed
+
+        view = client.put_config(key, packed(place), if_version=if_version, folder=True)
     click.echo(view.version)
+
+
+def _folder(value: str | None) -> Path | None:
+    """Returns the folder that is meant; None for any other value."""
+    text = value or ""
+    if text.startswith(("./", "../")) and text.endswith("/"):
+        if not Path(text).is_dir():
+            raise click.ClickException(f"there is no folder {text}; as a value, give it by - on standard input")
+        return Path(text)
+    return Path(text[1:]) if text.startswith("@") and text[1:] and Path(text[1:]).is_dir() else None
 
 
 def _bytes(value: str | None) -> bytes:
@@ -75,10 +95,11 @@ def _at_most_one_value(file: IO[bytes], name: str) -> bytes:
 @config.command("get", context_settings=SETTINGS)
 @click.argument("key", shell_complete=complete_config)
 @click.option("--stale", is_flag=True, help="What this node knows, without asking the others.")
+@click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="Write a folder here: new, or empty.")
 @output("bytes", "json")
 @asks
-def get(client: "Client", key: str, stale: bool, form: str) -> None:
-    """Write the value of KEY to standard output, byte for byte.
+def get(client: "Client", key: str, stale: bool, to: Path | None, form: str) -> None:
+    """Write the value of KEY to standard output, byte for byte; a folder as a tar.
 
     -o json writes it with its version and times, as text, or in base64 where it is not UTF-8: "encoding" says so.
     """
@@ -88,7 +109,15 @@ def get(client: "Client", key: str, stale: bool, form: str) -> None:
         value, view = client.config_and_view(key, stale=stale)
         output.print_json(_with_value(view, value))
         return
-    sys.stdout.buffer.write(client.config(key, stale=stale).value)
+    found = client.config(key, stale=stale)
+    if to is not None:
+        from orion.cli.shared.folders import unpack
+
+        if not found.folder:
+            raise click.ClickException(f"{key} is no folder: write it with orion config get {key} > FILE")
+        unpack(found.value, to)
+        return
+    sys.stdout.buffer.write(found.value)
     sys.stdout.buffer.flush()
 
 

@@ -17,7 +17,7 @@ MAX_VERSION = 2**53  # which every JSON reader takes
 VARIABLE = r"[A-Za-z_][A-Za-z0-9_.-]*"
 _MODE = r"0?[0-7]{3}"
 _PATH = r"(?:/[^/\x00-\x1f\x7f]+)+"
-_MAX_PATH = 1024
+MAX_PATH = 1024
 # Mounted over the container's own files when it starts, so that what was put there is not seen.
 _HIDDEN = ("/proc", "/sys", "/dev")
 _DOCKERS = frozenset({"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"})
@@ -34,8 +34,14 @@ class ConfigRefRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unkno
         str, schema("The config's key, as in app/database/url.", pattern=KEY_PATTERN, maxLength=MAX_KEY_BYTES)
     ]
     env: Annotated[str, schema("The variable that has its value.", pattern=rf"^({VARIABLE})?$")] = ""
-    path: Annotated[str, schema("The file that has it.", pattern=_FILE_PATH, maxLength=_MAX_PATH)] = ""
-    mode: Annotated[str, schema("The file's permissions; empty: 0644.", pattern="^(0?[0-7]{3})?$")] = ""
+    path: Annotated[
+        str,
+        schema("The file that has it, or where a folder's are.", pattern=_FILE_PATH, maxLength=MAX_PATH),
+    ] = ""
+    mode: Annotated[
+        str,
+        schema("The file's permissions (empty: 0644). A folder's have their own.", pattern="^(0?[0-7]{3})?$"),
+    ] = ""
     version: Annotated[
         int,
         schema(
@@ -132,9 +138,9 @@ def variable_error(name: str) -> str | None:
     return f"{shown(name)} is not a variable's name: use letters, digits, '_', '.' and '-', no digit first"
 
 
-def path_error(path: str) -> str | None:
+def path_error(path: str, most: int = MAX_PATH) -> str | None:
     """Says what is wrong with the path of a file in a container, or None."""
-    if len(path) > _MAX_PATH or not re.fullmatch(_PATH, path) or {".", ".."} & set(path.split("/")):
+    if len(path) > most or not re.fullmatch(_PATH, path) or {".", ".."} & set(path.split("/")):
         return f"{shown(path)} is not a file's path: write it from the root and plainly, as in /etc/app.conf"
     if path in _DOCKERS or any(path == top or path.startswith(f"{top}/") for top in _HIDDEN):
         return f"{path} is the container engine's own: choose another path"

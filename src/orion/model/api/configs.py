@@ -14,6 +14,7 @@ class ConfigView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     size: Annotated[int, Meta(description="Bytes.")]
     created_at: Annotated[str | None, Meta(description="RFC 3339, UTC.")]
     changed_at: str | None
+    folder: Annotated[bool, Meta(description="The value is a tar, of a folder with all that is in it.")] = False
 
 
 class ConfigValue(msgspec.Struct, frozen=True, gc=False):
@@ -22,3 +23,4 @@ class ConfigValue(msgspec.Struct, frozen=True, gc=False):
     key: str
     value: bytes
     version: int
+    folder: bool = False

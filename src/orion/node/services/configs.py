@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from orion.model.api.configs import ConfigView
 from orion.model.configs import MAX_TASK_BYTES, Config
 from orion.model.errors import Refused, TooLarge
+from orion.model.folders import FolderError, read_folder, write_folder
 from orion.model.limits import MAX_MOUNTS
 from orion.model.settings import setting_error
 from orion.node.consensus.driver import RaftDriver
@@ -81,14 +82,23 @@ class Configs:
         return await self._forward.ask(FindConfigs(prefix, read, page))
 
     async def put(
-        self, key: str, value: bytes, *, if_version: int | None, idempotency_key: str, timeout_s: float
+        self,
+        key: str,
+        value: bytes,
+        *,
+        if_version: int | None,
+        idempotency_key: str,
+        timeout_s: float,
+        folder: bool = False,
     ) -> tuple[ConfigView, int]:
+        if folder:
+            value = plain_folder(value)
         # Here and not in `apply`: which settings there are is this build's, and all builds must apply alike.
         if (wrong := setting_error(key, value)) is not None:
             raise Refused(wrong)
         return _answer(
             await self._changes.make(
-                lambda at_ms, mark, since: PutConfig(at_ms, key, value, if_version, mark, since),
+                lambda at_ms, mark, since: PutConfig(at_ms, key, value, if_version, mark, since, folder),
                 timeout_s,
                 idempotency_key=idempotency_key,
             )
@@ -127,6 +137,14 @@ def _first(configs: Iterable[Config | None]) -> tuple[Config | None, ...]:
             break
         taken.append(config)
     return tuple(taken)
+
+
+def plain_folder(tar: bytes) -> bytes:
+    """Returns the tar in its one form, with nothing in it but what a folder has. Raises Refused."""
+    try:
+        return write_folder(read_folder(tar))
+    except FolderError as error:
+        raise Refused(f"the folder is not taken: {error}") from None
 
 
 def _find(view: View, asked: str) -> Config | None:

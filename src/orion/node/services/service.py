@@ -68,8 +68,16 @@ class ConfigService(Protocol):
         """ConfigViews of all whose key begins with `prefix`, by key."""
 
     async def put(
-        self, key: str, value: bytes, *, if_version: int | None, idempotency_key: str, timeout_s: float
-    ) -> tuple[ConfigView, int]: ...
+        self,
+        key: str,
+        value: bytes,
+        *,
+        if_version: int | None,
+        idempotency_key: str,
+        timeout_s: float,
+        folder: bool = False,
+    ) -> tuple[ConfigView, int]:
+        """`folder`: the value is a tar; Refused where it holds what no folder can have."""
 
     async def delete(
         self, key: str, *, if_version: int | None, idempotency_key: str, timeout_s: float

@@ -324,6 +324,7 @@ def config(stat: ConfigStat) -> ConfigView:
         size=stat.size_bytes,
         created_at=time_text(stat.created_at_ms),
         changed_at=time_text(stat.changed_at_ms),
+        folder=stat.folder,
     )
 
 

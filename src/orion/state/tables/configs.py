@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from itertools import islice
+from typing import Annotated
 
 from orion.model.configs import MAX_KEY_BYTES, Config, ConfigStat, key_error, most_value_bytes
 from orion.model.errors import Conflict, NotFound, OrionError, Refused, TooLarge
 from orion.model.job import Placement
+from orion.model.levels import since
 from orion.model.network import AddressRange
 from orion.model.settings import KEPT_LOGS, NETWORK, PLACEMENT, kept_logs, network, placement
 from orion.state.core.command import Command, command, once_about
@@ -117,6 +119,7 @@ class PutConfig(Command, frozen=True, array_like=True, tag=10):
     if_version: int | None
     idempotency_key: str
     since: int
+    folder: Annotated[bool, since(2)] = False
 
 
 class DeleteConfig(Command, frozen=True, array_like=True, tag=11):
@@ -148,7 +151,7 @@ def put_config(state: Tables, step: Step, command: PutConfig) -> ConfigStat | Or
     if (refuse := REFUSALS.get(key)) is not None and (why := refuse(state, command.value)):
         return Conflict(f"{key} can't be that now: {why}")
     created_at_ms = former.stat.created_at_ms if former else step.at_ms
-    stat = ConfigStat(key, step.index, size, created_at_ms, step.at_ms)
+    stat = ConfigStat(key, step.index, size, created_at_ms, step.at_ms, command.folder)
     configs.put(Config(stat, command.value))
     return stat
 

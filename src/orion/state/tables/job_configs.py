@@ -116,6 +116,8 @@ def refusal(state: _Tabled, job: JobName, task: TaskSpec) -> Refused | None:
                 " out for what is there now"
             )
         size = sizes[key_of(ref.key, ref.version)] = config.stat.size_bytes
+        if ref.env and config.stat.folder:
+            return Refused(f"config {ref.key} is a folder, which can't be variable {ref.env[:80]} of {job}")
         if ref.env and len(ref.env) + 1 + size > MAX_STRING_BYTES:
             return Refused(
                 f"config {ref.key} has {size:,} bytes, more than Linux allows in variable {ref.env[:80]} of {job}:"

@@ -4,9 +4,11 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from orion.model.api.config_refs import MAX_PATH, path_error
 from orion.model.configs import Config
 from orion.model.container import File
 from orion.model.errors import TooLarge
+from orion.model.folders import MAX_PATH_BYTES, FolderError, read_folder
 from orion.model.job import ConfigRef
 from orion.model.limits import MAX_STRING_BYTES
 from orion.node.agent.hooks.hook import NotYet, Prepared, StartRequest
@@ -40,9 +42,9 @@ class ConfigInjection:
             if config is None:
                 raise NotYet(f"config {mount.key} does not exist: the task starts once it does")
             if mount.env:
-                env[mount.env] = _variable(mount, config.value)
+                env[mount.env] = _variable(mount, config)
             else:
-                files.append(File(mount.path, config.value, mount.mode, mount.uid, mount.gid))
+                files += _files(mount, config)
         given = msgspec.structs.replace(prepared.spec, env=tuple(sorted(env.items())))
         return msgspec.structs.replace(prepared, spec=given, files=tuple(files))
 
@@ -52,8 +54,28 @@ def _asked(ref: ConfigRef) -> str:
     return f"{ref.key}@{ref.version}" if ref.version else ref.key
 
 
-def _variable(mount: ConfigRef, value: bytes) -> str:
-    what = f"config {mount.key} can't be the variable {mount.env}"
+def _files(mount: ConfigRef, config: Config) -> list[File]:
+    """A folder's are read anew: whoever sent it may not have looked, and they are to stay below the path."""
+    owner, at_s = (mount.uid, mount.gid), config.stat.changed_at_ms // 1000
+    if not config.stat.folder:
+        return [File(mount.path, config.value, mount.mode, *owner, at_s)]
+    files = []
+    try:
+        entries = read_folder(config.value)
+    except FolderError as error:
+        raise NotYet(f"config {mount.key} is not a folder that can be given: {error}") from None
+    for entry in entries:
+        path = f"{mount.path}/{entry.path}"
+        if (wrong := path_error(path, MAX_PATH + MAX_PATH_BYTES)) is not None:
+            raise NotYet(f"config {mount.key} can't be given at {mount.path}: {wrong}")
+        files.append(File(path, entry.content, entry.mode, *owner, at_s, entry.kind, entry.target))
+    return files
+
+
+def _variable(mount: ConfigRef, config: Config) -> str:
+    value, what = config.value, f"config {mount.key} can't be the variable {mount.env}"
+    if config.stat.folder:
+        raise NotYet(f"{what}: it is a folder")
     if len(mount.env) + 1 + len(value) > MAX_STRING_BYTES:
         raise NotYet(f"{what}: it is longer than Linux allows; give it as a file")
     try:
