@@ -69,8 +69,8 @@ from sim.ordered import AFTER_AN_OUTAGE, IN_ORDER
 from sim.outage import Outage
 from sim.published import PORTS_OF_JOBS
 from sim.scenario import Scenario
-from sim.storage_rules import CONTENT, ON_MOUNTS, ONE_WRITER, RECORDED, STAGED_LAST, UNDER_A_TASK
-from sim.stored import StoredScenario
+from sim.storage_rules import CONTENT, ON_MOUNTS, ONE_NODE, ONE_WRITER, RECORDED, STAGED_LAST, UNDER_A_TASK
+from sim.stored import CLAIMED, PUBLISHED, StoredScenario
 from sim.upgrade import Upgrade
 from sim.volume_making import ONCE
 from sim.volumed import AT_HOME, ONE_HOME
@@ -552,7 +552,7 @@ def a_volume_that_may_be_there_is_forgotten() -> None:
     remove = orion.state.tables.volume_changes._remove_stored
 
     def forget(state, step, row, part, *, force):
-        return remove(state, step, row, replace(part, asked=False), force=force)
+        return remove(state, step, row, part if row.data else replace(part, asked=False), force=force)
 
     orion.state.tables.volume_changes._remove_stored = forget
 
@@ -659,7 +659,7 @@ PLANTED = (
     _bug(order_is_forgotten, IN_ORDER, first=30_001),
     _bug(an_agent_starts_again_whatever_comes_first, AFTER_AN_OUTAGE, scenario=Outage),
     _bug(what_state_says_of_other_nodes_is_believed, AFTER_AN_OUTAGE, first=30_003, scenario=Outage),
-    _bug(a_volume_that_may_be_there_is_forgotten, ONCE, first=30_002),
+    _bug(a_volume_that_may_be_there_is_forgotten, ONCE, first=30_016),
     _bug(a_call_that_failed_has_done_nothing, ONCE, first=30_002),
     _bug(a_volume_goes_wherever_there_is_room, ONE_HOME, AT_HOME, first=30_013),
     _bug(a_new_task_writes_beside_the_former, ONE_WRITER_OF_A_SLOT, first=30_035),
@@ -672,6 +672,9 @@ PLANTED = (
     _bug(storage.tasks_go_on_without_the_cluster, *TWO_WRITERS, first=30_040, scenario=StoredScenario),
     _bug(storage.a_node_is_clear_before_it_has_heard, *TWO_WRITERS, scenario=StoredScenario),
     _bug(storage.a_volume_is_taken_from_under_a_container, *TWO_WRITERS, scenario=StoredScenario),
+    _bug(storage.a_late_copy_of_a_call_is_carried_out, CLAIMED, PUBLISHED, *TWO_WRITERS, scenario=StoredScenario),
+    _bug(storage.a_failed_unpublish_ends_the_claim, CLAIMED, PUBLISHED, scenario=StoredScenario),
+    _bug(storage.two_nodes_claims_begin, ONE_NODE, *TWO_WRITERS, scenario=StoredScenario),
     _bug(failed_start_counts_as_the_program_s, "what never ran is tried again", first=30_070),
 )
 

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 import orion.reconcile.claims
 import orion.reconcile.csi_steps
+import orion.state.tables.claims
 from orion.model.csi_node import Phase, StepKind
 from orion.node.agent.leases import Leases
 from orion.node.routing.plugin_calls import Cleared
+from orion.node.volumes.controller_calls import ControllerCalls
 from orion.node.volumes.node_volumes import NodeVolumes
 from orion.node.volumes.one_volume import OneVolume
 from orion.node.volumes.task_volumes import TaskVolumes
@@ -110,3 +114,34 @@ def a_node_is_clear_before_it_has_heard() -> None:
 
 def a_volume_is_taken_from_under_a_container() -> None:
     NodeVolumes._is_held = lambda self, _target: False
+
+
+def a_late_copy_of_a_call_is_carried_out() -> None:
+    """The controller's node goes by what it is told, not by the claim."""
+    claimed = ControllerCalls._claimed
+    known = {}
+
+    async def as_told(self, request, phase):
+        key = request.volume, request.node
+        try:
+            known[key] = await claimed(self, request, phase)
+        except Exception:
+            if key not in known:
+                raise
+        return known[key]
+
+    ControllerCalls._claimed = as_told
+
+
+def a_failed_unpublish_ends_the_claim() -> None:
+    failed = ControllerCalls.failed
+
+    def as_if_done(self, one, error):
+        return replace(failed(self, one, error), failed="")
+
+    ControllerCalls.failed = as_if_done
+
+
+def two_nodes_claims_begin() -> None:
+    orion.state.tables.claims.excludes = lambda *_, **__: False
+    orion.reconcile.claims.excludes = lambda *_, **__: False

@@ -205,10 +205,11 @@ class CheckQuorum:
         self._demand = demand
         self._is_quorum = is_quorum
         self._cut_off: dict[str, tuple[Run, int]] = {}  # machine -> which leader was seen cut off at the last look
-        cluster.world.after(self.LOOK_MS, self._look)
+        self._look_ms = max(self.LOOK_MS, cluster.tuning.election_ms)
+        cluster.world.after(self._look_ms, self._look)
 
     def _look(self) -> None:
-        self.cluster.world.after(self.LOOK_MS, self._look)
+        self.cluster.world.after(self._look_ms, self._look)
         for machine in self.cluster.machines.values():
             seen = self._leads_alone(machine)
             self._demand(

@@ -3,12 +3,15 @@ mounts and records, and when a container starts or ends. Containers count as run
 knows of them.
 """
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from typing import NoReturn
 
 import msgspec
 
 from orion.model.csi import AccessMode
+from orion.node.routing.plugin_calls import CallAnswer
+from orion.node.rpc.request import CallRequest
 from sim.csi_plugin import Call, Part
 from sim.disk_array import DiskArray, Publication, Stored, excludes
 from sim.loop import Process
@@ -25,6 +28,7 @@ STAGED_LAST = "what is staged goes last"
 ONCE = "a path is mounted once"
 ONE_CALL = "one call about a volume at a time"
 CONTENT = "what was written is there"
+REMEMBERED = 30
 KEPT = "a volume that somebody has is not deleted"
 
 
@@ -45,6 +49,7 @@ class StorageRules:
         self.written: dict[str, tuple[str, ...]] = {}
         self.on_publish: Callable[[Stored, str], None] = lambda *_: None
         self.on_unpublish: Callable[[Stored, str], None] = lambda *_: None
+        self.asked: deque[CallRequest[CallAnswer]] = deque(maxlen=REMEMBERED)  # of controllers, by claims
         self._calls: dict[tuple[Process, Part, str], Call] = {}
         self._rows = 0
         self.checks = 0

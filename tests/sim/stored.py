@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from orion.model.claims import Claim, ClaimPhase
 from orion.model.volumes import Volume
+from orion.node.routing.plugin_calls import PublishVolume, UnpublishVolume
 from orion.state.tables import State
 from orion.state.tables.claims import Claims
 from orion.state.tables.volumes import Volumes
@@ -30,6 +31,7 @@ MADE_BOUND_S = 60.0
 CLAIMED = "a volume is where there is a claim"
 PUBLISHED = "a published claim is so at the storage system"
 
+_ASKED = {ClaimPhase.PUBLISHING: PublishVolume, ClaimPhase.UNPUBLISHING: UnpublishVolume}
 _HAS = (ClaimPhase.PUBLISHED, ClaimPhase.RELEASING)
 
 
@@ -173,6 +175,10 @@ class ClaimRules:
 
     def look(self) -> None:
         for claim, volume in self._claims():
+            if (ask := _ASKED.get(claim.phase)) is not None:
+                request = ask(claim.volume, claim.node, claim.as_of)
+                if request not in self._rules.asked:
+                    self._rules.asked.append(request)
             stored = self._array.volumes.get(volume.data)
             if claim.phase in _HAS and (stored is None or claim.known_as not in stored.nodes):
                 self._world.fail(PUBLISHED, f"{claim} of {volume.data}, which is {stored}")

@@ -4,6 +4,11 @@ machine's disk takes its power too: containers do not outlive either.
 
 import asyncio
 
+from orion.model.errors import OrionError
+from orion.model.ids import NodeId
+from orion.node.node import Node
+from orion.node.routing.plugin_calls import CallAnswer
+from orion.node.rpc.request import CallRequest
 from sim import faults_disk, faults_network, faults_outside, faults_process
 from sim.cluster import Machine
 from sim.fault_kit import Fault, Kit
@@ -52,6 +57,23 @@ def plugin_fails(kit: Kit) -> None:
     kit.did("plugin fails", host.name)
     host.plugin.rate = kit.rng.choice((0.2, 0.5, 0.9))
     kit.heal_after(500, 15_000, setattr, host.plugin, "rate", host.plugin.usual_rate)
+
+
+def late_copy(kit: Kit) -> None:
+    """What a leader has once asked of a controller's node comes there again, as from one who was stalled."""
+    through, host = kit.one(), _any(kit)
+    if through is None or through.run is None or through.node is None or not host.rules.asked:
+        return
+    request = kit.rng.choice(list(host.rules.asked))
+    kit.did("late copy of a call", f"{request} to {host.name}")
+    through.run.process.spawn(_ask_again(kit, through.node, NodeId(host.name), request), name="late-copy")
+
+
+async def _ask_again(kit: Kit, node: Node, of: NodeId, request: CallRequest[CallAnswer]) -> None:
+    try:
+        await node.forward.ask_node(of, request, timeout_s=5.0)
+    except OrionError as error:
+        kit.world.trace("faults", f"late copy: {error.detail}")
 
 
 def mount_is_in_use(kit: Kit) -> None:
@@ -136,6 +158,8 @@ STORAGE: tuple[Fault, ...] = (
     plugin_is_slow,
     plugin_fails,
     mount_is_in_use,
+    late_copy,
+    late_copy,
     crash_in_a_call,
     keeper_is_deaf,
 )

@@ -19,6 +19,7 @@ class StoredMachine(StorageHost):
 
     def __init__(self, machine: Machine, array: DiskArray, rules: StorageRules, features: Features) -> None:
         super().__init__(machine.world, machine.name, array, lambda: machine.disk, features=features)
+        self.rules = rules
         self.crash_in = 0  # calls and writes from now on, for a fault of that key
         self.crash_key = ""
         self.engine = engine = machine.engine

@@ -2,6 +2,7 @@
 
 import pytest
 
+from contract.test_csi import CsiContract
 from contract.test_engine import CRASHES as CONTRACT_CRASHES
 from contract.test_engine import FOREVER as CONTRACT_FOREVER
 from contract.test_engine import SUCCEEDS as CONTRACT_SUCCEEDS
@@ -18,18 +19,22 @@ from contract.test_probe import ProbeContract
 from contract.test_volume_store import VolumeStoreContract
 from orion.model.job import TaskSpec
 from orion.ports.probe import Target
+from sim.csi_plugin import NAME, SOCKET, Features
 from sim.disk import Disk
+from sim.disk_array import POOL, DiskArray
 from sim.engine import CRASHES, FOREVER, MISSING, SUCCEEDS, SimEngine, SimEngineClient
 from sim.firewall import SimFirewall, SimKernel
 from sim.gossip import Gossip, SimMembership
 from sim.guard import SimGuard, SimGuardRules
 from sim.ingress import SimIngress, SimIngressKernel
 from sim.loop import Process
+from sim.mounts import Mounted
 from sim.network import Network
 from sim.overlay import HostNetwork, SimOverlay
 from sim.peers import SimPeers
 from sim.probe import SimProbe
 from sim.simlog import SimLog
+from sim.storage_host import StorageHost
 from sim.volumes import SimVolumes, VolumeDisk
 from sim.world import World
 
@@ -265,3 +270,51 @@ class TestSimVolumes(VolumeStoreContract):
     @pytest.fixture
     def bench(self):
         return SimVolumesBench()
+
+
+class SimCsiBench(Bench):
+    name = NAME
+    pool = next(iter(POOL))
+
+    def __init__(self):
+        super().__init__()
+        self.array = DiskArray(self.world.rng("array"))
+        self.hosts = {}
+
+    async def plugin(self, node="node1", *, most=0):
+        features = Features(grows=False, readonly=False)
+        host = StorageHost(self.world, node, self.array, lambda: Disk(self.world, node), features=features)
+        host.plugin.known_as, host.plugin.most = node, most
+        self.array.nodes = {**self.array.nodes, node: most}
+        self.hosts[node] = host
+        return await host.plugins_of(self.process()).open(SOCKET)
+
+    def place(self, name):
+        return f"/place/{name}"
+
+    def mounts(self):
+        return [path for host in self.hosts.values() for path, held in host.mounts.table.items() for _ in held]
+
+    def is_there(self, path):
+        return path in self.hosts["node1"].mounts.directories
+
+    def left(self):
+        return len(self.array.volumes)
+
+    def write(self, path, text):
+        there = self.hosts["node1"].mounts.at(path)
+        if there.readonly:
+            raise OSError(30, "Read-only file system")
+        there.files.append(text)
+
+    def read(self, path):
+        return self.hosts["node1"].mounts.at(path).files.read()[-1]
+
+    def put_foreign(self, path):
+        self.hosts["node1"].mounts.put(path, Mounted(None))
+
+
+class TestSimCsi(CsiContract):
+    @pytest.fixture
+    def bench(self):
+        return SimCsiBench()
