@@ -552,7 +552,7 @@ def a_volume_that_may_be_there_is_forgotten() -> None:
     remove = orion.state.tables.volume_changes._remove_stored
 
     def forget(state, step, row, part, *, force):
-        return remove(state, step, row, part if row.data else replace(part, asked=False), force=force)
+        return remove(state, step, row, replace(part, asked=False), force=force)
 
     orion.state.tables.volume_changes._remove_stored = forget
 
@@ -659,7 +659,7 @@ PLANTED = (
     _bug(order_is_forgotten, IN_ORDER, first=30_001),
     _bug(an_agent_starts_again_whatever_comes_first, AFTER_AN_OUTAGE, scenario=Outage),
     _bug(what_state_says_of_other_nodes_is_believed, AFTER_AN_OUTAGE, first=30_003, scenario=Outage),
-    _bug(a_volume_that_may_be_there_is_forgotten, ONCE, first=30_016),
+    _bug(a_volume_that_may_be_there_is_forgotten, ONCE, first=30_002),
     _bug(a_call_that_failed_has_done_nothing, ONCE, first=30_002),
     _bug(a_volume_goes_wherever_there_is_room, ONE_HOME, AT_HOME, first=30_013),
     _bug(a_new_task_writes_beside_the_former, ONE_WRITER_OF_A_SLOT, first=30_035),
