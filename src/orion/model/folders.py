@@ -160,8 +160,9 @@ def _headers(tar: bytes) -> Iterator[_Header]:
             raise FolderError("the tar ends too early, or is none" if at else "this is no tar")
         if not any(block):
             return
-        sum_text = b"%06o" % (sum(block[:148]) + 8 * ord(" ") + sum(block[156:]))
-        if block[148:156].strip(b" \0").rjust(6, b"0") != sum_text:
+        digits = block[148:156].strip(b" \0")  # of the sum of all bytes, these taken as blanks
+        wanted = b"%o" % (sum(block[:148]) + 8 * ord(" ") + sum(block[156:]))
+        if digits.lstrip(b"0") != wanted:
             raise FolderError(f"the header at byte {at:,} is damaged, or this is no tar, or a compressed one")
         flag, size = block[156:157], _number(block[124:136])
         at += BLOCK_BYTES

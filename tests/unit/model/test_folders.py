@@ -89,6 +89,18 @@ def test_what_gnu_tar_makes_is_read(tmp_path, form):
         assert found["a/link"].target == f"{long}/file"
 
 
+def test_what_git_archive_makes_is_read():
+    """It begins with a header for all files, and its sums have seven digits."""
+    about = block(
+        at_156=b"g", at_124=b"%011o\0" % 52
+    ) + b"52 comment=0123456789012345678901234567890123456789\n".ljust(512, b"\0")
+    tar = about + block() + END
+    for at in (0, 1024):
+        digits = int(tar[at + 148 : at + 154], 8)
+        tar = tar[: at + 148] + b"%07o\0" % digits + tar[at + 156 :]
+    assert [entry.path for entry in read_folder(tar)] == ["a"]
+
+
 @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
 def test_very_long_names_are_read(form):
     path, target = "/".join("d" * 120 for _ in range(4)), "t" * 200
