@@ -1,5 +1,6 @@
 """Calls of this node's controller parts, for the leader: one at a time for a volume, and none that is over."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -20,6 +21,7 @@ from orion.ports.csi import CsiFailed, CsiPlugin
 from orion.ports.peers import Principal
 
 READ_S = 5.0
+FRESH_S = 2.0  # from the question about a claim to the call: a process may be stalled between
 
 
 class ControllerCalls:
@@ -36,12 +38,15 @@ class ControllerCalls:
 
     async def _publish(self, request: PublishVolume, _: Principal) -> CallAnswer:
         async with self.turn(request.volume):
+            asked_s = asyncio.get_running_loop().time()
             found = await self._claimed(request, ClaimPhase.PUBLISHING)
             claim, volume = found.claim, found.volume
             one, plugin = self.controller(volume.driver)
             can = one.state.controller or frozenset()
             if ControllerFeature.PUBLISH_UNPUBLISH_VOLUME not in can:
                 return CallAnswer()
+            secrets = await self.secrets(volume)
+            _require_fresh(request, asked_s)
             try:
                 context = await plugin.publish_to_node(
                     volume.data,
@@ -49,7 +54,7 @@ class ControllerCalls:
                     access(volume),
                     readonly=claim.read_only and ControllerFeature.PUBLISH_READONLY in can,
                     context=dict(system_of(volume).context),
-                    secrets=await self.secrets(volume),
+                    secrets=secrets,
                 )
             except CsiFailed as error:
                 return self.failed(one, error)
@@ -57,13 +62,16 @@ class ControllerCalls:
 
     async def _unpublish(self, request: UnpublishVolume, _: Principal) -> CallAnswer:
         async with self.turn(request.volume):
+            asked_s = asyncio.get_running_loop().time()
             found = await self._claimed(request, ClaimPhase.UNPUBLISHING)
             volume = found.volume
             one, plugin = self.controller(volume.driver)
             if ControllerFeature.PUBLISH_UNPUBLISH_VOLUME not in (one.state.controller or frozenset()):
                 return CallAnswer()
+            secrets = await self.secrets(volume)
+            _require_fresh(request, asked_s)
             try:
-                await plugin.unpublish_from_node(volume.data, found.claim.known_as, await self.secrets(volume))
+                await plugin.unpublish_from_node(volume.data, found.claim.known_as, secrets)
             except CsiFailed as error:
                 return self.failed(one, error)
             return CallAnswer()
@@ -105,6 +113,12 @@ class ControllerCalls:
         if found is None or found.claim.as_of != request.as_of or found.claim.phase is not phase:
             raise Conflict(f"the claim of {request.node} to volume {request.volume} has gone on")
         return found
+
+
+def _require_fresh(request: PublishVolume | UnpublishVolume, asked_s: float) -> None:
+    """Raises Conflict where so much time has passed that the claim may be another one by now."""
+    if asyncio.get_running_loop().time() - asked_s > FRESH_S:
+        raise Conflict(f"what is known of the claim of {request.node} to volume {request.volume} is too old")
 
 
 def system_of(volume: Volume) -> SystemPart:
