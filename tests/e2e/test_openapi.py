@@ -36,7 +36,7 @@ NO_SCHEMA_SAYS = re.compile(
     "which is off: switch it on|which the address has|asks for a network|one will do|"
     "goe?s? together|that is the job itself|with the network of|the pattern|than the .* are reserved|"
     "is for a storage plugin|is less than sizeBytes|begins with no source|which has no fsType|stands alone|"
-    "runs? (past|backwards|into)|not known to the log driver|"
+    "runs? (past|backwards|into)|not known to the log driver|the folder is not taken|"
     "which is not known|no schedule|needs a schedule|no time zone|has no count|is never|has no former version"
 )
 
