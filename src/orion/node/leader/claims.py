@@ -15,6 +15,7 @@ from orion.model.volumes import Volume
 from orion.node.consensus.driver import RaftDriver
 from orion.node.leader.proposer import Proposer
 from orion.node.leader.until import changed_or_due
+from orion.node.leader.volume_turns import VolumeTurns
 from orion.node.routing.forward import Forward
 from orion.node.routing.plugin_calls import AskClear, CallAnswer, PublishVolume, UnpublishVolume
 from orion.node.runtime.isolation import UNFORESEEN
@@ -44,11 +45,14 @@ class ClaimsDuty:
 
     name = "claims"
 
-    def __init__(self, *, clock: Clock, driver: RaftDriver, proposer: Proposer, forward: Forward) -> None:
+    def __init__(
+        self, *, clock: Clock, driver: RaftDriver, proposer: Proposer, forward: Forward, turns: VolumeTurns
+    ) -> None:
         self._clock = clock
         self._driver = driver
         self._proposer = proposer
         self._forward = forward
+        self._volume_turns = turns
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -57,26 +61,34 @@ class ClaimsDuty:
         self._failures: dict[Key, int] = {}
         self._calling: set[str] = set()  # volumes, whose controller is asked
         self._asking: set[Key] = set()  # whose nodes are
-        self._turns = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._rotation = itertools.count()
 
     async def run(self, _term: int, /) -> None:
         self._begin_anew()
-        async with asyncio.TaskGroup() as group:
-            while True:
-                due_ms, decided, began_ms = NEVER_MS, False, self._clock.now_ms()
-                acts = self._acts()
-                # With very many jobs a look takes a while: it has a small part of the time.
-                gather_s = max(GATHER_S, (self._clock.now_ms() - began_ms) / 1000 * QUIET)
-                for act in acts:
-                    if act.kind is ActKind.WAIT:
-                        due_ms = min(due_ms, act.at_ms) if act.at_ms >= 0 else due_ms
-                    elif not await self._carry_out(act, group):
-                        due_ms = min(due_ms, self._clock.now_ms() + FIRST_AGAIN_MS)
-                    else:
-                        decided |= act.kind in _DECISIONS
-                if not decided:  # else the state has changed meanwhile, unseen
-                    await changed_or_due(self._driver, self._clock, due_ms, gather_s)
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    await self._look(group)
+        finally:
+            for each in self._calling:  # calls that were cancelled before they began
+                self._volume_turns.end(each)
+
+    async def _look(self, group: asyncio.TaskGroup) -> None:
+        """Begins what is due, and returns when something else may be."""
+        due_ms, decided, began_ms = NEVER_MS, False, self._clock.now_ms()
+        acts = self._acts()
+        # With very many jobs a look takes a while: it has a small part of the time.
+        gather_s = max(GATHER_S, (self._clock.now_ms() - began_ms) / 1000 * QUIET)
+        for act in acts:
+            if act.kind is ActKind.WAIT:
+                due_ms = min(due_ms, act.at_ms) if act.at_ms >= 0 else due_ms
+            elif not await self._carry_out(act, group):
+                due_ms = min(due_ms, self._clock.now_ms() + FIRST_AGAIN_MS)
+            else:
+                decided |= act.kind in _DECISIONS
+        if not decided:  # else the state has changed meanwhile, unseen
+            await changed_or_due(self._driver, self._clock, due_ms, gather_s)
 
     def _acts(self) -> list[Act]:
         view, claims = self._driver.view, self._driver.view.of(Claims).rows.values()
@@ -154,6 +166,8 @@ class ClaimsDuty:
         if act.kind is ActKind.CLEAR:
             self._asking.add(key)
             call = self._guarded(claim, self._clear)
+        elif not self._volume_turns.begin(act.volume):  # it is made, grows, or is copied
+            return False
         else:
             self._calling.add(act.volume)
             call = self._guarded(claim, self._publish if act.kind is ActKind.PUBLISH else self._unpublish)
@@ -194,7 +208,7 @@ class ClaimsDuty:
 
     async def _guarded(self, claim: Claim, call: Callable[[Claim], Awaitable[None]]) -> None:
         try:
-            async with self._turns:
+            async with self._calls:
                 await call(claim)
         except OrionError as error:
             await self._failed(claim, error.detail)
@@ -206,6 +220,7 @@ class ClaimsDuty:
                 self._asking.discard(claim.key)
             else:
                 self._calling.discard(claim.volume)
+                self._volume_turns.end(claim.volume)
             self._driver.watch.nudge()
 
     async def _publish(self, claim: Claim) -> None:

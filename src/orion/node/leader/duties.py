@@ -76,7 +76,7 @@ def leader_and_voters(
         Moving(clock=clock, driver=driver, proposer=proposer, begun=begun_moves),
         System(clock=clock, driver=driver, proposer=proposer),
         SubnetLeases(clock=clock, driver=driver, proposer=proposer),
-        ClaimsDuty(clock=clock, driver=driver, proposer=proposer, forward=forward),
+        ClaimsDuty(clock=clock, driver=driver, proposer=proposer, forward=forward, turns=turns),
         VolumeMoves(clock=clock, driver=driver, proposer=proposer, forward=forward),
         Storage(clock=clock, driver=driver, proposer=proposer, forward=forward, turns=turns),
         Cron(clock=clock, driver=driver, proposer=proposer),

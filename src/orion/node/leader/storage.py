@@ -69,10 +69,14 @@ class Storage:
 
     async def run(self, _term: int, /) -> None:
         self._rests, self._flying = Rests(), set()
-        async with asyncio.TaskGroup() as group:
-            while True:
-                again_ms = self._look(group)
-                await changed_or_due(self._driver, self._clock, again_ms, GATHER_S)
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    again_ms = self._look(group)
+                    await changed_or_due(self._driver, self._clock, again_ms, GATHER_S)
+        finally:
+            for each in self._flying:  # cancelled before they began
+                self._turns.end(each)
 
     def _look(self, group: asyncio.TaskGroup) -> int:
         """Begins what is due, and returns when something else will be."""
