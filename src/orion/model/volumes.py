@@ -160,7 +160,7 @@ def volume_wait_text(wait: VolumeWait, there: str = "") -> str:
     if wait.gap is VolumeGap.APART:
         return (
             f"{what} is on {wait.node} and its volume {wait.other} on {wait.other_node}: move one of them with"
-            " 'orion volume move'"
+            " 'orion volume move', or stop the tasks that have it there if it is a storage plugin's"
         )
     since_when = f" since {time_of_day(wait.since_ms)}" if wait.since_ms else ""
     more = f"; {there}" if there and wait.gap is VolumeGap.ROOM else ""

@@ -198,7 +198,8 @@ def test_two_volumes_in_two_places_are_said():
     cluster.job("db", volumes=(DATA, LOGS))
     cluster.job("apart", volumes=(DATA,), rules=PlacementRules((read_constraint("zone=b"),)))
     assert waits(cluster) == (
-        "db waits: its volume logs is on n2 and its volume data on n1: move one of them with 'orion volume move'"
+        "db waits: its volume logs is on n2 and its volume data on n1: move one of them with 'orion volume move',"
+        " or stop the tasks that have it there if it is a storage plugin's"
     )
     assert waits(cluster, "apart") == ("apart waits: its volume data is on n1, which the task's own rules exclude")
 

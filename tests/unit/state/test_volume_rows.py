@@ -162,6 +162,18 @@ def test_what_many_nodes_may_write_to_is_no_hindrance(world):
     assert world.do(PutJob(20, first, "put 2", world.index)).result == "db"
 
 
+def test_what_can_only_be_read_is_mounted_so(world):
+    system = SystemPart(AccessMode.MULTI_NODE_READER_ONLY)
+    world.state.of(Volumes).put(
+        Volume("data", VolumeKind.CSI, created_index=1, data="d", driver="x", system=system)
+    )
+    writes = creation("db", volumes=DATA).job
+    with pytest.raises(Refused, match="volume data is multi-node-reader-only: db has to mount it read-only"):
+        raise world.do(PutJob(20, writes, "put", world.index)).result
+    reads = creation("db", volumes=(replace(DATA[0], read_only=True),)).job
+    assert world.do(PutJob(20, reads, "put 2", world.index)).result == "db"
+
+
 def test_there_are_no_more_volumes_than_there_can_be(world, monkeypatch):
     monkeypatch.setattr(volumes, "MAX_VOLUMES", 1)
     world.create("db", volumes=DATA)

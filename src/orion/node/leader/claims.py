@@ -161,8 +161,7 @@ class ClaimsDuty:
         if claim is None:  # another leader's, or this one's own last act
             return True
         if act.kind is ActKind.MOVE:
-            await self._move(claim, act.to)
-            return True
+            return await self._move(claim, act.to)
         if act.kind is ActKind.CLEAR:
             self._asking.add(key)
             call = self._guarded(claim, self._clear)
@@ -193,18 +192,18 @@ class ClaimsDuty:
             need.stop_after_ms,
             plugin.known_as,
         )
-        done = await self._proposer.propose(command)
-        if done is not None and isinstance(done.result, OrionError):
-            log.info("no claim of %s to volume %s yet: %s", act.node, act.volume, done.result.detail)
+        if await self._proposer.propose(command) is None:  # refused perhaps: not again at once
             self._rest((act.volume, act.node))
             return False
         return True
 
-    async def _move(self, claim: Claim, to: ClaimPhase | None, context: tuple[tuple[str, str], ...] = ()) -> None:
+    async def _move(self, claim: Claim, to: ClaimPhase | None, context: tuple[tuple[str, str], ...] = ()) -> bool:
         command = MoveClaim(self._clock.wall_ms(), claim.volume, claim.node, claim.as_of, to, context)
-        await self._proposer.propose(command)
+        if await self._proposer.propose(command) is None:
+            return False
         self._failures.pop(claim.key, None)
         self._rests_until_ms.pop(claim.key, None)
+        return True
 
     async def _guarded(self, claim: Claim, call: Callable[[Claim], Awaitable[None]]) -> None:
         try:

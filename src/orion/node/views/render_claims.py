@@ -1,6 +1,6 @@
 """Claims in words for people: why a node does not have a volume of a storage system yet, and until when."""
 
-from orion.model.claims import SLACK_MS, Claim, ClaimPhase, access_of, excludes
+from orion.model.claims import SLACK_MS, Claim, ClaimPhase, access_of, excludes, only_reads
 from orion.model.ids import NodeId
 from orion.model.node import NodeStatus
 from orion.model.times import time_of_day
@@ -20,6 +20,8 @@ def claim_wait(view: View, name: str, node: NodeId) -> str:
     if not volume.data:
         return f"plugin {volume.driver} makes it{_because(volume.system.why)}"
     claims = view.of(Claims).of_volume(name)
+    if only_reads(access_of(volume)) and not claims:
+        return f"it is {access_of(volume).value}, so tasks have to mount it read-only: {name}:/PATH:ro"
     mine = next((each for each in claims if each.node == node), None)
     if mine is not None:
         return _own(volume, mine)

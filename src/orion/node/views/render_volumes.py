@@ -8,6 +8,7 @@ from orion.model.storage import state_of
 from orion.model.times import rfc3339
 from orion.model.volumes import Volume
 from orion.node.views.render_storage import shown_storage
+from orion.state.tables.claims import Claims
 from orion.state.tables.volumes import Users, Volumes, is_held
 from orion.state.view import View
 
@@ -39,7 +40,8 @@ def _users(view: View) -> Users:
 
 
 def _shown(view: View, row: Volume, users: Users) -> VolumeView:
-    held = is_held(row.name, view.node_record(row.home), view.allocations, view.job_record)
+    held = bool(view.of(Claims).of_volume(row.name))
+    held = held or is_held(row.name, view.node_record(row.home), view.allocations, view.job_record)
     return VolumeView(
         name=row.name,
         kind=row.kind,

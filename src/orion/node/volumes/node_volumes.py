@@ -110,9 +110,15 @@ class NodeVolumes:
                 self._follow(group, runners)
                 await self._changed.wait()
 
-    def look(self) -> None:
-        """Something may not be held any more."""
-        self._look_again()
+    @property
+    def holding(self) -> bool:
+        """A container keeps something from going."""
+        return any(one.held for one in self._volumes.values())
+
+    def release(self) -> None:
+        """Such containers may have ended."""
+        for one in self._volumes.values():
+            one.release()
 
     def _follow(self, group: asyncio.TaskGroup, runners: dict[Key, asyncio.Task[None]]) -> None:
         wanted = self._wanted or {}

@@ -50,6 +50,7 @@ class OneVolume:
         self.wanted: WantedVolume | None = None
         self.why = ""
         self.settled = False
+        self.held = False  # by a container, which is to end first
         self._folder = folder
         self._fresh = KnownVolume(known.plugin, known.id, staging=known.staging)
         self._saved = known  # as it is on the disk, which has no record of one that is fresh
@@ -90,7 +91,12 @@ class OneVolume:
             self.wanted = wanted
             self.settled = False
             self._again_s = FIRST_AGAIN_S
-        self._look.set()
+            self._look.set()
+
+    def release(self) -> None:
+        """Has it looked at again whether a container still uses what is to go."""
+        if self.held:
+            self._look.set()
 
     def look(self) -> None:
         """Has the kernel and the plugin looked at again."""
@@ -130,7 +136,9 @@ class OneVolume:
             await self._save(known)
             return False
         if step.kind in _AWAY and step.path and self._is_held(step.path):
-            raise _Waits(f"a container uses it at {step.path}")
+            self.held = True
+            raise _Waits(f"a container may use it at {step.path}")
+        self.held = False
         if step.kind in CALLS:
             if plugin is None:
                 raise _Waits(tools.plugins.why_not(known.plugin))

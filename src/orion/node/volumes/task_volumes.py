@@ -65,9 +65,9 @@ class TaskVolumes:
             await self._fetch_secrets()
             self._follow()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S if self._unsettled() else None):
+                async with asyncio.timeout(LOOK_S if self._volumes.holding else None):
                     await self._changed.wait()
-            self._volumes.look()
+            self._volumes.release()
 
     async def path(self, volume: Volume, start: StartRequest) -> str:
         """Returns where the task finds its volume. Raises NotYet."""
@@ -146,13 +146,12 @@ class TaskVolumes:
     def _volumes_changed(self) -> None:
         self._moved.set()
         self._moved = asyncio.Event()
+        if self._volumes.holding:
+            self._changed.set()
         work = self._source.latest
         with_volumes = [each for each in work.assigned if each.spec.has_volumes] if work is not None else []
         if with_volumes:
             self._agent.hurry([each.allocation.id for each in with_volumes])
-
-    def _unsettled(self) -> bool:
-        return any(not each.settled for each in self._volumes.volumes())
 
     async def _why(self, volume: Volume) -> str:
         """In words, why this node does not have it yet."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from msgspec.structs import replace
 
 from orion.model.allocation import Allocation
-from orion.model.claims import excludes
+from orion.model.claims import excludes, only_reads
 from orion.model.errors import Conflict, OrionError, Refused
 from orion.model.ids import AllocationId, JobName, task_id
 from orion.model.job import Job, JobKind, TaskSpec
@@ -173,6 +173,13 @@ def refuse_volumes(state: Tables, job: Job) -> OrionError | None:
                 " write update.order stop-first or auto, or mount the volume read-only"
             )
     table = state.of(Volumes)
+    for each in named:
+        row = table.get(each.name) if not (each.per_slot or each.read_only) else None
+        if row is not None and row.system is not None and only_reads(row.system.access):
+            return Refused(
+                f"volume {row.name} is {row.system.access.value}: {job.name} has to mount it read-only, as in"
+                f" {row.name}:{each.target}:ro"
+            )
     if (leaving := _being_removed(table, named, job.count)) is not None:
         return Conflict(
             f"{job.name} asks for volume {leaving}, which is being removed: wait until it is gone, or name another"
