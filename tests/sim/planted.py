@@ -69,6 +69,7 @@ from sim.ordered import AFTER_AN_OUTAGE, IN_ORDER
 from sim.outage import Outage
 from sim.published import PORTS_OF_JOBS
 from sim.scenario import Scenario
+from sim.steps import Steps
 from sim.storage_rules import CONTENT, ON_MOUNTS, ONE_NODE, ONE_WRITER, RECORDED, STAGED_LAST, UNDER_A_TASK
 from sim.stored import CLAIMED, PUBLISHED, StoredScenario
 from sim.upgrade import Upgrade
@@ -599,7 +600,10 @@ PLANTED = (
     ),
     _bug(lost_truncation, UNSYNCED, "an acknowledgement means the same entry", DURABLE, first=30_010),
     _bug(
-        old_term_committed_by_counting, "only entries of the current term are committed by counting", first=30_106
+        old_term_committed_by_counting,
+        "only entries of the current term are committed by counting",
+        first=30_002,
+        scenario=Steps,
     ),
     _bug(quorum_of_one, DURABLE),
     _bug(joint_quorum_of_new_voters_only, DURABLE, "elected by a quorum"),

@@ -185,6 +185,20 @@ def test_one_that_is_over_and_runs_still_is_neither_renewed_nor_forgotten():
     run(main)
 
 
+def test_a_keeper_that_was_killed_while_its_node_is_cut_off_hears_of_all_again():
+    async def main(bench):
+        bench.assign(spec(DATA))
+        await bench.passes(3)
+        bench.cut_off = True
+        await bench.passes(2)
+        last = bench.told[FIRST]
+        bench.told.clear()
+        await bench.passes(5)
+        assert bench.told == {FIRST: last}
+
+    run(main)
+
+
 def test_nothing_starts_without_a_keeper():
     async def main(bench):
         bench.assign(spec(DATA))

@@ -35,7 +35,7 @@ MAX_ANSWER = 16 << 20
 
 class Watched:
     def __init__(self, until: float) -> None:
-        self.until = until
+        self.told = self.until = until
         self.looks = 0
 
 
@@ -132,7 +132,8 @@ def listen_to(client: socket.socket, clients: dict[socket.socket, bytes], watche
         for line in lines:
             told = json.loads(line)
             for name, until in told.get("until", {}).items():
-                watched[name] = Watched(float(until))
+                if name not in watched or watched[name].told != float(until):
+                    watched[name] = Watched(float(until))
             for name in told.get("ended", ()):
                 watched.pop(name, None)
             client.sendall(b"ok\n")

@@ -24,6 +24,7 @@ from orion.ports.keeper import Keeper
 log = logging.getLogger(__name__)
 
 RENEW_S = 1.0
+ASK_S = 3.0
 
 
 class Leases:
@@ -115,7 +116,10 @@ class Leases:
         """
         asked_ms, wanted = self._clock.now_ms(), False
         try:
-            answer = await self._confirm(Confirm(allocations, (self._me,)))
+            async with asyncio.timeout(ASK_S):
+                answer = await self._confirm(Confirm(allocations, (self._me,)))
+        except TimeoutError:
+            why = f"no quorum answers within {ASK_S:g} s"
         except OrionError as error:
             why = error.detail
         else:
@@ -133,13 +137,11 @@ class Leases:
             return  # those of a former process have the time that it was given
         from_ms = self._standing_ms + self._more_ms
         until_ms = {each: from_ms + time_ms for each, time_ms in needed.items()}
-        news = {each: time_ms for each, time_ms in until_ms.items() if self._kept.get(each) != time_ms}
         # One that is over and runs still is ended by the keeper if nobody else does.
         ended = [each for each in self._kept if each not in needed and not self._may_run(each)]
-        if not news and not ended:
-            return
         try:
-            await self._tell(news, tuple(ended))
+            # All of it, each time: a keeper that was killed meanwhile knows of nothing.
+            await self._tell(self._kept | until_ms, tuple(ended))
         except OrionError as error:
             log.warning("%s", error.detail)
 
