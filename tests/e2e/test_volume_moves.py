@@ -98,7 +98,7 @@ def test_what_can_not_be_is_said_and_changes_nothing(shared: Cluster, busybox_im
     assert volume(shared)["size"]["files"] >= 1
     code, out, _ = orion(other, "volume", "ls")
     assert code == 0
-    assert out.splitlines()[1].split()[:3] == ["data", home.name, "ready"]
+    assert out.splitlines()[1].split()[:4] == ["data", "local", home.name, "ready"]
     assert len(rows(home)) == held
     code, out, _ = orion(other, "volume", "rm", "data")
     assert (code, out) == (0, "data\n")
