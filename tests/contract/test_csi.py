@@ -27,7 +27,7 @@ from orion.model.csi import (
     Source,
 )
 from orion.ports.csi import CsiFailed, CsiPlugin
-from support.csi import PluginProcess, asked, mounts_below, no_mounts_left
+from support.csi import PluginProcess, asked, mounts_below
 
 WRITER = Access()
 MIB = 1 << 20
@@ -388,18 +388,6 @@ class TestCsiDir(CsiContract):
 
 
 # --- what only a process has -------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def folder(tmp_path):
-    with no_mounts_left(tmp_path):
-        yield tmp_path
-
-
-@pytest.fixture
-def process(folder):
-    with PluginProcess(folder) as process:
-        yield process
 
 
 def run(process, test):

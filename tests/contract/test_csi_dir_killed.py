@@ -16,7 +16,7 @@ from orion.csi_dir.records import NodeRecord
 from orion.csi_dir.server import methods_of
 from orion.csi_dir.store import Store
 from orion.wire.csi import csi_pb2
-from support.csi import mounts_below, no_mounts_left
+from support.csi import mounts_below
 
 pytestmark = pytest.mark.root
 
@@ -40,12 +40,6 @@ EFFECTS = (
     (shutil, "rmtree"),
     (subprocess, "run"),
 )
-
-
-@pytest.fixture
-def folder(tmp_path):
-    with no_mounts_left(tmp_path):
-        yield tmp_path
 
 
 class Plugin:

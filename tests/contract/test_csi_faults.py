@@ -17,7 +17,7 @@ from orion.model.csi_node import Target, WantedVolume
 from orion.model.secret_values import SecretValues
 from orion.node.volumes import node_volumes, one_plugin, one_volume
 from orion.ports.csi import CsiFailed
-from support.csi import asked, mounts_below, no_mounts_left, unmount_all
+from support.csi import asked, mounts_below, unmount_all
 from support.csi_faults import CODES, Fault, FaultyPlugin
 
 pytestmark = pytest.mark.root
@@ -27,12 +27,6 @@ SEQUENCES = int(os.environ.get("ORION_CSI_SEQUENCES", "30"))
 AT_ONCE = 4  # they share a connection, so a lost one is lost for all
 DEADLINE_S = 0.4
 NEVER_CODES = {code for code in CODES if BY_CODE[code].kind in NEVER}
-
-
-@pytest.fixture
-def folder(tmp_path):
-    with no_mounts_left(tmp_path):
-        yield tmp_path
 
 
 def run(folder, test, **deadlines_s):

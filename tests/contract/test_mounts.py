@@ -9,15 +9,9 @@ import pytest
 
 from orion.adapters.mounts import LinuxMounts
 from orion.ports.mounts import MountFailed
-from support.csi import no_mounts_left, unmount_all
+from support.csi import unmount_all
 
 pytestmark = pytest.mark.root
-
-
-@pytest.fixture
-def folder(tmp_path):
-    with no_mounts_left(tmp_path):
-        yield tmp_path
 
 
 def bind(source, target):

@@ -16,23 +16,11 @@ from orion.model.csi_node import Target, WantedVolume
 from orion.node.volumes.node_volumes import NodeVolumes
 from orion.node.volumes.plugins import Plugins
 from orion.ports.csi_records import RecordsFailed
-from support.csi import PluginProcess, asked, mounts_below, no_mounts_left, unmount_all
+from support.csi import PluginProcess, asked, mounts_below, unmount_all
 
 pytestmark = pytest.mark.root
 
 NAME = "dir.csi.orion.dev"
-
-
-@pytest.fixture
-def folder(tmp_path):
-    with no_mounts_left(tmp_path):
-        yield tmp_path
-
-
-@pytest.fixture
-def process(folder):
-    with PluginProcess(folder) as process:
-        yield process
 
 
 class Machine(LinuxMounts):

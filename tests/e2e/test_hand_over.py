@@ -80,7 +80,7 @@ def test_its_node_stops_on_purpose_and_returns(world: StorageLab) -> None:
     home, before = world.home(), world.task()["allocations"]
     world.lab.stop_node(home)
     world.row()
-    assert world.keepers()
+    assert world.keepers_of(home)
     world.lab.start_again(home)
     world.lab.wait(lambda: world.home() == home, "the task to run on")
     assert [each["id"] for each in world.task()["allocations"]] == [each["id"] for each in before]

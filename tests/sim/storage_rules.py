@@ -10,7 +10,7 @@ from typing import NoReturn
 import msgspec
 
 from orion.model.csi import AccessMode
-from orion.node.routing.plugin_calls import CallAnswer
+from orion.node.routing.plugin_calls import CallDone
 from orion.node.rpc.request import CallRequest
 from sim.csi_plugin import Call, Part
 from sim.disk_array import DiskArray, Publication, Stored, excludes
@@ -49,7 +49,7 @@ class StorageRules:
         self.written: dict[str, tuple[str, ...]] = {}
         self.on_publish: Callable[[Stored, str], None] = lambda *_: None
         self.on_unpublish: Callable[[Stored, str], None] = lambda *_: None
-        self.asked: deque[CallRequest[CallAnswer]] = deque(maxlen=REMEMBERED)  # of controllers, by claims
+        self.asked: deque[CallRequest[CallDone]] = deque(maxlen=REMEMBERED)  # of controllers, by claims
         self._calls: dict[tuple[Process, Part, str], Call] = {}
         self._rows = 0
         self.checks = 0

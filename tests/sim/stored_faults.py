@@ -7,7 +7,7 @@ import asyncio
 from orion.model.errors import OrionError
 from orion.model.ids import NodeId
 from orion.node.node import Node
-from orion.node.routing.plugin_calls import CallAnswer
+from orion.node.routing.plugin_calls import CallDone
 from orion.node.rpc.request import CallRequest
 from sim import faults_disk, faults_network, faults_outside, faults_process
 from sim.cluster import Machine
@@ -69,7 +69,7 @@ def late_copy(kit: Kit) -> None:
     through.run.process.spawn(_ask_again(kit, through.node, NodeId(host.name), request), name="late-copy")
 
 
-async def _ask_again(kit: Kit, node: Node, of: NodeId, request: CallRequest[CallAnswer]) -> None:
+async def _ask_again(kit: Kit, node: Node, of: NodeId, request: CallRequest[CallDone]) -> None:
     try:
         await node.forward.ask_node(of, request, timeout_s=5.0)
     except OrionError as error:

@@ -100,9 +100,9 @@ def stop_after_ms(spec: TaskSpec, index: int, volumes: Mapping[str, Volume]) -> 
     """
     if spec.stop_after_disconnect_ms is not None:
         return spec.stop_after_disconnect_ms
-    for mount in spec.volumes:
-        row = volumes.get(mount.volume_of(index)) if mount.name else None
-        if row is None or row.system is None or mount.read_only:
+    for name in spec.volume_names(index):
+        row = volumes.get(name)
+        if row is None or row.system is None or not spec.writes_volume(name, index):
             continue
         if excludes(row.system.access, read_only=False, other_read_only=False):
             return STOP_AFTER_MS

@@ -71,9 +71,13 @@ class SystemPart(msgspec.Struct, frozen=True, array_like=True, gc=False):
     refused: bool = False
     asked_at: int = 0
 
-    def reached_from(self, topology: Pairs) -> bool:
-        """Returns whether a node of these places can have it (CSI, TopologyRequirement)."""
-        mine = set(topology)
+    def reached_by(self, plugin: NodePlugin | None) -> bool:
+        """Returns whether a node with this plugin of its driver, None for none, can have it (CSI,
+        TopologyRequirement).
+        """
+        if plugin is None or not plugin.node:
+            return False
+        mine = set(plugin.topology)
         return not self.topologies or any(mine.issuperset(each) for each in self.topologies)
 
 

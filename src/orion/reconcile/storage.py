@@ -1,12 +1,10 @@
-"""Volumes and snapshots of storage systems: the next thing to be done for each, and when one that failed is tried
-again.
+"""Volumes and snapshots of storage systems: the next thing to be done for each.
 
 Before the first call it is written down that there may have been one. From then on a call that failed may have done
 its work, so whatever is to be removed is found by the call that made it, and deleted by the id that this answers.
 """
 
 import enum
-from collections.abc import Collection, Hashable
 
 import msgspec
 
@@ -17,7 +15,6 @@ from orion.model.volumes import Volume
 
 FIRST_AGAIN_MS = 500
 LONGEST_AGAIN_MS = 60_000
-REFUSED_AGAIN_MS = 300_000  # of a call that as it stands never succeeds, if its plugin is right
 # One that is to be removed and was never there: so many refusals of the call to make it, one after the other.
 SURE = 3
 
@@ -90,46 +87,6 @@ def was_never_there(each: Standing, kind: str, refusals: int) -> bool:
     """
     refused = (FailureKind.FINAL, FailureKind.OUT_OF_RANGE, FailureKind.UNIMPLEMENTED)
     return each.removing and not each.made and refusals >= SURE and kind in {one.value for one in refused}
-
-
-class Rests:
-    """When a call that failed is made again: after waits that grow, or once `terms` are others. These are its
-    plugin, and what is asked of it.
-    """
-
-    def __init__(self) -> None:
-        self._times: dict[Subject, int] = {}
-        self._until_ms: dict[Subject, int] = {}
-        self._terms: dict[Subject, Hashable] = {}
-        self._kinds: dict[Subject, tuple[str, int]] = {}
-
-    def until_ms(self, subject: Subject, terms: Hashable) -> int:
-        """0 where nothing has failed, or the terms are others by now."""
-        if subject in self._terms and self._terms[subject] != terms:
-            self.forget(subject)
-        return self._until_ms.get(subject, 0)
-
-    def failed(self, subject: Subject, terms: Hashable, now_ms: int, kind: str = "", *, never: bool = False) -> int:
-        """Returns how often in a row it has failed with this kind of failure."""
-        former, count = self._kinds.get(subject, ("", 0))
-        self._kinds[subject] = kind, count + 1 if kind == former else 1
-        times = self._times[subject] = self._times.get(subject, 0) + 1
-        wait_ms = min(FIRST_AGAIN_MS << min(times - 1, 16), LONGEST_AGAIN_MS)
-        self._until_ms[subject] = now_ms + (REFUSED_AGAIN_MS if never else wait_ms)
-        self._terms[subject] = terms
-        return self._kinds[subject][1]
-
-    def times(self, subject: Subject) -> int:
-        return self._times.get(subject, 0)
-
-    def forget(self, subject: Subject) -> None:
-        for each in (self._times, self._until_ms, self._terms, self._kinds):
-            each.pop(subject, None)
-
-    def keep(self, subjects: Collection[Subject]) -> None:
-        """Forgets all others."""
-        for subject in [each for each in self._times if each not in subjects]:
-            self.forget(subject)
 
 
 def of_volume(row: Volume, part: SystemPart, *, held: bool) -> Standing:

@@ -122,9 +122,7 @@ def narrowed(view: View, spec: TaskSpec, index: int, pool: Pool) -> Pool:
 def can_have(claims: Claims, node: Node, volume: Volume) -> bool:
     """Returns whether a storage system's volume can come to a node: the plugin is there, and takes one more."""
     plugin = node.plugin(volume.driver)
-    if plugin is None or not plugin.node or volume.system is None:
-        return False
-    if not volume.system.reached_from(plugin.topology):
+    if volume.system is None or plugin is None or not volume.system.reached_by(plugin):
         return False
     if not plugin.max_volumes or (volume.name, node.id) in claims.rows:
         return True

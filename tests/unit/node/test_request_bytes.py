@@ -38,12 +38,11 @@ from orion.node.consensus.snapshots import FetchSnapshot
 from orion.node.network.names import NamedJob, NamedPlace, NamesChunk, WatchNames
 from orion.node.network.published import WatchPublished
 from orion.node.network.reachability import AskWitness
-from orion.node.routing.plugin_calls import AskClaim, AskClear, AskWait, PublishVolume, UnpublishVolume
+from orion.node.routing.plugin_calls import AskClaim, AskClear, AskWait, CallDone, PublishVolume, UnpublishVolume
 from orion.node.routing.pull_image import Pulled, PullImage
 from orion.node.routing.storage_calls import (
     AskSecrets,
     AskStored,
-    CallDone,
     DeleteStored,
     GrowStored,
     MakeStored,

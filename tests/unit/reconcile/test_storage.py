@@ -4,12 +4,11 @@ import pytest
 from msgspec.structs import replace
 
 from orion.model.csi import FailureKind
+from orion.reconcile.rests import REFUSED_AGAIN_MS, Rests
 from orion.reconcile.storage import (
     FIRST_AGAIN_MS,
     LONGEST_AGAIN_MS,
-    REFUSED_AGAIN_MS,
     SURE,
-    Rests,
     Standing,
     StorageStep,
     next_step,
@@ -52,7 +51,7 @@ def test_only_a_call_that_is_refused_again_and_again_says_that_nothing_was_made(
 
 
 def test_waits_grow_and_end_with_other_terms():
-    rests = Rests()
+    rests = Rests(FIRST_AGAIN_MS, LONGEST_AGAIN_MS)
     waits = [rests.failed(NEW.subject, "a", 0) and rests.until_ms(NEW.subject, "a") for _ in range(10)]
     assert waits[:3] == [FIRST_AGAIN_MS, FIRST_AGAIN_MS * 2, FIRST_AGAIN_MS * 4]
     assert waits[-1] == LONGEST_AGAIN_MS
@@ -61,20 +60,20 @@ def test_waits_grow_and_end_with_other_terms():
 
 
 def test_what_never_succeeds_is_asked_again_on_other_terms_or_much_later():
-    rests = Rests()
+    rests = Rests(FIRST_AGAIN_MS, LONGEST_AGAIN_MS)
     rests.failed(NEW.subject, ("1.0",), 0, never=True)
     assert rests.until_ms(NEW.subject, ("1.0",)) == REFUSED_AGAIN_MS
     assert rests.until_ms(NEW.subject, ("1.1",)) == 0
 
 
 def test_refusals_of_one_kind_are_counted_by_themselves():
-    rests = Rests()
+    rests = Rests(FIRST_AGAIN_MS, LONGEST_AGAIN_MS)
     kinds = ("final", "final", "retry", "final", "final")
     assert [rests.failed(NEW.subject, "a", 0, kind) for kind in kinds] == [1, 2, 1, 1, 2]
 
 
 def test_what_is_gone_is_forgotten():
-    rests = Rests()
+    rests = Rests(FIRST_AGAIN_MS, LONGEST_AGAIN_MS)
     rests.failed(NEW.subject, "a", 0)
     rests.keep({NEW.subject})
     assert rests.times(NEW.subject) == 1

@@ -3,7 +3,6 @@
 """
 
 import asyncio
-import itertools
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -13,15 +12,17 @@ from orion.model.ids import NodeId
 from orion.model.node import NodeStatus
 from orion.model.volumes import Volume
 from orion.node.consensus.driver import RaftDriver
+from orion.node.leader.controllers import Controllers
 from orion.node.leader.proposer import Proposer
 from orion.node.leader.until import changed_or_due
 from orion.node.leader.volume_turns import VolumeTurns
 from orion.node.routing.forward import Forward
-from orion.node.routing.plugin_calls import AskClear, CallAnswer, PublishVolume, UnpublishVolume
+from orion.node.routing.plugin_calls import AskClear, PublishVolume, UnpublishVolume
 from orion.node.runtime.isolation import UNFORESEEN
 from orion.ports.clock import Clock
 from orion.reconcile.claims import Act, ActKind, Key, Need, Outlook, decide
 from orion.reconcile.deployment_look import NEVER_MS
+from orion.reconcile.rests import Rests
 from orion.state.tables.claims import BeginClaim, Claims, MoveClaim, NoteClaim
 from orion.state.tables.volumes import Users, Volumes
 
@@ -36,6 +37,11 @@ LONGEST_AGAIN_MS = 30_000
 CALLS_AT_ONCE = 32
 
 _DECISIONS = frozenset({ActKind.BEGIN, ActKind.MOVE})
+# By the phase of a claim: the call, and the phase after it.
+_CALLS: dict[ClaimPhase, tuple[type[PublishVolume | UnpublishVolume], ClaimPhase | None]] = {
+    ClaimPhase.PUBLISHING: (PublishVolume, ClaimPhase.PUBLISHED),
+    ClaimPhase.UNPUBLISHING: (UnpublishVolume, None),
+}
 
 
 class ClaimsDuty:
@@ -46,23 +52,30 @@ class ClaimsDuty:
     name = "claims"
 
     def __init__(
-        self, *, clock: Clock, driver: RaftDriver, proposer: Proposer, forward: Forward, turns: VolumeTurns
+        self,
+        *,
+        clock: Clock,
+        driver: RaftDriver,
+        proposer: Proposer,
+        forward: Forward,
+        turns: VolumeTurns,
+        controllers: Controllers,
     ) -> None:
         self._clock = clock
         self._driver = driver
         self._proposer = proposer
         self._forward = forward
         self._volume_turns = turns
+        self._controllers = controllers
         self._begin_anew()
 
     def _begin_anew(self) -> None:
         self._down_since_ms: dict[NodeId, int] = {}
-        self._rests_until_ms: dict[Key, int] = {}
-        self._failures: dict[Key, int] = {}
+        self._rests = Rests[Key](FIRST_AGAIN_MS, LONGEST_AGAIN_MS)
+        self._needs: dict[Key, Need] = {}
         self._calling: set[str] = set()  # volumes, whose controller is asked
         self._asking: set[Key] = set()  # whose nodes are
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
-        self._rotation = itertools.count()
 
     async def run(self, _term: int, /) -> None:
         self._begin_anew()
@@ -96,16 +109,13 @@ class ClaimsDuty:
         if not volumes and not claims:
             return []
         self._note_deaths()
-        needs = self._needs(volumes)
-        known = {claim.key for claim in claims} | needs.keys()
-        for memory in (self._rests_until_ms, self._failures):
-            for gone in memory.keys() - known:
-                del memory[gone]
+        self._needs = self._needed(volumes)
+        self._rests.keep({claim.key for claim in claims} | self._needs.keys())
         acts = decide(
             claims,
-            needs,
+            self._needs,
             outlook=self._outlook,
-            rests_until_ms=lambda key: self._rests_until_ms.get(key, 0),
+            rests_until_ms=self._rests.until_ms,
             now_ms=self._clock.now_ms(),
         )
         return [act for act in acts if act.kind is ActKind.WAIT or not self._is_busy(act)]
@@ -115,7 +125,7 @@ class ClaimsDuty:
 
     # --- what is needed -----------------------------------------------------------------------------------
 
-    def _needs(self, volumes: Iterable[Volume]) -> dict[Key, Need]:
+    def _needed(self, volumes: Iterable[Volume]) -> dict[Key, Need]:
         view = self._driver.view
         ready = {each.name: each for each in volumes if each.data and each.system and not each.system.removing}
         if not ready:
@@ -169,7 +179,7 @@ class ClaimsDuty:
             return False
         else:
             self._calling.add(act.volume)
-            call = self._guarded(claim, self._publish if act.kind is ActKind.PUBLISH else self._unpublish)
+            call = self._guarded(claim, self._call)
         group.create_task(call, name=f"claim-{act.kind.value}-{act.volume}")
         return True
 
@@ -177,8 +187,8 @@ class ClaimsDuty:
         view = self._driver.view
         volume, node = view.of(Volumes).get(act.volume), view.node(act.node)
         plugin = node.plugin(volume.driver) if volume is not None and node is not None else None
-        need = self._needs([volume]).get((act.volume, act.node)) if volume is not None else None
-        if volume is None or need is None:
+        need = self._needs[act.volume, act.node]
+        if volume is None:
             return True
         if plugin is None or not plugin.node:  # the task says that it waits for that
             self._rest((act.volume, act.node))
@@ -186,7 +196,7 @@ class ClaimsDuty:
         command = BeginClaim(
             self._clock.wall_ms(),
             act.volume,
-            volume.created_index,
+            need.created_index,
             act.node,
             need.read_only,
             need.stop_after_ms,
@@ -201,8 +211,7 @@ class ClaimsDuty:
         command = MoveClaim(self._clock.wall_ms(), claim.volume, claim.node, claim.as_of, to, context)
         if await self._proposer.propose(command) is None:
             return False
-        self._failures.pop(claim.key, None)
-        self._rests_until_ms.pop(claim.key, None)
+        self._rests.forget(claim.key)
         return True
 
     async def _guarded(self, claim: Claim, call: Callable[[Claim], Awaitable[None]]) -> None:
@@ -222,21 +231,23 @@ class ClaimsDuty:
                 self._volume_turns.end(claim.volume)
             self._driver.watch.nudge()
 
-    async def _publish(self, claim: Claim) -> None:
-        ask = PublishVolume(claim.volume, claim.node, claim.as_of)
-        answer = await self._ask_controller(claim, ask)
-        if answer.failed:
-            await self._failed(claim, answer.failed)
+    async def _call(self, claim: Claim) -> None:
+        """Has one of the nodes with a controller of the volume's plugin make the call of the claim's phase; another
+        one each time that it fails.
+        """
+        volume = self._driver.view.of(Volumes).get(claim.volume)
+        driver = volume.driver if volume is not None else ""
+        nodes = self._controllers.of(driver)
+        if not nodes:
+            await self._failed(claim, f"no node has a controller of plugin {driver} that works")
+            return
+        kind, to = _CALLS[claim.phase]
+        node, _ = nodes[self._rests.times(claim.key) % len(nodes)]
+        done = await self._forward.ask_node(node, kind(claim.volume, claim.node, claim.as_of), timeout_s=CALL_S)
+        if done.failed:
+            await self._failed(claim, done.failed)
         else:
-            await self._move(claim, ClaimPhase.PUBLISHED, answer.context)
-
-    async def _unpublish(self, claim: Claim) -> None:
-        ask = UnpublishVolume(claim.volume, claim.node, claim.as_of)
-        answer = await self._ask_controller(claim, ask)
-        if answer.failed:
-            await self._failed(claim, answer.failed)
-        else:
-            await self._move(claim, None)
+            await self._move(claim, to, done.context)
 
     async def _clear(self, claim: Claim) -> None:
         ask = AskClear(claim.volume, claim.node, claim.as_of)
@@ -246,24 +257,12 @@ class ClaimsDuty:
         elif cleared.why:
             await self._note(claim, cleared.why)
 
-    async def _ask_controller(self, claim: Claim, ask: PublishVolume | UnpublishVolume) -> CallAnswer:
-        """Asks one of the nodes that have a controller of the volume's plugin, each in its turn."""
-        volume = self._driver.view.of(Volumes).get(claim.volume)
-        driver = volume.driver if volume is not None else ""
-        nodes = controllers(self._driver, driver)
-        if not nodes:
-            return CallAnswer(failed=f"no node has a controller of plugin {driver} that works")
-        node = nodes[next(self._rotation) % len(nodes)] if self._failures.get(claim.key) else nodes[0]
-        return await self._forward.ask_node(node, ask, timeout_s=CALL_S)
-
     async def _failed(self, claim: Claim, why: str) -> None:
         self._rest(claim.key)
         await self._note(claim, why)
 
     def _rest(self, key: Key) -> None:
-        times = self._failures[key] = self._failures.get(key, 0) + 1
-        wait_ms = min(FIRST_AGAIN_MS * 2 ** min(times - 1, 10), LONGEST_AGAIN_MS)
-        self._rests_until_ms[key] = self._clock.now_ms() + wait_ms
+        self._rests.failed(key, (), self._clock.now_ms())
 
     async def _note(self, claim: Claim, why: str) -> None:
         now = self._driver.view.of(Claims).get(claim.key)
@@ -271,15 +270,6 @@ class ClaimsDuty:
             await self._proposer.propose(
                 NoteClaim(self._clock.wall_ms(), claim.volume, claim.node, claim.as_of, why[:MAX_WHY])
             )
-
-
-def controllers(driver: RaftDriver, plugin: str) -> list[NodeId]:
-    """Returns the nodes that have a controller part of a plugin and are there, in a steady order."""
-    return [
-        node.id
-        for node in driver.view.nodes()
-        if node.status is NodeStatus.READY and (found := node.plugin(plugin)) is not None and found.controller
-    ]
 
 
 def _both(one: Need, other: Need) -> Need:

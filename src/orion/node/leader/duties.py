@@ -7,6 +7,7 @@ from orion.node.consensus.driver import RaftDriver
 from orion.node.leader.claims import ClaimsDuty
 from orion.node.leader.cluster_watch import ClusterWatch
 from orion.node.leader.collection import Collection
+from orion.node.leader.controllers import Controllers
 from orion.node.leader.cron import Cron
 from orion.node.leader.deployments import Deployments
 from orion.node.leader.heard import Heard
@@ -58,7 +59,7 @@ def leader_and_voters(
         changed=driver.watch.nudge,
     )
     cluster = ClusterWatch(driver, directory, liveness)
-    turns = VolumeTurns(driver.watch.nudge)
+    turns, controllers = VolumeTurns(driver.watch.nudge), Controllers(driver)
     voters = Voters(raft=raft, tuning=tuning, clock=clock, driver=driver, cluster=cluster)
     duties = (
         NodeHealth(
@@ -76,9 +77,23 @@ def leader_and_voters(
         Moving(clock=clock, driver=driver, proposer=proposer, begun=begun_moves),
         System(clock=clock, driver=driver, proposer=proposer),
         SubnetLeases(clock=clock, driver=driver, proposer=proposer),
-        ClaimsDuty(clock=clock, driver=driver, proposer=proposer, forward=forward, turns=turns),
+        ClaimsDuty(
+            clock=clock,
+            driver=driver,
+            proposer=proposer,
+            forward=forward,
+            turns=turns,
+            controllers=controllers,
+        ),
         VolumeMoves(clock=clock, driver=driver, proposer=proposer, forward=forward),
-        Storage(clock=clock, driver=driver, proposer=proposer, forward=forward, turns=turns),
+        Storage(
+            clock=clock,
+            driver=driver,
+            proposer=proposer,
+            forward=forward,
+            turns=turns,
+            controllers=controllers,
+        ),
         Cron(clock=clock, driver=driver, proposer=proposer),
         Collection(clock=clock, driver=driver, proposer=proposer),
         voters,

@@ -6,22 +6,25 @@ import logging
 from orion.model.claims import MAX_WHY
 from orion.model.csi import FailureKind
 from orion.model.errors import Conflict, NotFound, OrionError
-from orion.model.ids import NodeId
-from orion.model.node import NodeStatus
 from orion.model.volume_snapshots import SNAPSHOT
 from orion.node.consensus.driver import RaftDriver
+from orion.node.leader.controllers import Controllers
 from orion.node.leader.proposer import Proposer
 from orion.node.leader.until import changed_or_due
 from orion.node.leader.volume_turns import VolumeTurns
 from orion.node.routing.forward import Forward
-from orion.node.routing.storage_calls import CallDone, DeleteStored, GrowStored, MakeStored
+from orion.node.routing.plugin_calls import CallDone
+from orion.node.routing.storage_calls import DeleteStored, GrowStored, MakeStored
 from orion.node.rpc.request import CallRequest
 from orion.ports.clock import Clock
 from orion.reconcile.deployment_look import NEVER_MS
+from orion.reconcile.rests import Rests
 from orion.reconcile.storage import (
-    Rests,
+    FIRST_AGAIN_MS,
+    LONGEST_AGAIN_MS,
     Standing,
     StorageStep,
+    Subject,
     next_step,
     of_snapshot,
     of_volume,
@@ -48,27 +51,35 @@ MOST = 16  # calls at a time
 _NO_NEWS = (FailureKind.PENDING.value,)  # the former call is still under way
 
 Terms = tuple[object, ...]
-Controllers = tuple[tuple[NodeId, str], ...]
 
 
 class Storage:
     name = "storage"
 
     def __init__(
-        self, *, clock: Clock, driver: RaftDriver, proposer: Proposer, forward: Forward, turns: VolumeTurns
+        self,
+        *,
+        clock: Clock,
+        driver: RaftDriver,
+        proposer: Proposer,
+        forward: Forward,
+        turns: VolumeTurns,
+        controllers: Controllers,
     ) -> None:
         self._clock = clock
         self._driver = driver
         self._proposer = proposer
         self._forward = forward
         self._turns = turns
-        self._rests = Rests()
+        self._controllers = controllers
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._rests = Rests[Subject](FIRST_AGAIN_MS, LONGEST_AGAIN_MS)
         self._flying: set[str] = set()
-        self._known: dict[str, Controllers] = {}
-        self._known_at = (-1, -1)
 
     async def run(self, _term: int, /) -> None:
-        self._rests, self._flying = Rests(), set()
+        self._begin_anew()
         try:
             async with asyncio.TaskGroup() as group:
                 while True:
@@ -107,22 +118,7 @@ class Storage:
 
     def _terms(self, each: Standing) -> Terms:
         """All that the answer to a call depends on, but time."""
-        return each.removing, each.grow_to, each.asked_at, self._controllers(each.driver)
-
-    def _controllers(self, driver: str) -> Controllers:
-        """Nodes that can make its calls now, and the plugin's version on each; found when a node has changed."""
-        view = self._driver.view
-        if self._known_at != (self._driver.installs, view.facts_epoch):
-            self._known_at, self._known = (self._driver.installs, view.facts_epoch), {}
-        if driver not in self._known:
-            self._known[driver] = tuple(
-                (node.id, plugin.version)
-                for node in view.nodes()
-                if node.status is NodeStatus.READY
-                for plugin in node.plugins
-                if plugin.name == driver and plugin.controller
-            )
-        return self._known[driver]
+        return each.removing, each.grow_to, each.asked_at, self._controllers.of(each.driver)
 
     async def _fly(self, each: Standing, step: StorageStep) -> None:
         try:
@@ -138,7 +134,7 @@ class Storage:
             return
         terms = self._terms(each)
         if step is StorageStep.ASK:
-            if not self._controllers(each.driver):
+            if not self._controllers.of(each.driver):
                 await self._failed(each, step, terms, self._nobody(each))
                 return
             if await self._proposer.propose(MarkStored(at_ms, *each.subject, asked=True, why=each.why)) is None:
@@ -156,7 +152,7 @@ class Storage:
 
     async def _call(self, each: Standing, step: StorageStep) -> CallDone | None:
         """Asks one node, another one each time."""
-        nodes = self._controllers(each.driver)
+        nodes = self._controllers.of(each.driver)
         if not nodes:
             return self._nobody(each)
         node, _ = nodes[self._rests.times(each.subject) % len(nodes)]

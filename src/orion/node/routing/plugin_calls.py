@@ -12,18 +12,24 @@ from orion.node.rpc.reads import Read
 from orion.node.rpc.request import CallRequest, Place
 
 
-class CallAnswer(msgspec.Struct, frozen=True, array_like=True):
-    """A call of a controller. `failed`: why it did, in words, "" when it did not; `kind`: a FailureKind's value.
-    `never`: the same call again fails again.
+class CallDone(msgspec.Struct, frozen=True, array_like=True):
+    """How a call of a controller ended. `failed`: why, in words, "" where it did not fail; `kind`: a FailureKind's
+    value. `never`: the same call again fails again. `size_bytes` 0: not said.
     """
 
-    context: Pairs = ()
     failed: str = ""
     kind: str = ""
     never: bool = False
+    id: str = ""
+    size_bytes: int = 0
+    context: Pairs = ()
+    topologies: tuple[Pairs, ...] = ()
+    node_grows: bool = False
+    ready: bool = False
+    taken_ms: int = 0
 
 
-class PublishVolume(CallRequest[CallAnswer], frozen=True, tag=81):
+class PublishVolume(CallRequest[CallDone], frozen=True, tag=81):
     """Has this node's controller part publish a volume to the node of a claim, as long as that is so by the state:
     in its phase as of `as_of`. Conflict when it is not.
     """
@@ -38,7 +44,7 @@ class PublishVolume(CallRequest[CallAnswer], frozen=True, tag=81):
         return _fault(self.volume, self.node)
 
 
-class UnpublishVolume(CallRequest[CallAnswer], frozen=True, tag=82):
+class UnpublishVolume(CallRequest[CallDone], frozen=True, tag=82):
     """Has it take the volume from there."""
 
     at: ClassVar = Place.NODE

@@ -10,6 +10,7 @@ from orion.model.secret_values import SecretPairs
 from orion.model.storage import Pairs
 from orion.model.volume_snapshots import SNAPSHOT, VolumeSnapshot, is_key
 from orion.model.volumes import Volume, is_volume_name
+from orion.node.routing.plugin_calls import CallDone
 from orion.node.rpc.reads import Read
 from orion.node.rpc.request import CallRequest, Place
 from orion.state.core.faults import MAX_NUMBER
@@ -50,23 +51,6 @@ class AskStored(CallRequest[StoredFacts], frozen=True, tag=91):
 
     def fault(self) -> str:
         return _fault(self.key, self.created_index)
-
-
-class CallDone(msgspec.Struct, frozen=True, array_like=True):
-    """How a call of a controller ended. `failed`: why, in words, "" where it did not fail; `kind`: a FailureKind's
-    value. `never`: the same call again fails again. `size_bytes` 0: not said.
-    """
-
-    failed: str = ""
-    kind: str = ""
-    never: bool = False
-    id: str = ""
-    size_bytes: int = 0
-    context: Pairs = ()
-    topologies: tuple[Pairs, ...] = ()
-    node_grows: bool = False
-    ready: bool = False
-    taken_ms: int = 0
 
 
 class MakeStored(CallRequest[CallDone], frozen=True, tag=92):

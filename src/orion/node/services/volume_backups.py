@@ -14,9 +14,9 @@ from orion.node.routing.volume_data import DropData, Piece, PutData, ReadData
 from orion.node.rpc.reads import Read
 from orion.node.services.rows import Rows
 from orion.ports.clock import Clock
-from orion.state.tables.volume_changes import unknown_volume
 from orion.state.tables.volume_moves import BeginVolumeMove, EndVolumeMove
 from orion.state.tables.volumes import Volumes as Table
+from orion.state.tables.volumes import unknown_volume
 
 END_S = 10.0
 DROP_S = 10.0

@@ -29,9 +29,10 @@ from orion.ports.clock import Clock
 from orion.ports.peers import Principal
 from orion.ports.volumes import VolumeSize, VolumeStore
 from orion.scheduler.volume_targets import target_for
-from orion.state.tables.volume_changes import CreateVolume, RemoveVolume, SetVolumeData, unknown_volume
+from orion.state.tables.volume_changes import CreateVolume, RemoveVolume, SetVolumeData
 from orion.state.tables.volume_moves import BeginVolumeMove
 from orion.state.tables.volumes import Volumes as Table
+from orion.state.tables.volumes import unknown_volume
 
 TELL_TIMEOUT_S = 5.0
 MAX_PAGE = 500

@@ -11,7 +11,7 @@ from orion.model.secret_values import NO_SECRETS, SecretValues
 from orion.model.storage import SystemPart
 from orion.model.volumes import Volume
 from orion.node.routing.forward import Forward
-from orion.node.routing.plugin_calls import AskClaim, CallAnswer, PublishVolume, UnpublishVolume
+from orion.node.routing.plugin_calls import AskClaim, CallDone, PublishVolume, UnpublishVolume
 from orion.node.routing.storage_calls import AskSecrets
 from orion.node.rpc.reads import Read
 from orion.node.rpc.registry import Registry
@@ -36,7 +36,7 @@ class ControllerCalls:
         registry.answer_call(PublishVolume, self._publish)
         registry.answer_call(UnpublishVolume, self._unpublish)
 
-    async def _publish(self, request: PublishVolume, _: Principal) -> CallAnswer:
+    async def _publish(self, request: PublishVolume, _: Principal) -> CallDone:
         async with self.turn(request.volume):
             asked_s = asyncio.get_running_loop().time()
             found = await self._claimed(request, ClaimPhase.PUBLISHING)
@@ -44,7 +44,7 @@ class ControllerCalls:
             one, plugin = self.controller(volume.driver)
             can = one.state.controller or frozenset()
             if ControllerFeature.PUBLISH_UNPUBLISH_VOLUME not in can:
-                return CallAnswer()
+                return CallDone()
             secrets = await self.secrets(volume)
             _require_fresh(request, asked_s)
             try:
@@ -57,24 +57,24 @@ class ControllerCalls:
                     secrets=secrets,
                 )
             except CsiFailed as error:
-                return self.failed(one, error)
-            return CallAnswer(tuple(sorted(context.items())))
+                return self.failed(one, error, secrets)
+            return CallDone(context=tuple(sorted(context.items())))
 
-    async def _unpublish(self, request: UnpublishVolume, _: Principal) -> CallAnswer:
+    async def _unpublish(self, request: UnpublishVolume, _: Principal) -> CallDone:
         async with self.turn(request.volume):
             asked_s = asyncio.get_running_loop().time()
             found = await self._claimed(request, ClaimPhase.UNPUBLISHING)
             volume = found.volume
             one, plugin = self.controller(volume.driver)
             if ControllerFeature.PUBLISH_UNPUBLISH_VOLUME not in (one.state.controller or frozenset()):
-                return CallAnswer()
+                return CallDone()
             secrets = await self.secrets(volume)
             _require_fresh(request, asked_s)
             try:
                 await plugin.unpublish_from_node(volume.data, found.claim.known_as, secrets)
             except CsiFailed as error:
-                return self.failed(one, error)
-            return CallAnswer()
+                return self.failed(one, error, secrets)
+            return CallDone()
 
     # --- for all calls ------------------------------------------------------------------------------------
 
@@ -103,10 +103,10 @@ class ControllerCalls:
         ask = AskSecrets(volume.name, volume.created_index, Read(timeout_s=READ_S))
         return (await self._forward.ask(ask)).values()
 
-    def failed(self, one: OnePlugin, error: CsiFailed) -> CallAnswer:
+    def failed(self, one: OnePlugin, error: CsiFailed, secrets: SecretValues) -> CallDone:
         if error.kind in (FailureKind.RETRY, FailureKind.LIE):
             one.doubt()
-        return CallAnswer(failed=error.detail, kind=error.kind.value, never=error.kind in NEVER)
+        return CallDone(secrets.hidden(error.detail), error.kind.value, error.kind in NEVER)
 
     async def _claimed(self, request: PublishVolume | UnpublishVolume, phase: ClaimPhase) -> ClaimedVolume:
         found = await self._forward.ask(AskClaim(request.volume, request.node, Read(timeout_s=READ_S)))

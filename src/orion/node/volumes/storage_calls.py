@@ -16,9 +16,9 @@ from orion.model.errors import Conflict
 from orion.model.volume_snapshots import SNAPSHOT, VolumeSnapshot
 from orion.model.volumes import Volume
 from orion.node.routing.forward import Forward
+from orion.node.routing.plugin_calls import CallDone
 from orion.node.routing.storage_calls import (
     AskStored,
-    CallDone,
     DeleteStored,
     GrowStored,
     MakeStored,
@@ -109,8 +109,7 @@ class StorageCalls:
         try:
             return await call or CallDone()
         except CsiFailed as error:
-            answer = self._controllers.failed(one, error)
-            return CallDone(stored.secrets.values().hidden(answer.failed), answer.kind, answer.never)
+            return self._controllers.failed(one, error, stored.secrets.values())
 
 
 # --- the calls -----------------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from orion.model.container import ContainerState
 from orion.model.csi_node import Target, WantedVolume
 from orion.model.errors import Conflict, OrionError
 from orion.model.ids import NodeId
-from orion.model.job import TaskSpec
 from orion.model.secret_values import NO_SECRETS, SecretValues
 from orion.model.volumes import Volume
 from orion.node.agent.agent import Agent
@@ -123,7 +122,7 @@ class TaskVolumes:
             if allocation.terminal or volume.name not in each.spec.volume_names(allocation.index):
                 continue
             path = self._volumes.target_path(volume.driver, volume.data, allocation.id)
-            found.append(Target(path, _only_read(volume.name, each.spec, allocation.index)))
+            found.append(Target(path, not each.spec.writes_volume(volume.name, allocation.index)))
         return found
 
     async def _fetch_secrets(self) -> None:
@@ -191,7 +190,3 @@ class TaskVolumes:
                     await self._moved.wait()
         clear = self._volumes.clear(driver, id_)
         return Cleared(clear, "" if clear else self._volumes.why_not(driver, id_))
-
-
-def _only_read(volume: str, spec: TaskSpec, index: int) -> bool:
-    return all(each.read_only for each in spec.volumes if each.name and each.volume_of(index) == volume)

@@ -8,16 +8,16 @@ from orion.model.levels import since
 from orion.model.resources import bytes_text
 from orion.model.secret_values import SecretPairs
 from orion.model.storage import Pairs, SystemPart, part_fault
-from orion.model.volumes import MAX_LABELS, MAX_TEXT, MAX_VOLUMES, Volume, VolumeKind, is_volume_name
+from orion.model.volumes import Volume, VolumeKind
 from orion.state.core.command import Command, command, once_about
 from orion.state.core.faults import MAX_WORD, first, key_fault, longer, outside
 from orion.state.core.step import Step
 from orion.state.records import Tables
 from orion.state.tables.answers import Answers
-from orion.state.tables.volume_changes import copied_by, unknown_volume
+from orion.state.tables.volume_changes import copied_by, labels_fault, too_many, wrong_name
 from orion.state.tables.volume_secrets import VolumeSecrets
 from orion.state.tables.volume_snapshots import VolumeSnapshots, unknown_snapshot
-from orion.state.tables.volumes import Volumes
+from orion.state.tables.volumes import Volumes, unknown_volume
 
 MAX_KNOWN = 5  # plugins in an error
 
@@ -69,8 +69,7 @@ def _create_fault(create: CreateStorageVolume) -> str:
         (
             longer("name", len(create.name), MAX_WORD),
             longer("driver", len(create.driver), MAX_WORD),
-            outside("labels", len(create.labels), MAX_LABELS),
-            *(longer("label", max(map(len, pair)), MAX_TEXT) for pair in create.labels),
+            labels_fault(create.labels),
             longer("source", len(part.source), MAX_WORD),
             part_fault(part),
             "" if asked == part else "a part of a volume says what only its plugin does",
@@ -88,12 +87,12 @@ def _create_fault(create: CreateStorageVolume) -> str:
 )
 def create_storage_volume(state: Tables, step: Step, create: CreateStorageVolume) -> str | OrionError:
     name, table = create.name, state.of(Volumes)
-    if not is_volume_name(name):
-        return Refused(f"{shown(name)} is no volume's name: write letters, digits, '.', '_' and '-', as in data")
+    if (wrong := wrong_name(name)) is not None:
+        return wrong
     if (row := table.get(name)) is not None:
         return _again(state, step, row, create)
-    if len(table) >= MAX_VOLUMES:
-        return Refused(f"there are {MAX_VOLUMES:,} volumes, the most there can be: orion volume prune")
+    if (full := too_many(table)) is not None:
+        return full
     if (unknown := _unknown_driver(state, create.driver)) is not None:
         return unknown
     part = _with_source(state, create)

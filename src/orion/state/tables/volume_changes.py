@@ -2,10 +2,10 @@
 
 from msgspec.structs import replace
 
-from orion.model.errors import Conflict, NotFound, OrionError, Refused, shown
+from orion.model.errors import Conflict, OrionError, Refused, shown
 from orion.model.ids import NodeId
 from orion.model.levels import since
-from orion.model.storage import SystemPart
+from orion.model.storage import Pairs, SystemPart
 from orion.model.volumes import MAX_LABELS, MAX_TEXT, MAX_VOLUMES, Volume, is_volume_name
 from orion.state.core.command import Command, command, once_about
 from orion.state.core.faults import MAX_NUMBER, MAX_WORD, first, key_fault, longer, outside
@@ -16,7 +16,7 @@ from orion.state.tables.claims import Claims
 from orion.state.tables.nodes import node_fault
 from orion.state.tables.volume_secrets import VolumeSecrets
 from orion.state.tables.volume_snapshots import VolumeSnapshots
-from orion.state.tables.volumes import Users, Volumes
+from orion.state.tables.volumes import Users, Volumes, unknown_volume
 
 MAX_NAMED = 3  # names in an error
 
@@ -61,12 +61,28 @@ class SetVolumeData(Command, frozen=True, array_like=True, tag=54):
     data: str
 
 
+def labels_fault(labels: Pairs) -> str:
+    long = (longer("label", max(map(len, pair)), MAX_TEXT) for pair in labels)
+    return first((outside("labels", len(labels), MAX_LABELS), *long))
+
+
+def wrong_name(name: str) -> Refused | None:
+    if is_volume_name(name):
+        return None
+    return Refused(f"{shown(name)} is no volume's name: write letters, digits, '.', '_' and '-', as in data")
+
+
+def too_many(table: Volumes) -> Refused | None:
+    if len(table) < MAX_VOLUMES:
+        return None
+    return Refused(f"there are {MAX_VOLUMES:,} volumes, the most there can be: orion volume prune")
+
+
 def _create_fault(create: CreateVolume) -> str:
     return first(
         (
             longer("name", len(create.name), MAX_WORD),
-            outside("labels", len(create.labels), MAX_LABELS),
-            *(longer("label", max(map(len, pair)), MAX_TEXT) for pair in create.labels),
+            labels_fault(create.labels),
             key_fault(create.idempotency_key),
         )
     )
@@ -75,16 +91,16 @@ def _create_fault(create: CreateVolume) -> str:
 @command(CreateVolume, fault=_create_fault, once=once_about(Answers, "create volume", lambda create: create.name))
 def create_volume(state: Tables, step: Step, create: CreateVolume) -> str | OrionError:
     name, table = create.name, state.of(Volumes)
-    if not is_volume_name(name):
-        return Refused(f"{shown(name)} is no volume's name: write letters, digits, '.', '_' and '-', as in data")
+    if (wrong := wrong_name(name)) is not None:
+        return wrong
     if (row := table.get(name)) is not None:
         if row.labels == tuple(sorted(create.labels)):
             return name
         return Conflict(
             f"a volume {name} is there already, with other labels; choose another name: orion volume ls"
         )
-    if len(table) >= MAX_VOLUMES:
-        return Refused(f"there are {MAX_VOLUMES:,} volumes, the most there can be: orion volume prune")
+    if (full := too_many(table)) is not None:
+        return full
     table.put(Volume(name, created_index=step.index, created_at_ms=step.at_ms, labels=tuple(sorted(create.labels))))
     step.tell("VolumeCreated", name, f"volume {name} created")
     return name
@@ -162,10 +178,6 @@ def copied_by(state: Tables, row: Volume) -> str:
         if part is not None and other.driver == row.driver and not other.data and part.source_volume == row.data:
             return f"volume {other.name}"
     return ""
-
-
-def unknown_volume(name: str) -> NotFound:
-    return NotFound(f"there is no volume {name[:80]}; orion volume ls lists them")
 
 
 def _data_fault(change: SetVolumeData) -> str:

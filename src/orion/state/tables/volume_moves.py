@@ -19,8 +19,8 @@ from orion.state.core.step import Step
 from orion.state.records import Tables
 from orion.state.tables.answers import Answers
 from orion.state.tables.nodes import node_fault
-from orion.state.tables.volume_changes import CreateVolume, create_volume, unknown_volume
-from orion.state.tables.volumes import Volumes, holders
+from orion.state.tables.volume_changes import CreateVolume, create_volume
+from orion.state.tables.volumes import Volumes, holders, unknown_volume
 
 
 @since(2)

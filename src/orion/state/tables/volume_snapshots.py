@@ -17,7 +17,7 @@ from orion.state.core.table import KeyedTable, TableSet
 from orion.state.records import Tables
 from orion.state.tables.answers import Answers
 from orion.state.tables.volume_secrets import VolumeSecrets, snapshot_key
-from orion.state.tables.volumes import Volumes
+from orion.state.tables.volumes import Volumes, unknown_volume
 
 
 @since(2)
@@ -104,7 +104,7 @@ def create_volume_snapshot(state: Tables, step: Step, create: CreateVolumeSnapsh
         return Refused(f"{shown(name)} is no snapshot's name: write letters, digits, '.', '_' and '-'")
     row = state.of(Volumes).get(create.volume)
     if row is None:
-        return NotFound(f"there is no volume {create.volume[:80]}; orion volume ls lists them")
+        return unknown_volume(create.volume)
     if row.system is None:
         return Conflict(f"volume {row.name} is in no storage system: 'orion volume backup' saves what is in it")
     if (former := table.get(name)) is not None:

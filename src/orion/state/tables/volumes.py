@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from orion.model.allocation import Allocation
 from orion.model.claims import excludes, only_reads
-from orion.model.errors import Conflict, OrionError, Refused
+from orion.model.errors import Conflict, NotFound, OrionError, Refused
 from orion.model.ids import AllocationId, JobName, task_id
 from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.levels import since
@@ -69,6 +69,10 @@ class Volumes(KeyedTable[str, Volume]):
 
 def _unsettled(row: Volume) -> tuple[str, ...]:
     return () if row.system is None or is_settled(row.system, row.data) else ("",)
+
+
+def unknown_volume(name: str) -> NotFound:
+    return NotFound(f"there is no volume {name[:80]}; orion volume ls lists them")
 
 
 # --- who uses it -------------------------------------------------------------------------------------------
@@ -252,10 +256,10 @@ class VolumeGiver:
 
     @staticmethod
     def _can_have(node: NodeRecord, row: Volume) -> bool:
-        plugin = node.node.plugin(row.driver)
-        if plugin is None or not plugin.node or row.system is None:
+        part = row.system
+        if part is None or part.removing or not row.data:
             return False
-        return bool(row.data) and not row.system.removing and row.system.reached_from(plugin.topology)
+        return part.reached_by(node.node.plugin(row.driver))
 
     def give(self, node: NodeRecord, index: int) -> None:
         table, step, home = self._state.of(Volumes), self._step, node.node.id
