@@ -230,7 +230,7 @@ class SimCsi:
             self._plugin.require_published(volume, readonly=readonly)
             self._plugin.require_staged(volume, staging)
             self._plugin.require_alone(volume, access, staging, target)
-            self._plugin.mount(volume, target, access, readonly=readonly)
+            self._plugin.mount(volume, target, access, readonly=readonly, of=staging)
 
         await self._at_node("publish", volume, publish)
 

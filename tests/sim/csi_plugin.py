@@ -15,7 +15,7 @@ from orion.model.errors import OrionError
 from orion.ports.csi import CsiFailed
 from sim.disk_array import DiskArray
 from sim.loop import Process
-from sim.mounts import HostMounts
+from sim.mounts import HostMounts, Mounted
 from sim.world import World
 
 NAME = "sim.csi.orion.dev"
@@ -45,13 +45,16 @@ class Fault(enum.Enum):
 
 
 class Features(msgspec.Struct, frozen=True):
-    """Parts of one plugin that there are on a machine."""
+    """Parts of one plugin that there are on a machine. `trusting`: it publishes whatever is at the staging path, also
+    this machine's own directory, as many do that only bind it.
+    """
 
     controller: bool = True
     node: bool = True
     stages: bool = True
     grows: bool = True
     readonly: bool = True
+    trusting: bool = False
 
     @property
     def of_controller(self) -> frozenset[ControllerFeature]:
@@ -226,8 +229,10 @@ class SimPlugin:
         self._settle(call, None, CsiFailed(f"a seed has {call.name} for {call.about} fail: {kind.value}", kind))
 
     def _lie(self, call: Call) -> None:
-        """It keeps to one call at a time for a volume even then."""
-        if call.name not in LIES:
+        """It keeps to one call at a time for a volume even then. That nothing was staged nobody could see in what a
+        trusting one publishes.
+        """
+        if call.name not in LIES or (call.name == "stage" and self.features.trusting):
             self._settle(call, None, CsiFailed(f"{call.name} was answered in no way that is true", FailureKind.LIE))
             return
         try:
@@ -259,7 +264,7 @@ class SimPlugin:
 
     def require_staged(self, volume: str, staging: str) -> None:
         there = self.host.at(staging)
-        if self.features.stages and (there is None or there.volume != volume):
+        if self.features.stages and (there is None or there.volume != volume) and not self.features.trusting:
             raise CsiFailed(f"volume {volume} is not staged at {staging}", FailureKind.RETRY)
 
     def require_alone(self, volume: str, access: Access, *paths: str) -> None:
@@ -267,16 +272,20 @@ class SimPlugin:
         if access.mode is AccessMode.SINGLE_NODE_SINGLE_WRITER and others:
             raise CsiFailed(f"volume {volume} is at {others}, to its one writer", FailureKind.RETRY)
 
-    def mount(self, volume: str, path: str, access: Access, *, readonly: bool) -> None:
+    def mount(self, volume: str, path: str, access: Access, *, readonly: bool, of: str = "") -> None:
+        """`of`: where it was staged, "" where nothing is."""
         there = self.host.at(path)
-        if there is None:
+        if there is None and of and self.host.at(of) is None:
+            self.host.make_directory(path)
+            self.host.put(path, Mounted(None, readonly))
+        elif there is None:
             self.host.mount(path, volume, access.mode, readonly=readonly)
-        elif (there.volume, there.readonly) != (volume, readonly):
+        elif (there.volume or volume, there.readonly) != (volume, readonly):
             raise CsiFailed(f"something else is at {path}", FailureKind.CONFLICT)
 
     def unmount(self, volume: str, path: str) -> None:
         there = self.host.at(path)
-        if there is not None and there.volume != volume:
+        if there is not None and there.volume not in (volume, ""):
             raise CsiFailed(f"something else is at {path}, and is left there")
         self.host.unmount(path)
 

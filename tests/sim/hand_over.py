@@ -44,6 +44,7 @@ class HandOverPlan(msgspec.Struct, frozen=True):
     faults_s: float
     lenient: bool
     stages: bool
+    trusting: bool
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -158,6 +159,7 @@ def choose_hand_over(rng: random.Random) -> HandOverPlan:
         faults_s=rng.uniform(5, 60),
         lenient=rng.random() < 0.5,
         stages=rng.random() < 0.8,
+        trusting=rng.random() < 0.3,
     )
 
 
@@ -170,8 +172,9 @@ class HandOver:
         self._keep = keep
         self.array = DiskArray(world.rng("array"), lenient=plan.lenient)
         self.rules = self.invariants = StorageRules(world, self.array)
+        features = Features(stages=plan.stages, trusting=plan.trusting)
         self.machines = {
-            name: Machine(world, name, self.array, self.rules, Features(stages=plan.stages))
+            name: Machine(world, name, self.array, self.rules, features)
             for name in (f"node{number}" for number in range(1, plan.machines + 1))
         }
         self._controller = SimCsi(self.machines["node1"].storage.plugin, Process(world.loop, "controller"))

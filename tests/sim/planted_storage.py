@@ -136,8 +136,8 @@ def a_late_copy_of_a_call_is_carried_out() -> None:
 def a_failed_unpublish_ends_the_claim() -> None:
     failed = ControllerCalls.failed
 
-    def as_if_done(self, one, error):
-        return replace(failed(self, one, error), failed="")
+    def as_if_done(self, one, error, secrets):
+        return replace(failed(self, one, error, secrets), failed="")
 
     ControllerCalls.failed = as_if_done
 

@@ -75,7 +75,9 @@ class StorageRules:
         bare = host.mounts.enter(container, sources)
         if bare:
             self._fail(ON_MOUNTS, f"{container} starts on {machine} with {bare}, where nothing is mounted")
-        for mounted in host.mounts.namespaces[container].values():
+        for path, mounted in host.mounts.namespaces[container].items():
+            if mounted.files is None:
+                self._fail(ON_MOUNTS, f"{container} starts on {machine} with {path}, which is of no volume")
             self._check_writers(mounted)
 
     def on_end(self, machine: str, container: str) -> None:
