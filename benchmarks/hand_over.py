@@ -12,106 +12,18 @@ two have written at a time.
 """
 
 import argparse
-import itertools
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
 
+from database import Client, Database, postgres
 from support import api, images
 from support.storage_lab import HOSTS, StorageLab, storage_lab
 
 SLACK_S = 5.0
-PASSWORD = "secret"
-PG_PORT = 5432
 BEATS = 'while :; do echo "$ORION_ALLOCATION" >>/data/beats; sleep 0.1; done &'
-
-
-class Database:
-    """PostgreSQL, by psql."""
-
-    def __init__(self, lab: StorageLab) -> None:
-        self.lab = lab
-        self.told: list[str] = []
-        self._sent = 0
-
-    def sql(self, host: int, words: str) -> str | None:
-        address = self.lab.lab.lab.address(host)
-        command = ["psql", "-h", address, "-U", "postgres", "-tAqc", words]
-        environment = {"PGPASSWORD": PASSWORD, "PGCONNECT_TIMEOUT": "2", "PATH": "/usr/bin:/bin"}
-        try:
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=5, check=False)
-        except subprocess.TimeoutExpired:
-            return None
-        return done.stdout if done.returncode == 0 else None
-
-    def add(self) -> bool:
-        self._sent += 1
-        row = f"row{self._sent}"
-        for host in HOSTS:
-            if self.sql(host, f"INSERT INTO rows VALUES ('{row}')") is not None:
-                self.told.append(row)
-                return True
-        return False
-
-    def make(self) -> bool:
-        return any(
-            self.sql(host, "CREATE TABLE IF NOT EXISTS rows (row text PRIMARY KEY)") is not None for host in HOSTS
-        )
-
-    def lost(self, _: Path) -> list[str]:
-        for host in HOSTS:
-            if (found := self.sql(host, "SELECT row FROM rows")) is not None:
-                there = set(found.split())
-                return [row for row in self.told if row not in there]
-        return self.told
-
-
-class Client(threading.Thread):
-    """Adds rows for as long as the block lasts. `acknowledged`: when each was."""
-
-    def __init__(self, add: Callable[[], bool]) -> None:
-        super().__init__()
-        self._add = add
-        self._ends = threading.Event()
-        self.acknowledged: list[float] = []
-
-    def run(self) -> None:
-        while not self._ends.is_set():
-            if self._add():
-                self.acknowledged.append(time.monotonic())
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ends.set()
-        self.join()
-
-    def has_since(self, moment: float) -> bool:
-        return bool(self.acknowledged) and self.acknowledged[-1] > moment
-
-    def gap_s(self, since: float) -> float:
-        """The longest time without a row since then."""
-        times = [since, *(each for each in self.acknowledged if each >= since)]
-        return max(later - earlier for earlier, later in itertools.pairwise(times))
-
-
-def task(postgres: bool) -> dict[str, Any]:
-    if not postgres:
-        return {}
-    return {
-        "image": "postgres:16",
-        "command": ["bash", "-c", f"{BEATS} exec docker-entrypoint.sh postgres"],
-        "env": {"POSTGRES_PASSWORD": PASSWORD, "PGDATA": "/data/pg"},
-        "portBindings": {str(PG_PORT): str(PG_PORT)},
-    }
 
 
 def stopped_and_started_s(lab: StorageLab) -> float:
@@ -161,8 +73,8 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory(prefix="orion-") as folder, storage_lab(Path(folder), prepare) as lab:
         if asked.tar:
-            lab.rows = Database(lab)
-        lab.begin(stopAfterDisconnectSeconds=asked.stop_after, **task(bool(asked.tar)))
+            lab.rows = Database([lab.lab.lab.address(host) for host in HOSTS])
+        lab.begin(stopAfterDisconnectSeconds=asked.stop_after, **(postgres(BEATS) if asked.tar else {}))
         if isinstance(lab.rows, Database):
             lab.lab.wait(lab.rows.make, "the database")
         bare = [stopped_and_started_s(lab) for _ in range(5)]

@@ -45,8 +45,8 @@ class Fault(enum.Enum):
 
 
 class Features(msgspec.Struct, frozen=True):
-    """Parts of one plugin that there are on a machine. `trusting`: it publishes whatever is at the staging path, also
-    this machine's own directory, as many do that only bind it.
+    """Parts of one plugin that there are on a machine. `trusting`: it publishes whatever is at the staging path, as
+    many do that only bind it, also this machine's own directory.
     """
 
     controller: bool = True
