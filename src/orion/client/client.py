@@ -15,6 +15,7 @@ from orion.client.rebalance import Rebalance
 from orion.client.storage import Storage
 from orion.client.tasks import Tasks
 from orion.client.volumes import Volumes
+from orion.client.watch import Watch
 
 
 class Client(
@@ -33,6 +34,7 @@ class Client(
     Volumes,
     Storage,
     Plugins,
+    Watch,
 ):
     """A node's API. `address`: host:port, or several separated by commas, of which the first that answers is asked.
     `timeout_s`: how long the node may try to answer.
