@@ -1,4 +1,4 @@
-"""The cluster's rows as `GET /watch` sends them: short ones of what there may be thousands of, views of the rest."""
+"""The cluster's rows as `GET /watch` sends them: short ones of what may be thousands, views of the rest."""
 
 import enum
 from typing import Annotated, Any
@@ -116,9 +116,7 @@ def key_of(noun: Noun, row: Row) -> str:
 class RowsMessage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A message of `GET /watch`: rows that are new or others than before, and the keys of those that are gone."""
 
-    noun: Annotated[
-        str, Meta(description="nodes, jobs, tasks, allocations, deployments, volumes, networks, configs")
-    ]
+    noun: Annotated[str, Meta(description="Such as tasks.")]
     rows: list[msgspec.Raw] = []
     gone: list[str] = []
     begins: Annotated[bool, Meta(description="All rows of the noun follow: none that was there before counts.")] = (
