@@ -52,8 +52,9 @@ class LocalDatabase:
         with Client(self.rows.add) as client:
             self.lab.wait(lambda: client.has_since(0), "a row")
             self.lab.kill_node(home)
-            for container in api.ask(self.lab.engines[home - 1], "GET", "/containers/json"):
-                api.ask(self.lab.engines[home - 1], "POST", f"/containers/{container['Id']}/kill")
+            engine = self.lab.engines[home - 1]
+            for container in api.ask_json(engine, "GET", "/containers/json"):
+                api.ask(engine, "POST", f"/containers/{container['Id']}/kill")
             words = self.lab.wait(self._waits, "the task to wait")
             began = time.monotonic()
             self.lab.start_again(home)
