@@ -66,6 +66,14 @@ def part_text(part: str, total: str) -> str:
     return f"{number if total.endswith(f' {unit}') else part} of {total}"
 
 
+def amount_text(given: float, total: float) -> str:
+    """Returns words for a part of some bytes: 1.5 of 8 GB. The unit is that of the total when a person has written
+    it, else that of the part.
+    """
+    like = int(total if is_written(int(total)) else given)
+    return part_text(size_text(int(given), like=like) if given else "0", size_text(int(total), like=like))
+
+
 def is_written(count: int) -> bool:
     """Returns True when an amount is round in some unit, as amounts are that people write. A measured one seldom
     is.

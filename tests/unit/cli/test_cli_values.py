@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orion.cli.shared.output import age_text, amount_text
+from orion.cli.shared.output import age_text
 from orion.cli.shared.progress import done_percent
 from orion.model.amounts import parse_seconds, parse_size
 from orion.model.api.tasks import ProgressView
-from orion.model.resources import size_text
+from orion.model.resources import amount_text, size_text
 from unit.api.fake_service import task_view
 
 

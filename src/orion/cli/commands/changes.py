@@ -10,7 +10,7 @@ from orion.cli.shared.options import asks, command
 from orion.cli.shared.types import Seconds
 
 if TYPE_CHECKING:
-    from orion.client import Client, JobRequest, JobView
+    from orion.client import Client, JobView
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -69,6 +69,7 @@ def update(
     from msgspec.structs import replace
 
     from orion.client import Invalid
+    from orion.model.api.jobs import request_of
 
     view = client.job(job)
     fields = {name: value for name, value in asked_for(asked).items() if name not in _KEPT}
@@ -88,16 +89,6 @@ def update(
     except Invalid as error:
         raise bad_usage(error) from None
     return _follow(client, changed, asked, unchanged=True)
-
-
-def request_of(view: "JobView", fields: Mapping[str, Any]) -> "JobRequest":
-    """The request that asks for the job as it is, but for these fields."""
-    import msgspec
-
-    from orion.client import JobRequest
-
-    names = [info.name for info in msgspec.structs.fields(JobRequest)]
-    return JobRequest(**{**{name: getattr(view, name) for name in names}, **fields})
 
 
 @command()

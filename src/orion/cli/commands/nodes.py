@@ -74,7 +74,7 @@ _NODES = (
 
 
 def _row(node: "NodeView") -> tuple[str, ...]:
-    from orion.cli.shared.output import amount_text
+    from orion.model.resources import amount_text
 
     return (
         node.name,

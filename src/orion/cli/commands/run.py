@@ -171,8 +171,8 @@ def _post_mortem(client: "Client", task: "TaskView") -> int:
 
 def _verdict(task: "TaskView", timed_out_s: float | None) -> int:
     from orion.cli.app import TIMED_OUT, say
-    from orion.cli.commands.tasks import ports_text
     from orion.cli.shared.output import note
+    from orion.model.api.task_words import ports_text
 
     match task.state:
         case "running" if task.restart_policy != "no":

@@ -1,4 +1,4 @@
-"""Printing: tables for people, JSON for programs, ages and amounts as people say them."""
+"""Printing: tables for people, JSON for programs, ages as people say them."""
 
 import shutil
 import sys
@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from orion.cli.shared.table import Column, lay_out
-from orion.model.resources import is_written, part_text, size_text
+from orion.model.times import age
 
 _COLORS = {
     "running": "green",
@@ -66,20 +66,7 @@ def age_text(when: str | None) -> str:
     """Returns the age of an RFC 3339 time: 42s, 5m, 3h, 12d."""
     if not when:
         return ""
-    seconds = max(0, int((datetime.now(UTC) - datetime.fromisoformat(when)).total_seconds()))
-    if seconds < 120:
-        return f"{seconds}s"
-    if seconds < 7200:
-        return f"{seconds // 60}m"
-    return f"{seconds // 3600}h" if seconds < 172_800 else f"{seconds // 86_400}d"
-
-
-def amount_text(given: float, total: float) -> str:
-    """Returns words for a part of some bytes: 1.5 of 8 GB. The unit is that of the total when a person has written
-    it, else that of the part.
-    """
-    like = int(total if is_written(int(total)) else given)
-    return part_text(size_text(int(given), like=like) if given else "0", size_text(int(total), like=like))
+    return age((datetime.now(UTC) - datetime.fromisoformat(when)).total_seconds())
 
 
 def note(text: str) -> None:

@@ -2,16 +2,14 @@
 left out.
 """
 
-import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from orion.model.printable import one_line
+
 _GAPS = (3, 2)  # between two columns: the second when the first is too wide
 _LEAST = 4  # characters of a shortened cell, when not even the columns' own least widths fit
-_ESCAPE = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)"
-)  # colours, and a terminal's title
 _SAYS_NOTHING = frozenset({"", "-", "0"})
 
 Shorten = Callable[[str, int, str], str]  # text, width, ellipsis -> at most `width` characters wide
@@ -88,7 +86,7 @@ def lay_out(
     line takes at most `width` places; None means no limit.
     """
     table = [[column.name for column in columns]]
-    table += [[_one_line(cell) or column.blank for column, cell in zip(columns, row, strict=True)] for row in rows]
+    table += [[one_line(cell) or column.blank for column, cell in zip(columns, row, strict=True)] for row in rows]
     widths = [max(width_of(line[at]) for line in table) for at in range(len(columns))]
     kept, gap = list(range(len(columns))), _GAPS[0]
     if width is not None and _total(widths, gap) > width:
@@ -174,11 +172,3 @@ def _line(
         cells.append(text + " " * (size - width_of(text) + gap))
     cells[-1] = cells[-1].rstrip()
     return cells
-
-
-def _one_line(text: str) -> str:
-    """Returns the text without line ends and control sequences. A reason may quote a program's own words."""
-    if text.isprintable():
-        return text
-    words = _ESCAPE.sub("", text).split()
-    return "".join(c if c.isprintable() else "?" for c in " ".join(words))

@@ -1,6 +1,7 @@
 """A job in JSON: its tasks' fields, and beside them what only a job has."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -65,6 +66,12 @@ class JobView(_ShownJob, frozen=True, rename="camel", kw_only=True, omit_default
     notes: Annotated[
         list[str], Meta(description="Of a change: what it could not find out, or did in another way, for people.")
     ] = msgspec.field(default_factory=list)
+
+
+def request_of(view: JobView, fields: Mapping[str, Any]) -> JobRequest:
+    """Returns the request that asks for the job as it is, but for these fields."""
+    names = [info.name for info in msgspec.structs.fields(JobRequest)]
+    return JobRequest(**{**{name: getattr(view, name) for name in names}, **fields})
 
 
 class CountRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
