@@ -1,0 +1,79 @@
+"""Widths of columns, and texts of cells."""
+
+import pytest
+
+from orion.tui.columns import age_text, natural
+from orion.tui.layout import GAP, fit, shown
+from orion.tui.views import VIEWS
+from unit.tui.rows import BORN, BORN_S, tables
+
+TASKS = VIEWS["tasks"]
+
+
+def titles(columns):
+    return [column.title for column in columns]
+
+
+def test_wide_columns_are_in_wide_mode_only():
+    assert "ADDRESS" not in titles(shown(TASKS, wide=False))
+    assert "ADDRESS" in titles(shown(TASKS, wide=True))
+
+
+def test_columns_that_a_person_has_chosen_come_in_that_order_and_the_rest_in_wide_mode():
+    assert titles(shown(TASKS, wide=False, chosen=("state", "ID", "nonsense"))) == ["STATE", "ID"]
+    wide = titles(shown(TASKS, wide=True, chosen=("state", "ID")))
+    assert wide[:2] == ["STATE", "ID"]
+    assert set(wide) == {column.title for column in TASKS.columns}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("room", [78, 120, 200])
+def test_a_small_cluster_fits_into_a_small_terminal(name, room):
+    columns, rows = shown(VIEWS[name], wide=False), tables()[VIEWS[name].noun].values()
+    natural = [max(len(c.title) + 1, *(len(c.text(row, BORN_S + 300)) for row in rows)) for c in columns]
+    kept = fit(columns, natural, room, wide=False)
+    assert kept[0][0] is columns[0]
+    assert sum(width for _, width in kept) + GAP * (len(kept) - 1) <= room
+
+
+def test_what_is_spare_goes_first():
+    columns = shown(TASKS, wide=False)
+    kept = fit(columns, [20] * len(columns), 90, wide=False)
+    gone = [column for column in columns if column not in [c for c, _ in kept]]
+    assert gone
+    assert min(column.spare for column in gone) >= max(c.spare for c, _ in kept)
+
+
+def test_the_last_takes_what_is_left():
+    columns = shown(TASKS, wide=False)
+    kept = fit(columns, [5] * len(columns), 200, wide=False)
+    assert sum(width for _, width in kept) + GAP * (len(kept) - 1) == 200
+
+
+def test_wide_mode_cuts_nothing():
+    columns = shown(TASKS, wide=True)
+    assert [width for _, width in fit(columns, [30] * len(columns), 80, wide=True)] == [30] * len(columns)
+
+
+@pytest.mark.parametrize(
+    ("later_s", "text"),
+    [(0, "0s"), (59, "59s"), (300, "5m"), (7200, "2h"), (86_400 * 12, "12d"), (-300, "in 5m")],
+)
+def test_ages(later_s, text):
+    assert age_text(BORN, BORN_S + later_s) == text
+
+
+@pytest.mark.parametrize("when", [None, "", "not a time"])
+def test_no_time_has_no_age(when):
+    assert age_text(when, BORN_S) == ""
+
+
+def test_texts_of_other_programs_do_not_steer_the_terminal():
+    from unit.tui.rows import task
+
+    column = TASKS.column("reason")
+    assert column.text(task(reason="exit 1\n\x1b[31mboom\x07"), 0) == "exit 1 boom?"
+
+
+def test_numbers_in_names_count_as_numbers():
+    assert sorted(["n10", "n9", "n", "9", "10"], key=natural) == ["9", "10", "n", "n9", "n10"]
