@@ -1,0 +1,1 @@
+"""Screens over the tables of `orion top`, a file each. What they show is made by pure functions in texts."""

@@ -1,0 +1,1 @@
+"""Texts of screens, in lines: pure functions of rows and views."""

@@ -1,0 +1,172 @@
+"""Questions to a node, for a row's description or its YAML: functions of a client."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from orion.client import Client
+from orion.model.api.deployments import DeploymentView
+from orion.model.api.nodes import NodeView
+from orion.model.api.tasks import TaskView
+from orion.model.api.watch import AllocationRow, JobRow, Noun, TaskRow
+from orion.model.errors import NotFound, OrionError
+from orion.tui.lines import Line, Part, plain, state_look
+from orion.tui.store import Store
+from orion.tui.texts.describe import config_lines, deployment_lines, network_lines, node_lines, volume_lines
+from orion.tui.texts.describe_job import allocation_lines, job_lines, task_lines
+from orion.tui.texts.why import why_lines
+from orion.tui.texts.words import several
+from orion.tui.texts.yaml_text import job_yaml, yaml_text
+
+Describe = Callable[[Client], list[Line]]
+
+
+def describe(store: Store, noun: Noun, key: str) -> Describe:
+    """Returns what asks for all that is known of the row, to be called in another thread."""
+    tasks = tasks_of(store, noun, key)
+    run = store.tables[Noun.ALLOCATIONS].get(key)
+
+    def lines(client: Client) -> Iterator[Line]:
+        match noun:
+            case Noun.NODES:
+                yield from node_lines(client.node(key), tasks)
+            case Noun.JOBS:
+                yield from _job(client, key, tasks)
+            case Noun.TASKS:
+                yield from _task(client, key)
+            case Noun.ALLOCATIONS if isinstance(run, AllocationRow):
+                yield from allocation_lines(run, _task_of(client, run.task))
+            case Noun.DEPLOYMENTS:
+                yield from deployment_lines(client.deployment(int(key)))
+            case Noun.VOLUMES:
+                yield from volume_lines(client.volume(key))
+            case Noun.NETWORKS:
+                yield from network_lines(client.network_detail(key))
+            case Noun.CONFIGS:
+                value, view = client.config_and_view(key)
+                yield from config_lines(view, value)
+            case _:
+                raise NotFound(f"there is no {noun.value.removesuffix('s')} {key} any more")
+
+    return lambda client: list(lines(client))
+
+
+def _job(client: Client, name: str, tasks: list[TaskRow]) -> Iterator[Line]:
+    view = client.job(name)
+    versions = client.job_versions(name) if view.kind != "cron" else []
+    runs = client.runs(name) if view.kind == "cron" else []
+    history = []
+    with contextlib.suppress(OrionError):  # the rest is worth showing without it
+        history = client.history(name)
+    yield from job_lines(view, tasks, versions, runs, history)
+
+
+def _task(client: Client, key: str) -> Iterator[Line]:
+    view = client.task(key)
+    if view.health_check is None and all(run.health == "none" for run in view.allocations):
+        yield from task_lines(view)
+        return
+    try:
+        checks, unread = client.checks(key), ""
+    except OrionError as error:
+        checks, unread = [], error.detail
+    yield from task_lines(view, checks, unread)
+
+
+def _task_of(client: Client, task: str) -> TaskView | None:
+    try:
+        return client.task(task)
+    except NotFound:
+        return None
+
+
+def why(store: Store, noun: Noun, key: str) -> Describe:
+    """Returns what asks why the tasks of a row wait or have failed: the whole of it for one task of each reason."""
+    tasks = tasks_of(store, noun, key)
+    reasons: dict[str, list[TaskRow]] = {}
+    for task in tasks:
+        if task.reason or task.state in WAITING:
+            reasons.setdefault(task.reason, []).append(task)
+
+    def lines(client: Client) -> Iterator[Line]:
+        for alike in reasons.values():
+            first, more = alike[0], len(alike) - 1
+            others = f", and {several(more, 'task')} more for the same reason" if more else ""
+            view = client.task(first.id)
+            yield Part(first.id, "title"), Part(f" is {view.state}", state_look(view.state)), Part(others)
+            for line in why_lines(view.reason, view.placement_failure):
+                yield (Part("  "), *line)
+            yield ()
+        if not reasons:
+            yield plain(f"nothing of {key} waits or says why it is not as asked", "good")
+
+    return lambda client: list(lines(client))
+
+
+WAITING = ("pending", "waiting")
+
+
+def tasks_of(store: Store, noun: Noun, key: str) -> list[TaskRow]:
+    """Returns the tasks that belong to a row, by their ids."""
+    rows = [row for row in store.tables[Noun.TASKS].values() if isinstance(row, TaskRow)]
+    match noun:
+        case Noun.NODES:
+            found = [row for row in rows if row.node_id == key]
+        case Noun.TASKS | Noun.ALLOCATIONS:
+            run = store.tables[noun].get(key)
+            task = run.task if isinstance(run, AllocationRow) else key
+            found = [row for row in rows if row.id == task]
+        case _:
+            job = job_of(store, noun, key)
+            found = [row for row in rows if row.job == job]
+    return sorted(found, key=lambda row: task_order(row.id))
+
+
+def task_order(task: str) -> tuple[str, int]:
+    """Returns what tasks are sorted by: web/2 comes before web/10."""
+    job, _, number = task.rpartition("/")
+    return job, int(number) if number.isdigit() else -1
+
+
+def yaml_of(store: Store, noun: Noun, key: str) -> Callable[[Client], str]:
+    """Returns what asks for the row as YAML: a job as a file of it, anything else as it is."""
+    row = store.tables[noun].get(key)
+
+    def text(client: Client) -> str:
+        match noun:
+            case Noun.JOBS:
+                return job_yaml(client.job(key))
+            case Noun.TASKS:
+                return yaml_text(client.task(key))
+            case Noun.NETWORKS:
+                return yaml_text(client.network_detail(key))
+            case Noun.VOLUMES:
+                return yaml_text(client.volume(key))
+        if row is None:
+            raise NotFound(f"there is no {noun.value.removesuffix('s')} {key} any more")
+        return yaml_text(row)
+
+    return text
+
+
+def job_of(store: Store, noun: Noun, key: str) -> str:
+    """Returns the job that a row belongs to; "" for none."""
+    row = store.tables[noun].get(key)
+    match row:
+        case JobRow():
+            return row.name
+        case TaskRow() | DeploymentView():
+            return row.job
+        case AllocationRow():
+            return row.task.partition("/")[0]
+    return key.partition("/")[0] if noun in (Noun.JOBS, Noun.TASKS) else ""
+
+
+def node_of(store: Store, noun: Noun, key: str) -> str:
+    """Returns the node that a row is on; "" for none."""
+    row = store.tables[noun].get(key)
+    match row:
+        case NodeView():
+            return row.name
+        case TaskRow() | AllocationRow():
+            return row.node_id
+    return str(getattr(row, "node_id", "") or "")

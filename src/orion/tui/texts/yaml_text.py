@@ -1,0 +1,60 @@
+"""Views and jobs as YAML. A job is what `orion deploy` takes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import yaml
+
+from orion.model.api.jobs import JobRequest, JobView, request_of
+from orion.tui.lines import Line, Part, plain
+
+_FIRST = ("name", "kind", "schedule", "count", "image", "command")
+_WIDTH = 1 << 16  # no line is folded
+
+
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML has no types
+    """Writes text of several lines as a block, and never one thing as a reference to another."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        del data
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> Any:
+        del indentless  # lists are indented below their keys
+        return super().increase_indent(flow, False)
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> Any:
+    style = "|" if "\n" in value else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def yaml_text(value: Any) -> str:
+    plain_values = msgspec.to_builtins(value)
+    return str(yaml.dump(plain_values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH))
+
+
+def job_yaml(job: JobView | JobRequest) -> str:
+    """Returns the job as a file of it, without what is as by default."""
+    request = request_of(job, {}) if isinstance(job, JobView) else job
+    values = msgspec.to_builtins(request)
+    first = {key: values[key] for key in _FIRST if key in values}
+    return yaml_text({**first, **values})
+
+
+def yaml_lines(text: str) -> Iterator[Line]:
+    """Yields the lines with their keys apart from the values."""
+    for line in text.splitlines():
+        bare = line.lstrip(" -")
+        key, colon, value = bare.partition(":")
+        if bare.startswith("#"):
+            yield plain(line, "dim")
+        elif colon and (not value or value.startswith(" ")) and " " not in key:
+            indent = line[: len(line) - len(bare)]
+            yield Part(indent), Part(f"{key}:", "title"), Part(value)
+        else:
+            yield plain(line)
