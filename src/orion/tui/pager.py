@@ -1,7 +1,7 @@
 """Text to look through: a widget that renders the rows that are seen, and no others."""
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -85,6 +85,10 @@ class Pager(ScrollView):
             self.following = following
             self.post_message(self.Moved())
         self._settle()
+
+    def scroll_to(self, x: float | None = None, y: float | None = None, **how: Any) -> None:
+        """Goes there at once: each step of an animation would be sent over the way to the terminal."""
+        super().scroll_to(x, y, **{**how, "animate": False})
 
     @property
     def _room(self) -> Size:

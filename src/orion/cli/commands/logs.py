@@ -165,8 +165,8 @@ def _follow_all(followers: "Followers", printer: _Printer) -> "dict[str, OrionEr
     import queue
     import time
 
-    from orion.cli.shared.merge import Reordering
     from orion.client import LogLine
+    from orion.client.merge import Reordering
 
     failed: dict[str, OrionError] = {}
     held: Reordering[tuple[str, LogLine]] = Reordering()

@@ -17,7 +17,7 @@ class Reordering(Generic[T]):
     """
 
     def __init__(self, *, window_s: float = WINDOW_S, most_held: int = MOST_HELD) -> None:
-        self._window_s = window_s
+        self.window_s = window_s
         self._most_held = most_held
         self._held: list[tuple[str, int, T]] = []  # a heap, by time
         self._came: deque[tuple[int, float]] = deque()  # numbers and arrivals, those let go among them
@@ -41,7 +41,7 @@ class Reordering(Generic[T]):
 
     def wait_s(self, now_s: float) -> float | None:
         """Returns how long nothing is due; None while nothing is held."""
-        return max(0.0, self._came[0][1] + self._window_s - now_s) if self._first() else None
+        return max(0.0, self._came[0][1] + self.window_s - now_s) if self._first() else None
 
     def _first(self) -> bool:
         """Forgets those at the front that were let go. Returns whether any is held."""

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orion.cli.shared.merge import Reordering
+from orion.client.merge import Reordering
 
 
 def test_what_comes_late_by_less_than_the_window_is_put_in_its_place():

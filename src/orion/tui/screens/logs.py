@@ -1,0 +1,221 @@
+"""Output of tasks as it is written: of one task, of all of a job, of all on a node."""
+
+import time
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import ClassVar, NamedTuple
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from orion.client import Client, LogLine
+from orion.client.merge import Reordering
+from orion.model.api.watch import AllocationRow, Noun
+from orion.tui.cluster import Cluster, Stream
+from orion.tui.pager import MOST_LINES, Pager
+from orion.tui.screens.text_pane import TextPane
+from orion.tui.texts.asking import tasks_of
+from orion.tui.texts.log_lines import MARK, NOTE, LogLines, Written, written
+
+MOST_TASKS = 50  # at a time: each is a connection and a thread
+FLUSH_S = 0.1
+TAIL = 200
+_STREAMS = ("all", "stdout", "stderr")
+
+
+class Range(NamedTuple):
+    """So much of what was written before: since a time ago, or the last so many lines."""
+
+    words: str
+    since: str = ""
+    tail: int | None = None
+
+
+RANGES = {
+    "0": Range(f"last {TAIL} lines", tail=TAIL),
+    "1": Range("all that is kept"),
+    "2": Range("last minute", "1m"),
+    "3": Range("last 5 min", "5m"),
+    "4": Range("last 15 min", "15m"),
+    "5": Range("last 30 min", "30m"),
+    "6": Range("last hour", "1h"),
+}
+
+
+class Logs(TextPane):
+    """`previous`: of the run before the newest, which has ended. Of an allocation only its own lines are shown."""
+
+    nouns = frozenset({Noun.TASKS})
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "follow", "Scroll"),
+        Binding("t", "timestamps", "Times"),
+        Binding("p", "previous", "Previous"),
+        Binding("o", "stream", "Out/err"),
+        Binding("m", "mark", "Mark"),
+        Binding("ctrl+l", "clear", "Clear", show=False),
+        *(Binding(key, f"since('{key}')", each.words, show=False) for key, each in RANGES.items()),
+    ]
+
+    class Noted(Message):
+        """Something happened to a task. Posted by the thread that reads its output."""
+
+        def __init__(self, begun: int, task: str, text: str) -> None:
+            super().__init__()
+            self.begun, self.task, self.text = begun, task, text
+
+    def __init__(self, cluster: Cluster, noun: Noun, key: str, *, previous: bool = False) -> None:
+        super().__init__(cluster, f"logs {key}", f"logs-{key}")
+        self.noun, self.key, self.previous = noun, key, previous
+        self.range = RANGES["0"]
+        self.stream = "all"
+        self.lines = LogLines(MOST_LINES)
+        self._run = key if noun is Noun.ALLOCATIONS else ""
+        self._begun = 0  # how often it began anew; what a stream of before tells late counts no more
+        self._streams: dict[str, Stream | None] = {}  # by task; None once it has ended
+        self._held: Reordering[Written] = Reordering(window_s=0.0)
+
+    def new_pager(self) -> Pager:
+        return Pager(most=MOST_LINES, following=True)
+
+    def on_mount(self) -> None:
+        self.set_interval(FLUSH_S, self._flush)
+        if not self._streams:
+            self._follow_new()
+        self._say_how()
+
+    def on_unmount(self) -> None:
+        self._close()
+
+    def rows_changed(self) -> None:
+        if self.noun is not Noun.ALLOCATIONS:
+            self._follow_new()
+
+    # --- streams ----------------------------------------------------------------------------------------------
+
+    def _names(self) -> list[str]:
+        row = self.cluster.store.tables[self.noun].get(self.key)
+        if isinstance(row, AllocationRow):
+            return [row.task]
+        return [task.id for task in tasks_of(self.cluster.store, self.noun, self.key)] or self._itself()
+
+    def _itself(self) -> list[str]:
+        """A task whose row is gone may still be asked for."""
+        return [self.key] if self.noun is Noun.TASKS else []
+
+    def _follow_new(self) -> None:
+        names = self._names()
+        self.lines.names = self.lines.names or len(names) > 1
+        if len(names) > 1:
+            self._held.window_s = 0.5
+        new = [name for name in names if name not in self._streams]
+        room = MOST_TASKS - sum(stream is not None for stream in self._streams.values())
+        for name in new[:room]:
+            self._streams[name] = self._follow(name)
+        if new[room:]:
+            self.say(f"{len(new[room:])} more tasks are not read: {MOST_TASKS} at a time are")
+
+    def _follow(self, task: str) -> Stream:
+        begun = self._begun
+
+        def begin(client: Client) -> Iterator[LogLine]:
+            return client.logs(
+                task,
+                follow=not self.previous,
+                tail=self.range.tail,
+                since=self.range.since,
+                stream=self.stream,
+                previous=self.previous,
+                on_notice=partial(self._note, begun, task),
+            )
+
+        def take(line: LogLine) -> None:
+            if begun == self._begun and (not self._run or line.run == self._run):
+                self._held.add(line.at, written(task, line), time.monotonic())
+
+        def on_end(why: str) -> None:
+            if begun == self._begun:
+                self._streams[task] = None
+                if why:
+                    self._add_note(task, why)
+
+        return self.cluster.stream(begin, take, on_end)
+
+    def _note(self, begun: int, task: str, text: str) -> None:
+        self.post_message(self.Noted(begun, task, text))
+
+    def on_logs_noted(self, event: Noted) -> None:
+        if event.begun == self._begun:
+            self._add_note(event.task, event.text)
+
+    def _add_note(self, task: str, text: str) -> None:
+        self._flush(everything=True)
+        self._show([Written("", task, "", NOTE, text)])
+
+    def _flush(self, *, everything: bool = False) -> None:
+        lines = self._held.rest() if everything else self._held.due(time.monotonic())
+        if found := list(lines):
+            self._show(found)
+
+    def _show(self, lines: Iterable[Written]) -> None:
+        self.pager.add(self.lines.add(lines))
+        self._say_how()
+
+    def _close(self) -> None:
+        self._begun += 1
+        for stream in self._streams.values():
+            if stream is not None:
+                stream.close()
+        self._streams.clear()
+        list(self._held.rest())
+
+    def _again(self) -> None:
+        """Reads anew, as is wished now."""
+        self._close()
+        self.lines.clear()
+        self.pager.clear()
+        self._follow_new()
+        self._say_how()
+
+    # --- keys -------------------------------------------------------------------------------------------------
+
+    def _say_how(self) -> None:
+        words = [
+            self.range.words,
+            "" if self.stream == "all" else self.stream,
+            "the run before" if self.previous else "",
+            "" if self.pager.following else "does not scroll",
+            f"{self.lines.dropped:,} older lines were dropped" if self.lines.dropped else "",
+        ]
+        self.status(", ".join(filter(None, words)))
+
+    def on_pager_moved(self, event: Pager.Moved) -> None:
+        event.stop()
+        self._say_how()
+
+    def action_follow(self) -> None:
+        self.pager.follow(not self.pager.following)
+        self._say_how()
+
+    def action_timestamps(self) -> None:
+        self.lines.timestamps = not self.lines.timestamps
+        self.pager.show(self.lines.again())
+
+    def action_previous(self) -> None:
+        self.previous = not self.previous
+        self._again()
+
+    def action_stream(self) -> None:
+        self.stream = _STREAMS[(_STREAMS.index(self.stream) + 1) % len(_STREAMS)]
+        self._again()
+
+    def action_since(self, key: str) -> None:
+        self.range = RANGES[key]
+        self._again()
+
+    def action_mark(self) -> None:
+        self._show([Written("", "", "", MARK, f"----- {time.strftime('%H:%M:%S')} -----")])
+
+    def action_clear(self) -> None:
+        self.lines.clear()
+        self.pager.clear()
+        self._say_how()
