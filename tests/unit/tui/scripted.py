@@ -10,6 +10,7 @@ from textual.app import App
 from orion.client.watch import Current, Rows
 from orion.model.api.configs import ConfigView
 from orion.model.api.deployments import DeploymentView
+from orion.model.api.jobs import JobView
 from orion.model.api.network import NetworkSummaryView
 from orion.model.api.nodes import Amounts, NodeView
 from orion.model.api.volumes import VolumeView
@@ -165,3 +166,16 @@ def volume(name, **values):
     }
     more = {"in_use": True, "labels": {}, "slot": None, "driver": "host", "created_index": 1}
     return VolumeView(**{"name": name, **fixed, **more, **values})
+
+
+def job_view(name, **values):
+    fixed = {
+        "version": 1,
+        "created_index": 1,
+        "created_at": None,
+        "stopped": False,
+        "removing": False,
+        "reason": "",
+    }
+    counts = dict.fromkeys(("active", "running", "ready", "waiting", "updated"), 0)
+    return JobView(**{"name": name, "image": "nginx:1.27", **fixed, **counts, **values})

@@ -170,3 +170,9 @@ def node_of(store: Store, noun: Noun, key: str) -> str:
         case TaskRow() | AllocationRow():
             return row.node_id
     return str(getattr(row, "node_id", "") or "")
+
+
+def task_of(store: Store, noun: Noun, key: str) -> str:
+    """Returns the task that a run is one of; any other key as it is."""
+    row = store.tables[noun].get(key)
+    return row.task if isinstance(row, AllocationRow) else key

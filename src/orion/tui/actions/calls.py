@@ -1,0 +1,179 @@
+"""Calls of actions: each asks the cluster for one row and returns a sentence of what became of it."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from orion.client import Client
+from orion.model.api.jobs import JobView
+from orion.tui.actions.wishes import labels, version
+from orion.tui.lines import Line, Part, plain
+from orion.tui.texts.words import several
+
+
+def restart_job(client: Client, job: str, wished: str) -> str:
+    del wished
+    return _begun(client.restart_job(job), "is restarted")
+
+
+def scale_job(client: Client, job: str, wished: str) -> str:
+    return _begun(client.set_count(job, int(wished)), f"goes to {several(int(wished), 'task')}")
+
+
+def roll_back(client: Client, job: str, wished: str) -> str:
+    view = client.roll_back(job, version(wished))
+    return _begun(
+        view, f"goes back to what was version {wished}" if wished else "goes back to its last healthy version"
+    )
+
+
+def promote(client: Client, job: str, wished: str) -> str:
+    del wished
+    return _begun(client.promote(job), "goes on")
+
+
+def stop_job(client: Client, job: str, wished: str) -> str:
+    del wished
+    client.stop_job(job)
+    return f"{job} is stopped; its tasks end"
+
+
+def start_job(client: Client, job: str, wished: str) -> str:
+    del wished
+    client.start_job(job)
+    return f"{job} is started"
+
+
+def delete_job(client: Client, job: str, wished: str) -> str:
+    del wished
+    client.delete_job(job)
+    return f"{job} is gone once its last task has ended"
+
+
+def run_job(client: Client, job: str, wished: str) -> str:
+    del wished
+    return f"{client.run_job(job).name} runs"
+
+
+def stop_task(client: Client, task: str, wished: str) -> str:
+    del wished
+    client.stop_task(task)
+    return f"{task} is stopped"
+
+
+def start_task(client: Client, task: str, wished: str) -> str:
+    del wished
+    client.start_task(task)
+    return f"{task} is started"
+
+
+def delete_task(client: Client, task: str, wished: str) -> str:
+    del wished
+    client.delete_task(task)
+    return f"{task} is gone once it has ended"
+
+
+def drain(client: Client, node: str, wished: str) -> str:
+    del wished
+    left = client.drain(node).tasks
+    return f"{node} gets no more work; {several(left, 'task')} to move" if left else f"{node} gets no more work"
+
+
+def ready(client: Client, node: str, wished: str) -> str:
+    del wished
+    client.ready(node)
+    return f"{node} takes work again"
+
+
+def forget_node(client: Client, node: str, wished: str) -> str:
+    del wished
+    client.remove_node(node)
+    return f"{node} is forgotten"
+
+
+def lead(client: Client, node: str, wished: str) -> str:
+    del wished
+    view = client.transfer_leader(node)
+    return f"{view.leader or 'nobody'} leads in term {view.term}"
+
+
+def label_node(client: Client, node: str, wished: str) -> str:
+    view = client.label_node(node, labels(wished))
+    return f"{node} has {' '.join(f'{key}={value}' for key, value in view.labels.items())}"
+
+
+def rebalance(client: Client, node: str, wished: str) -> str:
+    """Moves tasks of all nodes, whichever the cursor is at."""
+    del node, wished
+    view = client.rebalance()
+    if not view.moves:
+        return "no move would even out the nodes"
+    return f"{several(len(view.moves), 'task')} on the way{'; more want to, ask again then' if view.more else ''}"
+
+
+def would_move(client: Client, node: str, wished: str) -> list[Line]:
+    del node, wished
+    view = client.rebalance(dry_run=True)
+    if not view.moves:
+        return [plain("No move would even out the nodes.")]
+    return [(Part(f"{move.task}  ", "title"), Part(f"{move.source} → {move.target}")) for move in view.moves]
+
+
+def would_roll_back(client: Client, job: str, wished: str) -> list[Line]:
+    """Returns which version it goes back to, and how many tasks run others."""
+    versions = client.job_versions(job)
+    asked = version(wished)
+    if asked is not None:
+        target = next((each for each in versions if each.version == asked), None)
+    else:
+        target = next((each for each in versions if each.healthy and not each.current), None)
+    if target is None:
+        known = ", ".join(str(each.version) for each in versions)
+        return [plain(f"There is no such version to go back to; kept are {known}.", "warn")]
+    others = sum(each.running for each in versions if each.version != target.version)
+    return [
+        plain(f"Back to version {target.version}: {target.task.image}"),
+        plain(f"{several(others, 'task')} of other versions end, as its update policy says.", "warn"),
+    ]
+
+
+def move_volume(client: Client, volume: str, wished: str) -> str:
+    view = client.move_volume(volume, wished)
+    to = view.move.to if view.move is not None else wished
+    return f"{volume} goes to {to or 'another node'}"
+
+
+def delete_volume(client: Client, volume: str, wished: str) -> str:
+    del wished
+    left = client.remove_volume(volume).left
+    return next((f"{volume}: {why}" for why in left.values()), f"{volume} is gone")
+
+
+def delete_network(client: Client, network: str, wished: str) -> str:
+    del wished
+    client.remove_network(network)
+    return f"{network} is gone"
+
+
+def delete_config(client: Client, config: str, wished: str) -> str:
+    del wished
+    client.delete_config(config)
+    return f"{config} is gone"
+
+
+T = TypeVar("T")
+
+
+def of_job(call: Callable[[Client, str, str], T]) -> Callable[[Client, str, str], T]:
+    """Returns the call for a deployment, which is one of its job."""
+
+    def called(client: Client, deployment: str, wished: str) -> T:
+        return call(client, client.deployment(int(deployment)).job, wished)
+
+    return called
+
+
+def _begun(job: JobView, words: str) -> str:
+    row = job.deployment
+    notes = "".join(f"; {note}" for note in job.notes)
+    under_way = f" (deployment {row.id})" if row is not None and row.state == "running" else ""
+    return f"{job.name} {words}{under_way}{notes}"

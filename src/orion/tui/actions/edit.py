@@ -1,0 +1,96 @@
+"""A job edited as a file: $EDITOR, the plan of what that changes, and then that and nothing else."""
+
+import os
+import shlex
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from orion.jobfile.faults import WrongFiles
+from orion.jobfile.load import Source, load
+from orion.model.api.jobs import JobRequest, JobView
+from orion.model.api.plan_words import plan_lines
+from orion.model.api.plans import PlanView
+from orion.model.api.watch import Noun
+from orion.model.errors import Refused
+from orion.tui.actions.action import Stage
+from orion.tui.actions.terminal import give_terminal
+from orion.tui.lines import plain
+from orion.tui.screens.confirm import Confirm
+from orion.tui.texts.asking import job_of
+from orion.tui.texts.yaml_text import job_yaml
+
+HEAD = (
+    "# {job}, version {version}. Saved and left, it is planned; nothing is changed before you agree to the plan.\n"
+)
+_FAULT = "#! "  # begins a line that says what is wrong
+
+
+async def edit(stage: Stage, noun: Noun, key: str) -> None:
+    """Raises OrionError. What is wrong is edited again, for as long as the person likes."""
+    name = job_of(stage.cluster.store, noun, key)
+    job = await stage.cluster.ask(lambda client: client.job(name))
+    first = text = HEAD.format(job=name, version=job.version) + job_yaml(job)
+    while True:
+        text = edited(stage, text, name)
+        if text.strip() == first.strip() or not text.strip():
+            stage.tell(f"{name} is left as it is", False)
+            return
+        try:
+            request = read(text, job)
+            plan = await stage.cluster.ask(lambda client, asked=request: client.plan_job(name, asked))  # type: ignore[misc]
+        except Refused as error:
+            wrong = error.detail.splitlines()
+        else:
+            await _agree(stage, job, request, plan)
+            return
+        lines = [plain(line, "bad") for line in wrong]
+        if not await stage.app.push_screen_wait(Confirm(f"{name} can't be like that", lines, "edit again")):
+            return
+        text = with_faults(text, wrong)
+
+
+async def _agree(stage: Stage, job: JobView, request: JobRequest, plan: PlanView) -> None:
+    if plan.kind == "unchanged":
+        stage.tell(f"{job.name} is so already", False)
+        return
+    lines = [
+        plain(line, "warn" if line.startswith(("stops", "waits", "warning")) else "") for line in plan_lines(plan)
+    ]
+    if not await stage.app.push_screen_wait(Confirm(f"{plan.kind.capitalize()} {job.name}?", lines, "do it")):
+        stage.tell(f"{job.name} is left as it is", False)
+        return
+    view = await stage.cluster.ask(
+        lambda client: client.put_job(job.name, request, if_version=job.version, plan=plan.token)
+    )
+    stage.tell(f"{view.name} is on its way to version {view.version}", False)
+
+
+def edited(stage: Stage, text: str, name: str) -> str:
+    """Returns the text as the person left it. Raises Refused where there is no editor."""
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    with tempfile.TemporaryDirectory(prefix="orion-top-") as folder:
+        file = Path(folder) / f"{name}.yaml"
+        file.write_text(text, encoding="utf-8")
+        code, _ = give_terminal(stage.app, [*shlex.split(editor), str(file)])
+        if code:
+            raise Refused(f"{editor} ended with exit code {code}: nothing is changed")
+        return file.read_text(encoding="utf-8", errors="replace")
+
+
+def read(text: str, job: JobView) -> JobRequest:
+    """Returns what the text asks for. Raises Refused with a line for each fault."""
+    try:
+        found = load([Source(f"{job.name}.yaml", text.encode())])
+    except WrongFiles as wrong:
+        raise Refused("\n".join(wrong.lines())) from None
+    if [each.name for each in found] != [job.name]:
+        raise Refused(f"a job keeps its name: leave it {job.name!r}, and the file one of one job")
+    return msgspec.convert(found[0].request, JobRequest)
+
+
+def with_faults(text: str, wrong: list[str]) -> str:
+    """Returns the text below what is wrong with it; what was said before of it is left out."""
+    kept = [line for line in text.splitlines() if not line.startswith(_FAULT)]
+    return "\n".join([*(f"{_FAULT}{line}" for line in wrong), *kept, ""])

@@ -1,0 +1,264 @@
+"""The table of actions: for each noun its keys, and what they do."""
+
+from typing import Any
+
+from textual.screen import Screen
+
+from orion.model.api.watch import JobRow, Noun
+from orion.tui.actions import calls, questions, takes, wishes
+from orion.tui.actions.action import Action
+from orion.tui.actions.edit import edit
+from orion.tui.cluster import Cluster
+from orion.tui.screens import of_row
+from orion.tui.store import Store
+
+_Opened = Screen[Any]
+
+
+def _xray(cluster: Cluster, noun: Noun, key: str) -> _Opened:
+    from orion.tui.screens.xray import Xray
+    from orion.tui.texts.asking import job_of
+
+    return Xray(cluster, job_of(cluster.store, noun, key))
+
+
+def _runs_at_times(store: Store, job: str) -> str:
+    row = store.tables[Noun.JOBS].get(job)
+    runs = isinstance(row, JobRow) and row.kind in ("cron", "batch")
+    return "" if runs else f"{job} is neither a cron job nor a batch job: it runs already"
+
+
+DESCRIBE = Action("d", "describe", "All that is known of it", opens=of_row.describe)
+YAML = Action("y", "yaml", "It as YAML", opens=of_row.yaml)
+WHY = Action("w", "why", "Why it waits, or is not as asked: the whole of it", opens=of_row.why)
+LOGS = Action("l", "logs", "What it writes", opens=of_row.logs)
+PREVIOUS = Action("p", "previous", "What its run before wrote", opens=of_row.previous)
+EVENTS = Action("v", "events", "What happened to it", opens=of_row.events)
+XRAY = Action("x", "xray", "Its job as a tree", opens=_xray)
+SHELL = Action("s", "shell", "A shell in its container", changes=True, takes=takes.shell)
+FORWARD = Action("f", "forward", "A port of its container on this machine", changes=True, takes=takes.port_forward)
+
+_PROMOTE = "Have the rest follow the canaries, or a paused deployment go on"
+_ROLLBACK = "Go back to a version from before"
+
+_NODES = (
+    DESCRIBE,
+    YAML,
+    LOGS,
+    WHY,
+    EVENTS,
+    Action(
+        "r",
+        "drain",
+        "Move its tasks elsewhere, and give it no more",
+        changes=True,
+        many=True,
+        calls=calls.drain,
+        asks=questions.drain,
+    ),
+    Action("m", "drain, volumes too", "Drain it, and move its volumes", changes=True, takes=takes.drain_volumes),
+    Action("h", "drain and stop", "Drain it, and then stop it", changes=True, takes=takes.drain_stop),
+    Action("u", "ready", "Give it work again", changes=True, many=True, calls=calls.ready),
+    Action(
+        "a",
+        "label",
+        "Set labels, or take them away",
+        changes=True,
+        many=True,
+        calls=calls.label_node,
+        wish=wishes.LABELS,
+    ),
+    Action("t", "lead", "Hand leadership to it", changes=True, calls=calls.lead, asks=questions.lead),
+    Action(
+        "b",
+        "rebalance",
+        "Move tasks from full nodes to empty ones",
+        changes=True,
+        calls=calls.rebalance,
+        asks=questions.rebalance,
+        previews=calls.would_move,
+    ),
+    Action(
+        "ctrl+d",
+        "forget",
+        "Forget it: it is dead, stopped or drained",
+        changes=True,
+        many=True,
+        calls=calls.forget_node,
+        asks=questions.forget_node,
+    ),
+)
+_JOBS = (
+    DESCRIBE,
+    YAML,
+    Action("e", "edit", "Edit it in $EDITOR; the plan is shown first", changes=True, takes=edit),
+    LOGS,
+    PREVIOUS,
+    WHY,
+    EVENTS,
+    XRAY,
+    Action(
+        "s",
+        "scale",
+        "Have another number of tasks",
+        changes=True,
+        many=True,
+        calls=calls.scale_job,
+        wish=wishes.COUNT,
+        asks=questions.scale_job,
+    ),
+    Action(
+        "r",
+        "restart",
+        "Replace its tasks by new ones",
+        changes=True,
+        many=True,
+        calls=calls.restart_job,
+        asks=questions.restart_job,
+    ),
+    Action(
+        "ctrl+l",
+        "rollback",
+        _ROLLBACK,
+        changes=True,
+        calls=calls.roll_back,
+        wish=wishes.VERSION,
+        previews=calls.would_roll_back,
+    ),
+    Action("a", "promote", _PROMOTE, changes=True, many=True, calls=calls.promote),
+    Action(
+        "h", "stop", "Stop it, and keep it", changes=True, many=True, calls=calls.stop_job, asks=questions.stop_job
+    ),
+    Action("b", "start", "Start it again", changes=True, many=True, calls=calls.start_job),
+    Action(
+        "t",
+        "run now",
+        "Run a cron job now, or a batch job again",
+        changes=True,
+        many=True,
+        calls=calls.run_job,
+        refuses=_runs_at_times,
+    ),
+    Action(
+        "ctrl+d",
+        "delete",
+        "Stop it and forget it",
+        changes=True,
+        many=True,
+        calls=calls.delete_job,
+        asks=questions.delete_job,
+    ),
+)
+_TASKS = (
+    DESCRIBE,
+    YAML,
+    LOGS,
+    PREVIOUS,
+    WHY,
+    EVENTS,
+    XRAY,
+    SHELL,
+    FORWARD,
+    Action("e", "edit job", "Edit its job in $EDITOR; the plan is shown first", changes=True, takes=edit),
+    Action(
+        "h",
+        "stop",
+        "Stop it, and keep it",
+        changes=True,
+        many=True,
+        calls=calls.stop_task,
+        asks=questions.stop_task,
+    ),
+    Action("b", "start", "Start it again", changes=True, many=True, calls=calls.start_task),
+    Action(
+        "ctrl+d",
+        "delete",
+        "Stop it and forget it",
+        changes=True,
+        many=True,
+        calls=calls.delete_task,
+        asks=questions.delete_task,
+    ),
+)
+_ALLOCATIONS = (DESCRIBE, YAML, LOGS, WHY, EVENTS, XRAY, SHELL, FORWARD)
+_DEPLOYMENTS = (
+    DESCRIBE,
+    YAML,
+    WHY,
+    EVENTS,
+    XRAY,
+    Action("a", "promote", _PROMOTE, changes=True, many=True, calls=calls.of_job(calls.promote)),
+    Action(
+        "ctrl+l",
+        "rollback",
+        _ROLLBACK,
+        changes=True,
+        calls=calls.of_job(calls.roll_back),
+        wish=wishes.VERSION,
+        previews=calls.of_job(calls.would_roll_back),
+    ),
+)
+_VOLUMES = (
+    DESCRIBE,
+    YAML,
+    Action(
+        "m",
+        "move",
+        "Move its data to another node",
+        changes=True,
+        many=True,
+        calls=calls.move_volume,
+        wish=wishes.TARGET,
+    ),
+    Action(
+        "ctrl+d",
+        "delete",
+        "Delete it with its data",
+        changes=True,
+        many=True,
+        calls=calls.delete_volume,
+        asks=questions.delete_volume,
+    ),
+)
+_NETWORKS = (
+    DESCRIBE,
+    YAML,
+    Action(
+        "ctrl+d",
+        "delete",
+        "Delete it",
+        changes=True,
+        many=True,
+        calls=calls.delete_network,
+        asks=questions.delete_network,
+    ),
+)
+_CONFIGS = (
+    DESCRIBE,
+    YAML,
+    Action(
+        "ctrl+d",
+        "delete",
+        "Delete it with its value",
+        changes=True,
+        many=True,
+        calls=calls.delete_config,
+        asks=questions.delete_config,
+    ),
+)
+
+ACTIONS: dict[Noun, tuple[Action, ...]] = {
+    Noun.NODES: _NODES,
+    Noun.JOBS: _JOBS,
+    Noun.TASKS: _TASKS,
+    Noun.ALLOCATIONS: _ALLOCATIONS,
+    Noun.DEPLOYMENTS: _DEPLOYMENTS,
+    Noun.VOLUMES: _VOLUMES,
+    Noun.NETWORKS: _NETWORKS,
+    Noun.CONFIGS: _CONFIGS,
+}
+
+
+def actions_of(noun: Noun, *, read_only: bool = False) -> tuple[Action, ...]:
+    """Returns what can be done to rows of a noun; read-only nothing that changes anything."""
+    return tuple(action for action in ACTIONS[noun] if not (read_only and action.changes))

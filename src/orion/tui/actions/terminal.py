@@ -1,0 +1,36 @@
+"""The terminal, given to another program for a while."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from textual.app import App, SuspendNotSupported
+
+from orion.model.errors import Refused
+
+# The first of these that the image has.
+SHELL = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh")
+
+
+def give_terminal(app: App[Any], words: Sequence[str], *, errors: bool = False) -> tuple[int, str]:
+    """Runs a program in the app's terminal, and waits for its end. Returns its exit code and, with `errors`, what
+    it has written to standard error. Raises Refused where it can't be run.
+    """
+    before = signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is the program's
+    try:
+        with app.suspend():
+            done = subprocess.run(words, check=False, stderr=subprocess.PIPE if errors else None)  # noqa: S603
+    except SuspendNotSupported:
+        raise Refused("this terminal can't be given to another program") from None
+    except OSError as error:
+        raise Refused(f"{words[0]} can't be run: {error.strerror or error}") from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return done.returncode, (done.stderr or b"").decode(errors="replace").strip()
+
+
+def shell_words(address: str, task: str) -> list[str]:
+    """Returns the command that opens a shell in a task's container."""
+    return [sys.executable, "-m", "orion", "exec", "-it", "--addr", address, task, *SHELL]

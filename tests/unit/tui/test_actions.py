@@ -1,0 +1,263 @@
+"""All that can be done to rows: questions, calls, and what is said."""
+
+import pytest
+
+from orion.client import Conflict
+from orion.model.api.rebalance import MoveView, RebalanceView
+from orion.model.api.watch import Noun
+from orion.model.errors import Refused
+from orion.tui.actions import Stage, actions_of, perform, questions, wishes
+from orion.tui.actions.table import ACTIONS
+from orion.tui.lines import text_of
+from orion.tui.screens.confirm import Ask, Confirm
+from orion.tui.screens.logs import Logs
+from unit.api.fake_service import node_view
+from unit.tui.scripted import Bare, Scripted, allocation, job, job_view, node, piloted, task, text_on, until, volume
+
+
+def words(question):
+    return " ".join([question.title, *map(text_of, question.lines)])
+
+
+def web(*nodes):
+    return [job("web", count=len(nodes)), *(task(f"web/{n}", node_id=where) for n, where in enumerate(nodes))]
+
+
+# --- the table ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("noun", list(Noun))
+def test_no_key_means_two_things_and_each_action_is_one_thing(noun):
+    keys = [action.key for action in ACTIONS[noun]]
+    assert len(set(keys)) == len(keys)
+    for action in ACTIONS[noun]:
+        assert sum(each is not None for each in (action.opens, action.calls, action.takes)) == 1
+        assert action.does
+        assert action.word
+
+
+def test_read_only_leaves_what_changes_nothing():
+    for noun in Noun:
+        left = actions_of(noun, read_only=True)
+        assert left
+        assert all(action.opens is not None for action in left)
+
+
+def test_what_ends_tasks_or_loses_data_asks():
+    asks = {action.word for actions in ACTIONS.values() for action in actions if action.destroys or action.takes}
+    assert asks >= {
+        "delete",
+        "stop",
+        "restart",
+        "scale",
+        "rollback",
+        "drain",
+        "drain and stop",
+        "forget",
+        "rebalance",
+    }
+
+
+# --- questions ----------------------------------------------------------------------------------------------
+
+
+def test_a_question_says_how_many_tasks_end_and_where():
+    store = Scripted(web("node1", "node1", "node2")).store
+    assert "3 tasks of web end: 2 on node1, 1 on node2." in words(questions.delete_job(store, "web", ""))
+    assert "1 task of web ends: 1 on node2." in words(questions.scale_job(store, "web", "2"))
+    assert questions.scale_job(store, "web", "4") is None
+    assert "1 task of web ends: 1 on node1." in words(questions.stop_task(store, "web/1", ""))
+
+
+def test_a_drain_says_what_goes_and_what_stays():
+    rows = [*web("node1", "node2"), node("node1"), volume("data", used_by=["db"])]
+    store = Scripted(rows).store
+    asked = words(questions.drain(store, "node1", ""))
+    assert "1 task goes to other nodes, if they fit: 1 of web." in asked
+    assert "Tasks with volumes here end, and wait for the node: db." in asked
+    assert "1 volume on it is copied to other nodes: data." in words(questions.drain_volumes(store, "node1", ""))
+
+
+def test_many_rows_are_asked_for_at_once():
+    store = Scripted([*web("node1"), job("db"), task("db/0", node_id="node2")]).store
+    asked = questions.together([questions.stop_job(store, name, "") for name in ("web", "db")])
+    assert asked.title == "Stop 2 at once?"
+    assert "1 task of db ends: 1 on node2." in words(asked)
+
+
+def test_what_is_wished_is_checked():
+    assert wishes.VERSION.check("") is None
+    assert wishes.labels("disk=ssd zone-") == {"disk": "ssd", "zone": None}
+    store = Scripted([task("web/0", ports={"53/udp": "a:1", "80/tcp": "a:2"})]).store
+    assert wishes.PORTS.first(store, "web/0") == "0:80"
+    for check, wrong in ((wishes.COUNT.check, "-1"), (wishes.VERSION.check, "x"), (wishes.labels, "")):
+        with pytest.raises(Refused):
+            check(wrong)
+
+
+# --- done ---------------------------------------------------------------------------------------------------
+
+
+class Doing:
+    """A bare app in which actions are performed."""
+
+    def __init__(self, cluster):
+        self.app = Bare(Confirm("below", (), "yes"))
+        self.said = []
+        self.stage = Stage(self.app, cluster, lambda text, error: self.said.append((text, error)))
+
+    def do(self, noun, word, *keys):
+        action = next(action for action in ACTIONS[noun] if action.word == word)
+        return self.app.run_worker(perform(self.stage, action, noun, keys))
+
+
+def names(cluster):
+    return [name for name, _, _ in cluster.asked]
+
+
+@piloted
+async def test_a_job_is_deleted_once_it_is_agreed_to_and_enter_alone_does_nothing():
+    cluster = Scripted(web("node1"), delete_job=job_view)
+    doing = Doing(cluster)
+    async with doing.app.run_test(size=(80, 24)) as pilot:
+        for key in ("enter", "escape", "n"):
+            doing.do(Noun.JOBS, "delete", "web")
+            await until(pilot, lambda: "Delete web?" in text_on(doing.app))
+            assert "1 task of web ends: 1 on node1." in text_on(doing.app)
+            await pilot.press(key)
+            await until(pilot, lambda: "Delete web?" not in text_on(doing.app))
+        assert cluster.asked == []
+        doing.do(Noun.JOBS, "delete", "web")
+        await until(pilot, lambda: "Delete web?" in text_on(doing.app))
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: doing.said)
+    assert names(cluster) == ["delete_job"]
+    assert doing.said == [("web is gone once its last task has ended", False)]
+
+
+@piloted
+async def test_what_fails_is_told_and_the_others_are_done():
+    def stop(name):
+        if name == "web":
+            raise Conflict("web is being removed")
+        return job_view(name)
+
+    doing = Doing(Scripted([*web("node1"), job("db")], stop_job=stop))
+    async with doing.app.run_test(size=(80, 24)) as pilot:
+        doing.do(Noun.JOBS, "stop", "web", "db")
+        await until(pilot, lambda: "Stop 2 at once?" in text_on(doing.app))
+        await pilot.press("y")
+        await until(pilot, lambda: doing.said)
+    assert doing.said == [("web is being removed (1 of 2 were done)", True)]
+
+
+@piloted
+async def test_scale_asks_how_many_and_whether_where_tasks_end():
+    doing = Doing(cluster := Scripted(web("node1", "node2"), set_count=lambda name, count: job_view(name)))
+    async with doing.app.run_test(size=(80, 24)) as pilot:
+        doing.do(Noun.JOBS, "scale", "web")
+        await until(pilot, lambda: isinstance(doing.app.screen, Ask))
+        await pilot.press("end", "backspace", "x", "enter")
+        await until(pilot, lambda: "'x' is no number of tasks" in text_on(doing.app))
+        await pilot.press("backspace", "1", "enter")
+        await until(pilot, lambda: "Scale web from 2 to 1?" in text_on(doing.app))
+        await pilot.press("y")
+        await until(pilot, lambda: doing.said)
+    assert cluster.asked == [("set_count", ("web", 1), {})]
+
+
+@piloted
+async def test_a_rebalance_shows_the_moves_first():
+    moves = [MoveView("web/0", "node1", "node2")]
+    cluster = Scripted([node("node1")], rebalance=lambda **_: RebalanceView(moves))
+    doing = Doing(cluster)
+    async with doing.app.run_test(size=(80, 24)) as pilot:
+        doing.do(Noun.NODES, "rebalance", "node1")
+        await until(pilot, lambda: "web/0  node1 → node2" in text_on(doing.app))
+        assert cluster.asked == [("rebalance", (), {"dry_run": True})]
+        await pilot.press("y")
+        await until(pilot, lambda: doing.said == [("1 task on the way", False)])
+
+
+@piloted
+async def test_a_cron_job_is_run_now_and_a_service_is_not():
+    doing = Doing(Scripted([job("nightly", kind="cron"), job("web")], run_job=lambda name: job_view(f"{name}-1")))
+    async with doing.app.run_test(size=(80, 24)) as pilot:
+        doing.do(Noun.JOBS, "run now", "nightly")
+        await until(pilot, lambda: len(doing.said) == 1)
+        doing.do(Noun.JOBS, "run now", "web")
+        await until(pilot, lambda: len(doing.said) == 2)
+    assert doing.said[0] == ("nightly-1 runs", False)
+    assert doing.said[1] == ("web is neither a cron job nor a batch job: it runs already", True)
+
+
+@piloted
+async def test_a_node_is_stopped_once_it_is_empty():
+    cluster = Scripted([node("node1"), *web("node1")], drain=node_view, stop_node=node_view)
+    doing = Doing(cluster)
+    async with doing.app.run_test(size=(80, 24)) as pilot:
+        doing.do(Noun.NODES, "drain and stop", "node1")
+        await until(pilot, lambda: "Drain node1 and stop it?" in text_on(doing.app))
+        await pilot.press("y")
+        await until(pilot, lambda: names(cluster) == ["drain"])
+        cluster.tell(node("node1", status="draining", tasks=1))
+        cluster.tell(node("node1", status="drained"))
+        await until(pilot, lambda: names(cluster) == ["drain", "stop_node"])
+
+
+@piloted
+async def test_a_node_that_is_made_ready_meanwhile_is_not_stopped(monkeypatch):
+    monkeypatch.setattr("orion.tui.actions.takes.LOOK_S", 0.01)
+    cluster = Scripted([node("node1", status="draining", tasks=1)], drain=node_view)
+    doing = Doing(cluster)
+    async with doing.app.run_test(size=(80, 24)) as pilot:
+        doing.do(Noun.NODES, "drain and stop", "node1")
+        await until(pilot, lambda: "Drain node1 and stop it?" in text_on(doing.app))
+        await pilot.press("y")
+        await until(pilot, lambda: doing.said)
+        cluster.tell(node("node1"))
+        await until(pilot, lambda: len(doing.said) == 2)
+    assert doing.said[1] == ("node1 was made ready meanwhile, and is not stopped", True)
+    assert names(cluster) == ["drain"]
+
+
+@piloted
+async def test_a_shell_takes_the_terminal_and_its_trouble_is_told(monkeypatch):
+    given = []
+
+    def give(app, command, *, errors=False):
+        given.append(command)
+        return 1, "orion: web/0 does not run now"
+
+    monkeypatch.setattr("orion.tui.actions.takes.give_terminal", give)
+    doing = Doing(Scripted([task("web/0"), allocation("r1", "web/0")]))
+    async with doing.app.run_test(size=(80, 24)) as pilot:
+        doing.do(Noun.ALLOCATIONS, "shell", "r1")
+        await until(pilot, lambda: doing.said)
+    assert given[0][1:8] == ["-m", "orion", "exec", "-it", "--addr", "192.0.2.1:8000", "web/0"]
+    assert doing.said == [("orion: web/0 does not run now", True)]
+
+
+@piloted
+async def test_a_port_is_forwarded_until_the_app_ends():
+    cluster = Scripted([task("web/0", ports={"80/tcp": "a:1"})], again=lambda: None)
+    doing = Doing(cluster)
+    async with doing.app.run_test(size=(80, 24)) as pilot:
+        doing.do(Noun.TASKS, "forward", "web/0")
+        await until(pilot, lambda: isinstance(doing.app.screen, Ask))
+        await pilot.press("enter")
+        await until(pilot, lambda: doing.said)
+    (forwarding,) = doing.stage.forwards
+    ((here, port),) = forwarding.ports
+    assert port == 80
+    assert doing.said[0][0].startswith(f"127.0.0.1:{here} is port 80 of web/0")
+    doing.stage.forwards.end_all()
+    assert list(doing.stage.forwards) == []
+
+
+@piloted
+async def test_a_screen_of_the_row_is_opened():
+    doing = Doing(Scripted(web("node1"), logs=lambda *_, **__: ()))
+    async with doing.app.run_test(size=(80, 24)) as pilot:
+        doing.do(Noun.JOBS, "logs", "web")
+        await until(pilot, lambda: isinstance(doing.app.screen, Logs))

@@ -1,0 +1,109 @@
+"""A job edited as a file: what is wrong is edited again, the plan is shown, and that alone is done."""
+
+from pathlib import Path
+
+import pytest
+
+from orion.model.api.plans import FieldChange, PlanView
+from orion.model.api.watch import Noun
+from orion.model.errors import Refused
+from orion.tui.actions import Stage, perform
+from orion.tui.actions.edit import read, with_faults
+from orion.tui.actions.table import ACTIONS
+from orion.tui.screens.confirm import Confirm
+from unit.tui.scripted import Bare, Scripted, job, job_view, piloted, text_on, until
+
+EDIT = next(action for action in ACTIONS[Noun.JOBS] if action.word == "edit")
+
+
+def plan(**values):
+    fixed = {"job": "web", "kind": "update", "version": 1, "changes": [FieldChange("image", '"a"', '"b"')]}
+    more = {"order": "", "order_reason": "", "starts": 1, "start_nodes": {"node1": 1}, "stops": 1, "waits": 0}
+    last = {"ends": "done", "reason": "", "warnings": [], "token": "t0ken"}
+    return PlanView(**{**fixed, **more, **last, **values})
+
+
+class Editing:
+    """A bare app, and an editor that writes what `texts` say of the file, one after the other."""
+
+    def __init__(self, monkeypatch, *texts, **answers):
+        self.files = []
+        self._texts = iter(texts)
+        self.said = []
+        self.cluster = Scripted([job("web")], job=job_view("web", count=3), **answers)
+        self.app = Bare(Confirm("below", (), "yes"))
+        self.stage = Stage(self.app, self.cluster, lambda text, error: self.said.append((text, error)))
+        monkeypatch.setattr("orion.tui.actions.edit.give_terminal", self._give)
+
+    def _give(self, app, words, *, errors=False):
+        file = Path(words[-1])
+        self.files.append(file.read_text())
+        file.write_text(next(self._texts)(file.read_text()))
+        return 0, ""
+
+    def begin(self):
+        self.app.run_worker(perform(self.stage, EDIT, Noun.JOBS, ["web"]))
+
+
+def to_five(text):
+    return text.replace("count: 3", "count: 5")
+
+
+@piloted
+async def test_what_the_plan_says_is_done_with_its_token(monkeypatch):
+    editing = Editing(monkeypatch, to_five, plan_job=plan(), put_job=job_view("web", version=2))
+    async with editing.app.run_test(size=(80, 24)) as pilot:
+        editing.begin()
+        await until(pilot, lambda: "Update web?" in text_on(editing.app))
+        assert 'image: "a" -> "b"' in text_on(editing.app)
+        assert "stops 1" in text_on(editing.app)
+        await pilot.press("y")
+        await until(pilot, lambda: editing.said)
+    assert "count: 3" in editing.files[0]
+    (_, (name, request), how) = editing.cluster.asked[-1]
+    assert (name, request.count, how) == ("web", 5, {"if_version": 1, "plan": "t0ken"})
+    assert editing.said == [("web is on its way to version 2", False)]
+
+
+@piloted
+async def test_what_is_wrong_is_edited_again_with_the_faults_above(monkeypatch):
+    def wrong(text):
+        return text.replace("count: 3", "cuont: 3")
+
+    def right(text):
+        return text.replace("cuont: 3", "count: 4")
+
+    editing = Editing(monkeypatch, wrong, right, plan_job=plan(), put_job=job_view("web"))
+    async with editing.app.run_test(size=(80, 24)) as pilot:
+        editing.begin()
+        await until(pilot, lambda: "web can't be like that" in text_on(editing.app))
+        assert "count" in text_on(editing.app)
+        await pilot.press("y")
+        await until(pilot, lambda: "Update web?" in text_on(editing.app))
+        await pilot.press("n")
+        await until(pilot, lambda: editing.said)
+    assert editing.files[1].startswith("#! web.yaml:")
+    assert "cuont: 3" in editing.files[1]
+    assert editing.said == [("web is left as it is", False)]
+    assert "put_job" not in [name for name, _, _ in editing.cluster.asked]
+
+
+@piloted
+async def test_nothing_is_asked_for_a_text_that_is_the_same(monkeypatch):
+    editing = Editing(monkeypatch, str)
+    async with editing.app.run_test(size=(80, 24)) as pilot:
+        editing.begin()
+        await until(pilot, lambda: editing.said == [("web is left as it is", False)])
+    assert [name for name, _, _ in editing.cluster.asked] == ["job"]
+
+
+@pytest.mark.parametrize("text", ["name: db\nimage: a\n", "jobs:\n  web: {image: a}\n  db: {image: b}\n"])
+def test_a_job_keeps_its_name(text):
+    with pytest.raises(Refused, match="a job keeps its name"):
+        read(text, job_view("web"))
+
+
+def test_faults_of_before_are_not_said_again():
+    text = with_faults("a: 1\n", ["one", "two"])
+    assert text == "#! one\n#! two\na: 1\n"
+    assert with_faults(text, ["three"]) == "#! three\na: 1\n"
