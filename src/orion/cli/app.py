@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rm": ("lifecycle", "Stop tasks, or whole jobs, and forget them."),
     "config": ("config", "Keep small values for tasks to read."),
     "events": ("events", "Tell what has happened in the cluster."),
+    "top": ("top", "Show the cluster in this terminal, as it changes."),
     "network": ("network", "Make and show the cluster's networks, and which node has which addresses."),
     "volume": ("volume", "Make, show, move and remove volumes: data that outlives tasks."),
     "plugin": ("plugin", "Show storage plugins (CSI)."),

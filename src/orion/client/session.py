@@ -27,6 +27,11 @@ class Session:
     def address(self) -> str:
         return self._transport.address
 
+    @property
+    def addresses(self) -> str:
+        """All that may be asked, separated by commas: the one that is asked now first."""
+        return self._transport.addresses
+
     def again(self) -> Self:
         """Another one, to the same nodes: for another thread."""
         other = type(self)(timeout_s=self._timeout_s)

@@ -94,6 +94,11 @@ class Transport:
         """The address of the node that is asked now."""
         return address_text(*self._addresses[0])
 
+    @property
+    def addresses(self) -> str:
+        """All addresses, separated by commas, as they were given: that of the node that is asked now first."""
+        return ",".join(address_text(*address) for address in self._addresses)
+
     def ask(
         self,
         method: str,
@@ -226,7 +231,7 @@ class Transport:
 
     def again(self) -> "Transport":
         """Another one, to the same nodes."""
-        return Transport(",".join(address_text(*address) for address in self._addresses))
+        return Transport(self.addresses)
 
     def _turn(self, address: str = "") -> None:
         """Another node is asked first from now on, unless the one at `address` is not asked any more anyway."""

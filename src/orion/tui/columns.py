@@ -62,7 +62,7 @@ class View(NamedTuple):
         return next((each for each in self.columns if each.title.casefold() == title.casefold()), None)
 
     def of_letter(self, letter: str) -> Column | None:
-        return next((each for each in self.columns if each.letter == letter), None)
+        return next((each for each in self.columns if letter and each.letter == letter), None)
 
 
 def plain(title: str, name: str, letter: str = "", **more: Any) -> Column:
@@ -124,7 +124,7 @@ def seconds_since(when: str | None, now_s: float) -> float | None:
 
 def reason(name: str = "reason") -> Column:
     """The column at the end that has what room is left."""
-    return plain("REASON", name, least=12)
+    return plain("REASON", name, least=30)
 
 
 _DIGITS = re.compile(r"([0-9]+)")

@@ -118,8 +118,8 @@ Names = Mapping[Noun, Iterable[str]]  # keys that there are
 
 
 class Command(NamedTuple):
-    """What was asked for. `view`: a table, by name, with its scope, filter and row. `screen`: one that is no table,
-    with its argument. `wrong`: nothing of it can be done, and why.
+    """A command as it is meant. `view`: a table, by name, with its scope, filter and row. `screen`: one that is no
+    table, with its argument. `wrong`: nothing of it can be done, and why.
     """
 
     view: str = ""

@@ -1,4 +1,4 @@
-"""What belongs to what: from a row down to its parts, up to its owner, and across to its node. Pure."""
+"""Ways between rows: down to the parts of one, up to its owner, and across to its node. Pure."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -166,7 +166,7 @@ DEPLOYMENTS = View(
     Noun.DEPLOYMENTS,
     (
         number("ID", "id", "N"),
-        plain("JOB", "job", "J", least=16),
+        plain("JOB", "job", "B", least=16),
         Column("KIND", lambda row, _: _what(row), _what, "K"),
         plain("STATE", "state", "S"),
         Column("VERSIONS", lambda row, _: _versions(row), lambda row: row.to_version, "V", right=True),

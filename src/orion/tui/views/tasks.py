@@ -160,7 +160,7 @@ ALLOCATIONS = View(
     Noun.ALLOCATIONS,
     (
         plain("ID", "id", "N"),
-        plain("TASK", "task", "J", least=16),
+        plain("TASK", "task", "B", least=16),
         _STATE,
         Column("WANTED", lambda row, _: "yes" if row.wanted else "no", lambda row: row.wanted, "W", wide=True),
         _READY,
@@ -178,7 +178,7 @@ ALLOCATIONS = View(
         _VERSION,
         plain("CONTAINER", "container_name", wide=True),
         aged("AGE", "created_at", "A"),
-        aged("FINISHED", "finished_at", "F", wide=True),
+        aged("FINISHED", "finished_at", wide=True),
         reason(),
     ),
     words=lambda row: f"{row.id} {row.task} {row.state} {row.node_id} {row.health} {row.reason}",

@@ -65,7 +65,7 @@ VOLUMES = View(
         ),
         aged("USED", "used_at", wide=True),
         aged("AGE", "created_at", "A"),
-        Column("REASON", lambda row, _: _why(row), lambda row: natural(_why(row)), least=12),
+        Column("REASON", lambda row, _: _why(row), lambda row: natural(_why(row)), least=30),
     ),
     words=lambda row: f"{row.name} {row.state} {row.driver} {row.node_id or ''} {_used_by(row)} {_why(row)}",
     labels=lambda row: {

@@ -1,0 +1,226 @@
+"""`orion top` as a whole: it follows the cluster, and has screens show it."""
+
+import asyncio
+import time
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from orion.model.api.watch import Noun
+from orion.model.errors import OrionError
+from orion.tui import opening
+from orion.tui.browser import Browser
+from orion.tui.commands import Command, completions, read_command
+from orion.tui.history import Place
+from orion.tui.prompt import Prompt
+from orion.tui.screens.help import Text, alias_lines, help_lines
+from orion.tui.settings import SettingsFile
+from orion.tui.source import Source
+from orion.tui.summary import Asked, node_at
+
+LOOK_S = 1.0  # between two looks at clocks and the settings
+PAUSE_S = 0.04
+SHARE = 5  # of the time, news take one part in so many
+
+Names = dict[Noun, list[str]]
+
+
+class Top(App[None]):
+    """`read_only`: nothing in the cluster can be changed. `first`: a command that is done first. `pause_s`: between
+    two drawings of news at least.
+    """
+
+    TITLE = "orion top"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("colon", "command", show=False),
+        Binding("ctrl+c", "quit", show=False, priority=True),
+    ]
+
+    def __init__(
+        self,
+        cluster: Source,
+        settings: SettingsFile,
+        *,
+        read_only: bool = False,
+        first: str = "",
+        pause_s: float = PAUSE_S,
+    ) -> None:
+        super().__init__()
+        self.theme = "ansi-dark"  # the terminal's own colours
+        self.cluster = cluster
+        self.settings = settings
+        settings.look()
+        self.read_only = read_only or settings.settings.read_only
+        self._first = first
+        self._pause_s = pause_s
+        self._commands: list[str] = []
+        self._changed: set[Noun] = set()
+        self._drawing: asyncio.TimerHandle | None = None
+        self._drawn_s = 0.0  # when the last drawing ended
+        self._took_s = 0.0
+        self._moves = 0
+        self._cluster_id = ""
+        self.browser = Browser(cluster, settings.settings, self.asked)
+
+    def on_mount(self) -> None:
+        self.push_screen(self.browser)
+        self.cluster.on_news = self._news
+        self.cluster.start()
+        self.set_interval(LOOK_S, self._look)
+        if self.settings.wrong:
+            self.call_after_refresh(self.browser.note, self.settings.wrong, wrong=True)
+        if self._first:
+            self.call_after_refresh(self.run_command, self._first)
+
+    def on_unmount(self) -> None:
+        if self._drawing is not None:
+            self._drawing.cancel()
+        self.cluster.close()
+
+    def asked(self) -> Asked:
+        cluster = self.cluster
+        node = node_at(cluster.store, cluster.address)
+        return Asked(cluster.address, node, self._cluster_id, cluster.age_s, cluster.trouble, self.read_only)
+
+    # --- news ---------------------------------------------------------------------------------------------
+
+    def _news(self, changed: set[Noun]) -> None:
+        """Rows of these nouns are others. What comes in quick succession is drawn at once, after a pause."""
+        self._changed |= changed
+        if self._drawing is None:
+            due_s = self._drawn_s + max(self._pause_s, self._took_s * (SHARE - 1))
+            pause_s = max(0.0, due_s - time.monotonic())
+            self._drawing = asyncio.get_running_loop().call_later(pause_s, self._draw)
+
+    def _draw(self) -> None:
+        began_s = time.monotonic()
+        self._drawing = None
+        changed, self._changed = self._changed, set()
+        if self.screen is not self.browser:
+            self._changed = changed  # it is told of them when it is seen again
+        else:
+            with self.batch_update():
+                self.browser.rows_changed(changed)
+        if self.cluster.moves != self._moves:
+            self._moves = self.cluster.moves
+            self.say(f"another node is asked now: {self.cluster.address}")
+        if not self._cluster_id and self.cluster.store.index:
+            self._cluster_id = "?"
+            self.run_worker(self._ask_cluster(), exit_on_error=False)
+        self._drawn_s = time.monotonic()
+        self._took_s = self._drawn_s - began_s
+
+    async def _ask_cluster(self) -> None:
+        try:
+            self._cluster_id = (await self.cluster.ask(lambda client: client.raft())).cluster
+        except OrionError:
+            self._cluster_id = ""
+
+    def _look(self) -> None:
+        self.cluster.look()
+        if self.settings.look():
+            self.browser.settle(self.settings.settings)
+            self.browser.note(self.settings.wrong, wrong=True)
+        if self.screen is self.browser:
+            if self._changed and self._drawing is None:
+                self._draw()
+            self.browser.tick()
+
+    def say(self, text: str, *, wrong: bool = False) -> None:
+        """Says a sentence on whatever screen there is."""
+        if self.screen is self.browser:
+            self.browser.note(text, wrong=wrong)
+        else:
+            self.notify(text, severity="warning" if wrong else "information", markup=False)
+
+    # --- commands -----------------------------------------------------------------------------------------
+
+    @property
+    def names(self) -> Names:
+        return {noun: list(table) for noun, table in self.cluster.store.tables.items()}
+
+    def action_command(self) -> None:
+        if not self.screen.query(Prompt):
+            self.screen.mount(Prompt(":", self._commands, self._completions))
+
+    def _completions(self, text: str) -> list[str]:
+        return completions(text, self.names, self.settings.settings.aliases)
+
+    def on_browser_command(self, event: Browser.Command) -> None:
+        if event.text:
+            self.run_command(event.text)
+        else:
+            self.action_command()
+
+    def on_prompt_given(self, event: Prompt.Given) -> None:
+        self._close_prompt()
+        self.run_command(event.text)
+
+    def on_prompt_dropped(self) -> None:
+        self._close_prompt()
+
+    def _close_prompt(self) -> None:
+        """On a screen that knows nothing of it; the browser has its own way."""
+        if self.screen is not self.browser:
+            self.screen.query(Prompt).remove()
+
+    def run_command(self, text: str) -> None:
+        """Does what is typed after the colon."""
+        command = read_command(text, self.names, self.settings.settings.aliases)
+        if command.wrong:
+            self.say(command.wrong, wrong=True)
+        elif command.screen:
+            self._open(command)
+        elif command.view:
+            self._back_to_browser()
+            self.browser.go(Place(command.view, command.scope, command.filter, command.at))
+
+    def _back_to_browser(self) -> None:
+        while self.screen is not self.browser and len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    def _open(self, command: Command) -> None:
+        name, argument = command.screen, command.argument
+        if name == "quit":
+            self.exit()
+        elif name == "help":
+            self._help()
+        elif name == "aliases":
+            self.push_screen(Text(self.cluster, "commands", alias_lines(self.settings.settings.aliases)))
+        elif name in opening.OF_A_ROW and not argument:
+            self._act(name, [])
+        else:
+            self._open_screen(name, self._noun_of(argument), argument)
+
+    def _noun_of(self, name: str) -> Noun:
+        """Whose name that is: of a job, a task, or whatever has it."""
+        first = (Noun.JOBS, Noun.TASKS, *Noun)
+        return next((noun for noun in first if name in self.cluster.store.tables[noun]), Noun.JOBS)
+
+    def _open_screen(self, name: str, noun: Noun, key: str) -> None:
+        make = opening.SCREENS.get(name)
+        if make is None:
+            self.say(f"there is no :{name} yet", wrong=True)
+        else:
+            self.push_screen(make(self.cluster, noun, key))
+
+    def _help(self) -> None:
+        view = self.browser.desk.view
+        lines = help_lines(view, self.browser.more_keys, self.browser.keymap)
+        self.push_screen(Text(self.cluster, f"keys of {view.name}", lines))
+
+    # --- what is done with rows ---------------------------------------------------------------------------
+
+    def on_browser_act(self, event: Browser.Act) -> None:
+        self._act(event.does, event.keys)
+
+    def _act(self, does: str, keys: list[str]) -> None:
+        noun = self.browser.desk.view.noun
+        keys = keys or self.browser.chosen
+        if does in opening.SCREENS:
+            if keys:
+                self._open_screen(does, noun, keys[0])
+            else:
+                self.say("there is no row", wrong=True)

@@ -1,0 +1,320 @@
+"""The screen of all tables: one view at a time, the way to it, and what can be done with its rows."""
+
+import time
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.events import Key as KeyEvent
+from textual.message import Message
+from textual.screen import Screen
+
+from orion.model.api.watch import Noun
+from orion.tui.desk import Desk
+from orion.tui.frame import Frame, hints_of
+from orion.tui.history import Place
+from orion.tui.keys import KEYS, Key, keymap, of_event
+from orion.tui.opening import keys_of
+from orion.tui.prompt import Prompt, no_completion
+from orion.tui.relations import Jump, down, node_of, owner
+from orion.tui.saving import save_table
+from orion.tui.settings import Settings
+from orion.tui.skins import skin
+from orion.tui.source import Source
+from orion.tui.summary import Asked
+from orion.tui.table import RowTable
+
+ROOMY = 160  # columns of a terminal in which reasons are seen whole
+
+
+class Browser(Screen[None]):
+    """`asked`: whom the app follows, for the header."""
+
+    class Command(Message):
+        """The command bar is asked for; with a text, what would be typed there."""
+
+        def __init__(self, text: str = "") -> None:
+            super().__init__()
+            self.text = text
+
+    class Act(Message):
+        """Something is to be done with rows of the view."""
+
+        def __init__(self, does: str, keys: list[str]) -> None:
+            super().__init__()
+            self.does, self.keys = does, keys
+
+    DEFAULT_CSS = """
+    Browser { layout: vertical; }
+    Browser > Bar { width: 1fr; }
+    """
+    AUTO_FOCUS: ClassVar[str] = "RowTable"
+
+    def __init__(self, cluster: Source, settings: Settings, asked: Callable[[], Asked]) -> None:
+        super().__init__()
+        self._cluster = cluster
+        self._settings = settings
+        self._asked = asked
+        self.desk = Desk(cluster.store, Place(settings.view), wide=settings.wide)
+        self._filters: list[str] = []
+        self.frame = Frame(self, skin(settings.skin, settings.colours))
+        self.keymap: dict[str, str] = {}
+
+    def compose(self) -> ComposeResult:
+        yield from self.frame.above
+        yield RowTable(self.desk.listing, skin(self._settings.skin, self._settings.colours))
+        yield from self.frame.below
+
+    def on_mount(self) -> None:
+        self.settle(self._settings)
+        self._show()
+
+    @property
+    def table(self) -> RowTable:
+        return self.query_one(RowTable)
+
+    @property
+    def more_keys(self) -> tuple[Key, ...]:
+        """Those that the view has beside the ones of all views."""
+        return keys_of(self.desk.view.noun)
+
+    @property
+    def chosen(self) -> list[str]:
+        """The rows that are marked, else the one under the cursor."""
+        return self.desk.listing.chosen(self.table.key)
+
+    def settle(self, settings: Settings) -> None:
+        """Takes settings."""
+        again = settings.columns != self._settings.columns
+        self._settings = settings
+        styles = skin(settings.skin, settings.colours)
+        self.frame.paint(styles)
+        self.table.paint(styles)
+        if again:
+            self._show(self.table.key)
+
+    # --- what is shown ------------------------------------------------------------------------------------
+
+    def rows_changed(self, changed: set[Noun]) -> None:
+        """Rows of these nouns are others than before."""
+        if self.desk.take(changed):
+            self.table.follow()
+        self.tell()
+
+    def tick(self) -> None:
+        """Time has passed: ages are others."""
+        self.table.draw()
+        self.tell()
+
+    def tell(self) -> None:
+        """Says above and below the table how things stand."""
+        if not self.is_mounted:
+            return
+        row = self.desk.listing.row(self.table.key)
+        reason = getattr(row, "reason", "") if self.size.width < ROOMY else ""
+        hints = [(f" {reason}", "dim")] if reason else hints_of((*self.more_keys, *KEYS), self.keymap)
+        self.frame.tell(self._cluster.store, self._asked(), self.desk.title(), self.desk.crumbs(), hints)
+
+    def note(self, text: str, *, wrong: bool = False) -> None:
+        """Says a sentence below, for a while; "" nothing."""
+        self.frame.note(text, wrong=wrong)
+        self.tell()
+
+    def _show(self, key: str | None = None) -> None:
+        """Shows the desk's listing, which is another one, or has other columns."""
+        desk = self.desk
+        at = desk.place.at if key is None else key
+        self.keymap = keymap((*KEYS, *self.more_keys), self._settings.keys)
+        chosen = self._settings.columns.get(desk.view.name, ())
+        self.table.show(desk.listing, wide=desk.wide, chosen=chosen, key=at)
+        self._heed_filter()
+
+    def _heed_filter(self) -> None:
+        if self.desk.wrong:
+            self.note(self.desk.wrong, wrong=True)
+        else:
+            self.tell()
+
+    def go(self, place: Place) -> None:
+        """Shows a view that was asked for."""
+        self.desk.leave(self.table.key)
+        self.desk.go(place)
+        self._show()
+
+    # --- keys ---------------------------------------------------------------------------------------------
+
+    def on_key(self, event: KeyEvent) -> None:
+        if self.focused is not self.table:
+            return
+        if self.frame.noted:
+            self.note("")
+        does = self.keymap.get(of_event(event.key, event.character))
+        if does is None:
+            self._sort_by_letter(event)
+            return
+        event.stop()
+        event.prevent_default()
+        if does.startswith(":"):
+            self.post_message(self.Command(does[1:]))
+        elif (method := getattr(self, f"do_{does}", None)) is not None:
+            method()
+        else:
+            self.post_message(self.Act(does, self.chosen))
+
+    def _sort_by_letter(self, event: KeyEvent) -> None:
+        column = self.desk.view.of_letter(event.character or "")
+        if column is not None:
+            event.stop()
+            self.desk.sort(column)
+            self._sorted()
+
+    def _sorted(self) -> None:
+        self.table.follow()
+        self.tell()
+
+    def on_row_table_moved(self) -> None:
+        self.tell()
+
+    def do_command(self) -> None:
+        self.post_message(self.Command())
+
+    def do_enter(self) -> None:
+        row = self._row()
+        jump = None if row is None else down(self.desk.view.noun, row)
+        if jump is not None:
+            self._enter(jump)
+        elif row is not None:
+            does = "logs" if self.desk.view.noun is Noun.ALLOCATIONS else "describe"
+            self.post_message(self.Act(does, [self.table.key]))
+
+    def do_owner(self) -> None:
+        row = self._row()
+        jump = None if row is None else owner(self.desk.view.noun, row)
+        self._enter_or_say(jump, "it belongs to nothing that has a view")
+
+    def do_node(self) -> None:
+        row = self._row()
+        jump = None if row is None else node_of(self.desk.view.noun, row)
+        self._enter_or_say(jump, "it is on no node")
+
+    def _row(self) -> object | None:
+        return self.desk.listing.row(self.table.key)
+
+    def _enter_or_say(self, jump: Jump | None, why: str) -> None:
+        if jump is None:
+            self.note(why if self.table.key else "there is no row", wrong=True)
+        else:
+            self._enter(jump)
+
+    def _enter(self, jump: Jump) -> None:
+        self.desk.leave(self.table.key)
+        self.desk.enter(jump)
+        self._show()
+
+    def do_back(self) -> None:
+        if self.desk.place.filter:
+            self.narrow("")
+        elif self.desk.listing.marks:
+            self.do_clear_marks()
+        elif self.desk.up():
+            self._show()
+
+    def do_history_back(self) -> None:
+        self.desk.leave(self.table.key)
+        self._shown_or_say(self.desk.back(), "there is no view before this one")
+
+    def do_history_forward(self) -> None:
+        self.desk.leave(self.table.key)
+        self._shown_or_say(self.desk.forward(), "there is no view after this one")
+
+    def do_swap(self) -> None:
+        self.desk.leave(self.table.key)
+        self._shown_or_say(self.desk.swap(), "there is no other view yet")
+
+    def _shown_or_say(self, moved: bool, why: str) -> None:
+        if moved:
+            self._show()
+        else:
+            self.note(why, wrong=True)
+
+    def do_wide(self) -> None:
+        self.desk.wide = not self.desk.wide
+        self._show(self.table.key)
+
+    def do_faults(self) -> None:
+        self.desk.toggle_faults()
+        self._sorted()
+
+    def do_mark(self) -> None:
+        self.desk.listing.mark(self.table.key)
+        self.table.action_move(1)
+
+    def do_mark_range(self) -> None:
+        self.desk.listing.mark_range(self.table.key)
+        self._sorted()
+
+    def do_clear_marks(self) -> None:
+        self.desk.listing.clear_marks()
+        self._sorted()
+
+    def do_sort_left(self) -> None:
+        self._sort_beside(-1)
+
+    def do_sort_right(self) -> None:
+        self._sort_beside(1)
+
+    def _sort_beside(self, step: int) -> None:
+        self.desk.sort_beside(step, [column for column, _ in self.table.sheet.columns])
+        self._sorted()
+
+    def do_sort_other(self) -> None:
+        self.desk.reverse()
+        self._sorted()
+
+    def do_copy(self) -> None:
+        keys = self.chosen
+        self.app.copy_to_clipboard("\n".join(keys))
+        self.note(f"copied {keys[0] if len(keys) == 1 else f'{len(keys)} names'}" if keys else "there is no row")
+
+    def do_save(self) -> None:
+        self.note(save_table(self.desk.place.crumb, self.table.sheet.texts(time.time())))
+
+    def do_again(self) -> None:
+        self._cluster.move()
+        self.note("asking anew")
+
+    def do_header(self) -> None:
+        self.frame.toggle("header")
+
+    def do_crumbs(self) -> None:
+        self.frame.toggle("crumbs")
+
+    # --- the filter ---------------------------------------------------------------------------------------
+
+    def do_filter(self) -> None:
+        self.mount(Prompt("/", self._filters, no_completion, self.desk.place.filter))
+
+    def narrow(self, text: str) -> None:
+        self.desk.narrow(text)
+        self.table.follow()
+        self._heed_filter()
+
+    def on_prompt_typed(self, event: Prompt.Typed) -> None:
+        if event.sign == "/":
+            event.stop()
+            self.narrow(event.text)
+
+    def on_prompt_given(self, event: Prompt.Given) -> None:
+        if event.sign == "/":
+            event.stop()
+            self.narrow(event.text)
+        self.close_prompt()
+
+    def on_prompt_dropped(self) -> None:
+        if self.query_one(Prompt).sign == "/":
+            self.narrow("")
+        self.close_prompt()
+
+    def close_prompt(self) -> None:
+        self.query(Prompt).remove()
+        self.table.focus()

@@ -1,0 +1,76 @@
+"""The lines above and below the table: who is asked, what is shown, the way to it, and sentences for a while."""
+
+import time
+from collections.abc import Iterable, Mapping
+
+from textual.screen import Screen
+from textual.timer import Timer
+
+from orion.tui import summary
+from orion.tui.bars import Bar
+from orion.tui.keys import Key, shown
+from orion.tui.store import Store
+from orion.tui.summary import Asked, Span
+
+NOTE_S = 8.0  # so long a sentence stays
+COUNT_S = 0.5  # between two counts of all rows
+
+
+class Frame:
+    """The bars of a screen, `above` and `below` its table."""
+
+    def __init__(self, screen: Screen[None], styles: Mapping[str, str]) -> None:
+        self._screen = screen
+        self._bars = {
+            name: Bar(styles, lines, id=name)
+            for name, lines in (("header", 2), ("title", 1), ("crumbs", 1), ("hints", 1))
+        }
+        self.above = [self._bars["header"], self._bars["title"]]
+        self.below = [self._bars["crumbs"], self._bars["hints"]]
+        self._note: Span | None = None
+        self._timer: Timer | None = None
+        self._counted_s = 0.0
+        self._counts: list[Span] = []
+
+    @property
+    def noted(self) -> bool:
+        return self._note is not None
+
+    def paint(self, styles: Mapping[str, str]) -> None:
+        for bar in self._bars.values():
+            bar.paint(styles)
+
+    def toggle(self, name: str) -> None:
+        """Hides a bar, or shows it again."""
+        self._bars[name].display = not self._bars[name].display
+
+    def note(self, text: str, *, wrong: bool) -> None:
+        """Says a sentence in the place of the crumbs, for a while; "" nothing."""
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        self._note = (f" {text}", "error" if wrong else "note") if text else None
+        if text:
+            self._timer = self._screen.set_timer(NOTE_S, self._forget)
+
+    def _forget(self) -> None:
+        self._note = None  # the next look at the clock draws it
+
+    def tell(self, store: Store, asked: Asked, title: list[Span], crumbs: list[Span], hints: list[Span]) -> None:
+        now_s = time.monotonic()
+        if now_s - self._counted_s > COUNT_S:
+            self._counted_s, self._counts = now_s, summary.second_line(store)
+        self._bars["header"].tell(summary.first_line(store, asked), self._counts)
+        self._bars["title"].tell(title)
+        self._bars["crumbs"].tell([self._note] if self._note else crumbs)
+        self._bars["hints"].tell(hints)
+
+
+def hints_of(keys: Iterable[Key], keymap: Mapping[str, str]) -> list[Span]:
+    """Returns those keys that are always shown, as they are now."""
+    of = {does: key for key, does in keymap.items()}
+    spans: list[Span] = []
+    for each in keys:
+        if each.hint and each.does in of:
+            spans += [(f" <{shown(of[each.does])}>", "key"), (f" {each.hint}", "hint")]
+    return spans

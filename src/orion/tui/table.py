@@ -1,0 +1,159 @@
+"""A table that draws what is in sight, and again only those lines that look different."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.events import Click, MouseScrollDown, MouseScrollUp, Resize
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from orion.tui.layout import GAP
+from orion.tui.listing import Listing
+from orion.tui.sheet import GUTTER, Line, Sheet
+
+HEAD = 1  # lines of titles
+WHEEL = 3  # rows
+
+
+class RowTable(Widget, can_focus=True):
+    """Textual's own DataTable holds every cell of every row; this holds a screenful."""
+
+    class Moved(Message):
+        """The cursor is on another row."""
+
+    DEFAULT_CSS = "RowTable { height: 1fr; width: 1fr; }"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", show=False),
+        Binding("up,k", "move(-1)", show=False),
+        Binding("pagedown,ctrl+f", "page(1)", show=False),
+        Binding("pageup,ctrl+b", "page(-1)", show=False),
+        Binding("home,g", "first", show=False),
+        Binding("end,G", "last", show=False),
+        Binding("right,l", "sideways(8)", show=False),
+        Binding("left,h", "sideways(-8)", show=False),
+    ]
+
+    def __init__(self, listing: Listing, styles: Mapping[str, str]) -> None:
+        super().__init__()
+        self.sheet = Sheet(listing)
+        self._lines: list[Line] = []
+        self._titles: list[tuple[str, bool]] = []
+        self._styles: dict[str, Style] = {}
+        self._drawn_left = 0
+        self.paint(styles)
+
+    @property
+    def key(self) -> str:
+        """The key of the row under the cursor."""
+        return self.sheet.key
+
+    def paint(self, styles: Mapping[str, str]) -> None:
+        self._styles = {part: Style.parse(text) for part, text in styles.items()}
+        self.refresh()
+
+    def show(self, listing: Listing, *, wide: bool, chosen: Sequence[str], key: str = "") -> None:
+        self.sheet.show(listing, wide=wide, chosen=chosen, key=key)
+        self.draw()
+
+    def follow(self) -> None:
+        """The listing has changed."""
+        before = self.sheet.key
+        self.sheet.follow()
+        self.draw()
+        if self.sheet.key != before:
+            self.post_message(self.Moved())
+
+    def draw(self) -> None:
+        """Draws the lines that look different by now, as ages do."""
+        lines = self.sheet.lines(time.time())
+        titles = self.sheet.titles()
+        before, self._lines = self._lines, lines
+        if titles != self._titles or self.sheet.left != self._drawn_left:
+            self._titles, self._drawn_left = titles, self.sheet.left
+            self.refresh()
+            return
+        width = self.size.width
+        for at in range(max(len(lines), len(before))):
+            now = lines[at] if at < len(lines) else None
+            if now != (before[at] if at < len(before) else None):
+                self.refresh(Region(0, at + HEAD, width, 1))
+
+    def render_line(self, y: int) -> Strip:
+        width, plain = self.size.width, self._styles["plain"]
+        if y < HEAD:
+            strip = self._strip(" " * GUTTER, [self._head(*title) for title in self._titles])
+        elif y - HEAD < len(self._lines):
+            strip = self._row(self._lines[y - HEAD])
+        else:
+            return Strip.blank(width)
+        left = self.sheet.left
+        if left:
+            strip = strip.crop(left, left + width)
+        cursor = y >= HEAD and self._lines[y - HEAD].cursor
+        return strip.adjust_cell_length(width, self._styles["cursor"] if cursor else plain)
+
+    def _head(self, text: str, by: bool) -> Segment:
+        return Segment(text, self._styles["sorted" if by else "head"])
+
+    def _row(self, line: Line) -> Strip:
+        tone = self._styles[line.tone]
+        style = tone + self._styles["mark"] if line.marked else tone
+        style = style + self._styles["cursor"] if line.cursor else style
+        text = (" " * GAP).join(line.cells)
+        return Strip([Segment(f"{'*' if line.marked else ' '} {text}", style)])
+
+    def _strip(self, gutter: str, segments: list[Segment]) -> Strip:
+        parts = [Segment(gutter)]
+        for at, segment in enumerate(segments):
+            parts += [Segment(" " * GAP), segment] if at else [segment]
+        return Strip(parts)
+
+    # --- moving -------------------------------------------------------------------------------------------
+
+    def _moved(self) -> None:
+        self.draw()
+        self.post_message(self.Moved())
+
+    def action_move(self, by: int) -> None:
+        self.sheet.move(by)
+        self._moved()
+
+    def action_page(self, by: int) -> None:
+        self.sheet.move(by * max(1, self.sheet.height - 1))
+        self._moved()
+
+    def action_first(self) -> None:
+        self.sheet.go(0)
+        self._moved()
+
+    def action_last(self) -> None:
+        self.sheet.go(len(self.sheet.listing) - 1)
+        self._moved()
+
+    def action_sideways(self, by: int) -> None:
+        self.sheet.sideways(by)
+        self.draw()
+
+    def on_resize(self, event: Resize) -> None:
+        self.sheet.resize(event.size.width, event.size.height - HEAD)
+        self.draw()
+        self.refresh()
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        event.stop()
+        self.action_move(WHEEL)
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        event.stop()
+        self.action_move(-WHEEL)
+
+    def on_click(self, event: Click) -> None:
+        if event.y >= HEAD:
+            self.sheet.go(self.sheet.top + event.y - HEAD)
+            self._moved()
