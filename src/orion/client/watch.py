@@ -23,7 +23,7 @@ class Rows(msgspec.Struct, frozen=True):
 
 
 class Current(msgspec.Struct, frozen=True):
-    """What has come is the state at `index`. `leader`: the node that leads, "" while none does."""
+    """All that has come is the state at `index`. `leader`: the node that leads, "" while none does."""
 
     index: int
     leader: str

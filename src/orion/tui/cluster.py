@@ -1,4 +1,4 @@
-"""What screens are given of the cluster: its rows, and a way to ask it. `Feed` fulfils it; tests have their own."""
+"""A cluster as screens are given it: its rows, and a way to ask it. `Feed` fulfils it; tests have their own."""
 
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
@@ -23,7 +23,7 @@ class Cluster(Protocol):
         """The node that is asked now."""
 
     async def ask(self, call: Callable[[Client], T]) -> T:
-        """What the call gives, from a thread with a client of its own. Raises OrionError."""
+        """Returns what the call does, in a thread with a client of its own. Raises OrionError."""
 
     def stream(
         self, begin: Callable[[Client], Iterator[T]], take: Callable[[T], None], on_end: Callable[[str], None]

@@ -1,4 +1,4 @@
-"""What is known of the cluster: rows by noun and key, as its nodes have told them. Pure."""
+"""All that is known of the cluster: rows by noun and key, as its nodes have told them. Pure."""
 
 from orion.client.watch import Current, Rows
 from orion.model.api.watch import Noun, Row, key_of

@@ -17,6 +17,7 @@ from orion.model.api.network import NetworkCheckView, NetworkNodeView, NetworkVi
 from orion.model.api.nodes import Amounts, NodeView
 from orion.model.api.rebalance import MoveView, RebalanceView
 from orion.model.api.tasks import TaskRequest, TaskView
+from orion.model.api.watch import Noun
 from orion.model.container import LogEntry, LogQuery
 from orion.model.errors import Conflict, NotFound
 from orion.model.events import ALL_EVENTS, Event, EventChoice
@@ -25,6 +26,7 @@ from orion.model.logs import LogItem, LogPiece, LogPosition, Mark
 from orion.node.rpc.lists import CHUNK_BYTES
 from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.node.services.service import Health
+from orion.node.services.watch import WatchItem
 from orion.state.tables.cron_rows import Crons
 from unit.api.fake_configs import FakeConfigs
 from unit.api.fake_endpoints import FakeEndpoints
@@ -116,6 +118,8 @@ class FakeService(FakeSessions):
         self.logs_go_on = False
         self.backup_items: list[bytes | Exception] = []
         self.event_items: list[Event | None] = []
+        self.watched: list[tuple[Noun, ...]] = []
+        self.watch_items: list[WatchItem] = []
         self.events_asked: list[tuple] = []
         self.events_chosen: list[EventChoice] = []
         self.events_go_on = False
@@ -288,6 +292,11 @@ class FakeService(FakeSessions):
     async def transfer_leader(self, to: str, *, timeout_s: float) -> RaftView:
         self.transfers.append(to)
         return await self.raft()
+
+    async def watch(self, nouns) -> AsyncGenerator[WatchItem, None]:
+        self.watched.append(nouns)
+        for item in self.watch_items:
+            yield item
 
     async def events(self, after, *, follow: bool, chosen=ALL_EVENTS) -> AsyncGenerator[Event | None, None]:
         self.events_asked.append((after, follow))

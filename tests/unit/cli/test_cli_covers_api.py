@@ -79,7 +79,7 @@ COMMAND_OF = {
     ("GET", "/events"): "events",
     ("GET", "/jobs/{name}/endpoints"): "endpoints",
 }
-FOR_PROGRAMS = {("GET", "/metrics"), ("GET", "/healthz"), ("GET", "/readyz")}
+FOR_PROGRAMS = {("GET", "/watch"), ("GET", "/metrics"), ("GET", "/healthz"), ("GET", "/readyz")}
 
 # What an option is called where it is not called as the parameter.
 CALLED = {

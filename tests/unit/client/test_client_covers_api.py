@@ -24,6 +24,7 @@ SAMPLES = {
     "since": "10m",
     "after": "web",
     "key": "app/url",
+    "nouns": ("nodes", "tasks"),
 }
 AFTERS = {"events": "1.0", "deployments": "7"}
 BY_TYPE = {

@@ -6,6 +6,7 @@ import pytest
 from cluster_kit import run
 from msgspec.structs import replace
 
+from orion.model.api.watch import Noun
 from orion.model.container import LogQuery
 from orion.model.errors import Refused
 from orion.model.node import NodeStatus
@@ -37,6 +38,7 @@ from orion.node.services.sessions import OpenSession
 from orion.node.services.storage import AskVolumeSnapshot, AskVolumeSnapshots
 from orion.node.services.tasks import AskTasks
 from orion.node.services.volumes import AskSizes, AskTarget, AskVolume, AskVolumes
+from orion.node.services.watch import WatchRows
 from orion.ports.peers import Principal
 from orion.state.commands import encode_command
 from orion.state.tables.cluster import InitCluster
@@ -88,6 +90,8 @@ ENDLESS = [
     AskRow(5, "web", Read()),
     AskEndpoints("w" * 64, False, Read()),
     WatchEndpoints("Web", False),
+    WatchRows(()),
+    WatchRows((Noun.TASKS, Noun.TASKS)),
     ReadLogs(1, LogQuery(tail=-1)),
     PullImage(""),
     PullImage("nginx", "x" * 129),
@@ -112,6 +116,7 @@ FAIR = [
     AskPosition(),
     AskEndpoints("web", True, Read()),
     WatchEndpoints("web", False),
+    WatchRows(tuple(Noun)),
     AskChecks(tuple(range(checks.MAX_RUNS))),
     PullImage("nginx"),
     AskDigest("nginx", local=True),

@@ -10,6 +10,7 @@ from orion.model.after import Condition, Gap, JobWait
 from orion.model.allocation import Allocation
 from orion.model.api.cluster import MemberView, RaftView
 from orion.model.api.jobs import JobRequest
+from orion.model.api.watch import Noun
 from orion.model.configs import Config, ConfigStat
 from orion.model.container import LogEntry, LogQuery
 from orion.model.events import Event, EventChoice
@@ -85,6 +86,7 @@ from orion.node.services.stats import ReadStats
 from orion.node.services.storage import AskVolumeSnapshot, AskVolumeSnapshots
 from orion.node.services.tasks import AskTask, AskTasks
 from orion.node.services.volumes import AskSizes, AskTarget, AskUnused, AskVolume, AskVolumes, Sizes
+from orion.node.services.watch import WatchRows
 from orion.ports.volumes import VolumeSize
 from support.node_requests import declared, decode_request
 
@@ -120,6 +122,7 @@ REQUESTS = [
     (StopNode("node1"), "9216a56e6f646531"),
     (AskEndpoints("web", True, READ), "941ea3776562c394c3cd012ccb3ff8000000000000cb4004000000000000"),
     (WatchEndpoints("web", False), "931fa3776562c2"),
+    (WatchRows((Noun.NODES, Noun.TASKS)), "926192a56e6f646573a57461736b73"),
     (AskJobs(READ, PAGE), "931894c3cd012ccb3ff8000000000000cb400400000000000092a57765622f3105"),
     (AskJob("web", READ), "9319a377656294c3cd012ccb3ff8000000000000cb4004000000000000"),
     (AskVersions("web", READ), "931aa377656294c3cd012ccb3ff8000000000000cb4004000000000000"),

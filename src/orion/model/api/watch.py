@@ -14,7 +14,7 @@ from orion.model.api.volumes import VolumeView
 
 
 class Noun(enum.StrEnum):
-    """What rows are of."""
+    """Kinds of rows."""
 
     NODES = "nodes"
     JOBS = "jobs"

@@ -10,6 +10,7 @@ from orion.model.api.network import NetworkCheckView, NetworkView
 from orion.model.api.nodes import NodeView
 from orion.model.api.rebalance import RebalanceView
 from orion.model.api.tasks import TaskRequest, TaskView
+from orion.model.api.watch import Noun
 from orion.model.container import LogQuery
 from orion.model.events import ALL_EVENTS, Event, EventChoice
 from orion.model.figures import Figure
@@ -62,6 +63,7 @@ from orion.node.services.stats import Stats
 from orion.node.services.storage import Storage
 from orion.node.services.tasks import Tasks
 from orion.node.services.volumes import Volumes
+from orion.node.services.watch import Watch, WatchItem
 from orion.node.views.metrics import Metrics
 from orion.node.volumes.plugins import Plugins as NodePlugins
 from orion.ports.clock import Clock
@@ -189,6 +191,9 @@ class NodeService:
             reachability=reachability,
         )
         self._events = Events(me=me, driver=driver, forward=forward, registry=registry)
+        self._watch = Watch(
+            driver=driver, directory=directory, forward=forward, registry=registry, freshness=freshness
+        )
         self._backups = Backups(
             me=me,
             version=version,
@@ -303,6 +308,9 @@ class NodeService:
         self, after: tuple[int, int] | None, *, follow: bool, chosen: EventChoice = ALL_EVENTS
     ) -> AsyncGenerator[Event | None, None]:
         return self._events.stream(WatchEvents(after, follow, chosen))
+
+    def watch(self, nouns: tuple[Noun, ...]) -> AsyncGenerator[WatchItem, None]:
+        return self._watch.rows(nouns)
 
     def health(self) -> Health:
         return health(self._driver, self._source)

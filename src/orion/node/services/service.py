@@ -27,6 +27,7 @@ from orion.model.api.rebalance import RebalanceView
 from orion.model.api.storage import NewVolumeRequest, VolumeSnapshotView
 from orion.model.api.tasks import TaskRequest, TaskView
 from orion.model.api.volumes import PrunedView, VolumeView
+from orion.model.api.watch import Noun
 from orion.model.configs import Config
 from orion.model.container import LogQuery
 from orion.model.events import ALL_EVENTS, Event, EventChoice
@@ -37,6 +38,7 @@ from orion.model.sessions import Purpose
 from orion.model.stats import ContainerStats
 from orion.node.rpc.reads import ALL, Listing, Page, Read
 from orion.node.services.sessions import Session
+from orion.node.services.watch import WatchItem
 from orion.state.core.table import KeyedTable
 
 Row = TypeVar("Row")
@@ -332,6 +334,11 @@ class Service(Protocol):
     ) -> AsyncGenerator[Event | None, None]:
         """From just past `after` (None: from now on, or everything remembered when not following, or when `chosen`
         asks for some of what was). None is yielded when events between were forgotten: look at the state again.
+        """
+
+    def watch(self, nouns: tuple[Noun, ...]) -> AsyncGenerator[WatchItem, None]:
+        """All there is of these nouns, then whatever is new, another than before or gone; and wherever what was
+        said is one state, that it is.
         """
 
     def health(self) -> Health: ...

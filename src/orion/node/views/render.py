@@ -209,7 +209,7 @@ def nodes(driver: RaftDriver, directory: Directory, page: Page = ALL) -> tuple[l
     records = [record for record in records if record.node.id > page.after]
     shown = records[: page.limit or None]
     roles, led = Roles(driver), bool(driver.standing.leader)
-    views = [_node(record, directory.seen(record.node.id), roles, led=led) for record in shown]
+    views = [node_view(record, directory.seen(record.node.id), roles, led=led) for record in shown]
     return views, views[-1].name if views and len(shown) < len(records) else ""
 
 
@@ -217,7 +217,7 @@ def node(driver: RaftDriver, directory: Directory, name: str) -> NodeView | None
     record = driver.view.node_record(NodeId(name))
     if record is None:
         return None
-    return _node(record, directory.seen(record.node.id), Roles(driver), led=bool(driver.standing.leader))
+    return node_view(record, directory.seen(record.node.id), Roles(driver), led=bool(driver.standing.leader))
 
 
 class Roles:
@@ -240,7 +240,7 @@ class Roles:
 _STATUS_WORDS = {NodeStatus.DOWN: "dead", NodeStatus.LEFT: "left", NodeStatus.READY: "alive"}
 
 
-def _node(record: NodeRecord, seen: Seen | None, roles: Roles, *, led: bool) -> NodeView:
+def node_view(record: NodeRecord, seen: Seen | None, roles: Roles, *, led: bool) -> NodeView:
     node, capacity = record.node, record.node.capacity
     usage = seen.metadata.usage if seen is not None and node.status is NodeStatus.READY else None
     return NodeView(

@@ -45,7 +45,7 @@ def versions(view: View, name: str) -> list[VersionView]:
     record = _record(view, name)
     rollout, current = record.rollout, record.latest
     specs = {**(rollout.specs if rollout else {}), current.version: current.task}
-    running = [each.job_version for each in _active(record) if each.status.state is AllocationState.RUNNING]
+    running = [each.job_version for each in active_of(record) if each.status.state is AllocationState.RUNNING]
     rows = sorted(view.of(Deployments).rows.values(), key=lambda row: row.id)
     last = {
         row.to_version: row.state for row in rows if (row.job, row.created_index) == (name, current.created_index)
@@ -119,7 +119,7 @@ def _record(view: View, name: str) -> JobRecord:
 
 def _job(view: View, record: JobRecord) -> JobView:
     asked = record.latest
-    active = _active(record)
+    active = active_of(record)
     running = [each for each in active if each.status.state is AllocationState.RUNNING]
     row = view.of(Deployments).latest(asked.name)
     return JobView(
@@ -134,18 +134,18 @@ def _job(view: View, record: JobRecord) -> JobView:
         ready=sum(record.is_ready(each) for each in running if each.wanted),
         waiting=record.open_count,
         updated=sum(each.job_version == asked.version for each in running),
-        reason=_reason(record),
+        reason=why_waits(record),
         deployment=deployment_view(view, row) if row and row.created_index == asked.created_index else None,
         **render_cron.of_job(view, asked),
     )
 
 
-def _active(record: JobRecord) -> list[Allocation]:
+def active_of(record: JobRecord) -> list[Allocation]:
     return [each for index in range(len(record.slots)) for each in record.history(index) if not each.terminal]
 
 
 def _progress(record: JobRecord, row: Deployment) -> DeploymentProgress:
-    wanted = [each for each in _active(record) if each.wanted]
+    wanted = [each for each in active_of(record) if each.wanted]
     ready = [each for each in wanted if record.is_ready(each)]
     return DeploymentProgress(
         tasks=record.job.count,
@@ -155,7 +155,7 @@ def _progress(record: JobRecord, row: Deployment) -> DeploymentProgress:
     )
 
 
-def _reason(record: JobRecord) -> str:
+def why_waits(record: JobRecord) -> str:
     if record.successor is not None:
         return f"waits until {tasks_text(record.active)} of the former {record.job.name} ended"
     if not record.open_count:

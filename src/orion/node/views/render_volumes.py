@@ -13,8 +13,8 @@ from orion.state.tables.volumes import Users, Volumes, is_held
 from orion.state.view import View
 
 
-def volumes(view: View, after: str, limit: int) -> list[VolumeView]:
-    """Those past `after`, by name."""
+def volumes(view: View, after: str = "", limit: int | None = None) -> list[VolumeView]:
+    """Those past `after`, by name, at most `limit`."""
     table, users = view.of(Volumes), _users(view)
     return [_shown(view, table.rows[name], users) for name in islice(table.names_after(after), limit)]
 

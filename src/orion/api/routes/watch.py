@@ -1,0 +1,56 @@
+"""/watch: all that the cluster has, row by row as it changes."""
+
+import contextlib
+from collections.abc import AsyncGenerator
+
+from orion.api.endpoint import Routes
+from orion.api.http.request import Call
+from orion.api.http.stream import HEARTBEAT, PREAMBLE, Stream
+from orion.api.params import Kind, Param, query, text
+from orion.model.api.watch import Noun
+from orion.node.services.watch import WatchItem
+
+PATIENCE_S = 1.0
+ALL = tuple(Noun)
+
+routes = Routes()
+
+
+def _nouns(text: str) -> tuple[Noun, ...]:
+    names = [name.strip() for name in text.split(",")]
+    if not set(names) <= set(ALL) or len(set(names)) != len(names):
+        raise ValueError(f"must be some of {', '.join(ALL)}, separated by commas, each once")
+    return tuple(map(Noun, names))
+
+
+_ONE = f"({'|'.join(ALL)})"
+NOUNS: Param[tuple[Noun, ...]] = query(
+    "nouns",
+    Kind(_nouns, **text(rf"^{_ONE}(,{_ONE})*$")),
+    ALL,
+    "only these, separated by commas",
+)
+
+
+@routes.add(
+    "GET",
+    "/watch",
+    "All that there is and whatever changes, as Server-Sent Events: rows (a RowsMessage), and current (a"
+    " CurrentMessage) wherever what was sent is one state",
+    params=(NOUNS,),
+    media="text/event-stream",
+    goes_on=True,
+)
+async def watch(call: Call) -> Stream:
+    items = _server_sent(call.service.watch(call[NOUNS]))
+    return Stream(
+        call.limits, items, "text/event-stream", patience_s=PATIENCE_S, heartbeat=HEARTBEAT, ends_cleanly=True
+    )
+
+
+async def _server_sent(items: AsyncGenerator[WatchItem, None]) -> AsyncGenerator[bytes, None]:
+    async with contextlib.aclosing(items):
+        head = PREAMBLE
+        async for item in items:
+            yield b"%sevent: %s\ndata: %s\n\n" % (head, item.name.encode(), item.data)
+            head = b""

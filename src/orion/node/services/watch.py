@@ -1,0 +1,142 @@
+"""All that the cluster has, row by row as it changes, for whoever shows it: from this node while it follows the
+cluster's log, else from a voter.
+
+State is looked at again whenever it has moved (levels, not edges). The more a look costs, the fewer there are: a
+follower takes at most a twentieth of its node's time.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from typing import ClassVar
+
+import msgspec
+
+from orion.model.api.watch import CurrentMessage, Noun, RowsMessage
+from orion.model.errors import Unavailable
+from orion.model.ids import RaftId
+from orion.node.agent.assignments import LEADERLESS_LOOKS
+from orion.node.consensus.driver import RaftDriver
+from orion.node.membership.directory import Directory
+from orion.node.routing.forward import Forward
+from orion.node.rpc.reads import Read
+from orion.node.rpc.registry import Registry
+from orion.node.rpc.request import ALIVE, SIGN_OF_LIFE_S, SILENCE_S, SignOfLife, StreamRequest
+from orion.node.services.freshness import Freshness
+from orion.node.views.told import Told
+from orion.node.views.told_jobs import Change
+from orion.ports.peers import Principal
+
+PAUSE_S = 0.03  # between two looks at least: many changes at once are told at once
+SHARE = 20  # of the node's time, a follower may take one part in so many
+WHOLES_S = 0.5  # between two looks at what costs more
+MESSAGE_BYTES = 64 * 1024  # of rows, about
+
+
+class WatchItem(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A message of the stream: what it is called, and its JSON."""
+
+    name: str
+    data: bytes
+
+
+class WatchRows(StreamRequest[WatchItem], frozen=True, tag=97):
+    """Begins with all there is of these nouns."""
+
+    silence_s: ClassVar = SILENCE_S
+
+    nouns: tuple[Noun, ...]
+
+    def fault(self) -> str:
+        return "" if self.nouns and len(set(self.nouns)) == len(self.nouns) else "no noun, or one of them twice"
+
+
+class Watch:
+    """Fulfils service.WatchService."""
+
+    def __init__(
+        self,
+        *,
+        driver: RaftDriver,
+        directory: Directory,
+        forward: Forward,
+        registry: Registry,
+        freshness: Freshness,
+    ) -> None:
+        self._driver = driver
+        self._directory = directory
+        self._forward = forward
+        self._freshness = freshness
+        registry.answer_stream(WatchRows, self._answer)
+
+    def rows(self, nouns: tuple[Noun, ...]) -> AsyncGenerator[WatchItem, None]:
+        return self._forward.stream(WatchRows(nouns))
+
+    # --- nodes ask ----------------------------------------------------------------------------------------
+
+    async def _answer(self, request: WatchRows, _: Principal) -> AsyncGenerator[WatchItem | SignOfLife, None]:
+        """Its beginning is linearizable."""
+        driver, loop = self._driver, asyncio.get_running_loop()
+        await self._freshness.reached(Read())
+        told = Told(driver, self._directory, request.nouns)
+        for noun in request.nouns:
+            yield _item("rows", RowsMessage(noun, begins=True))
+        wholes_at: tuple[int, int] | None = None  # where state was at the last look at what costs more
+        wholes_s, looks = 0.0, 0
+        while driver.is_member:
+            at, began_s = self._position, loop.time()
+            wholes = at != wholes_at and began_s >= wholes_s
+            if wholes:
+                wholes_at, wholes_s = at, began_s + WHOLES_S
+            for changes in told.changes(wholes=wholes):
+                for item in _items(changes):
+                    yield item
+                await asyncio.sleep(0)
+            yield self._current()
+            await asyncio.sleep(max(PAUSE_S, (loop.time() - began_s) * (SHARE - 1)))
+            while not await self._moves(at, wholes_s if wholes_at != at else None):
+                looks = 0 if driver.standing.leader else looks + 1
+                if looks == LEADERLESS_LOOKS:
+                    raise Unavailable("this voter is cut off from its leader")
+                yield ALIVE if looks else self._current()
+        raise Unavailable("this node does not follow the cluster's log any more")
+
+    @property
+    def _position(self) -> tuple[int, int]:
+        return self._driver.watch.index, self._directory.version
+
+    async def _moves(self, at: tuple[int, int], due_s: float | None) -> bool:
+        """Returns True once there is something to look at: state has moved, or it is `due_s`. False after
+        SIGN_OF_LIFE_S.
+        """
+        now_s = asyncio.get_running_loop().time()
+        patience_s = SIGN_OF_LIFE_S if due_s is None else min(SIGN_OF_LIFE_S, max(0.0, due_s - now_s))
+        try:
+            async with asyncio.timeout(patience_s):
+                while self._position == at and self._driver.is_member:
+                    await self._driver.watch.changed()
+        except TimeoutError:
+            return due_s is not None and now_s + patience_s >= due_s
+        return True
+
+    def _current(self) -> WatchItem:
+        leader = self._driver.standing.leader
+        name = self._directory.node_of_raft(RaftId(leader)) if leader else None
+        return _item("current", CurrentMessage(self._driver.applied_index, name or ""))
+
+
+def _items(changes: list[Change]) -> Iterator[WatchItem]:
+    for change in changes:
+        gone, rows, size_bytes = change.gone, list[msgspec.Raw](), 0
+        for row in change.rows:
+            data = msgspec.json.encode(row)
+            rows.append(msgspec.Raw(data))
+            size_bytes += len(data)
+            if size_bytes >= MESSAGE_BYTES:
+                yield _item("rows", RowsMessage(change.noun, rows, gone))
+                gone, rows, size_bytes = [], [], 0
+        if rows or gone:
+            yield _item("rows", RowsMessage(change.noun, rows, gone))
+
+
+def _item(name: str, message: RowsMessage | CurrentMessage) -> WatchItem:
+    return WatchItem(name, msgspec.json.encode(message))
