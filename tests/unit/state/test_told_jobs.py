@@ -10,6 +10,7 @@ from orion.model.api.watch import Noun
 from orion.model.job import Job, JobKind
 from orion.model.update import UpdateOrder, UpdatePolicy
 from orion.node.views.told_jobs import ToldJobs
+from orion.scheduler.schedule import schedule
 from orion.state.tables.job_changes import PutJob, RestartJob, RollBackJob, SetJobCount
 from orion.tui.store import Store
 
@@ -37,6 +38,14 @@ class Followed(Machine):
         super().__init__()
         self.always = Follower()
         self.seldom = Follower()
+
+    def schedule(self, most, looks, size):
+        """Plans themselves are looked at elsewhere."""
+        view = self.state.view
+        limits = {"max_placements": most, "max_looks": looks, "max_bytes": size}
+        plan = schedule(view, [*view.jobs_to_place(), *view.jobs_refused()], self.pools, **limits)
+        if not plan.empty:
+            self.commit(plan.command(9))
 
     @rule(name=JOBS, count=st.integers(0, 5), task=TASKS, update=UPDATES, key=st.integers(0, 9))
     def put_job(self, name, count, task, update, key):
