@@ -27,6 +27,10 @@ def gauge(name: str, text: str, value: float) -> Figure:
     return Figure(name, text, (Sample(value),))
 
 
+def counter(name: str, text: str, value: float) -> Figure:
+    return Figure(name, text, (Sample(value),), FigureKind.COUNTER)
+
+
 def gauges(name: str, text: str, label: str, values: Mapping[str, float]) -> Figure:
     """One sample for each value of `label`."""
     return Figure(name, text, tuple(Sample(value, ((label, of),)) for of, value in sorted(values.items())))

@@ -20,6 +20,8 @@ NAMES = [
     "orion_nodes",
     "orion_raft_applied_index",
     "orion_raft_commit_index",
+    "orion_raft_commit_seconds_total",
+    "orion_raft_commits_total",
     "orion_raft_disk_bytes",
     "orion_raft_has_leader",
     "orion_raft_is_leader",
@@ -51,7 +53,8 @@ def test_every_node_gives_every_figure_once_with_its_type_and_help():
             lines = metrics_text(machine.node.service.metrics()).splitlines()
             for kind in ("# HELP", "# TYPE"):
                 assert [line.split()[2] for line in lines if line.startswith(kind)] == NAMES
-            assert all(line.endswith(" gauge") for line in lines if line.startswith("# TYPE"))
+            kinds = {line.split()[2]: line.split()[3] for line in lines if line.startswith("# TYPE")}
+            assert kinds == {name: "counter" if name.endswith("_total") else "gauge" for name in NAMES}
             assert {sample.partition("{")[0] for sample in scraped(machine)} == set(NAMES)
 
     run(main, count=8, voters=5)
@@ -71,6 +74,21 @@ def test_raft_figures_are_those_of_the_core_and_the_log():
             assert figures["disk_bytes"] == driver.disk_bytes() > 0
             assert figures["has_leader"] == 1
             assert figures["is_leader"] == (machine is nodes.leader)
+
+    run(main)
+
+
+def test_commits_are_counted_where_they_were_proposed_with_the_time_that_they_took():
+    async def main(nodes):
+        leader = nodes.leader
+        before = scraped(leader)
+        for number in range(3):
+            await leader.node.driver.propose(drain(number))
+        after = scraped(leader)
+        assert after["orion_raft_commits_total"] >= before["orion_raft_commits_total"] + 3
+        assert after["orion_raft_commit_seconds_total"] > before["orion_raft_commit_seconds_total"]
+        others = [scraped(machine) for machine in nodes.machines if machine is not leader]
+        assert {each["orion_raft_commits_total"] for each in others} == {0}
 
     run(main)
 

@@ -10,6 +10,7 @@ from orion.tui.actions import Stage, actions_of, perform, questions, wishes
 from orion.tui.actions.table import ACTIONS
 from orion.tui.lines import text_of
 from orion.tui.screens.confirm import Ask, Confirm
+from orion.tui.screens.forwards import Forwards
 from orion.tui.screens.logs import Logs
 from unit.api.fake_service import node_view
 from unit.tui.scripted import Bare, Scripted, allocation, job, job_view, node, piloted, task, text_on, until, volume
@@ -251,7 +252,11 @@ async def test_a_port_is_forwarded_until_the_app_ends():
     ((here, port),) = forwarding.ports
     assert port == 80
     assert doing.said[0][0].startswith(f"127.0.0.1:{here} is port 80 of web/0")
-    doing.stage.forwards.end_all()
+    app = Bare(Forwards(cluster, doing.stage.forwards))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: f"127.0.0.1:{here} → web/0:80" in text_on(app))
+        await pilot.press("ctrl+d")
+        await until(pilot, lambda: "no port is forwarded" in text_on(app))
     assert list(doing.stage.forwards) == []
 
 

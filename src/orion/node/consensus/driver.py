@@ -105,6 +105,7 @@ class RaftDriver:
         self._excluded = False  # until a leader speaks to this node again
         self.watch = watch
         self.snapshots = snapshots
+        self.commits = self._proposals.times
         self.standing = SoftState(role=Role.FOLLOWER, term=0, leader=0)
         self.on_standing: Callable[[SoftState], None] = lambda _: None
         self.raft: Raft

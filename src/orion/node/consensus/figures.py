@@ -1,4 +1,4 @@
-from orion.model.figures import Figure, gauge
+from orion.model.figures import Figure, counter, gauge
 from orion.node.consensus.driver import RaftDriver
 from orion.raft.interface import Role
 
@@ -13,6 +13,12 @@ def raft_figures(driver: RaftDriver) -> tuple[Figure, ...]:
         gauge("orion_raft_last_index", "Index of the last entry in the log", status.last_index),
         gauge("orion_raft_is_leader", "1 where this node leads", status.role is Role.LEADER),
         gauge("orion_raft_has_leader", "1 where this node knows a leader", bool(status.leader)),
+        counter(
+            "orion_raft_commits_total", "Commands proposed by this node as leader and applied", driver.commits.count
+        ),
+        counter(
+            "orion_raft_commit_seconds_total", "Time that these took, from the log to there", driver.commits.total_s
+        ),
         gauge("orion_raft_disk_bytes", "Size of the log and the snapshot on the disk", driver.disk_bytes()),
     )
 

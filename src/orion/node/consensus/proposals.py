@@ -33,6 +33,7 @@ class Proposal(msgspec.Struct):
 class _Waiter(msgspec.Struct):
     term: int
     done: asyncio.Future[Committed]
+    began_s: float
 
 
 def require_size(command: bytes) -> None:
@@ -41,8 +42,16 @@ def require_size(command: bytes) -> None:
         raise TooLarge(f"a command of {len(command)} bytes is over the limit of {MAX_COMMAND_BYTES}")
 
 
+class CommitTimes(msgspec.Struct):
+    """Proposals of this node that are applied: how many, and the time that they took from the log to there."""
+
+    count: int = 0
+    total_s: float = 0.0
+
+
 class Proposals:
     def __init__(self) -> None:
+        self.times = CommitTimes()
         self._queue: deque[Proposal] = deque()
         self._queued_bytes = 0  # of their commands
         self._waiters: dict[int, _Waiter] = {}  # by the index of their entry
@@ -83,8 +92,9 @@ class Proposals:
 
     def proposed(self, batch: list[Proposal], *, last_index: int, term: int) -> None:
         """The core has appended them: the last is at `last_index`."""
+        now_s = asyncio.get_running_loop().time()
         for index, proposal in enumerate(batch, last_index - len(batch) + 1):
-            self._waiters[index] = _Waiter(term, proposal.done)
+            self._waiters[index] = _Waiter(term, proposal.done, now_s)
 
     def replaced(self, entries: tuple[Entry, ...]) -> None:
         """Another leader's entries replace what was proposed here from the first of them on: it never was committed
@@ -99,7 +109,12 @@ class Proposals:
     def applied(self, entry: Entry, result: object) -> None:
         """Answers who proposed it, if it was proposed here."""
         waiter = self._waiters.pop(entry.index, None)
-        if waiter is None or waiter.done.done():
+        if waiter is None:
+            return
+        if waiter.term == entry.term:
+            self.times.count += 1
+            self.times.total_s += asyncio.get_running_loop().time() - waiter.began_s
+        if waiter.done.done():
             return
         if waiter.term != entry.term:
             waiter.done.set_exception(Unavailable(REPLACED))
