@@ -10,9 +10,11 @@ from textual.binding import Binding, BindingType
 from orion.model.api.watch import Noun
 from orion.model.errors import OrionError
 from orion.tui import opening
+from orion.tui.actions import Action, Stage, actions_of, perform
 from orion.tui.browser import Browser
 from orion.tui.commands import Command, completions, read_command
 from orion.tui.history import Place
+from orion.tui.keys import Key, canonical
 from orion.tui.prompt import Prompt
 from orion.tui.screens.help import Text, alias_lines, help_lines
 from orion.tui.settings import SettingsFile
@@ -21,6 +23,7 @@ from orion.tui.summary import Asked, node_at
 
 LOOK_S = 1.0  # between two looks at clocks and the settings
 PAUSE_S = 0.04
+HINTED = 4  # actions of a noun that are always shown
 SHARE = 5  # of the time, news take one part in so many
 
 Names = dict[Noun, list[str]]
@@ -62,7 +65,8 @@ class Top(App[None]):
         self._took_s = 0.0
         self._moves = 0
         self._cluster_id = ""
-        self.browser = Browser(cluster, settings.settings, self.asked)
+        self.browser = Browser(cluster, settings.settings, self.asked, self._keys_of)
+        self._stage = Stage(self, cluster, lambda text, wrong: self.say(text, wrong=wrong))
 
     def on_mount(self) -> None:
         self.push_screen(self.browser)
@@ -75,6 +79,7 @@ class Top(App[None]):
             self.call_after_refresh(self.run_command, self._first)
 
     def on_unmount(self) -> None:
+        self._stage.forwards.end_all()
         if self._drawing is not None:
             self._drawing.cancel()
         self.cluster.close()
@@ -219,8 +224,19 @@ class Top(App[None]):
     def _act(self, does: str, keys: list[str]) -> None:
         noun = self.browser.desk.view.noun
         keys = keys or self.browser.chosen
-        if does in opening.SCREENS:
-            if keys:
-                self._open_screen(does, noun, keys[0])
-            else:
-                self.say("there is no row", wrong=True)
+        action = next((each for each in self._actions(noun) if each.word == does), None)
+        if not keys:
+            self.say("there is no row", wrong=True)
+        elif action is None:
+            self.say(f"there is no {does} of {noun}" + (" in read-only mode" if self.read_only else ""), wrong=True)
+        else:
+            self.run_worker(perform(self._stage, action, noun, keys))
+
+    def _actions(self, noun: Noun) -> tuple[Action, ...]:
+        return actions_of(noun, read_only=self.read_only)
+
+    def _keys_of(self, noun: Noun) -> tuple[Key, ...]:
+        return tuple(
+            Key(canonical(each.key), each.word, each.does.lower(), each.word if at < HINTED else "")
+            for at, each in enumerate(self._actions(noun))
+        )

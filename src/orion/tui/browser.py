@@ -14,7 +14,6 @@ from orion.tui.desk import Desk
 from orion.tui.frame import Frame, hints_of
 from orion.tui.history import Place
 from orion.tui.keys import KEYS, Key, keymap, of_event
-from orion.tui.opening import keys_of
 from orion.tui.prompt import Prompt, no_completion
 from orion.tui.relations import Jump, down, node_of, owner
 from orion.tui.saving import save_table
@@ -28,7 +27,7 @@ ROOMY = 160  # columns of a terminal in which reasons are seen whole
 
 
 class Browser(Screen[None]):
-    """`asked`: whom the app follows, for the header."""
+    """`asked`: whom the app follows, for the header. `keys_of`: what can be done with rows of a noun."""
 
     class Command(Message):
         """The command bar is asked for; with a text, what would be typed there."""
@@ -50,8 +49,15 @@ class Browser(Screen[None]):
     """
     AUTO_FOCUS: ClassVar[str] = "RowTable"
 
-    def __init__(self, cluster: Source, settings: Settings, asked: Callable[[], Asked]) -> None:
+    def __init__(
+        self,
+        cluster: Source,
+        settings: Settings,
+        asked: Callable[[], Asked],
+        keys_of: Callable[[Noun], tuple[Key, ...]],
+    ) -> None:
         super().__init__()
+        self._keys_of = keys_of
         self._cluster = cluster
         self._settings = settings
         self._asked = asked
@@ -76,7 +82,7 @@ class Browser(Screen[None]):
     @property
     def more_keys(self) -> tuple[Key, ...]:
         """Those that the view has beside the ones of all views."""
-        return keys_of(self.desk.view.noun)
+        return self._keys_of(self.desk.view.noun)
 
     @property
     def chosen(self) -> list[str]:

@@ -35,8 +35,8 @@ class RowTable(Widget, can_focus=True):
         Binding("pageup,ctrl+b", "page(-1)", show=False),
         Binding("home,g", "first", show=False),
         Binding("end,G", "last", show=False),
-        Binding("right,l", "sideways(8)", show=False),
-        Binding("left,h", "sideways(-8)", show=False),
+        Binding("right", "sideways(8)", show=False),
+        Binding("left", "sideways(-8)", show=False),
     ]
 
     def __init__(self, listing: Listing, styles: Mapping[str, str]) -> None:
