@@ -2,10 +2,15 @@
 
 import asyncio
 import time
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.events import Event
+from textual.events import Key as KeyEvent
+from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
+from textual.widgets import Input
 
 from orion.model.api.watch import Noun
 from orion.model.errors import OrionError
@@ -15,7 +20,7 @@ from orion.tui.browser import Browser
 from orion.tui.commands import Command, completions, read_command
 from orion.tui.history import Place
 from orion.tui.keys import Key, canonical
-from orion.tui.prompt import Prompt
+from orion.tui.prompt import Prompt, no_completion
 from orion.tui.screens.help import Text, alias_lines, help_lines
 from orion.tui.settings import SettingsFile
 from orion.tui.source import Source
@@ -37,7 +42,6 @@ class Top(App[None]):
     TITLE = "orion top"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("colon", "command", show=False),
         Binding("ctrl+c", "quit", show=False, priority=True),
     ]
 
@@ -58,14 +62,15 @@ class Top(App[None]):
         self.read_only = read_only or settings.settings.read_only
         self._first = first
         self._pause_s = pause_s
-        self._commands: list[str] = []
+        self._typed: dict[str, list[str]] = {":": [], "/": []}  # before, by the sign of the prompt
+        self._held: list[KeyEvent] | None = None  # keys that wait until the prompt takes them, or is gone
         self._changed: set[Noun] = set()
         self._drawing: asyncio.TimerHandle | None = None
         self._drawn_s = 0.0  # when the last drawing ended
         self._took_s = 0.0
         self._moves = 0
-        self._cluster_id = ""
-        self.browser = Browser(cluster, settings.settings, self.asked, self._keys_of)
+        self._cluster_id: str | None = None
+        self.browser = Browser(cluster, settings.settings, self)
         self._stage = Stage(self, cluster, lambda text, wrong: self.say(text, wrong=wrong))
 
     def on_mount(self) -> None:
@@ -87,7 +92,7 @@ class Top(App[None]):
     def asked(self) -> Asked:
         cluster = self.cluster
         node = node_at(cluster.store, cluster.address)
-        return Asked(cluster.address, node, self._cluster_id, cluster.age_s, cluster.trouble, self.read_only)
+        return Asked(cluster.address, node, self._cluster_id or "", cluster.age_s, cluster.trouble, self.read_only)
 
     # --- news ---------------------------------------------------------------------------------------------
 
@@ -111,8 +116,8 @@ class Top(App[None]):
         if self.cluster.moves != self._moves:
             self._moves = self.cluster.moves
             self.say(f"another node is asked now: {self.cluster.address}")
-        if not self._cluster_id and self.cluster.store.index:
-            self._cluster_id = "?"
+        if self._cluster_id is None and self.cluster.store.index:
+            self._cluster_id = ""
             self.run_worker(self._ask_cluster(), exit_on_error=False)
         self._drawn_s = time.monotonic()
         self._took_s = self._drawn_s - began_s
@@ -121,7 +126,7 @@ class Top(App[None]):
         try:
             self._cluster_id = (await self.cluster.ask(lambda client: client.raft())).cluster
         except OrionError:
-            self._cluster_id = ""
+            self._cluster_id = None  # the next news has it asked again
 
     def _look(self) -> None:
         self.cluster.look()
@@ -146,30 +151,70 @@ class Top(App[None]):
     def names(self) -> Names:
         return {noun: list(table) for noun, table in self.cluster.store.tables.items()}
 
-    def action_command(self) -> None:
+    async def on_event(self, event: Event) -> None:
+        if not (isinstance(event, KeyEvent) and not event.is_forwarded and self._take(event)):
+            await super().on_event(event)
+
+    def _take(self, event: KeyEvent) -> bool:
+        """Takes a key before any widget does: those of a burst are understood one after another. Returns False for
+        one that goes the usual way.
+        """
+        if self._held is not None:
+            self._held.append(event)
+            return True
+        if isinstance(self.focused, Input):
+            if self.screen.query(Prompt) and event.key in ("enter", "escape"):
+                self._held = []  # what follows is for what the prompt leads to
+            return False
+        if event.character == ":" and not isinstance(self.screen, ModalScreen):
+            self.open_prompt(":")
+            return True
+        return self.screen is self.browser and self.browser.press(event)
+
+    async def _release(self) -> None:
+        held, self._held = self._held or [], None
+        for event in held:
+            await self.on_event(event)
+
+    def open_prompt(self, sign: str) -> None:
         if not self.screen.query(Prompt):
-            self.screen.mount(Prompt(":", self._commands, self._completions))
+            value = self.browser.desk.place.filter if sign == "/" else ""
+            complete = self._completions if sign == ":" else no_completion
+            self._held = []
+            self.screen.mount(Prompt(sign, self._typed[sign], complete, value))
 
     def _completions(self, text: str) -> list[str]:
         return completions(text, self.names, self.settings.settings.aliases)
 
-    def on_browser_command(self, event: Browser.Command) -> None:
-        if event.text:
-            self.run_command(event.text)
+    async def on_prompt_ready(self) -> None:
+        await self._release()
+
+    def on_prompt_typed(self, event: Prompt.Typed) -> None:
+        if event.sign == "/":
+            self.browser.narrow(event.text)
+
+    async def on_prompt_given(self, event: Prompt.Given) -> None:
+        await self._close_prompt()
+        if event.sign == "/":
+            self.browser.narrow(event.text)
         else:
-            self.action_command()
+            self.run_command(event.text)
+        await self._release()
 
-    def on_prompt_given(self, event: Prompt.Given) -> None:
-        self._close_prompt()
-        self.run_command(event.text)
+    async def on_prompt_dropped(self, event: Prompt.Dropped) -> None:
+        await self._close_prompt()
+        if event.sign == "/":
+            self.browser.narrow("")
+        await self._release()
 
-    def on_prompt_dropped(self) -> None:
-        self._close_prompt()
+    async def _close_prompt(self) -> None:
+        screen = self.screen
+        await screen.query(Prompt).remove()
+        screen.set_focus(self.browser.table if screen is self.browser else self._first_of(screen))
 
-    def _close_prompt(self) -> None:
-        """On a screen that knows nothing of it; the browser has its own way."""
-        if self.screen is not self.browser:
-            self.screen.query(Prompt).remove()
+    @staticmethod
+    def _first_of(screen: Screen[Any]) -> Widget | None:
+        return next(iter(screen.focus_chain), None)
 
     def run_command(self, text: str) -> None:
         """Does what is typed after the colon."""
@@ -195,7 +240,7 @@ class Top(App[None]):
         elif name == "aliases":
             self.push_screen(Text(self.cluster, "commands", alias_lines(self.settings.settings.aliases)))
         elif name in opening.OF_A_ROW and not argument:
-            self._act(name, [])
+            self.act(name, [])
         else:
             self._open_screen(name, self._noun_of(argument), argument)
 
@@ -218,10 +263,7 @@ class Top(App[None]):
 
     # --- what is done with rows ---------------------------------------------------------------------------
 
-    def on_browser_act(self, event: Browser.Act) -> None:
-        self._act(event.does, event.keys)
-
-    def _act(self, does: str, keys: list[str]) -> None:
+    def act(self, does: str, keys: list[str]) -> None:
         noun = self.browser.desk.view.noun
         keys = keys or self.browser.chosen
         action = next((each for each in self._actions(noun) if each.word == does), None)
@@ -235,8 +277,13 @@ class Top(App[None]):
     def _actions(self, noun: Noun) -> tuple[Action, ...]:
         return actions_of(noun, read_only=self.read_only)
 
-    def _keys_of(self, noun: Noun) -> tuple[Key, ...]:
+    def keys_of(self, noun: Noun) -> tuple[Key, ...]:
         return tuple(
-            Key(canonical(each.key), each.word, each.does.lower(), each.word if at < HINTED else "")
+            Key(
+                canonical(each.key),
+                each.word,
+                f"{each.does[:1].lower()}{each.does[1:]}",
+                each.word if at < HINTED else "",
+            )
             for at, each in enumerate(self._actions(noun))
         )

@@ -1,20 +1,17 @@
 """The screen of all tables: one view at a time, the way to it, and what can be done with its rows."""
 
 import time
-from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from textual.app import ComposeResult
 from textual.events import Key as KeyEvent
-from textual.message import Message
 from textual.screen import Screen
 
 from orion.model.api.watch import Noun
 from orion.tui.desk import Desk
 from orion.tui.frame import Frame, hints_of
 from orion.tui.history import Place
-from orion.tui.keys import KEYS, Key, keymap, of_event
-from orion.tui.prompt import Prompt, no_completion
+from orion.tui.keys import KEYS, MOVES, Key, keymap, of_event
 from orion.tui.relations import Jump, down, node_of, owner
 from orion.tui.saving import save_table
 from orion.tui.settings import Settings
@@ -26,23 +23,26 @@ from orion.tui.table import RowTable
 ROOMY = 160  # columns of a terminal in which reasons are seen whole
 
 
+class Host(Protocol):
+    """All that the browser asks of the app. It is called at once, so that keys that come in a burst keep their
+    order.
+    """
+
+    def asked(self) -> Asked:
+        """Whom the app follows."""
+
+    def keys_of(self, noun: Noun) -> tuple[Key, ...]:
+        """All that can be done with rows of a noun."""
+
+    def open_prompt(self, sign: str) -> None: ...
+
+    def run_command(self, text: str) -> None: ...
+
+    def act(self, does: str, keys: list[str]) -> None:
+        """Does something with rows of the view."""
+
+
 class Browser(Screen[None]):
-    """`asked`: whom the app follows, for the header. `keys_of`: what can be done with rows of a noun."""
-
-    class Command(Message):
-        """The command bar is asked for; with a text, what would be typed there."""
-
-        def __init__(self, text: str = "") -> None:
-            super().__init__()
-            self.text = text
-
-    class Act(Message):
-        """Something is to be done with rows of the view."""
-
-        def __init__(self, does: str, keys: list[str]) -> None:
-            super().__init__()
-            self.does, self.keys = does, keys
-
     DEFAULT_CSS = """
     Browser { layout: vertical; }
     Browser > Bar { width: 1fr; }
@@ -53,16 +53,13 @@ class Browser(Screen[None]):
         self,
         cluster: Source,
         settings: Settings,
-        asked: Callable[[], Asked],
-        keys_of: Callable[[Noun], tuple[Key, ...]],
+        host: Host,
     ) -> None:
         super().__init__()
-        self._keys_of = keys_of
+        self._host = host
         self._cluster = cluster
         self._settings = settings
-        self._asked = asked
         self.desk = Desk(cluster.store, Place(settings.view), wide=settings.wide)
-        self._filters: list[str] = []
         self.frame = Frame(self, skin(settings.skin, settings.colours))
         self.keymap: dict[str, str] = {}
 
@@ -82,7 +79,7 @@ class Browser(Screen[None]):
     @property
     def more_keys(self) -> tuple[Key, ...]:
         """Those that the view has beside the ones of all views."""
-        return self._keys_of(self.desk.view.noun)
+        return self._host.keys_of(self.desk.view.noun)
 
     @property
     def chosen(self) -> list[str]:
@@ -119,7 +116,7 @@ class Browser(Screen[None]):
         row = self.desk.listing.row(self.table.key)
         reason = getattr(row, "reason", "") if self.size.width < ROOMY else ""
         hints = [(f" {reason}", "dim")] if reason else hints_of((*self.more_keys, *KEYS), self.keymap)
-        self.frame.tell(self._cluster.store, self._asked(), self.desk.title(), self.desk.crumbs(), hints)
+        self.frame.tell(self._cluster.store, self._host.asked(), self.desk.title(), self.desk.crumbs(), hints)
 
     def note(self, text: str, *, wrong: bool = False) -> None:
         """Says a sentence below, for a while; "" nothing."""
@@ -130,7 +127,7 @@ class Browser(Screen[None]):
         """Shows the desk's listing, which is another one, or has other columns."""
         desk = self.desk
         at = desk.place.at if key is None else key
-        self.keymap = keymap((*KEYS, *self.more_keys), self._settings.keys)
+        self.keymap = keymap((*MOVES, *KEYS, *self.more_keys), self._settings.keys)
         chosen = self._settings.columns.get(desk.view.name, ())
         self.table.show(desk.listing, wide=desk.wide, chosen=chosen, key=at)
         self._heed_filter()
@@ -149,30 +146,31 @@ class Browser(Screen[None]):
 
     # --- keys ---------------------------------------------------------------------------------------------
 
-    def on_key(self, event: KeyEvent) -> None:
+    def press(self, event: KeyEvent) -> bool:
+        """Does what a key says. Returns whether it says anything here."""
         if self.focused is not self.table:
-            return
+            return False
         if self.frame.noted:
             self.note("")
         does = self.keymap.get(of_event(event.key, event.character))
         if does is None:
-            self._sort_by_letter(event)
-            return
-        event.stop()
-        event.prevent_default()
-        if does.startswith(":"):
-            self.post_message(self.Command(does[1:]))
-        elif (method := getattr(self, f"do_{does}", None)) is not None:
+            return self._sort_by_letter(event.character or "")
+        method = getattr(self, f"do_{does}", None) or getattr(self.table, f"do_{does}", None)
+        if method is not None:
             method()
+        elif does.startswith(":"):
+            self._host.run_command(does[1:])
         else:
-            self.post_message(self.Act(does, self.chosen))
+            self._host.act(does, self.chosen)
+        return True
 
-    def _sort_by_letter(self, event: KeyEvent) -> None:
-        column = self.desk.view.of_letter(event.character or "")
-        if column is not None:
-            event.stop()
-            self.desk.sort(column)
-            self._sorted()
+    def _sort_by_letter(self, letter: str) -> bool:
+        column = self.desk.view.of_letter(letter)
+        if column is None:
+            return False
+        self.desk.sort(column)
+        self._sorted()
+        return True
 
     def _sorted(self) -> None:
         self.table.follow()
@@ -182,7 +180,7 @@ class Browser(Screen[None]):
         self.tell()
 
     def do_command(self) -> None:
-        self.post_message(self.Command())
+        self._host.open_prompt(":")
 
     def do_enter(self) -> None:
         row = self._row()
@@ -191,7 +189,7 @@ class Browser(Screen[None]):
             self._enter(jump)
         elif row is not None:
             does = "logs" if self.desk.view.noun is Noun.ALLOCATIONS else "describe"
-            self.post_message(self.Act(does, [self.table.key]))
+            self._host.act(does, [self.table.key])
 
     def do_owner(self) -> None:
         row = self._row()
@@ -253,7 +251,7 @@ class Browser(Screen[None]):
 
     def do_mark(self) -> None:
         self.desk.listing.mark(self.table.key)
-        self.table.action_move(1)
+        self.table.do_down()
 
     def do_mark_range(self) -> None:
         self.desk.listing.mark_range(self.table.key)
@@ -298,29 +296,9 @@ class Browser(Screen[None]):
     # --- the filter ---------------------------------------------------------------------------------------
 
     def do_filter(self) -> None:
-        self.mount(Prompt("/", self._filters, no_completion, self.desk.place.filter))
+        self._host.open_prompt("/")
 
     def narrow(self, text: str) -> None:
         self.desk.narrow(text)
         self.table.follow()
         self._heed_filter()
-
-    def on_prompt_typed(self, event: Prompt.Typed) -> None:
-        if event.sign == "/":
-            event.stop()
-            self.narrow(event.text)
-
-    def on_prompt_given(self, event: Prompt.Given) -> None:
-        if event.sign == "/":
-            event.stop()
-            self.narrow(event.text)
-        self.close_prompt()
-
-    def on_prompt_dropped(self) -> None:
-        if self.query_one(Prompt).sign == "/":
-            self.narrow("")
-        self.close_prompt()
-
-    def close_prompt(self) -> None:
-        self.query(Prompt).remove()
-        self.table.focus()

@@ -32,7 +32,7 @@ class Key(NamedTuple):
 KEYS: tuple[Key, ...] = (
     Key(":", "command", "go to a view: its name, and what it is narrowed down by", "go"),
     Key("/", "filter", "filter: a regular expression, !other rows, -f fuzzy, -l label=value", "filter"),
-    Key("?", "help", "this help", "help"),
+    Key("?", ":help", "this help", "help"),
     Key("enter", "enter", "what belongs to the row", "enter"),
     Key("esc", "back", "clear the filter, then back"),
     Key("[", "history_back", "the view before"),
@@ -58,10 +58,20 @@ KEYS: tuple[Key, ...] = (
 )
 
 MOVES: tuple[Key, ...] = (
-    Key("j k", "", "down and up, as the arrows"),
-    Key("ctrl-f ctrl-b", "", "a page on and back, as PgDn and PgUp"),
-    Key("g G", "", "to the first and the last, as Home and End"),
-    Key("left right", "", "sideways, in wide mode"),
+    Key("down", "down", "a row down"),
+    Key("j", "down", "a row down"),
+    Key("up", "up", "a row up"),
+    Key("k", "up", "a row up"),
+    Key("pagedown", "page_down", "a page down"),
+    Key("ctrl-f", "page_down", "a page down"),
+    Key("pageup", "page_up", "a page up"),
+    Key("ctrl-b", "page_up", "a page up"),
+    Key("home", "first", "to the first row"),
+    Key("g", "first", "to the first row"),
+    Key("end", "last", "to the last row"),
+    Key("G", "last", "to the last row"),
+    Key("left", "left", "to the left, in wide mode"),
+    Key("right", "right", "to the right, in wide mode"),
 )
 
 

@@ -27,6 +27,9 @@ class _First(Suggester):
 
 
 class _Line(Input):
+    class Left(Message):
+        """Escape was pressed."""
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "drop", show=False),
         Binding("tab", "complete", show=False),
@@ -49,7 +52,7 @@ class _Line(Input):
         self._shown = -1
 
     def action_drop(self) -> None:
-        self.post_message(Prompt.Dropped())
+        self.post_message(self.Left())
 
     def action_complete(self, step: int = 1) -> None:
         """Goes through what the line may become; typing goes on from there."""
@@ -88,6 +91,13 @@ class Prompt(Horizontal):
     class Dropped(Message):
         """It was left with Escape."""
 
+        def __init__(self, sign: str) -> None:
+            super().__init__()
+            self.sign = sign
+
+    class Ready(Message):
+        """What is typed comes to it from now on."""
+
     DEFAULT_CSS = """
     Prompt { dock: bottom; height: 1; width: 1fr; background: $background; }
     Prompt > Static { width: auto; }
@@ -105,7 +115,12 @@ class Prompt(Horizontal):
         yield _Line(self._value, self._complete, self._kept)
 
     def on_mount(self) -> None:
-        self.query_one(_Line).focus()
+        self.screen.set_focus(self.query_one(_Line))
+        self.post_message(self.Ready())
+
+    def on__line_left(self, event: _Line.Left) -> None:
+        event.stop()
+        self.post_message(self.Dropped(self.sign))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

@@ -2,11 +2,9 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.binding import Binding, BindingType
 from textual.events import Click, MouseScrollDown, MouseScrollUp, Resize
 from textual.geometry import Region
 from textual.message import Message
@@ -19,6 +17,7 @@ from orion.tui.sheet import GUTTER, Line, Sheet
 
 HEAD = 1  # lines of titles
 WHEEL = 3  # rows
+SIDE = 8  # places
 
 
 class RowTable(Widget, can_focus=True):
@@ -28,16 +27,6 @@ class RowTable(Widget, can_focus=True):
         """The cursor is on another row."""
 
     DEFAULT_CSS = "RowTable { height: 1fr; width: 1fr; }"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "move(1)", show=False),
-        Binding("up,k", "move(-1)", show=False),
-        Binding("pagedown,ctrl+f", "page(1)", show=False),
-        Binding("pageup,ctrl+b", "page(-1)", show=False),
-        Binding("home,g", "first", show=False),
-        Binding("end,G", "last", show=False),
-        Binding("right", "sideways(8)", show=False),
-        Binding("left", "sideways(-8)", show=False),
-    ]
 
     def __init__(self, listing: Listing, styles: Mapping[str, str]) -> None:
         super().__init__()
@@ -120,24 +109,37 @@ class RowTable(Widget, can_focus=True):
         self.draw()
         self.post_message(self.Moved())
 
-    def action_move(self, by: int) -> None:
+    def do_down(self, by: int = 1) -> None:
         self.sheet.move(by)
         self._moved()
 
-    def action_page(self, by: int) -> None:
-        self.sheet.move(by * max(1, self.sheet.height - 1))
-        self._moved()
+    def do_up(self, by: int = 1) -> None:
+        self.do_down(-by)
 
-    def action_first(self) -> None:
+    def do_page_down(self) -> None:
+        self.do_down(self._page)
+
+    def do_page_up(self) -> None:
+        self.do_down(-self._page)
+
+    @property
+    def _page(self) -> int:
+        return max(1, self.sheet.height - 1)
+
+    def do_first(self) -> None:
         self.sheet.go(0)
         self._moved()
 
-    def action_last(self) -> None:
+    def do_last(self) -> None:
         self.sheet.go(len(self.sheet.listing) - 1)
         self._moved()
 
-    def action_sideways(self, by: int) -> None:
-        self.sheet.sideways(by)
+    def do_left(self) -> None:
+        self.sheet.sideways(-SIDE)
+        self.draw()
+
+    def do_right(self) -> None:
+        self.sheet.sideways(SIDE)
         self.draw()
 
     def on_resize(self, event: Resize) -> None:
@@ -147,11 +149,11 @@ class RowTable(Widget, can_focus=True):
 
     def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
         event.stop()
-        self.action_move(WHEEL)
+        self.do_down(WHEEL)
 
     def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
         event.stop()
-        self.action_move(-WHEEL)
+        self.do_up(WHEEL)
 
     def on_click(self, event: Click) -> None:
         if event.y >= HEAD:

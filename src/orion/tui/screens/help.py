@@ -25,14 +25,14 @@ class Text(TextPane):
 
 def help_lines(view: View, more: Sequence[Key], keymap: Mapping[str, str]) -> list[Line]:
     """Returns what the keys do in a view, as they are now."""
-    known = {each.does: each.words for each in (*KEYS, *more)}
-    acts = {each.does for each in more}
+    known = {each.does: each.words for each in (*KEYS, *MOVES, *more)}
+    acts, moves = {each.does for each in more}, {each.does for each in MOVES}
     named = [(shown(key), known.get(does, does), does) for key, does in keymap.items()]
     sorts = [(f"Shift-{each.letter}", f"by {each.title.lower()}") for each in view.columns if each.letter]
     return [
         *_part(f"what can be done with {view.name}", [(key, words) for key, words, does in named if does in acts]),
-        *_part("getting about", [(key, words) for key, words, does in named if does not in acts]),
-        *_part("moving", [(each.key, each.words) for each in MOVES]),
+        *_part("getting about", [(key, words) for key, words, does in named if does not in acts | moves]),
+        *_part("moving", [(key, words) for key, words, does in named if does in moves]),
         *_part("sorting", sorts),
         *_part(
             "filters, after /",
