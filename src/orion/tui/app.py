@@ -21,6 +21,7 @@ from orion.tui.commands import Command, completions, read_command
 from orion.tui.history import Place
 from orion.tui.keys import Key, canonical
 from orion.tui.prompt import Prompt, no_completion
+from orion.tui.screens.forwards import Forwards
 from orion.tui.screens.help import Text, alias_lines, help_lines
 from orion.tui.settings import SettingsFile
 from orion.tui.source import Source
@@ -239,6 +240,8 @@ class Top(App[None]):
             self._help()
         elif name == "aliases":
             self.push_screen(Text(self.cluster, "commands", alias_lines(self.settings.settings.aliases)))
+        elif name == "forwards":
+            self.push_screen(Forwards(self.cluster, self._stage.forwards))
         elif name in opening.OF_A_ROW and not argument:
             self.act(name, [])
         else:
@@ -250,11 +253,7 @@ class Top(App[None]):
         return next((noun for noun in first if name in self.cluster.store.tables[noun]), Noun.JOBS)
 
     def _open_screen(self, name: str, noun: Noun, key: str) -> None:
-        make = opening.SCREENS.get(name)
-        if make is None:
-            self.say(f"there is no :{name} yet", wrong=True)
-        else:
-            self.push_screen(make(self.cluster, noun, key))
+        self.push_screen(opening.SCREENS[name](self.cluster, noun, key))
 
     def _help(self) -> None:
         view = self.browser.desk.view

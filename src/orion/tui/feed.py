@@ -188,7 +188,7 @@ class _Follower:
                     if not self._tell(told):
                         return some
                     told = []
-            why = f"the stream from {address} ended"
+                why = _why_ended(client)
         except OrionError as error:
             why = error.detail
         self._tell([_Ended(address, why)])
@@ -197,3 +197,12 @@ class _Follower:
     def _tell(self, told: list[Told]) -> bool:
         now_s = self._clock()
         return self._items.give([(now_s, each) for each in told])
+
+
+def _why_ended(client: Client) -> str:
+    """Returns why a node has ended its stream, in its own words where it has any."""
+    try:
+        client.readiness()
+    except OrionError as error:
+        return f"{client.address} says: {error.detail}"
+    return f"{client.address} has ended the stream"

@@ -35,6 +35,27 @@ def packing(cluster: Cluster, noun: Noun, key: str) -> Opened:
     return Packing(cluster)
 
 
-SCREENS: dict[str, Make] = {**of_row.BY_WORD, "events": events, "xray": xray, "packing": packing}
+def pulses(cluster: Cluster, noun: Noun, key: str) -> Opened:
+    from orion.tui.screens.pulses import Pulses
+
+    del noun, key
+    return Pulses(cluster)
+
+
+def raft(cluster: Cluster, noun: Noun, key: str) -> Opened:
+    from orion.tui.screens.raft import Raft
+
+    del noun, key
+    return Raft(cluster)
+
+
+SCREENS: dict[str, Make] = {
+    **of_row.BY_WORD,
+    "events": events,
+    "xray": xray,
+    "packing": packing,
+    "pulses": pulses,
+    "raft": raft,
+}
 # Those that are nothing without a row.
 OF_A_ROW = frozenset(of_row.BY_WORD) - {"events"}

@@ -96,7 +96,7 @@ class Prompt(Horizontal):
             self.sign = sign
 
     class Ready(Message):
-        """What is typed comes to it from now on."""
+        """It takes what is typed from now on."""
 
     DEFAULT_CSS = """
     Prompt { dock: bottom; height: 1; width: 1fr; background: $background; }

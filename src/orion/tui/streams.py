@@ -1,6 +1,7 @@
 """Streams of a client, each in a thread of its own, given to the app's loop in batches."""
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
@@ -20,6 +21,7 @@ class Handover(Generic[T]):
     def __init__(self, loop: asyncio.AbstractEventLoop, take: Callable[[list[T]], None]) -> None:
         self._loop = loop
         self._take = take
+        self._context = contextvars.copy_context()  # Textual keeps there which app it is
         self._room = threading.Condition()
         self._waiting: list[T] = []
         self._called = False
@@ -47,7 +49,7 @@ class Handover(Generic[T]):
                 return True
             self._called = True
         try:
-            self._loop.call_soon_threadsafe(self._drain)
+            self._loop.call_soon_threadsafe(self._drain, context=self._context)
         except RuntimeError:  # the loop has ended
             return False
         return True

@@ -29,15 +29,23 @@ MISSING = "orion top needs Textual, which is not installed: pip install 'orion-c
     type=click.Path(dir_okay=False, path_type=Path),
     help="A file with columns, colours, keys and aliases.  [default: ~/.config/orion/top.toml]",
 )
+@click.option("--once", is_flag=True, help="Print the health of the cluster as it is now, for scripts, and end.")
 @asks
-def top(client: "Client", view: str, read_only: bool, refresh: float, settings: Path | None) -> None:
+def top(client: "Client", view: str, read_only: bool, refresh: float, settings: Path | None, once: bool) -> None:
     """Show the cluster in this terminal, as it changes.
 
     VIEW is what is shown first, such as nodes, tasks or jobs. Press ? for help there, : to go elsewhere, Ctrl-C to
     leave.
     """
+    if once:
+        from orion.tui.once import once as pulses
+
+        click.echo(pulses(client), nl=False)
+        return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise click.ClickException("orion top needs a terminal")
+        raise click.ClickException(
+            "orion top needs a terminal; --once prints the health of the cluster for scripts"
+        )
     try:
         import textual
     except ImportError:

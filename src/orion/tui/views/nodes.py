@@ -84,7 +84,7 @@ NODES = View(
             right=True,
             wide=True,
         ),
-        plain("IP", "ip", "I", spare=1),
+        plain("IP", "ip", "I", spare=3),
         plain("API", "api_address", wide=True),
         plain("VERSION", "version", "V", wide=True),
         Column(

@@ -1,0 +1,67 @@
+"""`orion top` over real nodes: what runs is seen, what is done there is done, and it outlives the node it asks."""
+
+import pytest
+
+from orion.model.api.watch import Noun
+from orion.tui.app import Top
+from orion.tui.feed import Feed
+from orion.tui.settings import SettingsFile
+from unit.tui.scripted import piloted, text_on, until
+
+pytestmark = pytest.mark.engine
+
+
+def top(cluster, tmp_path):
+    addresses = ",".join(f"127.0.0.1:{node.port}" for node in cluster.nodes[:1])
+    return Top(Feed(addresses), SettingsFile(tmp_path / "top.toml"))
+
+
+async def press(pilot, *keys):
+    await pilot.press(*keys)
+    await pilot.pause()
+
+
+@piloted
+async def look_and_act(app):
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "jobs [1]" in text_on(app))
+        await press(pilot, "enter")
+        await until(pilot, lambda: "web/1" in text_on(app) and "tasks of job web [2]" in text_on(app))
+        await press(pilot, "l")
+        await until(pilot, lambda: "hello from" in text_on(app))
+        await press(pilot, "escape", "escape")
+        await press(pilot, "s", "backspace", "3", "enter")
+        await until(pilot, lambda: app.cluster.store.tables[Noun.JOBS]["web"].running == 3)
+
+
+def test_tasks_are_seen_their_output_read_and_a_job_scaled(one, busybox_image, tmp_path):
+    words = ["sh", "-c", "echo hello from $HOSTNAME; exec sleep 10000"]
+    one.any().ask("PUT", "/jobs/web", {"image": busybox_image, "command": words, "count": 2})
+    one.wait_task("web/1", "running")
+    look_and_act(top(one, tmp_path))
+    one.wait_task("web/2", "running")
+
+
+@piloted
+async def outlive(app, kill):
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: app.cluster.store.index and "nodes 3" in text_on(app))
+        await press(pilot, "colon", *"nodes", "enter")
+        kill()
+        await until(pilot, lambda: "another node is asked now" in text_on(app))
+        await until(pilot, lambda: "dead" in text_on(app) and app.cluster.trouble == "")
+        assert app.cluster.age_s < 5
+
+
+def test_the_node_that_is_asked_is_killed_and_another_one_that_was_seen_goes_on(shared, tmp_path):
+    shared.grow_to(3)
+    app = top(shared, tmp_path)
+    outlive(app, shared.nodes[0].kill)
+    assert app.cluster.address != f"127.0.0.1:{shared.nodes[0].port}"
+
+
+def test_once_prints_the_pulses_for_scripts(one, capsys):
+    from orion.cli.app import run
+
+    assert run(["top", "--once", "--port", str(one.any().port)]) == 0
+    assert "node1" in capsys.readouterr().out
