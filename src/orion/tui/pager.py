@@ -26,9 +26,9 @@ class Pager(ScrollView):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"look--{look}" for look in LOOKS if look}
     DEFAULT_CSS = """
-    Pager { height: 1fr; overflow-x: auto; overflow-y: scroll; scrollbar-size-vertical: 1; }
+    Pager { height: 1fr; overflow-x: auto; overflow-y: auto; scrollbar-gutter: stable; scrollbar-size-vertical: 1; }
     Pager > .look--title { text-style: bold; color: $accent; }
-    Pager > .look--dim { color: $text-muted; }
+    Pager > .look--dim { text-style: dim; }
     Pager > .look--good { color: $text-success; }
     Pager > .look--warn { color: $text-warning; }
     Pager > .look--bad { color: $text-error; text-style: bold; }
@@ -87,8 +87,8 @@ class Pager(ScrollView):
         self._settle()
 
     def scroll_to(self, x: float | None = None, y: float | None = None, **how: Any) -> None:
-        """Goes there at once: each step of an animation would be sent over the way to the terminal."""
-        super().scroll_to(x, y, **{**how, "animate": False})
+        """Goes there at once, even while the scrollbar is not there yet. An animation is too much for a slow line."""
+        super().scroll_to(x, y, **{**how, "animate": False, "force": True})
 
     @property
     def _room(self) -> Size:
@@ -98,10 +98,15 @@ class Pager(ScrollView):
         """Rows have come, and so many have gone from the front."""
         self.virtual_size = Size(0 if self.wrap else self.pages.width, len(self.pages))
         if self.following:
-            self.scroll_to(y=max(0, len(self.pages) - self._room.height), animate=False)
+            self._to_end()
+            self.call_after_refresh(self._to_end)  # rows that are new may not be scrolled to before
         elif went:
             self.scroll_to(y=max(0, self.scroll_offset.y - went), animate=False)
         self.refresh()
+
+    def _to_end(self) -> None:
+        if self.following:
+            self.scroll_to(y=max(0, len(self.pages) - self._room.height), animate=False)
 
     def on_resize(self, event: Resize) -> None:
         del event

@@ -46,7 +46,9 @@ async def _wished(stage: Stage, action: Action, keys: list[str]) -> str | None:
         return ""
     of = keys[0] if len(keys) == 1 else f"{len(keys)} at once"
     first = wish.first(stage.cluster.store, keys[0])
-    return await stage.app.push_screen_wait(Ask(f"{action.word} {of}: {wish.title}", first, wish.check, wish.hint))
+    return await stage.app.push_screen_wait(
+        Ask(f"{action.word.capitalize()} {of}: {wish.title}", first, wish.check, wish.hint)
+    )
 
 
 async def _agreed(stage: Stage, action: Action, keys: list[str], wished: str) -> bool:

@@ -59,10 +59,10 @@ def _nothing(store: Store, key: str) -> str:
     return ""
 
 
-COUNT = Wish("How many tasks?", _count_now, _count)
-VERSION = Wish("Back to which version?", _nothing, version, "nothing: the last healthy one")
+COUNT = Wish("how many tasks?", _count_now, _count)
+VERSION = Wish("to which version?", _nothing, version, "nothing: the last healthy one")
 PORTS = Wish(
-    "Which port?", _first_port, forwarded_ports, "LOCAL:PORT, as in 8080:80; 0:80 for any that is free here"
+    "which port?", _first_port, forwarded_ports, "LOCAL:PORT, as in 8080:80; 0:80 for any that is free here"
 )
-TARGET = Wish("To which node?", _nothing, str, "nothing: one where its tasks fit")
-LABELS = Wish("Which labels?", _nothing, labels, "disk=ssd sets one, disk- takes it away")
+TARGET = Wish("to which node?", _nothing, str, "nothing: one where its tasks fit")
+LABELS = Wish("which labels?", _nothing, labels, "disk=ssd sets one, disk- takes it away")

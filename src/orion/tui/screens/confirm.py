@@ -24,7 +24,7 @@ _BOX = """
 {name} .title {{ text-style: bold; width: 1fr; height: auto; }}
 {name} .hint {{ color: $text-muted; width: 1fr; height: auto; }}
 {name} Horizontal {{ height: 1; margin: 1 0 0 0; }}
-{name} Button {{ height: 1; border: none; min-width: 10; margin: 0 2 0 0; }}
+{name} Button {{ min-width: 10; margin: 0 2 0 0; }}
 {name} Button:focus {{ text-style: bold reverse; }}
 """
 
@@ -50,8 +50,8 @@ class Confirm(ModalScreen[bool]):
             yield Static(self._words, classes="title", markup=False)
             yield Pager()
             with Horizontal():
-                yield Button(f"{self._no} (n)", id="no")
-                yield Button(f"{self._yes} (y)", id="yes", variant="error")
+                yield Button(f"{self._no} (n)", id="no", compact=True)
+                yield Button(f"{self._yes} (y)", id="yes", variant="error", compact=True)
 
     def on_mount(self) -> None:
         pager = self.query_one(Pager)
@@ -79,9 +79,7 @@ def _rows(lines: Sequence[Line], width: int) -> int:
 class Ask(ModalScreen[str | None]):
     """Asks for a text, until `check` takes it. Dismissed with None when nothing is wanted."""
 
-    DEFAULT_CSS = (
-        _BOX.format(name="Ask") + "Ask Input { height: 1; border: none; } Ask .wrong { color: $text-error; }"
-    )
+    DEFAULT_CSS = _BOX.format(name="Ask") + "Ask .wrong { color: $text-error; width: 1fr; height: auto; }"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
 
     def __init__(self, title: str, first: str, check: Callable[[str], Any], hint: str = "") -> None:
@@ -91,7 +89,7 @@ class Ask(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(self._words, classes="title", markup=False)
-            yield Input(self._first)
+            yield Input(self._first, compact=True)
             yield Static(self._hint, classes="hint", markup=False)
             yield Static("", classes="wrong", markup=False)
 

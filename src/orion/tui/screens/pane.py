@@ -25,7 +25,7 @@ class Pane(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back"), Binding("q", "back", show=False)]
     DEFAULT_CSS = """
     Pane { layout: vertical; }
-    Pane > .heading { height: 1; width: 1fr; background: $panel; color: $foreground; padding: 0 1; }
+    Pane > .heading { height: 1; width: 1fr; background: $panel; color: $text-accent; padding: 0 1; }
     Pane > .saying { height: auto; max-height: 2; width: 1fr; color: $text-warning; padding: 0 1; display: none; }
     """
 

@@ -23,8 +23,7 @@ class FilterLine(Input):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
     DEFAULT_CSS = """
-    FilterLine { height: 1; border: none; padding: 0 1; display: none; }
-    FilterLine:focus { border: none; }
+    FilterLine { padding: 0 1; display: none; }
     """
 
     def action_leave(self) -> None:
@@ -50,7 +49,7 @@ class TextPane(Pane):
 
     def body(self) -> Iterable[Widget]:
         yield self.new_pager()
-        yield FilterLine(placeholder="a regular expression; with ! before it the other lines")
+        yield FilterLine(placeholder="a regular expression; with ! before it the other lines", compact=True)
 
     def new_pager(self) -> Pager:
         return Pager()

@@ -13,6 +13,7 @@ from orion.tui.texts.prometheus import figure, read_figures
 
 MOST = 120  # measures that are remembered
 LEADER_S = 2.0  # for the leader to answer, where it is not the node that is asked
+_GONE = ("dead", "left")
 _COUNT, _TOTAL = "orion_raft_commits_total", "orion_raft_commit_seconds_total"
 
 
@@ -93,11 +94,12 @@ def _since(before: Measure | None, now: Measure) -> tuple[float | None, float | 
 
 
 def cpu_used(node: NodeView) -> float | None:
-    return share_of(node.cpu.used, node.cpu.total)
+    """Returns None for a node that is gone: nothing measures it any more."""
+    return None if node.status in _GONE else share_of(node.cpu.used, node.cpu.total)
 
 
 def memory_used(node: NodeView) -> float | None:
-    return share_of(node.memory.used, node.memory.total)
+    return None if node.status in _GONE else share_of(node.memory.used, node.memory.total)
 
 
 def share_of(part: float | None, total: float) -> float | None:
