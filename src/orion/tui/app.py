@@ -55,7 +55,7 @@ class Top(App[None]):
         first: str = "",
         pause_s: float = PAUSE_S,
     ) -> None:
-        super().__init__()
+        super().__init__(ansi_color=True)  # else NO_COLOR means shades of grey
         self.theme = "ansi-dark"  # the terminal's own colours
         self.cluster = cluster
         self.settings = settings

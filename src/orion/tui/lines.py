@@ -59,7 +59,7 @@ def cut(line: Line, width: int) -> Line:
 
 
 def wrapped(line: Line, width: int) -> Iterator[Line]:
-    """Yields the line in rows, none wider than `width`."""
+    """Yields the line in rows, none wider than `width`, between words where it can."""
     if width_of(line) <= width or width < 2:
         yield line
         return
@@ -67,7 +67,7 @@ def wrapped(line: Line, width: int) -> Iterator[Line]:
     for part in line:
         text = part.text
         while text:
-            first = text if cell_len(text) <= left else _head(text, left)
+            first = text if cell_len(text) <= left else _between_words(_head(text, left), text)
             if first:
                 row.append(Part(first, part.look))
                 left -= cell_len(first)
@@ -77,6 +77,12 @@ def wrapped(line: Line, width: int) -> Iterator[Line]:
                 row, left = [], width
     if row:
         yield tuple(row)
+
+
+def _between_words(first: str, text: str) -> str:
+    """Returns the beginning of `text` without the word that does not fit, unless that is half of the row."""
+    end = first.rfind(" ") + 1
+    return first[:end] if end > len(first) // 2 and text[len(first)] != " " else first
 
 
 def _head(text: str, width: int) -> str:

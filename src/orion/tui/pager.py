@@ -87,7 +87,7 @@ class Pager(ScrollView):
         self._settle()
 
     def scroll_to(self, x: float | None = None, y: float | None = None, **how: Any) -> None:
-        """Goes there at once, even while the scrollbar is not there yet. An animation is too much for a slow line."""
+        """Goes there at once, even while there is no scrollbar yet. An animation is too much for a slow line."""
         super().scroll_to(x, y, **{**how, "animate": False, "force": True})
 
     @property

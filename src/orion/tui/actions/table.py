@@ -43,10 +43,6 @@ _ROLLBACK = "Go back to a version from before"
 
 _NODES = (
     DESCRIBE,
-    YAML,
-    LOGS,
-    WHY,
-    EVENTS,
     Action(
         "r",
         "drain",
@@ -56,9 +52,13 @@ _NODES = (
         calls=calls.drain,
         asks=questions.drain,
     ),
+    Action("u", "ready", "Give it work again", changes=True, many=True, calls=calls.ready),
+    EVENTS,
+    YAML,
+    LOGS,
+    WHY,
     Action("m", "drain, volumes too", "Drain it, and move its volumes", changes=True, takes=takes.drain_volumes),
     Action("h", "drain and stop", "Drain it, and then stop it", changes=True, takes=takes.drain_stop),
-    Action("u", "ready", "Give it work again", changes=True, many=True, calls=calls.ready),
     Action(
         "a",
         "label",
@@ -90,13 +90,8 @@ _NODES = (
 )
 _JOBS = (
     DESCRIBE,
-    YAML,
-    Action("e", "edit", "Edit it in $EDITOR; the plan is shown first", changes=True, takes=edit),
     LOGS,
-    PREVIOUS,
-    WHY,
-    EVENTS,
-    XRAY,
+    Action("e", "edit", "Edit it in $EDITOR; the plan is shown first", changes=True, takes=edit),
     Action(
         "s",
         "scale",
@@ -107,6 +102,11 @@ _JOBS = (
         wish=wishes.COUNT,
         asks=questions.scale_job,
     ),
+    YAML,
+    PREVIOUS,
+    WHY,
+    EVENTS,
+    XRAY,
     Action(
         "r",
         "restart",
@@ -151,13 +151,13 @@ _JOBS = (
 )
 _TASKS = (
     DESCRIBE,
-    YAML,
     LOGS,
-    PREVIOUS,
+    SHELL,
     WHY,
+    YAML,
+    PREVIOUS,
     EVENTS,
     XRAY,
-    SHELL,
     FORWARD,
     Action("e", "edit job", "Edit its job in $EDITOR; the plan is shown first", changes=True, takes=edit),
     Action(
@@ -183,10 +183,6 @@ _TASKS = (
 _ALLOCATIONS = (DESCRIBE, YAML, LOGS, WHY, EVENTS, XRAY, SHELL, FORWARD)
 _DEPLOYMENTS = (
     DESCRIBE,
-    YAML,
-    WHY,
-    EVENTS,
-    XRAY,
     Action("a", "promote", _PROMOTE, changes=True, many=True, calls=calls.of_job(calls.promote)),
     Action(
         "ctrl+l",
@@ -197,6 +193,10 @@ _DEPLOYMENTS = (
         wish=wishes.VERSION,
         previews=calls.of_job(calls.would_roll_back),
     ),
+    WHY,
+    YAML,
+    EVENTS,
+    XRAY,
 )
 _VOLUMES = (
     DESCRIBE,
@@ -247,6 +247,7 @@ _CONFIGS = (
     ),
 )
 
+# In the order in which they are shown; there is always room for the first four.
 ACTIONS: dict[Noun, tuple[Action, ...]] = {
     Noun.NODES: _NODES,
     Noun.JOBS: _JOBS,
