@@ -91,7 +91,7 @@ class Member:
             registry=registry,
         )
         config = RaftConfig(id=self._number, heartbeat_ms=100, election_ms=500)
-        self._driver = RaftDriver(
+        self.driver = self._driver = RaftDriver(
             config=config,
             clock=clock,
             store=store,
@@ -112,7 +112,11 @@ class Member:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._driver.run())
             self._group = group
+            self.begin(group, peers, registry)
             print("ready", flush=True)
+
+    def begin(self, group: asyncio.TaskGroup, peers: TcpPeers, registry: Registry) -> None:
+        """For members that do more."""
 
     def _address(self, raft: RaftId) -> str | None:
         return f"127.0.0.1:{self._ports[raft - 1]}" if 0 < raft <= len(self._ports) else None
@@ -203,7 +207,8 @@ def layer_shares(profile: cProfile.Profile) -> list[tuple[str, float]]:
 class Members:
     """Processes, and a client on their peer ports."""
 
-    def __init__(self, count: int, tuning: Tuning) -> None:
+    def __init__(self, count: int, tuning: Tuning, program: str = __file__) -> None:
+        self._program = program
         self.ports = [free_ports()[2] for _ in range(count)]
         self._root = tempfile.TemporaryDirectory(prefix="orion-members-")
         self._tuning = tuning
@@ -237,7 +242,9 @@ class Members:
             "tuning": msgspec.to_builtins(self._tuning),
         }
         (Path(self._root.name) / str(number)).mkdir(exist_ok=True)
-        process = subprocess.Popen([sys.executable, __file__, json.dumps(given)], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, self._program, json.dumps(given)], stdout=subprocess.PIPE, text=True
+        )
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         self.processes[number] = process
@@ -264,7 +271,7 @@ class Members:
             await asyncio.sleep(0.02)
 
 
-def main() -> None:
+def main(kind: type[Member] = Member) -> None:
     import gc
 
     import uvloop
@@ -275,7 +282,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
-    uvloop.run(Member(**given).run())
+    uvloop.run(kind(**given).run())
 
 
 if __name__ == "__main__":

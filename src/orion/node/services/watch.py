@@ -28,6 +28,7 @@ from orion.ports.peers import Principal
 
 PAUSE_S = 0.03  # between two looks at least: many changes at once are told at once
 SHARE = 20  # of the node's time, a follower may take one part in so many
+LONGEST_PAUSE_S = 1.0
 WHOLES_S = 0.5  # between two looks at what costs more
 MESSAGE_BYTES = 64 * 1024  # of rows, about
 
@@ -80,6 +81,7 @@ class Watch:
         told = Told(driver, self._directory, request.nouns)
         for noun in request.nouns:
             yield _item("rows", RowsMessage(noun, begins=True))
+        first = True
         wholes_at: tuple[int, int] | None = None  # where state was at the last look at what costs more
         wholes_s, looks = 0.0, 0
         while driver.is_member:
@@ -87,18 +89,28 @@ class Watch:
             wholes = at != wholes_at and began_s >= wholes_s
             if wholes:
                 wholes_at, wholes_s = at, began_s + WHOLES_S
-            for changes in told.changes(wholes=wholes):
-                for item in _items(changes):
+            spent_s = 0.0  # on looking alone: others have the loop between two pieces
+            for items in self._look(told, wholes=wholes):
+                spent_s += loop.time() - began_s
+                for item in items:
                     yield item
                 await asyncio.sleep(0)
+                began_s = loop.time()
             yield self._current()
-            await asyncio.sleep(max(PAUSE_S, (loop.time() - began_s) * (SHARE - 1)))
+            pause_s = 0.0 if first else spent_s * (SHARE - 1)
+            first = False
+            await asyncio.sleep(min(max(PAUSE_S, pause_s), LONGEST_PAUSE_S))
             while not await self._moves(at, wholes_s if wholes_at != at else None):
                 looks = 0 if driver.standing.leader else looks + 1
                 if looks == LEADERLESS_LOOKS:
                     raise Unavailable("this voter is cut off from its leader")
                 yield ALIVE if looks else self._current()
         raise Unavailable("this node does not follow the cluster's log any more")
+
+    @staticmethod
+    def _look(told: Told, *, wholes: bool) -> Iterator[list[WatchItem]]:
+        """In pieces, each made at once."""
+        return (list(_items(changes)) for changes in told.changes(wholes=wholes))
 
     @property
     def _position(self) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """Jobs, tasks and allocations into short rows, of which there may be thousands. Pure reads."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from orion.model.allocation import Allocation, AllocationState
 from orion.model.api.watch import AllocationRow, JobRow, TaskRow
@@ -14,10 +14,36 @@ from orion.state.tables.deployment_rows import Deployments
 from orion.state.view import View
 
 
-def job_row(view: View, record: JobRecord) -> JobRow:
-    asked = record.latest
-    active = render_jobs.active_of(record)
+class Counts(NamedTuple):
+    """Runs of a job, or of one of its slots: those that have not ended, and of these those whose program runs; of
+    these those that may be used, and those of the version that was asked for last.
+    """
+
+    active: int = 0
+    running: int = 0
+    ready: int = 0
+    updated: int = 0
+
+
+NONE = Counts()
+
+
+def counts(record: JobRecord, index: int) -> Counts:
+    """Returns those of one slot."""
+    active = [each for each in record.history(index) if not each.terminal]
+    if not active:
+        return NONE
     running = [each for each in active if each.status.state is AllocationState.RUNNING]
+    return Counts(
+        len(active),
+        len(running),
+        sum(record.is_ready(each) for each in running if each.wanted),
+        sum(each.job_version == record.latest.version for each in running),
+    )
+
+
+def job_row(view: View, record: JobRecord, total: Counts) -> JobRow:
+    asked = record.latest
     row = view.of(Deployments).latest(asked.name)
     cron = render_cron.of_job(view, asked)
     return JobRow(
@@ -27,11 +53,11 @@ def job_row(view: View, record: JobRecord) -> JobRow:
         version=asked.version,
         count=asked.count,
         priority=asked.priority,
-        active=len(active),
-        running=len(running),
-        ready=sum(record.is_ready(each) for each in running if each.wanted),
+        active=total.active,
+        running=total.running,
+        ready=total.ready,
         waiting=record.open_count,
-        updated=sum(each.job_version == asked.version for each in running),
+        updated=total.updated,
         stopped=asked.stopped,
         removing=asked.stopping,
         reason=render_jobs.why_waits(record),
