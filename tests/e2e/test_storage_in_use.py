@@ -11,11 +11,13 @@ from support.storage_lab import DIR, StorageLab, storage_lab
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
 MIB = 1 << 20
+# A plugin that may not grow an ext4 that is mounted.
+NO_RESOURCE = ("setpriv", "--bounding-set", "-sys_resource")
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageLab]:
-    with storage_lab(tmp_path_factory.mktemp("shared")) as made:
+    with storage_lab(tmp_path_factory.mktemp("shared"), through=NO_RESOURCE) as made:
         yield made
 
 
@@ -62,3 +64,27 @@ def test_a_volume_grows_below_a_task_and_its_secrets_go_with_it(world: StorageLa
     assert set(told) <= set(Path(point, "rows").read_text().split())
     world.ask("DELETE", "/volume-snapshots/kept")
     world.end()
+
+
+def test_a_node_that_can_not_grow_a_volume_is_told_of_until_its_task_starts_anew(world: StorageLab) -> None:
+    made(world, sizeBytes=20 * MIB, fsType="ext4", parameters={"quota": "loop"})
+    world.ask("POST", "/tasks", world.task_of())
+    world.lab.wait(world.home, "the task to run")
+    code, _, err = world.orion("volume", "expand", "data", "40m")
+    assert code == 1
+    assert "volume data has grown in its storage system, and is not as large yet on node" in err
+    assert "CAP_SYS_RESOURCE" in err
+    (claim,) = world.ask("GET", "/volumes/data")["storage"]["claims"]
+    assert (claim["phase"], claim["settled"]) == ("published", False)
+    assert "CAP_SYS_RESOURCE" in claim["why"]
+    world.ask("DELETE", "/tasks/db%2F0")
+    world.lab.wait(lambda: world.claims() == {}, "all claims to be over")
+    world.ask("POST", "/tasks", world.task_of())
+    world.lab.wait(lambda: _settled(world), "the volume to be as large where it is mounted anew")
+    assert room(world) > 30 * MIB
+    world.end()
+
+
+def _settled(world: StorageLab) -> bool:
+    claims = world.ask("GET", "/volumes/data")["storage"]["claims"]
+    return [(each["settled"], each["why"]) for each in claims] == [(True, "")]

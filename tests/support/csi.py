@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -41,11 +41,13 @@ def unmount_all(folder: Path) -> None:
 
 
 class PluginProcess:
-    def __init__(self, folder: Path, *options: str, node: str = "node1") -> None:
+    """`through`: a command that starts it."""
+
+    def __init__(self, folder: Path, *options: str, node: str = "node1", through: Sequence[str] = ()) -> None:
         self.socket = folder / f"{node}.sock"
         self.root = folder / "root"
         self.log = folder / f"{node}.log"
-        self._command = [sys.executable, "-m", "orion.csi_dir.main", "--socket", str(self.socket)]
+        self._command = [*through, sys.executable, "-m", "orion.csi_dir.main", "--socket", str(self.socket)]
         self._command += ["--root", str(self.root), "--node-id", node, *options]
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -5,7 +5,9 @@ import itertools
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,13 @@ class StorageLab:
     def ask(self, method: str, path: str, body: object = None) -> Any:
         host = next(host for host in HOSTS if self.lab.lives(host) and host not in self.silent)
         return self.lab.ask(host, method, path, body)
+
+    def orion(self, *words: str) -> tuple[int, str, str]:
+        """(exit code, output, error output) of a command."""
+        environment = {**os.environ, "ORION_ADDR": ",".join(map(self.lab.address, HOSTS))}
+        command = [sys.executable, "-m", "orion", *words]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90, check=False)
+        return done.returncode, done.stdout, done.stderr
 
     def begin(self, **more: object) -> None:
         """A task runs that alone writes to a volume."""
@@ -162,8 +171,10 @@ class StorageLab:
 
 
 @contextlib.contextmanager
-def storage_lab(folder: Path, prepare: Callable[[str], object] = images.busybox) -> Iterator[StorageLab]:
-    plugins = {host: PluginProcess(folder, node=f"host{host}") for host in HOSTS}
+def storage_lab(
+    folder: Path, prepare: Callable[[str], object] = images.busybox, through: Sequence[str] = ()
+) -> Iterator[StorageLab]:
+    plugins = {host: PluginProcess(folder, node=f"host{host}", through=through) for host in HOSTS}
 
     def flags(host: int) -> list[str]:
         return ["--csi-socket", str(plugins[host].socket), "--data-dir", str(folder / "nodes" / str(host))]

@@ -2,6 +2,12 @@
 
 import json
 
+from msgspec.structs import replace
+
+from orion.cli.shared import storage
+from orion.model.api.storage import VolumeClaimView
+from unit.api.fake_storage import storage_view
+
 
 def test_a_volume_is_made_shown_and_removed(orion, api):
     assert orion("volume", "create", "data", "--label", "tier=gold") == (0, "data\n", "")
@@ -119,3 +125,32 @@ def test_snapshots_are_taken_shown_and_removed(orion, api):
     assert code == 1
     assert "there is no snapshot monday" in err
     assert orion("volume", "create", "copy", "--driver", "dir", "--from", "elsewhere")[0] == 2
+
+
+def given_to(node, *, settled, why=""):
+    return VolumeClaimView(node, "published", None, None, False, 10.0, why, settled)
+
+
+def test_a_list_says_of_each_volume_what_is_not_as_it_should_be(orion, api):
+    volumes = api.service.volumes
+    volumes.add("data", kind="csi", state="making", storage=storage_view(why="no such pool", refused=True))
+    down = storage_view(claims=[given_to("node2", settled=None, why="node2 is down")])
+    volumes.add("rows", kind="csi", state="ready", storage=down)
+    volumes.add("site", node_id="node3", state="ready", size_reason="node3 can't be asked: it is away")
+    code, out, err = orion("volume", "ls")
+    assert code == 0
+    assert [line.split()[3] for line in out.splitlines()[1:3]] == ["refused", "ready"]
+    assert err == "data: no such pool\nrows: node2: node2 is down\nsite: node3 can't be asked: it is away\n"
+
+
+def test_a_growth_is_done_once_the_nodes_have_it(orion, api, monkeypatch):
+    monkeypatch.setattr(storage, "NODES_S", 0.1)
+    volumes = api.service.volumes
+    behind = storage_view(claims=[given_to("node2", settled=False, why="ext4 can't grow")])
+    volumes.add("data", kind="csi", state="ready", storage=behind)
+    code, _, err = orion("volume", "expand", "data", "20g")
+    assert code == 1
+    assert "is not as large yet on node2: ext4 can't grow" in err
+    there = storage_view(claims=[given_to("node2", settled=True)])
+    volumes.volumes["data"] = replace(volumes.volumes["data"], storage=there)
+    assert orion("volume", "expand", "data", "20g") == (0, "", "")

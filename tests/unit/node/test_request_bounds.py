@@ -22,6 +22,7 @@ from orion.node.routing.pull_image import PullImage
 from orion.node.routing.storage_calls import AskSecrets, AskStored, DeleteStored, GrowStored, MakeStored
 from orion.node.routing.submit import Submit
 from orion.node.routing.volume_data import AskCopy, CopyData, DropData, PutData, ReadData
+from orion.node.routing.volumes_here import AskHere, Given
 from orion.node.rpc.reads import Read
 from orion.node.rpc.request import encode_request, request_fault
 from orion.node.services import checks
@@ -81,6 +82,9 @@ ENDLESS = [
     GrowStored("data", 7, 0),
     AskVolumeSnapshots("", 501, Read()),
     AskVolumeSnapshot("a/b", Read()),
+    AskHere((Given("data", 7),) * 501),
+    AskHere((Given("a/b", 7),)),
+    AskHere((Given("data", 7, -1),)),
     DropData("k" * 257, "d"),
     CopyData("k", "n" * 257, "d", "e"),
     AskCopy("k" * 257, "d"),

@@ -61,6 +61,7 @@ from orion.node.routing.volume_data import (
     ReadData,
     Stored,
 )
+from orion.node.routing.volumes_here import AllHere, AskHere, Given, Here
 from orion.node.rpc.lists import ListHead
 from orion.node.rpc.reads import Listing, Page, Read
 from orion.node.rpc.request import ListRequest, answer_type, encode_reply, encode_request
@@ -181,6 +182,7 @@ REQUESTS = [
     (GrowStored("data", 7, 5), "945ea4646174610705"),
     (AskVolumeSnapshots("a", 5, READ), "945fa1610594c3cd012ccb3ff8000000000000cb4004000000000000"),
     (AskVolumeSnapshot("a", READ), "9360a16194c3cd012ccb3ff8000000000000cb4004000000000000"),
+    (AskHere((Given("data", 7, 5),)), "92629193a4646174610705"),
     (AskCopy("data.7", "d1.9"), "9346a6646174612e37a464312e39"),
     (PutData("data.7", "d1.9"), "9349a6646174612e37a464312e39"),
     (ReadData("data.7", "d1", live=True), "9447a6646174612e37a26431c3"),
@@ -218,6 +220,7 @@ ANSWERS = [
     (Stopping(), "90"),
     (Pulled(), "90"),
     (Sizes([VolumeSize(4096, 1, True), None]), "919293cd100001c3c0"),
+    (AllHere([Here(False, "why")]), "919192c2a3776879"),
     (Dropped(), "90"),
     (SecretPairs((("a", "b"),)), "919192a161a162"),
     (StoredFacts(7, secrets=SecretPairs(), nodes=("node1",)), "9607c0c091909091a56e6f646531"),

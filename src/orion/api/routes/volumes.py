@@ -38,7 +38,7 @@ def _most(given: str) -> int:
 NAME = path("name", Kind(volume_name, **text(VOLUME_PATTERN)), "the volume")
 AFTER = query("after", Kind(volume_name, **text(VOLUME_PATTERN)), "", "only those past this name")
 LIMIT = query("limit", Kind(_most, type="integer", minimum=1, maximum=MOST), MOST, "at most so many")
-SIZES = query("sizes", FLAG, False, "with the disk that each takes, as its node says")
+SIZES = query("sizes", FLAG, False, "with the disk that each takes and why it is not as it should be, as nodes say")
 FORCE = query("force", FLAG, False, "though its node does not answer, or its plugin does not: its data stays there")
 LIVE = query("live", FLAG, False, "though tasks use it: what they write meanwhile is there or not")
 NODE = query("node", NODE_NAME, "", "the node that is to have it, in the place of its own")

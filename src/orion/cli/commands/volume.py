@@ -11,7 +11,16 @@ import click
 
 from orion.cli.app import SETTINGS
 from orion.cli.shared.options import asks, complete_node, no_trunc, output
-from orion.cli.shared.storage import WAIT_S, Pair, Secret, Source, wait_until, why_not
+from orion.cli.shared.storage import (
+    WAIT_S,
+    Pair,
+    Secret,
+    Source,
+    nodes_behind,
+    state_text,
+    wait_until,
+    why_not,
+)
 from orion.cli.shared.table import Column
 from orion.cli.shared.types import Label, Seconds, Size
 
@@ -120,6 +129,8 @@ def expand(client: "Client", name: str, size_bytes: int, detach: bool, wait_time
     storage = client.volume(name).storage
     if code == 0 and storage is not None and max(storage.size_bytes, storage.has_bytes) < size_bytes:
         raise Conflict(storage.why or f"volume {name} has not grown")
+    if code == 0 and (behind := nodes_behind(lambda: client.volume(name), wait_timeout)):
+        raise Conflict(f"volume {name} has grown in its storage system, and is not as large yet on {behind}")
     return code
 
 
@@ -165,7 +176,7 @@ def snapshots(client: "Client", stale: bool, form: str, no_trunc: bool) -> None:
             each.name,
             each.volume,
             each.driver,
-            each.state,
+            state_text(each),
             bytes_text(each.size_bytes) if each.size_bytes else "-",
             output.age_text(each.taken_at) or "-",
             each.why or "-",
@@ -213,7 +224,7 @@ def ls(client: "Client", stale: bool, sizes: bool, form: str, no_trunc: bool) ->
             each.name,
             each.driver or "local",
             _nodes(each),
-            each.state,
+            state_text(each),
             _size(each),
             _used(each),
             ", ".join(each.used_by) or "-",
@@ -222,7 +233,7 @@ def ls(client: "Client", stale: bool, sizes: bool, form: str, no_trunc: bool) ->
     ]
     output.print_table(_COLUMNS, rows, no_trunc=no_trunc)
     for each in found:
-        if why := why_not(each):
+        if why := why_not(each) or each.size_reason:
             output.note(f"{each.name}: {why}")
 
 

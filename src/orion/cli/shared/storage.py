@@ -15,6 +15,7 @@ T = TypeVar("T", "VolumeView", "VolumeSnapshotView")
 
 WAIT_S = 300.0  # a plugin may copy a large volume
 LOOK_S = 0.2
+NODES_S = 10.0  # that nodes have to grow what has grown in its storage system
 
 
 class Pair(click.ParamType[tuple[str, str]]):
@@ -98,6 +99,29 @@ def is_refused(found: "VolumeView | VolumeSnapshotView") -> bool:
     return bool(getattr(getattr(found, "storage", found), "refused", False))
 
 
+def state_text(found: "VolumeView | VolumeSnapshotView") -> str:
+    return "refused" if is_refused(found) else found.state
+
+
 def why_not(found: "VolumeView | VolumeSnapshotView") -> str:
+    """Returns why it is not as it is to be: in its storage system, and on each node that has it."""
     storage = getattr(found, "storage", None)
-    return str(storage.why if storage is not None else getattr(found, "why", ""))
+    if storage is None:
+        return str(getattr(found, "why", ""))
+    claims = (f"{each.node_id}: {each.why}" for each in storage.claims if each.why)
+    return "; ".join(filter(None, (storage.why, *claims)))
+
+
+def nodes_behind(look: Callable[[], "VolumeView"], seconds: float) -> str:
+    """Waits for a while until all on the nodes that have a volume is as it is to be. Returns which are not, and
+    why; "" for none.
+    """
+    from orion.cli.shared.waiting import Deadline
+
+    deadline = Deadline(min(seconds, NODES_S))
+    while True:
+        storage = look().storage
+        claims = [each for each in storage.claims if each.settled is False] if storage is not None else []
+        if not claims or deadline.passed:
+            return "; ".join(f"{each.node_id}{f': {each.why}' if each.why else ''}" for each in claims)
+        time.sleep(LOOK_S)

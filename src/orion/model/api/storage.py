@@ -92,7 +92,14 @@ class VolumeClaimView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     stop_after_seconds: Annotated[
         float, Meta(description="So long after it has lost the cluster the node ends its tasks; 0: never.")
     ]
-    why: Annotated[str, Meta(description="The last failure.")]
+    why: Annotated[str, Meta(description="The last failure, or what it waits for.")]
+    settled: Annotated[
+        bool | None,
+        Meta(
+            description="All on the node is as its tasks need it: mounted, and as large as it is to be. Null: it"
+            " does not have it yet, or was not asked."
+        ),
+    ] = None
 
 
 class StorageView(msgspec.Struct, frozen=True, rename="camel", gc=False):

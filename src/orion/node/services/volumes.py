@@ -24,6 +24,7 @@ from orion.node.services.freshness import Freshness
 from orion.node.services.one_node import answer_or_why
 from orion.node.services.rows import Rows
 from orion.node.services.volume_backups import VolumeBackups
+from orion.node.services.volumes_here import with_nodes
 from orion.node.views.render_volumes import unused, volume, volumes
 from orion.ports.clock import Clock
 from orion.ports.peers import Principal
@@ -153,10 +154,11 @@ class Volumes:
 
     async def find(self, after: str, limit: int, read: Read, *, sizes: bool = False) -> list[VolumeView]:
         found = await self._forward.ask(AskVolumes(after, limit, read))
-        return await self._with_sizes(found) if sizes else found
+        return await self._with_nodes(await self._with_sizes(found), read) if sizes else found
 
     async def get(self, name: str, read: Read) -> VolumeView:
         (found,) = await self._with_sizes([await self._forward.ask(AskVolume(name, read))])
+        (found,) = await self._with_nodes([found], read)
         return await self._with_move(found, read) if found.state == "moving" else found
 
     async def create(
@@ -281,6 +283,9 @@ class Volumes:
             else replace(each, size=VolumeSizeView(size.bytes, size.files, size.complete))
             for each, size in zip(held, answer.sizes, strict=False)
         }
+
+    async def _with_nodes(self, found: list[VolumeView], read: Read) -> list[VolumeView]:
+        return found if read.stale else await with_nodes(self._forward, found)
 
     async def _with_move(self, found: VolumeView, read: Read) -> VolumeView:
         row = (await self._rows.get(Table, found.name, read))[0]

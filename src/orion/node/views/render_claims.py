@@ -34,6 +34,19 @@ def claim_wait(view: View, name: str, node: NodeId) -> str:
     return f"the cluster gives it to {node}"
 
 
+def holder_wait(view: View, claim: Claim) -> str:
+    """Returns what a claim waits for: its last failure, or that its node is down; "" for nothing."""
+    node = view.node(claim.node)
+    if claim.phase is ClaimPhase.UNPUBLISHING or node is None or node.status is not NodeStatus.DOWN:
+        return claim.why
+    if (until_ms := release_ms(view, claim)) is not None:
+        return f"{claim.node} is down, and its tasks end there by {time_of_day(until_ms)}"
+    return (
+        f"{claim.node} is down, and its tasks there may go on without the cluster: start {claim.node} again, or"
+        f" 'orion nodes rm {claim.node}' says that it never returns"
+    )
+
+
 def release_ms(view: View, claim: Claim) -> int | None:
     """Returns when a dead node's claim ends at the latest, if the cluster keeps its leader: Unix ms; None where it
     takes a word of that node or of a person.
@@ -57,12 +70,7 @@ def _others(view: View, volume: Volume, claim: Claim) -> str:
     if claim.phase is ClaimPhase.UNPUBLISHING:
         return f"plugin {volume.driver} takes it from {claim.node}{_because(claim.why)}"
     if node is not None and node.status is NodeStatus.DOWN:
-        if (until_ms := release_ms(view, claim)) is not None:
-            return f"{claim.node} is down, and its tasks end there by {time_of_day(until_ms)}"
-        return (
-            f"{claim.node} is down, and its tasks there may go on without the cluster: start {claim.node} again, or"
-            f" 'orion nodes rm {claim.node}' says that it never returns"
-        )
+        return holder_wait(view, claim)
     return f"{claim.node} has it still{_because(claim.why)}"
 
 

@@ -6,7 +6,7 @@ from orion.model.storage import SystemPart
 from orion.model.times import rfc3339
 from orion.model.volume_snapshots import VolumeSnapshot
 from orion.model.volumes import Volume
-from orion.node.views.render_claims import release_ms
+from orion.node.views.render_claims import holder_wait, release_ms
 from orion.state.tables.claims import Claims
 from orion.state.view import View
 
@@ -40,7 +40,7 @@ def _claim(view: View, claim: Claim) -> VolumeClaimView:
         until=_time(release_ms(view, claim) or 0),
         read_only=claim.read_only,
         stop_after_seconds=claim.stop_after_ms / 1000,
-        why=claim.why,
+        why=holder_wait(view, claim),
     )
 
 

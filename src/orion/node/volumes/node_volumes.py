@@ -79,6 +79,12 @@ class NodeVolumes:
         one = self._volumes.get((plugin, volume))
         return one.why if one is not None else ""
 
+    def settled(self, plugin: str, volume: str) -> bool:
+        """Returns whether all of a volume that is wanted here is as wanted."""
+        key = plugin, volume
+        one, wanted = self._volumes.get(key), (self._wanted or {}).get(key)
+        return one is not None and wanted is not None and one.wanted == wanted and one.settled
+
     def clear(self, plugin: str, volume: str) -> bool:
         """Returns whether nothing of the volume is left here, so that its controller may take it from this node. It
         is never so before all of a former process's records were read.

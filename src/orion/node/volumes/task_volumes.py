@@ -19,6 +19,7 @@ from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.agent.hooks.hook import NotYet, StartRequest
 from orion.node.routing.forward import Forward
 from orion.node.routing.plugin_calls import AskClear, AskWait, Cleared
+from orion.node.routing.volumes_here import AllHere, AskHere, Given, Here
 from orion.node.rpc.reads import Read
 from orion.node.rpc.registry import Registry
 from orion.node.volumes.controller_calls import access, system_of
@@ -57,6 +58,7 @@ class TaskVolumes:
         volumes.on_change.append(self._volumes_changed)
         source.on_change.append(self._changed.set)
         registry.answer_call(AskClear, self._answer_clear)
+        registry.answer_call(AskHere, self._answer_here)
 
     async def run(self) -> None:
         while True:
@@ -190,3 +192,17 @@ class TaskVolumes:
                     await self._moved.wait()
         clear = self._volumes.clear(driver, id_)
         return Cleared(clear, "" if clear else self._volumes.why_not(driver, id_))
+
+    # --- people ask ---------------------------------------------------------------------------------------
+
+    async def _answer_here(self, request: AskHere, _: Principal) -> AllHere:
+        self._follow()
+        return AllHere([self._here(each) for each in request.volumes])
+
+    def _here(self, given: Given) -> Here:
+        found = self._claimed(given.volume)
+        if found is None or found.volume.created_index != given.created_index:
+            return Here(settled=False)  # this node has not heard of it yet
+        driver, id_, system = found.volume.driver, found.volume.data, system_of(found.volume)
+        heard = system.has_bytes >= given.size_bytes
+        return Here(heard and self._volumes.settled(driver, id_), self._volumes.why_not(driver, id_))
