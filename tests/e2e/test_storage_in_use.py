@@ -1,5 +1,6 @@
 """Volumes of a storage plugin that grow, are copied and removed while tasks use them: real mounts, real sizes."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +84,21 @@ def test_a_node_that_can_not_grow_a_volume_is_told_of_until_its_task_starts_anew
     world.lab.wait(lambda: _settled(world), "the volume to be as large where it is mounted anew")
     assert room(world) > 30 * MIB
     world.end()
+
+
+def test_a_second_task_of_a_single_writer_s_volume_is_told_who_has_it(world: StorageLab) -> None:
+    made(world, access="single-node-single-writer")
+    world.ask("POST", "/tasks", world.task_of())
+    world.lab.wait(world.home, "the task to run")
+    world.ask("POST", "/tasks", world.task_of(name="other", portBindings={}))
+    words = "waits for its volume data: task db/0 has it, and it is single-node-single-writer"
+    world.lab.wait(lambda: words in json.dumps(world.ask("GET", "/tasks/other%2F0")), "it to be told")
+    world.ask("DELETE", "/tasks/db%2F0")
+    world.lab.wait(lambda: world.ask("GET", "/tasks/other%2F0")["state"] == "running", "the other task to run")
+    world.ask("DELETE", "/tasks/other%2F0")
+    world.lab.wait(lambda: world.claims() == {}, "all claims to be over")
+    world.ask("DELETE", "/volumes/data")
+    world.lab.wait(lambda: world.ask("GET", "/volumes") == [], "the volume to be gone")
 
 
 def _settled(world: StorageLab) -> bool:

@@ -122,6 +122,28 @@ def test_kinds(call, code, kind):
     assert str(failed).startswith(f"plugin p: {call} for volume v was refused: {code.name}: no. ")
 
 
+@pytest.mark.parametrize(
+    ("call", "code", "todo"),
+    [
+        (
+            "CreateVolume",
+            Status.INVALID_ARGUMENT,
+            "Change what is asked of the volume. The plugin's log may say more.",
+        ),
+        ("NodeStageVolume", Status.DATA_LOSS, "The plugin's log may say more."),
+        (
+            "NodePublishVolume",
+            Status.FAILED_PRECONDITION,
+            "Another task has it on the node and may alone, or what it needs is not there yet. It is tried again.",
+        ),
+    ],
+)
+def test_what_is_to_be_done_about_a_refusal(call, code, todo):
+    """Whoever made the call decides when it is made again, so a refusal for good does not speak of that."""
+    said = Call("p", call, "volume v", NO_SECRETS).refused(code, "no")
+    assert str(said) == f"plugin p: {call} for volume v was refused: {code.name}: no. {todo}"
+
+
 def test_a_plugins_words_are_short_one_line_and_without_secrets():
     call = Call("p", "CreateVolume", "", SecretValues({"key": "s3cret"}))
     said = str(call.refused(Status.INTERNAL, "denied s3cret\n\x1b[31m" + "x" * 1000))

@@ -17,13 +17,13 @@ class Meaning(NamedTuple):
 
 
 _LATER = "It is tried again."
-_LOOK = "It is not tried again as it is: the plugin's log may say more."
+_LOOK = "The plugin's log may say more."
 
 # The table of the specification ("Error Scheme"), and the codes that gRPC itself gives.
 BY_CODE = {
     Status.CANCELLED: Meaning(FailureKind.RETRY, _LATER),
     Status.UNKNOWN: Meaning(FailureKind.RETRY, _LATER),
-    Status.INVALID_ARGUMENT: Meaning(FailureKind.FINAL, "Change what is asked of the volume: " + _LOOK),
+    Status.INVALID_ARGUMENT: Meaning(FailureKind.FINAL, "Change what is asked of the volume. " + _LOOK),
     Status.DEADLINE_EXCEEDED: Meaning(FailureKind.RETRY, _LATER),
     Status.NOT_FOUND: Meaning(FailureKind.NOT_FOUND, "The plugin does not have it, or not for this node."),
     Status.ALREADY_EXISTS: Meaning(
@@ -48,7 +48,8 @@ BY_CODE = {
 # Where a call gives a code a meaning of its own.
 BY_CALL = {
     ("NodePublishVolume", Status.FAILED_PRECONDITION): Meaning(
-        FailureKind.RETRY, "What it needs is not on the node yet, or not any more. " + _LATER
+        FailureKind.RETRY,
+        "Another task has it on the node and may alone, or what it needs is not there yet. " + _LATER,
     ),
     ("ControllerPublishVolume", Status.ALREADY_EXISTS): Meaning(
         FailureKind.CONFLICT, "The node has the volume in another way: have its tasks there end first."

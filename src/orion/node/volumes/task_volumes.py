@@ -7,11 +7,13 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
-from orion.model.claims import ClaimedVolume, ClaimPhase
+from orion.model.allocation import Allocation
+from orion.model.claims import ClaimedVolume, ClaimPhase, access_of
 from orion.model.container import ContainerState
+from orion.model.csi import AccessMode
 from orion.model.csi_node import Target, WantedVolume
 from orion.model.errors import Conflict, OrionError
-from orion.model.ids import NodeId
+from orion.model.ids import NodeId, task_id
 from orion.model.secret_values import NO_SECRETS, SecretValues
 from orion.model.volumes import Volume
 from orion.node.agent.agent import Agent
@@ -79,9 +81,21 @@ class TaskVolumes:
         driver, id_ = claimed.volume.driver, claimed.volume.data
         path = self._volumes.target_path(driver, id_, start.allocation.id)
         if not self._volumes.ready(driver, id_, path):
-            why = self._volumes.why_not(driver, id_) or f"plugin {driver} brings it to {self._me}"
+            why = self._held_alone(claimed.volume) or self._volumes.why_not(driver, id_)
+            why = why or f"plugin {driver} brings it to {self._me}"
             raise NotYet(f"waits for its volume {volume.name}: {why}")
         return path
+
+    def _held_alone(self, volume: Volume) -> str:
+        """Says which task has a volume that one task at a time may have; "" where none has."""
+        mode = access_of(volume)
+        if mode is not AccessMode.SINGLE_NODE_SINGLE_WRITER:
+            return ""
+        for each, target in self._targets(volume):
+            if self._volumes.ready(volume.driver, volume.data, target.path):
+                holder = task_id(each.job, each.index)
+                return f"task {holder} has it, and it is {mode.value}, which is one task's at a time: stop {holder}"
+        return ""
 
     # --- what is wanted here ------------------------------------------------------------------------------
 
@@ -102,7 +116,7 @@ class TaskVolumes:
     def _wanted(self, each: ClaimedVolume) -> WantedVolume | None:
         volume, system = each.volume, system_of(each.volume)
         secrets = self._secrets.get((volume.name, volume.created_index)) if system.secrets else NO_SECRETS
-        targets = tuple(self._targets(volume))
+        targets = tuple(target for _, target in self._targets(volume))
         if secrets is None or not targets:
             return None
         return WantedVolume(
@@ -116,7 +130,7 @@ class TaskVolumes:
             secrets=secrets,
         )
 
-    def _targets(self, volume: Volume) -> list[Target]:
+    def _targets(self, volume: Volume) -> list[tuple[Allocation, Target]]:
         work = self._source.latest
         found = []
         for each in work.assigned if work is not None else ():
@@ -124,7 +138,8 @@ class TaskVolumes:
             if allocation.terminal or volume.name not in each.spec.volume_names(allocation.index):
                 continue
             path = self._volumes.target_path(volume.driver, volume.data, allocation.id)
-            found.append(Target(path, not each.spec.writes_volume(volume.name, allocation.index)))
+            target = Target(path, not each.spec.writes_volume(volume.name, allocation.index))
+            found.append((allocation, target))
         return found
 
     async def _fetch_secrets(self) -> None:
