@@ -103,6 +103,24 @@ def test_a_volume_is_made_grown_and_removed(three: Cluster, plugin: PluginProces
     assert is_gone(three, "/volumes/data")
 
 
+def test_a_plugin_that_does_not_answer_is_named_with_its_sockets(three: Cluster, plugin: PluginProcess) -> None:
+    plugin.end()
+    three.wait(lambda: not any(labels(three)), "the nodes to see that the plugin is away")
+    err = fails(three, "volume", "create", "late", "--driver", DIR)
+    assert f"no node has a storage plugin '{DIR}' with a controller that works; it does not work where it is" in err
+    assert f"node1 at {plugin.socket}: " in err
+    assert "start it there" in err
+    plugin.start()
+    three.wait(lambda: all(each["healthy"] for each in plugins(three)), "the plugin")
+    run(three, "volume", "create", "late", "--driver", DIR, "--size", "1MB")
+    run(three, "volume", "rm", "late")
+
+
+def labels(made: Cluster) -> list[bool]:
+    """Returns for each node whether the cluster knows that it has the plugin."""
+    return [f"csi.{DIR}" in made.any().ask("GET", f"/nodes/{each.name}")["labels"] for each in made.nodes]
+
+
 def test_snapshots_and_copies_hold_what_was_in_the_volume(three: Cluster, plugin: PluginProcess) -> None:
     run(three, "volume", "create", "rows", "--driver", DIR, "--size", "1MB")
     place = plugin.root / "volumes" / volume(three, "rows")["storage"]["id"] / "data"

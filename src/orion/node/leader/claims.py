@@ -239,7 +239,9 @@ class ClaimsDuty:
         driver = volume.driver if volume is not None else ""
         nodes = self._controllers.of(driver)
         if not nodes:
-            await self._failed(claim, f"no node has a controller of plugin {driver} that works")
+            await self._failed(
+                claim, f"no node has a controller of plugin {driver} that works: 'orion plugin ls' says why"
+            )
             return
         kind, to = _CALLS[claim.phase]
         node, _ = nodes[self._rests.times(claim.key) % len(nodes)]

@@ -165,7 +165,8 @@ class Storage:
             return CallDone(failed=f"{node} could not make the call: {error.detail}")
 
     def _nobody(self, each: Standing) -> CallDone:
-        return CallDone(failed=f"no node that is there has plugin {each.driver} with a controller that works")
+        words = f"no node that is there has plugin {each.driver} with a controller that works"
+        return CallDone(failed=f"{words}: 'orion plugin ls' says why")
 
     # --- what came of them --------------------------------------------------------------------------------
 

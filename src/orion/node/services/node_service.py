@@ -217,6 +217,7 @@ class NodeService:
             rows=self._rows,
         )
         Claims(driver=driver, registry=registry, freshness=freshness)
+        self.plugins = Plugins(directory=directory, forward=forward, registry=registry, plugins=plugins)
         self.storage = Storage(
             driver=driver,
             forward=forward,
@@ -224,8 +225,8 @@ class NodeService:
             changes=changes,
             freshness=freshness,
             volumes=self.volumes,
+            plugins=self.plugins,
         )
-        self.plugins = Plugins(directory=directory, forward=forward, registry=registry, plugins=plugins)
         self._rebalancing = Rebalancing(clock=clock, driver=driver, forward=forward, registry=registry, leads=leads)
         self._metrics = metrics
 

@@ -21,6 +21,7 @@ from orion.ports.peers import Principal
 
 ASK_S = 3.0
 ASKED_AT_ONCE = 32
+MAX_PLACES = 3  # in an error
 
 
 class NodePart(msgspec.Struct, frozen=True, array_like=True):
@@ -74,14 +75,28 @@ class Plugins:
             if each.name == name:
                 return each
         known = ", ".join(each.name for each in found if each.name)
-        raise NotFound(
-            f"no node has a storage plugin {shown(name)}"
-            + (f"; there are: {known}" if known else ": give nodes its socket with --csi-socket")
-        )
+        words = f"; there are: {known}" if known else ""
+        words = f"{words}; {silent}" if (silent := not_working(found, name)) else words
+        words = words or ": give nodes its socket with --csi-socket"
+        raise NotFound(f"no node has a storage plugin {shown(name)}{words}")
 
     async def _ask(self, node: NodeId, turns: asyncio.Semaphore) -> NodeParts | str:
         async with turns:
             return await answer_or_why(self._forward, node, AskPlugins(), ASK_S)
+
+
+def not_working(found: Sequence[PluginView], name: str) -> str:
+    """Says where a plugin that is nowhere as it should be is, or may be: at sockets at which it does not work, else
+    at those where nobody has said yet who is there. "" where there are none.
+    """
+    named = [part for each in found if each.name == name for part in each.parts if not part.healthy]
+    parts = named or [part for each in found if not each.name for part in each.parts]
+    if not parts:
+        return ""
+    places = "; ".join(f"{each.node_id} at {each.socket}: {each.why}" for each in parts[:MAX_PLACES])
+    more = f", and {len(parts) - MAX_PLACES} more ('orion plugin ls')" if len(parts) > MAX_PLACES else ""
+    what = "it does not work where it is" if named else "no plugin has answered yet where it may be"
+    return f"{what} ({places}{more}): start it there"
 
 
 def views(answers: Sequence[tuple[NodeId, NodeParts | str]]) -> list[PluginView]:

@@ -5,7 +5,7 @@ from itertools import islice
 from orion.model.api.storage import LOCAL, NewVolumeRequest, VolumeSnapshotView, of_no_plugin
 from orion.model.api.storage_codec import part_of
 from orion.model.api.volumes import VolumeView
-from orion.model.errors import NotFound, Refused
+from orion.model.errors import NotFound, Refused, shown
 from orion.model.secret_values import SecretPairs
 from orion.model.storage import MAX_TOPOLOGIES, Pairs
 from orion.model.volume_snapshots import SNAPSHOT
@@ -18,11 +18,12 @@ from orion.node.rpc.reads import Read
 from orion.node.rpc.registry import Registry
 from orion.node.rpc.request import CallRequest
 from orion.node.services.freshness import Freshness
+from orion.node.services.plugins import Plugins, not_working
 from orion.node.services.volumes import MAX_PAGE, AskVolume, Volumes
 from orion.node.views.render_storage import shown_snapshot
 from orion.ports.peers import Principal
 from orion.state.tables.claims import Claims
-from orion.state.tables.storage_volumes import CreateStorageVolume, ExpandVolume
+from orion.state.tables.storage_volumes import MAX_KNOWN, CreateStorageVolume, ExpandVolume
 from orion.state.tables.volume_secrets import VolumeSecrets
 from orion.state.tables.volume_snapshots import (
     CreateVolumeSnapshot,
@@ -69,12 +70,14 @@ class Storage:
         changes: Changes,
         freshness: Freshness,
         volumes: Volumes,
+        plugins: Plugins,
     ) -> None:
         self._driver = driver
         self._forward = forward
         self._changes = changes
         self._freshness = freshness
         self._volumes = volumes
+        self._plugins = plugins
         registry.answer_call(AskSecrets, self._answer_secrets)
         registry.answer_call(AskStored, self._answer_stored)
         registry.answer_call(AskVolumeSnapshots, self._answer_snapshots)
@@ -91,14 +94,32 @@ class Storage:
             )
         part, secrets = part_of(request)
         labels = tuple(sorted(request.labels.items()))
-        await self._changes.make(
-            lambda at_ms, key, since: CreateStorageVolume(
-                at_ms, request.name, request.driver, labels, part, secrets, key, since
-            ),
-            timeout_s,
-            idempotency_key=idempotency_key,
-        )
+        try:
+            await self._changes.make(
+                lambda at_ms, key, since: CreateStorageVolume(
+                    at_ms, request.name, request.driver, labels, part, secrets, key, since
+                ),
+                timeout_s,
+                idempotency_key=idempotency_key,
+            )
+        except NotFound as error:
+            raise await self._missing(error, request.driver) from None
         return await self._forward.ask(AskVolume(request.name, self._changes.read_after(timeout_s)))
+
+    async def _missing(self, error: NotFound, driver: str) -> NotFound:
+        """Returns the error with the places at which the plugin does not work: the state knows those alone that
+        do.
+        """
+        found = await self._plugins.find()
+        working = [
+            each.name for each in found if any(part.healthy and part.controller is not None for part in each.parts)
+        ]
+        if driver in working or not (where := not_working(found, driver)):
+            return error
+        known = f"; there are: {', '.join(working[:MAX_KNOWN])}" if working else ""
+        return NotFound(
+            f"no node has a storage plugin {shown(driver)} with a controller that works{known}; {where}"
+        )
 
     async def expand(self, name: str, size_bytes: int, *, idempotency_key: str, timeout_s: float) -> VolumeView:
         await self._changes.make(

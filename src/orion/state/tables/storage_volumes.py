@@ -161,7 +161,7 @@ def _unknown_driver(state: Tables, driver: str) -> OrionError | None:
     if driver in known:
         return None
     if not known:
-        there = "no node has one: give nodes its socket with --csi-socket"
+        there = "no node has one that works: give nodes its socket with --csi-socket"
     else:
         there = f"there are: {', '.join(known[:MAX_KNOWN])}{', and others' * (len(known) > MAX_KNOWN)}"
     return NotFound(f"no node has a storage plugin {shown(driver)} with a controller; {there}")
