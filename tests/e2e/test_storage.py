@@ -116,6 +116,13 @@ def test_a_plugin_that_does_not_answer_is_named_with_its_sockets(three: Cluster,
     run(three, "volume", "rm", "late")
 
 
+def test_what_was_refused_is_removed_without_a_word_of_that(three: Cluster) -> None:
+    err = fails(three, "volume", "create", "blue", "--driver", DIR, "--parameter", "colour=blue")
+    assert "parameter 'colour' is not known. Change what is asked of the volume" in err
+    assert orion(three.any(), "volume", "rm", "blue") == (0, "blue\n", "")
+    assert is_gone(three, "/volumes/blue")
+
+
 def labels(made: Cluster) -> list[bool]:
     """Returns for each node whether the cluster knows that it has the plugin."""
     return [f"csi.{DIR}" in made.any().ask("GET", f"/nodes/{each.name}")["labels"] for each in made.nodes]

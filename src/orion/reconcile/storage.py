@@ -17,6 +17,9 @@ FIRST_AGAIN_MS = 500
 LONGEST_AGAIN_MS = 60_000
 # One that is to be removed and was never there: so many refusals of the call to make it, one after the other.
 SURE = 3
+_REFUSED = frozenset(
+    kind.value for kind in (FailureKind.FINAL, FailureKind.OUT_OF_RANGE, FailureKind.UNIMPLEMENTED)
+)
 
 Subject = tuple[str, int]  # the key of a volume or a snapshot, and its created_index
 
@@ -85,8 +88,14 @@ def was_never_there(each: Standing, kind: str, refusals: int) -> bool:
     """Returns whether one that is to be removed was never made, though a call to make it was: the same call is
     refused for good. `refusals`: of this kind in a row.
     """
-    refused = (FailureKind.FINAL, FailureKind.OUT_OF_RANGE, FailureKind.UNIMPLEMENTED)
-    return each.removing and not each.made and refusals >= SURE and kind in {one.value for one in refused}
+    return is_expected(each, kind) and refusals >= SURE
+
+
+def is_expected(each: Standing, kind: str) -> bool:
+    """Returns whether a failure is no news: the call that made nothing is refused again, to learn whether there is
+    something to be removed.
+    """
+    return each.removing and not each.made and kind in _REFUSED
 
 
 def of_volume(row: Volume, part: SystemPart, *, held: bool) -> Standing:

@@ -36,6 +36,7 @@ class FakeStorage:
         self.requests = []
         self.kept = {}
         self.stays = self.refuses = False
+        self.gives_bytes = 0
 
     async def create(self, request, *, idempotency_key, timeout_s):
         self.requests.append(request)
@@ -45,7 +46,7 @@ class FakeStorage:
         if request.name in self._volumes.volumes:
             raise Conflict(f"a volume {request.name} is there already, with other terms (size)")
         shown = storage_view(size_bytes=request.size_bytes, why="it has no room", secrets=len(request.secrets))
-        shown = replace(shown, refused=self.refuses)
+        shown = replace(shown, refused=self.refuses, has_bytes=request.size_bytes or self.gives_bytes)
         state = "removing" if self.stays else "making"
         self._volumes.add(request.name, kind="csi", driver=request.driver, state=state, storage=shown)
         return self._volumes.volumes[request.name]

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from msgspec.structs import replace
 
 from orion.cli.shared import storage
@@ -154,3 +155,34 @@ def test_a_growth_is_done_once_the_nodes_have_it(orion, api, monkeypatch):
     there = storage_view(claims=[given_to("node2", settled=True)])
     volumes.volumes["data"] = replace(volumes.volumes["data"], storage=there)
     assert orion("volume", "expand", "data", "20g") == (0, "", "")
+
+
+def test_a_size_that_nobody_asked_for_is_said(orion, api):
+    api.service.storage.gives_bytes = 1 << 30
+    code, out, err = orion("volume", "create", "data", "--driver", "dir")
+    assert (code, out) == (0, "data\n")
+    assert err.splitlines()[-1] == "data has 1 GiB, as its plugin gives it: --size asks for more or less"
+    assert orion("volume", "create", "more", "--driver", "dir", "--size", "2g", "-d") == (0, "more\n", "")
+
+
+def test_sizes_are_shown_in_the_units_in_which_they_were_asked_for(orion, api):
+    for name, asked, has in (("a", 10 << 30, 10 << 30), ("b", 10_000_000_000, 10_737_418_240), ("c", 0, 1 << 29)):
+        api.service.volumes.add(name, kind="csi", storage=storage_view(size_bytes=asked, has_bytes=has))
+    lines = orion("volume", "ls")[1].splitlines()[1:]
+    assert [line.split()[4:6] for line in lines] == [["10", "GiB"], ["10.7", "GB"], ["512", "MiB"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--size 1g", "--size is for a storage plugin: name one with --driver ('orion plugin ls')"),
+        ("--driver local --from volume:a", "--from is for a storage plugin: name one with --driver"),
+        ("--driver dir --size 2g --limit 1g", "--limit is less than --size"),
+        ("--driver dir --block --fs-type ext4", "--block is a device, which has no --fs-type and no --mount-flag"),
+    ],
+)
+def test_an_error_names_the_option_that_was_given(orion, words, said):
+    code, out, err = orion("volume", "create", "data", *words.split())
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "Bytes" not in err

@@ -11,6 +11,7 @@ from orion.reconcile.storage import (
     SURE,
     Standing,
     StorageStep,
+    is_expected,
     next_step,
     was_never_there,
 )
@@ -44,6 +45,10 @@ def test_only_a_call_that_is_refused_again_and_again_says_that_nothing_was_made(
     final, conflict = FailureKind.FINAL.value, FailureKind.CONFLICT.value
     assert was_never_there(gone, final, SURE)
     assert not was_never_there(gone, final, SURE - 1)
+    assert is_expected(gone, final)
+    assert not is_expected(gone, conflict)
+    assert not is_expected(replace(gone, made=True), final)
+    assert not is_expected(replace(gone, removing=False), final)
     assert not was_never_there(gone, conflict, SURE)  # there is one
     assert not was_never_there(gone, FailureKind.RETRY.value, 100)
     assert not was_never_there(replace(gone, removing=False), final, SURE)

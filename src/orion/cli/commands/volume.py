@@ -16,6 +16,8 @@ from orion.cli.shared.storage import (
     Pair,
     Secret,
     Source,
+    bad_usage,
+    no_plugin_asked,
     nodes_behind,
     state_text,
     wait_until,
@@ -23,6 +25,7 @@ from orion.cli.shared.storage import (
 )
 from orion.cli.shared.table import Column
 from orion.cli.shared.types import Label, Seconds, Size
+from orion.cli.shared.volume_words import nodes_text, unasked_size, used_text, volume_size
 
 if TYPE_CHECKING:
     from orion.client import Client
@@ -94,21 +97,27 @@ def create(client: "Client", name: str, detach: bool, wait_timeout: float, id_: 
 
     One of a node gets that with its first task; orion run -v NAME:/path makes one, too.
     """
-    from orion.cli.shared.fields import bad_usage
+    from orion.cli.shared.output import note
     from orion.model.api.storage import NewVolumeRequest
     from orion.model.errors import Invalid
 
     fields = {**asked, "mount_flags": list(asked["mount_flags"])}
     fields |= {each: dict(asked[each]) for each in ("labels", "parameters", "secrets")}
+    request = NewVolumeRequest(name, id=id_, **fields)
+    if fault := no_plugin_asked(request):
+        raise click.UsageError(fault)
     try:
-        made = client.make_volume(NewVolumeRequest(name, id=id_, **fields))
+        made = client.make_volume(request)
     except Invalid as error:
         raise bad_usage(error) from None
+    found: VolumeView | None = made
     code = 0
     if made.storage is not None and not detach:
-        code = _until(client, name, lambda found: found.state == "ready", wait_timeout)
+        found, code = wait_until(lambda: client.volume(name), lambda now: now.state == "ready", name, wait_timeout)
     if code == 0:
         click.echo(made.name)
+    if size := unasked_size(request, found):
+        note(f"{name} has {size}, as its plugin gives it: --size asks for more or less")
     return code
 
 
@@ -120,9 +129,12 @@ def create(client: "Client", name: str, detach: bool, wait_timeout: float, id_: 
 @asks
 def expand(client: "Client", name: str, size_bytes: int, detach: bool, wait_timeout: float) -> int:
     """Have a volume of a storage system be at least so large, as in 20g. No volume shrinks."""
-    from orion.model.errors import Conflict
+    from orion.model.errors import Conflict, Invalid
 
-    client.expand_volume(name, size_bytes)
+    try:
+        client.expand_volume(name, size_bytes)
+    except Invalid as error:
+        raise bad_usage(error, sizeBytes="SIZE") from None
     if detach:
         return 0
     code = _until(client, name, lambda found: found.state != "growing", wait_timeout)
@@ -165,7 +177,7 @@ def snapshot(client: "Client", volume_name: str, name: str, detach: bool, wait_t
 def snapshots(client: "Client", stale: bool, form: str, no_trunc: bool) -> None:
     """Show the snapshots of volumes that storage systems keep."""
     from orion.cli.shared import output
-    from orion.model.resources import bytes_text
+    from orion.model.resources import size_text
 
     found = list(client.volume_snapshots(stale=stale))
     if form == "json":
@@ -177,7 +189,7 @@ def snapshots(client: "Client", stale: bool, form: str, no_trunc: bool) -> None:
             each.volume,
             each.driver,
             state_text(each),
-            bytes_text(each.size_bytes) if each.size_bytes else "-",
+            size_text(each.size_bytes) if each.size_bytes else "-",
             output.age_text(each.taken_at) or "-",
             each.why or "-",
         )
@@ -223,10 +235,10 @@ def ls(client: "Client", stale: bool, sizes: bool, form: str, no_trunc: bool) ->
         (
             each.name,
             each.driver or "local",
-            _nodes(each),
+            nodes_text(each),
             state_text(each),
-            _size(each),
-            _used(each),
+            volume_size(each),
+            used_text(each),
             ", ".join(each.used_by) or "-",
         )
         for each in found
@@ -377,32 +389,8 @@ def _until(client: "Client", name: str, settled: "Callable[[VolumeView], bool]",
     return wait_until(lambda: client.volume(name), settled, name, seconds)[1]
 
 
-def _nodes(volume: "VolumeView") -> str:
-    claims = [] if volume.storage is None else [each.node_id for each in volume.storage.claims]
-    return ", ".join(claims) or volume.node_id or "-"
-
-
 def _tell(done: "PrunedView") -> None:
     for name in done.volumes:
         click.echo(name)
     for name, why in done.left.items():
         click.echo(f"{name}: its data is left: {why}", err=True)
-
-
-def _size(volume: "VolumeView") -> str:
-    from orion.model.resources import bytes_text
-
-    if volume.storage is not None:
-        known = max(volume.storage.size_bytes, volume.storage.has_bytes)
-        return bytes_text(known) if known else "-"
-    if volume.size is None:
-        return "?" if volume.size_reason else "-"
-    return f"{'' if volume.size.complete else '>'}{bytes_text(volume.size.bytes)}"
-
-
-def _used(volume: "VolumeView") -> str:
-    from orion.cli.shared import output
-
-    if volume.in_use:
-        return "now"
-    return output.age_text(volume.used_at) or "-"

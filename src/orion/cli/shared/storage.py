@@ -1,5 +1,6 @@
 """Volumes of storage systems on the command line: their options, and the wait until their plugin is done."""
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +9,28 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from orion.model.api.storage import VolumeSnapshotView
+    from orion.model.api.storage import NewVolumeRequest, VolumeSnapshotView
     from orion.model.api.volumes import VolumeView
+    from orion.model.errors import FieldError, Invalid
 
 T = TypeVar("T", "VolumeView", "VolumeSnapshotView")
+
+# The fields of requests, by the options that ask for them.
+OPTIONS = {
+    "driver": "--driver",
+    "sizeBytes": "--size",
+    "limitBytes": "--limit",
+    "access": "--access",
+    "block": "--block",
+    "fsType": "--fs-type",
+    "mountFlags": "--mount-flag",
+    "parameters": "--parameter",
+    "secrets": "--secret",
+    "source": "--from",
+    "id": "--id",
+    "labels": "--label",
+}
+_FIELD = re.compile(r"\b(sizeBytes|limitBytes|fsType|mountFlags)\b")  # names that are no words else
 
 WAIT_S = 300.0  # a plugin may copy a large volume
 LOOK_S = 0.2
@@ -60,6 +79,31 @@ class Source(click.ParamType[str]):
         if kind not in ("volume", "snapshot") or not name:
             self.fail(f"{value!r} is no source: write volume:NAME or snapshot:NAME", param, ctx)
         return str(value)
+
+
+def bad_usage(error: "Invalid", **as_typed: str) -> click.UsageError:
+    """Returns an error that says of options what the cluster says of the fields that they asked for. `as_typed`:
+    of a command whose words for some fields are others.
+    """
+    names = OPTIONS | as_typed
+    return click.UsageError("; ".join(_of_option(each, names) for each in error.errors) or error.detail)
+
+
+def _of_option(error: "FieldError", names: dict[str, str]) -> str:
+    field = error.pointer.split("/")[1] if error.pointer else ""
+    words = error.message.removeprefix(f"{field} ")
+    words = words if words != error.message or field not in names else f": {words}"
+    words = _FIELD.sub(lambda found: names[found[0]], words)
+    name = names.get(field, field)
+    return f"{name}{words}" if words.startswith(":") else f"{name} {words}".strip()
+
+
+def no_plugin_asked(request: "NewVolumeRequest") -> str:
+    """Returns how a request asks a node's directory for what only a storage plugin has; "" where it does not."""
+    from orion.model.api.storage import LOCAL, of_no_plugin
+
+    field = of_no_plugin(request) if request.driver in ("", LOCAL) else ""
+    return f"{OPTIONS[field]} is for a storage plugin: name one with --driver ('orion plugin ls')" if field else ""
 
 
 def wait_until(

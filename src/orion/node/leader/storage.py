@@ -25,6 +25,7 @@ from orion.reconcile.storage import (
     Standing,
     StorageStep,
     Subject,
+    is_expected,
     next_step,
     of_snapshot,
     of_volume,
@@ -179,7 +180,9 @@ class Storage:
             await self._proposer.propose(EndStored(at_ms, *each.subject))
         elif step is StorageStep.GROW and done.never:
             await self._propose_size(each, CallDone(), why)
-        elif (why, never) != (each.why, each.refused) and done.kind not in _NO_NEWS:
+        elif done.kind in _NO_NEWS or is_expected(each, done.kind):
+            return
+        elif (why, never) != (each.why, each.refused):
             mark = MarkStored(at_ms, *each.subject, asked=False, why=why, refused=never)
             await self._proposer.propose(mark)
 

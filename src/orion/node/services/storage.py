@@ -5,7 +5,7 @@ from itertools import islice
 from orion.model.api.storage import LOCAL, NewVolumeRequest, VolumeSnapshotView, of_no_plugin
 from orion.model.api.storage_codec import part_of
 from orion.model.api.volumes import VolumeView
-from orion.model.errors import NotFound, Refused, shown
+from orion.model.errors import FieldError, Invalid, NotFound, shown
 from orion.model.secret_values import SecretPairs
 from orion.model.storage import MAX_TOPOLOGIES, Pairs
 from orion.model.volume_snapshots import SNAPSHOT
@@ -88,7 +88,8 @@ class Storage:
     async def create(self, request: NewVolumeRequest, *, idempotency_key: str, timeout_s: float) -> VolumeView:
         if request.driver in ("", LOCAL):
             if field := of_no_plugin(request):
-                raise Refused(f"{field} is for a storage plugin: name one as driver; 'orion plugin ls' lists them")
+                fault = f"{field} is for a storage plugin: name one as driver; 'orion plugin ls' lists them"
+                raise Invalid([FieldError(f"/{field}", fault)])
             return await self._volumes.create(
                 request.name, request.labels, idempotency_key=idempotency_key, timeout_s=timeout_s
             )

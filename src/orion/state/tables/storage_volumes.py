@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from orion.model.csi import MAX_BYTES
 from orion.model.errors import Conflict, NotFound, OrionError, Refused, shown
 from orion.model.levels import since
-from orion.model.resources import bytes_text
+from orion.model.resources import size_text
 from orion.model.secret_values import SecretPairs
 from orion.model.storage import Pairs, SystemPart, part_fault
 from orion.model.volumes import Volume, VolumeKind
@@ -230,13 +230,13 @@ def expand_volume(state: Tables, step: Step, expand: ExpandVolume) -> str | Orio
         state.of(Volumes).put(replace(row, system=replace(part, grow_to=0, why="")))
         return name
     if size < max(has, part.grow_to):
-        return Conflict(f"volume {name} has {bytes_text(max(has, part.grow_to))}: no volume shrinks")
+        return Conflict(f"volume {name} has {size_text(max(has, part.grow_to))}: no volume shrinks")
     if part.limit_bytes and size > part.limit_bytes:
-        return Conflict(f"volume {name} was made with a limit of {bytes_text(part.limit_bytes)}")
+        return Conflict(f"volume {name} was made with a limit of {size_text(part.limit_bytes)}")
     if copy := copied_by(state, row):  # which may not be smaller than it
         return Conflict(f"volume {name} is being copied by {copy}: wait until that is made, or remove it")
     state.of(Volumes).put(replace(row, system=replace(part, grow_to=size, why="")))
-    step.tell("VolumeGrows", name, f"volume {name} is to grow to {bytes_text(size)}")
+    step.tell("VolumeGrows", name, f"volume {name} is to grow to {size_text(size)}")
     return name
 
 
