@@ -17,7 +17,8 @@ class Target(msgspec.Struct, frozen=True):
 
 class WantedVolume(msgspec.Struct, frozen=True):
     """A volume that tasks of this node need. `id` and `context` are of CreateVolume, `published` of
-    ControllerPublishVolume. `size_bytes`: to which the node's part has to grow, 0 for no growth.
+    ControllerPublishVolume. `size_bytes`: to which the node's part has to grow, 0 for no growth. `name`: as people
+    call it.
     """
 
     plugin: str
@@ -28,6 +29,7 @@ class WantedVolume(msgspec.Struct, frozen=True):
     context: Context = {}
     size_bytes: int = 0
     secrets: SecretValues = NO_SECRETS
+    name: str = ""
 
 
 class Phase(enum.Enum):

@@ -69,6 +69,8 @@ class FakeStorage:
 
     async def take(self, volume, name, *, idempotency_key, timeout_s):
         await self._volumes.get(volume)
+        if name in self.kept:
+            return self.kept[name]
         self.kept[name] = VolumeSnapshotView(name, volume, "dir", "making", 5_000, _MADE_AT, _MADE_AT, 9, "id", "")
         return self.kept[name]
 

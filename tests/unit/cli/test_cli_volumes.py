@@ -117,6 +117,11 @@ def test_no_error_shows_a_secret(orion, tmp_path):
 def test_snapshots_are_taken_shown_and_removed(orion, api):
     assert orion("volume", "create", "data", "--driver", "dir", "--detach")[0] == 0
     assert orion("volume", "snapshot", "data", "monday") == (0, "monday\n", "")
+    code, out, err = orion("volume", "snapshot", "data", "monday")
+    assert (code, out) == (0, "monday\n")
+    assert err == (
+        "snapshot monday is there already, of 2025-01-01T00:00:00Z: nothing newer is taken under this name\n"
+    )
     code, out, _ = orion("volume", "snapshot", "data")
     assert (code, out.startswith("data-2")) == (0, True)
     code, out, _ = orion("volume", "snapshots")

@@ -12,13 +12,16 @@ import click
 from orion.cli.app import SETTINGS
 from orion.cli.shared.options import asks, complete_node, no_trunc, output
 from orion.cli.shared.storage import (
+    ACCESS,
     WAIT_S,
     Pair,
     Secret,
     Source,
     bad_usage,
+    found_or_none,
     no_plugin_asked,
     nodes_behind,
+    say_if_former,
     state_text,
     wait_until,
     why_not,
@@ -48,16 +51,6 @@ _SNAPSHOTS = (
     Column("SIZE"),
     Column("TAKEN"),
     Column("WHY NOT", 20),
-)
-# As in model/csi.py, which most commands start without.
-ACCESS = (
-    "single-node-writer",
-    "single-node-reader-only",
-    "multi-node-reader-only",
-    "multi-node-single-writer",
-    "multi-node-multi-writer",
-    "single-node-single-writer",
-    "single-node-multi-writer",
 )
 STREAM = "-"
 PIECE_BYTES = 256 * 1024
@@ -158,7 +151,9 @@ def snapshot(client: "Client", volume_name: str, name: str, detach: bool, wait_t
     orion volume create --from snapshot:NAME makes a volume of it.
     """
     name = name or f"{volume_name[:50]}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+    former = found_or_none(lambda: client.volume_snapshot(name))
     taken = client.take_volume_snapshot(volume_name, name)
+    say_if_former(taken, former)
     code = 0
     if not detach:
         _, code = wait_until(

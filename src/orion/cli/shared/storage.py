@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", "VolumeView", "VolumeSnapshotView")
 
+# As in model/csi.py, which most commands start without.
+ACCESS = (
+    "single-node-writer",
+    "single-node-reader-only",
+    "multi-node-reader-only",
+    "multi-node-single-writer",
+    "multi-node-multi-writer",
+    "single-node-single-writer",
+    "single-node-multi-writer",
+)
 # The fields of requests, by the options that ask for them.
 OPTIONS = {
     "driver": "--driver",
@@ -137,6 +147,24 @@ def wait_until(
     except KeyboardInterrupt:
         say(f"{what} goes on without you: 'orion volume ls' shows it")
         return None, INTERRUPTED
+
+
+def found_or_none(look: Callable[[], T]) -> T | None:
+    from orion.model.errors import NotFound
+
+    try:
+        return look()
+    except NotFound:
+        return None
+
+
+def say_if_former(taken: "VolumeSnapshotView", former: "VolumeSnapshotView | None") -> None:
+    """Says that a snapshot is the one that was there before it was asked for, if it is."""
+    from orion.cli.shared.output import note
+
+    if former is not None and former.created_index == taken.created_index:
+        since = former.taken_at or former.created_at
+        note(f"snapshot {taken.name} is there already, of {since}: nothing newer is taken under this name")
 
 
 def is_refused(found: "VolumeView | VolumeSnapshotView") -> bool:

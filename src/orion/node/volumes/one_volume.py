@@ -52,6 +52,7 @@ class OneVolume:
         self.settled = False
         self.held = False  # by a container, which is to end first
         self._folder = folder
+        self._words = f"volume {known.id}"  # for the log
         self._fresh = KnownVolume(known.plugin, known.id, staging=known.staging)
         self._saved = known  # as it is on the disk, which has no record of one that is fresh
         self._seen: list[str] = []  # mounted, at the last look
@@ -87,6 +88,8 @@ class OneVolume:
         )
 
     def want(self, wanted: WantedVolume | None) -> None:
+        if wanted is not None and wanted.name:
+            self._words = f"volume {wanted.name} ({wanted.id})"
         if wanted != self.wanted:
             self.wanted = wanted
             self.settled = False
@@ -115,7 +118,7 @@ class OneVolume:
                 going_on = False
                 await self._failed(error.detail, error)
             except UNFORESEEN as error:
-                log.exception("a bug in Orion, with volume %s", self.known.id if self.known else "")
+                log.exception("a bug in Orion, with %s", self._words)
                 going_on = False
                 await self._failed(f"a bug in Orion ({type(error).__name__}: {error})", None)
             if not going_on and not self.gone and not self.why:
@@ -258,7 +261,7 @@ class OneVolume:
         if why != self.why:
             self.why = why
             if why:
-                log.log(level, "volume %s: %s", self._fresh.id, why)
+                log.log(level, "%s: %s", self._words, why)
             self._on_change.set()
 
 

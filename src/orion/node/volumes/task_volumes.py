@@ -128,6 +128,7 @@ class TaskVolumes:
             context=dict(system.context),
             size_bytes=system.has_bytes if system.node_grows else 0,
             secrets=secrets,
+            name=volume.name,
         )
 
     def _targets(self, volume: Volume) -> list[tuple[Allocation, Target]]:
