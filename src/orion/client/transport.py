@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from orion.client.silence import Silent, await_answer, notice_vanishing
 from orion.client.websocket import WebSocket, head_of, new_key, upgrade_headers
 from orion.model.api.problem import Problem
 from orion.model.api.websocket import accept_key
@@ -19,11 +20,7 @@ DEFAULT_PORT = 8000
 MARGIN_S = 3.0  # the node gives up first, and says why
 CONNECT_S = 5.0
 CHUNK_BYTES = 64 * 1024
-# What the kernel does of itself, so that a host that has vanished is noticed while we wait for what it says: after
-# so much silence it asks the other kernel, each second. Unanswered for so long, as what we send, is the end.
-KEEPALIVE_S = 2
-VANISHED_MS = 5_000
-
+ONCE = "Idempotency-Key"
 # What http.client raises when the other side closed a kept connection before it read the request.
 _STALE = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, http.client.CannotSendRequest)
 
@@ -82,7 +79,8 @@ class _Connection(http.client.HTTPConnection):
 
 class Transport:
     """Not for several threads at once. `addresses`: of one node or, separated by commas, of several: the next is
-    asked where one does not take the connection, and whichever took it is asked first from then on.
+    asked where one does not take the connection, or stands still after that, and whichever answered is asked first
+    from then on.
     """
 
     def __init__(self, addresses: str) -> None:
@@ -108,16 +106,42 @@ class Transport:
         body: bytes | None,
         timeout_s: float,
     ) -> Answer:
-        """The whole answer. Raises the OrionError that the node answered with, Unavailable when it does not."""
+        """The whole answer. Raises the OrionError that the node answered with, Unavailable when it does not.
+
+        A node that stands still is passed over where the request can be made at another one as well: a read, or a
+        change whose key has the cluster carry it out once, though that node goes on and does so, too.
+        """
+        movable = method == "GET" or ONCE in headers
+        for others in reversed(range(len(self._addresses))):
+            try:
+                return self._asked(method, path, query, headers, body, timeout_s, moves=movable and others > 0)
+            except Silent:
+                self.close()
+                self._turn()
+        raise AssertionError("the last one is waited for")
+
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout_s: float,
+        *,
+        moves: bool,
+    ) -> Answer:
+        """As `ask`, of one node. Raises Silent where it `moves`."""
         reused = self._kept is not None
+        waits_s = timeout_s if moves else 0.0
         try:
-            response = self._send(self._connection(timeout_s), method, _target(path, query), headers, body)
+            response = self._send(self._connection(timeout_s), method, _target(path, query), headers, body, waits_s)
         except _STALE:
             self.close()
             if not reused:
                 raise Unavailable(f"{self.address} closed the connection without an answer") from None
             # Only a kept connection that timed out there; every request here can safely be sent again.
-            return self.ask(method, path, query, headers, body, timeout_s)
+            return self._asked(method, path, query, headers, body, timeout_s, moves=moves)
         except OSError as error:
             self.close()
             words = self._unreachable(error, timeout_s)
@@ -150,14 +174,35 @@ class Transport:
         Raises Unavailable when it breaks off or is silent for longer than `silence_s`; then another address, where
         there is one, is asked the next time.
         """
+        if media:
+            headers = {**headers, "Accept": media}
+        for others in reversed(range(len(self._addresses))):
+            try:
+                yield from self._streamed(path, query, headers, timeout_s, silence_s, media, moves=others > 0)
+            except Silent:
+                self._turn()
+            else:
+                return
+
+    def _streamed(
+        self,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        timeout_s: float,
+        silence_s: float | None,
+        media: str,
+        *,
+        moves: bool,
+    ) -> Iterator[bytes]:
+        """As `stream`, of one node. Raises Silent, before there is anything of it, where it `moves`."""
         connection = self._open(timeout_s)
         sock = connection.sock  # `connection` forgets it where the answer is its last, as behind some proxies
         address, waits_s = self.address, timeout_s
         response = None
-        if media:
-            headers = {**headers, "Accept": media}
         try:
-            response = self._send(connection, "GET", _target(path, query), headers, None)
+            moves_s = timeout_s if moves else 0.0
+            response = self._send(connection, "GET", _target(path, query), headers, None, moves_s)
             if response.status >= 400:
                 raise _error(address, _read(response))
             if media and response.headers.get_content_type() != media:
@@ -262,7 +307,7 @@ class Transport:
                 self._turn()
             else:
                 connection.sock.settimeout(timeout_s)
-                _notice_vanishing(connection.sock)
+                notice_vanishing(connection.sock)
                 return connection
         if len(failures) == 1:
             raise failures[0]
@@ -276,7 +321,9 @@ class Transport:
         target: str,
         headers: Mapping[str, str],
         body: bytes | Iterable[bytes] | None,
+        waits_s: float = 0.0,
     ) -> http.client.HTTPResponse:
+        """`waits_s`: Silent is raised where the node stands still meanwhile; 0: it is waited for."""
         chunked = "Transfer-Encoding" in headers
         try:
             connection.request(method, target, body, dict(headers), encode_chunked=chunked)
@@ -284,6 +331,8 @@ class Transport:
             # A node that won't have the whole body has answered already.
             if body is None:
                 raise
+        if waits_s:
+            await_answer(connection.sock, waits_s)
         try:
             return connection.getresponse()
         except http.client.RemoteDisconnected:
@@ -304,19 +353,6 @@ class Transport:
                 "name it, or several, with --addr or ORION_ADDR"
             )
         return Unavailable(f"{self.address} can't be reached: {error.strerror or error}")
-
-
-def _notice_vanishing(sock: socket.socket) -> None:
-    """Makes reading fail once the other end's kernel says nothing any more."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (
-        ("TCP_KEEPIDLE", KEEPALIVE_S),
-        ("TCP_KEEPINTVL", 1),
-        ("TCP_KEEPCNT", VANISHED_MS // 1000 - KEEPALIVE_S),
-        ("TCP_USER_TIMEOUT", VANISHED_MS),
-    ):
-        if hasattr(socket, option):  # not everywhere that a client runs
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 def _what_else(error: http.client.HTTPException) -> str:

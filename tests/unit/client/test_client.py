@@ -1,5 +1,6 @@
 """The typed client against the real API, and against what is no API at all."""
 
+import asyncio
 import contextlib
 import socket
 import threading
@@ -7,6 +8,7 @@ import threading
 import pytest
 
 from orion.client import Client, Conflict, Invalid, NotFound, OrionError, Refused, TaskRequest, Unavailable
+from orion.client.silence import lives
 from orion.client.transport import parse_address
 from orion.model.errors import EngineDown
 from orion.model.events import Event
@@ -311,6 +313,72 @@ def test_one_of_several_answers(api):
     with Client(f"nowhere.invalid:8000,localhost:1,127.0.0.1:{api.port}") as client:
         assert client.tasks() == []
         assert client.address == f"127.0.0.1:{api.port}"
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """A client that soon looks whether a silent node lives."""
+    monkeypatch.setattr("orion.client.silence.LOOK_S", 0.05)
+    monkeypatch.setattr("orion.client.silence.PROBE_S", 0.2)
+
+
+def test_a_node_that_stands_still_is_passed_over(api, impatient):
+    """Its kernel takes connections, and what is written to them."""
+    with silent_after(b"") as port, Client(f"127.0.0.1:{port},127.0.0.1:{api.port}") as client:
+        api.service.event_items = [Event(1, 0, 0, "NodeJoined", "node1", "node1 joined")]
+        assert next(client.events("0.0", follow=False)).text == "node1 joined"
+        assert client.address == f"127.0.0.1:{api.port}"
+    with silent_after(b"") as port, Client(f"127.0.0.1:{port},127.0.0.1:{api.port}") as client:
+        assert client.tasks() == []
+        assert client.address == f"127.0.0.1:{api.port}"
+
+
+def test_a_change_that_has_a_key_is_asked_of_the_next_node(api, impatient):
+    with silent_after(b"") as port, Client(f"127.0.0.1:{port},127.0.0.1:{api.port}") as client:
+        client.create_task(TaskRequest(image="nginx"), idempotency_key="k")
+        assert [each["key"] for each in api.service.creates] == ["k"]
+
+
+def test_a_change_without_a_key_is_asked_of_one_node_alone(api, impatient, monkeypatch):
+    """The node that stands still may go on, and make it a second time."""
+    monkeypatch.setattr("orion.client.session.MARGIN_S", 0.05)
+    both = "127.0.0.1:{},127.0.0.1:{}"
+    with (
+        silent_after(b"") as port,
+        Client(both.format(port, api.port), timeout_s=0.2) as client,
+        pytest.raises(Unavailable, match="did not answer within"),
+    ):
+        client.restart_job("web")
+
+
+def test_a_node_that_takes_its_time_is_waited_for(api, impatient, monkeypatch):
+    looked, answer = threading.Event(), api.service.tasks
+
+    def seen(sock):
+        looked.set()
+        return lives(sock)
+
+    async def when_looked_at(*asked):
+        await asyncio.to_thread(looked.wait, 30)
+        return await answer(*asked)
+
+    monkeypatch.setattr("orion.client.silence.lives", seen)
+    monkeypatch.setattr(api.service, "tasks", when_looked_at)
+    with silent_after(b"") as port, Client(f"127.0.0.1:{api.port},127.0.0.1:{port}") as client:
+        assert client.tasks() == []
+        assert client.address == f"127.0.0.1:{api.port}"
+    assert looked.is_set()
+
+
+def test_where_all_stand_still_the_last_is_waited_for(impatient, monkeypatch):
+    monkeypatch.setattr("orion.client.session.MARGIN_S", 0.05)
+    with (
+        silent_after(b"") as one,
+        silent_after(b"") as other,
+        Client(f"127.0.0.1:{one},127.0.0.1:{other}", timeout_s=0.2) as client,
+        pytest.raises(Unavailable, match=rf"127.0.0.1:{other} did not answer within"),
+    ):
+        client.tasks()
 
 
 def test_no_such_host():
