@@ -54,6 +54,25 @@ async def test_all_of_a_job_are_merged_by_time_and_new_tasks_are_read_too():
 
 
 @piloted
+async def test_a_task_that_ended_is_read_on_once_it_runs_again():
+    cluster = played(task("web/0", allocation="r1"))
+    app = Bare(Logs(cluster, Noun.TASKS, "web/0"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: cluster.streams)
+        cluster.streams[0].give(line(1, "first"))
+        cluster.streams[0].end()
+        cluster.tell(task("web/0", allocation="r1", state="stopped"))
+        cluster.tell(task("web/0", allocation="r2"))
+        await until(pilot, lambda: len(cluster.streams) == 2)
+        cluster.streams[1].give(line(2, "second"))
+        await until(pilot, lambda: "second" in text_on(app))
+        assert "first" in text_on(app)
+    first, second = asked(cluster)
+    assert (first["tail"], second["tail"], first["since"]) == (200, None, "")
+    assert second["since"].endswith("+00:00")
+
+
+@piloted
 async def test_other_times_the_run_before_and_one_stream_are_asked_for_anew():
     cluster = played(task("web/0"))
     app = Bare(Logs(cluster, Noun.TASKS, "web/0"))

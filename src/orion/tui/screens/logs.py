@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import ClassVar, NamedTuple
 
@@ -10,7 +11,7 @@ from textual.message import Message
 
 from orion.client import Client, LogLine
 from orion.client.merge import Reordering
-from orion.model.api.watch import AllocationRow, Noun
+from orion.model.api.watch import AllocationRow, Noun, TaskRow
 from orion.tui.cluster import Cluster, Stream
 from orion.tui.pager import MOST_LINES, Pager
 from orion.tui.screens.text_pane import TextPane
@@ -20,6 +21,7 @@ from orion.tui.texts.log_lines import MARK, NOTE, LogLines, Written, written
 MOST_TASKS = 50  # at a time: each is a connection and a thread
 FLUSH_S = 0.1
 TAIL = 200
+RESTARTS = "what a program wrote before it was started again is with the newest run: p"
 _STREAMS = ("all", "stdout", "stderr")
 
 
@@ -72,6 +74,7 @@ class Logs(TextPane):
         self._run = key if noun is Noun.ALLOCATIONS else ""
         self._begun = 0  # how often it began anew; what a stream of before tells late counts no more
         self._streams: dict[str, Stream | None] = {}  # by task; None once it has ended
+        self._ended: dict[str, tuple[str, str]] = {}  # of these: its run then, and the time
         self._held: Reordering[Written] = Reordering(window_s=0.0)
 
     def new_pager(self) -> Pager:
@@ -107,22 +110,35 @@ class Logs(TextPane):
         self.lines.names = self.lines.names or len(names) > 1
         if len(names) > 1:
             self._held.window_s = 0.5
-        new = [name for name in names if name not in self._streams]
+        new = [name for name in names if name not in self._streams or self._runs_again(name)]
         room = MOST_TASKS - sum(stream is not None for stream in self._streams.values())
         for name in new[:room]:
             self._streams[name] = self._follow(name)
         if new[room:]:
             self.say(f"{len(new[room:])} more tasks are not read: {MOST_TASKS} at a time are")
 
+    def _runs_again(self, task: str) -> bool:
+        """Returns True for a task that had ended, and by now has another run."""
+        if self.previous or self._streams[task] is not None or task not in self._ended:
+            return False
+        return self._run_of(task) not in ("", self._ended[task][0])
+
+    def _run_of(self, task: str) -> str:
+        row = self.cluster.store.tables[Noun.TASKS].get(task)
+        return row.allocation if isinstance(row, TaskRow) else ""
+
     def _follow(self, task: str) -> Stream:
         begun = self._begun
+        since, tail = self.range.since, self.range.tail
+        if (ended := self._ended.pop(task, None)) is not None:
+            since, tail = ended[1], None  # what was before is shown already
 
         def begin(client: Client) -> Iterator[LogLine]:
             return client.logs(
                 task,
                 follow=not self.previous,
-                tail=self.range.tail,
-                since=self.range.since,
+                tail=tail,
+                since=since,
                 stream=self.stream,
                 previous=self.previous,
                 on_notice=partial(self._note, begun, task),
@@ -135,8 +151,9 @@ class Logs(TextPane):
         def on_end(why: str) -> None:
             if begun == self._begun:
                 self._streams[task] = None
+                self._ended[task] = (self._run_of(task), datetime.now(UTC).isoformat(timespec="milliseconds"))
                 if why:
-                    self._add_note(task, why)
+                    self._add_note(task, f"{why}; {RESTARTS}" if self.previous else why)
 
         return self.cluster.stream(begin, take, on_end)
 
@@ -166,6 +183,7 @@ class Logs(TextPane):
             if stream is not None:
                 stream.close()
         self._streams.clear()
+        self._ended.clear()
         list(self._held.rest())
 
     def _again(self) -> None:

@@ -15,6 +15,7 @@ from orion.model.api.watch import Noun
 from orion.tui.cluster import Cluster
 
 LOOK_S = 0.2  # between two looks whether the rows have changed
+SHARE = 10  # of the time, changed rows take one part in so many
 OLD_S = 3.0  # past this the age of the state is said
 
 
@@ -36,6 +37,7 @@ class Pane(Screen[None]):
         self._status = ""
         self._saying = ""
         self._seen: tuple[int, ...] = ()
+        self._due_s = 0.0  # of the next time that changed rows are heeded
 
     def compose(self) -> ComposeResult:
         yield Static(classes="heading", markup=False)
@@ -78,9 +80,11 @@ class Pane(Screen[None]):
         store = self.cluster.store
         self._draw_heading()
         versions = tuple(store.versions[noun] for noun in sorted(self.nouns))
-        if self.nouns and versions != self._seen:
+        began_s = time.monotonic()
+        if self.nouns and versions != self._seen and began_s >= self._due_s:
             self._seen = versions
             self.rows_changed()
+            self._due_s = began_s + SHARE * (time.monotonic() - began_s)
 
     def _draw_heading(self) -> None:
         old = self._age()
