@@ -88,7 +88,7 @@ class Browser(Screen[None]):
 
     def settle(self, settings: Settings) -> None:
         """Takes settings."""
-        again = settings.columns != self._settings.columns
+        again = (settings.columns, settings.keys) != (self._settings.columns, self._settings.keys)
         self._settings = settings
         styles = skin(settings.skin, settings.colours)
         self.frame.paint(styles)

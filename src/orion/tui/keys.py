@@ -3,19 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-# How keys are written here and in the settings -> how Textual calls them.
-_NAMED = {
-    "esc": "escape",
-    "ctrl-space": "ctrl+@",
-    "ctrl-\\": "ctrl+backslash",
-    "del": "delete",
-    "pgup": "pageup",
-    "pgdn": "pagedown",
-    "return": "enter",
-}
+# How Textual calls keys -> how they are written here and in the settings.
+_OF_TEXTUAL = {"escape": "esc", "ctrl+@": "ctrl-space", "ctrl+backslash": "ctrl-\\"}
+_MEANT = {"escape": "esc", "return": "enter", "del": "delete", "pgup": "pageup", "pgdn": "pagedown"}
 _PLAIN = ("enter", "escape", "space", "tab", "delete", "backspace", "insert", "home", "end", "pageup", "pagedown")
 _ARROWS = ("up", "down", "left", "right")
-_OF_TEXTUAL = {ours: theirs for theirs, ours in _NAMED.items() if ours not in ("enter", "delete")}
 
 
 class Key(NamedTuple):

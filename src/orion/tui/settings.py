@@ -113,9 +113,9 @@ class SettingsFile:
         try:
             self.settings, self.wrong = self._read(), ""
         except OSError as error:
-            self.wrong = f"{self.path}: {error.strerror or error}"
+            self.wrong = f"{self.path.name}: {error.strerror or error}"
         except (Wrong, UnicodeDecodeError) as error:
-            self.wrong = f"{self.path}: {error}; as before until that is mended"
+            self.wrong = f"{self.path.name}: {error}; as before until that is mended"
         return True
 
     def _read(self) -> Settings:

@@ -27,13 +27,16 @@ def help_lines(view: View, more: Sequence[Key], keymap: Mapping[str, str]) -> li
     """Returns what the keys do in a view, as they are now."""
     known = {each.does: each.words for each in (*KEYS, *MOVES, *more)}
     acts, moves = {each.does for each in more}, {each.does for each in MOVES}
-    named = [(shown(key), known.get(does, does), does) for key, does in keymap.items()]
+    keys: dict[str, list[str]] = {}
+    for key, does in keymap.items():
+        keys.setdefault(does, []).append(shown(key))
+    named = [(" ".join(found), known.get(does, does), does) for does, found in keys.items()]
     sorts = [(f"Shift-{each.letter}", f"by {each.title.lower()}") for each in view.columns if each.letter]
     return [
         *_part(f"what can be done with {view.name}", [(key, words) for key, words, does in named if does in acts]),
+        *_part("sorting", sorts),
         *_part("getting about", [(key, words) for key, words, does in named if does not in acts | moves]),
         *_part("moving", [(key, words) for key, words, does in named if does in moves]),
-        *_part("sorting", sorts),
         *_part(
             "filters, after /",
             [
