@@ -15,6 +15,10 @@ def restart_job(client: Client, job: str, wished: str) -> str:
     return _begun(client.restart_job(job), "is restarted")
 
 
+def restart_job_of(client: Client, task: str, wished: str) -> str:
+    return restart_job(client, task.rpartition("/")[0], wished)
+
+
 def scale_job(client: Client, job: str, wished: str) -> str:
     return _begun(client.set_count(job, int(wished)), f"goes to {several(int(wished), 'task')}")
 

@@ -40,6 +40,10 @@ def restart_job(store: Store, job: str, wished: str) -> Question:
     return Question(f"Restart {job}?", [plain(f"{words}: {_places(tasks)}.")], "restart")
 
 
+def restart_job_of(store: Store, task: str, wished: str) -> Question:
+    return restart_job(store, task.rpartition("/")[0], wished)
+
+
 def scale_job(store: Store, job: str, wished: str) -> Question | None:
     """Asks where tasks end."""
     row, count = store.tables[Noun.JOBS].get(job), int(wished)

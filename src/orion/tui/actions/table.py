@@ -161,6 +161,14 @@ _TASKS = (
     FORWARD,
     Action("e", "edit job", "Edit its job in $EDITOR; the plan is shown first", changes=True, takes=edit),
     Action(
+        "r",
+        "restart job",
+        "Replace all tasks of its job by new ones",
+        changes=True,
+        calls=calls.restart_job_of,
+        asks=questions.restart_job_of,
+    ),
+    Action(
         "h",
         "stop",
         "Stop it, and keep it",
@@ -263,3 +271,6 @@ ACTIONS: dict[Noun, tuple[Action, ...]] = {
 def actions_of(noun: Noun, *, read_only: bool = False) -> tuple[Action, ...]:
     """Returns what can be done to rows of a noun; read-only nothing that changes anything."""
     return tuple(action for action in ACTIONS[noun] if not (read_only and action.changes))
+
+
+WORDS = frozenset(action.word for actions in ACTIONS.values() for action in actions)
