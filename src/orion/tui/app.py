@@ -13,7 +13,6 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from orion.model.api.watch import Noun
-from orion.model.errors import OrionError
 from orion.tui import opening
 from orion.tui.actions import Action, Stage, actions_of, perform
 from orion.tui.browser import Browser
@@ -70,7 +69,6 @@ class Top(App[None]):
         self._drawn_s = 0.0  # when the last drawing ended
         self._took_s = 0.0
         self._moves = 0
-        self._cluster_id: str | None = None
         self.browser = Browser(cluster, settings.settings, self)
         self._stage = Stage(self, cluster, lambda text, wrong: self.say(text, wrong=wrong))
 
@@ -93,7 +91,7 @@ class Top(App[None]):
     def asked(self) -> Asked:
         cluster = self.cluster
         node = node_at(cluster.store, cluster.address)
-        return Asked(cluster.address, node, self._cluster_id or "", cluster.age_s, cluster.trouble, self.read_only)
+        return Asked(cluster.address, node, cluster.cluster, cluster.age_s, cluster.trouble, self.read_only)
 
     # --- news ---------------------------------------------------------------------------------------------
 
@@ -117,17 +115,8 @@ class Top(App[None]):
         if self.cluster.moves != self._moves:
             self._moves = self.cluster.moves
             self.say(f"another node is asked now: {self.cluster.address}")
-        if self._cluster_id is None and self.cluster.store.index:
-            self._cluster_id = ""
-            self.run_worker(self._ask_cluster(), exit_on_error=False)
         self._drawn_s = time.monotonic()
         self._took_s = self._drawn_s - began_s
-
-    async def _ask_cluster(self) -> None:
-        try:
-            self._cluster_id = (await self.cluster.ask(lambda client: client.raft())).cluster
-        except OrionError:
-            self._cluster_id = None  # the next news has it asked again
 
     def _look(self) -> None:
         self.cluster.look()

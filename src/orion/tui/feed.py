@@ -40,8 +40,11 @@ News = Callable[[set[Noun]], None]
 
 
 class Feed:
-    """Fulfils Cluster. `on_news` is told on the loop which nouns have changed: none, where it is only another node
-    that is asked, or the state is heard to be the same. `trouble`: why nothing comes, "" while all is well.
+    """Fulfils Source. `on_news` is told on the loop which nouns have changed: none, where it is only another node
+    that is asked, or the state is heard to be the same.
+
+    Addresses that only the state names are followed once they have said that they are of the same cluster: at what
+    is 127.0.0.1:8000 to a node, another cluster may be here. Calls go to no other.
     """
 
     def __init__(
@@ -54,15 +57,18 @@ class Feed:
         self.store = Store()
         self.trouble = ""
         self.moves = 0  # so often another node had to be asked
+        self.cluster = ""  # its id, once a node has said it
+        self._learning: asyncio.Task[None] | None = None
         self._given = [each.strip() for each in addresses.split(",") if each.strip()]
         self._known: list[str] = []  # API addresses of nodes that were seen, those that may answer
+        self._foreign: set[str] = set()
         self._asked = self._given[0]
         self.on_news: News = lambda _: None
         self._clock = clock
         self._silent_s = silent_s
         self._heard_s = 0.0  # anything, from the stream that counts
         self._follower: _Follower | None = None
-        self._workers = Workers(lambda: ",".join(self.addresses()))
+        self._workers = Workers(lambda: ",".join(self._trusted))
 
     @property
     def address(self) -> str:
@@ -74,12 +80,25 @@ class Feed:
         heard_s = self.store.heard_s
         return None if heard_s is None else self._clock() - heard_s
 
+    @property
+    def _trusted(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self._asked, *self._given)))[:MOST]
+
     def addresses(self, but: str = "") -> list[str]:
-        """All that may be asked: the one that is, then those that were given, then those that were seen; the one
+        """All that may be followed: the one that is, then those that were given, then those that were seen; the one
         at `but` last.
         """
-        every = dict.fromkeys((self._asked, *self._given, *self._known))
+        seen = [each for each in self._known if each not in self._foreign] if self.cluster else []
+        every = dict.fromkeys((*self._trusted, *seen))
         return sorted(every, key=lambda address: address == but)[:MOST]
+
+    def is_ours(self, address: str, client: Client) -> bool:
+        """Called in any thread, before a node is followed. Raises OrionError."""
+        return address in self._given or client.raft().cluster == self.cluster
+
+    def forget(self, address: str) -> None:
+        """Called in any thread: it is of another cluster."""
+        self._foreign.add(address)
 
     def start(self) -> None:
         """Called on the loop that is to be told."""
@@ -88,6 +107,8 @@ class Feed:
     def close(self) -> None:
         if self._follower is not None:
             self._follower.close()
+        if self._learning is not None:
+            self._learning.cancel()
         self._workers.close()
 
     def look(self) -> None:
@@ -110,7 +131,7 @@ class Feed:
         self, begin: Callable[[Client], Iterator[T]], take: Callable[[T], None], on_end: Callable[[str], None]
     ) -> Following[T]:
         loop = asyncio.get_running_loop()
-        return Following(loop, ",".join(self.addresses()), begin, take, on_end)
+        return Following(loop, ",".join(self._trusted), begin, take, on_end)
 
     def _begin(self, but: str = "") -> None:
         self._heard_s = self._clock()
@@ -128,12 +149,25 @@ class Feed:
             else:
                 if isinstance(told, Current):
                     self.trouble = ""
+                    self._learn()
                 changed |= self.store.take(told, heard_s)
         if Noun.NODES in changed:
             rows = self.store.tables[Noun.NODES].values()
-            nodes = [row for row in rows if isinstance(row, NodeView)]
-            self._known = [row.api_address for row in nodes if row.api_address and row.status not in _GONE]
+            nodes = [row for row in rows if isinstance(row, NodeView) and row.status not in _GONE]
+            self._known = [row.api_address for row in nodes if row.api_address]
         self.on_news(changed)
+
+    def _learn(self) -> None:
+        """Asks which cluster this is, until a node has said it."""
+        if not self.cluster and (self._learning is None or self._learning.done()):
+            self._learning = asyncio.get_running_loop().create_task(self._ask_cluster())
+
+    async def _ask_cluster(self) -> None:
+        try:
+            self.cluster = (await self.ask(lambda client: client.raft())).cluster
+        except OrionError:
+            return  # the next news has it asked again
+        self.on_news(set())
 
     def _connected(self, address: str) -> None:
         self.store.forget_begun()
@@ -178,9 +212,12 @@ class _Follower:
     def _watch(self, address: str) -> bool:
         """Follows one node until its stream ends. Returns whether it has told a whole state."""
         told, some = list[Told](), False
-        self._tell([_Begun(address)])
         try:
             with Client(address) as client:
+                if not self._feed.is_ours(address, client):
+                    self._feed.forget(address)
+                    return False
+                self._tell([_Begun(address)])
                 for item in client.watch():
                     told.append(item)
                     if isinstance(item, Current):

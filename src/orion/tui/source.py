@@ -10,12 +10,13 @@ from orion.tui.cluster import Cluster
 class Source(Cluster, Protocol):
     """A cluster as the whole app follows it. `on_news` is told which nouns have changed. `age_s`: how old what is
     shown may be, None before anything was heard. `trouble`: why nothing comes, "" while all is well. `moves`: so
-    often another node had to be asked.
+    often another node had to be asked. `cluster`: its id, "" while that is not known.
     """
 
     on_news: Callable[[set[Noun]], None]
     trouble: str
     moves: int
+    cluster: str
 
     @property
     def age_s(self) -> float | None: ...

@@ -39,8 +39,8 @@ async def following(*addresses, **more):
 def nodes():
     made = []
 
-    def make(*first):
-        made.append(WatchedNode(*first))
+    def make(*first, **more):
+        made.append(WatchedNode(*first, **more))
         return made[-1]
 
     yield make
@@ -89,10 +89,27 @@ async def test_nodes_that_were_seen_are_known_too(nodes):
     seen = node("node2", api_address=second.address), node("node3", api_address="192.0.2.1:1", status="dead")
     first = nodes(*all_rows(Noun.NODES, *seen))
     async with following(first.address) as feed:
-        await until(lambda: feed.store.tables[Noun.NODES])
+        await until(lambda: feed.cluster)
         assert feed.addresses() == [first.address, second.address]
         first.die()
         await until(lambda: feed.address == second.address)
+
+
+@piloted
+async def test_a_node_of_another_cluster_is_not_followed_and_never_called(nodes):
+    """What is its own address to a node may be that of somebody else here."""
+    other = nodes(*all_rows(Noun.TASKS, task("other/0")), cluster="deadbeef")
+    third = nodes(*all_rows(Noun.TASKS, task("c/0")))
+    seen = [node("node2", api_address=other.address), node("node3", api_address=third.address)]
+    first = nodes(*all_rows(Noun.NODES, *seen))
+    async with following(first.address) as feed:
+        await until(lambda: feed.cluster)
+        first.die()
+        assert other.address not in await feed.ask(lambda client: client.addresses)
+        await until(lambda: list(feed.store.tables[Noun.TASKS]) == ["c/0"])
+        assert other.address not in feed.addresses()
+        assert feed.address == third.address
+        assert not other.streams
 
 
 @piloted

@@ -21,6 +21,7 @@ class Told(Scripted):
         self.on_news = lambda _: None
         self.trouble = ""
         self.moves = 0
+        self.cluster = "c0ffee00"
         self.began = self.closed = self.asked_to_move = False
         for noun, found in (tables() if rows is None else rows).items():
             self.store.take(Rows(noun, list(found.values()), begins=True), 0.0)

@@ -7,10 +7,15 @@ import threading
 
 import msgspec
 
+from orion.model.api.cluster import RaftView
 from orion.model.api.watch import CurrentMessage, Noun, RowsMessage
 
 _HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+)
+
+_HEAD_OF_JSON = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
 )
 
 
@@ -32,8 +37,9 @@ class WatchedNode:
     were.
     """
 
-    def __init__(self, *first):
+    def __init__(self, *first, cluster="c0ffee00"):
         self.first = first
+        self._raft = msgspec.json.encode(RaftView(cluster, "leader", 1, "node1", 1, 1, [], [], 1, 0, 0))
         self.streams = 0
         self._open = []
         self._lock = threading.Lock()
@@ -50,7 +56,10 @@ class WatchedNode:
     def _serve(self, sock):
         said = queue.Queue()
         with sock, contextlib.suppress(OSError):
-            if not sock.recv(64 * 1024):  # somebody who only tries whether it is there
+            asked = sock.recv(64 * 1024)
+            if asked.startswith(b"GET /raft"):
+                sock.sendall(_HEAD_OF_JSON % (len(self._raft), self._raft))
+            if not asked.startswith(b"GET /watch"):  # or somebody only tries whether it is there
                 return
             with self._lock:
                 self._open.append((sock, said))
