@@ -48,7 +48,7 @@ class Scripted:
     def __init__(self, rows=(), **answers):
         self.store = Store()
         self.address = "192.0.2.1:8000"
-        self.answers = answers
+        self.answers = {"events": (), **answers}
         self.asked = []
         self.streams = []
         self.client = SimpleNamespace(address=self.address)

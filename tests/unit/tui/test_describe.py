@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from orion.client import EventView
 from orion.jobfile.load import Source, load
 from orion.model.api.jobs import JobRequest
 from orion.model.api.reasons import (
@@ -16,6 +17,7 @@ from orion.model.api.watch import Noun
 from orion.model.errors import NotFound, Unavailable
 from orion.tui.lines import text_of
 from orion.tui.screens.describe import Describe, Why, Yaml
+from orion.tui.screens.logs import Logs
 from orion.tui.texts.why import why_lines
 from orion.tui.texts.yaml_text import job_yaml
 from unit.api.fake_service import task_view
@@ -79,7 +81,10 @@ def test_a_job_as_yaml_is_a_job_file_of_the_same(fields):
 @piloted
 async def test_a_task_is_described_and_again_once_it_has_changed():
     states = iter(("pending", "running"))
-    cluster = Scripted([task("web/0", state="pending")], task=lambda key: task_view("web", state=next(states)))
+    told = [EventView("1.0", "2025-01-01T00:00:00.000Z", "TaskPlaced", "web/0", "web/0 placed on node1")]
+    cluster = Scripted(
+        [task("web/0", state="pending")], task=lambda key: task_view("web", state=next(states)), events=told
+    )
     app = Bare(Describe(cluster, Noun.TASKS, "web/0"))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "pending" in text_on(app))
@@ -87,9 +92,10 @@ async def test_a_task_is_described_and_again_once_it_has_changed():
         cluster.tell(task("db/0"))  # another one is nothing to it
         cluster.tell(task("web/0"))
         await until(pilot, lambda: "running" in text_on(app))
+        assert "web/0 placed on node1" in text_on(app)
         await pilot.press("slash", *"image", "enter")
         await until(pilot, lambda: "state" not in text_on(app) and "nginx" in text_on(app))
-    assert [name for name, _, _ in cluster.asked] == ["task", "task"]
+    assert [name for name, _, _ in cluster.asked] == ["task", "events", "task", "events"]
 
 
 @piloted
@@ -102,7 +108,7 @@ async def test_what_can_not_be_asked_is_said_and_what_was_known_stays():
             raise answer
         return answer
 
-    cluster = Scripted([node("node1")], node=asked)
+    cluster = Scripted([node("node1")], node=asked, events=Unavailable("nobody leads"))
     app = Bare(Describe(cluster, Noun.NODES, "node1"))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "works" in text_on(app))
@@ -129,3 +135,17 @@ async def test_a_row_that_is_gone_is_said():
     app = Bare(Yaml(cluster, Noun.JOBS, "web"))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "there is no job web" in text_on(app))
+
+
+@piloted
+async def test_all_keys_of_a_screen_are_told():
+    cluster = Scripted([task("web/0")], logs=lambda *_, **__: ())
+    app = Bare(Logs(cluster, Noun.TASKS, "web/0"))
+    async with app.run_test(size=(80, 30)) as pilot:
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "keys of logs web/0" in text_on(app))
+        shown = [line.strip("│ ").split(maxsplit=1) for line in text_on(app).splitlines()]
+        known = [["p", "previous"], ["3", "last 5 min"], ["Ctrl-L", "clear"], ["/", "filter"], ["Esc", "back"]]
+        assert all(each in shown for each in known)
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "keys of" not in text_on(app))

@@ -1,6 +1,7 @@
 """Actions that take the app for themselves: a shell, a port, a node that is stopped once it is empty."""
 
 import asyncio
+import contextlib
 from functools import partial
 
 from orion.client import Client
@@ -39,7 +40,8 @@ async def port_forward(stage: Stage, noun: Noun, key: str) -> None:
     loop = asyncio.get_running_loop()
 
     def tell(text: str) -> None:
-        loop.call_soon_threadsafe(stage.tell, text, True)
+        with contextlib.suppress(RuntimeError):  # the app has ended
+            loop.call_soon_threadsafe(stage.tell, text, True)
 
     ((here, port),) = stage.forwards.begin(client, task, forwarded_ports(wished), tell).ports
     stage.tell(f"127.0.0.1:{here} is port {port} of {task}, until orion top ends; :forwards lists them", False)

@@ -13,6 +13,7 @@ from textual.widgets import Footer, Static
 
 from orion.model.api.watch import Noun
 from orion.tui.cluster import Cluster
+from orion.tui.screens.keys import Keys
 
 LOOK_S = 0.2  # between two looks whether the rows have changed
 SHARE = 10  # of the time, changed rows take one part in so many
@@ -23,7 +24,11 @@ class Pane(Screen[None]):
     """`nouns`: those on whose change `rows_changed` is called, once when it begins and while it is seen."""
 
     nouns: ClassVar[frozenset[Noun]] = frozenset()
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back"), Binding("q", "back", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back"),
+        Binding("q", "back", show=False),
+        Binding("question_mark", "keys", "Keys", key_display="?"),
+    ]
     DEFAULT_CSS = """
     Pane { layout: vertical; }
     Pane > .heading { height: 1; width: 1fr; background: $panel; color: $text-accent; padding: 0 1; }
@@ -33,7 +38,7 @@ class Pane(Screen[None]):
     def __init__(self, cluster: Cluster, heading: str) -> None:
         super().__init__()
         self.cluster = cluster
-        self._heading = heading
+        self.heading = heading
         self._status = ""
         self._saying = ""
         self._seen: tuple[int, ...] = ()
@@ -74,6 +79,10 @@ class Pane(Screen[None]):
     def action_back(self) -> None:
         self.dismiss()
 
+    def action_keys(self) -> None:
+        """Shows what the keys do here, those too that the last line has no room for."""
+        self.app.push_screen(Keys(self.heading, type(self)))
+
     def _look(self) -> None:
         if not self.is_current:
             return
@@ -91,7 +100,7 @@ class Pane(Screen[None]):
         said = "  ".join(filter(None, (self._status, old)))
         above = self.query_one(".heading", Static)
         parts = Content.assemble(
-            (self._heading, "bold"), ("  " + said if said else "", "dim" if not old else "reverse")
+            (self.heading, "bold"), ("  " + said if said else "", "dim" if not old else "reverse")
         )
         if above.content != parts:
             above.update(parts)

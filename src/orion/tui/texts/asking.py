@@ -11,11 +11,22 @@ from orion.model.api.watch import AllocationRow, JobRow, Noun, TaskRow
 from orion.model.errors import NotFound, OrionError
 from orion.tui.lines import Line, Part, plain, state_look
 from orion.tui.store import Store
-from orion.tui.texts.describe import config_lines, deployment_lines, network_lines, node_lines, volume_lines
+from orion.tui.texts.describe import (
+    config_lines,
+    deployment_lines,
+    network_lines,
+    node_lines,
+    section,
+    volume_lines,
+)
 from orion.tui.texts.describe_job import allocation_lines, job_lines, task_lines
+from orion.tui.texts.event_lines import event_line
 from orion.tui.texts.why import why_lines
 from orion.tui.texts.words import several
 from orion.tui.texts.yaml_text import job_yaml, yaml_text
+
+EVENTS = 15  # that a description ends with
+FIRST_EVENT = "0.0"
 
 Describe = Callable[[Client], list[Line]]
 
@@ -25,29 +36,43 @@ def describe(store: Store, noun: Noun, key: str) -> Describe:
     tasks = tasks_of(store, noun, key)
     run = store.tables[Noun.ALLOCATIONS].get(key)
 
-    def lines(client: Client) -> Iterator[Line]:
-        match noun:
-            case Noun.NODES:
-                yield from node_lines(client.node(key), tasks)
-            case Noun.JOBS:
-                yield from _job(client, key, tasks)
-            case Noun.TASKS:
-                yield from _task(client, key)
-            case Noun.ALLOCATIONS if isinstance(run, AllocationRow):
-                yield from allocation_lines(run, _task_of(client, run.task))
-            case Noun.DEPLOYMENTS:
-                yield from deployment_lines(client.deployment(int(key)))
-            case Noun.VOLUMES:
-                yield from volume_lines(client.volume(key))
-            case Noun.NETWORKS:
-                yield from network_lines(client.network_detail(key))
-            case Noun.CONFIGS:
-                value, view = client.config_and_view(key)
-                yield from config_lines(view, value)
-            case _:
-                raise NotFound(f"there is no {noun.value.removesuffix('s')} {key} any more")
+    def lines(client: Client) -> list[Line]:
+        if noun is Noun.ALLOCATIONS and isinstance(run, AllocationRow):
+            return list(allocation_lines(run, _task_of(client, run.task)))
+        found = list(_described(client, noun, key, tasks))
+        if noun in (Noun.NODES, Noun.JOBS, Noun.TASKS):
+            found += section(f"Last events, at most {EVENTS}", _events(client, key))
+        return found
 
-    return lambda client: list(lines(client))
+    return lines
+
+
+def _described(client: Client, noun: Noun, key: str, tasks: list[TaskRow]) -> Iterator[Line]:
+    match noun:
+        case Noun.NODES:
+            yield from node_lines(client.node(key), tasks)
+        case Noun.JOBS:
+            yield from _job(client, key, tasks)
+        case Noun.TASKS:
+            yield from _task(client, key)
+        case Noun.DEPLOYMENTS:
+            yield from deployment_lines(client.deployment(int(key)))
+        case Noun.VOLUMES:
+            yield from volume_lines(client.volume(key))
+        case Noun.NETWORKS:
+            yield from network_lines(client.network_detail(key))
+        case Noun.CONFIGS:
+            value, view = client.config_and_view(key)
+            yield from config_lines(view, value)
+        case Noun.ALLOCATIONS:
+            raise NotFound(f"there is no run {key} any more")
+
+
+def _events(client: Client, subject: str) -> Iterator[Line]:
+    """Yields what happened to it last; nothing where that can't be asked: the rest is worth showing."""
+    with contextlib.suppress(OrionError):
+        for event in client.events(FIRST_EVENT, follow=False, tail=EVENTS, subjects=[subject]):
+            yield (Part("  "), *event_line(event))
 
 
 def _job(client: Client, name: str, tasks: list[TaskRow]) -> Iterator[Line]:
