@@ -64,7 +64,7 @@ from orion.node.routing.volume_data import (
 from orion.node.routing.volumes_here import AllHere, AskHere, Given, Here
 from orion.node.rpc.lists import ListHead
 from orion.node.rpc.reads import Listing, Page, Read
-from orion.node.rpc.request import ListRequest, answer_type, encode_reply, encode_request
+from orion.node.rpc.request import ListRequest, Request, answer_type, encode_reply, encode_request
 from orion.node.services.backup import FetchBackup
 from orion.node.services.checks import AskChecks, RememberedChecks
 from orion.node.services.configs import AskConfigs, FindConfigs
@@ -285,3 +285,17 @@ def test_a_node_answers_every_request_that_is_declared():
 def test_a_request_says_with_what_it_is_answered(kind):
     assert answer_type(kind) is not None
     assert issubclass(kind, ListRequest) == (answer_type(kind) is Listing)
+
+
+def test_no_two_requests_have_one_tag():
+    found = {}
+    for kind in kinds_of(Request):
+        tag = kind.__struct_config__.tag
+        assert found.setdefault(tag, kind) is kind, f"{tag} is that of {found[tag].__name__} and {kind.__name__}"
+
+
+def kinds_of(base):
+    for kind in base.__subclasses__():
+        yield from kinds_of(kind)
+        if not kind.__subclasses__() and "[" not in kind.__name__ and kind.__module__ != Request.__module__:
+            yield kind

@@ -2,7 +2,7 @@
 
 _MEANT = {
     "deploy FILE": ("apply", "up", "compose", "stack", "create"),
-    "ps": ("get", "list", "ls", "pods", "tasks", "container", "containers", "top", "alloc"),
+    "ps": ("get", "list", "ls", "pods", "tasks", "container", "containers", "alloc"),
     "jobs": ("service", "services", "status"),
     "rm NAME": ("delete", "down", "kill", "purge", "remove", "undeploy"),
     "inspect TASK": ("describe", "show", "why"),
