@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from orion.model.api.configs import ConfigView
 from orion.model.api.plans import FieldChange, PlanView
 from orion.model.api.watch import Noun
 from orion.model.errors import Refused
@@ -13,6 +14,7 @@ from orion.tui.actions.table import ACTIONS
 from orion.tui.screens.confirm import Confirm
 from unit.tui.scripted import Bare, Scripted, job, job_view, piloted, text_on, until
 
+EDIT_CONFIG = next(action for action in ACTIONS[Noun.CONFIGS] if action.word == "edit")
 EDIT = next(action for action in ACTIONS[Noun.JOBS] if action.word == "edit")
 
 
@@ -107,3 +109,50 @@ def test_faults_of_before_are_not_said_again():
     text = with_faults("a: 1\n", ["one", "two"])
     assert text == "#! one\n#! two\na: 1\n"
     assert with_faults(text, ["three"]) == "#! three\na: 1\n"
+
+
+def config(**values):
+    return ConfigView(
+        **{"key": "app/greeting", "version": 3, "size": 5, "created_at": None, "changed_at": None, **values}
+    )
+
+
+def editing_config(monkeypatch, change, value=b"hello\nyou\n", **values):
+    view = config(**values)
+    editing = Editing(monkeypatch, change, config_and_view=(value, view), put_config=config(version=4))
+    editing.cluster.tell(view)
+    editing.begin = lambda: editing.app.run_worker(
+        perform(editing.stage, EDIT_CONFIG, Noun.CONFIGS, ["app/greeting"])
+    )
+    return editing
+
+
+@piloted
+async def test_a_configs_value_is_put_once_what_differs_was_seen(monkeypatch):
+    editing = editing_config(monkeypatch, lambda text: text.replace("you", "there"))
+    async with editing.app.run_test(size=(80, 24)) as pilot:
+        editing.begin()
+        await until(pilot, lambda: "Put app/greeting?" in text_on(editing.app))
+        assert "-you" in text_on(editing.app)
+        assert "+there" in text_on(editing.app)
+        await pilot.press("y")
+        await until(pilot, lambda: editing.said)
+    assert editing.cluster.asked[-1] == ("put_config", ("app/greeting", b"hello\nthere\n"), {"if_version": 3})
+    assert editing.said == [("app/greeting is at version 4; tasks that start from now on have it", False)]
+
+
+@pytest.mark.parametrize(("value", "folder", "words"), [(b"\xff", False, "is no text"), (b"", True, "is a folder")])
+def test_what_is_no_text_is_not_edited(monkeypatch, value, folder, words):
+    editing = editing_config(monkeypatch, str, value, folder=folder)
+
+    @piloted
+    async def begin():
+        async with editing.app.run_test(size=(80, 24)) as pilot:
+            editing.begin()
+            await until(pilot, lambda: editing.said)
+
+    begin()
+    ((said, failed),) = editing.said
+    assert failed
+    assert words in said
+    assert editing.files == []

@@ -67,11 +67,11 @@ async def _agree(stage: Stage, job: JobView, request: JobRequest, plan: PlanView
     stage.tell(f"{view.name} is on its way to version {view.version}", False)
 
 
-def edited(stage: Stage, text: str, name: str) -> str:
+def edited(stage: Stage, text: str, name: str, *, ending: str = ".yaml") -> str:
     """Returns the text as the person left it. Raises Refused where there is no editor."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     with tempfile.TemporaryDirectory(prefix="orion-top-") as folder:
-        file = Path(folder) / f"{name}.yaml"
+        file = Path(folder) / f"{name}{ending}"
         file.write_text(text, encoding="utf-8")
         code, _ = give_terminal(stage.app, [*shlex.split(editor), str(file)])
         if code:

@@ -8,6 +8,7 @@ from orion.model.api.watch import JobRow, Noun
 from orion.tui.actions import calls, questions, takes, wishes
 from orion.tui.actions.action import Action
 from orion.tui.actions.edit import edit
+from orion.tui.actions.edit_config import edit_config
 from orion.tui.cluster import Cluster
 from orion.tui.screens import of_row
 from orion.tui.store import Store
@@ -244,6 +245,7 @@ _NETWORKS = (
 _CONFIGS = (
     DESCRIBE,
     YAML,
+    Action("e", "edit", "Edit its value in $EDITOR; what differs is shown first", changes=True, takes=edit_config),
     Action(
         "ctrl+d",
         "delete",
