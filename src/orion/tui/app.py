@@ -79,8 +79,14 @@ class Top(App[None]):
         self.set_interval(LOOK_S, self._look)
         if self.settings.wrong:
             self.call_after_refresh(self.browser.note, self.settings.wrong, wrong=True)
-        if self._first:
-            self.call_after_refresh(self.run_command, self._first)
+        if self._first and not read_command(self._first, {}).wrong:
+            self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        """Does what is to be done first: at once where it names no row, else once rows are there."""
+        first, self._first = self._first, ""
+        if first:
+            self.run_command(first)
 
     def on_unmount(self) -> None:
         self._stage.forwards.end_all()
@@ -112,6 +118,8 @@ class Top(App[None]):
         else:
             with self.batch_update():
                 self.browser.rows_changed(changed)
+        if self._first and self.cluster.store.index:
+            self._begin()
         if self.cluster.moves != self._moves:
             self._moves = self.cluster.moves
             self.say(f"another node is asked now: {self.cluster.address}")

@@ -10,7 +10,7 @@ from orion.model.api.watch import Noun
 from orion.tui.actions import actions_of
 from orion.tui.keys import KEYS, MOVES, canonical
 from orion.tui.views import VIEWS
-from unit.tui.rows import task
+from unit.tui.rows import job, task
 from unit.tui.scripted import piloted, text_on, until
 from unit.tui.told import Told, top
 
@@ -154,6 +154,30 @@ async def test_dash_leads_to_the_last_view_and_back():
         assert "jobs [4]" in text_on(app)
         await press(pilot, "minus")
         assert "nodes [3]" in text_on(app)
+
+
+@pytest.mark.parametrize(
+    ("first", "title"), [("nodes", "nodes [3]"), ("tasks web", "tasks of job web"), ("", "jobs [4]")]
+)
+def test_the_first_view_may_be_named(first, title):
+    @piloted
+    async def named():
+        app = top(first=first)
+        async with app.run_test(size=(100, 24)) as pilot:
+            await until(pilot, lambda: title in text_on(app))
+
+    named()
+
+
+@piloted
+async def test_a_first_view_of_rows_waits_for_them():
+    cluster = Told({})
+    cluster.store.index = 0
+    app = top(cluster, first="tasks web")
+    async with app.run_test(size=(100, 24)) as pilot:
+        await until(pilot, lambda: "jobs [0]" in text_on(app))
+        cluster.change(Noun.JOBS, job("web"))
+        await until(pilot, lambda: "tasks of job web [0]" in text_on(app))
 
 
 def first_column(app):
