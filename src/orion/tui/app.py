@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -14,21 +14,21 @@ from textual.widgets import Input
 
 from orion.model.api.watch import Noun
 from orion.tui import opening
-from orion.tui.actions import Action, Stage, actions_of, perform
 from orion.tui.browser import Browser
 from orion.tui.commands import Command, completions, read_command
 from orion.tui.history import Place
-from orion.tui.keys import Key, canonical
+from orion.tui.keys import Key
 from orion.tui.prompt import Prompt, no_completion
-from orion.tui.screens.forwards import Forwards
-from orion.tui.screens.help import Text, alias_lines, help_lines
 from orion.tui.settings import SettingsFile
 from orion.tui.source import Source
 from orion.tui.summary import Asked, node_at
 
+if TYPE_CHECKING:
+    from orion.tui.doing import Doing
+
 LOOK_S = 1.0  # between two looks at clocks and the settings
 PAUSE_S = 0.04
-HINTED = 4  # actions of a noun that are always shown
+LOAD_S = 0.05  # once rows are shown, until the rest of the program is loaded
 SHARE = 5  # of the time, news take one part in so many
 
 Names = dict[Noun, list[str]]
@@ -70,7 +70,7 @@ class Top(App[None]):
         self._took_s = 0.0
         self._moves = 0
         self.browser = Browser(cluster, settings.settings, self)
-        self._stage = Stage(self, cluster, lambda text, wrong: self.say(text, wrong=wrong))
+        self._doing: Doing | None = None
 
     def on_mount(self) -> None:
         self.push_screen(self.browser)
@@ -89,7 +89,8 @@ class Top(App[None]):
             self.run_command(first)
 
     def on_unmount(self) -> None:
-        self._stage.forwards.end_all()
+        if self._doing is not None:
+            self._doing.end()
         if self._drawing is not None:
             self._drawing.cancel()
         self.cluster.close()
@@ -118,8 +119,9 @@ class Top(App[None]):
         else:
             with self.batch_update():
                 self.browser.rows_changed(changed)
-        if self._first and self.cluster.store.index:
+        if self.cluster.store.index and self._doing is None:
             self._begin()
+            self.set_timer(LOAD_S, self.load)
         if self.cluster.moves != self._moves:
             self._moves = self.cluster.moves
             self.say(f"another node is asked now: {self.cluster.address}")
@@ -236,9 +238,11 @@ class Top(App[None]):
         elif name == "help":
             self._help()
         elif name == "aliases":
-            self.push_screen(Text(self.cluster, "commands", alias_lines(self.settings.settings.aliases)))
+            self._push_aliases()
         elif name == "forwards":
-            self.push_screen(Forwards(self.cluster, self._stage.forwards))
+            self.load()
+            assert self._doing is not None
+            self.push_screen(self._doing.forwards())
         elif name in opening.OF_A_ROW and not argument:
             self.act(name, [])
         else:
@@ -253,33 +257,35 @@ class Top(App[None]):
         self.push_screen(opening.SCREENS[name](self.cluster, noun, key))
 
     def _help(self) -> None:
+        from orion.tui.screens.help import Text, help_lines
+
+        self.load()
         view = self.browser.desk.view
         lines = help_lines(view, self.browser.more_keys, self.browser.keymap)
         self.push_screen(Text(self.cluster, f"keys of {view.name}", lines))
 
+    def _push_aliases(self) -> None:
+        from orion.tui.screens.help import Text, alias_lines
+
+        self.push_screen(Text(self.cluster, "commands", alias_lines(self.settings.settings.aliases)))
+
     # --- what is done with rows ---------------------------------------------------------------------------
 
     def act(self, does: str, keys: list[str]) -> None:
-        noun = self.browser.desk.view.noun
-        keys = keys or self.browser.chosen
-        action = next((each for each in self._actions(noun) if each.word == does), None)
-        if not keys:
-            self.say("there is no row", wrong=True)
-        elif action is None:
-            self.say(f"there is no {does} of {noun}" + (" in read-only mode" if self.read_only else ""), wrong=True)
-        else:
-            self.run_worker(perform(self._stage, action, noun, keys))
-
-    def _actions(self, noun: Noun) -> tuple[Action, ...]:
-        return actions_of(noun, read_only=self.read_only)
+        self.load()
+        assert self._doing is not None
+        self._doing.act(does, self.browser.desk.view.noun, keys or self.browser.chosen)
 
     def keys_of(self, noun: Noun) -> tuple[Key, ...]:
-        return tuple(
-            Key(
-                canonical(each.key),
-                each.word,
-                f"{each.does[:1].lower()}{each.does[1:]}",
-                each.word if at < HINTED else "",
-            )
-            for at, each in enumerate(self._actions(noun))
-        )
+        return self._doing.keys_of(noun) if self._doing is not None else ()
+
+    def load(self) -> None:
+        """Loads what can be done with rows, unless it is there."""
+        if self._doing is None:
+            from orion.tui.doing import Doing
+
+            def say(text: str, wrong: bool) -> None:
+                self.say(text, wrong=wrong)
+
+            self._doing = Doing(self, self.cluster, say, read_only=self.read_only)
+            self.browser.rekey()

@@ -34,6 +34,9 @@ class Host(Protocol):
     def keys_of(self, noun: Noun) -> tuple[Key, ...]:
         """All that can be done with rows of a noun."""
 
+    def load(self) -> None:
+        """Loads the rest of the program, unless it is there."""
+
     def open_prompt(self, sign: str) -> None: ...
 
     def run_command(self, text: str) -> None: ...
@@ -127,7 +130,7 @@ class Browser(Screen[None]):
         """Shows the desk's listing, which is another one, or has other columns."""
         desk = self.desk
         at = desk.place.at if key is None else key
-        self.keymap = keymap((*MOVES, *KEYS, *self.more_keys), self._settings.keys)
+        self.rekey()
         chosen = self._settings.columns.get(desk.view.name, ())
         self.table.show(desk.listing, wide=desk.wide, chosen=chosen, key=at)
         self._heed_filter()
@@ -137,6 +140,11 @@ class Browser(Screen[None]):
             self.note(self.desk.wrong, wrong=True)
         else:
             self.tell()
+
+    def rekey(self) -> None:
+        """Other keys mean something now."""
+        self.keymap = keymap((*MOVES, *KEYS, *self.more_keys), self._settings.keys)
+        self.tell()
 
     def go(self, place: Place) -> None:
         """Shows a view that was asked for."""
@@ -150,6 +158,7 @@ class Browser(Screen[None]):
         """Does what a key says. Returns whether it says anything here."""
         if self.focused is not self.table:
             return False
+        self._host.load()
         if self.frame.noted:
             self.note("")
         does = self.keymap.get(of_event(event.key, event.character))

@@ -1,7 +1,7 @@
 """A person's own columns, colours, keys and aliases: a TOML file that is read again when it changes."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -9,11 +9,12 @@ from rich.errors import StyleSyntaxError
 from rich.style import Style
 
 from orion.tui.columns import Tone
-from orion.tui.keys import KEYS, canonical
+from orion.tui.keys import KEYS, MOVES, canonical
 from orion.tui.skins import DEFAULT, PARTS, SKINS
 from orion.tui.views import VIEWS
 
 MOST_BYTES = 256 * 1024
+OWN = frozenset(each.does for each in (*KEYS, *MOVES))
 
 
 class Wrong(ValueError):
@@ -36,13 +37,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     aliases: dict[str, str] = {}
 
 
-def read_settings(text: str, actions: frozenset[str] = frozenset()) -> Settings:
-    """Raises Wrong. `actions`: names that a key may have, beside those of KEYS."""
+Names = Callable[[], frozenset[str]]
+
+
+def read_settings(text: str, actions: Names = frozenset) -> Settings:
+    """Raises Wrong. `actions` gives names that a key may have, beside those of KEYS."""
     try:
         settings = msgspec.toml.decode(text, type=Settings)
     except msgspec.MsgspecError as error:
         raise Wrong(_plainly(str(error))) from None
-    _check(settings, {each.does for each in KEYS} | actions)
+    _check(settings, actions)
     return settings
 
 
@@ -52,7 +56,7 @@ def _plainly(words: str) -> str:
     return f"{place.rstrip('`')}: {what[:1].lower()}{what[1:]}" if at else words
 
 
-def _check(settings: Settings, names: set[str]) -> None:
+def _check(settings: Settings, actions: Names) -> None:
     _check_one_of("view", settings.view, VIEWS)
     _check_one_of("skin", settings.skin, SKINS)
     for part, style in settings.colours.items():
@@ -69,7 +73,7 @@ def _check(settings: Settings, names: set[str]) -> None:
     for key, does in settings.keys.items():
         if not canonical(key):
             raise Wrong(f"keys: {key!r} is no key: write it as in ctrl-w, A, f5 or esc")
-        if does and not does.startswith(":") and does not in names:
+        if does and not does.startswith(":") and does not in OWN and does not in actions():
             raise Wrong(
                 f"keys.{key}: nothing is called {does!r}: write a command as ':tasks web', or a name of docs/top.md"
             )
@@ -89,7 +93,7 @@ def default_path() -> Path:
 class SettingsFile:
     """`settings`: the last that were right. `wrong`: why those in the file are not taken, "" while they are."""
 
-    def __init__(self, path: Path, actions: frozenset[str] = frozenset()) -> None:
+    def __init__(self, path: Path, actions: Names = frozenset) -> None:
         self.path = path
         self.settings = Settings()
         self.wrong = ""
