@@ -36,9 +36,9 @@ class Watch(Session):
         node goes, or says nothing any more.
         """
         query = {"nouns": ",".join(nouns)} if nouns else {}
-        chunks = self._transport.stream(
-            "/watch", query, self._headers({}), self._timeout_s + MARGIN_S, STREAM_SILENCE_S, EVENT_STREAM
-        )
+        headers = self._headers({"Accept-Encoding": "gzip"})
+        connect_s = self._timeout_s + MARGIN_S
+        chunks = self._transport.stream("/watch", query, headers, connect_s, STREAM_SILENCE_S, EVENT_STREAM)
         try:
             for message in messages(chunks):
                 if message.event == "rows":

@@ -1,5 +1,9 @@
 """GET /watch over a real server."""
 
+import gzip
+
+import pytest
+
 from orion.model.api.watch import Noun
 from orion.node.services.watch import WatchItem
 
@@ -26,3 +30,14 @@ def test_what_is_no_noun_is_refused_by_its_name(api):
     assert answer.status == 400
     assert "nouns" in answer.body.decode()
     assert api.service.watched == []
+
+
+@pytest.mark.parametrize(
+    ("accepts", "squeezed"), [("gzip", True), ("br, gzip;q=0.5", True), ("gzip;q=0", False), ("br", False)]
+)
+def test_whoever_accepts_gzip_gets_it(api, accepts, squeezed):
+    api.service.watch_items = [WatchItem("current", b'{"index":5}')]
+    answer = api.ask("GET", "/watch", headers={"Accept-Encoding": accepts})
+    assert (answer.headers["Content-Encoding"] == "gzip") is squeezed
+    body = gzip.decompress(answer.body) if squeezed else answer.body
+    assert body.endswith(b'event: current\ndata: {"index":5}\n\n')

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import zlib
 from collections.abc import AsyncGenerator
 
 from orion.api.http.asgi import Receive, Scope, Send
@@ -17,6 +18,7 @@ HEARTBEAT_S = 3.0  # after this much silence: a client that hears none takes the
 # Of Server-Sent Events: browsers try again after a second when the stream breaks off, and pass comments over.
 PREAMBLE = b"retry: 1000\n\n"
 HEARTBEAT = b": still here\n\n"
+GZIP = 31  # of zlib: gzip's frame, and its largest window
 
 
 class Stream:
@@ -24,6 +26,7 @@ class Stream:
     connection breaks off, so that nobody takes a part for the whole, unless the stream `ends_cleanly` at any point.
 
     The head is sent after `patience_s` even when nothing has come yet; `heartbeat` is sent when nothing comes.
+    `squeezed`: with gzip, each item so that it can be read as soon as it comes.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class Stream:
         patience_s: float,
         heartbeat: bytes = b"",
         ends_cleanly: bool = False,
+        squeezed: bool = False,
     ) -> None:
         self._limits = limits
         self._items = items
@@ -42,10 +46,12 @@ class Stream:
         self._heartbeat = heartbeat
         self._ends_cleanly = ends_cleanly
         self._started = False
+        self._gzip = zlib.compressobj(1, wbits=GZIP) if squeezed else None
         self._headers = [
             (b"content-type", media_type.encode()),
             (b"cache-control", b"no-store"),
             (b"x-content-type-options", b"nosniff"),
+            *([(b"content-encoding", b"gzip")] if squeezed else []),
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,7 +62,8 @@ class Stream:
         if error and not self._ends_cleanly:
             return  # without its last chunk the body is seen to be cut
         await self._start(send)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        rest = b"" if self._gzip is None else self._gzip.flush()
+        await send({"type": "http.response.body", "body": rest, "more_body": False})
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> OrionError | None:
         """Sends all items; returns what cut them short."""
@@ -100,6 +107,8 @@ class Stream:
 
     async def _send(self, send: Send, item: bytes) -> None:
         await self._start(send)
+        if self._gzip is not None:
+            item = self._gzip.compress(item) + self._gzip.flush(zlib.Z_SYNC_FLUSH)
         await send({"type": "http.response.body", "body": item, "more_body": True})
 
 

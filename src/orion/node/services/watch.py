@@ -6,6 +6,7 @@ follower takes at most a twentieth of its node's time.
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Iterator
 from typing import ClassVar
 
@@ -31,6 +32,7 @@ SHARE = 20  # of the node's time, a follower may take one part in so many
 LONGEST_PAUSE_S = 1.0
 WHOLES_S = 0.5  # between two looks at what costs more
 MESSAGE_BYTES = 64 * 1024  # of rows, about
+LAST = frozenset({Noun.ALLOCATIONS})
 
 
 class WatchItem(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -79,27 +81,25 @@ class Watch:
         driver, loop = self._driver, asyncio.get_running_loop()
         await self._freshness.reached(Read())
         told = Told(driver, self._directory, request.nouns)
-        for noun in request.nouns:
-            yield _item("rows", RowsMessage(noun, begins=True))
-        first = True
-        wholes_at: tuple[int, int] | None = None  # where state was at the last look at what costs more
-        wholes_s, looks = 0.0, 0
+        wholes_at = self._position  # where state was at the last look at what costs more
+        wholes_s, looks = loop.time() + WHOLES_S, 0
+        async with contextlib.aclosing(self._beginning(told, request.nouns)) as items:
+            async for item in items:
+                yield item
         while driver.is_member:
             at, began_s = self._position, loop.time()
             wholes = at != wholes_at and began_s >= wholes_s
             if wholes:
                 wholes_at, wholes_s = at, began_s + WHOLES_S
             spent_s = 0.0  # on looking alone: others have the loop between two pieces
-            for items in self._look(told, wholes=wholes):
+            for made in map(_items, told.changes(wholes=wholes)):
                 spent_s += loop.time() - began_s
-                for item in items:
+                for item in made:
                     yield item
                 await asyncio.sleep(0)
                 began_s = loop.time()
             yield self._current()
-            pause_s = 0.0 if first else spent_s * (SHARE - 1)
-            first = False
-            await asyncio.sleep(min(max(PAUSE_S, pause_s), LONGEST_PAUSE_S))
+            await asyncio.sleep(min(max(PAUSE_S, spent_s * (SHARE - 1)), LONGEST_PAUSE_S))
             while not await self._moves(at, wholes_s if wholes_at != at else None):
                 looks = 0 if driver.standing.leader else looks + 1
                 if looks == LEADERLESS_LOOKS:
@@ -107,10 +107,25 @@ class Watch:
                 yield ALIVE if looks else self._current()
         raise Unavailable("this node does not follow the cluster's log any more")
 
-    @staticmethod
-    def _look(told: Told, *, wholes: bool) -> Iterator[list[WatchItem]]:
-        """In pieces, each made at once."""
-        return (list(_items(changes)) for changes in told.changes(wholes=wholes))
+    async def _beginning(self, told: Told, nouns: tuple[Noun, ...]) -> AsyncGenerator[WatchItem, None]:
+        """All rows, those of LAST behind the others: what comes first on a slow line can be shown meanwhile."""
+        for noun in nouns:
+            if noun not in LAST:
+                yield _begins(noun)
+        held = list[Change]()
+        for changes in told.changes(wholes=True):
+            held += (change for change in changes if change.noun in LAST)
+            for item in _items([change for change in changes if change.noun not in LAST]):
+                yield item
+            await asyncio.sleep(0)
+        yield self._current()
+        for noun in LAST.intersection(nouns):
+            yield _begins(noun)
+            for change in held:
+                for item in _items([change]):
+                    yield item
+                await asyncio.sleep(0)
+            yield self._current()
 
     @property
     def _position(self) -> tuple[int, int]:
@@ -136,18 +151,25 @@ class Watch:
         return _item("current", CurrentMessage(self._driver.applied_index, name or ""))
 
 
-def _items(changes: list[Change]) -> Iterator[WatchItem]:
-    for change in changes:
-        gone, rows, size_bytes = change.gone, list[msgspec.Raw](), 0
-        for row in change.rows:
-            data = msgspec.json.encode(row)
-            rows.append(msgspec.Raw(data))
-            size_bytes += len(data)
-            if size_bytes >= MESSAGE_BYTES:
-                yield _item("rows", RowsMessage(change.noun, rows, gone))
-                gone, rows, size_bytes = [], [], 0
-        if rows or gone:
+def _items(changes: list[Change]) -> list[WatchItem]:
+    return [item for change in changes for item in _messages(change)]
+
+
+def _messages(change: Change) -> Iterator[WatchItem]:
+    gone, rows, size_bytes = change.gone, list[msgspec.Raw](), 0
+    for row in change.rows:
+        data = msgspec.json.encode(row)
+        rows.append(msgspec.Raw(data))
+        size_bytes += len(data)
+        if size_bytes >= MESSAGE_BYTES:
             yield _item("rows", RowsMessage(change.noun, rows, gone))
+            gone, rows, size_bytes = [], [], 0
+    if rows or gone:
+        yield _item("rows", RowsMessage(change.noun, rows, gone))
+
+
+def _begins(noun: Noun) -> WatchItem:
+    return _item("rows", RowsMessage(noun, begins=True))
 
 
 def _item(name: str, message: RowsMessage | CurrentMessage) -> WatchItem:
