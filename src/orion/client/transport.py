@@ -21,7 +21,6 @@ DEFAULT_PORT = 8000
 MARGIN_S = 3.0  # the node gives up first, and says why
 CONNECT_S = 5.0
 CHUNK_BYTES = 64 * 1024
-GZIP = 31  # of zlib: gzip's frame, and its largest window
 ONCE = "Idempotency-Key"
 # What http.client raises when the other side closed a kept connection before it read the request.
 _STALE = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, http.client.CannotSendRequest)
@@ -213,7 +212,10 @@ class Transport:
             waits_s = silence_s or timeout_s
             chunks = iter(functools.partial(response.read1, CHUNK_BYTES), b"")
             if response.getheader("Content-Encoding") == "gzip":  # which `headers` accept
-                chunks = _unpacked(chunks)
+                # Loaded with the first stream that is squeezed.
+                from orion.client.unpacking import unpacked
+
+                chunks = unpacked(chunks, CHUNK_BYTES)
             yield from chunks
         except OSError as error:
             words = self._unreachable(error, waits_s)
@@ -357,21 +359,6 @@ class Transport:
                 "name it, or several, with --addr or ORION_ADDR"
             )
         return Unavailable(f"{self.address} can't be reached: {error.strerror or error}")
-
-
-def _unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """In pieces that are not much larger, whatever they were made of. Raises HTTPException for what is no gzip."""
-    # Loaded with the first stream that is squeezed.
-    import zlib
-
-    unpack = zlib.decompressobj(wbits=GZIP)
-    try:
-        for chunk in chunks:
-            yield unpack.decompress(chunk, CHUNK_BYTES)
-            while unpack.unconsumed_tail:
-                yield unpack.decompress(unpack.unconsumed_tail, CHUNK_BYTES)
-    except zlib.error as error:
-        raise http.client.HTTPException(str(error)) from None
 
 
 def _what_else(error: http.client.HTTPException) -> str:

@@ -6,7 +6,7 @@ import zlib
 import msgspec
 import pytest
 
-from orion.client.transport import CHUNK_BYTES, _unpacked
+from orion.client.unpacking import unpacked
 from orion.client.watch import Current, Rows
 from orion.model.api.watch import CurrentMessage, Noun, RowsMessage, TaskRow
 from orion.model.errors import Refused
@@ -44,11 +44,11 @@ def test_what_is_no_row_is_refused(api, client, data):
 def test_what_was_squeezed_comes_in_pieces_of_bounded_size():
     packed = zlib.compressobj(9, wbits=31)
     data = packed.compress(bytes(10_000_000)) + packed.flush()
-    pieces = list(_unpacked(iter([data[:100], data[100:]])))
+    pieces = list(unpacked(iter([data[:100], data[100:]]), 5_000))
     assert sum(map(len, pieces)) == 10_000_000
-    assert max(map(len, pieces)) <= CHUNK_BYTES
+    assert max(map(len, pieces)) <= 5_000
 
 
 def test_what_is_no_gzip_breaks_the_stream():
     with pytest.raises(http.client.HTTPException):
-        list(_unpacked(iter([b"event: rows"])))
+        list(unpacked(iter([b"event: rows"]), 5_000))
