@@ -63,21 +63,19 @@ class Browser(Screen[None]):
         self._cluster = cluster
         self._settings = settings
         self.desk = Desk(cluster.store, Place(settings.view), wide=settings.wide)
-        self.frame = Frame(self, skin(settings.skin, settings.colours))
+        styles = skin(settings.skin, settings.colours)
+        self.frame = Frame(self, styles)
+        self.table = RowTable(self.desk.listing, styles)
         self.keymap: dict[str, str] = {}
 
     def compose(self) -> ComposeResult:
         yield from self.frame.above
-        yield RowTable(self.desk.listing, skin(self._settings.skin, self._settings.colours))
+        yield self.table
         yield from self.frame.below
 
     def on_mount(self) -> None:
         self.settle(self._settings)
         self._show()
-
-    @property
-    def table(self) -> RowTable:
-        return self.query_one(RowTable)
 
     @property
     def more_keys(self) -> tuple[Key, ...]:
