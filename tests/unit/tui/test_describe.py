@@ -5,6 +5,7 @@ import pytest
 
 from orion.client import EventView
 from orion.jobfile.load import Source, load
+from orion.model.api.health_fields import HealthCheckRequest, TcpCheckRequest
 from orion.model.api.jobs import JobRequest
 from orion.model.api.reasons import (
     JobWaitView,
@@ -13,6 +14,7 @@ from orion.model.api.reasons import (
     ShortageView,
     VolumeWaitView,
 )
+from orion.model.api.update_fields import UpdateRequest
 from orion.model.api.watch import Noun
 from orion.model.errors import NotFound, Unavailable
 from orion.tui.lines import text_of
@@ -69,6 +71,7 @@ def test_what_a_task_waits_for_is_told_before_the_nodes():
         {},
         {"env": {"A": "no", "B": "1e5", "C": "a\nb\n  c", "D": "x: y # z", "E": "end \n", "F": ""}},
         {"command": ["sh", "-c", "echo 'a'; # b"], "port_bindings": {"80/tcp": "", "443/tcp": "127.0.0.1:8443"}},
+        {"update": UpdateRequest(parallelism=2), "health_check": HealthCheckRequest(tcp=TcpCheckRequest(port=80))},
         {"kind": "batch", "count": 7, "memory": 64_000_000, "cpu": 0.25, "restart_policy": "no"},
     ],
 )

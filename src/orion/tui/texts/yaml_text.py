@@ -1,6 +1,6 @@
 """Views and jobs as YAML. A job is what `orion deploy` takes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -26,7 +26,11 @@ class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML has no types
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> Any:
-    style = "|" if "\n" in value else None
+    lines = value.split("\n")
+    if not all(line.isprintable() for line in lines):
+        style = '"'  # with escapes: other line ends than ours would be read as spaces
+    else:
+        style = "|" if len(lines) > 1 else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
@@ -41,9 +45,26 @@ def yaml_text(value: Any) -> str:
 def job_yaml(job: JobView | JobRequest) -> str:
     """Returns the job as a file of it, without what is as by default."""
     request = request_of(job, {}) if isinstance(job, JobView) else job
-    values = msgspec.to_builtins(request)
+    values = _sparse(request)
     first = {key: values[key] for key in _FIRST if key in values}
     return yaml_text({**first, **values})
+
+
+def _sparse(value: Any) -> Any:
+    """Returns the value in JSON's terms, without fields that are as by default."""
+    if isinstance(value, msgspec.Struct):
+        infos = msgspec.structs.fields(value)
+        pairs = ((info, getattr(value, info.name)) for info in infos)
+        return {info.encode_name: _sparse(each) for info, each in pairs if each != _default(info)}
+    if isinstance(value, list):
+        return [_sparse(each) for each in value]
+    if isinstance(value, Mapping):
+        return {key: _sparse(each) for key, each in value.items()}
+    return msgspec.to_builtins(value)
+
+
+def _default(info: msgspec.structs.FieldInfo) -> Any:
+    return info.default_factory() if info.default_factory is not msgspec.NODEFAULT else info.default
 
 
 def yaml_lines(text: str) -> Iterator[Line]:
