@@ -26,12 +26,13 @@ class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML has no types
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> Any:
-    lines = value.split("\n")
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=_style(value.split("\n")))
+
+
+def _style(lines: list[str]) -> str | None:
     if not all(line.isprintable() for line in lines):
-        style = '"'  # with escapes: other line ends than ours would be read as spaces
-    else:
-        style = "|" if len(lines) > 1 else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+        return '"'  # with escapes: other line ends than ours would be read as spaces
+    return "|" if len(lines) > 1 else None
 
 
 _Dumper.add_representer(str, _text)
