@@ -34,9 +34,7 @@ class Session:
 
     def again(self) -> Self:
         """Another one, to the same nodes: for another thread."""
-        other = type(self)(timeout_s=self._timeout_s)
-        other._transport = self._transport.again()  # noqa: SLF001 -- its own kind
-        return other
+        return type(self)(self.addresses, timeout_s=self._timeout_s)
 
     def close(self) -> None:
         self._transport.close()

@@ -280,10 +280,6 @@ class Transport:
             raise _error(self.address, answer)
         return answer
 
-    def again(self) -> "Transport":
-        """Another one, to the same nodes."""
-        return Transport(self.addresses)
-
     def _turn(self, address: str = "") -> None:
         """Another node is asked first from now on, unless the one at `address` is not asked any more anyway."""
         if not address or address == self.address:

@@ -20,8 +20,6 @@ from orion.tui.source import Source
 from orion.tui.summary import Asked
 from orion.tui.table import RowTable
 
-ROOMY = 160  # columns of a terminal in which reasons are seen whole
-
 
 class Host(Protocol):
     """All that the browser asks of the app. It is called at once, so that keys that come in a burst keep their
@@ -115,9 +113,14 @@ class Browser(Screen[None]):
         if not self.is_mounted:
             return
         row = self.desk.listing.row(self.table.key)
-        reason = getattr(row, "reason", "") if self.size.width < ROOMY else ""
-        hints = [(f" {reason}", "dim")] if reason else hints_of((*self.more_keys, *KEYS), self.keymap)
-        self.frame.tell(self._cluster.store, self._host.asked(), self.desk.title(), self.desk.crumbs(), hints)
+        self.frame.tell(
+            self._cluster.store,
+            self._host.asked(),
+            title=self.desk.title(),
+            reason=getattr(row, "reason", "") or "",
+            crumbs=self.desk.crumbs(),
+            hints=hints_of((*self.more_keys, *KEYS), self.keymap),
+        )
 
     def note(self, text: str, *, wrong: bool = False) -> None:
         """Says a sentence below, for a while; "" nothing."""

@@ -6,7 +6,7 @@ from typing import Any
 from textual.app import App
 
 from orion.model.api.watch import Noun
-from orion.tui.actions import Action, Stage, actions_of, perform
+from orion.tui.actions import Stage, actions_of, perform
 from orion.tui.cluster import Cluster
 from orion.tui.keys import Key, canonical
 from orion.tui.screens.forwards import Forwards
@@ -33,12 +33,13 @@ class Doing:
 
     def act(self, does: str, noun: Noun, keys: list[str]) -> None:
         """Does something with rows of a noun, by its word."""
-        action = next((each for each in self._actions(noun) if each.word == does), None)
-        if not keys:
+        action = next((each for each in actions_of(noun) if each.word == does), None)
+        if action is None:
+            self._stage.tell(f"there is no {does} of {noun}", True)
+        elif self._read_only and action.changes:
+            self._stage.tell(f"{does}: nothing is changed from here, this is read-only", True)
+        elif not keys:
             self._stage.tell("there is no row", True)
-        elif action is None:
-            where = " in read-only mode" if self._read_only else ""
-            self._stage.tell(f"there is no {does} of {noun}{where}", True)
         else:
             self._app.run_worker(perform(self._stage, action, noun, keys))
 
@@ -50,9 +51,7 @@ class Doing:
                 each.word,
                 f"{each.does[:1].lower()}{each.does[1:]}",
                 each.word if at < HINTED else "",
+                locked=self._read_only and each.changes,
             )
-            for at, each in enumerate(self._actions(noun))
+            for at, each in enumerate(actions_of(noun))
         )
-
-    def _actions(self, noun: Noun) -> tuple[Action, ...]:
-        return actions_of(noun, read_only=self._read_only)

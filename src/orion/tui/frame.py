@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from textual.screen import Screen
 from textual.timer import Timer
 
+from orion.model.printable import one_line
 from orion.tui import summary
 from orion.tui.bars import Bar
 from orion.tui.keys import Key, shown
@@ -23,10 +24,10 @@ class Frame:
         self._screen = screen
         self._bars = {
             name: Bar(styles, lines, id=name)
-            for name, lines in (("header", 2), ("title", 1), ("crumbs", 1), ("hints", 1))
+            for name, lines in (("header", 2), ("title", 1), ("reason", 1), ("crumbs", 1), ("hints", 1))
         }
         self.above = [self._bars["header"], self._bars["title"]]
-        self.below = [self._bars["crumbs"], self._bars["hints"]]
+        self.below = [self._bars["reason"], self._bars["crumbs"], self._bars["hints"]]
         self._note: Span | None = None
         self._timer: Timer | None = None
         self._counted_s = 0.0
@@ -56,12 +57,23 @@ class Frame:
     def _forget(self) -> None:
         self._note = None  # the next look at the clock draws it
 
-    def tell(self, store: Store, asked: Asked, title: list[Span], crumbs: list[Span], hints: list[Span]) -> None:
+    def tell(
+        self,
+        store: Store,
+        asked: Asked,
+        *,
+        title: list[Span],
+        reason: str,
+        crumbs: list[Span],
+        hints: list[Span],
+    ) -> None:
+        """`reason`: that of the row under the cursor, in its whole length."""
         now_s = time.monotonic()
         if now_s - self._counted_s > COUNT_S:
             self._counted_s, self._counts = now_s, summary.second_line(store)
         self._bars["header"].tell(summary.first_line(store, asked), self._counts)
         self._bars["title"].tell(title)
+        self._bars["reason"].tell([(f"  {one_line(reason)}", "dim")])
         self._bars["crumbs"].tell([self._note] if self._note else crumbs)
         self._bars["hints"].tell(hints)
 
@@ -71,6 +83,6 @@ def hints_of(keys: Iterable[Key], keymap: Mapping[str, str]) -> list[Span]:
     of = {does: key for key, does in keymap.items()}
     spans: list[Span] = []
     for each in keys:
-        if each.hint and each.does in of:
+        if each.hint and each.does in of and not each.locked:
             spans += [(f" <{shown(of[each.does])}>", "key"), (f" {each.hint}", "hint")]
     return spans

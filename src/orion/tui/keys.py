@@ -12,13 +12,14 @@ _ARROWS = ("up", "down", "left", "right")
 
 class Key(NamedTuple):
     """`does`: a command of the bar with its colon, else the name of something that a view can do. `hint`: it is
-    among those that are always shown.
+    among those that are always shown. `locked`: it says why not, as in read-only mode.
     """
 
     key: str
     does: str
     words: str
     hint: str = ""
+    locked: bool = False
 
 
 KEYS: tuple[Key, ...] = (

@@ -13,7 +13,7 @@ from unit.api.fake_service import task_view
 
 SERVER = {"orion.api", "orion.node", "orion.raft", "orion.state", "orion.adapters", "orion.process.daemon"}
 FILES = {"orion.jobfile", "yaml"}  # job files, for the commands that read them
-HEAVY = {*SERVER, *FILES, "asyncio", "uvloop", "lmdb", "kinship", "httptools", "rich"}
+HEAVY = {*SERVER, *FILES, "asyncio", "uvloop", "lmdb", "kinship", "httptools", "rich", "textual", "orion.tui"}
 
 
 def loaded(*args, **env):
@@ -30,7 +30,8 @@ def loaded(*args, **env):
 
 
 @pytest.mark.parametrize(
-    "args", [["version"], ["--version"], ["ps", "--help"], ["nodes", "--help"], ["completion", "zsh"]]
+    "args",
+    [["version"], ["--version"], ["ps", "--help"], ["nodes", "--help"], ["top", "--help"], ["completion", "zsh"]],
 )
 def test_what_asks_nobody_loads_next_to_nothing(args):
     assert not loaded(*args) & {*HEAVY, "msgspec", "http.client", "orion.client"}

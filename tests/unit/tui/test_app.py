@@ -283,6 +283,7 @@ async def test_read_only_has_no_actions_that_change():
         assert "read-only" in text_on(app)
         await press(pilot, "ctrl+d", "r", "s", "h", "t")
         assert app.screen is app.browser
+        assert "run now: nothing is changed from here, this is read-only" in text_on(app)
         await press(pilot, "question_mark")
         assert "restart" not in text_on(app).lower()
         assert app.cluster.asked == []

@@ -27,9 +27,11 @@ def help_lines(view: View, more: Sequence[Key], keymap: Mapping[str, str]) -> li
     """Returns what the keys do in a view, as they are now."""
     known = {each.does: each.words for each in (*KEYS, *MOVES, *more)}
     acts, moves = {each.does for each in more}, {each.does for each in MOVES}
+    locked = {each.does for each in more if each.locked}
     keys: dict[str, list[str]] = {}
     for key, does in keymap.items():
-        keys.setdefault(does, []).append(shown(key))
+        if does not in locked:
+            keys.setdefault(does, []).append(shown(key))
     named = [(" ".join(found), known.get(does, does), does) for does, found in keys.items()]
     sorts = [(f"Shift-{each.letter}", f"by {each.title.lower()}") for each in view.columns if each.letter]
     return [
