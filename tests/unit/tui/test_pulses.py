@@ -1,5 +1,7 @@
 """The cluster's pulse: figures read, series of them, and what is on the screen."""
 
+import contextlib
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,6 +95,9 @@ def test_the_leader_is_asked_for_its_figures_and_the_rest_is_known_without_it():
         raise Unavailable(f"{address} does not answer")
 
     assert measure(asked, "192.0.2.9:8000", silent) == Measure(raft())
+    for cluster_id, known in (("c", Measure(raft(), 9, 3.0)), ("another", Measure(raft()))):
+        leader = contextlib.nullcontext(Client(Scripted(raft=raft(cluster=cluster_id), metrics=metrics(9, 3.0))))
+        assert measure(asked, "127.0.0.1:8000", lambda address, leader=leader, **how: leader) == known
 
 
 def shown(store, pulse=None, width=80):

@@ -35,6 +35,7 @@ WHY = Action("w", "why", "Why it waits, or is not as asked: the whole of it", op
 LOGS = Action("l", "logs", "What it writes", opens=of_row.logs)
 PREVIOUS = Action("p", "previous", "What its run before wrote", opens=of_row.previous)
 EVENTS = Action("v", "events", "What happened to it", opens=of_row.events)
+USE = Action("i", "use", "What it uses: processor, memory, network, disks", opens=of_row.use)
 XRAY = Action("x", "xray", "Its job as a tree", opens=_xray)
 SHELL = Action("s", "shell", "A shell in its container", changes=True, takes=takes.shell)
 FORWARD = Action("f", "forward", "A port of its container on this machine", changes=True, takes=takes.port_forward)
@@ -55,6 +56,7 @@ _NODES = (
     ),
     Action("u", "ready", "Give it work again", changes=True, many=True, calls=calls.ready),
     EVENTS,
+    USE,
     YAML,
     LOGS,
     WHY,
@@ -107,6 +109,7 @@ _JOBS = (
     PREVIOUS,
     WHY,
     EVENTS,
+    USE,
     XRAY,
     Action(
         "r",
@@ -158,6 +161,7 @@ _TASKS = (
     YAML,
     PREVIOUS,
     EVENTS,
+    USE,
     XRAY,
     FORWARD,
     Action("e", "edit job", "Edit its job in $EDITOR; the plan is shown first", changes=True, takes=edit),
@@ -189,7 +193,7 @@ _TASKS = (
         asks=questions.delete_task,
     ),
 )
-_ALLOCATIONS = (DESCRIBE, YAML, LOGS, WHY, EVENTS, XRAY, SHELL, FORWARD)
+_ALLOCATIONS = (DESCRIBE, YAML, LOGS, WHY, EVENTS, USE, XRAY, SHELL, FORWARD)
 _DEPLOYMENTS = (
     DESCRIBE,
     Action("a", "promote", _PROMOTE, changes=True, many=True, calls=calls.of_job(calls.promote)),

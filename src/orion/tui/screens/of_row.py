@@ -40,6 +40,12 @@ def previous(cluster: Cluster, noun: Noun, key: str) -> Opened:
     return Logs(cluster, noun, key, previous=True)
 
 
+def use(cluster: Cluster, noun: Noun, key: str) -> Opened:
+    from orion.tui.screens.use import Use
+
+    return Use(cluster, noun, key)
+
+
 def events(cluster: Cluster, noun: Noun, key: str) -> Opened:
     from orion.tui.screens.events import Events
     from orion.tui.texts.asking import job_of, task_of
@@ -48,4 +54,4 @@ def events(cluster: Cluster, noun: Noun, key: str) -> Opened:
     return Events(cluster, [task_of(cluster.store, noun, subject)])
 
 
-BY_WORD = {"describe": describe, "yaml": yaml, "why": why, "logs": logs, "events": events}
+BY_WORD = {"describe": describe, "yaml": yaml, "why": why, "logs": logs, "events": events, "use": use}

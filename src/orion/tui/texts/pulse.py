@@ -26,8 +26,8 @@ class Measure(msgspec.Struct, frozen=True):
 
 
 def measure(client: Client, leader: str, connect: Callable[..., Client] = Client) -> Measure:
-    """Asks for consensus as the node sees it, and the leader, by its address, for its figures. Raises OrionError
-    where not even the node that is asked answers.
+    """Asks for consensus as the node sees it, and the leader, by its address, for its figures. Without those where
+    the leader does not answer. Raises OrionError where not even the node that is asked does.
     """
     raft = client.raft()
     try:
@@ -35,6 +35,8 @@ def measure(client: Client, leader: str, connect: Callable[..., Client] = Client
             text = client.metrics()
         else:
             with connect(leader, timeout_s=LEADER_S) as other:
+                if other.raft().cluster != raft.cluster:  # its address means another one here
+                    return Measure(raft)
                 text = other.metrics()
     except OrionError:
         return Measure(raft)
