@@ -24,4 +24,4 @@ def once(client: Client, *, width: int = WIDTH, connect: Callable[..., Client] =
     else:
         raise Unavailable(f"{client.address} ended the stream before it had told all")
     pulse.take(measure(client, leader_address(store), connect), store)
-    return "".join(f"{text_of(line).rstrip()}\n" for line in pulse_lines(store, pulse, width))
+    return "".join(f"{text_of(line).rstrip()}\n" for line in pulse_lines(store, pulse, width, live=False))

@@ -158,6 +158,7 @@ def test_once_is_the_same_as_text():
     assert "node1 in term 7" in text
     assert "2.0 ms on average" in text
     assert "1 running" in text
+    assert "while this is open" not in text
     assert "\x1b" not in text
 
 

@@ -19,8 +19,17 @@ _NAME = 20
 _WELL = ("alive", "drained")
 
 
-def pulse_lines(store: Store, pulse: Pulse, width: int) -> list[Line]:
-    lines = [*_consensus(store, pulse), (), *_counts(store), *_waiting(store), (), *_nodes(store, pulse, width)]
+def pulse_lines(store: Store, pulse: Pulse, width: int, *, live: bool = True) -> list[Line]:
+    """`live`: it goes on, and has figures of what has happened since it began."""
+    lines = [
+        *_consensus(store, pulse),
+        *(_course(pulse) if live else _mean(pulse)),
+        (),
+        *_counts(store),
+        *_waiting(store),
+        (),
+        *_nodes(store, pulse, width),
+    ]
     return [cut(line, width) for line in lines]
 
 
@@ -39,6 +48,16 @@ def _consensus(store: Store, pulse: Pulse) -> Iterator[Line]:
     if raft is None:
         return
     yield from _voters(raft)
+
+
+def _mean(pulse: Pulse) -> Iterator[Line]:
+    if pulse.mean_ms is not None:
+        yield _name("commit"), Part(f"{pulse.mean_ms:.1f} ms on average")
+
+
+def _course(pulse: Pulse) -> Iterator[Line]:
+    if pulse.last is None:
+        return
     now = next((each for each in reversed(pulse.commit_ms) if each is not None), None)
     shown = [
         f"{now:.1f} ms" if now is not None else "",

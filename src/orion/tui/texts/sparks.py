@@ -6,7 +6,7 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 _FULL, _EMPTY = "█", "░"
 
 
-def spark(values: Sequence[float | None], width: int, most: float | None = None) -> str:
+def spark(values: Sequence[float | None] | Sequence[float], width: int, most: float | None = None) -> str:
     """Returns the last `width` values, right-aligned; a space for what is not known. `most`: what is a full block,
     else the greatest of them.
     """

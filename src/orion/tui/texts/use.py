@@ -14,6 +14,7 @@ ORDERS = ("cpu", "memory", "name")
 HIGH = 0.9  # of its memory, a task is close to its end
 _MOST = 60  # readings that are remembered
 _SPARK = 12
+_LITTLE = 0.05  # cores: less does not fill a block
 _TITLES = ("CPU", "MEMORY", "", "RECEIVED", "SENT", "READ", "WRITTEN", "PIDS")
 
 
@@ -21,7 +22,7 @@ class Use:
     def __init__(self) -> None:
         self._last: dict[str, StatsView] = {}
         self._before: dict[str, StatsView] = {}
-        self._cpu: dict[str, deque[float | None]] = {}
+        self._cpu: dict[str, deque[float]] = {}
         self._ended: dict[str, str] = {}  # and why
 
     def take(self, task: str, reading: StatsView) -> None:
@@ -48,11 +49,11 @@ class Use:
         yield plain(f"{'TASK':<{names}}  {'':<{_SPARK}}  {heads}", "dim")
         for task, cells in rows:
             told = [f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)]
-            full = self._share(self._last[task])
+            full, series = self._share(self._last[task]), list(self._cpu[task])
             look = "bad" if full is not None and full >= HIGH else ""
             yield (
                 Part(f"{task:<{names}}  ", "dim" if task in self._ended else ""),
-                Part(spark(list(self._cpu[task]), _SPARK), "good"),
+                Part(spark(series, _SPARK, max(_LITTLE, *series)), "good"),
                 Part(f"  {told[0]}  "),
                 Part(f"{told[1]}  {told[2]}", look),
                 Part("  " + "  ".join(told[3:])),
