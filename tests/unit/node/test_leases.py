@@ -229,3 +229,17 @@ def test_a_stop_on_purpose_leaves_them_the_time_that_the_cluster_waits():
         assert bench.left_ms() > 60_000 + STOP_AFTER_MS - 1_300
 
     run(main)
+
+
+def test_a_start_that_took_longer_than_its_time_asks_anew_whatever_was_renewed():
+    async def main(bench):
+        bench.assign(spec(DATA), stop_after_ms=STOP_AFTER_MS)
+        assert await bench.starts() == ""
+        bench.leases.require_time(FIRST)
+        assert await bench.starts() == ""
+        await bench.passes(STOP_AFTER_MS / 1000 + 1)
+        assert bench.left_ms() > 0
+        with pytest.raises(NotYet, match="hear anew"):
+            bench.leases.require_time(FIRST)
+
+    run(main)

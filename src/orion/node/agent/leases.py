@@ -47,6 +47,9 @@ class Leases:
         self._may_run = may_run
         self._standing_ms: int | None = None  # when the question was asked that had the last good answer
         self._kept: dict[AllocationId, int] = {}  # as the keeper was told
+        # Until when those may start that a quorum has said are wanted. No renewal makes it longer: that is of what
+        # this node believes to be its work.
+        self._may_start_ms: dict[AllocationId, int] = {}
         self._looks = asyncio.Event()
         self._turn = asyncio.Lock()
         self._more_ms = 0
@@ -66,6 +69,7 @@ class Leases:
     async def require(self, allocation: Allocation, spec: TaskSpec) -> None:
         """Returns once the keeper watches it. Raises NotYet while this node may not start it."""
         stop_after = self.stop_after_ms(allocation, spec)
+        self._may_start_ms.pop(allocation.id, None)
         if not stop_after:
             return
         # Asked for each start, of a container that was there before too: what this node knows of its work may be of
@@ -81,6 +85,15 @@ class Leases:
             raise NotYet(
                 f"waits until somebody can end it when {self._me} loses the cluster: {error.detail}"
             ) from None
+        self._may_start_ms[allocation.id] = standing_ms + stop_after
+
+    def require_time(self, allocation: AllocationId) -> None:
+        """Raises NotYet once the time is over that `require` has found: by now the task may run elsewhere, with its
+        volume.
+        """
+        until_ms = self._may_start_ms.pop(allocation, None)
+        if until_ms is not None and self._clock.now_ms() >= until_ms:
+            raise NotYet(f"waits for {self._me} to hear anew whether it is wanted here: its start took too long")
 
     async def run(self) -> None:
         while True:

@@ -88,7 +88,8 @@ class Starter:
             await self._pulls.fetch(allocation.id, action.spec, partial(self._tell_pull, action, tries))
         async with self._turn:
             ran = self._was_seen_to_run(container)
-            prepared = await self._prepare(action, StartRequest(allocation, action.spec, container, ran), tries)
+            request = StartRequest(allocation, action.spec, container, ran)
+            prepared = await self._prepare(action, request, tries)
             if prepared is None:
                 return
             if not container:
@@ -98,6 +99,11 @@ class Starter:
             self._reports.starting(action, AllocationState.STARTING, "", tries.failures)
             if prepared.files:
                 await self._engine.put_files(container, prepared.files)
+            try:
+                self._hooks.prerun(request)
+            except NotYet as wait:
+                self._wait(action, tries, wait)
+                return
             await self._engine.start(container)
             tries.restarts = action.restarts  # a start that fails is no restart
             await self._seen.look(container)
@@ -131,9 +137,7 @@ class Starter:
         try:
             prepared = await self._hooks.prestart(start)
         except NotYet as wait:
-            tries.waits += 1
-            self._retry(tries, backoff_ms(min(tries.waits, WAITS_TO_SLOWEST), self._rng.random()))
-            self._reports.starting(action, AllocationState.STARTING, str(wait), tries.failures)
+            self._wait(action, tries, wait)
             return None
         except EngineError:
             raise
@@ -174,6 +178,11 @@ class Starter:
             log.info("not starting %08x yet: %s", allocation, error.detail)
         self._retry(tries, CLUSTER_RETRY_MS)
         return False
+
+    def _wait(self, action: Start, tries: Attempts, wait: NotYet) -> None:
+        tries.waits += 1
+        self._retry(tries, backoff_ms(min(tries.waits, WAITS_TO_SLOWEST), self._rng.random()))
+        self._reports.starting(action, AllocationState.STARTING, str(wait), tries.failures)
 
     def _retry(self, tries: Attempts, wait_ms: int) -> None:
         tries.retry_at_ms = self._clock.now_ms() + wait_ms

@@ -1,6 +1,7 @@
 """A hook of the agent: a part in the life of every allocation's container on this node. As in Nomad, it has any of
 
     prestart ......... before the container is made, and before each start of it
+    prerun ........... just before each start of the program: nothing that takes time comes between
     poststart ........ once it runs
     update ........... the cluster wants something else of the allocation
     stop ............. the allocation has ended, and is not yet said to have
@@ -59,6 +60,12 @@ class PrestartHook(Hook, Protocol):
         Called before the cluster is asked a last time, so also for a start that does not come. A container that was
         made and not started may lack its files: this process's predecessor may have died between.
         """
+
+
+@runtime_checkable
+class PrerunHook(Hook, Protocol):
+    def prerun(self, start: StartRequest) -> None:
+        """Raises NotYet where what it had prepared is not so any more: this process may have been stalled since."""
 
 
 @runtime_checkable

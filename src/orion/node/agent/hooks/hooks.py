@@ -11,6 +11,7 @@ from orion.node.agent.hooks.hook import (
     Hook,
     PoststartHook,
     Prepared,
+    PrerunHook,
     PrestartHook,
     StartRequest,
     StopHook,
@@ -27,6 +28,7 @@ _Wish = tuple[bool, tuple[int, ...], TaskSpec]
 class Hooks:
     def __init__(self, hooks: Sequence[Hook]) -> None:
         self._prestart = [hook for hook in hooks if isinstance(hook, PrestartHook)]
+        self._prerun = [hook for hook in hooks if isinstance(hook, PrerunHook)]
         self._poststart = [hook for hook in hooks if isinstance(hook, PoststartHook)]
         self._update = [hook for hook in hooks if isinstance(hook, UpdateHook)]
         self._stop = [hook for hook in reversed(hooks) if isinstance(hook, StopHook)]
@@ -38,6 +40,11 @@ class Hooks:
         for hook in self._prestart:
             prepared = await hook.prestart(start, prepared)
         return prepared
+
+    def prerun(self, start: StartRequest) -> None:
+        """Raises NotYet."""
+        for hook in self._prerun:
+            hook.prerun(start)
 
     async def poststart(self, start: StartRequest) -> None:
         for hook in self._poststart:
