@@ -99,6 +99,18 @@ async def test_nothing_is_asked_for_a_text_that_is_the_same(monkeypatch):
     assert [name for name, _, _ in editing.cluster.asked] == ["job"]
 
 
+@piloted
+async def test_an_editor_that_can_not_be_run_is_said(monkeypatch):
+    editing = Editing(monkeypatch)
+    monkeypatch.setenv("VISUAL", 'vim "')
+    async with editing.app.run_test(size=(80, 24)) as pilot:
+        editing.begin()
+        await until(pilot, lambda: editing.said)
+    ((said, failed),) = editing.said
+    assert failed
+    assert "can't be read" in said
+
+
 @pytest.mark.parametrize("text", ["name: db\nimage: a\n", "jobs:\n  web: {image: a}\n  db: {image: b}\n"])
 def test_a_job_keeps_its_name(text):
     with pytest.raises(Refused, match="a job keeps its name"):

@@ -70,10 +70,14 @@ async def _agree(stage: Stage, job: JobView, request: JobRequest, plan: PlanView
 def edited(stage: Stage, text: str, name: str, *, ending: str = ".yaml") -> str:
     """Returns the text as the person left it. Raises Refused where there is no editor."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    try:
+        words = shlex.split(editor)
+    except ValueError as error:
+        raise Refused(f"$EDITOR is {editor!r}, which can't be read: {error}") from None
     with tempfile.TemporaryDirectory(prefix="orion-top-") as folder:
         file = Path(folder) / f"{name}{ending}"
         file.write_text(text, encoding="utf-8")
-        code, _ = give_terminal(stage.app, [*shlex.split(editor), str(file)])
+        code, _ = give_terminal(stage.app, [*words, str(file)])
         if code:
             raise Refused(f"{editor} ended with exit code {code}: nothing is changed")
         return file.read_text(encoding="utf-8", errors="replace")

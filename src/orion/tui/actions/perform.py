@@ -23,6 +23,8 @@ async def perform(stage: Stage, action: Action, noun: Noun, keys: Sequence[str])
         await _perform(stage, action, noun, chosen)
     except OrionError as error:
         stage.tell(error.detail, True)
+    except OSError as error:  # of this machine: a full disk below an editor's file
+        stage.tell(f"{action.word}: {error.strerror or error}", True)
 
 
 async def _perform(stage: Stage, action: Action, noun: Noun, keys: list[str]) -> None:

@@ -13,6 +13,8 @@ from orion.tui.screens.of_row import BY_WORD
 from orion.tui.screens.pane import Pane
 from orion.tui.texts.xray import Branch, tree
 
+MOST_OPEN = 3_000  # tasks: a tree of more takes too long to be drawn
+
 
 class Xray(Pane):
     """All jobs, or one."""
@@ -77,6 +79,10 @@ class Xray(Pane):
     def action_all(self) -> None:
         jobs = [each for each in self._branches if each.opens]
         closed = [each.key for each in jobs if not self._is_open(each)]
+        tasks = len(self.cluster.store.tables[Noun.TASKS])
+        if closed and tasks > MOST_OPEN:
+            self.say(f"{tasks:,} tasks are too many to be open at once: open a job with Enter")
+            return
         self._turned ^= set(closed or (each.key for each in jobs))
         self.rows_changed()
 
