@@ -19,7 +19,8 @@ from orion.tui.workers import Workers
 T = TypeVar("T")
 
 SILENT_S = 3.0  # three signs of life that did not come: another node is asked
-CONNECT_S = 0.8
+CONNECT_S = 3.0
+AHEAD_S = 0.25  # that a node has the start of others
 PAUSES_S = (0.0, 0.1, 0.2, 0.5, 1.0)  # before each next try, as long as none comes to anything
 _GONE = ("dead", "left")
 
@@ -201,7 +202,7 @@ class _Follower:
         failures = 0
         while not self._closed.wait(PAUSES_S[min(failures, len(PAUSES_S) - 1)]):
             addresses = self._feed.addresses(self._but)
-            address = first_that_answers(addresses[:1], CONNECT_S / 4) or first_that_answers(addresses, CONNECT_S)
+            address = first_that_answers(addresses, CONNECT_S, ahead_s=AHEAD_S)
             if not address:
                 failures += 1
                 self._tell([_Ended("", f"no node answers at any of {', '.join(addresses)}: is one running?")])

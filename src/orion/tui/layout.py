@@ -1,6 +1,6 @@
 """The widths of a table's columns. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from orion.tui.columns import Column, View
 
@@ -18,13 +18,23 @@ def shown(view: View, *, wide: bool, chosen: Sequence[str] = ()) -> list[Column]
     return first + rest
 
 
-def fit(columns: Sequence[Column], natural: Sequence[int], room: int, *, wide: bool) -> list[tuple[Column, int]]:
+def fit(
+    columns: Sequence[Column],
+    natural: Sequence[int],
+    room: int,
+    *,
+    wide: bool,
+    silent: Container[str] = frozenset(),
+) -> list[tuple[Column, int]]:
     """Returns the columns that have room, with their widths. In wide mode all are there: one scrolls sideways. The
-    last takes what room is left.
+    last takes what room is left. Those that are spare and `silent`, by their titles, go before anything is cut.
     """
     kept = list(zip(columns, natural, strict=True))
     if wide:
         return _stretched(kept, room)
+    for leaving in [each for each in kept if each[0].spare and each[0].title in silent]:
+        if _total([width for _, width in kept]) > room:
+            kept.remove(leaving)
     while len(kept) > 1 and _total([_least(*each) for each in kept]) > room:
         spare = max(kept, key=lambda each: each[0].spare)
         if not spare[0].spare:

@@ -266,3 +266,25 @@ def test_the_first_that_answers_is_found_beside_those_that_do_not(nodes):
     assert first_that_answers([refused()], 5.0) == ""
     assert first_that_answers(["not an address:x"], 5.0) == ""
     assert first_that_answers([], 5.0) == ""
+    assert first_that_answers([refused(), there.address], 5.0, ahead_s=5.0) == there.address
+
+
+def test_a_host_that_is_silent_holds_the_others_up_for_its_start_alone(nodes):
+    with full_backlog() as silent:
+        there = nodes()
+        assert first_that_answers([silent, there.address], 20.0, ahead_s=0.05) == there.address
+        assert first_that_answers([silent], 0.05) == ""
+
+
+@contextlib.contextmanager
+def full_backlog():
+    """An address at which connections are neither taken nor refused."""
+    with socket.socket() as listener, contextlib.ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(8):
+            sock = waiting.enter_context(socket.socket())
+            sock.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                sock.connect(listener.getsockname())
+        yield f"127.0.0.1:{listener.getsockname()[1]}"

@@ -36,6 +36,16 @@ def test_a_small_cluster_fits_into_a_small_terminal(name, room):
     assert sum(width for _, width in kept) + GAP * (len(kept) - 1) <= room
 
 
+def test_spare_columns_that_say_nothing_go_before_anything_is_cut():
+    columns = shown(TASKS, wide=False)
+    natural = [10] * len(columns)
+    room = sum(natural) + GAP * (len(columns) - 1) - 5
+    kept = titles(column for column, _ in fit(columns, natural, room, wide=False, silent={"HEALTH"}))
+    assert kept == [title for title in titles(columns) if title != "HEALTH"]
+    whole = fit(columns, natural, room + 5, wide=False, silent={"HEALTH"})
+    assert titles(column for column, _ in whole) == titles(columns)
+
+
 def test_what_is_spare_goes_first():
     columns = shown(TASKS, wide=False)
     kept = fit(columns, [20] * len(columns), 90, wide=False)

@@ -53,6 +53,10 @@ def fault(row: JobRow) -> bool:
     return bool(row.reason) or status(row) in ("waiting", "paused", "down", "starting") or row.deployment in _FAILED
 
 
+def _ready(row: JobRow) -> str:
+    return "" if row.kind == JobKind.CRON else f"{row.ready}/{row.count}"
+
+
 def _words(row: JobRow) -> str:
     return f"{row.name} {row.kind} {status(row)} {row.image} {row.deployment} {row.reason}"
 
@@ -84,9 +88,7 @@ JOBS = View(
         _NAME,
         plain("KIND", "kind", "K", spare=4),
         _STATUS,
-        Column(
-            "READY", lambda row, _: f"{row.ready}/{row.count}", lambda row: (row.ready, row.count), "R", right=True
-        ),
+        Column("READY", lambda row, _: _ready(row), lambda row: (row.ready, row.count), "R", right=True),
         number("WAITING", "waiting", "W", spare=3),
         number("ACTIVE", "active", wide=True),
         number("UPDATED", "updated", "U", wide=True),
