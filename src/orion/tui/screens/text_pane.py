@@ -15,6 +15,7 @@ from orion.tui.pager import Pager
 from orion.tui.pages import finder
 from orion.tui.screens.pane import Pane
 
+MOST_COPIED = 74_000  # characters: terminals take no more at a time
 FOLDER = Path("~/orion-top")
 
 
@@ -82,8 +83,12 @@ class TextPane(Pane):
         self.pager.set_wrap(not self.pager.wrap)
 
     def action_copy(self) -> None:
-        self.app.copy_to_clipboard("\n".join(self.pager.pages.shown))
-        self.say("copied")
+        text = "\n".join(self.pager.pages.shown)
+        if len(text) > MOST_COPIED:
+            self.say(f"{len(text):,} characters are too many to be copied through a terminal: Ctrl-S saves them")
+            return
+        self.app.copy_to_clipboard(text)
+        self.say(f"copied {len(text):,} characters")
 
     def action_save(self) -> None:
         """Saves what is shown, in a file of its own."""
