@@ -139,6 +139,9 @@ async def test_lines_are_filtered_and_what_is_seen_is_saved(tmp_path, monkeypatc
         await until(pilot, lambda: "GET /a" in text_on(app))
         await pilot.press("slash", *"!get", "enter")
         await until(pilot, lambda: "GET" not in text_on(app))
+        await pilot.press("c")
+        await until(pilot, lambda: "copied 9 characters" in text_on(app))
+        assert app.clipboard == "error: no"
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "1 lines are in" in text_on(app))
     (file,) = (tmp_path / "orion-top").iterdir()
