@@ -4,6 +4,7 @@ import enum
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from orion.model.api.watch import Noun
@@ -127,9 +128,11 @@ def reason(name: str = "reason") -> Column:
     return plain("REASON", name, least=30)
 
 
+MOST_NAMES = 32_768  # whose keys are kept: with each key typed into a filter all rows are sorted again
 _DIGITS = re.compile(r"([0-9]+)")
 
 
+@lru_cache(maxsize=MOST_NAMES)
 def natural(text: str) -> tuple[str | int, ...]:
     """A key by which web/10 comes behind web/9: text and numbers in turn."""
     if text.isalpha():

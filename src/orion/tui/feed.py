@@ -202,7 +202,10 @@ class _Follower:
         failures = 0
         while not self._closed.wait(PAUSES_S[min(failures, len(PAUSES_S) - 1)]):
             addresses = self._feed.addresses(self._but)
-            address = first_that_answers(addresses, CONNECT_S, ahead_s=AHEAD_S)
+            if len(addresses) == 1:  # over a slow line each connection takes its time
+                address = addresses[0]
+            else:
+                address = first_that_answers(addresses, CONNECT_S, ahead_s=AHEAD_S)
             if not address:
                 failures += 1
                 self._tell([_Ended("", f"no node answers at any of {', '.join(addresses)}: is one running?")])

@@ -50,7 +50,7 @@ class Frame:
         if self._timer is not None:
             self._timer.stop()
             self._timer = None
-        self._note = (f" {text}", "error" if wrong else "note") if text else None
+        self._note = (f" {one_line(text)}", "error" if wrong else "note") if text else None
         if text:
             self._timer = self._screen.set_timer(NOTE_S, self._forget)
 

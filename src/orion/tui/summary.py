@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from orion.model.api.watch import Noun
+from orion.model.printable import one_line
 from orion.model.times import age
 from orion.tui.cells import width_of
 from orion.tui.store import Store
@@ -39,10 +40,10 @@ def is_old(asked: Asked) -> bool:
 
 def first_line(store: Store, asked: Asked) -> list[Span]:
     if asked.age_s is None:
-        return [("orion top ", "title"), (asked.trouble or f"asking {asked.address} …", _how(asked))]
+        return [("orion top ", "title"), (one_line(asked.trouble) or f"asking {asked.address} …", _how(asked))]
     spans: list[Span] = []
     if is_old(asked):
-        why = f": {asked.trouble}" if asked.trouble else ""
+        why = f": {one_line(asked.trouble)}" if asked.trouble else ""
         spans += [(f" as of {age(asked.age_s)} ago{why} ", "error"), (" ", "value")]
     spans += [("orion top", "title"), *_pair("cluster", asked.cluster[:8])]
     spans += _pair("asks", f"{asked.node} {asked.address}".strip())

@@ -151,7 +151,9 @@ async def test_a_silent_node_is_left_for_another_and_what_it_says_late_counts_no
 async def test_nobody_there_is_said_and_whoever_comes_is_followed(nodes):
     async with following(refused()) as feed:
         await until(lambda: feed.trouble)
-        assert "no node answers at any of" in feed.trouble
+        assert "is it running?" in feed.trouble
+        feed._given.append(refused())
+        await until(lambda: "no node answers at any of" in feed.trouble)
         assert feed.age_s is None
         there = nodes(*all_rows(Noun.TASKS, task("a/0")))
         feed._given.append(there.address)
