@@ -181,6 +181,21 @@ async def test_a_rebalance_shows_the_moves_first():
 
 
 @piloted
+async def test_a_long_question_is_scrolled_while_the_cursor_stays_on_no():
+    moves = [MoveView(f"web/{n}", "node1", "node2") for n in range(40)]
+    doing = Doing(cluster := Scripted([node("node1")], rebalance=lambda **_: RebalanceView(moves)))
+    async with doing.app.run_test(size=(80, 24)) as pilot:
+        doing.do(Noun.NODES, "rebalance", "node1")
+        await until(pilot, lambda: "web/0 " in text_on(doing.app))
+        assert "web/39" not in text_on(doing.app)
+        await pilot.press(*["pagedown"] * 4)
+        await until(pilot, lambda: "web/39" in text_on(doing.app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "web/39" not in text_on(doing.app))
+    assert names(cluster) == ["rebalance"]
+
+
+@piloted
 async def test_a_cron_job_is_run_now_and_a_service_is_not():
     doing = Doing(Scripted([job("nightly", kind="cron"), job("web")], run_job=lambda name: job_view(f"{name}-1")))
     async with doing.app.run_test(size=(80, 24)) as pilot:

@@ -37,6 +37,10 @@ class Confirm(ModalScreen[bool]):
         Binding("escape,n", "answer(False)", "No"),
         Binding("y", "answer(True)", "Yes"),
         Binding("left,right", "other", show=False),
+        Binding("up,k", "scroll(-1)", show=False),
+        Binding("down,j", "scroll(1)", show=False),
+        Binding("pageup", "scroll(-10)", show=False),
+        Binding("pagedown,space", "scroll(10)", show=False),
     ]
 
     def __init__(self, title: str, lines: Sequence[Line], yes: str, no: str = "cancel") -> None:
@@ -61,6 +65,10 @@ class Confirm(ModalScreen[bool]):
 
     def action_answer(self, answer: bool) -> None:
         self.dismiss(answer)
+
+    def action_scroll(self, by: int) -> None:
+        pager = self.query_one(Pager)
+        pager.scroll_to(y=pager.scroll_offset.y + by)
 
     def action_other(self) -> None:
         self.focus_next(Button)
