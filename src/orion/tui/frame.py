@@ -14,7 +14,7 @@ from orion.tui.store import Store
 from orion.tui.summary import Asked, Span
 
 NOTE_S = 8.0  # so long a sentence stays
-COUNT_S = 0.5  # between two counts of all rows
+HEADER_S = 0.5  # between two countings of all rows: the index alone would be other bytes at each commit
 
 
 class Frame:
@@ -30,8 +30,8 @@ class Frame:
         self.below = [self._bars["reason"], self._bars["crumbs"], self._bars["hints"]]
         self._note: Span | None = None
         self._timer: Timer | None = None
-        self._counted_s = 0.0
-        self._counts: list[Span] = []
+        self._told_s = 0.0  # the header
+        self._news: tuple[object, ...] = ()  # of it what is told at once
 
     @property
     def noted(self) -> bool:
@@ -68,10 +68,10 @@ class Frame:
         hints: list[Span],
     ) -> None:
         """`reason`: that of the row under the cursor, in its whole length."""
-        now_s = time.monotonic()
-        if now_s - self._counted_s > COUNT_S:
-            self._counted_s, self._counts = now_s, summary.second_line(store)
-        self._bars["header"].tell(summary.first_line(store, asked), self._counts)
+        now_s, news = time.monotonic(), (asked._replace(age_s=None), summary.is_old(asked), store.leader)
+        if now_s - self._told_s > HEADER_S or news != self._news:
+            self._told_s, self._news = now_s, news
+            self._bars["header"].tell(summary.first_line(store, asked), summary.second_line(store))
         self._bars["title"].tell(title)
         self._bars["reason"].tell([(f"  {one_line(reason)}", "dim")])
         self._bars["crumbs"].tell([self._note] if self._note else crumbs)
