@@ -113,9 +113,11 @@ class Browser(Screen[None]):
         if not self.is_mounted:
             return
         row = self.desk.listing.row(self.table.key)
+        asked = self._host.asked()
+        self.table.say_instead("" if len(self.desk.listing) else self.desk.instead(asked))
         self.frame.tell(
             self._cluster.store,
-            self._host.asked(),
+            asked,
             title=self.desk.title(),
             reason=getattr(row, "reason", "") or "",
             crumbs=self.desk.crumbs(),

@@ -9,7 +9,7 @@ from orion.tui.history import History, Place
 from orion.tui.listing import Listing
 from orion.tui.relations import Jump
 from orion.tui.store import Store
-from orion.tui.summary import Span
+from orion.tui.summary import Asked, Span
 from orion.tui.views import VIEWS
 
 
@@ -137,6 +137,18 @@ class Desk:
         if listing.marks:
             spans.append((f"  {len(listing.marks)} marked", "mark"))
         return spans
+
+    def instead(self, asked: Asked) -> str:
+        """Returns words for where there are no rows: why, and what to do."""
+        if asked.age_s is None:
+            return asked.trouble or f"{asked.address} is asked …"
+        place, name = self.place, self.view.name
+        whose = f" of {place.scope}" if place.scope else ""
+        if place.filter:
+            return f"no {name}{whose} pass the filter: Esc clears it"
+        if self.faults:
+            return f"no {name}{whose} have a fault: Ctrl-Z shows all"
+        return f"there are no {name}{whose}"
 
     def crumbs(self) -> list[Span]:
         *before, here = self.history.crumbs

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 
 from rich.segment import Segment
 from rich.style import Style
@@ -11,6 +12,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from orion.model.printable import one_line
 from orion.tui.layout import GAP
 from orion.tui.listing import Listing
 from orion.tui.sheet import GUTTER, Line, Sheet
@@ -35,6 +37,7 @@ class RowTable(Widget, can_focus=True):
         self._titles: list[tuple[str, bool]] = []
         self._styles: dict[str, Style] = {}
         self._drawn_left = 0
+        self._instead: list[str] = []
         self.paint(styles)
 
     @property
@@ -58,6 +61,14 @@ class RowTable(Widget, can_focus=True):
         if self.sheet.key != before:
             self.post_message(self.Moved())
 
+    def say_instead(self, text: str) -> None:
+        """Says this where there are no rows."""
+        words = wrap(one_line(text), max(10, self.size.width - 2 * GUTTER))
+        if words != self._instead:
+            self._instead = words
+            if not self._lines:
+                self.refresh()
+
     def draw(self) -> None:
         """Draws the lines that look different by now, as ages do."""
         lines = self.sheet.lines(time.time())
@@ -79,6 +90,9 @@ class RowTable(Widget, can_focus=True):
             strip = self._strip(" " * GUTTER, [self._head(*title) for title in self._titles])
         elif y - HEAD < len(self._lines):
             strip = self._row(self._lines[y - HEAD])
+        elif not self._lines and 0 <= y - HEAD - 1 < len(self._instead):
+            strip = Strip([Segment(" " * GUTTER + self._instead[y - HEAD - 1], self._styles["dim"])])
+            return strip.adjust_cell_length(width, plain)
         else:
             return Strip.blank(width)
         left = self.sheet.left

@@ -354,6 +354,21 @@ async def test_another_node_and_an_old_state_are_said(monkeypatch):
 
 
 @piloted
+async def test_before_anything_is_heard_the_whole_trouble_is_told():
+    cluster = Told({})
+    cluster.store.heard_s = None
+    cluster.trouble = (
+        "no node answers at any of 10.0.0.1:8000, 10.0.0.2:8000, 10.0.0.3:8000: is one running? so it is"
+    )
+    app = top(cluster)
+    async with app.run_test(size=(60, 24)) as pilot:
+        await until(pilot, lambda: "10.0.0.3:8000: is one" in text_on(app))
+        cluster.change(Noun.JOBS, job("web"))
+        await until(pilot, lambda: "jobs [1]" in text_on(app))
+        assert "10.0.0.3" not in text_on(app).partition("jobs [1]")[2]
+
+
+@piloted
 async def test_what_changes_behind_another_screen_is_there_when_one_comes_back():
     cluster = Told()
     app = top(cluster)
