@@ -114,7 +114,7 @@ class Top(App[None]):
         began_s = time.monotonic()
         self._drawing = None
         changed, self._changed = self._changed, set()
-        if self.screen is not self.browser:
+        if self.shown is not self.browser:
             self._changed = changed  # it is told of them when it is seen again
         else:
             with self.batch_update():
@@ -133,16 +133,22 @@ class Top(App[None]):
         if self.settings.look():
             self.browser.settle(self.settings.settings)
             self.browser.note(self.settings.wrong, wrong=True)
-        if self.screen is self.browser:
+        if self.shown is self.browser:
             if self._changed and self._drawing is None:
                 self._draw()
             self.browser.tick()
 
+    @property
+    def shown(self) -> Screen[Any] | None:
+        """The screen that is seen; None at the very end."""
+        stack = self.screen_stack
+        return stack[-1] if stack else None
+
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Says a sentence on whatever screen there is."""
-        if self.screen is self.browser:
+        if self.shown is self.browser:
             self.browser.note(text, wrong=wrong)
-        else:
+        elif self.shown is not None:
             self.notify(text, severity="warning" if wrong else "information", markup=False)
 
     # --- commands -----------------------------------------------------------------------------------------
@@ -162,6 +168,8 @@ class Top(App[None]):
         if self._held is not None:
             self._held.append(event)
             return True
+        if self.shown is None:
+            return False
         if isinstance(self.focused, Input):
             if self.screen.query(Prompt) and event.key in ("enter", "escape"):
                 self._held = []  # what follows is for what the prompt leads to
@@ -169,7 +177,7 @@ class Top(App[None]):
         if event.character == ":" and not isinstance(self.screen, ModalScreen):
             self.open_prompt(":")
             return True
-        return self.screen is self.browser and self.browser.press(event)
+        return self.shown is self.browser and self.browser.press(event)
 
     async def _release(self) -> None:
         held, self._held = self._held or [], None
@@ -228,7 +236,7 @@ class Top(App[None]):
             self.browser.go(Place(command.view, command.scope, command.filter, command.at))
 
     def _back_to_browser(self) -> None:
-        while self.screen is not self.browser and len(self.screen_stack) > 1:
+        while self.shown is not self.browser and len(self.screen_stack) > 1:
             self.pop_screen()
 
     def _open(self, command: Command) -> None:

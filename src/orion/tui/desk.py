@@ -127,7 +127,8 @@ class Desk:
         spans: list[Span] = [(f" {listing.view.name}", "title")]
         if place.scope is not None:
             spans.append((f" of {place.scope}", "title"))
-        spans.append((f" [{_count(len(listing), listing.total)}]", "value"))
+        narrowed = place.scope is not None or place.filter or self.faults
+        spans.append((f" [{_count(len(listing), listing.total if narrowed else len(listing))}]", "value"))
         if place.filter:
             spans.append((f"  /{place.filter}", "busy"))
         if self.faults:

@@ -40,8 +40,9 @@ class Listing:
 
     @property
     def total(self) -> int:
-        """Rows of the noun, those that are not shown too."""
-        return len(self._seen)
+        """Rows of the view, those that are not shown too."""
+        keep = self.view.keep
+        return len(self._seen) if keep is None else sum(map(keep, self._seen.values()))
 
     def take(self, rows: Mapping[str, Any]) -> bool:
         """Takes the rows as they are now, by key. Returns whether anything of what is shown may have changed."""
