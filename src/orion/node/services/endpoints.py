@@ -8,14 +8,14 @@ from typing import ClassVar
 from orion.model.api.endpoints import EndpointView
 from orion.model.errors import NotFound, TooLarge, Unavailable
 from orion.model.ids import JOB_NAME, JobName
-from orion.node.agent.assignments import LEADERLESS_LOOKS
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
 from orion.node.routing.forward import Forward
 from orion.node.rpc.reads import Epoch, Listing, Read
 from orion.node.rpc.registry import Registry
-from orion.node.rpc.request import ALIVE, SIGN_OF_LIFE_S, SILENCE_S, ListRequest, SignOfLife, StreamRequest
+from orion.node.rpc.request import ALIVE, SILENCE_S, ListRequest, SignOfLife, StreamRequest
 from orion.node.services.freshness import Freshness
+from orion.node.services.moves import Moves
 from orion.node.views.endpoints import endpoints
 from orion.ports.peers import Principal
 
@@ -65,6 +65,7 @@ class Endpoints:
         self._directory = directory
         self._forward = forward
         self._freshness = freshness
+        self._moves = Moves(driver, directory)
         registry.answer_list(AskEndpoints, self._answer)
         registry.answer_stream(WatchEndpoints, self._answer_watch)
 
@@ -93,9 +94,8 @@ class Endpoints:
         """
         driver, read = self._driver, Read()
         last: bytes | None = None
-        looks = 0  # in a row, without a leader
         while driver.is_member:
-            moved = driver.watch.index, self._directory.version
+            at = self._moves.position
             try:
                 body = await self._body(request, read)
             except NotFound:
@@ -105,11 +105,9 @@ class Endpoints:
             if body != last:
                 yield body
             read, last = Read(stale=True), body
-            while not await self._moved(moved):
-                looks = 0 if driver.standing.leader else looks + 1
-                if looks == LEADERLESS_LOOKS:
-                    raise Unavailable("this voter is cut off from its leader")
-                yield ALIVE
+            async with contextlib.aclosing(self._moves.waiting(at)) as signs:
+                async for _led in signs:
+                    yield ALIVE
             await asyncio.sleep(PAUSE_S)
         raise Unavailable("this node does not follow the cluster's log any more")
 
@@ -120,16 +118,6 @@ class Endpoints:
                 f"the endpoints of {request.job} are too many to be followed: ask for the list with ?index="
             )
         return b"".join(listing.chunks).strip()
-
-    async def _moved(self, before: tuple[int, int]) -> bool:
-        """False after SIGN_OF_LIFE_S without a change of state or of gossip."""
-        try:
-            async with asyncio.timeout(SIGN_OF_LIFE_S):
-                while (self._driver.watch.index, self._directory.version) == before and self._driver.is_member:
-                    await self._driver.watch.changed()
-        except TimeoutError:
-            return False
-        return True
 
     async def _listing(self, job: str, read: Read, *, everything: bool) -> Listing:
         def rows() -> tuple[list[EndpointView], str]:

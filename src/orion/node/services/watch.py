@@ -15,14 +15,14 @@ import msgspec
 from orion.model.api.watch import CurrentMessage, Noun, RowsMessage
 from orion.model.errors import Unavailable
 from orion.model.ids import RaftId
-from orion.node.agent.assignments import LEADERLESS_LOOKS
 from orion.node.consensus.driver import RaftDriver
 from orion.node.membership.directory import Directory
 from orion.node.routing.forward import Forward
 from orion.node.rpc.reads import Read
 from orion.node.rpc.registry import Registry
-from orion.node.rpc.request import ALIVE, SIGN_OF_LIFE_S, SILENCE_S, SignOfLife, StreamRequest
+from orion.node.rpc.request import ALIVE, SILENCE_S, SignOfLife, StreamRequest
 from orion.node.services.freshness import Freshness
+from orion.node.services.moves import Moves
 from orion.node.views.told import Told
 from orion.node.views.told_jobs import Change
 from orion.ports.peers import Principal
@@ -69,6 +69,7 @@ class Watch:
         self._directory = directory
         self._forward = forward
         self._freshness = freshness
+        self._moves = Moves(driver, directory)
         registry.answer_stream(WatchRows, self._answer)
 
     def rows(self, nouns: tuple[Noun, ...]) -> AsyncGenerator[WatchItem, None]:
@@ -81,13 +82,13 @@ class Watch:
         driver, loop = self._driver, asyncio.get_running_loop()
         await self._freshness.reached(Read())
         told = Told(driver, self._directory, request.nouns)
-        wholes_at = self._position  # where state was at the last look at what costs more
-        wholes_s, looks = loop.time() + WHOLES_S, 0
+        wholes_at = self._moves.position  # where state was at the last look at what costs more
+        wholes_s = loop.time() + WHOLES_S
         async with contextlib.aclosing(self._beginning(told, request.nouns)) as items:
             async for item in items:
                 yield item
         while driver.is_member:
-            at, began_s = self._position, loop.time()
+            at, began_s = self._moves.position, loop.time()
             wholes = at != wholes_at and began_s >= wholes_s
             if wholes:
                 wholes_at, wholes_s = at, began_s + WHOLES_S
@@ -100,11 +101,10 @@ class Watch:
                 began_s = loop.time()
             yield self._current()
             await asyncio.sleep(min(max(PAUSE_S, spent_s * (SHARE - 1)), LONGEST_PAUSE_S))
-            while not await self._moves(at, wholes_s if wholes_at != at else None):
-                looks = 0 if driver.standing.leader else looks + 1
-                if looks == LEADERLESS_LOOKS:
-                    raise Unavailable("this voter is cut off from its leader")
-                yield ALIVE if looks else self._current()
+            waiting = self._moves.waiting(at, wholes_s if wholes_at != at else None)
+            async with contextlib.aclosing(waiting) as signs:
+                async for led in signs:
+                    yield self._current() if led else ALIVE
         raise Unavailable("this node does not follow the cluster's log any more")
 
     async def _beginning(self, told: Told, nouns: tuple[Noun, ...]) -> AsyncGenerator[WatchItem, None]:
@@ -126,24 +126,6 @@ class Watch:
                     yield item
                 await asyncio.sleep(0)
             yield self._current()
-
-    @property
-    def _position(self) -> tuple[int, int]:
-        return self._driver.watch.index, self._directory.version
-
-    async def _moves(self, at: tuple[int, int], due_s: float | None) -> bool:
-        """Returns True once there is something to look at: state has moved, or it is `due_s`. False after
-        SIGN_OF_LIFE_S.
-        """
-        now_s = asyncio.get_running_loop().time()
-        patience_s = SIGN_OF_LIFE_S if due_s is None else min(SIGN_OF_LIFE_S, max(0.0, due_s - now_s))
-        try:
-            async with asyncio.timeout(patience_s):
-                while self._position == at and self._driver.is_member:
-                    await self._driver.watch.changed()
-        except TimeoutError:
-            return due_s is not None and now_s + patience_s >= due_s
-        return True
 
     def _current(self) -> WatchItem:
         leader = self._driver.standing.leader
