@@ -23,9 +23,8 @@ class Moves:
         return self._driver.watch.index, self._directory.version
 
     async def waiting(self, at: Position, due_s: float | None = None) -> AsyncGenerator[bool, None]:
-        """Yields each SIGN_OF_LIFE_S whether somebody leads. Ends once what was at `at` has moved, this node does not
-        follow the log any more, or it is `due_s` on the loop's clock. Raises Unavailable when this voter is cut off
-        from its leader.
+        """Yields each SIGN_OF_LIFE_S whether somebody leads. Ends once something has moved since `at`, this node
+        follows the log no more, or it is `due_s` on the loop's clock. Raises Unavailable where it is cut off.
         """
         looks = 0  # in a row, without a leader
         while not await self._moved(at, due_s):
