@@ -134,9 +134,11 @@ class Top(App[None]):
             self.browser.settle(self.settings.settings)
             self.browser.note(self.settings.wrong, wrong=True)
         if self.shown is self.browser:
-            if self._changed and self._drawing is None:
-                self._draw()
             self.browser.tick()
+
+    def resumed(self) -> None:
+        if self._changed and self._drawing is None:
+            self._draw()
 
     @property
     def shown(self) -> Screen[Any] | None:

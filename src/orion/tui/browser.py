@@ -32,6 +32,9 @@ class Host(Protocol):
     def keys_of(self, noun: Noun) -> tuple[Key, ...]:
         """All that can be done with rows of a noun."""
 
+    def resumed(self) -> None:
+        """The browser is seen again, after another screen."""
+
     def load(self) -> None:
         """Loads the rest of the program, unless it is there."""
 
@@ -74,6 +77,9 @@ class Browser(Screen[None]):
     def on_mount(self) -> None:
         self.settle(self._settings)
         self._show()
+
+    def on_screen_resume(self) -> None:
+        self._host.resumed()
 
     @property
     def more_keys(self) -> tuple[Key, ...]:

@@ -1,6 +1,7 @@
 """The cluster as it is followed: one node is asked at a time, and another one as soon as that is silent."""
 
 import asyncio
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -86,10 +87,11 @@ class Feed:
         return tuple(dict.fromkeys((self._asked, *self._given)))[:MOST]
 
     def addresses(self, but: str = "") -> list[str]:
-        """All that may be followed: the one that is, then those that were given, then those that were seen; the one
-        at `but` last.
+        """All that may be followed: the one that is, then those that were given, then some of those that were seen;
+        the one at `but` last.
         """
         seen = [each for each in self._known if each not in self._foreign] if self.cluster else []
+        random.shuffle(seen)  # the next time it is others: a whole part of the cluster may be gone
         every = dict.fromkeys((*self._trusted, *seen))
         return sorted(every, key=lambda address: address == but)[:MOST]
 

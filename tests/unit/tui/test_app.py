@@ -376,8 +376,7 @@ async def test_what_changes_behind_another_screen_is_there_when_one_comes_back()
         await press(pilot, "colon", *"tasks", "enter", "colon", *"packing", "enter")
         cluster.change(Noun.TASKS, gone=["web/0", "web/1"])
         await press(pilot, "escape")
-        app._look()
-        await until(pilot, lambda: "tasks [3]" in text_on(app))
+        assert "tasks [3]" in text_on(app)
 
 
 @piloted
