@@ -26,8 +26,12 @@ def raft_lines(view: RaftView) -> Iterator[Line]:
         )
     )
     yield ()
+
+    def by_leader(member: MemberView) -> tuple[bool, str]:
+        return member.id != view.leader, member.id
+
     parts = (("voter", view.voters), ("standby", view.learners), ("worker", view.workers))
-    rows = (_row(member, role, view.leader) for role, members in parts for member in members)
+    rows = (_row(member, role, view.leader) for role, members in parts for member in sorted(members, key=by_leader))
     yield from table(("node", "role", "status", "since", "match", "behind", "state"), rows, "")
     for sentence in filter(None, (*view.next, view.level_outlook)):
         yield plain(sentence, "warn")

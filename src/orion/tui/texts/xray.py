@@ -47,17 +47,23 @@ def tree(store: Store, job: str, turned: Collection[str]) -> list[Branch]:
 
 def _job(row: JobRow, *, is_open: bool) -> Branch:
     state = "removing" if row.removing else "stopped" if row.stopped else ""
-    full = row.ready >= row.count
     parts = (
         Part("▾ " if is_open else "▸ ", "dim"),
         Part(row.name, "title"),
         Part(f"  {row.kind}  ", "dim"),
-        Part(f"{row.ready}/{row.count} ready", "good" if full else "warn"),
+        _how_far(row),
         Part(f"  {row.image}", "dim"),
         Part(f"  {state}", "dim") if state else Part(""),
         Part(f"  {row.reason}", "warn") if row.reason else Part(""),
     )
     return Branch(Noun.JOBS, row.name, parts, opens=True)
+
+
+def _how_far(row: JobRow) -> Part:
+    if row.kind == "cron":
+        return Part(f"next at {row.next_at}" if row.next_at else row.schedule)
+    look = "dim" if row.stopped else "good" if row.ready >= row.count else "warn"
+    return Part(f"{row.ready}/{row.count} ready", look)
 
 
 def _tasks(
@@ -98,6 +104,6 @@ def _runs(store: Store, task: TaskRow, runs: list[AllocationRow], indent: str) -
             Part("  → ", "dim"),
             Part(run.node_id, "title"),
             Part(f" {status}", state_look(status)),
-            Part(f"  {run.reason}" if run.reason else "", "warn"),
+            Part(f"  {run.reason}" if run.reason and run.reason != task.reason else "", "warn"),
         )
         yield Branch(Noun.ALLOCATIONS, run.id, line, parent=(Noun.TASKS, task.id))
