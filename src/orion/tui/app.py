@@ -15,13 +15,14 @@ from textual.widgets import Input
 from orion.model.api.watch import Noun
 from orion.tui import opening
 from orion.tui.browser import Browser
-from orion.tui.commands import Command, completions, read_command
+from orion.tui.commands import SCREENS, Command, completions, read_command
 from orion.tui.history import Place
 from orion.tui.keys import Key
 from orion.tui.prompt import Prompt, no_completion
 from orion.tui.settings import SettingsFile
 from orion.tui.source import Source
 from orion.tui.summary import Asked, node_at
+from orion.tui.views import VIEWS
 
 if TYPE_CHECKING:
     from orion.tui.doing import Doing
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 LOOK_S = 1.0  # between two looks at clocks and the settings
 PAUSE_S = 0.04
 LOAD_S = 0.05  # once rows are shown, until the rest of the program is loaded
+FILTERS = ("web|db", "!web", "-f wb1", "-l state=failed,node=node1", " Esc: no filter")  # as they may be typed
 SHARE = 5  # of the time, news take one part in so many
 
 Names = dict[Noun, list[str]]
@@ -191,6 +193,7 @@ class Top(App[None]):
             value = self.browser.desk.place.filter if sign == "/" else ""
             complete = self._completions if sign == ":" else no_completion
             self._held = []
+            self._offer(sign, value)
             self.screen.mount(Prompt(sign, self._typed[sign], complete, value))
 
     def _completions(self, text: str) -> list[str]:
@@ -199,7 +202,13 @@ class Top(App[None]):
     async def on_prompt_ready(self) -> None:
         await self._release()
 
+    def _offer(self, sign: str, text: str) -> None:
+        """Says below what may be typed."""
+        words = self._completions(text) if text.strip() else [*VIEWS, *SCREENS]
+        self.browser.offer(FILTERS if sign == "/" else words)
+
     def on_prompt_typed(self, event: Prompt.Typed) -> None:
+        self._offer(event.sign, event.text)
         if event.sign == "/":
             self.browser.narrow(event.text)
 
@@ -219,6 +228,7 @@ class Top(App[None]):
 
     async def _close_prompt(self) -> None:
         screen = self.screen
+        self.browser.offer(())
         await screen.query(Prompt).remove()
         screen.set_focus(self.browser.table if screen is self.browser else self._first_of(screen))
 

@@ -1,6 +1,7 @@
 """The screen of all tables: one view at a time, the way to it, and what can be done with its rows."""
 
 import time
+from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
 from textual.app import ComposeResult
@@ -129,6 +130,11 @@ class Browser(Screen[None]):
             crumbs=self.desk.crumbs(),
             hints=hints_of((*self.more_keys, *KEYS), self.keymap),
         )
+
+    def offer(self, words: Sequence[str]) -> None:
+        """Says in the place of the keys what may be typed; nothing: the keys again."""
+        self.frame.offered = words
+        self.tell()
 
     def note(self, text: str, *, wrong: bool = False) -> None:
         """Says a sentence below, for a while; "" nothing."""

@@ -1,7 +1,7 @@
 """The lines above and below the table: who is asked, what is shown, the way to it, and sentences for a while."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from textual.screen import Screen
 from textual.timer import Timer
@@ -28,6 +28,7 @@ class Frame:
         }
         self.above = [self._bars["header"], self._bars["title"]]
         self.below = [self._bars["reason"], self._bars["crumbs"], self._bars["hints"]]
+        self.offered: Sequence[str] = ()
         self._note: Span | None = None
         self._timer: Timer | None = None
         self._told_s = 0.0  # the header
@@ -75,7 +76,7 @@ class Frame:
         self._bars["title"].tell(title)
         self._bars["reason"].tell([(f"  {one_line(reason)}", "dim")])
         self._bars["crumbs"].tell([self._note] if self._note else crumbs)
-        self._bars["hints"].tell(hints)
+        self._bars["hints"].tell([(f" {word} ", "dim") for word in self.offered] or hints)
 
 
 def hints_of(keys: Iterable[Key], keymap: Mapping[str, str]) -> list[Span]:

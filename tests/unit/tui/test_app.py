@@ -117,6 +117,20 @@ async def test_what_is_typed_before_comes_again():
 
 
 @piloted
+async def test_what_may_be_typed_stands_below():
+    app = top()
+    async with app.run_test(size=(100, 24)) as pilot:
+        await press(pilot, "colon")
+        await until(pilot, lambda: "nodes  jobs  cron  tasks" in text_on(app))
+        await press(pilot, *"tasks ")
+        await until(pilot, lambda: "tasks web" in text_on(app))
+        await press(pilot, "escape", "slash")
+        await until(pilot, lambda: "-l state=failed" in text_on(app))
+        await press(pilot, "escape")
+        await until(pilot, lambda: "<d> describe" in text_on(app))
+
+
+@piloted
 async def test_what_is_no_command_is_said_below():
     app = top()
     async with app.run_test(size=(100, 24)) as pilot:
