@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from orion.model.health import Health
-from orion.model.ids import AllocationId, JobName, NodeId
+from orion.model.ids import AllocationId, JobName, NodeId, allocation_text, task_id
 from orion.model.job import TaskSpec
 from orion.model.levels import since
 from orion.model.pull import PullProgress, pull_text
@@ -109,6 +109,11 @@ class Allocation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ran: bool = False
     ip: Annotated[int, since(2)] = 0
     more_ips: Annotated[tuple[int, ...], since(2)] = ()
+
+    @property
+    def text(self) -> str:
+        """As logs name it: web/0 (41cfa230)."""
+        return f"{task_id(self.job, self.index)} ({allocation_text(self.id)})"
 
     @property
     def addresses(self) -> tuple[int, ...]:

@@ -43,4 +43,5 @@ class Config(msgspec.Struct, frozen=True):
     docker_host: str = DOCKER_HOST
     csi_sockets: tuple[str, ...] = ()  # absolute paths
     insecure: bool = False
+    log_format: str = "text"  # or json
     tuning: Tuning = Tuning()

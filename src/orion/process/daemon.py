@@ -41,7 +41,7 @@ from orion.ports.machine import Machine
 from orion.ports.storage import StoragePorts
 from orion.process.config import Config
 from orion.process.fd_limits import raise_limit
-from orion.process.loglines import OneLineFormatter, printable
+from orion.process.loglines import JsonFormatter, OneLineFormatter, printable
 from orion.process.running import announced
 from orion.process.stderr import never_wait
 from orion.raft.log import LogBroken
@@ -61,7 +61,8 @@ def run(config: Config) -> int:
     gc.freeze()  # what was imported stays for good: a look at it takes 25 ms
     never_wait()
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(OneLineFormatter("%(asctime)s %(levelname)-7s %(message)s"))
+    as_text = OneLineFormatter("%(asctime)s %(levelname)-7s %(message)s")
+    handler.setFormatter(JsonFormatter(config.node) if config.log_format == "json" else as_text)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     raise_limit()

@@ -3,6 +3,10 @@
 import logging
 from collections.abc import Hashable
 
+import msgspec
+
+from orion.model.times import rfc3339
+
 
 def printable(text: str) -> str:
     """The text with its control characters, line ends and other invisible characters written as escapes."""
@@ -18,6 +22,27 @@ class OneLineFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's name
         return printable(super().formatMessage(record))
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats a message as one line of JSON: `at` (RFC 3339, UTC), `level`, `node`, `text`; `error` where there is
+    a traceback.
+    """
+
+    def __init__(self, node: str) -> None:
+        super().__init__()
+        self._node = node
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "at": rfc3339(int(record.created * 1000)),
+            "level": record.levelname.lower(),
+            "node": self._node,
+            "text": record.getMessage(),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line).decode()
 
 
 class LogThrottle:

@@ -301,6 +301,16 @@ def test_logs_with_their_times(orion, api, tasks):
     )
 
 
+def test_logs_as_json_are_an_object_a_line(orion, api, tasks):
+    code, out, _ = orion("logs", "web", "-o", "json")
+    assert code == 0
+    first, second = map(json.loads, out.splitlines())
+    assert (first["task"], first["stream"], first["text"]) == ("web", "stdout", "one\n")
+    assert second["at"] == "2025-01-01T00:00:02.000000000Z"
+    assert first["nodeId"]
+    assert first["allocation"]
+
+
 def test_logs_of_several_tasks_come_in_the_order_of_their_times(orion, api, tasks):
     code, out, err = orion("logs", "web", "big/0", "web", "nope")
     assert code == 1

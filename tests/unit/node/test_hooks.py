@@ -171,7 +171,7 @@ def test_what_fails_after_a_start_is_told_and_the_container_runs_on(error, caplo
         assert bench.held(web).runs == 1
 
     run(main, hooks=(hook,))
-    assert "hook noted failed after the start of 00000001" in caplog.text
+    assert "hook noted failed after the start of job1/0 (00000001)" in caplog.text
 
 
 def test_an_update_is_told_once_and_neither_statuses_nor_the_first_sight_are_any(caplog):
@@ -191,7 +191,7 @@ def test_an_update_is_told_once_and_neither_statuses_nor_the_first_sight_are_any
         assert bench.running(web)
 
     run(main, hooks=(hook,))
-    assert "hook noted failed at an update of 00000001" in caplog.text
+    assert "hook noted failed at an update of job1/0 (00000001)" in caplog.text
 
 
 @pytest.mark.parametrize("ends", ["by itself", "stopped", "before it was made"])

@@ -1,11 +1,13 @@
 """What others have put into a message of the log writes no lines of its own and moves no cursor."""
 
 import io
+import json
 import logging
+from datetime import datetime
 
 import pytest
 
-from orion.process.loglines import LogThrottle, OneLineFormatter, printable
+from orion.process.loglines import JsonFormatter, LogThrottle, OneLineFormatter, printable
 
 
 @pytest.fixture
@@ -42,6 +44,23 @@ def test_a_traceback_keeps_its_lines(written):
     except ValueError:
         log.exception("a\nb")
     assert stream.getvalue().startswith("ERROR   a\\nb\nTraceback (most recent call last):\n  File")
+
+
+def test_as_json_a_message_is_one_object_with_its_traceback():
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter("node1"))
+    log = logging.Logger("test")  # noqa: LOG001  of no tree
+    log.addHandler(handler)
+    log.warning("%s is here", "a\nb")
+    try:
+        int("no")
+    except ValueError:
+        log.exception("trouble")
+    first, second = map(json.loads, stream.getvalue().splitlines())
+    assert datetime.fromisoformat(first.pop("at")).tzinfo is not None
+    assert first == {"level": "warning", "node": "node1", "text": "a\nb is here"}
+    assert second["error"].startswith("Traceback (most recent call last):\n  File")
 
 
 def test_a_mark_is_due_once_in_its_time_and_so_are_not_more_than_so_many():

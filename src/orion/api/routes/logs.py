@@ -1,7 +1,6 @@
 """GET /tasks/{id}/logs: a task's output as text, or as Server-Sent Events."""
 
 import contextlib
-from base64 import b64encode
 from collections.abc import AsyncGenerator
 
 import msgspec
@@ -11,7 +10,7 @@ from orion.api.http.request import Call
 from orion.api.http.stream import HEARTBEAT, PREAMBLE, Stream
 from orion.api.params import FLAG, LINES, TIME, Kind, header, query, text
 from orion.api.routes.tasks import TASK
-from orion.model.api.logs import LogLineView, LogsView, TextView
+from orion.model.api.logs import LogLineView, LogsView, TextView, line_of
 from orion.model.container import LogEntry, LogQuery
 from orion.model.errors import Refused
 from orion.model.logs import POSITION, LogEnd, LogItem, LogNotice, LogPiece, LogPosition, parse_position
@@ -133,8 +132,4 @@ def _event(item: LogItem) -> bytes:
 
 
 def _line(entry: LogEntry) -> LogLineView:
-    stream = "stderr" if entry.stderr else "stdout"
-    try:
-        return LogLineView(entry.at, stream, entry.text.decode())
-    except UnicodeDecodeError:
-        return LogLineView(entry.at, stream, "", b64encode(entry.text).decode())
+    return line_of(entry.at, "stderr" if entry.stderr else "stdout", entry.text)

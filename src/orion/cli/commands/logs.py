@@ -2,11 +2,11 @@
 
 import contextlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from orion.cli.shared.options import asks, command, complete_task
+from orion.cli.shared.options import asks, command, complete_task, output
 from orion.cli.shared.types import Since
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _COLORS = ("cyan", "yellow", "green", "magenta", "blue")
 @click.option("-t", "--timestamps", is_flag=True, help="The time before each line.")
 @click.option("-p", "--previous", is_flag=True, help="Of the run before the newest: it ended, or moved.")
 @click.option("--stream", type=click.Choice(["all", "stdout", "stderr"]), default="all", help="Which output.")
+@output("text", "json")
 @asks
 def logs(
     client: "Client",
@@ -40,6 +41,7 @@ def logs(
     timestamps: bool,
     previous: bool,
     stream: str,
+    form: str,
 ) -> int:
     """Show what tasks have written.
 
@@ -60,7 +62,7 @@ def logs(
             name, follow=follow, tail=tail, since=since, stream=stream, previous=previous, on_notice=note
         )
 
-    printer = _Printer(names, timestamps=timestamps)
+    printer = _JsonPrinter() if form == "json" else _TextPrinter(names, timestamps=timestamps)
     jobs = [name for name in task if "/" not in name]
     if follow and (jobs or len(names) > 1):
         return _follow(client, names, jobs, read, printer)
@@ -103,7 +105,24 @@ def _tasks_of(client: "Client", name: str) -> list[str]:
     return [task.id for task in found] if len(found) > 1 else [name]
 
 
-class _Printer:
+class _Printer(Protocol):
+    def show(self, name: str, line: "LogLine") -> None: ...
+
+
+class _JsonPrinter:
+    """Prints an object a line."""
+
+    def show(self, name: str, line: "LogLine") -> None:
+        import msgspec
+
+        from orion.model.api.logs import line_of
+
+        view = line_of(line.at, line.stream, line.text)
+        shown = {"task": name, "allocation": line.run, "nodeId": line.node, **msgspec.to_builtins(view)}
+        click.echo(msgspec.json.encode(shown))
+
+
+class _TextPrinter:
     """Prints lines as they are. With several tasks, each line begins with its task's name and its node's."""
 
     def __init__(self, names: tuple[str, ...], *, timestamps: bool) -> None:

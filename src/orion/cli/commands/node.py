@@ -92,6 +92,13 @@ def _flag(name: str, **attributes: Any) -> Callable[[F], F]:
     metavar="PATH",
     help="The Unix socket of a storage plugin (CSI), which need not be there yet. Repeatable.",
 )
+@_flag(
+    "log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How its log on standard error is written.",
+)
 @_flag("insecure", is_flag=True, help="Allow addresses beyond this machine, open to all who reach them.")
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED, metavar="")
 def node(rest: tuple[str, ...], **flags: Any) -> int:
@@ -127,6 +134,7 @@ def build_config(
     pids_limit: int,
     docker_host: str | None,
     csi_socket: tuple[str, ...],
+    log_format: str,
     insecure: bool,
 ) -> Config:
     """Returns the Config of the flags. Raises click.UsageError for flags that contradict each other."""
@@ -156,6 +164,7 @@ def build_config(
         docker_host=_docker_host(docker_host),
         csi_sockets=tuple(str(Path(each.removeprefix("unix://")).absolute()) for each in csi_socket),
         insecure=insecure,
+        log_format=log_format,
     )
 
 

@@ -1,5 +1,6 @@
 """Events of a task's logs, in JSON."""
 
+from base64 import b64encode
 from typing import Annotated
 
 import msgspec
@@ -13,6 +14,13 @@ class LogLineView(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     stream: Annotated[str, Meta(description="stdout or stderr")]
     text: Annotated[str, Meta(description="Empty where base64 is not.")]
     base64: Annotated[str, Meta(description="Bytes that are no UTF-8.")] = ""
+
+
+def line_of(at: str, stream: str, data: bytes) -> LogLineView:
+    try:
+        return LogLineView(at, stream, data.decode())
+    except UnicodeDecodeError:
+        return LogLineView(at, stream, "", b64encode(data).decode())
 
 
 class LogsView(msgspec.Struct, frozen=True, rename="camel"):

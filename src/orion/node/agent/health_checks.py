@@ -161,7 +161,7 @@ class HealthChecks:
 
         async def ask() -> ProbeResult:
             try:
-                with isolated(f"checking {allocation.id:08x}"):
+                with isolated(f"checking {allocation.text}"):
                     if check.kind is CheckKind.TCP:
                         return await self._probe.tcp(places, timeout_s)
                     question = HttpQuestion(check.path, check.headers, check.status)

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from orion.model.after import noted, waits_text
-from orion.model.allocation import AllocationState
+from orion.model.allocation import Allocation, AllocationState
 from orion.model.container import Labels
 from orion.model.errors import EngineDown, EngineError, OrionError, PortRefused
-from orion.model.ids import AllocationId, NodeId, container_name
+from orion.model.ids import NodeId, container_name
 from orion.model.pull import PullProgress
 from orion.node.agent.confirm import Confirm, Confirmed
 from orion.node.agent.hooks.hook import NotYet, Prepared, StartRequest
@@ -70,7 +70,7 @@ class Starter:
     async def start(self, action: Start, tries: Attempts, cluster: int) -> None:
         """Raises EngineDown. Other refusals, and bugs, are this allocation's trouble: told, and tried again."""
         try:
-            with isolated(f"starting {action.allocation.id:08x}"):
+            with isolated(f"starting {action.allocation.text}"):
                 await self._try_to_start(action, tries, cluster)
             tries.failures = tries.refusals = 0
         except EngineDown:
@@ -116,7 +116,7 @@ class Starter:
         try:
             waits = await self._ask_turn(AskTurn(action.allocation.id))
         except OrionError as error:
-            log.info("not starting %08x yet: %s", action.allocation.id, error.detail)
+            log.info("not starting %s yet: %s", action.allocation.text, error.detail)
             self._retry(tries, CLUSTER_RETRY_MS)
             return False
         waits = noted(waits, tries.waits_for, self._clock.wall_ms())
@@ -142,7 +142,7 @@ class Starter:
         except EngineError:
             raise
         except OrionError as error:
-            log.info("not starting %08x yet: %s", start.allocation.id, error.detail)
+            log.info("not starting %s yet: %s", start.allocation.text, error.detail)
             self._retry(tries, CLUSTER_RETRY_MS)
             return None
         tries.waits = 0
@@ -151,7 +151,7 @@ class Starter:
     async def _create(self, action: Start, tries: Attempts, cluster: int, prepared: Prepared) -> str:
         """The new container's id, "" when the allocation is no longer wanted."""
         allocation = action.allocation
-        if not await self._still_wanted(allocation.id, tries):
+        if not await self._still_wanted(allocation, tries):
             return ""
         labels = Labels(cluster, self._me, allocation.job, allocation.index, allocation.id)
         name = container_name(allocation.job, allocation.index, allocation.id)
@@ -167,15 +167,15 @@ class Starter:
         await self._seen.look(container)
         return container
 
-    async def _still_wanted(self, allocation: AllocationId, tries: Attempts) -> bool:
+    async def _still_wanted(self, allocation: Allocation, tries: Attempts) -> bool:
         """Ask the cluster just before a container comes into being: this node may be behind, or cut off. Asked
         again, but not at once, until the node's work says the same.
         """
         try:
-            if allocation in (await self._confirm(Confirm((allocation,), ()))).wanted:
+            if allocation.id in (await self._confirm(Confirm((allocation.id,), ()))).wanted:
                 return True
         except OrionError as error:
-            log.info("not starting %08x yet: %s", allocation, error.detail)
+            log.info("not starting %s yet: %s", allocation.text, error.detail)
         self._retry(tries, CLUSTER_RETRY_MS)
         return False
 

@@ -49,12 +49,12 @@ class Hooks:
     async def poststart(self, start: StartRequest) -> None:
         for hook in self._poststart:
             try:
-                with isolated(f"in hook {hook.name} after the start of {start.allocation.id:08x}"):
+                with isolated(f"in hook {hook.name} after the start of {start.allocation.text}"):
                     await hook.poststart(start)
             except EngineDown:
                 raise
             except OrionError as error:
-                log.warning("hook %s failed after the start of %08x: %s", hook.name, start.allocation.id, error)
+                log.warning("hook %s failed after the start of %s: %s", hook.name, start.allocation.text, error)
 
     def has_news(self, allocation: Allocation, spec: TaskSpec) -> bool:
         """Returns whether hooks are to be told of an update. What is seen for the first time is none."""
@@ -67,12 +67,12 @@ class Hooks:
         self._wishes[allocation.id] = _wish(allocation, spec)
         for hook in self._update:
             try:
-                with isolated(f"in hook {hook.name} at an update of {allocation.id:08x}"):
+                with isolated(f"in hook {hook.name} at an update of {allocation.text}"):
                     await hook.update(allocation, spec)
             except EngineDown:
                 raise
             except OrionError as error:
-                log.warning("hook %s failed at an update of %08x: %s", hook.name, allocation.id, error)
+                log.warning("hook %s failed at an update of %s: %s", hook.name, allocation.text, error)
 
     async def stop(self, allocation: AllocationId) -> bool:
         """Returns whether all hooks have released what they hold of it. After one that can't, those that came
