@@ -3,7 +3,6 @@ every wait has a deadline: a thread that hangs is left behind.
 """
 
 import asyncio
-import ctypes
 import errno
 import os
 import stat
@@ -83,6 +82,9 @@ def _devices(directory: str, mounted: frozenset[str]) -> list[str]:
 
 def _unmount(point: str, *, lazy: bool) -> None:
     """A path may be mounted over several times. Symbolic links are not followed."""
+    # Loaded with the first mount that has to go: half a megabyte.
+    import ctypes
+
     libc = ctypes.CDLL(None, use_errno=True)
     flags = _UMOUNT_NOFOLLOW | (_MNT_DETACH if lazy else 0)
     parent, name = os.path.split(point)

@@ -67,7 +67,7 @@ NOT_FOR_A_NODE = {"aiohttp", "uvicorn", "starlette", "anyio", "email", "http.cli
 NOT_FOR_A_NODE |= {"multiprocessing", "rich", "urllib.request", "unittest", "xml", "sqlite3", *FILES}
 NOT_FOR_A_NODE |= {"orion.wire.backups", "orion.adapters.docker.sessions", "orion.api.http.session"}
 NOT_FOR_A_NODE |= {"google.protobuf", "grpclib", "h2", "multidict", "orion.wire.csi.csi_pb2", "orion.csi_dir"}
-NOT_FOR_A_NODE |= {"json", "shutil", "bz2", "lzma", "calendar", "statistics", "fractions", "lmdb.verify"}
+NOT_FOR_A_NODE |= {"json", "shutil", "bz2", "lzma", "calendar", "statistics", "fractions", "lmdb.verify", "ctypes"}
 
 
 def test_a_node_loads_no_more_than_it_needs():

@@ -1,6 +1,5 @@
 """Routes in another network namespace: a container's. It blocks, and is for a thread."""
 
-import ctypes
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -82,6 +81,9 @@ def _entered(namespace: int, make: Callable[[], _T]) -> _T:
 
 
 def _set_namespace(namespace: int) -> None:
+    # Loaded with the first namespace that is entered: half a megabyte.
+    import ctypes
+
     libc = ctypes.CDLL(None, use_errno=True)  # os.setns came with Python 3.12
     if libc.setns(namespace, _CLONE_NEWNET) != 0:
         code = ctypes.get_errno()
