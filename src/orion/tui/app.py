@@ -1,25 +1,27 @@
 """`orion top` as a whole: it follows the cluster, and has screens show it."""
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.events import Event
+from textual.events import Event, Paste
 from textual.events import Key as KeyEvent
 from textual.screen import ModalScreen, Screen
-from textual.widget import Widget
 from textual.widgets import Input
 
 from orion.model.api.watch import Noun
 from orion.tui import opening
+from orion.tui.bars import EntryBar
 from orion.tui.browser import Browser
 from orion.tui.commands import SCREENS, Command, completions, read_command
+from orion.tui.entry import Came, Entry, no_completion
 from orion.tui.history import Place
-from orion.tui.keys import Key
-from orion.tui.prompt import Prompt, no_completion
+from orion.tui.keys import Key, of_event
 from orion.tui.settings import SettingsFile
+from orion.tui.skins import skin
 from orion.tui.source import Source
 from orion.tui.summary import Asked, node_at
 from orion.tui.views import VIEWS
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 LOOK_S = 1.0  # between two looks at clocks and the settings
 PAUSE_S = 0.04
+QUIET_S = 0.1  # at the start, unless rows come before
 LOAD_S = 0.05  # once rows are shown, until the rest of the program is loaded
 FILTERS = ("web|db", "!web", "-f wb1", "-l state=failed,node=node1", " Esc: no filter")  # as they may be typed
 SHARE = 5  # of the time, news take one part in so many
@@ -65,7 +68,7 @@ class Top(App[None]):
         self._first = first
         self._pause_s = pause_s
         self._typed: dict[str, list[str]] = {":": [], "/": []}  # before, by the sign of the prompt
-        self._held: list[KeyEvent] | None = None  # keys that wait until the prompt takes them, or is gone
+        self._entry: Entry | None = None  # what is being typed
         self._changed: set[Noun] = set()
         self._drawing: asyncio.TimerHandle | None = None
         self._drawn_s = 0.0  # when the last drawing ended
@@ -73,8 +76,12 @@ class Top(App[None]):
         self._moves = 0
         self.browser = Browser(cluster, settings.settings, self)
         self._doing: Doing | None = None
+        self._quiet = contextlib.ExitStack()  # while it is open nothing is drawn
 
     def on_mount(self) -> None:
+        # What mounting draws is drawn once: over a slow line a screen is a second.
+        self._quiet.enter_context(self.batch_update())
+        self.set_timer(QUIET_S, self._quiet.close)
         self.push_screen(self.browser)
         self.cluster.on_news = self._news
         self.cluster.start()
@@ -123,6 +130,7 @@ class Top(App[None]):
                 self.browser.rows_changed(changed)
         if self.cluster.store.index and self._doing is None:
             self._begin()
+            self._quiet.close()
             self.set_timer(LOAD_S, self.load)
         if self.cluster.moves != self._moves:
             self._moves = self.cluster.moves
@@ -162,79 +170,77 @@ class Top(App[None]):
         return {noun: list(table) for noun, table in self.cluster.store.tables.items()}
 
     async def on_event(self, event: Event) -> None:
-        if not (isinstance(event, KeyEvent) and not event.is_forwarded and self._take(event)):
+        taken = False
+        if isinstance(event, KeyEvent) and not event.is_forwarded:
+            taken = self._take(event)
+        elif isinstance(event, Paste) and not event.is_forwarded and self._entry is not None:
+            self._entry.paste(event.text)
+            self._typed_so_far(self._entry)
+            taken = True
+        if not taken:
             await super().on_event(event)
 
     def _take(self, event: KeyEvent) -> bool:
         """Takes a key before any widget does: those of a burst are understood one after another. Returns False for
         one that goes the usual way.
         """
-        if self._held is not None:
-            self._held.append(event)
-            return True
         if self.shown is None:
             return False
+        if self._entry is not None:
+            self._type(self._entry, event)
+            return True
         if isinstance(self.focused, Input):
-            if self.screen.query(Prompt) and event.key in ("enter", "escape"):
-                self._held = []  # what follows is for what the prompt leads to
             return False
         if event.character == ":" and not isinstance(self.screen, ModalScreen):
             self.open_prompt(":")
             return True
         return self.shown is self.browser and self.browser.press(event)
 
-    async def _release(self) -> None:
-        held, self._held = self._held or [], None
-        for event in held:
-            await self.on_event(event)
-
     def open_prompt(self, sign: str) -> None:
-        if not self.screen.query(Prompt):
-            value = self.browser.desk.place.filter if sign == "/" else ""
-            complete = self._completions if sign == ":" else no_completion
-            self._held = []
-            self._offer(sign, value)
-            self.screen.mount(Prompt(sign, self._typed[sign], complete, value))
+        text = self.browser.desk.place.filter if sign == "/" else ""
+        complete = self._completions if sign == ":" else no_completion
+        self._entry = Entry(sign, self._typed[sign], complete, text)
+        self._typed_so_far(self._entry)
 
     def _completions(self, text: str) -> list[str]:
         return completions(text, self.names, self.settings.settings.aliases)
 
-    async def on_prompt_ready(self) -> None:
-        await self._release()
+    def _type(self, entry: Entry, event: KeyEvent) -> None:
+        match entry.press(of_event(event.key, event.character), event.character):
+            case Came.GIVEN:
+                self._close_entry()
+                if entry.sign == "/":
+                    self.browser.narrow(entry.text)
+                else:
+                    self.run_command(entry.text)
+            case Came.DROPPED:
+                self._close_entry()
+                if entry.sign == "/":
+                    self.browser.narrow("")
+            case Came.TYPED if entry.sign == "/":
+                self.browser.narrow(entry.text)
+                self._typed_so_far(entry)
+            case _:
+                self._typed_so_far(entry)
 
-    def _offer(self, sign: str, text: str) -> None:
-        """Says below what may be typed."""
-        words = self._completions(text) if text.strip() else [*VIEWS, *SCREENS]
-        self.browser.offer(FILTERS if sign == "/" else words)
+    def _typed_so_far(self, entry: Entry) -> None:
+        """Shows what is typed, and above it what may be."""
+        spans = entry.spans(self.size.width)
+        if self.shown is self.browser:
+            words = self._completions(entry.text) if entry.text.strip() else [*VIEWS, *SCREENS]
+            self.browser.ask(FILTERS if entry.sign == "/" else words, spans)
+            return
+        bars = self.screen.query(EntryBar)
+        bar = bars.first() if bars else EntryBar(skin(self.settings.settings.skin), 1, id="entry")
+        bar.tell(spans)
+        if not bars:
+            self.screen.mount(bar)
 
-    def on_prompt_typed(self, event: Prompt.Typed) -> None:
-        self._offer(event.sign, event.text)
-        if event.sign == "/":
-            self.browser.narrow(event.text)
-
-    async def on_prompt_given(self, event: Prompt.Given) -> None:
-        await self._close_prompt()
-        if event.sign == "/":
-            self.browser.narrow(event.text)
-        else:
-            self.run_command(event.text)
-        await self._release()
-
-    async def on_prompt_dropped(self, event: Prompt.Dropped) -> None:
-        await self._close_prompt()
-        if event.sign == "/":
-            self.browser.narrow("")
-        await self._release()
-
-    async def _close_prompt(self) -> None:
-        screen = self.screen
-        self.browser.offer(())
-        await screen.query(Prompt).remove()
-        screen.set_focus(self.browser.table if screen is self.browser else self._first_of(screen))
-
-    @staticmethod
-    def _first_of(screen: Screen[Any]) -> Widget | None:
-        return next(iter(screen.focus_chain), None)
+    def _close_entry(self) -> None:
+        self._entry = None
+        self.browser.ask((), [])
+        if self.shown is not self.browser:
+            self.screen.query(EntryBar).remove()
 
     def run_command(self, text: str) -> None:
         """Does what is typed after the colon."""

@@ -34,3 +34,9 @@ class Bar(Widget):
         spans = within(self._lines[y], width) if y < len(self._lines) else []
         strip = Strip([Segment(text, self._looks.get(part)) for text, part in spans])
         return strip.adjust_cell_length(width, self._looks["plain"])
+
+
+class EntryBar(Bar):
+    """The line that is being typed, on a screen that has none for it."""
+
+    DEFAULT_CSS = "EntryBar { dock: bottom; width: 1fr; }"

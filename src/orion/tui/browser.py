@@ -18,7 +18,7 @@ from orion.tui.saving import save_table
 from orion.tui.settings import Settings
 from orion.tui.skins import skin
 from orion.tui.source import Source
-from orion.tui.summary import Asked
+from orion.tui.summary import Asked, Span
 from orion.tui.table import RowTable
 
 
@@ -131,9 +131,9 @@ class Browser(Screen[None]):
             hints=hints_of((*self.more_keys, *KEYS), self.keymap),
         )
 
-    def offer(self, words: Sequence[str]) -> None:
-        """Says in the place of the keys what may be typed; nothing: the keys again."""
-        self.frame.offered = words
+    def ask(self, words: Sequence[str], spans: list[Span]) -> None:
+        """Shows what is being typed, and what may be; nothing: that is over."""
+        self.frame.offered, self.frame.entry = words, spans
         self.tell()
 
     def note(self, text: str, *, wrong: bool = False) -> None:

@@ -28,7 +28,8 @@ class Frame:
         }
         self.above = [self._bars["header"], self._bars["title"]]
         self.below = [self._bars["reason"], self._bars["crumbs"], self._bars["hints"]]
-        self.offered: Sequence[str] = ()
+        self.entry: list[Span] = []  # what is being typed
+        self.offered: Sequence[str] = ()  # what may be
         self._note: Span | None = None
         self._timer: Timer | None = None
         self._told_s = 0.0  # the header
@@ -75,8 +76,9 @@ class Frame:
             self._bars["header"].tell(summary.first_line(store, asked), summary.second_line(store))
         self._bars["title"].tell(title)
         self._bars["reason"].tell([(f"  {one_line(reason)}", "dim")])
-        self._bars["crumbs"].tell([self._note] if self._note else crumbs)
-        self._bars["hints"].tell([(f" {word} ", "dim") for word in self.offered] or hints)
+        note = [self._note] if self._note else []
+        self._bars["crumbs"].tell(note or [(f" {word} ", "dim") for word in self.offered] or crumbs)
+        self._bars["hints"].tell(self.entry or hints)
 
 
 def hints_of(keys: Iterable[Key], keymap: Mapping[str, str]) -> list[Span]:

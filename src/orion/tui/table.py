@@ -74,11 +74,11 @@ class RowTable(Widget, can_focus=True):
         lines = self.sheet.lines(time.time())
         titles = self.sheet.titles()
         before, self._lines = self._lines, lines
-        if titles != self._titles or self.sheet.left != self._drawn_left:
-            self._titles, self._drawn_left = titles, self.sheet.left
-            self.refresh()
-            return
         width = self.size.width
+        if titles != self._titles or self.sheet.left != self._drawn_left:
+            sideways = self.sheet.left != self._drawn_left
+            self._titles, self._drawn_left = titles, self.sheet.left
+            self.refresh(*([] if sideways or self._instead else [Region(0, 0, width, HEAD)]))
         for at in range(max(len(lines), len(before))):
             now = lines[at] if at < len(lines) else None
             if now != (before[at] if at < len(before) else None):
