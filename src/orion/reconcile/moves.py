@@ -1,17 +1,18 @@
 """How tasks leave a draining node, for jobs that say how they are updated: as few at a time, and as an update does,
 so that the job keeps its floor meanwhile.
 
+    nobody uses it ................... it ends at once: it crashes over and over, or has yet to come up
     a new one has room ............... it comes up beside the former one, which ends once it is steady
     stop-first, or no room ........... the former one ends first, if the floor lets it
     it writes to a volume ............ the same: two would write at a time
     not done by the job's deadline ... it ends all the same: somebody waits for the node
+    a deployment is under way ........ that replaces what it replaces; here only what nobody uses ends
 """
 
 from collections.abc import Callable, Collection
 
 import msgspec
 
-from orion.model.allocation import Allocation
 from orion.model.ids import AllocationId, NodeId
 from orion.model.job import JobKind
 from orion.model.update import UpdateOrder, UpdatePolicy
@@ -41,6 +42,7 @@ def decide_moves(
     *,
     now_ms: int,
     has_room: Callable[[], bool],
+    deploying: bool = False,
 ) -> Moves:
     """`has_room`: one more task of the job fits beside all that run."""
     if record.job.kind is JobKind.SYSTEM:
@@ -50,23 +52,28 @@ def decide_moves(
     ready = {each.id for slot in held for each in slot if record.is_ready(each)}
     steady = _steady(memory, ready, policy, now_ms)
     moving = record.rollout.moving if record.rollout is not None else {}
-    leaving = [each for slot in held for each in slot if each.node in draining and each.id not in moving]
-    memory.leaving_at_ms = {each.id: memory.leaving_at_ms.get(each.id, now_ms) for each in leaving}
+    on_them = [each for slot in held for each in slot if each.node in draining]
+    memory.leaving_at_ms = {each.id: memory.leaving_at_ms.get(each.id, now_ms) for each in on_them}
+    unused = [each.id for each in on_them if each.id not in ready]
+    if deploying:
+        return Moves(retire=tuple(unused))
+    leaving = [each for each in on_them if each.id in ready and each.id not in moving]
     retire = [
         former.id
         for slot in held
         for former in slot
         if former.id in moving and any(each.id in steady for each in slot if record.serves(each))
     ]
+    retire = [*dict.fromkeys((*retire, *unused))]
     dues_ms = [at + policy.monitor_ms for at in memory.ready_at_ms.values() if moving]
     again_ms = min((due_ms for due_ms in dues_ms if due_ms > now_ms), default=NEVER_MS)
-    late = [each.id for each in leaving if now_ms >= memory.leaving_at_ms[each.id] + policy.progress_deadline_ms]
+    late = [each.id for each in on_them if now_ms >= memory.leaving_at_ms[each.id] + policy.progress_deadline_ms]
     if late:
         return Moves((), tuple({*retire, *late}), again_ms)
     room = max(1, policy.at_a_time(count)) - sum(former.id in moving for slot in held for former in slot)
     move: list[AllocationId] = []
     serving = sum(any(each.id in ready for each in slot) for slot in held)
-    for each in _in_order(leaving, ready):
+    for each in sorted(leaving, key=lambda each: each.index):
         if room <= 0:
             break
         # Of a batch no task runs twice at a time.
@@ -75,9 +82,9 @@ def decide_moves(
         if beside and has_room():
             move.append(each.id)
             room -= 1
-        elif policy.order is not UpdateOrder.START_FIRST and _may_end(each, ready, serving, policy, count):
+        elif policy.order is not UpdateOrder.START_FIRST and serving > policy.floor(count, stop_first=True):
             retire.append(each.id)
-            serving -= each.id in ready
+            serving -= 1
             room -= 1
     deadline_ms = min(memory.leaving_at_ms.values(), default=NEVER_MS - policy.progress_deadline_ms)
     return Moves(tuple(move), tuple(retire), min(again_ms, deadline_ms + policy.progress_deadline_ms))
@@ -88,14 +95,3 @@ def _steady(
 ) -> set[AllocationId]:
     memory.ready_at_ms = {each: memory.ready_at_ms.get(each, now_ms) for each in ready}
     return {each for each, since in memory.ready_at_ms.items() if now_ms >= since + policy.monitor_ms}
-
-
-def _in_order(leaving: list[Allocation], ready: Collection[AllocationId]) -> list[Allocation]:
-    """Those that nobody uses first."""
-    return sorted(leaving, key=lambda each: (each.id in ready, each.index))
-
-
-def _may_end(
-    each: Allocation, ready: Collection[AllocationId], serving: int, policy: UpdatePolicy, count: int
-) -> bool:
-    return each.id not in ready or serving > policy.floor(count, stop_first=True)

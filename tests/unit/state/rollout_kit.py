@@ -144,14 +144,13 @@ class Drain(Rollout):
         draining = {record.node.id for record in self.view.draining()}
         for name in self.view.job_names():
             record = self.view.job_record(name)
-            if self.view.of(Deployments).running_of(name) is not None:
-                continue
             moves = decide_moves(
                 record,
                 draining,
                 self.move_memories.setdefault(name, MoveMemory()),
                 now_ms=self.now_ms,
                 has_room=lambda record=record: has_room(self.view, record, record.job.version, Pools()),
+                deploying=self.view.of(Deployments).running_of(name) is not None,
             )
             if moves.move or moves.retire:
                 commands.append(MoveTasks(self.now_ms, name, moves.move, moves.retire))

@@ -3,6 +3,7 @@
 import pytest
 from rollout_kit import Drain
 
+from orion.model.allocation import AllocationState
 from orion.model.deployment import DeploymentState
 from orion.model.resources import Resources
 from orion.model.update import UpdateOrder, UpdatePolicy
@@ -101,3 +102,55 @@ def test_it_is_looked_at_again_later_than_now():
             record, {"node1"}, world.move_memories["web"], now_ms=world.now_ms, has_room=lambda: True
         ).again_ms
         assert again_ms > world.now_ms
+
+
+def crashes(world):
+    """A program that ends a moment after each start."""
+
+    def behaviour(each):
+        if not each.wanted or each.status.state is AllocationState.SCHEDULED:
+            return None
+        if each.status.state is AllocationState.RUNNING:
+            return {"state": "starting", "restarts": each.status.restarts + 1}
+        return {"state": "running", "started_at_ms": 1, "restarts": each.status.restarts}
+
+    return behaviour
+
+
+def leaves(world, node, behaviour, ticks=8):
+    for _ in range(ticks):
+        world.tick(behaviour)
+        if not any(each.node == node for each in world.active()):
+            return
+    raise AssertionError(f"{node} still has {world.active()}")
+
+
+def test_what_crashes_over_and_over_leaves_at_once_though_its_deployment_waits_for_it():
+    world = Drain(3)
+    world.deploy(count=1, update=UpdatePolicy(progress_deadline_ms=600_000))
+    for _ in range(3):
+        world.tick(crashes(world))
+    assert world.deployment().running
+    (only,) = world.active()
+    world.drain(only.node)
+    leaves(world, only.node, crashes(world))
+
+
+def test_what_crashes_over_and_over_is_not_kept_until_another_one_is_steady():
+    world = deployed(count=1)
+    (only,) = world.active()
+    world.drain(only.node)
+    leaves(world, only.node, crashes(world))
+
+
+def test_one_that_does_not_come_up_elsewhere_holds_its_node_until_the_deadline_alone():
+    world = deployed(count=1, update=UpdatePolicy(progress_deadline_ms=20_000))
+    (only,) = world.active()
+    world.drain(only.node)
+
+    def others_crash(each):
+        return crashes(world)(each) if each.node != only.node else None
+
+    with pytest.raises(AssertionError):
+        leaves(world, only.node, others_crash, ticks=15)
+    leaves(world, only.node, others_crash)

@@ -63,8 +63,8 @@ class Moving:
     def _look(self, name: JobName, memory: MoveMemory, pools: Pools) -> Moves:
         view = self._driver.view
         record = view.job_record(name)
-        if record is None or not record.job.wanted or view.of(Deployments).running_of(name) is not None:
-            return Moves()  # a deployment replaces its tasks in its own turn
+        if record is None or not record.job.wanted:
+            return Moves()
         draining = {each.node.id for each in view.draining()}
         return decide_moves(
             record,
@@ -72,4 +72,5 @@ class Moving:
             memory,
             now_ms=self._clock.now_ms(),
             has_room=lambda: has_room(view, record, record.job.version, pools),
+            deploying=view.of(Deployments).running_of(name) is not None,
         )
