@@ -172,13 +172,25 @@ class Top(App[None]):
     async def on_event(self, event: Event) -> None:
         taken = False
         if isinstance(event, KeyEvent) and not event.is_forwarded:
-            taken = self._take(event)
+            for key in self._keys_in(event):
+                taken = self._take(key)
+                if key is not event and not taken:
+                    await super().on_event(key)
+                    taken = True
         elif isinstance(event, Paste) and not event.is_forwarded and self._entry is not None:
             self._entry.paste(event.text)
             self._typed_so_far(self._entry)
             taken = True
         if not taken:
             await super().on_event(event)
+
+    def _keys_in(self, event: KeyEvent) -> tuple[KeyEvent, ...]:
+        """Escape and a key that come in one packet look like that key with Alt. They are two, unless somebody has
+        given that one a meaning.
+        """
+        if not event.key.startswith("alt+") or of_event(event.key, event.character) in self.browser.keymap:
+            return (event,)
+        return KeyEvent("escape", "\x1b"), KeyEvent(event.key[4:], event.character)
 
     def _take(self, event: KeyEvent) -> bool:
         """Takes a key before any widget does: those of a burst are understood one after another. Returns False for

@@ -101,6 +101,8 @@ def of_event(key: str, character: str | None) -> str:
     """Returns the key that Textual tells of."""
     if key in _OF_TEXTUAL:
         return _OF_TEXTUAL[key]
+    if key.startswith("alt+"):
+        return f"alt-{of_event(key[4:], character)}"
     if character is not None and len(character) == 1 and character.isprintable() and character != " ":
         return character
     return key.replace("+", "-")

@@ -105,6 +105,23 @@ async def test_keys_of_a_burst_are_understood_one_after_the_other():
 
 
 @piloted
+async def test_escape_and_a_key_in_one_packet_are_two_keys():
+    """A terminal writes Alt and a key in the same way."""
+    app = top()
+    async with app.run_test(size=(100, 24)) as pilot:
+        await press(pilot, "colon", *"nod")
+        app.post_message(Key("alt+colon", ":"))
+        for character in "volumes":
+            app.post_message(Key(character, character))
+        app.post_message(Key("enter", None))
+        await until(pilot, lambda: "volumes [2]" in text_on(app))
+        await press(pilot, "slash", *"spare", "enter")
+        app.post_message(Key("alt+upper_s", "S"))
+        await until(pilot, lambda: "STATE↑" in text_on(app))
+        assert "volumes [2]" in text_on(app)
+
+
+@piloted
 async def test_what_is_typed_before_comes_again():
     app = top()
     async with app.run_test(size=(100, 24)) as pilot:

@@ -168,6 +168,8 @@ def test_keys_are_written_in_many_ways(typed, key):
         (("shift+left", None), "shift-left"),
         (("enter", "\r"), "enter"),
         (("pagedown", None), "pagedown"),
+        (("alt+colon", ":"), "alt-:"),
+        (("alt+upper_n", "N"), "alt-N"),
     ],
 )
 def test_keys_as_textual_tells_of_them(event, key):
