@@ -54,6 +54,9 @@ def test_labels_are_changed_while_a_node_runs_and_survive_its_restarts():
         machine.kill()
         down, ready = NodeStatus.DOWN, NodeStatus.READY
         await nodes.until(lambda: nodes.leader and nodes.leader.node.driver.view.node(machine.name).status is down)
+        view, _ = await nodes.leader.ask(lambda s: s.node(machine.name, Read()))
+        assert view.status == "dead"
+        assert view.reason.startswith("down since 20")
         machine.boot()
         await nodes.until(lambda: nodes.leader.node.driver.view.node(machine.name).status is ready)
         await asyncio.sleep(10)

@@ -275,6 +275,30 @@ def test_of_tasks_that_have_begun_one_that_is_not_ready_says_what_is_waited_for(
     assert shown.reason == "web/1 waits: port 8080 is taken on 1 of 1 nodes"
 
 
+def test_a_job_whose_task_ends_again_and_again_says_so_until_it_may_be_used():
+    world = Rollout(1)
+    world.deploy(count=1)
+    why = "restarting after exit code 3: no such table"
+    for _ in range(3):
+        world.tick(lambda each: {"state": "starting", "restarts": 2, "exit_code": 3, "reason": why})
+    shown = lambda: render_jobs.job(world.view, "web").reason  # noqa: E731
+    assert shown() == "1 of 1 task restarts: exit code 3: no such table"
+    world.tick(lambda each: {"state": "running", "started_at_ms": 1, "restarts": 3, "exit_code": 3, "reason": ""})
+    assert shown() in ("", "1 of 1 task restarts: exit code 3")
+    world.tick(lambda each: {"state": "running", "started_at_ms": 1, "ready_since_ms": 5, "restarts": 3})
+    assert shown() == ""
+
+
+def test_a_rollback_says_which_version_the_job_was_at():
+    world = deployed()
+    world.deploy(image="nginx:2")
+    world.run()
+    world.roll_back()
+    world.run()
+    rows = [(row.before, row.to_version) for row in render_jobs.deployments(world.view, ALL)[0]]
+    assert rows == [(1, 0), (0, 1), (None, 0)]
+
+
 def test_what_makes_no_progress_ends():
     world = deployed()
     world.deploy(image="nginx:2", resources=Resources(9_999), update=UpdatePolicy(progress_deadline_ms=60_000))

@@ -33,3 +33,4 @@ class DeploymentView(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     progress: Annotated[DeploymentProgress | None, Meta(description="While it runs.")]
     started_at: Annotated[str | None, Meta(description="RFC 3339, UTC.")]
     ended_at: str | None
+    before: Annotated[int | None, Meta(description="The version that the job was at, where that is known.")] = None

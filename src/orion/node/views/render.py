@@ -276,6 +276,9 @@ def _why_idle(record: NodeRecord) -> str:
         return f"stopped on purpose; its tasks wait for it until {until}, then others start them"
     if node.status is NodeStatus.LEFT:
         return "stopped on purpose"
+    if node.status is NodeStatus.DOWN:
+        since = time_text(node.changed_at_ms)
+        return f"down since {since}; its tasks are started elsewhere, unless their volumes are here"
     if node.draining and node.status is NodeStatus.READY and not node.engine_down:
         return f"gets no work until 'orion ready {node.id}'"
     return node.engine_down

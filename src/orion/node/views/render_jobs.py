@@ -37,6 +37,7 @@ def job(view: View, name: str) -> JobView:
     return _job(view, _record(view, name))
 
 
+_RESTARTING = "restarting after "  # begins the reason of a run whose program has ended
 _FAILED = (DeploymentState.FAILED, DeploymentState.ROLLED_BACK)
 
 
@@ -107,7 +108,18 @@ def deployment_view(view: View, row: Deployment) -> DeploymentView:
         progress=progress,
         started_at=time_text(row.started_at_ms),
         ended_at=time_text(row.ended_at_ms),
+        before=_version_before(view, row),
     )
+
+
+def _version_before(view: View, row: Deployment) -> int | None:
+    """Returns the version that the job was at when the deployment began, as far as those before it are kept."""
+    former = [
+        each
+        for each in view.of(Deployments).of_job(row.job)
+        if each.id < row.id and each.created_index == row.created_index
+    ]
+    return former[-1].goal if former else None
 
 
 def _record(view: View, name: str) -> JobRecord:
@@ -144,6 +156,25 @@ def active_of(record: JobRecord) -> list[Allocation]:
     return [each for index in range(len(record.slots)) for each in record.history(index) if not each.terminal]
 
 
+def _why_restarts(record: JobRecord) -> str:
+    """Returns how many tasks end again and again before they may be used, and why one of them does; "" for none."""
+    if record.job.stopped or record.job.stopping:
+        return ""
+    again = [
+        each.status
+        for each in active_of(record)
+        if each.wanted and each.status.restarts and not record.is_ready(each)
+    ]
+    if not again:
+        return ""
+    said = next((status.reason for status in again if status.reason), "").removeprefix(_RESTARTING)
+    if not said and again[0].exit_code is not None:
+        said = f"exit code {again[0].exit_code}"
+    verb = "restarts" if len(again) == 1 else "restart"
+    who = f"{len(again):,} of {tasks_text(record.job.count)} {verb}"
+    return f"{who}: {said}" if said else f"{who}, {max(status.restarts for status in again):,} times so far"
+
+
 def _progress(record: JobRecord, row: Deployment) -> DeploymentProgress:
     wanted = [each for each in active_of(record) if each.wanted]
     ready = [each for each in wanted if record.is_ready(each)]
@@ -159,7 +190,7 @@ def why_waits(record: JobRecord) -> str:
     if record.successor is not None:
         return f"waits until {tasks_text(record.active)} of the former {record.job.name} ended"
     if not record.open_count:
-        return ""
+        return _why_restarts(record)
     who = f"{record.open_count:,} of {tasks_text(record.job.count)}"
     verb = "waits" if record.open_count == 1 else "wait"
     if not record.refusal:

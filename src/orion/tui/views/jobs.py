@@ -142,7 +142,8 @@ _DEPLOYMENT_TONES = {
 
 
 def _versions(row: DeploymentView) -> str:
-    return f"{'-' if row.from_version is None else row.from_version} > {row.to_version}"
+    before = row.from_version if row.before is None else row.before
+    return f"{'-' if before is None else before} > {row.to_version}"
 
 
 def _progress(row: DeploymentView) -> str:
