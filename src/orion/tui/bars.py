@@ -11,11 +11,12 @@ from orion.tui.summary import Span, within
 
 
 class Bar(Widget):
-    """So many lines; it is drawn again when they say something else."""
+    """So many lines, more where it is told more; it is drawn again when they say something else."""
 
     def __init__(self, styles: Mapping[str, str], lines: int, *, id: str) -> None:  # noqa: A002 -- Textual's name
         super().__init__(id=id)
-        self.styles.height = lines
+        self.styles.height = self._least = lines
+        self._height = lines
         self._lines: list[list[Span]] = []
         self._looks: dict[str, Style] = {}
         self.paint(styles)
@@ -27,6 +28,8 @@ class Bar(Widget):
     def tell(self, *lines: list[Span]) -> None:
         if (now := list(lines)) != self._lines:
             self._lines = now
+            if (height := max(self._least, len(now))) != self._height:
+                self.styles.height = self._height = height
             self.refresh()
 
     def render_line(self, y: int) -> Strip:

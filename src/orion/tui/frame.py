@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import wrap
 
 from textual.screen import Screen
 from textual.timer import Timer
@@ -13,7 +14,8 @@ from orion.tui.keys import Key, shown
 from orion.tui.store import Store
 from orion.tui.summary import Asked, Span
 
-NOTE_S = 8.0  # so long a sentence stays
+NOTE_S = 8.0  # so long a sentence stays, for each of its lines
+MOST_NOTED = 5  # lines of a sentence
 HEADER_S = 0.5  # between two countings of all rows: the index alone would be other bytes at each commit
 
 
@@ -30,14 +32,15 @@ class Frame:
         self.below = [self._bars["reason"], self._bars["crumbs"], self._bars["hints"]]
         self.entry: list[Span] = []  # what is being typed
         self.offered: Sequence[str] = ()  # what may be
-        self._note: Span | None = None
+        self._note = ""
+        self._look = "note"  # of the sentence
         self._timer: Timer | None = None
         self._told_s = 0.0  # the header
         self._news: tuple[object, ...] = ()  # of it what is told at once
 
     @property
     def noted(self) -> bool:
-        return self._note is not None
+        return bool(self._note)
 
     def paint(self, styles: Mapping[str, str]) -> None:
         for bar in self._bars.values():
@@ -52,12 +55,17 @@ class Frame:
         if self._timer is not None:
             self._timer.stop()
             self._timer = None
-        self._note = (f" {one_line(text)}", "error" if wrong else "note") if text else None
+        self._note, self._look = one_line(text), "error" if wrong else "note"
         if text:
-            self._timer = self._screen.set_timer(NOTE_S, self._forget)
+            self._timer = self._screen.set_timer(NOTE_S * len(self._noted()), self._forget)
 
     def _forget(self) -> None:
-        self._note = None  # the next look at the clock draws it
+        self._note = ""  # the next look at the clock draws it
+
+    def _noted(self) -> list[list[Span]]:
+        """Returns the sentence in as many lines as it needs."""
+        rows = wrap(self._note, max(10, self._screen.size.width - 2), max_lines=MOST_NOTED, placeholder=" …")
+        return [[(f" {row}", self._look)] for row in rows]
 
     def tell(
         self,
@@ -76,8 +84,8 @@ class Frame:
             self._bars["header"].tell(summary.first_line(store, asked), summary.second_line(store))
         self._bars["title"].tell(title)
         self._bars["reason"].tell([(f"  {one_line(reason)}", "dim")])
-        note = [self._note] if self._note else []
-        self._bars["crumbs"].tell(note or [(f" {word} ", "dim") for word in self.offered] or crumbs)
+        offered: list[Span] = [(f" {word} ", "dim") for word in self.offered]
+        self._bars["crumbs"].tell(*(self._noted() or [offered or crumbs]))
         self._bars["hints"].tell(self.entry or hints)
 
 

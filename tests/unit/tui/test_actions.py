@@ -13,7 +13,21 @@ from orion.tui.screens.confirm import Ask, Confirm
 from orion.tui.screens.forwards import Forwards
 from orion.tui.screens.logs import Logs
 from unit.api.fake_service import node_view
-from unit.tui.scripted import Bare, Scripted, allocation, job, job_view, node, piloted, task, text_on, until, volume
+from unit.tui.scripted import (
+    Bare,
+    Scripted,
+    allocation,
+    deployment,
+    job,
+    job_view,
+    node,
+    piloted,
+    task,
+    text_on,
+    until,
+    volume,
+)
+from unit.tui.test_calls import version_view
 
 
 def words(question):
@@ -148,8 +162,61 @@ async def test_what_fails_is_told_and_the_others_are_done():
         doing.do(Noun.JOBS, "stop", "web", "db")
         await until(pilot, lambda: "Stop 2 at once?" in text_on(doing.app))
         await pilot.press("y")
-        await until(pilot, lambda: doing.said)
-    assert doing.said == [("web is being removed (1 of 2 were done)", True)]
+        await until(pilot, lambda: "Stop: 1 done, 1 not" in text_on(doing.app))
+        assert "web is being removed" in text_on(doing.app)
+        assert "db is stopped; its tasks end" in text_on(doing.app)
+        await pilot.press("escape")
+        await until(pilot, lambda: "1 done" not in text_on(doing.app))
+
+
+@piloted
+async def test_what_is_refused_of_one_task_of_several_is_not_offered():
+    rows = [
+        *web("node1", "node2"),
+        job("db", active=1),
+        task("db/0"),
+        job("old", stopped=True),
+        task("old/0", state="stopped"),
+    ]
+    doing = Doing(cluster := Scripted(rows, start_task=None))
+    async with doing.app.run_test(size=(80, 24)) as pilot:
+        for word in ("stop", "start", "delete"):
+            doing.do(Noun.TASKS, word, "web/1")
+            await until(pilot, lambda: doing.said)
+            said, failed = doing.said.pop()
+            assert failed
+            assert "web/1 is one of 2 tasks of web" in said
+            assert "Shift-J goes to web" in said
+        doing.do(Noun.TASKS, "start", "db/0")
+        await until(pilot, lambda: doing.said == [("db/0 runs already", True)])
+        doing.do(Noun.JOBS, "start", "db")
+        await until(pilot, lambda: doing.said[1:] == [("db is not stopped: it runs already", True)])
+        assert cluster.asked == []
+        doing.do(Noun.TASKS, "start", "db/0", "old/0")
+        await until(pilot, lambda: "Start: 1 done, 1 not" in text_on(doing.app))
+    assert names(cluster) == ["start_task"]
+
+
+@piloted
+async def test_a_node_in_service_is_not_made_ready_again():
+    doing = Doing(cluster := Scripted([node("node1")]))
+    async with doing.app.run_test(size=(80, 24)) as pilot:
+        doing.do(Noun.NODES, "ready", "node1")
+        await until(pilot, lambda: doing.said == [("node1 takes work already", True)])
+    assert cluster.asked == []
+
+
+@piloted
+async def test_a_deployment_is_rolled_back_by_the_name_of_its_job():
+    view = deployment(7, "web")
+    kept = [version_view(1, current=True), version_view(0, healthy=True)]
+    doing = Doing(Scripted([view], deployment=view, job_versions=kept))
+    async with doing.app.run_test(size=(80, 24)) as pilot:
+        doing.do(Noun.DEPLOYMENTS, "rollback", "7")
+        await until(pilot, lambda: "Rollback web: to which version?" in text_on(doing.app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Rollback web?" in text_on(doing.app))
+        assert "Back to version 0, the last healthy one" in text_on(doing.app)
 
 
 @piloted

@@ -122,6 +122,17 @@ async def test_escape_and_a_key_in_one_packet_are_two_keys():
 
 
 @piloted
+async def test_a_long_sentence_is_said_to_its_end():
+    app = top()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "jobs [4]" in text_on(app))
+        app.say(" ".join(["nobody"] * 30) + " the end", wrong=True)
+        await until(pilot, lambda: "the end" in text_on(app))
+        await press(pilot, "down")
+        assert "the end" not in text_on(app)
+
+
+@piloted
 async def test_what_is_typed_before_comes_again():
     app = top()
     async with app.run_test(size=(100, 24)) as pilot:

@@ -3,13 +3,16 @@
 import pytest
 
 from orion.client import Client, JobRequest, NotFound
+from orion.model.api.jobs import VersionView
+from orion.model.api.tasks import ShownFields
 from orion.model.api.watch import Noun
-from orion.model.errors import Conflict, OrionError
+from orion.model.errors import Conflict, OrionError, Refused
 from orion.tui.actions import calls
 from orion.tui.actions.table import ACTIONS
 from orion.tui.lines import text_of
 from orion.tui.texts.asking import describe, why, yaml_of
 from unit.api.fake_service import running, task_view
+from unit.tui.scripted import Client as Asked
 from unit.tui.scripted import Scripted, deployment, job, node, task, volume
 
 
@@ -84,8 +87,28 @@ def test_a_deployment_s_call_is_one_of_its_job(client):
 
 def test_what_would_follow_is_shown_first(client):
     assert "Back to version 0: nginx:1" in words(calls.would_roll_back(client, "web", "0"))
-    assert "There is no such version to go back to; kept are" in words(calls.would_roll_back(client, "web", "9"))
     assert "→" in words(calls.would_move(client, "node1", ""))
+
+
+def test_a_rollback_says_to_which_version_it_goes_and_refuses_one_that_is_not_kept():
+    kept = [version_view(2, current=True), version_view(1), version_view(0, healthy=True)]
+    client = Asked(Scripted(job_versions=kept))
+    assert "Back to version 0, the last healthy one: nginx:0" in words(calls.would_roll_back(client, "web", ""))
+    client = Asked(Scripted(job_versions=kept[:2]))
+    assert "Back to version 1, the one before" in words(calls.would_roll_back(client, "web", ""))
+    for wished, refusal in (
+        ("2", "web is at version 2 already"),
+        ("7", "version 7 of web is not kept; kept are 1, 2"),
+    ):
+        with pytest.raises(Refused, match=refusal):
+            calls.would_roll_back(client, "web", wished)
+    with pytest.raises(Refused, match="has none to go back to"):
+        calls.would_roll_back(Asked(Scripted(job_versions=kept[:1])), "web", "")
+
+
+def version_view(number, **more):
+    fields = {"current": False, "healthy": False, "running": 0, "failed": False}
+    return VersionView(version=number, task=ShownFields(image=f"nginx:{number}"), **{**fields, **more})
 
 
 def test_a_volume_is_moved(client):

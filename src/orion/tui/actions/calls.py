@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from orion.client import Client
-from orion.model.api.jobs import JobView
+from orion.model.api.jobs import JobView, VersionView
+from orion.model.errors import Refused
 from orion.tui.actions.wishes import labels, version
 from orion.tui.lines import Line, Part, plain
 from orion.tui.texts.words import several
@@ -123,21 +124,33 @@ def would_move(client: Client, node: str, wished: str) -> list[Line]:
 
 
 def would_roll_back(client: Client, job: str, wished: str) -> list[Line]:
-    """Returns which version it goes back to, and how many tasks run others."""
+    """Returns which version it goes back to, and how many tasks run others. Raises Refused where there is none."""
     versions = client.job_versions(job)
-    asked = version(wished)
-    if asked is not None:
-        target = next((each for each in versions if each.version == asked), None)
-    else:
-        target = next((each for each in versions if each.healthy and not each.current), None)
-    if target is None:
-        known = ", ".join(str(each.version) for each in versions)
-        return [plain(f"There is no such version to go back to; kept are {known}.", "warn")]
+    target, which = _way_back(job, versions, version(wished))
     others = sum(each.running for each in versions if each.version != target.version)
     return [
-        plain(f"Back to version {target.version}: {target.task.image}"),
+        plain(f"Back to version {target.version}{which}: {target.task.image}"),
         plain(f"{several(others, 'task')} of other versions end, as its update policy says.", "warn"),
     ]
+
+
+def _way_back(job: str, versions: list[VersionView], asked: int | None) -> tuple[VersionView, str]:
+    """Returns the version that a rollback goes to, as the cluster chooses it, and words for which one that is."""
+    now = next((each.version for each in versions if each.current), 0)
+    if asked is None:
+        if (healthy := next((each for each in versions if each.healthy and not each.current), None)) is not None:
+            return healthy, ", the last healthy one"
+        earlier = [each for each in versions if each.version < now]
+        if earlier:
+            return max(earlier, key=lambda each: each.version), ", the one before; none is known to be healthy"
+        raise Refused(f"{job} is at version {now}, and has none to go back to")
+    if asked == now:
+        raise Refused(f"{job} is at version {now} already")
+    target = next((each for each in versions if each.version == asked), None)
+    if target is None:
+        kept = ", ".join(str(each.version) for each in sorted(versions, key=lambda each: each.version))
+        raise Refused(f"version {asked} of {job} is not kept; kept are {kept}")
+    return target, ""
 
 
 def move_volume(client: Client, volume: str, wished: str) -> str:

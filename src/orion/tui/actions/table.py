@@ -1,10 +1,12 @@
 """The table of actions: for each noun its keys, and what they do."""
 
+from collections.abc import Callable
 from typing import Any
 
 from textual.screen import Screen
 
-from orion.model.api.watch import JobRow, Noun
+from orion.model.api.nodes import NodeView
+from orion.model.api.watch import JobRow, Noun, TaskRow
 from orion.tui.actions import calls, questions, takes, wishes
 from orion.tui.actions.action import Action
 from orion.tui.actions.edit import edit
@@ -27,6 +29,35 @@ def _runs_at_times(store: Store, job: str) -> str:
     row = store.tables[Noun.JOBS].get(job)
     runs = isinstance(row, JobRow) and row.kind in ("cron", "batch")
     return "" if runs else f"{job} is neither a cron job nor a batch job: it runs already"
+
+
+def _goes_alone(word: str, key: str) -> Callable[[Store, str], str]:
+    """Returns why a task can't be stopped, started or deleted without the others of its job, and what can be."""
+
+    def refuses(store: Store, task: str) -> str:
+        row = store.tables[Noun.TASKS].get(task)
+        job = store.tables[Noun.JOBS].get(row.job) if isinstance(row, TaskRow) else None
+        if isinstance(job, JobRow) and job.count > 1:
+            return (
+                f"{task} is one of {job.count:,} tasks of {job.name}, and none of them can be {word} alone."
+                f" Shift-J goes to {job.name}: there s asks for fewer or more, and {key} is for all."
+                f" r replaces them all by new ones."
+            )
+        runs = isinstance(row, TaskRow) and row.state in questions.ACTIVE
+        return f"{task} runs already" if word == "started" and runs else ""
+
+    return refuses
+
+
+def _is_not_stopped(store: Store, job: str) -> str:
+    row = store.tables[Noun.JOBS].get(job)
+    starts = not isinstance(row, JobRow) or row.stopped or not row.active
+    return "" if starts else f"{job} is not stopped: it runs already"
+
+
+def _takes_work(store: Store, node: str) -> str:
+    row = store.tables[Noun.NODES].get(node)
+    return f"{node} takes work already" if isinstance(row, NodeView) and row.status == "alive" else ""
 
 
 DESCRIBE = Action("d", "describe", "All that is known of it", opens=of_row.describe)
@@ -54,7 +85,7 @@ _NODES = (
         calls=calls.drain,
         asks=questions.drain,
     ),
-    Action("u", "ready", "Give it work again", changes=True, many=True, calls=calls.ready),
+    Action("u", "ready", "Give it work again", changes=True, many=True, calls=calls.ready, refuses=_takes_work),
     EVENTS,
     USE,
     YAML,
@@ -133,7 +164,7 @@ _JOBS = (
     Action(
         "h", "stop", "Stop it, and keep it", changes=True, many=True, calls=calls.stop_job, asks=questions.stop_job
     ),
-    Action("b", "start", "Start it again", changes=True, many=True, calls=calls.start_job),
+    Action("b", "start", "Start it again", changes=True, many=True, calls=calls.start_job, refuses=_is_not_stopped),
     Action(
         "t",
         "run now",
@@ -181,8 +212,17 @@ _TASKS = (
         many=True,
         calls=calls.stop_task,
         asks=questions.stop_task,
+        refuses=_goes_alone("stopped", "h"),
     ),
-    Action("b", "start", "Start it again", changes=True, many=True, calls=calls.start_task),
+    Action(
+        "b",
+        "start",
+        "Start it again",
+        changes=True,
+        many=True,
+        calls=calls.start_task,
+        refuses=_goes_alone("started", "b"),
+    ),
     Action(
         "ctrl+d",
         "delete",
@@ -191,6 +231,7 @@ _TASKS = (
         many=True,
         calls=calls.delete_task,
         asks=questions.delete_task,
+        refuses=_goes_alone("deleted", "Ctrl-D"),
     ),
 )
 _ALLOCATIONS = (DESCRIBE, YAML, LOGS, WHY, EVENTS, USE, XRAY, SHELL, FORWARD)

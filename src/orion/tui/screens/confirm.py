@@ -6,14 +6,16 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from orion.model.errors import Refused
-from orion.tui.lines import Line
+from orion.tui.lines import Line, plain, wrapped
 from orion.tui.pager import Pager
 
-MOST_ROWS = 14  # of a question's lines; the others are scrolled to
+WIDTH = 76
+FRAME_ROWS = 7  # of a question beside its lines, which are scrolled where there is no room for all
 
 _BOX = """
 {name} {{ align: center middle; }}
@@ -58,10 +60,14 @@ class Confirm(ModalScreen[bool]):
                 yield Button(f"{self._yes} (y)", id="yes", variant="error", compact=True)
 
     def on_mount(self) -> None:
-        pager = self.query_one(Pager)
-        pager.show(self._lines)
-        pager.styles.height = min(MOST_ROWS, max(1, self.size.height - 7), max(1, _rows(self._lines, 72)))
+        self._settle()
         self.query_one("#no", Button).focus()
+
+    def on_resize(self) -> None:
+        self._settle()
+
+    def _settle(self) -> None:
+        _settle(self.query_one(Pager), self._lines, self.size, self._words)
 
     def action_answer(self, answer: bool) -> None:
         self.dismiss(answer)
@@ -78,10 +84,42 @@ class Confirm(ModalScreen[bool]):
         self.dismiss(event.button.id == "yes")
 
 
-def _rows(lines: Sequence[Line], width: int) -> int:
-    from orion.tui.lines import wrapped
+def _settle(pager: Pager, lines: Sequence[Line], size: Size, title: str) -> None:
+    """Shows the lines in as many rows as there is room for."""
+    width = min(WIDTH, size.width) - 5
+    rows = sum(1 for line in lines for _ in wrapped(line, width))
+    titles = sum(1 for _ in wrapped(plain(title), width))
+    pager.show(lines)
+    pager.styles.height = max(1, min(rows, size.height - FRAME_ROWS - titles + 1))
 
-    return sum(1 for line in lines for _ in wrapped(line, width))
+
+class Outcome(ModalScreen[None]):
+    """Lines of what became of something, until a key says that they were read."""
+
+    DEFAULT_CSS = _BOX.format(name="Outcome")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q", "dismiss", "Close"),
+    ]
+
+    def __init__(self, title: str, lines: Sequence[Line]) -> None:
+        super().__init__()
+        self._words, self._lines = title, list(lines)
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static(self._words, classes="title", markup=False)
+            yield Pager()
+            yield Static("Enter or Esc closes this", classes="hint", markup=False)
+
+    def on_mount(self) -> None:
+        self._settle()
+        self.query_one(Pager).focus()
+
+    def on_resize(self) -> None:
+        self._settle()
+
+    def _settle(self) -> None:
+        _settle(self.query_one(Pager), self._lines, self.size, self._words)
 
 
 class Ask(ModalScreen[str | None]):
