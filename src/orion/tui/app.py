@@ -288,7 +288,7 @@ class Top(App[None]):
 
     def _noun_of(self, name: str) -> Noun:
         """Whose name that is: of a job, a task, or whatever has it."""
-        first = (Noun.JOBS, Noun.TASKS, *Noun)
+        first = (Noun.JOBS, Noun.TASKS, Noun.NODES, *Noun)
         return next((noun for noun in first if name in self.cluster.store.tables[noun]), Noun.JOBS)
 
     def _open_screen(self, name: str, noun: Noun, key: str) -> None:

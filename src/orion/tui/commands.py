@@ -59,6 +59,8 @@ ALIASES: dict[str, str] = {
     "pack": "packing",
     "pk": "packing",
     "log": "logs",
+    "stats": "use",
+    "top": "use",
     "desc": "describe",
     "q": "quit",
     "q!": "quit",
@@ -72,20 +74,23 @@ ALIASES: dict[str, str] = {
     "portforward": "forwards",
 }
 
-# Screens that are no tables, with what an argument of theirs is: a row of a noun, or nothing.
-SCREENS: dict[str, Noun | None] = {
-    "events": Noun.JOBS,
-    "pulses": None,
-    "xray": Noun.JOBS,
-    "packing": None,
-    "raft": None,
-    "logs": Noun.TASKS,
-    "describe": Noun.TASKS,
-    "yaml": Noun.JOBS,
-    "help": None,
-    "aliases": None,
-    "forwards": None,
-    "quit": None,
+# Screens that are no tables, with what an argument of theirs is: a row of one of these.
+_RUNS = (Noun.JOBS, Noun.TASKS, Noun.NODES)
+SCREENS: dict[str, tuple[Noun, ...]] = {
+    "events": _RUNS,
+    "pulses": (),
+    "xray": (Noun.JOBS,),
+    "packing": (),
+    "raft": (),
+    "logs": _RUNS,
+    "use": _RUNS,
+    "why": _RUNS,
+    "describe": _RUNS,
+    "yaml": (Noun.JOBS,),
+    "help": (),
+    "aliases": (),
+    "forwards": (),
+    "quit": (),
 }
 
 # Words of k9s that mean nothing here, with what to say.
@@ -221,5 +226,4 @@ def _words(begun: str, aliases: Mapping[str, str]) -> list[str]:
 def _arguments_of(name: str) -> tuple[Noun, ...]:
     if name in VIEWS:
         return (*OWNERS[name], VIEWS[name].noun)
-    noun = SCREENS.get(name)
-    return () if noun is None else (noun,)
+    return SCREENS.get(name, ())
