@@ -9,7 +9,7 @@ from orion.tui.filters import NONE, read_filter
 from orion.tui.listing import Listing
 from orion.tui.relations import Scope
 from orion.tui.views import VIEWS
-from unit.tui.rows import node, table, tables, task
+from unit.tui.rows import job, node, table, tables, task
 
 
 def listing(name="tasks", rows=None):
@@ -176,3 +176,27 @@ def test_faults_of_nodes():
     made = listing("nodes", rows)
     made.show(filter=NONE, scope=None, faults=True)
     assert list(made.keys()) == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "word", "faulty"),
+    [
+        ({}, "running", False),
+        ({"ready": 0, "running": 0}, "starting", False),
+        ({"ready": 0, "running": 0, "active": 0}, "down", True),
+        ({"waiting": 1, "reason": "1 of 3 tasks waits"}, "waiting", True),
+        ({"count": 3, "ready": 2, "deployment": "running"}, "deploying", False),
+        ({"deployment": "paused"}, "paused", True),
+        ({"deployment": "rolled-back"}, "running", True),
+        ({"stopped": True, "active": 0, "deployment": "failed"}, "stopped", False),
+        ({"removing": True}, "removing", False),
+        ({"kind": "cron", "ready": 0, "active": 0}, "scheduled", False),
+        ({"kind": "batch", "count": 5}, "running", False),
+        ({"kind": "batch", "count": 5, "ready": 0, "running": 0, "active": 0}, "ended", False),
+    ],
+)
+def test_a_word_for_how_a_job_stands(fields, word, faulty):
+
+    view, row = VIEWS["jobs"], job(**fields)
+    assert view.column("STATUS").text(row, 0) == word
+    assert view.fault(row) is faulty

@@ -25,8 +25,8 @@ def status(row: JobRow) -> str:
         return "deploying"
     if row.deployment == DeploymentState.PAUSED:
         return "paused"
-    if row.kind == JobKind.BATCH and not row.active:
-        return "ended"
+    if row.kind == JobKind.BATCH:  # of many tasks some have completed
+        return "running" if row.running else "starting" if row.active else "ended"
     return "running" if row.ready >= row.count else "starting" if row.active else "down"
 
 
@@ -50,7 +50,7 @@ def fault(row: JobRow) -> bool:
     """A job that is not as asked, or whose last change came to nothing."""
     if row.removing or row.stopped:
         return False
-    return bool(row.reason) or status(row) in ("waiting", "paused", "down", "starting") or row.deployment in _FAILED
+    return bool(row.reason) or status(row) in ("waiting", "paused", "down") or row.deployment in _FAILED
 
 
 def _ready(row: JobRow) -> str:
