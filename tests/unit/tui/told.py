@@ -1,6 +1,7 @@
 """A scripted cluster that the whole app follows, and the app over it."""
 
 import time
+from pathlib import Path
 
 from orion.client.watch import Current, Rows
 from orion.model.api.cluster import RaftView
@@ -56,15 +57,5 @@ class Told(Scripted):
 
 def top(cluster=None, tmp_path=None, **more):
     """The app; its settings are in `tmp_path`, where one is given."""
-    file = SettingsFile((tmp_path or NOWHERE) / "top.toml")
+    file = SettingsFile((tmp_path or Path("/nonexistent")) / "top.toml")
     return Top(cluster or Told(), file, **more)
-
-
-class _Nowhere:
-    def __truediv__(self, name):
-        from pathlib import Path
-
-        return Path("/nonexistent") / name
-
-
-NOWHERE = _Nowhere()
