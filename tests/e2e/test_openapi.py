@@ -21,6 +21,7 @@ TIMEOUT_S = "5"
 # Streams that go on or both ways, archives, and what would end the node that is asked.
 LEFT_OUT = {
     ("GET", "/events"),
+    ("GET", "/watch"),
     ("GET", "/tasks/{id}/exec"),
     ("GET", "/tasks/{id}/connect"),
     ("PUT", "/tasks/{id}/files"),
