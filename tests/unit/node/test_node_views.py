@@ -31,6 +31,8 @@ def test_a_node_is_draining_until_its_last_task_has_moved_and_drained_from_then_
         while seen[-1] != "drained":
             view = await shown(home)
             assert view.status == ("draining" if view.tasks else "drained")
+            left = f"{view.tasks} task yet to leave; " if view.tasks else ""
+            assert view.reason == f"{left}gets no work until 'orion ready {home}'"
             seen.append(view.status)
         assert list(dict.fromkeys(seen)) == ["alive", "draining", "drained"]
         await machine.ask(lambda s: s.drain(home, draining=False, timeout_s=5))

@@ -35,6 +35,7 @@ from orion.node.membership.directory import Directory, Seen
 from orion.node.rpc.reads import ALL, Page
 from orion.node.views import reasons
 from orion.state import gate
+from orion.state.core.step import tasks_text
 from orion.state.job_record import JobRecord, Slot
 from orion.state.records import NodeRecord
 from orion.state.slots import task_slot
@@ -280,7 +281,8 @@ def _why_idle(record: NodeRecord) -> str:
         since = time_text(node.changed_at_ms)
         return f"down since {since}; its tasks are started elsewhere, unless their volumes are here"
     if node.draining and node.status is NodeStatus.READY and not node.engine_down:
-        return f"gets no work until 'orion ready {node.id}'"
+        left = f"{tasks_text(record.active)} yet to leave; " if record.active else ""
+        return f"{left}gets no work until 'orion ready {node.id}'"
     return node.engine_down
 
 
