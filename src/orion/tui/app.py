@@ -17,13 +17,14 @@ from orion.tui import opening
 from orion.tui.bars import EntryBar
 from orion.tui.browser import Browser
 from orion.tui.commands import SCREENS, Command, completions, read_command
-from orion.tui.entry import Came, Entry, no_completion
+from orion.tui.entry import Came, Entry, Narrowed, no_completion
 from orion.tui.history import Place
 from orion.tui.keys import Key, of_event
 from orion.tui.settings import SettingsFile
 from orion.tui.skins import skin
 from orion.tui.source import Source
 from orion.tui.summary import Asked, node_at
+from orion.tui.turns import Turns
 from orion.tui.views import VIEWS
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Top(App[None]):
         self._drawing: asyncio.TimerHandle | None = None
         self._drawn_s = 0.0  # when the last drawing ended
         self._took_s = 0.0
-        self._moves = 0
+        self._turns = Turns(cluster)
         self.browser = Browser(cluster, settings.settings, self)
         self._doing: Doing | None = None
         self._quiet = contextlib.ExitStack()  # while it is open nothing is drawn
@@ -132,9 +133,8 @@ class Top(App[None]):
             self._begin()
             self._quiet.close()
             self.set_timer(LOAD_S, self.load)
-        if self.cluster.moves != self._moves:
-            self._moves = self.cluster.moves
-            self.say(f"another node is asked now: {self.cluster.address}")
+        if happened := self._turns.look():
+            self.say(happened)
         self._drawn_s = time.monotonic()
         self._took_s = self._drawn_s - began_s
 
@@ -201,15 +201,24 @@ class Top(App[None]):
         if self._entry is not None:
             self._type(self._entry, event)
             return True
-        if isinstance(self.focused, Input):
+        if isinstance(self.focused, Input) or isinstance(self.screen, ModalScreen):
             return False
-        if event.character == ":" and not isinstance(self.screen, ModalScreen):
-            self.open_prompt(":")
+        sign = event.character
+        if sign == ":" or (sign == "/" and self._narrowed is not self.browser):
+            self.open_prompt(sign)
             return True
         return self.shown is self.browser and self.browser.press(event)
 
+    @property
+    def _narrowed(self) -> Narrowed:
+        """What is filtered: the screen that is seen, where it can be."""
+        return self.shown if isinstance(self.shown, Narrowed) else self.browser
+
+    def action_filter(self) -> None:
+        self.open_prompt("/")
+
     def open_prompt(self, sign: str) -> None:
-        text = self.browser.desk.place.filter if sign == "/" else ""
+        text = self._narrowed.filter if sign == "/" else ""
         complete = self._completions if sign == ":" else no_completion
         self._entry = Entry(sign, self._typed[sign], complete, text)
         self._typed_so_far(self._entry)
@@ -222,15 +231,15 @@ class Top(App[None]):
             case Came.GIVEN:
                 self._close_entry()
                 if entry.sign == "/":
-                    self.browser.narrow(entry.text)
+                    self._narrowed.narrow(entry.text)
                 else:
                     self.run_command(entry.text)
             case Came.DROPPED:
                 self._close_entry()
                 if entry.sign == "/":
-                    self.browser.narrow("")
+                    self._narrowed.narrow("")
             case Came.TYPED if entry.sign == "/":
-                self.browser.narrow(entry.text)
+                self._narrowed.narrow(entry.text)
                 self._typed_so_far(entry)
             case _:
                 self._typed_so_far(entry)

@@ -12,7 +12,7 @@ from orion.model.api.watch import Noun
 from orion.tui.desk import Desk
 from orion.tui.frame import Frame, hints_of
 from orion.tui.history import Place
-from orion.tui.keys import KEYS, MOVES, Key, keymap, of_event
+from orion.tui.keys import ELSEWHERE, KEYS, MOVES, Key, keymap, of_event
 from orion.tui.relations import Jump, down, node_of, owner
 from orion.tui.saving import save_table
 from orion.tui.settings import Settings
@@ -178,7 +178,7 @@ class Browser(Screen[None]):
             self.note("")
         does = self.keymap.get(of_event(event.key, event.character))
         if does is None:
-            return self._sort_by_letter(event.character or "")
+            return self._sort_by_letter(event.character or "") or self._says_instead(event)
         method = getattr(self, f"do_{does}", None) or getattr(self.table, f"do_{does}", None)
         if method is not None:
             method()
@@ -187,6 +187,13 @@ class Browser(Screen[None]):
         else:
             self._host.act(does, self.chosen)
         return True
+
+    def _says_instead(self, event: KeyEvent) -> bool:
+        """Says what does here that which the key does in k9s."""
+        words = ELSEWHERE.get(of_event(event.key, event.character), "")
+        if words:
+            self.note(words)
+        return bool(words)
 
     def _sort_by_letter(self, letter: str) -> bool:
         column = self.desk.view.of_letter(letter)
@@ -275,7 +282,7 @@ class Browser(Screen[None]):
 
     def do_mark(self) -> None:
         self.desk.listing.mark(self.table.key)
-        self.table.do_down()
+        self._sorted()
 
     def do_mark_range(self) -> None:
         self.desk.listing.mark_range(self.table.key)
@@ -322,7 +329,16 @@ class Browser(Screen[None]):
     def do_filter(self) -> None:
         self._host.open_prompt("/")
 
+    @property
+    def filter(self) -> str:
+        return self.desk.place.filter
+
     def narrow(self, text: str) -> None:
+        """Shows the rows that pass the filter, with the cursor on the first of them."""
+        wanted, before = text.strip(), self.filter
         self.desk.narrow(text)
+        if wanted and wanted != before:
+            self.table.sheet.go(0)
         self.table.follow()
+        self.frame.note("", wrong=False)
         self._heed_filter()

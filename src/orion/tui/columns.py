@@ -123,9 +123,9 @@ def seconds_since(when: str | None, now_s: float) -> float | None:
         return None
 
 
-def reason(name: str = "reason") -> Column:
+def reason(name: str = "reason", *, least: int = 30) -> Column:
     """The column at the end that has what room is left."""
-    return plain("REASON", name, least=30)
+    return plain("REASON", name, least=least)
 
 
 MOST_NAMES = 32_768  # whose keys are kept: with each key typed into a filter all rows are sorted again

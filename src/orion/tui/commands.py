@@ -54,6 +54,7 @@ ALIASES: dict[str, str] = {
     "event": "events",
     "pu": "pulses",
     "pulse": "pulses",
+    "health": "pulses",
     "xr": "xray",
     "tree": "xray",
     "pack": "packing",
@@ -217,7 +218,7 @@ def completions(text: str, names: Names, aliases: Mapping[str, str] | None = Non
 
 def _words(begun: str, aliases: Mapping[str, str]) -> list[str]:
     if not begun:
-        return []
+        return [*VIEWS, *SCREENS]
     whole = [name for name in (*VIEWS, *SCREENS) if name.startswith(begun)]
     short = [word for word in (*aliases, *ALIASES) if word.startswith(begun)]
     return [word for word in dict.fromkeys([*whole, *sorted(short)]) if word != begun]

@@ -2,9 +2,21 @@
 
 import enum
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 from orion.tui.cells import width_of
 from orion.tui.summary import Span
+
+
+@runtime_checkable
+class Narrowed(Protocol):
+    """A screen whose rows or lines may be filtered."""
+
+    @property
+    def filter(self) -> str: ...
+
+    def narrow(self, text: str) -> None: ...
+
 
 Complete = Callable[[str], list[str]]
 MOST_KEPT = 100

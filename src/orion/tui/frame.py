@@ -81,7 +81,9 @@ class Frame:
         now_s, news = time.monotonic(), (asked._replace(age_s=None), summary.is_old(asked), store.leader)
         if now_s - self._told_s > HEADER_S or news != self._news:
             self._told_s, self._news = now_s, news
-            self._bars["header"].tell(summary.first_line(store, asked), summary.second_line(store))
+            old = summary.old_line(asked)
+            lines = summary.first_line(store, asked), summary.second_line(store)
+            self._bars["header"].tell(*([old] if old else ()), *lines)
         self._bars["title"].tell(title)
         self._bars["reason"].tell([(f"  {one_line(reason)}", "dim")])
         offered: list[Span] = [(f" {word} ", "dim") for word in self.offered]

@@ -68,6 +68,14 @@ MOVES: tuple[Key, ...] = (
 )
 
 
+# Keys of k9s that mean nothing here, with what to say.
+ELSEWHERE: dict[str, str] = {
+    **dict.fromkeys("0123456789", "there are no namespaces: / filters, and : goes to a view"),
+    "ctrl-k": "nothing is killed: Ctrl-D deletes, h stops, r restarts",
+    "ctrl-u": "Esc clears the filter",
+}
+
+
 def canonical(text: str) -> str:
     """Returns a key as KEYS writes it, from any of the ways that people write it; "" for none.
 

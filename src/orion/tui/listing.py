@@ -138,7 +138,8 @@ class Listing:
         return len(self._order) - 1 - at if self.reverse else at
 
     def row(self, key: str) -> Any | None:
-        return self._seen.get(key)
+        """A row that is shown."""
+        return self._seen.get(key) if key in self._entries else None
 
     def keys(self) -> Iterator[str]:
         """All that are shown, in their order."""
@@ -169,4 +170,4 @@ class Listing:
     def chosen(self, key: str) -> list[str]:
         """The marked rows that are shown, in their order, else the one under the cursor."""
         marked = [each for each in self.keys() if each in self.marks] if self.marks else []
-        return marked or ([key] if key and key in self._seen else [])
+        return marked or ([key] if key in self._entries else [])

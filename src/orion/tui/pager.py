@@ -56,7 +56,14 @@ class Pager(ScrollView):
         self.pages = Pages(most)
         self.wrap = wrap
         self.following = following
+        self._instead = ""
         self._styles_of: dict[str, Style] = {}
+
+    def say_instead(self, text: str) -> None:
+        """Says this where there are no lines."""
+        if text != self._instead:
+            self._instead = text
+            self.refresh()
 
     def show(self, lines: Iterable[Line]) -> None:
         """Shows these in the place of all, and stays where it is."""
@@ -135,6 +142,8 @@ class Pager(ScrollView):
     def render_line(self, y: int) -> Strip:
         scroll_x, scroll_y = self.scroll_offset
         at, width = scroll_y + y, self.size.width
+        if not self.pages and y == 0:
+            return Strip([Segment(self._instead, self._style_of("dim"))]).adjust_cell_length(width, self.rich_style)
         if at >= len(self.pages):
             return Strip.blank(width, self.rich_style)
         segments = [Segment(part.text, self._style_of(part.look)) for part in self.pages.row(at)]

@@ -32,6 +32,15 @@ def finder(words: str) -> Find | None:
     return find
 
 
+def fault_of(words: str) -> str:
+    """Returns why it is no regular expression; "" for one, or for no words."""
+    try:
+        re.compile(words.removeprefix("!").strip())
+    except re.error as error:
+        return f"{words!r} is no regular expression ({error}): it is looked for as it is"
+    return ""
+
+
 class Pages:
     """`most`: lines that are kept. `dropped`: how many were forgotten, the oldest first."""
 

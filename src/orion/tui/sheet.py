@@ -9,6 +9,8 @@ from orion.tui.layout import GAP, fit, shown
 from orion.tui.listing import Listing
 
 MOST_WIDE = 60  # places that a column that can be cut asks for
+MOST_NAME = 32  # that a name asks for
+_NAMES = ("NAME", "ID", "TASK", "JOB")
 GUTTER = 2  # for marks
 SAMPLE = 100  # rows that are measured before they are seen
 
@@ -81,6 +83,12 @@ class Sheet:
         most = sum(width + GAP for _, width in self.columns) + GUTTER - GAP - self._width
         self.left = max(0, min(self.left + by, most))
 
+    @property
+    def held(self) -> int:
+        """Places that stay in sight when one goes sideways: the marks and the first column, unless that is all."""
+        first = GUTTER + self.columns[0][1] + GAP if self.columns else 0
+        return first if first <= self._width // 2 else 0
+
     def _keep_in_sight(self) -> None:
         self.top = max(0, min(self.top, len(self.listing) - self._height))
         if self.at < self.top:
@@ -137,7 +145,7 @@ class Sheet:
             if widest:
                 self._silent.discard(column.title)
             if column.least and not self.wide:
-                widest = min(widest, MOST_WIDE)
+                widest = min(widest, MOST_NAME if column.title in _NAMES else MOST_WIDE)
             natural[column.title] = max(natural[column.title], widest)
 
     def texts(self, now_s: float) -> list[list[str]]:

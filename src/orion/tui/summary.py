@@ -38,14 +38,18 @@ def is_old(asked: Asked) -> bool:
     return asked.age_s is None or asked.age_s > OLD_S
 
 
+def old_line(asked: Asked) -> list[Span]:
+    """Says how old what is shown is, and why; nothing while it is not."""
+    if asked.age_s is None or not is_old(asked):
+        return []
+    why = f": {one_line(asked.trouble)}" if asked.trouble else ""
+    return [(f" as of {age(asked.age_s)} ago{why} ", "error")]
+
+
 def first_line(store: Store, asked: Asked) -> list[Span]:
     if asked.age_s is None:
         return [("orion top ", "title"), (one_line(asked.trouble) or f"asking {asked.address} …", _how(asked))]
-    spans: list[Span] = []
-    if is_old(asked):
-        why = f": {one_line(asked.trouble)}" if asked.trouble else ""
-        spans += [(f" as of {age(asked.age_s)} ago{why} ", "error"), (" ", "value")]
-    spans += [("orion top", "title"), *_pair("cluster", asked.cluster[:8])]
+    spans: list[Span] = [("orion top", "title"), *_pair("cluster", asked.cluster[:8])]
     spans += _pair("asks", f"{asked.node} {asked.address}".strip())
     spans += _pair("leader", store.leader) if store.leader else [("  no leader", "error")]
     spans += _pair("index", f"{store.index:,}")

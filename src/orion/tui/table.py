@@ -97,7 +97,8 @@ class RowTable(Widget, can_focus=True):
             return Strip.blank(width)
         left = self.sheet.left
         if left:
-            strip = strip.crop(left, left + width)
+            first = self.sheet.held  # the name stays where it is
+            strip = Strip.join([strip.crop(0, first), strip.crop(first + left, left + width)])
         cursor = y >= HEAD and self._lines[y - HEAD].cursor
         return strip.adjust_cell_length(width, self._styles["cursor"] if cursor else plain)
 

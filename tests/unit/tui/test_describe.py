@@ -88,7 +88,7 @@ async def test_a_task_is_described_and_again_once_it_has_changed():
     cluster = Scripted(
         [task("web/0", state="pending")], task=lambda key: task_view("web", state=next(states)), events=told
     )
-    app = Bare(Describe(cluster, Noun.TASKS, "web/0"))
+    app = Bare(screen := Describe(cluster, Noun.TASKS, "web/0"))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "pending" in text_on(app))
         assert "describe task web/0" in text_on(app)
@@ -96,7 +96,7 @@ async def test_a_task_is_described_and_again_once_it_has_changed():
         cluster.tell(task("web/0"))
         await until(pilot, lambda: "running" in text_on(app))
         assert "web/0 placed on node1" in text_on(app)
-        await pilot.press("slash", *"image", "enter")
+        screen.narrow("image")
         await until(pilot, lambda: "state" not in text_on(app) and "nginx" in text_on(app))
     assert [name for name, _, _ in cluster.asked] == ["task", "events", "task", "events"]
 

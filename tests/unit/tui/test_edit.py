@@ -9,9 +9,10 @@ from orion.model.api.plans import FieldChange, PlanView
 from orion.model.api.watch import Noun
 from orion.model.errors import Refused
 from orion.tui.actions import Stage, perform
-from orion.tui.actions.edit import read, with_faults
+from orion.tui.actions.edit import read, unset, with_faults
 from orion.tui.actions.table import ACTIONS
 from orion.tui.screens.confirm import Confirm
+from orion.tui.texts.yaml_text import job_yaml
 from unit.tui.scripted import Bare, Scripted, job, job_view, piloted, text_on, until
 
 EDIT_CONFIG = next(action for action in ACTIONS[Noun.CONFIGS] if action.word == "edit")
@@ -88,6 +89,29 @@ async def test_what_is_wrong_is_edited_again_with_the_faults_above(monkeypatch):
     assert "cuont: 3" in editing.files[1]
     assert editing.said == [("web is left as it is", False)]
     assert "put_job" not in [name for name, _, _ in editing.cluster.asked]
+
+
+@piloted
+async def test_another_count_alone_is_said_as_such_and_a_wrong_text_that_is_given_up_is_said(monkeypatch):
+    def bad(text):
+        return text.replace("count: 3", "count: lots")
+
+    editing = Editing(monkeypatch, to_five, bad, plan_job=plan(kind="scale"), put_job=job_view("web"))
+    async with editing.app.run_test(size=(80, 24)) as pilot:
+        editing.begin()
+        await until(pilot, lambda: "Scale web?" in text_on(editing.app))
+        await pilot.press("y")
+        await until(pilot, lambda: editing.said == [("web goes to 5 tasks", False)])
+        editing.begin()
+        await until(pilot, lambda: "web can't be like that" in text_on(editing.app))
+        await pilot.press("escape")
+        await until(pilot, lambda: editing.said[1:] == [("web is left as it is", False)])
+
+
+def test_what_people_often_set_stands_there_as_an_example_until_it_is_set():
+    assert "# memory: 512m\n" in unset(job_view("web"))
+    assert "# memory" not in unset(job_view("web", memory=1 << 20))
+    assert "count: 1\n" in job_yaml(job_view("web"), always=("count",))
 
 
 @piloted

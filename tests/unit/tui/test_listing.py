@@ -9,7 +9,8 @@ from orion.tui.filters import NONE, read_filter
 from orion.tui.listing import Listing
 from orion.tui.relations import Scope
 from orion.tui.views import VIEWS
-from unit.tui.rows import job, node, table, tables, task
+from orion.tui.views.jobs import status
+from unit.tui.rows import BORN_S, job, node, table, tables, task
 
 
 def listing(name="tasks", rows=None):
@@ -200,3 +201,20 @@ def test_a_word_for_how_a_job_stands(fields, word, faulty):
     view, row = VIEWS["jobs"], job(**fields)
     assert view.column("STATUS").text(row, 0) == word
     assert view.fault(row) is faulty
+
+
+def test_a_run_of_a_cron_job_that_has_ended_is_done_or_failed():
+    over = {"kind": "batch", "active": 0, "running": 0, "ready": 0}
+    done, failed = job("a", **over, outcome="completed"), job("b", **over, outcome="failed")
+    assert [status(row) for row in (done, failed, job("c", **over))] == ["done", "failed", "ended"]
+    ready = VIEWS["jobs"].column("READY")
+    assert [ready.text(row, 0) for row in (done, failed)] == ["", ""]
+    made = listing("jobs", table(Noun.JOBS, done, failed))
+    made.show(filter=NONE, scope=None, faults=True)
+    assert list(made.keys()) == ["b"]
+
+
+def test_a_task_that_has_moved_is_as_young_as_its_run():
+    age = VIEWS["tasks"].column("AGE")
+    rows = task("web/0"), task("web/1", placed_at="2026-01-01T00:04:30Z")
+    assert [age.text(row, BORN_S + 300) for row in rows] == ["5m", "30s"]

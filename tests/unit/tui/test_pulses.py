@@ -104,6 +104,13 @@ def shown(store, pulse=None, width=80):
     return [text_of(line) for line in pulse_lines(store, pulse or Pulse(), width)]
 
 
+def test_what_is_old_is_told_as_such():
+    store = Scripted([node("node1")]).store
+    lines = [text_of(line) for line in pulse_lines(store, Pulse(), 80, old_s=12.3)]
+    assert lines[0] == "as of 12 s ago: nothing that is newer comes from the cluster"
+    assert lines[2].split() == ["leader", "was", "node1"]
+
+
 def test_what_waits_is_told_by_reason_and_full_nodes_come_out():
     rows = [task(f"web/{n}", state="pending", reason="no room") for n in range(3)]
     full = node("node1", memory=Amounts(8e9, 7.6e9, 7.9e9))

@@ -7,9 +7,9 @@ from orion.tui.columns import Tone
 from orion.tui.listing import Listing
 from orion.tui.sheet import Sheet
 from orion.tui.store import Store
-from orion.tui.summary import Asked, first_line, second_line, within
+from orion.tui.summary import Asked, first_line, old_line, second_line, within
 from orion.tui.views import VIEWS
-from unit.tui.rows import BORN_S, table, tables, task
+from unit.tui.rows import BORN_S, job, table, tables, task
 
 NOW_S = BORN_S + 60
 
@@ -156,7 +156,7 @@ def test_the_first_line_says_who_is_asked_and_how_old_that_is():
         "orion top  cluster c0ffee00  asks node1 10.0.0.1:8000  leader node1  index 1,234"
     )
     old = asked._replace(age_s=75.0, trouble="10.0.0.1:8000 says nothing")
-    assert words(first_line(store(), old)).startswith(" as of 75s ago: 10.0.0.1:8000 says nothing")
+    assert words(old_line(old)) == " as of 75s ago: 10.0.0.1:8000 says nothing "
     assert "read-only" in words(first_line(store(), asked._replace(read_only=True)))
 
 
@@ -179,3 +179,14 @@ def test_the_second_line_counts():
 def test_lines_are_cut_where_there_is_no_room():
     assert words(within([("abc", "plain"), ("defgh", "bad")], 6)) == "abcde…"
     assert words(within([("abc", "plain")], 3)) == "abc"
+
+
+def test_a_long_name_leaves_room_for_the_rest():
+    listing = Listing(VIEWS["jobs"])
+    listing.take(table(Noun.JOBS, job("a-" * 30)))
+    made = Sheet(listing)
+    made.resize(200, 10)
+    made.follow()
+    assert made.lines(NOW_S)[0].cells[0].rstrip() == "a-" * 15 + "a…"
+    made.show(listing, wide=True, chosen=())
+    assert made.lines(NOW_S)[0].cells[0].rstrip() == "a-" * 30

@@ -132,12 +132,12 @@ async def test_old_lines_are_dropped_and_it_says_so_and_whoever_scrolls_up_stays
 async def test_lines_are_filtered_and_what_is_seen_is_saved(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     cluster = played(task("web/0"))
-    app = Bare(Logs(cluster, Noun.TASKS, "web/0"))
+    app = Bare(screen := Logs(cluster, Noun.TASKS, "web/0"))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: cluster.streams)
         cluster.streams[0].give(line(1, "GET /"), line(2, "error: no"), line(3, "GET /a"))
         await until(pilot, lambda: "GET /a" in text_on(app))
-        await pilot.press("slash", *"!get", "enter")
+        screen.narrow("!get")
         await until(pilot, lambda: "GET" not in text_on(app))
         await pilot.press("c")
         await until(pilot, lambda: "copied 9 characters" in text_on(app))
@@ -146,3 +146,24 @@ async def test_lines_are_filtered_and_what_is_seen_is_saved(tmp_path, monkeypatc
         await until(pilot, lambda: "1 lines are in" in text_on(app))
     (file,) = (tmp_path / "orion-top").iterdir()
     assert file.read_text() == "error: no\n"
+
+
+@piloted
+async def test_an_empty_log_says_so_and_so_do_a_wrong_filter_and_one_that_nothing_passes():
+    cluster = played(task("web/0"))
+    app = Bare(screen := Logs(cluster, Noun.TASKS, "web/0"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "nothing was written so far" in text_on(app))
+        await pilot.press("2")
+        await until(pilot, lambda: "nothing was written in the last minute" in text_on(app))
+        cluster.streams[-1].give(line(1, "GET (all)"))
+        await until(pilot, lambda: "GET (all)" in text_on(app))
+        screen.narrow("(")
+        await until(pilot, lambda: "'(' is no regular expression" in text_on(app))
+        screen.narrow("(all")
+        screen.narrow("(all|none)")
+        await until(pilot, lambda: "is no regular expression" not in text_on(app))
+        screen.narrow("nobody")
+        await until(pilot, lambda: "no line passes /nobody" in text_on(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "GET (all)" in text_on(app))

@@ -5,7 +5,8 @@ from hypothesis import HealthCheck, given, settings
 
 from orion.jobfile.load import Source, load
 from orion.model.api.jobs import JobRequest
-from orion.tui.texts.yaml_text import job_yaml
+from orion.model.api.nodes import Amounts
+from orion.tui.texts.yaml_text import job_yaml, yaml_text
 from unit.model.test_task_codec import REQUESTS
 
 
@@ -20,3 +21,9 @@ def test_any_job_is_read_back_as_it_was_written(asked):
 
 def test_what_is_as_by_default_is_left_out():
     assert job_yaml(JobRequest(image="nginx", name="web", cpu=0.0, count=1)) == "name: web\nimage: nginx\n"
+
+
+def test_whole_numbers_are_written_as_such():
+    told = yaml_text(Amounts(8e9, 1.5, None))
+    assert "total: 8000000000\n" in told
+    assert "1.5\n" in told

@@ -48,6 +48,7 @@ class JobRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_def
     schedule: Annotated[str, Meta(description="Of a cron job.")] = ""
     next_at: str | None = None
     run_of: str = ""
+    outcome: Annotated[str, Meta(description="Of a batch job that has ended: completed or failed.")] = ""
 
 
 class TaskRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True, gc=False):
@@ -71,6 +72,7 @@ class TaskRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_de
     created_at: str | None = None
     started_at: str | None = None
     finished_at: str | None = None
+    placed_at: Annotated[str | None, Meta(description="When its run was made.")] = None
 
 
 class AllocationRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True, gc=False):

@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 from orion.model.allocation import Allocation, AllocationState
 from orion.model.api.watch import AllocationRow, JobRow, TaskRow
 from orion.model.ids import NodeId, allocation_text, container_name, task_id
+from orion.model.job import JobKind
 from orion.model.node import Node
 from orion.node.views import render, render_cron, render_jobs
 from orion.state.job_record import JobRecord
+from orion.state.order import has_completed
 from orion.state.slots import task_slot
 from orion.state.tables.deployment_rows import Deployments
 from orion.state.view import View
@@ -66,7 +68,14 @@ def job_row(view: View, record: JobRecord, total: Counts) -> JobRow:
         schedule=asked.schedule.expression if asked.schedule is not None else "",
         next_at=cron.get("next_at"),
         run_of=cron.get("run_of", ""),
+        outcome=_outcome(record),
     )
+
+
+def _outcome(record: JobRecord) -> str:
+    if record.latest.kind is not JobKind.BATCH or not (record.job.collected or record.finished):
+        return ""
+    return "completed" if has_completed(record) else "failed"
 
 
 def task_row(record: JobRecord, index: int, node_of: Callable[[NodeId], Node | None]) -> TaskRow:
@@ -87,6 +96,7 @@ def task_row(record: JobRecord, index: int, node_of: Callable[[NodeId], Node | N
         memory=spec.resources.memory_bytes,
         allocation=allocation_text(shown.id) if shown is not None else "",
         created_at=render.time_text(job.created_at_ms),
+        placed_at=render.time_text(shown.created_at_ms) if shown is not None else None,
         **run,
     )
 

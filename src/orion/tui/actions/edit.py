@@ -19,11 +19,13 @@ from orion.tui.actions.terminal import give_terminal
 from orion.tui.lines import plain
 from orion.tui.screens.confirm import Confirm
 from orion.tui.texts.asking import job_of
+from orion.tui.texts.words import several
 from orion.tui.texts.yaml_text import job_yaml
 
 HEAD = (
     "# {job}, version {version}. Saved and left, it is planned; nothing is changed before you agree to the plan.\n"
 )
+_OFTEN = {"command": "[sleep, infinity]", "env": "{NAME: value}", "memory": "512m", "cpu": "0.5"}
 _FAULT = "#! "  # begins a line that says what is wrong
 
 
@@ -31,7 +33,11 @@ async def edit(stage: Stage, noun: Noun, key: str) -> None:
     """Raises OrionError. What is wrong is edited again, for as long as the person likes."""
     name = job_of(stage.cluster.store, noun, key)
     job = await stage.cluster.ask(lambda client: client.job(name))
-    first = text = HEAD.format(job=name, version=job.version) + job_yaml(job)
+    first = text = (
+        HEAD.format(job=name, version=job.version)
+        + job_yaml(job, always=("count",) if job.kind == "service" else ())
+        + unset(job)
+    )
     while True:
         text = edited(stage, text, name)
         if text.strip() == first.strip() or not text.strip():
@@ -47,6 +53,7 @@ async def edit(stage: Stage, noun: Noun, key: str) -> None:
             return
         lines = [plain(line, "bad") for line in wrong]
         if not await stage.app.push_screen_wait(Confirm(f"{name} can't be like that", lines, "edit again")):
+            stage.tell(f"{name} is left as it is", False)
             return
         text = with_faults(text, wrong)
 
@@ -64,7 +71,15 @@ async def _agree(stage: Stage, job: JobView, request: JobRequest, plan: PlanView
     view = await stage.cluster.ask(
         lambda client: client.put_job(job.name, request, if_version=job.version, plan=plan.token)
     )
-    stage.tell(f"{view.name} is on its way to version {view.version}", False)
+    scaled = view.version == job.version and request.count != job.count
+    way = f"goes to {several(request.count, 'task')}" if scaled else f"is on its way to version {view.version}"
+    stage.tell(f"{view.name} {way}", False)
+
+
+def unset(job: JobView) -> str:
+    """Returns what people often set and this job has not, each with an example, as comments."""
+    lines = [f"# {field}: {example}\n" for field, example in _OFTEN.items() if not getattr(job, field)]
+    return "".join(["\n# Not set:\n", *lines]) if lines else ""
 
 
 def edited(stage: Stage, text: str, name: str, *, ending: str = ".yaml") -> str:

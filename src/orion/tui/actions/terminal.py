@@ -1,5 +1,6 @@
 """The terminal, given to another program for a while."""
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from textual.app import App, SuspendNotSupported
 from orion.model.errors import Refused
 
 # The first of these that the image has.
-SHELL = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh")
+_SHELL = "command -v bash >/dev/null 2>&1 && exec bash; exec sh"
 
 
 def give_terminal(app: App[Any], words: Sequence[str], *, errors: bool = False) -> tuple[int, str]:
@@ -32,5 +33,6 @@ def give_terminal(app: App[Any], words: Sequence[str], *, errors: bool = False) 
 
 
 def shell_words(address: str, task: str) -> list[str]:
-    """Returns the command that opens a shell in a task's container."""
-    return [sys.executable, "-m", "orion", "exec", "-it", "--addr", address, task, *SHELL]
+    """Returns the command that opens a shell in a task's container, which says first where that is."""
+    script = f"echo {shlex.quote(f'This is a shell in {task}: exit or Ctrl-D leaves it.')}; {_SHELL}"
+    return [sys.executable, "-m", "orion", "exec", "-it", "--addr", address, task, "sh", "-c", script]

@@ -40,6 +40,13 @@ def help_lines(view: View, more: Sequence[Key], keymap: Mapping[str, str]) -> li
         *_part("getting about", [(key, words) for key, words, does in named if does not in acts | moves]),
         *_part("moving", [(key, words) for key, words, does in named if does in moves]),
         *_part(
+            "the numbers above",
+            [
+                ("jobs 4 (1)", "4 jobs, and 1 that somebody should look at: Ctrl-Z shows those alone"),
+                ("nodes, tasks", "the same of these: dead; waiting, failed, not ready, or started again and again"),
+            ],
+        ),
+        *_part(
             "filters, after /",
             [
                 ("web|db", "rows with one of these words: a regular expression, small and large letters alike"),

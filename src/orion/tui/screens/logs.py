@@ -21,7 +21,7 @@ from orion.tui.texts.log_lines import MARK, NOTE, LogLines, Written, written
 MOST_TASKS = 50  # at a time: each is a connection and a thread
 FLUSH_S = 0.1
 TAIL = 200
-RESTARTS = "what a program wrote before it was started again is with the newest run: p"
+RESTARTS = "its earlier tries are in l (p goes there)"
 _STREAMS = ("all", "stdout", "stderr")
 
 
@@ -177,6 +177,14 @@ class Logs(TextPane):
         self.pager.add(self.lines.add(lines))
         self._say_how()
 
+    @property
+    def instead(self) -> str:
+        """Words for where nothing was written."""
+        name = self.range.words
+        when = "" if self.range in (RANGES["0"], RANGES["1"]) else f" in the {name}; 1 shows all that is kept"
+        what = "" if self.stream == "all" else f" to {self.stream}"
+        return f"nothing was written{what}{when or ' so far'}"
+
     def _close(self) -> None:
         self._begun += 1
         for stream in self._streams.values():
@@ -205,6 +213,7 @@ class Logs(TextPane):
             f"{self.lines.dropped:,} older lines were dropped" if self.lines.dropped else "",
         ]
         self.status(", ".join(filter(None, words)))
+        self._say_instead()
 
     def on_pager_moved(self, event: Pager.Moved) -> None:
         event.stop()

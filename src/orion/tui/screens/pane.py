@@ -39,7 +39,7 @@ class Pane(Screen[None]):
         super().__init__()
         self.cluster = cluster
         self.heading = heading
-        self._status = ""
+        self._status = self._marks = ""
         self._saying = ""
         self._seen: tuple[int, ...] = ()
         self._due_s = 0.0  # of the next time that changed rows are heeded
@@ -66,6 +66,12 @@ class Pane(Screen[None]):
         """Says in a word how it is shown, at the end of the heading."""
         if text != self._status:
             self._status = text
+            self._draw_heading()
+
+    def marks(self, text: str) -> None:
+        """Says in the heading what is left out."""
+        if text != self._marks:
+            self._marks = text
             self._draw_heading()
 
     def say(self, text: str) -> None:
@@ -97,7 +103,7 @@ class Pane(Screen[None]):
 
     def _draw_heading(self) -> None:
         old = self._age()
-        said = "  ".join(filter(None, (self._status, old)))
+        said = "  ".join(filter(None, (self._marks, self._status, old)))
         above = self.query_one(".heading", Static)
         parts = Content.assemble(
             (self.heading, "bold"), ("  " + said if said else "", "dim" if not old else "reverse")

@@ -13,7 +13,7 @@ from orion.model.api.watch import Noun
 from orion.model.errors import OrionError
 from orion.tui.cluster import Cluster
 from orion.tui.pager import Pager
-from orion.tui.screens.pane import Pane
+from orion.tui.screens.pane import OLD_S, Pane
 from orion.tui.texts.pulse import Measure, Pulse, leader_address, measure
 from orion.tui.texts.pulse_lines import pulse_lines
 
@@ -61,7 +61,9 @@ class Pulses(Pane):
     def rows_changed(self) -> None:
         pager = self.query_one(Pager)
         width = pager.scrollable_content_region.width or self.size.width - 1
-        pager.show(pulse_lines(self.cluster.store, self.pulse, width))
+        heard_s = self.cluster.store.heard_s
+        age_s = 0.0 if heard_s is None else time.monotonic() - heard_s
+        pager.show(pulse_lines(self.cluster.store, self.pulse, width, old_s=age_s if age_s > OLD_S else 0.0))
 
     def on_resize(self, event: Resize) -> None:
         del event

@@ -8,33 +8,23 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
-from textual.widgets import Input
 
 from orion.tui.cluster import Cluster
 from orion.tui.pager import Pager
-from orion.tui.pages import finder
+from orion.tui.pages import fault_of, finder
 from orion.tui.screens.pane import Pane
 
 MOST_COPIED = 74_000  # characters: terminals take no more at a time
 FOLDER = Path("~/orion-top")
 
 
-class FilterLine(Input):
-    """Escape empties it and goes back to the text; Enter goes back with what stands there."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
-    DEFAULT_CSS = """
-    FilterLine { padding: 0 1; display: none; }
+class TextPane(Pane):
+    """`filter`: the lines that are shown pass this regular expression; with ! before it those that do not. The app
+    has it typed, as that of the tables.
     """
 
-    def action_leave(self) -> None:
-        self.value = ""
-        self.post_message(self.Submitted(self, ""))
-
-
-class TextPane(Pane):
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("slash", "app.filter", "Filter", key_display="/"),
         Binding("w", "wrap", "Wrap"),
         Binding("c", "copy", "Copy", show=False),
         Binding("ctrl+s", "save", "Save"),
@@ -43,6 +33,8 @@ class TextPane(Pane):
     def __init__(self, cluster: Cluster, heading: str, file: str) -> None:
         super().__init__(cluster, heading)
         self._file = file.replace("/", "-")
+        self.filter = ""
+        self._wrong = ""  # what is so with it
 
     @property
     def pager(self) -> Pager:
@@ -50,7 +42,6 @@ class TextPane(Pane):
 
     def body(self) -> Iterable[Widget]:
         yield self.new_pager()
-        yield FilterLine(placeholder="a regular expression; with ! before it the other lines", compact=True)
 
     def new_pager(self) -> Pager:
         return Pager()
@@ -59,25 +50,28 @@ class TextPane(Pane):
         self.pager.focus()
 
     def action_back(self) -> None:
-        line = self.query_one(FilterLine)
-        if line.display:
-            line.action_leave()
+        if self.filter:
+            self.narrow("")
         else:
             super().action_back()
 
-    def action_filter(self) -> None:
-        line = self.query_one(FilterLine)
-        line.display = True
-        line.focus()
+    def narrow(self, text: str) -> None:
+        """Shows the lines alone that pass this filter; "" all."""
+        self.filter, before = text.strip(), self._wrong
+        self._wrong = fault_of(self.filter)
+        self.pager.look_for(finder(self.filter))
+        self._say_instead()
+        if self._wrong or before:
+            self.say(self._wrong)
+        self.marks(f"/{self.filter}" if self.filter else "")
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        event.stop()
-        self.pager.look_for(finder(event.value))
+    @property
+    def instead(self) -> str:
+        """Words for where there are no lines."""
+        return ""
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.query_one(FilterLine).display = bool(event.value)
-        self.pager.focus()
+    def _say_instead(self) -> None:
+        self.pager.say_instead(f"no line passes /{self.filter}: Esc clears it" if self.filter else self.instead)
 
     def action_wrap(self) -> None:
         self.pager.set_wrap(not self.pager.wrap)

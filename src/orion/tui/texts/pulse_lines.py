@@ -19,10 +19,14 @@ _NAME = 20
 _WELL = ("alive", "drained")
 
 
-def pulse_lines(store: Store, pulse: Pulse, width: int, *, live: bool = True) -> list[Line]:
-    """`live`: it goes on, and has figures of what has happened since it began."""
+def pulse_lines(store: Store, pulse: Pulse, width: int, *, live: bool = True, old_s: float = 0.0) -> list[Line]:
+    """`live`: it goes on, and has figures of what has happened since it began. `old_s`: all that the cluster has
+    said is so old, where that is worth saying.
+    """
+    old = f"as of {int(old_s)} s ago: nothing that is newer comes from the cluster" if old_s else ""
     lines = [
-        *_consensus(store, pulse),
+        *([plain(old, "bad"), ()] if old else ()),
+        *_consensus(store, pulse, old=bool(old)),
         *(_course(pulse) if live else _mean(pulse)),
         (),
         *_counts(store),
@@ -40,10 +44,13 @@ def _name(word: str) -> Part:
 # --- consensus ------------------------------------------------------------------------------------------------
 
 
-def _consensus(store: Store, pulse: Pulse) -> Iterator[Line]:
+def _consensus(store: Store, pulse: Pulse, *, old: bool = False) -> Iterator[Line]:
     raft = pulse.last.raft if pulse.last is not None else None
     leader = store.leader or (raft.leader if raft else "") or ""
     term = f" in term {raft.term}" if raft else ""
+    if old:
+        yield _name("leader"), Part(f"was {leader}{term}" if leader else "was nobody", "warn")
+        return
     yield _name("leader"), Part(leader or "nobody leads", "good" if leader else "bad"), Part(term)
     if raft is None:
         return

@@ -62,6 +62,8 @@ def _job(row: JobRow, *, is_open: bool) -> Branch:
 def _how_far(row: JobRow) -> Part:
     if row.kind == "cron":
         return Part(f"next at {row.next_at}" if row.next_at else row.schedule)
+    if row.kind == "batch" and row.outcome:
+        return Part("done", "good") if row.outcome == "completed" else Part("failed", "bad")
     look = "dim" if row.stopped else "good" if row.ready >= row.count else "warn"
     return Part(f"{row.ready}/{row.count} ready", look)
 

@@ -1,6 +1,6 @@
 """Views and jobs as YAML. A job is what `orion deploy` takes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -39,14 +39,23 @@ _Dumper.add_representer(str, _text)
 
 
 def yaml_text(value: Any) -> str:
-    plain_values = msgspec.to_builtins(value)
+    plain_values = _whole(msgspec.to_builtins(value))
     return str(yaml.dump(plain_values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH))
 
 
-def job_yaml(job: JobView | JobRequest) -> str:
-    """Returns the job as a file of it, without what is as by default."""
+def _whole(value: Any) -> Any:
+    """Returns the value with whole numbers written as such: amounts of bytes are."""
+    if isinstance(value, dict):
+        return {key: _whole(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def job_yaml(job: JobView | JobRequest, *, always: Collection[str] = ()) -> str:
+    """Returns the job as a file of it, without what is as by default, but `always` with some fields."""
     request = request_of(job, {}) if isinstance(job, JobView) else job
-    values = _sparse(request)
+    values = {**{field: getattr(request, field) for field in always}, **_sparse(request)}
     first = {key: values[key] for key in _FIRST if key in values}
     return yaml_text({**first, **values})
 

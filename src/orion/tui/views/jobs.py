@@ -26,7 +26,8 @@ def status(row: JobRow) -> str:
     if row.deployment == DeploymentState.PAUSED:
         return "paused"
     if row.kind == JobKind.BATCH:  # of many tasks some have completed
-        return "running" if row.running else "starting" if row.active else "ended"
+        over = {"completed": "done", "failed": "failed"}.get(row.outcome, "ended")
+        return "running" if row.running else "starting" if row.active else over
     return "running" if row.ready >= row.count else "starting" if row.active else "down"
 
 
@@ -34,12 +35,17 @@ _TONES = {
     "removing": Tone.DIM,
     "stopped": Tone.DIM,
     "ended": Tone.DIM,
+    "done": Tone.DIM,
+    "failed": Tone.BAD,
     "waiting": Tone.BAD,
     "paused": Tone.BAD,
     "down": Tone.BAD,
     "deploying": Tone.BUSY,
     "starting": Tone.BUSY,
 }
+
+
+_FAULTS = ("waiting", "paused", "down", "failed")
 
 
 def tone(row: JobRow) -> Tone:
@@ -50,11 +56,12 @@ def fault(row: JobRow) -> bool:
     """A job that is not as asked, or whose last change came to nothing."""
     if row.removing or row.stopped:
         return False
-    return bool(row.reason) or status(row) in ("waiting", "paused", "down") or row.deployment in _FAILED
+    return bool(row.reason) or status(row) in _FAULTS or row.deployment in _FAILED
 
 
 def _ready(row: JobRow) -> str:
-    return "" if row.kind == JobKind.CRON else f"{row.ready}/{row.count}"
+    over = row.kind == JobKind.CRON or status(row) in ("ended", "done", "failed")
+    return "" if over else f"{row.ready}/{row.count}"
 
 
 def _words(row: JobRow) -> str:

@@ -59,14 +59,22 @@ NODES = View(
     (
         plain("NAME", "name", "N", least=12),
         plain("STATUS", "status", "S"),
-        plain("ROLE", "role", "R"),
+        plain("ROLE", "role", "R", spare=3),
         number("TASKS", "tasks", "T"),
         Column(
-            "CPU", lambda row, _: _cores(row.cpu), lambda row: row.cpu.given, "C", down=True, right=True, spare=2
+            "CPU GIVEN",
+            lambda row, _: _cores(row.cpu),
+            lambda row: row.cpu.given,
+            "C",
+            down=True,
+            right=True,
+            spare=2,
         ),
-        Column("CPU%", lambda row, _: _percent(row.cpu), lambda row: _share(row.cpu), "P", down=True, right=True),
         Column(
-            "MEMORY",
+            "CPU USED", lambda row, _: _percent(row.cpu), lambda row: _share(row.cpu), "P", down=True, right=True
+        ),
+        Column(
+            "MEM GIVEN",
             lambda row, _: amount_text(row.memory.given, row.memory.total),
             lambda row: row.memory.given,
             "M",
@@ -74,7 +82,9 @@ NODES = View(
             right=True,
             spare=2,
         ),
-        Column("MEM%", lambda row, _: _percent(row.memory), lambda row: _share(row.memory), down=True, right=True),
+        Column(
+            "MEM USED", lambda row, _: _percent(row.memory), lambda row: _share(row.memory), down=True, right=True
+        ),
         Column(
             "DISK",
             lambda row, _: amount_text(row.disk.given, row.disk.total),
@@ -84,13 +94,13 @@ NODES = View(
             right=True,
             wide=True,
         ),
-        plain("IP", "ip", "I", spare=3),
+        plain("IP", "ip", "I", spare=4),
         plain("API", "api_address", wide=True),
         plain("VERSION", "version", "V", wide=True),
         Column(
             "LABELS", lambda row, _: _labels_text(row), lambda row: natural(_labels_text(row)), wide=True, least=20
         ),
-        reason(),
+        reason(least=12)._replace(spare=1),
     ),
     words=lambda row: f"{row.name} {row.status} {row.role} {row.ip} {_labels_text(row)} {row.reason}",
     labels=_labels,

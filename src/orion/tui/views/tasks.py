@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from orion.model.api.watch import AllocationRow, Noun, TaskRow
 from orion.model.resources import size_text
-from orion.tui.columns import Column, Tone, View, aged, natural, number, plain, reason
+from orion.tui.columns import Column, Tone, View, age_text, aged, natural, number, plain, reason
 
 _TONES = {
     "running": Tone.PLAIN,
@@ -50,6 +50,11 @@ def _ports(row: TaskRow) -> str:
     return ", ".join(f"{answers}->{port}" for port, answers in row.ports.items())
 
 
+def _born(row: TaskRow) -> str | None:
+    """Returns since when its run is there, so that one that has moved is young."""
+    return row.placed_at or row.started_at or row.created_at
+
+
 def _exit(row: AllocationRow) -> str:
     return "" if row.exit_code is None else str(row.exit_code)
 
@@ -79,10 +84,10 @@ _ORDER = {
 _STATE = Column("STATE", lambda row, _: row.state, lambda row: (_ORDER.get(row.state, len(_ORDER)), row.state), "S")
 _NODE = plain("NODE", "node_id", "O", least=8)
 _HEALTH = Column(
-    "HEALTH", lambda row, _: "" if row.health == "none" else row.health, lambda row: row.health, "H", spare=2
+    "HEALTH", lambda row, _: "" if row.health == "none" else row.health, lambda row: row.health, "H", spare=4
 )
-_READY = Column("READY", lambda row, _: _ready(row), lambda row: row.ready, "R", spare=3)
-_RESTARTS = number("RESTARTS", "restarts", "T", spare=4)
+_READY = Column("READY", lambda row, _: _ready(row), lambda row: row.ready, "R", spare=1)
+_RESTARTS = number("RESTARTS", "restarts", "T", spare=2)
 _VERSION = number("VERSION", "version", "V", wide=True)
 _TASK = plain("ID", "id", "N", least=16)
 _ADDRESS = plain("ADDRESS", "address", "D")
@@ -121,9 +126,17 @@ TASKS = View(
         _ADDRESS._replace(wide=True),
         _PORTS._replace(wide=True),
         plain("IMAGE", "image", "I", least=12, spare=5),
-        aged("AGE", "created_at", "A"),
+        Column(
+            "AGE",
+            lambda row, now_s: age_text(_born(row), now_s),
+            lambda row: _born(row) or "",
+            "A",
+            down=True,
+            right=True,
+        ),
         aged("STARTED", "started_at", wide=True),
-        reason(),
+        aged("CREATED", "created_at", wide=True),
+        reason(least=12),
     ),
     words=_words,
     labels=_labels,
