@@ -1,5 +1,7 @@
 """What is known of a row on the screen, why something waits, and jobs as YAML."""
 
+import re
+
 import msgspec
 import pytest
 
@@ -7,6 +9,7 @@ from orion.client import EventView
 from orion.jobfile.load import Source, load
 from orion.model.api.health_fields import HealthCheckRequest, TcpCheckRequest
 from orion.model.api.jobs import JobRequest
+from orion.model.api.nodes import Amounts
 from orion.model.api.reasons import (
     JobWaitView,
     PlacementFailureView,
@@ -20,6 +23,7 @@ from orion.model.errors import NotFound, Unavailable
 from orion.tui.lines import text_of
 from orion.tui.screens.describe import Describe, Why, Yaml
 from orion.tui.screens.logs import Logs
+from orion.tui.texts.describe import node_lines
 from orion.tui.texts.why import why_lines
 from orion.tui.texts.yaml_text import job_yaml
 from unit.api.fake_service import task_view
@@ -152,3 +156,9 @@ async def test_all_keys_of_a_screen_are_told():
         assert all(each in shown for each in known)
         await pilot.press("question_mark")
         await until(pilot, lambda: "keys of" not in text_on(app))
+
+
+def test_amounts_of_a_node_are_in_one_kind_of_units():
+    gib = 1 << 30
+    told = text(node_lines(node("node1", memory=Amounts(8 * gib, 2 * gib, 1e9)), []))
+    assert re.search(r"memory +2 GiB +8 GiB +953.7 MiB", told), told

@@ -9,7 +9,7 @@ from orion.model.api.deployments import DeploymentProgress, DeploymentView
 from orion.model.api.job_codec import job_fields
 from orion.model.api.jobs import JobView, VersionView
 from orion.model.api.tasks import ShownFields
-from orion.model.deployment import NO_VERSION, Deployment, DeploymentState
+from orion.model.deployment import NO_VERSION, Deployment, DeploymentKind, DeploymentState
 from orion.model.errors import NotFound
 from orion.model.ids import JobName
 from orion.model.placement_text import waiting_text
@@ -146,7 +146,7 @@ def _job(view: View, record: JobRecord) -> JobView:
         ready=sum(record.is_ready(each) for each in running if each.wanted),
         waiting=record.open_count,
         updated=sum(each.job_version == asked.version for each in running),
-        reason=why_waits(record),
+        reason=why_waits(record, row),
         deployment=deployment_view(view, row) if row and row.created_index == asked.created_index else None,
         **render_cron.of_job(view, asked),
     )
@@ -156,14 +156,18 @@ def active_of(record: JobRecord) -> list[Allocation]:
     return [each for index in range(len(record.slots)) for each in record.history(index) if not each.terminal]
 
 
-def _why_restarts(record: JobRecord) -> str:
-    """Returns how many tasks end again and again before they may be used, and why one of them does; "" for none."""
+def _why_restarts(record: JobRecord, deployment: Deployment | None) -> str:
+    """Returns how many tasks end again and again, and why one of them does; "" for none. What a deployment has
+    begun counts until that has ended, also while it may be used: it may end once more.
+    """
     if record.job.stopped or record.job.stopping:
         return ""
+    watched = deployment is not None and deployment.running and deployment.kind is not DeploymentKind.SCALE
+    goal = deployment.goal if deployment is not None and watched else None
     again = [
         each.status
         for each in active_of(record)
-        if each.wanted and each.status.restarts and not record.is_ready(each)
+        if each.wanted and each.status.restarts and (each.job_version == goal or not record.is_ready(each))
     ]
     if not again:
         return ""
@@ -186,11 +190,12 @@ def _progress(record: JobRecord, row: Deployment) -> DeploymentProgress:
     )
 
 
-def why_waits(record: JobRecord) -> str:
+def why_waits(record: JobRecord, deployment: Deployment | None = None) -> str:
+    """Returns what the job waits for, or why it does not come up. `deployment`: its last one."""
     if record.successor is not None:
         return f"waits until {tasks_text(record.active)} of the former {record.job.name} ended"
     if not record.open_count:
-        return _why_restarts(record)
+        return _why_restarts(record, deployment)
     who = f"{record.open_count:,} of {tasks_text(record.job.count)}"
     verb = "waits" if record.open_count == 1 else "wait"
     if not record.refusal:

@@ -62,7 +62,7 @@ def job_row(view: View, record: JobRecord, total: Counts) -> JobRow:
         updated=total.updated,
         stopped=asked.stopped,
         removing=asked.stopping,
-        reason=render_jobs.why_waits(record),
+        reason=render_jobs.why_waits(record, row),
         created_at=render.time_text(asked.created_at_ms),
         deployment=row.state.value if row and row.created_index == asked.created_index else "",
         schedule=asked.schedule.expression if asked.schedule is not None else "",

@@ -8,7 +8,7 @@ from orion.model.api.network import NetworkDetailView
 from orion.model.api.nodes import Amounts, NodeView
 from orion.model.api.volumes import VolumeView
 from orion.model.api.watch import TaskRow
-from orion.model.resources import amount_text, bytes_text
+from orion.model.resources import amount_text, bytes_text, is_written, size_text
 from orion.tui.lines import Line, fields, plain, table
 from orion.tui.texts.words import age_of, since
 
@@ -63,8 +63,10 @@ def _cores(amounts: Amounts) -> str:
 
 
 def _bytes(amounts: Amounts) -> tuple[str, str, str]:
-    used = "not known" if amounts.used is None else bytes_text(int(amounts.used))
-    return bytes_text(int(amounts.given)), bytes_text(int(amounts.total)), used
+    """Returns what is given, all, and what is used, in one kind of units: that in which a person wrote them."""
+    like = int(amounts.total if is_written(int(amounts.total)) else amounts.given)
+    used = "not known" if amounts.used is None else size_text(int(amounts.used), like=like)
+    return size_text(int(amounts.given), like=like), size_text(int(amounts.total), like=like), used
 
 
 def task_table(tasks: Iterable[TaskRow], *, node: bool = False) -> Iterator[Line]:

@@ -10,7 +10,7 @@ from orion.model.api.schedule_fields import RunView
 from orion.model.api.task_words import ports_text
 from orion.model.api.tasks import AllocationView, TaskView
 from orion.model.api.watch import AllocationRow, TaskRow
-from orion.model.resources import bytes_text
+from orion.model.resources import size_text
 from orion.tui.lines import Line, Part, fields, plain, state_look, table
 from orion.tui.texts.describe import deployment_lines, section, task_table
 from orion.tui.texts.why import why_lines
@@ -87,7 +87,7 @@ def task_lines(task: TaskView, checks: Sequence[RunChecksView] = (), unread: str
             ("address", task.address),
             ("ports", ports_text(task)),
             ("image", task.image),
-            ("memory", bytes_text(task.memory) if task.memory else ""),
+            ("memory", size_text(task.memory) if task.memory else ""),
             ("cpu", f"{task.cpu:g} cores" if task.cpu else ""),
             ("restart policy", task.restart_policy),
             ("made", since(task.created_at)),

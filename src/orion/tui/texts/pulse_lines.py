@@ -48,8 +48,8 @@ def _consensus(store: Store, pulse: Pulse, *, old: bool = False) -> Iterator[Lin
     raft = pulse.last.raft if pulse.last is not None else None
     leader = store.leader or (raft.leader if raft else "") or ""
     term = f" in term {raft.term}" if raft else ""
-    if old:
-        yield _name("leader"), Part(f"was {leader}{term}" if leader else "was nobody", "warn")
+    if old and leader:
+        yield _name("leader"), Part(f"was {leader}{term}", "warn")
         return
     yield _name("leader"), Part(leader or "nobody leads", "good" if leader else "bad"), Part(term)
     if raft is None:

@@ -9,7 +9,7 @@ from orion.model.api.reasons import (
     ShortageView,
     VolumeWaitView,
 )
-from orion.model.resources import bytes_text
+from orion.model.resources import size_text
 from orion.tui.lines import Line, Part, plain
 from orion.tui.texts.words import age_of, several
 
@@ -86,7 +86,7 @@ def _counted(count: int, words: str) -> Line:
 
 def _shortage(resource: str, short: ShortageView) -> str:
     def amount(value: float) -> str:
-        return f"{value:g} cores" if resource == "cpu" else bytes_text(int(value))
+        return f"{value:g} cores" if resource == "cpu" else size_text(int(value), like=int(short.needs))
 
     has = "has" if short.nodes == 1 else "have"
     best = "is" if short.nodes == 1 else "at most are"
