@@ -85,11 +85,14 @@ def test_a_question_says_how_many_tasks_end_and_where():
 
 
 def test_a_drain_says_what_goes_and_what_stays():
-    rows = [*web("node1", "node2"), node("node1"), volume("data", used_by=["db"])]
+    rows = [*web("node1", "node2"), node("node1"), task("db/0"), volume("data", used_by=["db"])]
     store = Scripted(rows).store
     asked = words(questions.drain(store, "node1", ""))
     assert "1 task goes to other nodes, if they fit: 1 of web." in asked
     assert "Tasks with volumes here end, and wait for the node: db." in asked
+    assert "2 tasks go to other nodes, if they fit: 1 of db, 1 of web." in words(
+        questions.drain_volumes(store, "node1", "")
+    )
     assert "1 volume on it is copied to other nodes: data." in words(questions.drain_volumes(store, "node1", ""))
 
 

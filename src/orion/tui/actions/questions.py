@@ -1,7 +1,7 @@
 """Questions before something is destroyed: they say which tasks end, and where. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from orion.model.api.nodes import NodeView
 from orion.model.api.volumes import VolumeView
@@ -67,7 +67,9 @@ def delete_task(store: Store, task: str, wished: str) -> Question:
 
 def drain(store: Store, node: str, wished: str) -> Question:
     del wished
-    return Question(f"Drain {node}?", [*_leaving(store, node), *_staying(store, node)], "drain")
+    return Question(
+        f"Drain {node}?", [*_leaving(store, node, but=_users(store, node)), *_staying(store, node)], "drain"
+    )
 
 
 def drain_volumes(store: Store, node: str, wished: str) -> Question:
@@ -83,7 +85,11 @@ def drain_volumes(store: Store, node: str, wished: str) -> Question:
 def drain_stop(store: Store, node: str, wished: str) -> Question:
     del wished
     after = plain(f"Once none is left, Orion on {node} ends. Start it again there.")
-    return Question(f"Drain {node} and stop it?", [*_leaving(store, node), *_staying(store, node), after], "stop")
+    return Question(
+        f"Drain {node} and stop it?",
+        [*_leaving(store, node, but=_users(store, node)), *_staying(store, node), after],
+        "stop",
+    )
 
 
 def rebalance(store: Store, node: str, wished: str) -> Question:
@@ -172,9 +178,19 @@ def _one(store: Store, task: str) -> list[TaskRow]:
     return tasks_of(store, Noun.TASKS, task)
 
 
-def _leaving(store: Store, node: str) -> Iterator[Line]:
-    tasks = [task for task in tasks_of(store, Noun.NODES, node) if task.state in ACTIVE]
+def _users(store: Store, node: str) -> list[str]:
+    """Returns the jobs with volumes on the node."""
+    return sorted({job for volume in volumes_on(store, node) for job in volume.used_by})
+
+
+def _leaving(store: Store, node: str, *, but: Collection[str] = ()) -> Iterator[Line]:
+    """Yields which tasks go elsewhere: all but those of some jobs."""
+    active = [task for task in tasks_of(store, Noun.NODES, node) if task.state in ACTIVE]
+    tasks = [task for task in active if task.job not in but]
     jobs = Counter(task.job for task in tasks)
+    if active and not tasks:
+        yield plain("It gets no more work until it is made ready.")
+        return
     if not tasks:
         yield plain("It has no tasks. It gets none.")
         return
@@ -184,8 +200,7 @@ def _leaving(store: Store, node: str) -> Iterator[Line]:
 
 
 def _staying(store: Store, node: str) -> Iterator[Line]:
-    users = sorted({job for volume in volumes_on(store, node) for job in volume.used_by})
-    if users:
+    if users := _users(store, node):
         yield plain(f"Tasks with volumes here end, and wait for the node: {_named(users)}.", "warn")
 
 
