@@ -257,8 +257,13 @@ def cluster(docker_hosts: str | list[str], *extra: str) -> Iterator[Cluster]:
                 cleanup.remove_containers(host, made.id)
 
 
+_given: set[int] = set()
+
+
 def free_ports() -> tuple[int, int, int]:
-    """API, gossip and peer port. Gossip needs UDP and TCP alike."""
+    """API, gossip and peer port. Gossip needs UDP and TCP alike. None is given twice: the node that was given it may
+    not have started yet, and its peers would talk to another one.
+    """
     found: list[int] = []
     with contextlib.ExitStack() as stack:
         while len(found) < 3:
@@ -268,5 +273,7 @@ def free_ports() -> tuple[int, int, int]:
             udp = stack.enter_context(socket.socket(type=socket.SOCK_DGRAM))
             with contextlib.suppress(OSError):
                 udp.bind(("127.0.0.1", port))
-                found.append(port)
+                if port not in _given:
+                    found.append(port)
+    _given.update(found)
     return found[0], found[1], found[2]
