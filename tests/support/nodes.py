@@ -261,8 +261,8 @@ _given: set[int] = set()
 
 
 def free_ports() -> tuple[int, int, int]:
-    """API, gossip and peer port. Gossip needs UDP and TCP alike. None is given twice: the node that was given it may
-    not have started yet, and its peers would talk to another one.
+    """API, gossip and peer port. Gossip needs UDP and TCP alike. None is given twice: a node may not have started
+    yet, and its peers would talk to another one.
     """
     found: list[int] = []
     with contextlib.ExitStack() as stack:
