@@ -9,6 +9,7 @@ from orion.model.job import JobKind
 from orion.model.levels import LEVEL
 from orion.model.pull import PullProgress
 from orion.model.resources import Resources
+from orion.node.views import render, render_rows
 from orion.state.records import MAX_REASON, MAX_REFUSED_PORTS
 from orion.state.tables.allocation_updates import UpdateAllocations
 
@@ -88,6 +89,21 @@ def test_how_an_unwanted_one_ends(end, kind, open_still):
     assert world.view.open_count("web") == 1
     world.update(end)
     assert world.view.open_count("web") == open_still
+
+
+@pytest.mark.parametrize(("end", "outcome"), [("completed", "completed"), ("failed", "failed"), ("lost", "")])
+def test_the_row_of_a_batch_job_says_how_it_has_ended(end, outcome):
+    world = placed(JobKind.BATCH)
+    shown = lambda: render_rows.job_row(world.view, world.view.job_record("web"), render_rows.NONE)  # noqa: E731
+    assert shown().outcome == ""
+    world.update(end)
+    assert shown().outcome == outcome
+
+
+def test_the_row_of_a_task_says_when_its_run_was_made():
+    world = placed()
+    row = render_rows.task_row(world.view.job_record("web"), 0, world.view.node)
+    assert row.placed_at == render.time_text(world.newest().created_at_ms)
 
 
 def test_a_replacement_may_run_before_the_old_one_has_stopped():

@@ -183,6 +183,7 @@ async def test_what_is_refused_of_one_task_of_several_is_not_offered():
     ]
     doing = Doing(cluster := Scripted(rows, start_task=None))
     async with doing.app.run_test(size=(80, 24)) as pilot:
+        cluster.tell(task("web/1", state="stopped"))
         for word in ("stop", "start", "delete"):
             doing.do(Noun.TASKS, word, "web/1")
             await until(pilot, lambda: doing.said)

@@ -36,6 +36,8 @@ def _goes_alone(word: str, key: str) -> Callable[[Store, str], str]:
 
     def refuses(store: Store, task: str) -> str:
         row = store.tables[Noun.TASKS].get(task)
+        if word == "started" and isinstance(row, TaskRow) and row.state in questions.ACTIVE:
+            return f"{task} runs already"
         job = store.tables[Noun.JOBS].get(row.job) if isinstance(row, TaskRow) else None
         if isinstance(job, JobRow) and job.count > 1:
             return (
@@ -43,8 +45,7 @@ def _goes_alone(word: str, key: str) -> Callable[[Store, str], str]:
                 f" Shift-J goes to {job.name}: there s asks for fewer or more, and {key} is for all."
                 f" r replaces them all by new ones."
             )
-        runs = isinstance(row, TaskRow) and row.state in questions.ACTIVE
-        return f"{task} runs already" if word == "started" and runs else ""
+        return ""
 
     return refuses
 
