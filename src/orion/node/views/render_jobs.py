@@ -190,12 +190,14 @@ def _progress(record: JobRecord, row: Deployment) -> DeploymentProgress:
     )
 
 
-def why_waits(record: JobRecord, deployment: Deployment | None = None) -> str:
-    """Returns what the job waits for, or why it does not come up. `deployment`: its last one."""
+def why_waits(record: JobRecord, deployment: Deployment | None, *, restarts: bool = True) -> str:
+    """Returns what the job waits for, or why it does not come up. `deployment`: its last one. `restarts`: some of
+    its tasks were started again; a look at all of them is spared where none was.
+    """
     if record.successor is not None:
         return f"waits until {tasks_text(record.active)} of the former {record.job.name} ended"
     if not record.open_count:
-        return _why_restarts(record, deployment)
+        return _why_restarts(record, deployment) if restarts else ""
     who = f"{record.open_count:,} of {tasks_text(record.job.count)}"
     verb = "waits" if record.open_count == 1 else "wait"
     if not record.refusal:

@@ -18,13 +18,15 @@ from orion.state.view import View
 
 class Counts(NamedTuple):
     """Runs of a job, or of one of its slots: those that have not ended, and of these those whose program runs; of
-    these those that may be used, and those of the version that was asked for last.
+    these those that may be used, and those of the version that was asked for last. Of those that are to go on, how
+    many were started again.
     """
 
     active: int = 0
     running: int = 0
     ready: int = 0
     updated: int = 0
+    again: int = 0
 
 
 NONE = Counts()
@@ -41,6 +43,7 @@ def counts(record: JobRecord, index: int) -> Counts:
         len(running),
         sum(record.is_ready(each) for each in running if each.wanted),
         sum(each.job_version == record.latest.version for each in running),
+        sum(each.wanted and each.status.restarts > 0 for each in active),
     )
 
 
@@ -62,7 +65,7 @@ def job_row(view: View, record: JobRecord, total: Counts) -> JobRow:
         updated=total.updated,
         stopped=asked.stopped,
         removing=asked.stopping,
-        reason=render_jobs.why_waits(record, row),
+        reason=render_jobs.why_waits(record, row, restarts=total.again > 0),
         created_at=render.time_text(asked.created_at_ms),
         deployment=row.state.value if row and row.created_index == asked.created_index else "",
         schedule=asked.schedule.expression if asked.schedule is not None else "",
