@@ -26,9 +26,7 @@ def scale_job(client: Client, job: str, wished: str) -> str:
 
 def roll_back(client: Client, job: str, wished: str) -> str:
     view = client.roll_back(job, version(wished))
-    return _begun(
-        view, f"goes back to what was version {wished}" if wished else "goes back to its last healthy version"
-    )
+    return _begun(view, f"goes back to what was version {wished or view.version}")
 
 
 def promote(client: Client, job: str, wished: str) -> str:
@@ -142,7 +140,7 @@ def _way_back(job: str, versions: list[VersionView], asked: int | None) -> tuple
             return healthy, ", the last healthy one"
         earlier = [each for each in versions if each.version < now]
         if earlier:
-            return max(earlier, key=lambda each: each.version), ", the one before; none is known to be healthy"
+            return max(earlier, key=lambda each: each.version), ", the one before this"
         raise Refused(f"{job} is at version {now}, and has none to go back to")
     if asked == now:
         raise Refused(f"{job} is at version {now} already")

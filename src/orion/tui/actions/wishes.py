@@ -60,7 +60,7 @@ def _nothing(store: Store, key: str) -> str:
 
 
 COUNT = Wish("how many tasks?", _count_now, _count)
-VERSION = Wish("to which version?", _nothing, version, "nothing: the last healthy one")
+VERSION = Wish("to which version?", _nothing, version, "nothing: the last healthy one, else the one before")
 PORTS = Wish(
     "which port?", _first_port, forwarded_ports, "LOCAL:PORT, as in 8080:80; 0:80 for any that is free here"
 )
