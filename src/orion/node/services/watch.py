@@ -29,6 +29,7 @@ from orion.ports.peers import Principal
 
 PAUSE_S = 0.03  # between two looks at least: many changes at once are told at once
 SHARE = 20  # of the node's time, a follower may take one part in so many
+LOOKS_AVERAGED = 8  # about: one that was held up by others is not paid for with a long silence
 LONGEST_PAUSE_S = 1.0
 WHOLES_S = 0.5  # between two looks at what costs more
 MESSAGE_BYTES = 64 * 1024  # of rows, about
@@ -83,7 +84,7 @@ class Watch:
         await self._freshness.reached(Read())
         told = Told(driver, self._directory, request.nouns)
         wholes_at = self._moves.position  # where state was at the last look at what costs more
-        wholes_s = loop.time() + WHOLES_S
+        wholes_s, look_s = loop.time() + WHOLES_S, 0.0
         async with contextlib.aclosing(self._beginning(told, request.nouns)) as items:
             async for item in items:
                 yield item
@@ -100,7 +101,8 @@ class Watch:
                 await asyncio.sleep(0)
                 began_s = loop.time()
             yield self._current()
-            await asyncio.sleep(min(max(PAUSE_S, spent_s * (SHARE - 1)), LONGEST_PAUSE_S))
+            look_s += (spent_s - look_s) / LOOKS_AVERAGED
+            await asyncio.sleep(min(max(PAUSE_S, look_s * (SHARE - 1)), LONGEST_PAUSE_S))
             waiting = self._moves.waiting(at, wholes_s if wholes_at != at else None)
             async with contextlib.aclosing(waiting) as signs:
                 async for led in signs:
