@@ -162,3 +162,16 @@ def test_a_voter_without_its_leader_ends_the_stream():
         assert isinstance(follower.runner.exception(), Unavailable)
 
     run(main)
+
+
+def test_who_leaves_counts_no_more():
+    async def main(nodes):
+        leader = nodes.leader
+        watch = leader.node.service._watch  # its count alone, which nothing shows
+        followers = [Follower(leader, (Noun.NODES,)) for _ in range(3)]
+        await nodes.until(lambda: all(each.currents for each in followers))
+        assert watch._followers == 3
+        followers[0].runner.cancel()
+        await nodes.until(lambda: watch._followers == 2)
+
+    run(main)

@@ -1,8 +1,8 @@
 """All that the cluster has, row by row as it changes, for whoever shows it: from this node while it follows the
 cluster's log, else from a voter.
 
-State is looked at again whenever it has moved (levels, not edges). The more a look costs, the fewer there are: a
-follower takes at most a twentieth of its node's time.
+State is looked at again whenever it has moved (levels, not edges). The more looks cost, the fewer there are: all
+followers of a node together take at most a twentieth of its time.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from orion.node.views.told_jobs import Change
 from orion.ports.peers import Principal
 
 PAUSE_S = 0.03  # between two looks at least: many changes at once are told at once
-SHARE = 20  # of the node's time, a follower may take one part in so many
+SHARE = 20  # of the node's time, its followers may take one part in so many
 LOOKS_AVERAGED = 8  # about: one that was held up by others is not paid for with a long silence
 LONGEST_PAUSE_S = 1.0
 WHOLES_S = 0.5  # between two looks at what costs more
@@ -71,6 +71,7 @@ class Watch:
         self._forward = forward
         self._freshness = freshness
         self._moves = Moves(driver, directory)
+        self._followers = 0
         registry.answer_stream(WatchRows, self._answer)
 
     def rows(self, nouns: tuple[Noun, ...]) -> AsyncGenerator[WatchItem, None]:
@@ -80,6 +81,15 @@ class Watch:
 
     async def _answer(self, request: WatchRows, _: Principal) -> AsyncGenerator[WatchItem | SignOfLife, None]:
         """Its beginning is linearizable."""
+        self._followers += 1
+        try:
+            async with contextlib.aclosing(self._follow(request)) as items:
+                async for item in items:
+                    yield item
+        finally:
+            self._followers -= 1
+
+    async def _follow(self, request: WatchRows) -> AsyncGenerator[WatchItem | SignOfLife, None]:
         driver, loop = self._driver, asyncio.get_running_loop()
         await self._freshness.reached(Read())
         told = Told(driver, self._directory, request.nouns)
@@ -102,7 +112,8 @@ class Watch:
                 began_s = loop.time()
             yield self._current()
             look_s += (spent_s - look_s) / LOOKS_AVERAGED
-            await asyncio.sleep(min(max(PAUSE_S, look_s * (SHARE - 1)), LONGEST_PAUSE_S))
+            pause_s = look_s * (SHARE * self._followers - 1)
+            await asyncio.sleep(min(max(PAUSE_S, pause_s), LONGEST_PAUSE_S))
             waiting = self._moves.waiting(at, wholes_s if wholes_at != at else None)
             async with contextlib.aclosing(waiting) as signs:
                 async for led in signs:
