@@ -211,7 +211,7 @@ class Top(App[None]):
 
     @property
     def _narrowed(self) -> Narrowed:
-        """What is filtered: the screen that is seen, where it can be."""
+        """The screen that is seen, where it can be filtered."""
         return self.shown if isinstance(self.shown, Narrowed) else self.browser
 
     def action_filter(self) -> None:

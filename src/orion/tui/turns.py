@@ -1,4 +1,4 @@
-"""What is worth a sentence as it happens: a node that dies or is back, who leads, which node is asked. Pure."""
+"""Turns worth a sentence as they happen: a node that dies or is back, who leads, which node is asked. Pure."""
 
 from orion.model.api.nodes import NodeView
 from orion.model.api.watch import Noun
