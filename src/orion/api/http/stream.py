@@ -15,9 +15,6 @@ from orion.model.errors import OrionError
 log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 3.0  # after this much silence: a client that hears none takes the node, or the way to it, for gone
-# Of Server-Sent Events: browsers try again after a second when the stream breaks off, and pass comments over.
-PREAMBLE = b"retry: 1000\n\n"
-HEARTBEAT = b": still here\n\n"
 GZIP = 31  # of zlib: gzip's frame, and its largest window
 
 

@@ -1,16 +1,16 @@
 """/raft, /events, /metrics and the two health questions."""
 
-import contextlib
 import math
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import Iterable
 
 import msgspec
 
 from orion.api.endpoint import Routes, Scope
 from orion.api.http.asgi import Response
+from orion.api.http.events import event_stream
 from orion.api.http.problems import json, problem
 from orion.api.http.request import Call
-from orion.api.http.stream import HEARTBEAT, PREAMBLE, Stream
+from orion.api.http.stream import Stream
 from orion.api.params import FLAG, LINES, TIME, TIMEOUT, Kind, Param, header, query, text
 from orion.model.api.cluster import EventView, HealthView, RaftView, TransferRequest
 from orion.model.errors import Unavailable
@@ -96,27 +96,14 @@ async def transfer(call: Call) -> Response:
 async def events(call: Call) -> Stream:
     after = call[LAST_ID] or call[AFTER]
     chosen = EventChoice(call[SINCE], call[TAIL], call[SUBJECT])
-    items = _server_sent(call.service.events(after, follow=call[FOLLOW], chosen=chosen))
-    return Stream(
-        call.limits,
-        items,
-        "text/event-stream",
-        patience_s=EVENTS_PATIENCE_S,
-        heartbeat=HEARTBEAT,
-        ends_cleanly=True,
-    )
+    events = call.service.events(after, follow=call[FOLLOW], chosen=chosen)
+    return event_stream(call.limits, events, _event_bytes, patience_s=EVENTS_PATIENCE_S, ends_cleanly=True)
 
 
-async def _server_sent(events: AsyncGenerator[Event | None, None]) -> AsyncGenerator[bytes, None]:
-    async with contextlib.aclosing(events):
-        head = PREAMBLE
-        async for event in events:
-            yield head + (_RESET if event is None else _event_bytes(event))
-            head = b""
-
-
-def _event_bytes(event: Event) -> bytes:
+def _event_bytes(event: Event | None) -> bytes:
     """JSON has no raw line ends, so one data line holds it. No `event:` field: browsers hand such to onmessage."""
+    if event is None:
+        return _RESET
     view = EventView(event.id, rfc3339(event.at_ms), event.kind, event.subject, event.text)
     return b"id: %s\ndata: %s\n\n" % (event.id.encode(), msgspec.json.encode(view))
 

@@ -1,12 +1,10 @@
 """/jobs/{name}/endpoints: where a job's tasks can be reached, for whoever stands in front of them."""
 
-import contextlib
-from collections.abc import AsyncGenerator
-
 from orion.api.endpoint import Routes
+from orion.api.http.events import event_stream
 from orion.api.http.lists import ListResponse
 from orion.api.http.request import Call
-from orion.api.http.stream import HEARTBEAT, PREAMBLE, Stream
+from orion.api.http.stream import Stream
 from orion.api.params import FLAG, READ, Kind, header, path, query, text
 from orion.api.routes.logs import accepts_events
 from orion.model.api.endpoints import EndpointView
@@ -43,22 +41,11 @@ ACCEPT_EVENTS = header(
 async def endpoints(call: Call) -> ListResponse | Stream:
     service, job, everything = call.service.endpoints, call[NAME], call[ALL]
     if call[ACCEPT_EVENTS]:
-        items = _server_sent(service.watch(job, everything=everything))
-        return Stream(
-            call.limits,
-            items,
-            "text/event-stream",
-            patience_s=PATIENCE_S,
-            heartbeat=HEARTBEAT,
-            ends_cleanly=True,
-        )
+        lists = service.watch(job, everything=everything)
+        return event_stream(call.limits, lists, _event, patience_s=PATIENCE_S, ends_cleanly=True)
     listing = await call.read(lambda read: service.find(job, read, everything=everything))
     return ListResponse(call.limits, listing)
 
 
-async def _server_sent(lists: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    async with contextlib.aclosing(lists):
-        head = PREAMBLE
-        async for body in lists:
-            yield head + b"data: %s\n\n" % body
-            head = b""
+def _event(body: bytes) -> bytes:
+    return b"data: %s\n\n" % body

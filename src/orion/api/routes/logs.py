@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator
 import msgspec
 
 from orion.api.endpoint import Routes
+from orion.api.http.events import event_stream
 from orion.api.http.request import Call
-from orion.api.http.stream import HEARTBEAT, PREAMBLE, Stream
+from orion.api.http.stream import Stream
 from orion.api.params import FLAG, LINES, TIME, Kind, header, query, text
 from orion.api.routes.tasks import TASK
 from orion.model.api.logs import LogLineView, LogsView, TextView, line_of
@@ -86,9 +87,7 @@ async def logs(call: Call) -> Stream:
         raise Refused("a previous run has ended: it can't be followed")
     items = call.service.logs(call[TASK], query, call[LAST_ID] or call[AFTER], previous=call[PREVIOUS])
     if call[ACCEPT_EVENTS]:
-        return Stream(
-            call.limits, _server_sent(items), "text/event-stream", patience_s=PATIENCE_S, heartbeat=HEARTBEAT
-        )
+        return event_stream(call.limits, items, _event, patience_s=PATIENCE_S)
     plain = _plain(items, times=call[TIMES])
     return Stream(call.limits, plain, "text/plain; charset=utf-8", patience_s=PATIENCE_S)
 
@@ -110,14 +109,6 @@ async def _plain(items: AsyncGenerator[LogItem, None], *, times: bool) -> AsyncG
                 text += entry.text
                 at_line_start = entry.text.endswith(b"\n")
             yield bytes(text)
-
-
-async def _server_sent(items: AsyncGenerator[LogItem, None]) -> AsyncGenerator[bytes, None]:
-    async with contextlib.aclosing(items):
-        head = PREAMBLE
-        async for item in items:
-            yield head + _event(item)
-            head = b""
 
 
 def _event(item: LogItem) -> bytes:

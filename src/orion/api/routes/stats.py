@@ -1,15 +1,15 @@
 """GET /tasks/{id}/stats."""
 
 import contextlib
-from collections.abc import AsyncGenerator
+import functools
 
 import msgspec
 
 from orion.api.endpoint import Routes
 from orion.api.http.asgi import ASGIApp
+from orion.api.http.events import event_stream
 from orion.api.http.problems import json
 from orion.api.http.request import Call
-from orion.api.http.stream import HEARTBEAT, PREAMBLE, Stream
 from orion.api.params import FLAG, TIMEOUT, query
 from orion.api.routes.tasks import TASK
 from orion.model.api.stats import StatsView
@@ -33,20 +33,14 @@ routes = Routes()
 async def stats(call: Call) -> ASGIApp:
     readings = call.service.stats(call[TASK], follow=call[FOLLOW])
     if call[FOLLOW]:
-        events = _events(call[TASK], readings)
-        return Stream(call.limits, events, "text/event-stream", patience_s=PATIENCE_S, heartbeat=HEARTBEAT)
+        written = functools.partial(_event, call[TASK])
+        return event_stream(call.limits, readings, written, patience_s=PATIENCE_S)
     async with contextlib.aclosing(readings):
         return json(_view(call[TASK], *await call.within(anext(readings))))
 
 
-async def _events(
-    task: str, readings: AsyncGenerator[tuple[str, str, ContainerStats], None]
-) -> AsyncGenerator[bytes, None]:
-    head = PREAMBLE
-    async with contextlib.aclosing(readings):
-        async for reading in readings:
-            yield head + b"data: %s\n\n" % msgspec.json.encode(_view(task, *reading))
-            head = b""
+def _event(task: str, reading: tuple[str, str, ContainerStats]) -> bytes:
+    return b"data: %s\n\n" % msgspec.json.encode(_view(task, *reading))
 
 
 def _view(task: str, allocation: str, node: str, found: ContainerStats) -> StatsView:

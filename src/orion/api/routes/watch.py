@@ -1,11 +1,9 @@
 """/watch: all that the cluster has, row by row as it changes."""
 
-import contextlib
-from collections.abc import AsyncGenerator
-
 from orion.api.endpoint import Routes
+from orion.api.http.events import event_stream
 from orion.api.http.request import Call
-from orion.api.http.stream import HEARTBEAT, PREAMBLE, Stream
+from orion.api.http.stream import Stream
 from orion.api.params import Kind, Param, header, query, text
 from orion.model.api.watch import Noun
 from orion.node.services.watch import WatchItem
@@ -55,21 +53,15 @@ ACCEPT_ENCODING = header(
     goes_on=True,
 )
 async def watch(call: Call) -> Stream:
-    items = _server_sent(call.service.watch(call[NOUNS]))
-    return Stream(
+    return event_stream(
         call.limits,
-        items,
-        "text/event-stream",
+        call.service.watch(call[NOUNS]),
+        _event,
         patience_s=PATIENCE_S,
-        heartbeat=HEARTBEAT,
         ends_cleanly=True,
         squeezed=call[ACCEPT_ENCODING],
     )
 
 
-async def _server_sent(items: AsyncGenerator[WatchItem, None]) -> AsyncGenerator[bytes, None]:
-    async with contextlib.aclosing(items):
-        head = PREAMBLE
-        async for item in items:
-            yield b"%sevent: %s\ndata: %s\n\n" % (head, item.name.encode(), item.data)
-            head = b""
+def _event(item: WatchItem) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (item.name.encode(), item.data)
