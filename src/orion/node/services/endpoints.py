@@ -15,7 +15,7 @@ from orion.node.rpc.reads import Epoch, Listing, Read
 from orion.node.rpc.registry import Registry
 from orion.node.rpc.request import ALIVE, SILENCE_S, ListRequest, SignOfLife, StreamRequest
 from orion.node.services.freshness import Freshness
-from orion.node.services.moves import Moves
+from orion.node.services.state_watch import StateWatch
 from orion.node.views.endpoints import endpoints
 from orion.ports.peers import Principal
 
@@ -65,7 +65,7 @@ class Endpoints:
         self._directory = directory
         self._forward = forward
         self._freshness = freshness
-        self._moves = Moves(driver, directory)
+        self._state = StateWatch(driver, directory)
         registry.answer_list(AskEndpoints, self._answer)
         registry.answer_stream(WatchEndpoints, self._answer_watch)
 
@@ -95,7 +95,7 @@ class Endpoints:
         driver, read = self._driver, Read()
         last: bytes | None = None
         while driver.is_member:
-            at = self._moves.position
+            at = self._state.position
             try:
                 body = await self._body(request, read)
             except NotFound:
@@ -105,7 +105,7 @@ class Endpoints:
             if body != last:
                 yield body
             read, last = Read(stale=True), body
-            async with contextlib.aclosing(self._moves.waiting(at)) as signs:
+            async with contextlib.aclosing(self._state.waiting(at)) as signs:
                 async for _led in signs:
                     yield ALIVE
             await asyncio.sleep(PAUSE_S)

@@ -22,7 +22,7 @@ from orion.node.rpc.reads import Read
 from orion.node.rpc.registry import Registry
 from orion.node.rpc.request import ALIVE, SILENCE_S, SignOfLife, StreamRequest
 from orion.node.services.freshness import Freshness
-from orion.node.services.moves import Moves
+from orion.node.services.state_watch import StateWatch
 from orion.node.views.told import Told
 from orion.node.views.told_jobs import Change
 from orion.ports.peers import Principal
@@ -55,7 +55,7 @@ class WatchRows(StreamRequest[WatchItem], frozen=True, tag=97):
 
 
 class Watch:
-    """Fulfils service.WatchService."""
+    """As service.Service has it."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Watch:
         self._directory = directory
         self._forward = forward
         self._freshness = freshness
-        self._moves = Moves(driver, directory)
+        self._state = StateWatch(driver, directory)
         self._followers = 0
         registry.answer_stream(WatchRows, self._answer)
 
@@ -93,13 +93,13 @@ class Watch:
         driver, loop = self._driver, asyncio.get_running_loop()
         await self._freshness.reached(Read())
         told = Told(driver, self._directory, request.nouns)
-        wholes_at = self._moves.position  # where state was at the last look at what costs more
+        wholes_at = self._state.position  # where state was at the last look at what costs more
         wholes_s, look_s = loop.time() + WHOLES_S, 0.0
         async with contextlib.aclosing(self._beginning(told, request.nouns)) as items:
             async for item in items:
                 yield item
         while driver.is_member:
-            at, began_s = self._moves.position, loop.time()
+            at, began_s = self._state.position, loop.time()
             wholes = at != wholes_at and began_s >= wholes_s
             if wholes:
                 wholes_at, wholes_s = at, began_s + WHOLES_S
@@ -114,7 +114,7 @@ class Watch:
             look_s += (spent_s - look_s) / LOOKS_AVERAGED
             pause_s = look_s * (SHARE * self._followers - 1)
             await asyncio.sleep(min(max(PAUSE_S, pause_s), LONGEST_PAUSE_S))
-            waiting = self._moves.waiting(at, wholes_s if wholes_at != at else None)
+            waiting = self._state.waiting(at, wholes_s if wholes_at != at else None)
             async with contextlib.aclosing(waiting) as signs:
                 async for led in signs:
                     yield self._current() if led else ALIVE

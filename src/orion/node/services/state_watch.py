@@ -12,7 +12,7 @@ from orion.node.rpc.request import SIGN_OF_LIFE_S
 Position = tuple[int, int]
 
 
-class Moves:
+class StateWatch:
     def __init__(self, driver: RaftDriver, directory: Directory) -> None:
         self._driver = driver
         self._directory = directory
