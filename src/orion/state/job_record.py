@@ -21,6 +21,13 @@ OPEN = 1  # value in `JobRecord.open`: the slot wants an allocation
 Slot = None | Allocation | tuple[Allocation, ...]
 
 
+def runs_of(slot: Slot) -> tuple[Allocation, ...]:
+    """Returns what a slot remembers, newest last."""
+    if slot is None:
+        return ()
+    return slot if isinstance(slot, tuple) else (slot,)
+
+
 class Rollout:
     """The part of a job that only changes need: the specs of its former versions by number, the version that each
     slot wants (None: all want the job's own), the last version all tasks of which were ready (-1: none was), the
@@ -118,10 +125,7 @@ class JobRecord:
 
     def history(self, index: int) -> tuple[Allocation, ...]:
         """The remembered allocations of one slot, newest last. A successor may count more slots than there are."""
-        slot = self.slots[index] if index < len(self.slots) else None
-        if slot is None:
-            return ()
-        return slot if isinstance(slot, tuple) else (slot,)
+        return runs_of(self.slots[index]) if index < len(self.slots) else ()
 
     def open_indexes(self, limit: int) -> list[int]:
         """The lowest open slots, at most `limit`."""

@@ -9,7 +9,7 @@ from orion.model.job import JobKind
 from orion.model.levels import LEVEL
 from orion.model.pull import PullProgress
 from orion.model.resources import Resources
-from orion.node.views import render, render_rows
+from orion.node.views import counts, render, render_rows
 from orion.state.records import MAX_REASON, MAX_REFUSED_PORTS
 from orion.state.tables.allocation_updates import UpdateAllocations
 
@@ -94,7 +94,7 @@ def test_how_an_unwanted_one_ends(end, kind, open_still):
 @pytest.mark.parametrize(("end", "outcome"), [("completed", "completed"), ("failed", "failed"), ("lost", "")])
 def test_the_row_of_a_batch_job_says_how_it_has_ended(end, outcome):
     world = placed(JobKind.BATCH)
-    shown = lambda: render_rows.job_row(world.view, world.view.job_record("web"), render_rows.NONE)  # noqa: E731
+    shown = lambda: render_rows.job_row(world.view, world.view.job_record("web"), counts.NONE)  # noqa: E731
     assert shown().outcome == ""
     world.update(end)
     assert shown().outcome == outcome

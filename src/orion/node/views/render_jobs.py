@@ -14,7 +14,7 @@ from orion.model.errors import NotFound
 from orion.model.ids import JobName
 from orion.model.placement_text import waiting_text
 from orion.node.rpc.reads import Page
-from orion.node.views import render_cron
+from orion.node.views import counts, render_cron
 from orion.node.views.render import time_text
 from orion.reconcile.deployments import waits_for_place, what_holds, what_it_waits_for
 from orion.state.core.step import tasks_text
@@ -131,8 +131,7 @@ def _record(view: View, name: str) -> JobRecord:
 
 def _job(view: View, record: JobRecord) -> JobView:
     asked = record.latest
-    active = active_of(record)
-    running = [each for each in active if each.status.state is AllocationState.RUNNING]
+    total = counts.of_job(record)
     row = view.of(Deployments).latest(asked.name)
     return JobView(
         **job_fields(asked),  # type: ignore[arg-type]
@@ -141,12 +140,12 @@ def _job(view: View, record: JobRecord) -> JobView:
         created_at=time_text(asked.created_at_ms),
         stopped=asked.stopped,
         removing=asked.stopping,
-        active=len(active),
-        running=len(running),
-        ready=sum(record.is_ready(each) for each in running if each.wanted),
+        active=total.active,
+        running=total.running,
+        ready=total.ready,
         waiting=record.open_count,
-        updated=sum(each.job_version == asked.version for each in running),
-        reason=why_waits(record, row),
+        updated=total.updated,
+        reason=why_waits(record, row, restarts=total.again > 0),
         deployment=deployment_view(view, row) if row and row.created_index == asked.created_index else None,
         **render_cron.of_job(view, asked),
     )
@@ -190,7 +189,7 @@ def _progress(record: JobRecord, row: Deployment) -> DeploymentProgress:
     )
 
 
-def why_waits(record: JobRecord, deployment: Deployment | None, *, restarts: bool = True) -> str:
+def why_waits(record: JobRecord, deployment: Deployment | None, *, restarts: bool) -> str:
     """Returns what the job waits for, or why it does not come up. `deployment`: its last one. `restarts`: some of
     its tasks were started again; a look at all of them is spared where none was.
     """

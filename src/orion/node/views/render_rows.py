@@ -1,50 +1,20 @@
 """Jobs, tasks and allocations into short rows, of which there may be thousands. Pure reads."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-from orion.model.allocation import Allocation, AllocationState
+from orion.model.allocation import Allocation
 from orion.model.api.watch import AllocationRow, JobRow, TaskRow
 from orion.model.ids import NodeId, allocation_text, container_name, task_id
 from orion.model.job import JobKind
 from orion.model.node import Node
 from orion.node.views import render, render_cron, render_jobs
+from orion.node.views.counts import Counts
 from orion.state.job_record import JobRecord
 from orion.state.order import has_completed
 from orion.state.slots import task_slot
 from orion.state.tables.deployment_rows import Deployments
 from orion.state.view import View
-
-
-class Counts(NamedTuple):
-    """Runs of a job, or of one of its slots: those that have not ended, and of these those whose program runs; of
-    these those that may be used, and those of the version that was asked for last. Of those that are to go on, how
-    many were started again.
-    """
-
-    active: int = 0
-    running: int = 0
-    ready: int = 0
-    updated: int = 0
-    again: int = 0
-
-
-NONE = Counts()
-
-
-def counts(record: JobRecord, index: int) -> Counts:
-    """Returns those of one slot."""
-    active = [each for each in record.history(index) if not each.terminal]
-    if not active:
-        return NONE
-    running = [each for each in active if each.status.state is AllocationState.RUNNING]
-    return Counts(
-        len(active),
-        len(running),
-        sum(record.is_ready(each) for each in running if each.wanted),
-        sum(each.job_version == record.latest.version for each in running),
-        sum(each.wanted and each.status.restarts > 0 for each in active),
-    )
 
 
 def job_row(view: View, record: JobRecord, total: Counts) -> JobRow:

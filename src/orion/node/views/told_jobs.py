@@ -8,13 +8,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from orion.model.allocation import Allocation
 from orion.model.api.watch import Noun, Row
 from orion.model.ids import JobName, NodeId, allocation_text, task_id
 from orion.model.job import JobKind
-from orion.node.views import render_rows
-from orion.node.views.render_rows import NONE, Counts
-from orion.state.job_record import JobRecord, Slot
+from orion.node.views import counts, render_rows
+from orion.node.views.counts import NONE, Counts
+from orion.state.job_record import JobRecord, Slot, runs_of
 from orion.state.tables.cron_rows import Crons
 from orion.state.tables.deployment_rows import Deployments
 from orion.state.view import View
@@ -78,12 +77,12 @@ class _Told:
         """Counts anew what is in the slots that have moved; all else was counted before."""
         size = max(self.count, len(self.slots))
         if former is None or former.spec != self.spec or len(former.counts) != size:
-            self.counts = [render_rows.counts(record, index) for index in range(size)]
-            self.total = Counts(*map(sum, zip(*self.counts, strict=True))) if self.counts else NONE
+            self.counts = [counts.of_slot(record, index) for index in range(size)]
+            self.total = counts.summed(self.counts)
             return
         self.counts, self.total = former.counts, former.total
         for index in moved:
-            now = render_rows.counts(record, index)
+            now = counts.of_slot(record, index)
             if (past := self.counts[index]) != now:
                 self.total = Counts(*(a + b - c for a, b, c in zip(self.total, now, past, strict=True)))
                 self.counts[index] = now
@@ -155,21 +154,15 @@ class _Piece:
     def forget(self, name: JobName, told: _Told) -> None:
         self.jobs.gone.append(name)
         self.tasks.gone += (task_id(name, index) for index in range(told.count))
-        self.allocations.gone += (allocation_text(each.id) for slot in told.slots for each in _history(slot))
+        self.allocations.gone += (allocation_text(each.id) for slot in told.slots for each in runs_of(slot))
 
     def forget_some(self, name: JobName, former: _Told, now: _Told, moved: list[int]) -> None:
         self.tasks.gone += (task_id(name, index) for index in range(now.count, former.count))
         for index in (*moved, *range(len(now.slots), len(former.slots))):
             slot = _at(former.slots, index)
-            left = {each.id for each in _history(_at(now.slots, index))}
-            self.allocations.gone += (allocation_text(each.id) for each in _history(slot) if each.id not in left)
+            left = {each.id for each in runs_of(_at(now.slots, index))}
+            self.allocations.gone += (allocation_text(each.id) for each in runs_of(slot) if each.id not in left)
 
 
 def _at(slots: list[Slot], index: int) -> Slot:
     return slots[index] if index < len(slots) else None
-
-
-def _history(slot: Slot) -> tuple[Allocation, ...]:
-    if slot is None:
-        return ()
-    return slot if isinstance(slot, tuple) else (slot,)
