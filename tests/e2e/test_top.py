@@ -6,7 +6,7 @@ from orion.model.api.watch import Noun
 from orion.tui.app import Top
 from orion.tui.feed import Feed
 from orion.tui.settings import SettingsFile
-from unit.tui.scripted import piloted, text_on, until
+from unit.tui.scripted import piloted, press, text_on, until
 
 pytestmark = pytest.mark.engine
 
@@ -14,11 +14,6 @@ pytestmark = pytest.mark.engine
 def top(cluster, tmp_path):
     addresses = ",".join(f"127.0.0.1:{node.port}" for node in cluster.nodes[:1])
     return Top(Feed(addresses), SettingsFile(tmp_path / "top.toml"))
-
-
-async def press(pilot, *keys):
-    await pilot.press(*keys)
-    await pilot.pause()
 
 
 @piloted

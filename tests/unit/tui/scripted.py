@@ -8,13 +8,11 @@ from types import SimpleNamespace
 from textual.app import App
 
 from orion.client.watch import Current, Rows
-from orion.model.api.configs import ConfigView
 from orion.model.api.deployments import DeploymentView
 from orion.model.api.jobs import JobView
-from orion.model.api.network import NetworkSummaryView
 from orion.model.api.nodes import Amounts, NodeView
 from orion.model.api.volumes import VolumeView
-from orion.model.api.watch import AllocationRow, JobRow, Noun, TaskRow
+from orion.model.api.watch import ROWS, AllocationRow, JobRow, TaskRow
 from orion.tui.store import Store
 
 WAIT_S = 20
@@ -89,9 +87,7 @@ class Client:
 
 
 def noun_of(row):
-    kinds = {NodeView: Noun.NODES, JobRow: Noun.JOBS, TaskRow: Noun.TASKS, AllocationRow: Noun.ALLOCATIONS}
-    kinds |= {DeploymentView: Noun.DEPLOYMENTS, VolumeView: Noun.VOLUMES, ConfigView: Noun.CONFIGS}
-    return (kinds | {NetworkSummaryView: Noun.NETWORKS})[type(row)]
+    return next(noun for noun, (kind, _) in ROWS.items() if kind is type(row))
 
 
 class Bare(App):
@@ -121,6 +117,11 @@ async def until(pilot, true):
     while not true():
         assert time.monotonic() < deadline, "it never came"
         await pilot.pause()
+
+
+async def press(pilot, *keys):
+    await pilot.press(*keys)
+    await pilot.pause()
 
 
 def text_on(app):

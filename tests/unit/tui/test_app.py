@@ -11,13 +11,8 @@ from orion.tui.actions import actions_of
 from orion.tui.keys import KEYS, MOVES, canonical
 from orion.tui.views import VIEWS
 from unit.tui.rows import job, task
-from unit.tui.scripted import piloted, text_on, until
+from unit.tui.scripted import piloted, press, text_on, until
 from unit.tui.told import Told, top
-
-
-async def press(pilot, *keys):
-    await pilot.press(*keys)
-    await pilot.pause()
 
 
 @piloted

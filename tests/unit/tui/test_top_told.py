@@ -4,13 +4,8 @@ from textual.events import Key
 
 from orion.model.api.watch import Noun
 from unit.tui.rows import node
-from unit.tui.scripted import piloted, text_on, until
+from unit.tui.scripted import piloted, press, text_on, until
 from unit.tui.told import Told, top
-
-
-async def press(pilot, *keys):
-    await pilot.press(*keys)
-    await pilot.pause()
 
 
 @piloted
