@@ -102,6 +102,17 @@ def addresses(sock: socket.socket, name: str, ident: int) -> set[object]:
     return set(answer(sock, dns.query(name, ident=ident), ident).values)
 
 
+def tells_of_all(sock: socket.socket, ident: int, everybody: set[object], case: str = "") -> None:
+    """Asks until everybody is named, and somebody always is: tasks of a node of which gossip is in doubt are left
+    out, as may be for a moment on a busy machine.
+    """
+    deadline = time.monotonic() + DEADLINE_S
+    while (found := addresses(sock, f"web.{DOMAIN}", ident)) != everybody:
+        assert found, case
+        assert found < everybody, case
+        assert time.monotonic() < deadline, (case, found)
+
+
 def all_alive(lab: LabNodes) -> None:
     for host in HOSTS:
         shown = lab.ask(host, "GET", "/nodes")
@@ -120,12 +131,12 @@ def test_hostile_packets_and_names_of_a_container_are_refused_and_no_more(lab: L
     with asking(web[0]) as sock:
         for number, (case, (data, _)) in enumerate(HOSTILE.items()):
             sock.send(data)
-            assert addresses(sock, f"web.{DOMAIN}", 0xE000 + number) == everybody, case
+            tells_of_all(sock, 0xE000 + number, everybody, case)
         for number, (case, (name, kind)) in enumerate(NAMES.items()):
             found = answer(sock, dns.query(name, kind, ident=number), number)
             assert found.values == [], case
             assert found.code in CODES, case
-            assert addresses(sock, f"web.{DOMAIN}", 0xF000 + number) == everybody, case
+            tells_of_all(sock, 0xF000 + number, everybody, case)
     assert deaths(lab) == []
     all_alive(lab)
 
@@ -149,7 +160,7 @@ def test_a_flood_of_questions_harms_neither_the_node_nor_other_containers(lab: L
                 assert lab.ask(flooder.host, "GET", "/jobs/web")["count"] == 6
                 lab.ask(flooder.host, "PUT", "/configs/looks", str(looks).encode())
                 for sock in (near, far):
-                    assert addresses(sock, f"web.{DOMAIN}", looks) == everybody
+                    tells_of_all(sock, looks, everybody)
         said = json.loads(process.stdout.read())
     finally:
         process.kill()
@@ -160,4 +171,4 @@ def test_a_flood_of_questions_harms_neither_the_node_nor_other_containers(lab: L
     assert deaths(lab) == []
     all_alive(lab)
     with asking(flooder) as sock:
-        assert addresses(sock, f"web.{DOMAIN}", 1) == everybody, "who flooded has answers again"
+        tells_of_all(sock, 1, everybody, "who flooded has answers again")
