@@ -169,12 +169,15 @@ def _begins(look: Look, *, alone: bool) -> Iterator[int]:
 
 
 def _canaries_hold(look: Look) -> bool:
-    """Returns whether only the canaries may begin."""
+    """Returns whether only the canaries may begin. Of more than there are to be, as a change of the job's count may
+    leave, those that failed and were passed over hold nobody once enough others are done.
+    """
     policy, row = look.policy, look.row
     if not policy.canary or row.promoted or row.rolling_back or row.kind is not DeploymentKind.DEPLOY:
         return False
     begun = [slot for slot in look.slots if slot.begun]
-    ready = len(begun) >= policy.canary and all(slot.done for slot in begun)
+    settled = all(slot.done or slot.failure for slot in begun)
+    ready = settled and sum(slot.done for slot in begun) >= policy.canary
     return not (policy.auto_promote and ready)
 
 

@@ -211,6 +211,16 @@ def test_canaries_are_promoted_by_themselves_if_asked():
     assert world.run().state is DONE
 
 
+def test_a_canary_that_is_passed_over_holds_nobody_once_another_is_done():
+    world = deployed(count=4)
+    policy = UpdatePolicy(canary=1, auto_promote=True, failure_action=FailureAction.CONTINUE)
+    world.deploy(count=5, image="nginx:2", update=policy)  # the task that is new is of the new version from the start
+    row = world.run(lambda a: failing(1)(a) if a.index == 0 else None)
+    assert row.state is FAILED
+    assert row.reason.startswith("1 of 5 failed: web/0 on ")
+    assert world.versions() == [0, 1, 1, 1, 1]
+
+
 def test_scaling_takes_the_highest_and_gives_the_lowest_free():
     world = deployed(count=5)
     world.scale(2)
