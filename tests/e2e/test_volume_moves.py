@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.test_volumes import database, directories, grown, rows
+from e2e.test_volumes import database, directories, grown, reason, rows
 from support.command import orion
 from support.nodes import Cluster, Problem
 
@@ -58,6 +58,27 @@ def test_a_drain_takes_volumes_along_when_asked(shared: Cluster, busybox_image: 
     target = shared.node(name)
     grown(shared, target, before)
     assert volume(shared, "logs")["nodeId"] == target.name
+
+
+def test_a_move_whose_source_has_no_data_ends_and_says_so(shared: Cluster, busybox_image: str) -> None:
+    shared.grow_to(2)
+    home = shared.node(database(shared)["nodeId"])
+    grown(shared, home)
+    other = next(node for node in shared.nodes if node is not home)
+    (place,) = directories(home)
+    aside = place.with_name("aside")
+    place.rename(aside)
+    code, out, err = orion(other, "volume", "move", "data", other.name)
+    assert (code, out) == (1, "")
+    why = f"the data of volume {place.name} is not on {home.name}"
+    assert f"volume data stays as it is, on {home.name}: {why}" in err
+    assert why in orion(other, "events", "data")[1]
+    shared.wait(lambda: f"the data of volume data is missing on {home.name}" in reason(shared), "the reason")
+    aside.rename(place)
+    before = len(rows(home))
+    assert orion(other, "volume", "move", "data", other.name)[0] == 0
+    shared.wait(lambda: runs_elsewhere(shared, home.name), "db to run again")
+    grown(shared, other, before)
 
 
 BOTH = [{"name": "data", "target": "/data"}, {"name": "logs", "target": "/logs"}]

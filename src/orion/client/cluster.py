@@ -42,7 +42,7 @@ class Cluster(Session):
         that are remembered when not following). None: events between were forgotten, look at the state again.
 
         `since` as of logs. `tail`: of those that have happened only the last so many. `subjects`: only what
-        happened to these nodes, tasks or jobs.
+        happened to these nodes, tasks, jobs or volumes.
         """
         query = {"follow": "1" if follow else "0"}
         if since:

@@ -79,7 +79,12 @@ class FakeVolumes:
     async def move(self, name, to, *, cancel, idempotency_key, timeout_s):
         self._require(name)
         if not cancel:
-            self.volumes[name] = replace(self.volumes[name], state="moving", labels={"to": to or "node3"})
+            self.volumes[name] = replace(
+                self.volumes[name],
+                state="moving",
+                move=VolumeMoveView(to or "node3", 0, 0, ""),
+                labels={"to": to or "node3"},
+            )
         return self.volumes[name]
 
     def _require(self, name):

@@ -227,7 +227,7 @@ ANSWERS = [
     (CallDone("why", "final", True, "id", 5), "9aa3776879a566696e616cc3a26964059090c2c200"),
     (Stored(), "90"),
     (Piece(b"rows"), "91c404726f7773"),
-    (CopyState(300, False, "why"), "93cd012cc2a3776879"),
+    (CopyState(300, False, "why", True), "94cd012cc2a3776879c3"),
     (ListHead(300, "web/1"), "92cd012ca57765622f31"),
     (
         [ALLOCATION.id, ALLOCATION.job, AssignmentSet(300, 5, True, (), ("node2",), None, (0x1234,))],

@@ -214,7 +214,7 @@ def test_canaries_are_promoted_by_themselves_if_asked():
 def test_a_canary_that_is_passed_over_holds_nobody_once_another_is_done():
     world = deployed(count=4)
     policy = UpdatePolicy(canary=1, auto_promote=True, failure_action=FailureAction.CONTINUE)
-    world.deploy(count=5, image="nginx:2", update=policy)  # the task that is new is of the new version from the start
+    world.deploy(count=5, image="nginx:2", update=policy)  # the fifth task is of the new version at once
     row = world.run(lambda a: failing(1)(a) if a.index == 0 else None)
     assert row.state is FAILED
     assert row.reason.startswith("1 of 5 failed: web/0 on ")

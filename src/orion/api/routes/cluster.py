@@ -54,7 +54,7 @@ SUBJECT: Param[tuple[str, ...]] = query(
     "subject",
     Kind(_subjects, **text(r"^[^,\s]+(,[^,\s]+)*$")),
     (),
-    "only what happened to these nodes, tasks or jobs: names, separated by commas",
+    "only what happened to these nodes, tasks, jobs or volumes: names, separated by commas",
 )
 LAST_ID = header(
     "Last-Event-ID",

@@ -39,7 +39,7 @@ def events(
 ) -> None:
     """Tell what has happened in the cluster.
 
-    With NAMEs of nodes, tasks or jobs: only what happened to those.
+    With NAMEs of nodes, tasks, jobs or volumes: only what happened to those.
     """
     from orion.cli.app import say
     from orion.model.errors import Unavailable

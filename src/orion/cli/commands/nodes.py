@@ -166,10 +166,9 @@ def _move_volumes(client: "Client", node: str, *, wait: bool) -> None:
     from orion.cli.commands.volume import follow
 
     names = [each.name for each in client.volumes() if each.node_id == node and each.kind == "host"]
-    for name in names:
-        client.move_volume(name)
-    for name in names if wait else ():
-        follow(client, name)
+    begun = [client.move_volume(name) for name in names]
+    for view in begun if wait else ():
+        follow(client, view)
 
 
 STOP_S = 30.0  # handing over leadership, and what is under way

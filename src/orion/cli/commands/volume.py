@@ -306,7 +306,7 @@ def move(client: "Client", name: str, node: str, cancel: bool, detach: bool) -> 
         click.echo(f"{name} stays on {begun.node_id}")
         return
     if not detach:
-        follow(client, name)
+        follow(client, begun)
 
 
 @volume.command("backup", context_settings=SETTINGS)
@@ -360,23 +360,25 @@ def restore(client: "Client", name: str, file: str, node: str) -> None:
     click.echo(f"{name} is restored")
 
 
-def follow(client: "Client", name: str) -> None:
+def follow(client: "Client", begun: "VolumeView") -> None:
     """Returns once the volume is where it goes to. Raises Conflict when it stays where it was."""
     from orion.model.errors import Conflict
     from orion.model.resources import bytes_text
 
-    told, target = "", ""
+    name, told = begun.name, ""
+    target = begun.move.to if begun.move is not None else begun.node_id
     while (found := client.volume(name)).state == "moving":
         if found.move is not None:
             move = found.move
-            target = move.to
             words = move.reason or f"{bytes_text(move.copied_bytes)} of about {bytes_text(move.total_bytes)} copied"
             if words != told:
                 click.echo(f"{name} to {move.to}: {words}", err=True)
                 told = words
         time.sleep(LOOK_S)
-    if target and found.node_id != target:
-        raise Conflict(f"volume {name} stays on {found.node_id}: 'orion events --name {name}' says why")
+    if found.node_id != target:
+        last = list(client.events(follow=False, tail=1, subjects=(name,)))
+        said = next((event.text for event in last if event is not None and event.kind == "VolumeStays"), "")
+        raise Conflict(said or f"volume {name} stays on {found.node_id}: 'orion events {name}' says why")
     click.echo(f"{name} is on {found.node_id or 'no node yet'}")
 
 

@@ -65,5 +65,5 @@ class EventView(msgspec.Struct, frozen=True, rename="camel"):
     id: str
     at: Annotated[str, Meta(description="RFC 3339, UTC.")]
     kind: str
-    subject: Annotated[str, Meta(description="The node, task or job that it happened to.")]
+    subject: Annotated[str, Meta(description="The node, task, job or volume that it happened to.")]
     text: Annotated[str, Meta(description="A sentence for people.")]

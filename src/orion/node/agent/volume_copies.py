@@ -7,6 +7,7 @@ or go on, so that the next leader's do, too. Nothing is copied while something h
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
+from typing import NamedTuple
 
 from orion.model.container import ContainerState
 from orion.model.errors import NotFound, OrionError, Unavailable
@@ -35,6 +36,13 @@ log = logging.getLogger(__name__)
 MAX_COPIES = 2  # to this node at a time
 
 
+class _Copy(NamedTuple):
+    """The newest copy of a volume to here. `data`: as what; a former move had another name for it."""
+
+    data: str
+    state: CopyState
+
+
 class VolumeCopies:
     def __init__(
         self,
@@ -51,7 +59,8 @@ class VolumeCopies:
         self._forward = forward
         self._agent = agent
         self._source = source
-        self._copies: dict[str, CopyState] = {}  # by key, of those that are under way or failed
+        self._copies: dict[str, _Copy] = {}  # by key, of those that are under way or failed
+        self._coming: set[str] = set()  # keys of what is being unpacked here
         self._wanted: asyncio.Queue[CopyData] = asyncio.Queue(MAX_COPIES)
         registry.answer_call(CopyData, self._answer_copy)
         registry.answer_call(AskCopy, self._answer_state)
@@ -73,42 +82,65 @@ class VolumeCopies:
             wish = await self._wanted.get()
             try:
                 await self._copy(wish)
-                self._copies.pop(wish.key, None)
+                self._note(wish, None)
                 log.info("volume %s was copied here from %s", wish.key, wish.source)
             except OrionError as error:
                 log.warning("volume %s can't be copied from %s: %s", wish.key, wish.source, error)
-                self._copies[wish.key] = CopyState(reason=error.detail)
+                self._note(wish, CopyState(reason=error.detail, missing=isinstance(error, NotFound)))
 
     async def _copy(self, wish: CopyData) -> None:
         pieces = self._forward.stream_of_node(wish.source, ReadData(wish.key, wish.former))
         try:
-            await self._store.unpack(wish.key, wish.data, self._counted(wish.key, pieces))
+            await self._unpack(wish.key, wish.data, self._counted(wish, pieces))
         finally:
             await pieces.aclose()
 
-    async def _counted(self, key: str, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def _counted(self, wish: CopyData, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         count = 0
         async for piece in pieces:
             count += len(piece)
-            self._copies[key] = CopyState(count)
+            self._note(wish, CopyState(count))
             yield piece
+
+    async def _unpack(self, key: str, data: str, pieces: AsyncIterator[bytes]) -> None:
+        """One at a time of each volume: what was called off may still be coming when the next one begins."""
+        if key in self._coming:
+            raise Unavailable(f"an earlier copy of volume {key} is still coming to {self._me}")
+        self._coming.add(key)
+        try:
+            await self._store.unpack(key, data, pieces)
+        finally:
+            self._coming.discard(key)
+
+    def _note(self, wish: CopyData, state: CopyState | None) -> None:
+        """Void once another copy of the volume is wanted."""
+        known = self._copies.get(wish.key)
+        if known is None or known.data != wish.data:
+            return
+        if state is None:
+            del self._copies[wish.key]
+        else:
+            self._copies[wish.key] = _Copy(wish.data, state)
 
     # --- nodes ask ----------------------------------------------------------------------------------------
 
     async def _answer_copy(self, request: CopyData, _: Principal) -> CopyState:
         if await self._store.data_of(request.key) == request.data:
             return CopyState(done=True)
-        state = self._copies.get(request.key)
+        state = self._state(request.key, request.data)
         if (state is None or state.reason) and not self._wanted.full():
-            self._copies[request.key] = CopyState()
+            self._copies[request.key] = _Copy(request.data, CopyState())
             self._wanted.put_nowait(request)
         return state or CopyState()
 
     async def _answer_state(self, request: AskCopy, _: Principal) -> CopyState:
-        done = await self._store.data_of(request.key) == request.data
-        return (
-            CopyState(done=True) if done else self._copies.get(request.key, CopyState(reason="it has yet to begin"))
-        )
+        if await self._store.data_of(request.key) == request.data:
+            return CopyState(done=True)
+        return self._state(request.key, request.data) or CopyState(reason="it has yet to begin")
+
+    def _state(self, key: str, data: str) -> CopyState | None:
+        known = self._copies.get(key)
+        return known.state if known is not None and known.data == data else None
 
     async def _answer_drop(self, request: DropData, _: Principal) -> Dropped:
         if await self._store.data_of(request.key) == request.data:
@@ -128,7 +160,7 @@ class VolumeCopies:
             while (piece := await channel.receive()) is not None and piece.data:
                 yield piece.data
 
-        await self._store.unpack(request.key, request.data, pieces())
+        await self._unpack(request.key, request.data, pieces())
         await channel.send(Stored())
 
     def _writes(self, key: str) -> str:

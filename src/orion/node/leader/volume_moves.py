@@ -60,6 +60,8 @@ class VolumeMoves:
         if state.done:
             await self._end(row, "")
             await self._drop(row)
+        elif state.missing:
+            await self._end(row, state.reason)
 
     async def _drop(self, row: Volume) -> None:
         """The former copy has another name than the volume's data, so that nobody takes it for that."""

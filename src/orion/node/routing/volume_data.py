@@ -17,11 +17,14 @@ def _names_fault(names: Collection[str]) -> str:
 
 
 class CopyState(msgspec.Struct, frozen=True, array_like=True):
-    """How far a copy is. `reason`: what it waits for, or why the last try failed."""
+    """How far a copy is. `reason`: what it waits for, or why the last try failed. `missing`: its source has no such
+    data, so that no try will do.
+    """
 
     bytes: int = 0
     done: bool = False
     reason: str = ""
+    missing: bool = False
 
 
 class CopyData(CallRequest[CopyState], frozen=True, tag=69):

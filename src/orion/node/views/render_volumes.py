@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import islice
 
-from orion.model.api.volumes import VolumeView
+from orion.model.api.volumes import VolumeMoveView, VolumeView
 from orion.model.storage import state_of
 from orion.model.times import rfc3339
 from orion.model.volumes import Volume
@@ -47,6 +47,7 @@ def _shown(view: View, row: Volume, users: Users) -> VolumeView:
         kind=row.kind,
         node_id=row.home or None,
         state=_state(row),
+        move=VolumeMoveView(row.moving_to, 0, 0, "") if row.moving_to else None,
         used_by=list(users.of(row.name)),
         created_at=_time(row.created_at_ms),
         used_at=_time(row.used_at_ms),
