@@ -60,6 +60,7 @@ class Connection(asyncio.Protocol):
         self.lane = lane
         self.remote = "?"
         self.hello: Hello
+        self._asked_ms: int | None = None  # by the clock on the wall, where this end said hello first
         self.opened = False
         self.paused = False
         self._held = False  # frames wait until `release`
@@ -85,7 +86,9 @@ class Connection(asyncio.Protocol):
         self.remote = f"{name[0]}:{name[1]}" if name else "?"
         self._deadline = asyncio.get_running_loop().call_later(HELLO_TIMEOUT_S, self._too_late)
         if self.lane is not None:
-            self._transport.write(encode_hello(self._greeter.hello(self.lane)))
+            hello = self._greeter.hello(self.lane)
+            self._asked_ms = hello.wall_ms
+            self._transport.write(encode_hello(hello))
         self.on_made()
 
     def data_received(self, data: bytes) -> None:
@@ -228,7 +231,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(encode_hello(self._greeter.hello(hello.lane)))
         elif hello.lane != self.lane:
             raise FrameError("it answered for another lane")
-        self._greeter.meet(hello)
+        self._greeter.meet(hello, self._asked_ms)
         self.hello = hello
         self._cancel_deadline()
         self._set_options()

@@ -54,7 +54,6 @@ class Greeter:
         self.address = address
         self.on_stranger: Callable[[NodeId, int, int], None] = lambda _node, _cluster, _recovery: None
         self.on_refused: Callable[[str], None] = lambda _address: None
-        self.skews: dict[NodeId, int] = {}
         self._wall_ms = wall_ms
         self._log = throttled
 
@@ -66,12 +65,15 @@ class Greeter:
     def belongs(self, hello: Hello) -> bool:
         return belong_together(self.cluster, self.recovery, hello.cluster, hello.recovery)
 
-    def meet(self, hello: Hello) -> None:
-        """Raises FrameError when the peer is of another cluster, or of this one before or after a recovery."""
+    def meet(self, hello: Hello, asked_ms: int | None) -> None:
+        """Raises FrameError when the peer is of another cluster, or of this one before or after a recovery.
+        `asked_ms`: this node's clock at its own hello, where this is the answer to one.
+        """
         if not self.belongs(hello):
             self.on_stranger(hello.node, hello.cluster, hello.recovery)
             raise FrameError(self._why_strange(hello))
-        self._note_skew(hello)
+        if asked_ms is not None:
+            self._note_skew(hello, asked_ms)
 
     def turned_away(self, refusal: Refusal) -> None:
         """Raises FrameError: the peer takes this node for a copy of another one."""
@@ -88,12 +90,11 @@ class Greeter:
             " directory"
         )
 
-    def _note_skew(self, hello: Hello) -> None:
-        skew = hello.wall_ms - self._wall_ms()
-        self.skews.pop(hello.node, None)
-        self.skews[hello.node] = skew
-        if len(self.skews) > MAX_REMEMBERED:
-            del self.skews[next(iter(self.skews))]
+    def _note_skew(self, hello: Hello, asked_ms: int) -> None:
+        """An answer was written between our hello and now. How long it was on its way, or one of us stopped, is no
+        difference of clocks (RFC 5905, section 8: the round trip bounds what can be told).
+        """
+        skew = max(0, hello.wall_ms - self._wall_ms()) or min(0, hello.wall_ms - asked_ms)
         if abs(skew) > SKEW_WARNING_MS:
             self._log.warning(
                 f"clock of {hello.node}",

@@ -104,10 +104,6 @@ class TcpPeers:
         """The port that it listens on; the system's choice when 0 was asked for."""
         return self._port
 
-    def skews(self) -> dict[NodeId, int]:
-        """Returns the milliseconds by which each peer's wall clock was ahead of this node's at its last hello."""
-        return dict(self._greeter.skews)
-
     # --- port ---------------------------------------------------------------------------------------------
 
     async def start(
