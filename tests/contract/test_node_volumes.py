@@ -20,6 +20,7 @@ from support.csi import PluginProcess, asked, mounts_below, unmount_all
 
 pytestmark = pytest.mark.root
 
+LONG_S = 20.0
 NAME = "dir.csi.orion.dev"
 
 
@@ -352,5 +353,27 @@ def test_one_that_comes_back_counts_as_another_generation(process, folder):
             await asyncio.to_thread(process.start)
             await until(lambda: one.state.healthy, bench.said)
             assert one.generation == 2
+
+    asyncio.run(test())
+
+
+def test_who_asks_is_told_what_is_so_now(process, folder):
+    """Not what the last look of every ten seconds has seen, nor after how many tries it is away."""
+
+    async def test():
+        async with Bench(folder, process.socket).running() as bench:
+            await until(lambda: bench.plugins.node_part(NAME) is not None, bench.said)
+            await asyncio.to_thread(process.end, signal.SIGKILL)
+            (state,) = await bench.plugins.seen_now(LONG_S)
+            assert "Connection refused" in state.why or "No such file" in state.why
+            await asyncio.to_thread(process.start)
+            (state,) = await bench.plugins.seen_now(LONG_S)
+            assert state.why == ""
+            process.signal(signal.SIGSTOP)
+            (state,) = await bench.plugins.seen_now(0.2)
+            assert state.why == "it has not answered for 0.2 s"
+            process.signal(signal.SIGCONT)
+            (state,) = await bench.plugins.seen_now(LONG_S)
+            assert state.why == ""
 
     asyncio.run(test())

@@ -524,6 +524,16 @@ def test_drain_and_wait(orion, api, monkeypatch):
     )
 
 
+@pytest.mark.parametrize(("option", "left"), [("--wait", ""), ("--stop", ", and is not stopped")])
+def test_who_stops_waiting_for_a_drain_hears_that_it_goes_on(orion, api, monkeypatch, option, left):
+    def hung_up(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orion.cli.commands.nodes._wait_until_empty", hung_up)
+    words = f"goes on without you{left}: 'orion nodes' shows how far it is, 'orion ready node1' ends it"
+    assert orion("drain", option, "node1") == (130, "", f"orion: node1 {words}\n")
+
+
 def test_drain_and_stop(orion, api):
     assert orion("drain", "--stop", "node1")[::2] == (0, "")
     assert api.service.nodes_by_name["node1"].status == "left"

@@ -47,6 +47,17 @@ def test_a_move_is_followed_to_its_end(orion, api):
     assert orion("volume", "move", "logs", "--cancel") == (0, "logs stays on node1\n", "")
 
 
+def test_who_stops_waiting_for_a_move_hears_that_it_goes_on(orion, api, monkeypatch):
+    def hung_up(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orion.cli.commands.volume.follow", hung_up)
+    api.service.volumes.add("data", node_id="node1", state="ready")
+    code, out, err = orion("volume", "move", "data", "node2")
+    assert (code, out) == (130, "")
+    assert err == "orion: data goes on without you: 'orion volume move --cancel data' calls it off\n"
+
+
 def test_all_pages_of_many_are_shown(orion, api):
     for n in range(1_001):
         api.service.volumes.add(f"v{n:04}")

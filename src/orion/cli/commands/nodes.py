@@ -146,11 +146,19 @@ def drain(client: "Client", node: str, undo: bool, wait: bool, move_volumes: boo
     if undo:
         _make_ready(client, node)
         return 0
+    from orion.cli.app import INTERRUPTED, say
+
     view = client.drain(node)
-    if move_volumes:
-        _move_volumes(client, node, wait=stop or wait)
+    try:
+        if move_volumes:
+            _move_volumes(client, node, wait=stop or wait)
+        if stop or wait:
+            _wait_until_empty(client, node)
+    except KeyboardInterrupt:
+        left = ", and is not stopped" if stop else ""
+        say(f"{node} goes on without you{left}: 'orion nodes' shows how far it is, 'orion ready {node}' ends it")
+        return INTERRUPTED
     if stop or wait:
-        _wait_until_empty(client, node)
         code = _tell_homeless(client, node)
         return _stop(client, node) or code if stop else code
     if view.tasks:

@@ -296,17 +296,23 @@ def prune(client: "Client", yes: bool) -> None:
 @click.option("--cancel", is_flag=True, help="Call its move off: it stays where it is.")
 @click.option("-d", "--detach", is_flag=True, help="Do not wait until it is there.")
 @asks
-def move(client: "Client", name: str, node: str, cancel: bool, detach: bool) -> None:
+def move(client: "Client", name: str, node: str, cancel: bool, detach: bool) -> int:
     """Have a volume go to NODE, else to one where its tasks fit.
 
     Its tasks end, its data is copied and checked, and they start there.
     """
+    from orion.cli.app import INTERRUPTED, say
+
     begun = client.move_volume(name, node, cancel=cancel)
     if cancel:
         click.echo(f"{name} stays on {begun.node_id}")
-        return
-    if not detach:
-        follow(client, begun)
+    elif not detach:
+        try:
+            follow(client, begun)
+        except KeyboardInterrupt:
+            say(f"{name} goes on without you: 'orion volume move --cancel {name}' calls it off")
+            return INTERRUPTED
+    return 0
 
 
 @volume.command("backup", context_settings=SETTINGS)

@@ -20,6 +20,7 @@ from orion.node.volumes.plugins import Plugins as NodePlugins
 from orion.ports.peers import Principal
 
 ASK_S = 3.0
+LOOK_S = 2.0  # a node waits for its plugins
 ASKED_AT_ONCE = 32
 MAX_PLACES = 3  # in an error
 
@@ -58,7 +59,7 @@ class Plugins:
         registry.answer_call(AskPlugins, self._answer)
 
     async def _answer(self, _request: AskPlugins, _: Principal) -> NodeParts:
-        return NodeParts(tuple(map(_part, self._plugins.states())))
+        return NodeParts(tuple(map(_part, await self._plugins.seen_now(LOOK_S))))
 
     async def find(self) -> list[PluginView]:
         """All of the nodes that are alive, by name."""

@@ -59,10 +59,22 @@ class OnePlugin:
         self._plugins = plugins
         self._on_change = on_change
         self._look = asyncio.Event()
+        self._looked = asyncio.Event()  # another one for each look
+        self._begun = 0
+        self._ended = 0
 
     def doubt(self) -> None:
-        """Has it looked at soon: a call to it has failed."""
+        """Has it looked at soon: a call to it has failed. Of one that does not work that says nothing new."""
+        if self.state.healthy:
+            self._look.set()
+
+    async def look_again(self) -> PluginState:
+        """Returns what a look says that begins after this call."""
         self._look.set()
+        former = self._begun
+        while self._ended <= former:
+            await self._looked.wait()
+        return self.state
 
     async def run(self) -> None:
         """Looks at it for ever: a plugin that is away comes back by itself."""
@@ -70,12 +82,16 @@ class OnePlugin:
         try:
             while True:
                 self._look.clear()
+                self._begun += 1
                 self._take(await self._seen())
+                self._ended = self._begun
+                self._looked.set()
+                self._looked = asyncio.Event()
                 if self.state.healthy:
                     await self._wait(LOOK_S)
                     again_s = FIRST_AGAIN_S
                 else:
-                    await asyncio.sleep(again_s)  # whoever doubts it meanwhile knows no more
+                    await self._wait(again_s)
                     again_s = min(again_s * 2, LONGEST_AGAIN_S)
         finally:
             if self.plugin is not None:

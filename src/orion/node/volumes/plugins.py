@@ -4,6 +4,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection
 
+from msgspec.structs import replace
+
 from orion.node.volumes.one_plugin import OnePlugin, PluginState
 from orion.ports.csi import CsiPlugins
 
@@ -32,6 +34,12 @@ class Plugins:
 
     def states(self) -> list[PluginState]:
         return [each.state for _, each in sorted(self._by_socket.items())]
+
+    async def seen_now(self, within_s: float) -> list[PluginState]:
+        """Returns the states as of looks that begin after this call. One that does not answer in that time does not
+        work now.
+        """
+        return list(await asyncio.gather(*(_now(one, within_s) for _, one in sorted(self._by_socket.items()))))
 
     def node_part(self, name: str) -> OnePlugin | None:
         """Returns the plugin of this name that works and has a node part."""
@@ -71,3 +79,11 @@ class Plugins:
     def _tell(self) -> None:
         for tell in self.on_change:
             tell()
+
+
+async def _now(one: OnePlugin, within_s: float) -> PluginState:
+    try:
+        async with asyncio.timeout(within_s):
+            return await one.look_again()
+    except TimeoutError:
+        return replace(one.state, why=one.state.why or f"it has not answered for {within_s:g} s")
