@@ -57,7 +57,10 @@ def wait_for_bridges(lab: LabNodes) -> None:
 
 
 def containers(lab: LabNodes, job: str) -> list[Container]:
+    """Raises ValueError while one of its tasks is yet to be placed, or has no container that runs."""
     tasks = [task for task in lab.ask(1, "GET", "/tasks") if task["id"].startswith(f"{job}/")]
+    if homeless := [task["id"] for task in tasks if task["nodeId"] is None]:
+        raise ValueError(f"{homeless} are on no node")
     return [Container(task, lab.engines[int(task["nodeId"].removeprefix("node")) - 1]) for task in tasks]
 
 
