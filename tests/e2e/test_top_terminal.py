@@ -92,3 +92,16 @@ def test_a_shell_is_opened_and_left_and_the_dashboard_goes_on(one, busybox_image
         terminal.until("tasks of job web")
         terminal.press("\x03")
         assert terminal.process.wait(DEADLINE_S) == 0
+
+
+def test_an_editor_that_is_not_there_is_said_and_the_dashboard_goes_on(one, busybox_image):
+    node = one.any()
+    node.ask("PUT", "/jobs/web", {"image": busybox_image, "command": ["sleep", "10000"]})
+    one.wait_task("web/0", "running")
+    with top(node, EDITOR="nope", VISUAL="") as terminal:
+        terminal.press("e")
+        terminal.until("nope can't be started: No such file or directory; $EDITOR names it")
+        terminal.press("\r")
+        terminal.until("tasks of job web")
+        terminal.press("\x03")
+        assert terminal.process.wait(DEADLINE_S) == 0

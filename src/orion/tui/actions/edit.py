@@ -84,18 +84,30 @@ def unset(job: JobView) -> str:
 
 def edited(stage: Stage, text: str, name: str, *, ending: str = ".yaml") -> str:
     """Returns the text as the person left it. Raises Refused where there is no editor."""
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    editor, variable = _editor()
     try:
         words = shlex.split(editor)
     except ValueError as error:
-        raise Refused(f"$EDITOR is {editor!r}, which can't be read: {error}") from None
+        raise Refused(f"{variable} is {editor!r}, which can't be read: {error}") from None
     with tempfile.TemporaryDirectory(prefix="orion-top-") as folder:
         file = Path(folder) / f"{name}{ending}"
         file.write_text(text, encoding="utf-8")
-        code, _ = give_terminal(stage.app, [*words, str(file)])
+        try:
+            code, _ = give_terminal(stage.app, [*words, str(file)])
+        except Refused as error:
+            who = f"{variable} names it" if variable else "neither $VISUAL nor $EDITOR names another editor"
+            raise Refused(f"{error.detail}; {who}") from None
         if code:
             raise Refused(f"{editor} ended with exit code {code}: nothing is changed")
         return file.read_text(encoding="utf-8", errors="replace")
+
+
+def _editor() -> tuple[str, str]:
+    """Returns what the person edits with, and which variable says so; "": none does."""
+    for name in ("VISUAL", "EDITOR"):
+        if editor := os.environ.get(name, "").strip():
+            return editor, f"${name}"
+    return "vi", ""
 
 
 def read(text: str, job: JobView) -> JobRequest:
