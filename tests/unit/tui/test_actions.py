@@ -84,6 +84,26 @@ def test_a_question_says_how_many_tasks_end_and_where():
     assert "1 task of web ends: 1 on node1." in words(questions.stop_task(store, "web/1", ""))
 
 
+def test_who_deletes_the_only_task_of_a_job_is_told_that_the_job_goes_and_what_replaces_the_task():
+    store = Scripted(web("node2")).store
+    asked = words(questions.delete_task(store, "web/0", ""))
+    assert asked.startswith("Delete web/0 and its job web?")
+    assert "A new task in its place: r." in asked
+    of_job = questions.delete_job(store, "web", "").lines
+    assert questions.delete_task(store, "web/0", "").lines[-len(of_job) :] == of_job
+    replaces = next(action for action in ACTIONS[Noun.TASKS] if action.key == "r")
+    assert replaces.word == "restart job"
+
+
+def test_a_cron_job_that_is_deleted_takes_its_runs_with_it_and_one_that_is_stopped_leaves_them():
+    run = job("nightly-1", kind="batch", run_of="nightly")
+    store = Scripted([job("nightly", kind="cron"), run, task("nightly-1/0", node_id="node2")]).store
+    assert "1 task of nightly-1 ends: 1 on node2." in words(questions.delete_job(store, "nightly", ""))
+    stopped = words(questions.stop_job(store, "nightly", ""))
+    assert "No run begins any more. One that is under way goes on." in stopped
+    assert "ends" not in stopped
+
+
 def test_a_drain_says_what_goes_and_what_stays():
     rows = [*web("node1", "node2"), node("node1"), task("db/0"), volume("data", used_by=["db"])]
     store = Scripted(rows).store
@@ -276,6 +296,16 @@ async def test_a_cron_job_is_run_now_and_a_service_is_not():
         await until(pilot, lambda: len(doing.said) == 2)
     assert doing.said[0] == ("nightly-1 runs", False)
     assert doing.said[1] == ("web is neither a cron job nor a batch job: it runs already", True)
+
+
+@piloted
+async def test_a_cron_job_that_is_stopped_is_not_said_to_end_tasks():
+    doing = Doing(Scripted([job("nightly", kind="cron")], stop_job=lambda name: job_view(name, kind="cron")))
+    async with doing.app.run_test(size=(80, 24)) as pilot:
+        doing.do(Noun.JOBS, "stop", "nightly")
+        await until(pilot, lambda: "Stop nightly?" in text_on(doing.app))
+        await pilot.press("y")
+        await until(pilot, lambda: doing.said == [("nightly is stopped; no run of it begins any more", False)])
 
 
 @piloted

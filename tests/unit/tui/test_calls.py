@@ -57,7 +57,7 @@ def words(lines):
         (calls.delete_job, "web", "", "web is gone once its last task has ended"),
         (calls.stop_task, "web/0", "", "web/0 is stopped"),
         (calls.start_task, "web/0", "", "web/0 is started"),
-        (calls.delete_task, "web/0", "", "web/0 is gone once it has ended"),
+        (calls.delete_task, "web/0", "", "web is gone once web/0 has ended"),
         (calls.drain, "node1", "", "node1 gets no more work"),
         (calls.ready, "node1", "", "node1 takes work again"),
         (calls.forget_node, "node2", "", "node2 is forgotten"),

@@ -6,6 +6,7 @@ from typing import TypeVar
 from orion.client import Client
 from orion.model.api.jobs import JobView, VersionView
 from orion.model.errors import Refused
+from orion.model.job import JobKind
 from orion.tui.actions.wishes import labels, version
 from orion.tui.lines import Line, Part, plain
 from orion.tui.texts.words import several
@@ -36,8 +37,8 @@ def promote(client: Client, job: str, wished: str) -> str:
 
 def stop_job(client: Client, job: str, wished: str) -> str:
     del wished
-    client.stop_job(job)
-    return f"{job} is stopped; its tasks end"
+    ends = "no run of it begins any more" if client.stop_job(job).kind == JobKind.CRON else "its tasks end"
+    return f"{job} is stopped; {ends}"
 
 
 def start_job(client: Client, job: str, wished: str) -> str:
@@ -72,7 +73,7 @@ def start_task(client: Client, task: str, wished: str) -> str:
 def delete_task(client: Client, task: str, wished: str) -> str:
     del wished
     client.delete_task(task)
-    return f"{task} is gone once it has ended"
+    return f"{task.rpartition('/')[0]} is gone once {task} has ended"
 
 
 def drain(client: Client, node: str, wished: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from orion.model.api.nodes import NodeView
 from orion.model.api.volumes import VolumeView
 from orion.model.api.watch import JobRow, Noun, TaskRow
+from orion.model.job import JobKind
 from orion.tui.actions.action import Question
 from orion.tui.lines import Line, plain
 from orion.tui.store import Store
@@ -18,19 +19,35 @@ MOST_NAMED = 6
 
 def stop_job(store: Store, job: str, wished: str) -> Question:
     del wished
-    return Question(
-        f"Stop {job}?", [*ending(of_job(store, job)), plain("It is kept, to be started again.")], "stop"
-    )
+    kept = plain("It is kept, to be started again.")
+    if _is_cron(store, job):
+        return Question(
+            f"Stop {job}?", [plain("No run begins any more. One that is under way goes on."), kept], "stop"
+        )
+    return Question(f"Stop {job}?", [*ending(of_job(store, job)), kept], "stop")
 
 
 def delete_job(store: Store, job: str, wished: str) -> Question:
     del wished
+    return Question(f"Delete {job}?", list(_lost(store, job)), "delete")
+
+
+def _lost(store: Store, job: str) -> Iterator[Line]:
+    """Yields all that goes with a job."""
+    yield from ending([task for each in (job, *_runs_of(store, job)) for task in of_job(store, each)])
+    if _is_cron(store, job):
+        yield plain("Its runs go with it.")
+    yield plain("Its versions and its history are forgotten. Volumes and configs stay.")
+
+
+def _runs_of(store: Store, job: str) -> list[str]:
+    """Returns the jobs that a cron job has begun."""
+    return [row.name for row in store.tables[Noun.JOBS].values() if isinstance(row, JobRow) and row.run_of == job]
+
+
+def _is_cron(store: Store, job: str) -> bool:
     row = store.tables[Noun.JOBS].get(job)
-    lines = list(ending(of_job(store, job)))
-    if isinstance(row, JobRow) and row.kind == "cron":
-        lines.append(plain("Its runs go with it."))
-    lines.append(plain("Its versions and its history are forgotten. Volumes and configs stay."))
-    return Question(f"Delete {job}?", lines, "delete")
+    return isinstance(row, JobRow) and row.kind == JobKind.CRON
 
 
 def restart_job(store: Store, job: str, wished: str) -> Question:
@@ -61,8 +78,11 @@ def stop_task(store: Store, task: str, wished: str) -> Question:
 
 
 def delete_task(store: Store, task: str, wished: str) -> Question:
+    """Asks for what is deleted: the job, as one of several tasks is not deleted alone."""
     del wished
-    return Question(f"Delete {task}?", [*ending(_one(store, task)), plain("It is forgotten.")], "delete")
+    job = task.rpartition("/")[0]
+    alone = plain(f"{task} is the only task of {job}, and the job goes with it. A new task in its place: r.", "bad")
+    return Question(f"Delete {task} and its job {job}?", [alone, *_lost(store, job)], "delete")
 
 
 def drain(store: Store, node: str, wished: str) -> Question:

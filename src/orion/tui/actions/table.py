@@ -227,7 +227,7 @@ _TASKS = (
     Action(
         "ctrl+d",
         "delete",
-        "Stop it and forget it",
+        "Delete its job, if that has no other task",
         changes=True,
         many=True,
         calls=calls.delete_task,
