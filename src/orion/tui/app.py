@@ -290,7 +290,7 @@ class Top(App[None]):
             self.load()
             assert self._doing is not None
             self.push_screen(self._doing.forwards())
-        elif name in opening.OF_A_ROW and not argument:
+        elif not argument and (name in opening.OF_A_ROW or (name == "use" and self.browser.desk.listing.marks)):
             self.act(name, [])
         else:
             self._open_screen(name, self._noun_of(argument), argument)

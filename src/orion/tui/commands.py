@@ -94,6 +94,9 @@ SCREENS: dict[str, tuple[Noun, ...]] = {
     "quit": (),
 }
 
+ALL = "all"  # says in the place of a name what none says too
+OF_ALL = frozenset({"events", "xray", "use"})  # screens that need no name
+
 # Words of k9s that mean nothing here, with what to say.
 ELSEWHERE: dict[str, str] = {
     "ns": "Orion has no namespaces: filter with / or name a job, as in :tasks web",
@@ -149,7 +152,7 @@ def read_command(text: str, names: Names, aliases: Mapping[str, str] | None = No
         word, arguments = first.casefold(), [*rest, *arguments]
     name = ALIASES.get(word, word)
     if name in SCREENS:
-        return _screen(name, arguments)
+        return _screen(name, arguments, names)
     if name in VIEWS:
         return _view(name, arguments, names)
     if word in ELSEWHERE:
@@ -160,10 +163,19 @@ def read_command(text: str, names: Names, aliases: Mapping[str, str] | None = No
     )
 
 
-def _screen(name: str, arguments: Sequence[str]) -> Command:
+def _screen(name: str, arguments: Sequence[str], names: Names) -> Command:
     if len(arguments) > 1:
         return Command(wrong=f":{name} takes one name, not {len(arguments)}")
-    return Command(screen=name, argument=arguments[0] if arguments else "")
+    argument = arguments[0] if arguments else ""
+    if argument == ALL and name in OF_ALL:
+        argument = ""
+    # Events of what is gone are kept.
+    if argument and name != "events" and SCREENS[name] and not any(_has(names, noun, argument) for noun in Noun):
+        *first, last = (noun.removesuffix("s") for noun in SCREENS[name])
+        nouns = f"{', '.join(first)} or {last}" if first else last
+        without = f"; :{name} alone is of all" if name in OF_ALL else ""
+        return Command(wrong=f"there is no {nouns} {argument!r}{without}")
+    return Command(screen=name, argument=argument)
 
 
 def _view(name: str, arguments: Sequence[str], names: Names) -> Command:

@@ -7,15 +7,15 @@ from orion.tui.columns import Column, View
 GAP = 2
 
 
-def shown(view: View, *, wide: bool, chosen: Sequence[str] = ()) -> list[Column]:
+def shown(view: View, *, wide: bool, chosen: Sequence[str] = (), by: Column | None = None) -> list[Column]:
     """Returns a view's columns; those that a person has chosen, by their titles. Wide mode shows the others behind
-    them.
+    them. The column that rows are sorted by is there in any case: an order that nobody sees looks like none.
     """
     if not chosen:
-        return [each for each in view.columns if wide or not each.wide]
+        return [each for each in view.columns if wide or not each.wide or each is by]
     first = [column for title in chosen if (column := view.column(title)) is not None]
-    rest = [each for each in view.columns if each not in first] if wide else []
-    return first + rest
+    by = by if by is not view.column(view.by) else None  # nobody has asked for that order
+    return first + [each for each in view.columns if each not in first and (wide or each is by)]
 
 
 def fit(
@@ -25,24 +25,30 @@ def fit(
     *,
     wide: bool,
     silent: Container[str] = frozenset(),
+    by: Column | None = None,
 ) -> list[tuple[Column, int]]:
     """Returns the columns that have room, with their widths. In wide mode all are there: one scrolls sideways. The
-    last takes what room is left. Those that are spare and `silent`, by their titles, go before anything is cut.
+    last takes what room is left. Those that are spare and `silent`, by their titles, go before anything is cut. The
+    one that rows are sorted by stays.
     """
     kept = list(zip(columns, natural, strict=True))
     if wide:
         return _stretched(kept, room)
-    for leaving in [each for each in kept if each[0].spare and each[0].title in silent]:
+    for leaving in [each for each in kept if _spare(each[0], by) and each[0].title in silent]:
         if _total([width for _, width in kept]) > room:
             kept.remove(leaving)
     while len(kept) > 1 and _total([_least(*each) for each in kept]) > room:
-        spare = max(kept, key=lambda each: each[0].spare)
-        if not spare[0].spare:
+        spare = max(kept, key=lambda each: _spare(each[0], by))
+        if not _spare(spare[0], by):
             break
         kept.remove(spare)
     if _total([width for _, width in kept]) > room:
         kept = _cut(kept, room)
     return _stretched(kept, room)
+
+
+def _spare(column: Column, by: Column | None) -> int:
+    return 0 if column is by else column.spare
 
 
 def _least(column: Column, natural: int) -> int:

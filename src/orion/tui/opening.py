@@ -57,5 +57,5 @@ SCREENS: dict[str, Make] = {
     "pulses": pulses,
     "raft": raft,
 }
-# Those that are nothing without a row.
-OF_A_ROW = frozenset(of_row.BY_WORD) - {"events"}
+# Those that are of the row at the cursor, or of those that are marked, where no name is given.
+OF_A_ROW = frozenset(of_row.BY_WORD) - {"events", "use"}

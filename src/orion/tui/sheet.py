@@ -100,13 +100,14 @@ class Sheet:
 
     def lines(self, now_s: float) -> list[Line]:
         """Returns the rows in sight as they are now, and settles the columns' widths."""
-        listing, columns = self.listing, shown(self.listing.view, wide=self.wide, chosen=self.chosen)
+        listing, by = self.listing, self.listing.sorted_by
+        columns = shown(listing.view, wide=self.wide, chosen=self.chosen, by=by)
         keys = [listing.key_at(at) for at in range(self.top, min(self.top + self._height, len(listing)))]
         rows = [(key, listing.row(key)) for key in keys]
         texts = [[column.text(row, now_s) for column in columns] for _, row in rows]
         self._measure(columns, texts, now_s)
         natural = [self._natural[each.title] for each in columns]
-        self.columns = fit(columns, natural, self._width - GUTTER, wide=self.wide, silent=self._silent)
+        self.columns = fit(columns, natural, self._width - GUTTER, wide=self.wide, silent=self._silent, by=by)
         place = {column.title: at for at, column in enumerate(columns)}
         kept = [(place[column.title], column, width) for column, width in self.columns]
         return [

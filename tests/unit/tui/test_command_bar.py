@@ -76,11 +76,22 @@ def test_a_screen_takes_a_name():
     assert "takes one name" in read("xray web db").wrong
 
 
+def test_events_of_what_is_gone_can_be_asked_for():
+    assert read("events nope").argument == "nope"
+
+
+def test_all_is_no_name():
+    assert read("use all") == read("top") == read("use")
+    assert read("xray all") == read("xray")
+
+
 def test_what_is_not_there_is_said():
     assert read("nodez").wrong == "there is no view 'nodez': did you mean :node?"
     assert read("qqqqqq").wrong == "there is no view 'qqqqqq': :help lists them"
     assert "no namespaces" in read("ns kube-system").wrong
     assert "filter with /nope" in read("tasks nope").wrong
+    assert read("logs nope").wrong == "there is no job, task or node 'nope'"
+    assert read("use nope").wrong == "there is no job, task or node 'nope'; :use alone is of all"
 
 
 def test_nothing_typed_is_nothing_asked():

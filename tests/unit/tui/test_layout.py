@@ -26,6 +26,20 @@ def test_columns_that_a_person_has_chosen_come_in_that_order_and_the_rest_in_wid
     assert set(wide) == {column.title for column in TASKS.columns}
 
 
+def test_the_column_that_rows_are_sorted_by_is_there_in_any_case():
+    memory, restarts = TASKS.column("MEM ASKED"), TASKS.column("RESTARTS")
+    assert memory in shown(TASKS, wide=False, by=memory)
+    assert titles(shown(TASKS, wide=False, chosen=("STATE",), by=memory)) == ["STATE", "MEM ASKED"]
+    assert titles(shown(TASKS, wide=False, chosen=("STATE",), by=TASKS.column("ID"))) == ["STATE"]
+    columns = shown(TASKS, wide=False)
+    without, with_it = (
+        titles(column for column, _ in fit(columns, [20] * len(columns), 90, wide=False, by=by))
+        for by in (None, restarts)
+    )
+    assert "RESTARTS" not in without
+    assert "RESTARTS" in with_it
+
+
 @pytest.mark.parametrize("name", VIEWS)
 @pytest.mark.parametrize("room", [78, 120, 200])
 def test_a_small_cluster_fits_into_a_small_terminal(name, room):

@@ -52,7 +52,8 @@ Previews = Callable[[Client, str, str], list[Line]]
 class Action(NamedTuple):
     """`changes`: read-only mode hides it. One of three says what it comes to: `opens` a screen; `calls` the cluster
     for each row; `takes` the app for itself, with one row. `refuses`: why a row is none for it, "" if it is one.
-    `many`: of marked rows it is done to each; else only to the one at the cursor.
+    `many`: of marked rows it is done to each; else only to the one at the cursor. `together`: what it opens for
+    several rows that are marked.
     """
 
     key: str  # as Textual names it
@@ -61,6 +62,7 @@ class Action(NamedTuple):
     changes: bool = False
     many: bool = False
     opens: Callable[[Cluster, Noun, str], Screen[Any]] | None = None
+    together: Callable[[Cluster, Noun, Sequence[str]], Screen[Any]] | None = None
     calls: Calls | None = None
     takes: Callable[[Stage, Noun, str], Awaitable[None]] | None = None
     wish: Wish | None = None

@@ -35,6 +35,8 @@ async def _perform(stage: Stage, action: Action, noun: Noun, keys: list[str]) ->
     keys = [key for key in keys if not (action.refuses and action.refuses(store, key))]
     if not keys:
         _report(stage, action, [], refused)
+    elif action.together is not None and len(keys) > 1:
+        stage.app.push_screen(action.together(stage.cluster, noun, keys))
     elif action.opens is not None:
         stage.app.push_screen(action.opens(stage.cluster, noun, keys[0]))
     elif action.takes is not None:

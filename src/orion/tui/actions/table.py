@@ -67,7 +67,14 @@ WHY = Action("w", "why", "Why it waits, or is not as asked: the whole of it", op
 LOGS = Action("l", "logs", "What it writes", opens=of_row.logs)
 PREVIOUS = Action("p", "previous", "What its run before wrote", opens=of_row.previous)
 EVENTS = Action("v", "events", "What happened to it", opens=of_row.events)
-USE = Action("i", "use", "What it uses: processor, memory, network, disks", opens=of_row.use)
+USE = Action(
+    "i",
+    "use",
+    "What it uses: processor, memory, network, disks",
+    many=True,
+    opens=of_row.use,
+    together=of_row.use_together,
+)
 XRAY = Action("x", "xray", "Its job as a tree", opens=_xray)
 SHELL = Action("s", "shell", "A shell in its container", changes=True, takes=takes.shell)
 FORWARD = Action("f", "forward", "A port of its container on this machine", changes=True, takes=takes.port_forward)

@@ -1,5 +1,6 @@
 """Screens of one row, opened by their names; each is loaded when it is first wanted."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from textual.screen import Screen
@@ -41,9 +42,13 @@ def previous(cluster: Cluster, noun: Noun, key: str) -> Opened:
 
 
 def use(cluster: Cluster, noun: Noun, key: str) -> Opened:
+    return use_together(cluster, noun, [key] if key else [])
+
+
+def use_together(cluster: Cluster, noun: Noun, keys: Sequence[str]) -> Opened:
     from orion.tui.screens.use import Use
 
-    return Use(cluster, noun, key)
+    return Use(cluster, noun, keys)
 
 
 def events(cluster: Cluster, noun: Noun, key: str) -> Opened:

@@ -132,7 +132,7 @@ WAITING = ("pending", "waiting")
 
 def tasks_of(store: Store, noun: Noun, key: str) -> list[TaskRow]:
     """Returns the tasks that belong to a row, by their ids."""
-    rows = [row for row in store.tables[Noun.TASKS].values() if isinstance(row, TaskRow)]
+    rows = all_tasks(store)
     match noun:
         case Noun.NODES:
             found = [row for row in rows if row.node_id == key]
@@ -144,6 +144,10 @@ def tasks_of(store: Store, noun: Noun, key: str) -> list[TaskRow]:
             job = job_of(store, noun, key)
             found = [row for row in rows if row.job == job]
     return sorted(found, key=lambda row: task_order(row.id))
+
+
+def all_tasks(store: Store) -> list[TaskRow]:
+    return [row for row in store.tables[Noun.TASKS].values() if isinstance(row, TaskRow)]
 
 
 def task_order(task: str) -> tuple[str, int]:

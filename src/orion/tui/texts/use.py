@@ -38,10 +38,18 @@ class Use:
     def ended(self, task: str, why: str) -> None:
         self._ended[task] = why or "its container has ended"
 
-    def lines(self, order: str) -> Iterator[Line]:
+    def has_ended(self, task: str) -> bool:
+        return task in self._ended
+
+    def forget(self, task: str) -> None:
+        for kept in (self._last, self._before, self._cpu, self._ended):
+            kept.pop(task, None)
+
+    def lines(self, order: str, instead: str = "nothing has been read yet") -> Iterator[Line]:
+        """`instead`: words for where there is nothing."""
         rows = [(task, self._cells(task, reading)) for task, reading in self._sorted(order)]
         if not rows and not self._ended:
-            yield plain("nothing has been read yet", "dim")
+            yield plain(instead, "dim")
             return
         widths = [max(map(len, column)) for column in zip(_TITLES, *(cells for _, cells in rows), strict=True)]
         names = max((len(task) for task, _ in rows), default=4)

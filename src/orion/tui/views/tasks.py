@@ -106,7 +106,7 @@ TASKS = View(
         _RESTARTS,
         _VERSION,
         Column(
-            "CPU",
+            "CPU ASKED",
             lambda row, _: f"{row.cpu:g}" if row.cpu else "",
             lambda row: row.cpu,
             "C",
@@ -115,7 +115,7 @@ TASKS = View(
             wide=True,
         ),
         Column(
-            "MEMORY",
+            "MEM ASKED",
             lambda row, _: size_text(row.memory) if row.memory else "",
             lambda row: row.memory,
             "M",
