@@ -82,6 +82,9 @@ async def test_more_tasks_than_are_read_at_a_time_take_turns(monkeypatch):
         await until(pilot, lambda: "5 tasks, 2 at a time, by memory" in text_on(app))
         assert [line.split()[0] for line in text_on(app).splitlines()[2:4]] == ["web/4", "web/3"]
         cluster.tell(gone=[(Noun.TASKS, f"web/{n}") for n in range(1, 5)])
+        await until(pilot, lambda: "1 task, by memory" in text_on(app))
+        for stream in cluster.streams:
+            stream.end()
         await until(pilot, lambda: "web/4" not in text_on(app))
 
 

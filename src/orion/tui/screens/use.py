@@ -63,12 +63,16 @@ class Use(Pane):
         for task in list(self._streams):
             if task in self._runs and self._read[task] != self._runs[task]:
                 self._streams.pop(task).close()
-        for task in [task for task in self._read if task not in self._runs and task not in self._streams]:
-            del self._read[task]
-            if not self.keys or not self._readings.has_ended(task):  # of a few, their ends are worth showing
-                self._readings.forget(task)
+        self._forget()
         self._fill()
         self._new = True
+
+    def _forget(self) -> None:
+        """Forgets tasks that run no more. Of a few rows their ends are worth showing, of all they are not."""
+        for task in self._readings.tasks - self._runs.keys() - self._streams.keys():
+            self._read.pop(task, None)
+            if not self.keys or not self._readings.has_ended(task):
+                self._readings.forget(task)
 
     def _tasks(self) -> Iterator[TaskRow]:
         store = self.cluster.store
@@ -105,6 +109,7 @@ class Use(Pane):
         def on_end(why: str) -> None:
             self._streams.pop(task, None)
             self._readings.ended(task, why)
+            self._forget()
             self._new = True
 
         return self.cluster.stream(begin, take, on_end)

@@ -38,6 +38,11 @@ class Use:
     def ended(self, task: str, why: str) -> None:
         self._ended[task] = why or "its container has ended"
 
+    @property
+    def tasks(self) -> set[str]:
+        """Those of which anything is known."""
+        return {*self._last, *self._ended}
+
     def has_ended(self, task: str) -> bool:
         return task in self._ended
 
