@@ -103,6 +103,24 @@ def test_a_volume_begins_with_what_the_image_has(one: Cluster, busybox_image: st
     assert list((place / "data").iterdir()) == []
 
 
+def test_a_task_has_the_devices_and_the_kernels_files_of_its_node(
+    one: Cluster, busybox_image: str, tmp_path: Path
+) -> None:
+    """As people mount them for what looks after a machine; and a volume among the devices."""
+    (tmp_path / "mine").write_text("found")
+    words = "grep found /dev/mine && [ -d /sys/class/net ] && [ -c /host/null ] && [ -c /dev/null ] && touch /dev/v/new"
+    mounts = [
+        {"source": str(tmp_path / "mine"), "target": "/dev/mine", "readOnly": True},
+        {"source": "/sys", "target": "/sys", "readOnly": True},
+        {"source": "/dev", "target": "/host"},
+        {"name": "data", "target": "/dev/v"},
+    ]
+    body = {"name": "seer", "image": images.BUSYBOX, "command": ["sh", "-c", words], "restartPolicy": "no"}
+    one.any().ask("POST", "/tasks", {**body, "volumes": mounts})
+    one.wait(lambda: one.task("seer")["state"] in ("completed", "failed"), "its end")
+    assert one.task("seer")["state"] == "completed", reason(one, "seer")
+
+
 def test_a_path_of_a_node_decides_where_a_task_goes(shared: Cluster, busybox_image: str, tmp_path: Path) -> None:
     there = tmp_path / "srv"
     shared.grow_to(1)

@@ -52,13 +52,6 @@ class Snapshots:
             next_token=shown[-1] if more else "",
         )
 
-    def GetSnapshot(self, asked: csi_pb2.GetSnapshotRequest) -> csi_pb2.GetSnapshotResponse:
-        require(asked.snapshot_id, "snapshot_id")
-        found = self._store.snapshot(asked.snapshot_id)
-        if found is None:
-            raise Failed(Status.NOT_FOUND, f"there is no snapshot {asked.snapshot_id}")
-        return csi_pb2.GetSnapshotResponse(snapshot=_shown(found))
-
     def _taken(self, name: str, volume: str) -> SnapshotRecord:
         with self._store.locked(VOLUME, volume):
             found = self._store.volume(volume)

@@ -19,7 +19,7 @@ _MODE = r"0?[0-7]{3}"
 _PATH = r"(?:/[^/\x00-\x1f\x7f]+)+"
 MAX_PATH = 1024
 # Mounted over the container's own files when it starts, so that what was put there is not seen.
-_HIDDEN = ("/proc", "/sys", "/dev")
+HIDDEN = ("/proc", "/sys", "/dev")
 _DOCKERS = frozenset({"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"})
 _FILE_PATH = (
     r"^$|^(?!/(proc|sys|dev)(/|$))(?!/etc/(hosts|hostname|resolv\.conf)$)(?!.*/\.{1,2}(/|$))"
@@ -138,11 +138,13 @@ def variable_error(name: str) -> str | None:
     return f"{shown(name)} is not a variable's name: use letters, digits, '_', '.' and '-', no digit first"
 
 
-def path_error(path: str, most: int = MAX_PATH) -> str | None:
-    """Says what is wrong with the path of a file in a container, or None."""
+def path_error(path: str, most: int = MAX_PATH, hidden: tuple[str, ...] = HIDDEN) -> str | None:
+    """Says what is wrong with the path of a file in a container, or None. `hidden`: directories in which it can't
+    be.
+    """
     if len(path) > most or not re.fullmatch(_PATH, path) or {".", ".."} & set(path.split("/")):
         return f"{shown(path)} is not a file's path: write it from the root and plainly, as in /etc/app.conf"
-    if path in _DOCKERS or any(path == top or path.startswith(f"{top}/") for top in _HIDDEN):
+    if path in _DOCKERS or any(path == top or path.startswith(f"{top}/") for top in hidden):
         return f"{path} is the container engine's own: choose another path"
     return None
 

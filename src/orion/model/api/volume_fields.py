@@ -13,8 +13,9 @@ from orion.model.errors import shown
 from orion.model.volumes import MAX_OF_TASK, MAX_PATH, NAME, VolumeMount
 
 _PATH = r"^(/|(/[^/\x00-\x1f\x7f]+)+/?)$"
-# Mounted over the container's own files when it starts, so that what was put there is not seen.
-_TARGET = r"^(?!/(proc|sys|dev)(/|$))(?!.*/\.{1,2}(/|$))(/[^/\x00-\x1f\x7f]+)+/?$"
+# Nothing can be mounted below /proc. Over /dev and /sys people do: a device, the host's own.
+_HIDDEN = ("/proc",)
+_TARGET = r"^(?!/proc(/|$))(?!.*/\.{1,2}(/|$))(/[^/\x00-\x1f\x7f]+)+/?$"
 _SUBPATH = r"^$|^(?!(.*/)?\.{1,2}(/|$))[^/\x00-\x1f\x7f]+(/[^/\x00-\x1f\x7f]+)*$"
 _SOURCE = r"^$|^(?!.*/\.{1,2}(/|$))(/|(/[^/\x00-\x1f\x7f]+)+/?)$"
 
@@ -91,7 +92,7 @@ def read_volumes(asked: list[VolumeRequest], reading: Reading) -> tuple[VolumeMo
 
 
 def _refuse_wrong(asked: VolumeRequest, at: int, reading: Reading) -> None:
-    if wrong := path_error(_plain(asked.target)):
+    if wrong := path_error(_plain(asked.target), hidden=_HIDDEN):
         words = wrong.replace("a file's path", "a path in a container").replace("/etc/app.conf", "/var/lib/app")
         reading.wrong(words, at, "target")
     if bool(asked.name) == bool(asked.source):
