@@ -27,7 +27,7 @@ from unit.tui.scripted import (
     until,
     volume,
 )
-from unit.tui.test_calls import version_view
+from unit.tui.test_calls import PLAN, version_view
 
 
 def words(question):
@@ -232,15 +232,18 @@ async def test_a_node_in_service_is_not_made_ready_again():
 
 @piloted
 async def test_a_deployment_is_rolled_back_by_the_name_of_its_job():
-    view = deployment(7, "web")
+    view = deployment(7, "web", from_version=0, to_version=1)
     kept = [version_view(1, current=True), version_view(0, healthy=True)]
-    doing = Doing(Scripted([view], deployment=view, job_versions=kept))
+    answers = {"job": job_view("web"), "plan_job": PLAN, "history": []}
+    doing = Doing(Scripted([view], deployment=view, job_versions=kept, **answers))
     async with doing.app.run_test(size=(80, 24)) as pilot:
         doing.do(Noun.DEPLOYMENTS, "rollback", "7")
         await until(pilot, lambda: "Rollback web: to which version?" in text_on(doing.app))
+        assert "healthy" in text_on(doing.app)
+        assert "nginx:0" in text_on(doing.app)
         await pilot.press("enter")
         await until(pilot, lambda: "Rollback web?" in text_on(doing.app))
-        assert "Back to version 0, the last healthy one" in text_on(doing.app)
+        assert "Back to version 0: nginx:0" in text_on(doing.app)
 
 
 @piloted

@@ -1,19 +1,40 @@
 """What actions call, over the real client and a server that answers from memory."""
 
 import pytest
+from msgspec.structs import replace
 
 from orion.client import Client, JobRequest, NotFound
+from orion.model.api.history import ChangeView
 from orion.model.api.jobs import VersionView
+from orion.model.api.plans import FieldChange, PlanView
 from orion.model.api.tasks import ShownFields
 from orion.model.api.watch import Noun
-from orion.model.errors import Conflict, OrionError, Refused
+from orion.model.errors import Conflict, OrionError, Refused, Unavailable
 from orion.tui.actions import calls
 from orion.tui.actions.table import ACTIONS
 from orion.tui.lines import text_of
 from orion.tui.texts.asking import describe, why, yaml_of
+from orion.tui.texts.versions import version_lines
 from unit.api.fake_service import running, task_view
 from unit.tui.scripted import Client as Asked
-from unit.tui.scripted import Scripted, deployment, job, node, task, volume
+from unit.tui.scripted import Scripted, deployment, job, job_view, node, task, volume
+
+PLAN = PlanView(
+    job="web",
+    kind="update",
+    version=2,
+    changes=[],
+    order="",
+    order_reason="",
+    starts=3,
+    start_nodes={"node1": 3},
+    stops=3,
+    waits=0,
+    ends="done",
+    reason="",
+    warnings=[],
+    token="t",
+)
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +113,10 @@ def test_what_would_follow_is_shown_first(client):
 
 def test_a_rollback_says_to_which_version_it_goes_and_refuses_one_that_is_not_kept():
     kept = [version_view(2, current=True), version_view(1), version_view(0, healthy=True)]
-    client = Asked(Scripted(job_versions=kept))
+    answers = {"job": job_view("web"), "plan_job": Unavailable("nobody leads")}
+    client = Asked(Scripted(job_versions=kept, **answers))
     assert "Back to version 0, the last healthy one: nginx:0" in words(calls.would_roll_back(client, "web", ""))
-    client = Asked(Scripted(job_versions=kept[:2]))
+    client = Asked(Scripted(job_versions=kept[:2], **answers))
     assert "Back to version 1, the one before" in words(calls.would_roll_back(client, "web", ""))
     for wished, refusal in (
         ("2", "web is at version 2 already"),
@@ -106,9 +128,47 @@ def test_a_rollback_says_to_which_version_it_goes_and_refuses_one_that_is_not_ke
         calls.would_roll_back(Asked(Scripted(job_versions=kept[:1])), "web", "")
 
 
-def version_view(number, **more):
+def version_view(number, *, env=None, **more):
     fields = {"current": False, "healthy": False, "running": 0, "failed": False}
-    return VersionView(version=number, task=ShownFields(image=f"nginx:{number}"), **{**fields, **more})
+    shown = ShownFields(image=f"nginx:{number}", env=env or {})
+    return VersionView(version=number, task=shown, **{**fields, **more})
+
+
+def test_a_rollback_says_what_it_changes_as_a_plan():
+    asked = []
+
+    def plan_job(name, request):
+        asked.append(request)
+        changes = [FieldChange("env.DEBUG", '"1"', "")]
+        return replace(PLAN, changes=changes)
+
+    kept = [version_view(2, env={"DEBUG": "1"}, current=True), version_view(1, healthy=True)]
+    answers = {"job": job_view("web", env={"DEBUG": "1"}, memory=64), "plan_job": plan_job, "job_versions": kept}
+    told = words(calls.would_roll_back(Asked(Scripted(**answers)), "web", ""))
+    assert 'env.DEBUG: "1" -> (none)' in told
+    assert "stops 3" in told
+    assert (asked[0].image, asked[0].env) == ("nginx:1", {})
+
+
+def test_a_rollback_is_shown_also_where_there_is_no_plan():
+    kept = [version_view(2, env={"A": "1"}, current=True, running=1), version_view(1, healthy=True)]
+    answers = {"job": job_view("web"), "plan_job": Unavailable("nobody leads"), "job_versions": kept}
+    told = words(calls.would_roll_back(Asked(Scripted(**answers)), "web", ""))
+    assert "changes: image, env" in told
+    assert "1 task of other versions ends" in told
+    assert "nobody leads" in told
+
+
+def test_versions_are_shown_with_what_each_has_changed():
+    kept = [version_view(1), version_view(3, env={"A": "1"}, current=True), version_view(2, failed=True)]
+    history = [
+        ChangeView(7, "2020-01-01T00:00:00Z", "updated", 5, 3, 1, "x"),
+        ChangeView(1, None, "created", 2, 3, 1, "x"),
+    ]
+    told = [line.split() for line in words(version_lines(kept, history)).splitlines()]
+    assert [line[0] for line in told] == ["version", "3", "2", "1"]
+    assert told[1][2:] == ["ago", "0", "current", "image,", "env", "nginx:3"]
+    assert told[2][1:] == ["0", "failed", "image", "nginx:2"]
 
 
 def test_a_volume_is_moved(client):

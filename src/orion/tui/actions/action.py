@@ -33,12 +33,15 @@ class Question(NamedTuple):
 
 
 class Wish(NamedTuple):
-    """A text that is asked for. `first` stands there at first; `check` raises Refused for a wrong one."""
+    """A text that is asked for. `first` stands there at first; `check` raises Refused for a wrong one. `choices`:
+    lines about what may be wished, that the cluster is asked for.
+    """
 
     title: str
     first: Callable[[Store, str], str]
     check: Callable[[str], Any]
     hint: str = ""
+    choices: Callable[[Client, str, str], list[Line]] | None = None
 
 
 # (store, key, what was wished) -> the question, None where it is done unasked.

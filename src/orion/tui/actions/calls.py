@@ -1,14 +1,20 @@
 """Calls of actions: each asks the cluster for one row and returns a sentence of what became of it."""
 
+import contextlib
 from collections.abc import Callable
 from typing import TypeVar
 
+import msgspec
+
 from orion.client import Client
-from orion.model.api.jobs import JobView, VersionView
-from orion.model.errors import Refused
+from orion.model.api.history import ChangeView
+from orion.model.api.jobs import JobView, VersionView, request_of
+from orion.model.api.tasks import TaskFields
+from orion.model.errors import OrionError, Refused
 from orion.model.job import JobKind
 from orion.tui.actions.wishes import labels, version
 from orion.tui.lines import Line, Part, plain
+from orion.tui.texts.versions import changed_words, plan_told, version_lines
 from orion.tui.texts.words import several
 
 
@@ -123,14 +129,40 @@ def would_move(client: Client, node: str, wished: str) -> list[Line]:
 
 
 def would_roll_back(client: Client, job: str, wished: str) -> list[Line]:
-    """Returns which version it goes back to, and how many tasks run others. Raises Refused where there is none."""
+    """Returns which version it goes back to, what that changes, and how many tasks run others. Raises Refused where
+    there is none.
+    """
     versions = client.job_versions(job)
     target, which = _way_back(job, versions, version(wished))
-    others = sum(each.running for each in versions if each.version != target.version)
-    return [
-        plain(f"Back to version {target.version}{which}: {target.task.image}"),
-        plain(f"{several(others, 'task')} of other versions end, as its update policy says.", "warn"),
-    ]
+    back = plain(f"Back to version {target.version}{which}: {target.task.image}")
+    return [back, *_changes_back(client, job, target, versions)]
+
+
+def _changes_back(client: Client, job: str, target: VersionView, versions: list[VersionView]) -> list[Line]:
+    """Returns the plan of a rollback; the names of the fields that differ where the cluster can't say it now: a
+    rollback may be wanted the more then.
+    """
+    fields = {field.name: getattr(target.task, field.name) for field in msgspec.structs.fields(TaskFields)}
+    try:
+        return plan_told(client.plan_job(job, request_of(client.job(job), fields))) or [plain("Nothing differs.")]
+    except OrionError as error:
+        now = next((each for each in versions if each.current), target)
+        others = sum(each.running for each in versions if each.version != target.version)
+        ends = "ends" if others == 1 else "end"
+        return [
+            plain(f"changes: {changed_words(now, target) or 'nothing'}"),
+            plain(f"{several(others, 'task')} of other versions {ends}, as its update policy says.", "warn"),
+            plain(f"More is not known: {error.detail}", "dim"),
+        ]
+
+
+def versions(client: Client, job: str, wished: str) -> list[Line]:
+    """Returns the versions that there are."""
+    del wished
+    history = list[ChangeView]()
+    with contextlib.suppress(OrionError):  # their ages are worth less than the rest
+        history = client.history(job)
+    return list(version_lines(client.job_versions(job), history))
 
 
 def _way_back(job: str, versions: list[VersionView], asked: int | None) -> tuple[VersionView, str]:

@@ -10,7 +10,6 @@ import msgspec
 from orion.jobfile.faults import WrongFiles
 from orion.jobfile.load import Source, load
 from orion.model.api.jobs import JobRequest, JobView
-from orion.model.api.plan_words import plan_lines
 from orion.model.api.plans import PlanView
 from orion.model.api.watch import Noun
 from orion.model.errors import Refused
@@ -19,6 +18,7 @@ from orion.tui.actions.terminal import give_terminal
 from orion.tui.lines import plain
 from orion.tui.screens.confirm import Confirm
 from orion.tui.texts.asking import job_of
+from orion.tui.texts.versions import plan_told
 from orion.tui.texts.words import several
 from orion.tui.texts.yaml_text import job_yaml
 
@@ -62,10 +62,8 @@ async def _agree(stage: Stage, job: JobView, request: JobRequest, plan: PlanView
     if plan.kind == "unchanged":
         stage.tell(f"{job.name} is so already", False)
         return
-    lines = [
-        plain(line, "warn" if line.startswith(("stops", "waits", "warning")) else "") for line in plan_lines(plan)
-    ]
-    if not await stage.app.push_screen_wait(Confirm(f"{plan.kind.capitalize()} {job.name}?", lines, "do it")):
+    title = f"{plan.kind.capitalize()} {job.name}?"
+    if not await stage.app.push_screen_wait(Confirm(title, plan_told(plan), "do it")):
         stage.tell(f"{job.name} is left as it is", False)
         return
     view = await stage.cluster.ask(

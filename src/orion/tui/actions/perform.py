@@ -6,7 +6,7 @@ from functools import partial
 from orion.client import Client
 from orion.model.api.watch import Noun
 from orion.model.errors import OrionError
-from orion.tui.actions.action import Action, Calls, Question, Stage
+from orion.tui.actions.action import Action, Calls, Previews, Question, Stage
 from orion.tui.actions.questions import together
 from orion.tui.lines import Line, plain
 from orion.tui.screens.confirm import Ask, Confirm, Outcome
@@ -60,9 +60,15 @@ async def _wished(stage: Stage, action: Action, names: list[str], key: str) -> s
         return ""
     of = names[0] if len(names) == 1 else f"{len(names)} at once"
     first = wish.first(stage.cluster.store, key)
-    return await stage.app.push_screen_wait(
-        Ask(f"{action.word.capitalize()} {of}: {wish.title}", first, wish.check, wish.hint)
-    )
+    choices = list[Line]()
+    if wish.choices is not None:
+        choices = await stage.cluster.ask(partial(_choices, wish.choices, key))
+    title = f"{action.word.capitalize()} {of}: {wish.title}"
+    return await stage.app.push_screen_wait(Ask(title, first, wish.check, wish.hint, choices))
+
+
+def _choices(ask: Previews, key: str, client: Client) -> list[Line]:
+    return ask(client, key, "")
 
 
 async def _agreed(

@@ -1,5 +1,6 @@
 """Texts that actions ask for: how many tasks, which ports, where to."""
 
+from orion.model.api.deployments import DeploymentView
 from orion.model.api.jobs import MAX_TASKS
 from orion.model.api.watch import JobRow, Noun, TaskRow
 from orion.model.errors import Refused
@@ -59,8 +60,18 @@ def _nothing(store: Store, key: str) -> str:
     return ""
 
 
+def _former_version(store: Store, deployment: str) -> str:
+    """Returns the version that the job was at before a deployment."""
+    row = store.tables[Noun.DEPLOYMENTS].get(deployment)
+    if not isinstance(row, DeploymentView):
+        return ""
+    before = row.from_version if row.before is None else row.before
+    return "" if before is None else str(before)
+
+
 COUNT = Wish("how many tasks?", _count_now, _count)
 VERSION = Wish("to which version?", _nothing, version, "nothing: the last healthy one, else the one before")
+VERSION_BEFORE = VERSION._replace(first=_former_version)
 PORTS = Wish(
     "which port?", _first_port, forwarded_ports, "LOCAL:PORT, as in 8080:80; 0:80 for any that is free here"
 )

@@ -123,24 +123,47 @@ class Outcome(ModalScreen[None]):
 
 
 class Ask(ModalScreen[str | None]):
-    """Asks for a text, until `check` takes it. Dismissed with None when nothing is wanted."""
+    """Asks for a text, until `check` takes it. Dismissed with None when nothing is wanted. `choices`: lines about
+    what may be given.
+    """
 
     DEFAULT_CSS = _BOX.format(name="Ask") + "Ask .wrong { color: $text-error; width: 1fr; height: auto; }"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Cancel"),
+        Binding("up", "scroll(-1)", show=False),
+        Binding("down", "scroll(1)", show=False),
+    ]
 
-    def __init__(self, title: str, first: str, check: Callable[[str], Any], hint: str = "") -> None:
+    def __init__(
+        self, title: str, first: str, check: Callable[[str], Any], hint: str = "", choices: Sequence[Line] = ()
+    ) -> None:
         super().__init__()
         self._words, self._first, self._check, self._hint = title, first, check, hint
+        self._choices = choices
 
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(self._words, classes="title", markup=False)
+            if self._choices:
+                yield Pager()
             yield Input(self._first, compact=True)
             yield Static(self._hint, classes="hint", markup=False)
             yield Static("", classes="wrong", markup=False)
 
     def on_mount(self) -> None:
+        self._settle()
         self.query_one(Input).focus()
+
+    def on_resize(self) -> None:
+        self._settle()
+
+    def _settle(self) -> None:
+        for pager in self.query(Pager):
+            _settle(pager, self._choices, self.size, self._words)
+
+    def action_scroll(self, by: int) -> None:
+        for pager in self.query(Pager):
+            pager.scroll_to(y=pager.scroll_offset.y + by)
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -13,6 +13,7 @@ from orion.model.api.watch import AllocationRow, TaskRow
 from orion.model.resources import size_text
 from orion.tui.lines import Line, Part, fields, plain, state_look, table
 from orion.tui.texts.describe import deployment_lines, section, task_table
+from orion.tui.texts.versions import version_lines
 from orion.tui.texts.why import why_lines
 from orion.tui.texts.words import since
 from orion.tui.texts.yaml_text import job_yaml, yaml_lines
@@ -40,7 +41,7 @@ def job_lines(
     yield from section("Why it is not as asked", why_lines(job.reason, None))
     yield from section("Last deployment", _deployment(job.deployment))
     yield from section("Tasks", task_table(tasks, node=True))
-    yield from section("Versions", _versions(versions))
+    yield from section("Versions", version_lines(versions, history))
     yield from section("Runs", _runs(runs))
     yield from section("What was done to it", _history(history))
     yield from section("As asked for", ((Part("  "), *line) for line in yaml_lines(job_yaml(job))))
@@ -49,20 +50,6 @@ def job_lines(
 def _deployment(row: DeploymentView | None) -> Iterator[Line]:
     for line in deployment_lines(row) if row is not None else ():
         yield (Part("  "), *line) if line else ()
-
-
-def _versions(versions: Sequence[VersionView]) -> Iterator[Line]:
-    rows = (
-        (
-            str(each.version),
-            f"{each.running:,}",
-            "current" if each.current else "",
-            "failed" if each.failed else "healthy" if each.healthy else "",
-            each.task.image,
-        )
-        for each in versions
-    )
-    yield from table(("version", "running", "", "", "image"), rows)
 
 
 def _runs(runs: Sequence[RunView]) -> Iterator[Line]:
