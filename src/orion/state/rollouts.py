@@ -11,7 +11,7 @@ from orion.state import mutations
 from orion.state.job_record import JobRecord, Rollout, slot_wants
 from orion.state.records import Tables
 
-KEPT_VERSIONS = 5  # former ones that nothing needs, to go back to
+KEPT_VERSIONS = 10  # former ones that nothing needs, to go back to
 
 
 def rollout_of(record: JobRecord) -> Rollout:

@@ -482,18 +482,18 @@ def test_a_change_of_a_job_that_was_to_start_again_stays_when_it_is_stopped_once
 
 
 def test_a_job_has_tasks_of_so_many_versions_at_most(monkeypatch):
-    monkeypatch.setattr(job_changes, "MAX_VERSIONS", 10)
-    world = deployed(count=12)
+    monkeypatch.setattr(job_changes, "MAX_VERSIONS", 12)
+    world = deployed(count=14)
     stuck = UpdatePolicy(monitor_ms=60_000, failure_action=FailureAction.CONTINUE)
     slow = lambda a: {"state": "running", "started_at_ms": 1} if not a.wanted else None  # noqa: E731
     refused = None
-    for number in range(2, 14):
-        refused = world.deploy(count=12, image=f"nginx:{number}", update=stuck).result
+    for number in range(2, 16):
+        refused = world.deploy(count=14, image=f"nginx:{number}", update=stuck).result
         if isinstance(refused, Conflict):
             break
         for _ in range(3):
             world.tick(slow, ms=10)
-    assert refused.detail.startswith("web has tasks of 10 versions that have not ended: wait")
+    assert refused.detail.startswith("web has tasks of 12 versions that have not ended: wait")
     assert isinstance(world.restart().result, Conflict)
     assert world.scale(3).result == "web"
     assert world.run(ms=30_000).state is DONE
@@ -513,3 +513,39 @@ def test_a_step_that_was_decided_before_a_task_was_lost_ends_none_below_the_floo
     world.report(world.active()[0], "failed", reason="so did the next")
     world.do(StepDeployment(100, row.id, (), tuple(each.id for each in world.active()), alone=False))
     assert [each.wanted for each in world.active()] == [True, True][: len(world.active())]
+
+
+def test_the_way_back_leads_past_versions_that_failed():
+    world = deployed(image="nginx:1")
+    for number in range(6):
+        world.deploy(image=f"nginx:bad{number}")
+        assert world.run(failing(world.view.job("web").version)).state is BACK
+    world.deploy(image="nginx:2")
+    assert world.run().state is DONE
+    shown = {each.version: (each.healthy, each.failed) for each in render_jobs.versions(world.view, "web")}
+    assert shown == {7: (True, False), 0: (True, False), **dict.fromkeys(range(1, 7), (False, True))}
+    assert world.roll_back().result == "web"
+    assert world.view.job("web").version == 0
+    assert world.run().state is DONE
+
+
+def test_the_way_back_is_the_version_before_and_not_the_one_before_that():
+    world = deployed(image="nginx:1")
+    for number in (2, 3):
+        world.deploy(image=f"nginx:{number}")
+        assert world.run().state is DONE
+    world.scale(4)
+    assert world.run().state is DONE
+    world.roll_back()
+    assert world.view.job("web").task.image == "nginx:2"
+
+
+def test_there_is_no_way_back_to_versions_that_all_failed():
+    world = Rollout()
+    world.deploy(image="nginx:bad")
+    assert world.run(failing(0)).state is FAILED
+    world.deploy(image="nginx:2")
+    assert world.run().state is DONE
+    refused = world.roll_back().result
+    assert isinstance(refused, Refused)
+    assert refused.detail == "web has no former version that was healthy; kept are: 0"

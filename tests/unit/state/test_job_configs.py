@@ -9,6 +9,7 @@ from orion.model.job import ConfigRef
 from orion.model.levels import LEVEL
 from orion.model.limits import MAX_STRING_BYTES
 from orion.state.check import check, rebuilt
+from orion.state.rollouts import KEPT_VERSIONS
 from orion.state.tables import job_configs
 from orion.state.tables.configs import PutConfig
 from orion.state.tables.job_configs import KeptConfigs, find
@@ -105,7 +106,7 @@ def test_versions_that_nobody_needs_go_with_their_configs():
         world.deploy(configs=REFS)
         world.run()
     record = world.view.job_record("web")
-    assert len(world.kept) == len(record.rollout.specs) + 1 < 10
+    assert len(world.kept) == len(record.rollout.specs) + 1 == KEPT_VERSIONS + 1
     assert {world.value(version) for version in (*record.rollout.specs, record.job.version)} <= {
         b"%d" % number for number in range(20)
     }

@@ -9,7 +9,7 @@ from orion.model.api.deployments import DeploymentProgress, DeploymentView
 from orion.model.api.job_codec import job_fields
 from orion.model.api.jobs import JobView, VersionView
 from orion.model.api.tasks import ShownFields
-from orion.model.deployment import NO_VERSION, Deployment, DeploymentKind, DeploymentState
+from orion.model.deployment import NO_VERSION, Deployment, DeploymentKind
 from orion.model.errors import NotFound
 from orion.model.ids import JobName
 from orion.model.placement_text import waiting_text
@@ -38,7 +38,6 @@ def job(view: View, name: str) -> JobView:
 
 
 _RESTARTING = "restarting after "  # begins the reason of a run whose program has ended
-_FAILED = (DeploymentState.FAILED, DeploymentState.ROLLED_BACK)
 
 
 def versions(view: View, name: str) -> list[VersionView]:
@@ -47,18 +46,16 @@ def versions(view: View, name: str) -> list[VersionView]:
     rollout, current = record.rollout, record.latest
     specs = {**(rollout.specs if rollout else {}), current.version: current.task}
     running = [each.job_version for each in active_of(record) if each.status.state is AllocationState.RUNNING]
-    rows = sorted(view.of(Deployments).rows.values(), key=lambda row: row.id)
-    last = {
-        row.to_version: row.state for row in rows if (row.job, row.created_index) == (name, current.created_index)
-    }
+    table = view.of(Deployments)
+    failed, healthy = table.failed(current), {*table.proven(current), rollout.healthy if rollout else NO_VERSION}
     return [
         VersionView(
             version=version,
             current=version == current.version,
-            healthy=rollout is not None and rollout.healthy == version,
+            healthy=version in healthy,
             running=running.count(version),
             task=ShownFields(**{**fields_from_spec(specs[version]), "name": current.name}),
-            failed=last.get(version) in _FAILED,
+            failed=version in failed,
         )
         for version in sorted(specs, reverse=True)
     ]

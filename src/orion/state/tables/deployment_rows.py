@@ -2,8 +2,9 @@
 
 from msgspec.structs import replace
 
-from orion.model.deployment import Deployment, DeploymentState
+from orion.model.deployment import NO_VERSION, Deployment, DeploymentState
 from orion.model.ids import JobName
+from orion.model.job import Job
 from orion.model.levels import since
 from orion.state.core.frames import Rows
 from orion.state.core.step import Step
@@ -12,6 +13,7 @@ from orion.state.core.table import KeyedTable, TableSet
 MAX_OF_JOB = 10  # deployments that are remembered, oldest out first
 MAX_ALL = 1_000  # ended ones, of all jobs
 MAX_REASON = 2_000  # characters
+FAILED = (DeploymentState.FAILED, DeploymentState.ROLLED_BACK)
 
 
 @since(2, words="versions of jobs and their deployments")
@@ -83,6 +85,24 @@ class Deployments(KeyedTable[int, Deployment]):
         latest = self.latest(job)
         return latest if latest and latest.running else None
 
+    def proven(self, job: Job) -> list[int]:
+        """Returns the versions that all of the job was ready at, the last one last, as far as is remembered."""
+        found: dict[int, None] = {}
+        for row in self._of(job):
+            version = _ready_at(row)
+            if version != NO_VERSION:
+                found.pop(version, None)
+                found[version] = None
+        return list(found)
+
+    def failed(self, job: Job) -> frozenset[int]:
+        """Returns the versions to which the last deployment has failed."""
+        last = {row.to_version: row.state for row in self._of(job)}
+        return frozenset(version for version, state in last.items() if state in FAILED)
+
+    def _of(self, job: Job) -> list[Deployment]:
+        return [row for row in self.of_job(job.name) if row.created_index == job.created_index]
+
     def running(self) -> list[Deployment]:
         """Oldest first."""
         return [self.rows[key] for key in sorted(self._by_job.running)]
@@ -105,6 +125,13 @@ class Deployments(KeyedTable[int, Deployment]):
         """Whatever is under way with the job is not what is wanted any more."""
         if (row := self.running_of(job)) is not None:
             self.end(step, row, DeploymentState.SUPERSEDED, reason)
+
+
+def _ready_at(row: Deployment) -> int:
+    """Returns the version that all was ready at once it had ended, NO_VERSION where that is not known."""
+    if row.state is DeploymentState.DONE:
+        return row.to_version
+    return row.from_version if row.state is DeploymentState.ROLLED_BACK else NO_VERSION
 
 
 TABLES = (Deployments,)

@@ -51,7 +51,7 @@ class SetJobCount(Command, frozen=True, array_like=True, tag=21):
 
 @since(2)
 class RollBackJob(Command, frozen=True, array_like=True, tag=22):
-    """Back to a former version, which is the last that was healthy but for the present one if ANY is said."""
+    """Back to a former version. ANY: the last one that was healthy, but for the present one."""
 
     job: JobName
     idempotency_key: str
@@ -195,6 +195,19 @@ def _way_back(state: Tables, record: JobRecord, latest: Job) -> int:
     return latest.version if proven else NO_VERSION
 
 
+def _last_healthy(state: Tables, record: JobRecord) -> int:
+    """Returns ANY where there is none. One of which nobody remembers anything is better than none."""
+    job, rollout = record.job, record.rollout
+    if rollout is None:
+        return ANY
+    if rollout.healthy not in (job.version, NO_VERSION):
+        return rollout.healthy
+    former, table = rollout.specs.keys() - {job.version}, state.of(Deployments)
+    proven = [version for version in table.proven(job) if version in former]
+    untold = (version for version in former - table.failed(job) if version < job.version)
+    return proven[-1] if proven else max(untold, default=ANY)
+
+
 def _same_way_back(last: Deployment | None, *, failed: bool) -> int:
     return last.from_version if last is not None and failed else NO_VERSION
 
@@ -285,14 +298,15 @@ def roll_back_job(state: Tables, step: Step, change: RollBackJob) -> JobName | O
     specs = rollout.specs if rollout else {}
     target = change.version
     if target == ANY:
-        healthy = rollout.healthy if rollout and rollout.healthy != job.version else ANY
-        target = healthy if healthy != ANY else max((each for each in specs if each < job.version), default=ANY)
+        target = _last_healthy(state, record)
     if target == job.version:
         return Conflict(f"{job.name} is at version {target} already")
     if target not in specs:
         kept = ", ".join(map(str, sorted(specs)))
         what = (
-            f"version {target} of {job.name} is not kept" if target != ANY else f"{job.name} has no former version"
+            f"version {target} of {job.name} is not kept"
+            if target != ANY
+            else f"{job.name} has no former version that was healthy"
         )
         return Refused(f"{what}; kept are: {kept}" if kept else what)
     back = replace(job, version=target, task=specs[target])
