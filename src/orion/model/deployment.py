@@ -18,6 +18,10 @@ class DeploymentState(enum.StrEnum):
     SUPERSEDED = "superseded"  # somebody asked for something else meanwhile
 
 
+# What was asked for is not what there is.
+UNMET = (DeploymentState.PAUSED, DeploymentState.FAILED, DeploymentState.ROLLED_BACK)
+
+
 class DeploymentKind(enum.StrEnum):
     DEPLOY = "deploy"
     SCALE = "scale"

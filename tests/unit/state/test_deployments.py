@@ -285,21 +285,6 @@ def test_of_tasks_that_have_begun_one_that_is_not_ready_says_what_is_waited_for(
     assert shown.reason == "web/1 waits: port 8080 is taken on 1 of 1 nodes"
 
 
-def test_a_job_whose_task_ends_again_and_again_says_so_until_its_deployment_has_ended():
-    world = Rollout(1)
-    world.deploy(count=1)
-    why = "restarting after exit code 3: no such table"
-    for _ in range(3):
-        world.tick(lambda each: {"state": "starting", "restarts": 2, "exit_code": 3, "reason": why})
-    shown = lambda: render_jobs.job(world.view, "web").reason  # noqa: E731
-    assert shown() == "1 of 1 task restarts: exit code 3: no such table"
-    up = {"state": "running", "started_at_ms": 1, "restarts": 3, "exit_code": 3, "reason": ""}
-    world.tick(lambda each: {**up, "ready_since_ms": 5})
-    assert shown() == "1 of 1 task restarts: exit code 3"
-    assert world.run(lambda each: {**up, "ready_since_ms": 5}).state is DONE
-    assert shown() == ""
-
-
 def test_a_rollback_says_which_version_the_job_was_at():
     world = deployed()
     world.deploy(image="nginx:2")

@@ -3,21 +3,20 @@
 import sys
 from bisect import bisect_right
 
-from orion.model.allocation import Allocation, AllocationState
+from orion.model.allocation import AllocationState
 from orion.model.api.codec import fields_from_spec
 from orion.model.api.deployments import DeploymentProgress, DeploymentView
 from orion.model.api.job_codec import job_fields
 from orion.model.api.jobs import JobView, VersionView
 from orion.model.api.tasks import ShownFields
-from orion.model.deployment import NO_VERSION, Deployment, DeploymentKind
+from orion.model.deployment import NO_VERSION, Deployment
 from orion.model.errors import NotFound
 from orion.model.ids import JobName
-from orion.model.placement_text import waiting_text
 from orion.node.rpc.reads import Page
 from orion.node.views import counts, render_cron
+from orion.node.views.job_reasons import job_reason
 from orion.node.views.render import time_text
 from orion.reconcile.deployments import waits_for_place, what_holds, what_it_waits_for
-from orion.state.core.step import tasks_text
 from orion.state.job_record import JobRecord
 from orion.state.tables.deployment_rows import Deployments
 from orion.state.view import View
@@ -37,15 +36,14 @@ def job(view: View, name: str) -> JobView:
     return _job(view, _record(view, name))
 
 
-_RESTARTING = "restarting after "  # begins the reason of a run whose program has ended
-
-
 def versions(view: View, name: str) -> list[VersionView]:
     """Those that are kept, the newest first. Raises NotFound."""
     record = _record(view, name)
     rollout, current = record.rollout, record.latest
     specs = {**(rollout.specs if rollout else {}), current.version: current.task}
-    running = [each.job_version for each in active_of(record) if each.status.state is AllocationState.RUNNING]
+    running = [
+        each.job_version for each in counts.active_of(record) if each.status.state is AllocationState.RUNNING
+    ]
     table = view.of(Deployments)
     failed, healthy = table.failed(current), {*table.proven(current), rollout.healthy if rollout else NO_VERSION}
     return [
@@ -142,41 +140,14 @@ def _job(view: View, record: JobRecord) -> JobView:
         ready=total.ready,
         waiting=record.open_count,
         updated=total.updated,
-        reason=why_waits(record, row, restarts=total.again > 0),
+        reason=job_reason(record, row, total),
         deployment=deployment_view(view, row) if row and row.created_index == asked.created_index else None,
         **render_cron.of_job(view, asked),
     )
 
 
-def active_of(record: JobRecord) -> list[Allocation]:
-    return [each for index in range(len(record.slots)) for each in record.history(index) if not each.terminal]
-
-
-def _why_restarts(record: JobRecord, deployment: Deployment | None) -> str:
-    """Returns how many tasks end again and again, and why one of them does; "" for none. What a deployment has
-    begun counts until that has ended, also while it may be used: it may end once more.
-    """
-    if record.job.stopped or record.job.stopping:
-        return ""
-    watched = deployment is not None and deployment.running and deployment.kind is not DeploymentKind.SCALE
-    goal = deployment.goal if deployment is not None and watched else None
-    again = [
-        each.status
-        for each in active_of(record)
-        if each.wanted and each.status.restarts and (each.job_version == goal or not record.is_ready(each))
-    ]
-    if not again:
-        return ""
-    said = next((status.reason for status in again if status.reason), "").removeprefix(_RESTARTING)
-    if not said and again[0].exit_code is not None:
-        said = f"exit code {again[0].exit_code}"
-    verb = "restarts" if len(again) == 1 else "restart"
-    who = f"{len(again):,} of {tasks_text(record.job.count)} {verb}"
-    return f"{who}: {said}" if said else f"{who}, {max(status.restarts for status in again):,} times so far"
-
-
 def _progress(record: JobRecord, row: Deployment) -> DeploymentProgress:
-    wanted = [each for each in active_of(record) if each.wanted]
+    wanted = [each for each in counts.active_of(record) if each.wanted]
     ready = [each for each in wanted if record.is_ready(each)]
     return DeploymentProgress(
         tasks=record.job.count,
@@ -184,18 +155,3 @@ def _progress(record: JobRecord, row: Deployment) -> DeploymentProgress:
         ready=sum(each.job_version == row.goal for each in ready),
         available=len(ready),
     )
-
-
-def why_waits(record: JobRecord, deployment: Deployment | None, *, restarts: bool) -> str:
-    """Returns what the job waits for, or why it does not come up. `deployment`: its last one. `restarts`: some of
-    its tasks were started again; a look at all of them is spared where none was.
-    """
-    if record.successor is not None:
-        return f"waits until {tasks_text(record.active)} of the former {record.job.name} ended"
-    if not record.open_count:
-        return _why_restarts(record, deployment) if restarts else ""
-    who = f"{record.open_count:,} of {tasks_text(record.job.count)}"
-    verb = "waits" if record.open_count == 1 else "wait"
-    if not record.refusal:
-        return f"{who} {verb} to be placed"
-    return f"{who} {waiting_text(record.refusal, record.job.task, verb)}"

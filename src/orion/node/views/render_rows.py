@@ -8,8 +8,9 @@ from orion.model.api.watch import AllocationRow, JobRow, TaskRow
 from orion.model.ids import NodeId, allocation_text, container_name, task_id
 from orion.model.job import JobKind
 from orion.model.node import Node
-from orion.node.views import render, render_cron, render_jobs
+from orion.node.views import render, render_cron
 from orion.node.views.counts import Counts
+from orion.node.views.job_reasons import job_reason
 from orion.state.job_record import JobRecord
 from orion.state.order import has_completed
 from orion.state.slots import task_slot
@@ -35,7 +36,7 @@ def job_row(view: View, record: JobRecord, total: Counts) -> JobRow:
         updated=total.updated,
         stopped=asked.stopped,
         removing=asked.stopping,
-        reason=render_jobs.why_waits(record, row, restarts=total.again > 0),
+        reason=job_reason(record, row, total),
         created_at=render.time_text(asked.created_at_ms),
         deployment=row.state.value if row and row.created_index == asked.created_index else "",
         schedule=asked.schedule.expression if asked.schedule is not None else "",

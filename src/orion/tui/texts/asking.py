@@ -105,14 +105,18 @@ def _task_of(client: Client, task: str) -> TaskView | None:
 
 
 def why(store: Store, noun: Noun, key: str) -> Describe:
-    """Returns what asks why the tasks of a row wait or have failed: the whole of it for one task of each reason."""
+    """Returns what asks why a row is not as asked: its own reason, and all of it for one task of each reason."""
     tasks = tasks_of(store, noun, key)
+    own = "" if noun in _OF_A_TASK else getattr(store.tables[noun].get(key), "reason", "")
     reasons: dict[str, list[TaskRow]] = {}
     for task in tasks:
         if task.reason or task.state in WAITING:
             reasons.setdefault(task.reason, []).append(task)
 
     def lines(client: Client) -> Iterator[Line]:
+        if own:
+            yield plain(own, "warn")
+            yield ()
         for alike in reasons.values():
             first, more = alike[0], len(alike) - 1
             others = f", and {several(more, 'task')} more for the same reason" if more else ""
@@ -121,13 +125,14 @@ def why(store: Store, noun: Noun, key: str) -> Describe:
             for line in why_lines(view.reason, view.placement_failure):
                 yield (Part("  "), *line)
             yield ()
-        if not reasons:
+        if not reasons and not own:
             yield plain(f"nothing of {key} waits or says why it is not as asked", "good")
 
     return lambda client: list(lines(client))
 
 
 WAITING = ("pending", "waiting")
+_OF_A_TASK = (Noun.TASKS, Noun.ALLOCATIONS)
 
 
 def tasks_of(store: Store, noun: Noun, key: str) -> list[TaskRow]:

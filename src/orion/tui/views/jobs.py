@@ -4,11 +4,9 @@ from collections.abc import Mapping
 
 from orion.model.api.deployments import DeploymentView
 from orion.model.api.watch import JobRow, Noun
-from orion.model.deployment import DeploymentState
+from orion.model.deployment import UNMET, DeploymentState
 from orion.model.job import JobKind
 from orion.tui.columns import Column, Tone, View, aged, number, plain, reason, seconds_since
-
-_FAILED = (DeploymentState.FAILED, DeploymentState.ROLLED_BACK, DeploymentState.PAUSED)
 
 
 def status(row: JobRow) -> str:
@@ -56,7 +54,7 @@ def fault(row: JobRow) -> bool:
     """A job that is not as asked, or whose last change came to nothing."""
     if row.removing or row.stopped:
         return False
-    return bool(row.reason) or status(row) in _FAULTS or row.deployment in _FAILED
+    return bool(row.reason) or status(row) in _FAULTS or row.deployment in UNMET
 
 
 def _ready(row: JobRow) -> str:
@@ -188,6 +186,6 @@ DEPLOYMENTS = View(
     words=lambda row: f"{row.id} {row.job} {row.kind} {row.state} {row.reason}",
     labels=lambda row: {"job": row.job, "kind": row.kind, "state": row.state},
     tone=lambda row: _DEPLOYMENT_TONES.get(row.state, Tone.PLAIN),
-    fault=lambda row: row.rolling_back or row.state in _FAILED,
+    fault=lambda row: row.rolling_back or row.state in UNMET,
     by="ID",
 )
