@@ -133,8 +133,9 @@ class Top(App[None]):
             self._begin()
             self._quiet.close()
             self.set_timer(LOAD_S, self.load)
-        if happened := self._turns.look():
-            self.say(happened)
+        happened = self._turns.look()
+        if happened.words:
+            self.say(happened.words, wrong=happened.wrong)
         self._drawn_s = time.monotonic()
         self._took_s = self._drawn_s - began_s
 
@@ -334,5 +335,5 @@ class Top(App[None]):
             def say(text: str, wrong: bool) -> None:
                 self.say(text, wrong=wrong)
 
-            self._doing = Doing(self, self.cluster, say, read_only=self.read_only)
+            self._doing = Doing(self, self.cluster, say, self._turns.begun, read_only=self.read_only)
             self.browser.rekey()

@@ -15,13 +15,21 @@ HINTED = 4  # actions of a noun that are always shown
 
 
 class Doing:
-    """`say`: a sentence, and whether it is of a failure. `read_only`: nothing is there that changes the cluster."""
+    """`say`: a sentence, and whether it is of a failure. `begun`: is told of a deployment that was begun from here.
+    `read_only`: nothing is there that changes the cluster.
+    """
 
     def __init__(
-        self, app: App[Any], cluster: Cluster, say: Callable[[str, bool], None], *, read_only: bool
+        self,
+        app: App[Any],
+        cluster: Cluster,
+        say: Callable[[str, bool], None],
+        begun: Callable[[int], None],
+        *,
+        read_only: bool,
     ) -> None:
         self._app = app
-        self._stage = Stage(app, cluster, say)
+        self._stage = Stage(app, cluster, say, begun)
         self._read_only = read_only
 
     def end(self) -> None:

@@ -142,7 +142,9 @@ class Doing:
     def __init__(self, cluster):
         self.app = Bare(Confirm("below", (), "yes"))
         self.said = []
-        self.stage = Stage(self.app, cluster, lambda text, error: self.said.append((text, error)))
+        self.begun = []
+        told = lambda text, error: self.said.append((text, error))  # noqa: E731
+        self.stage = Stage(self.app, cluster, told, self.begun.append)
 
     def do(self, noun, word, *keys):
         action = next(action for action in ACTIONS[noun] if action.word == word)
@@ -299,6 +301,19 @@ async def test_a_cron_job_is_run_now_and_a_service_is_not():
         await until(pilot, lambda: len(doing.said) == 2)
     assert doing.said[0] == ("nightly-1 runs", False)
     assert doing.said[1] == ("web is neither a cron job nor a batch job: it runs already", True)
+
+
+@piloted
+async def test_what_is_begun_from_here_is_followed_to_its_end_and_what_ends_at_once_is_not():
+    of = {"web": deployment(7, "web"), "db": deployment(8, "db", state="done")}
+    rows = [*web("node1"), job("db"), task("db/0")]
+    doing = Doing(Scripted(rows, restart_job=lambda name: job_view(name, deployment=of[name])))
+    async with doing.app.run_test(size=(80, 24)) as pilot:
+        doing.do(Noun.JOBS, "restart", "web", "db")
+        await until(pilot, lambda: "Restart 2 at once?" in text_on(doing.app))
+        await pilot.press("y")
+        await until(pilot, lambda: doing.said == [("web is restarted (deployment 7); db is restarted", False)])
+    assert doing.begun == [7]
 
 
 @piloted

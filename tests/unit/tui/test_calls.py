@@ -11,6 +11,7 @@ from orion.model.api.tasks import ShownFields
 from orion.model.api.watch import Noun
 from orion.model.errors import Conflict, OrionError, Refused, Unavailable
 from orion.tui.actions import calls
+from orion.tui.actions.action import Begun
 from orion.tui.actions.table import ACTIONS
 from orion.tui.lines import text_of
 from orion.tui.texts.asking import describe, why, yaml_of
@@ -91,7 +92,8 @@ def words(lines):
     ],
 )
 def test_a_call_does_it_and_says_so(client, call, key, wished, said):
-    assert said in call(client, key, wished)
+    told = call(client, key, wished)
+    assert said in (told.words if isinstance(told, Begun) else told)
 
 
 def test_a_job_that_was_stopped_is_started(client):
@@ -101,7 +103,7 @@ def test_a_job_that_was_stopped_is_started(client):
 
 def test_a_deployment_s_call_is_one_of_its_job(client):
     number = str(client.deployments()[0].id)
-    assert "web goes back" in calls.of_job(calls.roll_back)(client, number, "0")
+    assert "web goes back" in calls.of_job(calls.roll_back)(client, number, "0").words
     with pytest.raises(OrionError):
         calls.of_job(calls.promote)(client, "999", "")
 
@@ -196,6 +198,19 @@ def test_rows_are_described_and_shown_as_yaml(client, noun):
     assert words(describe(store, noun, key)(client))
     assert yaml_of(store, noun, key)(client)
     assert words(why(store, noun, key)(client))
+
+
+@pytest.mark.parametrize(
+    ("row", "noun", "key"),
+    [
+        (job("web", reason="update to version 3 was rolled back"), Noun.JOBS, "web"),
+        (deployment(7, "web", reason="update to version 3 was rolled back"), Noun.DEPLOYMENTS, "7"),
+        (node("node1", reason="update to version 3 was rolled back"), Noun.NODES, "node1"),
+    ],
+)
+def test_why_says_what_the_row_itself_says(client, row, noun, key):
+    store = Scripted([row, task("web/0")]).store
+    assert words(why(store, noun, key)(client)).strip() == "update to version 3 was rolled back"
 
 
 def test_things_without_tasks_are_described(client):

@@ -13,7 +13,7 @@ from orion.tui.actions.edit import read, unset, with_faults
 from orion.tui.actions.table import ACTIONS
 from orion.tui.screens.confirm import Confirm
 from orion.tui.texts.yaml_text import job_yaml
-from unit.tui.scripted import Bare, Scripted, job, job_view, piloted, text_on, until
+from unit.tui.scripted import Bare, Scripted, deployment, job, job_view, piloted, text_on, until
 
 EDIT_CONFIG = next(action for action in ACTIONS[Noun.CONFIGS] if action.word == "edit")
 EDIT = next(action for action in ACTIONS[Noun.JOBS] if action.word == "edit")
@@ -33,9 +33,11 @@ class Editing:
         self.files = []
         self._texts = iter(texts)
         self.said = []
+        self.begun = []
         self.cluster = Scripted([job("web")], job=job_view("web", count=3), **answers)
         self.app = Bare(Confirm("below", (), "yes"))
-        self.stage = Stage(self.app, self.cluster, lambda text, error: self.said.append((text, error)))
+        told = lambda text, error: self.said.append((text, error))  # noqa: E731
+        self.stage = Stage(self.app, self.cluster, told, self.begun.append)
         monkeypatch.setattr("orion.tui.actions.edit.give_terminal", self._give)
 
     def _give(self, app, words, *, errors=False):
@@ -54,7 +56,8 @@ def to_five(text):
 
 @piloted
 async def test_what_the_plan_says_is_done_with_its_token(monkeypatch):
-    editing = Editing(monkeypatch, to_five, plan_job=plan(), put_job=job_view("web", version=2))
+    put = job_view("web", version=2, deployment=deployment(7, "web"))
+    editing = Editing(monkeypatch, to_five, plan_job=plan(), put_job=put)
     async with editing.app.run_test(size=(80, 24)) as pilot:
         editing.begin()
         await until(pilot, lambda: "Update web?" in text_on(editing.app))
@@ -66,6 +69,7 @@ async def test_what_the_plan_says_is_done_with_its_token(monkeypatch):
     (_, (name, request), how) = editing.cluster.asked[-1]
     assert (name, request.count, how) == ("web", 5, {"if_version": 1, "plan": "t0ken"})
     assert editing.said == [("web is on its way to version 2", False)]
+    assert editing.begun == [7]
 
 
 @piloted

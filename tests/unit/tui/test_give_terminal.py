@@ -79,7 +79,8 @@ async def test_a_shell_that_can_not_be_started_is_said(turns, monkeypatch):
 
 async def _told_of(noun, word, key):
     app, said = bare(), []
-    stage = Stage(app, Scripted([job("web"), task("web/0")], job=job_view("web")), lambda *told: said.append(told))
+    cluster = Scripted([job("web"), task("web/0")], job=job_view("web"))
+    stage = Stage(app, cluster, lambda *told: said.append(told), lambda _: None)
     action = next(action for action in ACTIONS[noun] if action.word == word)
     async with app.run_test() as pilot:
         app.run_worker(perform(stage, action, noun, [key]))

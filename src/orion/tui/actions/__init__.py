@@ -2,7 +2,7 @@
 
 for action in actions_of(noun, read_only=read_only):
     ...                                                      # action.key, action.word, action.does
-app.run_worker(perform(Stage(app, cluster, tell), action, noun, keys))
+app.run_worker(perform(Stage(app, cluster, tell, begun), action, noun, keys))
 """
 
 from orion.tui.actions.action import Action, Stage

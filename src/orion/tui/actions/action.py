@@ -21,6 +21,7 @@ class Stage(msgspec.Struct):
     app: App[Any]
     cluster: Cluster
     tell: Callable[[str, bool], None]  # a sentence, and whether it is of a failure
+    begun: Callable[[int], None]  # a deployment, whose end is to be told
     forwards: Forwards = msgspec.field(default_factory=Forwards)
 
 
@@ -46,8 +47,17 @@ class Wish(NamedTuple):
 
 # (store, key, what was wished) -> the question, None where it is done unasked.
 Asks = Callable[[Store, str, str], Question | None]
+
+
+class Begun(NamedTuple):
+    """A sentence of what was begun. `deployment`: the one that goes on with it, if one does."""
+
+    words: str
+    deployment: int | None
+
+
 # (client, key, what was wished) -> a sentence of what became of it.
-Calls = Callable[[Client, str, str], str]
+Calls = Callable[[Client, str, str], str | Begun]
 # Lines for the question that only the cluster knows.
 Previews = Callable[[Client, str, str], list[Line]]
 

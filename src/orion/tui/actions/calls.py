@@ -10,33 +10,35 @@ from orion.client import Client
 from orion.model.api.history import ChangeView
 from orion.model.api.jobs import JobView, VersionView, request_of
 from orion.model.api.tasks import TaskFields
+from orion.model.deployment import DeploymentState
 from orion.model.errors import OrionError, Refused
 from orion.model.job import JobKind
+from orion.tui.actions.action import Begun
 from orion.tui.actions.wishes import labels, version
 from orion.tui.lines import Line, Part, plain
 from orion.tui.texts.versions import changed_words, plan_told, version_lines
 from orion.tui.texts.words import several
 
 
-def restart_job(client: Client, job: str, wished: str) -> str:
+def restart_job(client: Client, job: str, wished: str) -> Begun:
     del wished
     return _begun(client.restart_job(job), "is restarted")
 
 
-def restart_job_of(client: Client, task: str, wished: str) -> str:
+def restart_job_of(client: Client, task: str, wished: str) -> Begun:
     return restart_job(client, task.rpartition("/")[0], wished)
 
 
-def scale_job(client: Client, job: str, wished: str) -> str:
+def scale_job(client: Client, job: str, wished: str) -> Begun:
     return _begun(client.set_count(job, int(wished)), f"goes to {several(int(wished), 'task')}")
 
 
-def roll_back(client: Client, job: str, wished: str) -> str:
+def roll_back(client: Client, job: str, wished: str) -> Begun:
     view = client.roll_back(job, version(wished))
     return _begun(view, f"goes back to what was version {wished or view.version}")
 
 
-def promote(client: Client, job: str, wished: str) -> str:
+def promote(client: Client, job: str, wished: str) -> Begun:
     del wished
     return _begun(client.promote(job), "goes on")
 
@@ -220,8 +222,14 @@ def of_job(call: Callable[[Client, str, str], T]) -> Callable[[Client, str, str]
     return called
 
 
-def _begun(job: JobView, words: str) -> str:
+def under_way(job: JobView) -> int | None:
+    """Returns the deployment of a job that goes on."""
     row = job.deployment
+    return row.id if row is not None and row.state == DeploymentState.RUNNING else None
+
+
+def _begun(job: JobView, words: str) -> Begun:
+    deployment = under_way(job)
     notes = "".join(f"; {note}" for note in job.notes)
-    under_way = f" (deployment {row.id})" if row is not None and row.state == "running" else ""
-    return f"{job.name} {words}{under_way}{notes}"
+    way = f" (deployment {deployment})" if deployment is not None else ""
+    return Begun(f"{job.name} {words}{way}{notes}", deployment)

@@ -14,6 +14,7 @@ from orion.model.api.plans import PlanView
 from orion.model.api.watch import Noun
 from orion.model.errors import Refused
 from orion.tui.actions.action import Stage
+from orion.tui.actions.calls import under_way
 from orion.tui.actions.terminal import give_terminal
 from orion.tui.lines import plain
 from orion.tui.screens.confirm import Confirm
@@ -72,6 +73,8 @@ async def _agree(stage: Stage, job: JobView, request: JobRequest, plan: PlanView
     scaled = view.version == job.version and request.count != job.count
     way = f"goes to {several(request.count, 'task')}" if scaled else f"is on its way to version {view.version}"
     stage.tell(f"{view.name} {way}", False)
+    if (deployment := under_way(view)) is not None:
+        stage.begun(deployment)
 
 
 def unset(job: JobView) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 from orion.client import Client
 from orion.model.api.watch import Noun
 from orion.model.errors import OrionError
-from orion.tui.actions.action import Action, Calls, Previews, Question, Stage
+from orion.tui.actions.action import Action, Begun, Calls, Previews, Question, Stage
 from orion.tui.actions.questions import together
 from orion.tui.lines import Line, plain
 from orion.tui.screens.confirm import Ask, Confirm, Outcome
@@ -100,9 +100,15 @@ async def _call(stage: Stage, call: Calls, keys: list[str], wished: str) -> tupl
     said, failed = list[str](), list[str]()
     for key in keys:
         try:
-            said.append(await stage.cluster.ask(partial(_one, call, key, wished)))
+            told = await stage.cluster.ask(partial(_one, call, key, wished))
         except OrionError as error:
             failed.append(error.detail)
+            continue
+        if isinstance(told, Begun):
+            if told.deployment is not None:
+                stage.begun(told.deployment)
+            told = told.words
+        said.append(told)
     return said, failed
 
 
@@ -118,5 +124,5 @@ def _report(stage: Stage, action: Action, said: list[str], failed: list[str]) ->
         stage.app.push_screen(Outcome(f"{action.word.capitalize()}: {len(said)} done, {len(failed)} not", lines))
 
 
-def _one(call: Calls, key: str, wished: str, client: Client) -> str:
+def _one(call: Calls, key: str, wished: str, client: Client) -> str | Begun:
     return call(client, key, wished)
