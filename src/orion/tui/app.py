@@ -219,9 +219,8 @@ class Top(App[None]):
         self.open_prompt("/")
 
     def open_prompt(self, sign: str) -> None:
-        text = self._narrowed.filter if sign == "/" else ""
         complete = self._completions if sign == ":" else no_completion
-        self._entry = Entry(sign, self._typed[sign], complete, text)
+        self._entry = Entry(sign, self._typed[sign], complete)
         self._typed_so_far(self._entry)
 
     def _completions(self, text: str) -> list[str]:

@@ -329,13 +329,9 @@ class Browser(Screen[None]):
     def do_filter(self) -> None:
         self._host.open_prompt("/")
 
-    @property
-    def filter(self) -> str:
-        return self.desk.place.filter
-
     def narrow(self, text: str) -> None:
         """Shows the rows that pass the filter, with the cursor on the first of them."""
-        wanted, before = text.strip(), self.filter
+        wanted, before = text.strip(), self.desk.place.filter
         self.desk.narrow(text)
         if wanted and wanted != before:
             self.table.sheet.go(0)

@@ -12,9 +12,6 @@ from orion.tui.summary import Span
 class Narrowed(Protocol):
     """A screen whose rows or lines may be filtered."""
 
-    @property
-    def filter(self) -> str: ...
-
     def narrow(self, text: str) -> None: ...
 
 
@@ -34,14 +31,14 @@ class Came(enum.Enum):
 class Entry:
     """`sign`: what stands before it. `kept`: what was given there before; it takes what is given now."""
 
-    def __init__(self, sign: str, kept: list[str], complete: Complete, text: str = "") -> None:
+    def __init__(self, sign: str, kept: list[str], complete: Complete) -> None:
         self.sign = sign
-        self.text = text
-        self.at = len(text)  # the cursor
+        self.text = ""
+        self.at = 0  # the cursor
         self._kept = kept
         self._complete = complete
         self._back = len(kept)  # which of those that are kept stands here
-        self._own = text  # typed before one that is kept was looked at
+        self._own = ""  # typed before one that is kept was looked at
         self._candidates: list[str] = []
         self._turn = -1
 

@@ -11,9 +11,9 @@ def complete(text):
     return [word for word in WORDS if word.startswith(text) and word != text]
 
 
-def typed(*keys, text="", kept=None):
+def typed(*keys, kept=None):
     """An entry after these keys; what is no name of a key is typed."""
-    entry = Entry(":", [] if kept is None else kept, complete, text)
+    entry = Entry(":", [] if kept is None else kept, complete)
     for key in keys:
         for each in key if key not in NAMES else [key]:
             entry.press(each, each if each not in NAMES else None)
