@@ -43,16 +43,16 @@ class Column(NamedTuple):
 
 
 class View(NamedTuple):
-    """Rows of a noun as a table. `one`: what one of its rows is called. `words`: what filters look at, beside the
-    labels. `fault`: a row that somebody should look at. `keep`: the rows of the noun that it has. `by`: the title
-    of the column by which it is sorted at first.
+    """Rows of a noun as a table. `one`: what one of its rows is called. `words`: the texts that filters look at,
+    beside the labels. `fault`: a row that somebody should look at. `keep`: the rows of the noun that it has. `by`:
+    the title of the column by which it is sorted at first.
     """
 
     name: str
     one: str
     noun: Noun
     columns: tuple[Column, ...]
-    words: Callable[[Any], str]
+    words: Callable[[Any], tuple[str, ...]]
     labels: Callable[[Any], Mapping[str, str]]
     tone: Callable[[Any], Tone]
     fault: Callable[[Any], bool]

@@ -1,18 +1,19 @@
 """Filters of lists, as k9s's users type them after `/`: a regular expression, its opposite, fuzzy, labels. Pure."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 Labels = Mapping[str, str]
-Test = Callable[[str, Labels], bool]
+Words = Sequence[str]
+Test = Callable[[Words, Labels], bool]
 
 _LABEL = re.compile(r"(?P<key>[^=!,\s]+)\s*(?P<operator>!=|==|=)\s*(?P<value>[^=!,]*)")
 
 
 class Filter(NamedTuple):
-    """`passes` is given a row's words and its labels. `labels`: it looks at these alone. `wrong`: why it is not
-    what was meant, for people; the filter then does what comes nearest.
+    """`passes` is given a row's words, a text for each cell, and its labels. `labels`: it looks at these alone.
+    `wrong`: why it is not what was meant, for people; the filter then does what comes nearest.
     """
 
     text: str
@@ -25,7 +26,7 @@ class Filter(NamedTuple):
         return self.passes is _everything
 
 
-def _everything(words: str, labels: Labels) -> bool:
+def _everything(words: Words, labels: Labels) -> bool:
     del words, labels
     return True
 
@@ -48,6 +49,7 @@ def read_filter(text: str) -> Filter:
 
 
 def _by_pattern(text: str, pattern: str, *, wanted: bool) -> Filter:
+    """It is looked for in the whole row, and in each cell: ^ and $ are the ends of either."""
     wrong = ""
     try:
         search = re.compile(pattern, re.IGNORECASE).search
@@ -55,9 +57,10 @@ def _by_pattern(text: str, pattern: str, *, wanted: bool) -> Filter:
         wrong = f"{pattern!r} is no regular expression ({error}): it is looked for as it is"
         search = re.compile(re.escape(pattern), re.IGNORECASE).search
 
-    def passes(words: str, labels: Labels) -> bool:
+    def passes(words: Words, labels: Labels) -> bool:
         del labels
-        return (search(words) is not None) is wanted
+        found = search(" ".join(words)) is not None or any(map(search, filter(None, words)))
+        return found is wanted
 
     return Filter(text, passes, wrong=wrong)
 
@@ -66,9 +69,9 @@ def _fuzzy(text: str, typed: str) -> Filter:
     """Each character of it comes in the row's words, in their order."""
     wanted = "".join(typed.split()).casefold()
 
-    def passes(words: str, labels: Labels) -> bool:
+    def passes(words: Words, labels: Labels) -> bool:
         del labels
-        at, low = 0, words.casefold()
+        at, low = 0, " ".join(words).casefold()
         for character in wanted:
             at = low.find(character, at) + 1
             if not at:
@@ -89,7 +92,7 @@ def _by_labels(text: str, asked: str) -> Filter:
         else:
             wrong = f"{part!r} is no label: write key=value, key!=value, key or !key"
 
-    def passes(words: str, labels: Labels) -> bool:
+    def passes(words: Words, labels: Labels) -> bool:
         del words
         for key, wanted, value in rules:
             has = key in labels if value is None else labels.get(key) == value

@@ -116,7 +116,7 @@ class Listing:
         if self.faults:
             tests.append(view.fault)
         if wanted.labels:
-            tests.append(lambda row: wanted.passes("", view.labels(row)))
+            tests.append(lambda row: wanted.passes((), view.labels(row)))
         elif not wanted.empty:
             tests.append(lambda row: wanted.passes(view.words(row), {}))
         return lambda row: all(test(row) for test in tests)

@@ -5,11 +5,12 @@ import pytest
 from orion.tui.filters import read_filter
 
 ROWS = {"web/0": {"disk": "ssd"}, "web-old/1": {"disk": "hdd", "zone": "a"}, "Database/0": {}}
+STATES = {"web/0": "running", "web-old/1": "not running", "Database/0": "failed"}
 
 
 def shown(text):
     wanted = read_filter(text)
-    return [words for words, labels in ROWS.items() if wanted.passes(words, labels)]
+    return [name for name, labels in ROWS.items() if wanted.passes((name, STATES[name]), labels)]
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,12 @@ def shown(text):
         ("web", ["web/0", "web-old/1"]),
         ("WEB", ["web/0", "web-old/1"]),
         ("^web/", ["web/0"]),
+        ("^web/0$", ["web/0"]),
+        ("^running$", ["web/0"]),
+        ("!^running$", ["web-old/1", "Database/0"]),
+        ("0 run", ["web/0"]),
+        ("^web.*running$", ["web/0", "web-old/1"]),
+        ("^$", []),
         ("old|data", ["web-old/1", "Database/0"]),
         ("!web", ["Database/0"]),
         ("! web", ["Database/0"]),
@@ -43,7 +50,7 @@ def test_what_a_filter_shows(text, rows):
 def test_half_a_pattern_is_looked_for_as_it_is_and_says_so(text):
     wanted = read_filter(text)
     assert "no regular expression" in wanted.wrong
-    assert wanted.passes(f"x{text.removeprefix('!')}y", {}) is not text.startswith("!")
+    assert wanted.passes((f"x{text.removeprefix('!')}y",), {}) is not text.startswith("!")
 
 
 def test_what_is_no_label_is_said():

@@ -50,6 +50,7 @@ def help_lines(view: View, more: Sequence[Key], keymap: Mapping[str, str]) -> li
             "filters, after /",
             [
                 ("web|db", "rows with one of these words: a regular expression, small and large letters alike"),
+                ("^web$", "rows of which a cell, or the whole, begins and ends so: web, and not web2"),
                 ("!web", "all other rows"),
                 ("-f wb1", "rows in which these letters come in this order"),
                 ("-l state=failed", "rows by their labels: also !=, several with commas, key and !key"),

@@ -62,8 +62,8 @@ def _ready(row: JobRow) -> str:
     return "" if over else f"{row.ready}/{row.count}"
 
 
-def _words(row: JobRow) -> str:
-    return f"{row.name} {row.kind} {status(row)} {row.image} {row.deployment} {row.reason}"
+def _words(row: JobRow) -> tuple[str, ...]:
+    return row.name, row.kind, status(row), row.image, row.deployment, row.reason
 
 
 def _labels(row: JobRow) -> Mapping[str, str]:
@@ -128,7 +128,7 @@ CRON = View(
         _AGE,
         reason(),
     ),
-    words=lambda row: f"{_words(row)} {row.schedule}",
+    words=lambda row: (*_words(row), row.schedule),
     labels=_labels,
     tone=tone,
     fault=fault,
@@ -183,7 +183,7 @@ DEPLOYMENTS = View(
         aged("AGE", "started_at", "A"),
         reason(),
     ),
-    words=lambda row: f"{row.id} {row.job} {row.kind} {row.state} {row.reason}",
+    words=lambda row: (str(row.id), row.job, row.kind, row.state, row.reason),
     labels=lambda row: {"job": row.job, "kind": row.kind, "state": row.state},
     tone=lambda row: _DEPLOYMENT_TONES.get(row.state, Tone.PLAIN),
     fault=lambda row: row.rolling_back or row.state in UNMET,

@@ -102,7 +102,7 @@ NODES = View(
         ),
         reason(least=12)._replace(spare=1),
     ),
-    words=lambda row: f"{row.name} {row.status} {row.role} {row.ip} {_labels_text(row)} {row.reason}",
+    words=lambda row: (row.name, row.status, row.role, row.ip, _labels_text(row), row.reason),
     labels=_labels,
     tone=tone,
     fault=fault,

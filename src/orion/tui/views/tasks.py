@@ -73,8 +73,8 @@ def _labels(row: TaskRow) -> Mapping[str, str]:
     }
 
 
-def _words(row: TaskRow) -> str:
-    return f"{row.id} {row.state} {row.node_id} {row.image} {row.health} {row.address} {row.reason}"
+def _words(row: TaskRow) -> tuple[str, ...]:
+    return row.id, row.state, row.node_id, row.image, row.health, row.address, row.reason
 
 
 # States in the order of a life: those who wait first.
@@ -159,7 +159,7 @@ ENDPOINTS = View(
         _VERSION,
         aged("STARTED", "started_at", "A"),
     ),
-    words=lambda row: f"{_words(row)} {_ports(row)}",
+    words=lambda row: (*_words(row), _ports(row)),
     labels=_labels,
     tone=tone,
     fault=lambda row: not row.ready,
@@ -194,7 +194,7 @@ ALLOCATIONS = View(
         aged("FINISHED", "finished_at", wide=True),
         reason(),
     ),
-    words=lambda row: f"{row.id} {row.task} {row.state} {row.node_id} {row.health} {row.reason}",
+    words=lambda row: (row.id, row.task, row.state, row.node_id, row.health, row.reason),
     labels=lambda row: {
         "id": row.id,
         "task": row.task,
