@@ -13,7 +13,7 @@ from orion.jobfile.shape import Budget
 from orion.jobfile.tree import Document, Entry, ListNode, Node, ObjectNode, Scalar, join
 from orion.model.api.hints import meant
 from orion.model.api.values import fields
-from orion.model.errors import MAX_SHOWN
+from orion.model.errors import MAX_SHOWN, FieldError
 
 __all__ = ["MAX_FILE_BYTES", "LoadedJob", "Source", "load"]
 
@@ -47,6 +47,7 @@ def load(sources: Iterable[Source]) -> list[LoadedJob]:
     """Returns the jobs of all files, in their order. Raises WrongFiles with all that is wrong with any."""
     jobs: list[LoadedJob] = []
     known: dict[str, Found] = {}
+    ports: dict[tuple[int, str], LoadedJob] = {}
     shown: list[Fault] = []
     more = 0
     for source in sources:
@@ -57,7 +58,10 @@ def load(sources: Iterable[Source]) -> list[LoadedJob]:
         for each in found:
             _refuse_second(each, known, faults)
         budget = Budget()
-        jobs += [job for each in found if (job := read_job(each, faults, budget)) is not None]
+        read = [job for each in found if (job := read_job(each, faults, budget)) is not None]
+        for job in read:
+            _refuse_shared_ports(job, ports, faults)
+        jobs += read
         if not found and not faults:
             faults.add(START, "", "holds no job: a file of one begins with its name, several stand below jobs")
         shown += sorted(faults.shown)
@@ -71,6 +75,16 @@ def _refuse_second(found: Found, known: dict[str, Found], faults: Faults) -> Non
     if found.name and (first := known.setdefault(found.name, found)) is not found:
         words = f"is given twice; first in {first.file}, line {first.mark.line}"
         faults.add(found.mark, found.path or "name", words)
+
+
+def _refuse_shared_ports(job: LoadedJob, ports: dict[tuple[int, str], LoadedJob], faults: Faults) -> None:
+    """Each by itself could be deployed, so that the cluster would refuse the second when it has the first."""
+    for at, asked in enumerate(job.request.get("ingress", ())):
+        port, protocol = asked["port"], asked.get("protocol", "tcp")
+        if (first := ports.setdefault((port, protocol), job)) is not job:
+            words = f"{port}/{protocol} is {first.name}'s on every node, in {first.file}: one job can have it"
+            fault = job.fault(FieldError(f"/ingress/{at}/port", words))
+            faults.add(fault.mark, fault.path, fault.message)
 
 
 def _jobs(source: Source, faults: Faults) -> Iterator[Found]:

@@ -168,6 +168,16 @@ def test_faults_of_all_files_are_told_in_their_order():
     ]
 
 
+def test_a_port_of_every_node_is_one_jobs():
+    first = "jobs:\n  c:\n    image: nginx\n    ingress: [{port: 9000, containerPort: 80}]\n"
+    second = "  d:\n    image: nginx\n    ingress:\n    - {containerPort: 80, port: 9000}\n"
+    other = "  e:\n    image: nginx\n    ingress: [{port: 9000, containerPort: 80, protocol: udp}]\n"
+    assert wrong(first + second + other, file="a.yaml") == [
+        "a.yaml:8:33: jobs.d.ingress[0].port: 9000/tcp is c's on every node, in a.yaml: one job can have it"
+    ]
+    assert [each["name"] for each in requests(first + other)] == ["c", "e"]
+
+
 def test_no_more_than_twenty_are_told_and_the_others_counted():
     many = "name: web\nimage: nginx\nenv: {" + ", ".join(f"{n}A: x" for n in range(50)) + "}"
     lines = wrong(many, many)

@@ -87,9 +87,12 @@ def _held(state: Tables, job: Job, keys: tuple[int, ...]) -> Iterator[Conflict]:
         for key in keys:
             if (identity := record.ports.get(key)) is not None:
                 held = state.allocations[identity]
+                way = "choose another"
+                if held.job == job.name:
+                    way = f"scale {job.name} to 0 first, and back afterwards, or choose another"
                 yield Conflict(
                     f"{port_text(key)} is open for {task_id(held.job, held.index)} on {held.node}, so {job.name}"
-                    " can't have it on every node: choose another"
+                    f" can't have it on every node: {way}"
                 )
 
 
