@@ -16,6 +16,7 @@ from orion.model.api.watch import Noun
 from orion.tui import opening
 from orion.tui.bars import EntryBar
 from orion.tui.browser import Browser
+from orion.tui.columns import View
 from orion.tui.commands import SCREENS, Command, completions, read_command
 from orion.tui.entry import Came, Entry, Narrowed, no_completion
 from orion.tui.history import Place
@@ -323,8 +324,8 @@ class Top(App[None]):
         assert self._doing is not None
         self._doing.act(does, self.browser.desk.view.noun, keys or self.browser.chosen)
 
-    def keys_of(self, noun: Noun) -> tuple[Key, ...]:
-        return self._doing.keys_of(noun) if self._doing is not None else ()
+    def keys_of(self, view: View) -> tuple[Key, ...]:
+        return self._doing.keys_of(view) if self._doing is not None else ()
 
     def load(self) -> None:
         """Loads what can be done with rows, unless it is there."""

@@ -9,6 +9,7 @@ from textual.events import Key as KeyEvent
 from textual.screen import Screen
 
 from orion.model.api.watch import Noun
+from orion.tui.columns import View
 from orion.tui.desk import Desk
 from orion.tui.frame import Frame, hints_of
 from orion.tui.history import Place
@@ -30,8 +31,8 @@ class Host(Protocol):
     def asked(self) -> Asked:
         """Whom the app follows."""
 
-    def keys_of(self, noun: Noun) -> tuple[Key, ...]:
-        """All that can be done with rows of a noun."""
+    def keys_of(self, view: View) -> tuple[Key, ...]:
+        """All that can be done with rows of a view."""
 
     def resumed(self) -> None:
         """The browser is seen again, after another screen."""
@@ -85,7 +86,7 @@ class Browser(Screen[None]):
     @property
     def more_keys(self) -> tuple[Key, ...]:
         """Those that the view has beside the ones of all views."""
-        return self._host.keys_of(self.desk.view.noun)
+        return self._host.keys_of(self.desk.view)
 
     @property
     def chosen(self) -> list[str]:

@@ -45,7 +45,8 @@ class Column(NamedTuple):
 class View(NamedTuple):
     """Rows of a noun as a table. `one`: what one of its rows is called. `words`: the texts that filters look at,
     beside the labels. `fault`: a row that somebody should look at. `keep`: the rows of the noun that it has. `by`:
-    the title of the column by which it is sorted at first.
+    the title of the column by which it is sorted at first. `hints`: the actions that are always shown; none: the
+    first of its noun.
     """
 
     name: str
@@ -58,6 +59,7 @@ class View(NamedTuple):
     fault: Callable[[Any], bool]
     by: str
     keep: Callable[[Any], bool] | None = None
+    hints: tuple[str, ...] = ()
 
     def column(self, title: str) -> Column | None:
         return next((each for each in self.columns if each.title.casefold() == title.casefold()), None)

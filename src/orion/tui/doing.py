@@ -8,10 +8,11 @@ from textual.app import App
 from orion.model.api.watch import Noun
 from orion.tui.actions import Stage, actions_of, perform
 from orion.tui.cluster import Cluster
+from orion.tui.columns import View
 from orion.tui.keys import Key, canonical
 from orion.tui.screens.forwards import Forwards
 
-HINTED = 4  # actions of a noun that are always shown
+HINTED = 4  # actions of a noun that are always shown, unless its view says which
 
 
 class Doing:
@@ -51,15 +52,17 @@ class Doing:
         else:
             self._app.run_worker(perform(self._stage, action, noun, keys))
 
-    def keys_of(self, noun: Noun) -> tuple[Key, ...]:
-        """Returns the keys of what can be done with rows of a noun."""
+    def keys_of(self, view: View) -> tuple[Key, ...]:
+        """Returns the keys of what can be done with rows of a view."""
+        actions = actions_of(view.noun)
+        hinted = view.hints or [each.word for each in actions[:HINTED]]
         return tuple(
             Key(
                 canonical(each.key),
                 each.word,
                 f"{each.does[:1].lower()}{each.does[1:]}",
-                each.word if at < HINTED else "",
+                each.word if each.word in hinted else "",
                 locked=self._read_only and each.changes,
             )
-            for at, each in enumerate(actions_of(noun))
+            for each in actions
         )

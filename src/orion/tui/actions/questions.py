@@ -10,7 +10,7 @@ from orion.model.job import JobKind
 from orion.tui.actions.action import Question
 from orion.tui.lines import Line, plain
 from orion.tui.store import Store
-from orion.tui.texts.asking import task_order, tasks_of
+from orion.tui.texts.asking import runs_of, task_order, tasks_of
 from orion.tui.texts.words import several
 
 ACTIVE = frozenset(("scheduled", "pulling", "starting", "running"))
@@ -34,15 +34,10 @@ def delete_job(store: Store, job: str, wished: str) -> Question:
 
 def _lost(store: Store, job: str) -> Iterator[Line]:
     """Yields all that goes with a job."""
-    yield from ending([task for each in (job, *_runs_of(store, job)) for task in of_job(store, each)])
+    yield from ending([task for each in (job, *runs_of(store, job)) for task in of_job(store, each)])
     if _is_cron(store, job):
         yield plain("Its runs go with it.")
     yield plain("Its versions and its history are forgotten. Volumes and configs stay.")
-
-
-def _runs_of(store: Store, job: str) -> list[str]:
-    """Returns the jobs that a cron job has begun."""
-    return [row.name for row in store.tables[Noun.JOBS].values() if isinstance(row, JobRow) and row.run_of == job]
 
 
 def _is_cron(store: Store, job: str) -> bool:

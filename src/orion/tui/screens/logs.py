@@ -11,11 +11,12 @@ from textual.message import Message
 
 from orion.client import Client, LogLine
 from orion.client.merge import Reordering
-from orion.model.api.watch import AllocationRow, Noun, TaskRow
+from orion.model.api.watch import AllocationRow, JobRow, Noun, TaskRow
+from orion.model.job import JobKind
 from orion.tui.cluster import Cluster, Stream
 from orion.tui.pager import MOST_LINES, Pager
 from orion.tui.screens.text_pane import TextPane
-from orion.tui.texts.asking import tasks_of
+from orion.tui.texts.asking import runs_of, tasks_of
 from orion.tui.texts.log_lines import MARK, NOTE, LogLines, Written, written
 
 MOST_TASKS = 50  # at a time: each is a connection and a thread
@@ -45,7 +46,9 @@ RANGES = {
 
 
 class Logs(TextPane):
-    """`previous`: of the run before the newest, which has ended. Of an allocation only its own lines are shown."""
+    """`previous`: of the run before the newest, which has ended. Of an allocation only its own lines are shown. A cron
+    job's are those of its last run, and of each that begins meanwhile.
+    """
 
     nouns = frozenset({Noun.TASKS})
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -72,6 +75,8 @@ class Logs(TextPane):
         self.stream = "all"
         self.lines = LogLines(MOST_LINES)
         self._run = key if noun is Noun.ALLOCATIONS else ""
+        row = cluster.store.tables[noun].get(key)
+        self._is_cron = isinstance(row, JobRow) and row.kind == JobKind.CRON
         self._begun = 0  # how often it began anew; what a stream of before tells late counts no more
         self._streams: dict[str, Stream | None] = {}  # by task; None once it has ended
         self._ended: dict[str, tuple[str, str]] = {}  # of these: its run then, and the time
@@ -92,6 +97,7 @@ class Logs(TextPane):
     def rows_changed(self) -> None:
         if self.noun is not Noun.ALLOCATIONS:
             self._follow_new()
+            self._say_how()
 
     # --- streams ----------------------------------------------------------------------------------------------
 
@@ -99,7 +105,19 @@ class Logs(TextPane):
         row = self.cluster.store.tables[self.noun].get(self.key)
         if isinstance(row, AllocationRow):
             return [row.task]
-        return [task.id for task in tasks_of(self.cluster.store, self.noun, self.key)] or self._itself()
+        key = self._job_run if self._is_cron else self.key
+        return [task.id for task in tasks_of(self.cluster.store, self.noun, key)] or self._itself()
+
+    @property
+    def _job_run(self) -> str:
+        """The run of a cron job that is read; "" where there is none."""
+        runs = runs_of(self.cluster.store, self.key)
+        return next(iter(runs[-2:-1] if self.previous else runs[-1:]), "")
+
+    @property
+    def _past(self) -> bool:
+        """Of each task the run before is read. That of a cron job is a job of its own."""
+        return self.previous and not self._is_cron
 
     def _itself(self) -> list[str]:
         """A task whose row is gone may still be asked for."""
@@ -107,7 +125,7 @@ class Logs(TextPane):
 
     def _follow_new(self) -> None:
         names = self._names()
-        self.lines.names = self.lines.names or len(names) > 1
+        self.lines.names = self.lines.names or self._is_cron or len(names) > 1
         if len(names) > 1:
             self._held.window_s = 0.5
         new = [name for name in names if name not in self._streams or self._runs_again(name)]
@@ -119,7 +137,7 @@ class Logs(TextPane):
 
     def _runs_again(self, task: str) -> bool:
         """Returns True for a task that had ended, and by now has another run."""
-        if self.previous or self._streams[task] is not None or task not in self._ended:
+        if self._past or self._streams[task] is not None or task not in self._ended:
             return False
         return self._run_of(task) not in ("", self._ended[task][0])
 
@@ -136,11 +154,11 @@ class Logs(TextPane):
         def begin(client: Client) -> Iterator[LogLine]:
             return client.logs(
                 task,
-                follow=not self.previous,
+                follow=not self._past,
                 tail=tail,
                 since=since,
                 stream=self.stream,
-                previous=self.previous,
+                previous=self._past,
                 on_notice=partial(self._note, begun, task),
             )
 
@@ -153,7 +171,7 @@ class Logs(TextPane):
                 self._streams[task] = None
                 self._ended[task] = (self._run_of(task), datetime.now(UTC).isoformat(timespec="milliseconds"))
                 if why:
-                    self._add_note(task, f"{why}; {RESTARTS}" if self.previous else why)
+                    self._add_note(task, f"{why}; {RESTARTS}" if self._past else why)
 
         return self.cluster.stream(begin, take, on_end)
 
@@ -180,6 +198,8 @@ class Logs(TextPane):
     @property
     def instead(self) -> str:
         """Words for where nothing was written."""
+        if self._is_cron and not self._job_run:
+            return f"no run of {self.key} is known{' before its last one' if self.previous else ''}"
         name = self.range.words
         when = "" if self.range in (RANGES["0"], RANGES["1"]) else f" in the {name}; 1 shows all that is kept"
         what = "" if self.stream == "all" else f" to {self.stream}"
@@ -208,12 +228,17 @@ class Logs(TextPane):
         words = [
             self.range.words,
             "" if self.stream == "all" else self.stream,
-            "the run before" if self.previous else "",
+            self._whose(),
             "" if self.pager.following else "does not scroll",
             f"{self.lines.dropped:,} older lines were dropped" if self.lines.dropped else "",
         ]
         self.status(", ".join(filter(None, words)))
         self._say_instead()
+
+    def _whose(self) -> str:
+        """Says which run it is of, where that is not plain."""
+        before = "the run before" if self.previous else ""
+        return f"{before or 'the last run'}, {self._job_run}" if self._is_cron and self._job_run else before
 
     def on_pager_moved(self, event: Pager.Moved) -> None:
         event.stop()

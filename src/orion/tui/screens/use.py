@@ -11,7 +11,7 @@ from orion.model.api.watch import Noun, TaskRow
 from orion.tui.cluster import Cluster, Stream
 from orion.tui.pager import Pager
 from orion.tui.screens.pane import Pane
-from orion.tui.texts.asking import all_tasks, tasks_of
+from orion.tui.texts.asking import all_tasks, tasks_now
 from orion.tui.texts.use import ORDERS
 from orion.tui.texts.use import Use as Readings
 from orion.tui.texts.words import several
@@ -79,7 +79,7 @@ class Use(Pane):
         if not self.keys:
             yield from all_tasks(store)
         for key in self.keys:
-            yield from tasks_of(store, self.noun, key)
+            yield from tasks_now(store, self.noun, key)
 
     @property
     def _crowded(self) -> bool:

@@ -106,7 +106,7 @@ def _task_of(client: Client, task: str) -> TaskView | None:
 
 def why(store: Store, noun: Noun, key: str) -> Describe:
     """Returns what asks why a row is not as asked: its own reason, and all of it for one task of each reason."""
-    tasks = tasks_of(store, noun, key)
+    tasks = tasks_now(store, noun, key)
     own = "" if noun in _OF_A_TASK else getattr(store.tables[noun].get(key), "reason", "")
     reasons: dict[str, list[TaskRow]] = {}
     for task in tasks:
@@ -133,6 +133,18 @@ def why(store: Store, noun: Noun, key: str) -> Describe:
 
 WAITING = ("pending", "waiting")
 _OF_A_TASK = (Noun.TASKS, Noun.ALLOCATIONS)
+
+
+def tasks_now(store: Store, noun: Noun, key: str) -> list[TaskRow]:
+    """Returns the tasks that belong to a row; of a cron job those of its last run."""
+    runs = runs_of(store, key) if noun is Noun.JOBS else []
+    return tasks_of(store, noun, runs[-1] if runs else key)
+
+
+def runs_of(store: Store, cron: str) -> list[str]:
+    """Returns the jobs that a cron job has begun and that are not forgotten, by their age, the newest last."""
+    rows = [row for row in store.tables[Noun.JOBS].values() if isinstance(row, JobRow) and row.run_of == cron]
+    return [row.name for row in sorted(rows, key=lambda row: (row.created_at or "", row.name))]
 
 
 def tasks_of(store: Store, noun: Noun, key: str) -> list[TaskRow]:

@@ -134,6 +134,7 @@ CRON = View(
     fault=fault,
     by="NAME",
     keep=lambda row: row.kind == JobKind.CRON,
+    hints=("describe", "logs", "edit", "run now"),
 )
 
 _DEPLOYMENT_TONES = {
