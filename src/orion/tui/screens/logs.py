@@ -46,8 +46,8 @@ RANGES = {
 
 
 class Logs(TextPane):
-    """`previous`: of the run before the newest, which has ended. Of an allocation only its own lines are shown. A cron
-    job's are those of its last run, and of each that begins meanwhile.
+    """`previous`: of the run before the newest, which has ended. Of an allocation only its own lines are shown, of
+    a cron job those of its last run, and of each that begins meanwhile.
     """
 
     nouns = frozenset({Noun.TASKS})
@@ -116,7 +116,7 @@ class Logs(TextPane):
 
     @property
     def _past(self) -> bool:
-        """Of each task the run before is read. That of a cron job is a job of its own."""
+        """The run before of each task is read. A cron job's is a job of its own, of which the newest is read."""
         return self.previous and not self._is_cron
 
     def _itself(self) -> list[str]:
