@@ -105,3 +105,16 @@ def test_an_editor_that_is_not_there_is_said_and_the_dashboard_goes_on(one, busy
         terminal.until("tasks of job web")
         terminal.press("\x03")
         assert terminal.process.wait(DEADLINE_S) == 0
+
+
+def test_a_change_that_is_rolled_back_is_told_and_stays_the_reason_of_its_job(one, busybox_image):
+    node = one.any()
+    job = {"image": busybox_image, "command": ["sleep", "10000"], "restartPolicy": "no"}
+    node.ask("PUT", "/jobs/web", job)
+    one.wait(lambda: node.ask("GET", "/jobs/web")["deployment"]["state"] == "done", "a version to go back to")
+    with top(node, EDITOR="sed -i s/10000/never/") as terminal:
+        terminal.press("e")
+        terminal.until("Update web?")
+        terminal.press("y")
+        terminal.until("web: update to version 1 was rolled back: ")
+    assert node.ask("GET", "/jobs/web")["reason"].startswith("update to version 1 was rolled back: web/0 ")
