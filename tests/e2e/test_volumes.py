@@ -108,7 +108,9 @@ def test_a_task_has_the_devices_and_the_kernels_files_of_its_node(
 ) -> None:
     """As people mount them for what looks after a machine; and a volume among the devices."""
     (tmp_path / "mine").write_text("found")
-    words = "grep found /dev/mine && [ -d /sys/class/net ] && [ -c /host/null ] && [ -c /dev/null ] && touch /dev/v/new"
+    words = (
+        "grep found /dev/mine && [ -d /sys/class/net ] && [ -c /host/null ] && [ -c /dev/null ] && touch /dev/v/new"
+    )
     mounts = [
         {"source": str(tmp_path / "mine"), "target": "/dev/mine", "readOnly": True},
         {"source": "/sys", "target": "/sys", "readOnly": True},

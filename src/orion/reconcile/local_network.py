@@ -24,6 +24,7 @@ VNI = 4200  # that of a network is as much higher as its number says
 PORT = 8472
 # What VXLAN adds to a packet (RFC 7348): 8 bytes, with UDP, IP and Ethernet before them.
 OVERHEAD_BYTES = {4: 50, 6: 70}
+_OWNER = re.compile(r"orion ([0-9a-f]{16}) .+")
 _DEVICE = re.compile(r"orion([0-9]{0,7})\.vx")
 
 
@@ -53,6 +54,12 @@ def peer_of(network: ClusterNetwork | NamedNetwork, node: NodeId) -> NetworkPeer
 def owner_text(cluster: int, node: NodeId) -> str:
     """The alias of the node's devices, for people and other nodes of the machine that find them."""
     return f"orion {cluster:016x} {node}"
+
+
+def cluster_of(alias: str) -> int | None:
+    """Returns the cluster of a device with this alias; None where it is nobody's."""
+    found = _OWNER.fullmatch(alias)
+    return None if found is None else int(found[1], 16)
 
 
 def device_name(number: int) -> str:

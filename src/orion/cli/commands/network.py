@@ -7,6 +7,7 @@ import click
 from orion.cli.app import SETTINGS
 from orion.cli.shared.options import asks, complete_node, no_trunc, output
 from orion.cli.shared.table import Column
+from orion.process.config import DOCKER_HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,6 +159,27 @@ def inspect(client: "Client", name: str, stale: bool, form: str, no_trunc: bool)
         [(each.task, each.node_id, each.address, _yes(each.ready)) for each in shown.tasks],
         no_trunc=no_trunc,
     )
+
+
+@network.command("reset", context_settings=SETTINGS)
+@click.option(
+    "--docker-host", envvar="DOCKER_HOST", default=DOCKER_HOST, show_default=True, metavar="URL", help="The engine."
+)
+def reset(docker_host: str) -> int:
+    """Take away what Orion's networks have left on this machine.
+
+    Devices, routes, rules, and the networks of the Docker Engine: for a server that has left its cluster, once no
+    node runs on it. Where only the network is to go, `orion config put orion/network off` takes it from all nodes.
+    """
+    from orion.cli.app import say
+    from orion.process.network_reset import reset as take_away
+
+    done, failure = take_away(docker_host)
+    for each in done:
+        click.echo(each)
+    if failure is not None:
+        say(failure.detail)
+    return int(failure is not None)
 
 
 def _yes(value: bool) -> str:

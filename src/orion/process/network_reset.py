@@ -1,0 +1,58 @@
+"""Takes away what Orion's networks have left on a machine on which no node runs any more."""
+
+import asyncio
+import contextlib
+
+from orion.adapters.docker import Docker
+from orion.adapters.firewall import KernelFirewall
+from orion.adapters.guard import KernelGuard
+from orion.adapters.ingress import KernelIngress
+from orion.adapters.netlink.overlay import NetlinkOverlay
+from orion.model.errors import OrionError, Refused
+from orion.process.running import find
+from orion.reconcile.local_network import cluster_of, engine_name, number_of
+
+
+def reset(docker_host: str) -> tuple[list[str], OrionError | None]:
+    """Returns what was taken away, in words, and the first failure, which keeps nothing else from being tried.
+
+    Raises Refused while a node runs on this machine: it would bring all of it back.
+    """
+    if running := find():
+        raise Refused(
+            f"{running[0].node} runs on this machine, and would bring its network back: stop it first, or take the"
+            " network from the whole cluster with 'orion config put orion/network off'"
+        )
+    return asyncio.run(_reset(docker_host))
+
+
+async def _reset(docker_host: str) -> tuple[list[str], OrionError | None]:
+    kernel, done, failures = NetlinkOverlay(), list[str](), list[OrionError]()
+    async with contextlib.AsyncExitStack() as stack:
+        engine = Docker(docker_host)
+        stack.push_async_callback(engine.close)
+        for name, number, cluster in _own(await kernel.devices()):
+            try:
+                await engine.remove_network(engine_name(number), cluster)
+                await kernel.remove(name)  # last: it says what there is to take away
+                done.append(f"network {engine_name(number)}")
+            except OrionError as error:
+                failures.append(error)
+        if not failures:
+            await _remove_rules()
+            done.append("rules of nftables and iptables")
+    return done, next(iter(failures), None)
+
+
+def _own(devices: dict[str, str]) -> list[tuple[str, int, int]]:
+    """Returns those that are Orion's, each with the number of its network and its cluster."""
+    found = ((name, number_of(name), cluster_of(alias)) for name, alias in sorted(devices.items()))
+    return [
+        (name, number, cluster) for name, number, cluster in found if number is not None and cluster is not None
+    ]
+
+
+async def _remove_rules() -> None:
+    await KernelIngress().remove()
+    await KernelGuard().remove()
+    await KernelFirewall().remove()
