@@ -219,7 +219,8 @@ class Machine:
             return run.names
 
         kernel, firewall = SimOverlay(self.engine.kernel, run.process), SimFirewall(self.engine.firewall)
-        ingress, guard = SimIngress(self.engine.ingress), SimGuard(self.engine.guard)
+        ingress = SimIngress(self.engine.ingress)
+        guard = SimGuard(self.engine.guard, self.world.rng("guard", self.name, self.runs))
         return NetworkPorts(kernel, firewall, names, SimReach(self), ingress, guard, SimRelay())
 
     def kill(self, *, power: bool = False, torn: bool = False) -> bool:

@@ -1,6 +1,7 @@
 """The GuardKernel port of one process, to the rules of its machine, which outlive it. Others tamper with them."""
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator
 
 from orion.model.guard import GuardRules
@@ -14,12 +15,16 @@ class SimGuardRules(SparsePart[GuardRules]):
         super().put(rules if rules is not None and rules.guards else None)
 
 
+APPLY_S = (0.02, 0.02, 0.02, 1.0)  # a program is started for it, which a busy machine lets wait
+
+
 class SimGuard:
-    def __init__(self, rules: SimGuardRules) -> None:
+    def __init__(self, rules: SimGuardRules, rng: random.Random) -> None:
         self._rules = rules
+        self._rng = rng
 
     async def apply(self, rules: GuardRules) -> None:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(self._rng.choice(APPLY_S))
         self._rules.put(rules)
 
     async def matches(self, rules: GuardRules) -> bool:

@@ -10,6 +10,7 @@ there. References are to the Raft paper (figure 3) and to the invariants of ARCH
 import hashlib
 import zlib
 from collections.abc import Callable
+from functools import partial
 from itertools import combinations
 from operator import le
 
@@ -27,9 +28,11 @@ from sim.builds import PRESENT, Build
 from sim.cluster import Cluster, Machine, Run
 from sim.deployments import Watched, check_configs, check_surplus
 from sim.disk import Disk
+from sim.engine import Held
 from sim.explained import Explained
 from sim.fingerprint import Fingerprint, Print
 from sim.followed import MOST, QUEUES, Followed, Look, queues
+from sim.guarded import GuardedStarts
 from sim.image import SaveSnapshot, Transaction, Write
 from sim.kinds import Kinds
 from sim.loop import Process
@@ -77,6 +80,7 @@ class Invariants:
         self.explained = Explained(cluster, self._demand, build)
         self.kinds = Kinds(self._demand)
         self.ordered = Ordered(self._demand, self.world)
+        self.guarded = GuardedStarts(self.world, self._demand, self.state)
         cluster.on_outage = self.ordered.on_outage
         self.check_quorum = CheckQuorum(cluster, self._demand, is_quorum)
         self.on_leader: Callable[[Machine], None] = lambda _: None
@@ -98,7 +102,7 @@ class Invariants:
     def watch(self, machine: Machine) -> None:
         machine.disk.on_write = self._on_write
         self.explained.watch(machine)
-        machine.engine.on_start = self.ordered.on_engine_start
+        machine.engine.on_start = partial(self._on_engine_start, machine)
         explain = machine.engine.on_create
 
         def on_create(process: Process, allocation: Allocation, labels: Labels) -> None:
@@ -106,6 +110,10 @@ class Invariants:
             self.ordered.on_create(process, allocation)
 
         machine.engine.on_create = on_create
+
+    def _on_engine_start(self, machine: Machine, process: Process, held: Held) -> None:
+        self.ordered.on_engine_start(process, held)
+        self.guarded.on_engine_start(machine, process, held)
 
     def _on_wipe(self, machine: Machine) -> None:
         self.promises.forget(machine)

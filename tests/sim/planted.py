@@ -42,6 +42,7 @@ from orion.model.allocation import AllocationState
 from orion.model.container import EndCause
 from orion.model.errors import EngineError
 from orion.model.job import TaskSpec
+from orion.node.agent.hooks.cluster_network import GuardBeforeStart
 from orion.node.agent.reconciler import Reconciler
 from orion.node.agent.starter import Starter
 from orion.node.agent.turns import Turns
@@ -62,6 +63,7 @@ from orion.state.records import port_key
 from sim import planted_storage as storage
 from sim.aliased import LINKS
 from sim.builds import newer_build
+from sim.guarded import GUARDED_FIRST
 from sim.hand_over import HandOver
 from sim.lost import Lost
 from sim.networked import FRESH_NAMES, OWN_NETWORKS
@@ -434,6 +436,15 @@ def guards_let_in_whoever_is_known() -> None:
     orion.reconcile.guard.guard_rules = open_to_all
 
 
+def a_task_starts_before_its_guard() -> None:
+    """The agent does not wait for the kernel's rules."""
+
+    async def at_once(_self, _start, prepared):
+        return prepared
+
+    GuardBeforeStart.prestart = at_once
+
+
 def an_alias_is_forgotten() -> None:
     """Jobs have the aliases that they had first."""
     put = orion.state.tables.job_links.JobLinks.put
@@ -651,7 +662,8 @@ PLANTED = (
     _bug(an_address_of_another_network_is_given, "an address of its job's networks", first=32),
     _bug(ports_are_told_of_once, "liveness", first=25),
     _bug(ports_are_never_given_back, PORTS_OF_JOBS, first=14),
-    _bug(guards_let_in_whoever_is_known, "liveness", first=136),
+    _bug(guards_let_in_whoever_is_known, "liveness", first=165),
+    _bug(a_task_starts_before_its_guard, GUARDED_FIRST, first=2),
     _bug(an_alias_is_forgotten, LINKS, first=8),
     _bug(a_name_is_used_again_at_once, "a name's former containers have ended", first=30_003),
     _bug(a_stop_is_forgotten, HISTORY, "the history of a job ends with what it is", first=30_002),

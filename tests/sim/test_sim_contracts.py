@@ -1,5 +1,7 @@
 """The simulator's ports against the same suites as the real adapters."""
 
+import random
+
 import pytest
 
 from contract.test_csi import CsiContract
@@ -217,7 +219,7 @@ class SimGuardBench(GuardBench):
         self._rules = SimGuardRules()
 
     def part(self):
-        return SimGuard(self._rules)
+        return SimGuard(self._rules, random.Random(1))
 
     def flush(self):
         self._rules.tamper()
