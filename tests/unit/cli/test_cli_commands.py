@@ -503,7 +503,12 @@ def test_a_drain_that_leaves_a_task_without_a_place_says_so_and_is_no_success(or
 
 
 def test_drain_and_wait(orion, api, monkeypatch):
-    views = [node_view("node1", tasks=tasks) for tasks in (2, 2, 1, 0)]
+    views = [
+        node_view("node1", tasks=2),
+        node_view("node1", tasks=2, reason="there is no Docker Engine"),
+        node_view("node1", tasks=1, reason="there is no Docker Engine"),
+        node_view("node1", tasks=0),
+    ]
     service = api.service
 
     async def node(self, name, read):
@@ -520,7 +525,7 @@ def test_drain_and_wait(orion, api, monkeypatch):
     assert orion("drain", "--wait", "node1") == (
         0,
         "node1 gets no more work; it has none left\n",
-        "2 tasks to move from node1\n1 task to move from node1\n",
+        "2 tasks to move from node1\nnode1: there is no Docker Engine\n1 task to move from node1\n",
     )
 
 

@@ -92,6 +92,7 @@ def test_the_last_lines_are_those_of_the_version_that_failed_though_the_former_h
         "web/1 waits: port 8080 is taken on 3 of 3 nodes",
         "web/0 waits for db to be healthy, since 01:38:35 UTC",
         "web/0 is running on node1 and not ready (health check failed: exit code 1)",
+        "web/0 is starting on node1 and not ready (waits for config web/nginx, which is not there)",
     ],
 )
 def test_what_may_last_is_told_where_nobody_looks_on(capsys, reason):
@@ -106,6 +107,7 @@ def test_what_may_last_is_told_where_nobody_looks_on(capsys, reason):
         "web/0 is ready and is watched",
         "web/0 is running on node1 and not ready",
         "web/0 is pulling on node1 and not ready (3 of 40 MB)",
+        "web/0 is starting on node1 and not ready",
         "web/0 waits to be placed",
         "the former web/0 has not ended yet",
     ],

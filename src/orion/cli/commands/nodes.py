@@ -211,9 +211,12 @@ _RUNS = frozenset({"alive", "suspect", "draining", "drained"})
 def _wait_until_empty(client: "Client", node: str) -> None:
     from orion.cli.shared.output import note
 
-    index, told = 0, 0
+    index, told, why = 0, 0, ""
     while True:
         view, index = client.poll_node(node, index)
+        if view.tasks and view.reason != why:
+            why = view.reason
+            note(f"{view.name}: {why}")
         if not view.tasks:
             click.echo(f"{view.name} gets no more work; it has none left")
             return

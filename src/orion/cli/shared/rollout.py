@@ -22,7 +22,7 @@ LAST_LINES = 10
 # Reasons that are a step on the way, and pass by themselves.
 _PASSING = re.compile(
     r" is ready and is watched$| has its turn | waits to be placed$| waits until | not ended yet$| and not ready$"
-    r"| is (scheduled|pulling|starting) on "
+    r"| is (scheduled|pulling) on "
 )
 
 # Of each end the exit code, and words behind the job's name.
