@@ -56,7 +56,10 @@ def size_text(count: int, *, like: int | None = None) -> str:
     """Returns bytes in the units in which they, or `like`, were written: 512m is 512 MiB, 100000000 is 100 MB. A
     measured amount is decimal.
     """
-    binary = _in_binary(count if like is None else like)
+    return _text(count, binary=_in_binary(count if like is None else like))
+
+
+def _text(count: int, *, binary: bool) -> str:
     return _written(count, binary=binary) or bytes_text(count, binary=binary)
 
 
@@ -66,12 +69,19 @@ def part_text(part: str, total: str) -> str:
     return f"{number if total.endswith(f' {unit}') else part} of {total}"
 
 
-def amount_text(given: float, total: float) -> str:
+def amount_text(given: float, total: float, *, binary: bool | None = None) -> str:
     """Returns words for a part of some bytes: 1.5 of 8 GB. The unit is that of the total when a person has written
-    it, else that of the part.
+    it, else that of the part. `binary`: one kind of units for a whole column.
     """
-    like = int(total if is_written(int(total)) else given)
-    return part_text(size_text(int(given), like=like) if given else "0", size_text(int(total), like=like))
+    if binary is None:
+        binary = _in_binary(int(total if is_written(int(total)) else given))
+    part, whole = (_text(int(amount), binary=binary) for amount in (given, total))
+    return part_text(part if given else "0", whole)
+
+
+def column_text(count: int) -> str:
+    """Returns bytes as they are compared in a column: always in powers of 1024, as people ask with 512m and 10g."""
+    return _text(count, binary=True)
 
 
 def is_written(count: int) -> bool:

@@ -3,10 +3,10 @@
 import msgspec
 
 from orion.model.allocation import Allocation, AllocationState
+from orion.model.counts import several
 from orion.model.job import JobKind, TaskSpec
 from orion.model.placement import PlacementFailure
 from orion.model.placement_text import placement_text
-from orion.state.core.step import tasks_text
 from orion.state.job_record import OPEN, JobRecord, ends_slot
 
 PENDING = "pending"
@@ -80,7 +80,7 @@ def _why_after(record: JobRecord) -> str:
     """Returns what a job waits for that has its name from another one, or from itself before it was stopped."""
     if record.job.count > 1:
         verb = "has" if record.active == 1 else "have"
-        return f"waits until {tasks_text(record.active)} of the former {record.job.name} {verb} ended"
+        return f"waits until {several(record.active, 'task')} of the former {record.job.name} {verb} ended"
     nodes = sorted(allocation.node for allocation in record.history(0) if not allocation.terminal)
     return f"waits until the former {record.job.name} has ended on {' and '.join(nodes)}"
 

@@ -9,6 +9,7 @@ from textual.events import Key as KeyEvent
 from textual.screen import Screen
 
 from orion.model.api.watch import Noun
+from orion.model.counts import several
 from orion.tui.columns import View
 from orion.tui.desk import Desk
 from orion.tui.frame import Frame, hints_of
@@ -310,7 +311,8 @@ class Browser(Screen[None]):
     def do_copy(self) -> None:
         keys = self.chosen
         self.app.copy_to_clipboard("\n".join(keys))
-        self.note(f"copied {keys[0] if len(keys) == 1 else f'{len(keys)} names'}" if keys else "there is no row")
+        what = keys[0] if len(keys) == 1 else several(len(keys), "name")
+        self.note(f"copied {what}" if keys else "there is no row")
 
     def do_save(self) -> None:
         self.note(save_table(self.desk.place.crumb, self.table.sheet.texts(time.time())))

@@ -433,7 +433,7 @@ def test_nodes(orion, api):
     amounts = Amounts(16_000_000_000, 1_500_000_000, None)
     api.service.nodes_by_name = {"node1": node_view("node1", memory=amounts, tasks=3, reason="no engine here")}
     _, out, _ = orion("nodes")
-    assert "1.5 of 16 GB" in out
+    assert "1.4 of 14.9 GiB" in out
     assert "0 of 100 GB" in out
     assert "0.5 of 2" in out
     assert "no engine here" in out

@@ -8,7 +8,7 @@ from orion.cli.shared.output import age_text
 from orion.cli.shared.progress import done_percent
 from orion.model.amounts import parse_seconds, parse_size
 from orion.model.api.tasks import ProgressView
-from orion.model.resources import amount_text, size_text
+from orion.model.resources import amount_text, column_text, size_text
 from unit.api.fake_service import task_view
 
 
@@ -125,6 +125,13 @@ def test_no_age():
 )
 def test_amounts(given, total, text):
     assert amount_text(given, total) == text
+
+
+def test_amounts_in_a_column_are_of_one_family():
+    assert amount_text(64 * 1024**2, 24_159_191_040, binary=True) == "64 MiB of 22.5 GiB"
+    assert amount_text(0, 24_159_191_040, binary=True) == "0 of 22.5 GiB"
+    assert column_text(100_000_000) == "95.4 MiB"
+    assert column_text(10 * 1024**3) == "10 GiB"
 
 
 @pytest.mark.parametrize(

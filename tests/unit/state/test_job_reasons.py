@@ -4,7 +4,7 @@ import pytest
 from rollout_kit import Rollout
 
 from orion.model.deployment import DeploymentState
-from orion.model.update import FailureAction, UpdatePolicy
+from orion.model.update import FailureAction, UpdateOrder, UpdatePolicy
 from orion.node.views import counts, render_jobs, render_rows
 
 NO_IMAGE = "nginx:2 is not there"
@@ -31,6 +31,18 @@ def no_image(each):
     if each.job_version == 0:
         return {"state": "running", "started_at_ms": 1}
     return {"state": "failed", "reason": NO_IMAGE}
+
+
+def test_a_task_of_which_two_runs_end_again_and_again_is_one_task():
+    policy = UpdatePolicy(order=UpdateOrder.START_FIRST, failure_action=FailureAction.PAUSE)
+    world = Rollout(2)
+    world.deploy(count=1, update=policy)
+    assert world.run().state is DeploymentState.DONE
+    world.deploy(count=1, image="nginx:2", update=policy)
+    for _ in range(2):
+        world.tick(lambda each: {"state": "starting", "restarts": 2, "exit_code": 3, "reason": "boom"})
+    assert sum(each.wanted and each.status.restarts > 0 for each in world.active()) == 2
+    assert reason(world) == "1 of 1 task restarts: boom"
 
 
 def test_a_job_whose_task_ends_again_and_again_says_so_until_its_deployment_has_ended():

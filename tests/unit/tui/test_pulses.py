@@ -67,7 +67,7 @@ def test_sparks_and_bars():
     assert spark([0, 0], 2) == "▁▁"
     assert spark([1, 2, 3], 2) == "▆█"
     assert (bar(0.5, 4), bar(None, 4), bar(7, 2)) == ("██░░", "░░░░", "██")
-    assert (percent(0.456), percent(None), percent(1)) == (" 46%", "  - ", "100%")
+    assert (percent(0.456), percent(None), percent(1.05)) == (" 46%", "  - ", "100%")
 
 
 def test_a_commits_time_is_that_between_two_measures_of_one_leader():

@@ -8,6 +8,7 @@ from orion.cli.app import SETTINGS
 from orion.cli.shared.options import asks, command, complete_node, no_trunc, output
 from orion.cli.shared.table import Column
 from orion.cli.shared.types import LabelChange
+from orion.model.counts import several
 
 if TYPE_CHECKING:
     from orion.client import Client, NodeView
@@ -81,8 +82,8 @@ def _row(node: "NodeView") -> tuple[str, ...]:
         node.status,
         node.role,
         f"{node.cpu.given:g} of {node.cpu.total:g}",
-        amount_text(node.memory.given, node.memory.total),
-        amount_text(node.disk.given, node.disk.total),
+        amount_text(node.memory.given, node.memory.total, binary=True),
+        amount_text(node.disk.given, node.disk.total, binary=True),
         str(node.tasks),
         " ".join(f"{key}={value}" for key, value in node.labels.items()),
         node.reason,
@@ -163,7 +164,8 @@ def drain(client: "Client", node: str, undo: bool, wait: bool, move_volumes: boo
         return _stop(client, node) or code if stop else code
     if view.tasks:
         click.echo(
-            f"{view.name} gets no more work; {_tasks(view.tasks)} to move, 'orion nodes' shows how far it is"
+            f"{view.name} gets no more work; {several(view.tasks, 'task')} to move,"
+            " 'orion nodes' shows how far it is"
         )
     else:
         click.echo(f"{view.name} gets no more work; it has none left")
@@ -222,7 +224,7 @@ def _wait_until_empty(client: "Client", node: str) -> None:
             return
         if view.tasks != told:
             told = view.tasks
-            note(f"{_tasks(told)} to move from {view.name}")
+            note(f"{several(told, 'task')} to move from {view.name}")
 
 
 def _tell_homeless(client: "Client", node: str) -> int:
@@ -234,10 +236,6 @@ def _tell_homeless(client: "Client", node: str) -> int:
     for task in waiting:
         say(f"{task.id} runs nowhere now: {task.reason}")
     return 1 if waiting else 0
-
-
-def _tasks(count: int) -> str:
-    return "1 task" if count == 1 else f"{count} tasks"
 
 
 @command()

@@ -8,6 +8,7 @@ import click
 from orion.cli.app import SETTINGS
 from orion.cli.shared.options import asks, complete_node, no_trunc, output
 from orion.cli.shared.table import Column
+from orion.model.counts import several
 from orion.model.times import moment_text
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def _print(view: "RaftView", *, no_trunc: bool) -> None:
     click.echo(f"this node is {view.state}; {view.leader or 'nobody'} leads in term {view.term}")
     click.echo(
         f"log {view.first_index} to {view.commit_index} committed, applied to {view.applied_index}, "
-        f"snapshot at {view.snapshot_index or '-'}; {view.task_count} tasks; format level {view.level}"
+        f"snapshot at {view.snapshot_index or '-'}; {several(view.task_count, 'task')}; format level {view.level}"
     )
     click.echo()
     rows = [

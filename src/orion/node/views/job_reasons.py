@@ -1,11 +1,11 @@
 """Why a job is not as asked, in a sentence for people. Pure reads."""
 
 from orion.model.allocation import Allocation, AllocationState
+from orion.model.counts import several
 from orion.model.deployment import UNMET, Deployment, DeploymentKind
 from orion.model.deployment_text import end_text, way_back_text
 from orion.model.placement_text import waiting_text
 from orion.node.views.counts import Counts, active_of
-from orion.state.core.step import tasks_text
 from orion.state.job_record import JobRecord
 from orion.state.slots import task_slot
 
@@ -19,7 +19,7 @@ def job_reason(record: JobRecord, deployment: Deployment | None, total: Counts) 
     anything to say.
     """
     if record.successor is not None:
-        return f"waits until {tasks_text(record.active)} of the former {record.job.name} ended"
+        return f"waits until {several(record.active, 'task')} of the former {record.job.name} ended"
     if record.open_count:
         return _why_open(record)
     last = deployment if deployment and deployment.created_index == record.latest.created_index else None
@@ -29,7 +29,7 @@ def job_reason(record: JobRecord, deployment: Deployment | None, total: Counts) 
 
 
 def _why_open(record: JobRecord) -> str:
-    who = f"{record.open_count:,} of {tasks_text(record.job.count)}"
+    who = f"{record.open_count:,} of {several(record.job.count, 'task')}"
     verb = "waits" if record.open_count == 1 else "wait"
     if not record.refusal:
         return f"{who} {verb} to be placed"
@@ -57,29 +57,31 @@ def _why_restarts(record: JobRecord, wanted: list[Allocation], deployment: Deplo
     """
     watched = deployment is not None and deployment.running and deployment.kind is not DeploymentKind.SCALE
     goal = deployment.goal if deployment is not None and watched else None
-    again = [
-        each.status
+    found = {  # by task: while an update goes on it has two runs
+        each.index: each.status
         for each in wanted
         if each.status.restarts and (each.job_version == goal or not record.is_ready(each))
-    ]
-    if not again:
+    }
+    if not found:
         return ""
+    again = list(found.values())
     said = next((status.reason for status in again if status.reason), "").removeprefix(_RESTARTING)
     if not said and again[0].exit_code is not None:
         said = f"exit code {again[0].exit_code}"
     verb = "restarts" if len(again) == 1 else "restart"
-    who = f"{len(again):,} of {tasks_text(record.job.count)} {verb}"
+    who = f"{len(again):,} of {several(record.job.count, 'task')} {verb}"
     return f"{who}: {said}" if said else f"{who}, {max(status.restarts for status in again):,} times so far"
 
 
 def _why_not_ready(record: JobRecord, wanted: list[Allocation]) -> str:
-    said = [each.status.reason for each in wanted if each.status.reason and not record.is_ready(each)]
+    why = {each.index: each.status.reason for each in wanted if each.status.reason and not record.is_ready(each)}
+    said = list(why.values())
     verb = "is" if len(said) == 1 else "are"
-    return f"{len(said):,} of {tasks_text(record.job.count)} {verb} not ready: {said[0]}" if said else ""
+    return f"{len(said):,} of {several(record.job.count, 'task')} {verb} not ready: {said[0]}" if said else ""
 
 
 def _why_failed(record: JobRecord) -> str:
     """Returns how many tasks have failed for good, and why."""
     slots = [task_slot(record, index) for index in range(len(record.slots))]
     failed = [slot.reason for slot in slots if slot.state == AllocationState.FAILED]
-    return f"{len(failed):,} of {tasks_text(record.job.count)} failed: {failed[0]}" if failed else ""
+    return f"{len(failed):,} of {several(record.job.count, 'task')} failed: {failed[0]}" if failed else ""

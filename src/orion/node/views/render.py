@@ -13,6 +13,7 @@ from orion.model.api.configs import ConfigView
 from orion.model.api.nodes import Amounts, NodeView
 from orion.model.api.tasks import AllocationView, TaskView
 from orion.model.configs import ConfigStat
+from orion.model.counts import several
 from orion.model.errors import NotFound
 from orion.model.ids import (
     JobName,
@@ -35,7 +36,6 @@ from orion.node.membership.directory import Directory, Seen
 from orion.node.rpc.reads import ALL, Page
 from orion.node.views import reasons
 from orion.state import gate
-from orion.state.core.step import tasks_text
 from orion.state.job_record import JobRecord, Slot
 from orion.state.records import NodeRecord
 from orion.state.slots import task_slot
@@ -281,7 +281,7 @@ def _why_idle(record: NodeRecord) -> str:
         since = time_text(node.changed_at_ms)
         return f"down since {since}; its tasks are started elsewhere, unless their volumes are here"
     if node.draining and node.status is NodeStatus.READY and not node.engine_down:
-        left = f"{tasks_text(record.active)} yet to leave; " if record.active else ""
+        left = f"{several(record.active, 'task')} yet to leave; " if record.active else ""
         return f"{left}gets no work until 'orion ready {node.id}'"
     return node.engine_down
 

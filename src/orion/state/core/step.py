@@ -29,8 +29,3 @@ class Step:
 
     def tell(self, kind: str, subject: str, text: str) -> None:
         self.events.append(Event(self.index, len(self.events), self.at_ms, kind, subject, text))
-
-
-def tasks_text(count: int) -> str:
-    """1 task, 1,000 tasks."""
-    return "1 task" if count == 1 else f"{count:,} tasks"

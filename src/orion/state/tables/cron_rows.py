@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from orion.model.allocation import Allocation, AllocationState
+from orion.model.counts import several
 from orion.model.firing import Firing, Outcome
 from orion.model.ids import JobName
 from orion.model.images import image_text
@@ -18,7 +19,7 @@ from orion.model.levels import since
 from orion.model.schedule import MAX_CATCH_UP, Overlap
 from orion.state import mutations
 from orion.state.core.frames import Rows
-from orion.state.core.step import Step, tasks_text
+from orion.state.core.step import Step
 from orion.state.core.table import KeyedTable, TableSet
 from orion.state.job_record import JobRecord
 from orion.state.records import Tables
@@ -178,7 +179,7 @@ def start_run(
     step.tell(
         "CronFired",
         cron.name,
-        f"{cron.name} runs as {name}: {tasks_text(job.count)} of {image_text(job.task.image)}",
+        f"{cron.name} runs as {name}: {several(job.count, 'task')} of {image_text(job.task.image)}",
     )
     return row.noted(Firing(at_ms, step.at_ms, Outcome.RUNNING, name, by_hand=by_hand))
 

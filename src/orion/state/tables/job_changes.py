@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from orion.model.counts import several
 from orion.model.deployment import NO_VERSION, Deployment, DeploymentKind, DeploymentState
 from orion.model.errors import Conflict, OrionError, Refused
 from orion.model.ids import JobName
@@ -12,7 +13,7 @@ from orion.state import mutations, rollouts
 from orion.state.core.command import Command, command, once_about
 from orion.state.core.faults import MAX_NUMBER, first, key_fault, longer, outside
 from orion.state.core.faults import MAX_WORD as MAX_NAME
-from orion.state.core.step import Step, tasks_text
+from orion.state.core.step import Step
 from orion.state.job_record import JobRecord
 from orion.state.records import MAX_COUNT, Tables
 from orion.state.tables import cron_rows, job_configs, job_uses
@@ -141,7 +142,7 @@ def _change(state: Tables, step: Step, record: JobRecord, asked: Job) -> JobName
     note(state, step, ChangeKind.UPDATED if not same_spec else ChangeKind.SCALED, job)
     if job.schedule != latest.schedule:
         cron_rows.begin(state, step, job)
-    what = f"version {job.version}, {image_text(job.task.image)}" if not same_spec else tasks_text(job.count)
+    what = f"version {job.version}, {image_text(job.task.image)}" if not same_spec else several(job.count, "task")
     step.tell("JobUpdated", job.name, f"{job.name} is to be {what}")
     _begin(state, step, job, kind, back if not same_spec else _same_way_back(last, failed=failed))
     return job.name
@@ -278,7 +279,7 @@ def set_job_count(state: Tables, step: Step, change: SetJobCount) -> JobName | O
     new_from = len(record.slots)
     rollouts.change_job(state, record, job)
     note(state, step, ChangeKind.SCALED, job)
-    step.tell("JobScaled", job.name, f"{job.name} is to have {tasks_text(job.count)}")
+    step.tell("JobScaled", job.name, f"{job.name} is to have {several(job.count, 'task')}")
     if running is None:
         _begin(state, step, job, DeploymentKind.SCALE, NO_VERSION)
     elif running.from_version != NO_VERSION and not running.rolling_back:

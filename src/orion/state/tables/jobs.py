@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from msgspec.structs import replace
 
 from orion.model.allocation import Allocation
+from orion.model.counts import several
 from orion.model.errors import Conflict, NotFound, OrionError, Refused
 from orion.model.ids import JobName
 from orion.model.images import image_text
@@ -21,7 +22,7 @@ from orion.state.core.faults import (
     key_fault,
     longer,
 )
-from orion.state.core.step import Step, tasks_text
+from orion.state.core.step import Step
 from orion.state.job_record import JobRecord
 from orion.state.records import MAX_COUNT, Tables, port_text, static_port_keys
 from orion.state.system_slots import homes_for
@@ -128,7 +129,7 @@ def add_new(state: Tables, step: Step, job: Job) -> JobName | OrionError:
     step.tell(
         "JobCreated",
         job.name,
-        f"{job.name} created: {tasks_text(job.count)} of {image_text(job.task.image)}{after}",
+        f"{job.name} created: {several(job.count, 'task')} of {image_text(job.task.image)}{after}",
     )
     return job.name
 
@@ -176,7 +177,7 @@ def remove_job(state: Tables, step: Step, command: RemoveJob) -> JobName | Orion
         cron_rows.settle_run(state, step, record)
     job_uses.keep(state, name)
     text = f"{name} is being removed"
-    step.tell("JobRemoved", name, f"{text}: {tasks_text(record.active)} to end" if record.active else text)
+    step.tell("JobRemoved", name, f"{text}: {several(record.active, 'task')} to end" if record.active else text)
     settle(state, step, record)
     return name
 
@@ -233,7 +234,7 @@ def _stop(state: Tables, step: Step, record: JobRecord) -> None:
     text = f"{latest.name} is stopping"
     note(state, step, ChangeKind.STOPPED, latest)
     state.of(Deployments).supersede(step, latest.name, "the job is stopped")
-    step.tell("JobStopped", latest.name, f"{text}: {tasks_text(record.active)}" if record.active else text)
+    step.tell("JobStopped", latest.name, f"{text}: {several(record.active, 'task')}" if record.active else text)
 
 
 def _start(state: Tables, step: Step, record: JobRecord) -> None:
@@ -250,7 +251,7 @@ def _start(state: Tables, step: Step, record: JobRecord) -> None:
     else:
         mutations.open_job(state, record, job)
     note(state, step, ChangeKind.STARTED, job)
-    step.tell("JobStarted", job.name, f"{job.name} is started: {tasks_text(job.count)}")
+    step.tell("JobStarted", job.name, f"{job.name} is started: {several(job.count, 'task')}")
 
 
 # --- what ends ---------------------------------------------------------------------------------------------

@@ -4,12 +4,13 @@ A network's number follows from the entry that made it, so that none is given ag
 may still have what had it.
 """
 
+from orion.model.counts import several
 from orion.model.errors import Conflict, NotFound, OrionError, Refused
 from orion.model.levels import since
 from orion.model.network import DEFAULT, MAX_NETWORKS, MAX_NUMBER, NETWORK_NAME, Network
 from orion.state.core.command import Command, command, once_about
 from orion.state.core.faults import MAX_WORD, first, key_fault, longer
-from orion.state.core.step import Step, tasks_text
+from orion.state.core.step import Step
 from orion.state.records import Tables
 from orion.state.tables.answers import Answers
 from orion.state.tables.job_configs import specs_of
@@ -86,7 +87,7 @@ def remove_network(state: Tables, step: Step, remove: RemoveNetwork) -> str | Or
             " redeploy what is on it first"
         )
     if left := tasks_on(state, row.number):
-        return Conflict(f"{tasks_text(left)} on network {name} have not ended yet: try again once they have")
+        return Conflict(f"{several(left, 'task')} on network {name} have not ended yet: try again once they have")
     subnets = state.of(Subnets)
     for key in subnets.of_network(row.number):
         subnets.drop(key)

@@ -2,13 +2,14 @@
 
 from msgspec.structs import replace
 
+from orion.model.counts import several
 from orion.model.errors import Conflict, OrionError
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import NodeStatus
 from orion.state import mutations, node_moves
 from orion.state.core.command import Command, Once, command
 from orion.state.core.faults import key_fault
-from orion.state.core.step import Step, tasks_text
+from orion.state.core.step import Step
 from orion.state.gate import level_with, rise
 from orion.state.records import Tables
 from orion.state.tables.answers import Answers
@@ -66,7 +67,7 @@ def drain_node(state: Tables, step: Step, command: DrainNode) -> NodeId | OrionE
     node = replace(record.node, draining=command.draining)
     mutations.set_node(state, record, node)
     if command.draining:
-        text = f"{node.id} is draining: {tasks_text(record.active)} to move" if record.active else ""
+        text = f"{node.id} is draining: {several(record.active, 'task')} to move" if record.active else ""
         step.tell("NodeDrained", node.id, text or f"{node.id} is drained")
     else:
         step.tell("NodeReadied", node.id, f"{node.id} takes work again")
@@ -93,7 +94,7 @@ def remove_node(state: Tables, step: Step, command: RemoveNode) -> NodeId | Orio
             return Conflict(f"{node.id} is in use; drain it first: orion drain {node.id}")
         if record.active:
             return Conflict(
-                f"{node.id} still has {tasks_text(record.active)}; wait until it is drained, or stop it first"
+                f"{node.id} still has {several(record.active, 'task')}; wait until it is drained, or stop it first"
             )
     level = level_with(state, node.id, None)
     lost = mutations.lose_all(state, record, f"{node.id} was removed", step.at_ms)

@@ -3,13 +3,14 @@
 from msgspec.structs import replace
 
 from orion.model.allocation import Allocation
+from orion.model.counts import several
 from orion.model.errors import OrionError
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node, NodeStatus
 from orion.state import mutations
 from orion.state.core.command import Command, command
 from orion.state.core.faults import MAX_MS, MAX_TEXT, first, longer, outside
-from orion.state.core.step import Step, tasks_text
+from orion.state.core.step import Step
 from orion.state.records import NodeRecord, Tables
 from orion.state.tables.nodes import after_loss, lost_text, node_fault, unknown_node
 
@@ -86,7 +87,7 @@ def _wait_text(record: NodeRecord) -> str:
     if not record.active:
         return ""
     verb = "waits" if record.active == 1 else "wait"
-    return f"; {tasks_text(record.active)} {verb} for it up to {record.node.grace_ms / 1000:g} s"
+    return f"; {several(record.active, 'task')} {verb} for it up to {record.node.grace_ms / 1000:g} s"
 
 
 TABLES = ()

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from msgspec.structs import replace
 
 from orion.model.allocation import Allocation
+from orion.model.counts import several
 from orion.model.errors import Conflict, NotFound, OrionError
 from orion.model.ids import NODE_ID, AllocationId, NodeId, RaftId, task_id
 from orion.model.labels import Changes, effective
@@ -28,7 +29,7 @@ from orion.state.core.faults import (
     resources_fault,
 )
 from orion.state.core.frames import Rows, batches
-from orion.state.core.step import MAX_EVENTS_EACH, Step, tasks_text
+from orion.state.core.step import MAX_EVENTS_EACH, Step
 from orion.state.core.table import Table, same
 from orion.state.gate import level_with, rise, welcome
 from orion.state.records import MAX_REMOVED, NodeRecord, Tables
@@ -333,7 +334,7 @@ def after_loss(state: Tables, step: Step, lost: list[Allocation]) -> None:
 
 def lost_text(lost: list[Allocation]) -> str:
     missed = sum(allocation.wanted for allocation in lost)
-    return f": {tasks_text(missed)} lost" if missed else ""
+    return f": {several(missed, 'task')} lost" if missed else ""
 
 
 def _tell_engine(step: Step, node: Node, former: str) -> None:

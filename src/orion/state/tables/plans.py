@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from orion.model.after import MAX_AFTER, noted
 from orion.model.allocation import Allocation
+from orion.model.counts import several
 from orion.model.ids import AllocationId, JobName, allocation_id, task_id
 from orion.model.job import DYNAMIC_PORTS, PortBinding
 from orion.model.limits import MAX_PORTS
@@ -29,7 +30,7 @@ from orion.state.core.faults import (
     outside,
     protocol_fault,
 )
-from orion.state.core.step import MAX_EVENTS_EACH, Step, tasks_text
+from orion.state.core.step import MAX_EVENTS_EACH, Step
 from orion.state.job_record import OPEN, JobRecord
 from orion.state.placed import admission
 from orion.state.records import Ports, Tables, port_key
@@ -256,7 +257,7 @@ def _tell_leaving(step: Step, record: JobRecord, allocation: Allocation) -> None
 def _tell_placed(step: Step, record: JobRecord, placed: list[Allocation]) -> None:
     if len(placed) > MAX_EVENTS_EACH:
         nodes = len({allocation.node for allocation in placed})
-        text = f"{tasks_text(len(placed))} of {record.job.name} placed on {nodes:,} node{'s' if nodes > 1 else ''}"
+        text = f"{several(len(placed), 'task')} of {record.job.name} placed on {several(nodes, 'node')}"
         step.tell("TasksPlaced", record.job.name, text)
         return
     for allocation in placed:
@@ -275,7 +276,7 @@ def _tell_refused(step: Step, record: JobRecord) -> None:
     name, waiting = record.job.name, record.open_count
     verb = "waits" if waiting == 1 else "wait"
     subject = task_id(name, 0) if record.job.count == 1 else name
-    who = subject if record.job.count == 1 else f"{waiting:,} of {tasks_text(record.job.count)} of {name}"
+    who = subject if record.job.count == 1 else f"{waiting:,} of {several(record.job.count, 'task')} of {name}"
     step.tell("TaskRefused", subject, f"{who} {waiting_text(record.refusal, record.job.task, verb)}")
 
 

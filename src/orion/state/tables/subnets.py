@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from msgspec.structs import replace
 
+from orion.model.counts import several
 from orion.model.firewall import MAX_NETWORKS
 from orion.model.ids import NodeId
 from orion.model.job import TaskSpec
@@ -29,7 +30,7 @@ from orion.model.settings import NETWORK, network
 from orion.state.core.command import Command, command
 from orion.state.core.faults import first, outside
 from orion.state.core.frames import Rows
-from orion.state.core.step import Step, tasks_text
+from orion.state.core.step import Step
 from orion.state.core.table import KeyedTable, TableSet
 from orion.state.records import NodeRecord, Tables
 from orion.state.tables.configs import REFUSALS, Configs
@@ -296,7 +297,7 @@ class AddressGiver:
                 subnets.put(part.row)
             if part.missed:
                 rest = f": {_INSTEAD}" if number == DEFAULT_NUMBER else f" in {subnet_text(part.row.first)}"
-                text = f"{node} has no address left for {tasks_text(part.missed)}{rest}"
+                text = f"{node} has no address left for {several(part.missed, 'task')}{rest}"
                 self._step.tell("NetworkFull", node, text)
 
 

@@ -10,6 +10,7 @@ from orion.client import Client
 from orion.model.api.history import ChangeView
 from orion.model.api.jobs import JobView, VersionView, request_of
 from orion.model.api.tasks import TaskFields
+from orion.model.counts import several
 from orion.model.deployment import DeploymentState
 from orion.model.errors import OrionError, Refused
 from orion.model.job import JobKind
@@ -17,7 +18,6 @@ from orion.tui.actions.action import Begun
 from orion.tui.actions.wishes import labels, version
 from orion.tui.lines import Line, Part, plain
 from orion.tui.texts.versions import changed_words, plan_told, version_lines
-from orion.tui.texts.words import several
 
 
 def restart_job(client: Client, job: str, wished: str) -> Begun:

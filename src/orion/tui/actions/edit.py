@@ -12,6 +12,7 @@ from orion.jobfile.load import Source, load
 from orion.model.api.jobs import JobRequest, JobView
 from orion.model.api.plans import PlanView
 from orion.model.api.watch import Noun
+from orion.model.counts import several
 from orion.model.errors import Refused
 from orion.tui.actions.action import Stage
 from orion.tui.actions.calls import under_way
@@ -20,7 +21,6 @@ from orion.tui.lines import plain
 from orion.tui.screens.confirm import Confirm
 from orion.tui.texts.asking import job_of
 from orion.tui.texts.versions import plan_told
-from orion.tui.texts.words import several
 from orion.tui.texts.yaml_text import job_yaml
 
 HEAD = (

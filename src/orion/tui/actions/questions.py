@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Iterator
 from orion.model.api.nodes import NodeView
 from orion.model.api.volumes import VolumeView
 from orion.model.api.watch import JobRow, Noun, TaskRow
+from orion.model.counts import several
 from orion.model.job import JobKind
 from orion.tui.actions.action import Question
 from orion.tui.lines import Line, plain
 from orion.tui.store import Store
 from orion.tui.texts.asking import runs_of, task_order, tasks_of
-from orion.tui.texts.words import several
 
 ACTIVE = frozenset(("scheduled", "pulling", "starting", "running"))
 MOST_NAMED = 6

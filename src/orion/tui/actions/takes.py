@@ -7,6 +7,7 @@ from functools import partial
 from orion.client import Client
 from orion.model.api.nodes import NodeView
 from orion.model.api.watch import Noun
+from orion.model.counts import several
 from orion.model.errors import Refused
 from orion.model.hosts import forwarded_ports
 from orion.tui.actions.action import Stage
@@ -74,7 +75,7 @@ async def until_empty(stage: Stage, node: str) -> None:
         if row.status == "drained" and not row.tasks:
             return
         if asyncio.get_running_loop().time() >= deadline:
-            raise Refused(f"{node} still has {row.tasks} tasks after an hour, and is not stopped")
+            raise Refused(f"{node} still has {several(row.tasks, 'task')} after an hour, and is not stopped")
         await asyncio.sleep(LOOK_S)
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from orion.model.counts import several
 from orion.tui.cluster import Cluster
 from orion.tui.pager import Pager
 from orion.tui.pages import fault_of, finder
@@ -82,7 +83,7 @@ class TextPane(Pane):
             self.say(f"{len(text):,} characters are too many to be copied through a terminal: Ctrl-S saves them")
             return
         self.app.copy_to_clipboard(text)
-        self.say(f"copied {len(text):,} characters")
+        self.say(f"copied {several(len(text), 'character')}")
 
     def action_save(self) -> None:
         """Saves what is shown, in a file of its own."""
@@ -100,4 +101,4 @@ def saved(name: str, lines: list[str]) -> str:
             file.writelines(f"{line}\n" for line in lines)
     except OSError as error:
         return f"{path} can't be written: {error.strerror or error}"
-    return f"{len(lines):,} lines are in {path}"
+    return f"{several(len(lines), 'line')} in {path}"

@@ -8,13 +8,13 @@ from textual.widget import Widget
 
 from orion.client import Client, StatsView
 from orion.model.api.watch import Noun, TaskRow
+from orion.model.counts import several
 from orion.tui.cluster import Cluster, Stream
 from orion.tui.pager import Pager
 from orion.tui.screens.pane import Pane
 from orion.tui.texts.asking import all_tasks, tasks_now
 from orion.tui.texts.use import ORDERS
 from orion.tui.texts.use import Use as Readings
-from orion.tui.texts.words import several
 
 MOST_TASKS = 50  # at a time: each is a connection and a thread
 DRAW_S = 0.5

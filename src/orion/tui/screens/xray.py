@@ -7,6 +7,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from orion.model.api.watch import Noun
+from orion.model.counts import several
 from orion.tui.cluster import Cluster
 from orion.tui.picker import Picker
 from orion.tui.screens.of_row import BY_WORD
@@ -50,7 +51,7 @@ class Xray(Pane):
         self._branches = tree(self.cluster.store, self.job, self._turned)
         self.picker.show_rows([((each.noun, each.key), each.line) for each in self._branches])
         jobs = sum(each.opens for each in self._branches)
-        self.status("" if self.job else f"{jobs:,} jobs")
+        self.status("" if self.job else several(jobs, "job"))
         self.say("" if self._branches else f"there is no job {self.job}".rstrip())
 
     def _branch(self) -> Branch | None:

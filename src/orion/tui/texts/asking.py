@@ -8,6 +8,7 @@ from orion.model.api.deployments import DeploymentView
 from orion.model.api.nodes import NodeView
 from orion.model.api.tasks import TaskView
 from orion.model.api.watch import AllocationRow, JobRow, Noun, TaskRow
+from orion.model.counts import several
 from orion.model.errors import NotFound, OrionError
 from orion.tui.lines import Line, Part, plain, state_look
 from orion.tui.store import Store
@@ -22,7 +23,6 @@ from orion.tui.texts.describe import (
 from orion.tui.texts.describe_job import allocation_lines, job_lines, task_lines
 from orion.tui.texts.event_lines import event_line
 from orion.tui.texts.why import why_lines
-from orion.tui.texts.words import several
 from orion.tui.texts.yaml_text import job_yaml, yaml_text
 
 EVENTS = 15  # that a description ends with

@@ -8,6 +8,7 @@ from orion.model.api.network import NetworkDetailView
 from orion.model.api.nodes import Amounts, NodeView
 from orion.model.api.volumes import VolumeView
 from orion.model.api.watch import TaskRow
+from orion.model.counts import several
 from orion.model.resources import amount_text, bytes_text, is_written, size_text
 from orion.tui.lines import Line, fields, plain, table
 from orion.tui.texts.words import age_of, since
@@ -114,7 +115,7 @@ def deployment_lines(row: DeploymentView) -> Iterator[Line]:
 
 
 def volume_lines(volume: VolumeView) -> Iterator[Line]:
-    size = "" if volume.size is None else f"{bytes_text(volume.size.bytes)} in {volume.size.files:,} files"
+    size = "" if volume.size is None else f"{bytes_text(volume.size.bytes)} in {several(volume.size.files, 'file')}"
     yield from fields(
         (
             ("kind", volume.kind),
@@ -177,7 +178,7 @@ def _value_lines(value: bytes, *, folder: bool) -> Iterator[Line]:
     try:
         text = value.decode()
     except UnicodeDecodeError:
-        yield plain(f"{len(value):,} bytes that are no text", "dim")
+        yield plain(f"{several(len(value), 'byte')} that are no text", "dim")
         return
     for line in text.splitlines():
         yield plain(printable(line))

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from orion.client import NodeView, RaftView
 from orion.model.api.deployments import DeploymentView
 from orion.model.api.watch import JobRow, Noun, TaskRow
+from orion.model.counts import several
 from orion.tui.lines import Line, Part, cut, plain, state_look
 from orion.tui.store import Store
 from orion.tui.texts.pulse import Pulse, cpu_used, memory_used, share_of
 from orion.tui.texts.sparks import bar, percent, spark
-from orion.tui.texts.words import several
 
 MOST_REASONS = 10
 HIGH = 0.9  # a share that is near its end
@@ -149,7 +149,7 @@ def _nodes(store: Store, pulse: Pulse, width: int) -> Iterator[Line]:
     room = max(4, min(20, (width - names - 10 - 26) // 4))
     heads = ("given", "used", "given", "used")
     titles = "".join(f"{head:<{room + 6}}" for head in heads)
-    yield plain(f"{'':<{names + 11}}{'cpu':<{2 * room + 12}}memory", "dim")
+    yield plain(f"{'':<{names + 11}}{'cpu, of all cores':<{2 * room + 12}}memory", "dim")
     yield plain(f"{'node':<{names + 11}}{titles}".rstrip(), "dim")
     for node in sorted(nodes, key=lambda row: (row.status in _WELL, row.name)):
         given = (share_of(node.cpu.given, node.cpu.total), share_of(node.memory.given, node.memory.total))

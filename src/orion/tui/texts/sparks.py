@@ -30,5 +30,5 @@ def bar(share: float | None, width: int) -> str:
 
 
 def percent(share: float | None) -> str:
-    """Returns four characters: ` 45%`."""
-    return "  - " if share is None else f"{min(999, round(100 * share)):3}%"
+    """Returns four characters: ` 45%`; at most 100%, where a bar ends too."""
+    return "  - " if share is None else f"{min(100, round(100 * share)):3}%"

@@ -9,9 +9,10 @@ from orion.model.api.reasons import (
     ShortageView,
     VolumeWaitView,
 )
+from orion.model.counts import several
 from orion.model.resources import size_text
 from orion.tui.lines import Line, Part, plain
-from orion.tui.texts.words import age_of, several
+from orion.tui.texts.words import age_of
 
 # Of each reason for which nodes are left out the words behind how many they are, of one and of several.
 _FILTERED = {

@@ -1,4 +1,4 @@
-"""Numbers and times as the screens of `orion top` say them."""
+"""Times as the screens of `orion top` say them."""
 
 from datetime import UTC, datetime
 
@@ -13,8 +13,3 @@ def age_of(when: str | None) -> str:
 def since(when: str | None) -> str:
     """Returns a time with its age behind it; "" for none."""
     return f"{when} ({age_of(when)} ago)" if when else ""
-
-
-def several(count: int, word: str) -> str:
-    """Returns the number with its noun: 1 task, 2 tasks."""
-    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"

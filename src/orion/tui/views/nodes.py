@@ -38,10 +38,12 @@ def _percent(amounts: Amounts) -> str:
 
 
 def _share(amounts: Amounts) -> float:
-    """The part that is used, in percent; -1: not known."""
+    """The part of the whole node that is used, in percent; -1: not known. A machine may have more than the node has
+    for tasks: all of that is used then.
+    """
     if amounts.used is None or not amounts.total:
         return -1.0
-    return 100 * amounts.used / amounts.total
+    return min(100.0, 100 * amounts.used / amounts.total)
 
 
 def _labels_text(row: NodeView) -> str:
@@ -75,7 +77,7 @@ NODES = View(
         ),
         Column(
             "MEM GIVEN",
-            lambda row, _: amount_text(row.memory.given, row.memory.total),
+            lambda row, _: amount_text(row.memory.given, row.memory.total, binary=True),
             lambda row: row.memory.given,
             "M",
             down=True,
@@ -87,7 +89,7 @@ NODES = View(
         ),
         Column(
             "DISK",
-            lambda row, _: amount_text(row.disk.given, row.disk.total),
+            lambda row, _: amount_text(row.disk.given, row.disk.total, binary=True),
             lambda row: row.disk.given,
             "D",
             down=True,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from orion.model.api.watch import AllocationRow, Noun, TaskRow
-from orion.model.resources import size_text
+from orion.model.resources import column_text
 from orion.tui.columns import Column, Tone, View, age_text, aged, natural, number, plain, reason
 
 _TONES = {
@@ -116,7 +116,7 @@ TASKS = View(
         ),
         Column(
             "MEM ASKED",
-            lambda row, _: size_text(row.memory) if row.memory else "",
+            lambda row, _: column_text(row.memory) if row.memory else "",
             lambda row: row.memory,
             "M",
             down=True,

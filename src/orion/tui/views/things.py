@@ -5,7 +5,7 @@ from orion.model.api.network import NetworkSummaryView
 from orion.model.api.volumes import VolumeView
 from orion.model.api.watch import Noun
 from orion.model.printable import one_line
-from orion.model.resources import size_text
+from orion.model.resources import column_text, size_text
 from orion.tui.columns import Column, Tone, View, aged, natural, number, plain
 
 _BUSY = ("moving", "making", "growing", "removing")
@@ -53,7 +53,7 @@ VOLUMES = View(
         plain("NODE", "node_id", "O", least=8),
         Column("IN USE", lambda row, _: "yes" if row.in_use else "no", lambda row: row.in_use, "I"),
         Column(
-            "SIZE", lambda row, _: size_text(_size(row)) if _size(row) else "", _size, "Z", down=True, right=True
+            "SIZE", lambda row, _: column_text(_size(row)) if _size(row) else "", _size, "Z", down=True, right=True
         ),
         number("SLOT", "slot", wide=True),
         Column("USED BY", lambda row, _: _used_by(row), lambda row: natural(_used_by(row)), "U", least=10, spare=1),
