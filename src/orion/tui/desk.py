@@ -1,13 +1,15 @@
 """The view that is shown, how it is narrowed down and sorted, and the way to it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
-from orion.model.api.watch import Noun
+from orion.model.api.watch import JobRow, Noun
 from orion.tui.columns import Column, View
 from orion.tui.filters import read_filter
 from orion.tui.history import History, Place
 from orion.tui.listing import Listing
-from orion.tui.relations import Jump
+from orion.tui.relations import Jump, job_name
 from orion.tui.store import Store
 from orion.tui.summary import Asked, Span
 from orion.tui.views import VIEWS
@@ -40,13 +42,18 @@ class Desk:
     def _listing(self) -> Listing:
         place = self.history.here
         view = VIEWS[place.view]
-        listing = Listing(view)
+        listing = Listing(view, partial(self._labels, view))
         if view.name in self._sorted:
             column, reverse = self._sorted[view.name]
             listing.sort(column, reverse=reverse)
         listing.show(filter=read_filter(place.filter), scope=place.scope, faults=self.faults)
         listing.take(self._store.tables[view.noun])
         return listing
+
+    def _labels(self, view: View, row: Any) -> Mapping[str, str]:
+        """Returns a row's labels, and those of its job: its tasks have them in common."""
+        job = self._store.tables[Noun.JOBS].get(job_name(view.noun, row))
+        return {**job.labels, **view.labels(row)} if isinstance(job, JobRow) else view.labels(row)
 
     def take(self, changed: set[Noun]) -> bool:
         """Takes what is new. Returns whether anything of what is shown may have changed."""

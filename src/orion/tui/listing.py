@@ -12,15 +12,19 @@ from orion.tui.columns import Column, View, natural
 from orion.tui.filters import NONE, Filter
 from orion.tui.relations import Scope, belongs
 
+Labelled = Callable[[Any], Mapping[str, str]]  # a row's labels, that filters look at
 Entry = tuple[Any, Any, str]  # the value it is sorted by, its natural name, its key
 FEW = 64  # changes, up to which each is put in its place; more are sorted at once
 
 
 class Listing:
-    """`sorted_by` and `reverse` say the order; `filter`, `scope` and `faults` which rows are shown."""
+    """`labels`: of rows, where the view's own are not all. `sorted_by` and `reverse` say the order; `filter`,
+    `scope` and `faults` which rows are shown.
+    """
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, labels: Labelled | None = None) -> None:
         self.view = view
+        self._labels = labels or view.labels
         by = view.column(view.by)
         assert by is not None, view.by
         self.sorted_by: Column = by
@@ -116,7 +120,7 @@ class Listing:
         if self.faults:
             tests.append(view.fault)
         if wanted.labels:
-            tests.append(lambda row: wanted.passes((), view.labels(row)))
+            tests.append(lambda row: wanted.passes((), self._labels(row)))
         elif not wanted.empty:
             tests.append(lambda row: wanted.passes(view.words(row), {}))
         return lambda row: all(test(row) for test in tests)

@@ -8,8 +8,11 @@ from msgspec import json
 from orion.client.watch import Current, _rows
 from orion.model.api.jobs import JobRequest
 from orion.model.api.tasks import TaskRequest
-from orion.model.api.watch import CurrentMessage, Noun, RowsMessage, key_of
+from orion.model.api.watch import LONGEST_LABEL, MOST_LABELS, CurrentMessage, Noun, RowsMessage, key_of
+from orion.model.container_options import ContainerOptions
 from orion.model.errors import Unavailable
+from orion.model.job import TaskSpec
+from orion.node.views import render_rows
 from orion.node.views.told import Told
 from orion.tui.store import Store
 from sim.engine import FOREVER
@@ -175,3 +178,12 @@ def test_who_leaves_counts_no_more():
         await nodes.until(lambda: watch._followers == 2)
 
     run(main)
+
+
+def test_a_job_is_told_with_its_short_labels():
+    many = {f"a{n:02}": "x" for n in range(MOST_LABELS)}
+    spec = TaskSpec(
+        "nginx", options=ContainerOptions(labels=(("long", "y" * LONGEST_LABEL), *many.items(), ("z", "1")))
+    )
+    assert render_rows.labels_of(spec) == many
+    assert render_rows.labels_of(TaskSpec("nginx")) == {}

@@ -9,7 +9,7 @@ from orion.tui.history import Place
 from orion.tui.relations import Jump, Scope
 from orion.tui.store import Store
 from orion.tui.summary import Asked
-from unit.tui.rows import tables, task
+from unit.tui.rows import job, tables, task
 
 HEARD = Asked("a:1", "node1", "", 0.0, "")
 WEB = Scope(Noun.JOBS, "web")
@@ -49,6 +49,24 @@ def test_views_are_found_as_they_were_left(store):
     assert desk.forward()
     assert desk.swap()
     assert desk.view.name == "jobs"
+
+
+@pytest.mark.parametrize(
+    ("view", "found"),
+    [
+        ("jobs", ["web"]),
+        ("tasks", ["web/0", "web/1", "web/2"]),
+        ("allocations", ["0000000a", "0000000b", "0000000d"]),
+    ],
+)
+def test_labels_are_those_of_the_job_too(store, view, found):
+    store.take(Rows(Noun.JOBS, [job("web", labels={"tier": "front", "job": "not its name"})]), 0.0)
+    store.take(Current(2, "node1"), 0.0)
+    desk = Desk(store, Place(view))
+    desk.narrow("-l tier=front,job=web")
+    assert sorted(keys(desk)) == found
+    desk.narrow("-l tier!=front,job=web")
+    assert keys(desk) == []
 
 
 def test_faults_hold_for_all_views_and_an_order_for_its_own(store):

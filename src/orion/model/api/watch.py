@@ -12,6 +12,9 @@ from orion.model.api.network import NetworkSummaryView
 from orion.model.api.nodes import NodeView
 from orion.model.api.volumes import VolumeView
 
+MOST_LABELS = 16  # that a row has: rows are many
+LONGEST_LABEL = 256  # characters, its name too
+
 
 class Noun(enum.StrEnum):
     """Kinds of rows."""
@@ -49,6 +52,13 @@ class JobRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_def
     next_at: str | None = None
     run_of: str = ""
     outcome: Annotated[str, Meta(description="Of a batch job that has ended: completed or failed.")] = ""
+    labels: Annotated[
+        dict[str, str],
+        Meta(
+            description=f"Those of its tasks' containers: the first {MOST_LABELS}, without any that is longer than"
+            f" {LONGEST_LABEL} characters."
+        ),
+    ] = {}
 
 
 class TaskRow(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True, gc=False):

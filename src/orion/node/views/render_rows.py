@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from orion.model.allocation import Allocation
-from orion.model.api.watch import AllocationRow, JobRow, TaskRow
+from orion.model.api.watch import LONGEST_LABEL, MOST_LABELS, AllocationRow, JobRow, TaskRow
 from orion.model.ids import NodeId, allocation_text, container_name, task_id
-from orion.model.job import JobKind
+from orion.model.job import JobKind, TaskSpec
 from orion.model.node import Node
 from orion.node.views import render, render_cron
 from orion.node.views.counts import Counts
@@ -43,7 +43,15 @@ def job_row(view: View, record: JobRecord, total: Counts) -> JobRow:
         next_at=cron.get("next_at"),
         run_of=cron.get("run_of", ""),
         outcome=_outcome(record),
+        labels=labels_of(asked.task),
     )
+
+
+def labels_of(spec: TaskSpec) -> dict[str, str]:
+    """Returns the labels of a job's containers that are short, and not too many of them."""
+    pairs = spec.options.labels if spec.options is not None else ()
+    short = [(name, value) for name, value in pairs if len(name) + len(value) <= LONGEST_LABEL]
+    return dict(short[:MOST_LABELS])
 
 
 def _outcome(record: JobRecord) -> str:

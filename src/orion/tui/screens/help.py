@@ -58,6 +58,7 @@ def help_lines(view: View, more: Sequence[Key], keymap: Mapping[str, str]) -> li
                 ("!web", "all other rows"),
                 ("-f wb1", "rows in which these letters come in this order"),
                 ("-l state=failed", "rows by their labels: also !=, several with commas, key and !key"),
+                ("-l tier=front", "of nodes and volumes, and of jobs and their tasks by those of the containers"),
             ],
         ),
     ]
