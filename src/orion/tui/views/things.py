@@ -22,9 +22,10 @@ def _why(row: VolumeView) -> str:
     return one_line(next(filter(None, whys), ""))
 
 
-def _size(row: VolumeView) -> int:
-    if row.size is not None:
-        return row.size.bytes
+def _capacity(row: VolumeView) -> int:
+    """Returns how much a storage system gives. A directory of a node has no such bound, and its nodes alone measure
+    what it holds, for whoever asks.
+    """
     return (row.storage.has_bytes or row.storage.size_bytes) if row.storage is not None else 0
 
 
@@ -53,7 +54,13 @@ VOLUMES = View(
         plain("NODE", "node_id", "O", least=8),
         Column("IN USE", lambda row, _: "yes" if row.in_use else "no", lambda row: row.in_use, "I"),
         Column(
-            "SIZE", lambda row, _: column_text(_size(row)) if _size(row) else "", _size, "Z", down=True, right=True
+            "CAPACITY",
+            lambda row, _: column_text(_capacity(row)) if _capacity(row) else "",
+            _capacity,
+            "Z",
+            down=True,
+            right=True,
+            spare=3,
         ),
         number("SLOT", "slot", wide=True),
         Column("USED BY", lambda row, _: _used_by(row), lambda row: natural(_used_by(row)), "U", least=10, spare=1),
@@ -115,7 +122,7 @@ CONFIGS = View(
     (
         plain("KEY", "key", "N", least=20),
         Column("KIND", lambda row, _: _config_kind(row), _config_kind, "K"),
-        Column("SIZE", lambda row, _: size_text(row.size), lambda row: row.size, "Z", down=True, right=True),
+        Column("SIZE", lambda row, _: column_text(row.size), lambda row: row.size, "Z", down=True, right=True),
         number("VERSION", "version", "V"),
         aged("CHANGED", "changed_at", "C"),
         aged("AGE", "created_at", "A"),
