@@ -28,7 +28,8 @@ class Tone(enum.StrEnum):
 class Column(NamedTuple):
     """`key`: rows are sorted by it, its values are of one kind. `letter`: with Shift, rows are sorted by it.
     `down`: the largest come first then. `wide`: it is shown in wide mode only. `least`: so narrow it may get; 0: it
-    is never cut. `spare`: where there is no room those with the highest go first; 0: it stays.
+    is never cut. `spare`: where there is no room those with the highest go first; 0: it stays. `turned`: what is
+    shown grows as the key falls, as an age does as the time of a birth.
     """
 
     title: str
@@ -40,6 +41,11 @@ class Column(NamedTuple):
     wide: bool = False
     least: int = 0
     spare: int = 0
+    turned: bool = False
+
+    def arrow(self, *, reverse: bool) -> str:
+        """Returns ↑ where what is shown grows from row to row, else ↓."""
+        return "↓" if reverse is not self.turned else "↑"
 
 
 class View(NamedTuple):
@@ -105,7 +111,7 @@ def aged(title: str, name: str, letter: str = "", **more: Any) -> Column:
     def key(row: Any) -> Any:
         return getattr(row, name) or ""
 
-    return Column(title, text, key, letter, **{"down": True, "right": True, **more})
+    return Column(title, text, key, letter, **{"down": True, "right": True, "turned": True, **more})
 
 
 def age_text(when: str | None, now_s: float) -> str:

@@ -126,7 +126,8 @@ class Sheet:
 
     def titles(self) -> list[tuple[str, bool]]:
         """Returns the heads of the columns, and which one rows are sorted by."""
-        by, arrow = self.listing.sorted_by, "↓" if self.listing.reverse else "↑"
+        by = self.listing.sorted_by
+        arrow = by.arrow(reverse=self.listing.reverse)
         return [
             (cell(f"{column.title}{arrow if column is by else ''}", width, right=column.right), column is by)
             for column, width in self.columns

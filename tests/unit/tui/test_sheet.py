@@ -1,5 +1,7 @@
 """The part of a listing that is in sight, and the lines above it."""
 
+import pytest
+
 from orion.client.watch import Current, Rows
 from orion.model.api.watch import Noun
 from orion.tui.cells import cell
@@ -9,7 +11,7 @@ from orion.tui.sheet import Sheet
 from orion.tui.store import Store
 from orion.tui.summary import Asked, first_line, old_line, second_line, within
 from orion.tui.views import VIEWS
-from unit.tui.rows import BORN_S, job, table, tables, task
+from unit.tui.rows import BORN_S, deployment, job, table, tables, task
 
 NOW_S = BORN_S + 60
 
@@ -190,3 +192,35 @@ def test_a_long_name_leaves_room_for_the_rest():
     assert made.lines(NOW_S)[0].cells[0].rstrip() == "a-" * 15 + "a…"
     made.show(listing, wide=True, chosen=())
     assert made.lines(NOW_S)[0].cells[0].rstrip() == "a-" * 30
+
+
+@pytest.mark.parametrize(
+    ("view", "title", "arrow"),
+    [
+        ("tasks", "AGE", "AGE↑"),  # the youngest first: ages grow
+        ("deployments", "TOOK", "TOOK↓"),
+        ("cron", "NEXT", "NEXT↑"),
+        ("tasks", "RESTARTS", "RESTARTS↓"),
+        ("tasks", "ID", "ID↑"),
+    ],
+)
+def test_the_arrow_says_how_what_is_shown_grows(view, title, arrow):
+    listing = Listing(VIEWS[view])
+    column = listing.view.column(title)
+    listing.sort(column, reverse=column.down)
+    made = Sheet(listing)
+    made.resize(200, 10)
+    made.lines(NOW_S)
+    assert arrow in [text.strip() for text, by in made.titles() if by]
+
+
+def test_what_takes_longest_comes_first_and_what_goes_on_before_all():
+    rows = [
+        deployment(1, started_at="2026-01-01T00:00:00Z", ended_at="2026-01-01T00:00:09Z"),
+        deployment(2, started_at="2026-01-01T00:00:00Z", ended_at="2026-01-01T00:01:00Z"),
+        deployment(3),
+    ]
+    listing = Listing(VIEWS["deployments"])
+    listing.sort(listing.view.column("TOOK"), reverse=True)
+    listing.take(table(Noun.DEPLOYMENTS, *rows))
+    assert list(listing.keys()) == ["3", "2", "1"]

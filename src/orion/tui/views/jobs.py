@@ -1,6 +1,7 @@
 """Jobs, cron jobs and deployments as tables."""
 
 from collections.abc import Mapping
+from math import inf
 
 from orion.model.api.deployments import DeploymentView
 from orion.model.api.watch import JobRow, Noun
@@ -122,7 +123,7 @@ CRON = View(
         _STATUS,
         plain("SCHEDULE", "schedule", "D", least=9),
         # The next comes first.
-        aged("NEXT", "next_at", "X", down=False),
+        aged("NEXT", "next_at", "X", down=False, turned=False),
         number("VERSION", "version", "V", wide=True),
         _IMAGE,
         _AGE,
@@ -161,8 +162,18 @@ def _done(row: DeploymentView) -> float:
 
 
 def _took(row: DeploymentView, now_s: float) -> str:
+    seconds = _took_s(row, now_s)
+    return "" if seconds is None else f"{seconds:.0f}s"
+
+
+def _took_s(row: DeploymentView, now_s: float) -> float | None:
     began, ended = seconds_since(row.started_at, now_s), seconds_since(row.ended_at, now_s)
-    return f"{began - (ended or 0):.0f}s" if began is not None else ""
+    return None if began is None else began - (ended or 0.0)
+
+
+def _took_key(row: DeploymentView) -> float:
+    """Those that go on took the longest so far."""
+    return (_took_s(row, 0.0) or 0.0) if row.ended_at else inf
 
 
 def _what(row: DeploymentView) -> str:
@@ -180,7 +191,7 @@ DEPLOYMENTS = View(
         plain("STATE", "state", "S"),
         Column("VERSIONS", lambda row, _: _versions(row), lambda row: row.to_version, "V", right=True),
         Column("READY", lambda row, _: _progress(row), _done, "R", right=True, spare=1),
-        Column("TOOK", _took, lambda row: row.ended_at or "", wide=True, right=True),
+        Column("TOOK", _took, _took_key, wide=True, right=True, down=True),
         aged("AGE", "started_at", "A"),
         reason(),
     ),

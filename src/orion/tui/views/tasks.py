@@ -133,6 +133,7 @@ TASKS = View(
             "A",
             down=True,
             right=True,
+            turned=True,
         ),
         aged("STARTED", "started_at", wide=True),
         aged("CREATED", "created_at", wide=True),
