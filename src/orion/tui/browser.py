@@ -14,7 +14,7 @@ from orion.tui.columns import View
 from orion.tui.desk import Desk
 from orion.tui.frame import Frame, hints_of
 from orion.tui.history import Place
-from orion.tui.keys import ELSEWHERE, KEYS, MOVES, Key, keymap, of_event
+from orion.tui.keys import ELSEWHERE, KEYS, MOVES, Key, keymap, of_event, with_keys
 from orion.tui.relations import Jump, down, node_of, owner
 from orion.tui.saving import save_table
 from orion.tui.settings import Settings
@@ -128,7 +128,7 @@ class Browser(Screen[None]):
             self._cluster.store,
             asked,
             title=self.desk.title(),
-            reason=getattr(row, "reason", "") or "",
+            reason=with_keys(getattr(row, "reason", "") or ""),
             crumbs=self.desk.crumbs(),
             hints=hints_of((*self.more_keys, *KEYS), self.keymap),
         )

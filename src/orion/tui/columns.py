@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from orion.model.api.watch import Noun
 from orion.model.printable import one_line
 from orion.model.times import age
+from orion.tui.keys import with_keys
 
 Text = Callable[[Any, float], str]  # a row, and the time in Unix seconds
 Key = Callable[[Any], Any]
@@ -133,7 +134,12 @@ def seconds_since(when: str | None, now_s: float) -> float | None:
 
 def reason(name: str = "reason", *, least: int = 30) -> Column:
     """The column at the end that has what room is left."""
-    return plain("REASON", name, least=least)
+
+    def text(row: Any, now_s: float) -> str:
+        del now_s
+        return with_keys(one_line(getattr(row, name)))
+
+    return plain("REASON", name, least=least)._replace(text=text)
 
 
 MOST_NAMES = 32_768  # whose keys are kept: with each key typed into a filter all rows are sorted again

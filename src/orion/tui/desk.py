@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from orion.model.api.watch import JobRow, Noun
-from orion.tui.columns import Column, View
+from orion.model.api.watch import AllocationRow, JobRow, Noun
+from orion.model.counts import several
+from orion.tui.columns import Column, View, natural
 from orion.tui.filters import read_filter
 from orion.tui.history import History, Place
 from orion.tui.listing import Listing
@@ -13,6 +14,9 @@ from orion.tui.relations import Jump, job_name
 from orion.tui.store import Store
 from orion.tui.summary import Asked, Span
 from orion.tui.views import VIEWS
+from orion.tui.views.tasks import OVER
+
+MOST_NAMED = 5  # tasks, in a sentence
 
 
 class Desk:
@@ -156,7 +160,22 @@ class Desk:
             return f"no {name}{whose} pass the filter: Esc clears it"
         if self.faults:
             return f"no {name}{whose} have a fault: Ctrl-Z shows all"
-        return f"there are no {name}{whose}"
+        return f"there are no {name}{whose}{self._ending()}"
+
+    def _ending(self) -> str:
+        """Returns what still runs on a node from which all tasks have gone: their former runs end there."""
+        scope = self.place.scope
+        if self.view.noun is not Noun.TASKS or scope is None or scope.noun is not Noun.NODES:
+            return ""
+        rows = self._store.tables[Noun.ALLOCATIONS].values()
+        found = [each for each in rows if isinstance(each, AllocationRow) and each.node_id == scope.key]
+        ending = sorted((each.task for each in found if each.state not in OVER), key=natural)
+        if not ending:
+            return ""
+        more = f" and {len(ending) - MOST_NAMED} more" if len(ending) > MOST_NAMED else ""
+        ends = "ends" if len(ending) == 1 else "end"
+        runs = f"{several(len(ending), 'run')} of before {ends} there yet: {', '.join(ending[:MOST_NAMED])}{more}"
+        return f"; {runs}. :allocations {scope.key} shows {'it' if len(ending) == 1 else 'them'}"
 
     def crumbs(self) -> list[Span]:
         *before, here = self.history.crumbs

@@ -1,5 +1,6 @@
 """Keys, what they do, and how they are called. Pure."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -74,6 +75,15 @@ ELSEWHERE: dict[str, str] = {
     "ctrl-k": "nothing is killed: Ctrl-D deletes, h stops, r restarts",
     "ctrl-u": "Esc clears the filter",
 }
+
+
+_COMMANDS = {"ready": "u", "promote": "a", "cron runs": "enter"}
+_COMMAND = re.compile(rf"'orion ({'|'.join(_COMMANDS)}) [^' ]+'")
+
+
+def with_keys(text: str) -> str:
+    """Returns what the cluster says, with the key that does the same here in the place of a command for a shell."""
+    return _COMMAND.sub(lambda found: f"<{shown(_COMMANDS[found[1]])}>", text)
 
 
 def canonical(text: str) -> str:

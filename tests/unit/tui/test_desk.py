@@ -9,7 +9,7 @@ from orion.tui.history import Place
 from orion.tui.relations import Jump, Scope
 from orion.tui.store import Store
 from orion.tui.summary import Asked
-from unit.tui.rows import job, tables, task
+from unit.tui.rows import job, run, tables, task
 
 HEARD = Asked("a:1", "node1", "", 0.0, "")
 WEB = Scope(Noun.JOBS, "web")
@@ -124,3 +124,14 @@ def test_what_is_wrong_with_a_filter_is_known(store):
     assert "no regular expression" in desk.wrong
     desk.narrow("web")
     assert desk.wrong == ""
+
+
+def test_a_node_without_tasks_says_what_still_ends_on_it(store):
+    desk = Desk(store, Place("tasks", Scope(Noun.NODES, "node9")))
+    assert desk.instead(HEARD) == "there are no tasks of node node9"
+    runs = [run("1a", "web/0", node_id="node9", wanted=False), run("1b", "db/0", node_id="node9", state="failed")]
+    store.take(Rows(Noun.ALLOCATIONS, runs), 0.0)
+    store.take(Current(2, "node1"), 0.0)
+    assert desk.instead(HEARD) == (
+        "there are no tasks of node node9; 1 run of before ends there yet: web/0. :allocations node9 shows it"
+    )

@@ -101,3 +101,20 @@ def test_texts_of_other_programs_do_not_steer_the_terminal():
 
 def test_numbers_in_names_count_as_numbers():
     assert sorted(["n10", "n9", "n", "9", "10"], key=natural) == ["9", "10", "n", "n9", "n10"]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "1 task yet to leave; gets no work until 'orion ready node2'",
+            "1 task yet to leave; gets no work until <u>",
+        ),
+        ("its 2 canaries are ready: 'orion promote web' has the rest follow", "<a> has the rest follow"),
+        ("'orion rm web' or another", "'orion rm web' or another"),
+    ],
+)
+def test_reasons_name_the_key_in_the_place_of_a_command(said, told):
+    from unit.tui.rows import node
+
+    assert VIEWS["nodes"].column("REASON").text(node(reason=said), 0).endswith(told)

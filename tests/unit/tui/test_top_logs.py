@@ -143,7 +143,7 @@ async def test_lines_are_filtered_and_what_is_seen_is_saved(tmp_path, monkeypatc
         await until(pilot, lambda: "copied 9 characters" in text_on(app))
         assert app.clipboard == "error: no"
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "1 line in " in text_on(app))
+        await until(pilot, lambda: "1 line in" in text_on(app))
     (file,) = (tmp_path / "orion-top").iterdir()
     assert file.read_text() == "error: no\n"
 

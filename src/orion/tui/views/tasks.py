@@ -18,7 +18,7 @@ _TONES = {
     "failed": Tone.BAD,
     "lost": Tone.BAD,
 }
-_STATES = tuple(_TONES)
+OVER = frozenset(("completed", "stopped", "failed", "lost"))  # states of runs that have ended
 
 
 def tone(row: TaskRow | AllocationRow) -> Tone:
