@@ -130,7 +130,7 @@ class Browser(Screen[None]):
             title=self.desk.title(),
             reason=with_keys(getattr(row, "reason", "") or ""),
             crumbs=self.desk.crumbs(),
-            hints=hints_of((*self.more_keys, *KEYS), self.keymap),
+            hints=hints_of((*self.more_keys, *KEYS), self.keymap, self.size.width),
         )
 
     def ask(self, words: Sequence[str], spans: list[Span]) -> None:

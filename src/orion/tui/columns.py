@@ -132,7 +132,7 @@ def seconds_since(when: str | None, now_s: float) -> float | None:
         return None
 
 
-def reason(name: str = "reason", *, least: int = 30) -> Column:
+def reason(name: str = "reason", *, least: int = 24) -> Column:
     """The column at the end that has what room is left."""
 
     def text(row: Any, now_s: float) -> str:

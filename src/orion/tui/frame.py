@@ -10,7 +10,8 @@ from textual.timer import Timer
 from orion.model.printable import one_line
 from orion.tui import summary
 from orion.tui.bars import Bar
-from orion.tui.keys import Key, shown
+from orion.tui.cells import width_of
+from orion.tui.keys import HELP, Key, shown
 from orion.tui.store import Store
 from orion.tui.summary import Asked, Span
 
@@ -91,11 +92,25 @@ class Frame:
         self._bars["hints"].tell(self.entry or hints)
 
 
-def hints_of(keys: Iterable[Key], keymap: Mapping[str, str]) -> list[Span]:
-    """Returns those keys that are always shown, as they are now."""
+def hints_of(keys: Iterable[Key], keymap: Mapping[str, str], width: int) -> list[Span]:
+    """Returns those keys that are always shown, as they are now, as many as there is room for. The last is the
+    one that shows them all.
+    """
     of = {does: key for key, does in keymap.items()}
-    spans: list[Span] = []
-    for each in keys:
-        if each.hint and each.does in of and not each.locked:
-            spans += [(f" <{shown(of[each.does])}>", "key"), (f" {each.hint}", "hint")]
-    return spans
+    hints = [
+        (each.does, [(f" <{shown(of[each.does])}>", "key"), (f" {each.hint}", "hint")])
+        for each in keys
+        if each.hint and each.does in of and not each.locked
+    ]
+    last = [span for does, spans in hints if does == HELP for span in spans]
+    kept, left = list[Span](), width - _width(last)
+    for does, spans in hints:
+        left -= _width(spans) if does != HELP else 0
+        if left < 0:
+            break
+        kept += spans if does != HELP else []
+    return kept + last
+
+
+def _width(spans: Iterable[Span]) -> int:
+    return sum(width_of(text) for text, _ in spans)

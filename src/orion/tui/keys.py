@@ -23,10 +23,10 @@ class Key(NamedTuple):
     locked: bool = False
 
 
+HELP = ":help"
 KEYS: tuple[Key, ...] = (
     Key(":", "command", "go to a view: its name, and what it is narrowed down by", "go"),
     Key("/", "filter", "filter: a regular expression, !other rows, -f fuzzy, -l label=value", "filter"),
-    Key("?", ":help", "this help", "help"),
     Key("enter", "enter", "what belongs to the row", "enter"),
     Key("esc", "back", "clear the filter, then back"),
     Key("[", "history_back", "the view before"),
@@ -39,6 +39,7 @@ KEYS: tuple[Key, ...] = (
     Key("ctrl-\\", "clear_marks", "take all marks away"),
     Key("ctrl-w", "wide", "more columns, and back"),
     Key("ctrl-z", "faults", "faults only, and back", "faults"),
+    Key("?", HELP, "this help", "more"),
     Key("shift-left", "sort_left", "sort by the column to the left"),
     Key("shift-right", "sort_right", "sort by the column to the right"),
     Key("shift-up", "sort_other", "sort the other way round"),

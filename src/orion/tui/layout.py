@@ -1,6 +1,6 @@
 """The widths of a table's columns. Pure."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 
 from orion.tui.columns import Column, View
 
@@ -24,19 +24,18 @@ def fit(
     room: int,
     *,
     wide: bool,
-    silent: Container[str] = frozenset(),
     by: Column | None = None,
 ) -> list[tuple[Column, int]]:
     """Returns the columns that have room, with their widths. In wide mode all are there: one scrolls sideways. The
-    last takes what room is left. Those that are spare and `silent`, by their titles, go before anything is cut. The
-    one that rows are sorted by stays.
+    last takes what room is left, and has its least also while it has nothing to say: else others would go and come
+    with what it says. The one that rows are sorted by stays.
     """
     kept = list(zip(columns, natural, strict=True))
     if wide:
         return _stretched(kept, room)
-    for leaving in [each for each in kept if _spare(each[0], by) and each[0].title in silent]:
-        if _total([width for _, width in kept]) > room:
-            kept.remove(leaving)
+    if kept:
+        last, width = kept[-1]
+        kept[-1] = last, max(width, last.least)
     while len(kept) > 1 and _total([_least(*each) for each in kept]) > room:
         spare = max(kept, key=lambda each: _spare(each[0], by))
         if not _spare(spare[0], by):

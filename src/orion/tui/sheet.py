@@ -41,7 +41,6 @@ class Sheet:
         self.columns: list[tuple[Column, int]] = []
         self._width, self._height = 80, 20
         self._natural: dict[str, int] = {}  # by title: the widest text seen so far
-        self._silent: set[str] = set()  # titles of columns in which nothing was seen yet
 
     def resize(self, width: int, height: int) -> None:
         self._width, self._height = max(1, width), max(1, height)
@@ -107,7 +106,7 @@ class Sheet:
         texts = [[column.text(row, now_s) for column in columns] for _, row in rows]
         self._measure(columns, texts, now_s)
         natural = [self._natural[each.title] for each in columns]
-        self.columns = fit(columns, natural, self._width - GUTTER, wide=self.wide, silent=self._silent, by=by)
+        self.columns = fit(columns, natural, self._width - GUTTER, wide=self.wide, by=by)
         place = {column.title: at for at, column in enumerate(columns)}
         kept = [(place[column.title], column, width) for column, width in self.columns]
         return [
@@ -138,14 +137,11 @@ class Sheet:
         natural = self._natural
         if any(each.title not in natural for each in columns):
             natural.update({each.title: len(each.title) + 1 for each in columns})
-            self._silent = {each.title for each in columns}
             listing = self.listing
             sample = [listing.row(listing.key_at(at)) for at in range(min(SAMPLE, len(listing)))]
             texts = [*texts, *([column.text(row, now_s) for column in columns] for row in sample)]
         for at, column in enumerate(columns):
             widest = max((width_of(text[at]) for text in texts), default=0)
-            if widest:
-                self._silent.discard(column.title)
             if column.least and not self.wide:
                 widest = min(widest, MOST_NAME if column.title in _NAMES else MOST_WIDE)
             natural[column.title] = max(natural[column.title], widest)

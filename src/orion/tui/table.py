@@ -66,8 +66,7 @@ class RowTable(Widget, can_focus=True):
         words = wrap(one_line(text), max(10, self.size.width - 2 * GUTTER))
         if words != self._instead:
             self._instead = words
-            if not self._lines:
-                self.refresh()
+            self.refresh()  # also where rows have come: they cover no more than their own lines
 
     def draw(self) -> None:
         """Draws the lines that look different by now, as ages do."""

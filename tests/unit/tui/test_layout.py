@@ -3,6 +3,8 @@
 import pytest
 
 from orion.tui.columns import age_text, natural
+from orion.tui.frame import hints_of
+from orion.tui.keys import KEYS, Key, keymap
 from orion.tui.layout import GAP, fit, shown
 from orion.tui.views import VIEWS
 from unit.tui.rows import BORN, BORN_S, tables
@@ -50,14 +52,15 @@ def test_a_small_cluster_fits_into_a_small_terminal(name, room):
     assert sum(width for _, width in kept) + GAP * (len(kept) - 1) <= room
 
 
-def test_spare_columns_that_say_nothing_go_before_anything_is_cut():
-    columns = shown(TASKS, wide=False)
-    natural = [10] * len(columns)
-    room = sum(natural) + GAP * (len(columns) - 1) - 5
-    kept = titles(column for column, _ in fit(columns, natural, room, wide=False, silent={"HEALTH"}))
-    assert kept == [title for title in titles(columns) if title != "HEALTH"]
-    whole = fit(columns, natural, room + 5, wide=False, silent={"HEALTH"})
-    assert titles(column for column, _ in whole) == titles(columns)
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("room", [58, 78, 98, 118, 160, 200])
+def test_no_column_goes_or_comes_with_what_a_reason_says(name, room):
+    columns = shown(VIEWS[name], wide=False)
+    kept = []
+    for last in (7, 20, 60):
+        natural = [*(max(len(each.title) + 1, 10) for each in columns[:-1]), last]
+        kept.append(titles(column for column, _ in fit(columns, natural, room, wide=False)))
+    assert columns[-1].title != "REASON" or kept[0] == kept[1] == kept[2]
 
 
 def test_what_is_spare_goes_first():
@@ -118,3 +121,14 @@ def test_reasons_name_the_key_in_the_place_of_a_command(said, told):
     from unit.tui.rows import node
 
     assert VIEWS["nodes"].column("REASON").text(node(reason=said), 0).endswith(told)
+
+
+@pytest.mark.parametrize("width", range(0, 140, 7))
+def test_the_last_line_has_whole_keys_and_more_at_its_end(width):
+    keys = (Key("d", "describe", "all of it", "describe"), Key("x", "x", "locked", "x", locked=True), *KEYS)
+    spans = hints_of(keys, keymap(keys, {}), width)
+    text = "".join(words for words, _ in spans)
+    assert text.endswith(" <?> more")
+    assert len(text) <= max(width, len(" <?> more"))
+    assert text.startswith(" <d> describe") or width < 23
+    assert "locked" not in text

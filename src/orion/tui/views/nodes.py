@@ -102,7 +102,7 @@ NODES = View(
         Column(
             "LABELS", lambda row, _: _labels_text(row), lambda row: natural(_labels_text(row)), wide=True, least=20
         ),
-        reason(least=12)._replace(spare=1),
+        reason(least=12)._replace(spare=3),
     ),
     words=lambda row: (row.name, row.status, row.role, row.ip, _labels_text(row), row.reason),
     labels=_labels,

@@ -72,7 +72,7 @@ VOLUMES = View(
         ),
         aged("USED", "used_at", wide=True),
         aged("AGE", "created_at", "A"),
-        Column("REASON", lambda row, _: _why(row), lambda row: natural(_why(row)), least=30),
+        Column("REASON", lambda row, _: _why(row), lambda row: natural(_why(row)), least=24),
     ),
     words=lambda row: (row.name, row.state, row.driver, row.node_id or "", _used_by(row), _why(row)),
     labels=lambda row: {
