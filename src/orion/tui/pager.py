@@ -19,7 +19,7 @@ MOST_LINES = 10_000
 
 
 class Pager(ScrollView):
-    """`following`: the end stays in sight as lines come, until somebody scrolls up."""
+    """`following`: the end stays in sight as lines come, until somebody scrolls up. At the end it follows again."""
 
     class Moved(Message):
         """It follows now, or follows no more."""
@@ -46,7 +46,7 @@ class Pager(ScrollView):
         Binding("j", "scroll_down", show=False),
         Binding("k", "scroll_up", show=False),
         Binding("g", "scroll_home", show=False),
-        Binding("G", "scroll_end", show=False),
+        Binding("G,end", "scroll_end", show=False),
         Binding("ctrl+f,space", "page_down", show=False),
         Binding("ctrl+b", "page_up", show=False),
     ]
@@ -55,7 +55,7 @@ class Pager(ScrollView):
         super().__init__()
         self.pages = Pages(most)
         self.wrap = wrap
-        self.following = following
+        self.following = self._follows = following
         self._instead = ""
         self._styles_of: dict[str, Style] = {}
 
@@ -92,6 +92,12 @@ class Pager(ScrollView):
             self.following = following
             self.post_message(self.Moved())
         self._settle()
+
+    def action_scroll_end(self) -> None:
+        if self._follows:
+            self.follow(True)
+        else:
+            super().action_scroll_end()
 
     def scroll_to(self, x: float | None = None, y: float | None = None, **how: Any) -> None:
         """Goes there at once, even while there is no scrollbar yet. An animation is too much for a slow line."""

@@ -167,3 +167,29 @@ async def test_an_empty_log_says_so_and_so_do_a_wrong_filter_and_one_that_nothin
         await until(pilot, lambda: "no line passes /nobody" in text_on(app))
         await pilot.press("escape")
         await until(pilot, lambda: "GET (all)" in text_on(app))
+
+
+@piloted
+async def test_the_last_line_is_followed_again_by_the_key_that_leads_there():
+    cluster = played(task("web/0"))
+    app = Bare(Logs(cluster, Noun.TASKS, "web/0"))
+    async with app.run_test(size=(80, 12)) as pilot:
+        await until(pilot, lambda: cluster.streams)
+        cluster.streams[0].give(*(line(at, f"line {at}") for at in range(40)))
+        await until(pilot, lambda: "line 39" in text_on(app))
+        for key in ("G", "end"):
+            await pilot.press("g")
+            await until(pilot, lambda: "does not scroll" in text_on(app) and "line 39" not in text_on(app))
+            await pilot.press(key)
+            await until(pilot, lambda: "does not scroll" not in text_on(app) and "line 39" in text_on(app))
+        cluster.streams[0].give(line(41, "one more"))
+        await until(pilot, lambda: "one more" in text_on(app))
+
+
+@piloted
+async def test_the_heading_says_whether_lines_are_wrapped():
+    app = Bare(Logs(played(task("web/0")), Noun.TASKS, "web/0"))
+    async with app.run_test(size=(80, 12)) as pilot:
+        await until(pilot, lambda: "logs web/0  wrapped" in text_on(app))
+        await pilot.press("w")
+        await until(pilot, lambda: "logs web/0  not wrapped" in text_on(app))

@@ -49,6 +49,7 @@ class TextPane(Pane):
 
     def on_mount(self) -> None:
         self.pager.focus()
+        self._mark()
 
     def action_back(self) -> None:
         if self.filter:
@@ -64,7 +65,12 @@ class TextPane(Pane):
         self._say_instead()
         if self._wrong or before:
             self.say(self._wrong)
-        self.marks(f"/{self.filter}" if self.filter else "")
+        self._mark()
+
+    def _mark(self) -> None:
+        """Says in the heading what is left out, and whether long lines are wrapped."""
+        wrap = "wrapped" if self.pager.wrap else "not wrapped"
+        self.marks("  ".join(filter(None, (f"/{self.filter}" if self.filter else "", wrap))))
 
     @property
     def instead(self) -> str:
@@ -76,6 +82,7 @@ class TextPane(Pane):
 
     def action_wrap(self) -> None:
         self.pager.set_wrap(not self.pager.wrap)
+        self._mark()
 
     def action_copy(self) -> None:
         text = "\n".join(self.pager.pages.shown)

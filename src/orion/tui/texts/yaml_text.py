@@ -1,15 +1,20 @@
 """Views and jobs as YAML. A job is what `orion deploy` takes."""
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
 import yaml
 
+from orion.jobfile.shape import units
+from orion.model.amounts import parse_size
 from orion.model.api.jobs import JobRequest, JobView, request_of
+from orion.model.resources import size_text
 from orion.tui.lines import Line, Part, plain
 
 _FIRST = ("name", "kind", "schedule", "count", "image", "command")
+_LEAST = 1_000  # bytes that are written with a unit
 _WIDTH = 1 << 16  # no line is folded
 
 
@@ -63,14 +68,29 @@ def job_yaml(job: JobView | JobRequest, *, always: Collection[str] = ()) -> str:
 def _sparse(value: Any) -> Any:
     """Returns the value in JSON's terms, without fields that are as by default."""
     if isinstance(value, msgspec.Struct):
-        infos = msgspec.structs.fields(value)
+        infos, kinds = msgspec.structs.fields(value), _units(type(value))
         pairs = ((info, getattr(value, info.name)) for info in infos)
-        return {info.encode_name: _sparse(each) for info, each in pairs if each != _default(info)}
+        return {
+            info.encode_name: _size(each) if kinds.get(info.encode_name) == "size" else _sparse(each)
+            for info, each in pairs
+            if each != _default(info)
+        }
     if isinstance(value, list):
         return [_sparse(each) for each in value]
     if isinstance(value, Mapping):
         return {key: _sparse(each) for key, each in value.items()}
     return msgspec.to_builtins(value)
+
+
+_units = cache(units)
+
+
+def _size(value: Any) -> Any:
+    """Returns bytes as people write them, such as 64MiB, where that is the same number to the byte."""
+    if not isinstance(value, int | float) or value < _LEAST or value != int(value):
+        return _sparse(value)
+    text = size_text(int(value)).replace(" ", "")
+    return text if parse_size(text) == value else value
 
 
 def _default(info: msgspec.structs.FieldInfo) -> Any:
