@@ -1,13 +1,15 @@
 """What somebody meets who uses the command line by hand: real processes, a real engine."""
 
 import socket
+import time
+from datetime import datetime
 
 import pytest
 
 from support import api, images
 from support.cleanup import containers
 from support.command import orion
-from support.nodes import Cluster, free_ports
+from support.nodes import Cluster, cluster, free_ports
 
 pytestmark = pytest.mark.engine
 
@@ -150,3 +152,12 @@ def test_labels_of_a_running_node_are_changed_and_survive_its_restarts(shared: C
     assert orion(node, "nodes", "label", "node1", "disk-")[0] == 0
     assert "disk" not in node.ask("GET", "/nodes/node1")["labels"]
     assert shared.task("fast")["state"] == "running", "it stays where it is"
+
+
+def test_a_setting_of_the_beginning_is_as_old_as_the_cluster() -> None:
+    begun_s = int(time.time())
+    with cluster(["unix:///nonexistent/docker.sock"], "--network", "10.250.0.0/16") as made:
+        made.grow_to(1, engines=False)
+        (found,) = made.any().ask("GET", "/configs")
+    assert found["key"] == "orion/network"
+    assert datetime.fromisoformat(found["changedAt"]).timestamp() >= begun_s

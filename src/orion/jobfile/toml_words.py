@@ -22,6 +22,7 @@ _WORDS = {
     "Invalid date or datetime": "there is no such day or time",
 }
 _BARE = re.compile(r"[A-Za-z][^\s,\]}#\"']*")
+_NUMBER = re.compile(r"[0-9][0-9._]*$")
 _LEADING_ZERO = re.compile(r"[0-9]+")
 
 
@@ -44,6 +45,8 @@ def told(words: str, text: str, at: int) -> str:
     behind = words == "Expected newline or end of document after a statement"
     if behind and text[at - 1 : at] == "0" and _LEADING_ZERO.match(text, at):
         return "a number has no 0 in front; text needs quotes"
+    if behind and (unit := _BARE.match(text, at)) and (number := _NUMBER.search(text, 0, at)):
+        return f'text needs quotes: write "{number[0][-30:]}{unit[0][:30]}"'
     if words.startswith("Illegal character"):
         return "the quotes are not closed in this line" if "'\\n'" in words else f"no {words[18:40]} can stand here"
     if words.startswith(("Expected \"'''\"", 'Expected \'"""\'', 'Expected "\'"')):

@@ -383,8 +383,8 @@ class Node:
         """Read the disk, open the ports. Raises OrionErrors that say what to do."""
         self._belonging.tell()
         await self._rivals.check(self._belonging.identity.address)
-        now_ms, identity = self._clock.now_ms(), self._belonging.identity
-        await self.driver.load(await beginning(self._config, self._store, identity, now_ms))
+        wall_ms, identity = self._clock.wall_ms(), self._belonging.identity
+        await self.driver.load(await beginning(self._config, self._store, identity, wall_ms))
         self._belonging.loaded_index = self.driver.raft.last_index
         self._peers.on_lost = self._peer_lost
         self._peers.on_stranger = self._belonging.met_a_stranger
