@@ -37,6 +37,14 @@ def test_put_takes_a_file(orion, configs, tmp_path):
     assert (code, err) == (1, f"orion: {tmp_path}/none can't be read: No such file or directory\n")
 
 
+def test_put_says_that_the_name_of_a_file_is_a_text(orion, configs, tmp_path):
+    (tmp_path / "f").write_bytes(b"one")
+    code, _, err = orion("config", "put", "a", f"{tmp_path}/f")
+    assert (code, configs["a"].value) == (0, f"{tmp_path}/f".encode())
+    assert f"'@{tmp_path}/f' takes what is in that file" in err
+    assert orion("config", "put", "a", "x" * 5_000)[2] == ""
+
+
 def test_put_takes_standard_input(orion, configs, monkeypatch):
     type_in(monkeypatch, b"piped\xff\n")
     assert orion("config", "put", "a", "-")[0] == 0

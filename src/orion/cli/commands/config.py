@@ -1,5 +1,6 @@
 """`orion config`: values under keys."""
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,12 +69,21 @@ def _folder(value: str | None) -> Path | None:
     return Path(text[1:]) if text.startswith("@") and text[1:] and Path(text[1:]).is_dir() else None
 
 
+def _note_a_file(value: str) -> None:
+    from orion.cli.shared.output import note
+
+    with contextlib.suppress(OSError, ValueError):  # most values are no path at all
+        if Path(value).is_file():
+            note(f"the value is the text {value!r}: '@{value}' takes what is in that file")
+
+
 def _bytes(value: str | None) -> bytes:
     if value is None:  # not what happens to be there: under cron or ssh -n that is nothing
         raise click.UsageError("give a value, @FILE, or - for standard input")
     if value == "-":
         return _at_most_one_value(sys.stdin.buffer, "standard input")
     if not value.startswith("@"):
+        _note_a_file(value)
         return value.encode("utf-8", "surrogateescape")
     try:
         with Path(value[1:]).open("rb") as file:
