@@ -38,6 +38,34 @@ def test_tasks_are_seen_their_output_read_and_a_job_scaled(one, busybox_image, t
 
 
 @piloted
+async def measure_and_go_back(app):
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "jobs [1]" in text_on(app))
+        app.browser.narrow("-l tier!=front")
+        await until(pilot, lambda: "jobs [0 of 1]" in text_on(app))
+        app.browser.narrow("-l tier=front")
+        await until(pilot, lambda: "jobs [1]" in text_on(app))
+        await press(pilot, "escape", "colon", *"top", "enter")
+        await until(pilot, lambda: "use of all tasks" in text_on(app) and "web/0" in text_on(app))
+        await press(pilot, "escape", "ctrl+l")
+        await until(pilot, lambda: "to which version?" in text_on(app))
+        assert "env" in text_on(app)
+        await press(pilot, "0", "enter")
+        await until(pilot, lambda: "Rollback web?" in text_on(app))
+        assert 'env.DEBUG: "1" -> (none)' in text_on(app)
+        await press(pilot, "y")
+        await until(pilot, lambda: app.cluster.store.tables[Noun.JOBS]["web"].version != 1)
+
+
+def test_use_is_measured_and_a_rollback_says_what_it_changes(one, busybox_image, tmp_path):
+    job = {"image": busybox_image, "command": ["sleep", "10000"], "memory": 64 << 20, "labels": {"tier": "front"}}
+    one.any().ask("PUT", "/jobs/web", job)
+    one.wait_task("web/0", "running")
+    one.any().ask("PUT", "/jobs/web", {**job, "env": {"DEBUG": "1"}})
+    measure_and_go_back(top(one, tmp_path))
+
+
+@piloted
 async def outlive(app, kill):
     async with app.run_test(size=(120, 30)) as pilot:
         await until(pilot, lambda: app.cluster.store.index and "nodes 3" in text_on(app))
