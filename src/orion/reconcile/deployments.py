@@ -21,6 +21,7 @@ import msgspec
 from msgspec.structs import replace
 
 from orion.model.after import noted, waits_text
+from orion.model.counts import several
 from orion.model.deployment import NO_VERSION, Deployment, DeploymentKind, DeploymentState
 from orion.model.ids import AllocationId, NodeId, task_id
 from orion.model.job import JobKind
@@ -215,7 +216,7 @@ def _waiting(look: Look, waits_for: Callable[[], str]) -> Decision:
     if first is not None and not first.begun and _canaries_hold(look):
         ready = sum(slot.done for slot in look.slots if slot.begun)
         if ready >= policy.canary:
-            why = f"its {ready} canaries are ready: 'orion promote {row.job}' has the rest follow"
+            why = _to_promote(row, f"its {several(ready, 'canary', 'canaries')}", ready)
             return Decision(None, look.again_ms, why)
     why = _why(look, first, waits_for)
     due_ms = look.memory.progress_ms + policy.progress_deadline_ms
@@ -245,6 +246,10 @@ def what_holds(jobs: Lookup, record: JobRecord, row: Deployment) -> str:
     return waits_text(noted(waits, waits_of(record.refusal), row.progress_at_ms)) if waits else ""
 
 
+def _to_promote(row: Deployment, canaries: str, ready: int) -> str:
+    return f"{canaries} {'is' if ready == 1 else 'are'} ready: 'orion promote {row.job}' has the rest follow"
+
+
 def what_it_waits_for(
     record: JobRecord, row: Deployment, waits_for: Callable[[], str], held_by: Callable[[], str] = str
 ) -> str:
@@ -255,9 +260,7 @@ def what_it_waits_for(
     first = _held_by(look)
     if first is not None and not first.begun and _canaries_hold(look):
         ready = sum(slot.ready for slot in look.slots if slot.begun)
-        return (
-            f"{ready} of its {look.policy.canary} canaries are ready; 'orion promote {row.job}' has the rest follow"
-        )
+        return _to_promote(row, f"{ready} of its {several(look.policy.canary, 'canary', 'canaries')}", ready)
     if first is not None and (held := held_by()):
         return f"{task_id(row.job, first.index)} {held}"
     return _why(look, first, waits_for)

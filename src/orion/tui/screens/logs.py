@@ -12,6 +12,7 @@ from textual.message import Message
 from orion.client import Client, LogLine
 from orion.client.merge import Reordering
 from orion.model.api.watch import AllocationRow, JobRow, Noun, TaskRow
+from orion.model.counts import several
 from orion.model.job import JobKind
 from orion.tui.cluster import Cluster, Stream
 from orion.tui.pager import MOST_LINES, Pager
@@ -133,7 +134,7 @@ class Logs(TextPane):
         for name in new[:room]:
             self._streams[name] = self._follow(name)
         if new[room:]:
-            self.say(f"{len(new[room:])} more tasks are not read: {MOST_TASKS} at a time are")
+            self.say(f"without {several(len(new[room:]), 'more task')}: {MOST_TASKS} are read at a time")
 
     def _runs_again(self, task: str) -> bool:
         """Returns True for a task that had ended, and by now has another run."""

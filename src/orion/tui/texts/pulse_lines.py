@@ -84,7 +84,7 @@ def _voters(raft: RaftView) -> Iterator[Line]:
     voters = f"{len(raft.voters) - len(down)} of {several(len(raft.voters), 'voter')} well"
     lags = [member.lag for member in (*raft.voters, *raft.learners) if member.lag is not None]
     most = max(lags, default=0)
-    behind = f", the last is {most:,} entries behind" if most else ""
+    behind = f", the last is {several(most, 'entry', 'entries')} behind" if most else ""
     majority = len(raft.voters) // 2 + 1
     look = "good" if not down else "bad" if len(raft.voters) - len(down) < majority else "warn"
     yield _name("voters"), Part(voters, look), Part(f"{behind}{': not ' + ', '.join(down) if down else ''}")
@@ -133,7 +133,7 @@ def _waiting(store: Store) -> Iterator[Line]:
         more = f" and {len(ids) - 1:,} more" if len(ids) > 1 else ""
         yield Part(f"{len(ids):>6,}  ", "warn"), Part(reason), Part(f"  ({min(ids)}{more})", "dim")
     if len(most) > MOST_REASONS:
-        yield plain(f"        and {len(most) - MOST_REASONS:,} other reasons", "dim")
+        yield plain(f"        and {several(len(most) - MOST_REASONS, 'other reason')}", "dim")
 
 
 def _rows(store: Store, noun: Noun) -> Iterable[object]:
