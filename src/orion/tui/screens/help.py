@@ -44,10 +44,8 @@ def help_lines(view: View, more: Sequence[Key], keymap: Mapping[str, str]) -> li
             [
                 ("jobs 4 (1)", "4 jobs, and 1 that somebody should look at: Ctrl-Z shows those alone"),
                 ("nodes, tasks", "the same of these: dead; waiting, failed, not ready, or started again and again"),
-                (
-                    "given, used",
-                    "what a node's tasks asked for; what all its programs use: 100% is all cores",
-                ),
+                ("mem asked", "what a task reserves: :top says what it uses"),
+                ("given, used", "what a node's tasks asked for; what all its programs use: 100% is all cores"),
             ],
         ),
         *_part(
