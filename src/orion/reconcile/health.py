@@ -114,6 +114,12 @@ def probe_of(spec: TaskSpec) -> HealthCheck | None:
     return replace(_PORT_CHECK, port=port) if port else None
 
 
+def needs_no_engine(spec: TaskSpec, checked: Checked) -> bool:
+    """Returns whether what is to be found out next is asked over the network."""
+    check = probe_of(spec)
+    return checked.hooked and check is not None and check.kind in (CheckKind.HTTP, CheckKind.TCP)
+
+
 def is_over(spec: TaskSpec, checked: Checked) -> bool:
     """Returns whether nothing more is to be found out about this run."""
     if checked.failed:

@@ -153,7 +153,26 @@ class Agent:
                     self._set_engine(None, error.detail)
                 else:
                     log.warning("looking at all containers again: %s", error.detail)
+                await self._wait_for_engine()
+
+    async def _wait_for_engine(self) -> None:
+        """Containers outlive an engine, or die with it: those that can be asked without it are."""
+        self._reconciler.begin_anew()
+        async with asyncio.TaskGroup() as group:
+            watcher = group.create_task(self._watch(), name="agent-watch")
+            while True:
                 await asyncio.sleep(ENGINE_RETRY_S)
+                try:
+                    await self._info()
+                except EngineDown as error:
+                    self._set_engine(None, error.detail)
+                else:
+                    break
+            watcher.cancel()
+
+    async def _watch(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            await self._reconciler.watch(group)
 
     async def _info(self) -> EngineInfo:
         """An engine that can't say what it is is as good as none."""

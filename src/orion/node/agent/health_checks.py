@@ -56,8 +56,12 @@ class HealthChecks:
         """The runners of the time before have ended."""
         self._runners.clear()
 
-    def follow(self, work: AssignmentSet, containers: Iterable[Container], group: asyncio.TaskGroup) -> None:
-        """Runs what belongs to these containers, in `group`, and ends all else."""
+    def follow(
+        self, work: AssignmentSet, containers: Iterable[Container], group: asyncio.TaskGroup, *, engine: bool = True
+    ) -> None:
+        """Runs what belongs to these containers, in `group`, and ends all else. Without `engine` only what needs
+        none.
+        """
         assigned = {each.allocation.id for each in work.assigned}
         self._known = {a: known for a, known in self._known.items() if a in assigned}
         self._by_engine = frozenset(each.allocation.id for each in work.assigned if _is_by_engine(each.spec))
@@ -69,7 +73,10 @@ class HealthChecks:
                 del self._runners[allocation]
         for allocation, (each, container) in runs.items():
             self._look(each, container)
-            if allocation not in self._runners and not health.is_over(each.spec, self._known[allocation]):
+            known = self._known[allocation]
+            if not engine and not health.needs_no_engine(each.spec, known):
+                continue
+            if allocation not in self._runners and not health.is_over(each.spec, known):
                 runner = group.create_task(self._check(each, container), name=f"health-{allocation:08x}")
                 self._runners[allocation] = (_run(container), runner)
 

@@ -2,10 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from functools import partial
 
-from orion.model.allocation import TERMINAL, AllocationStatus
+from orion.model.allocation import TERMINAL, AllocationState, AllocationStatus
 from orion.model.ids import AllocationId, NodeId
 from orion.node.agent.assignment_stream import Assignment, AssignmentSet
 from orion.node.agent.assignments import AssignmentWatcher
@@ -102,6 +102,21 @@ class Reconciler:
                 self._health.follow(work, self._seen.containers.values(), group)
                 for action in self._actions(work):
                     self._perform(action, work, group)
+            await changed.wait()
+
+    async def watch(self, group: asyncio.TaskGroup) -> None:
+        """Until cancelled, while there is no engine to act on: what can be found out without one is told."""
+        changed = self._source.changed
+        while True:
+            changed.clear()
+            work = self._source.latest
+            if work is not None and work.registered:
+                self._health.follow(work, self._seen.containers.values(), group, engine=False)
+                known = {each.allocation.id: each.allocation.status for each in work.assigned}
+                for action in self._actions(work):
+                    report = action.before if isinstance(action, Stop | Drain) else action
+                    if isinstance(report, Report) and _is_news_of_a_run(report, known):
+                        self._perform(report, work, group)
             await changed.wait()
 
     def _actions(self, work: AssignmentSet) -> list[Action]:
@@ -206,3 +221,8 @@ class Reconciler:
         finally:
             self._busy.discard(allocation)
             self._source.changed.set()
+
+
+def _is_news_of_a_run(report: Report, known: Mapping[AllocationId, AllocationStatus]) -> bool:
+    status = report.status
+    return status.state is AllocationState.RUNNING and status != known.get(report.allocation)
