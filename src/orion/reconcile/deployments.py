@@ -33,6 +33,7 @@ from orion.state.job_record import JobRecord
 from orion.state.order import Lookup, unmet
 from orion.state.tables.deployments import MAX_BEGUN, MAX_RETIRED, EndDeployment, StepDeployment, TurnDeployment
 
+_FOLLOWS = " has the rest follow"
 _TOLD_PARTS = 4  # of the progress deadline: progress is told so often at least
 
 Command = StepDeployment | TurnDeployment | EndDeployment
@@ -247,7 +248,12 @@ def what_holds(jobs: Lookup, record: JobRecord, row: Deployment) -> str:
 
 
 def _to_promote(row: Deployment, canaries: str, ready: int) -> str:
-    return f"{canaries} {'is' if ready == 1 else 'are'} ready: 'orion promote {row.job}' has the rest follow"
+    return f"{canaries} {'is' if ready == 1 else 'are'} ready: 'orion promote {row.job}'{_FOLLOWS}"
+
+
+def waits_for_word(why: str) -> bool:
+    """Returns whether a deployment that waits for this goes on once somebody promotes it."""
+    return why.endswith(_FOLLOWS)
 
 
 def what_it_waits_for(

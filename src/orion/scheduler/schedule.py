@@ -78,7 +78,7 @@ class _Planner:
         self._view = view
         self._pools = pools
         self._overlay = Overlay(closed_ports(view))
-        self._homes = VolumeHomes(view, self._overlay.leaving)
+        self._homes = VolumeHomes(view)
         self._room = max_placements
         self._looks_left = max_looks
         self._bytes_left = max_bytes

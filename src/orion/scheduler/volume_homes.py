@@ -1,7 +1,5 @@
 """Where volumes are, the plan in hand included: a task goes to the node that has its volumes, and nowhere else."""
 
-from collections.abc import Collection
-
 import msgspec
 from msgspec.structs import replace
 
@@ -51,10 +49,10 @@ class Spot(msgspec.Struct, frozen=True):
 
 
 class VolumeHomes:
-    def __init__(self, view: View, leaving: Collection[AllocationId] = ()) -> None:
-        """`leaving`: allocations that the plan in hand ends; it may grow."""
+    """What the plan in hand ends holds its volumes until it has ended, as it does for who applies the plan."""
+
+    def __init__(self, view: View) -> None:
         self._view = view
-        self._leaving = leaving
         self._given: dict[str, NodeId] = {}
 
     def spot(self, spec: TaskSpec, index: int, without: AllocationId | None = None) -> Spot:
@@ -95,7 +93,7 @@ class VolumeHomes:
             return self._given[name]
         if row is None:
             return NodeId("")
-        leaving = self._leaving if without is None else {*self._leaving, without}
+        leaving = () if without is None else (without,)
         free = is_free(row, view.node_record(row.home), view.allocations, view.job_record, leaving)
         return NodeId("") if free else row.home
 

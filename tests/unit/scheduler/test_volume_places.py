@@ -260,3 +260,15 @@ def test_whatever_happens_a_volume_with_data_stays_and_its_tasks_are_there(data)
                 assert cluster.state.of(Volumes).get(name).home == held.node
             writers.setdefault((held.job, held.index), []).append(held)
         assert all(len(each) == 1 for each in writers.values())
+
+
+def test_a_volume_that_a_leaving_task_holds_is_not_given_away_in_the_same_plan():
+    """Who applies the plan would refuse it: the task has yet to end."""
+    cluster = Cluster(3, memory=4 * GB)
+    cluster.job("one", 2, volumes=(EACH,))
+    cluster.run()
+    cluster.job("two", 2, volumes=(LOGS, EACH))
+    cluster.run()
+    cluster.do(DrainNode(1, NodeId("n1"), True))
+    cluster.run()  # all of the plan is taken
+    assert not cluster.where("two")

@@ -14,7 +14,7 @@ from orion.model.job import Job
 from orion.model.placement_text import refusal_text
 from orion.model.update import UpdatePolicy
 from orion.reconcile.deployment_look import NEVER_MS, Memory
-from orion.reconcile.deployments import decide
+from orion.reconcile.deployments import decide, waits_for_word
 from orion.scheduler.pools import Pools
 from orion.scheduler.room import has_room
 from orion.scheduler.schedule import schedule
@@ -180,7 +180,7 @@ class _Rehearsal:
         policy = record.job.update or UpdatePolicy()
         deadline_ms = self._memory.progress_ms + policy.progress_deadline_ms
         if again_ms >= deadline_ms or again_ms == NEVER_MS:
-            held = self._held or "canaries are ready" in why
+            held = self._held or waits_for_word(why)
             self.ends, self._reason = ("held" if held else "stuck"), why
         else:
             self._now_ms = max(self._now_ms, again_ms - 1)
