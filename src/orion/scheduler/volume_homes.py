@@ -49,7 +49,7 @@ class Spot(msgspec.Struct, frozen=True):
 
 
 class VolumeHomes:
-    """What the plan in hand ends holds its volumes until it has ended, as it does for who applies the plan."""
+    """Tasks that the plan in hand ends hold their volumes until they have ended, as for who applies the plan."""
 
     def __init__(self, view: View) -> None:
         self._view = view
