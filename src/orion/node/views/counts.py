@@ -10,7 +10,7 @@ from orion.state.job_record import JobRecord
 class Counts(NamedTuple):
     """Runs of a job, or of one of its slots: those that have not ended, and of these those whose program runs; of
     these those that may be used, and those of the version that was asked for last. `troubled`: those that may have
-    to say why the job is not as asked.
+    to say why the job is not as asked. `failed`: slots that have had a run which failed.
     """
 
     active: int = 0
@@ -18,18 +18,18 @@ class Counts(NamedTuple):
     ready: int = 0
     updated: int = 0
     troubled: int = 0
+    failed: int = 0
 
 
 NONE = Counts()
-_FAILED = Counts(troubled=1)
 
 
 def of_slot(record: JobRecord, index: int) -> Counts:
     history = record.history(index)
     active = [each for each in history if not each.terminal]
+    failed = [each for each in history if each.status.state is AllocationState.FAILED]
     if not active:
-        failed = any(each.status.state is AllocationState.FAILED and each.wanted for each in history)
-        return _FAILED if failed else NONE
+        return Counts(troubled=int(any(each.wanted for each in failed)), failed=1) if failed else NONE
     running = [each for each in active if each.status.state is AllocationState.RUNNING]
     return Counts(
         len(active),
@@ -37,6 +37,7 @@ def of_slot(record: JobRecord, index: int) -> Counts:
         sum(record.is_ready(each) for each in running if each.wanted),
         sum(each.job_version == record.latest.version for each in running),
         sum(each.wanted and (each.status.restarts > 0 or bool(each.status.reason)) for each in active),
+        int(bool(failed)),
     )
 
 

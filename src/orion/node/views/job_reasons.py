@@ -25,7 +25,7 @@ def job_reason(record: JobRecord, deployment: Deployment | None, total: Counts) 
     last = deployment if deployment and deployment.created_index == record.latest.created_index else None
     if last is not None and last.running and last.rolling_back:
         return way_back_text(last.kind, last.to_version, last.reason)
-    return (_of_tasks(record, last) if total.troubled else "") or _of_last_change(record, last)
+    return (_of_tasks(record, last, total) if total.troubled else "") or _of_last_change(record, last)
 
 
 def _why_open(record: JobRecord) -> str:
@@ -43,12 +43,13 @@ def _of_last_change(record: JobRecord, last: Deployment | None) -> str:
     return end_text(last.kind, last.to_version, last.state, last.reason)
 
 
-def _of_tasks(record: JobRecord, deployment: Deployment | None) -> str:
+def _of_tasks(record: JobRecord, deployment: Deployment | None, total: Counts) -> str:
     """Returns how many tasks do not do as they should, and why the first of them does not; "" for none."""
     if record.job.stopped or record.job.stopping:
         return ""
     wanted = [each for each in active_of(record) if each.wanted]
-    return _why_restarts(record, wanted, deployment) or _why_not_ready(record, wanted) or _why_failed(record)
+    why = _why_restarts(record, wanted, deployment) or _why_not_ready(record, wanted)
+    return why or (_why_failed(record) if total.failed else "")
 
 
 def _why_restarts(record: JobRecord, wanted: list[Allocation], deployment: Deployment | None) -> str:
