@@ -33,21 +33,21 @@ from orion.state.job_record import JobRecord
 from orion.state.order import Lookup, unmet
 from orion.state.tables.deployments import MAX_BEGUN, MAX_RETIRED, EndDeployment, StepDeployment, TurnDeployment
 
-_FOLLOWS = " has the rest follow"
 _TOLD_PARTS = 4  # of the progress deadline: progress is told so often at least
 
 Command = StepDeployment | TurnDeployment | EndDeployment
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """`command` is None when nothing is to be done before `again_ms`. `why`: what it waits for. `pulls`: nodes that
-    are to pull the goal's image meanwhile.
+    """`command` is None when nothing is to be done before `again_ms`. `why`: what it waits for; `for_a_word`: for
+    somebody who promotes it. `pulls`: nodes that are to pull the goal's image meanwhile.
     """
 
     command: Command | None
     again_ms: int = NEVER_MS
     why: str = ""
     pulls: tuple[NodeId, ...] = ()
+    for_a_word: bool = False
 
 
 def decide(
@@ -218,7 +218,7 @@ def _waiting(look: Look, waits_for: Callable[[], str]) -> Decision:
         ready = sum(slot.done for slot in look.slots if slot.begun)
         if ready >= policy.canary:
             why = _to_promote(row, f"its {several(ready, 'canary', 'canaries')}", ready)
-            return Decision(None, look.again_ms, why)
+            return Decision(None, look.again_ms, why, for_a_word=True)
     why = _why(look, first, waits_for)
     due_ms = look.memory.progress_ms + policy.progress_deadline_ms
     if look.now_ms < due_ms:
@@ -248,12 +248,7 @@ def what_holds(jobs: Lookup, record: JobRecord, row: Deployment) -> str:
 
 
 def _to_promote(row: Deployment, canaries: str, ready: int) -> str:
-    return f"{canaries} {'is' if ready == 1 else 'are'} ready: 'orion promote {row.job}'{_FOLLOWS}"
-
-
-def waits_for_word(why: str) -> bool:
-    """Returns whether a deployment that waits for this goes on once somebody promotes it."""
-    return why.endswith(_FOLLOWS)
+    return f"{canaries} {'is' if ready == 1 else 'are'} ready: 'orion promote {row.job}' has the rest follow"
 
 
 def what_it_waits_for(

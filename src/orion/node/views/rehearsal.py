@@ -14,7 +14,7 @@ from orion.model.job import Job
 from orion.model.placement_text import refusal_text
 from orion.model.update import UpdatePolicy
 from orion.reconcile.deployment_look import NEVER_MS, Memory
-from orion.reconcile.deployments import decide, waits_for_word
+from orion.reconcile.deployments import Decision, decide
 from orion.scheduler.pools import Pools
 from orion.scheduler.room import has_room
 from orion.scheduler.schedule import schedule
@@ -160,7 +160,7 @@ class _Rehearsal:
             self._do(replace(command, at_ms=self._now_ms))
             return True
         if idle:
-            self._wait(decision.again_ms, decision.why, record)
+            self._wait(decision, record)
         return False
 
     def _held_by(self, record: JobRecord, version: int) -> str:
@@ -175,13 +175,14 @@ class _Rehearsal:
             self._replaces = True
             self._alone |= command.alone
 
-    def _wait(self, again_ms: int, why: str, record: JobRecord) -> None:
-        """Nothing happens before `again_ms`: that is soon, or it is stuck."""
+    def _wait(self, decision: Decision, record: JobRecord) -> None:
+        """Nothing happens before its time: that is soon, or it is stuck."""
+        again_ms = decision.again_ms
         policy = record.job.update or UpdatePolicy()
         deadline_ms = self._memory.progress_ms + policy.progress_deadline_ms
         if again_ms >= deadline_ms or again_ms == NEVER_MS:
-            held = self._held or waits_for_word(why)
-            self.ends, self._reason = ("held" if held else "stuck"), why
+            held = self._held or decision.for_a_word
+            self.ends, self._reason = ("held" if held else "stuck"), decision.why
         else:
             self._now_ms = max(self._now_ms, again_ms - 1)
 
