@@ -91,33 +91,36 @@ class Reconciler:
 
     async def run(self, group: asyncio.TaskGroup) -> None:
         """Until cancelled; actions run in `group`."""
-        changed = self._source.changed
-        while True:
-            changed.clear()
-            work = self._source.latest
-            if work is not None and work.registered:
-                self._forget(work)
-                self._abandon_pulls(work)
-                self._tell_updates(work, group)
-                self._health.follow(work, self._seen.containers.values(), group)
-                for action in self._actions(work):
-                    self._perform(action, work, group)
-            await changed.wait()
+        await self._at_each_change(partial(self._act, group))
 
     async def watch(self, group: asyncio.TaskGroup) -> None:
         """Until cancelled, while there is no engine to act on: what can be found out without one is told."""
+        await self._at_each_change(partial(self._look_on, group))
+
+    async def _at_each_change(self, do: Callable[[AssignmentSet], None]) -> None:
         changed = self._source.changed
         while True:
             changed.clear()
             work = self._source.latest
             if work is not None and work.registered:
-                self._health.follow(work, self._seen.containers.values(), group, engine=False)
-                known = {each.allocation.id: each.allocation.status for each in work.assigned}
-                for action in self._actions(work):
-                    report = action.before if isinstance(action, Stop | Drain) else action
-                    if isinstance(report, Report) and _is_news_of_a_run(report, known):
-                        self._perform(report, work, group)
+                do(work)
             await changed.wait()
+
+    def _act(self, group: asyncio.TaskGroup, work: AssignmentSet) -> None:
+        self._forget(work)
+        self._abandon_pulls(work)
+        self._tell_updates(work, group)
+        self._health.follow(work, self._seen.containers.values(), group)
+        for action in self._actions(work):
+            self._perform(action, work, group)
+
+    def _look_on(self, group: asyncio.TaskGroup, work: AssignmentSet) -> None:
+        self._health.follow(work, self._seen.containers.values(), group, engine=False)
+        known = {each.allocation.id: each.allocation.status for each in work.assigned}
+        for action in self._actions(work):
+            report = action.before if isinstance(action, Stop | Drain) else action
+            if isinstance(report, Report) and _is_news_of_a_run(report, known):
+                self._perform(report, work, group)
 
     def _actions(self, work: AssignmentSet) -> list[Action]:
         kept = frozenset(work.kept)
