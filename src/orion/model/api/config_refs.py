@@ -19,7 +19,7 @@ _MODE = r"0?[0-7]{3}"
 _PATH = r"(?:/[^/\x00-\x1f\x7f]+)+"
 MAX_PATH = 1024
 # Mounted over the container's own files when it starts, so that what was put there is not seen.
-HIDDEN = ("/proc", "/sys", "/dev")
+_HIDDEN = ("/proc", "/sys", "/dev")
 _DOCKERS = frozenset({"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"})
 _FILE_PATH = (
     r"^$|^(?!/(proc|sys|dev)(/|$))(?!/etc/(hosts|hostname|resolv\.conf)$)(?!.*/\.{1,2}(/|$))"
@@ -138,7 +138,7 @@ def variable_error(name: str) -> str | None:
     return f"{shown(name)} is not a variable's name: use letters, digits, '_', '.' and '-', no digit first"
 
 
-def path_error(path: str, most: int = MAX_PATH, hidden: tuple[str, ...] = HIDDEN) -> str | None:
+def path_error(path: str, most: int = MAX_PATH, hidden: tuple[str, ...] = _HIDDEN) -> str | None:
     """Says what is wrong with the path of a file in a container, or None. `hidden`: directories in which it can't
     be.
     """

@@ -13,7 +13,7 @@ from orion.state.core.table import KeyedTable, TableSet
 MAX_OF_JOB = 10  # deployments that are remembered, oldest out first
 MAX_ALL = 1_000  # ended ones, of all jobs
 MAX_REASON = 2_000  # characters
-FAILED = (DeploymentState.FAILED, DeploymentState.ROLLED_BACK)
+_FAILED = (DeploymentState.FAILED, DeploymentState.ROLLED_BACK)
 
 
 @since(2, words="versions of jobs and their deployments")
@@ -98,7 +98,7 @@ class Deployments(KeyedTable[int, Deployment]):
     def failed(self, job: Job) -> frozenset[int]:
         """Returns the versions to which the last deployment has failed."""
         last = {row.to_version: row.state for row in self._of(job)}
-        return frozenset(version for version, state in last.items() if state in FAILED)
+        return frozenset(version for version, state in last.items() if state in _FAILED)
 
     def _of(self, job: Job) -> list[Deployment]:
         return [row for row in self.of_job(job.name) if row.created_index == job.created_index]
