@@ -1,6 +1,6 @@
 """One node as a process: adapters, node and API put together in one TaskGroup, and taken down in order.
 
-With process/offline it is the only importer of adapters/.
+With process/offline, network_adapters and network_reset it is the only importer of adapters/.
 """
 
 import asyncio
@@ -34,7 +34,6 @@ from orion.model.errors import OrionError, Refused, Unavailable, Unreadable
 from orion.model.ids import RaftId
 from orion.model.node import address_text
 from orion.model.resources import Resources
-from orion.node.network.node_network import NetworkPorts
 from orion.node.node import Node
 from orion.ports.log import Identity, LogFailed, LogStore
 from orion.ports.machine import Machine
@@ -42,6 +41,7 @@ from orion.ports.storage import StoragePorts
 from orion.process.config import Config
 from orion.process.fd_limits import raise_limit
 from orion.process.loglines import JsonFormatter, OneLineFormatter, printable
+from orion.process.network_adapters import network_adapters
 from orion.process.running import announced
 from orion.process.stderr import never_wait
 from orion.raft.log import LogBroken
@@ -140,7 +140,7 @@ async def serve(config: Config) -> None:
             machine=machine,
             volumes=LocalVolumes(Path(config.data_dir) / "volumes"),
             storage=_storage_adapters(config),
-            network=_network_adapters,
+            network=network_adapters,
             identity=identity,
             on_stop_asked=stop.set,
         )
@@ -169,28 +169,6 @@ def _storage_adapters(config: Config) -> StoragePorts:
     directory = Path(config.data_dir).resolve()
     keeper = KeeperProcess(directory, ALLOCATION_LABEL, engine_for_keeper(config.docker_host))
     return StoragePorts(GrpcPlugins(), LinuxMounts(), FileRecords(directory / "csi"), keeper)
-
-
-def _network_adapters() -> NetworkPorts:
-    from orion.adapters.dns import DnsServer, Resolvers  # late: not loaded where there is no network
-    from orion.adapters.firewall import KernelFirewall
-    from orion.adapters.guard import KernelGuard
-    from orion.adapters.ingress import KernelIngress
-    from orion.adapters.netlink.overlay import NetlinkOverlay
-    from orion.adapters.reach import SocketReach
-    from orion.adapters.relay import SocketRelay
-    from orion.reconcile.local_network import PORT
-
-    resolvers = Resolvers()
-    return NetworkPorts(
-        kernel=NetlinkOverlay(),
-        firewall=KernelFirewall(),
-        names=lambda resolve: DnsServer(resolve, resolvers),
-        reach=SocketReach(PORT),
-        ingress=KernelIngress(),
-        guard=KernelGuard(),
-        relay=SocketRelay(),
-    )
 
 
 class _Attempt:

@@ -4,11 +4,9 @@ import asyncio
 import contextlib
 
 from orion.adapters.docker import Docker
-from orion.adapters.firewall import KernelFirewall
-from orion.adapters.guard import KernelGuard
-from orion.adapters.ingress import KernelIngress
-from orion.adapters.netlink.overlay import NetlinkOverlay
 from orion.model.errors import OrionError, Refused
+from orion.node.network.devices import take_away
+from orion.process.network_adapters import network_adapters
 from orion.process.running import find
 from orion.reconcile.local_network import cluster_of, engine_name, number_of
 
@@ -27,19 +25,18 @@ def reset(docker_host: str) -> tuple[list[str], OrionError | None]:
 
 
 async def _reset(docker_host: str) -> tuple[list[str], OrionError | None]:
-    kernel, done, failures = NetlinkOverlay(), list[str](), list[OrionError]()
+    ports, done, failures = network_adapters(), list[str](), list[OrionError]()
     async with contextlib.AsyncExitStack() as stack:
         engine = Docker(docker_host)
         stack.push_async_callback(engine.close)
-        for name, number, cluster in _own(await kernel.devices()):
+        for name, number, cluster in _own(await ports.kernel.devices()):
             try:
-                await engine.remove_network(engine_name(number), cluster)
-                await kernel.remove(name)  # last: it says what there is to take away
+                await take_away(engine, ports.kernel, name, cluster)
                 done.append(f"network {engine_name(number)}")
             except OrionError as error:
                 failures.append(error)
         if not failures:
-            await _remove_rules()
+            await ports.remove_rules()
             done.append("rules of nftables and iptables")
     return done, next(iter(failures), None)
 
@@ -50,9 +47,3 @@ def _own(devices: dict[str, str]) -> list[tuple[str, int, int]]:
     return [
         (name, number, cluster) for name, number, cluster in found if number is not None and cluster is not None
     ]
-
-
-async def _remove_rules() -> None:
-    await KernelIngress().remove()
-    await KernelGuard().remove()
-    await KernelFirewall().remove()

@@ -1,7 +1,7 @@
 """Work on files while no node runs on them: a backup is inspected or restored, a cluster recovered from a lost
 quorum.
 
-With process/daemon and process/network_reset it is the only importer of adapters/.
+With process/daemon, network_adapters and network_reset it is the only importer of adapters/.
 """
 
 import asyncio

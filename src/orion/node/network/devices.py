@@ -55,7 +55,7 @@ class Devices:
         cluster = kept[0].engine.cluster
         for name in await self.own(cluster):
             if name not in names:
-                await self._take_away(name, cluster)
+                await take_away(self._engine, self._kernel(), name, cluster)
 
     async def take_all_away(
         self, cluster: int, known: Sequence[str], before_last: Callable[[], Awaitable[None]]
@@ -65,18 +65,11 @@ class Devices:
         """
         mine = {*known, *await self.own(cluster)}
         for name in sorted(mine - {DEVICE}):
-            await self._take_away(name, cluster)
+            await take_away(self._engine, self._kernel(), name, cluster)
         if DEVICE in mine:
             await self._engine.remove_network(engine_name(DEFAULT_NUMBER), cluster)
             await before_last()
             await self._kernel().remove(DEVICE)
-
-    async def _take_away(self, name: str, cluster: int) -> None:
-        """The device goes last: it says what there is to take away."""
-        number = number_of(name)
-        if number is not None:
-            await self._engine.remove_network(engine_name(number), cluster)
-            await self._kernel().remove(name)
 
     def may_be_there(self) -> bool:
         """Returns whether the machine has a device of a network's name: a process that was killed may have left one
@@ -87,3 +80,13 @@ class Devices:
     async def own(self, cluster: int) -> list[str]:
         mine = owner_text(cluster, self._me)
         return [name for name, alias in (await self._kernel().devices()).items() if alias == mine]
+
+
+async def take_away(engine: Engine, kernel: OverlayKernel, name: str, cluster: int) -> None:
+    """Takes away a network's device, and the engine's network before that: the device says what there is to take
+    away. Raises OrionError while containers are on it.
+    """
+    number = number_of(name)
+    if number is not None:
+        await engine.remove_network(engine_name(number), cluster)
+        await kernel.remove(name)

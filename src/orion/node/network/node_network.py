@@ -58,6 +58,12 @@ class NetworkPorts(NamedTuple):
     guard: GuardKernel
     relay: Relay
 
+    async def remove_rules(self) -> None:
+        """Raises OrionError."""
+        await self.ingress.remove()
+        await self.guard.remove()
+        await self.firewall.remove()
+
 
 class NodeNetwork:
     """`networks`: those that are up. `why`: why one is not, or not as it should be. `labels`: by which the
@@ -350,11 +356,6 @@ class NodeNetwork:
         self.networks.parts = ()
         self._tell()
         known = [part.device.name for part in self._wanted.parts] if self._wanted is not None else []
-        await self._devices.take_all_away(cluster, known, self._take_rules_away)
+        await self._devices.take_all_away(cluster, known, lambda: self._ports().remove_rules())
         self._wanted = None
         self._say(())
-
-    async def _take_rules_away(self) -> None:
-        await self._ports().ingress.remove()
-        await self._ports().guard.remove()
-        await self._firewall.remove()
