@@ -2,13 +2,12 @@
 
 import os
 import signal
-from collections.abc import Iterator
 
 import pytest
 
 from support import images
-from support.lab_containers import deployed, wait_for_bridges
-from support.lab_nodes import LabNodes, lab_hosts
+from support.lab_containers import deployed
+from support.lab_nodes import LabNodes
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
@@ -21,13 +20,6 @@ JOB = {
     "healthCheck": {"tcp": {"port": 80}, "intervalSeconds": 0.5, "retries": 2},
     "update": {"monitorSeconds": 0.5},
 }
-
-
-@pytest.fixture
-def lab() -> Iterator[LabNodes]:
-    with lab_hosts(3, images.busybox, network="10.200.0.0/16") as made:
-        wait_for_bridges(made)
-        yield made
 
 
 def ready(lab: LabNodes, job: str) -> set[str]:

@@ -7,13 +7,12 @@ import select
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from support import dns, dns_flood, images
-from support.lab_containers import Container, deployed, wait_for_bridges
-from support.lab_nodes import LabNodes, lab_hosts
+from support.lab_containers import Container, deployed
+from support.lab_nodes import LabNodes
 from support.packets import socket_in
 from unit.wire.test_dns_query import HOSTILE
 
@@ -65,13 +64,6 @@ NAMES: dict[str, tuple[object, int]] = {
     "an address of nobody": ("255.255.200.10.in-addr.arpa", dns.PTR),
     "the range itself": ("200.10.in-addr.arpa", dns.PTR),
 }
-
-
-@pytest.fixture
-def lab() -> Iterator[LabNodes]:
-    with lab_hosts(len(HOSTS), images.busybox, network="10.200.0.0/16") as made:
-        wait_for_bridges(made)
-        yield made
 
 
 def server_of(container: Container) -> str:

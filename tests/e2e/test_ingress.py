@@ -32,10 +32,7 @@ JOB = {
 @pytest.fixture
 def lab() -> Iterator[LabNodes]:
     with lab_hosts(len(NODES), images.busybox, others=1, network="10.200.0.0/16") as made:
-        for host in NODES:
-            made.wait(
-                lambda host=host: "orion0" in made.run(host, "ip", "-o", "link"), f"the bridge of host {host}"
-            )
+        wait_for_bridges(made)
         yield made
 
 

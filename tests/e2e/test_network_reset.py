@@ -3,13 +3,12 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
 from support import cleanup, images
-from support.lab_containers import deployed, wait_for_bridges
-from support.lab_nodes import LabNodes, lab_hosts
+from support.lab_containers import deployed
+from support.lab_nodes import LabNodes
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
@@ -30,13 +29,6 @@ LOOKS = {
     "iptables": ["iptables-save"],
     "sysctls": ["sysctl", "-a", "--pattern", "forward|rp_filter|route_localnet|bridge-nf"],
 }
-
-
-@pytest.fixture
-def lab() -> Iterator[LabNodes]:
-    with lab_hosts(3, images.busybox, network="10.200.0.0/16") as made:
-        wait_for_bridges(made)
-        yield made
 
 
 def reset(lab: LabNodes, host: int) -> subprocess.CompletedProcess[str]:
