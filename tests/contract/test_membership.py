@@ -209,6 +209,17 @@ class MembershipContract:
         await until_state(a, "n2", "alive")
 
     @checked
+    async def test_a_node_that_another_has_found_first_is_not_alone(self, bench: MembershipBench) -> None:
+        a = await up(bench, "n1")
+        await a.close()
+        b = await up(bench, "n2", "n1")
+        a = await bench.make("n1", (bench.address("n2"),))
+        await a.start({})
+        await until_state(a, "n2", "alive")
+        await until_state(b, "n1", "alive")
+        assert await a.join() == 1
+
+    @checked
     async def test_events_end_at_close(self, bench: MembershipBench) -> None:
         a = await up(bench, "n1")
         events = a.events()

@@ -122,7 +122,7 @@ class SimMembership:
 
     async def join(self) -> int:
         await asyncio.sleep(self._gossip.rng.uniform(1, 10) / 1000)
-        return self._try_seeds(everyone=True)
+        return self._try_seeds(everyone=True) or len(self._others(PRESENT))
 
     def members(self) -> list[Member]:
         return [record.shown() for _, record in sorted(self.view.items())]

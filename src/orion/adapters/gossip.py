@@ -145,13 +145,13 @@ class Gossip:
 
     async def join(self) -> int:
         """Contacts the seeds and remembered addresses once, and from then on again and again those that are
-        absent.
+        absent. Returns how many others answered, or had found this node before it asked.
         """
         absent = self._absent()
         # Each of the first by itself: one that answers may not know another, and the news of that one may decide
         # what this node is to do.
         answers = await asyncio.gather(*(self._contact([address]) for address in absent[:MAX_FIRST]))
-        answered = sum(answers) or await self._contact(absent[MAX_FIRST:])
+        answered = sum(answers) or await self._contact(absent[MAX_FIRST:]) or len(self._living()) - 1
         if self._seeds and not answered:
             log.warning(
                 "no node answers at %s: alone for now, this node goes on trying%s",

@@ -43,7 +43,9 @@ class Membership(Protocol):
     async def start(self, metadata: dict[str, str]) -> None: ...
 
     async def join(self) -> int:
-        """Returns how many seeds answered. When none did, the adapter goes on trying by itself."""
+        """Returns how many others answered, or had found this node before it asked. With 0 this node is alone, and
+        the adapter goes on trying by itself.
+        """
 
     def members(self) -> list[Member]:
         """Returns all members with this node, and dead and left ones for as long as gossip remembers them."""
