@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from orion.model.ids import NODE_ID
 from orion.model.resources import Resources
 
 MIN_MS = -62_135_596_800_000  # the year 1, which is how container engines write that there is no time
@@ -20,6 +21,10 @@ def outside(what: str, number: int, most: int, least: int = 0) -> str:
 
 def longer(what: str, length: int, most: int) -> str:
     return "" if length <= most else f"{what} is {length:,} characters long; at most {most:,} are taken"
+
+
+def node_fault(node: str) -> str:
+    return "" if NODE_ID.fullmatch(node) else f"{node[:80]!r} is no node's name"
 
 
 def key_fault(idempotency_key: str) -> str:

@@ -5,11 +5,21 @@ from orion.model.errors import NotFound
 from orion.model.ids import AllocationId, NodeId, task_id
 from orion.state import mutations
 from orion.state.core.command import Command, command
-from orion.state.core.faults import MAX_MS, MAX_NUMBER, MAX_PORT, MAX_TEXT, MAX_WORD, MIN_MS, first, longer, outside
+from orion.state.core.faults import (
+    MAX_MS,
+    MAX_NUMBER,
+    MAX_PORT,
+    MAX_TEXT,
+    MAX_WORD,
+    MIN_MS,
+    first,
+    longer,
+    node_fault,
+    outside,
+)
 from orion.state.core.step import Step
 from orion.state.records import Tables
 from orion.state.tables.jobs import settle_ended
-from orion.state.tables.nodes import node_fault
 
 
 class UpdateAllocations(Command, frozen=True, array_like=True, tag=8):

@@ -23,13 +23,12 @@ from orion.model.levels import since
 from orion.model.storage import MAX_KNOWN_AS_BYTES
 from orion.model.volumes import VolumeKind
 from orion.state.core.command import Command, command
-from orion.state.core.faults import MAX_NUMBER, MAX_WORD, first, longer, outside
+from orion.state.core.faults import MAX_NUMBER, MAX_WORD, first, longer, node_fault, outside
 from orion.state.core.frames import Rows
 from orion.state.core.indexes import KeysBy
 from orion.state.core.step import Step
 from orion.state.core.table import KeyedTable, TableSet
 from orion.state.records import Tables
-from orion.state.tables.nodes import node_fault
 from orion.state.tables.volumes import Volumes
 
 Key = tuple[str, NodeId]

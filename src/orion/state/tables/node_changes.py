@@ -8,12 +8,12 @@ from orion.model.ids import NodeId, RaftId
 from orion.model.node import NodeStatus
 from orion.state import mutations, node_moves
 from orion.state.core.command import Command, Once, command
-from orion.state.core.faults import key_fault
+from orion.state.core.faults import key_fault, node_fault
 from orion.state.core.step import Step
 from orion.state.gate import level_with, rise
 from orion.state.records import Tables
 from orion.state.tables.answers import Answers
-from orion.state.tables.nodes import after_loss, bury, lost_text, node_fault, unknown_node
+from orion.state.tables.nodes import after_loss, bury, lost_text, unknown_node
 from orion.state.tables.subnets import drop_subnets
 
 

@@ -7,11 +7,11 @@ from orion.model.ids import NodeId
 from orion.model.labels import MAX_CHANGES, Pairs, changed, changes_errors, effective
 from orion.state import mutations
 from orion.state.core.command import Command, command, once_about
-from orion.state.core.faults import MAX_TEXT, first, key_fault, longer
+from orion.state.core.faults import MAX_TEXT, first, key_fault, longer, node_fault
 from orion.state.core.step import Step
 from orion.state.records import Tables
 from orion.state.tables.answers import Answers
-from orion.state.tables.nodes import node_fault, unknown_node
+from orion.state.tables.nodes import unknown_node
 
 
 class LabelNode(Command, frozen=True, array_like=True, tag=14):

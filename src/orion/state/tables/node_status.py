@@ -9,10 +9,10 @@ from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node, NodeStatus
 from orion.state import mutations
 from orion.state.core.command import Command, command
-from orion.state.core.faults import MAX_MS, MAX_TEXT, first, longer, outside
+from orion.state.core.faults import MAX_MS, MAX_TEXT, first, longer, node_fault, outside
 from orion.state.core.step import Step
 from orion.state.records import NodeRecord, Tables
-from orion.state.tables.nodes import after_loss, lost_text, node_fault, unknown_node
+from orion.state.tables.nodes import after_loss, lost_text, unknown_node
 
 
 class SetNodeStatus(Command, frozen=True, array_like=True, tag=3):

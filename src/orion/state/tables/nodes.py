@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from orion.model.allocation import Allocation
 from orion.model.counts import several
 from orion.model.errors import Conflict, NotFound, OrionError
-from orion.model.ids import NODE_ID, AllocationId, NodeId, RaftId, task_id
+from orion.model.ids import AllocationId, NodeId, RaftId, task_id
 from orion.model.labels import Changes, effective
 from orion.model.levels import FIRST, since
 from orion.model.node import Node, NodeStatus, address_parts
@@ -25,6 +25,7 @@ from orion.state.core.faults import (
     MAX_WORD,
     first,
     longer,
+    node_fault,
     outside,
     resources_fault,
 )
@@ -156,10 +157,6 @@ def _registration_fault(command: RegisterNode) -> str:
             plugins_fault(command.plugins),
         )
     )
-
-
-def node_fault(node: str) -> str:
-    return "" if NODE_ID.fullmatch(node) else f"{node[:80]!r} is no node's name"
 
 
 def _address_fault(address: str) -> str:

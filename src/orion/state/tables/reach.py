@@ -3,10 +3,9 @@
 from orion.model.ids import NodeId
 from orion.model.levels import since
 from orion.state.core.command import Command, command
-from orion.state.core.faults import first, outside
+from orion.state.core.faults import first, node_fault, outside
 from orion.state.core.step import Step
 from orion.state.records import Tables
-from orion.state.tables.nodes import node_fault
 
 MAX_PEERS = 64
 MAX_REASON_CHARS = 400

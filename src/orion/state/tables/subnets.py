@@ -28,14 +28,13 @@ from orion.model.network import (
 from orion.model.node import Node
 from orion.model.settings import NETWORK, network
 from orion.state.core.command import Command, command
-from orion.state.core.faults import first, outside
+from orion.state.core.faults import first, node_fault, outside
 from orion.state.core.frames import Rows
 from orion.state.core.step import Step
 from orion.state.core.table import KeyedTable, TableSet
 from orion.state.records import NodeRecord, Tables
 from orion.state.tables.configs import REFUSALS, Configs
 from orion.state.tables.networks import Networks
-from orion.state.tables.nodes import node_fault
 
 MAX_RELEASED = 500
 _INSTEAD = "only the engine's own network reaches them"

@@ -8,12 +8,11 @@ from orion.model.levels import since
 from orion.model.storage import Pairs, SystemPart
 from orion.model.volumes import MAX_LABELS, MAX_TEXT, MAX_VOLUMES, Volume, is_volume_name
 from orion.state.core.command import Command, command, once_about
-from orion.state.core.faults import MAX_NUMBER, MAX_WORD, first, key_fault, longer, outside
+from orion.state.core.faults import MAX_NUMBER, MAX_WORD, first, key_fault, longer, node_fault, outside
 from orion.state.core.step import Step
 from orion.state.records import Tables
 from orion.state.tables.answers import Answers
 from orion.state.tables.claims import Claims
-from orion.state.tables.nodes import node_fault
 from orion.state.tables.volume_secrets import VolumeSecrets
 from orion.state.tables.volume_snapshots import VolumeSnapshots
 from orion.state.tables.volumes import Users, Volumes, unknown_volume

@@ -14,11 +14,10 @@ from orion.model.node import NodeStatus
 from orion.model.volumes import Volume, VolumeKind
 from orion.state import mutations
 from orion.state.core.command import Command, command, once_about
-from orion.state.core.faults import MAX_NUMBER, MAX_TEXT, MAX_WORD, first, key_fault, longer, outside
+from orion.state.core.faults import MAX_NUMBER, MAX_TEXT, MAX_WORD, first, key_fault, longer, node_fault, outside
 from orion.state.core.step import Step
 from orion.state.records import Tables
 from orion.state.tables.answers import Answers
-from orion.state.tables.nodes import node_fault
 from orion.state.tables.volume_changes import CreateVolume, create_volume
 from orion.state.tables.volumes import Volumes, holders, unknown_volume
 
