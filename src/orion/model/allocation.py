@@ -1,4 +1,4 @@
-"""One run of a task on one node. States only move forward; a replacement is a new allocation."""
+"""One run of a task on one node. What its node reports only moves forward; a replacement is a new allocation."""
 
 import enum
 from typing import Annotated
@@ -42,7 +42,8 @@ TRANSITIONS: dict[AllocationState, frozenset[AllocationState]] = {
     AllocationState.COMPLETED: frozenset(),
     AllocationState.FAILED: frozenset(),
     AllocationState.STOPPED: frozenset(),
-    # A node that was called dead stops what it still runs of it, and reports nothing more.
+    # No report changes it. A node that is back goes on with what nothing has taken the place of
+    # (state/tables/reconnect.py), and stops what else it still runs.
     AllocationState.LOST: frozenset(),
 }
 

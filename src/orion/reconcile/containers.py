@@ -16,6 +16,7 @@ action for one allocation depends on whether it is wanted and on its container's
     not wanted, running .......... Stop
     not wanted, exited, kept ..... the end
     not wanted, otherwise ........ Remove, then the end
+    lost ......................... Stop, Remove: others have taken its place. Nothing, until the cluster has said so
 
 Containers without an allocation are removed, and so are those of a node on the same engine that is down. A start
 waits for the removal of a container that holds its host port, and for the end of one that may write to its volumes.
@@ -141,7 +142,8 @@ def backoff_ms(attempt: int, jitter: float) -> int:
 class Desired(msgspec.Struct, frozen=True):
     """One allocation of this node. With `kept` its container stays for its logs once it has ended and is not
     wanted. `drains`: other tasks of its job take over from it, if it ends. `checked`: what is known of the health
-    of its last run.
+    of its last run. `away`: the cluster takes this node for down; whether what it lost goes on is said when it is
+    ready.
     """
 
     allocation: Allocation
@@ -149,6 +151,7 @@ class Desired(msgspec.Struct, frozen=True):
     kept: bool = False
     drains: bool = False
     checked: Checked | None = None
+    away: bool = False
 
     @property
     def starts(self) -> bool:
@@ -266,11 +269,14 @@ def _act(wish: Desired, container: Container | None, tries: Attempts, now_ms: in
 def _end(wish: Desired, container: Container | None, tries: Attempts, now_ms: int) -> Action | None:
     allocation = wish.allocation
     if allocation.terminal:
+        lost = allocation.status.state is AllocationState.LOST
+        if lost and wish.away:
+            return None
         # Its container is kept for its logs, except that of a run that was called lost while it ran on.
         if container is not None and container.state is ContainerState.RUNNING:
             return wish.stop(container, None)
         replaced = allocation.status.state is AllocationState.STOPPED and not wish.kept
-        if container is not None and (replaced or allocation.status.state is AllocationState.LOST):
+        if container is not None and (replaced or lost):
             return Remove(container.id)
         return None
     if container is None:

@@ -97,8 +97,10 @@ def first(spec: TaskSpec, container: Container, status: AllocationStatus, now_ms
 
 
 def _tells_of(status: AllocationStatus, container: Container) -> bool:
-    """A restart after a failed check is told as `starting`, with the run before it."""
-    told = status.state is AllocationState.RUNNING or (
+    """A restart after a failed check is told as `starting`, with the run before it. One that has a container and
+    is `scheduled` goes on after its node was down.
+    """
+    told = status.state in (AllocationState.RUNNING, AllocationState.SCHEDULED) or (
         status.state is AllocationState.STARTING and status.health is Health.UNHEALTHY
     )
     return told and (status.container, status.started_at_ms) == (container.id, container.started_at_ms)

@@ -318,6 +318,19 @@ def lose_all(state: Tables, record: NodeRecord, reason: str, at_ms: int) -> list
     return lost
 
 
+def take_back(state: Tables, node: NodeRecord, allocation: Allocation, status: AllocationStatus) -> None:
+    """One that was lost is active again, with all that it held, which is free."""
+    record = state.jobs[allocation.job]
+    spec = record.spec(allocation.job_version)
+    store(state, record, allocation, replace(allocation, status=status))
+    node.hold(spec.resources)
+    node.work_index = state.index
+    record.active += 1
+    for port, binding in zip(allocation.ports, spec.ports, strict=True):
+        node.ports[port_key(port, binding.protocol)] = allocation.id
+    set_open(state, record, allocation.index, is_open=slot_wants(record, allocation.index))
+
+
 def active_of(state: Tables, node: NodeId) -> list[Allocation]:
     """Allocations on a node that have not ended, by id."""
     allocations = state.allocations

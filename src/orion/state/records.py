@@ -171,6 +171,9 @@ class NodeRecord:
         # Made anew from integers each time: a sum of floats would drift.
         self.load = self.tasks * _TASK_LOAD - self.cpu_free * self.cpu_share - self.memory_free * self.memory_share
 
+    def has_room(self, resources: Resources) -> bool:
+        return resources.fits(Resources(self.cpu_free, self.memory_free, self.disk_free))
+
     def hold(self, resources: Resources) -> None:
         """One more active allocation. Called twice for each placement, so kept flat."""
         cpu, memory = resources.cpu_millis, resources.memory_bytes

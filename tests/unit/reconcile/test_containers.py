@@ -268,6 +268,12 @@ def test_a_run_called_lost_is_stopped_and_removed():
     assert actions([lost], [container("exited", exit_code=0)]) == [Remove("c1")]
 
 
+@pytest.mark.parametrize("held", [container(), container("exited", exit_code=0)], ids=["running", "exited"])
+def test_it_is_left_alone_until_the_cluster_has_said_whether_it_goes_on(held):
+    lost = msgspec.structs.replace(wish(status=AllocationStatus(AllocationState.LOST)), away=True)
+    assert actions([lost], [held]) == []
+
+
 def test_a_container_without_an_allocation_is_removed():
     assert actions([], [container()]) == [Remove("c1")]
 

@@ -114,6 +114,14 @@ def test_after_a_restart_of_the_process_the_wait_begins_anew():
     assert (found.health, found.failed) == (Health.UNHEALTHY, "")
 
 
+def test_what_goes_on_after_its_node_was_down_is_as_it_was():
+    """Its hooks are not run again, and who used it may go on."""
+    well = replace(running(after(spec(), (0, OK))), state=AllocationState.SCHEDULED)
+    found = first(spec(), well)
+    assert (found.health, found.hooked, found.succeeded) == (Health.HEALTHY, True, True)
+    assert found.ready_since_ms == well.ready_since_ms > 0
+
+
 def test_a_page_is_a_reason_of_one_line():
     page = "<html>\n" + "  <p>so sorry</p>\n" * 10_000
     words = health.one_line(page)

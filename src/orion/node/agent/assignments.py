@@ -154,7 +154,8 @@ def same_assignments(one: AssignmentSet, other: AssignmentSet) -> bool:
 
 
 def _told(work: AssignmentSet) -> tuple[object, ...]:
-    told = work.registered, work.assigned, work.neighbours, work.kept, work.drains, work.level
+    status = work.node.status if work.node is not None else None
+    told = work.registered, status, work.assigned, work.neighbours, work.kept, work.drains, work.level
     return *told, work.network, work.claims
 
 

@@ -7,6 +7,7 @@ from functools import partial
 
 from orion.model.allocation import TERMINAL, AllocationState, AllocationStatus
 from orion.model.ids import AllocationId, NodeId
+from orion.model.node import NodeStatus
 from orion.node.agent.assignment_stream import Assignment, AssignmentSet
 from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.agent.health_checks import HealthChecks
@@ -136,14 +137,16 @@ class Reconciler:
         )
 
     def _desired(self, each: Assignment, work: AssignmentSet, kept: frozenset[AllocationId]) -> Desired:
-        id_ = each.allocation.id
-        return Desired(each.allocation, each.spec, id_ in kept, id_ in work.drains, self._health.of(id_))
+        id_, away = each.allocation.id, work.node is not None and work.node.status is NodeStatus.DOWN
+        return Desired(each.allocation, each.spec, id_ in kept, id_ in work.drains, self._health.of(id_), away)
 
     def _forget(self, work: AssignmentSet) -> None:
         """An allocation that state has forgotten never comes back."""
-        assigned = {a.allocation.id for a in work.assigned}
+        known = {each.allocation.id: each.allocation.status.state for each in work.assigned}
+        assigned = known.keys()
         self._attempts = {a: t for a, t in self._attempts.items() if a in assigned}
-        self._reports.forget(assigned)
+        # One that was lost may go on, and then all is to be said of it again.
+        self._reports.forget({a for a in assigned if known[a] is not AllocationState.LOST})
         self._hooks.forget(assigned)
         self._teardown.forget()
 

@@ -13,6 +13,7 @@ from orion.state.core.faults import MAX_MS, MAX_TEXT, first, longer, node_fault,
 from orion.state.core.step import Step
 from orion.state.records import NodeRecord, Tables
 from orion.state.tables.nodes import after_loss, lost_text, unknown_node
+from orion.state.tables.reconnect import reconnect
 
 
 class SetNodeStatus(Command, frozen=True, array_like=True, tag=3):
@@ -67,6 +68,8 @@ def set_node_status(state: Tables, step: Step, command: SetNodeStatus) -> Node |
         step.tell("NodeLeft", node.id, f"{node.id} left on purpose{reason}{_wait_text(record)}")
     else:
         step.tell("NodeCameBack", node.id, f"{node.id} came back{reason}")
+        if former.status is NodeStatus.DOWN:
+            reconnect(state, step, record, former.changed_at_ms)
     after_loss(state, step, lost)
     return node
 

@@ -35,6 +35,7 @@ from orion.state.core.table import Table, same
 from orion.state.gate import level_with, rise, welcome
 from orion.state.records import MAX_REMOVED, NodeRecord, Tables
 from orion.state.tables.jobs import settle_ended
+from orion.state.tables.reconnect import reconnect
 
 # --- rows --------------------------------------------------------------------------------------------------
 
@@ -240,6 +241,8 @@ def _return(state: Tables, step: Step, record: NodeRecord, command: RegisterNode
         step.tell("NodeCameBack", node.id, f"{node.id} came back")
     _tell_changes(step, former, node)
     _tell_engine(step, node, former.engine_down)
+    if former.status is NodeStatus.DOWN and node.engine_id == former.engine_id:
+        reconnect(state, step, record, former.changed_at_ms)
     after_loss(state, step, lost)
     return node
 

@@ -9,6 +9,7 @@ from orion.state import mutations, rollouts
 from orion.state.core.command import Command, command
 from orion.state.core.faults import MAX_NUMBER, MAX_WORD, longer, outside
 from orion.state.core.step import Step
+from orion.state.job_record import JobRecord
 from orion.state.records import Tables
 from orion.state.system_slots import homes_for
 from orion.state.tables import job_uses
@@ -29,10 +30,14 @@ def _fault(fit: FitSystemJob) -> str:
 @command(FitSystemJob, fault=_fault)
 def fit_system_job(state: Tables, step: Step, fit: FitSystemJob) -> None:
     record = state.jobs.get(fit.job)
-    if record is None or record.job.created_index != fit.created_index or record.successor is not None:
-        return
+    if record is not None and record.job.created_index == fit.created_index:
+        fit_job(state, step, record)
+
+
+def fit_job(state: Tables, step: Step, record: JobRecord) -> None:
+    """A job of another kind, and one that is not wanted, stays as it is."""
     job = record.job
-    if job.kind is not JobKind.SYSTEM or not job.wanted:
+    if job.kind is not JobKind.SYSTEM or not job.wanted or record.successor is not None:
         return
     homes = homes_for(job, record, state.nodes.values())
     if homes == job.homes:

@@ -1,0 +1,101 @@
+"""Tasks that go on when their node is back. A node that goes down loses its allocations, so that others may take
+their place at once. Where none can, the container may run on all the same, as after a death of the node's process
+alone: the node has the task's volume, or is the only one with its label or with room.
+"""
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from orion.model.allocation import Allocation, AllocationState
+from orion.model.counts import several
+from orion.model.ids import task_id
+from orion.state import mutations
+from orion.state.core.step import MAX_EVENTS_EACH, Step
+from orion.state.job_record import OPEN, JobRecord
+from orion.state.placed import admission
+from orion.state.records import NodeRecord, Tables
+from orion.state.tables.ingress import Ingress
+from orion.state.tables.plans import ports_fit
+from orion.state.tables.subnets import Subnets, addresses_in_use
+from orion.state.tables.system import fit_job
+from orion.state.tables.volumes import Volumes, volume_giver
+
+_LEVEL = 2  # builds of before it leave lost what was lost
+
+
+def reconnect(state: Tables, step: Step, node: NodeRecord, down_since_ms: int) -> None:
+    """The node is ready again. What it lost by going down at that time, and what nothing has taken the place of, is
+    scheduled there as it was: its agent finds the container, or starts it again. All that a placement is checked
+    for is checked here too, for what it held may have been given away.
+    """
+    if state.level < _LEVEL:
+        return
+    back: list[Allocation] = []
+    for allocation in _lost(state, node, down_since_ms):
+        record = state.jobs[allocation.job]
+        fit_job(state, step, record)
+        if _may_go_on(state, step, node, record, allocation):
+            status = replace(allocation.status.because(""), state=AllocationState.SCHEDULED, finished_at_ms=0)
+            mutations.take_back(state, node, allocation, status)
+            back.append(allocation)
+    if len(back) > MAX_EVENTS_EACH:
+        step.tell("TasksReconnected", node.node.id, f"{several(len(back), 'task')} of {node.node.id} go on")
+        return
+    for allocation in back:
+        task = task_id(allocation.job, allocation.index)
+        step.tell("TaskReconnected", task, f"{task} goes on on {allocation.node}: nothing took its place")
+
+
+def _lost(state: Tables, node: NodeRecord, down_since_ms: int) -> Iterator[Allocation]:
+    """Yields those that are the newest of their slots."""
+    for identity in node.holdings.ids():
+        allocation = state.allocations[identity]
+        status = allocation.status
+        if (
+            status.state is AllocationState.LOST
+            and status.finished_at_ms == down_since_ms
+            and allocation.wanted
+            and state.jobs[allocation.job].history(allocation.index)[-1] is allocation
+        ):
+            yield allocation
+
+
+def _may_go_on(state: Tables, step: Step, node: NodeRecord, record: JobRecord, allocation: Allocation) -> bool:
+    """Returns whether its slot wants just this run, and all that it held is free."""
+    index, version, spec = allocation.index, allocation.job_version, record.spec(allocation.job_version)
+    if record.open[index] != OPEN or record.version(index) != version:
+        return False
+    if not (node.schedulable and node.has_room(spec.resources)):
+        return False
+    if spec.ports and not ports_fit(node.ports, state.of(Ingress).rows, spec.ports, allocation.ports):
+        return False
+    admits = admission(state, spec.rules, allocation.job, version)
+    if admits is not None and not admits(node):
+        return False
+    return _has_volumes(state, step, node, record, allocation) and _has_addresses(state, node, allocation)
+
+
+def _has_volumes(state: Tables, step: Step, node: NodeRecord, record: JobRecord, allocation: Allocation) -> bool:
+    """Those of storage systems are let go with the allocation that they were attached for."""
+    spec = record.spec(allocation.job_version)
+    volumes = volume_giver(state, step, allocation.job, spec)
+    if volumes is None:
+        return True
+    rows = (state.of(Volumes).get(name) for name in spec.volume_names(allocation.index))
+    if any(row is None or row.system is not None for row in rows):
+        return False
+    return volumes.admits(node, allocation.index)
+
+
+def _has_addresses(state: Tables, node: NodeRecord, allocation: Allocation) -> bool:
+    if not allocation.addresses:
+        return True
+    subnets, used = state.of(Subnets), addresses_in_use(state, node)
+    rows = (subnets.at(address) for address in allocation.addresses if address not in used)
+    mine = [row for row in rows if row is not None and row.node == node.node.id]
+    return len(mine) == len(allocation.addresses)
+
+
+TABLES = ()
+COMMANDS = ()
