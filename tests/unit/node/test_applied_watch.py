@@ -64,3 +64,22 @@ def test_a_snapshot_s_past_is_told_as_forgotten():
     watch.reset(10)
     watch.advance(11, [event(11)])
     assert [each and each.index for each in remembered(watch, (1, 0))] == [None, 11]
+
+
+def test_what_changed_during_a_look_is_not_waited_for_again():
+    async def main():
+        watch = AppliedWatch()
+        seen = watch.moves
+        watch.nudge()
+        async with asyncio.timeout(10):
+            await watch.changed(seen)
+            seen = watch.moves
+            watch.advance(1)
+            await watch.changed(seen)
+        waiting = asyncio.ensure_future(watch.changed(watch.moves))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        watch.nudge()
+        await waiting
+
+    asyncio.run(main())

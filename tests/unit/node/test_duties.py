@@ -69,13 +69,13 @@ def test_duties_last_for_one_term():
         old = nodes.leader
         first = duties[old.name]
         await nodes.until(lambda: first.terms)
-        old.run.process.post(old.node.driver.transfer, 0)
+        old.run.process.spawn(old.node.driver.hand_over(0))
         await nodes.until(lambda: nodes.leader not in (old, None) and duties[nodes.leader.name].terms)
         await nodes.until(lambda: first.ended == 1)
         second = duties[nodes.leader.name]
         assert second.terms == [nodes.leader.node.driver.standing.term]
         assert second.terms[0] > first.terms[0]
-        nodes.leader.run.process.post(nodes.leader.node.driver.transfer, old.raft)
+        nodes.leader.run.process.spawn(nodes.leader.node.driver.hand_over(old.raft))
         await nodes.until(lambda: len(first.terms) == 2)
         assert first.terms[1] > second.terms[0]
 

@@ -20,7 +20,7 @@ def test_a_newer_offer_while_a_snapshot_is_being_installed():
         leader = nodes.leader
 
         await write(leader, 20)
-        leader.run.process.post(leader.node.driver.transfer, 0)
+        leader.run.process.spawn(leader.node.driver.hand_over(0))
         await nodes.until(lambda: nodes.leader not in (leader, None))
         leader = nodes.leader
         await write(leader, 1)

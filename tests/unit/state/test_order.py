@@ -11,10 +11,13 @@ from orion.model.errors import Refused
 from orion.model.health import CheckKind, Health, HealthCheck
 from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.placement import waits_of
+from orion.model.placement_rules import Alongside, PlacementRules
 from orion.model.resources import Resources
 from orion.model.schedule import Schedule
 from orion.model.update import UpdateOrder, UpdatePolicy
 from orion.node.views import render, render_jobs
+from orion.scheduler.retry_rotation import RetryRotation
+from orion.scheduler.schedule import schedule
 from orion.state.order import circle
 from orion.state.sound import fault_of
 from orion.state.tables.job_changes import PutJob
@@ -59,6 +62,28 @@ def test_a_task_is_not_placed_before_what_it_comes_after_is_ready():
     world.ready("db")
     assert world.view.capacity_epoch != epoch, "those that wait are looked at again"
     assert world.placed() == 2
+
+
+@pytest.mark.parametrize(
+    "task",
+    [{"after": (After("db", HEALTHY, True),)}, {"rules": PlacementRules(alongside=Alongside("db"))}],
+    ids=["after", "alongside"],
+)
+def test_what_is_ready_while_the_refusal_is_on_its_way_is_seen(task):
+    """The plan was made before db ran; when it is carried out, nobody was yet noted as waiting for db."""
+    world = Ordered()
+    world.deploy("db", 1)
+    world.plan()
+    world.deploy("web", 1, **task)
+    turns = RetryRotation()
+    plan = schedule(world.view, world.view.jobs_to_place())
+    turns.batch(world.view, (0, world.view.capacity_epoch), 10)
+    world.run_of("db", started_at_ms=1)
+    turns.taken(())
+    world.do(plan.command(world.now_ms))
+    assert world.view.job_record("web").refusal
+    assert turns.batch(world.view, (0, world.view.capacity_epoch), 10) == ["web"]
+    assert world.placed() == 1
 
 
 def test_without_a_health_check_it_is_ready_as_soon_as_it_runs():

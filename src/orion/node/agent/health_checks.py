@@ -44,7 +44,7 @@ class HealthChecks:
         self._known: dict[AllocationId, Checked] = {}
         self.memory = CheckMemory(clock.wall_ms())
         self._by_engine: frozenset[AllocationId] = frozenset()  # those that the engine checks
-        self._runners: dict[AllocationId, tuple[tuple[str, int], asyncio.Task[None]]] = {}
+        self._runners: dict[AllocationId, tuple[tuple[str, int, str], asyncio.Task[None]]] = {}
         self._probes = asyncio.Semaphore(PARALLEL_PROBES)
         self._execs = asyncio.Semaphore(PARALLEL_EXECS)
 
@@ -206,8 +206,9 @@ def _is_by_engine(spec: TaskSpec) -> bool:
     return spec.health is not None and spec.health.kind is CheckKind.DOCKER
 
 
-def _run(container: Container) -> tuple[str, int]:
-    return container.id, container.started_at_ms
+def _run(container: Container) -> tuple[str, int, str]:
+    """One whose address was found out late, as that of a container that shares another one's, is asked there."""
+    return container.id, container.started_at_ms, container.address
 
 
 def _shown(known: Checked) -> tuple[object, ...]:

@@ -21,6 +21,7 @@ MIN_TARGETS = 64
 class AppliedWatch:
     def __init__(self) -> None:
         self.index = 0
+        self.moves = 0  # advances and nudges so far
         self._waiting: dict[asyncio.Future[None], None] = {}  # for any change; in order of coming
         self._reaching = _Targets()
         self._polling = _Targets()  # as many as there are clients
@@ -49,12 +50,17 @@ class AppliedWatch:
 
     def nudge(self) -> None:
         """Wake all that wait for any change though no index moved (gossip changed, the role changed)."""
+        self.moves += 1
         if self._waiting:
             waiting, self._waiting = self._waiting, {}
             _wake(waiting)
 
-    async def changed(self) -> None:
-        """Returns at the next advance or nudge after this call."""
+    async def changed(self, since: int | None = None) -> None:
+        """Returns at the next advance or nudge after this call, or after `since`: what `moves` was when somebody
+        began to look who has waited for something else meanwhile.
+        """
+        if since is not None and self.moves != since:
+            return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[waiter] = None
         try:

@@ -225,8 +225,15 @@ class RaftDriver:
         except ProposalRefused as error:
             raise Unavailable(error.reason) from None
 
-    def transfer(self, to: RaftId | int) -> None:
-        self.step(TransferLeader(to))
+    async def hand_over(self, to: RaftId | int) -> None:
+        """Returns once this node leads no more. `to` 0: whichever voter is the best. The core gives up on one that
+        does not take over in an election timeout; then one is asked again. The deadline is the caller's.
+        """
+        while self.is_leader:
+            self.step(TransferLeader(to))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._config.election_ms / 1000):
+                    await self.until(leading=False)
 
     def peer_unreachable(self, peer: RaftId) -> None:
         self.step(PeerUnreachable(peer))

@@ -89,7 +89,7 @@ class ClaimsDuty:
 
     async def _look(self, group: asyncio.TaskGroup) -> None:
         """Begins what is due, and returns when something else may be."""
-        due_ms, decided, began_ms = NEVER_MS, False, self._clock.now_ms()
+        due_ms, decided, began_ms, seen = NEVER_MS, False, self._clock.now_ms(), self._driver.watch.moves
         acts = self._acts()
         # With very many jobs a look takes a while: it has a small part of the time.
         gather_s = max(GATHER_S, (self._clock.now_ms() - began_ms) / 1000 * QUIET)
@@ -101,7 +101,7 @@ class ClaimsDuty:
             else:
                 decided |= act.kind in _DECISIONS
         if not decided:  # else the state has changed meanwhile, unseen
-            await changed_or_due(self._driver, self._clock, due_ms, gather_s)
+            await changed_or_due(self._driver, self._clock, due_ms, gather_s, seen)
 
     def _acts(self) -> list[Act]:
         view, claims = self._driver.view, self._driver.view.of(Claims).rows.values()

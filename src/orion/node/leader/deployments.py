@@ -45,7 +45,7 @@ class Deployments:
         memories: dict[int, Memory] = {}
         said: dict[int, Command] = {}  # of each deployment, the last decision that was carried out
         while True:
-            view = self._driver.view
+            seen, view = self._driver.watch.moves, self._driver.view
             running = view.of(Table).running()
             memories = {row.id: memories.get(row.id) or Memory() for row in running}
             ahead.keep(memories)
@@ -67,7 +67,7 @@ class Deployments:
                     moved |= await self._proposer.propose(command) is not None
                 await asyncio.sleep(0)
             if not moved:
-                await changed_or_due(self._driver, self._clock, again_ms, GATHER_S)
+                await changed_or_due(self._driver, self._clock, again_ms, GATHER_S, seen)
 
     async def _look(self, row: Deployment, memory: Memory, pools: Pools) -> Decision:
         record = self._record(row)

@@ -14,6 +14,7 @@ from orion.scheduler.room import has_room
 from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.moves import MAX_MOVED, MoveTasks
 
+SAME_AGAIN_MS = 1_000
 GATHER_S = 0.05  # what changes together is looked at together
 
 
@@ -32,21 +33,29 @@ class Moving:
         pools = Pools()
         memories: dict[JobName, MoveMemory] = {}
         moving = self._all_moving()
+        said: dict[JobName, Moves] = {}  # of each job, the last that were carried out
         while True:
-            again_ms = NEVER_MS
+            seen, again_ms = self._driver.watch.moves, NEVER_MS
             names = dict.fromkeys((*moving, *sorted(self._begun), *self._leaving()))
             self._begun.clear()
             memories = {name: memories.get(name) or MoveMemory() for name in names}
             for name in names:
                 moves = self._look(name, memories[name], pools)
                 again_ms = min(again_ms, moves.again_ms)
-                if moves.move or moves.retire:
+                if not (moves.move or moves.retire):
+                    said.pop(name, None)
+                elif (former := said.get(name)) and (former.move, former.retire) == (moves.move, moves.retire):
+                    # It was carried out and changed nothing: the same again would neither.
+                    again_ms = min(again_ms, self._clock.now_ms() + SAME_AGAIN_MS)
+                    del said[name]
+                else:
+                    said[name] = moves
                     command = MoveTasks(
                         self._clock.wall_ms(), name, moves.move[:MAX_MOVED], moves.retire[:MAX_MOVED]
                     )
                     await self._proposer.propose(command)
             moving = [name for name in names if self._is_moving(name)]
-            await changed_or_due(self._driver, self._clock, again_ms, GATHER_S)
+            await changed_or_due(self._driver, self._clock, again_ms, GATHER_S, seen)
 
     def _leaving(self) -> list[JobName]:
         view = self._driver.view

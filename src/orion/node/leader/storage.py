@@ -84,8 +84,8 @@ class Storage:
         try:
             async with asyncio.TaskGroup() as group:
                 while True:
-                    again_ms = self._look(group)
-                    await changed_or_due(self._driver, self._clock, again_ms, GATHER_S)
+                    seen, again_ms = self._driver.watch.moves, self._look(group)
+                    await changed_or_due(self._driver, self._clock, again_ms, GATHER_S, seen)
         finally:
             for each in self._flying:  # cancelled before they began
                 self._turns.end(each)

@@ -22,7 +22,7 @@ class System:
         installs, serial = -1, 0
         fitted: dict[JobName, tuple[int, Job]] = {}  # to which nodes, and which job it was
         while True:
-            view = self._driver.view
+            seen, view = self._driver.watch.moves, self._driver.view
             if installs != self._driver.installs:  # another state
                 installs, serial = self._driver.installs, 0
                 names.clear()
@@ -30,7 +30,6 @@ class System:
             if serial != view.next_serial:
                 names.update(job.name for job in view.jobs_since(serial) if job.kind is JobKind.SYSTEM)
                 serial = view.next_serial
-            moved = False
             for name in sorted(names):
                 record = view.job_record(name)
                 if record is None or record.latest.kind is not JobKind.SYSTEM:
@@ -45,6 +44,5 @@ class System:
                     fitted[name] = look
                 else:
                     command = FitSystemJob(self._clock.wall_ms(), name, record.job.created_index)
-                    moved |= await self._proposer.propose(command) is not None
-            if not moved:
-                await self._driver.watch.changed()
+                    await self._proposer.propose(command)
+            await self._driver.watch.changed(seen)

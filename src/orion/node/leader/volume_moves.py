@@ -34,10 +34,11 @@ class VolumeMoves:
 
     async def run(self, _term: int, /) -> None:
         while True:
+            seen = self._driver.watch.moves
             moving = [row for row in self._driver.view.of(Volumes).rows.values() if row.moving_to]
             await asyncio.gather(*(self._go_on(row) for row in moving[:MAX_ASKED]))
             due_ms = self._clock.now_ms() + AGAIN_MS if moving else NEVER_MS
-            await changed_or_due(self._driver, self._clock, due_ms, GATHER_S)
+            await changed_or_due(self._driver, self._clock, due_ms, GATHER_S, seen)
 
     async def _go_on(self, row: Volume) -> None:
         view = self._driver.view

@@ -96,17 +96,7 @@ class PlannedStop:
             return
         try:
             async with asyncio.timeout(HAND_OVER_TIMEOUT_S):
-                await self._transfer_until_taken()
+                await driver.hand_over(0)
             log.info("leadership handed over")
         except TimeoutError:
             log.warning("no voter took over within %g s; they will elect one", HAND_OVER_TIMEOUT_S)
-
-    async def _transfer_until_taken(self) -> None:
-        """The core gives up on a voter that does not take over in an election timeout; then one is asked again."""
-        while self._driver.is_leader:
-            self._driver.transfer(0)
-            try:
-                async with asyncio.timeout(self._tuning.election_ms / 1000):
-                    await self._driver.until(leading=False)
-            except TimeoutError:
-                continue

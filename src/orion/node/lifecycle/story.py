@@ -53,14 +53,14 @@ class Story:
     async def _tell_configurations(self) -> None:
         told = None
         while True:
-            conf = self._driver.raft.conf
+            seen, conf = self._driver.watch.moves, self._driver.raft.conf
             if conf != told:
                 told = conf
                 self._on_configuration()
                 voters, learners = {*conf.voters, *conf.voters_outgoing}, {*conf.learners, *conf.learners_next}
                 await self._until_named(voters | learners)
                 self._tell(voters, learners)
-            await self._driver.watch.changed()
+            await self._driver.watch.changed(seen)
 
     async def _until_named(self, members: set[int]) -> None:
         """At a start, names come with the log and with gossip; until then there are only numbers."""

@@ -110,10 +110,9 @@ class Raft:
             target = node.raft_id
             if target not in driver.raft.conf.voters:
                 raise Conflict(f"{request.to} does not vote, so it can't lead; 'orion raft' shows the voters")
-        driver.transfer(target)
         async with deadline(TRANSFER_S, "leadership was not handed over"):
-            while driver.is_leader and target != me:
-                await driver.watch.changed()
+            if target != me:
+                await driver.hand_over(target)
             while not driver.standing.leader:
                 await driver.watch.changed()
         return render.raft(driver, self._directory)

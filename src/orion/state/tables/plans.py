@@ -152,6 +152,9 @@ def _refuse(state: Tables, step: Step, record: JobRecord, asked: RefusalReason) 
     if why == former:
         return
     mutations.set_refusal(state, record, why)
+    if not isinstance(why, str) and (why.waits or why.apart):
+        # What it waits for may have come since the plan was made, and woken nobody: who waits is noted here alone.
+        state.capacity_epoch += 1
     if why and not _names_the_same(former, why):
         _tell_refused(step, record)
 
