@@ -12,6 +12,8 @@ from orion.adapters import datagrams, gossip
 from orion.adapters.gossip import Gossip
 from orion.model.errors import Invalid, Refused
 
+NOT_ALONE = "another node is there now: this node is not alone any more"
+
 
 @pytest.fixture
 def bench():
@@ -105,7 +107,21 @@ def test_seeds_that_do_not_answer_leave_the_node_alone_and_trying(bench, caplog)
     first, second = lines(caplog)
     seeds = f"{bench.address('n1')}, no-such-host.invalid:6000"
     assert first == f"no node answers at {seeds}: alone for now, this node goes on trying"
-    assert second == "another node answers now: this node is not alone any more"
+    assert second == NOT_ALONE
+
+
+def test_a_node_that_another_has_found_says_that_it_is_not_alone_any_more(bench, caplog):
+    caplog.set_level(logging.INFO)
+
+    async def check():
+        await bench.make("n1")
+        b = await bench.make("n2", (bench.address("n1"),))
+        await b.start({})
+        assert await b.join() == 0
+        await up(bench, "n1", "n2")
+        await until(lambda: lines(caplog)[1:] == [NOT_ALONE])
+
+    bench.run(check)
 
 
 def test_a_seed_that_is_an_api_port_is_told(bench, caplog):

@@ -505,6 +505,20 @@ def test_raft_messages_are_dialled_for_again_and_again(bench):
     bench.run(check)
 
 
+def test_who_stood_still_itself_asks_again(bench):
+    """Else a leader that had no turn for some seconds would call nodes dead that answer."""
+
+    async def check():
+        (a,) = await hosts(bench, 1)
+        with process("127.0.0.1") as (_, address):
+            asked = asyncio.ensure_future(a.peers.who(address, timeout_s=0.5))
+            await asyncio.sleep(0)
+            time.sleep(1)  # noqa: ASYNC251  all of this process stands still
+            assert (await asked).node == "n2"
+
+    bench.run(check)
+
+
 def test_a_frozen_process_is_no_dead_one(bench):
     async def check():
         (a,) = await hosts(bench, 1)

@@ -101,6 +101,8 @@ class Datagrams:
                 await self._cluster.join([member.addr])
         except (kinship.JoinError, TimeoutError):
             return
+        # One that stood still answers all that waited for it at the same time.
+        await asyncio.sleep(EVERY_S)
         address = member.name, member.addr
         if not self._unanswered[address] or not self._told.is_due(address, asyncio.get_running_loop().time()):
             return

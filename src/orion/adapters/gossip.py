@@ -96,6 +96,7 @@ class Gossip:
         self._datagrams: Datagrams
         self._started = False
         self._keeper: asyncio.Task[None] | None = None
+        self._told_alone = False  # and not yet that it is alone no more
         self._known: dict[str, None] = {}  # names ever seen, until kinship forgets them
         self._remembered: list[str] = []  # addresses, the living first
         self._conflicts = LogThrottle(CONFLICT_QUIET_S, MAX_CONFLICTS)
@@ -153,6 +154,7 @@ class Gossip:
         answers = await asyncio.gather(*(self._contact([address]) for address in absent[:MAX_FIRST]))
         answered = sum(answers) or await self._contact(absent[MAX_FIRST:]) or len(self._living()) - 1
         if self._seeds and not answered:
+            self._told_alone = True
             log.warning(
                 "no node answers at %s: alone for now, this node goes on trying%s",
                 ", ".join(self._seeds),
@@ -279,9 +281,11 @@ class Gossip:
                 alone = len(self._living()) <= 1
                 if alone or loop.time() - tried >= RETRY_ABSENT_S:
                     tried = loop.time()
-                    # A node that answers may have this node's name; to gossip it is then no other member.
-                    if await self._contact(self._absent()) and alone and len(self._cluster.members()) > 1:
-                        log.info("another node answers now: this node is not alone any more")
+                    await self._contact(self._absent())
+                # A node that answers may have this node's name; to gossip it is then no other member.
+                if self._told_alone and len(self._cluster.members()) > 1:
+                    self._told_alone = False
+                    log.info("another node is there now: this node is not alone any more")
 
     async def _remember(self) -> None:
         living = [member.addr for member in self._living() if member.name != self._node]

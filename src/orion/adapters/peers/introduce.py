@@ -12,20 +12,35 @@ from orion.model.errors import Unavailable
 from orion.wire.envelopes import LANE_WHO, Hello, decode_hello, encode_hello
 from orion.wire.frames import MAX_HELLO_BYTES, FrameError, FrameReader
 
+HELD_S = 0.1  # a timeout that is noticed so late: this process stood still, and gave nobody the time to answer
+TRIES = 3
+
 
 async def introduction(greeter: Greeter, address: str, *, timeout_s: float, tls: Tls | None = None) -> Hello:
-    """Returns the hello of the process at `address`. Raises Unavailable when none answers within `timeout_s`, or
-    one that is no node.
+    """Returns the hello of the process at `address`. Raises Unavailable when none answers within `timeout_s` of
+    this process's own running, or one that is no node.
     """
+    loop = asyncio.get_running_loop()
+    for tries_left in reversed(range(TRIES)):
+        due_s = loop.time() + timeout_s
+        try:
+            return await _introduction(greeter, address, timeout_s, tls)
+        except TimeoutError as error:
+            if not tries_left or loop.time() < due_s + HELD_S:
+                raise unavailable(address, error) from None
+        except (OSError, ValueError) as error:
+            raise unavailable(address, error) from None
+        except FrameError as error:
+            raise Unavailable(f"{address} is no node's peer port: {error}") from None
+    raise AssertionError("the last try returns or raises")
+
+
+async def _introduction(greeter: Greeter, address: str, timeout_s: float, tls: Tls | None) -> Hello:
     asker: _Asker | None = None
     try:
         async with asyncio.timeout(timeout_s):
             asker = await connect(lambda: _Asker(greeter), address, tls)
             return await asker.answer
-    except (OSError, ValueError) as error:  # TimeoutError is an OSError
-        raise unavailable(address, error) from None
-    except FrameError as error:
-        raise Unavailable(f"{address} is no node's peer port: {error}") from None
     finally:
         if asker is not None:
             asker.abort()
