@@ -121,7 +121,7 @@ def wait_until_up(client: "Client", task: "TaskView", timeout_s: float | None) -
     once = task.restart_policy == "no"
     deadline = Deadline(START_TIMEOUT_S if timeout_s is None else timeout_s)
     follower = Follower(client, task.id, task.created_index)
-    stays = float("inf")  # when it will have stayed running
+    run, stays = None, float("inf")  # which of its runs, and when that will have stayed running
     try:
         with progress() as show:
             while True:
@@ -133,8 +133,8 @@ def wait_until_up(client: "Client", task: "TaskView", timeout_s: float | None) -
                 show(task)
                 if task.state == "running" and once and timeout_s is None:
                     deadline = Deadline(None)
-                elif task.state == "running" and not once:
-                    stays = min(stays, time.monotonic() + STAYS_S)
+                elif task.state == "running" and not once and (begun := _run_of(task)) != run:
+                    run, stays = begun, time.monotonic() + STAYS_S
                 if task.state in ENDED or _crashed(task) or deadline.passed or time.monotonic() >= stays:
                     break
     except KeyboardInterrupt:
@@ -143,6 +143,11 @@ def wait_until_up(client: "Client", task: "TaskView", timeout_s: float | None) -
     if task.state == "failed" or _crashed(task):
         return task, _post_mortem(client, task)
     return task, _verdict(task, deadline.seconds if deadline.passed else None)
+
+
+def _run_of(task: "TaskView") -> tuple[str, str | None] | None:
+    """Returns another value once its container was started again: its end may have been over before it was seen."""
+    return (task.allocations[-1].id, task.allocations[-1].started_at) if task.allocations else None
 
 
 def _crashed(task: "TaskView") -> bool:
