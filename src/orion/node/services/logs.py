@@ -169,10 +169,7 @@ class _Follower:
         self._ending = ""  # how the run's container ended that is to be started again
 
     async def follow(self, task: str, after: LogPosition | None) -> AsyncGenerator[LogItem, None]:
-        self._view, self._index = await self._logs.task(task)
-        if self._view.state in _ENDED and not any(run.started_at for run in self._view.allocations):
-            raise _nothing_to_read(self._view)
-        if notice := self._begin(after):
+        if notice := await self._open(task, after):
             yield notice
         while True:
             if self._run is not None:
@@ -187,16 +184,20 @@ class _Follower:
                     yield LogNotice(await self._what_it_waits_for())
                 there = await self._look(LOOK_S if said else PATIENCE_S)
             sequel, run = _sequel(self._view, self._run)
-            if self._run is not None and self._whole and sequel is not _Sequel.AGAIN:
-                # An engine may drop a container's last words for a reader that follows until its end.
-                async with contextlib.aclosing(self._pieces(self._run, follow=False)) as pieces:
-                    async for piece in pieces:
-                        yield piece
+            async with contextlib.aclosing(self._last_words(sequel)) as pieces:
+                async for piece in pieces:
+                    yield piece
             if not there or sequel is _Sequel.OVER or run is None:
                 yield LogEnd(self._end(there=there))
                 return
             if notice := await self._turn(sequel, run):
                 yield notice
+
+    async def _open(self, task: str, after: LogPosition | None) -> LogNotice | None:
+        self._view, self._index = await self._logs.task(task)
+        if self._view.state in _ENDED and not any(run.started_at for run in self._view.allocations):
+            raise _nothing_to_read(self._view)
+        return self._begin(after)
 
     def _begin(self, after: LogPosition | None) -> LogNotice | None:
         runs = self._view.allocations
@@ -233,6 +234,14 @@ class _Follower:
         except Unavailable as error:
             self._whole = False
             self._break(error.detail)
+
+    async def _last_words(self, sequel: _Sequel) -> AsyncGenerator[LogPiece, None]:
+        """An engine may drop those of a container for a reader that follows until its end."""
+        if self._run is None or not self._whole or sequel is _Sequel.AGAIN:
+            return
+        async with contextlib.aclosing(self._pieces(self._run, follow=False)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     def _break(self, why: str) -> None:
         """A container that is gone once all of it was read is missed by nobody."""
