@@ -2,25 +2,38 @@
 
 import pytest
 
-from support import images
+from support import cleanup, images
 from support.lab_containers import Container, containers, deployed
 from support.lab_nodes import LabNodes
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
+HOST = 3
 JOB = {
     "image": images.BUSYBOX,
     "command": ["httpd", "-f"],
     "stopGraceSeconds": 0,
-    "ports": [80],
     "update": {"monitorSeconds": 0.5},
 }
-DATABASE = JOB | {"volumes": [{"name": "data", "target": "/data"}]}
 
 
-def task(lab: LabNodes, job: str) -> dict:
-    (found,) = [each for each in lab.ask(1, "GET", "/tasks") if each["id"] == f"{job}/0"]
-    return found
+def task(lab: LabNodes, task_id: str) -> dict:
+    return lab.ask(1, "GET", f"/tasks/{task_id}")
+
+
+def wait_running(lab: LabNodes, job: str, count: int) -> list[Container]:
+    def run() -> bool:
+        tasks = [each for each in lab.ask(1, "GET", "/tasks") if each["id"].startswith(f"{job}/")]
+        return [each["state"] for each in tasks] == ["running"] * count
+
+    lab.wait(run, f"{count} of {job} to run")
+    return containers(lab, job)
+
+
+def jobs_on(lab: LabNodes, host: int) -> list[str]:
+    """Of the containers that run there."""
+    found = cleanup.containers(lab.engines[host - 1], f"dev.orion.cluster={lab.cluster}")
+    return sorted(each["Labels"]["dev.orion.job"] for each in found if each["State"] == "running")
 
 
 def same(one: Container, other: Container) -> bool:
@@ -29,22 +42,23 @@ def same(one: Container, other: Container) -> bool:
 
 def test_what_only_its_node_can_run_goes_on_and_the_rest_has_moved(lab: LabNodes) -> None:
     """A database and what is on each node keep their programs; a job that any node runs is run by another."""
-    (agent, *_) = [each for each in deployed(lab, "agent", JOB | {"kind": "system"}) if each.host == 3]
-    (database,) = deployed(lab, "db", DATABASE | {"constraints": {"id": "node3"}})
-    lab.ask(1, "POST", "/nodes/node1/drain")
-    lab.ask(1, "POST", "/nodes/node2/drain")
+    for node in ("node1", "node2"):
+        lab.ask(1, "POST", f"/nodes/{node}/drain")
+    (agent,) = deployed(lab, "agent", JOB | {"kind": "system"})
+    (database,) = deployed(lab, "db", JOB | {"volumes": [{"name": "data", "target": "/data"}]})
     (web,) = deployed(lab, "web", JOB)
     for node in ("node1", "node2"):
-        lab.ask(1, "DELETE", f"/nodes/{node}/drain")
-    assert database.host == web.host == 3
-    lab.kill_node(3)
+        lab.ask(1, "POST", f"/nodes/{node}/ready")
+    wait_running(lab, "agent", 3)
+    assert database.host == web.host == agent.host == HOST
+    lab.kill_node(HOST)
     lab.wait(lambda: "which is down since" in task(lab, "db")["reason"], "the task to wait for its volume")
-    lab.wait(lambda: task(lab, "web")["nodeId"] != "node3" and task(lab, "web")["state"] == "running", "a move")
-    lab.start_again(3)
-    lab.wait(lambda: task(lab, "db")["state"] == "running", "the database to run")
-    lab.wait(lambda: all(each.host != 3 for each in containers(lab, "web")), "the web's end there")
-    (after,) = containers(lab, "db")
+    lab.wait(lambda: task(lab, "web")["nodeId"] != f"node{HOST}", "the other to move")
+    wait_running(lab, "web", 1)
+    assert jobs_on(lab, HOST) == ["agent", "db", "web"], "nobody is there to end them"
+    lab.start_again(HOST)
+    (after,) = wait_running(lab, "db", 1)
     assert same(after, database)
-    lab.wait(lambda: len(containers(lab, "agent")) == 3, "a task on each node")
-    assert any(same(each, agent) for each in containers(lab, "agent"))
     assert [each["state"] for each in task(lab, "db")["allocations"]] == ["running"]
+    assert any(same(each, agent) for each in wait_running(lab, "agent", 3))
+    lab.wait(lambda: jobs_on(lab, HOST) == ["agent", "db"], "the end of what has moved")
