@@ -15,6 +15,7 @@ from e2e.test_cluster_network import (
     system_job,
 )
 from support import images
+from support.lab_containers import wait_to_know
 from support.lab_nodes import LabNodes, lab_hosts
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
@@ -45,14 +46,13 @@ def test_only_jobs_that_are_allowed_reach_a_job_and_know_its_name(lab: LabNodes)
     lab.wait(lambda: count(web, db) == ALL, "the allowed job to reach it, on one host and across")
     lab.wait(lambda: count(db, db) == ALL, "its own tasks to reach each other")
     assert count(other, db) == 0
-    assert count(db, other) == ALL, "answers come back"
+    lab.wait(lambda: count(db, other) == ALL, "answers to come back")
 
     # A job that does not allow the asker is not there.
-    for each in web + db:
-        lab.wait(lambda each=each: each.look_up("db.orion.internal") == addresses, f"{each.task} to know it")
+    wait_to_know(lab, web + db, "db.orion.internal", addresses)
+    wait_to_know(lab, other, "web.orion.internal", [each.address for each in web])
     for each in other:
         assert each.look_up("db.orion.internal") == set()
-        assert each.look_up("web.orion.internal") == {one.address for one in web}
 
     # Others flush the rules.
     lab.run(2, "nft", "flush", "ruleset")

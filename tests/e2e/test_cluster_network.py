@@ -10,7 +10,7 @@ import pytest
 
 from support import images
 from support.host_network import network_of_host
-from support.lab_containers import Container, containers, deployed, switch_on, wait_for_bridges
+from support.lab_containers import Container, containers, deployed, switch_on, wait_for_bridges, wait_to_know
 from support.lab_nodes import LabNodes, lab_hosts
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
@@ -81,13 +81,13 @@ def test_containers_reach_each_other_by_their_own_addresses_whatever_happens_to_
     lab.wait(lambda: not unreached(found), "all to reach all")
 
     addresses = {each.task: each.address for each in found}
+    wait_to_know(lab, found[:3], "2.web.orion.internal", [addresses["web/2"]])
+    wait_to_know(lab, found[:3], "web.orion.internal", addresses.values())
     for each in found[:3]:
-        assert each.look_up("2.web.orion.internal") == {addresses["web/2"]}
-        assert each.look_up("web.orion.internal") == set(addresses.values())
         assert each.look_up("none.orion.internal") == set()
 
     lab.stop_node(2)
-    assert unreached(found) == [], "while the program of a node is away"
+    lab.wait(lambda: not unreached(found), "all to reach all while the program of a node is away")
     lab.start_again(2)
     lab.wait(lambda: lab.ask(2, "GET", "/raft")["leader"], "node2 again")
 
@@ -133,25 +133,25 @@ def test_networks_do_not_reach_each_other_and_a_task_on_two_reaches_both(lab: La
 
     # On two networks: to both, and from both at the address there.
     lab.wait(lambda: len(answers(app, [each.address for each in web + db])) == 18, "app to reach both networks")
-    assert len(answers(web, in_front.values())) == len(answers(db, in_back.values())) == 9
+    lab.wait(lambda: len(answers(web, in_front.values())) == 9, "web to reach app")
+    lab.wait(lambda: len(answers(db, in_back.values())) == 9, "db to reach app")
 
     # By names it is the same.
+    wait_to_know(lab, plain, "plain.orion.internal", [each.address for each in plain])
+    wait_to_know(lab, web, "app.orion.internal", in_front.values())
+    wait_to_know(lab, db, "app.orion.internal", in_back.values())
+    wait_to_know(lab, app, "web.orion.internal", [each.address for each in web])
+    wait_to_know(lab, app, "db.orion.internal", [each.address for each in db])
     for one in plain:
-        assert one.look_up("plain.orion.internal") == {each.address for each in plain}
         assert one.look_up("web.orion.internal") == one.look_up("db.orion.internal") == set()
         assert one.look_up("app.orion.internal") == set()
     for one in web:
-        assert one.look_up("app.orion.internal") == set(in_front.values())
         assert one.look_up("db.orion.internal") == one.look_up("plain.orion.internal") == set()
-    for one in db:
-        assert one.look_up("app.orion.internal") == set(in_back.values())
-    for one in app:
-        assert one.look_up("web.orion.internal") == {each.address for each in web}
-        assert one.look_up("db.orion.internal") == {each.address for each in db}
 
     # Out to other hosts, but for those that are on the internal network alone.
     elsewhere = {host: f"{lab.address(host % len(HOSTS) + 1)}/healthz" for host in HOSTS}
-    assert all(each.get(elsewhere[each.host]) for each in (*plain, *web, *app))
+    for each in (*plain, *web, *app):
+        lab.wait(lambda each=each: each.get(elsewhere[each.host]), f"{each.task} to reach another host")
     assert not any(each.get(elsewhere[each.host]) for each in db)
 
     # A container that is started again has its routes again. A node's program that is away harms nobody.
@@ -181,7 +181,7 @@ def test_networks_do_not_reach_each_other_and_a_task_on_two_reaches_both(lab: La
             lambda host=host: re.findall(r"orion[0-9]+[.:]", lab.run(host, "ip", "-o", "link")) == ["orion0:"],
             f"the networks to be gone from host {host}",
         )
-    assert unreached(plain) == []
+    lab.wait(lambda: not unreached(plain), "the rest to reach all")
     lab.ask(1, "DELETE", "/jobs/plain")
     lab.wait(lambda: lab.ask(1, "GET", "/tasks") == [], "the job to be gone")
     switch_on(lab, "off")

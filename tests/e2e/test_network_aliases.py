@@ -42,11 +42,11 @@ def test_an_alias_is_all_tasks_of_the_jobs_that_have_it(lab: LabNodes) -> None:
     alias = {"name": "api", "network": "front"}
     green = deployed(lab, "green", system_job(networks=["front", "default"], networkAliases=[alias]))
     lab.wait(lambda: len(known_as(app, "api").pop()) == 2 * len(HOSTS), "both to be api")
-    assert known_as(other, "green.orion.internal") != {frozenset()}
+    lab.wait(lambda: frozenset() not in known_as(other, "green.orion.internal"), "others to know it by its name")
     assert known_as(other, "api.orion.internal") == {frozenset()}, "there it is no alias"
     blue = deployed(lab, "blue", system_job(networks=["front"]))
     lab.wait(lambda: known_as(app, "api") == all_of(green), "green alone to be api")
-    assert known_as(app, "blue") == all_of(blue)
+    lab.wait(lambda: known_as(app, "blue") == all_of(blue), "blue to be known by its name")
 
     with pytest.raises(OSError, match="blue is a job's name"):
         lab.ask(1, "PUT", "/jobs/app", system_job(networkAliases=[{"name": "blue"}]))

@@ -126,8 +126,8 @@ class LabNodes:
             for engine in self.engines:
                 cleanup.remove_containers(engine, self.cluster)
 
-    def ask(self, host: int, method: str, path: str, body: object = None) -> Any:
-        connection = http.client.HTTPConnection(self.lab.address(host), PORT, timeout=15)
+    def ask(self, host: int, method: str, path: str, body: object = None, *, timeout_s: float = 15) -> Any:
+        connection = http.client.HTTPConnection(self.lab.address(host), PORT, timeout=timeout_s)
         try:
             connection.request(method, path, body if body is None or isinstance(body, bytes) else json.dumps(body))
             response = connection.getresponse()
