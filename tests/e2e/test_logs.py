@@ -5,7 +5,7 @@ import pytest
 from support import api, images
 from support.cleanup import containers
 from support.command import orion
-from support.following import COUNTS, following, goes_on, told, whole
+from support.following import COUNTS, Following, following, goes_on, told, whole
 from support.nodes import Cluster, NodeProcess
 
 pytestmark = pytest.mark.engine
@@ -23,6 +23,11 @@ def counter(cluster: Cluster, *, away_from: NodeProcess | None = None) -> NodePr
     if away_from is not None:
         cluster.any().ask("POST", f"/nodes/{away_from.name}/ready")
     return cluster.node(task["nodeId"])
+
+
+def turns(follower: Following) -> list[str]:
+    """The notices of runs that were turned to. What a wait is for is told besides where it takes long."""
+    return [notice for notice in follower.notices if " since " in notice]
 
 
 def test_following_loses_and_doubles_nothing_over_a_restart_and_a_drain(
@@ -45,11 +50,12 @@ def test_following_loses_and_doubles_nothing_over_a_restart_and_a_drain(
         restart = before.index(0, 1)
         assert before[0] == after[0] == 0
         assert all(map(whole, (before[:restart], before[restart:], after)))
-        assert len(follower.notices) == 2, follower.notices
+        assert len(turns(follower)) == 2, follower.notices
         first.ask("DELETE", "/tasks/web")
-        assert follower.process.wait(30) == 0
+        assert follower.process.wait(60) == 0
         follower.join()
-        assert follower.notices[2:] == ["web/0 was stopped and is forgotten"]
+        assert follower.notices[-1] == "web/0 was stopped and is forgotten"
+        assert len(turns(follower)) == 2, follower.notices
 
 
 def test_following_goes_on_after_the_death_of_the_task_s_node(shared: Cluster, busybox_image: str) -> None:
@@ -65,7 +71,7 @@ def test_following_goes_on_after_the_death_of_the_task_s_node(shared: Cluster, b
         assert before[0] == after[0] == 0
         assert whole(before)
         assert whole(after)
-        (notice,) = follower.notices
+        (notice,) = turns(follower)
         assert f"(what it wrote on {home.name} after " in notice
 
 
@@ -98,7 +104,7 @@ def test_following_a_task_that_waits_begins_once_it_runs(shared: Cluster, busybo
     with following(addresses(first), "web") as follower:
         shared.wait(told(follower, "web/0 is pending: "), "the wait told")
         first.ask("POST", "/nodes/node1/ready")
-        assert follower.process.wait(30) == 0
+        assert follower.process.wait(60) == 0
         follower.join()
         assert follower.lines == ["hello"]
         assert follower.notices[-1] == "web/0 has completed"
@@ -124,13 +130,12 @@ def test_the_run_before_is_read_as_long_as_the_setting_keeps_it(shared: Cluster,
     first.ask("POST", f"/nodes/{other.name}/drain")
     shared.wait(lambda: shared.task("web")["nodeId"] == home.name, "the move back")
     shared.wait_task("web", "running")
-    told_of = shared.wait(lambda: _gone(first), "the container to be gone")
-    assert "no run before the newest has logs any more" in told_of
+    shared.wait(lambda: _gone(first), "the container to be gone")
 
 
-def _gone(node: NodeProcess) -> str:
+def _gone(node: NodeProcess) -> bool:
     code, _, err = orion(node, "logs", "--previous", "web")
-    return err if code else ""
+    return code == 1 and "no run before the newest has logs any more" in err
 
 
 def test_lines_of_several_tasks_are_followed_in_the_order_of_their_times(
@@ -142,11 +147,20 @@ def test_lines_of_several_tasks_are_followed_in_the_order_of_their_times(
         shared.wait_task(name, "running")
     with following(addresses(shared.nodes[0]), "web", "db", "-t") as follower:
         shared.wait(lambda: len(follower.lines) > 60, "lines of both")
-        shown = list(follower.lines)
-    sources = [line.partition(" |")[0].strip() for line in shown]
-    assert set(sources) == {"web@node1", "db@node2"}
-    times = [line.split()[2] for line in shown][-40:]  # of what was there before, each task's comes at once
-    assert times == sorted(times)
+        shared.wait(lambda: _of_both_in_order(follower.lines[-40:]), "lines in the order of their times")
+        assert {_source_of(line) for line in list(follower.lines)} == {"web@node1", "db@node2"}
+
+
+def _of_both_in_order(lines: list[str]) -> bool:
+    """What there was before comes a task at a time, and a line that is late by more than a window comes late: it is
+    shown all the same. Strict order is for tests of the window itself.
+    """
+    times = [line.split()[2] for line in lines]
+    return len({_source_of(line) for line in lines}) == 2 and times == sorted(times)
+
+
+def _source_of(line: str) -> str:
+    return line.partition(" |")[0].strip()
 
 
 def test_tasks_that_a_job_gets_later_are_followed_too(shared: Cluster, busybox_image: str) -> None:
@@ -163,4 +177,4 @@ def test_tasks_that_a_job_gets_later_are_followed_too(shared: Cluster, busybox_i
                 lambda task=task: any(line.startswith(task) for line in list(follower.lines)), f"lines of {task}"
             )
         first.ask("DELETE", "/jobs/web")
-        assert follower.process.wait(30) == 0
+        assert follower.process.wait(60) == 0

@@ -44,3 +44,15 @@ def test_all_come_once_and_none_waits_longer_than_the_window(steps):
         lines.add(f"{at:02}", number, now)
     out += lines.rest()
     assert sorted(out) == list(range(len(steps)))
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 5)), max_size=60))
+def test_what_is_late_by_no_more_than_the_window_comes_in_the_order_of_its_times(lines):
+    """Whatever its source: a line that was written at a time comes up to a window later."""
+    window = 5
+    held, out = Reordering(window_s=window), []
+    for now, at in sorted((at + late, at) for at, late in lines):
+        out += held.due(now)
+        held.add(f"{at:02}", at, now)
+    out += held.rest()
+    assert out == sorted(at for at, _ in lines)
