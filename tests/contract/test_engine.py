@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import random
+import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
@@ -109,6 +110,21 @@ async def until(
 
 async def until_exited(engine: Engine, container: str) -> Container:
     return await until(engine, container, lambda c: c.state == "exited", "the end")
+
+
+async def until_it_obeys(engine: Engine, container: str) -> None:
+    """Wait until its first process has a handler for SIGTERM: the kernel drops what such a process does not handle,
+    and a program that has just been started has set nothing yet.
+    """
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                said = await engine.exec(container, ["grep", "SigCgt", "/proc/1/status"], 10_000)
+                if said.exit_code == 0 and int(said.output.split()[1], 16) & 1 << signal.SIGTERM - 1:
+                    return
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"{container} never handled SIGTERM") from None
 
 
 class Changes:

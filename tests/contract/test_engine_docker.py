@@ -27,6 +27,7 @@ from test_engine import (
     checked,
     until,
     until_exited,
+    until_it_obeys,
 )
 
 from orion.adapters.docker import Docker
@@ -118,12 +119,14 @@ class TestLogs:
 class TestWhoEndedIt:
     """Programs that end with 0 when they are told to."""
 
-    OBEYS = "trap 'exit 0' TERM USR1; trap ': read the configuration again' HUP; while :; do sleep 0.05; done"
+    # TERM comes last: once it has a handler, all have.
+    OBEYS = "trap ': read the configuration again' HUP; trap 'exit 0' USR1 TERM; while :; do sleep 0.05; done"
 
     async def _running(self, bench: DockerBench, engine: Docker) -> tuple[int, str]:
         cluster = bench.new_cluster()
         id_ = await Placed(cluster, shell(bench, self.OBEYS)).create(engine)
         await engine.start(id_)
+        await until_it_obeys(engine, id_)
         return cluster, id_
 
     @checked
@@ -138,6 +141,7 @@ class TestWhoEndedIt:
             assert (ended.exit_code, ended.cause) == (0, EndCause.ITSELF), "USR1 is no word for end"
             await engine.start(id_)
             await changes.of(id_)
+            await until_it_obeys(engine, id_)
             await asyncio.to_thread(api.ask, bench.host, "POST", f"/containers/{id_}/stop")
             await changes.of(id_)
             ended = await until_exited(engine, id_)

@@ -10,7 +10,17 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from test_engine import DEADLINE_S, FOREVER, DockerBench, Placed, changes_of, checked, until, until_exited
+from test_engine import (
+    DEADLINE_S,
+    FOREVER,
+    DockerBench,
+    Placed,
+    changes_of,
+    checked,
+    until,
+    until_exited,
+    until_it_obeys,
+)
 
 from orion.adapters.docker import Docker
 from orion.adapters.docker.connection import Connection
@@ -134,6 +144,7 @@ class TestWhateverTheWay:
             await changes.of(id_)
             await until(engine, id_, lambda c: c.state == "running")
             assert [c.id for c in await engine.containers(cluster)] == [id_]
+            await until_it_obeys(engine, id_)
             await engine.stop(id_, 5_000)
             await changes.of(id_)
             assert (await until_exited(engine, id_)).exit_code == 0

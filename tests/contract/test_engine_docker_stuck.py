@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from test_engine import CRASHES, FOREVER, DockerBench, Placed, changes_of, checked, until, until_exited
+from test_engine import (
+    CRASHES,
+    FOREVER,
+    DockerBench,
+    Placed,
+    changes_of,
+    checked,
+    until,
+    until_exited,
+    until_it_obeys,
+)
 
 from orion.adapters.docker import Docker
 from orion.model.container import File, LogQuery
@@ -120,6 +130,7 @@ class TestOneThatCantBeLookedInto:
             bad = await Placed(cluster, bench.spec(FOREVER), number=1).create(engine)
             good = await Placed(cluster, bench.spec(CRASHES), number=2).create(engine)
             await engine.start(bad)
+            await until_it_obeys(bench.adapter(), bad)
             before = await until(engine, bad, lambda c: c.state == "running")
             bench.between.meddle = {f"GET /containers/{bad}/json": status}
             await engine.start(good)
