@@ -70,6 +70,8 @@ class Plugin:
             yield look / "row"
         finally:
             mounts.unmount(str(look))
+            if not any(images.is_of(each, volume) for each in mounts.table()):
+                images.wait_detached(volume)  # others hold it a moment longer, by a copy of the mount table
 
 
 def capability():

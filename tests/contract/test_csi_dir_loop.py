@@ -7,11 +7,14 @@ import fcntl
 import os
 import signal
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from orion.csi_dir import images, loops, mounts
+from orion.csi_dir.failed import Failed
 from orion.csi_dir.store import Store
 from orion.model.csi import Access, AccessMode, FailureKind, NewVolume, SizeRange, Source
 from orion.ports.csi import CsiFailed
@@ -39,8 +42,8 @@ def process(folder):
 
 def devices(folder):
     """The files that are attached, of those below the folder."""
-    found = [file.read_text().strip() for file in Path("/sys/block").glob("loop*/loop/backing_file")]
-    return [each for each in found if each.startswith(str(folder))]
+    numbers = (each.name.removeprefix("loop") for each in Path("/sys/block").glob("loop*"))
+    return [file for number in numbers if (file := loops.backing(f"7:{number}")).startswith(str(folder))]
 
 
 def run(process, test):
@@ -374,4 +377,38 @@ def test_a_device_ends_with_a_process_that_is_killed(process, folder):
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
     wait_until(lambda: devices(folder) == [], "the device is gone")
-    assert images.unused(image)
+    assert images.unused(image, made[0].id)
+
+
+def test_a_device_that_is_mounted_nowhere_is_waited_for(process, folder, monkeypatch):
+    """Something holds it a moment longer than its last mount: it ends while it is waited for."""
+    made = []
+
+    async def create(plugin):
+        made.append(await plugin.create_volume(new()))
+
+    run(process, create)
+    volume = made[0].id
+    image = process.root / "volumes" / volume / "data" / "image"
+
+    def copied():
+        with images.still(image, volume):
+            return True
+
+    for holds in (lambda: images.unused(image, volume), copied):
+        with contextlib.ExitStack() as held:
+            held.enter_context(loops.attached(image, str(image)))
+
+            def ends(seconds, held=held):
+                held.close()
+                time.sleep(seconds)
+
+            monkeypatch.setattr(images, "time", SimpleNamespace(monotonic=time.monotonic, sleep=ends))
+            assert holds()
+            assert devices(folder) == []
+    monkeypatch.setattr(images, "DETACHED_S", 0.0)
+    with loops.attached(image, str(image)):
+        assert not images.unused(image, volume)
+        with pytest.raises(Failed, match="another node has the volume attached"):
+            copied()
+    wait_until(lambda: devices(folder) == [], "the device is gone")

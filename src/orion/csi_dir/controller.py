@@ -75,7 +75,7 @@ class Controller(Snapshots):
             if found is not None and found.nodes:
                 nodes = ", ".join(sorted(found.nodes))
                 raise Failed(Status.FAILED_PRECONDITION, f"volume {found.name} is published to {nodes}")
-            if found is not None and found.fs_type and not images.unused(self._store.image(found.id)):
+            if found is not None and found.fs_type and not images.unused(self._store.image(found.id), found.id):
                 raise Failed(Status.FAILED_PRECONDITION, f"volume {found.name} is attached to a node still")
             if found is not None:
                 self._store.remove(VOLUME, found.id)

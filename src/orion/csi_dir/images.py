@@ -29,6 +29,7 @@ _FREEZE, _THAW = 0xC0045877, 0xC0045878  # linux/fs.h
 _EXT4_RESIZE = 0x40086610  # its argument: the size in blocks
 _SUPERBLOCK_AT = _SUPERBLOCK_BYTES = 1024
 DETACHED_S = 5.0  # the kernel ends a device a moment after its last user
+UNLOCKED_S = 0.5  # and lets its file go a moment later
 
 
 def known() -> list[str]:
@@ -133,33 +134,46 @@ def still(image: Path, volume: str) -> Iterator[None]:
     """
     descriptor = os.open(image, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            here = next((each for each in mounts.table() if is_of(each, volume)), None)
-            if here is None:
-                raise Failed(
-                    Status.FAILED_PRECONDITION,
-                    "another node has the volume attached: it is copied there, or when no task has it",
-                ) from None
+        locked, here = _locked(descriptor, fcntl.LOCK_SH, volume)
+        if locked:
+            yield
+        elif here is not None:
             with _frozen(here.point):
                 yield
         else:
-            yield
+            raise Failed(
+                Status.FAILED_PRECONDITION,
+                "another node has the volume attached: it is copied there, or when no task has it",
+            )
     finally:
         os.close(descriptor)
 
 
-def unused(image: Path) -> bool:
+def unused(image: Path, volume: str) -> bool:
     """Returns whether the file is attached nowhere, and not copied."""
     descriptor = os.open(image, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return _locked(descriptor, fcntl.LOCK_EX, volume)[0]
     finally:
         os.close(descriptor)
-    return True
+
+
+def _locked(descriptor: int, how: int, volume: str) -> tuple[bool, Mount | None]:
+    """Returns whether the file is locked now, else where it is mounted here. A device of this node that is mounted
+    nowhere here is about to end, as a process with an older copy of the mount table does: that is waited for.
+    """
+    began = time.monotonic()
+    while True:
+        device = loops.of(_ending(volume))  # looked for first: it may end meanwhile
+        try:
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            here = next((each for each in mounts.table() if is_of(each, volume)), None)
+            if here is not None or time.monotonic() - began > (DETACHED_S if device else UNLOCKED_S):
+                return False, here
+            time.sleep(0.02)
+        else:
+            return True, None
 
 
 @contextlib.contextmanager
