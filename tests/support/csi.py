@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -55,7 +56,16 @@ class PluginProcess:
         self.socket.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        wait_until(self.socket.exists, "the plugin's socket is there")
+        wait_until(self._listens, "the plugin listens")
+
+    def _listens(self) -> bool:
+        """Its socket is there a moment before it can be connected to."""
+        with socket.socket(socket.AF_UNIX) as caller:
+            try:
+                caller.connect(str(self.socket))
+            except (FileNotFoundError, ConnectionRefusedError):
+                return False
+        return True
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Returns its exit code."""
