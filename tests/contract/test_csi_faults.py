@@ -38,8 +38,8 @@ def run(folder, test):
 
 
 async def met(faulty, fault):
-    """Has a call that makes a volume meet the fault, and returns how it failed. It has a short deadline, which a slow
-    machine may miss before the plugin hears of it: then it is made again. Other connections have time.
+    """Has a call that makes a volume meet the fault, and returns how it failed. It has a short deadline, which a
+    slow machine may miss before the plugin hears of it: then it is made again. Other connections have time.
     """
     async with asked(faulty.socket, CreateVolume=DEADLINE_S) as hasty, asyncio.timeout(60):
         faulty.script.append(fault)
