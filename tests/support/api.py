@@ -63,6 +63,13 @@ def ask_json(host: str, method: str, path: str, body: dict[str, Any] | None = No
     return json.loads(ask(host, method, path, body) or b"null")
 
 
+def run_inside(host: str, container: str, *command: str) -> None:
+    """Runs a command in a container that runs, to its end."""
+    asked = {"Cmd": list(command), "AttachStdout": True}
+    made = ask_json(host, "POST", f"/containers/{container}/exec", asked)
+    ask(host, "POST", f"/exec/{made['Id']}/start", {"Detach": False})
+
+
 def answers(host: str) -> bool:
     try:
         return ask(host, "GET", "/_ping", timeout_s=3.0) == b"OK"
