@@ -32,7 +32,7 @@ class StuckSocket:
         pass
 
     def send(self, data):
-        assert self.free.wait(30)
+        assert self.free.wait(180)
         (asked,) = codec.messages(data)
         self.answer = codec.message(codec.ERROR, 0, asked.sequence, struct.pack("=i", -errno.ENODEV) + bytes(16))
 

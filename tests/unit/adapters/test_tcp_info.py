@@ -51,7 +51,7 @@ async def closed_connection():
         sock = transport.get_extra_info("socket")
         assert tcp_info(sock) is not None
         transport.abort()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await lost.wait()
     return tcp_info(sock), tcp_info(transport.get_extra_info("socket") or sock)
 

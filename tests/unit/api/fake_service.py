@@ -343,7 +343,7 @@ class Running:
         """Returns when `condition()` holds, looked at on the server's loop."""
 
         async def look() -> None:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not condition():  # noqa: ASYNC110 -- any condition will do
                     await asyncio.sleep(0.005)
 
@@ -389,10 +389,10 @@ def running(service: FakeService | None = None) -> Iterator[Running]:
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
     try:
-        assert started.wait(10)
+        assert started.wait(60)
         yield ready[0]
     finally:
         with contextlib.suppress(RuntimeError):  # its loop is closed: a test has stopped it
             ready[0].stop()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive(), "the server did not end"

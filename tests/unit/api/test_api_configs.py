@@ -139,7 +139,7 @@ def test_watching_is_a_long_poll(api, path):
     api.wait_until(lambda: api.service.reads and api.service.reads[-1].after_index == index)
     api.ask("DELETE", "/configs/a")
     api.change(index + 1)
-    waiter.join(10)
+    waiter.join(60)
     (answer,) = answers
     assert answer.headers["x-orion-index"] == str(index + 1)
     assert answer.status == 404 if "configs/a" in path else answer.json == []

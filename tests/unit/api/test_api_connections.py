@@ -148,7 +148,7 @@ def deaf(api, request):
     server's end.
     """
     with socket.socket() as client:
-        client.settimeout(10)
+        client.settimeout(60)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         client.connect((api.host, api.port))
         client.sendall(request)

@@ -60,7 +60,7 @@ def much_to_list():
 @contextlib.contextmanager
 def asking(api):
     with socket.socket() as client:
-        client.settimeout(10)
+        client.settimeout(60)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         client.connect((api.host, api.port))
         client.sendall(b"GET /tasks HTTP/1.1\r\nHost: localhost\r\n\r\n")

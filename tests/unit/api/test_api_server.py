@@ -71,7 +71,7 @@ def test_stopping_frees_the_port_and_leaves_the_signals_alone():
     async def serve_and_stop() -> int:
         server = Server(create_app(FakeService()), listen("127.0.0.1", 0))
         port = server.address[1]
-        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
             group.create_task(server.serve())
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -90,7 +90,7 @@ def test_stopping_before_it_served_is_no_hang():
     async def stop_first() -> None:
         server = Server(create_app(FakeService()), listen("127.0.0.1", 0))
         server.stop()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await server.serve()
 
     asyncio.run(stop_first())
@@ -102,7 +102,7 @@ def test_cancelling_drops_what_is_under_way():
 
     async def serve_and_cancel() -> None:
         server = Server(create_app(service), listen("127.0.0.1", 0))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             serving = asyncio.create_task(server.serve())
             reader, writer = await asyncio.open_connection(*server.address)
             writer.write(b"GET /tasks HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -170,5 +170,5 @@ def test_a_client_that_does_not_read_holds_nothing_up(monkeypatch):
             assert deaf.recv(15) == b"HTTP/1.1 200 OK"
             for thread in threading.enumerate():
                 if thread is not threading.current_thread() and not thread.daemon:
-                    thread.join(10)
+                    thread.join(60)
     assert "logs" in service.ended

@@ -90,7 +90,7 @@ def test_a_client_that_reads_nothing_holds_up_the_output(client, api):
 
 def upgraded(api, path, data=b"", **headers):
     """The whole answer to a request by hand, until the server closes."""
-    with socket.create_connection((api.host, api.port), timeout=10) as sock:
+    with socket.create_connection((api.host, api.port), timeout=300) as sock:
         head = {"Host": f"{api.host}:{api.port}", **HEADERS, **headers}
         lines = "".join(f"{name}: {value}\r\n" for name, value in head.items() if value)
         sock.sendall(f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode() + data)

@@ -194,7 +194,7 @@ def test_many_readers_at_once(web):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert sizes == [3_500_000] * 8
 
 

@@ -94,7 +94,7 @@ def test_a_long_poll_answers_when_the_state_moves_on(api):
     api.wait_until(lambda: api.service.reads)
     assert not found
     api.change(8)
-    thread.join(10)
+    thread.join(60)
     assert found[0].headers["X-Orion-Index"] == "8"
 
 

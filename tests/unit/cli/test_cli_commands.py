@@ -290,7 +290,7 @@ def test_logs_are_bytes(orion, api, tasks):
 
     api.service.log_items = [b"\xff\x00 as it was\n"]
     command = [sys.executable, "-m", "orion", "logs", "web", "--port", str(api.port)]
-    assert subprocess.run(command, capture_output=True, check=True, timeout=30).stdout == b"\xff\x00 as it was\n"
+    assert subprocess.run(command, capture_output=True, check=True, timeout=180).stdout == b"\xff\x00 as it was\n"
 
 
 def test_logs_with_their_times(orion, api, tasks):

@@ -140,7 +140,7 @@ def test_a_long_name(orion, api, parts, tmp_path):
 
 def save_to_output(api):
     command = [sys.executable, "-m", "orion", "snapshot", "save", "-", "--port", str(api.port)]
-    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, timeout=300, check=False)
     return done.returncode, done.stdout, done.stderr.decode()
 
 

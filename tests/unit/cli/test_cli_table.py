@@ -110,7 +110,7 @@ def on_terminal(api, columns, *args):
             pass
         finally:
             os.close(ours)
-        assert process.wait(30) == 0
+        assert process.wait(180) == 0
     return [plain(line) for line in shown.decode().splitlines()]
 
 

@@ -15,7 +15,7 @@ sys.exit(run(["top", "--addr", "127.0.0.1:1"]))
 
 
 def test_without_textual_it_says_how_to_get_it():
-    done = subprocess.run([sys.executable, "-c", MISSING], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", MISSING], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1
     assert "pip install 'orion-cluster[top]'" in done.stderr
     assert done.stderr.count("\n") == 1

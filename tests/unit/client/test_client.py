@@ -248,7 +248,7 @@ def silent_after(answer):
             yield listener.getsockname()[1]
         finally:
             listener.shutdown(socket.SHUT_RDWR)
-            thread.join(10)
+            thread.join(60)
             for connection in kept:
                 connection.close()
 
@@ -398,7 +398,7 @@ def answering(*answers: bytes | None):
             with connection:
                 connection.recv(65536)
                 if answer is None:
-                    done.wait(10)
+                    done.wait(60)
                 else:
                     with contextlib.suppress(ConnectionError):  # a client that has seen enough
                         connection.sendall(answer)
@@ -409,7 +409,7 @@ def answering(*answers: bytes | None):
         yield f"127.0.0.1:{listener.getsockname()[1]}"
     finally:
         done.set()
-        thread.join(10)
+        thread.join(60)
         listener.close()
 
 

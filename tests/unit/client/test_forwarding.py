@@ -8,7 +8,7 @@ import pytest
 from orion.client.forwarding import Forwarding
 from orion.model.errors import Refused, Unavailable
 
-WAIT_S = 20
+WAIT_S = 120
 
 
 class Played:

@@ -71,7 +71,7 @@ def test_what_changed_during_a_look_is_not_waited_for_again():
         watch = AppliedWatch()
         seen = watch.moves
         watch.nudge()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await watch.changed(seen)
             seen = watch.moves
             watch.advance(1)

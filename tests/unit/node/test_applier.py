@@ -60,7 +60,7 @@ def test_no_more_than_a_bound_of_entries_wait_to_be_applied(monkeypatch):
             await asyncio.sleep(0)
         assert not later.done(), "the core waits"
         running = asyncio.ensure_future(applier.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await later
             while applier.index < 160:  # noqa: ASYNC110 -- it tells nobody
                 await asyncio.sleep(0)
@@ -78,7 +78,7 @@ def test_the_loop_has_a_turn_after_each_slice():
         assert 0 < first < 200
         running = asyncio.ensure_future(applier.run())
         turns = 0
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while applier.index < 200:
                 await asyncio.sleep(0)
                 turns += 1
@@ -101,7 +101,7 @@ def test_what_an_installed_snapshot_covers_is_not_applied_again(index):
         state.index = index
         applier.replace(state, index, 1)
         running = asyncio.ensure_future(applier.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(applier):  # noqa: ASYNC110 -- it tells nobody
                 await asyncio.sleep(0)
         running.cancel()

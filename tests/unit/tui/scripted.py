@@ -15,7 +15,7 @@ from orion.model.api.volumes import VolumeView
 from orion.model.api.watch import ROWS, AllocationRow, JobRow, TaskRow
 from orion.tui.store import Store
 
-WAIT_S = 20
+WAIT_S = 120
 
 
 class PlayedStream:

@@ -16,7 +16,7 @@ from unit.tui.rows import node, task
 from unit.tui.scripted import piloted
 from unit.tui.watched import WatchedNode, all_rows, current, rows
 
-WAIT_S = 20
+WAIT_S = 120
 
 
 async def until(true):
