@@ -24,10 +24,13 @@ def enter() -> None:
     """Called in a worker, before it starts anything: what it starts is in its namespace too. The namespace has no
     name, and ends with the last process in it. Raises OSError where this process may not.
     """
-    os.environ[_VARIABLE] = f"-{_take_number()}"
+    number = _take_number()
+    os.environ[_VARIABLE] = f"-{number}"
+    # Else iptables-legacy takes turns with that of the other lanes, and fails where it is not told to wait.
+    os.environ["XTABLES_LOCKFILE"] = str(_LOCKS / f"orion-test-lane-{number}.xtables")
     if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET):
-        number = ctypes.get_errno()
-        raise OSError(number, f"no network namespace for this worker: {os.strerror(number)}")
+        error = ctypes.get_errno()
+        raise OSError(error, f"no network namespace for this worker: {os.strerror(error)}")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True, timeout=10)
 
 
