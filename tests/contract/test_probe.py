@@ -9,6 +9,7 @@ from typing import Protocol
 
 import pytest
 
+from orion.adapters import probe as adapter
 from orion.adapters.probe import MAX_HEAD_BYTES, SocketProbe
 from orion.ports.probe import HttpQuestion, Probe, Target
 
@@ -232,8 +233,8 @@ def test_where_there_is_no_way_to_the_first_the_next_is_asked():
     async def main():
         with unreachable() as away:
             async with serving(saying(b"HTTP/1.1 200 OK\r\n\r\n")) as target:
-                assert (await SocketProbe().tcp([away, target], 1)).ok
-                assert (await SocketProbe().http([away, target], GET, 1)).ok
+                assert (await SocketProbe().tcp([away, target], 20)).ok
+                assert (await SocketProbe().http([away, target], GET, 20)).ok
             result = await SocketProbe().tcp([away], 0.1)
             assert result.output == f"{HOST}:{away.port} does not accept within 0.1 s"
 
@@ -250,11 +251,13 @@ def test_a_refusal_of_the_first_is_its_answer():
     asyncio.run(main())
 
 
-def test_a_proxy_that_finds_nobody_behind_it_closes_the_connection():
+def test_a_proxy_that_finds_nobody_behind_it_closes_the_connection(monkeypatch):
     async def main():
         async with serving(close_at_once) as target:
             proxy = Target(target.host, target.port, proxy=True)
-            assert not (await SocketProbe().tcp([proxy], 5)).ok
+            with monkeypatch.context() as patience:
+                patience.setattr(adapter, "PROXY_S", 10.0)
+                assert not (await SocketProbe().tcp([proxy], 20)).ok
         async with serving(never) as target:
             proxy = Target(target.host, target.port, proxy=True)
             assert (await SocketProbe().tcp([proxy], 5)).ok
