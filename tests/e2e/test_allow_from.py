@@ -62,7 +62,7 @@ def test_only_jobs_that_are_allowed_reach_a_job_and_know_its_name(lab: LabNodes)
 
     # The allowed job's tasks move: they have other addresses.
     lab.ask(1, "POST", "/jobs/web/restart")
-    lab.wait(lambda: all_new(lab, web), "new tasks of the allowed job", deadline_s=60)
+    lab.wait(lambda: all_new(lab, web), "new tasks of the allowed job", deadline_s=300)
     web = containers(lab, "web")
     lab.wait(lambda: count(web, db) == ALL, "the new tasks to reach it")
     assert count(other, db) == 0
@@ -83,7 +83,7 @@ def test_only_jobs_that_are_allowed_reach_a_job_and_know_its_name(lab: LabNodes)
     lab.wait(lambda: lab.ask(1, "GET", "/tasks") == [], "the jobs to be gone")
     switch_on(lab, "off")
     for host in HOSTS:
-        lab.wait(lambda host=host: nothing_left(lab, host), f"nothing to be left on host {host}", deadline_s=60)
+        lab.wait(lambda host=host: nothing_left(lab, host), f"nothing to be left on host {host}", deadline_s=300)
 
 
 def all_new(lab: LabNodes, former: list[Container]) -> bool:
