@@ -3,6 +3,7 @@
 import array
 import contextlib
 import fcntl
+import itertools
 import json
 import socket
 import struct
@@ -32,7 +33,7 @@ def lab() -> Iterator[LabNodes]:
 
 
 def found(lab: LabNodes) -> dict:
-    return lab.ask(1, "GET", "/network/check")
+    return lab.ask(1, "GET", "/network/check", timeout_s=60)
 
 
 def failures(lab: LabNodes) -> set[tuple[str, str, str]]:
@@ -74,21 +75,27 @@ def again_and_again(lab: LabNodes, host: int, words: str) -> Iterator[None]:
         done.wait()
 
 
+def named(lab: LabNodes, *wanted: tuple[str, str, str]) -> None:
+    """Waits until just these are told: a single packet may be lost, and gossip in doubt, at any moment."""
+    lab.wait(lambda: failures(lab) == set(wanted), f"{wanted} to be named")
+
+
 def mends(lab: LabNodes) -> None:
     lab.wait(lambda: not failures(lab), "all to reach all again")
 
 
 def test_all_is_well_with_a_round_trip_and_exit_code_0(lab: LabNodes) -> None:
-    shown = found(lab)
-    assert (shown["pairs"], shown["failed"], shown["failures"]) == (6, 0, [])
+    shown = lab.wait(
+        lambda: ((s := found(lab))["pairs"], s["failed"], s["failures"]) == (6, 0, []) and s, "all to be well"
+    )
     assert 0 < shown["medianUs"] <= shown["worstUs"]
-    code, text = check(lab)
-    assert code == 0, text
-    assert "6 ways between 3 nodes, 0 fail" in text
+    lab.wait(lambda: says(lab, 0, "6 ways between 3 nodes, 0 fail"), "the command to say so")
 
 
-def check(lab: LabNodes, *words: str) -> tuple[int, str]:
-    return orion(lab, "network", "check", *words)
+def says(lab: LabNodes, code: int, *words: str, node: str = "") -> bool:
+    """Returns whether `orion network check` ends so and says all of this."""
+    ended, text = orion(lab, "network", "check", *([node] if node else []))
+    return ended == code and all(each in text for each in words)
 
 
 def orion(lab: LabNodes, *words: str) -> tuple[int, str]:
@@ -99,11 +106,12 @@ def orion(lab: LabNodes, *words: str) -> tuple[int, str]:
 
 def test_udp_that_the_peers_own_filter_drops_is_named_both_ways(lab: LabNodes) -> None:
     with rule(lab, 2, f"ip saddr {lab.lab.address(1)} udp dport 8472 drop"):
-        assert failures(lab) == {("host-filter", "node1", "node2")}
-        code, text = check(lab, "node2")
-        assert code == 1
-        assert "node1 -> node2  host-filter: UDP 8472 from node1 arrives at node2 and is dropped there" in text
-        assert "(2 ways fail by it)" in text
+        named(lab, ("host-filter", "node1", "node2"))
+        words = (
+            "node1 -> node2  host-filter: UDP 8472 from node1 arrives at node2 and is dropped there",
+            "(2 ways fail by it)",
+        )
+        lab.wait(lambda: says(lab, 1, *words, node="node2"), "the command to say so")
     mends(lab)
 
 
@@ -111,7 +119,7 @@ def test_udp_that_does_not_arrive_is_named(lab: LabNodes) -> None:
     script = "table ip broken { chain out { type filter hook output priority 0; udp dport 8472 drop; }; }"
     lab.run(1, "nft", script)
     try:
-        assert failures(lab) == {("udp-blocked", "node1", "node2")}
+        named(lab, ("udp-blocked", "node1", "node2"))
     finally:
         lab.run(1, "nft", "delete table ip broken")
     mends(lab)
@@ -121,10 +129,15 @@ def test_a_smaller_mtu_on_the_way_is_named_with_what_it_carries(lab: LabNodes) -
     hub = ["ip", "-n", lab.lab._hub, "link", "set", "host2", "mtu"]
     subprocess.run([*hub, "1400"], check=True)
     try:
-        shown = of_pair(lab)
-        assert {each["cause"] for each in shown} == {"mtu"}
         # A bridge lets a VLAN's 4 bytes pass beside its MTU.
-        assert "carries up to 1354 bytes of the network's 1450" in shown[0]["reason"]
+        lab.wait(
+            lambda: (
+                (shown := of_pair(lab))
+                and {each["cause"] for each in shown} == {"mtu"}
+                and "carries up to 1354 bytes of the network's 1450" in shown[0]["reason"]
+            ),
+            "what it carries",
+        )
     finally:
         subprocess.run([*hub, "1500"], check=True)
     mends(lab)
@@ -132,11 +145,11 @@ def test_a_smaller_mtu_on_the_way_is_named_with_what_it_carries(lab: LabNodes) -
 
 def test_a_filter_on_the_overlay_is_named(lab: LabNodes) -> None:
     with rule(lab, 2, 'iifname "orion.vx" drop'):
-        assert failures(lab) == {("overlay-filter", "node1", "node2"), ("overlay-filter", "node1", "node2")}
+        named(lab, ("overlay-filter", "node1", "node2"))
     with rule(lab, 2, 'iifname "orion.vx" meta l4proto tcp drop'):
-        assert {cause for cause, _, _ in failures(lab)} == {"tcp-blocked"}
+        lab.wait(lambda: {cause for cause, _, _ in failures(lab)} == {"tcp-blocked"}, "TCP alone to be named")
     with rule(lab, 2, f"ip saddr {network_of(lab, 1)} ip daddr {network_of(lab, 2)[:-1]}1 drop"):
-        assert failures(lab) == {("bridge", "node1", "node2")}
+        named(lab, ("bridge", "node1", "node2"))
     mends(lab)
 
 
@@ -169,20 +182,37 @@ def test_what_somebody_else_keeps_changing_in_the_kernel_is_named(lab: LabNodes,
 
 
 def test_a_node_tells_once_of_a_peer_that_it_does_not_reach_and_once_that_it_does_again(lab: LabNodes) -> None:
-    def told(kind: str) -> list[str]:
-        _, text = orion(lab, "events", "--output", "json")
-        events = [json.loads(line) for line in text.splitlines()]
-        texts = [each["text"] for each in events if each["kind"] == kind]
-        return [text for text in texts if set(text.partition(":")[0].split()) >= PAIR]
+    def unreached() -> list[str]:
+        reasons = [each["reason"] for each in lab.ask(1, "GET", "/network")["nodes"]]
+        return [reason for reason in reasons if "does not reach" in reason]
+
+    mends(lab)
+    lab.wait(lambda: not unreached(), "what tests before have broken to be told as mended", deadline_s=300)
+    before = {each["id"] for each in events(lab)}
+
+    def told() -> dict[str, list[str]]:
+        """By the node that tells of the other: what it has told in this test, in its order."""
+        found: dict[str, list[str]] = {}
+        for each in events(lab):
+            if each["id"] in before or not each["kind"].startswith("NetworkPeer"):
+                continue
+            if set(each["text"].partition(":")[0].split()) >= PAIR:
+                found.setdefault(each["text"].split()[0], []).append(each["kind"])
+        return found
 
     with rule(lab, 2, "udp dport 8472 drop"):
-        lab.wait(lambda: told("NetworkPeerLost"), "the event", deadline_s=90)
-        lab.wait(
-            lambda: any("does not reach" in each["reason"] for each in lab.ask(1, "GET", "/network")["nodes"]),
-            "network ls to say so",
-        )
-    lab.wait(lambda: len(told("NetworkPeerReached")) == len(told("NetworkPeerLost")), "the other event", 90)
-    assert len(told("NetworkPeerLost")) == len(set(told("NetworkPeerLost")))
+        lab.wait(lambda: any("NetworkPeerLost" in kinds for kinds in told().values()), "the event", deadline_s=300)
+        lab.wait(unreached, "network ls to say so")
+    lab.wait(lambda: all(kinds[-1] == "NetworkPeerReached" for kinds in told().values()), "the other event", 300)
+    for node, kinds in told().items():
+        assert not [pair for pair in itertools.pairwise(kinds) if pair[0] == pair[1]], (node, kinds)
+
+
+def events(lab: LabNodes) -> list[dict]:
+    code, text = orion(lab, "events", "--output", "json")
+    if code:
+        raise OSError(text)
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def test_wrong_checksums_of_tcp_are_named(lab: LabNodes) -> None:
@@ -191,12 +221,17 @@ def test_wrong_checksums_of_tcp_are_named(lab: LabNodes) -> None:
     set_transmit_checksums(lab, 1, on=False)
     lab.run(1, "nft", f"table ip broken {{ chain out {{ {words}; }}; }}")
     try:
-        shown = of_pair(lab)
+        lab.wait(
+            lambda: (
+                (shown := of_pair(lab))
+                and {(each["cause"], each["nodeId"]) for each in shown} == {("checksum", "node1")}
+                and "TCP segments arrive at node2 with wrong checksums" in shown[0]["reason"]
+            ),
+            "the checksums to be named",
+        )
     finally:
         lab.run(1, "nft", "delete table ip broken")
         set_transmit_checksums(lab, 1, on=True)
-    assert {(each["cause"], each["nodeId"]) for each in shown} == {("checksum", "node1")}
-    assert "TCP segments arrive at node2 with wrong checksums" in shown[0]["reason"]
     mends(lab)
 
 
