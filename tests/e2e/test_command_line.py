@@ -2,10 +2,11 @@
 
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from support import images
+from support import api, images
 from support.cleanup import containers
 from support.command import command, orion
 from support.nodes import Cluster, free_ports
@@ -35,11 +36,17 @@ def test_words_after_the_image_reach_the_program(shared: Cluster, busybox_image:
     assert orion(node, "logs", "publish") == (0, "-p 9000 --wait --name=x --help -- -h\n", "")
 
 
-# Ends a second after it is told to, or after more than some commands take on a busy machine.
-SLOW, SLOWER = (
-    ("sh", "-c", f"echo begun; trap 'sleep {seconds}; exit 0' TERM; while :; do sleep 0.05; done")
-    for seconds in (1, 6)
-)
+SLOW = ("sh", "-c", "echo begun; trap 'sleep 1; exit 0' TERM; while :; do sleep 0.05; done")
+# Ends when the test wants it to, whatever it is told meanwhile: as the first process it hears no signal.
+HELD = {
+    "image": images.BUSYBOX,
+    "command": ["sh", "-c", "while [ ! -e /end ]; do sleep 0.1; done"],
+    "stopGraceSeconds": 3600,
+}
+
+
+def let_end(docker_host: str, former: dict) -> None:
+    api.run_inside(docker_host, former["containerId"], "touch", "/end")
 
 
 def running(shared: Cluster, docker_host: str) -> list[str]:
@@ -78,15 +85,15 @@ def test_a_task_that_is_started_while_it_stops_runs_once(
 ) -> None:
     shared.grow_to(1)
     node = shared.nodes[0]
-    assert orion(node, "run", "--name", "web", "--wait", images.BUSYBOX, *SLOWER)[0] == 0
-    former = shared.task("web")["allocations"][-1]["id"]
+    former = shared.run("web", **HELD)["allocations"][-1]
     assert orion(node, "stop", "web") == (0, "web/0\n", "")
     assert orion(node, "start", "web") == (0, "web/0\n", "")
     task = shared.task("web")
     assert (task["state"], task["reason"]) == ("pending", "waits until the former web has ended on node1")
+    let_end(docker_host, former)
     task = shared.wait_task("web", "running")
     assert [run["state"] for run in task["allocations"]] == ["stopped", "running"]
-    assert task["allocations"][0]["id"] == former
+    assert task["allocations"][0]["id"] == former["id"]
     assert task["allocations"][1]["startedAt"] > task["allocations"][0]["finishedAt"]
     assert len(running(shared, docker_host)) == 1
 
@@ -100,13 +107,13 @@ def test_rm_waits_and_the_name_is_free_at_once(shared: Cluster, docker_host: str
     assert orion(node, "ps", "-q") == (0, "", "")
     assert orion(node, "rm", "web")[0] == 1
 
-    assert orion(node, "run", "--name", "web", "--wait", images.BUSYBOX, *SLOWER)[0] == 0
-    former = shared.task("web")
+    former = shared.run("web", **HELD)
     node.ask("DELETE", "/tasks/web")
     assert orion(node, "run", "--name", "web", images.BUSYBOX, "sleep", "1000") == (0, "web/0\n", "")
     waiting = shared.task("web")
     assert (waiting["state"], waiting["reason"]) == ("pending", "waits until the former web has ended on node1")
     assert waiting["createdIndex"] > former["createdIndex"]
+    let_end(docker_host, former["allocations"][-1])
     task = shared.wait_task("web", "running")
     assert (task["command"], len(task["allocations"])) == (["sleep", "1000"], 1)
     assert len(containers(docker_host, f"dev.orion.cluster={shared.id}")) == 1
@@ -155,11 +162,16 @@ def test_waiting_for_a_one_shot_is_waiting_for_its_end(shared: Cluster, busybox_
     assert err.endswith("orion: bad/0 failed: exit code 5: no database\n  no database\n")
     assert orion(node, *once, "good", images.BUSYBOX, "sleep", "2")[0] == 0
     assert shared.task("good")["state"] == "completed"
-    code, _, err = orion(node, *once, "long", "--wait-timeout", "1.5", images.BUSYBOX, "sleep", "1000")
+    code, _, err = orion(node, *once, "long", "--wait-timeout", "15", images.BUSYBOX, "sleep", "1000")
     assert (code, err.splitlines()[-1]) == (
         4,
-        "orion: long/0 is still running after 1.5 s; it goes on, see 'orion ps'",
+        "orion: long/0 is still running after 15 s; it goes on, see 'orion ps'",
     )
+
+
+def connected(process: subprocess.Popen[str]) -> bool:
+    """Returns whether it has a socket: a command makes none before it asks."""
+    return any(str(each.readlink()).startswith("socket:") for each in Path(f"/proc/{process.pid}/fd").iterdir())
 
 
 def test_wait_gives_the_programs_own_exit_code(shared: Cluster, busybox_image: str) -> None:
@@ -169,6 +181,7 @@ def test_wait_gives_the_programs_own_exit_code(shared: Cluster, busybox_image: s
         assert orion(node, "run", "--restart", "no", "--name", name, images.BUSYBOX, "sh", "-c", script)[0] == 0
     assert orion(node, "wait", "seven") == (7, "7\n", "")
     assert orion(node, "wait", "well", "seven", "well") == (7, "0\n7\n0\n", "")
+    shared.wait_task("stays", "running")
     assert orion(node, "wait", "--timeout", "0.5", "stays") == (
         4,
         "",
@@ -180,9 +193,9 @@ def test_wait_gives_the_programs_own_exit_code(shared: Cluster, busybox_image: s
     assert code != 0
     assert "/no/such/program" in err
     with subprocess.Popen(command(node, "wait", "stays"), stderr=subprocess.PIPE, text=True) as waiting:
-        shared.wait_task("stays", "running")
+        shared.wait(lambda: connected(waiting), "it to ask")
         assert orion(node, "rm", "stays")[0] == 0
-        assert waiting.wait(30) == 1
+        assert waiting.wait(120) == 1
         assert waiting.stderr is not None
         assert waiting.stderr.read() == "orion: stays/0 was removed\n"
 
@@ -223,7 +236,7 @@ def test_leaving_the_foreground_removes_what_ran_there(
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
         process.send_signal(number)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (code, "orion: mine/0 is being removed\n")
     assert containers(docker_host, f"dev.orion.cluster={shared.id}") == []
     assert orion(node, "ps", "-q") == (0, "", "")
@@ -249,7 +262,7 @@ def test_the_foreground_goes_on_when_its_node_dies_which_is_also_the_one_that_is
         for other in ("node1", "node3"):
             assert orion(shared.nodes[1], "ready", other)[0] == 0
         shared.nodes[1].kill()
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=180)
     assert process.returncode == 5, err
     assert out in {"from node1\n", "from node3\n"}
     assert orion(shared.any(), "ps", "-q") == (0, "", "")

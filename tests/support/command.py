@@ -15,7 +15,7 @@ def command(node: NodeProcess | None, *args: str) -> list[str]:
     return [sys.executable, "-m", "orion", *args[:words], *where, *args[words:]]
 
 
-def orion(node: NodeProcess | None, *args: str, timeout_s: float = 60) -> tuple[int, str, str]:
+def orion(node: NodeProcess | None, *args: str, timeout_s: float = 300) -> tuple[int, str, str]:
     """(exit code, output, error output) of a command, asked of `node`."""
     done = subprocess.run(command(node, *args), capture_output=True, text=True, timeout=timeout_s, check=False)
     return done.returncode, done.stdout, done.stderr
