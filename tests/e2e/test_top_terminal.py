@@ -18,7 +18,8 @@ from support.nodes import DEADLINE_S, _environment
 
 pytestmark = pytest.mark.engine
 
-_CONTROL = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[()][A-Z0-9]|[=>78])")
+_CONTROL = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78])")
+_UNFINISHED = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*\x1b?|[()])?\Z")
 
 
 class Terminal:
@@ -32,6 +33,7 @@ class Terminal:
         )
         os.close(inner)
         self.shown = b""
+        self._cut = b""  # a control sequence whose end has not been read yet
 
     def press(self, keys):
         os.write(self._fd, keys.encode())
@@ -43,8 +45,15 @@ class Terminal:
             left = deadline - time.monotonic()
             assert left > 0, f"{text!r} never came: {self.shown[-2000:].decode(errors='replace')}"
             if select.select([self._fd], [], [], left)[0]:
-                self.shown += _CONTROL.sub(b"", os.read(self._fd, 65536))
+                self._take(os.read(self._fd, 65536))
         self.shown = self.shown[at + len(text.encode()) :]
+
+    def _take(self, drawn):
+        """A read may end in the middle of a control sequence."""
+        drawn = self._cut + drawn
+        unfinished = _UNFINISHED.search(drawn)
+        self._cut = unfinished[0] if unfinished else b""
+        self.shown += _CONTROL.sub(b"", drawn[: len(drawn) - len(self._cut)])
 
     def close(self):
         self.process.kill()
