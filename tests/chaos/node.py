@@ -20,6 +20,8 @@ CPUS = 4
 SOURCE = "source"  # below the run's home: the program that the nodes run
 BURIAL_S = 20.0
 AFTER_FULL_S = 3.0  # a node that met the full disk may end a moment after there is room again
+LONG_AFTER_FULL_S = 20.0  # on a slow machine; then its own words must say why
+_FULL = ("No space left on device", "Input/output error", "Its disk is full")  # LMDB may say the second
 
 
 class Ended(NamedTuple):
@@ -46,7 +48,7 @@ class ChaosNode:
         self._lock = threading.RLock()
         self._wanted = False
         self._full = False
-        self._excused_until = 0.0
+        self._room_at = float("-inf")  # since when its disk has had room again, or ever; in the future while full
         self.pids: list[int] = []
 
     @property
@@ -108,10 +110,15 @@ class ChaosNode:
             if self._process is None or self.alive or not self._wanted or self._full:
                 return None
             code = self._process.returncode
-            excused = "its disk was full" if time.monotonic() < self._excused_until else ""
             words = "\n".join(self.log_file.read_text(errors="replace").splitlines()[-25:])
+            excused = "its disk was full" if self._met_the_full_disk(words) else ""
             self.start()
             return Ended(self.name, code, excused, words)
+
+    def _met_the_full_disk(self, words: str) -> bool:
+        since_s = time.monotonic() - self._room_at
+        told = any(each in words.rpartition("--- started")[2] for each in _FULL)
+        return since_s < (LONG_AFTER_FULL_S if told else AFTER_FULL_S)
 
     # --- faults -------------------------------------------------------------------------------------------
 
@@ -123,7 +130,7 @@ class ChaosNode:
 
     def fill_disk(self) -> None:
         with self._lock:
-            self._full, self._excused_until = True, float("inf")
+            self._full, self._room_at = True, float("inf")
             filler = os.open(self.data_dir / "filler", os.O_WRONLY | os.O_CREAT)
             try:
                 for size in (1024 * 1024, 4096):
@@ -139,7 +146,7 @@ class ChaosNode:
     def free_disk(self) -> None:
         with self._lock:
             (self.data_dir / "filler").unlink(missing_ok=True)
-            self._full, self._excused_until = False, time.monotonic() + AFTER_FULL_S
+            self._full, self._room_at = False, time.monotonic()
 
     def jump(self, seconds: int) -> None:
         """Its wall clock is so far from the true one from now on. Its monotonic clock stays true."""

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.root]
 
 SECONDS = float(os.environ.get("ORION_CHAOS_SECONDS", "75"))
 SEED = os.environ.get("ORION_CHAOS_SEED", "1")
-AROUND_S = 240  # to make all of it, converge and remove all of it
+AROUND_S = 360  # to make all of it, converge and remove all of it
 TESTS = Path(__file__).parents[1]
 
 
@@ -54,15 +54,20 @@ def test_no_fault_of_a_chaos_run_violates_a_promise():
 
 
 def test_a_cluster_that_is_wrong_is_found_out(tmp_path):
-    """By the histories of /configs: the checker is the simulator's, what it is given comes from real nodes."""
-    ended = subprocess.run(
-        command(10, "--plant", "compare and set without comparing"),
-        check=False,
-        env=environment() | {"TMPDIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=AROUND_S,
-    )
+    """By the histories of /configs: the checker is the simulator's, what it is given comes from real nodes. A slow
+    machine may have too few of them in one run.
+    """
+    for _ in range(3):
+        ended = subprocess.run(
+            command(10, "--plant", "compare and set without comparing"),
+            check=False,
+            env=environment() | {"TMPDIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=AROUND_S,
+        )
+        if "linearizability" in ended.stdout:
+            break
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "linearizability" in ended.stdout, ended.stdout
 
