@@ -36,8 +36,11 @@ def cable() -> Iterator[tuple[str, str]]:
         yield here, there
 
 
-def ask(namespace: str) -> tuple[bool, str]:
-    """Sends something to the other end, then what `answer_for` says, and the kernel's table after it."""
+def ask(namespace: str, within_s: float = 0.5) -> tuple[bool, str]:
+    """Sends something to the other end, then what `answer_for` says, and the kernel's table after it.
+
+    `within_s`: how long an answer of the other end is waited for.
+    """
     program = f"""
 import json, socket
 from pathlib import Path
@@ -47,7 +50,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
 while {THERE!r} not in ARP_TABLE.read_text():
     pass
 with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as caller:
-    caller.settimeout(0.5)
+    caller.settimeout({within_s})
     caller.connect_ex(({THERE!r}, 9))  # refused where somebody is there, and then the kernel knows who
 print(json.dumps([answer_for({THERE!r}, {MAC!r}), ARP_TABLE.read_text()]))
 """
@@ -71,7 +74,7 @@ def test_a_question_without_an_answer_is_answered(cable):
 def test_a_neighbour_that_has_answered_is_left_as_it_is(cable):
     here, there = cable
     ip("-n", there, "addr", "add", f"{THERE}/24", "dev", "cable")
-    answered, table = ask(here)
+    answered, table = ask(here, within_s=5)
     assert not answered
     assert line_of(table)[2] == "0x2"
     assert line_of(table)[3] != MAC

@@ -190,6 +190,8 @@ def test_a_pull_that_is_cancelled_ends_at_once(docker_host: str, open_registry: 
 
 
 def digest(docker_host: str, image: str, *, local: bool = True, **tuning: float) -> str:
+    tuning.setdefault("registry_s", DEADLINE_S)
+
     async def run() -> str:
         engine = Docker(docker_host, **tuning)
         try:

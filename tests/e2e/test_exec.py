@@ -26,7 +26,7 @@ pytestmark = pytest.mark.engine
 FOREVER = ["sh", "-c", "trap 'exit 0' TERM; sleep 1000000 & wait"]
 DEADLINE_S = 60.0
 TEN_MB = 10_000_000
-SOON_S = 15.0  # said within seconds: a deadline, not a measurement
+SOON_S = 60.0  # said within seconds: a deadline, not a measurement
 
 
 class Terminal:
@@ -132,24 +132,24 @@ def test_pipes_carry_all_that_they_are_given(shared: Cluster, busybox_image: str
     assert home is not asked
     data = os.urandom(1_000_000) * 10
     piped = subprocess.run(
-        command(asked, "exec", "-i", "web", "sha256sum"), input=data, capture_output=True, timeout=60, check=True
+        command(asked, "exec", "-i", "web", "sha256sum"), input=data, capture_output=True, timeout=180, check=True
     )
     assert piped.stdout.split()[0].decode() == hashlib.sha256(data).hexdigest()
     echoed = subprocess.run(
-        command(asked, "exec", "-i", "web", "cat"), input=data, capture_output=True, timeout=60, check=True
+        command(asked, "exec", "-i", "web", "cat"), input=data, capture_output=True, timeout=180, check=True
     )
     assert hashlib.sha256(echoed.stdout).digest() == hashlib.sha256(data).digest()
     assert echoed.stderr == b""
     script = f"yes 0123456789 | head -c {TEN_MB}"
     written = subprocess.run(
-        command(asked, "exec", "web", "sh", "-c", script), capture_output=True, timeout=60, check=True
+        command(asked, "exec", "web", "sh", "-c", script), capture_output=True, timeout=180, check=True
     )
     assert written.stdout == (b"0123456789\n" * (TEN_MB // 11 + 1))[:TEN_MB]
     early = subprocess.run(
         command(asked, "exec", "-i", "web", "head", "-c", "5"),
         input=data,
         capture_output=True,
-        timeout=60,
+        timeout=180,
         check=True,
     )
     assert early.stdout == data[:5]
