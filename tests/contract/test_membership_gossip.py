@@ -7,8 +7,19 @@ import sys
 
 import pytest
 
-from contract.test_membership import GossipBench, free_port, later_millisecond, seen, told, until, until_state, up
-from orion.adapters import datagrams, gossip
+from contract.test_membership import (
+    DEADLINE_S,
+    GossipBench,
+    free_port,
+    kinds,
+    later_millisecond,
+    seen,
+    told,
+    until,
+    until_state,
+    up,
+)
+from orion.adapters import datagrams, gossip, seeds
 from orion.adapters.gossip import Gossip
 from orion.model.errors import Invalid, Refused
 
@@ -105,8 +116,8 @@ def test_seeds_that_do_not_answer_leave_the_node_alone_and_trying(bench, caplog)
 
     bench.run(check)
     first, second = lines(caplog)
-    seeds = f"{bench.address('n1')}, no-such-host.invalid:6000"
-    assert first == f"no node answers at {seeds}: alone for now, this node goes on trying"
+    named = f"{bench.address('n1')}, no-such-host.invalid:6000"
+    assert first == f"no node answers at {named}: alone for now, this node goes on trying"
     assert second == NOT_ALONE
 
 
@@ -124,7 +135,9 @@ def test_a_node_that_another_has_found_says_that_it_is_not_alone_any_more(bench,
     bench.run(check)
 
 
-def test_a_seed_that_is_an_api_port_is_told(bench, caplog):
+def test_a_seed_that_is_an_api_port_is_told(bench, caplog, monkeypatch):
+    monkeypatch.setattr(seeds, "HINT_TIMEOUT_S", DEADLINE_S)
+
     async def hello(reader, writer):
         await reader.readline()
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -207,9 +220,9 @@ def test_two_nodes_of_one_name_are_told_to_both_once(bench):
             await twin.start({"x": "twin"})
             async with told(twin) as at_twin:
                 await twin.join()
-                await until(lambda: [e.kind for e in at_a] == ["conflict"])
+                await until(lambda: kinds(at_a, "n2") == ["conflict"])
                 await until(lambda: "conflict" in [e.kind for e in at_twin])
-            (conflict,) = at_a
+            (conflict,) = [e for e in at_a if e.kind == "conflict"]
             assert conflict.member.gossip_address == bench.address("n2")
             assert conflict.other_address == twin.address
             (conflict,) = [e for e in at_twin if e.kind == "conflict"]
@@ -289,17 +302,24 @@ def test_a_member_that_answers_by_tcp_and_never_by_udp_is_told_once(bench, caplo
         await until(lambda: len(told(f"UDP to {b.address}, the gossip port of n2, gets through now")) == 2)
 
     bench.run(check)
-    assert len(told("does not get through, or no answer does; TCP does")) == 2, "n1 and n3 of n2, once each"
+    # Of n2 alone: on a slow machine the others may be asked in vain too.
+    words = (
+        f"UDP to {bench.address('n2')}, the gossip port of n2, does not get through, or no answer does; TCP does"
+    )
+    assert len(told(words)) == 2, "n1 and n3 of n2, once each"
 
 
 def test_a_member_that_answers_neither_is_not_told_to_be_behind_a_firewall(bench, caplog, monkeypatch):
     monkeypatch.setattr(datagrams, "EVERY_S", 0.02)
+    # Nobody is judged before the end: a slow machine does not answer five times in 0.1 s, and answers by TCP.
+    monkeypatch.setattr(datagrams, "UNANSWERED", sys.maxsize)
 
     async def check():
         a = await up(bench, "n1")
         await up(bench, "n2", "n1")
         await until_state(a, "n2", "alive")
         await bench.crash("n2")
+        monkeypatch.setattr(datagrams, "UNANSWERED", 1)
         await until_state(a, "n2", "dead")
 
     bench.run(check)
