@@ -188,9 +188,10 @@ def test_one_that_was_there_before_is_taken_and_never_deleted(three: Cluster, pl
     assert volume(three, "again")["storage"]["id"] == there
     run(three, "volume", "rm", "again")
     assert there in ids(plugin)
-    code, _, err = orion(
-        three.any(), "volume", "create", "none", "--driver", DIR, "--id", "none", "--wait-timeout", "2"
-    )
+    words = ("volume", "create", "none", "--driver", DIR, "--id", "none")
+    run(three, *words, "--detach")
+    three.wait(lambda: "NOT_FOUND" in volume(three, "none")["storage"]["why"], "the plugin's answer")
+    code, _, err = orion(three.any(), *words, "--wait-timeout", "2")
     assert code == 4
     assert "NOT_FOUND" in err
     run(three, "volume", "rm", "none")

@@ -1,11 +1,12 @@
 """Commands find the node of their machine, whatever address it listens on: real processes in their own network."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from support.nodes import DEADLINE_S, NO_ENGINE, POLL_S
 
 pytestmark = pytest.mark.root
+
+UP_S = 180.0  # for several nodes on a busy machine
 
 ADDRESS, OTHER = "10.0.0.1", "10.0.0.2"
 
@@ -38,7 +41,7 @@ class Host:
             command,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
             env=_environment(),
             stdin=subprocess.DEVNULL,
@@ -46,10 +49,20 @@ class Host:
         return done.returncode, done.stdout, done.stderr
 
     def until_up(self, *args: str) -> None:
-        deadline = time.monotonic() + DEADLINE_S
-        while (answer := self.orion(*args))[0] != 0:
+        answers: list[tuple[int, str, str]] = []
+
+        def is_up() -> bool:
+            answers[:] = [self.orion(*args)]
+            return answers[0][0] == 0
+
+        self.until(is_up, answers)
+
+    def until(self, look: Callable[[], bool], what: object) -> None:
+        """`what` is shown when it does not come to pass."""
+        deadline = time.monotonic() + UP_S
+        while not look():
             logs = [path.read_text() for path in self._root.glob("*.log")]
-            assert time.monotonic() < deadline, f"{answer}\n{logs}"
+            assert time.monotonic() < deadline, f"{what}\n{logs}"
             time.sleep(POLL_S)
 
     def stop(self) -> None:
@@ -96,6 +109,13 @@ def test_a_node_that_does_not_listen_on_loopback_is_found(host: Host) -> None:
     assert "no Orion node answers at localhost:8000" in err, "what a killed node left behind is not believed"
 
 
+def three_vote(host: Host, *addresses: str) -> bool:
+    """Returns whether all of these know it, and that no change of who votes is under way."""
+    answers = [host.orion("raft", "--output", "json", "--addr", address) for address in addresses]
+    views = [json.loads(out) for code, out, _ in answers if code == 0]
+    return len(views) == len(answers) and all(len(each["voters"]) == 3 and not each["next"] for each in views)
+
+
 def test_of_several_nodes_none_is_guessed_at(host: Host) -> None:
     first = host.start("node1", "--bind", ADDRESS, "--insecure", "--bootstrap")
     host.until_up("ps")
@@ -113,6 +133,8 @@ def test_of_several_nodes_none_is_guessed_at(host: Host) -> None:
     code, _, err = host.orion("ps", "--port", "8001")
     assert code == 2
     assert f"--addr {ADDRESS}:8001 (node2) or --addr {OTHER}:8001 (node3)" in err
+    addresses = (f"{ADDRESS}:8000", f"{ADDRESS}:8001", f"{OTHER}:8001")
+    host.until(lambda: three_vote(host, *addresses), "three to vote")
     first.terminate()
     first.wait(DEADLINE_S)
     assert host.orion("ps")[0] == 0, "the others are of one cluster: any of them answers for it"
