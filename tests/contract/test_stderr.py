@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-BEGIN = """
+# Else a slow machine would end with lines that are still to be written.
+PATIENT = "orion.process.stderr.LAST_WORDS_S = 60\n"
+BEGIN = f"""
 import atexit, logging, os, sys, time
 import orion.process.stderr
 
@@ -20,7 +22,7 @@ def until_the_thread_has_it_all():
     while sys.stderr._waiting_chars:
         time.sleep(0.001)
 
-orion.process.stderr.never_wait()
+{PATIENT}orion.process.stderr.never_wait()
 """
 MISSING = re.compile(rb"orion: (\d+) lines are missing here: .*")
 DEADLINE_S = 60
@@ -33,14 +35,14 @@ def lines(begin, end):
 
 
 @contextlib.contextmanager
-def program(text):
+def program(text, begin=BEGIN):
     """Runs it with a full pipe as standard error; yields it and the reader's end."""
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4_096)
     os.set_blocking(writer, False)
     filled = os.write(writer, b"\n" * 4_096)
     os.set_blocking(writer, True)
-    command = [sys.executable, "-c", BEGIN + text]
+    command = [sys.executable, "-c", begin + text]
     pipes = {"stderr": writer, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with os.fdopen(reader, "rb") as unread, subprocess.Popen(command, **pipes) as process:
         os.close(writer)
@@ -88,10 +90,13 @@ def test_no_writer_waits_for_a_reader_and_the_gap_is_told_once_there_is_one():
     total = 40_000  # four times of what may wait
     ask = "print('goes on', flush=True)\nsys.stdin.readline()\n"
     end = "print('waits', flush=True)\nsys.stdin.readline()\n"
-    text = lines(0, total) + ask + lines(total, total + 10) + end
+    # The thread has the first, and waits for the reader with it: so what may wait is all of those behind it.
+    first = "print('first', file=sys.stderr)\nuntil_the_thread_has_it_all()\n"
+    text = first + lines(0, total) + ask + lines(total, total + 10) + end
     with program(text) as (process, unread, filled):
         assert process.stdout.readline() == b"goes on\n"
         assert len(unread.read(filled)) == filled
+        assert unread.readline() == b"first\n"
         got = [unread.readline()]
         while not MISSING.match(got[-1]):
             got.append(unread.readline())
@@ -107,7 +112,8 @@ def test_no_writer_waits_for_a_reader_and_the_gap_is_told_once_there_is_one():
 
 
 def test_the_end_does_not_wait_for_ever():
-    with program("print('never read', file=sys.stderr)\nraise SystemExit(3)") as (process, _, _):
+    text = "print('never read', file=sys.stderr)\nraise SystemExit(3)"
+    with program(text, BEGIN.replace(PATIENT, "")) as (process, _, _):
         assert process.wait(DEADLINE_S) == 3
 
 
