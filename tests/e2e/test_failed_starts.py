@@ -35,14 +35,14 @@ def test_a_registry_that_refuses_at_failover_ends_no_task(docker_host: str, own_
         third.kill()
         for status in STATUSES:
             enough = registry.times_asked(status) + TRIES
-            made.wait(lambda s=status, n=enough: registry.times_asked(s) >= n, f"tries at {status}", 120)
+            made.wait(lambda s=status, n=enough: registry.times_asked(s) >= n, f"tries at {status}", 300)
         for status in STATUSES:
             task = made.task(f"s{status}")
             assert task["state"] in ("starting", "pulling"), task
             assert registry.image(status) in task["reason"], task
         third.start(*made.joining(third))
         for status in STATUSES:
-            assert made.wait_task(f"s{status}", "running", 60)["nodeId"] == "node3"
+            assert made.wait_task(f"s{status}", "running", 300)["nodeId"] == "node3"
 
 
 def test_a_port_that_orion_chose_and_the_machine_refuses_is_chosen_anew(docker_host: str, web_image: str) -> None:
@@ -59,12 +59,21 @@ def test_a_port_that_orion_chose_and_the_machine_refuses_is_chosen_anew(docker_h
             taken.listen()
         web = made.run("web", **ask)
         assert host_port(web) not in (first, first + 1)
-        assert [a["state"] for a in web["allocations"]] == ["stopped", "stopped", "running"]
+        web = made.wait(
+            lambda: (t := made.task("web")) and states(t) == THIRD_RUNS and t, "the end of what was refused"
+        )
         assert f"port {first} is taken" in web["allocations"][0]["reason"]
         remove(made, "web")
         web = made.run("web", **ask)
         assert host_port(web) not in (first, first + 1)
         assert len(web["allocations"]) == 1, "what was refused is not tried again"
+
+
+THIRD_RUNS = ["stopped", "stopped", "running"]
+
+
+def states(task: dict[str, Any]) -> list[str]:
+    return [a["state"] for a in task["allocations"]]
 
 
 def host_port(task: dict[str, Any]) -> int:

@@ -58,8 +58,10 @@ def test_a_task_whose_host_port_another_program_holds_moves(
         two.wait(lambda: (t := two.task("web"))["nodeId"] == "node1" and t["state"] == "running", "web on node1")
         with socket.create_connection(("127.0.0.1", port), 10):
             pass
-    left = two.task("web")["allocations"][-2]
-    assert (left["nodeId"], left["state"]) == ("node2", "stopped")
+    left = two.wait(
+        lambda: (a := two.task("web")["allocations"][-2])["state"] == "stopped" and a, "its end on node2"
+    )
+    assert left["nodeId"] == "node2"
     assert "in use" in left["reason"]
     assert "web/0 does not start on node2 (" in two.any().ask("GET", "/events?after=0.0&follow=0")
 
