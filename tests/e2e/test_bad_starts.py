@@ -128,7 +128,8 @@ def test_a_second_node_with_the_same_id_is_refused(shared: Cluster, tmp_path: Pa
     twin = another(shared.nodes[0], tmp_path, "node2")
     words = fails(twin, "--join", shared.nodes[0].gossip, deadline_s=60)
     assert "node2" in words
-    assert {n["status"] for n in shared.any().ask("GET", "/nodes")} == {"alive"}, "the first one lives on"
+    statuses = {n["status"] for n in shared.any().ask("GET", "/nodes")}
+    assert statuses <= {"alive", "suspect"}, "the first one lives on"
 
 
 def test_garbage_on_the_peer_port_closes_that_connection_and_nothing_else(shared: Cluster) -> None:

@@ -106,9 +106,10 @@ def tells_of_all(sock: socket.socket, ident: int, everybody: set[object], case: 
 
 
 def all_alive(lab: LabNodes) -> None:
+    """Gossip may be in doubt for a moment on a busy machine. It gives nobody up."""
     for host in HOSTS:
         shown = lab.ask(host, "GET", "/nodes")
-        assert [node["id"] for node in shown if node["status"] != "alive"] == []
+        assert [node["id"] for node in shown if node["status"] not in ("alive", "suspect")] == []
 
 
 def deaths(lab: LabNodes) -> list[str]:
