@@ -22,6 +22,8 @@ from orion.ports.peers import Channel, Greeted, Peers, PortProbe, Principal
 from orion.raft.messages import AnyMessage, Entry, MsgApp, MsgHeartbeat
 from orion.wire.frames import MAX_FRAME_BYTES
 
+pytestmark = pytest.mark.usefixtures("patient_peers")
+
 DEADLINE_S = 20.0
 PIECE = 100_000  # bytes, of an item of a flood
 MOST = 200  # of them: both ends' buffers and the kernel's

@@ -9,6 +9,8 @@ from contract.test_peers import DEADLINE_S, TcpBench, hosts, one_reaches, until
 from orion.model.errors import Unavailable
 from orion.ports.peers import Greeted
 
+pytestmark = pytest.mark.usefixtures("patient_peers")
+
 ELSEWHERE = "10.1.2.3:7000"
 
 

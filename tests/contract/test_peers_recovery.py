@@ -9,6 +9,8 @@ from contract.test_peers import CLUSTER, DEADLINE_S, OTHER_CLUSTER, TcpBench, ho
 from orion.model.errors import Unavailable
 from orion.model.recovery import next_recovery
 
+pytestmark = pytest.mark.usefixtures("patient_peers")
+
 RECOVERED = next_recovery(0, 2**32 - 1)
 
 
