@@ -68,8 +68,15 @@ async def test_an_answer_of_others_is_passed_on(tmp_path):
         assert (names.counts.forwarded, names.counts.answered) == (4, 0)
 
 
+def patient(monkeypatch):
+    """For answers of which each must be in time: the next resolver is not asked."""
+    monkeypatch.setattr(forwarder, "TRY_S", 20.0)
+    monkeypatch.setattr(forwarder, "DEADLINE_S", DEADLINE_S)
+
+
 @on_both_loops
-async def test_none_is_an_answer_too(tmp_path):
+async def test_none_is_an_answer_too(tmp_path, monkeypatch):
+    patient(monkeypatch)
     async with (
         upstreams(Upstream(with_code(dns.NXDOMAIN)), Upstream(honest)) as port,
         forwarding(tmp_path, port) as names,
@@ -132,7 +139,9 @@ async def test_an_answer_from_elsewhere_is_not_heard(tmp_path):
 
 
 @pytest.mark.parametrize("code", [dns.FORMERR, dns.SERVFAIL, dns.NOTIMP, dns.REFUSED])
-def test_another_one_may_know_better(tmp_path, code):
+def test_another_one_may_know_better(tmp_path, monkeypatch, code):
+    patient(monkeypatch)
+
     async def check():
         first, second = Upstream(with_code(code)), Upstream(honest)
         async with upstreams(first, second) as port, forwarding(tmp_path, port) as names:
@@ -163,7 +172,8 @@ async def test_a_dead_one_and_a_silent_one_are_asked_last(tmp_path):
 
 
 @on_both_loops
-async def test_a_question_that_is_lost_is_asked_again(tmp_path):
+async def test_a_question_that_is_lost_is_asked_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(forwarder, "DEADLINE_S", DEADLINE_S)
     upstream = Upstream(lambda data: honest(data) if len(upstream.asked) > 1 else [])
     async with upstreams(upstream) as port, forwarding(tmp_path, port, "127.0.0.2") as names:
         with Client(names.port) as client:
