@@ -18,7 +18,7 @@ from orion.model.ids import NodeId, RaftId
 from orion.ports.log import Identity, LogFailed
 from orion.raft.messages import Entry, EntryKind, HardState
 
-DEADLINE_S = 60
+DEADLINE_S = 300
 
 
 def run(check):
@@ -86,7 +86,7 @@ def key(index):
 
 
 def test_a_second_process_is_refused_and_told_which_one_is_there(tmp_path):
-    holder = process(tmp_path, "say(1)\nawait asyncio.sleep(60)")
+    holder = process(tmp_path, "say(1)\nawait asyncio.sleep(600)")
     try:
         assert holder.stdout.readline()
         with pytest.raises(Conflict) as refused:
