@@ -178,8 +178,7 @@ def test_watchers_on_every_node_see_a_change_and_a_deletion(shared: Cluster) -> 
         assert gone_at > put_at
 
     version = ask(shared.nodes[0], "PUT", "/configs/lock", b"mine")[2]
-    leader = shared.leader()
-    assert leader is not None
+    leader = shared.wait(shared.leader, "a leader")
     leader.kill()
     living = shared.any()
     assert ask(living, "GET", "/configs/lock")[1] == b"mine"

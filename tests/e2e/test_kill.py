@@ -59,10 +59,8 @@ def test_a_worker_node_dies_and_its_static_port_comes_back(shared, docker_host, 
     port = free_ports()[0]
     shared.grow_to(3)
     task = web(shared, web_image, port)
-    if shared.leader().name == task["nodeId"]:  # move leadership away: this is about a node that only works
-        other = next(n.name for n in shared.nodes if n.name != task["nodeId"])
-        shared.any().ask("POST", "/raft/transfer", {"to": other})
-        shared.wait(lambda: (leader := shared.leader()) and leader.name == other, "another leader")
+    if shared.wait(shared.leader, "a leader").name == task["nodeId"]:  # this is about a node that only works
+        shared.lead(next(n.name for n in shared.nodes if n.name != task["nodeId"]))
     shared.node(task["nodeId"]).kill()
     after = moved(shared, port, task["nodeId"])
     assert running(docker_host, shared) == [after["nodeId"]]
@@ -73,9 +71,7 @@ def test_a_task_on_a_leader_that_dies_moves(shared, docker_host, web_image):
     port = free_ports()[0]
     shared.grow_to(3)
     task = web(shared, web_image, port)
-    if shared.leader().name != task["nodeId"]:
-        shared.any().ask("POST", "/raft/transfer", {"to": task["nodeId"]})
-        shared.wait(lambda: (leader := shared.leader()) and leader.name == task["nodeId"], "it to lead")
+    shared.lead(task["nodeId"])
     shared.node(task["nodeId"]).kill()
     after = moved(shared, port, task["nodeId"])
     assert running(docker_host, shared) == [after["nodeId"]]
@@ -88,21 +84,27 @@ def figures(node: NodeProcess) -> dict[str, float]:
     return {name: float(value) for name, value in pairs}
 
 
+def tells_of_the_cluster(node: NodeProcess) -> bool:
+    """Elections, and doubts of gossip, may come at any moment on a busy machine."""
+    shown, raft = figures(node), node.ask("GET", "/raft")
+    of_raft = [shown[f"orion_raft_{name}"] for name in ("term", "is_leader", "has_leader")]
+    members = shown['orion_gossip_members{state="alive"}']
+    return (of_raft, members) == ([raft["term"], raft["leader"] == node.name, 1], 3)
+
+
 def test_metrics_tell_of_the_leader_the_jobs_and_a_dead_node(shared, web_image):
     shared.grow_to(3)
     web(shared, web_image, free_ports()[0])
     shared.wait(lambda: {figures(n)["orion_jobs"] for n in shared.nodes} == {1}, "all to have applied the job")
-    leader = shared.leader()
     for node in shared.nodes:
-        shown, raft = figures(node), node.ask("GET", "/raft")
-        assert shown["orion_raft_term"] == raft["term"]
-        assert shown["orion_raft_is_leader"] == (node.name == leader.name)
+        shared.wait(lambda node=node: tells_of_the_cluster(node), f"{node.name} to tell of all as it is")
+        shown = figures(node)
         assert shown["orion_raft_applied_index"] >= shown["orion_raft_snapshot_index"] >= 0
-        assert (shown["orion_nodes"], shown["orion_engine_up"], shown["orion_raft_has_leader"]) == (3, 1, 1)
-        assert shown['orion_gossip_members{state="alive"}'] == 3
+        assert (shown["orion_nodes"], shown["orion_engine_up"]) == (3, 1)
         assert shown["orion_raft_disk_bytes"] > 0
         assert shown["orion_machine_memory_used_bytes"] > 0
-    killed = next(n for n in shared.nodes if n.name != leader.name)
+    leader = shared.wait(shared.leader, "a leader")
+    killed = next(n for n in shared.nodes if n is not leader)
     killed.kill()
     shared.wait(lambda: figures(leader).get('orion_gossip_members{state="dead"}') == 1, "its death in the figures")
 

@@ -6,6 +6,8 @@ from support.nodes import Cluster
 
 pytestmark = pytest.mark.engine
 
+LONG_S = 120  # for a start on a busy machine
+
 
 def roles(cluster: Cluster) -> dict[str, str]:
     return {n["name"]: n["role"] for n in cluster.any().ask("GET", "/nodes")}
@@ -23,10 +25,14 @@ def test_after_a_worker_and_a_voter_die_work_goes_on_and_a_standby_votes(shared:
             "POST",
             "/tasks?wait=running",
             {"name": f"on-{worker}", "image": web_image, "nodeSelectors": {"id": worker}},
+            timeout_s=LONG_S,
         )
         assert created["state"] == "running"
     free = shared.node(workers[0]).ask(
-        "POST", "/tasks?wait=running", {"name": "free", "image": web_image, "restartPolicy": "always"}
+        "POST",
+        "/tasks?wait=running",
+        {"name": "free", "image": web_image, "restartPolicy": "always"},
+        timeout_s=LONG_S,
     )
     assert free["state"] == "running"
 
@@ -37,7 +43,7 @@ def test_after_a_worker_and_a_voter_die_work_goes_on_and_a_standby_votes(shared:
     survivor = shared.node(workers[1])
     shared.node(voter).kill()
     shared.wait(lambda: survivor.ask("GET", f"/nodes/{voter}")["status"] == "dead", f"{voter} to be called dead")
-    created = survivor.ask("POST", "/tasks?wait=running", {"name": "after", "image": web_image})
+    created = survivor.ask("POST", "/tasks?wait=running", {"name": "after", "image": web_image}, timeout_s=LONG_S)
     assert created["state"] == "running", "a worker still gets work and answers"
     shared.wait_task("free", "running")
 
@@ -45,4 +51,4 @@ def test_after_a_worker_and_a_voter_die_work_goes_on_and_a_standby_votes(shared:
         now = roles(shared)
         return now[voter] not in ("voter", "leader") and sorted(now.values()).count("voter") == 4
 
-    shared.wait(replaced, "a standby to take the dead voter's place", 60)
+    shared.wait(replaced, "a standby to take the dead voter's place", LONG_S)

@@ -42,8 +42,7 @@ class Writer(threading.Thread):
 def test_the_leader_stops_under_writes_and_none_is_lost(shared: Cluster, docker_host: str, web_image: str) -> None:
     shared.grow_to(3)
     shared.run("web", image=web_image)
-    leader = shared.leader()
-    assert leader is not None
+    leader = shared.wait(shared.leader, "a leader")
     before = containers(docker_host, f"dev.orion.cluster={shared.id}")
     writer = Writer(next(n for n in shared.nodes if n is not leader))
     writer.start()

@@ -61,8 +61,7 @@ def test_a_claim_ends_no_healthy_majority() -> None:
             with gossiper("ghost", claim("ghost", made, port.address), *seeds):
                 made.wait(lambda: told_by(made, "ghost (at "), "all to have heard the claim")
                 assert told_by(made, "That is not believed, for a majority of this one is heard")
-                leader = made.leader()
-                assert leader is not None
+                leader = made.wait(made.leader, "a leader")
                 leader.kill()
                 made.wait(lambda: made.leader() not in (None, leader), "another leader")
                 made.any().ask("PUT", "/configs/after", "a majority lives")

@@ -91,9 +91,7 @@ def exchange(made: Cluster, node: NodeProcess, program: list[str], *, kill: bool
 
 
 def let_lead(made: Cluster, node: NodeProcess) -> None:
-    if made.leader() is not node:
-        made.any().ask("POST", "/raft/transfer", {"to": node.name})
-    made.wait(lambda: made.leader() is node, f"{node.name} to lead")
+    made.lead(node.name)
 
 
 def state_of(node: NodeProcess) -> tuple[int, bytes]:

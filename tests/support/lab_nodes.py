@@ -22,7 +22,7 @@ from support.lab import NETWORK, Lab
 T = TypeVar("T")
 
 PORT, GOSSIP_PORT, RAFT_PORT = 8000, 6000, 7000
-DEADLINE_S = 90.0
+DEADLINE_S = 180.0
 POLL_S = 0.05
 
 

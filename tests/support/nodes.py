@@ -22,7 +22,7 @@ from support import api, cleanup
 
 T = TypeVar("T")
 
-DEADLINE_S = 60.0
+DEADLINE_S = 180.0
 POLL_S = 0.02
 NO_ENGINE = "unix:///nonexistent/docker.sock"  # for clusters in which nothing is to run
 
@@ -161,7 +161,8 @@ class Cluster:
                 self.id = self.wait(lambda: self.any().ask("GET", "/raft")["cluster"], "a cluster id")
         self.wait_settled(count, engines=engines)
 
-    def wait_settled(self, count: int, deadline_s: float = DEADLINE_S, *, engines: bool = True) -> None:
+    def wait_settled(self, count: int, deadline_s: float | None = None, *, engines: bool = True) -> None:
+        """The more there are, the longer it may take: they start at once, on one machine."""
         voters = min(5, count if count % 2 else max(1, count - 1))
 
         def settled() -> bool:
@@ -172,7 +173,11 @@ class Cluster:
             whole = len(raft["voters"]) == voters and len(raft["learners"]) == learners and len(ready) == count
             return whole and not raft["next"] and self._all_know(raft["commitIndex"])
 
-        self.wait(settled, f"{count} nodes with {voters} voters", deadline_s)
+        self.wait(
+            settled,
+            f"{count} nodes with {voters} voters",
+            DEADLINE_S + 20 * count if deadline_s is None else deadline_s,
+        )
 
     def _all_know(self, index: int) -> bool:
         """While a change of voters is not known to be over, those of before are needed: none may be killed."""
@@ -190,6 +195,17 @@ class Cluster:
         name = told.pop() if len(told) == 1 else None
         leader = self.node(name) if name else None
         return leader if leader is not None and leader.alive else None
+
+    def lead(self, name: str) -> NodeProcess:
+        """Makes it the leader: asked for again while another one is, who may have been elected meanwhile."""
+
+        def leads() -> NodeProcess | None:
+            leader = self.leader()
+            if leader is not None and leader.name != name:
+                self.any().ask("POST", "/raft/transfer", {"to": name})
+            return leader if leader is not None and leader.name == name else None
+
+        return self.wait(leads, f"{name} to lead")
 
     def run(self, name: str, **request: Any) -> dict[str, Any]:
         """POST /tasks, and wait until it runs. The task."""
