@@ -25,7 +25,7 @@ jobs:
     stopGraceSeconds: 0
     update: {{monitorSeconds: 1}}
 """
-SERVES = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
+SERVES = "trap 'exit 0' TERM; sleep 1000000 & wait"
 
 
 def shop(path: Path, release: str = "1", script: str = SERVES, update: str = "") -> str:

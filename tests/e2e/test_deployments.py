@@ -7,7 +7,7 @@ from support.nodes import Cluster, Problem
 
 pytestmark = pytest.mark.engine
 
-SLEEP = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
+SLEEP = ["sh", "-c", "trap 'exit 0' TERM; sleep 1000000 & wait"]
 UPDATE = {"monitorSeconds": 1, "progressDeadlineSeconds": 60}
 
 
@@ -19,7 +19,7 @@ def put(cluster: Cluster, name: str, **job: object) -> dict:
 def ended(cluster: Cluster, view: dict) -> dict:
     path = f"/deployments/{view['deployment']['id']}"
     return cluster.wait(
-        lambda: (d := cluster.any().ask("GET", path))["state"] != "running" and d, f"{path} to end", deadline_s=90
+        lambda: (d := cluster.any().ask("GET", path))["state"] != "running" and d, f"{path} to end", deadline_s=300
     )
 
 
@@ -79,8 +79,7 @@ def test_a_deployment_survives_the_death_of_its_leader(shared: Cluster, busybox_
     ended(shared, put(shared, "web", count=3))
     changed = put(shared, "web", count=3, env={"A": "2"})
     shared.wait(lambda: job(shared, "web")["updated"] >= 1, "a first task of the new version")
-    leader = shared.leader()
-    assert leader is not None
+    leader = shared.wait(shared.leader, "a leader")
     leader.kill()
     assert ended(shared, changed)["state"] == "done"
     assert (job(shared, "web")["ready"], job(shared, "web")["updated"]) == (3, 3)

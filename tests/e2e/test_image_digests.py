@@ -52,7 +52,7 @@ def deployed(cluster: Cluster, method: str, path: str, body: dict | None = None)
     view = cluster.any().ask(method, path, body)
     deployment = f"/deployments/{view['deployment']['id']}"
     end = cluster.wait(
-        lambda: (d := cluster.any().ask("GET", deployment))["state"] != "running" and d, "its end", deadline_s=60
+        lambda: (d := cluster.any().ask("GET", deployment))["state"] != "running" and d, "its end", deadline_s=300
     )
     assert end["state"] == "done", end
     return view
@@ -77,7 +77,7 @@ def test_a_replacement_runs_what_its_tag_stood_for(docker_host: str, image: str,
         fresh = [run for run in runs if run["id"] not in before]
         return bool(fresh) and all(r["state"] == "running" and r["nodeId"] != "node3" for r in runs)
 
-    shared.wait(replaced, "a replacement", deadline_s=60)
+    shared.wait(replaced, "a replacement", deadline_s=300)
     assert run_by(docker_host, "app") == {first}
 
     other = deployed(shared, "PUT", "/jobs/app", body)
@@ -102,7 +102,7 @@ def test_stop_first_with_a_bad_image_touches_nothing(docker_host: str, image: st
     assert "is taken by its tag" in view["notes"][0]
     path = f"/deployments/{view['deployment']['id']}"
     end = shared.wait(
-        lambda: (d := shared.any().ask("GET", path))["state"] != "running" and d, "its end", deadline_s=60
+        lambda: (d := shared.any().ask("GET", path))["state"] != "running" and d, "its end", deadline_s=300
     )
     assert end["state"] == "rolled-back"
     assert "app/0 on node1" in end["reason"]

@@ -22,7 +22,7 @@ def put(cluster: Cluster, image: str, release: int) -> dict[str, Any]:
         "count": 3,
         "env": {"RELEASE": str(release)},
         "healthCheck": CHECK,
-        "drainSeconds": 2,
+        "drainSeconds": 6,
         "stopGraceSeconds": 5,
         "update": {"monitorSeconds": 1, "progressDeadlineSeconds": 60},
     }
@@ -37,7 +37,7 @@ def ended(cluster: Cluster, view: dict[str, Any]) -> str:
         found: str = cluster.any().ask("GET", path)["state"]
         return found if found != "running" else None
 
-    return cluster.wait(state, f"{path} to end", deadline_s=120)
+    return cluster.wait(state, f"{path} to end", deadline_s=300)
 
 
 @pytest.fixture
