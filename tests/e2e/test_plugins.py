@@ -14,7 +14,9 @@ NO_ENGINE = "unix:///nonexistent/docker.sock"
 
 def shown(node: NodeProcess) -> list[dict[str, Any]]:
     code, out, err = orion(node, "plugin", "ls", "--output", "json")
-    assert (code, err) == (0, "")
+    if code != 0:
+        raise OSError(err)  # who waits looks again
+    assert err == ""
     return list(json.loads(out))
 
 
