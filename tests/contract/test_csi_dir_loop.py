@@ -18,6 +18,7 @@ from orion.csi_dir.failed import Failed
 from orion.csi_dir.store import Store
 from orion.model.csi import Access, AccessMode, FailureKind, NewVolume, SizeRange, Source
 from orion.ports.csi import CsiFailed
+from orion.wire.mountinfo import Mount
 from support.csi import PluginProcess, asked, mounts_below, no_mounts_left, wait_until
 
 pytestmark = pytest.mark.root
@@ -378,6 +379,14 @@ def test_a_device_ends_with_a_process_that_is_killed(process, folder):
     os.waitpid(child, 0)
     wait_until(lambda: devices(folder) == [], "the device is gone")
     assert images.unused(image, made[0].id)
+
+
+def test_what_was_below_a_mount_is_not_frozen(tmp_path, monkeypatch):
+    """The mount went between the look at the table and the freeze."""
+    monkeypatch.setattr(images, "freeze", lambda _: pytest.fail("it was frozen"))
+    gone = Mount(1, 0, "7:3", "/", str(tmp_path), frozenset(), "ext4", "/dev/loop3")
+    with pytest.raises(Failed, match="detached meanwhile"), images._frozen(gone):
+        pass
 
 
 def test_a_device_that_is_mounted_nowhere_is_waited_for(process, folder, monkeypatch):

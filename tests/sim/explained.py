@@ -57,8 +57,22 @@ class Explained:
         for identity in wanted.keys() - self._placed.keys():
             self._era[identity] = self._eras.get(active[identity].job, 0)
             check_placed(self.world, state, active[identity])
+        for identity in self._placed.keys() & (wanted.keys() - self._wanted.keys()):
+            self._note_return(state, active[identity], command)
         self._placed.update(wanted)
         self._wanted = dict.fromkeys(wanted)
+
+    def _note_return(self, state: State, back: Allocation, command: Command | None) -> None:
+        """What was lost with a node goes on there, once the node is back."""
+        self._demand(
+            back.id in self._lost and isinstance(command, self._ending) and self._placed[back.id] == back.node,
+            "what is over stays so, but for what was lost",
+            lambda: f"{back} is wanted again by {command}",
+        )
+        check_placed(self.world, state, back)
+        self._lost.discard(back.id)
+        self._ceased_ns.pop(back.id, None)
+        self.world.count("task goes on when its node is back")
 
     def _check_ready(self, state: State) -> None:
         """Of what is called ready or healthy, a check of that very run has passed, while it ran and was not ill."""

@@ -35,6 +35,7 @@ import orion.state.tables.job_links
 import orion.state.tables.jobs
 import orion.state.tables.nodes
 import orion.state.tables.plans
+import orion.state.tables.reconnect
 import orion.state.tables.subnets
 import orion.state.tables.volume_changes
 import orion.state.tables.volumes
@@ -573,6 +574,18 @@ def a_call_that_failed_has_done_nothing() -> None:
     orion.node.leader.storage.was_never_there = lambda each, _kind, _times: each.removing and not each.made
 
 
+def what_was_lost_goes_on_beside_its_successor() -> None:
+    """Whether its slot still wants it, and what it held is free, is not looked at."""
+
+    def all_lost(state, node, down_since_ms):
+        held = [state.allocations[identity] for identity in node.holdings.ids()]
+        lost = (each for each in held if each.status.state is AllocationState.LOST)
+        return [each for each in lost if each.status.finished_at_ms == down_since_ms and each.wanted]
+
+    orion.state.tables.reconnect._lost = all_lost
+    orion.state.tables.reconnect._may_go_on = lambda *_: True
+
+
 def a_volume_goes_wherever_there_is_room() -> None:
     for module in (orion.scheduler.volume_homes, orion.state.tables.volumes):
         module.is_free = lambda *_: True
@@ -655,6 +668,7 @@ PLANTED = (
     _bug(static_port_given_twice, "host port once", "the state's own checks", first=30_045),
     _bug(capacity_given_twice, "capacity", first=30_012),
     _bug(lost_allocation_forgotten, "lost with its node"),
+    _bug(what_was_lost_goes_on_beside_its_successor, "one allocation a slot", "host port once"),
     _bug(a_subnet_is_taken_back_while_tasks_have_addresses_of_it, "an address of its node's subnet", first=30_003),
     _bug(addresses_begin_anew_with_each_plan, "an address once"),
     _bug(names_are_never_forgotten, FRESH_NAMES, "liveness", first=30_003),

@@ -138,7 +138,7 @@ def still(image: Path, volume: str) -> Iterator[None]:
         if locked:
             yield
         elif here is not None:
-            with _frozen(here.point):
+            with _frozen(here):
                 yield
         else:
             raise Failed(
@@ -177,9 +177,13 @@ def _locked(descriptor: int, how: int, volume: str) -> tuple[bool, Mount | None]
 
 
 @contextlib.contextmanager
-def _frozen(point: str) -> Iterator[None]:
-    descriptor = os.open(point, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _frozen(mount: Mount) -> Iterator[None]:
+    descriptor = os.open(mount.point, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        # It may have been unmounted since it was found: then the path leads to the machine's own disk.
+        device = os.fstat(descriptor).st_dev
+        if f"{os.major(device)}:{os.minor(device)}" != mount.device:
+            raise Failed(Status.ABORTED, "the volume was detached meanwhile: it is copied when that is over")
         freeze(descriptor)
         try:
             yield
