@@ -126,7 +126,7 @@ def _problem(node: NodeProcess) -> Problem | None:
 def test_a_second_node_with_the_same_id_is_refused(shared: Cluster, tmp_path: Path) -> None:
     shared.grow_to(2)
     twin = another(shared.nodes[0], tmp_path, "node2")
-    words = fails(twin, "--join", shared.nodes[0].gossip, deadline_s=60)
+    words = fails(twin, "--join", shared.nodes[0].gossip, deadline_s=300)
     assert "node2" in words
     statuses = {n["status"] for n in shared.any().ask("GET", "/nodes")}
     assert statuses <= {"alive", "suspect"}, "the first one lives on"

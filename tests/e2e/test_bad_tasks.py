@@ -63,7 +63,7 @@ def test_a_task_whose_image_does_not_exist_fails_with_the_registry_s_words(one: 
     with refusing_registry() as registry:
         image = registry.image(404)
         one.any().ask("POST", "/tasks", {"name": "ghost", "image": image, "restartPolicy": "always"})
-        found = one.wait_task("ghost", "failed", 60)
+        found = one.wait_task("ghost", "failed", 300)
     assert found["reason"].startswith(f"{image} can't be pulled: ")
     assert "manifest unknown" in found["reason"]
 

@@ -34,7 +34,7 @@ def test_a_killed_engine_ends_no_service(alone: Cluster, own_engine: Dockerd) ->
         task = alone.task("nginx")
         return task if task["state"] == "running" and task["startedAt"] != before else None
 
-    found = alone.wait(again, "nginx again", 60)
+    found = alone.wait(again, "nginx again", 300)
     assert [a["restarts"] for a in found["allocations"]] == [0], found
 
 
@@ -49,4 +49,4 @@ def test_a_service_of_a_machine_that_was_switched_off_in_order_runs_again(
     own_engine.stop()
     own_engine.start()
     node.start()
-    alone.wait(lambda: (t := alone.task("nginx"))["startedAt"] != before and t["state"] == "running", "nginx", 60)
+    alone.wait(lambda: (t := alone.task("nginx"))["startedAt"] != before and t["state"] == "running", "nginx", 300)

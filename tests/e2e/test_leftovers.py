@@ -95,7 +95,7 @@ def test_a_first_node_that_lost_its_disk_and_its_vote_is_greeted_by_its_cluster(
             members = {m["id"] for m in (*raft["voters"], *raft["learners"])}
             return "node1" not in members and not raft["next"]
 
-        made.wait(replaced, "its vote to be another's", deadline_s=60)
+        made.wait(replaced, "its vote to be another's", deadline_s=300)
         shutil.rmtree(one.data_dir)
         one.start("--bootstrap")
         words = words_at_the_end(one)

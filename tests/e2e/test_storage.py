@@ -298,7 +298,7 @@ def test_a_plugin_that_fails_loses_nothing_and_makes_nothing_twice(tmp_path: Pat
         made.wait_settled(3, engines=False)
         faulty.rate, faulty.version = 0.0, "2"  # a refusal for good may be another one's now
         faulty.restart()
-        made.wait(lambda: settled(made), "all to be as it was asked for", deadline_s=100)
+        made.wait(lambda: settled(made), "all to be as it was asked for", deadline_s=300)
         volumes, snapshots = (made.any().ask("GET", path) for path in ("/volumes", "/volume-snapshots"))
         root = faulty.root
         assert sorted(each["storage"]["id"] for each in volumes) == sorted(
