@@ -290,6 +290,15 @@ def grown(world, size, why="", node_grows=False):
     return world.do(SetStoredSize(81, "data", index, size, 0 if why else size, node_grows, why)).result
 
 
+def test_a_clone_of_a_volume_that_grows_is_as_large_as_that_will_be(world):
+    """Else the plugin would refuse it for ever: no volume is smaller than its source."""
+    create(world)
+    made(world)
+    assert expand(world, 2 * GB) == "data"
+    create(world, "copy", source="volume:data", size_bytes=0)
+    assert row(world, "copy").system.size_bytes == 2 * GB
+
+
 def test_a_volume_grows_and_its_nodes_hear_of_it(world):
     create(world, limit_bytes=5 * GB)
     assert "is being made" in expand(world, 2 * GB).detail

@@ -180,7 +180,8 @@ def _with_source(state: Tables, create: CreateStorageVolume) -> SystemPart | Ori
         if row.system is None:
             return Conflict(f"volume {name} is in no storage system, so that nothing can begin with it")
         found = (row.driver, row.data if not row.system.removing else "")
-        size = max(row.system.size_bytes, row.system.has_bytes)
+        # It may have grown before the new one is made, which can't be smaller.
+        size = max(row.system.size_bytes, row.system.has_bytes, row.system.grow_to)
         part = replace(part, source_volume=row.data)
     elif kind == "snapshot":
         taken = state.of(VolumeSnapshots).get(name)
