@@ -122,6 +122,30 @@ def test_a_node_tells_once_that_it_does_not_reach_a_peer_and_once_that_it_does_a
     networked(main)
 
 
+def test_what_is_lost_is_not_forgotten_while_gossip_is_in_doubt(monkeypatch):
+    async def main(nodes):
+        async def until_said(words):
+            for _ in range(400):
+                if words == any("does not reach node2" in each for each in await reasons(nodes[1])):
+                    return
+                await asyncio.sleep(0.5)  # virtual
+            raise AssertionError(await reasons(nodes[1]))
+
+        nodes[2].engine.kernel.is_deaf = True
+        await until_said(True)
+        directory = nodes[1].node._reach_watch._directory
+        with monkeypatch.context() as doubted:
+            doubted.setattr(directory, "is_alive", lambda node: node != "node2")
+            await asyncio.sleep(60)  # virtual
+            await until_said(True)
+        nodes[2].engine.kernel.is_deaf = False
+        await until_said(False)
+        told = [text for text in await events(nodes[1], "NetworkPeerReached") if text.startswith("node1")]
+        assert len(told) == 1
+
+    networked(main)
+
+
 def test_a_bug_in_a_probe_ends_no_node(monkeypatch, caplog):
     async def main(nodes):
         async def broken(*_args, **_options):

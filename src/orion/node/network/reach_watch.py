@@ -70,11 +70,14 @@ class ReachWatch:
                 log.exception("a bug in Orion, in the network's check")
 
     async def _round(self) -> None:
-        targets = {each.node: each for each in self._reachability.targets() if self._directory.is_alive(each.node)}
-        for gone in (self._suspects.keys() | self._lost.keys()) - targets.keys():
+        targets = {each.node: each for each in self._reachability.targets()}
+        present = {node for node in targets if not self._directory.is_gone(node)}
+        for gone in (self._suspects.keys() | self._lost.keys()) - present:
             self._suspects.pop(gone, None)
             self._lost.pop(gone, None)
-        asked = {*self._suspects, *self._next(list(targets)), *self._next_lost()}
+        # Of one of which gossip is in doubt nothing is found out, and what was is not forgotten.
+        alive = {node for node in present if self._directory.is_alive(node)}
+        asked = {*self._suspects, *self._next(sorted(alive)), *self._next_lost()} & alive
         for node in sorted(asked):
             await self._look(targets[node])
 
