@@ -21,6 +21,7 @@ from orion.tui.commands import SCREENS, Command, completions, read_command
 from orion.tui.entry import Came, Entry, Narrowed, no_completion
 from orion.tui.history import Place
 from orion.tui.keys import Key, of_event
+from orion.tui.later import Later
 from orion.tui.settings import SettingsFile
 from orion.tui.skins import skin
 from orion.tui.source import Source
@@ -79,11 +80,12 @@ class Top(App[None]):
         self.browser = Browser(cluster, settings.settings, self)
         self._doing: Doing | None = None
         self._quiet = contextlib.ExitStack()  # while it is open nothing is drawn
+        self._later: list[Later] = []
 
     def on_mount(self) -> None:
         # What mounting draws is drawn once: over a slow line a screen is a second.
         self._quiet.enter_context(self.batch_update())
-        self.set_timer(QUIET_S, self._quiet.close)
+        self._later.append(Later(self, QUIET_S, self._quiet.close))
         self.push_screen(self.browser)
         self.cluster.on_news = self._news
         self.cluster.start()
@@ -104,6 +106,8 @@ class Top(App[None]):
             self._doing.end()
         if self._drawing is not None:
             self._drawing.cancel()
+        for each in self._later:
+            each.cancel()
         self.cluster.close()
 
     def asked(self) -> Asked:
@@ -133,7 +137,7 @@ class Top(App[None]):
         if self.cluster.store.index and self._doing is None:
             self._begin()
             self._quiet.close()
-            self.set_timer(LOAD_S, self.load)
+            self._later.append(Later(self, LOAD_S, self.load))
         happened = self._turns.look()
         if happened.words:
             self.say(happened.words, wrong=happened.wrong)

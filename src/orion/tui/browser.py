@@ -81,6 +81,9 @@ class Browser(Screen[None]):
         self.settle(self._settings)
         self._show()
 
+    def on_unmount(self) -> None:
+        self.frame.note("", wrong=False)
+
     def on_screen_resume(self) -> None:
         self._host.resumed()
 

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
 
 from textual.screen import Screen
-from textual.timer import Timer
 
 from orion.model.printable import one_line
 from orion.tui import summary
 from orion.tui.bars import Bar
 from orion.tui.cells import width_of
 from orion.tui.keys import HELP, Key, shown
+from orion.tui.later import Later
 from orion.tui.store import Store
 from orion.tui.summary import Asked, Span
 
@@ -35,7 +35,7 @@ class Frame:
         self.offered: Sequence[str] = ()  # what may be
         self._note = ""
         self._look = "note"  # of the sentence
-        self._timer: Timer | None = None
+        self._later: Later | None = None
         self._told_s = 0.0  # the header
         self._news: tuple[object, ...] = ()  # of it what is told at once
 
@@ -53,12 +53,12 @@ class Frame:
 
     def note(self, text: str, *, wrong: bool) -> None:
         """Says a sentence in the place of the crumbs, for a while; "" nothing."""
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer = None
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         self._note, self._look = one_line(text), "error" if wrong else "note"
         if text:
-            self._timer = self._screen.set_timer(NOTE_S * len(self._noted()), self._forget)
+            self._later = Later(self._screen, NOTE_S * len(self._noted()), self._forget)
 
     def _forget(self) -> None:
         self._note = ""  # the next look at the clock draws it

@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 
 from orion.client import Client, EventView
 from orion.tui.cluster import Cluster, Stream
+from orion.tui.later import Later
 from orion.tui.pager import Pager
 from orion.tui.screens.text_pane import TextPane
 from orion.tui.texts.event_lines import event_line
@@ -35,6 +36,7 @@ class Events(TextPane):
         self._waiting: list[EventView | None] = []  # that came since the last flush
         self._after = FIRST
         self._stream: Stream | None = None
+        self._again: Later | None = None
 
     def new_pager(self) -> Pager:
         return Pager(most=MOST_EVENTS, following=True)
@@ -46,6 +48,8 @@ class Events(TextPane):
     def on_unmount(self) -> None:
         if self._stream is not None:
             self._stream.close()
+        if self._again is not None:
+            self._again.cancel()
 
     def _follow(self) -> None:
         after = self._after
@@ -64,7 +68,7 @@ class Events(TextPane):
     def _ended(self, why: str) -> None:
         if self.is_running:
             self.say(f"{why or 'the node that was asked ended it'}; trying again")
-            self.set_timer(AGAIN_S, self._follow)
+            self._again = Later(self, AGAIN_S, self._follow)
 
     def _flush(self) -> None:
         if self._waiting:
