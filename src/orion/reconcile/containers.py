@@ -142,8 +142,8 @@ def backoff_ms(attempt: int, jitter: float) -> int:
 class Desired(msgspec.Struct, frozen=True):
     """One allocation of this node. With `kept` its container stays for its logs once it has ended and is not
     wanted. `drains`: other tasks of its job take over from it, if it ends. `checked`: what is known of the health
-    of its last run. `away`: the cluster takes this node for down; whether what it lost goes on is said when it is
-    ready.
+    of its last run. `may_return`: it was lost with this node, which the cluster takes for down; whether it goes on
+    is said once the node is ready.
     """
 
     allocation: Allocation
@@ -151,7 +151,7 @@ class Desired(msgspec.Struct, frozen=True):
     kept: bool = False
     drains: bool = False
     checked: Checked | None = None
-    away: bool = False
+    may_return: bool = False
 
     @property
     def starts(self) -> bool:
@@ -270,7 +270,7 @@ def _end(wish: Desired, container: Container | None, tries: Attempts, now_ms: in
     allocation = wish.allocation
     if allocation.terminal:
         lost = allocation.status.state is AllocationState.LOST
-        if lost and wish.away:
+        if wish.may_return:
             return None
         # Its container is kept for its logs, except that of a run that was called lost while it ran on.
         if container is not None and container.state is ContainerState.RUNNING:
@@ -316,6 +316,11 @@ def _exited(wish: Desired, container: Container, tries: Attempts, now_ms: int) -
     if container.finished_at_ms - container.started_at_ms >= FORGIVE_AFTER_MS:
         restarts = 0
     counted = policy.mode is RestartMode.ON_FAILURE and by_itself
+    # What has ended by itself had begun in its turn. All else may be the end of what it came after, too.
+    in_turn = bool(wish.spec.after) and not by_itself
+    if policy.mode is RestartMode.NO and container.cause is EndCause.UNKNOWN and _was_lost(allocation, container):
+        # It has ended with its machine: where another node takes over, it is run again as well.
+        return Start(allocation, wish.spec, container.id, restarts, in_turn)
     spent = counted and 0 < policy.max_restarts <= restarts
     again = policy.mode is RestartMode.ALWAYS or (policy.mode is RestartMode.ON_FAILURE and not succeeded)
     if spent or not again:
@@ -326,9 +331,13 @@ def _exited(wish: Desired, container: Container, tries: Attempts, now_ms: int) -
         return BackOff(allocation.id, attempt, ending, restarting_status(container, restarts, failed))
     if now_ms < tries.retry_at_ms:
         return Wait(allocation.id, tries.retry_at_ms)
-    # What has ended by itself had begun in its turn. All else may be the end of what it came after, too.
-    in_turn = bool(wish.spec.after) and not by_itself
     return Start(allocation, wish.spec, container.id, restarts + 1 if by_itself else restarts, in_turn)
+
+
+def _was_lost(allocation: Allocation, container: Container) -> bool:
+    """Returns whether it goes on after its node was down, and has not been started again."""
+    status = allocation.status
+    return status.state is AllocationState.SCHEDULED and status.container == container.id
 
 
 def _restarts(allocation: Allocation, tries: Attempts) -> int:

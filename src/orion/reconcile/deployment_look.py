@@ -128,6 +128,7 @@ class Look:
         batch = record.job.kind is JobKind.BATCH
         for each in record.history(index):
             if each.terminal:
+                self.memory.ready_at_ms.pop(each.id, None)  # one that was lost may go on
                 if each.job_version == goal and ends_slot(each, record.job.kind):
                     self._ended(slot, each, batch=batch)
                 continue

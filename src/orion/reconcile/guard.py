@@ -4,11 +4,11 @@ whole.
 The table only drops. Bridged packets come by it where their bridge shows them to rules, which the adapter sees to.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from orion.model.allocation import Allocation
 from orion.model.guard import MAX_ADDRESSES, Guard, GuardNetwork, GuardRules
-from orion.model.ids import JobName
+from orion.model.ids import AllocationId, JobName
 from orion.model.job import TaskSpec
 from orion.model.network import AddressRange, address_text
 from orion.reconcile import nft
@@ -28,13 +28,16 @@ def guard_rules(
     parts: Sequence[LocalPart],
     mine: Iterable[tuple[Allocation, TaskSpec]],
     sources: Sources,
+    may_return: Container[AllocationId] = (),
 ) -> GuardRules:
     """`parts`: this machine's of the networks; `mine`: this node's tasks; `sources`: the addresses of jobs' tasks
-    that have not ended, of all jobs that are named in `allow_from`, or name some. Raises TooManySources.
+    that have not ended, of all jobs that are named in `allow_from`, or name some; `may_return`: lost ones that may
+    run on. Raises TooManySources.
     """
     guarded: dict[tuple[JobName, tuple[JobName, ...]], set[int]] = {}
     for allocation, spec in mine:
-        if spec.allow_from and not allocation.terminal and allocation.addresses:
+        ended = allocation.terminal and allocation.id not in may_return
+        if spec.allow_from and not ended and allocation.addresses:
             guarded.setdefault((allocation.job, spec.allow_from), set()).update(allocation.addresses)
     guards = []
     for (job, allowed), held in sorted(guarded.items()):

@@ -68,6 +68,9 @@ def one_line(output: str) -> str:
     return " ".join(output[:_LOOKED_AT].split())[:_SHOWN]
 
 
+ILL_BEFORE = "it was unhealthy before its node went down"
+
+
 def first(spec: TaskSpec, container: Container, status: AllocationStatus, now_ms: int = 0) -> Checked:
     """Returns what is known before anything is found out: what `status` says, if it is of this run, as after a
     restart of this process.
@@ -82,14 +85,15 @@ def first(spec: TaskSpec, container: Container, status: AllocationStatus, now_ms
     health = status.health if spec.health is not None or status.health is Health.UNHEALTHY else Health.NONE
     if spec.health is not None and health is Health.NONE:
         health = Health.STARTING
+    ill = status.reason or ILL_BEFORE  # of one that goes on after its node was down, nobody knows it any more
     known = status.ready_since_ms > 0 or health in (Health.HEALTHY, Health.UNHEALTHY)
     to_end = health is Health.UNHEALTHY and (spec.health is None or spec.health.action is UnhealthyAction.RESTART)
     return replace(
         new,
         health=health,
         ready_since_ms=status.ready_since_ms,
-        reason=status.reason if health is Health.UNHEALTHY else "",
-        failed=status.reason if to_end else "",
+        reason=ill if health is Health.UNHEALTHY else "",
+        failed=ill if to_end else "",
         hooked=hooked or known,
         succeeded=known,
         ill_since_ms=now_ms,

@@ -17,9 +17,9 @@ NOBODY = NodeId("")
 def homes_for(job: Job, record: JobRecord | None, nodes: Iterable[Node]) -> tuple[NodeId, ...]:
     """`record` has the tasks there have been; None for a job that begins."""
     known = {node.id: node for node in nodes}
-    wanted = {node.id for node in known.values() if _takes(node, job.task)}
+    wanted = {node.id for node in known.values() if node.status is NodeStatus.READY and takes(node, job.task)}
     # One that stops for a moment keeps its task as that of any job is kept.
-    stays = {node.id for node in known.values() if node.status is NodeStatus.LEFT and _takes_back(node, job.task)}
+    stays = {node.id for node in known.values() if node.status is NodeStatus.LEFT and takes(node, job.task)}
     homes = [home if home in wanted or home in stays else NOBODY for home in job.homes]
     former = [_last_node(record, index) or home for index, home in enumerate(job.homes)]
     missing = sorted(wanted.difference(homes))
@@ -40,11 +40,8 @@ def homes_for(job: Job, record: JobRecord | None, nodes: Iterable[Node]) -> tupl
     return tuple(homes)
 
 
-def _takes(node: Node, task: TaskSpec) -> bool:
-    return node.status is NodeStatus.READY and _takes_back(node, task)
-
-
-def _takes_back(node: Node, task: TaskSpec) -> bool:
+def takes(node: Node, task: TaskSpec) -> bool:
+    """Returns whether the node is one for the task, when it is there."""
     if node.draining or not all(pair in node.labels for pair in task.constraints):
         return False
     constraints = task.rules.constraints if task.rules is not None else ()

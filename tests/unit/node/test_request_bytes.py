@@ -231,7 +231,7 @@ ANSWERS = [
     (ListHead(300, "web/1"), "92cd012ca57765622f31"),
     (
         [ALLOCATION.id, ALLOCATION.job, AssignmentSet(300, 5, True, (), ("node2",), None, (0x1234,))],
-        "93cd1234a37765629bcd012c05c39091a56e6f646532c091cd12340190c090",
+        "93cd1234a37765629ccd012c05c39091a56e6f646532c091cd12340190c09090",
     ),
     (
         Event(300, 1, 5_000, "NodeWentDown", "node1", "it is gone"),

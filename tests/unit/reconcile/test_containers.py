@@ -270,8 +270,17 @@ def test_a_run_called_lost_is_stopped_and_removed():
 
 @pytest.mark.parametrize("held", [container(), container("exited", exit_code=0)], ids=["running", "exited"])
 def test_it_is_left_alone_until_the_cluster_has_said_whether_it_goes_on(held):
-    lost = msgspec.structs.replace(wish(status=AllocationStatus(AllocationState.LOST)), away=True)
+    lost = msgspec.structs.replace(wish(status=AllocationStatus(AllocationState.LOST)), may_return=True)
     assert actions([lost], [held]) == []
+
+
+@pytest.mark.parametrize(("cause", "again"), [(EndCause.UNKNOWN, True), (EndCause.ITSELF, False)])
+def test_what_is_never_restarted_is_run_again_where_it_ended_with_its_machine(cause, again):
+    """As it is where another node takes over."""
+    never = wish(policy=RestartPolicy(RestartMode.NO), status=AllocationStatus(container="c1"))
+    ended = msgspec.structs.replace(container("exited", exit_code=255), cause=cause)
+    (action,) = actions([never], [ended])
+    assert isinstance(action, Start if again else Report)
 
 
 def test_a_container_without_an_allocation_is_removed():

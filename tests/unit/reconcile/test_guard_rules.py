@@ -1,8 +1,9 @@
 """reconcile/guard.py: whom a node keeps from which of its tasks, and the rules for it."""
 
 import pytest
+from msgspec.structs import replace
 
-from orion.model.allocation import Allocation
+from orion.model.allocation import Allocation, AllocationState, AllocationStatus
 from orion.model.guard import MAX_ADDRESSES, Guard, GuardNetwork, GuardRules
 from orion.model.job import TaskSpec
 from orion.model.network import ClusterNetwork, NetworkPeer, parse_range
@@ -31,6 +32,14 @@ def test_a_task_is_guarded_from_all_but_its_own_job_and_those_that_it_allows():
 
 def test_a_task_that_allows_everybody_or_has_no_address_is_not():
     assert guards(task("web", WEB), task("db", 0, allowed=("web",))) == ()
+
+
+def test_one_that_was_lost_is_guarded_as_long_as_it_may_run_on():
+    allocation, spec = task("db", OWN, allowed=("web",))
+    lost = replace(allocation, status=AllocationStatus(AllocationState.LOST))
+    for may_return, guarded in (((), False), ((lost.id,), True)):
+        found = guard_rules(RANGE, PARTS, [(lost, spec)], SOURCES, may_return).guards
+        assert bool(found) is guarded
 
 
 def test_all_addresses_of_a_task_are_guarded_and_tasks_of_one_version_have_one_guard():

@@ -122,6 +122,14 @@ def test_what_goes_on_after_its_node_was_down_is_as_it_was():
     assert found.ready_since_ms == well.ready_since_ms > 0
 
 
+def test_what_was_to_end_is_to_end_after_its_node_was_down():
+    """The reason was lost with the run, and is not asked of the check again."""
+    ill = running(after(spec(), (0, OK), (1_000, BAD), (2_000, BAD), (3_000, BAD)))
+    assert ill.health is Health.UNHEALTHY
+    found = first(spec(), replace(ill, state=AllocationState.SCHEDULED, reason=""))
+    assert (found.health, found.failed) == (Health.UNHEALTHY, health.ILL_BEFORE)
+
+
 def test_a_page_is_a_reason_of_one_line():
     page = "<html>\n" + "  <p>so sorry</p>\n" * 10_000
     words = health.one_line(page)

@@ -14,6 +14,7 @@ from orion.model.placement_rules import PlacementRules
 from orion.model.resources import Resources
 from orion.model.storage import SystemPart
 from orion.model.volumes import VolumeKind, VolumeMount
+from orion.node.agent.assignments import assignments_of
 from orion.state.check import rebuilt, state_hash
 from orion.state.tables.job_changes import PutJob
 from orion.state.tables.node_status import SetNodeStatus
@@ -212,6 +213,55 @@ def test_not_without_its_volume(world, change):
     volumes.put(replace(volumes.get("data"), **change))
     assert "TaskReconnected" not in world.back()
     assert world.is_lost(lost)
+
+
+def test_not_where_its_volume_has_got_another_home_before_it_had_data(world):
+    lost = world.running(volumes=DATA)
+    volumes = world.state.of(Volumes)
+    world.go_down()
+    volumes.put(replace(volumes.get("data"), home="node2"))
+    assert "TaskReconnected" not in world.back()
+    assert world.is_lost(lost)
+
+
+def test_not_where_the_node_has_not_its_label_any_more(world):
+    lost = world.running(constraints=(("id", "node1"),))
+    world.go_down()
+    assert "TaskReconnected" not in world.back(labels=(("id", "another"),))
+    assert world.is_lost(lost)
+
+
+def test_its_agent_is_told_what_may_return_while_the_node_is_down(world):
+    ran = world.running()
+    raft = world.state.nodes["node1"].raft_id
+
+    def told():
+        return assignments_of(world.view, world.index, "node1", raft).may_return
+
+    assert told() == ()
+    world.go_down()
+    assert told() == (ran.id,)
+    world.place("web", (0, "node2"))
+    assert told() == ()
+
+
+def test_a_system_jobs_slots_may_be_given_up_on_the_way():
+    """The lowest node's return takes slots from the end of the job, and an old run of that node with them."""
+    world = SystemWorld(nodes=2)
+    world.rest()
+    world.register("node3", level=LEVEL)
+    world.rest()
+    world.down("node3")
+    world.fit()
+    world.remove("node3")
+    world.register("node4", level=LEVEL)
+    world.rest()
+    world.down("node4")
+    world.down("node1")
+    world.fit()
+    world.remove("node4")
+    assert "NodeCameBack" in kinds(world.register("node1", level=LEVEL))
+    assert state_hash(rebuilt(world.state)) == state_hash(world.state)
 
 
 def test_not_as_another_version_than_its_slot_wants():

@@ -52,7 +52,8 @@ class AssignmentSet(msgspec.Struct, frozen=True, array_like=True):
     same container engine that are not down, whose containers there are theirs. `kept`: allocations that are over,
     whose containers are kept for their logs. `level`: the cluster's (model/levels.py). `drains`: allocations that
     are not wanted any more while their job goes on, or may be ended by a failed check: others of it take over.
-    `network`: the cluster's own, None where there is none. `claims`: of volumes of storage systems.
+    `network`: the cluster's own, None where there is none. `claims`: of volumes of storage systems. `may_return`:
+    what was lost with this node, which is down, and may go on once it is ready.
     """
 
     index: int
@@ -66,6 +67,7 @@ class AssignmentSet(msgspec.Struct, frozen=True, array_like=True):
     drains: tuple[AllocationId, ...] = ()
     network: ClusterNetwork | None = None
     claims: tuple[ClaimedVolume, ...] = ()
+    may_return: tuple[AllocationId, ...] = ()
 
 
 class Spec(msgspec.Struct, frozen=True, array_like=True):

@@ -16,7 +16,7 @@ from orion.model.health import UnhealthyAction
 from orion.model.ids import AllocationId, JobName, NodeId, RaftId
 from orion.model.levels import FIRST
 from orion.model.network import DEFAULT_NUMBER, ClusterNetwork, NamedNetwork, NetworkPeer
-from orion.model.node import NodeStatus, address_parts
+from orion.model.node import Node, NodeStatus, address_parts
 from orion.node.agent.assignment_stream import (
     Assignment,
     AssignmentReceiver,
@@ -33,6 +33,7 @@ from orion.ports.peers import Principal
 from orion.state.tables.claims import Claims
 from orion.state.tables.configs import Configs
 from orion.state.tables.networks import Networks
+from orion.state.tables.reconnect import may_return
 from orion.state.tables.subnets import Subnets, fits
 from orion.state.tables.volumes import Volumes
 from orion.state.view import View
@@ -78,6 +79,16 @@ def assignments_of(
         drains=_drains(view, assigned),
         network=networks_on(network, node),
         claims=_claims(view, node),
+        may_return=_may_return(view, known, assigned) if known.status is NodeStatus.DOWN else (),
+    )
+
+
+def _may_return(view: View, down: Node, assigned: tuple[Assignment, ...]) -> tuple[AllocationId, ...]:
+    held = ((each.allocation, view.job_record(each.allocation.job)) for each in assigned)
+    return tuple(
+        allocation.id
+        for allocation, record in held
+        if record is not None and may_return(record, allocation, down.changed_at_ms)
     )
 
 
@@ -154,9 +165,8 @@ def same_assignments(one: AssignmentSet, other: AssignmentSet) -> bool:
 
 
 def _told(work: AssignmentSet) -> tuple[object, ...]:
-    status = work.node.status if work.node is not None else None
-    told = work.registered, status, work.assigned, work.neighbours, work.kept, work.drains, work.level
-    return *told, work.network, work.claims
+    told = work.registered, work.assigned, work.neighbours, work.kept, work.drains, work.level
+    return *told, work.network, work.claims, work.may_return
 
 
 class AssignmentWatcher:

@@ -7,7 +7,6 @@ from functools import partial
 
 from orion.model.allocation import TERMINAL, AllocationState, AllocationStatus
 from orion.model.ids import AllocationId, NodeId
-from orion.model.node import NodeStatus
 from orion.node.agent.assignment_stream import Assignment, AssignmentSet
 from orion.node.agent.assignments import AssignmentWatcher
 from orion.node.agent.health_checks import HealthChecks
@@ -137,8 +136,9 @@ class Reconciler:
         )
 
     def _desired(self, each: Assignment, work: AssignmentSet, kept: frozenset[AllocationId]) -> Desired:
-        id_, away = each.allocation.id, work.node is not None and work.node.status is NodeStatus.DOWN
-        return Desired(each.allocation, each.spec, id_ in kept, id_ in work.drains, self._health.of(id_), away)
+        id_ = each.allocation.id
+        drains, may_return = id_ in work.drains, id_ in work.may_return
+        return Desired(each.allocation, each.spec, id_ in kept, drains, self._health.of(id_), may_return)
 
     def _forget(self, work: AssignmentSet) -> None:
         """An allocation that state has forgotten never comes back."""

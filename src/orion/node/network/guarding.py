@@ -57,7 +57,8 @@ class Guarding(KernelFollower):
         mine = ((each.allocation, each.spec) for each in work.assigned)
         sources = {each.job: each.addresses for each in told.allowed}
         try:
-            rules = guard_rules(work.network.addresses, self._network.networks.parts, mine, sources)
+            parts = self._network.networks.parts
+            rules = guard_rules(work.network.addresses, parts, mine, sources, work.may_return)
         except TooManySources as error:
             raise GuardFailed(str(error)) from error
         await self._bring(rules)

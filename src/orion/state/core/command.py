@@ -14,7 +14,7 @@ class Command(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Imperative, versioned by its tag, the whole of one change. An array on the wire, so fields are only ever
     added at the end, with a default.
 
-    `at_ms`: wall clock of the node that proposed it; shown to people, never compared.
+    `at_ms`: wall clock of the node that proposed it; shown to people, and compared for equality at most.
     """
 
     at_ms: int

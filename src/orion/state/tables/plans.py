@@ -247,13 +247,14 @@ def _free_ids(state: Tables) -> Iterator[AllocationId]:
 
 
 def _tell_leaving(step: Step, record: JobRecord, allocation: Allocation) -> None:
-    task = task_id(allocation.job, allocation.index)
+    task, reason = task_id(allocation.job, allocation.index), allocation.status.reason
+    why = f" ({reason})" if reason else ""  # nobody knows it any more, where its node was down meanwhile
     if record.is_ill(allocation):
-        text = f"{task} is unhealthy on {allocation.node} ({allocation.status.reason}): another node takes over"
+        text = f"{task} is unhealthy on {allocation.node}{why}: another node takes over"
         step.tell("TaskMoved", task, text)
         return
     turn = "another port is chosen" if allocation.status.refused_port else "another node has its turn"
-    text = f"{task} does not start on {allocation.node} ({allocation.status.reason}): {turn}"
+    text = f"{task} does not start on {allocation.node}{why}: {turn}"
     step.tell("TaskMoved", task, text)
 
 

@@ -10,12 +10,15 @@ from msgspec.structs import replace
 from orion.model.allocation import Allocation, AllocationState
 from orion.model.counts import several
 from orion.model.ids import task_id
+from orion.model.job import JobKind, TaskSpec
 from orion.state import mutations
 from orion.state.core.step import MAX_EVENTS_EACH, Step
 from orion.state.job_record import OPEN, JobRecord
 from orion.state.placed import admission
 from orion.state.records import NodeRecord, Tables
+from orion.state.system_slots import takes
 from orion.state.tables.ingress import Ingress
+from orion.state.tables.networks import Networks
 from orion.state.tables.plans import ports_fit
 from orion.state.tables.subnets import Subnets, addresses_in_use
 from orion.state.tables.system import fit_job
@@ -34,8 +37,8 @@ def reconnect(state: Tables, step: Step, node: NodeRecord, down_since_ms: int) -
     back: list[Allocation] = []
     for allocation in _lost(state, node, down_since_ms):
         record = state.jobs[allocation.job]
-        fit_job(state, step, record)
-        if _may_go_on(state, step, node, record, allocation):
+        fit_job(state, step, record)  # its slot may be none of the job's any more
+        if allocation.id in state.allocations and _may_go_on(state, step, node, record, allocation):
             status = replace(allocation.status.because(""), state=AllocationState.SCHEDULED, finished_at_ms=0)
             mutations.take_back(state, node, allocation, status)
             back.append(allocation)
@@ -47,54 +50,67 @@ def reconnect(state: Tables, step: Step, node: NodeRecord, down_since_ms: int) -
         step.tell("TaskReconnected", task, f"{task} goes on on {allocation.node}: nothing took its place")
 
 
+def may_return(record: JobRecord, allocation: Allocation, down_since_ms: int) -> bool:
+    """Returns whether it may go on once its node is ready: it was lost when that went down, and its slot wants it
+    still. The slot of a system job has been taken from the node meanwhile, and is given back.
+    """
+    index, status = allocation.index, allocation.status
+    if status.state is not AllocationState.LOST or status.finished_at_ms != down_since_ms or not allocation.wanted:
+        return False
+    wants = record.open[index] == OPEN or record.job.kind is JobKind.SYSTEM
+    same = record.version(index) == allocation.job_version
+    return record.job.wanted and wants and same and record.history(index)[-1] is allocation
+
+
 def _lost(state: Tables, node: NodeRecord, down_since_ms: int) -> Iterator[Allocation]:
-    """Yields those that are the newest of their slots."""
+    """Yields those that may return."""
     for identity in node.holdings.ids():
-        allocation = state.allocations[identity]
-        status = allocation.status
-        if (
-            status.state is AllocationState.LOST
-            and status.finished_at_ms == down_since_ms
-            and allocation.wanted
-            and state.jobs[allocation.job].history(allocation.index)[-1] is allocation
-        ):
+        allocation = state.allocations.get(identity)  # None: a slot that was given up meanwhile has forgotten it
+        if allocation is not None and may_return(state.jobs[allocation.job], allocation, down_since_ms):
             yield allocation
 
 
 def _may_go_on(state: Tables, step: Step, node: NodeRecord, record: JobRecord, allocation: Allocation) -> bool:
-    """Returns whether its slot wants just this run, and all that it held is free."""
-    index, version, spec = allocation.index, allocation.job_version, record.spec(allocation.job_version)
-    if record.open[index] != OPEN or record.version(index) != version:
+    """Returns whether its slot is open, the node is one for it, and all that it held is free."""
+    version, spec = allocation.job_version, record.spec(allocation.job_version)
+    if record.open[allocation.index] != OPEN or not node.schedulable or not takes(node.node, spec):
         return False
-    if not (node.schedulable and node.has_room(spec.resources)):
+    if not node.has_room(spec.resources):
         return False
     if spec.ports and not ports_fit(node.ports, state.of(Ingress).rows, spec.ports, allocation.ports):
         return False
     admits = admission(state, spec.rules, allocation.job, version)
     if admits is not None and not admits(node):
         return False
-    return _has_volumes(state, step, node, record, allocation) and _has_addresses(state, node, allocation)
+    return _has_volumes(state, step, node, record, allocation) and _has_addresses(state, node, spec, allocation)
 
 
 def _has_volumes(state: Tables, step: Step, node: NodeRecord, record: JobRecord, allocation: Allocation) -> bool:
-    """Those of storage systems are let go with the allocation that they were attached for."""
+    """Those of storage systems are let go with the allocation that they were attached for. A volume without data
+    may have got another home meanwhile.
+    """
     spec = record.spec(allocation.job_version)
     volumes = volume_giver(state, step, allocation.job, spec)
     if volumes is None:
         return True
     rows = (state.of(Volumes).get(name) for name in spec.volume_names(allocation.index))
-    if any(row is None or row.system is not None for row in rows):
+    if any(row is None or row.system is not None or row.home != node.node.id for row in rows):
         return False
     return volumes.admits(node, allocation.index)
 
 
-def _has_addresses(state: Tables, node: NodeRecord, allocation: Allocation) -> bool:
+def _has_addresses(state: Tables, node: NodeRecord, spec: TaskSpec, allocation: Allocation) -> bool:
+    """Returns whether each is still one of the node's part of the same network, and free."""
     if not allocation.addresses:
         return True
-    subnets, used = state.of(Subnets), addresses_in_use(state, node)
-    rows = (subnets.at(address) for address in allocation.addresses if address not in used)
-    mine = [row for row in rows if row is not None and row.node == node.node.id]
-    return len(mine) == len(allocation.addresses)
+    subnets, networks, used = state.of(Subnets), state.of(Networks), addresses_in_use(state, node)
+    held = zip(spec.network_names, (allocation.ip, *allocation.more_ips), strict=False)
+    for name, address in held:
+        number = networks.number(name)
+        row = subnets.get((node.node.id, number)) if number is not None else None
+        if address and (row is None or address not in row or address in used):
+            return False
+    return True
 
 
 TABLES = ()
