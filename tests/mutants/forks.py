@@ -1,7 +1,8 @@
 """A program that has pytest loaded and runs it in a fork for each line that it is given. It loads nothing of the
 source that is mutated, nor of the tests.
 
-    {"words": [pytest's arguments], "told": a file for what it says, "within_s": the longest that it takes}
+    {"words": [pytest's arguments], "told": a file for what it says, "within_s": the longest that it takes,
+     "environment": what it has beside this program's}
 
 The answer is a line with its exit code, negative for a signal.
 """
@@ -17,12 +18,13 @@ import msgspec  # noqa: F401
 import pytest
 
 
-def fork(words: list[str], told: str, within_s: float) -> int:
+def fork(words: list[str], told: str, within_s: float, environment: dict[str, str]) -> int:
     child = os.fork()
     if not child:
         code = 70
         try:
             os.setpgid(0, 0)
+            os.environ.update(environment)
             out = os.open(told, os.O_WRONLY | os.O_APPEND)
             nothing = os.open(os.devnull, os.O_RDONLY)
             for source, target in ((nothing, 0), (out, 1), (out, 2)):

@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import math
+import os
 import threading
 from collections.abc import AsyncGenerator, Iterator
 
@@ -36,6 +37,10 @@ from unit.api.fake_plugins import FakePlugins
 from unit.api.fake_sessions import FakeSessions
 from unit.api.fake_storage import FakeStorage
 from unit.api.fake_volumes import FakeVolumes
+
+# So long a client or a test waits for what comes at once, on a machine that may have no processor for it meanwhile.
+# Where a test is to fail (mutants/runner.py), it is shorter.
+PATIENT_S = float(os.environ.get("TESTS_PATIENT_S", "120"))
 
 
 def task_view(name: str, **fields) -> TaskView:
@@ -80,10 +85,6 @@ def node_view(name: str, **fields) -> NodeView:
         "tasks": 0,
     }
     return NodeView(**{**values, **fields})
-
-
-def _status(view: NodeView, draining: bool) -> str:
-    return "alive" if not draining else "draining" if view.tasks else "drained"
 
 
 def log_piece(second: int, text: bytes, *, stderr: bool = False, allocation: int = 0xA1) -> LogPiece:
@@ -247,7 +248,8 @@ class FakeService(FakeSessions):
 
     async def drain(self, node: str, *, draining: bool, timeout_s: float) -> NodeView:
         view, _ = await self.node(node, Read(timeout_s=timeout_s))
-        view = msgspec.structs.replace(view, status=_status(view, draining))
+        status = "alive" if not draining else "draining" if view.tasks else "drained"
+        view = msgspec.structs.replace(view, status=status)
         self.nodes_by_name[node] = view
         return view
 
@@ -330,7 +332,7 @@ class Running:
         self.loop = loop
         self.host, self.port = server.address
 
-    def connect(self, timeout: float = 10) -> http.client.HTTPConnection:
+    def connect(self, timeout: float = PATIENT_S) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
 
     def ask(self, method: str, path: str, body=None, headers=None) -> "Answer":
@@ -343,11 +345,11 @@ class Running:
         """Returns when `condition()` holds, looked at on the server's loop."""
 
         async def look() -> None:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENT_S):
                 while not condition():  # noqa: ASYNC110 -- any condition will do
                     await asyncio.sleep(0.005)
 
-        asyncio.run_coroutine_threadsafe(look(), self.loop).result(15)
+        asyncio.run_coroutine_threadsafe(look(), self.loop).result(PATIENT_S + 10)
 
     def stop(self) -> None:
         self.loop.call_soon_threadsafe(self.server.stop)
@@ -389,10 +391,10 @@ def running(service: FakeService | None = None) -> Iterator[Running]:
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
     try:
-        assert started.wait(60)
+        assert started.wait(PATIENT_S)
         yield ready[0]
     finally:
         with contextlib.suppress(RuntimeError):  # its loop is closed: a test has stopped it
             ready[0].stop()
-        thread.join(60)
+        thread.join(PATIENT_S)
         assert not thread.is_alive(), "the server did not end"

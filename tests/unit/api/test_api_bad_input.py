@@ -8,6 +8,8 @@ from unittest.mock import Mock
 
 import pytest
 
+from unit.api.fake_service import PATIENT_S
+
 
 def problem(answer, status):
     assert answer.status == status
@@ -144,7 +146,7 @@ def test_a_body_over_a_mebibyte_is_refused_and_not_kept(api):
 
 @pytest.mark.parametrize("digits", [5_001, 60_000])
 def test_a_length_without_an_end_is_refused(api, digits):
-    with contextlib.closing(socket.create_connection((api.host, api.port), 10)) as connection:
+    with contextlib.closing(socket.create_connection((api.host, api.port), PATIENT_S)) as connection:
         head = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: %s\r\n\r\n"
         connection.sendall(head % (b"0" * (digits - 2) + b"18"))
         connection.sendall(b'{"image": "nginx"}')
@@ -153,7 +155,7 @@ def test_a_length_without_an_end_is_refused(api, digits):
 
 
 def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(api):
-    with contextlib.closing(socket.create_connection((api.host, api.port), 10)) as connection:
+    with contextlib.closing(socket.create_connection((api.host, api.port), PATIENT_S)) as connection:
         connection.sendall(b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n{")
         assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
 
@@ -174,7 +176,7 @@ def test_a_client_that_writes_it_all_first_still_gets_to_the_answer(api):
 
 
 def test_a_client_that_dies_in_the_middle_of_its_body_leaves_nothing(api):
-    with contextlib.closing(socket.create_connection((api.host, api.port), 10)) as connection:
+    with contextlib.closing(socket.create_connection((api.host, api.port), PATIENT_S)) as connection:
         connection.sendall(b'POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"image": ')
     assert api.ask("GET", "/healthz").status == 200
     assert not api.service.creates
@@ -269,7 +271,7 @@ def test_names_of_this_machine(api, host):
     "bytes_", [b"\x00\x01\x02\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc" * 9]
 )
 def test_bytes_that_are_no_http_close_the_connection_and_nothing_else(api, bytes_):
-    with contextlib.closing(socket.create_connection((api.host, api.port), 10)) as connection:
+    with contextlib.closing(socket.create_connection((api.host, api.port), PATIENT_S)) as connection:
         connection.sendall(bytes_)
         answer = b"".join(iter(lambda: connection.recv(4096), b""))
         assert answer.startswith(b"HTTP/1.1 400 ")

@@ -15,7 +15,7 @@ from orion.api.http.connection import MOST_WAITING_BYTES
 from orion.api.http.head import MAX_HEAD_BYTES, MAX_HEADERS
 from orion.model.errors import NotFound
 from orion.process.fd_limits import connections
-from unit.api.fake_service import FakeService, running, task_view
+from unit.api.fake_service import PATIENT_S, FakeService, running, task_view
 
 ASK = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POLL = b"GET /tasks?index=7&wait=600 HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -24,13 +24,14 @@ SOON_S = 0.05
 
 @pytest.fixture
 def connect(api):
-    """Connections to `api`, closed at the end."""
+    """Connections to `api`, closed at the end. Those of tests before have ended."""
+    api.wait_until(lambda: not open_ones(api))
     with contextlib.ExitStack() as stack:
         yield lambda: stack.enter_context(dial(api))
 
 
 def dial(api):
-    return socket.create_connection((api.host, api.port), 10)
+    return socket.create_connection((api.host, api.port), PATIENT_S)
 
 
 def is_closed(connection):
@@ -62,21 +63,24 @@ def open_ones(api):
 
 
 @pytest.fixture
-def hurried(monkeypatch):
-    monkeypatch.setattr("orion.api.http.connection.HEAD_S", SOON_S)
+def hurry(monkeypatch):
+    """Called, it leaves little time to heads that begin from then on."""
+    return lambda: monkeypatch.setattr("orion.api.http.connection.HEAD_S", SOON_S)
 
 
 @pytest.mark.parametrize("begun", [b"", b"\r\n", b"GET /hea", ASK[:-2], ASK[:-1]])
-def test_no_whole_head_in_time(hurried, api, connect, begun):
+def test_no_whole_head_in_time(hurry, connect, begun):
+    hurry()
     connection = connect()
     connection.sendall(begun)
     assert is_closed(connection)
 
 
-def test_a_head_that_drips_has_no_more_time(hurried, api, connect):
+def test_a_head_that_drips_has_no_more_time(hurry, connect):
+    hurry()
     connection = connect()
     connection.sendall(ASK[:-2])
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENT_S
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         while not select.select([connection], [], [], SOON_S / 10)[0]:
             assert time.monotonic() < deadline, "it goes on for ever"
@@ -84,26 +88,28 @@ def test_a_head_that_drips_has_no_more_time(hurried, api, connect):
     assert is_closed(connection)
 
 
-def test_the_second_head_has_its_time_too(hurried, api, connect):
+def test_the_second_head_has_its_time_too(hurry, connect):
     connection = connect()
     for _ in range(2):
         connection.sendall(ASK)
         assert answer(connection)[0].startswith(b"HTTP/1.1 200")
+    hurry()
     connection.sendall(ASK[:-2])
     assert is_closed(connection)
 
 
-def test_half_a_head_behind_a_request_has_its_time_after_the_answer(hurried, api, connect):
+def test_half_a_head_behind_a_request_has_its_time_after_the_answer(hurry, api, connect):
     connection = connect()
     connection.sendall(POLL + ASK[:-2])
     api.wait_until(lambda: api.service.reads)
+    hurry()
     assert is_closed(connect())
     api.change(8)
     assert answer(connection)[0].startswith(b"HTTP/1.1 200")
     assert is_closed(connection)
 
 
-def test_who_has_asked_is_not_hurried(hurried, api, connect):
+def test_who_has_asked_is_not_hurried(hurry, api, connect):
     """Neither one who waits for news, nor one whose body takes long, nor one who asks again later."""
     waits, sends, kept = connect(), connect(), connect()
     waits.sendall(POLL)
@@ -112,6 +118,8 @@ def test_who_has_asked_is_not_hurried(hurried, api, connect):
     kept.sendall(ASK)
     answer(kept)
     api.wait_until(lambda: api.service.reads)
+    api.wait_until(lambda: [each._deadline for each in open_ones(api)] == [None] * 3)
+    hurry()
     assert is_closed(connect()), "the time of a head has passed"
     sends.sendall(body)
     assert answer(sends)[0].startswith(b"HTTP/1.1 201")
@@ -148,7 +156,7 @@ def deaf(api, request):
     server's end.
     """
     with socket.socket() as client:
-        client.settimeout(60)
+        client.settimeout(PATIENT_S)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         client.connect((api.host, api.port))
         client.sendall(request)

@@ -8,7 +8,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 
 import pytest
 
-from unit.api.fake_service import FakeService, running, task_view
+from unit.api.fake_service import PATIENT_S, FakeService, running, task_view
 
 END = b"\r\n\r\n"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -19,7 +19,7 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 @pytest.fixture
 def dial(api):
     with contextlib.ExitStack() as stack:
-        yield lambda: stack.enter_context(socket.create_connection((api.host, api.port), 10))
+        yield lambda: stack.enter_context(socket.create_connection((api.host, api.port), PATIENT_S))
 
 
 def read_until(connection, end):
@@ -230,7 +230,7 @@ def test_an_answer_that_fails_before_it_began_is_a_500_and_after_that_an_end(mon
     for app, expected in ((fails, b"HTTP/1.1 500 Internal"), (fails_later, b"half")):
         with running(FakeService()) as api:
             monkeypatch.setattr(api.server, "_app", Wrapped(app, api.server._app.limits))
-            with socket.create_connection((api.host, api.port), 10) as connection:
+            with socket.create_connection((api.host, api.port), PATIENT_S) as connection:
                 connection.sendall(HEALTH)
                 assert expected in all_of(connection)
 
@@ -244,7 +244,7 @@ def test_an_answer_to_a_connection_that_was_just_lost_is_not_written(monkeypatch
 
     with running(FakeService()) as api:
         monkeypatch.setattr(api.server, "_app", Wrapped(app, api.server._app.limits))
-        with socket.create_connection((api.host, api.port), 10) as connection:
+        with socket.create_connection((api.host, api.port), PATIENT_S) as connection:
             connection.sendall(HEALTH)
             all_of(connection)
     assert not caplog.records
@@ -266,7 +266,7 @@ def test_a_header_can_t_smuggle_another(monkeypatch):
 
     with running(FakeService()) as api:
         monkeypatch.setattr(api.server, "_app", Wrapped(app, api.server._app.limits))
-        with socket.create_connection((api.host, api.port), 10) as connection:
+        with socket.create_connection((api.host, api.port), PATIENT_S) as connection:
             connection.sendall(HEALTH)
             got = all_of(connection)
             assert b"y: b" not in got
@@ -292,7 +292,7 @@ def test_a_client_of_which_nothing_more_is_read_is_seen_to_hang_up(monkeypatch, 
     begun, more = b"", HEALTH * 3_000
     if behind == "a body":
         begun, more = POST + b"Content-Length: 200000\r\n\r\n", b"x" * 100_000
-    with running(service) as api, socket.create_connection((api.host, api.port), 10) as connection:
+    with running(service) as api, socket.create_connection((api.host, api.port), PATIENT_S) as connection:
         connection.sendall(first + begun)
         api.wait_until(lambda: service.reads)
         connection.sendall(more)

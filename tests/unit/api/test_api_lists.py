@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from unit.api.fake_service import FakeService, node_view, running, task_view
+from unit.api.fake_service import PATIENT_S, FakeService, node_view, running, task_view
 
 MUCH = 20_000_000  # more than the kernel keeps
 
@@ -60,7 +60,7 @@ def much_to_list():
 @contextlib.contextmanager
 def asking(api):
     with socket.socket() as client:
-        client.settimeout(60)
+        client.settimeout(PATIENT_S)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         client.connect((api.host, api.port))
         client.sendall(b"GET /tasks HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -11,7 +11,7 @@ import pytest
 
 from orion.api import Server, create_app, listen
 from orion.model.errors import Refused
-from unit.api.fake_service import FakeService, running, task_view
+from unit.api.fake_service import PATIENT_S, FakeService, running, task_view
 
 
 def test_a_taken_port_names_the_flag():
@@ -162,7 +162,7 @@ def test_a_client_that_does_not_read_holds_nothing_up(monkeypatch):
     service.tasks_by_id["web/0"] = task_view("web")
     service.log_items = [b"x" * 1_000_000] * 64
     with running(service) as api:
-        deaf = socket.create_connection((api.host, api.port), 10)
+        deaf = socket.create_connection((api.host, api.port), PATIENT_S)
         with contextlib.closing(deaf):
             deaf.sendall(b"GET /tasks/web/logs HTTP/1.1\r\nHost: localhost\r\n\r\n")
             api.wait_until(lambda: bool(service.log_queries))
@@ -170,5 +170,5 @@ def test_a_client_that_does_not_read_holds_nothing_up(monkeypatch):
             assert deaf.recv(15) == b"HTTP/1.1 200 OK"
             for thread in threading.enumerate():
                 if thread is not threading.current_thread() and not thread.daemon:
-                    thread.join(60)
+                    thread.join(PATIENT_S)
     assert "logs" in service.ended

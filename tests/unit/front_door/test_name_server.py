@@ -17,7 +17,7 @@ def client():
     server.start()
     host, _, port = server.address.removeprefix("udp/").rpartition(":")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(10)
+        sock.settimeout(120)
         sock.connect((host, int(port)))
         yield sock
 
