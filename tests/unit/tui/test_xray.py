@@ -6,7 +6,7 @@ from orion.tui.screens.describe import Describe
 from orion.tui.screens.xray import Xray
 from orion.tui.texts.xray import tree
 from unit.api.fake_service import task_view
-from unit.tui.scripted import Bare, Scripted, allocation, job, node, piloted, task, text_on, until
+from unit.tui.scripted import Bare, Scripted, allocation, job, node, piloted, press, task, text_on, until
 
 ROWS = (
     node("node1"),
@@ -49,7 +49,7 @@ async def test_the_tree_is_walked_and_opened_and_the_cursor_stays_with_its_row()
     app = Bare(screen)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "▸ web" in text_on(app))
-        await pilot.press("down", "right", "down")
+        await press(pilot, "down", "right", "down")
         assert screen.picker.key == (Noun.TASKS, "web/0")
         cluster.tell(job("a"))  # another one, above
         await until(pilot, lambda: "▸ a " in text_on(app))
@@ -58,9 +58,9 @@ async def test_the_tree_is_walked_and_opened_and_the_cursor_stays_with_its_row()
         await until(pilot, lambda: isinstance(app.screen, Describe) and "pending" in text_on(app))
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is screen)
-        await pilot.press("left")
+        await press(pilot, "left")
         assert screen.picker.key == (Noun.JOBS, "web")
-        await pilot.press("enter")
+        await press(pilot, "enter")
         await until(pilot, lambda: "web/9" not in text_on(app))
         await pilot.press("a")
         await until(pilot, lambda: "db/0" in text_on(app) and "web/9" in text_on(app))

@@ -22,6 +22,7 @@ class Told(Scripted):
         self.on_news = lambda _: None
         self.trouble = ""
         self.moves = 0
+        self.old_s = 0.0  # what is heard, however long a test takes
         self.cluster = "c0ffee00"
         self.began = self.closed = self.asked_to_move = False
         for noun, found in (tables() if rows is None else rows).items():
@@ -30,8 +31,7 @@ class Told(Scripted):
 
     @property
     def age_s(self):
-        heard_s = self.store.heard_s
-        return None if heard_s is None else time.monotonic() - heard_s
+        return None if self.store.heard_s is None else self.old_s
 
     def start(self):
         self.began = True
