@@ -995,6 +995,7 @@ def test_the_node_of_this_machine_is_asked_where_none_is_named(orion, api, monke
 
 
 def test_of_several_nodes_of_one_cluster_the_first_that_answers_is_asked(orion, api, monkeypatch):
+    monkeypatch.setattr("orion.cli.shared.options.LOOK_S", 60.0)
     here(monkeypatch, ("node2", "127.0.0.1", api.port), ("node1", "localhost", api.port))
     assert orion("members")[0] == 0
 

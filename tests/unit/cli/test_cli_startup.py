@@ -176,13 +176,22 @@ def test_a_closed_stream_is_one_line(api, command):
 # --- completion --------------------------------------------------------------------------------------------
 
 
-def complete(*words, **env):
+# `python -m orion`, which does not go on without a node that had no processor for a second.
+PATIENT = """
+import runpy
+import orion.cli.shared.options
+orion.cli.shared.options.COMPLETION_S = 120.0
+runpy.run_module("orion", run_name="__main__", alter_sys=True)
+"""
+
+
+def complete(*words, patient=False, **env):
     typed = {
         "COMP_WORDS": " ".join(["orion", *words]),
         "COMP_CWORD": str(len(words)),
         "_ORION_COMPLETE": "bash_complete",
     }
-    command = [sys.executable, "-m", "orion"]
+    command = [sys.executable, *(("-c", PATIENT) if patient else ("-m", "orion"))]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=300, env={**os.environ, **typed, **env}, check=True
     )
@@ -201,9 +210,9 @@ def test_flags_are_completed():
 def test_ids_are_completed(api):
     api.service.tasks_by_id = {f"{name}/0": task_view(name) for name in ("web", "db")}
     env = {"ORION_ADDR": f"127.0.0.1:{api.port}"}
-    assert complete("inspect", "w", **env) == ["web/0"]
-    assert complete("stop", "web/0", "", **env) == ["db/0", "web/0"]
-    assert complete("drain", "", **env) == ["node1", "node2"]
+    assert complete("inspect", "w", patient=True, **env) == ["web/0"]
+    assert complete("stop", "web/0", "", patient=True, **env) == ["db/0", "web/0"]
+    assert complete("drain", "", patient=True, **env) == ["node1", "node2"]
     assert complete("logs", "", ORION_ADDR="127.0.0.1:1") == [""]
 
 

@@ -7,8 +7,7 @@ import threading
 
 import pytest
 
-from orion.client import Client, Conflict, Invalid, NotFound, OrionError, Refused, TaskRequest, Unavailable
-from orion.client.silence import lives
+from orion.client import Client, Conflict, Invalid, NotFound, OrionError, Refused, TaskRequest, Unavailable, silence
 from orion.client.transport import parse_address
 from orion.model.errors import EngineDown
 from orion.model.events import Event
@@ -316,10 +315,16 @@ def test_one_of_several_answers(api):
 
 
 @pytest.fixture
-def impatient(monkeypatch):
-    """A client that soon looks whether a silent node lives."""
-    monkeypatch.setattr("orion.client.silence.LOOK_S", 0.05)
-    monkeypatch.setattr("orion.client.silence.PROBE_S", 0.2)
+def impatient(api, monkeypatch):
+    """A client that soon looks whether a silent node lives. The one that does is given all the time it needs."""
+    lives = silence.lives
+
+    def seen(sock):
+        monkeypatch.setattr(silence, "PROBE_S", 60 if sock.getpeername()[1] == api.port else 0.2)
+        return lives(sock)
+
+    monkeypatch.setattr(silence, "LOOK_S", 0.05)
+    monkeypatch.setattr(silence, "lives", seen)
 
 
 def test_a_node_that_stands_still_is_passed_over(api, impatient):
@@ -352,17 +357,17 @@ def test_a_change_without_a_key_is_asked_of_one_node_alone(api, impatient, monke
 
 
 def test_a_node_that_takes_its_time_is_waited_for(api, impatient, monkeypatch):
-    looked, answer = threading.Event(), api.service.tasks
+    looked, answer, lives = threading.Event(), api.service.tasks, silence.lives
 
     def seen(sock):
         looked.set()
         return lives(sock)
 
     async def when_looked_at(*asked):
-        await asyncio.to_thread(looked.wait, 30)
+        await asyncio.to_thread(looked.wait, 120)
         return await answer(*asked)
 
-    monkeypatch.setattr("orion.client.silence.lives", seen)
+    monkeypatch.setattr(silence, "lives", seen)
     monkeypatch.setattr(api.service, "tasks", when_looked_at)
     with silent_after(b"") as port, Client(f"127.0.0.1:{api.port},127.0.0.1:{port}") as client:
         assert client.tasks() == []
