@@ -20,8 +20,10 @@ def pytest_addoption(parser):
     group.addoption("--sim-jobs", type=int, default=2, help="seeds at a time")
 
 
-# No test asserts how long something takes, and hypothesis does by default.
-hypothesis.settings.register_profile("orion", deadline=None)
+# No test asserts how long something takes, and hypothesis does by default: of an example, and of making up some.
+hypothesis.settings.register_profile(
+    "orion", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("orion")
 
 # What takes longest begins first, so that no worker has it left for the end.

@@ -13,7 +13,7 @@ SEEDS = 8
 def test_a_deployment_goes_on_whatever_step_its_leader_dies_at(request):
     summary = run_seeds(
         request.config.getoption("--sim-seed"),
-        seconds=600,
+        seconds=3_600,
         count=SEEDS,
         jobs=request.config.getoption("--sim-jobs"),
         live=lambda seed: run_seed(seed, make=Steps),

@@ -15,7 +15,7 @@ SEEDS = {HandOver: 60, StoredScenario: 3}
 def test_volumes_are_whole_and_have_one_writer(scenario, request):
     summary = run_seeds(
         request.config.getoption("--sim-seed"),
-        seconds=900,
+        seconds=3_600,
         count=SEEDS[scenario],
         jobs=request.config.getoption("--sim-jobs"),
         live=lambda seed: run_seed(seed, make=scenario),

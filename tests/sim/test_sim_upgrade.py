@@ -23,7 +23,7 @@ def test_a_cluster_is_upgraded_and_rolled_back_under_load(request):
     Upgrade.prepare()
     summary = run_seeds(
         request.config.getoption("--sim-seed"),
-        seconds=600,
+        seconds=3_600,
         count=SEEDS,
         jobs=request.config.getoption("--sim-jobs"),
         live=lambda seed: run_seed(seed, make=Upgrade),

@@ -36,7 +36,7 @@ def test_the_log_says_the_name_of_a_volume_and_its_plugins_id_for_it(caplog):
         volume = OneVolume("v", KnownVolume("p", "v-17"), tools, changed, lambda _: False)
         volume.want(WantedVolume("p", "v-17", Access(), (Target(PATH),), name="data"))
         runner = asyncio.create_task(volume.run())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await changed.wait()
         runner.cancel()
         with contextlib.suppress(asyncio.CancelledError):

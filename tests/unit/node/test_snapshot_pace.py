@@ -31,7 +31,7 @@ INDEX = CONFIGS + 1
 META = SnapshotMeta(INDEX, 1, ConfState((1, 2, 3)))
 TAKEN_BYTES = 512 * 1024  # in one turn: a chunk, that is 256 KiB and what its last frame is over that
 FED_BYTES = 32 * 1024
-DEADLINE_S = 20
+DEADLINE_S = 120
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from orion.node.routing.volume_data import AskCopy, CopyData, CopyState
 from orion.node.rpc.registry import Registry
 
 KEY = "data.7"
-WAITED_S = 20.0
+WAITED_S = 120.0
 
 
 class Source:

@@ -82,6 +82,8 @@ class WatchedNode:
 
     def die(self):
         """As after kill -9: the kernel ends its connections, and refuses new ones."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # a thread that waits in accept() holds it open else
         self._listener.close()
         with self._lock:
             for sock, said in self._open:

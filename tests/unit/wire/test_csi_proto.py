@@ -17,7 +17,7 @@ ROOT = FOLDER.parents[3]
 
 def test_files_made_anew_are_the_same(tmp_path):
     env = {**os.environ, "ORION_VENV": sys.prefix}
-    subprocess.run([ROOT / "script" / "csi-proto", tmp_path], check=True, timeout=120, env=env)
+    subprocess.run([ROOT / "script" / "csi-proto", tmp_path], check=True, timeout=600, env=env)
     for name in ("csi_pb2.py", "csi_pb2.pyi"):
         made = (tmp_path / "orion" / "wire" / "csi" / name).read_bytes()
         assert made == (FOLDER / name).read_bytes(), "run script/csi-proto"
