@@ -129,10 +129,14 @@ def test_docker_is_asked_about_an_end_once():
     heard = Heard()
     ended = shown("exited", started="2026-11-24T15:21:29Z", finished="2026-11-24T15:21:30Z")
     assert heard.stop_detection.may_learn(ended)
+    assert heard.stop_detection.may_learn(ended), "the question was not answered"
+    heard.stop_detection.asked_about(ended)
     assert not heard.stop_detection.may_learn(ended)
     later = shown("exited", started="2026-11-24T15:21:31Z", finished="2026-11-24T15:21:32Z")
-    heard.stop_detection.remembered([], decode.unix_ns("2026-11-24T15:21:32Z"))
-    assert not heard.stop_detection.may_learn(later), "it was asked since"
+    heard.stop_detection.remembered([], decode.unix_ns("2026-11-24T15:21:40Z"))
+    assert heard.stop_detection.may_learn(later), "it was asked about another, before Docker told of this one"
+    heard.stop_detection.remembered([], decode.unix_ns("2026-11-24T15:22:10Z"))
+    assert not heard.stop_detection.may_learn(later), "it was asked long since"
     heard.stop_detection.forget(["abc"])
     assert heard.stop_detection.known() == frozenset()
 

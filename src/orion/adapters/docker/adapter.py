@@ -301,6 +301,7 @@ class Docker:
         async with self._remembering:
             if self._stop_detection.may_learn(shown):
                 await self._ask_what_docker_remembers()
+                self._stop_detection.asked_about(shown)
         return self._inspect_cache.saw(shown, self._stop_detection)
 
     async def _ask_what_docker_remembers(self) -> int:

@@ -20,6 +20,8 @@ from orion.adapters.docker.spec import PREFIX
 from orion.model.container import EndCause
 
 RING = 256  # events of all kinds that Docker remembers; none of its run before
+# A container has ended when its program has, and Docker tells of it once it has got round to it.
+LATE_NS = 30 * 1_000_000_000
 DEFAULT_GRACE_S = 10  # of `docker stop`, for a container that does not say
 
 _RTMIN, _RTMAX = 34, 64  # as Docker counts them
@@ -118,12 +120,17 @@ class StopDetection:
         """Returns whether Docker may know more of this end, whose cause is unknown, than it was asked for so far.
         Once for each end: on a machine whose clock was set back, all that Docker knows may seem to be older.
         """
-        state = shown["State"]
-        ended_ns = max(decode.unix_ns(state["StartedAt"]), decode.unix_ns(state["FinishedAt"]))
-        if ended_ns <= self._asked_ns or self._asked_about.get(shown["Id"]) == ended_ns:
-            return False
-        self._asked_about[shown["Id"]] = ended_ns
-        return True
+        ended_ns = _ended_ns(shown)
+        return ended_ns + LATE_NS > self._asked_ns and self._asked_about.get(shown["Id"]) != ended_ns
+
+    def asked_about(self, shown: dict[str, Any]) -> None:
+        """Docker has told what it remembers since it was said to have ended."""
+        self._asked_about[shown["Id"]] = _ended_ns(shown)
+
+
+def _ended_ns(shown: dict[str, Any]) -> int:
+    state = shown["State"]
+    return max(decode.unix_ns(state["StartedAt"]), decode.unix_ns(state["FinishedAt"]))
 
 
 def number_of(text: str) -> int | None:
