@@ -309,28 +309,6 @@ def set_unwanted(state: Tables, allocation: Allocation) -> None:
     set_open(state, record, allocation.index, is_open=slot_wants(record, allocation.index))
 
 
-def lose_all(state: Tables, record: NodeRecord, reason: str, at_ms: int) -> list[Allocation]:
-    """Whatever is active on the node is lost, in the order of allocation ids."""
-    lost: list[Allocation] = []
-    for allocation in active_of(state, record.node.id):
-        status = replace(allocation.status.because(reason), state=AllocationState.LOST, finished_at_ms=at_ms)
-        lost.append(set_status(state, allocation, status))
-    return lost
-
-
-def take_back(state: Tables, node: NodeRecord, allocation: Allocation, status: AllocationStatus) -> None:
-    """One that was lost is active again, with all that it held, which is free."""
-    record = state.jobs[allocation.job]
-    spec = record.spec(allocation.job_version)
-    store(state, record, allocation, replace(allocation, status=status))
-    node.hold(spec.resources)
-    node.work_index = state.index
-    record.active += 1
-    for port, binding in zip(allocation.ports, spec.ports, strict=True):
-        node.ports[port_key(port, binding.protocol)] = allocation.id
-    set_open(state, record, allocation.index, is_open=slot_wants(record, allocation.index))
-
-
 def active_of(state: Tables, node: NodeId) -> list[Allocation]:
     """Allocations on a node that have not ended, by id."""
     allocations = state.allocations

@@ -1,10 +1,33 @@
-"""The steps by which a node comes to another container engine, or goes, with all that it holds."""
+"""The steps by which a node comes to another container engine, goes, or is back, with all that it holds."""
 
 from msgspec.structs import replace
 
-from orion.model.allocation import Allocation, AllocationState
-from orion.state.mutations import active_of, set_status
+from orion.model.allocation import Allocation, AllocationState, AllocationStatus
+from orion.state.job_record import slot_wants
+from orion.state.mutations import active_of, set_open, set_status, store
 from orion.state.records import NodeRecord, Tables, port_key
+
+
+def lose_all(state: Tables, record: NodeRecord, reason: str, at_ms: int) -> list[Allocation]:
+    """Whatever is active on the node is lost, in the order of allocation ids."""
+    lost: list[Allocation] = []
+    for allocation in active_of(state, record.node.id):
+        status = replace(allocation.status.because(reason), state=AllocationState.LOST, finished_at_ms=at_ms)
+        lost.append(set_status(state, allocation, status))
+    return lost
+
+
+def take_back(state: Tables, node: NodeRecord, allocation: Allocation, status: AllocationStatus) -> None:
+    """One that was lost is active again, with all that it held, which is free."""
+    record = state.jobs[allocation.job]
+    spec = record.spec(allocation.job_version)
+    store(state, record, allocation, replace(allocation, status=status))
+    node.hold(spec.resources)
+    node.work_index = state.index
+    record.active += 1
+    for port, binding in zip(allocation.ports, spec.ports, strict=True):
+        node.ports[port_key(port, binding.protocol)] = allocation.id
+    set_open(state, record, allocation.index, is_open=slot_wants(record, allocation.index))
 
 
 def move_engine(state: Tables, record: NodeRecord, former: str, at_ms: int) -> list[Allocation]:

@@ -5,7 +5,7 @@ has lost. Not a command: it happens off line, to a state that no other member ho
 from collections.abc import Iterable
 
 from orion.model.node import Node
-from orion.state import mutations, node_moves
+from orion.state import node_moves
 from orion.state.core.step import Step
 from orion.state.tables import State
 from orion.state.tables.jobs import settle_ended
@@ -27,7 +27,7 @@ def renew(state: State, index: int, gone: Iterable[Node], reason: str, at_ms: in
     step = Step(index, at_ms)  # what it tells, nobody is there to hear
     for node in gone:
         record = state.records[node.id]
-        lost = mutations.lose_all(state, record, reason, at_ms)
+        lost = node_moves.lose_all(state, record, reason, at_ms)
         settle_ended(state, step, lost)
         node_moves.drop_node(state, record)
         bury(state, node.raft_id)

@@ -97,7 +97,7 @@ def remove_node(state: Tables, step: Step, command: RemoveNode) -> NodeId | Orio
                 f"{node.id} still has {several(record.active, 'task')}; wait until it is drained, or stop it first"
             )
     level = level_with(state, node.id, None)
-    lost = mutations.lose_all(state, record, f"{node.id} was removed", step.at_ms)
+    lost = node_moves.lose_all(state, record, f"{node.id} was removed", step.at_ms)
     step.tell("NodeRemoved", node.id, f"{node.id} was removed{lost_text(lost)}")
     after_loss(state, step, lost)
     node_moves.drop_node(state, record)

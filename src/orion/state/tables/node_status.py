@@ -7,7 +7,7 @@ from orion.model.counts import several
 from orion.model.errors import OrionError
 from orion.model.ids import NodeId, RaftId
 from orion.model.node import Node, NodeStatus
-from orion.state import mutations
+from orion.state import mutations, node_moves
 from orion.state.core.command import Command, command
 from orion.state.core.faults import MAX_MS, MAX_TEXT, first, longer, node_fault, outside
 from orion.state.core.step import Step
@@ -59,7 +59,7 @@ def set_node_status(state: Tables, step: Step, command: SetNodeStatus) -> Node |
     )
     lost: list[Allocation] = []
     if command.status is NodeStatus.DOWN:
-        lost = mutations.lose_all(state, record, f"{node.id} went down", step.at_ms)
+        lost = node_moves.lose_all(state, record, f"{node.id} went down", step.at_ms)
     mutations.set_node(state, record, node)
     reason = f" ({command.reason})" if command.reason else ""
     if command.status is NodeStatus.DOWN:

@@ -232,7 +232,7 @@ def _return(state: Tables, step: Step, record: NodeRecord, command: RegisterNode
     node = replace(node, engine=engine_of(state, node))
     lost: list[Allocation] = []
     if node.engine_id != former.engine_id:
-        lost = mutations.lose_all(state, record, f"{node.id} has another container engine now", step.at_ms)
+        lost = node_moves.lose_all(state, record, f"{node.id} has another container engine now", step.at_ms)
         node = replace(node, refused_ports=())
     mutations.set_node(state, record, node)
     if node.engine != former.engine:
@@ -273,7 +273,7 @@ def engine_of(state: Tables, node: Node) -> str:
 
 def _replace(state: Tables, step: Step, record: NodeRecord, command: RegisterNode) -> Node:
     former = record.node
-    lost = mutations.lose_all(state, record, f"{former.id} started anew with an empty data directory", step.at_ms)
+    lost = node_moves.lose_all(state, record, f"{former.id} started anew with an empty data directory", step.at_ms)
     bury(state, former.raft_id)
     node = _node(command, former.number, step.at_ms, former.label_changes)
     node = replace(node, draining=former.draining)

@@ -11,7 +11,7 @@ from orion.model.allocation import Allocation, AllocationState
 from orion.model.counts import several
 from orion.model.ids import task_id
 from orion.model.job import JobKind, TaskSpec
-from orion.state import mutations
+from orion.state import node_moves
 from orion.state.core.step import MAX_EVENTS_EACH, Step
 from orion.state.job_record import OPEN, JobRecord
 from orion.state.placed import admission
@@ -40,7 +40,7 @@ def reconnect(state: Tables, step: Step, node: NodeRecord, down_since_ms: int) -
         fit_job(state, step, record)  # its slot may be none of the job's any more
         if allocation.id in state.allocations and _may_go_on(state, step, node, record, allocation):
             status = replace(allocation.status.because(""), state=AllocationState.SCHEDULED, finished_at_ms=0)
-            mutations.take_back(state, node, allocation, status)
+            node_moves.take_back(state, node, allocation, status)
             back.append(allocation)
     if len(back) > MAX_EVENTS_EACH:
         step.tell("TasksReconnected", node.node.id, f"{several(len(back), 'task')} of {node.node.id} go on")
