@@ -29,6 +29,7 @@ import orion.reconcile.health
 import orion.scheduler.schedule
 import orion.scheduler.volume_homes
 import orion.state.mutations
+import orion.state.node_moves
 import orion.state.tables.configs
 import orion.state.tables.ingress
 import orion.state.tables.job_links
@@ -430,9 +431,9 @@ def guards_let_in_whoever_is_known() -> None:
     """All jobs that some allow reach all that are guarded."""
     rules = orion.reconcile.guard.guard_rules
 
-    def open_to_all(addresses, parts, mine, sources):
+    def open_to_all(addresses, parts, mine, sources, may_return):
         everybody = tuple({address for each in sources.values() for address in each})
-        return rules(addresses, parts, mine, dict.fromkeys(sources, everybody))
+        return rules(addresses, parts, mine, dict.fromkeys(sources, everybody), may_return)
 
     orion.reconcile.guard.guard_rules = open_to_all
 
@@ -474,8 +475,8 @@ def an_address_of_another_network_is_given() -> None:
 
 
 def lost_allocation_forgotten() -> None:
-    active_of = orion.state.mutations.active_of
-    orion.state.mutations.active_of = lambda state, node: active_of(state, node)[1:]
+    active_of = orion.state.node_moves.active_of
+    orion.state.node_moves.active_of = lambda state, node: active_of(state, node)[1:]
 
 
 # --- containers --------------------------------------------------------------------------------------------

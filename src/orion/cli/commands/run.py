@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from orion.client import Client, TaskView
 
 START_TIMEOUT_S = 300.0  # a large image takes minutes to pull
+_Run = tuple[str, str | None]  # its id, and when its container was started
 STAYS_S = 1.0  # running this long is running: most of what can't work has crashed by then
 LAST_LINES = 10
 
@@ -121,7 +122,8 @@ def wait_until_up(client: "Client", task: "TaskView", timeout_s: float | None) -
     once = task.restart_policy == "no"
     deadline = Deadline(START_TIMEOUT_S if timeout_s is None else timeout_s)
     follower = Follower(client, task.id, task.created_index)
-    run, stays = None, float("inf")  # which of its runs, and when that will have stayed running
+    run: _Run | None = None  # of its runs, the one that is looked at
+    stays = float("inf")  # when that will have stayed running
     try:
         with progress() as show:
             while True:
@@ -145,9 +147,9 @@ def wait_until_up(client: "Client", task: "TaskView", timeout_s: float | None) -
     return task, _verdict(task, deadline.seconds if deadline.passed else None)
 
 
-def _run_of(task: "TaskView") -> tuple[str, str | None] | None:
+def _run_of(task: "TaskView") -> _Run:
     """Returns another value once its container was started again: its end may have been over before it was seen."""
-    return (task.allocations[-1].id, task.allocations[-1].started_at) if task.allocations else None
+    return (task.allocations[-1].id, task.allocations[-1].started_at) if task.allocations else ("", None)
 
 
 def _crashed(task: "TaskView") -> bool:
