@@ -141,7 +141,7 @@ def test_an_empty_line_after_an_answer_does_not_keep_it_for_ever(monkeypatch):
 
 # --- and so has an answer ----------------------------------------------------------------------------------
 
-MUCH_TO_TAKE = 20_000_000  # more than the kernel keeps
+MUCH_TO_TAKE = 64 * 1024 * 1024  # what a kernel takes at once, many times over
 
 
 def much_to_tell():
