@@ -269,14 +269,13 @@ def _act(wish: Desired, container: Container | None, tries: Attempts, now_ms: in
 def _end(wish: Desired, container: Container | None, tries: Attempts, now_ms: int) -> Action | None:
     allocation = wish.allocation
     if allocation.terminal:
-        lost = allocation.status.state is AllocationState.LOST
         if wish.may_return:
             return None
         # Its container is kept for its logs, except that of a run that was called lost while it ran on.
         if container is not None and container.state is ContainerState.RUNNING:
             return wish.stop(container, None)
         replaced = allocation.status.state is AllocationState.STOPPED and not wish.kept
-        if container is not None and (replaced or lost):
+        if container is not None and (replaced or allocation.status.state is AllocationState.LOST):
             return Remove(container.id)
         return None
     if container is None:

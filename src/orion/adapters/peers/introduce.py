@@ -20,8 +20,9 @@ async def introduction(greeter: Greeter, address: str, *, timeout_s: float, tls:
     """Returns the hello of the process at `address`. Raises Unavailable when none answers within `timeout_s` of
     this process's own running, or one that is no node.
     """
-    loop = asyncio.get_running_loop()
-    for tries_left in reversed(range(TRIES)):
+    loop, tries_left = asyncio.get_running_loop(), TRIES
+    while True:
+        tries_left -= 1
         due_s = loop.time() + timeout_s
         try:
             return await _introduction(greeter, address, timeout_s, tls)
@@ -32,7 +33,6 @@ async def introduction(greeter: Greeter, address: str, *, timeout_s: float, tls:
             raise unavailable(address, error) from None
         except FrameError as error:
             raise Unavailable(f"{address} is no node's peer port: {error}") from None
-    raise AssertionError("the last try returns or raises")
 
 
 async def _introduction(greeter: Greeter, address: str, timeout_s: float, tls: Tls | None) -> Hello:

@@ -142,11 +142,11 @@ class Reconciler:
 
     def _forget(self, work: AssignmentSet) -> None:
         """An allocation that state has forgotten never comes back."""
-        known = {each.allocation.id: each.allocation.status.state for each in work.assigned}
-        assigned = known.keys()
+        assigned = {a.allocation.id for a in work.assigned}
+        lost = {a.allocation.id for a in work.assigned if a.allocation.status.state is AllocationState.LOST}
         self._attempts = {a: t for a, t in self._attempts.items() if a in assigned}
         # One that was lost may go on, and then all is to be said of it again.
-        self._reports.forget({a for a in assigned if known[a] is not AllocationState.LOST})
+        self._reports.forget(assigned - lost)
         self._hooks.forget(assigned)
         self._teardown.forget()
 

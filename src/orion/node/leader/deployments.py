@@ -9,6 +9,7 @@ from orion.model.update import UpdatePolicy
 from orion.node.consensus.driver import RaftDriver
 from orion.node.leader.proposer import Proposer
 from orion.node.leader.pulls import ImagesAhead
+from orion.node.leader.repeats import SAME_AGAIN_MS, Repeats
 from orion.node.leader.until import changed_or_due
 from orion.node.routing.forward import Forward
 from orion.ports.clock import Clock
@@ -19,7 +20,6 @@ from orion.scheduler.room import has_room, target
 from orion.state.job_record import JobRecord
 from orion.state.tables.deployment_rows import Deployments as Table
 
-SAME_AGAIN_MS = 1_000
 GATHER_S = 0.02  # what changes together is looked at together
 _PLAIN = UpdatePolicy()
 
@@ -43,7 +43,7 @@ class Deployments:
     async def _lead(self, ahead: ImagesAhead) -> None:
         pools = Pools()
         memories: dict[int, Memory] = {}
-        said: dict[int, Command] = {}  # of each deployment, the last decision that was carried out
+        repeats = Repeats[int, Command]()  # of each deployment
         while True:
             seen, view = self._driver.watch.moves, self._driver.view
             running = view.of(Table).running()
@@ -56,13 +56,10 @@ class Deployments:
                     ahead.want(row, decision.pulls, spec, memories[row.id])
                 again_ms = min(again_ms, decision.again_ms)
                 if decision.command is None:
-                    said.pop(row.id, None)
-                elif said.get(row.id) == decision.command:
-                    # It was carried out and changed nothing: the same again would neither.
+                    repeats.forget(row.id)
+                elif repeats.is_one(row.id, decision.command):
                     again_ms = min(again_ms, self._clock.now_ms() + SAME_AGAIN_MS)
-                    del said[row.id]
                 else:
-                    said[row.id] = decision.command
                     command = replace(decision.command, at_ms=self._clock.wall_ms())
                     moved |= await self._proposer.propose(command) is not None
                 await asyncio.sleep(0)

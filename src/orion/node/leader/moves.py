@@ -5,6 +5,7 @@ from collections.abc import MutableSet
 from orion.model.ids import JobName
 from orion.node.consensus.driver import RaftDriver
 from orion.node.leader.proposer import Proposer
+from orion.node.leader.repeats import SAME_AGAIN_MS, Repeats
 from orion.node.leader.until import changed_or_due
 from orion.ports.clock import Clock
 from orion.reconcile.deployment_look import NEVER_MS
@@ -14,7 +15,6 @@ from orion.scheduler.room import has_room
 from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.moves import MAX_MOVED, MoveTasks
 
-SAME_AGAIN_MS = 1_000
 GATHER_S = 0.05  # what changes together is looked at together
 
 
@@ -33,7 +33,7 @@ class Moving:
         pools = Pools()
         memories: dict[JobName, MoveMemory] = {}
         moving = self._all_moving()
-        said: dict[JobName, Moves] = {}  # of each job, the last that were carried out
+        repeats = Repeats[JobName, tuple[object, ...]]()
         while True:
             seen, again_ms = self._driver.watch.moves, NEVER_MS
             names = dict.fromkeys((*moving, *sorted(self._begun), *self._leaving()))
@@ -43,13 +43,10 @@ class Moving:
                 moves = self._look(name, memories[name], pools)
                 again_ms = min(again_ms, moves.again_ms)
                 if not (moves.move or moves.retire):
-                    said.pop(name, None)
-                elif (former := said.get(name)) and (former.move, former.retire) == (moves.move, moves.retire):
-                    # It was carried out and changed nothing: the same again would neither.
+                    repeats.forget(name)
+                elif repeats.is_one(name, (moves.move, moves.retire)):
                     again_ms = min(again_ms, self._clock.now_ms() + SAME_AGAIN_MS)
-                    del said[name]
                 else:
-                    said[name] = moves
                     command = MoveTasks(
                         self._clock.wall_ms(), name, moves.move[:MAX_MOVED], moves.retire[:MAX_MOVED]
                     )

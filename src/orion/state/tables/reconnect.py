@@ -22,7 +22,7 @@ from orion.state.tables.networks import Networks
 from orion.state.tables.plans import ports_fit
 from orion.state.tables.subnets import Subnets, addresses_in_use
 from orion.state.tables.system import fit_job
-from orion.state.tables.volumes import Volumes, volume_giver
+from orion.state.tables.volumes import Volumes
 
 _LEVEL = 2  # builds of before it leave lost what was lost
 
@@ -38,7 +38,7 @@ def reconnect(state: Tables, step: Step, node: NodeRecord, down_since_ms: int) -
     for allocation in _lost(state, node, down_since_ms):
         record = state.jobs[allocation.job]
         fit_job(state, step, record)  # its slot may be none of the job's any more
-        if allocation.id in state.allocations and _may_go_on(state, step, node, record, allocation):
+        if allocation.id in state.allocations and _may_go_on(state, node, record, allocation):
             status = replace(allocation.status.because(""), state=AllocationState.SCHEDULED, finished_at_ms=0)
             node_moves.take_back(state, node, allocation, status)
             back.append(allocation)
@@ -70,33 +70,28 @@ def _lost(state: Tables, node: NodeRecord, down_since_ms: int) -> Iterator[Alloc
             yield allocation
 
 
-def _may_go_on(state: Tables, step: Step, node: NodeRecord, record: JobRecord, allocation: Allocation) -> bool:
+def _may_go_on(state: Tables, node: NodeRecord, record: JobRecord, allocation: Allocation) -> bool:
     """Returns whether its slot is open, the node is one for it, and all that it held is free."""
-    version, spec = allocation.job_version, record.spec(allocation.job_version)
+    spec = record.spec(allocation.job_version)
     if record.open[allocation.index] != OPEN or not node.schedulable or not takes(node.node, spec):
         return False
     if not node.has_room(spec.resources):
         return False
     if spec.ports and not ports_fit(node.ports, state.of(Ingress).rows, spec.ports, allocation.ports):
         return False
-    admits = admission(state, spec.rules, allocation.job, version)
+    admits = admission(state, spec.rules, allocation.job, allocation.job_version)
     if admits is not None and not admits(node):
         return False
-    return _has_volumes(state, step, node, record, allocation) and _has_addresses(state, node, spec, allocation)
+    return _has_volumes(state, node, spec, allocation) and _has_addresses(state, node, spec, allocation)
 
 
-def _has_volumes(state: Tables, step: Step, node: NodeRecord, record: JobRecord, allocation: Allocation) -> bool:
-    """Those of storage systems are let go with the allocation that they were attached for. A volume without data
-    may have got another home meanwhile.
+def _has_volumes(state: Tables, node: NodeRecord, spec: TaskSpec, allocation: Allocation) -> bool:
+    """Returns whether each is on the node, to stay. Those of storage systems are let go with the allocation that
+    they were attached for, and one without data may have got another home meanwhile.
     """
-    spec = record.spec(allocation.job_version)
-    volumes = volume_giver(state, step, allocation.job, spec)
-    if volumes is None:
-        return True
+    home = node.node.id
     rows = (state.of(Volumes).get(name) for name in spec.volume_names(allocation.index))
-    if any(row is None or row.system is not None or row.home != node.node.id for row in rows):
-        return False
-    return volumes.admits(node, allocation.index)
+    return all(row is not None and row.system is None and row.home == home and not row.moving_to for row in rows)
 
 
 def _has_addresses(state: Tables, node: NodeRecord, spec: TaskSpec, allocation: Allocation) -> bool:
