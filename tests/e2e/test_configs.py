@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from support import images
+from support.deployments import done
 from support.nodes import Cluster, NodeProcess
 
 pytestmark = pytest.mark.engine
@@ -103,8 +104,7 @@ def test_a_folder_of_this_machine_in_a_container(shared: Cluster, busybox_image:
     }
 
     def until_done(view: dict, words: str) -> None:
-        deployment = f"/deployments/{view['deployment']['id']}"
-        shared.wait(lambda: one.ask("GET", deployment)["state"] == "done", "its end")
+        done(shared, view)
         shared.wait(lambda: one.ask("GET", "/tasks/www/logs") == words, "its words")
 
     until_done(dict(one.ask("PUT", "/jobs/www", body)), "one\n640 101 102\n")
@@ -138,8 +138,7 @@ def test_a_job_changes_with_its_config_when_it_is_deployed_and_a_rollback_has_th
 
     def deployed(method: str, path: str, words: str, given: dict | None = None) -> dict:
         view = dict(node.ask(method, path, given))
-        deployment = f"/deployments/{view['deployment']['id']}"
-        shared.wait(lambda: node.ask("GET", deployment)["state"] == "done", "its end")
+        done(shared, view)
         shared.wait(lambda: node.ask("GET", "/tasks/web/logs") == words, "its words")
         return view
 

@@ -17,7 +17,7 @@ jobs:
     count: 2
     command: [sh, -c, "{script}"]
     stopGraceSeconds: 2
-    update: {{monitorSeconds: 1, progressDeadlineSeconds: 60{update}}}
+    update: {{monitorSeconds: 1, progressDeadlineSeconds: 240{update}}}
     env: {{RELEASE: "{release}"}}
   db:
     image: {image}

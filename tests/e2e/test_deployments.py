@@ -3,24 +3,18 @@
 import pytest
 
 from support import images
+from support.deployments import done, ended
 from support.nodes import Cluster, Problem
 
 pytestmark = pytest.mark.engine
 
 SLEEP = ["sh", "-c", "trap 'exit 0' TERM; sleep 1000000 & wait"]
-UPDATE = {"monitorSeconds": 1, "progressDeadlineSeconds": 60}
+UPDATE = {"monitorSeconds": 1, "progressDeadlineSeconds": 240}
 
 
 def put(cluster: Cluster, name: str, **job: object) -> dict:
     body = {"image": images.BUSYBOX, "command": SLEEP, "stopGraceSeconds": 2, "update": UPDATE} | job
     return cluster.any().ask("PUT", f"/jobs/{name}", body)
-
-
-def ended(cluster: Cluster, view: dict) -> dict:
-    path = f"/deployments/{view['deployment']['id']}"
-    return cluster.wait(
-        lambda: (d := cluster.any().ask("GET", path))["state"] != "running" and d, f"{path} to end", deadline_s=300
-    )
 
 
 def job(cluster: Cluster, name: str) -> dict:
@@ -30,23 +24,23 @@ def job(cluster: Cluster, name: str) -> dict:
 def test_a_job_is_made_changed_scaled_and_taken_back(shared: Cluster, busybox_image: str) -> None:
     shared.grow_to(3)
     made = put(shared, "web", count=3)
-    assert ended(shared, made)["state"] == "done"
+    done(shared, made)
     assert (job(shared, "web")["ready"], job(shared, "web")["version"]) == (3, 0)
     changed = put(shared, "web", count=3, env={"A": "1"})
     assert (changed["version"], changed["deployment"]["fromVersion"]) == (1, 0)
-    assert ended(shared, changed)["state"] == "done"
+    done(shared, changed)
     now = job(shared, "web")
     assert (now["ready"], now["updated"]) == (3, 3)
     again = put(shared, "web", count=3, env={"A": "1"})
     assert again["deployment"]["id"] == changed["deployment"]["id"]
     more = shared.any().ask("PUT", "/jobs/web/count", {"count": 5})
-    assert ended(shared, more)["state"] == "done"
+    done(shared, more)
     back = shared.any().ask("POST", "/jobs/web/rollback")
-    assert ended(shared, back)["state"] == "done"
+    done(shared, back)
     now = job(shared, "web")
     assert (now["version"], now["env"], now["ready"], now["count"]) == (0, {}, 5, 5)
     fewer = shared.any().ask("PUT", "/jobs/web/count", {"count": 1})
-    assert ended(shared, fewer)["state"] == "done"
+    done(shared, fewer)
     assert [t["id"] for t in shared.any().ask("GET", "/tasks")] == ["web/0"]
 
 
@@ -61,10 +55,10 @@ def test_a_job_is_made_changed_scaled_and_taken_back(shared: Cluster, busybox_im
 )
 def test_a_bad_version_is_taken_back(shared: Cluster, busybox_image: str, wrong: dict, why: str) -> None:
     shared.grow_to(3)
-    ended(shared, put(shared, "web", count=2))
+    done(shared, put(shared, "web", count=2))
     kept = {t["allocations"][-1]["id"] for t in shared.any().ask("GET", "/tasks")}
     end = ended(shared, put(shared, "web", count=2, **wrong))
-    assert end["state"] == "rolled-back"
+    assert end["state"] == "rolled-back", end
     assert why in end["reason"]
     now = job(shared, "web")
     assert (now["version"], now["ready"], now["command"]) == (0, 2, SLEEP)
@@ -76,12 +70,12 @@ def test_a_bad_version_is_taken_back(shared: Cluster, busybox_image: str, wrong:
 
 def test_a_deployment_survives_the_death_of_its_leader(shared: Cluster, busybox_image: str) -> None:
     shared.grow_to(3)
-    ended(shared, put(shared, "web", count=3))
+    done(shared, put(shared, "web", count=3))
     changed = put(shared, "web", count=3, env={"A": "2"})
     shared.wait(lambda: job(shared, "web")["updated"] >= 1, "a first task of the new version")
     leader = shared.wait(shared.leader, "a leader")
     leader.kill()
-    assert ended(shared, changed)["state"] == "done"
+    done(shared, changed)
     assert (job(shared, "web")["ready"], job(shared, "web")["updated"]) == (3, 3)
 
 

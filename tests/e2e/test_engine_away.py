@@ -17,7 +17,7 @@ JOB = {
     "command": ["httpd", "-f"],
     "kind": "system",
     "stopGraceSeconds": 0,
-    "healthCheck": {"tcp": {"port": 80}, "intervalSeconds": 0.5, "retries": 2},
+    "healthCheck": {"tcp": {"port": 80}, "intervalSeconds": 0.5, "retries": 2, "startPeriodSeconds": 30},
     "update": {"monitorSeconds": 0.5},
 }
 

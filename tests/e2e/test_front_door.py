@@ -16,6 +16,7 @@ from typing import Self
 import pytest
 
 from support import images
+from support.deployments import done
 from support.lab_nodes import LabNodes, lab_hosts
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
@@ -47,7 +48,7 @@ def shop(version: int) -> dict:
 
 def blog(version: int) -> dict:
     """Reached by its addresses in the cluster's network."""
-    check = {"tcp": {"port": 80}, "intervalSeconds": 0.5}
+    check = {"tcp": {"port": 80}, "intervalSeconds": 0.5, "startPeriodSeconds": 30}
     labels = {"orion.host": f"{BLOG}, www.{BLOG}", "orion.port": "80"}
     return job(version, labels=labels, healthCheck=check, drainSeconds=2)
 
@@ -95,10 +96,7 @@ def put(lab: LabNodes, name: str, body: dict) -> None:
 
 
 def deployed(lab: LabNodes, name: str, body: dict) -> None:
-    view = lab.ask(1, "PUT", f"/jobs/{name}", body)
-    path = f"/deployments/{view['deployment']['id']}"
-    end = lab.wait(lambda: (d := lab.ask(1, "GET", path))["state"] != "running" and d, "its end", deadline_s=300)
-    assert end["state"] == "done", end
+    done(lab, lab.ask(1, "PUT", f"/jobs/{name}", body))
 
 
 class Visitor:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from support import api, images
+from support.deployments import done, ended
 from support.dockerd import Dockerd
 from support.nodes import Cluster, cluster
 from support.registry import push, registry
@@ -50,11 +51,7 @@ def run_by(docker_host: str, job: str) -> set[str]:
 
 def deployed(cluster: Cluster, method: str, path: str, body: dict | None = None) -> dict:
     view = cluster.any().ask(method, path, body)
-    deployment = f"/deployments/{view['deployment']['id']}"
-    end = cluster.wait(
-        lambda: (d := cluster.any().ask("GET", deployment))["state"] != "running" and d, "its end", deadline_s=300
-    )
-    assert end["state"] == "done", end
+    done(cluster, view)
     return view
 
 
@@ -100,11 +97,8 @@ def test_stop_first_with_a_bad_image_touches_nothing(docker_host: str, image: st
     (before,) = shared.any().ask("GET", "/tasks")
     view = shared.any().ask("PUT", "/jobs/app", body | {"image": image.replace("app:1", "app:2")})
     assert "is taken by its tag" in view["notes"][0]
-    path = f"/deployments/{view['deployment']['id']}"
-    end = shared.wait(
-        lambda: (d := shared.any().ask("GET", path))["state"] != "running" and d, "its end", deadline_s=300
-    )
-    assert end["state"] == "rolled-back"
+    end = ended(shared, view)
+    assert end["state"] == "rolled-back", end
     assert "app/0 on node1" in end["reason"]
     assert "can't be pulled" in end["reason"]
     (after,) = shared.any().ask("GET", "/tasks")

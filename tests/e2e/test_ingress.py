@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from support import api, images
+from support.deployments import done
 from support.lab_containers import wait_for_bridges
 from support.lab_nodes import LabNodes, lab_hosts
 
@@ -37,10 +38,7 @@ def lab() -> Iterator[LabNodes]:
 
 
 def deploy(lab: LabNodes, **more: object) -> None:
-    view = lab.ask(1, "PUT", "/jobs/web", {**JOB, **more})
-    path = f"/deployments/{view['deployment']['id']}"
-    end = lab.wait(lambda: (d := lab.ask(1, "GET", path))["state"] != "running" and d, "its end", deadline_s=300)
-    assert end["state"] == "done", end
+    done(lab, lab.ask(1, "PUT", "/jobs/web", {**JOB, **more}))
 
 
 def get(lab: LabNodes, host: int, address: str) -> list[str]:
@@ -165,9 +163,7 @@ def another_leader(lab: LabNodes, former: int) -> bool:
 
 
 def test_a_connection_lives_through_what_is_no_concern_of_it(lab: LabNodes) -> None:
-    view = lab.ask(1, "PUT", "/jobs/echo", ECHO)
-    path = f"/deployments/{view['deployment']['id']}"
-    lab.wait(lambda: lab.ask(1, "GET", path)["state"] == "done", "its end", deadline_s=300)
+    done(lab, lab.ask(1, "PUT", "/jobs/echo", ECHO))
     (task,) = lab.ask(1, "GET", "/tasks")
     home = int(task["nodeId"].removeprefix("node"))
     asked = next(node for node in NODES if node != home)

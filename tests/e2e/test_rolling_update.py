@@ -6,13 +6,21 @@ from typing import Any
 import pytest
 
 from support.command import orion
+from support.deployments import done
 from support.nodes import Cluster
 from support.traffic import SERVER, Endpoints, Traffic, following_endpoints, traffic
 
 pytestmark = pytest.mark.engine
 
 RATE = 200
-CHECK = {"http": {"port": 80, "path": "/up"}, "intervalSeconds": 0.5, "timeoutSeconds": 10, "retries": 2}
+STARTS_S = 15  # a busy machine has been a second behind with a container's first steps
+CHECK = {
+    "http": {"port": 80, "path": "/up"},
+    "intervalSeconds": 0.5,
+    "timeoutSeconds": 10,
+    "retries": 2,
+    "startPeriodSeconds": STARTS_S,
+}
 
 
 def put(cluster: Cluster, image: str, release: int) -> dict[str, Any]:
@@ -24,27 +32,17 @@ def put(cluster: Cluster, image: str, release: int) -> dict[str, Any]:
         "healthCheck": CHECK,
         "drainSeconds": 6,
         "stopGraceSeconds": 5,
-        "update": {"monitorSeconds": 1, "progressDeadlineSeconds": 60},
+        "update": {"monitorSeconds": 1, "progressDeadlineSeconds": 240},
     }
     changed: dict[str, Any] = cluster.any().ask("PUT", "/jobs/web", body)
     return changed
-
-
-def ended(cluster: Cluster, view: dict[str, Any]) -> str:
-    path = f"/deployments/{view['deployment']['id']}"
-
-    def state() -> str | None:
-        found: str = cluster.any().ask("GET", path)["state"]
-        return found if found != "running" else None
-
-    return cluster.wait(state, f"{path} to end", deadline_s=300)
 
 
 @pytest.fixture
 def web(shared: Cluster, web_image: str) -> Iterator[tuple[Cluster, Endpoints, Traffic]]:
     """Three nodes, a job of three tasks, and requests to them that never stop."""
     shared.grow_to(3)
-    assert ended(shared, put(shared, web_image, 0)) == "done"
+    done(shared, put(shared, web_image, 0))
     with following_endpoints([f"127.0.0.1:{n.port}" for n in shared.nodes], "web") as known:
         shared.wait(lambda: len(known.addresses) == 3, "three endpoints")
         with traffic(lambda: known.addresses, RATE) as load:
@@ -60,7 +58,7 @@ def check(known: Endpoints, load: Traffic, servers: int) -> None:
 def test_an_update_loses_no_request(web: tuple[Cluster, Endpoints, Traffic], web_image: str) -> None:
     cluster, known, load = web
     for release in (1, 2):
-        assert ended(cluster, put(cluster, web_image, release)) == "done"
+        done(cluster, put(cluster, web_image, release))
     check(known, load, 9)
 
 
@@ -72,7 +70,7 @@ def test_the_death_of_the_leader_in_an_update_loses_no_request(
     cluster.wait(lambda: cluster.any().ask("GET", "/jobs/web")["updated"] >= 1, "a first task of the new version")
     leader = cluster.wait(cluster.leader, "a leader")
     leader.kill()
-    assert ended(cluster, changed) == "done"
+    done(cluster, changed)
     leader.start(*cluster.joining(leader))
     cluster.wait_settled(3)
     check(known, load, 6)

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from support import api
+from support.deployments import done
 from support.lab_nodes import LabNodes
 
 
@@ -73,8 +74,5 @@ def containers(lab: LabNodes, job: str) -> list[Container]:
 
 
 def deployed(lab: LabNodes, job: str, body: dict[str, Any]) -> list[Container]:
-    view = lab.ask(1, "PUT", f"/jobs/{job}", body)
-    path = f"/deployments/{view['deployment']['id']}"
-    end = lab.wait(lambda: (d := lab.ask(1, "GET", path))["state"] != "running" and d, "its end", deadline_s=300)
-    assert end["state"] == "done", end
+    done(lab, lab.ask(1, "PUT", f"/jobs/{job}", body))
     return containers(lab, job)
