@@ -210,6 +210,11 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
         return DRAIN_MS if self.ports or self.ingress else 0
 
     @property
+    def end_time_ms(self) -> int:
+        """The longest time from the word that it is to end to its kill."""
+        return self.drain_time_ms + self.stop_grace_ms
+
+    @property
     def node_labels(self) -> tuple[tuple[str, str], ...]:
         """The labels that its node must have: asked for, or needed by its options, its ports or its networks."""
         needed = self.options.node_labels if self.options is not None else ()

@@ -327,7 +327,8 @@ def _exited(wish: Desired, container: Container, tries: Attempts, now_ms: int) -
     ending = f"{container.id} {container.finished_at_ms}"
     if tries.ending != ending:
         attempt = restarts + 1 if by_itself else 1
-        return BackOff(allocation.id, attempt, ending, restarting_status(container, restarts, failed))
+        status = restarting_status(container, restarts, failed, by_itself=by_itself)
+        return BackOff(allocation.id, attempt, ending, status)
     if now_ms < tries.retry_at_ms:
         return Wait(allocation.id, tries.retry_at_ms)
     return Start(allocation, wish.spec, container.id, restarts + 1 if by_itself else restarts, in_turn)

@@ -203,11 +203,12 @@ class Look:
         if not self.strict:
             return ""
         status = each.status
-        former = self.memory.restarts.setdefault(each.id, status.restarts if slot.steady else 0)
+        # One that is ready when it is first seen is watched from then on: what was before is over.
+        former = self.memory.restarts.setdefault(each.id, status.restarts if slot.ready else 0)
         if status.health is Health.UNHEALTHY:
             return self._words(each, status.reason or "is unhealthy")
         crashed = status.state is AllocationState.STARTING and status.exit_code is not None
-        if status.failed_starts >= FAILED_STARTS or (crashed and not slot.steady):
+        if status.failed_starts >= FAILED_STARTS or crashed:
             return self._words(each, status.reason)
         if status.restarts > former and not slot.steady:
             return self._words(each, status.reason or "has ended and was started again")

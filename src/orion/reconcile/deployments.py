@@ -40,7 +40,8 @@ Command = StepDeployment | TurnDeployment | EndDeployment
 
 class Decision(msgspec.Struct, frozen=True):
     """`command` is None when nothing is to be done before `again_ms`. `why`: what it waits for; `for_a_word`: for
-    somebody who promotes it. `pulls`: nodes that are to pull the goal's image meanwhile.
+    somebody who promotes it. `pulls`: nodes that are to pull the goal's image meanwhile. `gives_up_ms`: when it has
+    waited too long.
     """
 
     command: Command | None
@@ -48,6 +49,7 @@ class Decision(msgspec.Struct, frozen=True):
     why: str = ""
     pulls: tuple[NodeId, ...] = ()
     for_a_word: bool = False
+    gives_up_ms: int = NEVER_MS
 
 
 def decide(
@@ -149,9 +151,7 @@ def _begins(look: Look, *, alone: bool) -> Iterator[int]:
     room = policy.at_a_time(count) - under_way
     if _canaries_hold(look):
         room = min(room, policy.canary - len(begun))
-    due_ms = look.memory.done_at_ms + policy.delay_ms
-    if look.memory.done_at_ms and policy.delay_ms and look.now_ms < due_ms:
-        look.again_ms = min(look.again_ms, due_ms)
+    if _delays(look, under_way):
         return
     for slot in sorted(waiting, key=lambda slot: (slot.serving, slot.index)):
         if room <= 0:
@@ -168,6 +168,20 @@ def _begins(look: Look, *, alone: bool) -> Iterator[int]:
             look.spare += 1  # it stays
         else:
             room -= 1
+
+
+def _delays(look: Look, under_way: int) -> bool:
+    """Returns whether the next slot waits for its time to come. On the way back none does: what is ill is not to
+    serve for longer.
+    """
+    memory, delay_ms = look.memory, look.policy.delay_ms
+    due_ms = memory.done_at_ms + delay_ms
+    if not memory.done_at_ms or not delay_ms or look.now_ms >= due_ms or look.row.rolling_back:
+        return False
+    look.again_ms = min(look.again_ms, due_ms)
+    if not under_way:
+        memory.progress_ms = due_ms  # nobody has waited in vain before
+    return True
 
 
 def _canaries_hold(look: Look) -> bool:
@@ -217,12 +231,13 @@ def _waiting(look: Look, waits_for: Callable[[], str]) -> Decision:
     if first is not None and not first.begun and _canaries_hold(look):
         ready = sum(slot.done for slot in look.slots if slot.begun)
         if ready >= policy.canary:
+            look.memory.progress_ms = look.now_ms  # how long somebody takes to say it tells nothing of it
             why = _to_promote(row, f"its {several(ready, 'canary', 'canaries')}", ready)
             return Decision(None, look.again_ms, why, for_a_word=True)
     why = _why(look, first, waits_for)
-    due_ms = look.memory.progress_ms + policy.progress_deadline_ms
+    due_ms = look.memory.progress_ms + policy.progress_deadline_ms + _asked_for_ms(look, first)
     if look.now_ms < due_ms:
-        return Decision(None, min(look.again_ms, due_ms), why)
+        return Decision(None, min(look.again_ms, due_ms), why, gives_up_ms=due_ms)
     reason = f"nothing has come of it for {policy.progress_deadline_ms // 1000:,} s: {why}"
     if row.rolling_back:
         reason = f"{row.reason}; and going back: {reason}"
@@ -231,6 +246,21 @@ def _waiting(look: Look, waits_for: Callable[[], str]) -> Decision:
     if policy.failure_action is FailureAction.ROLLBACK:
         return Decision(TurnDeployment(0, row.id, reason))
     return Decision(EndDeployment(0, row.id, DeploymentState.PAUSED, reason))
+
+
+def _asked_for_ms(look: Look, first: Slot | None) -> int:
+    """Returns the time that what it waits for is to take: a task is watched, or has its time to end. That time may
+    be longer than the progress deadline.
+    """
+    record, policy = look.record, look.policy
+    if first is None:
+        return max((record.spec(each.job_version).end_time_ms for each in look.surplus), default=0)
+    if first.new is not None and not first.ready:
+        return 0
+    if first.new is not None and not first.steady:
+        return policy.monitor_ms
+    ending = [each for each in record.history(first.index) if not each.terminal and not each.wanted]
+    return max((record.spec(each.job_version).end_time_ms for each in ending), default=0)
 
 
 def waits_for_place(record: JobRecord) -> str:

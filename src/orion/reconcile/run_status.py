@@ -33,12 +33,13 @@ def _paused_words(container: Container) -> str:
     return f"paused, until somebody says docker unpause {name}"
 
 
-def restarting_status(container: Container, restarts: int, failed: str) -> AllocationStatus:
+def restarting_status(container: Container, restarts: int, failed: str, *, by_itself: bool) -> AllocationStatus:
+    """Its exit code is the program's word on itself: one that was ended from outside has said nothing."""
     return AllocationStatus(
         AllocationState.STARTING,
         failed or f"restarting after {exit_words(container)}",
         restarts,
-        container.exit_code,
+        container.exit_code if by_itself else None,
         container.started_at_ms,
         container.finished_at_ms,
         container=container.id,

@@ -174,6 +174,7 @@ def test_a_container_stopped_outside_of_orion_has_not_succeeded_and_costs_no_res
     (back_off,) = actions([wish()], [stopped], spent)
     assert (back_off.attempt, back_off.status.state) == (1, AllocationState.STARTING)
     assert back_off.status.reason == "restarting after exit code 0, stopped outside of Orion"
+    assert back_off.status.exit_code is None, "that would be the program's own word"
     (start,) = actions([wish()], [stopped], Attempts(restarts=5, ending=back_off.ending))
     assert (start.container, start.restarts) == ("c1", 5)
     (report,) = actions([wish(policy=RestartPolicy(RestartMode.NO))], [stopped])
@@ -185,6 +186,7 @@ def test_an_end_that_nobody_saw_is_not_a_success_and_costs_no_restart():
     (back_off,) = actions([wish()], [unseen], Attempts(restarts=5))
     assert (back_off.attempt, back_off.status.state) == (1, AllocationState.STARTING)
     assert back_off.status.reason == "restarting after exit code 0, and nobody saw whether by itself"
+    assert back_off.status.exit_code is None
     (start,) = actions([wish()], [unseen], Attempts(restarts=5, ending=back_off.ending))
     assert start.restarts == 5
     (report,) = actions([wish(policy=RestartPolicy(RestartMode.NO))], [unseen])

@@ -288,7 +288,7 @@ class _Follower:
 
     def _see_ending(self) -> None:
         run = self._known()
-        if run is not None and run.state == "starting" and run.exit_code is not None:
+        if run is not None and run.state == "starting" and run.finished_at is not None:
             self._ending = run.reason.removeprefix("restarting after ")
 
     def _known(self) -> AllocationView | None:

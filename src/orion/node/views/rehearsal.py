@@ -160,7 +160,7 @@ class _Rehearsal:
             self._do(replace(command, at_ms=self._now_ms))
             return True
         if idle:
-            self._wait(decision, record)
+            self._wait(decision)
         return False
 
     def _held_by(self, record: JobRecord, version: int) -> str:
@@ -175,12 +175,10 @@ class _Rehearsal:
             self._replaces = True
             self._alone |= command.alone
 
-    def _wait(self, decision: Decision, record: JobRecord) -> None:
+    def _wait(self, decision: Decision) -> None:
         """Nothing happens before its time: that is soon, or it is stuck."""
         again_ms = decision.again_ms
-        policy = record.job.update or UpdatePolicy()
-        deadline_ms = self._memory.progress_ms + policy.progress_deadline_ms
-        if again_ms >= deadline_ms or again_ms == NEVER_MS:
+        if again_ms >= decision.gives_up_ms or again_ms == NEVER_MS:
             held = self._held or decision.for_a_word
             self.ends, self._reason = ("held" if held else "stuck"), decision.why
         else:

@@ -99,8 +99,10 @@ def turn_deployment(state: Tables, step: Step, command: TurnDeployment) -> None:
     if (found := _subject(state, command.deployment)) is None:
         return
     row, record = found
+    if row.rolling_back:
+        return  # decided once more before the first time was known to be in the log
     specs = record.rollout.specs if record.rollout else {}
-    if row.rolling_back or row.from_version == NO_VERSION or row.from_version not in specs:
+    if row.from_version == NO_VERSION or row.from_version not in specs:
         state.of(Deployments).end(step, row, DeploymentState.FAILED, command.reason)
         return
     job = replace(record.job, version=row.from_version, task=specs[row.from_version])
