@@ -58,6 +58,7 @@ class Checked(msgspec.Struct, frozen=True):
     told_at_ms: int = 0  # `reason` changed
     was_ready: bool = False  # before it failed: others may use it still
     ill_since_ms: int = 0  # it has failed, and is to be replaced
+    checked_at_ms: int = -1  # last, -1 for never
 
     def is_of(self, container: Container) -> bool:
         return (self.container, self.started_at_ms) == (container.id, container.started_at_ms)
@@ -147,6 +148,12 @@ def wait_ms(spec: TaskSpec, checked: Checked, now_ms: int) -> int:
     return check.interval_ms
 
 
+def left_ms(spec: TaskSpec, checked: Checked, now_ms: int) -> int:
+    """Returns the time to the next check: also who goes on with the checks of another one waits for it."""
+    since_ms = checked.checked_at_ms
+    return max(0, since_ms + wait_ms(spec, checked, since_ms) - now_ms) if since_ms >= 0 else 0
+
+
 def after_hooks(spec: TaskSpec, checked: Checked, failure: str, wall_ms: int) -> Checked:
     """Its commands after the start have ended: `failure` says why one has failed, "" when none has."""
     if failure:
@@ -156,16 +163,20 @@ def after_hooks(spec: TaskSpec, checked: Checked, failure: str, wall_ms: int) ->
     return replace(checked, hooked=True, ready_since_ms=ready)
 
 
-def after_probe(spec: TaskSpec, checked: Checked, result: ProbeResult, now_ms: int, wall_ms: int) -> Checked:
+def after_probe(
+    spec: TaskSpec, checked: Checked, result: ProbeResult, *, began_ms: int, now_ms: int, wall_ms: int
+) -> Checked:
+    """As with Docker, a check that began in the start period does not count."""
     check = probe_of(spec)
     assert check is not None
+    checked = replace(checked, checked_at_ms=now_ms)
     if result.ok:
         health = Health.HEALTHY if spec.health is not None else Health.NONE
         ready = checked.ready_since_ms or wall_ms
         return replace(checked, health=health, ready_since_ms=ready, reason="", succeeded=True, failures=0)
     if spec.health is None:
         return _told(checked, f"its port {check.port}/tcp does not accept yet: {result.output}", now_ms)
-    if not checked.succeeded and now_ms < _counts_from_ms(check, checked):
+    if not checked.succeeded and began_ms < _counts_from_ms(check, checked):
         return _told(checked, f"health check: {result.output}", now_ms)
     failed = replace(checked, failures=min(checked.failures + 1, check.retries))
     if failed.failures < check.retries:

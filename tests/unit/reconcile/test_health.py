@@ -41,7 +41,7 @@ def after(of, *results, checked=None):
     """`results`: pairs of a time and a result."""
     checked = checked or first(of)
     for now_ms, result in results:
-        checked = health.after_probe(of, checked, result, now_ms, WALL_MS + now_ms)
+        checked = health.after_probe(of, checked, result, began_ms=now_ms, now_ms=now_ms, wall_ms=WALL_MS + now_ms)
     return checked
 
 
@@ -145,13 +145,28 @@ def test_it_is_checked_often_while_it_starts_and_then_at_its_interval():
     assert health.wait_ms(spec(replace(CHECK, interval_ms=200)), first(spec()), 0) == 200
 
 
+def test_a_check_that_began_in_the_start_period_does_not_count_whenever_it_ends():
+    of = spec(replace(CHECK, start_period_ms=60_000, timeout_ms=10_000, retries=1))
+    found = health.after_probe(of, first(of), BAD, began_ms=59_999, now_ms=69_999, wall_ms=WALL_MS)
+    assert (found.health, found.failures) == (Health.STARTING, 0)
+    found = health.after_probe(of, found, BAD, began_ms=60_000, now_ms=60_001, wall_ms=WALL_MS)
+    assert found.health is Health.UNHEALTHY
+
+
+def test_who_goes_on_with_the_checks_of_another_waits_for_the_next_one():
+    of = spec()
+    assert health.left_ms(of, first(of), 500) == 0
+    found = after(of, (1_000, OK))
+    assert [health.left_ms(of, found, now_ms) for now_ms in (1_000, 2_500, 9_000)] == [2_000, 500, 0]
+
+
 def test_why_it_is_not_healthy_yet_is_told_late_and_seldom():
     slow = spec(replace(CHECK, start_period_ms=60_000))
     assert after(slow, (TELL_AFTER_MS - 1, BAD)).reason == ""
     found = after(slow, (TELL_AFTER_MS, BAD))
     assert found.reason == "health check: status 503"
     other = ProbeResult(ok=False, output="status 504")
-    assert after(slow, (TELL_AFTER_MS + TELL_EVERY_MS - 1, other), checked=found) == found
+    assert after(slow, (TELL_AFTER_MS + TELL_EVERY_MS - 1, other), checked=found).reason == found.reason
     found = after(slow, (TELL_AFTER_MS + TELL_EVERY_MS, other), checked=found)
     assert found.reason == "health check: status 504"
     assert after(slow, (TELL_AFTER_MS + TELL_EVERY_MS + 1, OK), checked=found).reason == ""

@@ -134,16 +134,17 @@ class HealthChecks:
                 health.after_hooks(spec, self._known[allocation.id], failure, self._clock.wall_ms()),
             )
         while not health.is_over(spec, known := self._known[allocation.id]):
-            check = health.probe_of(spec)
+            clock, check = self._clock, health.probe_of(spec)
             assert check is not None
+            await asyncio.sleep(health.left_ms(spec, known, clock.now_ms()) / 1000)
+            began_ms = clock.now_ms()
             result = await self._ask(allocation, spec, container, check)
             if spec.health is not None:
                 self.memory.add(allocation.id, (result,))
-            clock, found = self._clock, ProbeResult(ok=result.ok, output=result.output)
-            known = health.after_probe(spec, known, found, clock.now_ms(), clock.wall_ms())
+            found = ProbeResult(ok=result.ok, output=result.output)
+            now_ms, wall_ms = clock.now_ms(), clock.wall_ms()
+            known = health.after_probe(spec, known, found, began_ms=began_ms, now_ms=now_ms, wall_ms=wall_ms)
             self._learn(allocation, known)
-            if not health.is_over(spec, known):
-                await asyncio.sleep(health.wait_ms(spec, known, self._clock.now_ms()) / 1000)
 
     def _learn(self, allocation: Allocation, known: Checked) -> None:
         before, self._known[allocation.id] = self._known[allocation.id], known

@@ -75,6 +75,7 @@ class Reconciler:
     def begin_anew(self) -> None:
         """Actions of the time before have ended; those that were cancelled before they began did not say so."""
         self._busy.clear()
+        self._reports.begin_anew()
         self._teardown.removing.clear()
         self._health.begin_anew()
 

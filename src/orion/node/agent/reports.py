@@ -24,6 +24,7 @@ TELL_AGAIN_MS = 10_000  # a report that state does not show after so long is mad
 LAST_WORDS_LINES = 3
 LAST_WORDS_BYTES = 400
 LAST_WORDS_TIMEOUT_S = 5.0  # they are asked for once, and an engine may be busy
+FIRST_WORD_S = 0.5  # that a run has ended is told by then, for nobody is to use it any more
 # The engine notes a start once the process runs, which by then may have said something; the run before ended longer
 # ago than this (BACKOFF_FIRST_MS).
 START_SLACK_MS = 500
@@ -48,6 +49,13 @@ class Reports:
         self._report = report
         self._alarm = alarm
         self._told: dict[AllocationId, _Told] = {}
+        self._untold: set[AllocationId] = set()  # what counts as told, and is on its way to that
+
+    def begin_anew(self) -> None:
+        """Who was to tell has ended: what was not told is due."""
+        for allocation in self._untold:
+            self._told.pop(allocation, None)
+        self._untold.clear()
 
     def is_due(self, allocation: AllocationId, status: AllocationStatus) -> bool:
         """Returns False when the same, or an end, was told lately: it is on its way. A late copy of an older one
@@ -60,11 +68,13 @@ class Reports:
             self._alarm.set(told.at_ms + TELL_AGAIN_MS)
             return False
         self._told[allocation] = _Told(status, now)
+        self._untold.add(allocation)
         return True
 
     def forget(self, assigned: Collection[AllocationId]) -> None:
         """All but these."""
         self._told = {a: told for a, told in self._told.items() if a in assigned}
+        self._untold.intersection_update(self._told)
 
     def starting(
         self,
@@ -95,11 +105,22 @@ class Reports:
 
     async def tell(self, allocation: AllocationId, status: AllocationStatus) -> None:
         """With the container's last words, which usually say why it ended. One that was told to end has no reason,
-        so its words are none either.
+        so its words are none either. What is told without them, as they are long in coming, is told with them
+        again; but of the end of an allocation state takes the first telling alone.
         """
-        words = await self._last_words(allocation) if status.exit_code and status.reason else ""
-        reason = f"{status.reason}: {words}" if words else status.reason
-        self._report(allocation, status.because(reason))
+        has_words = status.reason and status.finished_at_ms and status.exit_code != 0
+        if not has_words:
+            words = ""
+        elif status.state in TERMINAL:
+            words = await self._last_words(allocation)
+        else:
+            early = asyncio.get_running_loop().call_later(FIRST_WORD_S, self._report, allocation, status)
+            try:
+                words = await self._last_words(allocation)
+            finally:
+                early.cancel()
+        self._untold.discard(allocation)
+        self._report(allocation, status.because(f"{status.reason}: {words}") if words else status)
 
     async def _last_words(self, allocation: AllocationId) -> str:
         container = self._seen.of(allocation)

@@ -22,8 +22,8 @@ from orion.state.tables.node_status import SetNodeStatus
 
 log = logging.getLogger(__name__)
 
-ANNOUNCE_TIMEOUT_S = 3.0
-HAND_OVER_TIMEOUT_S = 3.0
+ANNOUNCE_TIMEOUT_S = 6.0  # an election may be on
+HAND_OVER_TIMEOUT_S = 6.0
 
 
 class PlannedStop:
