@@ -225,8 +225,25 @@ def test_a_stop_on_purpose_leaves_them_the_time_that_the_cluster_waits():
     async def main(bench):
         bench.assign(spec(DATA))
         await bench.passes(3)
-        await bench.leases.extend(60_000)
-        assert bench.left_ms() > 60_000 + STOP_AFTER_MS - 1_300
+        before_ms = bench.clock.now_ms()
+        await bench.passes(6)  # until the cluster has said that it waits
+        await bench.leases.extend(before_ms, 60_000)
+        agreed = {FIRST: before_ms + 60_000 + STOP_AFTER_MS}
+        assert bench.told == agreed
+        await bench.passes(6)  # leadership is handed over meanwhile
+        assert bench.told == agreed
+
+    run(main)
+
+
+def test_a_stop_on_purpose_leaves_them_no_more_where_the_cluster_has_the_node_as_down():
+    async def main(bench):
+        bench.assign(spec(DATA))
+        await bench.passes(3)
+        bench.down = True
+        before_ms = bench.clock.now_ms()
+        await bench.leases.extend(before_ms, 60_000)
+        assert bench.told[FIRST] <= before_ms + STOP_AFTER_MS
 
     run(main)
 

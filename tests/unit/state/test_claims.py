@@ -5,6 +5,7 @@ return, with a controller that fails, or whose answers are lost, and leaders tha
 import random
 
 import pytest
+from msgspec.structs import replace
 from state_kit import World
 
 from orion.model.claims import SLACK_MS, Claim, ClaimPhase
@@ -113,6 +114,27 @@ def test_a_volume_that_is_on_a_node_is_not_gone_before_that_has_let_go_of_it():
     storage.do(BeginClaim(1, "data", 1, "node1", False, STOP_MS, "n1"))
     assert storage.world.do(RemoveVolume(1, "data", 1, "", 0)).result == "data"
     assert storage.world.state.of(Volumes).get("data").system.removing
+
+
+def test_a_node_that_is_removed_while_it_is_waited_for_has_its_grace_and_then_the_time_of_its_tasks():
+    storage = Storage(1)
+    storage.do(BeginClaim(1, "data", 1, "node1", False, STOP_MS, "n1"))
+    storage.world.left("node1", 60_000)
+    storage.world.remove("node1")
+    (left,) = storage.claims
+    released = replace(left, phase=RELEASING)
+    due_ms = 60_000 + STOP_MS + SLACK_MS
+    (waits,) = acts(released, down={"node1": 0}, removed=["node1"], now_ms=due_ms - 1)
+    assert waits == (ActKind.WAIT, "node1", due_ms)
+
+
+def test_a_node_that_is_removed_once_it_is_dead_has_the_time_of_its_tasks_alone():
+    storage = Storage(1)
+    storage.do(BeginClaim(1, "data", 1, "node1", False, STOP_MS, "n1"))
+    storage.world.left("node1", 60_000)
+    storage.world.down("node1")
+    storage.world.remove("node1")
+    assert [each.stop_after_ms for each in storage.claims] == [STOP_MS]
 
 
 def test_two_claims_that_exclude_each_other_do_not_begin():

@@ -52,7 +52,7 @@ class Leases:
         self._may_start_ms: dict[AllocationId, int] = {}
         self._looks = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._more_ms = 0
+        self._agreed_ms: int | None = None  # until when the cluster waits for this node, which stops
         self._why = ""
         source.on_change.append(self._looks.set)
 
@@ -107,12 +107,18 @@ class Leases:
                 async with asyncio.timeout(RENEW_S if needed or self._kept else None):
                     await self._looks.wait()
 
-    async def extend(self, more_ms: int) -> None:
-        """Has them all go on for longer without this process, which ends: the cluster has agreed to wait for it."""
-        self._more_ms = more_ms
+    async def extend(self, from_ms: int, more_ms: int) -> None:
+        """Has them all go on for longer without this process, which ends: the cluster has agreed to wait for it.
+
+        `from_ms`: a time before the cluster was told, so before it began to wait. Nothing without a quorum's word
+        that this node lives: for one that was down already nobody waits.
+        """
         needed = self._needed()
-        if needed:
-            await self._ask()
+        if not needed:
+            return
+        asked_ms, _ = await self._ask()
+        if asked_ms is not None:
+            self._agreed_ms = from_ms + more_ms
             await self._renew(needed)
 
     def _needed(self) -> dict[AllocationId, int]:
@@ -148,7 +154,7 @@ class Leases:
     async def _renew(self, needed: dict[AllocationId, int]) -> None:
         if self._standing_ms is None:
             return  # those of a former process have the time that it was given
-        from_ms = self._standing_ms + self._more_ms
+        from_ms = self._standing_ms if self._agreed_ms is None else self._agreed_ms
         until_ms = {each: from_ms + time_ms for each, time_ms in needed.items()}
         # One that is over and runs still is ended by the keeper if nobody else does.
         ended = [each for each in self._kept if each not in needed and not self._may_run(each)]

@@ -61,9 +61,10 @@ class PlannedStop:
         grace_ms, work = self._tuning.stop_grace_ms, self._source.latest
         alive = (s.member.node for s in self._directory.all_seen() if s.member.state is MemberState.ALIVE)
         others = any(node != self._me for node in alive)
+        from_ms = self._clock.now_ms()
         at_ms, untold = await self._announce()
         if not untold:
-            await self._leases.extend(grace_ms)
+            await self._leases.extend(from_ms, grace_ms)
         await self._hand_over()
         await self._membership.leave()
         words = LastWords(

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from orion.model.counts import several
 from orion.model.errors import Conflict, OrionError
 from orion.model.ids import NodeId, RaftId
-from orion.model.node import NodeStatus
+from orion.model.node import Node, NodeStatus
 from orion.state import mutations, node_moves
 from orion.state.core.command import Command, Once, command
 from orion.state.core.faults import key_fault, node_fault
@@ -13,6 +13,7 @@ from orion.state.core.step import Step
 from orion.state.gate import level_with, rise
 from orion.state.records import Tables
 from orion.state.tables.answers import Answers
+from orion.state.tables.claims import Claims
 from orion.state.tables.nodes import after_loss, bury, lost_text, unknown_node
 from orion.state.tables.subnets import drop_subnets
 
@@ -100,11 +101,23 @@ def remove_node(state: Tables, step: Step, command: RemoveNode) -> NodeId | Orio
     lost = node_moves.lose_all(state, record, f"{node.id} was removed", step.at_ms)
     step.tell("NodeRemoved", node.id, f"{node.id} was removed{lost_text(lost)}")
     after_loss(state, step, lost)
+    if node.status is NodeStatus.LEFT:
+        _add_grace(state, node)
     node_moves.drop_node(state, record)
     drop_subnets(state, node.id)
     bury(state, node.raft_id)
     rise(state, step, level)
     return node.id
+
+
+def _add_grace(state: Tables, node: Node) -> None:
+    """A node that has stopped on purpose lets its tasks go on for its grace before their time without the cluster
+    begins. Whoever counts that time begins with the removal.
+    """
+    claims = state.of(Claims)
+    for claim in claims.of_node(node.id):
+        if claim.stop_after_ms:
+            claims.put(replace(claim, stop_after_ms=claim.stop_after_ms + node.grace_ms))
 
 
 TABLES = ()
