@@ -5,7 +5,7 @@ so that the job keeps its floor meanwhile.
     a new one has room ............... it comes up beside the former one, which ends once it is steady
     stop-first, or no room ........... the former one ends first, if the floor lets it
     it writes to a volume ............ the same: two would write at a time
-    not done by the job's deadline ... it ends all the same: somebody waits for the node
+    none leaves for the job's deadline  all end all the same: somebody waits for the node
     a deployment is under way ........ that replaces what it replaces; here only what nobody uses ends
 """
 
@@ -25,6 +25,8 @@ class MoveMemory(msgspec.Struct):
 
     ready_at_ms: dict[AllocationId, int] = {}  # since when it is seen ready without a break
     leaving_at_ms: dict[AllocationId, int] = {}  # when it was first seen on a draining node
+    progress_ms: int = 0  # when one of them was last seen to have left, or a deployment to be under way
+    deploying: bool = False  # at the last look
 
 
 class Moves(msgspec.Struct, frozen=True):
@@ -53,7 +55,7 @@ def decide_moves(
     steady = _steady(memory, ready, policy, now_ms)
     moving = record.rollout.moving if record.rollout is not None else {}
     on_them = [each for slot in held for each in slot if each.node in draining]
-    memory.leaving_at_ms = {each.id: memory.leaving_at_ms.get(each.id, now_ms) for each in on_them}
+    _note_progress(memory, {each.id for each in on_them}, now_ms, deploying=deploying)
     unused = [each.id for each in on_them if each.id not in ready]
     if deploying:
         return Moves(retire=tuple(unused))
@@ -67,7 +69,15 @@ def decide_moves(
     retire = [*dict.fromkeys((*retire, *unused))]
     dues_ms = [at + policy.monitor_ms for at in memory.ready_at_ms.values() if moving]
     again_ms = min((due_ms for due_ms in dues_ms if due_ms > now_ms), default=NEVER_MS)
-    late = [each.id for each in on_them if now_ms >= memory.leaving_at_ms[each.id] + policy.progress_deadline_ms]
+    watched = any(
+        former.id in moving and any(each.id in ready for each in slot if record.serves(each))
+        for slot in held
+        for former in slot
+    )
+    # Who watches a successor is to see the end of it, whatever that is.
+    patience_ms = policy.progress_deadline_ms + (policy.monitor_ms if watched else 0)
+    ends_ms = {each: max(at, memory.progress_ms) + patience_ms for each, at in memory.leaving_at_ms.items()}
+    late = [each for each, at in ends_ms.items() if now_ms >= at]
     if late:
         return Moves((), tuple({*retire, *late}), again_ms)
     room = max(1, policy.at_a_time(count)) - sum(former.id in moving for slot in held for former in slot)
@@ -86,8 +96,15 @@ def decide_moves(
             retire.append(each.id)
             serving -= 1
             room -= 1
-    deadline_ms = min(memory.leaving_at_ms.values(), default=NEVER_MS - policy.progress_deadline_ms)
-    return Moves(tuple(move), tuple(retire), min(again_ms, deadline_ms + policy.progress_deadline_ms))
+    return Moves(tuple(move), tuple(retire), min((again_ms, *ends_ms.values())))
+
+
+def _note_progress(memory: MoveMemory, here: set[AllocationId], now_ms: int, *, deploying: bool) -> None:
+    """They leave a few at a time, and a deployment goes first: neither is a reason to end those that wait."""
+    if deploying or memory.deploying or memory.leaving_at_ms.keys() - here:
+        memory.progress_ms = now_ms
+    memory.deploying = deploying
+    memory.leaving_at_ms = {each: memory.leaving_at_ms.get(each, now_ms) for each in sorted(here)}
 
 
 def _steady(

@@ -7,7 +7,7 @@ from orion.model.allocation import AllocationState
 from orion.model.deployment import DeploymentState
 from orion.model.resources import Resources
 from orion.model.update import UpdateOrder, UpdatePolicy
-from orion.reconcile.moves import decide_moves
+from orion.reconcile.moves import MoveMemory, decide_moves
 
 
 def deployed(count=3, nodes=3, **more):
@@ -57,6 +57,36 @@ def test_without_room_and_with_a_floor_it_stays_until_the_deadline():
         world.tick()
         assert len(world.ready()) == 3
     until_empty(world)
+
+
+def test_many_that_leave_one_after_the_other_have_the_deadline_each():
+    world = deployed(count=9, update=UpdatePolicy(progress_deadline_ms=10_000))
+    world.drain("node1")
+    until_empty(world, floor=9, most=10)
+
+
+def test_one_whose_successor_is_watched_for_longer_than_the_deadline_stays_meanwhile():
+    world = deployed(update=UpdatePolicy(monitor_ms=30_000, progress_deadline_ms=10_000))
+    world.drain("node1")
+    for _ in range(25):
+        world.tick()
+        assert any(each.node == "node1" for each in world.ready())
+    until_empty(world, floor=3, most=4)
+
+
+def test_the_deadline_begins_once_a_deployment_has_ended_however_long_nobody_looked():
+    world = deployed(update=UpdatePolicy(order=UpdateOrder.START_FIRST))
+    world.drain("node1")
+    memory, record = MoveMemory(), world.view.job_record("web")
+
+    def look(**more):
+        return decide_moves(record, {"node1"}, memory, now_ms=world.now_ms, has_room=lambda: False, **more)
+
+    look(deploying=True)
+    world.now_ms += 10_000_000
+    assert not look().retire
+    world.now_ms += 600_000
+    assert len(look().retire) == 1
 
 
 def test_a_single_writer_ends_before_it_starts_elsewhere():
