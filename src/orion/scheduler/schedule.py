@@ -245,13 +245,13 @@ class _Planner:
                 whys.append(PlacementFailure(waits=waits))
                 continue
             demand = Demand(spec)
+            more = waiting - len(indexes)  # that this plan does not look at
             if record.job.kind is JobKind.SYSTEM:
-                whys.append(self._place_at_home(record, demand, group))
+                whys.append(self._place_at_home(record, demand, group, more))
                 continue
             if spec.has_volumes:
                 whys.append(self._place_by_volumes(record, demand, group, waiting))
                 continue
-            more = waiting - len(indexes)  # that this plan does not look at
             ranked = demand.rules is not None and demand.rules.ranked
             shape = (demand.shape, record.job.name, version) if ranked else demand.shape
             why = self._refused_shapes.get(shape) or self._place(record, demand, group, len(group) + more)
@@ -297,8 +297,10 @@ class _Planner:
                 fit.add(index)
         return fit
 
-    def _place_at_home(self, record: JobRecord, demand: Demand, indexes: list[int]) -> RefusalReason:
-        """Places each task on the node that its slot is of. Returns why some do not fit there."""
+    def _place_at_home(self, record: JobRecord, demand: Demand, indexes: list[int], more: int) -> RefusalReason:
+        """Places each task on the node that its slot is of, `more` are for the next plan. Returns why some do not
+        fit there.
+        """
         pool = self._pools.pool(self._view, demand.constraints, demand.rules)
         left: list[NodeRecord] = []
         placed = 0
@@ -311,7 +313,7 @@ class _Planner:
                 placed += 1
             else:
                 left += home
-        if len(indexes) < record.open_count:
+        if placed and more:  # without one that is placed the next plan would be this one, for ever
             self._rest[record.job.name] = None
         if placed == len(indexes):
             return ""

@@ -8,6 +8,7 @@ from orion.model.errors import Conflict
 from orion.model.job import JobKind, TaskSpec
 from orion.model.levels import LEVEL
 from orion.model.resources import Resources
+from orion.scheduler.schedule import schedule
 from orion.state.system_slots import homes_for
 from orion.state.tables.system import FitSystemJob
 
@@ -221,6 +222,27 @@ def test_what_waits_for_a_node_that_went_down_is_refused_until_the_job_follows()
     assert world.view.jobs_to_place() == []  # else the leader would plan again and again
     world.rest()
     assert world.where() == {1: "node2", 2: "node3"}
+
+
+def test_a_job_that_is_refused_with_two_versions_is_not_planned_again_at_once():
+    world = SystemWorld(2, resources=Resources(5_000))
+    world.rest()
+    world.deploy("agent", kind=JobKind.SYSTEM, image="nginx:2", resources=Resources(5_000))
+    world.lead()
+    record = world.view.job_record("agent")
+    assert [record.version(index) for index in record.open_indexes(9)] == [1, 0]
+    plan = schedule(world.view, ["agent"])
+    assert not plan.placements
+    assert plan.rest == ()
+
+
+def test_what_one_plan_has_no_room_for_is_for_the_next_one():
+    world = SystemWorld(3)
+    world.fit()
+    plan = schedule(world.view, ["agent"], max_placements=2)
+    assert plan.rest == ("agent",)
+    world.do(plan.command(1))
+    assert schedule(world.view, ["agent"], max_placements=2).rest == ()
 
 
 def test_a_deployment_ends_without_a_node_that_was_looked_at_before_it_was_gone():
