@@ -119,11 +119,14 @@ def test_an_editor_that_is_not_there_is_said_and_the_dashboard_goes_on(one, busy
 def test_a_change_that_is_rolled_back_is_told_and_stays_the_reason_of_its_job(one, busybox_image):
     node = one.any()
     job = {"image": busybox_image, "command": ["sleep", "10000"], "restartPolicy": "no"}
-    node.ask("PUT", "/jobs/web", job)
+    node.ask("PUT", "/jobs/web", {**job, "update": {"monitorSeconds": 1}})
     one.wait(lambda: node.ask("GET", "/jobs/web")["deployment"]["state"] == "done", "a version to go back to")
-    with top(node, EDITOR="sed -i s/10000/never/") as terminal:
+    # Watched for longer than the first one: its end is told in time, though the engine or the node stands still.
+    with top(node, EDITOR="sed -i 's/10000/never/; s/monitorSeconds: 1/&2/'") as terminal:
         terminal.press("e")
         terminal.until("Update web?")
         terminal.press("y")
         terminal.until("web: update to version 1 was rolled back: ")
-    assert node.ask("GET", "/jobs/web")["reason"].startswith("update to version 1 was rolled back: web/0 ")
+    now = node.ask("GET", "/jobs/web")
+    assert now["reason"].startswith("update to version 1 was rolled back: web/0 ")
+    assert now["update"]["monitorSeconds"] == 12, "the edit"
