@@ -179,7 +179,7 @@ def test_a_connection_lives_through_what_is_no_concern_of_it(lab: LabNodes) -> N
     with lab.wait(connected, "the first connection") as connection:
         deploy(lab)
         assert echoes(connection, b"another job\n")
-        leader = int(lab.ask(1, "GET", "/raft")["leader"].removeprefix("node"))
+        leader = int(lab.wait(lambda: lab.ask(1, "GET", "/raft")["leader"], "a leader").removeprefix("node"))
         lab.wait(lambda: another_leader(lab, leader), "another leader")
         assert echoes(connection, b"another leader\n")
         for host in (asked, home):

@@ -58,7 +58,7 @@ def test_the_leader_stops_under_writes_and_none_is_lost(shared: Cluster, docker_
     there = {task["name"] for task in shared.any().ask("GET", "/tasks")}
     assert set(writer.acknowledged) <= there
     assert {c["Id"] for c in containers(docker_host, f"dev.orion.cluster={shared.id}")} == {c["Id"] for c in before}
-    assert {n["name"]: n["status"] for n in shared.any().ask("GET", "/nodes")}[leader.name] == "left"
+    shared.wait(lambda: shared.any().ask("GET", f"/nodes/{leader.name}")["status"] == "left", "it to have left")
     leader.start(*shared.joining(leader))
     shared.wait_settled(3)
     assert shared.task("web/0")["allocations"][-1]["restarts"] == 0

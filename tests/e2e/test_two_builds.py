@@ -3,10 +3,12 @@ joins, leads, is led, and is rolled back, under load.
 """
 
 import contextlib
+import functools
 import http.client
 import itertools
 import sys
 import threading
+from collections.abc import Callable
 from typing import Self
 
 import pytest
@@ -50,7 +52,7 @@ class Load:
     def pause(self) -> None:
         self._idle.clear()
         self._may.clear()
-        assert self._idle.wait(30)
+        assert self._idle.wait(60)
 
     def resume(self) -> None:
         self._may.set()
@@ -99,8 +101,11 @@ def state_of(node: NodeProcess) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", node.port, timeout=15)
     try:
         connection.request("GET", "/snapshot?stale=1")
+        response = connection.getresponse()
+        if response.status != 200:
+            raise OSError(f"{response.status}: {response.read().decode()}")
         reader = BackupReader()
-        chunks = b"".join(reader.feed(connection.getresponse().read()))
+        chunks = b"".join(reader.feed(response.read()))
         return reader.finish().index, chunks
     finally:
         connection.close()
@@ -124,7 +129,8 @@ def the_state(made: Cluster, load: Load) -> bytes:
         load.resume()
 
 
-def create(node: NodeProcess, name: str, note: str = "", **more: object) -> dict:
+def create(node: NodeProcess, name: str, note: str = "", key: str = "", **more: object) -> dict:
+    """Asked for with the same key it is created once."""
     env = {"NOTE": note} if note else {}
     request = {
         "name": name,
@@ -133,28 +139,50 @@ def create(node: NodeProcess, name: str, note: str = "", **more: object) -> dict
         "memory": 10_000_000,
         "env": env,
     }
-    return node.ask("POST", "/tasks", request | more)
+    return node.ask("POST", "/tasks", request | more, headers={"Idempotency-Key": key} if key else None)
 
 
-def refused(node: NodeProcess, name: str) -> str:
-    with pytest.raises(Problem) as caught:
-        create(node, name, "remember the milk")
-    assert caught.value.status == 409
-    return caught.value.body["detail"]
+def created(made: Cluster, node: NodeProcess, name: str, note: str = "", **more: object) -> None:
+    """A node whose process has just been exchanged may be a moment without a leader."""
+    made.wait(lambda: create(node, name, note, f"create {name}", **more), f"{name} to be created")
 
 
-def label(node: NodeProcess, note: str) -> None:
+def refused(made: Cluster, leader: NodeProcess, ask: Callable[[], object]) -> str:
+    """The words, while this one leads."""
+
+    def words() -> str:
+        let_lead(made, leader)
+        try:
+            ask()
+        except Problem as problem:
+            if problem.status != 409:
+                raise  # nobody leads now
+            return problem.body["detail"] if made.leader() is leader else ""
+        raise AssertionError("it was not refused")
+
+    return made.wait(words, f"a refusal while {leader.name} leads")
+
+
+def label(node: NodeProcess, note: str) -> dict:
     """Which the newer build takes for its new command."""
-    node.ask("POST", f"/nodes/{node.name}/labels", {"labels": {"note-before": note}})
+    return node.ask("POST", f"/nodes/{node.name}/labels", {"labels": {"note-before": note}})
 
 
-def level(node: NodeProcess) -> int:
-    return node.ask("GET", "/raft")["level"]
+def levels(made: Cluster) -> set[int]:
+    return made.wait(lambda: {node.ask("GET", "/raft")["level"] for node in made.nodes}, "the levels")
 
 
 def tasks(made: Cluster) -> dict[str, tuple[str, str, str]]:
-    listed = made.any().ask("GET", "/tasks")
+    listed = made.wait(lambda: made.any().ask("GET", "/tasks"), "the tasks")
     return {t["id"]: (t["state"], t["allocations"][-1]["id"], t["startedAt"]) for t in listed}
+
+
+def value_of(made: Cluster, node: NodeProcess, key: str) -> tuple[int, bytes]:
+    def answer() -> tuple[int, bytes] | None:
+        found = config(node, "GET", key)
+        return found if found[0] < 500 else None
+
+    return made.wait(answer, f"an answer about {key}")
 
 
 def test_a_newer_build_joins_leads_is_led_and_is_rolled_back(docker_host, busybox_image, newer_program):
@@ -162,44 +190,45 @@ def test_a_newer_build_joins_leads_is_led_and_is_rolled_back(docker_host, busybo
         made.grow_to(3)
         one, two, three = made.nodes
         with Load(made) as load:
-            create(one, "before", nodeSelectors={"id": "node1"})  # which is never killed
+            created(made, one, "before", nodeSelectors={"id": "node1"})  # which is never killed
             made.wait_task("before/0", "running")
             ran = tasks(made)
 
             exchange(made, two, newer_program)
-            assert "node1 (0.1.0), node3 (0.1.0)" in one.ask("GET", "/raft")["levelOutlook"]
-            let_lead(made, two)
-            text = refused(two, "early")
+            former = "node1 (0.1.0), node3 (0.1.0)"
+            made.wait(lambda: former in one.ask("GET", "/raft")["levelOutlook"], "it to say who is a former one")
+            early = functools.partial(create, two, "early", "remember the milk")
+            text = refused(made, two, early)
             assert text.startswith(f"not all nodes understand Job.note yet, which is of level {newer.NEXT}: node1")
-            create(three, "led-by-newer")
-            with pytest.raises(Problem, match="not all nodes understand NoteJob yet"):
-                label(two, "hello")
-            let_lead(made, one)
-            assert f"not all nodes understand this yet, which is of level {newer.NEXT}" in refused(two, "early")
-            create(two, "led-by-former")
+            created(made, three, "led-by-newer")
+            assert "not all nodes understand NoteJob yet" in refused(made, two, lambda: label(two, "hello"))
+            words = f"not all nodes understand this yet, which is of level {newer.NEXT}"
+            assert words in refused(made, one, early)
+            created(made, two, "led-by-former")
             the_state(made, load)
 
             exchange(made, three, newer_program, kill=True)
             exchange(made, two, FORMER)  # rolled back
             let_lead(made, two)
             assert "milk" not in the_state(made, load).decode(errors="replace")
-            assert {level(node) for node in made.nodes} == {LEVEL}
+            assert levels(made) == {LEVEL}
 
             exchange(made, two, newer_program, kill=True)
             exchange(made, one, newer_program)
-            made.wait(lambda: {level(node) for node in made.nodes} == {newer.NEXT}, "the level to rise")
-            create(three, "noted", "remember the milk")
-            label(one, "hello-from-a-command")
+            made.wait(lambda: levels(made) == {newer.NEXT}, "the level to rise")
+            created(made, three, "noted", "remember the milk")
+            made.wait(lambda: label(one, "hello-from-a-command"), "the command to be taken")
             state = the_state(made, load)
             assert state.count(b"remember the milk") == 2  # the variable, and the note
             assert b"hello-from-a-command" in state
-            assert not one.ask("GET", "/raft")["levelOutlook"]
+            made.wait(lambda: not one.ask("GET", "/raft")["levelOutlook"], "nobody to be behind")
 
             assert_the_former_ends(made, three, newer_program)
             the_state(made, load)
             load.pause()
             for key, value in load.written.items():
-                assert config(one, "GET", key) == (200, value)
+                assert value_of(made, one, key) == (200, value)
+            made.wait_task("before/0", "running")
             kept = {t: run for t, run in tasks(made).items() if t in ran}
             assert kept == ran, "a task was started again by an upgrade"
             load.resume()
@@ -213,7 +242,7 @@ def assert_the_former_ends(made: Cluster, node: NodeProcess, program: list[str])
     node.program = FORMER
     node.start(*made.joining(node))
     assert node.process is not None
-    assert node.process.wait(30) == 1
+    assert node.process.wait(120) == 1
     last = node.log_tail(1)
     assert "orion: " in last, last
     assert f"this version of orion understands {LEVEL}" in last or "no command that this version knows" in last, (
