@@ -126,7 +126,7 @@ class TestOneThatCantBeLookedInto:
         caplog.set_level(logging.WARNING, "orion.adapters.docker")
 
         async def check() -> None:
-            engine, cluster = bench.stuck(call_s=3.0), bench.new_cluster()
+            engine, cluster = bench.stuck(call_s=8.0), bench.new_cluster()
             bad = await Placed(cluster, bench.spec(FOREVER), number=1).create(engine)
             good = await Placed(cluster, bench.spec(CRASHES), number=2).create(engine)
             await engine.start(bad)
