@@ -73,7 +73,7 @@ def test_the_leader_dies_in_each_phase_of_the_way_in_and_out(world: StorageLab) 
 def test_plugins_are_away_while_a_node_dies(world: StorageLab) -> None:
     world.begin()
     world.row()
-    home = world.home()
+    home = world.its_home()
     for host in HOSTS:
         world.plugins[host].end(signal.SIGKILL)
     world.lab.kill_node(home)
@@ -92,9 +92,9 @@ def test_plugins_are_away_while_a_node_dies(world: StorageLab) -> None:
 
 
 def test_a_plugin_is_replaced_below_a_task_that_runs(world: StorageLab) -> None:
-    world.begin()
+    world.begin(stopAfterDisconnectSeconds=60)  # as nothing is to happen to it, though its node is held up
     world.row()
-    home, before = world.home(), world.task()["allocations"]
+    home, before = world.its_home(), world.task()["allocations"]
     world.plugins[home].end(signal.SIGTERM)
     world.row()
     world.plugins[home].start()
@@ -107,12 +107,12 @@ def test_a_plugin_is_replaced_below_a_task_that_runs(world: StorageLab) -> None:
 def test_an_engine_and_a_machine_start_anew(world: StorageLab) -> None:
     world.begin()
     world.row()
-    home = world.home()
+    home = world.its_home()
     world.lab.daemons[home - 1].kill_daemon()
     world.lab.daemons[home - 1].start()
     world.lab.wait(world.home, "the task to run after its engine was away")
     world.row()
-    home = world.home()
+    home = world.its_home()
     world.lab.kill_node(home)
     for pid in world.keepers_of(home):
         os.kill(pid, signal.SIGKILL)

@@ -18,8 +18,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageLab]:
 
 
 @pytest.fixture(autouse=True)
-def checked(world: StorageLab) -> Iterator[None]:
-    world.begin()
+def checked(world: StorageLab, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Its parameter is more of the task."""
+    world.begin(**getattr(request, "param", {}))
     world.row()
     yield
     world.row()
@@ -28,7 +29,7 @@ def checked(world: StorageLab) -> Iterator[None]:
 
 
 def test_its_node_s_process_is_killed(world: StorageLab) -> None:
-    home = world.home()
+    home = world.its_home()
     world.lab.kill_node(home)
     said = world.lab.wait(
         lambda: (reason := world.task()["reason"]) and "its tasks end there by" in reason and reason,
@@ -41,8 +42,9 @@ def test_its_node_s_process_is_killed(world: StorageLab) -> None:
 
 
 def test_its_node_and_the_leader_are_killed(world: StorageLab) -> None:
-    home = world.home()
-    other = (world.leader() if world.leader() != home else next(host for host in HOSTS if host != home)) or 0
+    home = world.its_home()
+    leader = world.leader()
+    other = leader if leader != home else next(host for host in HOSTS if host != home)
     for host in (home, other):
         world.lab.kill_node(host)
     world.lab.start_again(other)
@@ -53,7 +55,7 @@ def test_its_node_and_the_leader_are_killed(world: StorageLab) -> None:
 
 def test_its_node_is_cut_off_and_returns(world: StorageLab) -> None:
     """The node lives, and so would its task."""
-    home = world.home()
+    home = world.its_home()
     world.lab.vanish(home)
     world.silent.add(home)
     world.elsewhere(home)
@@ -64,7 +66,7 @@ def test_its_node_is_cut_off_and_returns(world: StorageLab) -> None:
 
 
 def test_its_node_s_process_stands_still(world: StorageLab) -> None:
-    home = world.home()
+    home = world.its_home()
     os.kill(world.lab.pid(home), signal.SIGSTOP)
     world.silent.add(home)
     try:
@@ -75,9 +77,11 @@ def test_its_node_s_process_stands_still(world: StorageLab) -> None:
     world.until_clean(home)
 
 
+# As nothing is to happen to it, it has time where its node is held up.
+@pytest.mark.parametrize("checked", [{"stopAfterDisconnectSeconds": 60}], indirect=True)
 def test_its_node_stops_on_purpose_and_returns(world: StorageLab) -> None:
     """Nothing happens to the task: the cluster waits for the node, and the keeper knows it."""
-    home, before = world.home(), world.task()["allocations"]
+    home, before = world.its_home(), world.task()["allocations"]
     world.lab.stop_node(home)
     world.row()
     assert world.keepers_of(home)
@@ -87,7 +91,7 @@ def test_its_node_stops_on_purpose_and_returns(world: StorageLab) -> None:
 
 
 def test_its_node_is_drained(world: StorageLab) -> None:
-    home = world.home()
+    home = world.its_home()
     world.ask("POST", f"/nodes/node{home}/drain")
     world.elsewhere(home)
     world.until_clean(home)

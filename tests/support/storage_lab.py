@@ -79,7 +79,7 @@ class StorageLab:
         self.ask("POST", "/volumes", {"name": "data", "driver": DIR})
         self.lab.wait(lambda: self.ask("GET", "/volumes/data")["state"] == "ready", "the volume")
         self.ask("POST", "/tasks", self.task_of(**more))
-        self.lab.wait(self.home, "the task to run")
+        self.its_home()
 
     def task_of(self, **more: object) -> dict[str, object]:
         return {
@@ -102,6 +102,12 @@ class StorageLab:
         task = self.task()
         node = task["allocations"][-1]["nodeId"] if task["allocations"] else ""
         return int(node.removeprefix("node")) if task["state"] == "running" else 0
+
+    def its_home(self) -> int:
+        """The host on which the task runs, once it does: also one that nobody has touched may have ended, where its
+        node was held up.
+        """
+        return self.lab.wait(self.home, "the task to run")
 
     def leader(self) -> int:
         leader: str = self.lab.wait(lambda: self.ask("GET", "/raft")["leader"], "a leader")
