@@ -224,7 +224,11 @@ def test_endpoints_are_followed_by_polls_and_events_through_a_restart(
 # --- the end, and commands around a life -------------------------------------------------------------------
 
 HEARS = "trap 'echo term; exit 0' TERM; mkdir /www; httpd -p 80 -h /www; echo begun; while :; do sleep 0.1; done"
-BYE = {"preStop": [{"command": ["sh", "-c", "echo bye > /proc/1/fd/1"]}]}
+# Time enough for both, though an engine stands still for a while.
+BYE = {
+    "hooks": {"preStop": [{"command": ["sh", "-c", "echo bye > /proc/1/fd/1"], "timeoutSeconds": 60}]},
+    "stopGraceSeconds": 120,
+}
 
 
 def words(host: str, container: str) -> list[tuple[str, str]]:
@@ -243,7 +247,7 @@ def test_a_task_leaves_the_endpoints_drains_hears_its_commands_and_then_the_sign
     shared: Cluster, docker_host: str, busybox_image: str
 ) -> None:
     shared.grow_to(2)
-    create(shared, "web", HEARS, portBindings={"80": ""}, hooks=BYE, drainSeconds=10)
+    create(shared, "web", HEARS, portBindings={"80": ""}, drainSeconds=15, **BYE)
     run = until_ready(shared, "web")
     said: list[tuple[str, str]] = []
     reader = threading.Thread(target=lambda: said.extend(words(docker_host, run["containerId"])))
@@ -255,7 +259,7 @@ def test_a_task_leaves_the_endpoints_drains_hears_its_commands_and_then_the_sign
 
     shared.wait(lambda: run["id"] not in served(), "it to leave the endpoints")
     left = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
-    reader.join(120)
+    reader.join(240)
     assert [line for _, line in said] == ["begun", "bye", "term"]
     assert said[1][0] >= left
     shared.wait(lambda: served() and served() != [run["id"]], "another run to be ready")
@@ -264,7 +268,7 @@ def test_a_task_leaves_the_endpoints_drains_hears_its_commands_and_then_the_sign
 def test_a_job_that_is_stopped_as_a_whole_does_not_drain(
     one: Cluster, docker_host: str, busybox_image: str
 ) -> None:
-    create(one, "web", HEARS, portBindings={"80": ""}, hooks=BYE, drainSeconds=3600)
+    create(one, "web", HEARS, portBindings={"80": ""}, drainSeconds=3600, **BYE)
     run = until_ready(one, "web")
     one.any().ask("POST", "/tasks/web/stop")
     one.wait_task("web", "stopped")
@@ -274,7 +278,8 @@ def test_a_job_that_is_stopped_as_a_whole_does_not_drain(
 def test_a_task_is_not_ready_before_its_commands_after_the_start_have_succeeded(
     one: Cluster, docker_host: str, busybox_image: str
 ) -> None:
-    warm = [{"command": ["sh", "-c", "test -e /warm || { touch /warm; echo cold; exit 1; }"]}]
+    script = "test -e /warm || { touch /warm; echo cold; exit 1; }"
+    warm = [{"command": ["sh", "-c", script], "timeoutSeconds": 60}]
     create(one, "web", "exec sleep 1000000", hooks={"postStart": warm})
     until_ready(one, "web")
     assert run_of(one, "web")["restarts"] == 1
