@@ -22,6 +22,7 @@ from support.lab_nodes import LabNodes, lab_hosts
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
 HOSTS = (1, 2, 3)
+DRAIN_S = 5  # of each task after the other; a door that is held up learns of its end before it ends
 SHOP, BLOG = "shop.example.org", "blog.example.org"
 SERVE = "mkdir /www; echo $ORION_TASK v$V > /www/index.html; exec httpd -f -p 80 -h /www"
 CLIENTS = 6
@@ -35,6 +36,7 @@ def job(version: int, **more: object) -> dict:
         "command": ["sh", "-c", SERVE],
         "env": {"V": str(version)},
         "count": 3,
+        "drainSeconds": DRAIN_S,
         "stopGraceSeconds": 0,
         "update": {"monitorSeconds": 0.5},
         **more,
@@ -50,7 +52,7 @@ def blog(version: int) -> dict:
     """Reached by its addresses in the cluster's network."""
     check = {"tcp": {"port": 80}, "intervalSeconds": 0.5, "startPeriodSeconds": 30}
     labels = {"orion.host": f"{BLOG}, www.{BLOG}", "orion.port": "80"}
-    return job(version, labels=labels, healthCheck=check, drainSeconds=2)
+    return job(version, labels=labels, healthCheck=check)
 
 
 @pytest.fixture(scope="module")
