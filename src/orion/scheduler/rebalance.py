@@ -10,7 +10,7 @@ import msgspec
 
 from orion.model.allocation import Allocation, AllocationState
 from orion.model.ids import AllocationId, JobName, NodeId
-from orion.model.job import JobKind, Placement
+from orion.model.job import JobKind, Placement, RestartMode
 from orion.model.placement_rules import PlacementRules
 from orion.model.update import UpdateOrder
 from orion.scheduler.closed_ports import closed_ports
@@ -58,7 +58,7 @@ def rebalance(view: View, pools: Pools | None = None, *, max_moves: int = MAX_MO
     """Returns moves of which each leaves the fuller of its two nodes less full than it was, and the other one less
     full than that. At most one task of a job moves, so that the others of it stay where they are meanwhile. All
     that a task asks of its node holds for the new one. Tasks of jobs that want to be packed stay, and those that
-    have volumes, run alongside others, or have others alongside.
+    have volumes, run alongside others, have others alongside, or are to run once: a move would begin them anew.
     """
     return _Balancer(view, pools or Pools()).moves(min(max_moves, MAX_MOVES))
 
@@ -122,7 +122,8 @@ class _Balancer:
             packed = (job.task.placement or self._default) is Placement.PACK
             apart = job.task.rules is None or job.task.rules.alongside is None
             current = job.wanted and job.version == allocation.job_version and job.kind is JobKind.SERVICE
-            free = apart and not packed and not job.task.has_volumes
+            once = job.task.restart.mode is RestartMode.NO
+            free = apart and not packed and not once and not job.task.has_volumes
             if current and free and job.name not in self._needed and self._may_leave(record):
                 yield allocation, record
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from test_schedule import GB, WEB, Cluster
 from test_task_rules import JOBS, LABELS, start, where
 
-from orion.model.job import Placement
+from orion.model.job import Placement, RestartMode, RestartPolicy
 from orion.model.placement_rules import Affinity, Alongside, PlacementRules, read_constraint
 from orion.model.update import UpdateOrder, UpdatePolicy
 from orion.scheduler.rebalance import LEAST_GAIN, rebalance
@@ -117,6 +117,15 @@ def test_what_wants_to_be_packed_stays():
     cluster = Cluster(1)
     for n in range(4):
         cluster.job(f"job{n}", memory=2 * GB, placement=Placement.PACK)
+    ready(cluster)
+    cluster.node(2)
+    assert not rebalance(cluster.view).moves
+
+
+def test_what_is_to_run_once_stays():
+    cluster = Cluster(1)
+    for n in range(4):
+        cluster.job(f"job{n}", memory=2 * GB, restart=RestartPolicy(RestartMode.NO))
     ready(cluster)
     cluster.node(2)
     assert not rebalance(cluster.view).moves
