@@ -77,7 +77,9 @@ def _last(schedule: Schedule, zone: tzinfo, former_ms: int, now_ms: int) -> list
 
 
 def _fires(schedule: Schedule, found: list[int], now_ms: int) -> tuple[int, ...]:
-    limit_ms = schedule.start_deadline_ms or (ON_TIME_MS if schedule.catch_up is CatchUp.NONE else NEVER_MS)
+    limit_ms = schedule.start_deadline_ms or NEVER_MS
+    if schedule.catch_up is CatchUp.NONE:
+        limit_ms = min(limit_ms, ON_TIME_MS)
     able = [at_ms for at_ms in found if now_ms - at_ms <= limit_ms]
     if schedule.catch_up is CatchUp.LAST:
         on_time = [at_ms for at_ms in able if now_ms - at_ms <= ON_TIME_MS]

@@ -36,10 +36,22 @@ class Memory(msgspec.Struct):
 
 class Slot:
     """A slot as it stands: the allocation that it wants, if it is there, others that are wanted still, and whether
-    something in it is only ending. `failure`: why its new task is none.
+    something in it is only ending. `failure`: why its new task is none; `completed`: it has done its work.
     """
 
-    __slots__ = ("begun", "done", "ending", "failure", "index", "new", "others", "ready", "serving", "steady")
+    __slots__ = (
+        "begun",
+        "completed",
+        "done",
+        "ending",
+        "failure",
+        "index",
+        "new",
+        "others",
+        "ready",
+        "serving",
+        "steady",
+    )
 
     def __init__(self, index: int, *, begun: bool) -> None:
         self.index = index
@@ -51,6 +63,7 @@ class Slot:
         self.steady = False
         self.serving = False
         self.done = False
+        self.completed = False
         self.failure = ""
 
     @property
@@ -143,7 +156,7 @@ class Look:
                 slot.failure = "" if batch else self._failure(slot, each)
             else:
                 slot.others.append(each)
-        if not record.is_used(index):
+        if record.job.collected or not record.is_used(index):
             slot.done = slot.begun = True  # nobody is to run it
         slot.done = slot.begun and (slot.steady or slot.done) and not slot.others and not slot.ending
         return slot
@@ -183,7 +196,7 @@ class Look:
 
     def _ended(self, slot: Slot, each: Allocation, *, batch: bool) -> None:
         if each.status.state is AllocationState.COMPLETED and batch:
-            slot.done = slot.serving = True
+            slot.done = slot.serving = slot.completed = True
         else:
             slot.failure = self._words(each, each.status.reason or f"has {each.status.state}")
 

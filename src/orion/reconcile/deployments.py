@@ -12,7 +12,8 @@ What is too many for the job's count ends at once. With `alone` the former tasks
 the new one waits for their end. Before, its image is pulled where it is to run: one that is not to be had is a
 failure that has ended nothing.
 
-A new task that fails leads back to the version before, to a pause, or is passed over, as the job's policy says.
+A new task that fails leads back to the version before, to a pause, or is passed over, as the job's policy says. Of
+a batch job nothing leads back: its former version has done its work, or would begin it once more.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -115,6 +116,8 @@ def _failed(look: Look, failed: Sequence[str]) -> Decision | None:
         reason = f"{reason}; and {len(failed) - 1} more"
     if row.rolling_back or action is FailureAction.CONTINUE:
         return None
+    if action is FailureAction.ROLLBACK and look.record.job.kind is JobKind.BATCH:
+        return None
     if action is FailureAction.PAUSE:
         return Decision(EndDeployment(0, row.id, DeploymentState.PAUSED, reason))
     if row.from_version == NO_VERSION:
@@ -125,8 +128,8 @@ def _failed(look: Look, failed: Sequence[str]) -> Decision | None:
 def _alone(look: Look, has_room: Callable[[], bool]) -> bool:
     """Returns whether a slot's former tasks end before its new one begins."""
     rollout, order = look.record.rollout, look.policy.order
-    if look.record.job.kind is JobKind.SYSTEM:
-        return True  # one a node
+    if look.record.job.kind in (JobKind.SYSTEM, JobKind.BATCH):
+        return True  # one a node; and no work is done twice at a time
     if look.record.writes_volumes:
         return True  # one at a time
     if order is not UpdateOrder.AUTO:
@@ -156,7 +159,7 @@ def _begins(look: Look, *, alone: bool) -> Iterator[int]:
     for slot in sorted(waiting, key=lambda slot: (slot.serving, slot.index)):
         if room <= 0:
             return
-        if not alone:
+        if not alone or slot.completed:
             room -= 1
             yield slot.index
         elif not look.may_miss(slot):
@@ -205,7 +208,8 @@ def _retires(look: Look, *, alone: bool) -> list[AllocationId]:
     for slot in look.slots:
         if not slot.others:
             continue
-        if slot.steady or (alone and slot.begun and not slot.ready and look.may_miss(slot) and look.may_end(slot)):
+        over = slot.steady or (slot.begun and slot.completed)
+        if over or (alone and slot.begun and not slot.ready and look.may_miss(slot) and look.may_end(slot)):
             found += [each.id for each in slot.others]
         elif len(slot.others) > 1:
             kept = [max(slot.others, key=look.record.is_ready)]
@@ -241,9 +245,11 @@ def _waiting(look: Look, waits_for: Callable[[], str]) -> Decision:
     reason = f"nothing has come of it for {policy.progress_deadline_ms // 1000:,} s: {why}"
     if row.rolling_back:
         reason = f"{row.reason}; and going back: {reason}"
-    if row.from_version == NO_VERSION or row.rolling_back:
+    turns = policy.failure_action is FailureAction.ROLLBACK
+    no_way_back = row.from_version == NO_VERSION or (turns and look.record.job.kind is JobKind.BATCH)
+    if no_way_back or row.rolling_back:
         return Decision(EndDeployment(0, row.id, DeploymentState.FAILED, reason))
-    if policy.failure_action is FailureAction.ROLLBACK:
+    if turns:
         return Decision(TurnDeployment(0, row.id, reason))
     return Decision(EndDeployment(0, row.id, DeploymentState.PAUSED, reason))
 

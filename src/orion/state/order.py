@@ -9,7 +9,8 @@ from orion.model.job import Job, JobKind
 from orion.state.job_record import JobRecord
 
 Lookup = Callable[[JobName], JobRecord | None]
-_OPTIONAL = (Gap.ABSENT, Gap.STOPPED, Gap.FAILED)  # not waited for unless it is required
+# Not waited for unless it is required. What a job can never be is a mistake, and is said of both.
+_OPTIONAL = (Gap.ABSENT, Gap.STOPPED, Gap.FAILED, Gap.ENDED)
 
 
 def unmet(jobs: Lookup, record: JobRecord, version: int) -> tuple[JobWait, ...]:
@@ -53,9 +54,11 @@ def _gap(record: JobRecord | None, condition: Condition) -> Gap | None:
         return Gap.CRON
     if record.successor is not None:
         return Gap.NOT_YET
+    if job.kind is JobKind.SERVICE and not job.count:
+        return Gap.STOPPED  # as somebody has said who scaled it to nothing
     if job.collected or record.finished:
         if not has_completed(record):
-            return Gap.FAILED
+            return Gap.NOT_YET if _is_changing(record) else Gap.FAILED
         return Gap.ENDED if condition is Condition.HEALTHY else None
     if condition is Condition.COMPLETED:
         return Gap.ENDLESS if job.kind is JobKind.SYSTEM else Gap.NOT_YET
@@ -65,16 +68,21 @@ def _gap(record: JobRecord | None, condition: Condition) -> Gap | None:
 
 
 def has_completed(record: JobRecord) -> bool:
-    """Returns whether all tasks of the job, as it is now, have ended with exit code 0."""
+    """Returns whether all tasks of the job, as it is asked for now, have ended with exit code 0."""
     if record.job.collected:
         return True
     return record.finished and all(
         any(
-            each.status.state is AllocationState.COMPLETED and each.job_version == record.version(index)
+            each.status.state is AllocationState.COMPLETED and each.job_version == record.job.version
             for each in record.history(index)
         )
         for index in range(record.job.count)
     )
+
+
+def _is_changing(record: JobRecord) -> bool:
+    """Returns whether a task has yet to begin with the version that is asked for."""
+    return any(record.version(index) != record.job.version for index in range(record.job.count))
 
 
 def _running(record: JobRecord) -> Iterator[Allocation]:

@@ -115,6 +115,13 @@ def test_every_time_is_dealt_with_once_however_often_one_looks(expression, zone,
 # --- what was missed ---------------------------------------------------------------------------------------
 
 
+def test_without_catching_up_a_deadline_makes_up_for_nothing():
+    schedule = Schedule("* * * * *", catch_up=CatchUp.NONE, start_deadline_ms=HOUR)
+    found = due(schedule, ZoneInfo("UTC"), ms("2025-01-01T00:00"), ms("2025-01-01T00:50:10"))
+    assert texts(found.fires) == ["01-01 00:50"]
+    assert found.missed == 49
+
+
 def late(catch_up, hours, deadline_ms=0):
     start = ms("2026-05-01 00:10")
     schedule = Schedule("0 * * * *", catch_up=catch_up, start_deadline_ms=deadline_ms)

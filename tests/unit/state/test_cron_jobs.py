@@ -1,6 +1,7 @@
 """Cron jobs: each time is dealt with once, whatever overlaps, is missed, stopped or removed."""
 
 import pytest
+from msgspec.structs import replace
 from rollout_kit import Rollout
 
 from orion.model.errors import Conflict, NotFound
@@ -201,11 +202,90 @@ def test_a_run_that_completed_is_not_run_again_when_its_node_dies():
 def test_runs_are_remembered_up_to_a_bound_and_never_one_that_runs():
     world = CronWorld()
     world.fire(1)
-    for minute in range(2, MAX_FIRINGS + 10):
-        world.fire(minute)
+    for number in range(2, MAX_FIRINGS + 10):
+        world.end(world.run_now(at_ms=number * MINUTE).result)
     assert len(world.row.firings) == MAX_FIRINGS
     assert world.outcomes()[0] == (1, RUNNING)
-    assert world.outcomes()[1][0] == 11
+    assert world.outcomes()[1] == (11, COMPLETED)
+
+
+def test_times_that_are_skipped_one_after_the_other_take_the_place_of_no_run():
+    world = CronWorld()
+    world.fire(1)
+    world.end("nightly-1", "failed", exit_code=3)
+    world.fire(2)
+    for minute in range(3, MAX_FIRINGS + 10):
+        world.fire(minute)
+    assert world.outcomes() == [(1, FAILED), (2, RUNNING), (3, SKIPPED)]
+    last = world.row.firings[-1]
+    assert (last.count, last.to_ms // MINUTE) == (MAX_FIRINGS + 7, MAX_FIRINGS + 9)
+    world.end("nightly-2")
+    world.fire(20, former=world.row.last_ms, until=19)  # the clock was put back
+    assert world.outcomes() == [(1, FAILED), (2, COMPLETED), (3, SKIPPED)]
+
+
+def test_several_that_are_made_up_for_wait_for_a_run_that_goes_on():
+    world = CronWorld()
+    world.fire(1)
+    world.fire(2, 3)
+    assert world.outcomes() == [(1, RUNNING)]
+    assert [at_ms // MINUTE for at_ms in world.row.queued] == [2, 3]
+
+
+# --- a firing ends, whatever becomes of its run --------------------------------------------------------------
+
+
+def test_a_cron_job_of_no_tasks_skips_its_times_until_it_has_some_again():
+    world = CronWorld()
+    assert not isinstance(world.scale(0, "nightly").result, Conflict)
+    world.fire(1)
+    assert world.outcomes() == [(1, SKIPPED)]
+    assert isinstance(world.run_now().result, Conflict)
+    world.scale(1, "nightly")
+    world.fire(2)
+    assert world.outcomes()[-1] == (2, RUNNING)
+
+
+def test_a_run_that_is_scaled_to_nothing_has_ended():
+    world = CronWorld()
+    world.fire(1)
+    world.scale(0, "nightly-1")
+    assert world.outcomes() == [(1, COMPLETED)]
+
+
+def test_a_run_that_is_changed_stays_its_cron_jobs():
+    world = CronWorld()
+    world.fire(1)
+    world.deploy("nightly-1", 1, "backup:2", JobKind.BATCH)
+    assert world.view.job("nightly-1").cron == "nightly"
+    world.end("nightly-1")
+    assert world.outcomes() == [(1, COMPLETED)]
+
+
+def test_a_run_whose_job_is_gone_holds_nobody():
+    world = CronWorld()
+    world.fire(1)
+    world.state.of(Crons).put(replace(world.row, firings=(replace(world.row.firings[0], job="nightly-0"),)))
+    world.fire(2)
+    assert world.outcomes() == [(1, STOPPED), (2, RUNNING)]
+
+
+def test_a_stopped_cron_job_that_is_put_again_has_missed_nothing():
+    world = CronWorld()
+    world.fire(1)
+    version = world.view.of(Crons).version
+    world.stop("nightly")
+    world.cron("backup:2")
+    assert world.view.of(Crons).version > version
+    assert world.row.last_ms == 100
+
+
+def test_a_run_has_its_cron_jobs_priority():
+    world = CronWorld()
+    job = replace(world.view.job("nightly"), priority=-50)
+    world.do(PutJob(100, job, f"put {world.index}", world.index))
+    world.fire(1)
+    assert world.view.job("nightly-1").priority == -50
 
 
 # --- stop, start, change, remove, run now ------------------------------------------------------------------

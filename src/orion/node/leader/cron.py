@@ -92,9 +92,11 @@ class Cron:
 
     async def _until(self, seen: tuple[int, int], next_ms: int | None) -> None:
         """Until a row has changed, or the next time has come. The wall clock may be put back or forward meanwhile,
-        so it is looked at now and then.
+        and a job may begin to count once the one before it has ended, so all is looked at now and then.
         """
-        left_s = None if next_ms is None else min(LOOK_AGAIN_S, max(0.0, (next_ms - self._clock.wall_ms()) / 1000))
+        left_s = LOOK_AGAIN_S if self._driver.view.of(Crons).rows else None
+        if next_ms is not None:
+            left_s = min(LOOK_AGAIN_S, max(0.0, (next_ms - self._clock.wall_ms()) / 1000))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(left_s):
                 while (self._driver.installs, self._driver.view.of(Crons).version) == seen:

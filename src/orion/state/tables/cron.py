@@ -9,7 +9,7 @@ from orion.model.job import JobKind
 from orion.model.levels import since
 from orion.model.schedule import MAX_CATCH_UP, MAX_COUNTED, Overlap
 from orion.model.times import moment_text
-from orion.state import mutations
+from orion.state import mutations, rollouts
 from orion.state.core.command import Command, command, once_about
 from orion.state.core.faults import MAX_MS, MAX_NUMBER, MAX_WORD, first, key_fault, longer, outside
 from orion.state.core.step import Step
@@ -42,8 +42,8 @@ class FireCron(Command, frozen=True, array_like=True, tag=30):
 
 @since(2)
 class RunJob(Command, frozen=True, array_like=True, tag=31):
-    """Run a cron job now, beside its times; or again what has ended of a batch job. Answers with the name of the
-    job that runs.
+    """Run a cron job now, beside its times; or a batch job that has ended, again. Answers with the name of the job
+    that runs.
     """
 
     job: JobName
@@ -85,15 +85,17 @@ def fire_cron(state: Tables, step: Step, fire: FireCron) -> None:
         step.tell("CronClock", fire.job, f"{fire.job}: the clock was ahead until now; its times count from now on")
     if fire.missed:
         row = _miss(step, row, fire)
+    row = cron_rows.heal(state, step, row)
     # A clock that was put back comes to some times again.
-    known = {each.at_ms for each in row.firings if each.outcome is not Outcome.MISSED and not each.by_hand}
-    fires = [at_ms for at_ms in fire.fires if at_ms not in known]
+    known = [each for each in row.firings if each.outcome is not Outcome.MISSED and not each.by_hand]
+    spans = [(each.at_ms, max(each.at_ms, each.to_ms)) for each in known]
+    fires = [at_ms for at_ms in fire.fires if not any(start <= at_ms <= end for start, end in spans)]
     if record.job.schedule.overlap is Overlap.REPLACE:
         for at_ms in fires[:-1]:
             row = cron_rows.skip(step, row, at_ms, "a later run takes its place")
         fires = fires[-1:]
-    for number, at_ms in enumerate(fires):
-        row = cron_rows.fire(state, step, record.job, row, at_ms, in_turn=number > 0)
+    for at_ms in fires:
+        row = cron_rows.fire(state, step, record.job, row, at_ms, in_turn=len(fires) > 1)
     state.of(Crons).put(row)
 
 
@@ -130,13 +132,16 @@ def run_job(state: Tables, step: Step, run: RunJob) -> JobName | OrionError:
     if job.kind is JobKind.BATCH:
         if not record.finished:
             return Conflict(f"{job.name} has not ended yet: it runs again once it has")
-        mutations.open_job(state, record, replace(job, collected=False))
+        rollouts.run_again(state, record)
+        job_uses.keep(state, job.name)
         note(state, step, ChangeKind.STARTED, record.job)
         step.tell("JobStarted", job.name, f"{job.name} runs again")
         return job.name
     row = state.of(Crons).get(job.name)
     if job.kind is not JobKind.CRON or row is None:
         return Conflict(f"{job.name} is a {job.kind} job: only cron and batch jobs are run by hand")
+    if not job.count:
+        return Conflict(f"{job.name} is to have no tasks: 'orion scale {job.name} 1' gives it one")
     name = cron_rows.run_name(job.name, step.at_ms // 1000)
     if name in state.jobs:
         return Conflict(f"{name} is there already: ask again in a second")
@@ -161,6 +166,7 @@ def collect_jobs(state: Tables, step: Step, collect: CollectJobs) -> None:
         if job.kind is not JobKind.BATCH or job.collected or not over:
             continue
         if job.cron:
+            cron_rows.settle_run(state, step, record)
             mutations.forget_job(state, record)
             job_uses.keep(state, name)
             step.tell("JobForgotten", name, f"{name} has ended a while ago and is forgotten")

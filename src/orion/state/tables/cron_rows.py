@@ -162,6 +162,8 @@ def run_name(cron: JobName, number: int) -> JobName:
 def start_run(
     state: Tables, step: Step, cron: Job, row: CronRow, at_ms: int, name: JobName, *, by_hand: bool = False
 ) -> CronRow:
+    if not cron.count:
+        return skip(step, row, at_ms, "it is to have no tasks")
     if name in state.jobs:
         return skip(step, row, at_ms, f"the name {name} is taken by another job")
     job = Job(
@@ -171,6 +173,7 @@ def start_run(
         cron.task,
         created_at_ms=step.at_ms,
         created_index=step.index,
+        priority=cron.priority,
         cron=cron.name,
     )
     mutations.add_job(state, job)
@@ -185,8 +188,25 @@ def start_run(
 
 
 def skip(step: Step, row: CronRow, at_ms: int, why: str) -> CronRow:
+    """Times that are skipped one after the other for the same reason are one, as those that were missed: else they
+    would take the place of the runs that are looked for.
+    """
     step.tell("CronSkipped", row.job, f"{row.job} does not run: {why}")
+    last = row.firings[-1] if row.firings else None
+    if last is not None and last.outcome is Outcome.SKIPPED and last.reason == why:
+        more = replace(last, count=last.count + 1, to_ms=at_ms)
+        return replace(row, firings=(*row.firings[:-1], more))
     return row.noted(Firing(at_ms, step.at_ms, Outcome.SKIPPED, reason=why))
+
+
+def heal(state: Tables, step: Step, row: CronRow) -> CronRow:
+    """Returns the row with the end of runs that are not there: their job is gone, or is another's by now."""
+    firings = list(row.firings)
+    for number, each in enumerate(firings):
+        run = state.jobs.get(each.job) if each.outcome is Outcome.RUNNING else None
+        if each.outcome is Outcome.RUNNING and (run is None or run.job.cron != row.job):
+            firings[number] = replace(each, outcome=Outcome.STOPPED, ended_ms=step.at_ms, reason="its job is gone")
+    return replace(row, firings=tuple(firings))
 
 
 def settle_run(state: Tables, step: Step, record: JobRecord) -> None:
@@ -240,9 +260,12 @@ def completed(record: JobRecord) -> bool:
 
 
 def _last(record: JobRecord, index: int) -> Allocation | None:
-    """The run that counts of a task: the one that completed, else the newest."""
-    history = record.history(index)
-    done = [each for each in history if each.status.state is AllocationState.COMPLETED]
+    """The run that counts of a task: of the version that it is to have the one that completed, else the newest."""
+    held, wanted = record.history(index), record.version(index)
+    history = [each for each in held if each.job_version == wanted] or held
+    done = [
+        each for each in history if each.status.state is AllocationState.COMPLETED and each.job_version == wanted
+    ]
     return (done or history or (None,))[-1]
 
 

@@ -123,6 +123,7 @@ def _change(state: Tables, step: Step, record: JobRecord, asked: Job) -> JobName
         stopping=False,
         stopped=False,
         homes=latest.homes,
+        cron=latest.cron,
         collected=latest.collected and same_spec,
     )
     if job.kind is JobKind.SYSTEM:
@@ -140,7 +141,7 @@ def _change(state: Tables, step: Step, record: JobRecord, asked: Job) -> JobName
     _become(state, step, record, job)
     kind = DeploymentKind.DEPLOY if not same_spec or failed else DeploymentKind.SCALE
     note(state, step, ChangeKind.UPDATED if not same_spec else ChangeKind.SCALED, job)
-    if job.schedule != latest.schedule:
+    if job.schedule != latest.schedule or latest.stopped:
         cron_rows.begin(state, step, job)
     what = f"version {job.version}, {image_text(job.task.image)}" if not same_spec else several(job.count, "task")
     step.tell("JobUpdated", job.name, f"{job.name} is to be {what}")
@@ -161,8 +162,8 @@ def _too_many(record: JobRecord) -> Conflict | None:
 
 def _has_completed(job: Job) -> Conflict:
     return Conflict(
-        f"{job.name} has completed, and what is left of its tasks was removed: have it run again with"
-        f" 'orion rm {job.name}' and another deploy"
+        f"{job.name} has completed, and what is left of its tasks was removed: 'orion cron run {job.name}' has it"
+        f" run again as it is, 'orion rm {job.name}' and another deploy in another way"
     )
 
 
@@ -286,6 +287,7 @@ def set_job_count(state: Tables, step: Step, change: SetJobCount) -> JobName | O
         # What is new begins with what is known to work, and is updated in its turn.
         for index in range(new_from, job.count):
             rollouts.point(state, record, index, running.from_version)
+    cron_rows.settle_run(state, step, record)
     job_uses.keep(state, job.name)
     return job.name
 
@@ -296,6 +298,8 @@ def roll_back_job(state: Tables, step: Step, change: RollBackJob) -> JobName | O
     if isinstance(record, OrionError):
         return record
     job, rollout = record.job, record.rollout
+    if job.collected:
+        return _has_completed(job)
     specs = rollout.specs if rollout else {}
     target = change.version
     if target == ANY:
@@ -329,9 +333,12 @@ def restart_job(state: Tables, step: Step, change: RestartJob) -> JobName | Orio
     if refusal := _too_many(record):
         return refusal
     back = _way_back(state, record, record.job)
-    job = replace(record.job, version=rollouts.next_version(record))
-    state.of(Deployments).supersede(step, job.name, "it is restarted")
-    rollouts.change_job(state, record, job)
+    state.of(Deployments).supersede(step, change.job, "it is restarted")
+    if record.job.collected:
+        job = rollouts.run_again(state, record)
+    else:
+        job = replace(record.job, version=rollouts.next_version(record))
+        rollouts.change_job(state, record, job)
     note(state, step, ChangeKind.RESTARTED, job)
     step.tell("JobUpdated", job.name, f"{job.name} is restarted, as version {job.version}")
     _begin(state, step, job, DeploymentKind.RESTART, back)

@@ -35,11 +35,12 @@ from orion.state.tables.job_refusals import refuse
 from orion.state.tables.job_rows import Jobs
 
 Change = Callable[[Tables, Step, JobRecord], None]
+_KEEPS_EMPTY = 2  # the level since which a service that was scaled to nothing keeps its name
 
 
 class CreateJob(Command, frozen=True, array_like=True, tag=6):
     """Refused (Conflict) when the name is taken. The name of a job that is removed, or has ended by itself, is
-    free; the new one waits until the last allocation of the former one has ended.
+    free, one of no tasks being neither; the new one waits until the last allocation of the former one has ended.
 
     As all commands of clients it is answered once (state/core/dedup.py): under the same `idempotency_key` (never
     empty) the answer, a refusal too, is as before. `since` is an index that was applied somewhere before the first
@@ -97,7 +98,9 @@ _CREATE_ONCE: Once[CreateJob] = Once(
 def create_job(state: Tables, step: Step, command: CreateJob) -> JobName | OrionError:
     job = command.job
     former = state.jobs.get(job.name)
-    if former and not former.latest.stopping and not former.finished:
+    # One of no tasks has not ended: it is to have some again.
+    over = former is not None and former.finished and (former.job.count > 0 or state.level < _KEEPS_EMPTY)
+    if former and not former.latest.stopping and not over:
         return _taken(former.latest)
     return add_new(state, step, job)
 
