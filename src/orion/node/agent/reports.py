@@ -24,7 +24,7 @@ TELL_AGAIN_MS = 10_000  # a report that state does not show after so long is mad
 LAST_WORDS_LINES = 3
 LAST_WORDS_BYTES = 400
 LAST_WORDS_TIMEOUT_S = 5.0  # they are asked for once, and an engine may be busy
-FIRST_WORD_S = 0.5  # that a run has ended is told by then, for nobody is to use it any more
+FIRST_WORD_S = 1.0  # that a run has ended is told by then, for nobody is to use it any more
 # The engine notes a start once the process runs, which by then may have said something; the run before ended longer
 # ago than this (BACKOFF_FIRST_MS).
 START_SLACK_MS = 500
