@@ -502,26 +502,49 @@ def test_a_drain_that_leaves_a_task_without_a_place_says_so_and_is_no_success(or
     assert (code, err) == (1, "orion: pin/0 runs nowhere now: no node has the label id=node1\n")
 
 
-def test_drain_and_wait(orion, api, monkeypatch):
-    views = [
-        node_view("node1", tasks=2),
-        node_view("node1", tasks=2, reason="there is no Docker Engine"),
-        node_view("node1", tasks=1, reason="there is no Docker Engine"),
-        node_view("node1", tasks=0),
-    ]
-    service = api.service
+def seen_in_turn(api, monkeypatch, *views):
+    """A node as it is each time that somebody looks."""
+    views, service = list(views), api.service
 
     async def node(self, name, read):
         service.index += 1
         return views.pop(0), service.index
 
-    drained = node_view("node1", tasks=2)
-
     async def drain(self, name, *, draining, timeout_s):
-        return drained
+        return node_view(name, tasks=2)
 
     monkeypatch.setattr(type(service), "node", node)
     monkeypatch.setattr(type(service), "drain", drain)
+
+
+@pytest.mark.parametrize(("option", "left"), [("--wait", ""), ("--stop", "; it is not stopped")])
+@pytest.mark.parametrize(
+    ("view", "words"),
+    [
+        (node_view("node1", tasks=1), "somebody has given node1 work again, so its tasks stay"),
+        (node_view("node1", tasks=0, status="dead", reason="down since 9:00"), "node1 is dead: down since 9:00"),
+        (node_view("node1", tasks=1, status="left", reason="stopped"), "node1 has left: stopped"),
+    ],
+)
+def test_a_drain_that_ends_otherwise_is_told_and_the_node_is_not_stopped(
+    orion, api, monkeypatch, view, words, option, left
+):
+    monkeypatch.setattr(type(api.service), "stop_node", None)
+    seen_in_turn(api, monkeypatch, node_view("node1", tasks=2, status="draining"), view)
+    code, out, err = orion("drain", option, "node1")
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-1] == f"orion: {words}{left}"
+
+
+def test_drain_and_wait(orion, api, monkeypatch):
+    seen_in_turn(
+        api,
+        monkeypatch,
+        node_view("node1", tasks=2, status="draining"),
+        node_view("node1", tasks=2, status="draining", reason="there is no Docker Engine"),
+        node_view("node1", tasks=1, status="draining", reason="there is no Docker Engine"),
+        node_view("node1", tasks=0, status="drained"),
+    )
     assert orion("drain", "--wait", "node1") == (
         0,
         "node1 gets no more work; it has none left\n",

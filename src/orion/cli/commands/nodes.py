@@ -153,12 +153,14 @@ def drain(client: "Client", node: str, undo: bool, wait: bool, move_volumes: boo
     try:
         if move_volumes:
             _move_volumes(client, node, wait=stop or wait)
-        if stop or wait:
-            _wait_until_empty(client, node)
+        lost = _wait_until_empty(client, node) if stop or wait else ""
     except KeyboardInterrupt:
         left = ", and is not stopped" if stop else ""
         say(f"{node} goes on without you{left}: 'orion nodes' shows how far it is, 'orion ready {node}' ends it")
         return INTERRUPTED
+    if lost:
+        say(f"{lost}{'; it is not stopped' if stop else ''}")
+        return 1
     if stop or wait:
         code = _tell_homeless(client, node)
         return _stop(client, node) or code if stop else code
@@ -210,21 +212,34 @@ def _stop(client: "Client", node: str) -> int:
 _RUNS = frozenset({"alive", "suspect", "draining", "drained"})
 
 
-def _wait_until_empty(client: "Client", node: str) -> None:
+def _wait_until_empty(client: "Client", node: str) -> str:
+    """Returns "" once none of its tasks is left, else why they will not leave it by this drain."""
     from orion.cli.shared.output import note
 
     index, told, why = 0, 0, ""
     while True:
         view, index = client.poll_node(node, index)
+        if why_not := _why_no_drain(view):
+            return why_not
         if view.tasks and view.reason != why:
             why = view.reason
             note(f"{view.name}: {why}")
         if not view.tasks:
             click.echo(f"{view.name} gets no more work; it has none left")
-            return
+            return ""
         if view.tasks != told:
             told = view.tasks
             note(f"{several(told, 'task')} to move from {view.name}")
+
+
+def _why_no_drain(view: "NodeView") -> str:
+    if view.status == "alive":
+        return f"somebody has given {view.name} work again, so its tasks stay"
+    if view.status == "dead":  # what it had has not left it, but is lost
+        return f"{view.name} is dead: {view.reason}"
+    if view.status == "left" and view.tasks:
+        return f"{view.name} has left: {view.reason}"
+    return ""
 
 
 def _tell_homeless(client: "Client", node: str) -> int:
