@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from orion.cli.shared import storage
 from orion.model.api.storage import VolumeClaimView
+from orion.model.errors import Conflict
 from unit.api.fake_storage import storage_view
 
 
@@ -45,6 +46,57 @@ def test_a_move_is_followed_to_its_end(orion, api):
     assert orion("volume", "move", "data", "--detach") == (0, "", "")
     api.service.volumes.add("logs", node_id="node1", state="ready")
     assert orion("volume", "move", "logs", "--cancel") == (0, "logs stays on node1\n", "")
+
+
+def refuses(monkeypatch, api, name):
+    move = type(api.service.volumes).move
+
+    async def moved(self, volume, to, **more):
+        if volume == name:
+            raise Conflict(f"no other node has room for the tasks of volume {name}")
+        return await move(self, volume, to, **more)
+
+    monkeypatch.setattr(type(api.service.volumes), "move", moved)
+
+
+@pytest.mark.parametrize("option", ["--wait", "--stop"])
+def test_a_volume_that_can_not_move_keeps_no_other_from_it_and_its_node_from_being_stopped(
+    orion, api, monkeypatch, option
+):
+    for name in ("a", "b", "c"):
+        api.service.volumes.add(name, node_id="node1", state="ready")
+    refuses(monkeypatch, api, "b")
+    code, out, err = orion("drain", "--move-volumes", option, "node1")
+    assert code == 1
+    assert out.splitlines() == ["a is on node3", "c is on node3", "node1 gets no more work; it has none left"]
+    assert "orion: no other node has room for the tasks of volume b\n" in err
+    assert ("orion: node1 is not stopped: it has volumes that were to move\n" in err) == (option == "--stop")
+    assert api.service.nodes_by_name["node1"].status == "drained"
+
+
+def test_a_move_that_comes_to_nothing_keeps_none_from_being_followed(orion, api, monkeypatch):
+    for name in ("a", "b"):
+        api.service.volumes.add(name, node_id="node1", state="ready")
+
+    get = type(api.service.volumes).get
+
+    async def stays(self, name, _read=None):
+        found = await get(self, name)
+        return replace(found, state="ready", node_id="node1") if name == "a" else found
+
+    monkeypatch.setattr(type(api.service.volumes), "get", stays)
+    code, out, err = orion("drain", "--move-volumes", "--wait", "node1")
+    assert (code, out.splitlines()[0]) == (1, "b is on node3")
+    assert "a stays on node1" in err
+
+
+def test_a_drain_that_is_not_waited_for_says_which_volumes_stay(orion, api, monkeypatch):
+    for name in ("b", "c"):
+        api.service.volumes.add(name, node_id="node1", state="ready")
+    refuses(monkeypatch, api, "b")
+    code, _, err = orion("drain", "--move-volumes", "node1")
+    assert (code, err) == (1, "orion: no other node has room for the tasks of volume b\n")
+    assert api.service.volumes.volumes["c"].state == "moving"
 
 
 def test_who_stops_waiting_for_a_move_hears_that_it_goes_on(orion, api, monkeypatch):

@@ -12,6 +12,7 @@ from orion.model.counts import several
 
 if TYPE_CHECKING:
     from orion.client import Client, NodeView
+    from orion.model.api.volumes import VolumeView
 
 
 _MEMBERS = (
@@ -151,8 +152,7 @@ def drain(client: "Client", node: str, undo: bool, wait: bool, move_volumes: boo
 
     view = client.drain(node)
     try:
-        if move_volumes:
-            _move_volumes(client, node, wait=stop or wait)
+        stays = move_volumes and _move_volumes(client, node, wait=stop or wait)
         lost = _wait_until_empty(client, node) if stop or wait else ""
     except KeyboardInterrupt:
         left = ", and is not stopped" if stop else ""
@@ -162,7 +162,10 @@ def drain(client: "Client", node: str, undo: bool, wait: bool, move_volumes: boo
         say(f"{lost}{'; it is not stopped' if stop else ''}")
         return 1
     if stop or wait:
-        code = _tell_homeless(client, node)
+        code = _tell_homeless(client, node) or int(stays)
+        if stop and stays:
+            say(f"{node} is not stopped: it has volumes that were to move")
+            return 1
         return _stop(client, node) or code if stop else code
     if view.tasks:
         click.echo(
@@ -171,16 +174,31 @@ def drain(client: "Client", node: str, undo: bool, wait: bool, move_volumes: boo
         )
     else:
         click.echo(f"{view.name} gets no more work; it has none left")
-    return 0
+    return int(stays)
 
 
-def _move_volumes(client: "Client", node: str, *, wait: bool) -> None:
+def _move_volumes(client: "Client", node: str, *, wait: bool) -> bool:
+    """Has all of them go that can. Returns whether one stays, which has been said then."""
+    from orion.cli.app import say
     from orion.cli.commands.volume import follow
+    from orion.model.errors import Refused
 
-    names = [each.name for each in client.volumes() if each.node_id == node and each.kind == "host"]
-    begun = [client.move_volume(name) for name in names]
+    stays = False
+    begun: list[VolumeView] = []
+    for each in client.volumes():
+        if each.node_id == node and each.kind == "host":
+            try:
+                begun.append(client.move_volume(each.name))
+            except Refused as error:
+                say(error.detail)
+                stays = True
     for view in begun if wait else ():
-        follow(client, view)
+        try:
+            follow(client, view)
+        except Refused as error:
+            say(error.detail)
+            stays = True
+    return stays
 
 
 STOP_S = 30.0  # handing over leadership, and what is under way
