@@ -82,7 +82,7 @@ def decide_moves(
         return Moves((), tuple({*retire, *late}), again_ms)
     room = max(1, policy.at_a_time(count)) - sum(former.id in moving for slot in held for former in slot)
     move: list[AllocationId] = []
-    serving = sum(any(each.id in ready for each in slot) for slot in held)
+    serving = sum(any(each.id in ready for each in slot) for slot in held) + _done(record)
     for each in sorted(leaving, key=lambda each: each.index):
         if room <= 0:
             break
@@ -97,6 +97,14 @@ def decide_moves(
             serving -= 1
             room -= 1
     return Moves(tuple(move), tuple(retire), min((again_ms, *ends_ms.values())))
+
+
+def _done(record: JobRecord) -> int:
+    """Nobody misses a task of a batch that has run to its end. One that was told to leave may have to run again."""
+    if record.job.kind is not JobKind.BATCH:
+        return 0
+    slots = range(record.job.count)
+    return sum(record.has_ended(each) and all(run.terminal for run in record.history(each)) for each in slots)
 
 
 def _note_progress(memory: MoveMemory, here: set[AllocationId], now_ms: int, *, deploying: bool) -> None:

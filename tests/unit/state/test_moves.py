@@ -5,6 +5,7 @@ from rollout_kit import Drain
 
 from orion.model.allocation import AllocationState
 from orion.model.deployment import DeploymentState
+from orion.model.job import JobKind
 from orion.model.resources import Resources
 from orion.model.update import UpdateOrder, UpdatePolicy
 from orion.reconcile.moves import MoveMemory, decide_moves
@@ -97,6 +98,22 @@ def test_a_single_writer_ends_before_it_starts_elsewhere():
     for _ in range(3):
         world.tick()
     assert len(world.ready()) == 1
+
+
+def test_what_has_run_to_its_end_of_a_batch_holds_up_no_drain():
+    world = deployed(count=6, kind=JobKind.BATCH)
+    world.report(world.active()[1], "completed")
+    world.drain("node1")
+    until_empty(world, floor=4, most=5, ticks=10)
+
+
+def test_of_a_batch_no_other_leaves_before_the_last_one_has_ended():
+    world = deployed(count=6, kind=JobKind.BATCH, update=UpdatePolicy(order=UpdateOrder.STOP_FIRST))
+    world.drain("node1")
+    for _ in range(10):
+        world.tick(lambda each: None if each.wanted else {"state": "running", "started_at_ms": 1})
+        assert len(world.ready()) >= 5
+    until_empty(world, floor=5, most=6)
 
 
 def test_a_node_that_is_wanted_again_keeps_what_has_not_left():
