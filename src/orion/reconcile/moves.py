@@ -7,12 +7,14 @@ so that the job keeps its floor meanwhile.
     it writes to a volume ............ the same: two would write at a time
     none leaves for the job's deadline  all end all the same: somebody waits for the node
     a deployment is under way ........ that replaces what it replaces; here only what nobody uses ends
+    it waits for a word .............. as without one: nobody knows for how long
 """
 
 from collections.abc import Callable, Collection
 
 import msgspec
 
+from orion.model.deployment import Deployment, DeploymentKind
 from orion.model.ids import AllocationId, NodeId
 from orion.model.job import JobKind
 from orion.model.update import UpdateOrder, UpdatePolicy
@@ -83,7 +85,8 @@ def decide_moves(
     room = max(1, policy.at_a_time(count)) - sum(former.id in moving for slot in held for former in slot)
     move: list[AllocationId] = []
     serving = sum(any(each.id in ready for each in slot) for slot in held) + _done(record)
-    for each in sorted(leaving, key=lambda each: each.index):
+    # Canaries go last: for one without a place its deployment would begin to wait.
+    for each in sorted(leaving, key=lambda each: (each.job_version == record.job.version, each.index)):
         if room <= 0:
             break
         # Of a batch no task runs twice at a time.
@@ -97,6 +100,27 @@ def decide_moves(
             serving -= 1
             room -= 1
     return Moves(tuple(move), tuple(retire), min((again_ms, *ends_ms.values())))
+
+
+def is_led(record: JobRecord, row: Deployment | None) -> bool:
+    """Returns whether the job's tasks are exchanged by its running deployment, None for none: not by one whose
+    canaries run, all that it has begun, while somebody has yet to promote it.
+    """
+    policy = record.job.update or UpdatePolicy()
+    if row is None or row.promoted or row.rolling_back or row.kind is not DeploymentKind.DEPLOY:
+        return row is not None
+    begun = [index for index in range(record.job.count) if record.version(index) == row.goal]
+    holds = not policy.auto_promote and policy.canary <= len(begun) < record.job.count
+    return not (policy.canary and holds and all(_is_new(record, index, row.goal) for index in begun))
+
+
+def _is_new(record: JobRecord, index: int, goal: int) -> bool:
+    """Returns whether nothing but a ready task of this version is in a slot."""
+    held = [each for each in record.history(index) if not each.terminal]
+    if not held:
+        return record.job.kind is JobKind.BATCH and record.has_ended(index)
+    (new, *others) = held
+    return not others and new.wanted and new.job_version == goal and record.serves(new) and record.is_ready(new)
 
 
 def _done(record: JobRecord) -> int:

@@ -11,7 +11,7 @@ from orion.model.levels import LEVEL
 from orion.model.update import UpdatePolicy
 from orion.reconcile.deployment_look import Memory
 from orion.reconcile.deployments import decide, what_holds
-from orion.reconcile.moves import MoveMemory, decide_moves
+from orion.reconcile.moves import MoveMemory, decide_moves, is_led
 from orion.scheduler.pools import Pools
 from orion.scheduler.room import has_room, target
 from orion.scheduler.schedule import schedule
@@ -150,7 +150,7 @@ class Drain(Rollout):
                 self.move_memories.setdefault(name, MoveMemory()),
                 now_ms=self.now_ms,
                 has_room=lambda record=record: has_room(self.view, record, record.job.version, Pools()),
-                deploying=self.view.of(Deployments).running_of(name) is not None,
+                deploying=is_led(record, self.view.of(Deployments).running_of(name)),
             )
             if moves.move or moves.retire:
                 commands.append(MoveTasks(self.now_ms, name, moves.move, moves.retire))

@@ -116,6 +116,63 @@ def test_of_a_batch_no_other_leaves_before_the_last_one_has_ended():
     until_empty(world, floor=5, most=6)
 
 
+def waiting_for_a_word(count, deadline_ms=600_000, **more):
+    policy = UpdatePolicy(canary=1, progress_deadline_ms=deadline_ms)
+    world = deployed(count=count, update=policy, **more)
+    world.deploy(count=count, image="nginx:2", update=policy, **more)
+    for _ in range(12):
+        world.tick()
+    assert "orion promote" in world.waits["web"]
+    return world
+
+
+def ends_well(world, versions):
+    for _ in range(12):
+        world.tick()
+    assert "orion promote" in world.waits["web"]
+    assert world.versions() == versions
+    world.promote()
+    assert world.run().state is DeploymentState.DONE
+    assert world.versions() == [1] * len(versions)
+
+
+def test_a_drain_goes_on_while_a_canary_waits_for_its_word():
+    world = waiting_for_a_word(6)
+    (canary,) = [each for each in world.ready() if each.job_version == 1]
+    world.drain(canary.node)
+    until_empty(world, node=canary.node, floor=6, most=7)
+    ends_well(world, [0, 0, 0, 0, 0, 1])
+
+
+def test_without_room_it_goes_on_above_the_floor_while_a_canary_waits():
+    world = waiting_for_a_word(3, resources=Resources(3_000))
+    (canary,) = [each for each in world.ready() if each.job_version == 1]
+    world.drain(canary.node)
+    until_empty(world, node=canary.node, floor=2, most=3)
+    assert world.deployment().running
+    world.drain(canary.node, draining=False)
+    ends_well(world, [0, 0, 1])
+
+
+def test_the_canary_is_the_last_that_leaves():
+    world = waiting_for_a_word(6, deadline_ms=20_000, resources=Resources(2_000))
+    (canary,) = [each for each in world.ready() if each.job_version == 1]
+    world.drain(canary.node)
+    until_empty(world, node=canary.node, floor=4, most=6, ticks=25)
+    world.drain(canary.node, draining=False)
+    ends_well(world, [0, 0, 0, 0, 0, 1])
+
+
+def test_a_deployment_that_has_been_told_to_go_on_takes_its_tasks_off_the_node_itself():
+    world = waiting_for_a_word(6)
+    world.promote()
+    world.drain("node2")
+    for _ in range(3):
+        world.tick()
+        assert not world.view.job_record("web").rollout.moving
+    until_empty(world, node="node2", floor=6, most=7, ticks=90)
+
+
 def test_a_node_that_is_wanted_again_keeps_what_has_not_left():
     world = deployed()
     world.drain("node1")

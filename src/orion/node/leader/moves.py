@@ -9,7 +9,7 @@ from orion.node.leader.repeats import SAME_AGAIN_MS, Repeats
 from orion.node.leader.until import changed_or_due
 from orion.ports.clock import Clock
 from orion.reconcile.deployment_look import NEVER_MS
-from orion.reconcile.moves import MoveMemory, Moves, decide_moves
+from orion.reconcile.moves import MoveMemory, Moves, decide_moves, is_led
 from orion.scheduler.pools import Pools
 from orion.scheduler.room import has_room
 from orion.state.tables.deployment_rows import Deployments
@@ -78,5 +78,5 @@ class Moving:
             memory,
             now_ms=self._clock.now_ms(),
             has_room=lambda: has_room(view, record, record.job.version, pools),
-            deploying=view.of(Deployments).running_of(name) is not None,
+            deploying=is_led(record, view.of(Deployments).running_of(name)),
         )
