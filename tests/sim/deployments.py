@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from orion.model.allocation import Allocation
 from orion.model.deployment import NO_VERSION, Deployment
 from orion.model.images import without_digest
+from orion.model.job import JobKind
 from orion.model.update import UpdatePolicy
 from orion.state.job_record import JobRecord
 from orion.state.tables import State
@@ -46,6 +47,8 @@ class Watched:
             self._world.fail(
                 "an image is pulled before a task ends for it", f"{self._name}: {record.job.task.image}"
             )
+        if record.job.kind is JobKind.BATCH:
+            return  # nobody uses its tasks
         policy = record.job.update or UpdatePolicy()
         floor = policy.floor(sum(map(record.is_used, range(record.job.count))), stop_first=self._alone)
         now = _ready(record)

@@ -30,6 +30,7 @@ class Memory(msgspec.Struct):
     slots: dict[int, Any] = {}  # as each was seen last, while it is the same
     progress: int = -1  # the row's `progress_at_ms` as it was last seen, and since when it is that
     progress_ms: int = 0
+    asked_ms: int = 0  # the longest that something since then was to take
     # Images that nodes were asked to pull: "" once it is there, else why it can't be pulled.
     pulls: dict[tuple[NodeId, str], str] = {}
 
@@ -163,9 +164,9 @@ class Look:
 
     def may_miss(self, slot: Slot) -> bool:
         """Returns whether the former tasks of a slot may end before its new one is ready, and counts it as missing
-        then. One that nobody uses is not missed.
+        then. One that nobody uses, as any of a batch, is not missed.
         """
-        if not slot.serving:
+        if not slot.serving or self.record.job.kind is JobKind.BATCH:
             return True
         if self.spare <= 0:
             return False

@@ -72,7 +72,7 @@ def decide(
     task's name; "" when none.
     """
     if memory.progress != row.progress_at_ms:
-        memory.progress, memory.progress_ms = row.progress_at_ms, now_ms
+        memory.progress, memory.progress_ms, memory.asked_ms = row.progress_at_ms, now_ms, 0
     look = Look(record, row, policy, memory, now_ms, target=target)
     done = sum(slot.done for slot in look.slots)
     if done > memory.done:
@@ -84,8 +84,8 @@ def decide(
     held = held_by()
     alone = _alone(look, has_room)
     look.spare = sum(slot.serving for slot in look.slots) - policy.floor(record.used, stop_first=alone)
-    retire = _retires(look, alone=alone)
     # What is held would leave its slot empty for as long as others take.
+    retire = _retires(look, alone=alone and not held)
     begin = [] if held else list(_begins(look, alone=alone))
     if alone:
         retire += [each.id for index in begin[:MAX_BEGUN] for each in look.slots[index].others]
@@ -159,7 +159,7 @@ def _begins(look: Look, *, alone: bool) -> Iterator[int]:
     for slot in sorted(waiting, key=lambda slot: (slot.serving, slot.index)):
         if room <= 0:
             return
-        if not alone or slot.completed:
+        if not alone:
             room -= 1
             yield slot.index
         elif not look.may_miss(slot):
@@ -208,7 +208,7 @@ def _retires(look: Look, *, alone: bool) -> list[AllocationId]:
     for slot in look.slots:
         if not slot.others:
             continue
-        over = slot.steady or (slot.begun and slot.completed)
+        over = slot.steady or slot.completed
         if over or (alone and slot.begun and not slot.ready and look.may_miss(slot) and look.may_end(slot)):
             found += [each.id for each in slot.others]
         elif len(slot.others) > 1:
@@ -239,7 +239,10 @@ def _waiting(look: Look, waits_for: Callable[[], str]) -> Decision:
             why = _to_promote(row, f"its {several(ready, 'canary', 'canaries')}", ready)
             return Decision(None, look.again_ms, why, for_a_word=True)
     why = _why(look, first, waits_for)
-    due_ms = look.memory.progress_ms + policy.progress_deadline_ms + _asked_for_ms(look, first)
+    memory = look.memory
+    # What has had its time leaves the rest its own.
+    memory.asked_ms = max(memory.asked_ms, _asked_for_ms(look, first))
+    due_ms = memory.progress_ms + policy.progress_deadline_ms + memory.asked_ms
     if look.now_ms < due_ms:
         return Decision(None, min(look.again_ms, due_ms), why, gives_up_ms=due_ms)
     reason = f"nothing has come of it for {policy.progress_deadline_ms // 1000:,} s: {why}"

@@ -151,10 +151,13 @@ class JobRecord:
 
     @property
     def alone(self) -> bool:
-        """True while a slot wants nothing before all that was in it has ended."""
+        """True while a slot wants nothing before all that was in it has ended, as of a batch that was put: no work
+        is done twice at a time.
+        """
         update, rollout = self.job.update, self.rollout
-        stop_first = update is not None and update.order is UpdateOrder.STOP_FIRST
-        return stop_first or (rollout is not None and rollout.alone)
+        if update is not None and (update.order is UpdateOrder.STOP_FIRST or self.job.kind is JobKind.BATCH):
+            return True
+        return rollout is not None and rollout.alone
 
     @property
     def kept_specs(self) -> tuple[TaskSpec, ...]:

@@ -58,7 +58,7 @@ def _gap(record: JobRecord | None, condition: Condition) -> Gap | None:
         return Gap.STOPPED  # as somebody has said who scaled it to nothing
     if job.collected or record.finished:
         if not has_completed(record):
-            return Gap.NOT_YET if _is_changing(record) else Gap.FAILED
+            return Gap.FAILED
         return Gap.ENDED if condition is Condition.HEALTHY else None
     if condition is Condition.COMPLETED:
         return Gap.ENDLESS if job.kind is JobKind.SYSTEM else Gap.NOT_YET
@@ -68,21 +68,16 @@ def _gap(record: JobRecord | None, condition: Condition) -> Gap | None:
 
 
 def has_completed(record: JobRecord) -> bool:
-    """Returns whether all tasks of the job, as it is asked for now, have ended with exit code 0."""
+    """Returns whether all tasks of the job, as it is now, have ended with exit code 0."""
     if record.job.collected:
         return True
     return record.finished and all(
         any(
-            each.status.state is AllocationState.COMPLETED and each.job_version == record.job.version
+            each.status.state is AllocationState.COMPLETED and each.job_version == record.version(index)
             for each in record.history(index)
         )
         for index in range(record.job.count)
     )
-
-
-def _is_changing(record: JobRecord) -> bool:
-    """Returns whether a task has yet to begin with the version that is asked for."""
-    return any(record.version(index) != record.job.version for index in range(record.job.count))
 
 
 def _running(record: JobRecord) -> Iterator[Allocation]:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from orion.model.allocation import AllocationState
 from orion.model.ids import AllocationId, JobName
-from orion.model.job import Job
+from orion.model.job import Job, JobKind
 from orion.state import mutations
 from orion.state.job_record import JobRecord, Rollout, slot_wants
 from orion.state.records import Tables
@@ -26,15 +26,18 @@ def next_version(record: JobRecord) -> int:
 
 def change_job(state: Tables, record: JobRecord, job: Job) -> None:
     """The job is `job` from here on. Its slots go on wanting what they did: another version comes to each of them
-    by `point`.
+    by `point`. But those of a batch want it at once: what is to be done is not done by what was before.
     """
     former, held, alone = record.job, len(record.slots), record.alone
+    anew = job.kind is JobKind.BATCH and job.version != former.version
     if job.version != former.version:
         rollout = rollout_of(record)
         rollout.specs[former.version] = former.task
         rollout.specs.pop(job.version, None)
         rollout.last = max(rollout.last, job.version)
-        if rollout.slots is None:
+        if anew:
+            rollout.slots = None
+        elif rollout.slots is None:
             rollout.slots = [former.version] * len(record.slots)
     if job.count != former.count:
         rollout_of(record)  # which slots there are no longer follows from the count
@@ -43,11 +46,14 @@ def change_job(state: Tables, record: JobRecord, job: Job) -> None:
     # What was too many and has not ended is in its slot still, which is one of the job again.
     for index in range(former.count, min(job.count, held)):
         reopen(state, record, index)
-    if record.alone != alone:
+    if record.alone != alone or anew:
         for index in range(min(former.count, job.count)):
             if len(record.history(index)):
                 reopen(state, record, index)
-    mutations.set_refusal(state, record, record.refusal)  # its place in queues may be another
+    # Its place in queues may be another, and what was said of another version counts no more.
+    mutations.set_refusal(state, record, "" if anew else record.refusal)
+    if anew:
+        mutations.note_awaited(state, job.name)
     forget_versions(record)
 
 

@@ -156,3 +156,74 @@ def test_a_service_of_no_tasks_has_not_ended():
     assert [wait.gap for wait in waits_of(world.view.refusal("web"))] == [Gap.STOPPED]
     job = world.view.job("db")
     assert isinstance(world.do(CreateJob(100, job, "create", world.index)).result, Conflict)
+
+
+def test_all_of_a_batch_that_runs_is_exchanged():
+    world = BatchWorld()
+    world.batch(count=3)
+    world.lead_on(1)
+    for each in world.active("migrate"):
+        world.report(each, "running", started_at_ms=1)
+    world.lead_on(3)
+    former = world.active("migrate")
+    world.batch("migrate:2", count=3)
+    for _ in range(20):
+        world.lead_on(1)
+        for each in world.active("migrate"):
+            if each in former or not each.wanted:
+                if not each.wanted:
+                    world.report(each, "stopped")
+            else:
+                world.report(each, "completed", exit_code=0, started_at_ms=200, finished_at_ms=300)
+    assert world.deployment("migrate").state is DONE
+    assert has_completed(world.record())
+
+
+def test_what_failed_runs_no_more_once_another_version_is_put():
+    world = BatchWorld()
+    world.completed()
+    world.batch("migrate:2")
+    world.lead_on(1)
+    world.end("failed", exit_code=1)
+    world.lead_on()
+    world.batch("migrate:3")
+    assert world.plan()
+    assert world.newest("migrate").job_version == 2
+
+
+def test_what_is_held_ends_nothing_and_is_neither_completed_nor_collected():
+    world = BatchWorld()
+    world.completed()
+    world.deploy("web", 1, after=AFTER)
+    world.batch("migrate:2", after=(After("db", Condition.HEALTHY, required=True),))
+    world.lead_on()
+    assert [wait.gap for wait in waits_of(world.view.refusal("web"))] in ([], [Gap.NOT_YET])
+    assert not has_completed(world.record())
+    assert not is_over(world.record(), LATER)
+    assert world.collect() == ()
+    assert isinstance(world.run_again(), Conflict), "it has yet to run"
+
+
+def test_what_runs_goes_on_while_the_version_that_follows_is_held():
+    world = BatchWorld()
+    world.batch()
+    world.lead_on(1)
+    world.report(world.newest("migrate"), "running", started_at_ms=1)
+    world.lead_on(3)
+    world.batch("migrate:2", after=(After("db", Condition.HEALTHY, required=True),))
+    world.lead_on()
+    (running,) = world.active("migrate")
+    assert (running.job_version, running.wanted) == (0, True)
+
+
+def test_one_that_is_to_run_again_is_no_concern_of_a_deployment():
+    world = BatchWorld()
+    world.batch()
+    world.lead_on(1)
+    world.end(exit_code=0)  # its deployment has yet to see it
+    assert world.run_again() == "migrate"
+    assert world.deployment("migrate").state is DeploymentState.SUPERSEDED
+    world.plan()
+    again = world.newest("migrate")
+    world.lead_on()
+    assert world.state.allocations[again.id].wanted

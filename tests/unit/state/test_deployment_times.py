@@ -7,7 +7,7 @@ from test_plans import job_of, plan_of
 
 from orion.model.allocation import AllocationState
 from orion.model.deployment import DeploymentState
-from orion.model.update import FailureAction, UpdatePolicy
+from orion.model.update import FailureAction, UpdateOrder, UpdatePolicy
 from orion.state.check import rebuilt, state_hash
 from orion.state.tables.deployments import TurnDeployment
 
@@ -67,6 +67,22 @@ def test_a_task_may_take_longer_to_end_than_the_progress_deadline(count):
         if each.wanted:
             return None
         return RUNS if world.now_ms < told.setdefault(each.id, world.now_ms) + 85_000 else {"state": "stopped"}
+
+    assert world.run(slow, ticks=400).state is DONE
+
+
+def test_a_new_task_has_its_time_after_a_former_one_that_took_long_to_end():
+    world = deployed(drain_ms=80_000, stop_grace_ms=10_000, count=1)
+    policy = replace(SHORT, order=UpdateOrder.STOP_FIRST)
+    world.deploy(count=1, image="nginx:2", update=policy, drain_ms=80_000, stop_grace_ms=10_000)
+    told = {}
+
+    def slow(each):
+        if each.wanted:
+            return {"state": "starting"} if world.now_ms < told.get("end", 0) else RUNS
+        since = told.setdefault(each.id, world.now_ms)
+        told["end"] = since + 85_000 + 20_000
+        return RUNS if world.now_ms < since + 85_000 else {"state": "stopped"}
 
     assert world.run(slow, ticks=400).state is DONE
 

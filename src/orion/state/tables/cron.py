@@ -17,6 +17,7 @@ from orion.state.records import Tables
 from orion.state.tables import cron_rows, job_uses
 from orion.state.tables.answers import Answers
 from orion.state.tables.cron_rows import CronRow, Crons
+from orion.state.tables.deployment_rows import Deployments
 from orion.state.tables.history import ChangeKind, note
 from orion.state.tables.jobs import unknown
 
@@ -132,6 +133,7 @@ def run_job(state: Tables, step: Step, run: RunJob) -> JobName | OrionError:
     if job.kind is JobKind.BATCH:
         if not record.finished:
             return Conflict(f"{job.name} has not ended yet: it runs again once it has")
+        state.of(Deployments).supersede(step, job.name, "it runs again")
         rollouts.run_again(state, record)
         job_uses.keep(state, job.name)
         note(state, step, ChangeKind.STARTED, record.job)
