@@ -18,6 +18,7 @@ WARM_SLOTS = 500  # looked at in one turn of the loop
 FAILED_STARTS = 3  # in a row; a registry may be a moment behind
 NEVER_MS = 1 << 62
 MAX_UNPLACED = 8  # slots without a place, after which a look asks for no more
+MAX_UNPULLED = 100  # slots that wait for an image, the same
 
 
 class Memory(msgspec.Struct):
@@ -179,7 +180,7 @@ class Look:
         """
         if not slot.serving or self._target is None:
             return True
-        if len(self.unplaced) == MAX_UNPLACED:
+        if len(self.unplaced) == MAX_UNPLACED or len(self.unpulled) == MAX_UNPULLED:
             return False
         node, no_place = self._target(slot.index)
         if node is None:

@@ -211,6 +211,8 @@ def _retires(look: Look, *, alone: bool) -> list[AllocationId]:
         over = slot.steady or slot.completed
         if over or (alone and slot.begun and not slot.ready and look.may_miss(slot) and look.may_end(slot)):
             found += [each.id for each in slot.others]
+            if len(found) >= MAX_RETIRED:
+                return found  # of a large batch all may end, and each is looked at
         elif len(slot.others) > 1:
             kept = [max(slot.others, key=look.record.is_ready)]
             if not slot.begun:  # it may be that its slot still wants one that is not ready
@@ -325,7 +327,7 @@ def _why(look: Look, slot: Slot | None, waits_for: Callable[[], str]) -> str:
     if not slot.begun:
         return f"{task} has its turn later"
     if slot.new is None:
-        if slot.ending and not look.record.open[slot.index]:
+        if (slot.ending or slot.others) and not look.record.open[slot.index]:
             return f"{task} waits until the former one has ended"
         return f"{task} {waits_for() or 'waits to be placed'}"
     if not slot.ready:

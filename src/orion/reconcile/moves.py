@@ -7,7 +7,7 @@ so that the job keeps its floor meanwhile.
     it writes to a volume ............ the same: two would write at a time
     none leaves for the job's deadline  all end all the same: somebody waits for the node
     a deployment is under way ........ that replaces what it replaces; here only what nobody uses ends
-    it waits for a word .............. as without one: nobody knows for how long
+    it waits for a word or a job ..... as without one: nobody knows for how long
 """
 
 from collections.abc import Callable, Collection
@@ -45,10 +45,10 @@ def decide_moves(
     memory: MoveMemory,
     *,
     now_ms: int,
-    has_room: Callable[[], bool],
+    has_room: Callable[[int], bool],
     deploying: bool = False,
 ) -> Moves:
-    """`has_room`: one more task of the job fits beside all that run."""
+    """`has_room`: one more task of this version of the job fits beside all that run."""
     if record.job.kind is JobKind.SYSTEM:
         return Moves()  # its slots are their nodes'
     policy, count = record.job.update or UpdatePolicy(), record.job.count
@@ -85,27 +85,34 @@ def decide_moves(
     room = max(1, policy.at_a_time(count)) - sum(former.id in moving for slot in held for former in slot)
     move: list[AllocationId] = []
     serving = sum(any(each.id in ready for each in slot) for slot in held) + _done(record)
+    batch = record.job.kind is JobKind.BATCH  # no task runs twice at a time, and nobody misses one
+    floor = count - policy.at_a_time(count) if batch else policy.floor(count, stop_first=True)
+    one_by_one = policy.order is UpdateOrder.STOP_FIRST or record.writes_volumes or batch
+    fits: dict[int, bool] = {}
     # Canaries go last: for one without a place its deployment would begin to wait.
     for each in sorted(leaving, key=lambda each: (each.job_version == record.job.version, each.index)):
         if room <= 0:
             break
-        # Of a batch no task runs twice at a time.
-        one_by_one = policy.order is UpdateOrder.STOP_FIRST or record.writes_volumes
-        beside = not one_by_one and record.job.kind is not JobKind.BATCH
-        if beside and has_room():
+        version = record.version(each.index)
+        if not one_by_one and version not in fits:
+            fits[version] = has_room(version)
+        if not one_by_one and fits[version]:
             move.append(each.id)
             room -= 1
-        elif policy.order is not UpdateOrder.START_FIRST and serving > policy.floor(count, stop_first=True):
+        elif (batch or policy.order is not UpdateOrder.START_FIRST) and serving > floor:
             retire.append(each.id)
             serving -= 1
             room -= 1
     return Moves(tuple(move), tuple(retire), min((again_ms, *ends_ms.values())))
 
 
-def is_led(record: JobRecord, row: Deployment | None) -> bool:
-    """Returns whether the job's tasks are exchanged by its running deployment, None for none: not by one whose
-    canaries run, all that it has begun, while somebody has yet to promote it.
+def is_led(record: JobRecord, row: Deployment | None, held_by: str = "") -> bool:
+    """Returns whether the job's tasks are exchanged by its running deployment, None for none: not by one that waits
+    for other jobs (`held_by`), nor by one whose canaries run, all that it has begun, while somebody has yet to
+    promote it.
     """
+    if held_by:
+        return False
     policy = record.job.update or UpdatePolicy()
     if row is None or row.promoted or row.rolling_back or row.kind is not DeploymentKind.DEPLOY:
         return row is not None
@@ -118,7 +125,7 @@ def _is_new(record: JobRecord, index: int, goal: int) -> bool:
     """Returns whether nothing but a ready task of this version is in a slot."""
     held = [each for each in record.history(index) if not each.terminal]
     if not held:
-        return record.job.kind is JobKind.BATCH and record.has_ended(index)
+        return False
     (new, *others) = held
     return not others and new.wanted and new.job_version == goal and record.serves(new) and record.is_ready(new)
 

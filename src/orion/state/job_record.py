@@ -151,13 +151,14 @@ class JobRecord:
 
     @property
     def alone(self) -> bool:
-        """True while a slot wants nothing before all that was in it has ended, as of a batch that was put: no work
-        is done twice at a time.
+        """True while a slot wants nothing before all that was in it has ended, as of a batch that was put or was
+        changed: no work is done twice at a time.
         """
         update, rollout = self.job.update, self.rollout
-        if update is not None and (update.order is UpdateOrder.STOP_FIRST or self.job.kind is JobKind.BATCH):
+        if self.job.kind is JobKind.BATCH and (update is not None or rollout is not None):
             return True
-        return rollout is not None and rollout.alone
+        stop_first = update is not None and update.order is UpdateOrder.STOP_FIRST
+        return stop_first or (rollout is not None and rollout.alone)
 
     @property
     def kept_specs(self) -> tuple[TaskSpec, ...]:

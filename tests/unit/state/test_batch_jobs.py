@@ -1,17 +1,23 @@
 """A batch job does its work once: what failed is not taken back, nothing runs twice at a time, again is again."""
 
+from msgspec.structs import replace
 from rollout_kit import Rollout
+from test_plans import plan_of
 
 from orion.model.after import After, Condition, Gap
 from orion.model.allocation import AllocationState
 from orion.model.deployment import DeploymentState
 from orion.model.errors import Conflict
-from orion.model.job import JobKind
+from orion.model.job import Job, JobKind, TaskSpec
 from orion.model.placement import waits_of
-from orion.model.update import UpdatePolicy
+from orion.model.schedule import Schedule
+from orion.model.update import UpdateOrder, UpdatePolicy
 from orion.node.leader.collection import is_over
+from orion.node.views.plans import refuse_infeasible
+from orion.reconcile.deployments import what_it_waits_for
 from orion.state.order import has_completed
 from orion.state.tables.cron import CollectJobs, RunJob
+from orion.state.tables.job_changes import PutJob
 from orion.state.tables.jobs import CreateJob
 
 DONE, FAILED = DeploymentState.DONE, DeploymentState.FAILED
@@ -227,3 +233,41 @@ def test_one_that_is_to_run_again_is_no_concern_of_a_deployment():
     again = world.newest("migrate")
     world.lead_on()
     assert world.state.allocations[again.id].wanted
+
+
+def test_a_run_of_a_cron_job_that_is_restarted_is_not_there_twice():
+    world = BatchWorld()
+    job = Job(
+        "nightly", JobKind.CRON, 1, TaskSpec("backup:1"), update=UpdatePolicy(), schedule=Schedule("* * * * *")
+    )
+    world.do(PutJob(100, job, "put", world.index))
+    name = world.do(RunJob(5_000_000, "nightly", "run", world.index)).result
+    world.plan()
+    (first,) = world.active(name)
+    world.report(first, "running", started_at_ms=1)
+    world.restart(name)
+    assert not world.plan()
+    world.lead_on()
+    assert world.active(name) == [world.state.allocations[first.id]]
+    world.report(first, "stopped")
+    assert world.plan()
+
+
+def test_a_batch_that_is_exchanged_says_so_before_and_meanwhile():
+    world = BatchWorld()
+    world.batch()
+    world.lead_on(1)
+    world.report(world.newest("migrate"), "running", started_at_ms=1)
+    world.lead_on(3)
+    job = Job(
+        "migrate", JobKind.BATCH, 1, TaskSpec("migrate:2"), update=UpdatePolicy(order=UpdateOrder.START_FIRST)
+    )
+    refuse_infeasible(world.view, job)
+    plan = plan_of(world, replace(job, update=UpdatePolicy()))
+    assert (plan.order, plan.stops) == ("stop-first", 1)
+    world.pull = lambda node, image: None
+    world.batch("migrate:2")
+    world.lead_on(1)
+    row = world.deployment("migrate")
+    waits = what_it_waits_for(world.record(), row, lambda: "waits to be placed")
+    assert waits == "migrate/0 waits until the former one has ended"

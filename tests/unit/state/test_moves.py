@@ -3,6 +3,7 @@
 import pytest
 from rollout_kit import Drain
 
+from orion.model.after import After, Condition
 from orion.model.allocation import AllocationState
 from orion.model.deployment import DeploymentState
 from orion.model.job import JobKind
@@ -81,7 +82,7 @@ def test_the_deadline_begins_once_a_deployment_has_ended_however_long_nobody_loo
     memory, record = MoveMemory(), world.view.job_record("web")
 
     def look(**more):
-        return decide_moves(record, {"node1"}, memory, now_ms=world.now_ms, has_room=lambda: False, **more)
+        return decide_moves(record, {"node1"}, memory, now_ms=world.now_ms, has_room=lambda _: False, **more)
 
     look(deploying=True)
     world.now_ms += 10_000_000
@@ -203,7 +204,7 @@ def test_it_is_looked_at_again_later_than_now():
         world.tick(ms=500)
         record = world.view.job_record("web")
         again_ms = decide_moves(
-            record, {"node1"}, world.move_memories["web"], now_ms=world.now_ms, has_room=lambda: True
+            record, {"node1"}, world.move_memories["web"], now_ms=world.now_ms, has_room=lambda _: True
         ).again_ms
         assert again_ms > world.now_ms
 
@@ -258,3 +259,16 @@ def test_one_that_does_not_come_up_elsewhere_holds_its_node_until_the_deadline_a
     with pytest.raises(AssertionError):
         leaves(world, only.node, others_crash, ticks=15)
     leaves(world, only.node, others_crash)
+
+
+def test_tasks_leave_while_their_next_version_waits_for_another_job():
+    world = Drain()
+    world.deploy(count=2)
+    world.run()
+    world.deploy(count=2, image="nginx:2", after=(After("db", Condition.HEALTHY),))
+    node = world.active()[0].node
+    world.drain(node)
+    for _ in range(40):
+        world.tick()
+    assert all(each.node != node for each in world.active())
+    assert world.versions() == [0, 0]

@@ -30,7 +30,7 @@ def refuse_infeasible(view: View, job: Job) -> None:
     missed while there is none.
     """
     record = _former(view, job)
-    if record is None or job.task == record.job.task or not job.count:
+    if record is None or job.task == record.job.task or not job.count or job.kind is JobKind.BATCH:
         return
     slots = map(record.history, range(min(job.count, len(record.slots))))
     replaced = sum(any(each.wanted and not each.terminal for each in slot) for slot in slots)

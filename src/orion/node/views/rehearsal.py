@@ -10,7 +10,7 @@ from orion.model.allocation import Allocation, AllocationState, AllocationStatus
 from orion.model.deployment import DeploymentKind
 from orion.model.errors import OrionError
 from orion.model.ids import AllocationId
-from orion.model.job import Job
+from orion.model.job import Job, JobKind
 from orion.model.placement_text import refusal_text
 from orion.model.update import UpdatePolicy
 from orion.reconcile.deployment_look import NEVER_MS, Memory
@@ -170,8 +170,12 @@ class _Rehearsal:
         return waits_text(waits) if waits else ""
 
     def _note(self, command: StepDeployment) -> None:
-        former = {each.index for each in self._active() if each.wanted and each.id in self._before}
-        if any(index in former for index in command.begin):
+        record = self._record
+        former = {each.index: each.id for each in self._active() if each.wanted and each.id in self._before}
+        ends = record is not None and record.job.kind is JobKind.BATCH  # all of its slots have begun
+        count = record.job.count if record is not None else 0
+        ended = any(each in command.retire for index, each in former.items() if index < count)
+        if any(index in former for index in command.begin) or (ends and ended):
             self._replaces = True
             self._alone |= command.alone
 
