@@ -66,6 +66,7 @@ from sim import planted_storage as storage
 from sim.aliased import LINKS
 from sim.builds import newer_build
 from sim.guarded import GUARDED_FIRST
+from sim.guarding import Guarding
 from sim.hand_over import HandOver
 from sim.lost import Lost
 from sim.networked import FRESH_NAMES, OWN_NETWORKS
@@ -677,7 +678,7 @@ PLANTED = (
     _bug(an_address_of_another_network_is_given, "an address of its job's networks", first=32),
     _bug(ports_are_told_of_once, "liveness", first=32),
     _bug(ports_are_never_given_back, PORTS_OF_JOBS, first=14),
-    _bug(guards_let_in_whoever_is_known, "liveness", first=165),
+    _bug(guards_let_in_whoever_is_known, "liveness", scenario=Guarding),
     _bug(a_task_starts_before_its_guard, GUARDED_FIRST, first=2),
     _bug(an_alias_is_forgotten, LINKS, first=8),
     _bug(a_name_is_used_again_at_once, "a name's former containers have ended", first=30_003),

@@ -12,6 +12,7 @@ from orion.model.resources import MIB
 from orion.node.rpc.reads import Read
 from orion.node.views import render
 from orion.process.config import Tuning
+from sim.guarding import Guarding
 from sim.outage import Outage
 from sim.runner import report, run_seeds
 from sim.scenario import Plan, Scenario, bound, run_seed
@@ -256,6 +257,7 @@ class DatagramsAreDroppedAndConnectionsWork(Story):
         APlannedStopMovesNothing,
         PowerFailsEverywhere,
         Outage,
+        Guarding,
         AnOlderCopyOfALogIsFoundOut,
         AnOlderCopyOfALogGoesUnnoticed,
         ALeadersSnapshotRots,
