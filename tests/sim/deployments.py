@@ -20,6 +20,8 @@ from sim.world import World
 
 STEP = "StepDeployment"
 
+BATCH_ONCE = "no work of a batch is done twice at a time"
+
 
 class Watched:
     """What there was before a command; `check` says whether it may have made of that what is there now."""
@@ -58,8 +60,15 @@ class Watched:
 
 
 def check_surplus(world: World, state: State) -> None:
-    """A slot has a second wanted task only while its new one comes up, and one of each version."""
+    """A slot has a second wanted task only while its new one comes up, and one of each version. That of a batch has
+    no second one at all, not even one that ends.
+    """
     for record in state.jobs.values():
+        if record.job.kind is JobKind.BATCH and record.job.update is not None:
+            for index in range(record.job.count):
+                runs = [each for each in record.history(index) if not each.terminal]
+                if len(runs) > 1:
+                    world.fail(BATCH_ONCE, f"{record.job.name}/{index} has {runs}")
         if record.rollout is None:
             continue
         for index in range(record.job.count):

@@ -44,6 +44,7 @@ from orion.model.allocation import AllocationState
 from orion.model.container import EndCause
 from orion.model.errors import EngineError
 from orion.model.job import TaskSpec
+from orion.model.update import UpdateOrder
 from orion.node.agent.hooks.cluster_network import GuardBeforeStart
 from orion.node.agent.reconciler import Reconciler
 from orion.node.agent.starter import Starter
@@ -61,10 +62,12 @@ from orion.raft.quorum import joint_index, joint_vote
 from orion.reconcile.containers import Remove
 from orion.state.apply import Applied, apply
 from orion.state.core.dedup import DedupTable
+from orion.state.job_record import JobRecord
 from orion.state.records import port_key
 from sim import planted_storage as storage
 from sim.aliased import LINKS
 from sim.builds import newer_build
+from sim.deployments import BATCH_ONCE
 from sim.guarded import GUARDED_FIRST
 from sim.guarding import Guarding
 from sim.hand_over import HandOver
@@ -536,6 +539,17 @@ def health_outlives_its_run() -> None:
     orion.reconcile.health.Checked.is_of = lambda self, container: self.container == container.id
 
 
+def a_batch_is_exchanged_as_a_service() -> None:
+    """A task of the new version may start beside one of the former."""
+
+    def alone(record):
+        update, rollout = record.job.update, record.rollout
+        stop_first = update is not None and update.order is UpdateOrder.STOP_FIRST
+        return stop_first or (rollout is not None and rollout.alone)
+
+    JobRecord.alone = property(alone)
+
+
 # --- order between jobs ------------------------------------------------------------------------------------
 
 
@@ -692,6 +706,7 @@ PLANTED = (
         the_gate_is_open, UNDERSTOOD, "what is newer is refused until all have it", first=30_002, scenario=Upgrade
     ),
     _bug(health_outlives_its_run, "ready is what has passed a check", first=30_001),
+    _bug(a_batch_is_exchanged_as_a_service, BATCH_ONCE, first=30_010),
     _bug(order_is_forgotten, IN_ORDER, first=30_001),
     _bug(an_agent_starts_again_whatever_comes_first, AFTER_AN_OUTAGE, scenario=Outage),
     _bug(what_state_says_of_other_nodes_is_believed, AFTER_AN_OUTAGE, first=30_003, scenario=Outage),
