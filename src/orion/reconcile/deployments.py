@@ -116,13 +116,16 @@ def _failed(look: Look, failed: Sequence[str]) -> Decision | None:
         reason = f"{reason}; and {len(failed) - 1} more"
     if row.rolling_back or action is FailureAction.CONTINUE:
         return None
-    if action is FailureAction.ROLLBACK and look.record.job.kind is JobKind.BATCH:
-        return None
     if action is FailureAction.PAUSE:
         return Decision(EndDeployment(0, row.id, DeploymentState.PAUSED, reason))
-    if row.from_version == NO_VERSION:
-        return None  # there is nothing to go back to, and others may still come up
+    if not _may_turn(look):
+        return None  # others may still come up
     return Decision(TurnDeployment(0, row.id, reason))
+
+
+def _may_turn(look: Look) -> bool:
+    """Returns whether there is a version to go back to: of a batch the former one is not, as its work is done."""
+    return look.row.from_version != NO_VERSION and look.record.job.kind is not JobKind.BATCH
 
 
 def _alone(look: Look, has_room: Callable[[], bool]) -> bool:
@@ -251,11 +254,10 @@ def _waiting(look: Look, waits_for: Callable[[], str]) -> Decision:
     if row.rolling_back:
         reason = f"{row.reason}; and going back: {reason}"
     turns = policy.failure_action is FailureAction.ROLLBACK
-    no_way_back = row.from_version == NO_VERSION or (turns and look.record.job.kind is JobKind.BATCH)
-    if no_way_back or row.rolling_back:
-        return Decision(EndDeployment(0, row.id, DeploymentState.FAILED, reason))
-    if turns:
+    if turns and _may_turn(look) and not row.rolling_back:
         return Decision(TurnDeployment(0, row.id, reason))
+    if turns or row.from_version == NO_VERSION or row.rolling_back:
+        return Decision(EndDeployment(0, row.id, DeploymentState.FAILED, reason))
     return Decision(EndDeployment(0, row.id, DeploymentState.PAUSED, reason))
 
 

@@ -20,6 +20,7 @@ from orion.model.job import JobKind
 from orion.model.update import UpdateOrder, UpdatePolicy
 from orion.reconcile.deployment_look import NEVER_MS
 from orion.state.job_record import JobRecord
+from orion.state.order import Lookup, unmet
 
 
 class MoveMemory(msgspec.Struct):
@@ -62,27 +63,25 @@ def decide_moves(
     if deploying:
         return Moves(retire=tuple(unused))
     leaving = [each for each in on_them if each.id in ready and each.id not in moving]
-    retire = [
-        former.id
+    # Those that have another one come up beside them, with the ids of that.
+    followed = [
+        (former.id, {each.id for each in slot if record.serves(each)})
         for slot in held
         for former in slot
-        if former.id in moving and any(each.id in steady for each in slot if record.serves(each))
+        if former.id in moving
     ]
+    retire = [former for former, new in followed if new & steady]
     retire = [*dict.fromkeys((*retire, *unused))]
     dues_ms = [at + policy.monitor_ms for at in memory.ready_at_ms.values() if moving]
     again_ms = min((due_ms for due_ms in dues_ms if due_ms > now_ms), default=NEVER_MS)
-    watched = any(
-        former.id in moving and any(each.id in ready for each in slot if record.serves(each))
-        for slot in held
-        for former in slot
-    )
     # Who watches a successor is to see the end of it, whatever that is.
+    watched = any(new & ready for _, new in followed)
     patience_ms = policy.progress_deadline_ms + (policy.monitor_ms if watched else 0)
     ends_ms = {each: max(at, memory.progress_ms) + patience_ms for each, at in memory.leaving_at_ms.items()}
     late = [each for each, at in ends_ms.items() if now_ms >= at]
     if late:
         return Moves((), tuple({*retire, *late}), again_ms)
-    room = max(1, policy.at_a_time(count)) - sum(former.id in moving for slot in held for former in slot)
+    room = max(1, policy.at_a_time(count)) - len(followed)
     move: list[AllocationId] = []
     serving = sum(any(each.id in ready for each in slot) for slot in held) + _done(record)
     batch = record.job.kind is JobKind.BATCH  # no task runs twice at a time, and nobody misses one
@@ -106,16 +105,15 @@ def decide_moves(
     return Moves(tuple(move), tuple(retire), min((again_ms, *ends_ms.values())))
 
 
-def is_led(record: JobRecord, row: Deployment | None, held_by: str = "") -> bool:
+def is_led(jobs: Lookup, record: JobRecord, row: Deployment | None) -> bool:
     """Returns whether the job's tasks are exchanged by its running deployment, None for none: not by one that waits
-    for other jobs (`held_by`), nor by one whose canaries run, all that it has begun, while somebody has yet to
-    promote it.
+    for other jobs, nor by one whose canaries run, all that it has begun, while somebody has yet to promote it.
     """
-    if held_by:
+    if row is None or unmet(jobs, record, row.goal):
         return False
     policy = record.job.update or UpdatePolicy()
-    if row is None or row.promoted or row.rolling_back or row.kind is not DeploymentKind.DEPLOY:
-        return row is not None
+    if row.promoted or row.rolling_back or row.kind is not DeploymentKind.DEPLOY:
+        return True
     begun = [index for index in range(record.job.count) if record.version(index) == row.goal]
     holds = not policy.auto_promote and policy.canary <= len(begun) < record.job.count
     return not (policy.canary and holds and all(_is_new(record, index, row.goal) for index in begun))

@@ -58,12 +58,11 @@ def change_job(state: Tables, record: JobRecord, job: Job) -> None:
 
 
 def run_again(state: Tables, record: JobRecord) -> Job:
-    """A job that has ended runs once more, as another version of the same spec: what has completed of the former
+    """A batch that has ended runs once more, as another version of the same spec: what has completed of the former
     one stays so. Returns the job as it is then.
     """
     job = replace(record.job, version=next_version(record), collected=False)
     change_job(state, record, job)
-    point_all(record)
     mutations.open_job(state, record, job)
     return job
 

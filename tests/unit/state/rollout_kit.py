@@ -144,15 +144,13 @@ class Drain(Rollout):
         draining = {record.node.id for record in self.view.draining()}
         for name in self.view.job_names():
             record = self.view.job_record(name)
-            row = self.view.of(Deployments).running_of(name)
-            held_by = what_holds(self.view.job_record, record, row) if row is not None else ""
             moves = decide_moves(
                 record,
                 draining,
                 self.move_memories.setdefault(name, MoveMemory()),
                 now_ms=self.now_ms,
                 has_room=lambda version, record=record: has_room(self.view, record, version, Pools()),
-                deploying=is_led(record, row, held_by),
+                deploying=is_led(self.view.job_record, record, self.view.of(Deployments).running_of(name)),
             )
             if moves.move or moves.retire:
                 commands.append(MoveTasks(self.now_ms, name, moves.move, moves.retire))

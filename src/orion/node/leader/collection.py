@@ -9,9 +9,10 @@ from orion.node.consensus.driver import RaftDriver
 from orion.node.leader.proposer import Proposer
 from orion.ports.clock import Clock
 from orion.state.job_record import JobRecord
+from orion.state.order import has_completed
 from orion.state.tables.configs import Configs
 from orion.state.tables.cron import MAX_COLLECTED, CollectJobs
-from orion.state.tables.cron_rows import Crons, completed
+from orion.state.tables.cron_rows import Crons
 
 LOOK_AGAIN_S = 30.0
 AT_ONCE = 500  # jobs in one turn of the loop
@@ -64,7 +65,7 @@ def is_over(record: JobRecord, ended_by_ms: int) -> bool:
         return False
     if not (record.finished or (job.cron and job.stopped and not record.active)):
         return False
-    if not job.cron and not completed(record):
+    if not job.cron and not has_completed(record):
         return False
     ends = [each.status.finished_at_ms for index in range(len(record.slots)) for each in record.history(index)]
     return max(ends, default=job.created_at_ms) <= ended_by_ms

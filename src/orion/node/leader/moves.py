@@ -9,7 +9,6 @@ from orion.node.leader.repeats import SAME_AGAIN_MS, Repeats
 from orion.node.leader.until import changed_or_due
 from orion.ports.clock import Clock
 from orion.reconcile.deployment_look import NEVER_MS
-from orion.reconcile.deployments import what_holds
 from orion.reconcile.moves import MoveMemory, Moves, decide_moves, is_led
 from orion.scheduler.pools import Pools
 from orion.scheduler.room import has_room
@@ -73,13 +72,11 @@ class Moving:
         if record is None or not record.job.wanted:
             return Moves()
         draining = {each.node.id for each in view.draining()}
-        row = view.of(Deployments).running_of(name)
-        held_by = what_holds(view.job_record, record, row) if row is not None else ""
         return decide_moves(
             record,
             draining,
             memory,
             now_ms=self._clock.now_ms(),
             has_room=lambda version: has_room(view, record, version, pools),
-            deploying=is_led(record, row, held_by),
+            deploying=is_led(view.job_record, record, view.of(Deployments).running_of(name)),
         )

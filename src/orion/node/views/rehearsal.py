@@ -150,7 +150,7 @@ class _Rehearsal:
         self._looks_left -= len(record.slots)
         command = decision.command
         if isinstance(command, StepDeployment):
-            self._note(command)
+            self._note(record, command)
             self._do(replace(command, at_ms=self._now_ms))
             return True
         if command is not None and not (row.rolling_back or getattr(command, "state", "") == "done"):
@@ -169,13 +169,13 @@ class _Rehearsal:
         self._held = bool(waits)
         return waits_text(waits) if waits else ""
 
-    def _note(self, command: StepDeployment) -> None:
-        record = self._record
-        former = {each.index: each.id for each in self._active() if each.wanted and each.id in self._before}
-        ends = record is not None and record.job.kind is JobKind.BATCH  # all of its slots have begun
-        count = record.job.count if record is not None else 0
-        ended = any(each in command.retire for index, each in former.items() if index < count)
-        if any(index in former for index in command.begin) or (ends and ended):
+    def _note(self, record: JobRecord, command: StepDeployment) -> None:
+        former = [each for each in self._active() if each.wanted and each.id in self._before]
+        if record.job.kind is JobKind.BATCH:  # all of its slots have begun
+            replaced = any(each.id in command.retire and each.index < record.job.count for each in former)
+        else:
+            replaced = any(each.index in command.begin for each in former)
+        if replaced:
             self._replaces = True
             self._alone |= command.alone
 

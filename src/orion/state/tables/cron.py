@@ -13,6 +13,7 @@ from orion.state import mutations, rollouts
 from orion.state.core.command import Command, command, once_about
 from orion.state.core.faults import MAX_MS, MAX_NUMBER, MAX_WORD, first, key_fault, longer, outside
 from orion.state.core.step import Step
+from orion.state.order import has_completed
 from orion.state.records import Tables
 from orion.state.tables import cron_rows, job_uses
 from orion.state.tables.answers import Answers
@@ -172,7 +173,7 @@ def collect_jobs(state: Tables, step: Step, collect: CollectJobs) -> None:
             mutations.forget_job(state, record)
             job_uses.keep(state, name)
             step.tell("JobForgotten", name, f"{name} has ended a while ago and is forgotten")
-        elif record.finished and cron_rows.completed(record):
+        elif has_completed(record):
             mutations.collect(state, record)
             step.tell("JobCollected", name, f"{name} has ended a while ago: what is left of its tasks is removed")
 

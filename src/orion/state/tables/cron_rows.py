@@ -52,6 +52,10 @@ class CronRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
             firings = tuple(each for each in firings if each is not spare)
         return replace(self, firings=firings)
 
+    def with_instead(self, former: Firing, firing: Firing) -> "CronRow":
+        """With one of its firings as it is now."""
+        return replace(self, firings=tuple(firing if each is former else each for each in self.firings))
+
 
 @since(2)
 class CronFrame(Rows, frozen=True, array_like=True, tag=14):
@@ -194,19 +198,18 @@ def skip(step: Step, row: CronRow, at_ms: int, why: str) -> CronRow:
     step.tell("CronSkipped", row.job, f"{row.job} does not run: {why}")
     last = row.firings[-1] if row.firings else None
     if last is not None and last.outcome is Outcome.SKIPPED and last.reason == why:
-        more = replace(last, count=last.count + 1, to_ms=at_ms)
-        return replace(row, firings=(*row.firings[:-1], more))
+        return row.with_instead(last, replace(last, count=last.count + 1, to_ms=at_ms))
     return row.noted(Firing(at_ms, step.at_ms, Outcome.SKIPPED, reason=why))
 
 
 def heal(state: Tables, step: Step, row: CronRow) -> CronRow:
     """Returns the row with the end of runs that are not there: their job is gone, or is another's by now."""
-    firings = list(row.firings)
-    for number, each in enumerate(firings):
-        run = state.jobs.get(each.job) if each.outcome is Outcome.RUNNING else None
-        if each.outcome is Outcome.RUNNING and (run is None or run.job.cron != row.job):
-            firings[number] = replace(each, outcome=Outcome.STOPPED, ended_ms=step.at_ms, reason="its job is gone")
-    return replace(row, firings=tuple(firings))
+    for each in row.running:
+        run = state.jobs.get(each.job)
+        if run is None or run.job.cron != row.job:
+            gone = replace(each, outcome=Outcome.STOPPED, ended_ms=step.at_ms, reason="its job is gone")
+            row = row.with_instead(each, gone)
+    return row
 
 
 def settle_run(state: Tables, step: Step, record: JobRecord) -> None:
@@ -219,7 +222,7 @@ def settle_run(state: Tables, step: Step, record: JobRecord) -> None:
     if row is None or firing is None:
         return
     ended = _ended(record, firing)
-    row = replace(row, firings=tuple(ended if each is firing else each for each in row.firings))
+    row = row.with_instead(firing, ended)
     code = "" if ended.exit_code is None else f" with exit code {ended.exit_code}"
     step.tell("CronRunEnded", job.cron, f"{job.name} {ended.outcome}{code}")
     state.of(Crons).put(row)
@@ -253,20 +256,12 @@ def _ended(record: JobRecord, firing: Firing) -> Firing:
     )
 
 
-def completed(record: JobRecord) -> bool:
-    """Returns whether each task of a batch job has completed."""
-    runs = (_last(record, index) for index in range(len(record.slots)))
-    return all(run is not None and run.status.state is AllocationState.COMPLETED for run in runs)
-
-
 def _last(record: JobRecord, index: int) -> Allocation | None:
     """The run that counts of a task: of the version that it is to have the one that completed, else the newest."""
     held, wanted = record.history(index), record.version(index)
-    history = [each for each in held if each.job_version == wanted] or held
-    done = [
-        each for each in history if each.status.state is AllocationState.COMPLETED and each.job_version == wanted
-    ]
-    return (done or history or (None,))[-1]
+    meant = [each for each in held if each.job_version == wanted]
+    done = [each for each in meant if each.status.state is AllocationState.COMPLETED]
+    return (done or meant or held or (None,))[-1]
 
 
 TABLES = (Crons,)
